@@ -1,0 +1,119 @@
+"""The oracle's decisions on a whole corpus, collected once, and batches of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch as th
+
+from nlp_gym.types import Observation
+
+
+@dataclass(frozen=True)
+class OracleData:
+    """M states on the oracle's way through every text, as tensors on the CPU.
+
+    Attributes:
+        observations: By key, (M, ...).
+        masks: (M, A) bool legal actions.
+        actions: (M,) int64 the oracle's.
+        rewards: (M,) float32 what they earned.
+        returns: (M,) float32 discounted sum of rewards from there to the end of the text.
+    """
+
+    observations: dict[str, th.Tensor]
+    masks: th.Tensor
+    actions: th.Tensor
+    rewards: th.Tensor
+    returns: th.Tensor
+
+    def __len__(self) -> int:
+        return len(self.actions)
+
+    def take(self, index: th.Tensor, device: th.device) -> OracleData:
+        """The states at `index` (B,), on a device."""
+        return OracleData(
+            {key: value[index].to(device) for key, value in self.observations.items()},
+            *(
+                value[index].to(device)
+                for value in (self.masks, self.actions, self.rewards, self.returns)
+            ),
+        )
+
+    def batches(self, size: int, seed: int, device: th.device) -> Iterator[OracleData]:
+        """One pass in a random order that `seed` decides; the last batch may be smaller."""
+        order = shuffled(len(self), seed)
+        for start in range(0, len(self), size):
+            yield self.take(order[start : start + size], device)
+
+
+def shuffled(n: int, seed: int) -> th.Tensor:
+    """A permutation of n that depends on `seed` alone, so that a resumed run repeats it."""
+    return th.randperm(n, generator=th.Generator().manual_seed(seed))
+
+
+def obs_type_of(keys: Any) -> str:
+    """The `obs_type` whose observations have these keys."""
+    if "row" in keys:
+        return "index"
+    return "tokens" if "input_ids" in keys else "features"
+
+
+def collect(task: Any, *, gamma: float, obs_type: str = "index", batch: int = 1024) -> OracleData:
+    """Play the oracle once through every text of a task.
+
+    With `obs_type="index"` a state takes tens of bytes; with `"features"` the contexts of the whole
+    corpus are held in memory.
+
+    Args:
+        task: A `nlp_gym.tasks.base.Task` with gold.
+        gamma: Discount of the returns.
+        obs_type: Kind of observation to keep.
+        batch: Texts played side by side.
+
+    Raises:
+        InvalidArgumentError: The corpus has no gold (from the task's oracle).
+    """
+    # Texts of similar length side by side; lengths are known to word tasks alone.
+    lengths = getattr(task, "lengths", np.zeros(len(task.corpus), np.int64))
+    order = np.argsort(lengths, kind="stable")
+    parts = [
+        _play(task, order[i : i + batch], gamma, obs_type) for i in range(0, len(order), batch)
+    ]
+    observations = {
+        key: th.from_numpy(np.concatenate([part[0][key] for part in parts])) for key in parts[0][0]
+    }
+    rest = [th.from_numpy(np.concatenate(column)) for column in list(zip(*parts, strict=True))[1:]]
+    return OracleData(observations, *rest)
+
+
+def _play(
+    task: Any, rows: npt.NDArray[np.int64], gamma: float, obs_type: str
+) -> tuple[Observation, *tuple[npt.NDArray[Any], ...]]:
+    """One batch of texts to their ends: observations, masks, actions, rewards, returns."""
+    state, left = task.initial(rows), np.arange(len(rows))
+    steps: list[tuple[npt.NDArray[np.int64], Observation, Any, Any, Any]] = []
+    while len(left):
+        seen, legal, actions = task.observe(state, obs_type), task.mask(state), task.oracle(state)
+        rewards, ended = task.transition(state, actions)
+        steps.append((left, seen, legal, actions, rewards.astype(np.float32)))
+        if ended.any():
+            state, left = state.take(~ended), left[~ended]
+    ahead = np.zeros(len(rows), np.float32)  # return of each text from the next step on
+    returns: list[npt.NDArray[np.float32]] = []
+    for left, _, _, _, rewards in reversed(steps):
+        ahead[left] = rewards + gamma * ahead[left]
+        returns.append(ahead[left])
+    observations = {
+        key: np.concatenate([seen[key] for _, seen, _, _, _ in steps]) for key in steps[0][1]
+    }
+    columns = list(zip(*steps, strict=True))[2:]
+    return (
+        observations,
+        *(np.concatenate(column) for column in columns),
+        np.concatenate(returns[::-1]),
+    )

@@ -1,0 +1,172 @@
+"""Warm start: teach a model the oracle's behaviour before it learns from rewards."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch as th
+from sb3_contrib import QRDQN
+from sb3_contrib.common.utils import quantile_huber_loss
+from stable_baselines3 import DQN
+from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
+from stable_baselines3.common.utils import ConstantSchedule
+from torch.nn import functional as F
+
+from agents.algorithms.bc import cloning_loss, task_of
+from agents.algorithms.oracle import OracleData, collect, obs_type_of
+from nlp_gym.errors import InvalidArgumentError
+
+DEFAULT_EPOCHS = 2
+
+
+def warm_start(
+    model: Any,
+    teacher: BasePolicy | int = DEFAULT_EPOCHS,
+    *,
+    learning_rate: float = 1e-3,
+    batch_size: int = 1024,
+    weight_decay: float = 1e-4,
+    seed: int = 0,
+) -> None:
+    """Teach `model` the oracle's behaviour, in place.
+
+    Actor-critic models copy the weights of a `BC` policy, or are cloned for some epochs. Q-learning
+    models cannot copy logits, which are no values: they take over the trunk, if a policy is given,
+    and regress their values on the oracle's states (see `q_targets`). They then explore at their
+    final rate from the first step: random actions would only bury what was taught.
+
+    Args:
+        model: An algorithm of this package, Stable-Baselines3 or sb3-contrib that was just built.
+        teacher: The policy of a trained `BC`, or a number of passes over the corpus (from 1).
+        learning_rate: At the start of the passes; it falls linearly to 0.
+        batch_size: Decisions an update.
+        weight_decay: Of the passes (AdamW).
+        seed: Of the order of the passes.
+
+    Raises:
+        InvalidArgumentError: `teacher` is neither a policy nor a number from 1, the model is of
+            another family, or its environments have no oracle.
+    """
+    is_q = isinstance(model, DQN | QRDQN)
+    _check(model, teacher, is_q=is_q)
+    if isinstance(teacher, BasePolicy):
+        _copy(teacher, model.policy, trunk_only=is_q)
+        if not is_q:
+            return
+    data = collect(
+        task_of(model), gamma=model.gamma, obs_type=obs_type_of(model.observation_space)
+    )
+    options = {"learning_rate": learning_rate, "weight_decay": weight_decay, "seed": seed}
+    epochs = DEFAULT_EPOCHS if isinstance(teacher, BasePolicy) else teacher
+    _fit(model, data, epochs, batch_size, **options)
+    if is_q:
+        _after_q(model)
+
+
+def q_targets(batch: OracleData, margin: th.Tensor) -> th.Tensor:
+    """What Q(s, a) is regressed on at the oracle's states, (B, A).
+
+    The oracle's action is worth the oracle's return G; every other action is worth G - margin, with
+    the margin what one decision earns the oracle. In words: a wrong decision forfeits its own reward
+    and no later one, which is what the `correctness` reward says as long as the text goes on. The
+    regression's answer is then G - margin * P(a is wrong | s): values on the scale of the real
+    returns that order the actions as a classifier would, so that the first temporal-difference
+    updates find errors of the size of the noise, not of the size of G. A large fixed margin (as in
+    DQfD, Hester et al. 2018) would order them too but leave all but one value far too low.
+
+    Args:
+        batch: B of the oracle's decisions.
+        margin: Scalar.
+    """
+    targets = (batch.returns - margin)[:, None].repeat(1, batch.masks.shape[1])
+    return targets.scatter(1, batch.actions[:, None], batch.returns[:, None])
+
+
+def _fit(
+    model: Any,
+    data: OracleData,
+    epochs: int,
+    batch_size: int,
+    *,
+    learning_rate: float,
+    weight_decay: float,
+    seed: int,
+) -> None:
+    """Passes over the oracle's decisions with an optimizer of their own."""
+    parameters = list(model.policy.parameters())
+    optimizer = th.optim.AdamW(parameters, lr=learning_rate, weight_decay=weight_decay)
+    total = epochs * -(-len(data) // batch_size)
+    falling = th.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total)
+    margin = data.rewards.mean().to(model.device)
+    model.policy.set_training_mode(True)
+    for epoch in range(epochs):
+        for batch in data.batches(batch_size, seed + epoch, model.device):
+            optimizer.zero_grad()
+            _loss(model, batch, margin).backward()
+            th.nn.utils.clip_grad_norm_(parameters, 1.0)
+            optimizer.step()
+            falling.step()
+
+
+def _loss(model: Any, batch: OracleData, margin: th.Tensor) -> th.Tensor:
+    if isinstance(model, DQN):
+        return F.smooth_l1_loss(model.q_net(batch.observations), q_targets(batch, margin))
+    if isinstance(model, QRDQN):
+        quantiles = model.quantile_net(batch.observations)  # (B, Q, A)
+        each = quantiles.transpose(1, 2).reshape(-1, quantiles.shape[1])  # (B*A, Q)
+        loss: th.Tensor = quantile_huber_loss(each, q_targets(batch, margin).view(-1, 1))
+        return loss
+    policy: ActorCriticPolicy = model.policy
+    loss, value_loss, _ = cloning_loss(policy, batch, mask=batch.masks)
+    return loss + 0.5 * value_loss
+
+
+def _after_q(model: Any) -> None:
+    online, target = (
+        (model.q_net, model.q_net_target)
+        if isinstance(model, DQN)
+        else (model.quantile_net, model.quantile_net_target)
+    )
+    target.load_state_dict(online.state_dict())
+    model.exploration_schedule = ConstantSchedule(model.exploration_final_eps)
+
+
+def _check(model: Any, teacher: object, *, is_q: bool) -> None:
+    whole = isinstance(teacher, int) and not isinstance(teacher, bool) and teacher >= 1
+    if not (whole or isinstance(teacher, BasePolicy)):
+        raise InvalidArgumentError(
+            f"teacher={teacher!r} must be a policy, or a number of passes from 1."
+        )
+    policy = getattr(model, "policy", None)
+    # A recurrent policy's heads read its memory, which single decisions do not teach.
+    plain = hasattr(policy, "action_net") and not hasattr(policy, "lstm_actor")
+    if not (is_q or plain):
+        raise InvalidArgumentError(
+            f"model={type(model).__name__} cannot be warm started. Algorithms that can: those with a "
+            "feed-forward actor-critic policy, and DQN, QRDQN and what derives from them."
+        )
+
+
+def _copy(teacher: BasePolicy, policy: BasePolicy, *, trunk_only: bool) -> None:
+    """Copy weights by name; Q-networks keep their heads.
+
+    Raises:
+        InvalidArgumentError: The networks differ in shape.
+    """
+    weights = teacher.state_dict()
+    own = policy.state_dict()
+    if trunk_only:
+        prefix = "features_extractor."
+        trunk = {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
+        places = [(k, k.partition(prefix)[2]) for k in own]
+        weights = {k: trunk[rest] for k, rest in places if rest in trunk}
+    shared = {k: v for k, v in weights.items() if k in own}
+    different = [k for k, v in shared.items() if v.shape != own[k].shape]
+    if different or not shared:
+        name = different[0] if different else next(iter(own))
+        theirs = tuple(weights[name].shape) if different else "absent"
+        raise InvalidArgumentError(
+            f"teacher: its weights do not fit the model's ({name}: {theirs} against "
+            f"{tuple(own[name].shape)}). Train both with the same hidden, history and encoder."
+        )
+    policy.load_state_dict({**own, **shared})

@@ -1,0 +1,184 @@
+"""The one callback of a training run: evaluates on dev, keeps the best, saves, stops.
+
+All of it happens at rollout boundaries, between an update and the next experience: there the state
+that a checkpoint holds is whole. Frequencies are therefore rounded up to whole rollouts.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.utils import safe_mean
+
+from agents.checkpoints import save_state, save_weights
+from agents.progress import TrainingProgress
+from agents.runs import SETTINGS, append_metrics
+from agents.signals import StopRequest
+from agents.snapshots import prune, publish
+from nlp_gym.files import write_json
+from nlp_gym.metrics.base import Score
+
+GRACE = 3.0  # seconds a requested stop waits for the end of a rollout before it gives it up
+KEPT_CHECKPOINTS = 2
+
+
+@dataclass
+class LoopState:
+    """What the loop remembers, across a resume too.
+
+    Attributes:
+        best: Best dev value so far, None before the first evaluation.
+        best_timesteps: When that was.
+        stale: Evaluations since.
+        evaluated: Timesteps of the last evaluation, -1 before the first.
+        next_eval: Timesteps of the next evaluation.
+        next_save: Timesteps of the next checkpoint.
+        seconds: Wall time spent in earlier processes of this run.
+    """
+
+    best: float | None = None
+    best_timesteps: int = -1
+    stale: int = 0
+    evaluated: int = -1
+    next_eval: int = 0
+    next_save: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class LoopOptions:
+    """Settings of the loop.
+
+    Attributes:
+        run: The run folder.
+        eval_freq: Timesteps between evaluations.
+        save_freq: Timesteps between checkpoints.
+        early_stopping: Evaluations without improvement after which training stops; 0 for never.
+    """
+
+    run: Path
+    eval_freq: int
+    save_freq: int
+    early_stopping: int = 0
+
+
+class TrainingLoop(BaseCallback):
+    """Evaluation, `best/`, checkpoints, early stopping and stop requests.
+
+    Args:
+        options: See `LoopOptions`.
+        state: Fresh, or from a checkpoint's ``extra``.
+        score: Scores the current policy on dev; must leave the random generators alone.
+        settings: JSON-able settings written beside every saved policy.
+        progress: Where people watch.
+        request: Set by signal handlers.
+    """
+
+    def __init__(
+        self,
+        options: LoopOptions,
+        state: LoopState,
+        *,
+        score: Callable[[], Score],
+        settings: Mapping[str, Any],
+        progress: TrainingProgress,
+        request: StopRequest,
+    ) -> None:
+        super().__init__()
+        self.options, self.state = options, state
+        self.score, self.settings = score, settings
+        self.progress, self.request = progress, request
+        self.stopped: str | None = None
+        self._started, self._steps_at_start = time.monotonic(), 0
+        self._saved_at = -1
+
+    def _on_training_start(self) -> None:
+        self._started, self._steps_at_start = time.monotonic(), self.model.num_timesteps
+
+    def _on_rollout_start(self) -> None:
+        steps = self.model.num_timesteps
+        if steps >= self.state.next_eval:
+            self._evaluate()
+        if self.request.number is not None:
+            self.stopped = "interrupted"
+        if steps >= self.state.next_save or self.stopped:
+            self._save()
+
+    def _on_step(self) -> bool:
+        self.progress.step(self.model.num_timesteps, self._rate())
+        if self.request.number is not None and self.request.seconds() > GRACE:
+            self.stopped = "interrupted"
+        return self.stopped is None
+
+    def _on_training_end(self) -> None:
+        if self.stopped is None and self.state.evaluated != self.model.num_timesteps:
+            self._evaluate()
+        # After a stop at a boundary the state was saved there; the one step since is not worth it.
+        if self.stopped is None or self._saved_at < 0 or self.request.seconds() > GRACE:
+            self._save()
+
+    def _seconds(self) -> float:
+        return self.state.seconds + time.monotonic() - self._started
+
+    def _rate(self) -> float:
+        elapsed = time.monotonic() - self._started
+        return (self.model.num_timesteps - self._steps_at_start) / max(elapsed, 1e-9)
+
+    def _evaluate(self) -> None:
+        state, steps = self.state, self.model.num_timesteps
+        score = self.score()
+        state.evaluated, state.next_eval = steps, steps + self.options.eval_freq
+        improved = state.best is None or score.value > state.best
+        if improved:
+            state.best, state.best_timesteps, state.stale = score.value, steps, 0
+            self._save_best(score)
+        else:
+            state.stale += 1
+        rewards = [info["r"] for info in self.model.ep_info_buffer or ()]
+        row = {
+            "timesteps": steps,
+            "seconds": round(self._seconds(), 3),
+            "split": "dev",
+            "metric": score.metric,
+            "value": score.value,
+            "train_reward": float(safe_mean(rewards)) if rewards else None,
+            "steps_per_second": round(self._rate(), 1),
+        }
+        append_metrics(self.options.run, row)
+        self.logger.record(f"dev/{score.metric}", score.value)
+        self.logger.dump(steps)
+        assert state.best is not None
+        self.progress.evaluation(row, best=state.best, improved=improved)
+        if self.options.early_stopping and state.stale >= self.options.early_stopping:
+            self.progress.note(
+                f"Early stopping: {state.stale} evaluations without improvement since "
+                f"{state.best_timesteps:,} steps."
+            )
+            self.stopped = "early"
+
+    def _save_best(self, score: Score) -> None:
+        with publish(self.options.run / "best") as folder:
+            chosen = {
+                "aliases": save_weights(folder, self.model),
+                "timesteps": self.model.num_timesteps,
+                "metric": score.metric,
+                "value": score.value,
+            }
+            write_json(folder / SETTINGS, {**self.settings, **chosen})
+
+    def _save(self) -> None:
+        steps = self.model.num_timesteps
+        self.state.next_save = steps + self.options.save_freq
+        extra = {**asdict(self.state), "seconds": self._seconds()}
+        checkpoints = self.options.run / "checkpoints"
+        with publish(checkpoints / str(steps)) as folder:
+            aliases = save_state(folder, self.model, extra)
+            chosen = {"aliases": aliases, "timesteps": steps}
+            write_json(folder / SETTINGS, {**self.settings, **chosen})
+        self._saved_at = steps
+        prune(checkpoints, keep=KEPT_CHECKPOINTS)

@@ -1,0 +1,65 @@
+"""What a person sees while training runs: a bar on a terminal, a line per evaluation anywhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+
+class TrainingProgress:
+    """Progress on stderr. Stdout stays free for what scripts read.
+
+    Args:
+        total: Timesteps of the whole run.
+        metric: Name of the dev metric.
+        shown: False writes nothing at all.
+    """
+
+    def __init__(self, total: int, metric: str, *, shown: bool = True) -> None:
+        self.metric, self.shown = metric, shown
+        self.console = Console(stderr=True, quiet=not shown, soft_wrap=True, highlight=False)
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]:,.0f} steps/s"),
+            TextColumn("dev {task.fields[metric]} {task.fields[value]} (best {task.fields[best]})"),
+            TimeRemainingColumn(),
+            console=self.console,
+            disable=not (shown and self.console.is_terminal),
+        )
+        fields: dict[str, Any] = {"rate": 0.0, "metric": metric, "value": "-", "best": "-"}
+        self.task = self.bar.add_task("training", total=total, **fields)
+
+    def __enter__(self) -> TrainingProgress:
+        self.bar.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.bar.stop()
+
+    def step(self, timesteps: int, rate: float) -> None:
+        """Move the bar to `timesteps`, at `rate` timesteps a second."""
+        self.bar.update(self.task, completed=timesteps, rate=rate)
+
+    def evaluation(self, row: dict[str, Any], *, best: float, improved: bool) -> None:
+        """Show one evaluation: a row of ``metrics.jsonl`` and the best value so far."""
+        value = f"{row['value']:.4f}"
+        self.bar.update(self.task, value=value, best=f"{best:.4f}")
+        reward = "" if row["train_reward"] is None else f"  train reward {row['train_reward']:.3f}"
+        self.console.print(
+            f"{row['timesteps']:>10,} steps  {row['seconds']:>7.1f} s  dev {self.metric} {value}"
+            f"{reward}  {row['steps_per_second']:,.0f} steps/s{'  best so far' if improved else ''}"
+        )
+
+    def note(self, text: str) -> None:
+        """One line of information."""
+        self.console.print(text, markup=False)

@@ -1,0 +1,249 @@
+"""The run folder ``runs/<algo>/<env>_<k>/``: where it is, what is in it, how it is read back.
+
+``config.yml``      the merged settings; ``nlp-gym train --conf-file config.yml`` repeats the run
+``command.txt``     the command line
+``versions.json``   Python, packages, processor, threads, encoder fingerprint, corpus text hashes
+``metrics.jsonl``   one JSON object per evaluation on dev
+``tensorboard/``    Stable-Baselines3's scalars and the dev metric
+``checkpoints/N/``  the state after N timesteps (`agents.checkpoints`), the last two
+``best/``           the policy with the best dev metric and the settings needed to load it
+``report.json``     the final test report beside the baselines
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+import re
+import shlex
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from agents.snapshots import FORMAT_VERSION, check_version, locate, newest, read_json, verify
+from nlp_gym.errors import RunError, UnknownNameError
+from nlp_gym.files import atomic_path, write_json
+
+PACKAGES = (
+    "nlp-gym gymnasium stable-baselines3 sb3-contrib torch transformers tokenizers numpy "
+    "safetensors seqeval"
+).split()
+SETTINGS = "settings.json"
+
+
+def file_name(text: str) -> str:
+    """`text` as a folder name: third-party algorithms and ids hold ``:`` and ``/``."""
+    return re.sub(r"[^\w.+-]+", "_", text)
+
+
+def new_run(algo: str, env_id: str, *, root: str | Path = "runs") -> Path:
+    """Create the next free ``root/<algo>/<env>_<k>/``; safe with runs that start together.
+
+    Raises:
+        RunError: The folder cannot be created.
+    """
+    parent = Path(root) / file_name(algo)
+    stem = file_name(env_id)
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        pattern = re.compile(rf"{re.escape(stem)}_(\d+)")
+        taken = [int(m[1]) for p in parent.iterdir() if (m := pattern.fullmatch(p.name))]
+        number = max(taken, default=0) + 1
+        while True:
+            try:
+                (parent / f"{stem}_{number}").mkdir()
+                return parent / f"{stem}_{number}"
+            except FileExistsError:
+                number += 1
+    except OSError as error:
+        raise RunError(
+            f"Cannot create a run folder under {parent}: {error.strerror}. Give another place with "
+            "--run-dir DIR."
+        ) from error
+
+
+def claim_run(folder: str | Path) -> Path:
+    """Create the exact folder `folder`.
+
+    Raises:
+        RunError: It is not empty (a run is never overwritten) or cannot be created.
+    """
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        occupied = any(folder.iterdir())
+    except OSError as error:
+        raise RunError(f"run_dir={str(folder)!r} cannot be created: {error.strerror}.") from error
+    if occupied:
+        raise RunError(
+            f"run_dir={str(folder)!r} is not empty and would be overwritten. Continue that run with "
+            f"--resume {shlex.quote(str(folder))}, or name another folder."
+        )
+    return folder
+
+
+def _processor() -> str:
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:  # not Linux
+        return platform.processor() or platform.machine()
+    found = re.search(r"model name\s*:\s*(.+)", text)
+    return found[1].strip() if found else platform.machine()
+
+
+def versions() -> dict[str, Any]:
+    """What the numbers of a run depend on besides its settings."""
+    import torch
+
+    packages: dict[str, str | None] = {}
+    for name in PACKAGES:
+        try:
+            packages[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            packages[name] = None
+    return {
+        "format_version": FORMAT_VERSION,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpu": _processor(),
+        "cpu_count": os.cpu_count(),
+        "torch_threads": torch.get_num_threads(),
+        "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "packages": packages,
+    }
+
+
+def write_config(
+    run: Path, config: Mapping[str, Any], *, command: Iterable[str], facts: Mapping[str, Any]
+) -> None:
+    """Write what reproduces the run: ``config.yml``, ``command.txt``, ``versions.json``.
+
+    Args:
+        run: An existing folder.
+        config: Fields of `agents.train.TrainConfig`, merged.
+        command: The command line, as a list.
+        facts: Encoder fingerprint and corpus hashes.
+    """
+    with atomic_path(run / "config.yml") as path:
+        text = yaml.safe_dump({"format_version": FORMAT_VERSION, **config}, sort_keys=False)
+        path.write_text(text, encoding="utf-8")
+    with atomic_path(run / "command.txt") as path:
+        path.write_text(shlex.join(command) + "\n", encoding="utf-8")
+    write_json(run / "versions.json", {**versions(), **facts})
+
+
+def check_run(run: str | Path) -> Path:
+    """`run` as a path, if it looks like a run folder.
+
+    Raises:
+        RunError: Missing, not a run, or nothing was trained yet.
+    """
+    run = Path(run)
+    if not run.is_dir():
+        raise RunError(
+            f"run={str(run)!r} does not exist. `nlp-gym train` prints the folder it used as its last "
+            "line; by default it is under runs/."
+        )
+    if not (run / "config.yml").is_file() and not locate(run / "best").is_dir():
+        raise RunError(
+            f"run={str(run)!r} is not a run folder: it has neither config.yml nor best/. Give the "
+            "folder that `nlp-gym train` printed, not one inside or above it."
+        )
+    return run
+
+
+def read_config(run: str | Path) -> dict[str, Any]:
+    """The fields in ``config.yml`` of a run folder.
+
+    Raises:
+        RunError: It is missing, damaged or of another format version.
+    """
+    path = check_run(run) / "config.yml"
+    return read_config_file(path)
+
+
+def read_config_file(path: str | Path) -> dict[str, Any]:
+    """As `read_config`, for the file itself."""
+    try:
+        config = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise RunError(f"{path} is missing or damaged ({error}).") from error
+    if not isinstance(config, dict):
+        raise RunError(f"{path} is damaged: it does not hold a mapping of settings.")
+    check_version(config.pop("format_version", None), Path(path))
+    return config
+
+
+def find_snapshot(run: str | Path, checkpoint: str = "best") -> tuple[Path, dict[str, Any]]:
+    """The verified folder a policy is loaded from, and its settings.
+
+    Args:
+        run: A run folder.
+        checkpoint: ``"best"`` (by the dev metric) or ``"last"``.
+
+    Raises:
+        RunError: Missing, cut short, damaged or of another version.
+        UnknownNameError: Another `checkpoint`.
+    """
+    run = check_run(run)
+    if checkpoint not in ("best", "last"):
+        raise UnknownNameError("checkpoint", checkpoint, ["best", "last"])
+    if checkpoint == "last":
+        folder, _ = newest(run / "checkpoints")
+    else:
+        folder = locate(run / "best")
+        if not folder.is_dir():
+            raise RunError(
+                f"{run} has no best/: training stopped before its first evaluation on dev. Finish it "
+                f"with `nlp-gym train --resume {shlex.quote(str(run))}`, or use --checkpoint last."
+            )
+        verify(folder)
+    settings = read_json(folder / SETTINGS)
+    check_version(settings.get("format_version"), folder / SETTINGS)
+    return folder, settings
+
+
+def append_metrics(run: Path, row: Mapping[str, Any]) -> None:
+    """Add one evaluation to ``metrics.jsonl`` and flush it to the disk.
+
+    Raises:
+        RunError: The disk is full or read-only.
+    """
+    try:
+        with (run / "metrics.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise RunError(f"Could not write {run / 'metrics.jsonl'}: {error.strerror}.") from error
+
+
+def read_metrics(run: str | Path) -> list[dict[str, Any]]:
+    """The evaluations of a run; a last line that was cut short by a kill is left out.
+
+    Raises:
+        RunError: A line that is not the last is damaged.
+    """
+    path = Path(run) / "metrics.jsonl"
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    rows = []
+    for number, line in enumerate(lines, 1):
+        try:
+            rows.append(json.loads(line))
+        except ValueError as error:
+            if number < len(lines):
+                raise RunError(f"{path}:{number}: not a JSON object.") from error
+    return rows
+
+
+def rewind_metrics(run: Path, timesteps: int) -> None:
+    """Drop evaluations made after `timesteps`: a resumed run makes them again."""
+    rows = [row for row in read_metrics(run) if row["timesteps"] <= timesteps]
+    with atomic_path(run / "metrics.jsonl") as path:
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")

@@ -1,0 +1,165 @@
+"""Folders that are either complete or not there: written aside, listed in a manifest, renamed.
+
+A snapshot is a folder of files with ``manifest.json``, which holds the sha256 of each of them and is
+written last. `publish` fills a hidden sibling folder and renames it, so a process killed at any
+moment leaves the previous snapshot alone; `verify` tells a complete one from anything else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from nlp_gym.errors import RunError
+from nlp_gym.files import sha256_file
+
+FORMAT_VERSION = 1
+MANIFEST = "manifest.json"
+_PARTIAL, _REPLACED = ".partial-", ".replaced-"
+
+
+def _flush(path: Path) -> None:
+    """Force a file to the disk, so that the rename cannot overtake its contents."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _seal(folder: Path) -> None:
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    manifest = {
+        "format_version": FORMAT_VERSION,
+        "files": {path.name: sha256_file(path) for path in files},
+    }
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=2), encoding="utf-8")
+    for path in [*files, folder / MANIFEST]:
+        _flush(path)
+
+
+def tidy(parent: Path) -> None:
+    """Remove what writers that were killed left in `parent`; put back a half-replaced snapshot."""
+    for path in parent.glob(f"{_REPLACED}*"):
+        target = parent / path.name.removeprefix(_REPLACED)
+        if not target.exists():
+            path.replace(target)
+    for prefix in (_PARTIAL, _REPLACED):
+        for path in parent.glob(f"{prefix}*"):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+@contextmanager
+def publish(target: Path) -> Iterator[Path]:
+    """Yield an empty folder; on success it becomes `target`, replacing one that is there.
+
+    Raises:
+        RunError: The folder cannot be written (disk full, no permission); an older `target` and its
+            siblings are untouched.
+    """
+    partial = target.parent / f"{_PARTIAL}{target.name}"
+    replaced = target.parent / f"{_REPLACED}{target.name}"
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        tidy(target.parent)
+        partial.mkdir()
+        yield partial
+        _seal(partial)
+        if target.exists():
+            target.replace(replaced)
+        partial.replace(target)
+        shutil.rmtree(replaced, ignore_errors=True)
+    except OSError as error:
+        raise RunError(
+            f"Could not write {target}: {error.strerror or error}. What was saved before is intact. "
+            "Free some space (or fix the permissions), then continue with --resume."
+        ) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def locate(target: Path) -> Path:
+    """Where the snapshot `target` is: normally there, or aside if its writer was killed mid-swap."""
+    replaced = target.parent / f"{_REPLACED}{target.name}"
+    return replaced if not target.exists() and replaced.exists() else target
+
+
+def read_json(path: Path) -> Any:
+    """Parse a JSON file of a run.
+
+    Raises:
+        RunError: It is missing, unreadable or not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path} is missing or damaged ({error}).") from error
+
+
+def check_version(version: object, path: Path) -> None:
+    """Raise `RunError` unless `version` is the format this release reads."""
+    if version != FORMAT_VERSION:
+        raise RunError(
+            f"{path} has format_version={version!r}, this release reads {FORMAT_VERSION}. "
+            "Use the release that wrote it (its versions.json names it), or train again."
+        )
+
+
+def verify(folder: Path) -> None:
+    """Check that a snapshot is complete and is what was written.
+
+    Raises:
+        RunError: No manifest, another format version, or a file that is missing or altered.
+    """
+    if not (folder / MANIFEST).is_file():
+        raise RunError(f"{folder} is not a complete snapshot: it has no {MANIFEST}.")
+    manifest = read_json(folder / MANIFEST)
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
+        raise RunError(f"{folder / MANIFEST} is damaged: it does not list the files.")
+    check_version(manifest.get("format_version"), folder)
+    for name, expected in manifest["files"].items():
+        path = folder / Path(name).name  # never outside the folder, whatever the manifest says
+        if not path.is_file():
+            raise RunError(f"{folder} is incomplete: {name} is missing.")
+        if sha256_file(path) != expected:
+            raise RunError(f"{path} is damaged: its sha256 is not the one in {MANIFEST}.")
+
+
+def steps(parent: Path) -> list[Path]:
+    """Checkpoint folders in `parent`, newest (most timesteps) first; verified by nobody yet."""
+    if not parent.is_dir():
+        return []
+    tidy(parent)
+    found = [path for path in parent.iterdir() if path.is_dir() and path.name.isdigit()]
+    return sorted(found, key=lambda path: int(path.name), reverse=True)
+
+
+def newest(parent: Path) -> tuple[Path, list[str]]:
+    """The newest checkpoint that verifies, and a message for each newer one that does not.
+
+    Raises:
+        RunError: There is none.
+    """
+    skipped: list[str] = []
+    for folder in steps(parent):
+        try:
+            verify(folder)
+        except RunError as error:
+            skipped.append(f"skipped checkpoint {folder.name}: {error}")
+        else:
+            return folder, skipped
+    detail = " ".join(skipped) or "The folder is empty or missing."
+    raise RunError(
+        f"{parent} holds no complete checkpoint. {detail} Train again into a fresh --run-dir."
+    )
+
+
+def prune(parent: Path, *, keep: int) -> None:
+    """Delete all but the `keep` newest checkpoints."""
+    for folder in steps(parent)[keep:]:
+        shutil.rmtree(folder, ignore_errors=True)

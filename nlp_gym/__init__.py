@@ -1,0 +1,12 @@
+"""nlp_gym: classic NLP tasks as Gymnasium environments over real text.
+
+``import nlp_gym`` registers every id (see `nlp_gym.registration.ENVS`) and imports neither torch nor
+transformers; the first encoding does.
+"""
+
+from nlp_gym.registration import ENVS, make_task, register_envs
+
+__version__ = "0.1.0"
+__all__ = ["ENVS", "__version__", "make_task", "register_envs"]
+
+register_envs()

@@ -1,0 +1,17 @@
+"""Corpora: the catalogue, the readers and `load_corpus`."""
+
+from nlp_gym.data.catalog import DATASETS, Dataset, RemoteFile
+from nlp_gym.data.corpus import load_corpus
+from nlp_gym.data.readers import READERS, CheckReport, Problem, check, read
+
+__all__ = [
+    "DATASETS",
+    "READERS",
+    "CheckReport",
+    "Dataset",
+    "Problem",
+    "RemoteFile",
+    "check",
+    "load_corpus",
+    "read",
+]

@@ -1,0 +1,234 @@
+"""`load_corpus`: from a name or a user's data to a `Corpus`."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from nlp_gym.data.catalog import Dataset, RemoteFile, find_dataset
+from nlp_gym.data.readers import Options, file_bytes, find_reader
+from nlp_gym.data.schemes import canonical_scheme, inventory, split_tag
+from nlp_gym.data.user import User, open_user_data
+from nlp_gym.errors import (
+    ChecksumError,
+    DataError,
+    DataNotFoundError,
+    InvalidArgumentError,
+    UnknownNameError,
+)
+from nlp_gym.files import user_cache_dir
+from nlp_gym.types import SPLITS, Corpus, Sample
+
+Data = str | Path | Mapping[str, "str | Path | Sequence[Sample]"] | Sequence[Sample]
+CORPORA = ("auto", "full", "sample")
+
+
+def load_corpus(
+    name: str | None,
+    split: str = "train",
+    *,
+    data: Data | None = None,
+    data_dir: str | Path | None = None,
+    corpus: str = "auto",
+    labels: Sequence[str] | None = None,
+    format: str | None = None,
+    column: str | int | None = None,
+    scheme: str = "auto",
+) -> Corpus:
+    """Load one split of a named corpus or of a user's data. Never touches the network.
+
+    A named corpus is looked for in `data_dir`, in the folder named by the environment variable
+    ``NLP_GYM_DATA`` (each as ``FOLDER/NAME/FILE``), in the user's cache, and last among the samples
+    that ship with the package. A file whose sha256 is not the catalogue's is never used.
+
+    A user's `data` comes first, whatever `name` says. Its label inventory is that of the training
+    split (of the whole file, where one file is split here), unless `labels` gives it.
+
+    Args:
+        name: A row of `DATASETS`; may be None if `data` is given.
+        split: ``"train"``, ``"dev"`` or ``"test"``.
+        data: A file (split 80/10/10 by a hash of each text: order and repetitions do not matter, equal
+            texts stay together), a folder with train, dev and test files, a mapping from split to
+            file, or a sequence of `Sample`, which is the split itself.
+        data_dir: Folder that holds the folders of named corpora.
+        corpus: ``"auto"``, ``"full"`` (never the bundled sample) or ``"sample"`` (always, no warning).
+        labels: Label inventory in order; must hold every label that occurs.
+        format: Format of `data`, a name in `READERS`; None goes by the file's ending and content.
+        column: Label column, see `readers.read`.
+        scheme: Tag scheme, see `readers.read`.
+
+    Returns:
+        The split, with at least one sample.
+
+    Raises:
+        DataNotFoundError: Not found where it was asked for.
+        ChecksumError: A file of a named corpus was changed or is damaged.
+        DataFormatError: A bad row, with file and line.
+        DataError: Too few texts to split, or a label outside the inventory.
+        InvalidArgumentError: An argument is outside what is allowed.
+    """
+    if split not in SPLITS:
+        raise UnknownNameError("split", split, SPLITS)
+    if corpus not in CORPORA:
+        raise UnknownNameError("corpus", corpus, CORPORA)
+    options = Options(column, canonical_scheme(scheme))
+    given = None if labels is None else _declared(labels)
+    if data is not None:
+        user = open_user_data(data, lambda path: read_cached(path, format, options))
+        return _user_corpus(user, split, given)
+    if name is None:
+        raise InvalidArgumentError("Nothing to load: give the name of a corpus, or data=FILE.")
+    dataset = find_dataset(name)
+    path, bundled = _locate(dataset, split, data_dir, corpus)
+    samples = _read_split(dataset, split, path, bundled, options)
+    if given is None:
+        given = dataset.labels
+        if column is not None:  # another annotation layer than the one the row declares
+            train, in_sample = _locate(dataset, "train", data_dir, "sample" if bundled else corpus)
+            given = _found(_read_split(dataset, "train", train, in_sample, options))
+    _check_labels(samples, given, path)
+    if bundled and corpus == "auto":
+        _warn_bundled(dataset, split, len(samples))
+    return Corpus(name, split, samples, given, path, bundled)
+
+
+def _user_corpus(user: User, split: str, given: tuple[str, ...] | None) -> Corpus:
+    samples, source = user.split(split)
+    if given is None:
+        given = _found(user.inventory_samples(split))
+    _check_labels(samples, given, source)
+    return Corpus(user.name, split, samples, given, source)
+
+
+def _found(samples: Iterable[Sample]) -> tuple[str, ...]:
+    return inventory({label for sample in samples for label in sample.labels or ()})
+
+
+def _declared(labels: Sequence[str]) -> tuple[str, ...]:
+    given = (labels,) if isinstance(labels, str) else tuple(labels)
+    bad = isinstance(labels, str) or not given or not all(isinstance(x, str) and x for x in given)
+    if bad or len(set(given)) != len(given):
+        raise InvalidArgumentError(
+            f"labels={labels!r} is not allowed: give distinct names, such as ['O', 'B-PER', 'I-PER']."
+        )
+    for label in given:
+        parts = split_tag(label)
+        if parts and parts[0] == "I" and f"B-{parts[1]}" not in given:
+            raise InvalidArgumentError(f"labels= holds {label!r} but not 'B-{parts[1]}': add it.")
+    return given
+
+
+def _check_labels(samples: Sequence[Sample], labels: tuple[str, ...], source: Path | None) -> None:
+    known = set(labels)
+    for sample in samples:
+        if sample.labels is None or known.issuperset(sample.labels):
+            continue
+        label = next(label for label in sample.labels if label not in known)
+        where = f"{source.parent / sample.id}" if source and sample.id else sample.id or "a sample"
+        raise DataError(
+            f"{where}: the text that begins here has the label {label!r}, which is not in the inventory "
+            f"({', '.join(labels)}). The inventory is that of the training split unless labels=[...] "
+            "gives it; --scheme or scheme= says how tags are to be read."
+        )
+
+
+@lru_cache(maxsize=8)
+def _read(
+    path: Path, size: int, mtime_ns: int, sha256: str | None, format: str | None, options: Options
+) -> tuple[Sample, ...]:
+    """Read a file once while it does not change (`size`, `mtime_ns`): many environments share it."""
+    content = file_bytes(path)
+    if sha256 is not None and (found := hashlib.sha256(content).hexdigest()) != sha256:
+        raise ChecksumError(
+            f"{path}: the sha256 is {found}, not {sha256}: the file was changed or is damaged, and is not "
+            "used. Download it again (nlp-gym data download NAME --force), or, if the change is meant, "
+            "pass the files as data={'train': FILE, 'dev': FILE, 'test': FILE}."
+        )
+    return tuple(find_reader(path, content, format).samples(path, content, options))
+
+
+def read_cached(
+    path: Path, format: str | None, options: Options, sha256: str | None = None
+) -> tuple[Sample, ...]:
+    """Read a file, or return what was read from it before if it has not changed since.
+
+    Raises:
+        DataError: It is missing or bad, or its sha256 is not the one given.
+    """
+    try:
+        stat = path.stat()
+        key = (stat.st_size, stat.st_mtime_ns)
+    except (OSError, ValueError):
+        file_bytes(path)  # raises, with a message
+        raise
+    return _read(path, *key, sha256, format, options)
+
+
+def _read_split(
+    dataset: Dataset, split: str, path: Path, bundled: bool, options: Options
+) -> tuple[Sample, ...]:
+    sha256 = None if bundled else dataset.files[split].sha256
+    return read_cached(path, dataset.format, options, sha256)
+
+
+def _locate(
+    dataset: Dataset, split: str, data_dir: str | Path | None, corpus: str
+) -> tuple[Path, bool]:
+    """Find the file of a split: (path, whether it is the bundled sample's)."""
+    sample = dataset.sample_file(split)
+    if corpus == "sample":
+        return sample, True
+    file = dataset.files[split]
+    if data_dir is not None:
+        return _in_folder(Path(data_dir).expanduser(), dataset, file, "data_dir"), False
+    variable = os.environ.get("NLP_GYM_DATA")
+    if variable:
+        folder = Path(variable).expanduser()
+        if not folder.is_dir() or (folder / dataset.name).is_dir():
+            return _in_folder(folder, dataset, file, "NLP_GYM_DATA"), False
+    cached = data_cache_dir() / dataset.name / file.filename
+    if cached.is_file():
+        return cached, False
+    if corpus == "full":
+        raise DataNotFoundError(
+            f"The corpus {dataset.name!r} is not on this machine: there is no {cached}"
+            f"{'' if variable else ', and neither data_dir= nor NLP_GYM_DATA is set'}. "
+            f"Get it with: nlp-gym data download {dataset.name}"
+        )
+    return sample, True
+
+
+def _in_folder(folder: Path, dataset: Dataset, file: RemoteFile, what: str) -> Path:
+    path = folder / dataset.name / file.filename
+    if path.is_file():
+        return path
+    if not folder.is_dir():
+        problem = "there is no such folder"
+    elif (folder / file.filename).is_file():
+        problem = f"it is the corpus's own folder: give the one above it, {folder.absolute().parent}"
+    else:
+        problem = f"there is no {path}"
+    raise DataNotFoundError(
+        f"{what}={str(folder)!r}: {problem}. "
+        f"Get the corpus with: nlp-gym data download {dataset.name} --data-dir {folder}"
+    )
+
+
+def data_cache_dir() -> Path:
+    """Return the folder of downloaded corpora."""
+    return user_cache_dir() / "data"
+
+
+def _warn_bundled(dataset: Dataset, split: str, size: int) -> None:
+    warnings.warn(
+        f"{dataset.name}: the full corpus is not on this machine, so the bundled sample is used: "
+        f"{size} hand-written sentences ({split}), far too few for results worth reporting. "
+        f"Get the corpus with: nlp-gym data download {dataset.name} "
+        "(corpus='sample' asks for the sample without this warning).",
+        UserWarning,
+        stacklevel=3,
+    )

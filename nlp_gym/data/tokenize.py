@@ -1,0 +1,189 @@
+"""Raw text to words and sentences, in any script, by rules alone.
+
+Words follow the habits of the CoNLL and Penn Treebank corpora: punctuation stands alone, ``'s`` and
+``n't`` are split off, hyphenated words and numbers stay whole. Web addresses, mentions, hashtags and
+emoji (with skin tones, joined sequences and flags) stay whole. A Chinese character or Japanese kana
+is a word by itself: these scripts do not mark words, and character tagging is the usual way.
+
+Each character becomes the letter of its class first; the rules are regular expressions over these
+letters, so that scripts need no lists here.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+
+from nlp_gym.errors import DataError
+
+Span = tuple[str, int, int]
+"""A piece of text and where it is: (piece, start, end) in characters, end exclusive."""
+
+# Classes: w letter or mark, d digit, c CJK (a word by itself), e emoji, m emoji modifier,
+# j joiner, v variation selector, k keycap, r regional indicator, f other format character,
+# h hyphen, a apostrophe, t full stop, n number's inner mark, s space, p any other.
+_SPECIAL = {
+    "\u200d": "j", "\ufe0f": "v", "\ufe0e": "v", "\u20e3": "k", "-": "h", "\u2010": "h",
+    "\u2011": "h", "'": "a", "\u2019": "a", ".": "t", ",": "n", ":": "n", "/": "n", "_": "w",
+    "\u200b": "s", "\ufeff": "s", "\u2060": "s",
+}  # fmt: skip
+_CJK = (
+    (0x3040, 0x30FF), (0x31F0, 0x31FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF),
+    (0xFF66, 0xFF9D), (0x20000, 0x323AF),
+)  # fmt: skip
+_EMOJI = ((0x2600, 0x27BF), (0x2B00, 0x2BFF), (0x1F000, 0x1FAFF))
+
+_WORD = re.compile(
+    r"""
+      rr                                  # a flag
+    | [dp]v?k                             # a keycap
+    | e[vm]*(?:j(?:e|p)[vm]*)*            # emoji, perhaps joined to others
+    | c[vm]*
+    | (?:wt){2,}(?!w)                     # U.S., e.g.
+    | d+(?:[nth]d+)*(?!w)                 # 1,000.5  10:30  1996-08-22
+    | [wd](?:[wdmjfkv]|[ha](?=[wd]))*     # letters, inner hyphens and apostrophes
+    | t{2,}                               # ...
+    | (?P<dash>h{2,})
+    | .
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_WHOLE = re.compile(
+    r"(?:https?://|www\.)\S+|[\w.+-]+@\w[\w-]*(?:\.\w[\w-]*)+|[@#]\w+", re.IGNORECASE
+)
+_TRAILING = ".,;:!?'\"\u2019\u201d\u00bb\u3002\uff0c\uff01\uff1f)]}>"
+_CLITIC = re.compile(r"(?i)(?<=\w)(?:n['\u2019]t|['\u2019](?:s|m|d|re|ve|ll))\Z")
+_ABBREVIATIONS = frozenset(
+    "mr mrs ms dr prof sen rep gov gen col capt lt sgt st jr sr inc corp co ltd vs no fig al etc "
+    "jan feb mar apr jun jul aug sept sep oct nov dec mt rev hon".split()
+)
+
+
+@lru_cache(maxsize=4096)
+def _class(char: str) -> str:
+    """Return the class of a character, one letter."""
+    if char in _SPECIAL:
+        return _SPECIAL[char]
+    code, category = ord(char), unicodedata.category(char)
+    if 0x1F1E6 <= code <= 0x1F1FF:
+        return "r"
+    if 0x1F3FB <= code <= 0x1F3FF or 0xE0020 <= code <= 0xE007F:
+        return "m"
+    if any(low <= code <= high for low, high in _EMOJI) and category[0] == "S":
+        return "e"
+    if any(low <= code <= high for low, high in _CJK) and category[0] == "L":
+        return "c"
+    if char.isspace() or category == "Cc":
+        return "s"
+    by_category = {"L": "w", "M": "w", "N": "d" if category == "Nd" else "w"}
+    return "f" if category == "Cf" else by_category.get(category[0], "p")
+
+
+def split_words(text: str) -> list[Span]:
+    """Cut a text into words.
+
+    Every character that is not white space (or invisible) is in exactly one word; joining the words
+    gives the text without its white space.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        (word, start, end) of each word, in order; empty for a text of white space.
+
+    Raises:
+        DataError: The text holds half of a surrogate pair, which no encoding can write.
+    """
+    classes = "".join(map(_class, text))
+    if not text.isascii() and (lone := re.search("[\ud800-\udfff]", text)):
+        raise DataError(
+            f"the text holds half of a surrogate pair at character {lone.start()}: it was not decoded "
+            "as UTF-8"
+        )
+    words: list[Span] = []
+    for chunk in re.finditer("[^s]+", classes):
+        position, end = chunk.span()
+        for start, stop in _addresses(text, position, end):
+            words += _simple(text, classes, position, start)
+            words.append((text[start:stop], start, stop))
+            position = stop
+        words += _simple(text, classes, position, end)
+    return words
+
+
+def _addresses(text: str, start: int, end: int) -> list[tuple[int, int]]:
+    """Find web and mail addresses, mentions and hashtags between `start` and `end`."""
+    found = []
+    for match in _WHOLE.finditer(text, start, end):
+        first, last = match.span()
+        if first > start and (text[first - 1].isalnum() or text[first - 1] in "@#"):
+            continue
+        while last > first + 1 and text[last - 1] in _TRAILING:
+            last -= 1  # the sentence's punctuation, not the address's
+        found.append((first, last))
+    return found
+
+
+def _simple(text: str, classes: str, start: int, end: int) -> list[Span]:
+    words: list[Span] = []
+    for match in _WORD.finditer(classes, start, end):
+        first, last = match.span()
+        if not classes[first:last].strip("jvfm"):
+            continue  # invisible by itself
+        if classes[first] == "w" and (clitic := _CLITIC.search(text[first:last])):
+            middle = first + clitic.start()
+            words += [(text[first:middle], first, middle), (text[middle:last], middle, last)]
+        else:
+            words.append((text[first:last], first, last))
+    return words
+
+
+_END = re.compile(
+    r"""
+      (?P<cjk>[\u3002\uff01\uff1f]+[\u201d\u2019\u300d\u300f\uff09)\"']*)
+    | (?P<point>[.!?\u2026]+)[\"'\u201d\u2019)\]\u00bb]*(?=\s)
+    | (?P<blank>\n[^\S\n]*\n)
+    """,
+    re.VERBOSE,
+)
+
+
+def split_sentences(text: str) -> list[Span]:
+    """Cut a text into sentences.
+
+    A sentence ends at ``. ! ? …`` (with closing quotes) before white space, unless the stop belongs to
+    an abbreviation or initial or a lower-case letter follows; at ``。！？``; and at a blank line.
+
+    Returns:
+        (sentence, start, end) of each sentence, without the white space around it.
+    """
+    sentences: list[Span] = []
+    start = 0
+    for match in _END.finditer(text):
+        if match["point"] is not None and not _ends(text, match.start(), match["point"], match.end()):
+            continue
+        _append(sentences, text, start, match.end())
+        start = match.end()
+    _append(sentences, text, start, len(text))
+    return sentences
+
+
+def _ends(text: str, at: int, mark: str, after: int) -> bool:
+    following = text[after:].lstrip()[:1]
+    if following.islower():
+        return False
+    if mark != ".":
+        return True
+    before = re.search(r"\S*\Z", text[max(0, at - 40) : at])
+    word = before[0].lstrip("(\"'\u201c\u2018[") if before else ""
+    initial = len(word) == 1 and word.isupper() and word != "I"
+    return not (initial or "." in word or word.lower() in _ABBREVIATIONS)
+
+
+def _append(sentences: list[Span], text: str, start: int, end: int) -> None:
+    piece = text[start:end]
+    left = start + len(piece) - len(piece.lstrip())
+    stripped = piece.strip()
+    if stripped:
+        sentences.append((stripped, left, left + len(stripped)))

@@ -1,0 +1,190 @@
+"""A user's own data: one file that is split here, a folder, a mapping, or samples in memory."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from nlp_gym.errors import DataError, DataNotFoundError, InvalidArgumentError, UnknownNameError
+from nlp_gym.types import SPLITS, Sample
+
+ReadFile = Callable[[Path], Sequence[Sample]]
+Found = tuple[Sequence[Sample], "Path | None"]
+
+_SYNONYMS = {
+    "train": ("train", "training"),
+    "dev": ("dev", "valid", "validation", "val", "testa"),
+    "test": ("test", "testb"),
+}
+_NO_DATA = (".md", ".rst", ".pdf", ".py", ".sha256")  # what lies beside data and may say "test"
+
+
+class User(Protocol):
+    """A user's data, whatever form it was given in."""
+
+    name: str
+
+    def split(self, split: str) -> Found:
+        """Return a split's samples and the file they come from."""
+
+    def inventory_samples(self, split: str) -> Sequence[Sample]:
+        """Return the samples that decide the label inventory when `split` was asked for."""
+
+
+def open_user_data(data: object, read: ReadFile) -> User:
+    """Tell the forms of `load_corpus`'s argument `data` apart.
+
+    Args:
+        data: What the user gave.
+        read: Reads a file.
+
+    Raises:
+        InvalidArgumentError: `data` has none of the forms.
+        DataNotFoundError: There is no such file.
+    """
+    if isinstance(data, (str, Path)):
+        path = Path(data).expanduser()
+        return _Folder(path, read) if path.is_dir() else _File(path, read)
+    if isinstance(data, Mapping):
+        return _Mapping(data, read)
+    if isinstance(data, Sequence):
+        return _Samples(data)
+    raise InvalidArgumentError(
+        f"data={data!r} is not allowed: give a file, a folder, a mapping from split to file, or a "
+        "sequence of Sample."
+    )
+
+
+class _Samples:
+    name = "samples"
+
+    def __init__(self, samples: Sequence[Sample]) -> None:
+        if not samples:
+            raise DataError("data= is an empty sequence: give at least one Sample.")
+        for index, sample in enumerate(samples):
+            if not isinstance(sample, Sample):
+                raise InvalidArgumentError(f"data[{index}] is {type(sample).__name__}, not a Sample.")
+            if not sample.words or not all(isinstance(w, str) and w for w in sample.words):
+                raise DataError(f"data[{index}]: words={sample.words!r}: give strings, none of them empty.")
+            if sample.labels is not None and len(sample.labels) != len(sample.words):
+                raise DataError(
+                    f"data[{index}]: {len(sample.words)} words but {len(sample.labels)} labels."
+                )
+        self.samples = samples
+
+    def split(self, split: str) -> Found:
+        return self.samples, None
+
+    def inventory_samples(self, split: str) -> Sequence[Sample]:
+        return self.samples
+
+
+class _File:
+    def __init__(self, path: Path, read: ReadFile) -> None:
+        if not path.exists():
+            raise DataNotFoundError(f"data={str(path)!r}: there is no such file or folder.")
+        self.name, self.path, self.read = path.stem, path, read
+
+    def split(self, split: str) -> Found:
+        return split_samples(self.read(self.path), split, str(self.path)), self.path
+
+    def inventory_samples(self, split: str) -> Sequence[Sample]:
+        # The whole file: where its rare labels fall is chance, and not the user's doing.
+        return self.read(self.path)
+
+
+class _Mapping:
+    def __init__(self, data: Mapping[object, object], read: ReadFile, name: str | None = None) -> None:
+        for key in data:
+            if key not in SPLITS:
+                raise UnknownNameError("key of data", key, SPLITS)
+        self.data, self.read = data, read
+        first = data.get("train", next(iter(data.values()), None))
+        is_file = isinstance(first, (str, Path))
+        self.name = name or (Path(str(first)).stem if is_file else "samples")
+
+    def split(self, split: str) -> Found:
+        if split not in self.data:
+            raise DataNotFoundError(
+                f"data= has no {split!r} split (it has: {', '.join(map(str, self.data)) or 'none'})."
+            )
+        value = self.data[split]
+        if isinstance(value, (str, Path)):
+            path = Path(value).expanduser()
+            return self.read(path), path
+        return _Samples(_sequence(value, split)).split(split)
+
+    def inventory_samples(self, split: str) -> Sequence[Sample]:
+        if "train" not in self.data:
+            raise DataNotFoundError(
+                f"data= has no 'train' split, so the labels of {split!r} have no inventory: "
+                "add the training file, or give labels=[...]."
+            )
+        return self.split("train")[0]
+
+
+def _sequence(value: object, split: str) -> Sequence[Sample]:
+    if isinstance(value, Sequence):
+        return value
+    raise InvalidArgumentError(f"data[{split!r}]={value!r}: give a file or a sequence of Sample.")
+
+
+class _Folder(_Mapping):
+    def __init__(self, folder: Path, read: ReadFile) -> None:
+        files = sorted(p for p in folder.iterdir() if p.is_file() and _may_be_data(p))
+        found: dict[object, object] = {}
+        for split in SPLITS:
+            matches = [path for path in files if _is_split(path.name, split)]
+            if len(matches) > 1:
+                names = ", ".join(path.name for path in matches)
+                raise DataError(
+                    f"data={str(folder)!r}: more than one file may be the {split} split ({names}). "
+                    "Say which: data={'train': FILE, 'dev': FILE, 'test': FILE}."
+                )
+            if matches:
+                found[split] = matches[0]
+        if not found:
+            raise DataNotFoundError(
+                f"data={str(folder)!r}: no file in this folder is called train, dev or test, such as "
+                "train.conll."
+            )
+        super().__init__(found, read, folder.absolute().name)
+
+
+def _may_be_data(path: Path) -> bool:
+    return not path.name.startswith(".") and path.suffix.lower() not in _NO_DATA
+
+
+def _is_split(filename: str, split: str) -> bool:
+    return any(part in _SYNONYMS[split] for part in re.split(r"[^a-z]+", filename.lower()))
+
+
+def split_samples(samples: Iterable[Sample], split: str, what: str) -> list[Sample]:
+    """Return a part of a file: 80 % train, 10 % dev, 10 % test of its *distinct* texts.
+
+    The distinct texts are ranked by the sha256 of their words: the parts depend neither on the order
+    nor on repetitions, and equal texts are in the same part.
+
+    Raises:
+        DataError: There are fewer than three distinct texts.
+    """
+    samples = list(samples)
+    keys = [_key(sample) for sample in samples]
+    ranked = sorted(set(keys))
+    tenth = max(1, round(len(ranked) / 10))
+    if len(ranked) < 3:
+        raise DataError(
+            f"{what}: too few texts to split into train, dev and test: {len(ranked)} distinct, at least 3 "
+            "are needed. Give data={'train': FILE, 'dev': FILE, 'test': FILE} (one file may serve for all)."
+        )
+    bounds = {"dev": (0, tenth), "test": (tenth, 2 * tenth), "train": (2 * tenth, len(ranked))}
+    first, last = bounds[split]
+    part = set(ranked[first:last])
+    return [sample for sample, key in zip(samples, keys, strict=True) if key in part]
+
+
+def _key(sample: Sample) -> bytes:
+    return hashlib.sha256("\x1f".join(sample.words).encode("utf-8", "surrogatepass")).digest()

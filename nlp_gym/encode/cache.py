@@ -1,0 +1,171 @@
+"""The feature cache: a corpus is encoded once per encoder and options, and memory-mapped after.
+
+The key is the sha256 of the corpus's words, the encoder's fingerprint and the format's version, so
+that another text, another option or other weights never meet old features. Of several processes
+that need the same features at once, one encodes and the others wait. A process that is killed
+leaves nothing under the final name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from weakref import WeakValueDictionary
+
+import numpy as np
+import numpy.typing as npt
+
+from nlp_gym.encode.base import Encoder, Texts, text_blocks, text_offsets
+from nlp_gym.encode.progress import bar
+from nlp_gym.encode.store import RowSink, load_array
+from nlp_gym.errors import EncoderError
+from nlp_gym.files import file_lock, remove_leftovers, user_cache_dir
+from nlp_gym.types import Corpus, Encoded
+
+_FORMAT = "features-1"
+_DTYPE = "<f2"
+
+_Features = npt.NDArray[np.float16]
+# Arrays in use in this process, by file and its stamp: many environments over one corpus check the
+# file once.
+_in_use: WeakValueDictionary[tuple[object, ...], _Features] = WeakValueDictionary()
+
+
+def encode_corpus(
+    corpus: Corpus,
+    encoder: Encoder,
+    *,
+    progress: bool | None = None,
+    cache_dir: str | Path | None = None,
+) -> Encoded:
+    """Return the word vectors of a corpus, from the cache where it has them.
+
+    Args:
+        corpus: The corpus; only its words matter.
+        encoder: See `load_encoder`.
+        progress: Show a bar on stderr when encoding takes longer than two seconds. None: where
+            stderr is a terminal.
+        cache_dir: Folder of the cache. None: ``features`` in `nlp_gym.files.user_cache_dir`.
+
+    Returns:
+        The vectors; memory-mapped, unless the disk could not take them.
+
+    Raises:
+        EncoderError: The encoder cannot be loaded or gives vectors that are not finite.
+    """
+    folder = user_cache_dir() / "features" if cache_dir is None else Path(cache_dir)
+    origin = f"{_FORMAT}\0{corpus.text_hash}\0{encoder.fingerprint}"
+    key = hashlib.sha256(origin.encode()).hexdigest()
+    path = folder / f"{key}.npy"
+    shape = (int(corpus.offsets[-1]) + 1, encoder.dim)
+    features = _load(path, key, shape)
+    if features is None:
+        with _alone(path):
+            # Another process may have made it while this one waited.
+            features = load_array(path, key=key, shape=shape, dtype=_DTYPE, quiet=True)
+            if features is None:
+                texts = [sample.words for sample in corpus.samples]
+                features = _build(path, key, shape, texts, encoder, progress)
+    return Encoded(features, corpus.offsets)
+
+
+def encode_texts(texts: Texts, encoder: Encoder, *, progress: bool | None = False) -> Encoded:
+    """Return the word vectors of texts, without the cache.
+
+    Args:
+        texts: N texts, each a sequence of words.
+        encoder: See `load_encoder`.
+        progress: As in `encode_corpus`.
+    """
+    offsets = text_offsets(len(text) for text in texts)
+    features = np.zeros((int(offsets[-1]) + 1, encoder.dim), np.float16)
+    at = 0
+    for block in _encode_blocks(texts, encoder, int(offsets[-1]), progress):
+        features[at : at + len(block)] = block
+        at += len(block)
+    return Encoded(features, offsets)
+
+
+def clear(cache_dir: str | Path | None = None) -> int:
+    """Delete what encoders have stored: features, calibrations and digests of weight files.
+
+    Args:
+        cache_dir: Folder of features, as given to `encode_corpus`. None: the user's cache.
+
+    Returns:
+        How many files were deleted.
+    """
+    names = ("features", "calibration", "digests")
+    folders = [Path(cache_dir)] if cache_dir else [user_cache_dir() / name for name in names]
+    found = [file for folder in folders if folder.is_dir() for file in folder.iterdir()]
+    stored = [file for file in found if file.suffix in (".npy", ".json", ".part")]
+    for file in stored:
+        file.unlink(missing_ok=True)
+    return len(stored)
+
+
+def _load(path: Path, key: str, shape: tuple[int, int]) -> _Features | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    stamp = (path, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+    features = _in_use.get(stamp)
+    if features is None:
+        features = load_array(path, key=key, shape=shape, dtype=_DTYPE)
+        if features is not None:
+            _in_use[stamp] = features
+    return features
+
+
+def _build(
+    path: Path,
+    key: str,
+    shape: tuple[int, int],
+    texts: Texts,
+    encoder: Encoder,
+    progress: bool | None,
+) -> _Features:
+    with suppress(OSError):
+        remove_leftovers(path)
+    with RowSink(path, key=key, shape=shape, dtype=_DTYPE) as sink:
+        for block in _encode_blocks(texts, encoder, shape[0] - 1, progress):
+            sink.append(block)
+        sink.append(np.zeros((1, shape[1]), np.float16))
+    return sink.array
+
+
+def _encode_blocks(
+    texts: Texts, encoder: Encoder, n_words: int, progress: bool | None
+) -> Iterator[_Features]:
+    with bar(n_words, "word", show=progress) as advance:
+        for block in text_blocks(texts):
+            rows = encoder.encode(block)
+            words = sum(len(text) for text in block)
+            if rows.shape != (words, encoder.dim) or not np.isfinite(rows).all():
+                raise EncoderError(
+                    f"encoder={encoder.name!r} gave an array of shape {rows.shape} for {words} "
+                    f"words and dim={encoder.dim}, or one that is not finite."
+                )
+            yield rows
+            advance(words)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Hold the lock of `path`; say so when another process has it."""
+    with ExitStack() as stack:
+        waits = False
+        try:
+            stack.enter_context(file_lock(path, timeout=0))
+        except TimeoutError:
+            waits = True
+        except (OSError, NotImplementedError):
+            pass  # a folder or file system without locks: renaming still keeps files whole
+        if waits:
+            print("Another process is computing the same features; waiting ...", file=sys.stderr)
+            stack.enter_context(file_lock(path))
+        yield

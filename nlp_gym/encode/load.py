@@ -1,0 +1,54 @@
+"""Encoders by name."""
+
+from __future__ import annotations
+
+from typing import Any
+from weakref import WeakValueDictionary
+
+from nlp_gym.encode.base import Encoder
+from nlp_gym.encode.hashed import HashedEncoder, HashedOptions
+from nlp_gym.encode.options import TransformerOptions, make_options
+from nlp_gym.encode.sources import find_source
+from nlp_gym.encode.transformer import TransformerEncoder
+from nlp_gym.errors import InvalidArgumentError
+
+ENCODERS = ("minilm", "hashed")
+"""Built-in names; a folder's path or a Hugging Face Hub name works too."""
+
+# One copy of the weights, however many environments and splits ask for the same encoder.
+_in_use: WeakValueDictionary[tuple[str, str, int], TransformerEncoder] = WeakValueDictionary()
+
+
+def load_encoder(name: str | Encoder = "minilm", **options: Any) -> Encoder:
+    """Return an encoder; neither torch nor the weights are loaded before it encodes.
+
+    Args:
+        name: ``"minilm"`` (all-MiniLM-L6-v2, from the package of the extra ``minilm``),
+            ``"hashed"`` (numpy, for tests), a folder, the name of a model in the local Hugging Face
+            cache, or an `Encoder`, which is returned as it is.
+        **options: `HashedOptions` for ``"hashed"``, otherwise `TransformerOptions`: `layers`,
+            `pooling`, `dtype`, `device`, `max_length`, `batch_tokens`.
+
+    Raises:
+        UnknownNameError: The name or an option is not known.
+        InvalidArgumentError: An option's value does not fit.
+        MissingDependencyError: ``"minilm"`` without its package.
+        EncoderError: A folder or Hub name has no usable model.
+    """
+    if not isinstance(name, str):
+        if not isinstance(name, Encoder):
+            raise InvalidArgumentError(
+                f"encoder={name!r} must be a name ({', '.join(ENCODERS)}, a folder, a Hub name) or "
+                "an object with name, dim, fingerprint, encode and tokenize."
+            )
+        if options:
+            raise InvalidArgumentError(
+                f"encoder is an object, so that the options {sorted(options)} have no effect. "
+                "Give them when you make it."
+            )
+        return name
+    if name == "hashed":
+        return HashedEncoder(make_options(HashedOptions, options))
+    checked: TransformerOptions = make_options(TransformerOptions, options)
+    encoder = TransformerEncoder(find_source(name, ENCODERS), checked)
+    return _in_use.setdefault((encoder.fingerprint, checked.device, checked.batch_tokens), encoder)

@@ -1,0 +1,154 @@
+"""Options of the transformer encoder: checked when given, resolved without importing torch."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from nlp_gym.errors import InvalidArgumentError, UnknownNameError
+
+POOLINGS = ("mean", "first")
+DTYPES = ("auto", "float32", "bfloat16")
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+_LAYER_HELP = (
+    'Allowed: a number, "last", several ("0+2+4" or [0, 2, 4]: concatenated), "mean" or "mean:1-6"'
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransformerOptions:
+    """Options of `load_encoder` for transformers.
+
+    Attributes:
+        layers: Which hidden states make the vector, 0 being the embeddings: a number, ``"last"``,
+            several (``"0+2+4"`` or a sequence: concatenated), ``"mean"`` (of all layers but the
+            embeddings) or ``"mean:1-6"``. None: (0, L//3, 2L//3) of L layers.
+        pooling: A word's vector is the ``"mean"`` of its sub-words' vectors or the ``"first"`` one.
+        dtype: ``"float32"``, ``"bfloat16"`` or ``"auto"`` (see `resolve_dtype`).
+        device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"`` or ``"auto"``: CUDA if present.
+        max_length: Most sub-words in one pass, special ones included; longer texts go through
+            overlapping windows. None: the model's limit.
+        batch_tokens: Sub-words in one pass over a batch, padding included. Speed and memory only.
+    """
+
+    layers: int | str | Sequence[int] | None = None
+    pooling: str = "mean"
+    dtype: str = "auto"
+    device: str = "auto"
+    max_length: int | None = None
+    batch_tokens: int = 4096
+
+    def __post_init__(self) -> None:
+        """Reject what can be rejected before the model is known."""
+        if self.pooling not in POOLINGS:
+            raise UnknownNameError("pooling", self.pooling, POOLINGS)
+        if self.dtype not in DTYPES:
+            raise UnknownNameError("dtype", self.dtype, DTYPES)
+        if not (isinstance(self.device, str) and _DEVICE.fullmatch(self.device)):
+            raise UnknownNameError("device", self.device, ["auto", "cpu", "cuda", "cuda:N", "mps"])
+        require_positive("batch_tokens", self.batch_tokens)
+        if self.max_length is not None:
+            require_positive("max_length", self.max_length)
+
+
+@dataclass(frozen=True)
+class LayerChoice:
+    """Hidden states to read (`indices`), concatenated or, with `mean`, averaged."""
+
+    indices: tuple[int, ...]
+    mean: bool = False
+
+    @property
+    def parts(self) -> int:
+        """How many model widths one vector is wide."""
+        return 1 if self.mean else len(self.indices)
+
+
+def require_positive(argument: str, value: object) -> None:
+    """Raise `InvalidArgumentError` unless `value` is an int above zero."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise InvalidArgumentError(f"{argument}={value!r} must be a whole number above 0.")
+
+
+def make_options(kind: type[Any], options: Mapping[str, Any]) -> Any:
+    """Build the options dataclass `kind`; an option it does not have is an `UnknownNameError`."""
+    known = [f.name for f in fields(kind)]
+    for name in options:
+        if name not in known:
+            raise UnknownNameError("encoder option", name, known)
+    return kind(**options)
+
+
+def parse_layers(layers: int | str | Sequence[int] | None, n_layers: int) -> LayerChoice:
+    """Resolve the option `layers` for a model of `n_layers` layers (hidden states 0..n_layers)."""
+    if layers is None:
+        choice = LayerChoice(tuple(dict.fromkeys((0, n_layers // 3, 2 * n_layers // 3))))
+    elif isinstance(layers, str):
+        choice = _parse_layer_text(layers.strip(), n_layers)
+    elif isinstance(layers, int) and not isinstance(layers, bool):
+        choice = LayerChoice((layers,))
+    else:
+        choice = LayerChoice(tuple(_as_ints(layers)))
+    bad = [i for i in choice.indices if not 0 <= i <= n_layers]
+    if bad or not choice.indices or len(set(choice.indices)) < len(choice.indices):
+        raise InvalidArgumentError(
+            f"layers={layers!r} does not fit this encoder: its layers are 0 (embeddings) to "
+            f"{n_layers}, each at most once. {_LAYER_HELP}."
+        )
+    return choice
+
+
+def _as_ints(layers: Any) -> list[int]:
+    try:
+        values = list(layers)
+    except TypeError:
+        values = [None]
+    if any(isinstance(v, bool) or not isinstance(v, int) for v in values):
+        raise InvalidArgumentError(f"layers={layers!r} is not a choice of layers. {_LAYER_HELP}.")
+    return values
+
+
+def _parse_layer_text(text: str, n_layers: int) -> LayerChoice:
+    if text == "last":
+        return LayerChoice((n_layers,))
+    if text == "mean":
+        return LayerChoice(tuple(range(1, n_layers + 1)), mean=True)
+    if found := re.fullmatch(r"mean:(\d+)-(\d+)", text):
+        return LayerChoice(tuple(range(int(found[1]), int(found[2]) + 1)), mean=True)
+    if re.fullmatch(r"\d+(\+\d+)*", text):
+        return LayerChoice(tuple(int(part) for part in text.split("+")))
+    raise InvalidArgumentError(f"layers={text!r} is not a choice of layers. {_LAYER_HELP}.")
+
+
+def resolve_dtype(dtype: str, device: str) -> str:
+    """Resolve ``"auto"``: bfloat16 where this machine computes in it, else float32.
+
+    Decided from the CPU's flags and the presence of an NVIDIA driver, not by asking torch: the
+    number format is part of the fingerprint, which must be known without importing torch.
+    """
+    if dtype != "auto":
+        return dtype
+    fast = _cpu_has_bfloat16() or (device not in ("cpu", "mps") and _nvidia_driver())
+    return "bfloat16" if fast else "float32"
+
+
+@lru_cache(maxsize=1)
+def _cpu_has_bfloat16() -> bool:
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    flags = re.search(r"^flags\s*:(.*)$", text, re.MULTILINE)
+    wanted = {"avx512_bf16", "amx_bf16"}
+    return platform.machine() == "x86_64" and bool(flags and wanted & set(flags[1].split()))
+
+
+def _nvidia_driver() -> bool:
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "unset").strip() in ("", "-1")
+    return not hidden and Path("/proc/driver/nvidia/version").exists()

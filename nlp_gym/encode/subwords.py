@@ -1,0 +1,149 @@
+"""Words to sub-word ids with the model's own tokenizer, aligned by construction.
+
+Words are tokenised one at a time, each distinct word once: a word's sub-words do not depend on its
+neighbours, so the alignment needs no offsets and a corpus costs as much as its vocabulary.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nlp_gym.encode.base import Texts, number_words, text_offsets
+from nlp_gym.errors import EncoderError
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+_PAD_NAMES = ("[PAD]", "<pad>", "<|endoftext|>", "</s>")
+
+
+@dataclass(frozen=True)
+class SubWords:
+    """Sub-word ids of texts: `ids` (S,), `offsets` (N+1,) of texts, `word_starts` (W+1,)."""
+
+    ids: npt.NDArray[np.int32]
+    offsets: npt.NDArray[np.int64]
+    word_starts: npt.NDArray[np.int64]
+
+
+class WordTokenizer:
+    """A fast tokenizer that takes texts already split into words.
+
+    Attributes:
+        prefix: Ids put before a text ([CLS]).
+        suffix: Ids put after a text ([SEP]).
+        pad_id: Id that fills up.
+    """
+
+    def __init__(self, definition: str, config: dict[str, Any], name: str) -> None:
+        """Build it from the text of ``tokenizer.json``.
+
+        Args:
+            definition: That text.
+            config: The model's ``config.json``, for the vocabulary's size and padding.
+            name: The encoder, for messages.
+
+        Raises:
+            EncoderError: The definition cannot be read.
+        """
+        self._name = name
+        try:
+            self._parts: dict[str, Any] = json.loads(definition)
+        except ValueError as error:
+            raise EncoderError(
+                f"encoder={name!r}: tokenizer.json is not JSON ({error})."
+            ) from error
+        # The files of sentence encoders ship with truncation and padding switched on.
+        padding = self._parts.get("padding") or {}
+        self._parts["truncation"] = self._parts["padding"] = None
+        _mark_word_starts(self._parts.get("pre_tokenizer"))
+        self.prefix, self.suffix = self._special_ids()
+        self.pad_id = self._find_pad(padding.get("pad_id"), config.get("pad_token_id"))
+        self.vocab_size = int(config.get("vocab_size") or self._tokenizer.get_vocab_size())
+
+    def split(self, texts: Texts) -> SubWords:
+        """Return the sub-word ids of the texts; every word has at least one.
+
+        Raises:
+            EncoderError: The tokenizer yields ids the model does not have.
+        """
+        distinct, index = number_words(texts)
+        encodings = self._tokenizer.encode_batch(
+            [[_printable(word)] for word in distinct],
+            is_pretokenized=True,
+            add_special_tokens=False,
+        )
+        pieces = [encoding.ids or [self._unknown_id] for encoding in encodings]
+        counts = np.fromiter((len(piece) for piece in pieces), np.int64, len(pieces))
+        flat = np.fromiter((i for piece in pieces for i in piece), np.int32, int(counts.sum()))
+        if flat.size and int(flat.max()) >= self.vocab_size:
+            raise EncoderError(
+                f"encoder={self._name!r}: its tokenizer yields id {flat.max()} but the model has "
+                f"{self.vocab_size} embeddings; tokenizer and weights do not belong together."
+            )
+        starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts[index])])
+        first = np.cumsum(counts) - counts
+        # Position within `flat` of every token: its word's first one plus its place in the word.
+        place = np.arange(starts[-1]) - np.repeat(starts[:-1], counts[index])
+        ids = flat[np.repeat(first[index], counts[index]) + place]
+        words = text_offsets(len(text) for text in texts)
+        return SubWords(ids=ids, offsets=starts[words], word_starts=starts)
+
+    @cached_property
+    def _tokenizer(self) -> Tokenizer:
+        from tokenizers import Tokenizer
+
+        try:
+            return Tokenizer.from_str(json.dumps(self._parts))
+        except Exception as error:  # tokenizers raises bare Exception
+            raise EncoderError(
+                f"encoder={self._name!r}: the tokenizers library cannot read its tokenizer.json "
+                f"({error})."
+            ) from error
+
+    @cached_property
+    def _unknown_id(self) -> int:
+        """Id for a word that yields no token: the unknown token's, else the padding's."""
+        model = self._parts.get("model") or {}
+        if isinstance(model.get("unk_id"), int):
+            return int(model["unk_id"])
+        found = self._tokenizer.token_to_id(str(model.get("unk_token")))
+        return self.pad_id if found is None else int(found)
+
+    def _special_ids(self) -> tuple[list[int], list[int]]:
+        encoding = self._tokenizer.encode(["a"], is_pretokenized=True, add_special_tokens=True)
+        special = np.array(encoding.special_tokens_mask, bool)
+        inside = np.flatnonzero(~special)
+        first, last = (inside[0], inside[-1] + 1) if inside.size else (len(special), len(special))
+        return list(encoding.ids[:first]), list(encoding.ids[last:])
+
+    def _find_pad(self, *candidates: int | None) -> int:
+        for candidate in candidates:
+            if isinstance(candidate, int) and candidate >= 0:
+                return candidate
+        named = (self._tokenizer.token_to_id(name) for name in _PAD_NAMES)
+        return next((int(found) for found in named if found is not None), 0)
+
+
+def _printable(word: str) -> str:
+    """Replace lone surrogates, which the tokenizers library cannot take."""
+    return word if word.isascii() else word.encode("utf-8", "replace").decode("utf-8")
+
+
+def _mark_word_starts(pre_tokenizer: Any) -> None:
+    """Switch on the mark of a word's start, as in running text, for byte-level and Metaspace."""
+    if isinstance(pre_tokenizer, list):
+        for part in pre_tokenizer:
+            _mark_word_starts(part)
+    elif isinstance(pre_tokenizer, dict):
+        if pre_tokenizer.get("type") == "ByteLevel":
+            pre_tokenizer["add_prefix_space"] = True
+        if pre_tokenizer.get("type") == "Metaspace" and "prepend_scheme" in pre_tokenizer:
+            pre_tokenizer["prepend_scheme"] = "always"
+        _mark_word_starts(pre_tokenizer.get("pretokenizers"))

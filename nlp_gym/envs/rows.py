@@ -1,0 +1,75 @@
+"""Which sample each environment plays next: one random generator an environment, drawn in blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nlp_gym.errors import InvalidArgumentError
+
+BLOCK = 64
+
+
+class RowSampler:
+    """Uniform draws of sample numbers for B environments, each from its own generator.
+
+    Drawing in blocks keeps Python's loop over environments out of `step`; an environment's sequence
+    depends on its own generator alone, so a batch plays what single environments would.
+
+    Args:
+        n_envs: Number B of environments.
+        n_rows: Number of samples.
+    """
+
+    def __init__(self, n_envs: int, n_rows: int) -> None:
+        self.n_rows = n_rows
+        self._generators: list[np.random.Generator | None] = [None] * n_envs
+        self._block = np.zeros((n_envs, BLOCK), np.int64)
+        self._used = np.full(n_envs, BLOCK, np.int64)
+
+    def seed(self, env: int, generator: np.random.Generator) -> None:
+        """Draw environment `env`'s samples from `generator` from now on."""
+        self._generators[env] = generator
+        self._used[env] = BLOCK
+
+    def next(self, envs: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The next sample of each of `envs`."""
+        used = self._used.take(envs)
+        if used.max() >= BLOCK:
+            for env in envs[used >= BLOCK]:
+                generator = self._generators[env]
+                assert generator is not None, "seed() comes first"
+                self._block[env] = generator.integers(self.n_rows, size=BLOCK)
+                self._used[env] = 0
+            used = self._used.take(envs)
+        self._used[envs] = used + 1
+        return self._block[envs, used]
+
+
+def chosen_rows(
+    options: Mapping[str, Any] | None, n_envs: int, n_rows: int
+) -> npt.NDArray[np.int64] | None:
+    """Samples asked for by ``reset(options={"row": i})``: one for all, or one for each environment.
+
+    Raises:
+        InvalidArgumentError: Unknown option, or a number that is no sample.
+    """
+    if not options:
+        return None
+    unknown = [key for key in options if key != "row"]
+    if unknown:
+        raise InvalidArgumentError(
+            f"options has {unknown[0]!r}; allowed is 'row', the number of a sample."
+        )
+    row = options["row"]
+    rows = np.asarray(row if isinstance(row, (list, tuple, np.ndarray)) else [row] * n_envs)
+    fits = rows.shape == (n_envs,) and rows.dtype.kind in "iu"
+    if not fits or rows.min() < 0 or rows.max() >= n_rows:
+        raise InvalidArgumentError(
+            f"options['row']={row!r} must be an integer from 0 to {n_rows - 1}"
+            + (f", or {n_envs} of them." if n_envs > 1 else ".")
+        )
+    return rows.astype(np.int64)

@@ -1,0 +1,139 @@
+"""One environment over any task: a batch of one."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+
+from nlp_gym.envs.render import RENDER_MODES, draw
+from nlp_gym.envs.rows import RowSampler, chosen_rows
+from nlp_gym.errors import InvalidActionError, NotResetError, UnknownNameError
+from nlp_gym.registration import build_task
+from nlp_gym.tasks.base import State, Task, check_obs_type
+from nlp_gym.types import Observation
+
+_ONLY = np.zeros(1, np.int64)
+
+
+class TaskEnv(gym.Env[Observation, Any]):
+    """Gymnasium environment that plays one episode of a task at a time.
+
+    Args:
+        task: ``"module:Class"`` of the rules (as registered), or a `Task` to share.
+        obs_type: ``"features"``, ``"tokens"`` or ``"index"``; the keys are in the task's docstring.
+        render_mode: None, ``"ansi"``, ``"human"`` or ``"html"``.
+        **kwargs: Arguments of the task.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": list(RENDER_MODES), "render_fps": 4}  # type: ignore[misc]
+
+    def __init__(
+        self,
+        task: str | Task,
+        *,
+        obs_type: str = "features",
+        render_mode: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        check_obs_type(obs_type)
+        check_render_mode(render_mode)
+        self.task = build_task(task, **kwargs)
+        self.obs_type, self.render_mode = obs_type, render_mode
+        self.observation_space = self.task.observation_space(obs_type)
+        self.action_space = self.task.action_space
+        self._n_actions = self.task.n_actions
+        self._sampler = RowSampler(1, len(self.task.corpus))
+        self._sampled_from: np.random.Generator | None = None
+        self._state: State | None = None
+        self._running = False
+        self._last_reward = 0.0
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Start an episode.
+
+        Args:
+            seed: Decides every later draw of samples.
+            options: ``{"row": i}`` plays sample i.
+        """
+        super().reset(seed=seed)
+        if self.np_random is not self._sampled_from:
+            self._sampled_from = self.np_random
+            self._sampler.seed(0, self.np_random)
+        rows = chosen_rows(options, 1, len(self.task.corpus))
+        self._state = self.task.initial(self._sampler.next(_ONLY) if rows is None else rows)
+        self._running, self._last_reward = True, 0.0
+        observation = self._observe()
+        if self.render_mode == "human":
+            self.render()
+        return observation, {"action_mask": observation["action_mask"].copy()}
+
+    def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Play one action.
+
+        Raises:
+            InvalidActionError: The action is no integer from 0 to A - 1. (A masked action is legal to
+                send; see the task's Action Mask.)
+            NotResetError: `reset` comes first.
+        """
+        state = self._started()
+        if not self._running:
+            raise NotResetError("step() after the episode ended; call reset() first.")
+        try:
+            number = int(action.item() if isinstance(action, np.ndarray) else action)
+            valid = number == action and 0 <= number < self._n_actions
+        except (TypeError, ValueError):
+            valid = False
+        if not valid:
+            raise InvalidActionError(
+                f"action={action!r} must be an integer from 0 to {self._n_actions - 1}."
+            )
+        rewards, ended = self.task.transition(state, np.array((number,), np.int64))
+        reward, terminated = float(rewards[0]), bool(ended[0])
+        self._running, self._last_reward = not terminated, reward
+        observation = self._observe()
+        info: dict[str, Any] = {"action_mask": observation["action_mask"].copy()}
+        if terminated:
+            info["score"] = float(self.task.potential(state)[0])
+        if self.render_mode == "human":
+            self.render()
+        return observation, reward, terminated, False, info
+
+    def action_masks(self) -> npt.NDArray[np.bool_]:
+        """(A,) legal actions now; the name is sb3-contrib's."""
+        return np.asarray(self.task.mask(self._started())[0])
+
+    def oracle_action(self) -> int:
+        """The expert's action now."""
+        return int(self.task.oracle(self._started())[0])
+
+    def outputs(self) -> Any:
+        """What was decided in this episode so far, such as the tags."""
+        return self.task.outputs(self._started())[0]
+
+    def render(self) -> Any:
+        """The text with the decisions so far: a string (`ansi`, `html`), or printed (`human`)."""
+        if self.render_mode is None:
+            gym.logger.warn(
+                "render() without render_mode; pass one of ansi, human, html to gym.make."
+            )
+            return None
+        return draw(self.render_mode, self.task.frame(self._started(), 0), self._last_reward)
+
+    def _observe(self) -> Observation:
+        return {k: v[0] for k, v in self.task.observe(self._started(), self.obs_type).items()}
+
+    def _started(self) -> State:
+        if self._state is None:
+            raise NotResetError("call reset() first.")
+        return self._state
+
+
+def check_render_mode(render_mode: str | None) -> None:
+    """Raise `UnknownNameError` unless `render_mode` is None or known."""
+    if render_mode is not None and render_mode not in RENDER_MODES:
+        raise UnknownNameError("render_mode", render_mode, RENDER_MODES)

@@ -1,0 +1,213 @@
+"""B environments over any task in one object: the task's batched rules, with autoreset SAME_STEP."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+from gymnasium.utils import seeding
+from gymnasium.vector import AutoresetMode
+from gymnasium.vector.utils import batch_space
+
+from nlp_gym.envs.render import RENDER_MODES, draw
+from nlp_gym.envs.rows import RowSampler, chosen_rows
+from nlp_gym.envs.single import check_render_mode
+from nlp_gym.errors import InvalidActionError, InvalidArgumentError, NotResetError
+from nlp_gym.registration import build_task
+from nlp_gym.tasks.base import State, Task, check_obs_type
+from nlp_gym.types import Observation
+
+
+class TaskVectorEnv(gym.vector.VectorEnv[Observation, Any, Any]):
+    """Gymnasium vector environment; plays step for step what `SyncVectorEnv(SAME_STEP)` would.
+
+    Args:
+        task: ``"module:Class"`` of the rules (as registered), or a `Task` to share.
+        num_envs: Number B of environments.
+        obs_type: ``"features"``, ``"tokens"`` or ``"index"``.
+        render_mode: None, ``"ansi"`` or ``"html"`` (`render` gives one string an environment).
+        max_episode_steps: Truncate longer episodes; None: never.
+        **kwargs: Arguments of the task.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
+        "render_modes": list(RENDER_MODES),
+        "render_fps": 4,
+        "autoreset_mode": AutoresetMode.SAME_STEP,
+    }
+
+    def __init__(
+        self,
+        task: str | Task,
+        num_envs: int = 1,
+        *,
+        obs_type: str = "features",
+        render_mode: str | None = None,
+        max_episode_steps: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        check_obs_type(obs_type)
+        check_render_mode(render_mode)
+        for name, value in (("num_envs", num_envs), ("max_episode_steps", max_episode_steps)):
+            if value is not None and (not isinstance(value, (int, np.integer)) or value < 1):
+                raise InvalidArgumentError(f"{name}={value!r} must be a positive integer.")
+        self.task = build_task(task, **kwargs)
+        self.num_envs, self.obs_type, self.render_mode = int(num_envs), obs_type, render_mode
+        self.single_observation_space = self.task.observation_space(obs_type)
+        self.single_action_space = self.task.action_space
+        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
+        self.action_space = batch_space(self.single_action_space, self.num_envs)
+        self._n_actions = self.task.n_actions
+        self._limit = max_episode_steps
+        self._elapsed = np.zeros(self.num_envs, np.int64)
+        self._sampler = RowSampler(self.num_envs, len(self.task.corpus))
+        self._all = np.arange(self.num_envs)
+        self._seeded = False
+        self._state: State | None = None
+        self._last_reward = np.zeros(self.num_envs)
+
+    def reset(
+        self,
+        *,
+        seed: int | Sequence[int | None] | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Start an episode in every environment.
+
+        Args:
+            seed: Environment i is seeded with ``seed + i``, or with the i-th of a sequence.
+            options: ``{"row": i}`` or ``{"row": [i0, i1, ...]}`` plays those samples.
+        """
+        self._seed(seed)
+        rows = chosen_rows(options, self.num_envs, len(self.task.corpus))
+        self._state = self.task.initial(self._sampler.next(self._all) if rows is None else rows)
+        self._elapsed[:] = 0
+        self._last_reward[:] = 0.0
+        observation = self.task.observe(self._state, self.obs_type)
+        return observation, self._info(observation)
+
+    def _seed(self, seed: int | Sequence[int | None] | None) -> None:
+        if seed is None and self._seeded:
+            return
+        if seed is None or isinstance(seed, (int, np.integer)):
+            seeds = [None if seed is None else int(seed) + i for i in range(self.num_envs)]
+        else:
+            seeds = list(seed)
+        if len(seeds) != self.num_envs:
+            raise InvalidArgumentError(
+                f"seed has {len(seeds)} entries for num_envs={self.num_envs}."
+            )
+        for i, value in enumerate(seeds):
+            if value is not None or not self._seeded:
+                generator, used = seeding.np_random(value)
+                self._sampler.seed(i, generator)
+                if i == 0:
+                    self._np_random, self._np_random_seed = generator, used
+        self._seeded = True
+
+    def step(
+        self, actions: Any
+    ) -> tuple[Observation, npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any], dict[str, Any]]:
+        """Play (B,) actions; environments that end are reset at once (SAME_STEP).
+
+        The last observation and information of those are ``infos["final_obs"]`` and
+        ``infos["final_info"]``, in Gymnasium's layout.
+
+        Raises:
+            InvalidActionError: Not B integers from 0 to A - 1.
+            NotResetError: `reset` comes first.
+        """
+        state = self._started()
+        reward, terminated = self.task.transition(state, self._checked(actions))
+        done, truncated = terminated, np.zeros(self.num_envs, bool)
+        if self._limit is not None:
+            self._elapsed += 1
+            truncated = self._elapsed >= self._limit
+            done = terminated | truncated
+        self._last_reward = reward
+        ended = np.flatnonzero(done)
+        if not len(ended):
+            observation = self.task.observe(state, self.obs_type)
+            return observation, reward, terminated, truncated, self._info(observation)
+        final = self._final(ended, terminated)
+        state.put(ended, self.task.initial(self._sampler.next(ended)))
+        self._elapsed[ended] = 0
+        observation = self.task.observe(state, self.obs_type)
+        return observation, reward, terminated, truncated, {**final, **self._info(observation)}
+
+    def _checked(self, actions: Any) -> npt.NDArray[np.int64]:
+        array = np.asarray(actions)
+        if array.shape != (self.num_envs,) or array.dtype.kind not in "iu":
+            raise InvalidActionError(
+                f"actions of shape {array.shape} and dtype {array.dtype} must be {self.num_envs} integers."
+            )
+        array = array.astype(np.int64, copy=False)
+        if array.view(np.uint64).max() >= self._n_actions:
+            bad = int(array[(array < 0) | (array >= self._n_actions)][0])
+            raise InvalidActionError(
+                f"action={bad} must be an integer from 0 to {self._n_actions - 1}."
+            )
+        return array
+
+    def _info(self, observation: Observation) -> dict[str, Any]:
+        return {
+            "action_mask": observation["action_mask"].copy(),
+            "_action_mask": np.ones(self.num_envs, bool),
+        }
+
+    def _final(
+        self, ended: npt.NDArray[np.int64], terminated: npt.NDArray[np.bool_]
+    ) -> dict[str, Any]:
+        """`final_obs` and `final_info` of the environments `ended`, as SyncVectorEnv lays them out."""
+        last = self._started().take(ended)
+        batch = self.task.observe(last, self.obs_type)
+        observations = np.full(self.num_envs, None, object)
+        columns = zip(*map(list, batch.values()), strict=True)
+        observations[ended] = [dict(zip(batch, values, strict=True)) for values in columns]
+        which = np.zeros(self.num_envs, bool)
+        which[ended] = True
+        masks = np.zeros((self.num_envs, self._n_actions), np.int8)
+        masks[ended] = batch["action_mask"]
+        info: dict[str, Any] = {"action_mask": masks, "_action_mask": which.copy()}
+        scored = terminated if self._limit is None else terminated & which
+        if self._limit is None or scored.any():
+            scores = np.zeros(self.num_envs)
+            scores[ended] = self.task.potential(last)
+            info["score"] = np.where(scored, scores, 0.0)
+            info["_score"] = scored.copy()
+        return {
+            "final_obs": observations,
+            "_final_obs": which,
+            "final_info": info,
+            "_final_info": which.copy(),
+        }
+
+    def action_masks(self) -> npt.NDArray[np.bool_]:
+        """(B, A) legal actions now."""
+        return self.task.mask(self._started())
+
+    def oracle_actions(self) -> npt.NDArray[np.int64]:
+        """(B,) the expert's actions now."""
+        return self.task.oracle(self._started())
+
+    def outputs(self) -> list[Any]:
+        """What was decided in each running episode so far."""
+        return list(self.task.outputs(self._started()))
+
+    def render(self) -> tuple[Any, ...] | None:
+        """One drawing an environment."""
+        if self.render_mode is None:
+            return None
+        state = self._started()
+        return tuple(
+            draw(self.render_mode, self.task.frame(state, i), float(self._last_reward[i]))
+            for i in range(self.num_envs)
+        )
+
+    def _started(self) -> State:
+        if self._state is None:
+            raise NotResetError("call reset() first.")
+        return self._state

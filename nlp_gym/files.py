@@ -1,0 +1,144 @@
+"""Files on disk: atomic writes, checksums, the cache folder and locks between processes."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+PART = ".part"
+"""Ending of the temporary files of `atomic_path`; one that is still there was left by a killed process."""
+
+_PROGRESS_AFTER = 2.0  # seconds; anything quicker needs no bar
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Write a file so that it is seen whole or not at all.
+
+    Yields a path in the same folder, to be written by the caller. On success it is flushed to disk
+    and renamed to `path`; on any failure, interruption included, it is removed and `path` is as it was.
+
+    Args:
+        path: The final name. Missing parent folders are made.
+
+    Yields:
+        The temporary path. Nothing exists there yet.
+
+    Raises:
+        OSError: The folder cannot be made or written to, or the disk is full.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.parent / f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{PART}"
+    try:
+        yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+
+
+def remove_leftovers(path: str | Path) -> None:
+    """Remove the temporary files that killed processes left beside `path`.
+
+    Call it only while holding the lock under which `path` is written.
+    """
+    path = Path(path)
+    for leftover in path.parent.glob(f".{path.name}.*{PART}"):
+        with contextlib.suppress(OSError):
+            leftover.unlink()
+
+
+def write_json(path: str | Path, obj: Any) -> None:
+    """Write `obj` as readable UTF-8 JSON, atomically.
+
+    Args:
+        path: The file.
+        obj: Anything `json` can write. NaN and infinity are refused: they are not JSON.
+
+    Raises:
+        ValueError: `obj` holds a number that JSON has not.
+        OSError: The file cannot be written.
+    """
+    text = json.dumps(obj, indent=2, ensure_ascii=False, allow_nan=False)
+    with atomic_path(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def sha256_file(path: str | Path, *, progress: bool = False) -> str:
+    """Return the sha256 of a file, in hexadecimal.
+
+    Args:
+        path: The file.
+        progress: Show a bar on stderr once it has taken more than two seconds.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as file, _bar(path, progress) as advance:
+        while block := file.read(1 << 20):
+            digest.update(block)
+            advance(len(block))
+    return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def _bar(path: str | Path, progress: bool) -> Iterator[Any]:
+    if not progress:
+        yield lambda size: None
+        return
+    from tqdm import tqdm  # only where a bar was asked for
+
+    total, name = Path(path).stat().st_size, Path(path).name
+    with tqdm(
+        total=total, unit="B", unit_scale=True, desc=f"checking {name}", delay=_PROGRESS_AFTER
+    ) as bar:
+        yield bar.update
+
+
+def user_cache_dir() -> Path:
+    """Return the folder for downloads and features (it may not exist yet).
+
+    The environment variable ``NLP_GYM_CACHE`` sets it; otherwise it is the platform's cache folder
+    for users (``~/.cache/nlp_gym`` on Linux, which honours ``XDG_CACHE_HOME``).
+    """
+    given = os.environ.get("NLP_GYM_CACHE")
+    if given:
+        return Path(given).expanduser()
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("nlp_gym", appauthor=False))
+
+
+@contextlib.contextmanager
+def file_lock(path: str | Path, *, timeout: float = -1.0) -> Iterator[None]:
+    """Let one process at a time work on `path`.
+
+    The lock is held on ``.<name>.lock`` beside it, is released when the process dies, and may be
+    taken again by its holder.
+
+    Args:
+        path: What is protected; it need not exist.
+        timeout: Seconds to wait; negative waits for ever.
+
+    Raises:
+        TimeoutError: Another process held the lock for longer than `timeout`.
+        OSError: The folder cannot be written to.
+    """
+    import filelock
+
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(path.parent / f".{path.name}.lock", timeout=timeout, is_singleton=True)
+    with lock:
+        yield

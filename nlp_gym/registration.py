@@ -1,0 +1,135 @@
+"""The table of environments: one row an id. Entry points are strings, so listing imports nothing heavy."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import gymnasium as gym
+
+from nlp_gym.errors import InvalidArgumentError, UnknownNameError
+
+if TYPE_CHECKING:
+    from nlp_gym.tasks.base import Task
+
+SHELL_ARGUMENTS = ("obs_type", "render_mode", "num_envs", "max_episode_steps", "vectorization_mode")
+"""Arguments of the environment shells; everything else belongs to the task."""
+
+
+@dataclass(frozen=True, slots=True)
+class EnvRow:
+    """One registered id.
+
+    Attributes:
+        id: Gymnasium id, ``Name-Dataset-vN``.
+        task: ``"module:Class"`` of the rules.
+        dataset: Catalogue name; also where `data=` is absent for the ids made for a user's own file.
+        kwargs: What else the task is built with.
+    """
+
+    id: str
+    task: str
+    dataset: str
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+
+_TAGGING = "nlp_gym.tasks.sequence_tagging:SequenceTagging"
+
+ENVS: tuple[EnvRow, ...] = (
+    EnvRow("NER-CoNLL-v0", _TAGGING, "conll2003", {"scheme": "BIO"}),
+    EnvRow("NER-WNUT-v0", _TAGGING, "wnut17", {"scheme": "BIO"}),
+    EnvRow("NER-v0", _TAGGING, "conll2003", {"scheme": "BIO"}),
+    EnvRow("POS-EWT-v0", _TAGGING, "ud_ewt", {"scheme": "flat"}),
+    EnvRow("POS-v0", _TAGGING, "ud_ewt", {"scheme": "flat"}),
+)
+
+
+def register_envs() -> None:
+    """Register every row of `ENVS` with Gymnasium; rows already there are left alone."""
+    for row in ENVS:
+        if row.id not in gym.registry:
+            gym.register(
+                id=row.id,
+                entry_point="nlp_gym.envs.single:TaskEnv",
+                vector_entry_point="nlp_gym.envs.vector:TaskVectorEnv",
+                kwargs={"task": row.task, "dataset": row.dataset, **row.kwargs},
+            )
+
+
+def is_task_id(env_id: str) -> bool:
+    """True where `env_id` is registered and played by one of this package's shells."""
+    spec = gym.registry.get(env_id)
+    return spec is not None and "task" in spec.kwargs
+
+
+def task_ids() -> list[str]:
+    """Every registered id that is a task of this suite, third-party ones included, sorted."""
+    return sorted(i for i in gym.registry if is_task_id(i))
+
+
+def make_task(env_id: str, split: str = "train", **kwargs: Any) -> Task:
+    """The rules behind an id, without an environment around them.
+
+    Args:
+        env_id: A registered id, such as ``"NER-CoNLL-v0"``.
+        split: ``"train"``, ``"dev"`` or ``"test"``.
+        **kwargs: As for `gymnasium.make`; `obs_type` and `render_mode` are the shell's and ignored.
+
+    Returns:
+        The task, as ``gym.make(env_id, split=split, **kwargs).unwrapped.task`` would hold.
+
+    Raises:
+        UnknownNameError: No such id or argument.
+    """
+    if not is_task_id(env_id):
+        raise UnknownNameError("env", env_id, task_ids())
+    merged = {**gym.spec(env_id).kwargs, **kwargs, "split": split}
+    return build_task(
+        merged.pop("task"), **{k: v for k, v in merged.items() if k not in SHELL_ARGUMENTS}
+    )
+
+
+def _argument_names(cls: type) -> list[str]:
+    """Keyword arguments of a class, those its ``**kwargs`` hand on to its bases included."""
+    names: dict[str, None] = {}
+    for base in cls.__mro__:
+        if "__init__" not in vars(base):
+            continue
+        parameters = inspect.signature(base).parameters.values()
+        names.update({p.name: None for p in parameters if p.kind is p.KEYWORD_ONLY})
+        if all(p.kind is not p.VAR_KEYWORD for p in parameters):
+            break
+    return list(names)
+
+
+def build_task(entry: str | Task, **kwargs: Any) -> Task:
+    """Build a task from ``"module:Class"``, checking the names of the arguments first."""
+    if not isinstance(entry, str):
+        return entry
+    module, _, name = entry.partition(":")
+    try:
+        cls = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InvalidArgumentError(
+            f"task={entry!r} cannot be imported ({error}); it has the form 'package.module:Class'."
+        ) from error
+    allowed = _argument_names(cls)
+    unknown = [k for k in kwargs if k not in allowed]
+    if unknown:
+        hints = [
+            f"{k!r} -> {near[0]!r}"
+            for k in unknown
+            if (near := difflib.get_close_matches(k, allowed, 1))
+        ]
+        raise UnknownNameError(
+            "argument",
+            unknown[0],
+            [*allowed, "obs_type", "render_mode"],
+            hint=f"All unknown: {', '.join(map(repr, unknown))}. {'; '.join(hints)}",
+        )
+    task: Task = cls(**kwargs)
+    return task

@@ -1,0 +1,1 @@
+"""Tasks: the rules of each decision process, one family a file, written once over a batch."""

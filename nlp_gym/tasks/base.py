@@ -1,0 +1,337 @@
+"""What every task shares: its corpus, its encoding, index tables and the interface of the rules.
+
+A task is a set of pure rules over a batch of B decision processes. It holds no episode: the state is a
+`State` of index arrays, which the shells in `nlp_gym.envs`, and `rollout` below, carry along.
+"""
+
+from __future__ import annotations
+
+import abc
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from gymnasium import spaces
+
+from nlp_gym.errors import InvalidArgumentError, UnknownNameError
+from nlp_gym.metrics.base import Score
+from nlp_gym.types import SPLITS, BoolArray, Corpus, Encoded, Observation, Sample, Tokens
+
+if TYPE_CHECKING:
+    from nlp_gym.encode import Encoder
+    from nlp_gym.envs.render import Frame
+
+OBS_TYPES = ("features", "tokens", "index")
+REWARDS = ("correctness", "metric", "sparse")
+ILLEGAL_COST = 0.125
+"""Reward lost by an action the mask forbids; a power of two keeps reward sums exact."""
+
+Output = Sequence[str]
+S = TypeVar("S", bound="State")
+
+
+@dataclass
+class State:
+    """Index arrays of B running episodes, first axis B. Subclasses add the task's own.
+
+    Attributes:
+        row: (B,) int64 sample that is played.
+        slot: (B,) int64 index into the task's tables of positions (see `Task.offsets`).
+    """
+
+    row: npt.NDArray[np.int64]
+    slot: npt.NDArray[np.int64]
+
+    def take(self: S, indices: npt.NDArray[np.integer[Any]] | BoolArray) -> S:
+        """The episodes at `indices`, as a state of their own."""
+        return type(self)(*[getattr(self, name)[indices] for name in _field_names(type(self))])
+
+    def put(self: S, indices: npt.NDArray[np.integer[Any]], other: S) -> None:
+        """Overwrite the episodes at `indices` by those of `other`."""
+        for name in _field_names(type(self)):
+            getattr(self, name)[indices] = getattr(other, name)
+
+
+@cache
+def _field_names(cls: type[State]) -> tuple[str, ...]:
+    return tuple(f.name for f in fields(cls))
+
+
+class Task(abc.ABC):
+    """Rules of one decision process over a corpus.
+
+    Args:
+        dataset: Catalogue name of the corpus.
+        split: ``"train"``, ``"dev"`` or ``"test"``.
+        reward: ``"correctness"``, ``"metric"`` or ``"sparse"``.
+        encoder: Encoder name, path or instance (`nlp_gym.encode.load_encoder`).
+        encoder_kwargs: Options of the encoder, such as ``{"layers": (0, 2, 4)}``.
+        window: Words seen on each side of the current one in `features` observations.
+        max_tokens: Length L of `tokens` observations; longer texts are seen through a window.
+        data: The user's own file(s) or samples in place of the catalogue's.
+        data_dir: Folder that holds corpora by catalogue name.
+        corpus: ``"auto"``, ``"full"`` (no fallback to the bundled sample) or ``"sample"``.
+        labels: Label inventory; default: the corpus's.
+        data_format: Reader to use where the file's extension does not say.
+    """
+
+    index_keys: ClassVar[tuple[str, ...]]
+    metric_name: str
+
+    def __init__(
+        self,
+        *,
+        dataset: str,
+        split: str = "train",
+        reward: str = "correctness",
+        encoder: str | Encoder = "minilm",
+        encoder_kwargs: Mapping[str, Any] | None = None,
+        window: int = 1,
+        max_tokens: int = 128,
+        data: Any = None,
+        data_dir: str | None = None,
+        corpus: str = "auto",
+        labels: Sequence[str] | None = None,
+        data_format: str | None = None,
+    ) -> None:
+        from nlp_gym.data import load_corpus
+
+        _check_name("split", split, SPLITS)
+        _check_name("reward", reward, REWARDS)
+        self.window = _check_int("window", window, 0, 16)
+        self.max_tokens = _check_int("max_tokens", max_tokens, 8, 512)
+        self.reward = reward
+        self.dataset = dataset
+        self._encoder_name, self._encoder_kwargs = encoder, dict(encoder_kwargs or {})
+        self.corpus: Corpus = load_corpus(
+            dataset,
+            split,
+            data=data,
+            data_dir=data_dir,
+            corpus=corpus,
+            labels=labels,
+            format=data_format,
+        )
+        self.labels: tuple[str, ...] = tuple(self.corpus.labels)
+        if not self.labels:
+            raise InvalidArgumentError(
+                "labels is empty: texts without gold need the label inventory, give labels=[...]."
+            )
+        n = len(self.corpus)
+        # Position tables have one slot a word and one more a text for "read to the end".
+        self.lengths = np.diff(self.corpus.offsets)
+        self.offsets = self.corpus.offsets[:-1] + np.arange(n)
+        self.n_slots = int(self.corpus.offsets[-1]) + n
+        self._warned_labels = False
+
+    # -- the rules -----------------------------------------------------------------------------------
+
+    @abc.abstractmethod
+    def initial(self, rows: npt.NDArray[np.int64]) -> Any:
+        """State of B fresh episodes on the samples `rows` (B,)."""
+
+    @abc.abstractmethod
+    def observe(self, state: Any, obs_type: str) -> Observation:
+        """Observation of every episode: arrays of `observation_space(obs_type)` with B in front."""
+
+    @abc.abstractmethod
+    def mask(self, state: Any) -> BoolArray:
+        """(B, A) legal actions; at the end of a text all of them."""
+
+    @abc.abstractmethod
+    def oracle(self, state: Any) -> npt.NDArray[np.int64]:
+        """(B,) the expert's action."""
+
+    @abc.abstractmethod
+    def transition(
+        self, state: Any, actions: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.float64], BoolArray]:
+        """Play (B,) actions, changing `state` in place; gives (B,) rewards and (B,) ended."""
+
+    @abc.abstractmethod
+    def potential(self, state: Any) -> npt.NDArray[np.float64]:
+        """(B,) metric of each episode on its sample as it stands."""
+
+    @abc.abstractmethod
+    def observation_space(self, obs_type: str) -> spaces.Dict:
+        """Flat Dict of Boxes for one episode."""
+
+    @abc.abstractmethod
+    def outputs(self, state: Any) -> list[Output]:
+        """What was decided in each of the B episodes, in the terms of the metric."""
+
+    @abc.abstractmethod
+    def score(
+        self,
+        outputs: Sequence[Output],
+        *,
+        rows: Sequence[int] | None = None,
+        bootstrap: int = 1000,
+        report: bool | None = None,
+    ) -> Score:
+        """Official corpus score of `outputs`, one for each of `rows` (default: all samples)."""
+
+    @abc.abstractmethod
+    def frame(self, state: Any, i: int) -> Frame:
+        """What a person sees of episode `i`."""
+
+    # -- shared --------------------------------------------------------------------------------------
+
+    @property
+    def n_actions(self) -> int:
+        """Number A of actions."""
+        return len(self.labels)
+
+    @property
+    def action_space(self) -> spaces.Discrete:
+        """One of A actions."""
+        return spaces.Discrete(self.n_actions)
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """The encoder, loaded on first use (weights are read at the first encoding)."""
+        from nlp_gym.encode import load_encoder
+
+        return load_encoder(self._encoder_name, **self._encoder_kwargs)
+
+    @cached_property
+    def encoded(self) -> Encoded:
+        """Word vectors of the corpus, from the cache or encoded now."""
+        from nlp_gym.encode import encode_corpus
+
+        return encode_corpus(self.corpus, self.encoder)
+
+    @cached_property
+    def tokens(self) -> Tokens:
+        """Sub-word tokens of the corpus."""
+        return self.encoder.tokenize([sample.words for sample in self.corpus.samples])
+
+    @cached_property
+    def neighbours(self) -> npt.NDArray[np.int64]:
+        """(n_slots, 2*window+1) rows of `encoded.features` around each position.
+
+        Positions outside the text, and all of a text's end slot, point at the zero row W.
+        """
+        n_words = int(self.corpus.offsets[-1])
+        text = np.repeat(np.arange(len(self.corpus)), self.lengths + 1)
+        place = np.arange(self.n_slots) - self.offsets[text]
+        around = place[:, None] + np.arange(-self.window, self.window + 1)
+        inside = (
+            (around >= 0)
+            & (around < self.lengths[text, None])
+            & (place < self.lengths[text])[:, None]
+        )
+        return np.where(inside, self.corpus.offsets[text, None] + around, n_words)
+
+    @property
+    def context_dim(self) -> int:
+        """Width of `context`."""
+        return (2 * self.window + 1) * self.encoder.dim
+
+    def context(self, slots: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """(B, context_dim) float32 vectors of the words around `slots` (B,)."""
+        near = self.neighbours.take(slots, axis=0)
+        return self.encoded.features.take(near, axis=0).reshape(len(slots), -1).astype(np.float32)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Encodings are left out of a pickle: they are rebuilt from the cache where it is opened."""
+        dropped = {"encoded", "tokens", "neighbours"}
+        return {k: v for k, v in self.__dict__.items() if k not in dropped}
+
+    def _sample(self, row: int) -> Sample:
+        return self.corpus.samples[row]
+
+
+def _check_name(argument: str, value: object, allowed: Sequence[str]) -> None:
+    if value not in allowed:
+        raise UnknownNameError(argument, value, allowed)
+
+
+def check_obs_type(obs_type: str) -> None:
+    """Raise `UnknownNameError` unless `obs_type` is one of `OBS_TYPES`."""
+    _check_name("obs_type", obs_type, OBS_TYPES)
+
+
+def _check_int(argument: str, value: object, low: int, high: int) -> int:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, (int, np.integer))
+        or not low <= value <= high
+    ):
+        raise InvalidArgumentError(f"{argument}={value!r} must be an integer from {low} to {high}.")
+    return int(value)
+
+
+Act = Callable[[Observation, BoolArray], npt.NDArray[np.int64]]
+
+
+def rollout(
+    task: Task,
+    act: Act | Literal["oracle"],
+    rows: Sequence[int] | None = None,
+    *,
+    batch: int = 512,
+    obs_type: str = "index",
+    progress: bool = False,
+) -> list[Output]:
+    """Play each row once and return what was decided. Needs no gold (except for the oracle).
+
+    Args:
+        task: The rules and the corpus.
+        act: Maps an observation (arrays with B in front) and the (B, A) mask to (B,) actions; or
+            ``"oracle"``.
+        rows: Samples to play; default: all.
+        batch: Episodes played side by side, of similar length so that few stand idle.
+        obs_type: Kind of observation `act` wants.
+        progress: Show a progress bar.
+
+    Returns:
+        One output a row, in the order of `rows`.
+    """
+    check_obs_type(obs_type)
+    chosen = np.arange(len(task.corpus)) if rows is None else np.asarray(rows, np.int64)
+    order = np.argsort(task.lengths[chosen], kind="stable")
+    results: list[Output] = [()] * len(chosen)
+    chunks: Any = [order[i : i + batch] for i in range(0, len(order), batch)]
+    if progress:
+        from rich.progress import track
+
+        chunks = track(chunks, description="playing", transient=True)
+    for chunk in chunks:
+        for place, output in zip(chunk, _play(task, act, chosen[chunk], obs_type), strict=True):
+            results[place] = output
+    return results
+
+
+def _play(
+    task: Task, act: Act | Literal["oracle"], rows: npt.NDArray[np.int64], obs_type: str
+) -> list[Output]:
+    """Play one batch to its end; episodes that ended are taken out of it."""
+    state, left = task.initial(rows), np.arange(len(rows))
+    outputs: list[Output] = [()] * len(rows)
+    while len(left):
+        if isinstance(act, str):
+            actions = task.oracle(state)
+        else:
+            actions = act(task.observe(state, obs_type), task.mask(state))
+        _, ended = task.transition(state, np.asarray(actions, np.int64))
+        if ended.any():
+            for place, output in zip(left[ended], task.outputs(state.take(ended)), strict=True):
+                outputs[place] = output
+            state, left = state.take(~ended), left[~ended]
+    return outputs
+
+
+def warn_unseen_labels(counts: Mapping[str, int]) -> None:
+    """Say that gold labels outside the inventory can never be predicted."""
+    listed = ", ".join(f"{name} ({count}x)" for name, count in sorted(counts.items()))
+    warnings.warn(
+        f"gold labels that the label inventory lacks, counted as missed: {listed}. "
+        "Give labels=[...] or train on data that has them.",
+        UserWarning,
+        stacklevel=3,
+    )

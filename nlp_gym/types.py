@@ -1,0 +1,131 @@
+"""The data model: a `Corpus` is a named split of `Sample`s, `Encoded` is a corpus seen by an encoder.
+
+Axis letters used in the whole project: B environments, N samples (texts), W words of a corpus,
+S sub-word tokens of a corpus, T words of one text, D feature width, A actions, H history length.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+IntArray = npt.NDArray[np.integer[Any]]
+FloatArray = npt.NDArray[np.floating[Any]]
+BoolArray = npt.NDArray[np.bool_]
+Observation = dict[str, npt.NDArray[Any]]
+
+SPLITS = ("train", "dev", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One text and, where it is known, its gold annotation.
+
+    Attributes:
+        words: The text as words, in order. Any Unicode; never empty.
+        labels: One gold label a word, or None when the gold is absent (prediction).
+        id: Where it comes from, for messages: ``"eng.train:17"`` (file and first line) or an index.
+        extra: What other task families read from their files (questions, choices, ...).
+    """
+
+    words: tuple[str, ...]
+    labels: tuple[str, ...] | None = None
+    id: str = ""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """One split of a data set.
+
+    Attributes:
+        name: Catalogue name (``"conll2003"``) or the stem of the user's file.
+        split: ``"train"``, ``"dev"`` or ``"test"``.
+        samples: The N samples.
+        labels: Label inventory, declared by the catalogue or sorted from the *training* split.
+        source: File it was read from, if any.
+        bundled: True for the small sample that ships with the package.
+    """
+
+    name: str
+    split: str
+    samples: Sequence[Sample]
+    labels: tuple[str, ...]
+    source: Path | None = None
+    bundled: bool = False
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    @cached_property
+    def offsets(self) -> npt.NDArray[np.int64]:
+        """(N+1,) index of each sample's first word in the flat word order; the last entry is W."""
+        lengths = np.fromiter((len(s.words) for s in self.samples), np.int64, len(self.samples))
+        return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+
+    @cached_property
+    def text_hash(self) -> str:
+        """Sha256 of the words alone (not of the gold): what an encoding depends on."""
+        digest = hashlib.sha256()
+        for sample in self.samples:
+            for word in sample.words:
+                digest.update(word.encode("utf-8", "surrogatepass"))
+                digest.update(b"\x1f")
+            digest.update(b"\x1e")
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Word vectors of a corpus.
+
+    Attributes:
+        features: (W+1, D) float16, possibly memory-mapped; row W is all zeros (the word outside
+            the text), so that windows are gathered with plain indices.
+        offsets: (N+1,) int64, as `Corpus.offsets`.
+    """
+
+    features: npt.NDArray[np.float16]
+    offsets: npt.NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        """Give out plain arrays: what is gathered from a memmap would be a memmap by type."""
+        object.__setattr__(self, "features", np.asarray(self.features))
+
+    @property
+    def dim(self) -> int:
+        """Width D of one word's vector."""
+        return int(self.features.shape[1])
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Sub-word tokens of a corpus, without special tokens.
+
+    Attributes:
+        ids: (S,) int32 sub-word ids of all texts, one after the other.
+        offsets: (N+1,) int64, first token of each text in `ids`.
+        word_starts: (W+1,) int64, first token of each word in `ids`; entry W is S. Every word has at
+            least one token (the unknown token where the tokenizer yields none).
+        bos_id: Id put before a text ([CLS]).
+        eos_id: Id put after a text ([SEP]).
+        pad_id: Id that fills up.
+        vocab_size: All ids are below this.
+        max_length: Most tokens one encoder pass takes, special tokens included.
+    """
+
+    ids: npt.NDArray[np.int32]
+    offsets: npt.NDArray[np.int64]
+    word_starts: npt.NDArray[np.int64]
+    bos_id: int
+    eos_id: int
+    pad_id: int
+    vocab_size: int
+    max_length: int

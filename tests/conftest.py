@@ -1,0 +1,108 @@
+"""Fixtures shared by all tests: one encoding cache for the session, no network, the real corpora.
+
+Importable helpers of the tests live in this file and nowhere else.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The repository root."""
+
+
+def find_real_data() -> tuple[Path, str | None]:
+    """Where the real corpora should be, and why they cannot be used (None when they can).
+
+    Returns:
+        The folder named by `NLP_GYM_TEST_DATA`, else `../shared/data` beside the checkout, and
+        the reason to skip.
+    """
+    named = os.environ.get("NLP_GYM_TEST_DATA")
+    folder = Path(named) if named else ROOT.parent / "shared" / "data"
+    if folder.is_dir():
+        return folder, None
+    origin = "NLP_GYM_TEST_DATA" if named else "the folder ../shared/data beside the checkout"
+    return folder, f"no real corpora: {origin} does not exist; set NLP_GYM_TEST_DATA=FOLDER"
+
+
+def is_loopback(address: Any) -> bool:
+    """Whether a socket address stays on this machine (Unix sockets do).
+
+    Args:
+        address: What `socket.connect` takes: a path, or a tuple that starts with the host.
+    """
+    if not isinstance(address, tuple):
+        return True
+    host = str(address[0])
+    if host in {"localhost", ""}:
+        return True
+    try:
+        return ipaddress.ip_address(host.split("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _session_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Point the cache at one folder for the whole session, so that tests share encodings.
+
+    `NLP_GYM_TEST_CACHE` names a folder to keep between sessions (encoding the real corpora takes
+    minutes). `NLP_GYM_DATA` is cleared: which corpus a test sees must not depend on the machine.
+    """
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent  # the workers' own folders lie in it
+    cache = os.environ.get("NLP_GYM_TEST_CACHE") or str(base / "nlp_gym_cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NLP_GYM_CACHE", cache)
+        patch.delenv("NLP_GYM_DATA", raising=False)
+        # Subprocesses started by tests are outside the socket guard: keep the Hub client offline.
+        patch.setenv("HF_HUB_OFFLINE", "1")
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _offline(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refuse connections that leave this machine, except in tests marked `network`."""
+    if request.node.get_closest_marker("network"):
+        monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+        return
+    connect, connect_ex = socket.socket.connect, socket.socket.connect_ex
+    resolve = socket.getaddrinfo
+
+    def refuse(address: Any) -> None:
+        if not is_loopback(address):
+            raise OSError(f"tests are offline: connection to {address!r} refused (tests/conftest)")
+
+    def guarded_connect(self: socket.socket, address: Any) -> None:
+        refuse(address)
+        connect(self, address)
+
+    def guarded_connect_ex(self: socket.socket, address: Any) -> int:
+        refuse(address)
+        return connect_ex(self, address)
+
+    def guarded_resolve(host: Any, *args: Any, **kwargs: Any) -> Any:
+        refuse((host.decode() if isinstance(host, bytes) else host or "", 0))
+        return resolve(host, *args, **kwargs)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded_connect)
+    monkeypatch.setattr(socket.socket, "connect_ex", guarded_connect_ex)
+    monkeypatch.setattr(socket, "getaddrinfo", guarded_resolve)
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of the real corpora; the test is skipped where there is none."""
+    folder, reason = find_real_data()
+    if reason:
+        pytest.skip(reason)
+    return folder

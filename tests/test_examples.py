@@ -1,0 +1,77 @@
+"""Examples and benchmarks run as they are documented, shortened."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*bundled:UserWarning")
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def load(path: str) -> ModuleType:
+    """Import a script by its path from the repository root; folders of scripts are no packages."""
+    name = f"script_{Path(path).stem}"
+    spec = importlib.util.spec_from_file_location(name, ROOT / path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_plain_torch_improves_over_its_start(capsys: pytest.CaptureFixture[str]) -> None:
+    example = load("examples/plain_torch.py")
+    before, after = example.main(["--encoder", "hashed", "--steps", "16000", "--seed", "1"])
+    assert after > before
+    printed = capsys.readouterr().out
+    assert "before training" in printed
+    assert "after training" in printed
+
+
+def test_plain_torch_shares_no_code_with_agents() -> None:
+    source = (ROOT / "examples" / "plain_torch.py").read_text(encoding="utf-8")
+    assert "import agents" not in source
+    assert "from agents" not in source
+    assert "stable_baselines3" not in source
+
+
+def test_stepping_benchmark_prints_its_table(capsys: pytest.CaptureFixture[str]) -> None:
+    benchmark = load("benchmarks/stepping.py")
+    options = ["--encoder", "hashed", "--repeats", "2", "--seconds", "0.02", "--num-envs", "8"]
+    cases = benchmark.main(options)
+    assert all(len(case.rates) == 2 and min(case.rates) > 0 for case in cases)
+    table = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+    assert len(table) == len(cases) + 2
+
+
+def test_memory_benchmark_replay_of_a_million_fits_in_200_mb() -> None:
+    benchmark = load("benchmarks/memory.py")
+    options = ["--encoder", "hashed", "--steps", "20000", "--every", "10000", "--num-envs", "50"]
+    sizes, replay = benchmark.main(options)
+    assert len(sizes) == 3
+    assert replay < 200
+
+
+@pytest.mark.slow
+def test_memory_stays_flat_over_millions_of_steps() -> None:
+    benchmark = load("benchmarks/memory.py")
+    options = ["--encoder", "hashed", "--steps", "3000000", "--every", "1000000"]
+    sizes, _ = benchmark.main(options)
+    assert sizes[-1] - sizes[1] < 5  # MiB
+
+
+@pytest.mark.slow
+def test_index_stepping_is_at_least_a_third_of_cartpole() -> None:
+    """The target is half (README); the slack is for machines that do other things meanwhile."""
+    benchmark = load("benchmarks/stepping.py")
+    cases = benchmark.main(["--encoder", "hashed", "--only", "index", "--repeats", "5"])
+    rates = {case.name: sorted(case.rates)[len(case.rates) // 2] for case in cases}
+    batched = next(rate for name, rate in rates.items() if name.endswith("x 256, index"))
+    assert batched > rates["CartPole-v1 x 256"] / 3

@@ -1,0 +1,163 @@
+"""The project as a whole: light imports, packaging, make targets, documentation of every id."""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+import re
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+
+import nlp_gym
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    tomllib = pytest.importorskip("tomli")
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+HEAVY = ("torch", "transformers", "tokenizers", "stable_baselines3", "sb3_contrib", "agents")
+
+# Distributions that are not named like their module.
+MODULES = {"pyyaml": "yaml"}
+
+
+def run_python(code: str) -> str:
+    """Run `code` in a fresh interpreter from the repository root; returns what it printed."""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def imported_roots(package: str) -> set[str]:
+    """Top-level names of everything that `package`'s source files import, lazily or not."""
+    roots: set[str] = set()
+    for path in (ROOT / package).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                roots |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+                roots.add(node.module.split(".")[0])
+    return roots
+
+
+def requirement_name(requirement: str) -> str:
+    match = re.match(r"[A-Za-z0-9_.-]+", requirement)
+    assert match, requirement
+    return match.group().lower().replace("-", "_")
+
+
+def test_project_import_nlp_gym_is_light() -> None:
+    code = f"import sys, nlp_gym; print([m for m in {HEAVY!r} if m in sys.modules])"
+    assert run_python(code).strip() == "[]"
+
+
+def test_project_listing_ids_is_light() -> None:
+    code = (
+        "import sys, gymnasium, nlp_gym.registration as r; ids = r.task_ids(); assert ids;"
+        f"[gymnasium.spec(i) for i in ids]; print([m for m in {HEAVY!r} if m in sys.modules])"
+    )
+    assert run_python(code).strip() == "[]"
+
+
+def test_project_nlp_gym_never_imports_agents() -> None:
+    assert not imported_roots("nlp_gym") & {"agents", "stable_baselines3", "sb3_contrib"}
+
+
+@pytest.mark.parametrize("package", ["nlp_gym", "agents"])
+def test_project_imports_are_declared_dependencies(package: str) -> None:
+    groups = PROJECT["project"]["optional-dependencies"]
+    declared = [*PROJECT["project"]["dependencies"], *groups["optuna"]]
+    names = {requirement_name(r) for r in declared}
+    modules = {MODULES.get(n, n) for n in names}
+    third_party = imported_roots(package) - set(sys.stdlib_module_names) - {"nlp_gym", "agents"}
+    assert sorted(third_party - modules) == []
+
+
+def test_project_version_is_consistent() -> None:
+    version = PROJECT["project"]["version"]
+    assert nlp_gym.__version__ == version
+    assert f"\n## {version}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    try:
+        installed = importlib.metadata.version("nlp-gym")
+    except importlib.metadata.PackageNotFoundError:
+        return  # run from a checkout that was not installed
+    assert installed == version
+
+
+def test_project_pins_satisfy_ranges() -> None:
+    requirements = pytest.importorskip("packaging.requirements")
+    pins = {}
+    for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines():
+        if line and not line.startswith("#"):
+            pin = requirements.Requirement(line)
+            pins[requirement_name(pin.name)] = str(pin.specifier).removeprefix("==")
+    groups = PROJECT["project"]["optional-dependencies"].values()
+    for text in [*PROJECT["project"]["dependencies"], *(r for group in groups for r in group)]:
+        wanted = requirements.Requirement(text)
+        name = requirement_name(wanted.name)
+        assert name in pins, f"{name} has no pin in constraints.txt"
+        assert wanted.specifier.contains(pins[name]), f"{text} excludes the pin {pins[name]}"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["nlp_gym/py.typed", "nlp_gym/encode/calibration.txt", "LICENSE", "train.py", "README.md"],
+)
+def test_project_ships(path: str) -> None:
+    assert (ROOT / path).is_file()
+
+
+def test_project_console_script_exists() -> None:
+    module, _, name = PROJECT["project"]["scripts"]["nlp-gym"].partition(":")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of libraries the agents import
+        function = getattr(__import__(module, fromlist=[name]), name)
+    assert callable(function)
+
+
+@pytest.mark.parametrize("row", nlp_gym.ENVS, ids=lambda row: row.id)
+def test_project_readme_has_a_row_for(row: nlp_gym.registration.EnvRow) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = [line for line in readme.splitlines() if line.lstrip().startswith("|")]
+    assert any(row.id in line for line in rows), f"no table row of README.md names {row.id}"
+
+
+@pytest.mark.parametrize("target", ["train", "test", "check", "lint", "type", "format", "clean"])
+def test_project_makefile_has_target(target: str) -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert re.search(rf"^{re.escape(target)}:", makefile, re.MULTILINE)
+
+
+def test_project_text_of_real_corpora_is_not_bundled(real_data: Path) -> None:
+    """No sentence of six words or more of a bundled sample is one of the real corpus."""
+    shared: list[str] = []
+    for original in sorted(path for path in real_data.iterdir() if path.is_dir()):
+        folder = ROOT / "nlp_gym" / "data" / "samples" / original.name
+        if folder.is_dir():
+            bundled, real = sentences(folder), sentences(original)
+            assert bundled, folder
+            assert real, original
+            shared += sorted(s for s in bundled & real if s.count(" ") >= 5)
+    assert shared == []
+
+
+def sentences(folder: Path) -> set[str]:
+    """Sentences of all files with one word a line (CoNLL or CoNLL-U) in a folder, lower-cased."""
+    found, words = set(), []
+    for path in (p for p in folder.iterdir() if p.suffix != ".md"):
+        for line in [*path.read_text(encoding="utf-8").splitlines(), ""]:
+            columns = line.split("\t" if "\t" in line else None)
+            if line.strip() and not line.startswith("# "):
+                words.append(columns[1] if path.suffix == ".conllu" else columns[0])
+            elif words:
+                found.add(" ".join(words).lower())
+                words = []
+    return found

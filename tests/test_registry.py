@@ -1,0 +1,410 @@
+"""What every registered id must do; a new row in the table gets all of this free."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import pickle
+import subprocess
+import sys
+import warnings
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+from gymnasium.utils.env_checker import data_equivalence as about_equal
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+
+import nlp_gym
+from nlp_gym.registration import ENVS, make_task
+from nlp_gym.tasks.base import OBS_TYPES, REWARDS, rollout
+
+IDS = [row.id for row in ENVS]
+SMALL = {"encoder": "hashed", "corpus": "sample"}
+HEADINGS = (
+    "Description",
+    "Data",
+    "Observation Space",
+    "Action Space",
+    "Action Mask",
+    "Rewards",
+    "Starting State",
+    "Episode End",
+    "Metric",
+    "Information",
+    "Arguments",
+    "Registered Ids",
+    "Version History",
+)
+
+every_id = pytest.mark.parametrize("env_id", IDS)
+every_obs = pytest.mark.parametrize("obs_type", OBS_TYPES)
+every_reward = pytest.mark.parametrize("reward", REWARDS)
+
+
+def data_equivalence(left, right):
+    return about_equal(left, right, exact=True)
+
+
+def make(env_id, **kwargs):
+    return gym.make(env_id, **{**SMALL, **kwargs})
+
+
+@every_id
+@every_obs
+def test_check_env_is_silent(env_id, obs_type):
+    env = make(env_id, obs_type=obs_type, render_mode="ansi")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_env(env.unwrapped)
+
+
+@every_id
+@every_obs
+def test_sb3_check_env_is_silent(env_id, obs_type):
+    from stable_baselines3.common.env_checker import check_env as sb3_check_env
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        sb3_check_env(make(env_id, obs_type=obs_type).unwrapped)
+
+
+@every_id
+@every_obs
+@every_reward
+def test_batched_env_equals_single_envs(env_id, obs_type, reward):
+    kwargs = {**SMALL, "obs_type": obs_type, "reward": reward}
+    n = 5
+    batched = gym.make_vec(env_id, num_envs=n, **kwargs)
+    single = SyncVectorEnv(
+        [lambda: gym.make(env_id, **kwargs) for _ in range(n)],
+        autoreset_mode=AutoresetMode.SAME_STEP,
+    )
+    rng = np.random.default_rng(0)
+    assert data_equivalence(batched.reset(seed=7), single.reset(seed=7))
+    ends = 0
+    for _ in range(250):
+        actions = rng.integers(batched.single_action_space.n, size=n)
+        left, right = batched.step(actions), single.step(actions)
+        assert data_equivalence(left, right)
+        assert np.array_equal(batched.action_masks(), np.stack(single.call("action_masks")))
+        assert np.array_equal(batched.oracle_actions(), np.stack(single.call("oracle_action")))
+        ends += int(left[2].sum())
+    assert ends > 10
+    assert data_equivalence(batched.reset(seed=[3] * n), single.reset(seed=[3] * n))
+
+
+@every_id
+def test_step_limit_truncates_batched_and_single_alike(env_id):
+    n = 4
+    batched = gym.make_vec(env_id, num_envs=n, max_episode_steps=3, obs_type="index", **SMALL)
+    single = SyncVectorEnv(
+        [lambda: make(env_id, max_episode_steps=3, obs_type="index") for _ in range(n)],
+        autoreset_mode=AutoresetMode.SAME_STEP,
+    )
+    assert data_equivalence(batched.reset(seed=1), single.reset(seed=1))
+    truncated = 0
+    for _ in range(30):
+        left, right = batched.step(np.zeros(n, int)), single.step(np.zeros(n, int))
+        assert data_equivalence(left, right)
+        truncated += int(left[3].sum())
+    assert truncated > 0
+
+
+@every_id
+def test_seed_decides_the_episodes(env_id):
+    def play(seed):
+        env = make(env_id, obs_type="index")
+        rows = []
+        env.reset(seed=seed)
+        for _ in range(80):
+            obs, *_ = env.reset()
+            rows.append(int(obs["row"][0]))
+        return rows
+
+    assert play(3) == play(3)
+    assert play(3) != play(4)
+
+
+ROLLOUT = """
+import sys, hashlib, warnings, numpy as np, gymnasium as gym
+import nlp_gym
+env = gym.make_vec(sys.argv[1], num_envs=3, encoder="hashed", corpus="sample", obs_type="features")
+digest = hashlib.sha256()
+obs, _ = env.reset(seed=5)
+rng = np.random.default_rng(0)
+for _ in range(60):
+    obs, reward, *_ = env.step(rng.integers(env.single_action_space.n, size=3))
+    for key in sorted(obs):
+        digest.update(obs[key].tobytes())
+    digest.update(reward.tobytes())
+print(digest.hexdigest(), env.task.labels)
+"""
+
+
+@every_id
+def test_rollout_is_the_same_in_every_process(env_id):
+    printed = {
+        subprocess.run(
+            [sys.executable, "-c", ROLLOUT, env_id],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "PYTHONHASHSEED": hash_seed},
+        ).stdout
+        for hash_seed in ("1", "2")
+    }
+    assert len(printed) == 1
+    assert next(iter(printed))
+
+
+@every_id
+@every_obs
+def test_pickled_env_goes_on_where_it_was(env_id, obs_type):
+    env = make(env_id, obs_type=obs_type)
+    env.reset(seed=2)
+    env.step(0)
+    copy = pickle.loads(pickle.dumps(env))
+    for _ in range(60):
+        left, right = env.step(1), copy.step(1)
+        assert data_equivalence(left, right)
+        if left[2]:
+            assert data_equivalence(env.reset(), copy.reset())
+
+
+@every_id
+def test_spec_survives_json(env_id):
+    env = make(env_id, obs_type="index")
+    spec = gym.envs.registration.EnvSpec.from_json(env.spec.to_json())
+    again = gym.make(spec)
+    assert data_equivalence(env.reset(seed=9), again.reset(seed=9))
+    json.loads(gym.spec(env_id).to_json())
+
+
+@every_id
+@pytest.mark.parametrize("split", ["train", "dev", "test"])
+def test_oracle_reaches_the_maximum(env_id, split):
+    task = make_task(env_id, split, **SMALL)
+    score = task.score(rollout(task, "oracle"), bootstrap=50)
+    assert score.value == 1.0
+    assert score.interval == (1.0, 1.0)
+    assert score.n == len(task.corpus)
+    assert score.metric == task.metric_name
+    assert score.metric in score.signature
+    json.dumps(score.report)
+
+
+@every_id
+@every_reward
+def test_oracle_reward_is_the_most_an_episode_gives(env_id, reward):
+    task = make_task(env_id, reward=reward, **SMALL)
+    state = task.initial(np.arange(len(task.corpus)))
+    totals, running = np.zeros(len(task.corpus)), np.ones(len(task.corpus), bool)
+    for _ in range(int(task.lengths.max())):
+        part = state.take(running)
+        rewards, ended = task.transition(part, task.oracle(part))
+        where = np.flatnonzero(running)
+        totals[where] += rewards
+        state.put(where, part)
+        running[where[ended]] = False
+    assert not running.any()
+    assert np.array_equal(totals, task.lengths if reward == "correctness" else np.ones(len(totals)))
+
+
+@every_id
+def test_random_sits_at_chance(env_id):
+    """A uniform policy earns what the mean over all actions earns, and that is near 1/A."""
+    env = gym.make_vec(env_id, num_envs=128, obs_type="index", **SMALL)
+    n_actions = int(env.single_action_space.n)
+    env.reset(seed=0)
+    rng = np.random.default_rng(1)
+    earned, expected = [], []
+    for _ in range(60):
+        for action in range(n_actions):
+            trial = env._state.take(np.arange(env.num_envs))
+            expected.append(env.task.transition(trial, np.full(env.num_envs, action))[0].mean())
+        earned.append(env.step(rng.integers(n_actions, size=env.num_envs))[1].mean())
+    assert abs(np.mean(earned) - np.mean(expected)) < 0.02
+    assert np.mean(expected) < 1.5 / n_actions
+
+
+@every_id
+def test_untrained_policy_with_gold_only_mask_gets_everything_right(env_id):
+    import torch
+    from sb3_contrib import MaskablePPO
+
+    task = make_task(env_id, "dev", **SMALL)
+    env = make(env_id, split="dev", obs_type="features")
+    torch.manual_seed(0)
+    model = MaskablePPO("MultiInputPolicy", env, device="cpu", policy_kwargs={"net_arch": [8]})
+    outputs = []
+    for row in range(10):
+        obs, _ = env.reset(options={"row": row})
+        ended = False
+        while not ended:
+            mask = np.arange(env.action_space.n) == env.unwrapped.oracle_action()
+            action, _ = model.predict(obs, action_masks=mask)
+            obs, _, ended, _, _ = env.step(action)
+        outputs.append(env.unwrapped.outputs())
+    assert task.score(outputs, rows=range(10), bootstrap=0).value == 1.0
+
+
+@every_id
+@pytest.mark.parametrize("seed", range(3))
+def test_dense_rewards_sum_to_the_sparse_one_exactly(env_id, seed):
+    dense, sparse = (
+        gym.make_vec(env_id, num_envs=16, obs_type="index", reward=r, **SMALL)
+        for r in ("metric", "sparse")
+    )
+    rng = np.random.default_rng(seed)
+    dense.reset(seed=seed), sparse.reset(seed=seed)
+    totals, ends = np.zeros(16), 0
+    for _ in range(200):
+        oracle = rng.random(16) < 0.6  # a mix of right, wrong and illegal actions
+        actions = np.where(
+            oracle, dense.oracle_actions(), rng.integers(dense.single_action_space.n, size=16)
+        )
+        _, reward, done, _, _ = dense.step(actions)
+        _, final, done_too, _, _ = sparse.step(actions)
+        totals += reward
+        assert np.array_equal(done, done_too)
+        assert np.array_equal(totals[done], final[done])
+        assert not final[~done].any()
+        totals[done] = 0.0
+        ends += int(done.sum())
+    assert ends > 20
+
+
+@every_id
+@every_obs
+def test_observation_shows_no_gold(env_id, obs_type):
+    """Other gold labels on the same words leave every observation and mask as they were."""
+    task = make_task(env_id, "dev", **SMALL)
+    rng = np.random.default_rng(0)
+    pool = [label for sample in task.corpus.samples for label in sample.labels]
+    rng.shuffle(pool)
+    shuffled, taken = [], 0
+    for sample in task.corpus.samples:
+        n = len(sample.words)
+        shuffled.append(type(sample)(sample.words, tuple(pool[taken : taken + n]), sample.id))
+        taken += n
+    other = make_task(env_id, "dev", encoder="hashed", data=shuffled, labels=task.labels)
+    state, state_other = (t.initial(np.arange(len(task.corpus))) for t in (task, other))
+    for _ in range(int(task.lengths.min())):
+        assert data_equivalence(task.observe(state, obs_type), other.observe(state_other, obs_type))
+        assert np.array_equal(task.mask(state), other.mask(state_other))
+        actions = rng.integers(task.n_actions, size=len(task.corpus))
+        task.transition(state, actions), other.transition(state_other, actions)
+
+
+@every_id
+def test_masks_agree_everywhere(env_id):
+    env = make(env_id, obs_type="features")
+    obs, info = env.reset(seed=0)
+    for _ in range(50):
+        assert np.array_equal(obs["action_mask"], info["action_mask"])
+        assert np.array_equal(obs["action_mask"].astype(bool), env.unwrapped.action_masks())
+        assert obs["action_mask"].any()
+        obs, _, ended, _, info = env.step(env.action_space.sample(obs["action_mask"]))
+        if ended:
+            obs, info = env.reset()
+
+
+@every_id
+def test_legal_actions_are_never_penalised_and_illegal_ones_always(env_id):
+    task = make_task(env_id, reward="sparse", **SMALL)
+    state = task.initial(np.arange(min(64, len(task.corpus))))
+    rng = np.random.default_rng(0)
+    for _ in range(int(task.lengths[:64].min())):
+        actions = rng.integers(task.n_actions, size=len(state.row))
+        legal = task.mask(state)[np.arange(len(actions)), actions]
+        before = state.illegal.copy()
+        task.transition(state, actions)
+        assert np.array_equal(state.illegal - before, (~legal).astype(int))
+
+
+@every_id
+def test_row_option_plays_that_sample(env_id):
+    env = make(env_id, obs_type="index")
+    for row in (0, 5, 3):
+        assert env.reset(options={"row": row})[0]["row"] == row
+    batched = gym.make_vec(env_id, num_envs=3, obs_type="index", **SMALL)
+    assert batched.reset(options={"row": [4, 0, 2]})[0]["row"].ravel().tolist() == [4, 0, 2]
+    with pytest.raises(nlp_gym.errors.InvalidArgumentError, match="from 0 to"):
+        env.reset(options={"row": len(env.unwrapped.task.corpus)})
+    with pytest.raises(nlp_gym.errors.InvalidArgumentError, match="'row'"):
+        env.reset(options={"rwo": 1})
+
+
+@every_id
+@pytest.mark.parametrize("mode", ["ansi", "html", "human"])
+def test_render_shows_the_text_and_the_decisions(env_id, mode, capsys):
+    env = make(env_id, render_mode=mode, obs_type="index")
+    env.reset(options={"row": 0})
+    word = env.unwrapped.task.corpus.samples[0].words[-1]
+    env.step(env.unwrapped.oracle_action())
+    drawn = env.render()
+    if mode == "human":
+        assert drawn is None
+        drawn = capsys.readouterr().out
+    assert word in drawn or word.replace("&", "&amp;") in drawn
+    assert "reward +1.000" in drawn
+    if mode == "html":
+        assert drawn.startswith("<div")
+
+
+@every_id
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"obs_type": "feature"}, "Did you mean 'features'"),
+        ({"reward": "metrics"}, "Did you mean 'metric'"),
+        ({"split": "tset"}, "Did you mean 'test'"),
+        ({"encoder": "minilmm"}, "minilm"),
+        ({"widnow": 1}, "Did you mean 'window'"),
+        ({"window": -1}, "window=-1"),
+        ({"max_tokens": 3}, "max_tokens=3"),
+    ],
+)
+def test_wrong_arguments_name_what_is_allowed(env_id, arguments, message):
+    with pytest.raises(nlp_gym.errors.NLPGymError, match=message):
+        make(env_id, **arguments)
+
+
+@every_id
+def test_wrong_render_mode_names_what_is_allowed(env_id):
+    with pytest.raises(nlp_gym.errors.UnknownNameError, match="ansi"):
+        gym.make_vec(env_id, num_envs=2, render_mode="ascii", **SMALL)
+
+
+@every_id
+def test_misuse_of_an_episode_is_a_typed_error(env_id):
+    env = make(env_id, obs_type="index").unwrapped
+    with pytest.raises(nlp_gym.errors.NotResetError):
+        env.step(0)
+    env.reset(seed=0)
+    for bad in (env.action_space.n, -1, 0.5, "O", None):
+        with pytest.raises(nlp_gym.errors.InvalidActionError, match="from 0 to"):
+            env.step(bad)
+    batched = gym.make_vec(env_id, num_envs=2, obs_type="index", **SMALL)
+    batched.reset(seed=0)
+    for bad in ([0], [0, env.action_space.n], [0, -1], [0.5, 0.5]):
+        with pytest.raises(nlp_gym.errors.InvalidActionError):
+            batched.step(np.array(bad))
+
+
+@every_id
+def test_docstring_has_every_heading(env_id):
+    doc = inspect.getdoc(type(make_task(env_id, **SMALL)))
+    for heading in HEADINGS:
+        assert f"## {heading}" in doc
+    assert env_id in doc.split("## Registered Ids")[1]
+
+
+def test_ids_have_the_fields_form():
+    for row in ENVS:
+        assert gym.spec(row.id).kwargs["task"] == row.task
+    with pytest.raises(gym.error.NameNotFound, match="NER-CoNLL"):
+        gym.make("NER-CoNL-v0")
