@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 PART = ".part"
-"""Ending of the temporary files of `atomic_path`; one that is still there was left by a killed process."""
+"""Ending of the temporary files of `atomic_path`; a killed process leaves one behind."""
 
 _PROGRESS_AFTER = 2.0  # seconds; anything quicker needs no bar
 
@@ -21,8 +21,9 @@ _PROGRESS_AFTER = 2.0  # seconds; anything quicker needs no bar
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Write a file so that it is seen whole or not at all.
 
-    Yields a path in the same folder, to be written by the caller. On success it is flushed to disk
-    and renamed to `path`; on any failure, interruption included, it is removed and `path` is as it was.
+    Yields a path in the same folder, to be written by the caller. On success it is flushed to
+    disk and renamed to `path`; on any failure, interruption included, it is removed and `path` is
+    as it was.
 
     Args:
         path: The final name. Missing parent folders are made.
@@ -137,8 +138,8 @@ def file_lock(path: str | Path, *, timeout: float = -1.0) -> Iterator[None]:
     """
     import filelock
 
-    path = Path(path)
+    path = Path(path).absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(path.parent / f".{path.name}.lock", timeout=timeout, is_singleton=True)
-    with lock:
+    lock = filelock.FileLock(path.parent / f".{path.name}.lock", is_singleton=True)
+    with lock.acquire(timeout=timeout):
         yield

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -26,10 +27,22 @@ def load(path: str) -> ModuleType:
     return module
 
 
+@pytest.fixture
+def _one_thread() -> Iterator[None]:
+    """Nets this small are slower on several threads, by far where the cores are busy."""
+    torch = pytest.importorskip("torch")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.usefixtures("_one_thread")
 def test_plain_torch_improves_over_its_start(capsys: pytest.CaptureFixture[str]) -> None:
     example = load("examples/plain_torch.py")
-    before, after = example.main(["--encoder", "hashed", "--steps", "16000", "--seed", "1"])
-    assert after > before
+    options = ["--env", "POS-EWT-v0", "--encoder", "hashed", "--steps", "16000"]
+    before, after = example.main(options)
+    assert after > before + 0.15  # accuracy; chance is one in 17
     printed = capsys.readouterr().out
     assert "before training" in printed
     assert "after training" in printed

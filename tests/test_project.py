@@ -136,6 +136,7 @@ def test_project_makefile_has_target(target: str) -> None:
     assert re.search(rf"^{re.escape(target)}:", makefile, re.MULTILINE)
 
 
+@pytest.mark.corpus
 def test_project_text_of_real_corpora_is_not_bundled(real_data: Path) -> None:
     """No sentence of six words or more of a bundled sample is one of the real corpus."""
     shared: list[str] = []

@@ -146,7 +146,7 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
             ),
             Dataset(
                 name="ud_ewt",
-                description="Universal Dependencies English Web Treebank: parts of speech, web text",
+                description="UD English Web Treebank: parts of speech, web text",
                 licence="CC BY-SA 4.0",
                 homepage="https://universaldependencies.org/treebanks/en_ewt/",
                 format="conllu",

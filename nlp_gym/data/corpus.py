@@ -10,12 +10,12 @@ from functools import lru_cache
 from pathlib import Path
 
 from nlp_gym.data.catalog import Dataset, RemoteFile, find_dataset
-from nlp_gym.data.readers import Options, file_bytes, find_reader
+from nlp_gym.data.readers import find_reader
+from nlp_gym.data.readers.base import Options, file_bytes
 from nlp_gym.data.schemes import canonical_scheme, inventory, split_tag
 from nlp_gym.data.user import User, open_user_data
 from nlp_gym.errors import (
     ChecksumError,
-    DataError,
     DataNotFoundError,
     InvalidArgumentError,
     UnknownNameError,
@@ -51,12 +51,13 @@ def load_corpus(
     Args:
         name: A row of `DATASETS`; may be None if `data` is given.
         split: ``"train"``, ``"dev"`` or ``"test"``.
-        data: A file (split 80/10/10 by a hash of each text: order and repetitions do not matter, equal
-            texts stay together), a folder with train, dev and test files, a mapping from split to
-            file, or a sequence of `Sample`, which is the split itself.
+        data: A file (split 80/10/10 by a hash of each text: order and repetitions do not matter,
+            equal texts stay together), a folder with train, dev and test files, a mapping from
+            split to file, or a sequence of `Sample`, which is the split itself.
         data_dir: Folder that holds the folders of named corpora.
-        corpus: ``"auto"``, ``"full"`` (never the bundled sample) or ``"sample"`` (always, no warning).
-        labels: Label inventory in order; must hold every label that occurs.
+        corpus: ``"auto"``, ``"full"`` (never the bundled sample) or ``"sample"`` (always, and
+            without a warning).
+        labels: Label inventory in order. Gold may hold others: a task says what becomes of them.
         format: Format of `data`, a name in `READERS`; None goes by the file's ending and content.
         column: Label column, see `readers.read`.
         scheme: Tag scheme, see `readers.read`.
@@ -68,7 +69,7 @@ def load_corpus(
         DataNotFoundError: Not found where it was asked for.
         ChecksumError: A file of a named corpus was changed or is damaged.
         DataFormatError: A bad row, with file and line.
-        DataError: Too few texts to split, or a label outside the inventory.
+        DataError: Too few texts to split.
         InvalidArgumentError: An argument is outside what is allowed.
     """
     if split not in SPLITS:
@@ -90,7 +91,6 @@ def load_corpus(
         if column is not None:  # another annotation layer than the one the row declares
             train, in_sample = _locate(dataset, "train", data_dir, "sample" if bundled else corpus)
             given = _found(_read_split(dataset, "train", train, in_sample, options))
-    _check_labels(samples, given, path)
     if bundled and corpus == "auto":
         _warn_bundled(dataset, split, len(samples))
     return Corpus(name, split, samples, given, path, bundled)
@@ -100,7 +100,6 @@ def _user_corpus(user: User, split: str, given: tuple[str, ...] | None) -> Corpu
     samples, source = user.split(split)
     if given is None:
         given = _found(user.inventory_samples(split))
-    _check_labels(samples, given, source)
     return Corpus(user.name, split, samples, given, source)
 
 
@@ -113,7 +112,7 @@ def _declared(labels: Sequence[str]) -> tuple[str, ...]:
     bad = isinstance(labels, str) or not given or not all(isinstance(x, str) and x for x in given)
     if bad or len(set(given)) != len(given):
         raise InvalidArgumentError(
-            f"labels={labels!r} is not allowed: give distinct names, such as ['O', 'B-PER', 'I-PER']."
+            f"labels={labels!r} is not allowed: give distinct names, as in ['O', 'B-PER', 'I-PER']."
         )
     for label in given:
         parts = split_tag(label)
@@ -122,31 +121,18 @@ def _declared(labels: Sequence[str]) -> tuple[str, ...]:
     return given
 
 
-def _check_labels(samples: Sequence[Sample], labels: tuple[str, ...], source: Path | None) -> None:
-    known = set(labels)
-    for sample in samples:
-        if sample.labels is None or known.issuperset(sample.labels):
-            continue
-        label = next(label for label in sample.labels if label not in known)
-        where = f"{source.parent / sample.id}" if source and sample.id else sample.id or "a sample"
-        raise DataError(
-            f"{where}: the text that begins here has the label {label!r}, which is not in the inventory "
-            f"({', '.join(labels)}). The inventory is that of the training split unless labels=[...] "
-            "gives it; --scheme or scheme= says how tags are to be read."
-        )
-
-
 @lru_cache(maxsize=8)
 def _read(
     path: Path, size: int, mtime_ns: int, sha256: str | None, format: str | None, options: Options
 ) -> tuple[Sample, ...]:
-    """Read a file once while it does not change (`size`, `mtime_ns`): many environments share it."""
+    """Read a file once while `size` and `mtime_ns` stay: many environments share it."""
     content = file_bytes(path)
     if sha256 is not None and (found := hashlib.sha256(content).hexdigest()) != sha256:
+        name, base = path.parent.name, path.parent.parent
         raise ChecksumError(
-            f"{path}: the sha256 is {found}, not {sha256}: the file was changed or is damaged, and is not "
-            "used. Download it again (nlp-gym data download NAME --force), or, if the change is meant, "
-            "pass the files as data={'train': FILE, 'dev': FILE, 'test': FILE}."
+            f"{path}: the sha256 is {found}, not {sha256}: the file was changed or is damaged, and "
+            "is not used. If the change is meant, pass the files as data={'train': FILE, ...}; "
+            f"otherwise: nlp-gym data download {name} --data-dir {base} --force"
         )
     return tuple(find_reader(path, content, format).samples(path, content, options))
 
@@ -161,11 +147,10 @@ def read_cached(
     """
     try:
         stat = path.stat()
-        key = (stat.st_size, stat.st_mtime_ns)
     except (OSError, ValueError):
         file_bytes(path)  # raises, with a message
         raise
-    return _read(path, *key, sha256, format, options)
+    return _read(path, stat.st_size, stat.st_mtime_ns, sha256, format, options)
 
 
 def _read_split(
@@ -173,6 +158,20 @@ def _read_split(
 ) -> tuple[Sample, ...]:
     sha256 = None if bundled else dataset.files[split].sha256
     return read_cached(path, dataset.format, options, sha256)
+
+
+def find_corpus(name: str, *, data_dir: str | Path | None = None) -> Path | None:
+    """Return the folder in which `load_corpus` finds the whole of a named corpus, or None.
+
+    Raises:
+        UnknownNameError: There is no such corpus.
+    """
+    dataset = find_dataset(name)
+    try:
+        paths = [_locate(dataset, split, data_dir, "full")[0] for split in dataset.files]
+    except DataNotFoundError:
+        return None
+    return paths[0].parent
 
 
 def _locate(
@@ -184,11 +183,11 @@ def _locate(
         return sample, True
     file = dataset.files[split]
     if data_dir is not None:
-        return _in_folder(Path(data_dir).expanduser(), dataset, file, "data_dir"), False
+        return _in_folder(Path(os.path.expanduser(data_dir)), dataset, file, "data_dir"), False
     variable = os.environ.get("NLP_GYM_DATA")
     if variable:
-        folder = Path(variable).expanduser()
-        if not folder.is_dir() or (folder / dataset.name).is_dir():
+        folder = Path(os.path.expanduser(variable))
+        if not os.path.isdir(folder) or (folder / dataset.name).is_dir():
             return _in_folder(folder, dataset, file, "NLP_GYM_DATA"), False
     cached = data_cache_dir() / dataset.name / file.filename
     if cached.is_file():
@@ -204,12 +203,12 @@ def _locate(
 
 def _in_folder(folder: Path, dataset: Dataset, file: RemoteFile, what: str) -> Path:
     path = folder / dataset.name / file.filename
-    if path.is_file():
+    if os.path.isfile(path):  # unlike Path's, false for any name the system cannot take
         return path
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         problem = "there is no such folder"
     elif (folder / file.filename).is_file():
-        problem = f"it is the corpus's own folder: give the one above it, {folder.absolute().parent}"
+        problem = f"it is the corpus's own folder; give the one above, {folder.absolute().parent}"
     else:
         problem = f"there is no {path}"
     raise DataNotFoundError(

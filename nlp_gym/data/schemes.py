@@ -1,13 +1,13 @@
 """Tag schemes: IOB1, BIOES, BILOU and BMES are read as IOB2.
 
 All of them are bigram grammars: whether a tag is right, and what it is in IOB2, depends on the tag
-and the one before it. So a corpus is looked at through its *distinct* pairs of neighbouring tags, of
-which there are a few hundred, and not word by word.
+and the one before it. So a corpus is looked at through its *distinct* pairs of neighbouring tags,
+of which there are a few hundred, and not word by word.
 
 | scheme | an entity of one, two, three words |
 |---|---|
 | IOB2 (BIO) | ``B`` / ``B I`` / ``B I I`` |
-| IOB1 | ``I`` / ``I I`` / ``I I I``; ``B`` only where an entity of the same type ends right before |
+| IOB1 | ``I`` / ``I I`` / ``I I I``; ``B`` only right after an entity of the same type |
 | BIOES (IOBES, BMES) | ``S`` / ``B E`` / ``B I E`` (BMES has M for I) |
 | BILOU (BMEWO has W) | ``U`` / ``B L`` / ``B I L`` |
 
@@ -16,6 +16,7 @@ Source: Tjong Kim Sang and Veenstra (1999), "Representing Text Chunks"; Ratinov 
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -75,9 +76,9 @@ class Converted:
     Attributes:
         tags: One list for each text.
         scheme: The scheme the texts were in, as in `SCHEMES` (never ``"auto"``).
-        wrong: (text, position in it, what is wrong) of each tag that breaks its scheme's grammar. It
-            was read as the IOB2 tag that begins or continues an entity there.
-        unknown: (text, position) of labels that are no tag of the scheme at all; read as ``O``.
+        wrong: (text, position in it, what is wrong) of each tag that breaks its scheme's grammar.
+            It was read as the IOB2 tag that begins or continues an entity there.
+        unknown: The same for labels that are no tag of the scheme at all; they were read as ``O``.
     """
 
     tags: list[list[str]]
@@ -91,8 +92,8 @@ def detect(labels: Iterable[str], pairs: Iterable[tuple[str, str]]) -> str:
 
     No label of the form ``LETTER-TYPE``: ``"none"`` (parts of speech, say). One that ends or is an
     entity by itself (E, S, M, W, or L, U): BIOES or BILOU. Otherwise, with only B and I: IOB2 if no
-    ``I-X`` begins an entity; else IOB1 if each ``B-X`` follows an entity of its type; else IOB2 with
-    mistakes. All three give the same IOB2 tags; only the complaints differ.
+    ``I-X`` begins an entity; else IOB1 if each ``B-X`` follows an entity of its type; else IOB2
+    with mistakes. All three give the same IOB2 tags; only the complaints differ.
 
     Args:
         labels: The distinct labels.
@@ -130,7 +131,7 @@ def to_iob2(texts: Sequence[Sequence[str]], scheme: str = "auto") -> Converted:
     for text in texts:
         flat += text
         flat.append(EDGE)
-    pairs = set(zip(flat, flat[1:], strict=False))
+    pairs = set(itertools.pairwise(flat))
     labels = {current for _, current in pairs} - {EDGE}
     if scheme == "auto":
         scheme = detect(labels, pairs)
@@ -185,7 +186,8 @@ Fault = tuple[int, str]  # where, relative to the pair's second tag, and what
 def _open_rule(pair: tuple[str, str], scheme: str) -> tuple[str, Fault | None]:
     """IOB1 and IOB2: the IOB2 tag for the second of a pair, and its fault."""
     previous, current = split_tag(pair[0]), split_tag(pair[1])
-    assert previous is not None and current is not None
+    assert previous is not None
+    assert current is not None
     letter, kind = current
     if letter == "O":
         return pair[1], None
@@ -207,7 +209,8 @@ def _open_rule(pair: tuple[str, str], scheme: str) -> tuple[str, Fault | None]:
 def _closed_rule(pair: tuple[str, str], scheme: str) -> tuple[str, Fault | None]:
     """BIOES and BILOU: the IOB2 tag for the second of a pair, and its fault."""
     previous, current = split_tag(pair[0]), split_tag(pair[1])
-    assert previous is not None and current is not None
+    assert previous is not None
+    assert current is not None
     kind = current[1]
     before, letter = _CANONICAL.get(previous[0], "O"), _CANONICAL.get(current[0], "O")
     is_open = before in "BI"
@@ -230,7 +233,7 @@ def _mistakes(
     number: int, padded: Sequence[str], mistakes: dict[tuple[str, str], Fault]
 ) -> list[tuple[int, int, str]]:
     found = []
-    for position, pair in enumerate(zip(padded, padded[1:], strict=False)):
+    for position, pair in enumerate(itertools.pairwise(padded)):
         if pair in mistakes:
             shift, message = mistakes[pair]
             found.append((number, position + shift, message))

@@ -1,9 +1,9 @@
 """Raw text to words and sentences, in any script, by rules alone.
 
 Words follow the habits of the CoNLL and Penn Treebank corpora: punctuation stands alone, ``'s`` and
-``n't`` are split off, hyphenated words and numbers stay whole. Web addresses, mentions, hashtags and
-emoji (with skin tones, joined sequences and flags) stay whole. A Chinese character or Japanese kana
-is a word by itself: these scripts do not mark words, and character tagging is the usual way.
+``n't`` are split off, hyphenated words and numbers stay whole. Web addresses, mentions, hashtags
+and emoji (with skin tones, joined sequences and flags) stay whole. A Chinese character or Japanese
+kana is a word by itself: these scripts do not mark words, and tagging by character is usual.
 
 Each character becomes the letter of its class first; the rules are regular expressions over these
 letters, so that scripts need no lists here.
@@ -22,11 +22,11 @@ Span = tuple[str, int, int]
 
 # Classes: w letter or mark, d digit, c CJK (a word by itself), e emoji, m emoji modifier,
 # j joiner, v variation selector, k keycap, r regional indicator, f other format character,
-# h hyphen, a apostrophe, t full stop, n number's inner mark, s space, p any other.
+# h hyphen, a apostrophe, b ampersand, t full stop, n number's inner mark, s space, p any other.
 _SPECIAL = {
     "\u200d": "j", "\ufe0f": "v", "\ufe0e": "v", "\u20e3": "k", "-": "h", "\u2010": "h",
     "\u2011": "h", "'": "a", "\u2019": "a", ".": "t", ",": "n", ":": "n", "/": "n", "_": "w",
-    "\u200b": "s", "\ufeff": "s", "\u2060": "s",
+    "&": "b", "\u200b": "s", "\ufeff": "s", "\u2060": "s",
 }  # fmt: skip
 _CJK = (
     (0x3040, 0x30FF), (0x31F0, 0x31FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF),
@@ -36,15 +36,14 @@ _EMOJI = ((0x2600, 0x27BF), (0x2B00, 0x2BFF), (0x1F000, 0x1FAFF))
 
 _WORD = re.compile(
     r"""
-      rr                                  # a flag
-    | [dp]v?k                             # a keycap
-    | e[vm]*(?:j(?:e|p)[vm]*)*            # emoji, perhaps joined to others
+      rr                                        # a flag
+    | [dp]v?k                                   # a keycap
+    | e[vm]*(?:j[ep][vm]*)*                     # emoji, perhaps joined to others
     | c[vm]*
-    | (?:wt){2,}(?!w)                     # U.S., e.g.
-    | d+(?:[nth]d+)*(?!w)                 # 1,000.5  10:30  1996-08-22
-    | [wd](?:[wdmjfkv]|[ha](?=[wd]))*     # letters, inner hyphens and apostrophes
-    | t{2,}                               # ...
-    | (?P<dash>h{2,})
+    | (?:wt){2,}(?:h[wd]+|w)?(?!w)              # U.S.  e.g.  U.S.A  U.S.-based
+    | d+(?:[nth]d+)*(?![wd]|[ha][wd])              # 1,000.5  10:30  1996-08-22
+    | [wd](?:[wdmjfkv]|[hatb]+(?=[wd]))*        # letters; hyphens and the like inside
+    | t{2,} | h{2,}                             # ...  --
     | .
     """,
     re.VERBOSE | re.DOTALL,
@@ -55,8 +54,11 @@ _WHOLE = re.compile(
 _TRAILING = ".,;:!?'\"\u2019\u201d\u00bb\u3002\uff0c\uff01\uff1f)]}>"
 _CLITIC = re.compile(r"(?i)(?<=\w)(?:n['\u2019]t|['\u2019](?:s|m|d|re|ve|ll))\Z")
 _ABBREVIATIONS = frozenset(
-    "mr mrs ms dr prof sen rep gov gen col capt lt sgt st jr sr inc corp co ltd vs no fig al etc "
-    "jan feb mar apr jun jul aug sept sep oct nov dec mt rev hon".split()
+    re.findall(
+        r"\w+",
+        "mr mrs ms dr prof sen rep gov gen col capt lt sgt st jr sr inc corp co ltd vs fig etc mt "
+        "rev hon jan feb mar apr jun jul aug sept sep oct nov dec",
+    )
 )
 
 
@@ -98,8 +100,8 @@ def split_words(text: str) -> list[Span]:
     classes = "".join(map(_class, text))
     if not text.isascii() and (lone := re.search("[\ud800-\udfff]", text)):
         raise DataError(
-            f"the text holds half of a surrogate pair at character {lone.start()}: it was not decoded "
-            "as UTF-8"
+            f"the text holds half of a surrogate pair at character {lone.start()}: it was not "
+            "decoded as UTF-8"
         )
     words: list[Span] = []
     for chunk in re.finditer("[^s]+", classes):
@@ -127,11 +129,17 @@ def _addresses(text: str, start: int, end: int) -> list[tuple[int, int]]:
 
 def _simple(text: str, classes: str, start: int, end: int) -> list[Span]:
     words: list[Span] = []
-    for match in _WORD.finditer(classes, start, end):
+    position = start
+    while position < end:
+        match = _WORD.match(classes, position, end)
+        assert match is not None  # the last alternative takes anything
         first, last = match.span()
-        if not classes[first:last].strip("jvfm"):
+        if last < end and classes[last] == "t" and text[first:last].lower() in _ABBREVIATIONS:
+            last += 1
+        position = last
+        if not classes[first:last].strip("jvf"):
             continue  # invisible by itself
-        if classes[first] == "w" and (clitic := _CLITIC.search(text[first:last])):
+        if classes[first] in "wd" and (clitic := _CLITIC.search(text[first:last])):
             middle = first + clitic.start()
             words += [(text[first:middle], first, middle), (text[middle:last], middle, last)]
         else:
@@ -152,8 +160,9 @@ _END = re.compile(
 def split_sentences(text: str) -> list[Span]:
     """Cut a text into sentences.
 
-    A sentence ends at ``. ! ? …`` (with closing quotes) before white space, unless the stop belongs to
-    an abbreviation or initial or a lower-case letter follows; at ``。！？``; and at a blank line.
+    A sentence ends at ``. ! ? …`` (with closing quotes) before white space, unless a lower-case
+    letter follows or the stop belongs to an abbreviation or initial; at ``。！？``; and at a blank
+    line.
 
     Returns:
         (sentence, start, end) of each sentence, without the white space around it.
@@ -161,7 +170,9 @@ def split_sentences(text: str) -> list[Span]:
     sentences: list[Span] = []
     start = 0
     for match in _END.finditer(text):
-        if match["point"] is not None and not _ends(text, match.start(), match["point"], match.end()):
+        if match["point"] is not None and not _ends(
+            text, match.start(), match["point"], match.end()
+        ):
             continue
         _append(sentences, text, start, match.end())
         start = match.end()
@@ -178,7 +189,8 @@ def _ends(text: str, at: int, mark: str, after: int) -> bool:
     before = re.search(r"\S*\Z", text[max(0, at - 40) : at])
     word = before[0].lstrip("(\"'\u201c\u2018[") if before else ""
     initial = len(word) == 1 and word.isupper() and word != "I"
-    return not (initial or "." in word or word.lower() in _ABBREVIATIONS)
+    dotted = re.fullmatch(r"(?:[^\W\d]+\.)+[^\W\d]+", word)
+    return not (initial or dotted or word.lower() in _ABBREVIATIONS)
 
 
 def _append(sentences: list[Span], text: str, start: int, end: int) -> None:

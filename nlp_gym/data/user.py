@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -46,8 +47,8 @@ def open_user_data(data: object, read: ReadFile) -> User:
         DataNotFoundError: There is no such file.
     """
     if isinstance(data, (str, Path)):
-        path = Path(data).expanduser()
-        return _Folder(path, read) if path.is_dir() else _File(path, read)
+        path = Path(os.path.expanduser(data))
+        return _Folder(path, read) if os.path.isdir(path) else _File(path, read)
     if isinstance(data, Mapping):
         return _Mapping(data, read)
     if isinstance(data, Sequence):
@@ -66,9 +67,10 @@ class _Samples:
             raise DataError("data= is an empty sequence: give at least one Sample.")
         for index, sample in enumerate(samples):
             if not isinstance(sample, Sample):
-                raise InvalidArgumentError(f"data[{index}] is {type(sample).__name__}, not a Sample.")
+                kind = type(sample).__name__
+                raise InvalidArgumentError(f"data[{index}] is a {kind}, not a Sample.")
             if not sample.words or not all(isinstance(w, str) and w for w in sample.words):
-                raise DataError(f"data[{index}]: words={sample.words!r}: give strings, none of them empty.")
+                raise DataError(f"data[{index}]: words={sample.words!r}: give non-empty strings.")
             if sample.labels is not None and len(sample.labels) != len(sample.words):
                 raise DataError(
                     f"data[{index}]: {len(sample.words)} words but {len(sample.labels)} labels."
@@ -84,7 +86,7 @@ class _Samples:
 
 class _File:
     def __init__(self, path: Path, read: ReadFile) -> None:
-        if not path.exists():
+        if not os.path.exists(path):
             raise DataNotFoundError(f"data={str(path)!r}: there is no such file or folder.")
         self.name, self.path, self.read = path.stem, path, read
 
@@ -97,7 +99,9 @@ class _File:
 
 
 class _Mapping:
-    def __init__(self, data: Mapping[object, object], read: ReadFile, name: str | None = None) -> None:
+    def __init__(
+        self, data: Mapping[object, object], read: ReadFile, name: str | None = None
+    ) -> None:
         for key in data:
             if key not in SPLITS:
                 raise UnknownNameError("key of data", key, SPLITS)
@@ -108,12 +112,11 @@ class _Mapping:
 
     def split(self, split: str) -> Found:
         if split not in self.data:
-            raise DataNotFoundError(
-                f"data= has no {split!r} split (it has: {', '.join(map(str, self.data)) or 'none'})."
-            )
+            there = ", ".join(map(str, self.data)) or "none"
+            raise DataNotFoundError(f"data= has no {split!r} split (it has: {there}).")
         value = self.data[split]
         if isinstance(value, (str, Path)):
-            path = Path(value).expanduser()
+            path = Path(os.path.expanduser(value))
             return self.read(path), path
         return _Samples(_sequence(value, split)).split(split)
 
@@ -134,7 +137,10 @@ def _sequence(value: object, split: str) -> Sequence[Sample]:
 
 class _Folder(_Mapping):
     def __init__(self, folder: Path, read: ReadFile) -> None:
-        files = sorted(p for p in folder.iterdir() if p.is_file() and _may_be_data(p))
+        try:
+            files = sorted(p for p in folder.iterdir() if p.is_file() and _may_be_data(p))
+        except OSError as error:
+            raise DataError(f"data={str(folder)!r} cannot be read: {error}") from error
         found: dict[object, object] = {}
         for split in SPLITS:
             matches = [path for path in files if _is_split(path.name, split)]
@@ -148,8 +154,8 @@ class _Folder(_Mapping):
                 found[split] = matches[0]
         if not found:
             raise DataNotFoundError(
-                f"data={str(folder)!r}: no file in this folder is called train, dev or test, such as "
-                "train.conll."
+                f"data={str(folder)!r}: no file in this folder is called train, dev or test "
+                "(such as train.conll)."
             )
         super().__init__(found, read, folder.absolute().name)
 
@@ -165,8 +171,8 @@ def _is_split(filename: str, split: str) -> bool:
 def split_samples(samples: Iterable[Sample], split: str, what: str) -> list[Sample]:
     """Return a part of a file: 80 % train, 10 % dev, 10 % test of its *distinct* texts.
 
-    The distinct texts are ranked by the sha256 of their words: the parts depend neither on the order
-    nor on repetitions, and equal texts are in the same part.
+    The distinct texts are ranked by the sha256 of their words: the parts depend neither on the
+    order nor on repetitions, and equal texts are in the same part.
 
     Raises:
         DataError: There are fewer than three distinct texts.
@@ -177,8 +183,8 @@ def split_samples(samples: Iterable[Sample], split: str, what: str) -> list[Samp
     tenth = max(1, round(len(ranked) / 10))
     if len(ranked) < 3:
         raise DataError(
-            f"{what}: too few texts to split into train, dev and test: {len(ranked)} distinct, at least 3 "
-            "are needed. Give data={'train': FILE, 'dev': FILE, 'test': FILE} (one file may serve for all)."
+            f"{what}: too few texts to split into train, dev and test: {len(ranked)} distinct, and "
+            "at least 3 are needed. Or name them: data={'train': FILE, 'dev': FILE, 'test': FILE}."
         )
     bounds = {"dev": (0, tenth), "test": (tenth, 2 * tenth), "train": (2 * tenth, len(ranked))}
     first, last = bounds[split]

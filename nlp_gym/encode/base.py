@@ -15,7 +15,7 @@ Texts = Sequence[Sequence[str]]
 BOUND = 8.0
 """Every feature lies in [-BOUND, BOUND], so that observation spaces are bounded."""
 
-BLOCK_WORDS = 16_384
+BLOCK_WORDS = 32_768
 """Words encoded between two writes: enough to sort well by length, few enough for memory."""
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nlp_gym.encode.base import Encoder, Texts, text_blocks, text_offsets
-from nlp_gym.encode.progress import bar
+from nlp_gym.encode.progress import bar, piece
 from nlp_gym.encode.store import RowSink, load_array
 from nlp_gym.errors import EncoderError
 from nlp_gym.files import file_lock, remove_leftovers, user_cache_dir
@@ -143,15 +143,15 @@ def _encode_blocks(
 ) -> Iterator[_Features]:
     with bar(n_words, "word", show=progress) as advance:
         for block in text_blocks(texts):
-            rows = encoder.encode(block)
             words = sum(len(text) for text in block)
+            with piece(advance, words):
+                rows = encoder.encode(block)
             if rows.shape != (words, encoder.dim) or not np.isfinite(rows).all():
                 raise EncoderError(
                     f"encoder={encoder.name!r} gave an array of shape {rows.shape} for {words} "
                     f"words and dim={encoder.dim}, or one that is not finite."
                 )
             yield rows
-            advance(words)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ ENCODERS = ("minilm", "hashed")
 """Built-in names; a folder's path or a Hugging Face Hub name works too."""
 
 # One copy of the weights, however many environments and splits ask for the same encoder.
-_in_use: WeakValueDictionary[tuple[str, str, int], TransformerEncoder] = WeakValueDictionary()
+_in_use: WeakValueDictionary[tuple[object, ...], TransformerEncoder] = WeakValueDictionary()
 
 
 def load_encoder(name: str | Encoder = "minilm", **options: Any) -> Encoder:

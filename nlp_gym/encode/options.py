@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import platform
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,8 @@ class TransformerOptions:
         device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"`` or ``"auto"``: CUDA if present.
         max_length: Most sub-words in one pass, special ones included; longer texts go through
             overlapping windows. None: the model's limit.
-        batch_tokens: Sub-words in one pass over a batch, padding included. Speed and memory only.
+        batch_tokens: Sub-words in one pass over a batch, padding included: speed and memory only.
+            None: `default_batch_tokens`.
     """
 
     layers: int | str | Sequence[int] | None = None
@@ -42,7 +43,7 @@ class TransformerOptions:
     dtype: str = "auto"
     device: str = "auto"
     max_length: int | None = None
-    batch_tokens: int = 4096
+    batch_tokens: int | None = None
 
     def __post_init__(self) -> None:
         """Reject what can be rejected before the model is known."""
@@ -52,7 +53,8 @@ class TransformerOptions:
             raise UnknownNameError("dtype", self.dtype, DTYPES)
         if not (isinstance(self.device, str) and _DEVICE.fullmatch(self.device)):
             raise UnknownNameError("device", self.device, ["auto", "cpu", "cuda", "cuda:N", "mps"])
-        require_positive("batch_tokens", self.batch_tokens)
+        if self.batch_tokens is not None:
+            require_positive("batch_tokens", self.batch_tokens)
         if self.max_length is not None:
             require_positive("max_length", self.max_length)
 
@@ -127,28 +129,35 @@ def _parse_layer_text(text: str, n_layers: int) -> LayerChoice:
 
 
 def resolve_dtype(dtype: str, device: str) -> str:
-    """Resolve ``"auto"``: bfloat16 where this machine computes in it, else float32.
+    """Resolve ``"auto"``: bfloat16 where this machine is faster in it, else float32.
+
+    That is on NVIDIA GPUs and on CPUs with AMX tiles. A CPU that has bfloat16 as AVX-512
+    instructions alone took 1.6 times as long in it as in float32 (`benchmarks/encoding.py`).
 
     Decided from the CPU's flags and the presence of an NVIDIA driver, not by asking torch: the
     number format is part of the fingerprint, which must be known without importing torch.
     """
     if dtype != "auto":
         return dtype
-    fast = _cpu_has_bfloat16() or (device not in ("cpu", "mps") and _nvidia_driver())
+    fast = _cpu_has_tiles() or (device not in ("cpu", "mps") and _nvidia_gpu())
     return "bfloat16" if fast else "float32"
 
 
 @lru_cache(maxsize=1)
-def _cpu_has_bfloat16() -> bool:
+def _cpu_has_tiles() -> bool:
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return False
     flags = re.search(r"^flags\s*:(.*)$", text, re.MULTILINE)
-    wanted = {"avx512_bf16", "amx_bf16"}
-    return platform.machine() == "x86_64" and bool(flags and wanted & set(flags[1].split()))
+    return flags is not None and "amx_bf16" in flags[1].split()
 
 
-def _nvidia_driver() -> bool:
+def _nvidia_gpu() -> bool:
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "unset").strip() in ("", "-1")
-    return not hidden and Path("/proc/driver/nvidia/version").exists()
+    if hidden or not Path("/proc/driver/nvidia/version").exists():
+        return False
+    try:
+        return not version("torch").endswith("+cpu")
+    except PackageNotFoundError:
+        return False

@@ -5,13 +5,19 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 _DELAY_S = 2.0
 
+Advance = Callable[[float], object]
+
+# Takes the share, from 0 to 1, by which an inner piece of work moves the bar around it.
+_outer: ContextVar[Advance | None] = ContextVar("outer", default=None)
+
 
 @contextmanager
-def bar(total: int, unit: str, *, show: bool | None) -> Iterator[Callable[[int], object]]:
-    """Show a bar once two seconds have passed.
+def bar(total: int, unit: str, *, show: bool | None) -> Iterator[Advance]:
+    """Show a bar once two seconds have passed; inside `piece`, move the bar around it instead.
 
     Args:
         total: Units in all.
@@ -21,6 +27,10 @@ def bar(total: int, unit: str, *, show: bool | None) -> Iterator[Callable[[int],
     Yields:
         A function that is told how many more units are done.
     """
+    outer = _outer.get()
+    if outer is not None:
+        yield lambda units: outer(units / max(total, 1))
+        return
     if show is None:
         show = sys.stderr.isatty()
     if not show:
@@ -30,3 +40,21 @@ def bar(total: int, unit: str, *, show: bool | None) -> Iterator[Callable[[int],
 
     with tqdm(total=total, unit=unit, unit_scale=True, delay=_DELAY_S, desc="encoding") as shown:
         yield shown.update
+
+
+@contextmanager
+def piece(advance: Advance, units: int) -> Iterator[None]:
+    """Within, a `bar` moves the one that `advance` belongs to, by `units` in all at the end."""
+    done = 0.0
+
+    def step(share: float) -> None:
+        nonlocal done
+        done += share * units
+        advance(share * units)
+
+    token = _outer.set(step)
+    try:
+        yield
+    finally:
+        _outer.reset(token)
+    advance(units - done)

@@ -42,7 +42,7 @@ class Plan:
     dtype: str
     device: str
     room: int
-    batch_tokens: int
+    batch_tokens: int | None
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,8 @@ class Runner:
         self.device = _find_device(plan.device)
         drop_layers(model, max(plan.layers.indices))
         model.train(mode=False)
-        self._model = model.to(device=self.device, dtype=getattr(torch, plan.dtype))
+        # Module.to: the subclass's wrapper is typed as taking nothing.
+        self._model = torch.nn.Module.to(model, self.device, getattr(torch, plan.dtype))
         self._width = int(model.config.hidden_size)
 
     def vectors(self, tokens: SubWords, *, progress: bool = False) -> torch.Tensor:
@@ -82,12 +83,13 @@ class Runner:
             EncoderError: Memory ran out, or a vector is not finite.
         """
         plan = self._plan
+        budget = plan.batch_tokens or default_batch_tokens(self.device)
         windows = plan_windows(tokens, plan.room)
         n_words = len(tokens.word_starts) - 1
         sums = torch.zeros(n_words, plan.layers.parts * self._width, device=self.device)
         extra = len(self._tokenizer.prefix) + len(self._tokenizer.suffix)
         with torch.inference_mode(), bar(len(tokens.ids), "token", show=progress) as advance:
-            for chosen in batches(windows, extra, plan.batch_tokens):
+            for chosen in batches(windows, extra, budget):
                 self._add_batch(sums, tokens, windows, chosen)
                 advance(int((windows.stops - windows.starts)[chosen].sum()))
         if not bool(torch.isfinite(sums).all()):
@@ -107,10 +109,10 @@ class Runner:
                 attention_mask=self._send(mask),
                 output_hidden_states=True,
             ).hidden_states
-        except torch.OutOfMemoryError as error:
+        except torch.cuda.OutOfMemoryError as error:
             raise EncoderError(
-                f"Out of memory on {self.device} with batch_tokens={self._plan.batch_tokens}. "
-                "Give a smaller batch_tokens."
+                f"Out of memory on {self.device} in a batch of {ids.size} sub-words. "
+                f"Give batch_tokens={ids.size // 2} or less."
             ) from error
         bags = self._bags(tokens, windows, chosen, ids.shape[1])
         slots, weights = self._send(bags.slots), self._send(bags.weights)
@@ -165,6 +167,16 @@ class Runner:
             # Pinned and asynchronous: the copy overlaps with the previous batch.
             return tensor.pin_memory().to(self.device, non_blocking=True)
         return tensor.to(self.device)
+
+
+def default_batch_tokens(device: torch.device) -> int:
+    """Sub-words in a batch: what stays in a CPU core's cache, or what keeps a GPU busy.
+
+    On two CPU cores 512 and 1,024 were equally fast, 4,096 a quarter slower.
+    """
+    if device.type == "cpu":
+        return max(1024, 512 * torch.get_num_threads())
+    return 16_384
 
 
 def drop_layers(model: PreTrainedModel, highest: int) -> None:

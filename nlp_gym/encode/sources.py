@@ -11,6 +11,7 @@ import json
 import os
 import re
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -101,7 +102,9 @@ class MiniLMPackage:
         from transformers import BertConfig, BertModel
 
         model = BertModel(BertConfig(**self.config))
-        model.load_state_dict(safetensors.torch.load(data), strict=False)
+        # Not strict: the file holds position ids, which newer versions of the class compute.
+        found = model.load_state_dict(safetensors.torch.load(data), strict=False)
+        _require_weights(self.name, found.missing_keys)
         return model
 
     def _read(self, member: str) -> bytes:
@@ -167,7 +170,9 @@ class ModelFolder:
         logging.set_verbosity_error()
         logging.disable_progress_bar()
         try:
-            return AutoModel.from_pretrained(self.path, local_files_only=True, dtype="float32")
+            model, found = AutoModel.from_pretrained(
+                self.path, local_files_only=True, output_loading_info=True
+            )
         except Exception as error:  # transformers raises many kinds here, none of them its own
             raise EncoderError(
                 f"encoder={self.name!r}: transformers cannot load {self.path}: {_first_line(error)}"
@@ -176,6 +181,9 @@ class ModelFolder:
             logging.set_verbosity(verbosity)
             if bar:
                 logging.enable_progress_bar()
+        _require_weights(self.name, found["missing_keys"])
+        whole: PreTrainedModel = model.float()
+        return whole
 
     def _files(self, patterns: tuple[str, ...]) -> list[Path]:
         return sorted({file for pattern in patterns for file in self.path.glob(pattern)})
@@ -227,6 +235,17 @@ def _hub_snapshot(name: str, known: tuple[str, ...]) -> Path:
             f"encoder={name!r}: the Hugging Face Hub client failed: {_first_line(error)}. "
             f"Check the name and the connection, or fetch it with: hf download {name}"
         ) from error
+
+
+def _require_weights(name: str, missing: Iterable[str]) -> None:
+    """Raise unless the weights were complete: what is missing would be random numbers."""
+    # The pooler sits on top of all layers; checkpoints of language models do not have it.
+    lacking = sorted(key for key in missing if not key.startswith("pooler."))
+    if lacking:
+        raise EncoderError(
+            f"encoder={name!r}: its weights lack {len(lacking)} tensors of the model, "
+            f"{lacking[0]} among them. Is config.json that of these weights?"
+        )
 
 
 def _first_line(error: BaseException) -> str:

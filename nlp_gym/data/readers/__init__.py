@@ -133,5 +133,5 @@ def check(
         n_words=sum(len(sample.words) for sample in parsed.samples),
         labels=Counter(label for sample in parsed.samples for label in sample.labels or ()),
         problems=parsed.problems,
-        warnings=parsed.warnings,
+        warnings=sorted(parsed.warnings + parsed.notes, key=lambda note: note.line or 0),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,17 +39,21 @@ class Rows:
 
     words: list[str]
     labels: list[str]
-    lines: Sequence[int]
+    lines: list[int]
     extra: dict[str, object] = field(default_factory=dict)
 
 
 @dataclass
 class Parsed:
-    """What a file holds."""
+    """What a file holds.
+
+    Reading stops at `problems` and warns of `warnings`; `notes` are for `check` alone.
+    """
 
     samples: list[Sample] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
+    notes: list[Problem] = field(default_factory=list)
     scheme: str = "none"
 
 
@@ -110,7 +114,7 @@ class Reader:
         scheme: str = "auto",
         gold: bool = True,
     ) -> list[Sample]:
-        """Read a file, or raise the first problem in it; the arguments are those of `readers.read`."""
+        """Read a file, or raise its first problem; the arguments are those of `readers.read`."""
         path = Path(path)
         return self.samples(path, file_bytes(path), Options(column, scheme, gold))
 
@@ -128,7 +132,8 @@ class Reader:
         if parsed.warnings:
             first, more = parsed.warnings[0], len(parsed.warnings) - 1
             where = f"{path}:{first.line}" if first.line else f"{path}"
-            warnings.warn(f"{where}: {first.message} (and {more} more)", UserWarning, stacklevel=4)
+            others = f" ({more} more such rows)" if more else ""
+            warnings.warn(f"{where}: {first.message}{others}", UserWarning, stacklevel=4)
         return parsed.samples
 
     def parsed(self, path: Path, data: bytes, options: Options) -> Parsed:
@@ -167,8 +172,8 @@ def decode(data: bytes) -> tuple[list[str], list[Problem]]:
     Lines are cut nowhere else: U+2028 or U+0085 may stand inside a word.
 
     Returns:
-        The lines, without their ends, and one problem for each line that is not UTF-8 (bad bytes are
-        then replaced) or holds a NUL.
+        The lines, without their ends, and one problem for each line that is not UTF-8 (bad bytes
+        are then replaced) or holds a NUL.
     """
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         advice = "the file is UTF-16; convert it with: iconv -f UTF-16 -t UTF-8 FILE > NEW"
@@ -222,7 +227,7 @@ def finish(texts: list[Rows], name: str, options: Options, parsed: Parsed) -> Pa
     for text, tags in zip(texts, labels, strict=True):
         if len(text.words) > LONG_TEXT:
             message = f"a text of {len(text.words)} words begins here; is a separator missing?"
-            parsed.warnings.append(Problem(text.lines[0], message))
+            parsed.notes.append(Problem(text.lines[0], message))
         gold = None if tags is None else tuple(tags)
         where = f"{name}:{text.lines[0]}"
         parsed.samples.append(Sample(tuple(text.words), gold, where, text.extra))

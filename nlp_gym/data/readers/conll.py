@@ -40,7 +40,7 @@ def _rows(lines: list[str], width: int, column: int, gold: bool, parsed: Parsed)
     shared: dict[str, str] = {}  # one string object for each distinct label
     for number, line in enumerate(itertools.chain(lines, [""]), 1):
         blank = not line or line.isspace()
-        cells = () if blank else _cells(line)
+        cells = [] if blank else _cells(line)
         if blank or cells[0] == _DOCUMENT:
             if words:
                 texts.append(Rows(words, labels, at))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from nlp_gym.data.readers.base import Options, Parsed, Problem, Rows, finish
 from nlp_gym.errors import UnknownNameError
 
-UPOS = tuple(
-    "ADJ ADP ADV AUX CCONJ DET INTJ NOUN NUM PART PRON PROPN PUNCT SCONJ SYM VERB X".split()
-)
+UPOS = (
+    "ADJ", "ADP", "ADV", "AUX", "CCONJ", "DET", "INTJ", "NOUN", "NUM", "PART", "PRON", "PROPN",
+    "PUNCT", "SCONJ", "SYM", "VERB", "X",
+)  # fmt: skip
 """The 17 universal parts of speech, sorted. Source: universaldependencies.org/u/pos."""
 
 COLUMNS = {"upos": 3, "xpos": 4}

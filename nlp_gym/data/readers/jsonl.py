@@ -20,10 +20,10 @@ def parse(lines: list[str], name: str, options: Options) -> Parsed:
     """Read one JSON object a line; blank lines are skipped.
 
     Either ``{"words": [...], "labels": [...]}`` (or ``tokens``; ``tags``, ``ner_tags``, ``upos``,
-    ``pos_tags``; `options.column` names another key), or ``{"text": "...", "entities": [{"start": 0,
-    "end": 5, "label": "PER"}]}`` with offsets in characters, `end` exclusive. The text is then cut by
-    `split_words`; an entity that does not begin and end with a word is a bad row. A key ``id`` is kept
-    in the sample's `extra`.
+    ``pos_tags``; `options.column` names another key), or ``{"text": "...", "entities": [{"start":
+    0, "end": 5, "label": "PER"}]}`` with offsets in characters, `end` exclusive. The text is then
+    cut by `split_words`; an entity that does not begin and end with a word is a bad row. A key
+    ``id`` is kept in the sample's `extra`.
     """
     parsed, texts = Parsed(), []
     for number, line in enumerate(lines, 1):

@@ -17,10 +17,12 @@ _DELIMITERS = ",;\t|"
 
 def is_header(line: str) -> bool:
     """Tell whether a line is the header of such a table."""
-    names = {
-        name.strip().lower() for name in next(iter(csv.reader([line], delimiter=_delimiter(line))))
-    }
-    return bool(names & set(WORD) and names & {*SENTENCE, *LABEL}) or bool(names & set(TEXT))
+    try:
+        cells = next(csv.reader([line], delimiter=_delimiter(line)))
+    except csv.Error:
+        return False
+    names = {cell.strip().lower() for cell in cells}
+    return bool(names & {*WORD, *TEXT} and names & {*SENTENCE, *LABEL, "id"})
 
 
 def parse(lines: list[str], name: str, options: Options) -> Parsed:
@@ -28,7 +30,8 @@ def parse(lines: list[str], name: str, options: Options) -> Parsed:
 
     One word a row: columns `sentence` (an id; rows of one sentence stand together, an empty cell
     continues the sentence), `word` and `label`. Without labels also one raw text a row: column
-    `text`. Usual other names are known (`token`, `tag`, ...); `options.column` names the label column.
+    `text`. Other usual names are known (`token`, `tag`, ...); `options.column` names the label
+    column.
     """
     parsed = Parsed()
     first = next((index for index, line in enumerate(lines) if line.strip()), None)
@@ -110,26 +113,32 @@ def _sentences(
     assert word_at is not None
     for number, cells in rows:
         problem = _width(cells, width)
-        if not problem and not cells[word_at].strip():
-            problem = "the word is empty"
-        if not problem and label_at is not None and not cells[label_at].strip():
-            problem = f"the label of {cells[word_at]!r} is empty"
         key = current if problem else cells[sentence].strip() or current
-        if not problem and not key:
-            problem = "the sentence id is empty"
-        if not problem and key != current and key in begun:
-            problem = f"sentence {key!r} began at line {begun[key]} and ended: its rows must stand together"
+        if key != current and key in begun:
+            problem = f"sentence {key!r} of line {begun[key]} goes on: its rows must stand together"
+        elif key != current:
+            begun[key], current = number, key
+            texts.append(Rows([], [], []))
+        if not problem:
+            problem = _cell_fault(key, cells, word_at, label_at)
         if problem:
             parsed.problems.append(Problem(number, problem))
             continue
-        if key != current:
-            begun[key], current = number, key
-            texts.append(Rows([], [], []))
         texts[-1].words.append(cells[word_at].strip())
-        texts[-1].lines.append(number)  # type: ignore[attr-defined]
+        texts[-1].lines.append(number)
         if label_at is not None:
             texts[-1].labels.append(cells[label_at].strip())
-    return texts
+    return [text for text in texts if text.words]
+
+
+def _cell_fault(key: str, cells: list[str], word_at: int, label_at: int | None) -> str | None:
+    if not key:
+        return "the sentence id is empty"
+    if not cells[word_at].strip():
+        return "the word is empty"
+    if label_at is not None and not cells[label_at].strip():
+        return f"the label of {cells[word_at]!r} is empty"
+    return None
 
 
 def _width(cells: list[str], width: int) -> str | None:

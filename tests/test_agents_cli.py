@@ -1,0 +1,198 @@
+"""The command line: flags, output streams, exit codes and messages."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from typer.testing import CliRunner
+
+from agents import train as training
+from agents.cli import app
+from agents.cli_train import spread
+from agents.signals import TrainingInterrupted
+
+ROOT = Path(__file__).resolve().parent.parent
+TRAIN = [
+    "train",
+    *("--algo", "ppo", "-n", "256", "--n-envs", "8", "--eval-freq", "128", "--encoder", "hashed"),
+    *("--env-kwargs", "corpus:sample", "window:0"),
+    *("--hyperparams", "n_steps:8", "batch_size:64"),
+    *("--hyperparams", "policy_kwargs.features_extractor_kwargs.hidden:[16]"),
+    "--no-progress",
+]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A run made by the command, and what it printed."""
+    torch.set_num_threads(1)
+    run = tmp_path_factory.mktemp("cli") / "run"
+    result = CliRunner().invoke(app, [*TRAIN, "--run-dir", str(run)])
+    assert result.exit_code == 0, result.output
+    return run, result.stdout
+
+
+def message(*arguments: str, code: int = 1) -> str:
+    """Stderr of a command that must fail without a traceback."""
+    result = CliRunner().invoke(app, list(arguments))
+    assert result.exit_code == code, result.output
+    assert "Traceback" not in result.output
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    return " ".join(result.stderr.split())
+
+
+def test_cli_spread_is_the_zoos_form() -> None:
+    given = "--hyperparams a:1 b:-2 -n 5 --env-kwargs c:[1,2] --progress --hyperparams d:4".split()
+    wanted = "--hyperparams a:1 --hyperparams b:-2 -n 5 --env-kwargs c:[1,2] --progress"
+    assert spread(given) == [*wanted.split(), "--hyperparams", "d:4"]
+
+
+def test_cli_train_prints_report_example_and_run_folder(trained: tuple[Path, str]) -> None:
+    run, output = trained
+    lines = output.splitlines()
+    assert lines[-1] == str(run)
+    assert "Maria" in lines[-2]
+    for name in ("ppo", "random", "majority", "oracle", "micro avg", "signature", "metric:"):
+        assert name in output or name == "signature"
+    report = json.loads((run / "report.json").read_text())
+    assert report["baselines"]["oracle"]["value"] == 1.0
+    assert {"id", "split", "metric", "value", "interval", "signature", "n"} <= set(report)
+    config = yaml.safe_load((run / "config.yml").read_text())
+    assert config["env_kwargs"] == {"corpus": "sample", "window": 0, "encoder": "hashed"}
+    assert config["hyperparams"]["n_steps"] == 8
+
+
+def test_cli_evaluate_writes_json(trained: tuple[Path, str], tmp_path: Path) -> None:
+    run, _ = trained
+    out = tmp_path / "score.json"
+    result = CliRunner().invoke(
+        app, ["evaluate", str(run), "--split", "dev", "--json", str(out), "--bootstrap", "50"]
+    )
+    assert result.exit_code == 0, result.output
+    assert "micro avg" in result.stdout
+    assert "95% interval" in result.stdout
+    record = json.loads(out.read_text())
+    assert (record["id"], record["split"]) == ("NER-CoNLL-v0", "dev")
+    assert record["metric"] == "entity_f1"
+    assert record["interval"][0] <= record["value"] <= record["interval"][1]
+
+
+def test_cli_predict_forms(trained: tuple[Path, str], tmp_path: Path) -> None:
+    run, _ = trained
+    result = CliRunner().invoke(app, ["predict", str(run), "Ann lives in 北京."])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["text"] == "Ann lives in 北京."
+    assert "北京" in result.stdout
+    result = CliRunner().invoke(app, ["predict", str(run), "-"], input="one\ntwo words\n")
+    assert [json.loads(line)["text"] for line in result.stdout.splitlines()] == ["one", "two words"]
+    source, out = tmp_path / "in.conll", tmp_path / "out.conll"
+    source.write_text("Ann\nsings\n\nBob\n")
+    result = CliRunner().invoke(
+        app, ["predict", str(run), "--input", str(source), "--output", str(out)]
+    )
+    assert result.exit_code == 0, result.output
+    assert result.stdout == ""
+    words = [line.split("\t")[0] for line in out.read_text().splitlines()]
+    assert words == ["Ann", "sings", "", "Bob", ""]
+    result = CliRunner().invoke(app, ["predict", str(run), "Ann sings", "--format", "color"])
+    assert "Ann" in result.stdout
+    assert "\x1b" not in result.stdout
+    assert "holds no word" in message("predict", str(run), "")
+
+
+def test_cli_envs_lists_ids_with_metric(tmp_path: Path) -> None:
+    environment = {"NLP_GYM_CACHE": str(tmp_path), "COLUMNS": "200"}
+    result = CliRunner().invoke(app, ["envs"], env=environment)
+    assert result.exit_code == 0, result.output
+    line = next(line for line in result.stdout.splitlines() if "POS-EWT-v0" in line)
+    assert "accuracy" in line
+    assert "ud_ewt" in line
+    assert "nlp-gym data download ud_ewt" in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--env", "NER-Conll-v0"], "Did you mean 'NER-CoNLL-v0'"),
+        (["--algo", "pop"], "Did you mean 'ppo'"),
+        (["--hyperparams", "n_step:3"], "Did you mean 'n_steps'"),
+        (["--hyperparams", "oops"], "key:value"),
+        (["--env-kwargs", "obs_type:indx", "corpus:sample"], "obs_type='indx'"),
+        (["--env-kwargs", "reward:metrics", "corpus:sample"], "Did you mean 'metric'"),
+        (["--encoder", "hashd", "--env-kwargs", "corpus:sample"], "Did you mean 'hashed'"),
+        (["--encoder-mode", "finetune"], "does not exist yet"),
+        (["--encoder-lr", "1e-5"], "trainable encoder"),
+        (["--resume", "nowhere"], "does not exist"),
+        (["--resume", "nowhere", "--algo", "ppo"], "--algo cannot be given"),
+        (["--conf-file", "nowhere.yml"], "nowhere.yml is missing"),
+    ],
+)
+def test_cli_train_errors_are_one_message(
+    arguments: list[str], expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = message("train", *arguments)
+    assert text.startswith("error: ")
+    assert expected in text
+    assert not (tmp_path / "runs").exists()
+
+
+def test_cli_run_dir_is_never_overwritten(trained: tuple[Path, str]) -> None:
+    run, _ = trained
+    assert "not empty" in message(*TRAIN, "--run-dir", str(run))
+    assert "does not exist" in message("evaluate", str(run / "no"))
+    assert "is not a run folder" in message("predict", str(run / "best"), "x")
+
+
+def test_cli_interrupted_training_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*arguments: object, **options: object) -> None:
+        raise TrainingInterrupted(Path("some/run"), signal.SIGINT)
+
+    monkeypatch.setattr(training, "train", stopped)
+    result = CliRunner().invoke(app, ["train"])
+    assert result.exit_code == 130
+    assert "--resume some/run" in result.stderr
+    assert result.stdout.splitlines()[-1] == "some/run"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_cli_signal_saves_and_exits(tmp_path: Path, number: signal.Signals) -> None:
+    run = tmp_path / "run"
+    command = [sys.executable, str(ROOT / "train.py"), *TRAIN[1:], "-n", "1000000000"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(
+        [*command, "--run-dir", str(run), "--eval-freq", "100000000", "--save-freq", "64"],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        while process.poll() is None and not (run / "checkpoints" / "64").exists():
+            if any(path.name.isdigit() for path in run.glob("checkpoints/*")):
+                break
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=60)
+    assert process.returncode == 128 + number, errors
+    assert output.splitlines()[-1] == str(run)
+    assert "--resume" in errors
+    assert "Traceback" not in errors
+
+
+def test_cli_help_is_light() -> None:
+    code = (
+        "import sys; from agents.cli import app; heavy = {'torch', 'stable_baselines3', "
+        "'transformers'} & set(sys.modules); sys.exit(', '.join(sorted(heavy)))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr

@@ -1,0 +1,121 @@
+"""`agents.evaluate`: the whole split once, the official score, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from agents.evaluate import evaluate, score_line, score_record
+from agents.history import read_metrics
+from agents.loading import load_agent
+from agents.settings import TrainConfig
+from agents.train import train
+from nlp_gym import make_task
+from nlp_gym.errors import DataError, RunError, UnknownNameError
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that predicts more than one label."""
+    torch.set_num_threads(1)
+    config = TrainConfig(
+        algo="ppo",
+        n_timesteps=512,
+        n_envs=8,
+        hyperparams={"n_steps": 8, "batch_size": 64},
+        env_kwargs={"corpus": "sample", "encoder": "hashed", "window": 0},
+        eval_freq=128,
+    )
+    return train(config, run_dir=tmp_path_factory.mktemp("evaluate") / "run", progress=False)
+
+
+def test_evaluate_dev_is_the_value_best_was_chosen_by(run: Path) -> None:
+    score = evaluate(run, "dev", bootstrap=0)
+    rows = read_metrics(run)
+    assert score.value == max(row["value"] for row in rows)
+    assert score.interval is None
+    last = evaluate(run, "dev", bootstrap=0, checkpoint="last")
+    assert last.value == rows[-1]["value"]
+
+
+def test_evaluate_reports_the_whole_split_with_signature_and_interval(run: Path) -> None:
+    score = evaluate(run, bootstrap=200)
+    assert score.n == len(make_task("NER-CoNLL-v0", "test", corpus="sample").corpus)
+    assert score.interval is not None
+    assert score.interval[0] <= score.value <= score.interval[1]
+    assert "bs:200" in score.signature
+    assert "micro avg" in score.text
+    assert "B-PER" in score.text
+    record = score_record(score, env_id="NER-CoNLL-v0", split="test")
+    assert json.loads(json.dumps(record)) == record
+    expected = {"id", "split", "metric", "value", "interval", "signature", "n", "tags"}
+    assert expected <= set(record)
+    assert f"{score.value:.4f}" in score_line(score)
+
+
+def test_evaluate_own_file_is_scored_whole_and_unseen_labels_count_as_missed(
+    run: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "mine.conll"
+    data.write_text("Ann B-PER\n\nBob B-PER\nsings O\n\nSolo B-SONG\nplays O\n")
+    with pytest.warns(UserWarning, match=r"B-SONG \(1x\)"):
+        score = evaluate(run, data=data, bootstrap=10)
+    assert score.n == 3
+    assert score.report["tags"]["B-SONG"]["recall"] == 0.0
+
+
+def test_evaluate_own_folder_uses_its_split(run: Path, tmp_path: Path) -> None:
+    for split, count in (("train", 3), ("dev", 2), ("test", 1)):
+        (tmp_path / f"{split}.conll").write_text("Ann B-PER\nsings O\n\n" * count)
+    assert evaluate(run, data=tmp_path, bootstrap=0).n == 1
+
+
+def test_evaluate_executes_no_pickle(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: Any, **kwargs: Any) -> Any:
+        raise AssertionError("pickle was used")
+
+    for name in ("load", "loads", "Unpickler"):
+        monkeypatch.setattr(pickle, name, refuse)
+    monkeypatch.setattr(torch, "load", refuse)
+    evaluate(run, "dev", bootstrap=0)
+
+
+def test_evaluate_errors_name_what_is_wrong(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match="Did you mean 'test'"):
+        evaluate(run, "tets")
+    with pytest.raises(DataError, match="no.conll"):
+        evaluate(run, data=tmp_path / "no.conll")
+    with pytest.raises(DataError, match="data_dir"):
+        evaluate(run, data_dir=tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "message"),
+    [
+        ("settings.json", None, "incomplete: settings.json"),
+        ("policy.safetensors", "x", "damaged"),
+        ("manifest.json", None, "not a complete snapshot"),
+    ],
+)
+def test_evaluate_damaged_run(
+    run: Path, tmp_path: Path, file: str, text: str | None, message: str
+) -> None:
+    copy = Path(shutil.copytree(run, tmp_path / "copy"))
+    if text is None:
+        (copy / "best" / file).unlink()
+    else:
+        (copy / "best" / file).write_text(text)
+    with pytest.raises(RunError, match=message):
+        evaluate(copy)
+
+
+def test_evaluate_another_encoder_is_refused(run: Path) -> None:
+    agent = load_agent(run)
+    with pytest.raises(RunError, match="fingerprint"):
+        agent.task("test", encoder_kwargs={"seed": 5})

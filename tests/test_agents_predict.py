@@ -1,0 +1,174 @@
+"""`agents.predict`: raw text in any script to records with character offsets."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from rich.console import Console
+
+from agents.predict import Predictor, predict_texts
+from agents.predictions import (
+    choose_format,
+    from_text,
+    from_words,
+    gather_inputs,
+    read_inputs,
+    spans_of,
+    to_conll,
+    to_json,
+    to_record,
+    to_text,
+)
+from agents.settings import TrainConfig
+from agents.train import train
+from nlp_gym.errors import DataFormatError, DataNotFoundError, InvalidArgumentError, RunError
+
+TEXTS = [
+    "Ann Lee lives in Rome. She works for the U.N. there!",
+    "王小明在北京大学学习。他喜欢上海。",
+    "👩‍👩‍👧 loves 🍕 in Zürich…",
+    "",
+    " \t ",
+    "مرحبا بالعالم",
+]
+
+
+@pytest.fixture(scope="module")
+def predictor(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
+    """A barely trained tagger: what it predicts does not matter here."""
+    torch.set_num_threads(1)
+    config = TrainConfig(
+        algo="ppo",
+        n_timesteps=64,
+        n_envs=8,
+        hyperparams={"n_steps": 8, "batch_size": 64},
+        env_kwargs={"corpus": "sample", "encoder": "hashed", "window": 0},
+    )
+    run = train(config, run_dir=tmp_path_factory.mktemp("predict") / "run", progress=False)
+    return Predictor(run)
+
+
+def check(record: dict[str, Any]) -> None:
+    """Offsets point at what they name, in order, and nothing but white space is left out."""
+    text, rest = record["text"], 0
+    for token in record["tokens"]:
+        assert text[token["start"] : token["end"]] == token["text"]
+        assert not text[rest : token["start"]].strip()
+        rest = token["end"]
+    assert not text[rest:].strip()
+    for entity in record["entities"]:
+        assert text[entity["start"] : entity["end"]] == entity["text"]
+        assert "-" not in entity["label"]
+
+
+def test_predict_any_text(predictor: Predictor) -> None:
+    records = predictor.predict(TEXTS)
+    assert [record["text"] for record in records] == TEXTS
+    for record in records:
+        check(record)
+    assert records[3]["tokens"] == records[4]["tokens"] == records[4]["entities"] == []
+    assert len(records[1]["tokens"]) > 10  # a Chinese character is a word
+    assert json.loads(to_json(records).splitlines()[2]) == records[2]
+    assert predictor.predict([]) == []
+
+
+def test_predict_each_text_by_itself_gives_the_same(predictor: Predictor) -> None:
+    assert predictor.predict(TEXTS) == [predictor.predict([text])[0] for text in TEXTS]
+    assert predict_texts(predictor.agent.run, TEXTS[:1]) == predictor.predict(TEXTS[:1])
+
+
+def test_predict_long_text_and_given_words(predictor: Predictor) -> None:
+    long = "word " * 2000
+    record = predictor.predict([long])[0]
+    assert len(record["tokens"]) == 2000
+    check(record)
+    words = ["New", "York", "'s", "U.S. style"]
+    record = predictor.predict([words])[0]
+    assert [token["text"] for token in record["tokens"]] == words
+    assert record["text"] == "New York 's U.S. style"
+    check(record)
+
+
+def test_predict_leaves_no_cache_files(
+    predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NLP_GYM_CACHE", str(tmp_path))
+    predictor.predict(["A text nobody will ask for again."])
+    assert not list(tmp_path.rglob("*.npy"))
+
+
+def test_predict_missing_run_is_a_run_error(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="does not exist"):
+        predict_texts(tmp_path / "no", ["x"])
+
+
+def test_predictions_spans_and_records() -> None:
+    labels = ["B-PER", "I-PER", "O", "I-LOC", "B-LOC", "B-LOC", "I-PER"]
+    assert spans_of(labels) == [(0, 2, "PER"), (4, 5, "LOC"), (5, 6, "LOC")]
+    record = to_record(from_text("Ann  Lee sings"), ["B-PER", "I-PER", "O"], bio=True)
+    expected = {"text": "Ann  Lee", "start": 0, "end": 8, "label": "PER"}
+    assert record["entities"] == [expected]
+    assert "entities" not in to_record(from_words(["a"]), ["NOUN"], bio=False)
+    assert to_conll([record]) == "Ann\tB-PER\nLee\tI-PER\nsings\tO\n\n"
+
+
+def test_predictions_colour_only_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    record = to_record(from_text("Ann sings"), ["B-PER", "O"], bio=True)
+
+    def shown(**options: Any) -> str:
+        console = Console(file=io.StringIO(), color_system="standard", **options)
+        console.print(to_text(record))
+        assert isinstance(console.file, io.StringIO)
+        return console.file.getvalue()
+
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert shown(force_terminal=False) == "Ann[PER] sings\n"
+    assert "\x1b[" in shown(force_terminal=True)
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "36" not in shown(force_terminal=True)
+
+
+def test_predictions_read_files(tmp_path: Path) -> None:
+    text, lines = tmp_path / "a.txt", tmp_path / "a.jsonl"
+    text.write_bytes("\ufeffAnn sings.\r\n\r\nÜber 北京\u2028x".encode())
+    assert [item.text for item in read_inputs(text)] == ["Ann sings.", "", "Über 北京\u2028x"]
+    lines.write_text('{"text": "Ann sings."}\n\n{"words": ["a b", "c"]}\n', encoding="utf-8")
+    items = read_inputs(lines)
+    assert [len(item.words) for item in items] == [3, 2]
+    for name in ("a.conll", "b.conll"):
+        body = "Ann B-PER\nsings O\n\nBob O\n" if name == "a.conll" else "Ann\nsings\n\nBob\n"
+        (tmp_path / name).write_text(body)
+        assert [item.text for item in read_inputs(tmp_path / name)] == ["Ann sings", "Bob"]
+
+
+def test_predictions_bad_files_name_the_line(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    for bad in ("{", '{"words": "a"}', '{"words": [1]}', "[]", '{"txt": "a"}'):
+        path.write_text('{"text": "a"}\n' + bad + "\n")
+        with pytest.raises(DataFormatError, match="a.jsonl:2"):
+            read_inputs(path)
+    (tmp_path / "l1.txt").write_bytes(b"caf\xe9")
+    with pytest.raises(DataFormatError, match="UTF-8"):
+        read_inputs(tmp_path / "l1.txt")
+    with pytest.raises(DataNotFoundError, match="no.txt"):
+        read_inputs(tmp_path / "no.txt")
+
+
+def test_predictions_command_line_inputs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("one\ntwo\n"))
+    assert [item.text for item in gather_inputs("-", None)] == ["one", "two"]
+    for blank in ("", "  "):
+        with pytest.raises(InvalidArgumentError, match="holds no word"):
+            gather_inputs(blank, None)
+    with pytest.raises(InvalidArgumentError, match="either"):
+        gather_inputs(None, None)
+    with pytest.raises(InvalidArgumentError, match="either"):
+        gather_inputs("x", tmp_path)
+    with pytest.raises(InvalidArgumentError, match="Did you mean 'json'"):
+        choose_format("jsno", None)
+    assert choose_format(None, Path("x.conll")) == "conll"

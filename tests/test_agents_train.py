@@ -1,0 +1,306 @@
+"""Training: run folder, resume, interruption, early stopping. Hashed encoder, bundled sample."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+
+from agents import checkpoints
+from agents.history import read_metrics
+from agents.settings import TrainConfig, config_from_file, merge
+from agents.setup import Setup
+from agents.signals import TrainingInterrupted
+from agents.snapshots import newest
+from agents.train import resume, train
+from nlp_gym.errors import InvalidArgumentError, RunError, UnknownNameError
+from nlp_gym.metrics.base import Score
+
+ROOT = Path(__file__).resolve().parent.parent
+TINY = {"policy_kwargs": {"features_extractor_kwargs": {"hidden": [8]}}}
+SMALL: dict[str, dict[str, Any]] = {
+    "masked_dqn": {"buffer_size": 512, "learning_starts": 32, "batch_size": 16, **TINY},
+    "ppo": {"n_steps": 8, "batch_size": 32, "n_epochs": 1, **TINY},
+    "bc": {"batch_size": 64, **TINY},
+}
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    """Tiny networks on a busy machine: threads only wait for each other."""
+    torch.set_num_threads(1)
+
+
+def small(algo: str = "masked_dqn", **changes: Any) -> TrainConfig:
+    """A config that trains in about a second."""
+    values: dict[str, Any] = {
+        "algo": algo,
+        "n_timesteps": 256,
+        "n_envs": 4,
+        "hyperparams": SMALL.get(algo, {}),
+        "env_kwargs": {"corpus": "sample", "encoder": "hashed", "window": 0},
+        "eval_freq": 64,
+        "save_freq": 64,
+        **changes,
+    }
+    return TrainConfig(**values)
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    """The newest checkpoint's policy."""
+    return load_file(newest(run / "checkpoints")[0] / "policy.safetensors")
+
+
+def test_train_run_folder_holds_what_reproduces_it(tmp_path: Path) -> None:
+    run = train(small(), run_dir=tmp_path / "run", progress=False, command=["nlp-gym", "train"])
+    assert run == tmp_path / "run"
+    names = {path.name for path in run.iterdir() if not path.name.startswith(".")}
+    assert names == {
+        "config.yml",
+        "command.txt",
+        "versions.json",
+        "metrics.jsonl",
+        "tensorboard",
+        "checkpoints",
+        "best",
+    }
+    assert any((run / "tensorboard").iterdir())
+    steps = sorted(int(path.name) for path in (run / "checkpoints").iterdir())
+    assert steps == [192, 256]
+    rows = read_metrics(run)
+    assert [row["timesteps"] for row in rows] == [0, 64, 128, 192, 256]
+    assert {"seconds", "metric", "value", "train_reward", "steps_per_second"} <= set(rows[0])
+    chosen = json.loads((run / "best" / "settings.json").read_text())
+    best = max(rows, key=lambda row: row["value"])
+    assert (chosen["timesteps"], chosen["value"]) == (best["timesteps"], best["value"])
+    versions = json.loads((run / "versions.json").read_text())
+    assert len(versions["corpora"]["train"]["text_sha256"]) == 64
+    # config.yml alone repeats the run, bit for bit
+    again = train(
+        config_from_file(run / "config.yml"), run_dir=tmp_path / "again", progress=False
+    )
+    assert [row["value"] for row in read_metrics(again)] == [row["value"] for row in rows]
+    one, two = weights(run), weights(again)
+    assert all(torch.equal(one[key], two[key]) for key in one)
+    suffixes = {path.suffix for path in run.rglob("*") if path.is_file()}
+    assert not suffixes & {".zip", ".pkl", ".pt", ".pth", ".npy"}
+
+
+@pytest.mark.parametrize("algo", sorted(SMALL))
+def test_train_resume_continues_exactly(tmp_path: Path, algo: str) -> None:
+    whole = train(small(algo), run_dir=tmp_path / "whole", progress=False)
+    config = small(algo)
+    half = tmp_path / "half"
+
+    def stop(self: Setup, scores: list[Score] = []) -> Score:  # noqa: B006 - kept between calls
+        scores.append(score(self))
+        if len(scores) == 3:
+            signal.raise_signal(signal.SIGINT)
+        return scores[-1]
+
+    score = Setup.score
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Setup, "score", stop)
+        with pytest.raises(TrainingInterrupted) as caught:
+            train(config, run_dir=half, progress=False)
+    assert (caught.value.run, caught.value.signal_number) == (half, signal.SIGINT)
+    stopped = int(newest(half / "checkpoints")[0].name)
+    assert 128 <= stopped < 256
+    resume(half, progress=False)
+    values = [[(r["timesteps"], r["value"]) for r in read_metrics(run)] for run in (whole, half)]
+    assert values[0] == values[1]
+    one, two = weights(whole), weights(half)
+    assert all(torch.equal(one[key], two[key]) for key in one)
+
+
+def test_train_killed_run_resumes_from_its_last_complete_checkpoint(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    command = [sys.executable, "train.py", "--run-dir", str(run), "--algo", "masked_dqn"]
+    command += ["-n", "10000000", "--n-envs", "4", "--eval-freq", "1000000", "--save-freq", "64"]
+    command += ["--encoder", "hashed", "--env-kwargs", "corpus:sample", "window:0"]
+    command += ["--hyperparams", "buffer_size:512", "learning_starts:32", "batch_size:16"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        deadline = time.monotonic() + 120
+        while not (run / "checkpoints" / "192").exists() and time.monotonic() < deadline:
+            if process.poll() is not None:
+                break
+            if any(p.name.isdigit() and int(p.name) > 192 for p in run.glob("checkpoints/*")):
+                break
+            time.sleep(0.02)
+        process.kill()
+        _, errors = process.communicate()
+    assert process.returncode == -signal.SIGKILL, errors.decode()
+    kept = newest(run / "checkpoints")[0]
+    damaged = kept / "buffer.safetensors"
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    older = newest(run / "checkpoints")[0]
+    assert int(older.name) < int(kept.name)
+    total = int(older.name) + 64
+    with pytest.warns(UserWarning, match=f"skipped checkpoint {kept.name}"):
+        resume(run, n_timesteps=total, progress=False)
+    rows = read_metrics(run)
+    assert [row["timesteps"] for row in rows] == [0, total]
+    assert newest(run / "checkpoints")[0].name == str(total) or int(kept.name) >= total
+
+
+def test_train_second_signal_aborts_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def twice(self: Setup) -> Score:
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+        raise AssertionError("not reached")
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(Setup, "score", twice)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        train(small(), run_dir=tmp_path / "run", progress=False)
+    assert not isinstance(caught.value, TrainingInterrupted)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def constant_scores(monkeypatch: pytest.MonkeyPatch, values: list[float]) -> None:
+    """Make the dev metric follow a script; its last value goes on."""
+
+    def score(self: Setup) -> Score:
+        value = values.pop(0) if len(values) > 1 else values[0]
+        return Score("entity_f1", value, None, 1, "")
+
+    monkeypatch.setattr(Setup, "score", score)
+
+
+def test_train_early_stopping_counts_across_a_resume(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    constant_scores(monkeypatch, [0.1, 0.5, 0.2])
+    config = small(n_timesteps=128, early_stopping=3)
+    run = train(config, run_dir=tmp_path / "run", progress=False)
+    assert [row["value"] for row in read_metrics(run)] == [0.1, 0.5, 0.2]
+    resume(run, n_timesteps=10_000, progress=False)
+    assert [row["timesteps"] for row in read_metrics(run)] == [0, 64, 128, 192, 256]
+    assert json.loads((run / "best" / "settings.json").read_text())["timesteps"] == 64
+    resume(run, n_timesteps=10_000, progress=False)  # it had its chance
+    assert len(read_metrics(run)) == 5
+
+
+def test_train_full_disk_is_a_run_error_and_keeps_the_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = train(small(n_timesteps=64), run_dir=tmp_path / "run", progress=False)
+    before = newest(run / "checkpoints")[0]
+
+    def full(path: Path, tensors: Any) -> dict[str, str]:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints, "save_tensors", full)
+        with pytest.raises(RunError, match="No space left"):
+            resume(run, n_timesteps=256, progress=False)
+    assert newest(run / "checkpoints")[0] == before
+    resume(run, n_timesteps=128, progress=False)
+
+
+def test_train_resume_executes_no_pickle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = train(small(n_timesteps=64), run_dir=tmp_path / "run", progress=False)
+
+    def refuse(*args: Any, **kwargs: Any) -> Any:
+        raise AssertionError("pickle was used")
+
+    monkeypatch.setattr(pickle, "load", refuse)
+    monkeypatch.setattr(pickle, "loads", refuse)
+    monkeypatch.setattr(pickle, "Unpickler", refuse)
+    monkeypatch.setattr(torch, "load", refuse)
+    resume(run, n_timesteps=128, progress=False)
+
+
+def test_train_resume_refuses_a_changed_corpus(tmp_path: Path) -> None:
+    lines = "\n\n".join(f"Ann{i} B-PER\nsings O" for i in range(30))
+    data = tmp_path / "data.conll"
+    data.write_text(lines)
+    kwargs = {"encoder": "hashed", "window": 0}
+    config = small(env="NER-v0", n_timesteps=16, env_kwargs=kwargs, data=str(data))
+    run = train(config, run_dir=tmp_path / "run", progress=False)
+    data.write_text(lines.replace("sings", "sang"))
+    with pytest.raises(RunError, match="corpora"):
+        resume(run, n_timesteps=32, progress=False)
+
+
+@pytest.mark.parametrize("start", ["bc:2", "run"])
+def test_train_warm_start_helps_from_the_first_evaluation(tmp_path: Path, start: str) -> None:
+    shared: dict[str, Any] = {"env": "POS-EWT-v0", "n_timesteps": 32}
+    if start == "run":
+        rate = {**SMALL["bc"], "learning_rate": 0.01}
+        teacher = small("bc", env="POS-EWT-v0", hyperparams=rate, n_timesteps=4000, eval_freq=4000)
+        start = str(train(teacher, run_dir=tmp_path / "bc", progress=False))
+    cold = train(small("ppo", **shared), run_dir=tmp_path / "cold", progress=False)
+    warmed = small("ppo", warm_start=start, **shared)
+    warm = train(warmed, run_dir=tmp_path / "warm", progress=False)
+    assert read_metrics(warm)[0]["value"] > read_metrics(cold)[0]["value"] + 0.05
+    resume(warm, n_timesteps=64, progress=False)
+
+
+def test_train_merge_precedence_and_idempotence() -> None:
+    config = merge(
+        small(
+            n_timesteps=None,
+            n_envs=None,
+            eval_freq=None,
+            save_freq=None,
+            encoder="hashed",
+            env_kwargs={"encoder": "minilm", "window": 2},
+            hyperparams={"n_envs": 3, "n_timesteps": 40, "gamma": 0.5},
+        )
+    )
+    assert (config.n_envs, config.n_timesteps, config.eval_freq, config.save_freq) == (3, 40, 2, 2)
+    assert config.env_kwargs == {"encoder": "hashed", "window": 2}
+    assert config.hyperparams["gamma"] == 0.5
+    assert config.hyperparams["batch_size"] > 1  # from hyperparams/masked_dqn.yml
+    assert merge(config) == config
+    assert merge(small(n_envs=2, hyperparams={"n_envs": 3})).n_envs == 2
+    plain = config.as_dict()
+    assert yaml.safe_load(yaml.safe_dump(plain)) == plain
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"env": "NER-Conll-v0"}, UnknownNameError, "Did you mean 'NER-CoNLL-v0'"),
+        ({"algo": "masked_dqm"}, UnknownNameError, "Did you mean 'masked_dqn'"),
+        ({"encoder_mode": "lora"}, InvalidArgumentError, "does not exist yet.*frozen"),
+        ({"encoder_mode": "frosen"}, UnknownNameError, "Did you mean 'frozen'"),
+        ({"encoder_lr": 1e-4}, InvalidArgumentError, "needs a trainable encoder"),
+        ({"hyperparams": {"gama": 1}}, UnknownNameError, "Did you mean 'gamma'"),
+        ({"n_timesteps": 0}, InvalidArgumentError, "n_timesteps=0"),
+        ({"seed": -1}, InvalidArgumentError, "seed=-1"),
+        ({"device": "gpu"}, UnknownNameError, "device='gpu'"),
+        ({"env_kwargs": {"reward": "sprase"}}, UnknownNameError, "Did you mean 'sparse'"),
+        ({"env_kwargs": {"encoder": "hashd", "corpus": "sample"}}, UnknownNameError, "Did you mean 'hashed'"),
+        ({"env_kwargs": {"windw": 1}}, UnknownNameError, "window"),
+        (
+            {"env_kwargs": {"corpus": "sample", "encoder": "hashed", "obs_type": "tokens"}},
+            InvalidArgumentError,
+            "obs_type='tokens'",
+        ),
+        ({"warm_start": "bc:x"}, InvalidArgumentError, "EPOCHS"),
+        ({"warm_start": "nowhere"}, InvalidArgumentError, "neither 'bc'"),
+    ],
+)
+def test_train_errors_name_the_fix(
+    tmp_path: Path, changes: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        train(small(**changes), run_dir=tmp_path / "run", progress=False)
+    assert not list((tmp_path / "run").glob("*")) if (tmp_path / "run").exists() else True

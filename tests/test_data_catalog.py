@@ -1,0 +1,96 @@
+"""The catalogue, and the real corpora against the counts of their documentation."""
+
+from __future__ import annotations
+
+import os
+import time
+import warnings
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from nlp_gym.data import DATASETS, catalog, load_corpus
+from nlp_gym.data.download import download
+from nlp_gym.errors import UnknownNameError
+from nlp_gym.types import Corpus
+
+
+@pytest.mark.parametrize("row", DATASETS.values(), ids=DATASETS)
+def test_catalogue_addresses_are_pinned(row: catalog.Dataset) -> None:
+    assert set(row.files) == {"train", "dev", "test"}
+    assert row.licence
+    for file in row.files.values():
+        assert file.url.startswith("https://raw.githubusercontent.com/")
+        commit = file.url.split("/")[5]
+        assert len(commit) == 40
+        assert int(commit, 16)
+        assert len(file.sha256) == 64
+        assert file.size > 0
+
+
+def entities(corpus: Corpus) -> dict[str, int]:
+    tags = Counter(tag for sample in corpus.samples for tag in sample.labels or ())
+    return {tag[2:]: count for tag, count in sorted(tags.items()) if tag.startswith("B-")}
+
+
+def counts(*numbers: int) -> dict[str, int]:
+    types = ("corporation", "creative-work", "group", "location", "person", "product")
+    return dict(
+        zip(types if len(numbers) == 6 else ("LOC", "MISC", "ORG", "PER"), numbers, strict=True)
+    )
+
+
+REAL = [
+    ("conll2003", "train", 14041, 203621, counts(7140, 3438, 6321, 6600)),
+    ("conll2003", "dev", 3250, 51362, counts(1837, 922, 1341, 1842)),
+    ("conll2003", "test", 3453, 46435, counts(1668, 702, 1661, 1617)),
+    ("wnut17", "train", 3394, 62730, counts(221, 140, 264, 548, 660, 142)),
+    ("wnut17", "dev", 1009, 15733, counts(34, 105, 39, 74, 470, 114)),
+    ("wnut17", "test", 1287, 23394, counts(66, 142, 165, 150, 429, 127)),
+    ("ud_ewt", "train", 12544, 204577, {}),
+    ("ud_ewt", "dev", 2001, 25147, {}),
+    ("ud_ewt", "test", 2077, 25094, {}),
+]
+
+
+@pytest.mark.corpus
+@pytest.mark.parametrize(("name", "split", "texts", "words", "found"), REAL)
+def test_corpus_real_counts(
+    real_data: Path, name: str, split: str, texts: int, words: int, found: dict[str, int]
+) -> None:
+    started = time.perf_counter()
+    corpus = load_corpus(name, split, data_dir=real_data)
+    assert time.perf_counter() - started < 5  # measured: 0.4 s for the largest; machines are shared
+    assert (len(corpus), int(corpus.offsets[-1])) == (texts, words)
+    assert entities(corpus) == found
+    gold = {label for sample in corpus.samples for label in sample.labels or ()}
+    assert gold <= set(corpus.labels)
+    if split == "train":
+        assert gold == set(corpus.labels)
+    file = DATASETS[name].files[split]
+    assert os.path.getsize(real_data / name / file.filename) == file.size
+
+
+@pytest.mark.corpus
+def test_corpus_real_test_split_in_iob1_reads_the_same(real_data: Path, tmp_path: Path) -> None:
+    corpus = load_corpus("conll2003", "test", data_dir=real_data)
+    lines = []
+    for sample in corpus.samples:
+        before = "O"
+        for word, tag in zip(sample.words, sample.labels or (), strict=True):
+            starts_after_same = tag[0] == "B" and before[2:] == tag[2:]
+            lines.append(f"{word} {tag if tag == 'O' or starts_after_same else 'I' + tag[1:]}")
+            before = tag
+        lines.append("")
+    path = tmp_path / "iob1.conll"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        again = load_corpus(None, data={"train": path})
+    assert [s.labels for s in again.samples] == [s.labels for s in corpus.samples]
+
+
+def test_download_unknown_name_has_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="'conll2003'"):
+        download("conll2004")

@@ -1,0 +1,88 @@
+"""`nlp-gym data`: output and exit codes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from agents.cli_data import app
+from nlp_gym.data import DATASETS
+from nlp_gym.errors import DownloadError
+
+run = CliRunner().invoke
+
+
+def test_data_cli_list_shows_licences_and_places(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NLP_GYM_CACHE", str(tmp_path))
+    result = run(app, ["list"])
+    assert result.exit_code == 0
+    for row in DATASETS.values():
+        assert row.licence in result.output
+        assert f"nlp-gym data download {row.name}" in result.output
+
+
+def test_data_cli_check_reports_every_bad_row(tmp_path: Path) -> None:
+    path = tmp_path / "x.conll"
+    path.write_text("Ana B-PER\nLi\nleft O O\nRome I-LOC\n", encoding="utf-8")
+    result = run(app, ["check", str(path)])
+    assert result.exit_code == 1
+    assert f"{path}:2: 1 column" in result.output
+    assert f"{path}:3: 3 column" in result.output
+    assert f"{path}:4: warning: I-LOC" in result.output
+    assert "2 bad rows" in result.output
+
+
+def test_data_cli_check_of_a_good_file(tmp_path: Path) -> None:
+    path = tmp_path / "x.conll"
+    path.write_text("Ana S-PER\n北京 S-LOC\n", encoding="utf-8")
+    result = run(app, ["check", str(path)])
+    assert result.exit_code == 0
+    assert "tag scheme bioes, 1 texts, 2 words, 0 bad rows" in result.output
+    assert "B-LOC" in result.output
+    assert run(app, ["check", str(path), "--scheme", "iob2"]).exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["check", "nothing.conll"], 1, "There is no file nothing.conll."),
+        (["check", "nothing.conll", "--scheme", "x"], 1, "There is no file"),
+        (["check", __file__, "--format", "conl"], 2, "Did you mean 'conll'"),
+        (["download", "wnut17", "conll2004"], 2, "Did you mean 'conll2003'"),
+        (["download"], 2, "NAME"),
+        (["list", "--data-dri", "x"], 2, "No such option"),
+    ],
+)
+def test_data_cli_errors_are_one_line_without_traceback(
+    arguments: list[str], code: int, message: str
+) -> None:
+    result = run(app, arguments)
+    assert result.exit_code == code
+    assert message in result.stderr
+    assert "Traceback" not in result.output
+    if message[0] != "N":  # a usage text is several lines
+        assert result.stderr.count("\n") == 1
+
+
+def test_data_cli_download_prints_licence_and_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def fetch(name: str, *, data_dir: Path | None, force: bool) -> Path:
+        asked.append((name, data_dir, force))
+        if name == "ud_ewt":
+            raise DownloadError("the network\nis away")
+        return tmp_path / name
+
+    monkeypatch.setattr("nlp_gym.data.download.download", fetch)
+    result = run(app, ["download", "conll2003", "ud_ewt", "--data-dir", str(tmp_path), "--force"])
+    assert asked == [("conll2003", tmp_path, True), ("ud_ewt", tmp_path, True)]
+    assert DATASETS["conll2003"].licence in result.output
+    assert str(tmp_path / "conll2003") in result.output
+    assert result.exit_code == 1
+    assert result.stderr == "error: the network is away\n"

@@ -1,0 +1,121 @@
+"""Atomic writes, checksums, locks."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from nlp_gym.files import (
+    PART,
+    atomic_path,
+    file_lock,
+    remove_leftovers,
+    sha256_file,
+    user_cache_dir,
+    write_json,
+)
+
+
+def test_files_atomic_path_makes_folders_and_replaces(tmp_path: Path) -> None:
+    target = tmp_path / "a" / "b.txt"
+    for text in ("one", "two"):
+        with atomic_path(target) as temporary:
+            temporary.write_text(text)
+            assert temporary.parent == target.parent
+        assert target.read_text() == text
+    assert os.listdir(target.parent) == ["b.txt"]
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("x"), KeyboardInterrupt(), OSError(errno.ENOSPC, "full")]
+)
+def test_files_atomic_path_failure_keeps_the_old_file(tmp_path: Path, error: BaseException) -> None:
+    target = tmp_path / "b.txt"
+    target.write_text("old")
+
+    def write() -> None:
+        with atomic_path(target) as temporary:
+            temporary.write_text("half")
+            raise error
+
+    with pytest.raises(type(error)):
+        write()
+    assert target.read_text() == "old"
+    assert os.listdir(tmp_path) == ["b.txt"]
+
+
+def test_files_atomic_path_when_the_kernel_refuses_to_write(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            write_json(tmp_path / "x.json", "x" * 5000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert os.listdir(tmp_path) == []
+
+
+def test_files_atomic_path_under_a_file_is_an_oserror(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="file"):
+        write_json(tmp_path / "file" / "x.json", {})
+
+
+def test_files_write_json_is_utf8_and_refuses_nan(tmp_path: Path) -> None:
+    target = tmp_path / "x.json"
+    write_json(target, {"text": "北京 🙂"})
+    assert "北京 🙂" in target.read_text(encoding="utf-8")
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(target, float("nan"))
+    assert "北京" in target.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("progress", [False, True])
+def test_files_sha256_file_equals_hashlib(tmp_path: Path, progress: bool) -> None:
+    content = bytes(range(256)) * 10_000
+    (tmp_path / "x").write_bytes(content)
+    assert sha256_file(tmp_path / "x", progress=progress) == hashlib.sha256(content).hexdigest()
+
+
+def test_files_user_cache_dir_is_set_by_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NLP_GYM_CACHE", str(tmp_path))
+    assert user_cache_dir() == tmp_path
+    monkeypatch.delenv("NLP_GYM_CACHE")
+    assert user_cache_dir().name == "nlp_gym"
+
+
+def test_files_remove_leftovers_takes_only_its_own(tmp_path: Path) -> None:
+    for name in (f".x.1-a{PART}", f".y.1-a{PART}", "x"):
+        (tmp_path / name).write_text("")
+    remove_leftovers(tmp_path / "x")
+    assert sorted(os.listdir(tmp_path)) == [f".y.1-a{PART}", "x"]
+
+
+def test_files_lock_excludes_another_process_and_can_be_taken_again(tmp_path: Path) -> None:
+    target = tmp_path / "x"
+    code = (
+        "import sys\nfrom nlp_gym.files import file_lock\n"
+        "with file_lock(sys.argv[1]):\n    print('in', flush=True)\n    sys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(target)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"in\n"
+        started = time.monotonic()
+        with pytest.raises(TimeoutError), file_lock(target, timeout=0.1):
+            pass
+        assert time.monotonic() - started < 5
+        other.kill()  # the lock of a dead process is free
+    with file_lock(target), file_lock(target, timeout=1):
+        pass
