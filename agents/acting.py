@@ -11,7 +11,8 @@ import numpy.typing as npt
 import torch as th
 from stable_baselines3.common.utils import obs_as_tensor
 
-from agents.policies import action_scores, masked as apply_mask
+from agents.policies import action_scores
+from agents.policies import masked as apply_mask
 from nlp_gym.errors import InvalidArgumentError
 from nlp_gym.types import BoolArray, Observation
 
@@ -41,11 +42,13 @@ def make_act(model: Any, masked: bool) -> Act:
         policy = model.policy
         policy.set_training_mode(False)
         with th.no_grad():
-            tensors: Any = obs_as_tensor(obs, policy.device)  # type: ignore[arg-type]
+            tensors: Any = obs_as_tensor(obs, policy.device)
             scores = action_scores(policy, tensors)
             if scores is not None:
                 legal = th.as_tensor(mask, device=scores.device) if masked else None
-                chosen: npt.NDArray[np.int64] = apply_mask(scores, legal).argmax(dim=1).cpu().numpy()
+                chosen: npt.NDArray[np.int64] = (
+                    apply_mask(scores, legal).argmax(dim=1).cpu().numpy()
+                )
                 return chosen
         options = {"action_masks": mask} if masked and accepts_masks else {}
         return np.asarray(model.predict(obs, deterministic=True, **options)[0], np.int64)
@@ -75,7 +78,7 @@ def _recurrent_act(model: Any, masked: bool) -> Act:
         memory = _carry(policy, memory, rows, now) if not starts.all() else _blank(policy, len(now))
         rows = now
         with th.no_grad():
-            tensors: Any = obs_as_tensor(obs, policy.device)  # type: ignore[arg-type]
+            tensors: Any = obs_as_tensor(obs, policy.device)
             begin = th.as_tensor(starts, dtype=th.float32, device=policy.device)
             distribution, memory = policy.get_distribution(tensors, memory, begin)
             legal = th.as_tensor(mask, device=policy.device) if masked else None

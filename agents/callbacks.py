@@ -15,16 +15,23 @@ from typing import Any
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.utils import safe_mean
 
-from agents.checkpoints import save_state, save_weights
+from agents.checkpoints import save_state
+from agents.history import append_metrics
 from agents.progress import TrainingProgress
-from agents.runs import SETTINGS, append_metrics
+from agents.runs import SETTINGS
 from agents.signals import StopRequest
 from agents.snapshots import prune, publish
+from agents.weights import save_weights
 from nlp_gym.files import write_json
 from nlp_gym.metrics.base import Score
 
 GRACE = 3.0  # seconds a requested stop waits for the end of a rollout before it gives it up
 KEPT_CHECKPOINTS = 2
+
+
+def _next(steps: int, every: int) -> int:
+    """The first multiple of `every` after `steps`."""
+    return (steps // every + 1) * every
 
 
 @dataclass
@@ -77,6 +84,7 @@ class TrainingLoop(BaseCallback):
         settings: JSON-able settings written beside every saved policy.
         progress: Where people watch.
         request: Set by signal handlers.
+        any_step: The algorithm's state is whole after any step, not only between rollouts.
     """
 
     def __init__(
@@ -88,39 +96,48 @@ class TrainingLoop(BaseCallback):
         settings: Mapping[str, Any],
         progress: TrainingProgress,
         request: StopRequest,
+        any_step: bool = False,
     ) -> None:
         super().__init__()
         self.options, self.state = options, state
         self.score, self.settings = score, settings
-        self.progress, self.request = progress, request
-        self.stopped: str | None = None
+        self.progress, self.request, self.any_step = progress, request, any_step
+        self.stopped: str | None = None  # "early" or "interrupted" where it ended before its time
         self._started, self._steps_at_start = time.monotonic(), 0
-        self._saved_at = -1
 
     def _on_training_start(self) -> None:
         self._started, self._steps_at_start = time.monotonic(), self.model.num_timesteps
+        if self.options.early_stopping and self.state.stale >= self.options.early_stopping:
+            self.stopped = "early"  # a finished run was resumed
 
     def _on_rollout_start(self) -> None:
-        steps = self.model.num_timesteps
-        if steps >= self.state.next_eval:
-            self._evaluate()
+        self._boundary()
+
+    def _boundary(self) -> None:
+        """Where the model's state is whole."""
         if self.request.number is not None:
             self.stopped = "interrupted"
-        if steps >= self.state.next_save or self.stopped:
+        elif self.model.num_timesteps >= self.state.next_eval:
+            self._evaluate()
+        if self.model.num_timesteps >= self.state.next_save or self.stopped:
             self._save()
 
     def _on_step(self) -> bool:
-        self.progress.step(self.model.num_timesteps, self._rate())
-        if self.request.number is not None and self.request.seconds() > GRACE:
+        if self.any_step:
+            self._boundary()
+        elif self.request.seconds() > GRACE and self.stopped is None:
+            # Nobody waits for a long rollout to end: its steps count but are not learned from.
             self.stopped = "interrupted"
+            self._save()
+        self.progress.step(self.model.num_timesteps, self._rate())
         return self.stopped is None
 
     def _on_training_end(self) -> None:
-        if self.stopped is None and self.state.evaluated != self.model.num_timesteps:
+        if self.stopped is not None:
+            return  # saved where it was decided; there is at most one step since
+        if self.state.evaluated != self.model.num_timesteps:
             self._evaluate()
-        # After a stop at a boundary the state was saved there; the one step since is not worth it.
-        if self.stopped is None or self._saved_at < 0 or self.request.seconds() > GRACE:
-            self._save()
+        self._save()
 
     def _seconds(self) -> float:
         return self.state.seconds + time.monotonic() - self._started
@@ -132,7 +149,7 @@ class TrainingLoop(BaseCallback):
     def _evaluate(self) -> None:
         state, steps = self.state, self.model.num_timesteps
         score = self.score()
-        state.evaluated, state.next_eval = steps, steps + self.options.eval_freq
+        state.evaluated, state.next_eval = steps, _next(steps, self.options.eval_freq)
         improved = state.best is None or score.value > state.best
         if improved:
             state.best, state.best_timesteps, state.stale = score.value, steps, 0
@@ -173,12 +190,11 @@ class TrainingLoop(BaseCallback):
 
     def _save(self) -> None:
         steps = self.model.num_timesteps
-        self.state.next_save = steps + self.options.save_freq
+        self.state.next_save = _next(steps, self.options.save_freq)
         extra = {**asdict(self.state), "seconds": self._seconds()}
         checkpoints = self.options.run / "checkpoints"
         with publish(checkpoints / str(steps)) as folder:
             aliases = save_state(folder, self.model, extra)
             chosen = {"aliases": aliases, "timesteps": steps}
             write_json(folder / SETTINGS, {**self.settings, **chosen})
-        self._saved_at = steps
         prune(checkpoints, keep=KEPT_CHECKPOINTS)

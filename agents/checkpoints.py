@@ -6,12 +6,15 @@ Files of a checkpoint (a folder, see `agents.snapshots`):
 ``optimizer.safetensors``  tensors of every optimizer state; its numbers are in ``state.json``
 ``buffer.safetensors``     replay buffer, the filled part of each array (off-policy only)
 ``rng.safetensors``        torch's generator states
+``episodes.safetensors``   the episodes being played (`agents.episodes`)
 ``state.json``             counters, optimizer groups, Python's and numpy's generator states
 
-What a resumed run continues exactly: weights, target network, optimizer, replay buffer, counters,
-schedules and all random generators above. What it does not: the episodes that were being played.
-Environments are reset with a seed derived from the run's seed and the timesteps done, so from
-there on a resumed run sees other texts than an uninterrupted one would have.
+A run resumed from a checkpoint that was saved between rollouts continues exactly as if it had not
+stopped: weights, target network, optimizer, replay buffer, counters, schedules, random generators
+and the episodes being played are all restored. Not exact are: a stop requested inside a long
+rollout (its steps count as done but are not learned from), the running means of episode rewards,
+`recurrent_ppo`'s memory, replay buffers above `BUFFER_LIMIT` (they start empty), third-party
+environments (they begin new episodes) and, as everywhere, another number of threads or a GPU.
 """
 
 from __future__ import annotations
@@ -24,67 +27,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
 
+from agents import episodes
 from agents.snapshots import read_json
+from agents.weights import Tensors, load_policy, read_tensors, save_tensors, save_weights
 from nlp_gym.errors import RunError
 
 BUFFER_LIMIT = (
     2 * 1024**3
 )  # bytes; `features` observations make buffers too large to save each time
 _NOT_STATE = frozenset({"n_envs", "verbose", "seed", "start_time", "_total_timesteps"})
-Tensors = dict[str, torch.Tensor]
-
-
-def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> dict[str, str]:
-    """Write tensors; those that share memory once. Returns ``{name: name it is stored under}``.
-
-    Raises:
-        OSError: The disk is full or read-only.
-    """
-    stored: Tensors = {}
-    aliases: dict[str, str] = {}
-    seen: dict[tuple[Any, ...], str] = {}
-    for name, tensor in tensors.items():
-        key = (tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype)
-        if tensor.numel() and key in seen:
-            aliases[name] = seen[key]
-            continue
-        seen[key] = name
-        stored[name] = tensor.detach().cpu().clone().contiguous()
-    path.write_bytes(save(stored))
-    return aliases
-
-
-def read_tensors(path: Path, aliases: Mapping[str, str] | None = None) -> Tensors:
-    """Read what `save_tensors` wrote, on the CPU.
-
-    Raises:
-        RunError: The file is missing or damaged.
-    """
-    try:
-        tensors: Tensors = dict(load_file(path))
-        return tensors | {name: tensors[source] for name, source in (aliases or {}).items()}
-    except (OSError, SafetensorError, KeyError) as error:
-        raise RunError(f"{path} is missing or damaged ({error}).") from error
-
-
-def load_policy(folder: Path, model: Any, aliases: Mapping[str, str]) -> None:
-    """Put ``policy.safetensors`` into ``model.policy``.
-
-    Raises:
-        RunError: Missing file, or weights of another architecture.
-    """
-    tensors = read_tensors(folder / "policy.safetensors", aliases)
-    try:
-        model.policy.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise RunError(
-            f"{folder / 'policy.safetensors'} does not fit the policy that the run's settings "
-            f"describe: {str(error).splitlines()[-1].strip()} Settings and weights come from "
-            "different runs, or the encoder's width changed."
-        ) from error
 
 
 def _optimizers(model: Any) -> Iterator[tuple[str, torch.optim.Optimizer]]:
@@ -198,18 +150,24 @@ def _restore_random(model: Any, tensors: Tensors, numbers: Mapping[str, Any]) ->
     model.action_space.np_random.bit_generator.state = numbers["action_space"]
 
 
-def save_weights(folder: Path, model: Any) -> dict[str, str]:
-    """Write the policy alone (what ``best/`` needs); returns the aliases to load it with."""
-    return save_tensors(folder / "policy.safetensors", model.policy.state_dict())
+def _save_episodes(folder: Path, model: Any) -> dict[str, Any] | None:
+    captured = episodes.capture(model)
+    if captured is None:
+        return None
+    save_tensors(folder / "episodes.safetensors", captured[0])
+    return captured[1]
 
 
-def save_state(folder: Path, model: Any, extra: Mapping[str, Any]) -> None:
+def save_state(folder: Path, model: Any, extra: Mapping[str, Any]) -> dict[str, str]:
     """Write everything a run continues from into the existing folder `folder`.
 
     Args:
         folder: Usually from `agents.snapshots.publish`, which makes it all or nothing.
         model: A Stable-Baselines3 algorithm.
         extra: JSON-able state of the training loop (best value, early stopping, ...).
+
+    Returns:
+        The aliases to load the policy with.
     """
     aliases = save_weights(folder, model)
     tensors, optimizers = _split_optimizers(model)
@@ -222,9 +180,11 @@ def save_state(folder: Path, model: Any, extra: Mapping[str, Any]) -> None:
         "optimizers": optimizers,
         "buffer": _save_buffer(folder, model),
         "random": random_numbers,
+        "episodes": _save_episodes(folder, model),
         "extra": dict(extra),
     }
     (folder / "state.json").write_text(json.dumps(state), encoding="utf-8")
+    return aliases
 
 
 def load_state(folder: Path, model: Any) -> dict[str, Any]:
@@ -245,6 +205,10 @@ def load_state(folder: Path, model: Any) -> dict[str, Any]:
         for name, value in state["counters"].items():
             if type(getattr(model, name, None)) is type(value):
                 setattr(model, name, value)
+        if state["episodes"] is not None:
+            tensors = read_tensors(folder / "episodes.safetensors")
+            episodes.restore(model, tensors, state["episodes"])
+        # Last: restoring the episodes resets environments, which draws random numbers.
         _restore_random(model, read_tensors(folder / "rng.safetensors"), state["random"])
         return dict(state["extra"])
     except (KeyError, TypeError, ValueError) as error:

@@ -15,18 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from stable_baselines3.common.utils import LinearSchedule
 
-from agents.algorithms import AlgorithmRow, resolve
-from agents.checks import check_params
+from agents.algorithms import resolve
+from agents.checks import POLICY_CLASSES, RUN_KEYS, SCHEDULES, check_params, schedule_value
 from nlp_gym.errors import InvalidArgumentError
 
 FOLDER = Path(__file__).parent / "hyperparams"
 
-RUN_KEYS: dict[str, Any] = {"n_envs": int, "n_timesteps": int, "policy": str, "env_kwargs": dict}
-"""Keys that the training command reads; every other key is an argument of the algorithm."""
-
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-_SCHEDULE = re.compile(r"lin_(.+)")
+_EXPONENT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+")
 
 Params = dict[str, Any]
 
@@ -41,11 +38,11 @@ def load_hyperparams(
             from ``hyperparams/default.yml``.
         env_id: Environment id.
         overrides: ``"key:value"`` strings with YAML values and dotted keys
-            (``"policy_kwargs.features_extractor_kwargs.hidden:[512]"``), or a nested mapping. Nested
-            mappings are merged into those of the file.
+            (``"policy_kwargs.features_extractor_kwargs.hidden:[512]"``), or a nested mapping.
+            Nested mappings are merged into those of the file.
 
     Returns:
-        Values for `agents.models.build`, checked.
+        Values for `build_arguments`, checked.
 
     Raises:
         UnknownNameError: No such algorithm, or it has no such argument.
@@ -55,11 +52,10 @@ def load_hyperparams(
     row = resolve(algo)
     path = FOLDER / f"{algo}.yml"
     table = _read(path if path.exists() else FOLDER / "default.yml")
-    params = copy.deepcopy(table.get(env_id, table["default"]))
+    params: Params = copy.deepcopy(table[env_id if env_id in table else "default"])
     changes = overrides if isinstance(overrides, Mapping) else parse_overrides(overrides)
     merged = _merge(params, _numbers(changes))
-    check_params(row, merged, RUN_KEYS)
-    return merged
+    return check_params(row, merged)
 
 
 def parse_overrides(items: Sequence[str]) -> Params:
@@ -104,26 +100,33 @@ def parse_value(text: str, item: str | None = None) -> Any:
         ) from error
 
 
-def schedule_value(argument: str, value: Any) -> tuple[float, bool]:
-    """The number of a rate and whether it falls linearly.
+def build_arguments(params: Mapping[str, Any]) -> Params:
+    """What the algorithm's class is called with, from values as in the files.
+
+    Schedules become Stable-Baselines3's, names become classes; `policy_kwargs` gets the empty
+    `net_arch` that lets all heads share the extractor's trunk. The command's own keys are left out.
+
+    Args:
+        params: From `load_hyperparams`.
+
+    Returns:
+        Keyword arguments, `policy` among them.
 
     Raises:
-        InvalidArgumentError: Neither a number nor ``"lin_NUMBER"``.
+        InvalidArgumentError: A schedule or name that is not known.
     """
-    match = _SCHEDULE.fullmatch(value) if isinstance(value, str) else None
-    number = match[1] if match else value
-    if isinstance(number, str) and _NUMBER.fullmatch(number):
-        number = float(number)
-    if isinstance(number, bool) or not isinstance(number, int | float):
-        raise InvalidArgumentError(
-            f"{argument}={value!r} must be a number, or lin_NUMBER to fall linearly to 0 (lin_1e-3)."
-        )
-    return float(number), match is not None
-
-
-def known_algorithms() -> list[AlgorithmRow]:
-    """The rows that have a file of hyperparameters."""
-    return [resolve(path.stem) for path in sorted(FOLDER.glob("*.yml")) if path.stem != "default"]
+    arguments = {k: v for k, v in params.items() if k not in RUN_KEYS or k == "policy"}
+    for key in SCHEDULES & set(arguments):
+        if arguments[key] is not None:
+            value, falls = schedule_value(key, arguments[key])
+            arguments[key] = LinearSchedule(value, 0.0, 1.0) if falls else value
+    if isinstance(arguments.get("train_freq"), list):
+        arguments["train_freq"] = tuple(arguments["train_freq"])
+    policy_kwargs = {"net_arch": [], **copy.deepcopy(arguments.get("policy_kwargs", {}))}
+    for key, names in POLICY_CLASSES.items():
+        if isinstance(policy_kwargs.get(key), str):
+            policy_kwargs[key] = names[policy_kwargs[key]]
+    return {**arguments, "policy_kwargs": policy_kwargs}
 
 
 def _read(path: Path) -> Params:
@@ -139,9 +142,8 @@ def _numbers(value: Any) -> Any:
         return [_numbers(v) for v in value]
     if value == "None":
         return None
-    if isinstance(value, str) and _NUMBER.fullmatch(value):
-        number = float(value)
-        return int(number) if number.is_integer() and "-" not in value[1:] else number
+    if isinstance(value, str) and _EXPONENT.fullmatch(value):
+        return float(value)
     return value
 
 

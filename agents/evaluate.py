@@ -47,7 +47,8 @@ def evaluate(
         # A single file is the split itself here; for training it would be cut into three.
         overrides["data"] = {split: str(data)} if Path(data).is_file() else str(data)
     if data_dir is not None:
-        overrides["data_dir"] = str(data_dir)
+        # Also where the run was trained on the bundled sample; a wrong folder is an error.
+        overrides |= {"data_dir": str(data_dir), "corpus": "auto"}
     task = agent.task(split, **overrides)
     outputs = agent.outputs(task, progress=progress)
     return task.score(outputs, bootstrap=bootstrap)

@@ -52,8 +52,8 @@ class WordTask(Protocol):
     """What `FeatureSource` needs of a task."""
 
     encoded: Encoded
-    neighbours: npt.NDArray[np.int64]  # (W, K) rows of `encoded.features` around each word
-    offsets: npt.NDArray[np.int64]  # (N+1,) first word of each text
+    neighbours: npt.NDArray[np.int64]  # (positions, K) rows of `encoded.features` around each
+    offsets: npt.NDArray[np.int64]  # (N,) position 0 of each text in `neighbours`
 
 
 class FeatureSource:
@@ -70,7 +70,7 @@ class FeatureSource:
     Attributes:
         features: (W+1, D) float16; row W is zeros.
         neighbours: (W, K) int64 rows of `features`.
-        offsets: (N+1,) int64.
+        offsets: (N,) int64, or longer.
         width: K*D, the width of a context.
 
     Raises:
@@ -81,8 +81,8 @@ class FeatureSource:
         self.device = get_device(device)
         if len(task.offsets) > MAX_ROWS:
             raise InvalidArgumentError(
-                f"task: {len(task.offsets) - 1} texts, but observations count rows in float32, which is "
-                f"exact below {MAX_ROWS}: split the corpus."
+                f"task: {len(task.offsets)} texts, but observations count rows in float32, which "
+                f"is exact below {MAX_ROWS}: split the corpus."
             )
         features = _shared_tensor(task.encoded.features)
         home = self.device if _fits(features, self.device) else th.device("cpu")
@@ -175,9 +175,7 @@ class NLPExtractor(BaseFeaturesExtractor):
             InvalidArgumentError: Contexts are to be gathered, but there is no source.
         """
         batch = len(next(iter(observations.values())))
-        out = th.empty(
-            (batch, self.width), device=self.trunk[-1].weight.device if False else _device(self)
-        )
+        out = th.empty((batch, self.width), device=next(self.parameters()).device)
         if self.gathers:
             if self.source is None:
                 raise _no_source()
@@ -219,8 +217,9 @@ def reading(policy: nn.Module, source: FeatureSource) -> Iterator[None]:
     for extractor in extractors:
         if extractor.gathers and extractor.context_width != source.width:
             raise InvalidArgumentError(
-                f"source: contexts are {source.width} wide, but the policy reads {extractor.context_width}. "
-                "Use the encoder, layers and window the policy was trained with."
+                f"source: contexts are {source.width} wide, but the policy reads "
+                f"{extractor.context_width}. Use the encoder, layers and window the policy was "
+                "trained with."
             )
     try:
         for extractor in extractors:
@@ -248,8 +247,9 @@ def _fits(features: th.Tensor, device: th.device) -> bool:
 
 def _no_source() -> InvalidArgumentError:
     return InvalidArgumentError(
-        "source=None: `index` observations name positions, and there is no corpus to gather them from. "
-        "Pass features_extractor_kwargs={'source': FeatureSource(task)}, or use obs_type='features'."
+        "source=None: `index` observations name positions, and there is no corpus to gather them "
+        "from. Pass features_extractor_kwargs={'source': FeatureSource(task)}, or use "
+        "obs_type='features'."
     )
 
 
@@ -268,16 +268,16 @@ def _other_keys(space: spaces.Dict) -> tuple[list[str], dict[str, tuple[int, int
     for key, box in space.spaces.items():
         if key in (*POSITION_KEYS, "context", MASK_KEY):
             continue
-        readable = isinstance(box, spaces.Box) and len(box.shape) <= 1
-        if readable and np.issubdtype(box.dtype, np.floating):
+        flat = isinstance(box, spaces.Box) and len(box.shape) <= 1
+        if flat and np.issubdtype(box.dtype, np.floating):
             floats.append(key)
-        elif readable and (count := _values(box)) <= MAX_CLASSES:
+        elif isinstance(box, spaces.Box) and flat and (count := _values(box)) <= MAX_CLASSES:
             classes[key] = (int(box.low.min()), count)
         else:
             raise InvalidArgumentError(
-                f"observation key {key!r} ({box}) cannot be read by NLPExtractor, which takes float "
-                f"vectors and integers of at most {MAX_CLASSES} values. Use obs_type='index' or "
-                "'features', or another features_extractor_class."
+                f"observation key {key!r} ({box}) cannot be read by NLPExtractor, which takes "
+                f"float vectors and integers of at most {MAX_CLASSES} values. Use "
+                "obs_type='index' or 'features', or another features_extractor_class."
             )
     return floats, classes
 
@@ -288,7 +288,9 @@ def _values(box: spaces.Box) -> int:
 
 def _check_options(hidden: Sequence[int], rates: dict[str, float], activation: str) -> None:
     if isinstance(hidden, str) or not isinstance(hidden, Sequence) or not hidden:
-        raise InvalidArgumentError(f"hidden={hidden!r} must be a list of layer widths, such as [256].")
+        raise InvalidArgumentError(
+            f"hidden={hidden!r} must be a list of layer widths, such as [256]."
+        )
     if any(isinstance(n, bool) or not isinstance(n, int) or n < 1 for n in hidden):
         raise InvalidArgumentError(f"hidden={list(hidden)!r}: layer widths are integers from 1.")
     for name, rate in rates.items():

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from agents.acting import make_act
 from agents.algorithms import AlgorithmRow, resolve
-from agents.checkpoints import load_policy
 from agents.config import build_arguments
-from agents.extractors import FeatureSource, NLPExtractor, reading
+from agents.extractors import FeatureSource, NLPExtractor, WordTask, reading
 from agents.runs import find_snapshot
 from agents.vec import SB3VecEnv
+from agents.weights import load_policy
 from nlp_gym import make_task
 from nlp_gym.encode import encode_corpus, encode_texts
 from nlp_gym.envs.vector import TaskVectorEnv
-from nlp_gym.errors import InvalidArgumentError, RunError
+from nlp_gym.errors import InvalidArgumentError, RunError, UnknownNameError
 from nlp_gym.tasks.base import Output, Task, rollout
 
 OBS_TYPES = ("index", "features")
+_NEEDED = frozenset(
+    {"algo", "env", "env_kwargs", "labels", "obs_type", "hyperparams", "encoder", "aliases"}
+)
 
 
 def encode(task: Task, *, progress: bool = False, cache: bool = True) -> None:
@@ -30,19 +34,50 @@ def encode(task: Task, *, progress: bool = False, cache: bool = True) -> None:
 
     Args:
         task: Gets its `encoded`.
-        progress: Show a bar on stderr where it takes longer.
+        progress: Show a bar where it takes longer and stderr is a terminal.
         cache: False for texts that will not be seen again.
     """
+    shown = None if progress else False
     if cache:
-        task.encoded = encode_corpus(task.corpus, task.encoder, progress=progress)
+        task.encoded = encode_corpus(task.corpus, task.encoder, progress=shown)
     else:
         texts = [sample.words for sample in task.corpus.samples]
-        task.encoded = encode_texts(texts, task.encoder, progress=progress)
+        task.encoded = encode_texts(texts, task.encoder, progress=shown)
+
+
+def check_obs_type(obs_type: str) -> None:
+    """Refuse observations that the agents cannot read.
+
+    Raises:
+        InvalidArgumentError: Naming those they can.
+    """
+    if obs_type == "tokens":
+        raise InvalidArgumentError(
+            "obs_type='tokens' is for code that brings its own encoder; the agents read "
+            f"{' or '.join(OBS_TYPES)} observations."
+        )
+    if obs_type not in OBS_TYPES:
+        raise UnknownNameError("obs_type", obs_type, OBS_TYPES)
+
+
+def check_device(device: str) -> None:
+    """Stable-Baselines3 would take the processor instead of an absent GPU without a word.
+
+    Raises:
+        InvalidArgumentError: The device is not there.
+    """
+    import torch
+
+    absent = (device.startswith("cuda") and not torch.cuda.is_available()) or (
+        device == "mps" and not torch.backends.mps.is_available()
+    )
+    if absent:
+        raise InvalidArgumentError(f"device={device!r} is not on this machine: use auto or cpu.")
 
 
 def source_of(task: Task, obs_type: str, device: Any) -> FeatureSource | None:
     """Where an extractor gathers vectors from; None where the observation carries them."""
-    return FeatureSource(task, device) if obs_type == "index" else None
+    return FeatureSource(cast("WordTask", task), device) if obs_type == "index" else None
 
 
 def build_model(
@@ -52,6 +87,7 @@ def build_model(
     *,
     n_envs: int = 1,
     obs_type: str = "index",
+    max_episode_steps: int | None = None,
     seed: int = 0,
     device: str = "auto",
 ) -> Any:
@@ -63,18 +99,16 @@ def build_model(
         hyperparams: As in ``hyperparams/<algo>.yml``.
         n_envs: Environments side by side.
         obs_type: ``"index"`` or ``"features"``.
+        max_episode_steps: Truncate longer episodes.
         seed: Seeds weights, exploration and environments.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``.
 
     Raises:
         InvalidArgumentError: A hyperparameter's value is refused by the algorithm.
     """
-    if obs_type not in OBS_TYPES:
-        raise InvalidArgumentError(
-            f"obs_type={obs_type!r}: the agents read {' or '.join(OBS_TYPES)}; 'tokens' is for code that "
-            "brings its own encoder."
-        )
-    venv = SB3VecEnv(TaskVectorEnv(task, n_envs, obs_type=obs_type))
+    check_obs_type(obs_type)
+    check_device(device)
+    venv = TaskVectorEnv(task, n_envs, obs_type=obs_type, max_episode_steps=max_episode_steps)
     arguments = build_arguments(hyperparams)
     policy_kwargs = dict(arguments.pop("policy_kwargs", {}))
     policy_kwargs["features_extractor_class"] = NLPExtractor
@@ -84,7 +118,12 @@ def build_model(
     }
     try:
         return row.cls(
-            env=venv, policy_kwargs=policy_kwargs, seed=seed, device=device, verbose=0, **arguments
+            env=SB3VecEnv(venv),
+            policy_kwargs=policy_kwargs,
+            seed=seed,
+            device=device,
+            verbose=0,
+            **arguments,
         )
     except (AssertionError, TypeError, ValueError, RuntimeError) as error:
         if isinstance(error, InvalidArgumentError):
@@ -140,31 +179,38 @@ class Agent:
         expected, found = self.settings["encoder"]["fingerprint"], task.encoder.fingerprint
         if found != expected:
             raise RunError(
-                f"encoder {task.encoder.name!r} has fingerprint {found[:12]}, the run was trained with "
-                f"{expected[:12]}: its weights, options or the release differ, so the vectors do too. "
-                "Use what the run's versions.json names, or train again."
+                f"encoder {task.encoder.name!r} has fingerprint {found[:12]}, but the run was "
+                f"trained with {expected[:12]}: its weights, options or the release differ, and so "
+                "do its vectors. Use what the run's versions.json names, or train again."
             )
         self._encoder = task.encoder
         return task
 
-    def outputs(self, task: Task, *, progress: bool = False, cache: bool = True) -> list[Output]:
-        """Play every text of `task` once, greedily; one output a text. Arguments as for `encode`."""
-        obs_type, row = self.settings["obs_type"], resolve(self.settings["algo"])
-        encode(task, progress=progress, cache=cache)
-        with ExitStack() as stack:
-            if self._model is None:
-                self._model = self._load(task, row, obs_type)
-            elif obs_type == "index":
-                source = source_of(task, obs_type, self._model.device)
-                stack.enter_context(reading(self._model.policy, source))
-            act = make_act(self._model, row.masked)
-            return rollout(task, act, obs_type=obs_type, progress=progress)
+    def model(self, task: Task) -> Any:
+        """The algorithm object with the saved policy; `task`, encoded, is what it reads first."""
+        if self._model is None:
+            self._model = self._load(task)
+        return self._model
 
-    def _load(self, task: Task, row: AlgorithmRow, obs_type: str) -> Any:
+    def outputs(self, task: Task, *, progress: bool = False, cache: bool = True) -> list[Output]:
+        """Play every text of `task` once, greedily; one output a text. Options as for `encode`."""
+        obs_type = self.settings["obs_type"]
+        encode(task, progress=progress, cache=cache)
+        fresh = self._model is None  # then it reads this task already
+        model = self.model(task)
+        act = make_act(model, resolve(self.settings["algo"]).masked)
+        source = None if fresh else source_of(task, obs_type, model.device)
+        with nullcontext() if source is None else reading(model.policy, source):
+            return rollout(task, act, obs_type=obs_type)
+
+    def _load(self, task: Task) -> Any:
+        row, obs_type = resolve(self.settings["algo"]), self.settings["obs_type"]
         hyperparams = dict(self.settings["hyperparams"])
         if "buffer_size" in inspect.signature(row.cls).parameters:
             hyperparams["buffer_size"] = 1  # nothing is learned here
-        model = build_model(row, task, hyperparams, obs_type=obs_type, device=self.device)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # advice on batch sizes, for one environment
+            model = build_model(row, task, hyperparams, obs_type=obs_type, device=self.device)
         load_policy(self.folder, model, self.settings["aliases"])
         return model
 
@@ -181,8 +227,7 @@ def load_agent(run: str | Path, *, checkpoint: str = "best", device: str = "auto
         RunError: The folder is missing, incomplete, damaged or of another version.
     """
     folder, settings = find_snapshot(run, checkpoint)
-    needed = {"algo", "env", "env_kwargs", "labels", "obs_type", "hyperparams", "encoder", "aliases"}
-    missing = sorted(needed - set(settings))
+    missing = sorted(_NEEDED - set(settings))
     if missing:
         raise RunError(f"{folder / 'settings.json'} is damaged: it lacks {', '.join(missing)}.")
     return Agent(Path(run), folder, settings, device)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,14 @@ from rich.text import Text
 
 from nlp_gym.data.readers import read
 from nlp_gym.data.tokenize import split_sentences, split_words
-from nlp_gym.errors import DataFormatError, DataNotFoundError, UnknownNameError
+from nlp_gym.errors import (
+    DataError,
+    DataFormatError,
+    DataNotFoundError,
+    InvalidArgumentError,
+    UnknownNameError,
+)
+from nlp_gym.files import atomic_path
 
 Word = tuple[str, int, int]
 _JSON_FILES = (".jsonl", ".ndjson", ".json")
@@ -177,18 +185,66 @@ def to_text(record: dict[str, Any]) -> Text:
     return line.append(record["text"][place:])
 
 
-def render(records: Sequence[dict[str, Any]], form: str, *, console: Console) -> None:
-    """Print predictions; colours only where the console has them and `NO_COLOR` is not set.
+def write_output(path: str | Path, text: str) -> None:
+    """Write a file whole or not at all.
+
+    Raises:
+        DataError: It cannot be written.
+    """
+    try:
+        with atomic_path(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"{path} cannot be written: {error.strerror or error}.") from error
+
+
+def choose_format(form: str | None, output: Path | None) -> str:
+    """The format asked for, or the one that suits where the output goes.
 
     Raises:
         UnknownNameError: `form` is none of `FORMATS`.
     """
-    if form not in FORMATS:
+    if form is not None and form not in FORMATS:
         raise UnknownNameError("format", form, FORMATS)
+    if form is None and output is not None:
+        return "conll" if output.suffix.lower() == ".conll" else "json"
+    return form or ("color" if sys.stdout.isatty() else "json")
+
+
+def gather_inputs(text: str | None, file: Path | None) -> list[Input]:
+    """The texts of a command line: an argument, ``-`` for stdin, or a file.
+
+    Raises:
+        InvalidArgumentError: None of them or two, or an argument without any text.
+        DataError: The file cannot be read.
+    """
+    if (text is None) == (file is None):
+        raise InvalidArgumentError("Give either a text (`-` for stdin) or --input FILE.")
+    if file is not None:
+        return read_inputs(file)
+    if text == "-":
+        return parse_lines(sys.stdin, jsonl=False, path="stdin")
+    item = from_text(text or "")
+    if not item.sentences:
+        raise InvalidArgumentError(
+            f"text={text!r} holds no word. Give some text in quotes: predict RUN 'text'."
+        )
+    return [item]
+
+
+def formatted(records: Sequence[dict[str, Any]], form: str, *, output: Path | None = None) -> None:
+    """Write predictions in one of `FORMATS` to a file or to stdout.
+
+    Colours appear only where stdout is a terminal and ``NO_COLOR`` is not set.
+    """
     if form == "color":
+        console = Console(file=io.StringIO() if output else None, highlight=False)
         for record in records:
             console.print(to_text(record), soft_wrap=True)
-        return
-    text = to_json(records) if form == "json" else to_conll(records)
-    console.file.write(text)
-    console.file.flush()
+        text = console.file.getvalue() if isinstance(console.file, io.StringIO) else ""
+    else:
+        text = to_json(records) if form == "json" else to_conll(records)
+    if output is not None:
+        write_output(output, text)
+    elif form != "color":
+        sys.stdout.write(text)

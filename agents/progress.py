@@ -7,7 +7,6 @@ from typing import Any
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
     TextColumn,
     TimeRemainingColumn,
@@ -27,9 +26,8 @@ class TrainingProgress:
         self.metric, self.shown = metric, shown
         self.console = Console(stderr=True, quiet=not shown, soft_wrap=True, highlight=False)
         self.bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
+            BarColumn(bar_width=16),
+            TextColumn("{task.percentage:>3.0f}%"),
             TextColumn("{task.fields[rate]:,.0f} steps/s"),
             TextColumn("dev {task.fields[metric]} {task.fields[value]} (best {task.fields[best]})"),
             TimeRemainingColumn(),

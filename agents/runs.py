@@ -13,7 +13,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import os
 import platform
 import re
@@ -24,14 +23,23 @@ from typing import Any
 
 import yaml
 
+import nlp_gym
 from agents.snapshots import FORMAT_VERSION, check_version, locate, newest, read_json, verify
 from nlp_gym.errors import RunError, UnknownNameError
 from nlp_gym.files import atomic_path, write_json
 
 PACKAGES = (
-    "nlp-gym gymnasium stable-baselines3 sb3-contrib torch transformers tokenizers numpy "
-    "safetensors seqeval"
-).split()
+    "nlp-gym",
+    "gymnasium",
+    "stable-baselines3",
+    "sb3-contrib",
+    "torch",
+    "transformers",
+    "tokenizers",
+    "numpy",
+    "safetensors",
+    "seqeval",
+)
 SETTINGS = "settings.json"
 
 
@@ -80,8 +88,8 @@ def claim_run(folder: str | Path) -> Path:
         raise RunError(f"run_dir={str(folder)!r} cannot be created: {error.strerror}.") from error
     if occupied:
         raise RunError(
-            f"run_dir={str(folder)!r} is not empty and would be overwritten. Continue that run with "
-            f"--resume {shlex.quote(str(folder))}, or name another folder."
+            f"run_dir={str(folder)!r} is not empty and would be overwritten. Continue that run "
+            f"with --resume {shlex.quote(str(folder))}, or name another folder."
         )
     return folder
 
@@ -105,6 +113,7 @@ def versions() -> dict[str, Any]:
             packages[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             packages[name] = None
+    packages["nlp-gym"] = nlp_gym.__version__  # also where it runs from a checkout
     return {
         "format_version": FORMAT_VERSION,
         "python": platform.python_version(),
@@ -145,8 +154,8 @@ def check_run(run: str | Path) -> Path:
     run = Path(run)
     if not run.is_dir():
         raise RunError(
-            f"run={str(run)!r} does not exist. `nlp-gym train` prints the folder it used as its last "
-            "line; by default it is under runs/."
+            f"run={str(run)!r} does not exist. `nlp-gym train` prints the folder it used as its "
+            "last line; by default it is under runs/."
         )
     if not (run / "config.yml").is_file() and not locate(run / "best").is_dir():
         raise RunError(
@@ -198,52 +207,10 @@ def find_snapshot(run: str | Path, checkpoint: str = "best") -> tuple[Path, dict
         folder = locate(run / "best")
         if not folder.is_dir():
             raise RunError(
-                f"{run} has no best/: training stopped before its first evaluation on dev. Finish it "
-                f"with `nlp-gym train --resume {shlex.quote(str(run))}`, or use --checkpoint last."
+                f"{run} has no best/: training stopped before its first evaluation on dev. Finish "
+                f"it with `nlp-gym train --resume {shlex.quote(str(run))}`."
             )
         verify(folder)
     settings = read_json(folder / SETTINGS)
     check_version(settings.get("format_version"), folder / SETTINGS)
     return folder, settings
-
-
-def append_metrics(run: Path, row: Mapping[str, Any]) -> None:
-    """Add one evaluation to ``metrics.jsonl`` and flush it to the disk.
-
-    Raises:
-        RunError: The disk is full or read-only.
-    """
-    try:
-        with (run / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise RunError(f"Could not write {run / 'metrics.jsonl'}: {error.strerror}.") from error
-
-
-def read_metrics(run: str | Path) -> list[dict[str, Any]]:
-    """The evaluations of a run; a last line that was cut short by a kill is left out.
-
-    Raises:
-        RunError: A line that is not the last is damaged.
-    """
-    path = Path(run) / "metrics.jsonl"
-    if not path.exists():
-        return []
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    rows = []
-    for number, line in enumerate(lines, 1):
-        try:
-            rows.append(json.loads(line))
-        except ValueError as error:
-            if number < len(lines):
-                raise RunError(f"{path}:{number}: not a JSON object.") from error
-    return rows
-
-
-def rewind_metrics(run: Path, timesteps: int) -> None:
-    """Drop evaluations made after `timesteps`: a resumed run makes them again."""
-    rows = [row for row in read_metrics(run) if row["timesteps"] <= timesteps]
-    with atomic_path(run / "metrics.jsonl") as path:
-        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")

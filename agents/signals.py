@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first asks the training loop to save and stop, the second ends at once."""
+"""Ctrl-C and SIGTERM: the first asks the training loop to save and stop, the second aborts."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Folders that are either complete or not there: written aside, listed in a manifest, renamed.
 
-A snapshot is a folder of files with ``manifest.json``, which holds the sha256 of each of them and is
-written last. `publish` fills a hidden sibling folder and renames it, so a process killed at any
+A snapshot is a folder of files with ``manifest.json``, which holds the sha256 of each of them and
+is written last. `publish` fills a hidden sibling folder and renames it, so a process killed at any
 moment leaves the previous snapshot alone; `verify` tells a complete one from anything else.
 """
 
@@ -25,7 +25,7 @@ _PARTIAL, _REPLACED = ".partial-", ".replaced-"
 
 def _flush(path: Path) -> None:
     """Force a file to the disk, so that the rename cannot overtake its contents."""
-    descriptor = os.open(path, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDWR)
     try:
         os.fsync(descriptor)
     finally:
@@ -76,15 +76,15 @@ def publish(target: Path) -> Iterator[Path]:
         shutil.rmtree(replaced, ignore_errors=True)
     except OSError as error:
         raise RunError(
-            f"Could not write {target}: {error.strerror or error}. What was saved before is intact. "
-            "Free some space (or fix the permissions), then continue with --resume."
+            f"Could not write {target}: {error.strerror or error}. What was saved before is "
+            "intact. Free some space (or fix the permissions), then continue with --resume."
         ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
 def locate(target: Path) -> Path:
-    """Where the snapshot `target` is: normally there, or aside if its writer was killed mid-swap."""
+    """Where the snapshot `target` is: there, or aside if its writer was killed mid-swap."""
     replaced = target.parent / f"{_REPLACED}{target.name}"
     return replaced if not target.exists() and replaced.exists() else target
 
@@ -134,7 +134,6 @@ def steps(parent: Path) -> list[Path]:
     """Checkpoint folders in `parent`, newest (most timesteps) first; verified by nobody yet."""
     if not parent.is_dir():
         return []
-    tidy(parent)
     found = [path for path in parent.iterdir() if path.is_dir() and path.name.isdigit()]
     return sorted(found, key=lambda path: int(path.name), reverse=True)
 

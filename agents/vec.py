@@ -35,7 +35,7 @@ class SB3VecEnv(VecEnv):
     into B dicts would cost more than the environments do.
 
     Args:
-        venv: The environments, native (`gym.make_vec(..., vectorization_mode="vector_entry_point")`)
+        venv: The environments, native (`gym.make_vec` on an id of this package)
             or Gymnasium's `SyncVectorEnv` / `AsyncVectorEnv`. They must reset in the same step and
             must give a fresh observation array each step, which is Gymnasium's default.
 
@@ -47,9 +47,9 @@ class SB3VecEnv(VecEnv):
         mode = venv.metadata.get("autoreset_mode")
         if mode is None or AutoresetMode(mode) is not AutoresetMode.SAME_STEP:
             raise InvalidArgumentError(
-                f"venv={venv!r} has autoreset_mode={mode!r}, but Stable-Baselines3 needs environments "
-                "that reset in the same step: use gym.make_vec on an id of this package, or pass "
-                "autoreset_mode=AutoresetMode.SAME_STEP to Gymnasium's SyncVectorEnv."
+                f"venv={venv!r} has autoreset_mode={mode!r}, but Stable-Baselines3 needs "
+                "environments that reset in the same step: use gym.make_vec on an id of this "
+                "package, or pass autoreset_mode=AutoresetMode.SAME_STEP to Gymnasium's SyncVectorEnv."
             )
         self.venv = venv
         self._actions: npt.NDArray[Any] | None = None
@@ -70,7 +70,8 @@ class SB3VecEnv(VecEnv):
                 f"options={self._options!r} differ between environments; a Gymnasium vector "
                 "environment takes the same options for all: pass one dict to set_options."
             )
-        obs, info = self.venv.reset(seed=seeds, options=self._options[0] or None)
+        venv: Any = self.venv  # the declared type of `seed` lacks the list that is documented
+        obs, info = venv.reset(seed=seeds, options=self._options[0] or None)
         self._reset_seeds()
         self._reset_options()
         self._returns[:] = 0.0
@@ -202,7 +203,7 @@ class SB3VecEnv(VecEnv):
 
     def get_images(self) -> Sequence[npt.NDArray[Any] | None]:
         """What the environments render, one each."""
-        frames = self.venv.render()
+        frames: Any = self.venv.render()
         return [None] * self.num_envs if frames is None else list(frames)
 
     def _owner(self, *names: str) -> Any:

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 import torch
 
+from agents.algorithms import ALGORITHMS
 from agents.evaluate import evaluate, score_line, score_record
 from agents.history import read_metrics
 from agents.loading import load_agent
 from agents.settings import TrainConfig
-from agents.train import train
+from agents.train import resume, train
 from nlp_gym import make_task
 from nlp_gym.errors import DataError, RunError, UnknownNameError
 
@@ -89,7 +90,7 @@ def test_evaluate_executes_no_pickle(run: Path, monkeypatch: pytest.MonkeyPatch)
 def test_evaluate_errors_name_what_is_wrong(run: Path, tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="Did you mean 'test'"):
         evaluate(run, "tets")
-    with pytest.raises(DataError, match="no.conll"):
+    with pytest.raises(DataError, match=r"no\.conll"):
         evaluate(run, data=tmp_path / "no.conll")
     with pytest.raises(DataError, match="data_dir"):
         evaluate(run, data_dir=tmp_path / "nowhere")
@@ -118,4 +119,37 @@ def test_evaluate_damaged_run(
 def test_evaluate_another_encoder_is_refused(run: Path) -> None:
     agent = load_agent(run)
     with pytest.raises(RunError, match="fingerprint"):
-        agent.task("test", encoder_kwargs={"seed": 5})
+        agent.task("test", encoder_kwargs={"dim": 32})
+
+
+@pytest.mark.parametrize("algo", sorted(ALGORITHMS))
+def test_evaluate_loads_what_every_algorithm_saved(tmp_path: Path, algo: str) -> None:
+    shape = {"n_steps": 8, "batch_size": 32} if "ppo" in algo else {}
+    if ALGORITHMS[algo].family == "q":
+        shape = {"buffer_size": 512, "learning_starts": 16, "batch_size": 16}
+    config = TrainConfig(
+        algo=algo,
+        n_timesteps=64,
+        n_envs=8,
+        hyperparams=shape,
+        env_kwargs={"corpus": "sample", "encoder": "hashed", "window": 0},
+        eval_freq=64,
+    )
+    run = resume(train(config, run_dir=tmp_path / "run", progress=False), n_timesteps=128)
+    rows = read_metrics(run)
+    assert evaluate(run, "dev", bootstrap=0, checkpoint="last").value == rows[-1]["value"]
+    assert evaluate(run, "dev", bootstrap=0).value == max(row["value"] for row in rows)
+
+
+def test_evaluate_features_observations_need_no_corpus_beside_the_policy(tmp_path: Path) -> None:
+    config = TrainConfig(
+        algo="ppo",
+        n_timesteps=64,
+        n_envs=8,
+        hyperparams={"n_steps": 8, "batch_size": 32},
+        env_kwargs={"corpus": "sample", "encoder": "hashed", "window": 0, "obs_type": "features"},
+        eval_freq=64,
+    )
+    run = train(config, run_dir=tmp_path / "run", progress=False)
+    best = max(row["value"] for row in read_metrics(run))
+    assert evaluate(run, "dev", bootstrap=0).value == best

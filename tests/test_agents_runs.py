@@ -40,7 +40,7 @@ def test_runs_claim_refuses_a_folder_with_files(tmp_path: Path) -> None:
     assert claim_run(tmp_path / "new").is_dir()
     assert claim_run(tmp_path / "new").is_dir()
     (tmp_path / "new" / "x").write_text("")
-    with pytest.raises(RunError, match="not empty.*--resume"):
+    with pytest.raises(RunError, match=r"not empty.*--resume"):
         claim_run(tmp_path / "new")
 
 
@@ -55,11 +55,13 @@ def test_runs_config_comes_back(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("format_version: 99\nenv: x\n", "format_version=99"), ("- a", "mapping"), ("a: [", "damaged")],
+    [
+        ("format_version: 99\nenv: x\n", "format_version=99"),
+        ("- a", "mapping"),
+        ("a: [", "damaged"),
+    ],
 )
-def test_runs_config_of_another_version_or_damaged(
-    tmp_path: Path, text: str, message: str
-) -> None:
+def test_runs_config_of_another_version_or_damaged(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "config.yml").write_text(text)
     with pytest.raises(RunError, match=message):
         read_config(tmp_path)
@@ -87,7 +89,7 @@ def test_snapshots_a_failed_write_leaves_the_old_one(tmp_path: Path) -> None:
             (partial / "a.txt").write_text("new")
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    with pytest.raises(RunError, match="No space left on device.*intact"):
+    with pytest.raises(RunError, match=r"No space left on device.*intact"):
         fill_the_disk()
     verify(tmp_path / "5")
     assert (tmp_path / "5" / "a.txt").read_text() == "old"

@@ -20,12 +20,18 @@ from safetensors.torch import load_file
 
 from agents import checkpoints
 from agents.history import read_metrics
+from agents.optimize import optimize
 from agents.settings import TrainConfig, config_from_file, merge
 from agents.setup import Setup
 from agents.signals import TrainingInterrupted
 from agents.snapshots import newest
 from agents.train import resume, train
-from nlp_gym.errors import InvalidArgumentError, RunError, UnknownNameError
+from nlp_gym.errors import (
+    InvalidArgumentError,
+    MissingDependencyError,
+    RunError,
+    UnknownNameError,
+)
 from nlp_gym.metrics.base import Score
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -88,9 +94,7 @@ def test_train_run_folder_holds_what_reproduces_it(tmp_path: Path) -> None:
     versions = json.loads((run / "versions.json").read_text())
     assert len(versions["corpora"]["train"]["text_sha256"]) == 64
     # config.yml alone repeats the run, bit for bit
-    again = train(
-        config_from_file(run / "config.yml"), run_dir=tmp_path / "again", progress=False
-    )
+    again = train(config_from_file(run / "config.yml"), run_dir=tmp_path / "again", progress=False)
     assert [row["value"] for row in read_metrics(again)] == [row["value"] for row in rows]
     one, two = weights(run), weights(again)
     assert all(torch.equal(one[key], two[key]) for key in one)
@@ -136,12 +140,10 @@ def test_train_killed_run_resumes_from_its_last_complete_checkpoint(tmp_path: Pa
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
         deadline = time.monotonic() + 120
-        while not (run / "checkpoints" / "192").exists() and time.monotonic() < deadline:
-            if process.poll() is not None:
+        while process.poll() is None and time.monotonic() < deadline:
+            if any(p.name.isdigit() and int(p.name) >= 192 for p in run.glob("checkpoints/*")):
                 break
-            if any(p.name.isdigit() and int(p.name) > 192 for p in run.glob("checkpoints/*")):
-                break
-            time.sleep(0.02)
+            time.sleep(0.05)
         process.kill()
         _, errors = process.communicate()
     assert process.returncode == -signal.SIGKILL, errors.decode()
@@ -158,7 +160,9 @@ def test_train_killed_run_resumes_from_its_last_complete_checkpoint(tmp_path: Pa
     assert newest(run / "checkpoints")[0].name == str(total) or int(kept.name) >= total
 
 
-def test_train_second_signal_aborts_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_train_second_signal_aborts_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def twice(self: Setup) -> Score:
         signal.raise_signal(signal.SIGTERM)
         signal.raise_signal(signal.SIGTERM)
@@ -287,7 +291,11 @@ def test_train_merge_precedence_and_idempotence() -> None:
         ({"seed": -1}, InvalidArgumentError, "seed=-1"),
         ({"device": "gpu"}, UnknownNameError, "device='gpu'"),
         ({"env_kwargs": {"reward": "sprase"}}, UnknownNameError, "Did you mean 'sparse'"),
-        ({"env_kwargs": {"encoder": "hashd", "corpus": "sample"}}, UnknownNameError, "Did you mean 'hashed'"),
+        (
+            {"env_kwargs": {"encoder": "hashd", "corpus": "sample"}},
+            UnknownNameError,
+            "Did you mean 'hashed'",
+        ),
         ({"env_kwargs": {"windw": 1}}, UnknownNameError, "window"),
         (
             {"env_kwargs": {"corpus": "sample", "encoder": "hashed", "obs_type": "tokens"}},
@@ -304,3 +312,26 @@ def test_train_errors_name_the_fix(
     with pytest.raises(error, match=message):
         train(small(**changes), run_dir=tmp_path / "run", progress=False)
     assert not list((tmp_path / "run").glob("*")) if (tmp_path / "run").exists() else True
+
+
+def test_optimize_without_optuna_names_the_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(MissingDependencyError, match=r"nlp-gym\[optuna\]"):
+        optimize(small(), run_dir=tmp_path / "study")
+    assert not (tmp_path / "study").exists()
+
+
+@pytest.mark.filterwarnings("ignore:You have specified a mini-batch size")
+def test_optimize_writes_a_config_of_the_best_trial(tmp_path: Path) -> None:
+    pytest.importorskip("optuna")
+    study = optimize(
+        small("ppo", n_timesteps=64), n_trials=2, run_dir=tmp_path / "study", progress=False
+    )
+    trials = json.loads((study / "study.json").read_text())["trials"]
+    assert len(trials) == 2
+    best = max(trials, key=lambda row: row["value"])["hyperparams"]
+    config = config_from_file(study / "best.yml")
+    assert config.hyperparams["learning_rate"] == best["learning_rate"]
+    assert config.hyperparams["n_steps"] == 8  # what was not searched is kept

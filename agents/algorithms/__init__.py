@@ -1,4 +1,4 @@
-"""The table of algorithms: one row a name. Entries are strings, so listing imports nothing heavy."""
+"""The table of algorithms: one row a name. Entries are strings: listing imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -40,7 +40,9 @@ class AlgorithmRow:
 
 _ROWS = (
     AlgorithmRow("a2c", "stable_baselines3:A2C", "actor_critic", False, "Advantage actor-critic."),
-    AlgorithmRow("bc", "agents.algorithms.bc:BC", "supervised", True, "Cross-entropy on the oracle."),
+    AlgorithmRow(
+        "bc", "agents.algorithms.bc:BC", "supervised", True, "Cross-entropy on the oracle."
+    ),
     AlgorithmRow("dqn", "stable_baselines3:DQN", "q", False, "Deep Q-network."),
     AlgorithmRow(
         "maskable_ppo", "sb3_contrib:MaskablePPO", "actor_critic", True, "PPO over legal actions."
@@ -52,7 +54,9 @@ _ROWS = (
         True,
         "Double, dueling DQN over legal actions.",
     ),
-    AlgorithmRow("ppo", "stable_baselines3:PPO", "actor_critic", False, "Proximal policy optimisation."),
+    AlgorithmRow(
+        "ppo", "stable_baselines3:PPO", "actor_critic", False, "Proximal policy optimisation."
+    ),
     AlgorithmRow("qrdqn", "sb3_contrib:QRDQN", "q", False, "Quantile regression DQN."),
     AlgorithmRow(
         "recurrent_ppo", "sb3_contrib:RecurrentPPO", "actor_critic", False, "PPO with an LSTM."
@@ -83,10 +87,11 @@ def resolve(name: str) -> AlgorithmRow:
     missing = [part for part in ("learn", "predict") if not hasattr(cls, part)]
     if not inspect.isclass(cls) or missing:
         raise InvalidArgumentError(
-            f"algo={name!r} is no algorithm class: it has no {' and no '.join(missing) or 'class'}; "
-            "it needs the interface of stable_baselines3's BaseAlgorithm."
+            f"algo={name!r} is no algorithm class (missing: {', '.join(missing) or 'a class'}); it "
+            "needs the interface of stable_baselines3's BaseAlgorithm."
         )
-    takes_masks = "action_masks" in inspect.signature(cls.predict).parameters
+    predict: Any = vars(cls).get("predict") or getattr(cls, "predict")  # noqa: B009
+    takes_masks = "action_masks" in inspect.signature(predict).parameters
     doc = (inspect.getdoc(cls) or "").partition("\n")[0]
     return AlgorithmRow(name, name, _family(cls), takes_masks or _masked_base(cls), doc)
 

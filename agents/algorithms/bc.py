@@ -93,8 +93,8 @@ class BC(BaseAlgorithm):
         )
         if mask_loss and label_smoothing:
             raise InvalidArgumentError(
-                f"label_smoothing={label_smoothing!r} spreads the target over illegal actions, whose "
-                "loss is infinite with mask_loss=True: set mask_loss=False."
+                f"label_smoothing={label_smoothing!r} spreads the target over illegal actions, "
+                "whose loss is infinite with mask_loss=True: set mask_loss=False."
             )
         self.batch_size, self.gamma, self.vf_coef = batch_size, gamma, vf_coef
         self.mask_loss, self.label_smoothing = mask_loss, label_smoothing
@@ -115,7 +115,7 @@ class BC(BaseAlgorithm):
         """The oracle's decisions on the training corpus, collected at first use."""
         if self._data is None:
             self._data = collect(
-                task_of(self), gamma=self.gamma, obs_type=obs_type_of(self.observation_space)
+                task_of(self), gamma=self.gamma, obs_type=obs_type_of(self.observation_space.spaces)
             )
         return self._data
 
@@ -147,7 +147,9 @@ class BC(BaseAlgorithm):
                 break
             calls.on_rollout_end()
             if log_interval and (epoch + 1) % log_interval == 0:
-                self.logger.record("time/total_timesteps", self.num_timesteps, exclude="tensorboard")
+                self.logger.record(
+                    "time/total_timesteps", self.num_timesteps, exclude="tensorboard"
+                )
                 self.logger.dump(self.num_timesteps)
         calls.on_training_end()
         return self
@@ -167,7 +169,9 @@ class BC(BaseAlgorithm):
             calls.update_locals(locals())
             go_on = calls.on_step()
         for i, name in enumerate(("loss", "value_loss", "accuracy")):
-            self.logger.record(f"train/{name}", th.stack([loss[i] for loss in losses]).mean().item())
+            self.logger.record(
+                f"train/{name}", th.stack([loss[i] for loss in losses]).mean().item()
+            )
         return go_on
 
     def _update(self, batch: OracleData) -> th.Tensor:
@@ -233,13 +237,15 @@ def task_of(model: BaseAlgorithm) -> Any:
         return model.env.get_attr("task")[0]
     except AttributeError as error:
         raise InvalidArgumentError(
-            f"env={model.env!r} has no `task` whose oracle could be followed: behaviour cloning and "
-            "warm starts need an environment of this package."
+            f"env={model.env!r} has no `task` whose oracle could be followed: behaviour cloning "
+            "and warm starts need an environment of this package."
         ) from error
 
 
 class _SampleProgress(ProgressBarCallback):
     """Stable-Baselines3's bar counts environments a step; here a step learns from a batch."""
+
+    _shown = 0
 
     def _on_step(self) -> bool:
         self.pbar.update(self.num_timesteps - self._shown)

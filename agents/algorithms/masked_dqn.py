@@ -10,7 +10,6 @@ import torch as th
 from stable_baselines3 import DQN
 from stable_baselines3.common.noise import ActionNoise
 from stable_baselines3.common.policies import BasePolicy
-from stable_baselines3.common.utils import obs_as_tensor
 from torch.nn import functional as F
 
 from agents.extractors import MASK_KEY
@@ -73,7 +72,7 @@ class MaskedDQN(DQN):
         episode_start: Any = None,
         deterministic: bool = False,
     ) -> tuple[npt.NDArray[Any], Any]:
-        """Greedy legal actions; exploration belongs to training alone and is in `_sample_action`."""
+        """Greedy legal actions; exploration belongs to training and is in `_sample_action`."""
         return self.policy.predict(observation, state, episode_start, deterministic=True)
 
     def train(self, gradient_steps: int, batch_size: int = 100) -> None:
@@ -83,16 +82,7 @@ class MaskedDQN(DQN):
         losses = []
         for _ in range(gradient_steps):
             data = self.replay_buffer.sample(batch_size, env=self._vec_normalize_env)  # type: ignore[union-attr]
-            with th.no_grad():
-                after = data.next_observations
-                target = td_target(
-                    data.rewards,
-                    data.dones,
-                    chooser=(self.q_net if self.double else self.q_net_target)(after),
-                    valuer=self.q_net_target(after),
-                    mask=mask_of(after),
-                    gamma=self.gamma,
-                )
+            target = self._target(data)  # (B, 1)
             current = self.q_net(data.observations).gather(1, data.actions.long())  # (B, 1)
             loss = F.smooth_l1_loss(current, target)
             losses.append(loss.detach())
@@ -103,6 +93,22 @@ class MaskedDQN(DQN):
         self._n_updates += gradient_steps
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
         self.logger.record("train/loss", th.stack(losses).mean().item())
+
+    @th.no_grad()
+    def _target(self, data: Any) -> th.Tensor:
+        """Targets (B, 1) of a batch from the replay buffer."""
+        if self.gamma == 0.0:  # the next state counts for nothing: save two of three passes
+            return data.rewards
+        after = data.next_observations
+        valuer = self.q_net_target(after)
+        return td_target(
+            data.rewards,
+            data.dones,
+            chooser=self.q_net(after) if self.double else valuer,
+            valuer=valuer,
+            mask=mask_of(after),
+            gamma=self.gamma,
+        )
 
 
 def td_target(

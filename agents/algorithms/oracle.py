@@ -91,9 +91,7 @@ def collect(task: Any, *, gamma: float, obs_type: str = "index", batch: int = 10
     return OracleData(observations, *rest)
 
 
-def _play(
-    task: Any, rows: npt.NDArray[np.int64], gamma: float, obs_type: str
-) -> tuple[Observation, *tuple[npt.NDArray[Any], ...]]:
+def _play(task: Any, rows: npt.NDArray[np.int64], gamma: float, obs_type: str) -> tuple[Any, ...]:
     """One batch of texts to their ends: observations, masks, actions, rewards, returns."""
     state, left = task.initial(rows), np.arange(len(rows))
     steps: list[tuple[npt.NDArray[np.int64], Observation, Any, Any, Any]] = []

@@ -53,12 +53,17 @@ def warm_start(
         _copy(teacher, model.policy, trunk_only=is_q)
         if not is_q:
             return
-    data = collect(
-        task_of(model), gamma=model.gamma, obs_type=obs_type_of(model.observation_space)
-    )
-    options = {"learning_rate": learning_rate, "weight_decay": weight_decay, "seed": seed}
+    data = collect(task_of(model), gamma=model.gamma, obs_type=obs_type_of(model.observation_space.spaces))
     epochs = DEFAULT_EPOCHS if isinstance(teacher, BasePolicy) else teacher
-    _fit(model, data, epochs, batch_size, **options)
+    _fit(
+        model,
+        data,
+        epochs,
+        batch_size,
+        learning_rate=learning_rate,
+        weight_decay=weight_decay,
+        seed=seed,
+    )
     if is_q:
         _after_q(model)
 
@@ -67,9 +72,9 @@ def q_targets(batch: OracleData, margin: th.Tensor) -> th.Tensor:
     """What Q(s, a) is regressed on at the oracle's states, (B, A).
 
     The oracle's action is worth the oracle's return G; every other action is worth G - margin, with
-    the margin what one decision earns the oracle. In words: a wrong decision forfeits its own reward
-    and no later one, which is what the `correctness` reward says as long as the text goes on. The
-    regression's answer is then G - margin * P(a is wrong | s): values on the scale of the real
+    the margin what one decision earns the oracle. In words: a wrong decision forfeits its own
+    reward and no later one, which is what the `correctness` reward says as long as the text goes
+    on. The regression's answer is then G - margin * P(a is wrong | s): values on the scale of the real
     returns that order the actions as a classifier would, so that the first temporal-difference
     updates find errors of the size of the noise, not of the size of G. A large fixed margin (as in
     DQfD, Hester et al. 2018) would order them too but leave all but one value far too low.
@@ -142,8 +147,8 @@ def _check(model: Any, teacher: object, *, is_q: bool) -> None:
     plain = hasattr(policy, "action_net") and not hasattr(policy, "lstm_actor")
     if not (is_q or plain):
         raise InvalidArgumentError(
-            f"model={type(model).__name__} cannot be warm started. Algorithms that can: those with a "
-            "feed-forward actor-critic policy, and DQN, QRDQN and what derives from them."
+            f"model={type(model).__name__} cannot be warm started. Algorithms that can: those with "
+            "a feed-forward actor-critic policy, and DQN, QRDQN and what derives from them."
         )
 
 

@@ -16,7 +16,7 @@ from nlp_gym.encode.base import BOUND, Texts, number_words
 from nlp_gym.encode.options import require_positive
 from nlp_gym.types import Tokens
 
-_VERSION = "hashed-1"
+_VERSION = "hashed-2"
 _DIGEST = 64
 # int8 drawn uniformly has this standard deviation: sqrt((256^2 - 1) / 12).
 _INT8_STD = 73.9
@@ -102,7 +102,7 @@ class HashedEncoder:
 def _pieces(word: str) -> list[str]:
     shape = "".join("9" if c.isdigit() else "X" if c.isupper() else "x" for c in word[:12])
     framed = f"<{word.lower()}>"
-    trigrams = [f"3{framed[i : i + 3]}" for i in range(min(len(framed) - 2, 64))]
+    trigrams = {f"3{framed[i : i + 3]}": None for i in range(min(len(framed) - 2, 64))}
     return [f"w{word}", f"l{word.lower()}", f"s{shape}", *trigrams]
 
 

@@ -9,10 +9,10 @@ from contextvars import ContextVar
 
 _DELAY_S = 2.0
 
-Advance = Callable[[float], object]
+Advance = Callable[[int], object]
 
 # Takes the share, from 0 to 1, by which an inner piece of work moves the bar around it.
-_outer: ContextVar[Advance | None] = ContextVar("outer", default=None)
+_outer: ContextVar[Callable[[float], None] | None] = ContextVar("outer", default=None)
 
 
 @contextmanager
@@ -45,16 +45,18 @@ def bar(total: int, unit: str, *, show: bool | None) -> Iterator[Advance]:
 @contextmanager
 def piece(advance: Advance, units: int) -> Iterator[None]:
     """Within, a `bar` moves the one that `advance` belongs to, by `units` in all at the end."""
-    done = 0.0
+    done, told = 0.0, 0
 
     def step(share: float) -> None:
-        nonlocal done
-        done += share * units
-        advance(share * units)
+        nonlocal done, told
+        # Whole units, so that rounding never takes the bar past its end.
+        done = min(done + share * units, units)
+        advance(int(done) - told)
+        told = int(done)
 
     token = _outer.set(step)
     try:
         yield
     finally:
         _outer.reset(token)
-    advance(units - done)
+    advance(units - told)

@@ -88,10 +88,11 @@ class Runner:
         n_words = len(tokens.word_starts) - 1
         sums = torch.zeros(n_words, plan.layers.parts * self._width, device=self.device)
         extra = len(self._tokenizer.prefix) + len(self._tokenizer.suffix)
-        with torch.inference_mode(), bar(len(tokens.ids), "token", show=progress) as advance:
+        sizes = windows.stops - windows.starts
+        with torch.inference_mode(), bar(int(sizes.sum()), "token", show=progress) as advance:
             for chosen in batches(windows, extra, budget):
                 self._add_batch(sums, tokens, windows, chosen)
-                advance(int((windows.stops - windows.starts)[chosen].sum()))
+                advance(int(sizes[chosen].sum()))
         if not bool(torch.isfinite(sums).all()):
             raise EncoderError(
                 "The encoder gave vectors that are not finite (NaN or infinite). Its weights may "

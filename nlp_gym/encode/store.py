@@ -69,8 +69,8 @@ def save_array(path: Path, array: Array, *, key: str) -> None:
 
 def map_array(path: Path) -> Array:
     """Memory-map an array, copy on write: torch takes it without a warning, the file is safe."""
-    array: Array = np.load(path, mmap_mode="c", allow_pickle=False)
-    return array
+    # As a plain array: what is gathered from a memmap would be a memmap by type.
+    return np.asarray(np.load(path, mmap_mode="c", allow_pickle=False))
 
 
 def discard(path: Path) -> None:

@@ -1,0 +1,168 @@
+"""The command line ``nlp-gym``; every command is thin over a plain function.
+
+Nothing heavy is imported before a command runs, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from agents.cli_data import app as data_app
+from agents.cli_train import SpreadCommand, train_command
+
+
+def user_message(error: BaseException) -> str | None:
+    """What to tell a user about an error made on purpose; None for a bug (show its traceback)."""
+    import gymnasium
+
+    from nlp_gym.errors import NLPGymError
+
+    if isinstance(error, NLPGymError | gymnasium.error.Error):
+        return str(error)
+    return None
+
+
+class ReportingGroup(TyperGroup):
+    """Commands whose errors are one message on stderr and an exit code, without a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the chosen command."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise typer.Exit(_interrupted(error)) from None
+        except Exception as error:
+            message = user_message(error)
+            if message is None:
+                raise
+            typer.echo(f"error: {message}", err=True)
+            raise typer.Exit(1) from None
+
+
+def _interrupted(error: KeyboardInterrupt) -> int:
+    """Report an interruption; gives the exit code, 128 plus the signal's number."""
+    from agents.signals import TrainingInterrupted
+
+    if not isinstance(error, TrainingInterrupted):
+        typer.echo("interrupted", err=True)
+        return 130
+    typer.echo(f"Saved. Continue with: nlp-gym train --resume {error.run}", err=True)
+    typer.echo(error.run)
+    return 128 + error.signal_number
+
+
+def _show_warning(message: Warning | str, *details: Any) -> None:
+    typer.echo(f"warning: {message}", err=True)
+
+
+app = typer.Typer(
+    cls=ReportingGroup,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(data_app, name="data")
+app.command("train", cls=SpreadCommand)(train_command)
+
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder that `train` printed.")]
+Checkpoint = Annotated[str, typer.Option(help="`best` by the dev metric, or `last`.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, ...")]
+
+
+@app.callback()
+def _main() -> None:
+    """NLP tasks as reinforcement learning environments: train, evaluate, predict."""
+    warnings.showwarning = _show_warning  # type: ignore[assignment]
+
+
+@app.command()
+def evaluate(
+    run: Run,
+    split: Annotated[str, typer.Option(help="train, dev or test.")] = "test",
+    data: Annotated[
+        str | None, typer.Option(help="Score this file whole, in place of the run's own data.")
+    ] = None,
+    data_dir: Annotated[str | None, typer.Option(help="Folder of the corpora.")] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the score as JSON.")
+    ] = None,
+    checkpoint: Checkpoint = "best",
+    device: Device = "auto",
+    bootstrap: Annotated[
+        int, typer.Option(min=0, help="Resamples behind the 95% interval; 0 for none.")
+    ] = 1000,
+) -> None:
+    """Score a run on a whole split by the task's official metric."""
+    from agents.evaluate import evaluate as score_run
+    from agents.evaluate import score_line, score_record
+    from agents.loading import load_agent
+    from agents.predictions import write_output
+
+    options: dict[str, Any] = {"checkpoint": checkpoint, "device": device, "bootstrap": bootstrap}
+    score = score_run(run, split, data=data, data_dir=data_dir, progress=True, **options)
+    typer.echo(score.text)
+    typer.echo(score_line(score))
+    typer.echo(score.signature)
+    if json_file is not None:
+        import json
+
+        env_id = load_agent(run, checkpoint=checkpoint).env_id
+        record = score_record(score, env_id=env_id, split=split)
+        write_output(json_file, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+
+
+@app.command()
+def predict(
+    run: Run,
+    text: Annotated[
+        str | None, typer.Argument(help="The text; `-` reads one text a line from stdin.")
+    ] = None,
+    input_file: Annotated[
+        Path | None,
+        typer.Option("--input", metavar="FILE", help=".txt (a text a line), .jsonl or CoNLL."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write here in place of stdout.")
+    ] = None,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format", metavar="json|color|conll", help="Default: color on a terminal, else json."
+        ),
+    ] = None,
+    checkpoint: Checkpoint = "best",
+    device: Device = "auto",
+) -> None:
+    """Label raw text."""
+    from agents.predict import Predictor
+    from agents.predictions import choose_format, formatted, gather_inputs
+
+    chosen = choose_format(form, output)
+    inputs = gather_inputs(text, input_file)
+    records = Predictor(run, checkpoint=checkpoint, device=device).predict(
+        inputs, progress=input_file is not None
+    )
+    formatted(records, chosen, output=output)
+
+
+@app.command()
+def envs() -> None:
+    """List the environments, and where their corpora are."""
+    from agents.listing import env_table
+
+    typer.echo(env_table())
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point of the console script; ``train.py`` gives its own arguments."""
+    app(args=arguments, prog_name="nlp-gym")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""``metrics.jsonl``: one JSON object per evaluation on dev, safe against being killed."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nlp_gym.errors import RunError
+from nlp_gym.files import atomic_path
+
+
+def append_metrics(run: Path, row: Mapping[str, Any]) -> None:
+    """Add one evaluation to ``metrics.jsonl`` and flush it to the disk.
+
+    Raises:
+        RunError: The disk is full or read-only.
+    """
+    try:
+        with (run / "metrics.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise RunError(f"Could not write {run / 'metrics.jsonl'}: {error.strerror}.") from error
+
+
+def read_metrics(run: str | Path) -> list[dict[str, Any]]:
+    """The evaluations of a run; a last line that was cut short by a kill is left out.
+
+    Raises:
+        RunError: A line that is not the last is damaged.
+    """
+    path = Path(run) / "metrics.jsonl"
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    rows = []
+    for number, line in enumerate(lines, 1):
+        try:
+            rows.append(json.loads(line))
+        except ValueError as error:
+            if number < len(lines):
+                raise RunError(f"{path}:{number}: not a JSON object.") from error
+    return rows
+
+
+def rewind_metrics(run: Path, timesteps: int) -> None:
+    """Drop evaluations made after `timesteps`: a resumed run makes them again."""
+    rows = [row for row in read_metrics(run) if row["timesteps"] <= timesteps]
+    with atomic_path(run / "metrics.jsonl") as path:
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")

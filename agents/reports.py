@@ -1,0 +1,99 @@
+"""The end of a training run: the test report beside the baselines, and one example."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from agents.acting import make_act
+from agents.algorithms import resolve
+from agents.baselines import run_baselines
+from agents.config import load_hyperparams
+from agents.evaluate import score_record
+from agents.extractors import reading
+from agents.loading import Agent, build_model, encode, load_agent, source_of
+from agents.predict import Predictor
+from agents.predictions import to_text
+from nlp_gym.files import write_json
+from nlp_gym.metrics.base import Score
+from nlp_gym.tasks.base import Task, rollout
+
+EXAMPLE = "Maria Lopez flew from Madrid to Geneva on Monday to meet the United Nations."
+
+
+def cloning_score(agent: Agent, train_task: Task, task: Task, *, device: str = "auto") -> Score:
+    """Score of behaviour cloning: what supervised learning makes of the same features."""
+    row, params = resolve("bc"), load_hyperparams("bc", agent.env_id)
+    total = int(params.pop("n_timesteps"))
+    for key in ("n_envs", "env_kwargs"):
+        params.pop(key, None)
+    model = build_model(row, train_task, params, device=device)
+    model.learn(total, log_interval=None)
+    source = source_of(task, "index", model.device)
+    assert source is not None
+    with reading(model.policy, source):
+        return task.score(rollout(task, make_act(model, row.masked)), report=False)
+
+
+def final_report(
+    run: str | Path, *, with_bc: bool = False, device: str = "auto", progress: bool = False
+) -> dict[str, Any]:
+    """Score ``best/`` and the baselines on test and write ``report.json``.
+
+    Args:
+        run: A finished run.
+        with_bc: Also train behaviour cloning for the comparison.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``.
+        progress: Show bars on stderr.
+
+    Returns:
+        What the file holds: the record of `nlp-gym evaluate --json`, ``algo``, ``timesteps``,
+        ``dev``, ``baselines`` and ``text``.
+    """
+    agent = load_agent(run, device=device)
+    task, train_task = agent.task("test"), agent.task("train")
+    encode(train_task)
+    score = task.score(agent.outputs(task, progress=progress))
+    words = {"row", "position"} <= set(task.observation_space("index").spaces)
+    names = ["random", "majority", *(["majority-word"] if words else []), "oracle"]
+    scores = run_baselines(train_task, task, names, report=False)
+    if with_bc:
+        scores["bc"] = cloning_score(agent, train_task, task, device=device)
+    report = {
+        **score_record(score, env_id=agent.env_id, split="test"),
+        "algo": agent.settings["algo"],
+        "timesteps": agent.settings["timesteps"],
+        "dev": agent.settings["value"],
+        "baselines": {
+            name: {
+                "value": other.value,
+                "interval": list(other.interval) if other.interval else None,
+            }
+            for name, other in scores.items()
+        },
+        "text": score.text,
+    }
+    write_json(Path(run) / "report.json", report)
+    return report
+
+
+def print_report(report: dict[str, Any], console: Console) -> None:
+    """Show a `final_report` to people."""
+    console.print(report["text"], markup=False, highlight=False, soft_wrap=True)
+    table = Table(title=f"{report['id']} test, {report['metric']}, n = {report['n']:,}")
+    for column in ("", report["metric"], "95% interval"):
+        table.add_column(column, justify="left" if not column else "right")
+    rows = {report["algo"]: report, **report["baselines"]}
+    for name, row in rows.items():
+        interval = "{:.4f} to {:.4f}".format(*row["interval"]) if row["interval"] else ""
+        table.add_row(name, f"{row['value']:.4f}", interval)
+    console.print(table)
+    console.print(report["signature"], markup=False, highlight=False, soft_wrap=True)
+
+
+def print_example(run: str | Path, console: Console) -> None:
+    """One sentence, labelled by the trained agent."""
+    console.print(to_text(Predictor(run).predict([EXAMPLE])[0]), soft_wrap=True)

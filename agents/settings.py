@@ -1,0 +1,192 @@
+"""The settings of a training run: what a user gives, merged with the hyperparameter files.
+
+Precedence, weakest first: defaults here, ``hyperparams/<algo>.yml``, a ``--conf-file``,
+``--hyperparams`` and ``--env-kwargs``, explicit flags (``-n``, ``--n-envs``, ``--encoder``, ...).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from agents.config import load_hyperparams
+from agents.runs import read_config_file
+from nlp_gym.errors import InvalidArgumentError, UnknownNameError
+from nlp_gym.registration import is_task_id, task_ids
+
+DEFAULT_ENV = "NER-CoNLL-v0"
+DEFAULT_ALGO = "masked_dqn"
+ENCODER_MODES = ("frozen",)
+_PLANNED_MODES = ("finetune", "lora", "adapter")
+DEVICES = ("auto", "cpu", "cuda", "mps")
+_EVALUATIONS = 20  # of a run whose --eval-freq is not given
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Everything `agents.train.train` needs; its fields are those of ``config.yml``.
+
+    Attributes:
+        env: Environment id.
+        algo: A name of `agents.algorithms.ALGORITHMS` or ``"package.module:Class"``.
+        n_timesteps: Decisions to train on; None takes the hyperparameter file's.
+        seed: Of weights, exploration and environments.
+        n_envs: Environments side by side; None takes the hyperparameter file's.
+        hyperparams: Overrides of the hyperparameter file, nested as in it.
+        env_kwargs: Arguments of the environment.
+        eval_freq: Timesteps between evaluations on dev; None is a 20th of the run.
+        save_freq: Timesteps between checkpoints; None as `eval_freq`.
+        tensorboard_log: Folder of the TensorBoard files; None is the run's own.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ...
+        encoder: Encoder name; None takes the environment's default.
+        encoder_mode: How the encoder is used; only ``"frozen"`` exists so far.
+        encoder_lr: Learning rate of a trainable encoder.
+        data_dir: Folder of the corpora.
+        data: The user's own file or folder.
+        warm_start: ``"bc"``, ``"bc:EPOCHS"`` or the run folder of a `bc` run.
+        early_stopping: Evaluations without improvement after which to stop; 0 for never.
+    """
+
+    env: str = DEFAULT_ENV
+    algo: str = DEFAULT_ALGO
+    n_timesteps: int | None = None
+    seed: int = 0
+    n_envs: int | None = None
+    hyperparams: Mapping[str, Any] = field(default_factory=dict)
+    env_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    eval_freq: int | None = None
+    save_freq: int | None = None
+    tensorboard_log: str | None = None
+    device: str = "auto"
+    encoder: str | None = None
+    encoder_mode: str = "frozen"
+    encoder_lr: float | None = None
+    data_dir: str | None = None
+    data: str | None = None
+    warm_start: str | None = None
+    early_stopping: int = 0
+
+    def with_changes(self, **changes: Any) -> TrainConfig:
+        """A copy with some fields replaced."""
+        return dataclasses.replace(self, **changes)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for YAML and JSON."""
+        plain: dict[str, Any] = _plain(dataclasses.asdict(self))
+        return plain
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def nested_merge(into: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`into` with the values of `changes`; mappings inside are merged rather than replaced."""
+    result = dict(into)
+    for key, value in changes.items():
+        old = result.get(key)
+        both = isinstance(old, Mapping) and isinstance(value, Mapping)
+        result[key] = nested_merge(old, value) if both and isinstance(old, Mapping) else value
+    return result
+
+
+def config_from(values: Mapping[str, Any], *, source: str) -> TrainConfig:
+    """A config from the mapping in a file.
+
+    Raises:
+        UnknownNameError: A key that is no setting.
+    """
+    names = [item.name for item in dataclasses.fields(TrainConfig)]
+    for key in values:
+        if key not in names:
+            raise UnknownNameError("setting", key, names, hint=f"It is in {source}.")
+    return TrainConfig(**values)
+
+
+def config_from_file(path: str | Path) -> TrainConfig:
+    """The config in a ``config.yml``.
+
+    Raises:
+        RunError: The file is missing, damaged or of another version.
+        UnknownNameError: A key that is no setting.
+    """
+    return config_from(read_config_file(path), source=str(path))
+
+
+def _check_number(name: str, value: Any, low: int) -> None:
+    if value is None and name != "seed":
+        return
+    if isinstance(value, bool) or not isinstance(value, int) or value < low:
+        raise InvalidArgumentError(f"{name}={value!r} must be a whole number from {low}.")
+
+
+def _check(config: TrainConfig) -> None:
+    if not is_task_id(config.env):
+        raise UnknownNameError("env", config.env, task_ids())
+    for name, low in (
+        ("n_timesteps", 1),
+        ("n_envs", 1),
+        ("eval_freq", 1),
+        ("save_freq", 1),
+        ("early_stopping", 0),
+        ("seed", 0),
+    ):
+        _check_number(name, getattr(config, name), low)
+    if config.encoder_mode in _PLANNED_MODES:
+        raise InvalidArgumentError(
+            f"encoder_mode={config.encoder_mode!r} does not exist yet: this release trains on a "
+            "frozen encoder only. Leave --encoder-mode out, or give 'frozen'."
+        )
+    if config.encoder_mode not in ENCODER_MODES:
+        raise UnknownNameError("encoder_mode", config.encoder_mode, ENCODER_MODES)
+    if config.encoder_lr is not None:
+        raise InvalidArgumentError(
+            f"encoder_lr={config.encoder_lr!r} needs a trainable encoder, and encoder_mode="
+            f"{config.encoder_mode!r} keeps it fixed: leave --encoder-lr out."
+        )
+    if config.device.split(":")[0] not in DEVICES:
+        raise UnknownNameError("device", config.device, DEVICES)
+
+
+def _where(path: str) -> str:
+    """Data is found again when the run is resumed from another folder."""
+    return str(Path(path).expanduser().resolve())
+
+
+def merge(config: TrainConfig) -> TrainConfig:
+    """Fill in everything that was left open; merging the result again changes nothing.
+
+    Raises:
+        UnknownNameError: The id, algorithm, encoder mode or a hyperparameter is not known.
+        InvalidArgumentError: A value outside what is allowed.
+    """
+    _check(config)
+    params = load_hyperparams(config.algo, config.env, config.hyperparams)
+    n_timesteps = config.n_timesteps or int(params.pop("n_timesteps", 100_000))
+    n_envs = config.n_envs or int(params.pop("n_envs", 1))
+    params.pop("n_timesteps", None)
+    params.pop("n_envs", None)
+    env_kwargs = {**params.pop("env_kwargs", {}), **config.env_kwargs}
+    if config.encoder is not None:
+        env_kwargs["encoder"] = config.encoder
+    places = {
+        name: _where(path)
+        for name, path in (("data", config.data), ("data_dir", config.data_dir))
+        if path is not None
+    }
+    env_kwargs |= places
+    eval_freq = config.eval_freq or max(n_timesteps // _EVALUATIONS, 1)
+    return config.with_changes(
+        n_timesteps=n_timesteps,
+        n_envs=n_envs,
+        hyperparams=_plain(params),
+        env_kwargs=_plain(env_kwargs),
+        eval_freq=eval_freq,
+        save_freq=config.save_freq or eval_freq,
+        **places,
+    )

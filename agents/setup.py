@@ -1,0 +1,126 @@
+"""What a training run is built from: tasks, encodings, model. No run folder yet."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from agents.acting import make_act
+from agents.algorithms import AlgorithmRow, resolve
+from agents.extractors import FeatureSource, reading
+from agents.loading import build_model, check_obs_type, encode, source_of
+from agents.settings import TrainConfig
+from agents.snapshots import FORMAT_VERSION
+from nlp_gym import make_task
+from nlp_gym.errors import RunError
+from nlp_gym.metrics.base import Score
+from nlp_gym.registration import SHELL_ARGUMENTS
+from nlp_gym.tasks.base import Task, rollout
+
+
+@dataclass
+class Setup:
+    """A merged config and what is built from it, before a run folder exists."""
+
+    config: TrainConfig
+    row: AlgorithmRow
+    train_task: Task
+    dev_task: Task
+    model: Any
+    obs_type: str
+
+    def settings(self) -> dict[str, Any]:
+        """What is written beside every saved policy: enough to load it anywhere."""
+        encoder = self.train_task.encoder
+        return {
+            "format_version": FORMAT_VERSION,
+            "algo": self.config.algo,
+            "env": self.config.env,
+            "env_kwargs": _task_kwargs(self.config),
+            "obs_type": self.obs_type,
+            "labels": list(self.train_task.labels),
+            "hyperparams": dict(self.config.hyperparams),
+            "encoder": {
+                "name": encoder.name,
+                "dim": encoder.dim,
+                "fingerprint": encoder.fingerprint,
+            },
+            "corpora": {
+                task.corpus.split: {"name": task.corpus.name, "text_sha256": task.corpus.text_hash}
+                for task in (self.train_task, self.dev_task)
+            },
+        }
+
+    def score(self) -> Score:
+        """The current policy on dev, greedily; uses no random numbers."""
+        act = make_act(self.model, self.row.masked)
+        source = self._dev_source
+        with nullcontext() if source is None else reading(self.model.policy, source):
+            outputs = rollout(self.dev_task, act, obs_type=self.obs_type)
+        return self.dev_task.score(outputs, bootstrap=0)
+
+    @cached_property
+    def _dev_source(self) -> FeatureSource | None:
+        return source_of(self.dev_task, self.obs_type, self.model.device)
+
+    def facts(self) -> dict[str, Any]:
+        """What ``versions.json`` says besides the versions."""
+        settings = self.settings()
+        return {"encoder": settings["encoder"], "corpora": settings["corpora"]}
+
+    def check_same(self, saved: dict[str, Any], folder: Any) -> None:
+        """Refuse to go on where the corpus, the labels or the encoder are not those of the run.
+
+        Raises:
+            RunError: Naming what differs.
+        """
+        own = self.settings()
+        for key in ("encoder", "corpora", "labels", "obs_type"):
+            if saved.get(key) != own[key]:
+                raise RunError(
+                    f"{folder} was saved with {key}={saved.get(key)!r}, now it is {own[key]!r}. "
+                    "Restore the data and packages the run was started with, or train again."
+                )
+
+
+def _task_kwargs(config: TrainConfig) -> dict[str, Any]:
+    """Arguments of the rules; those of the environment's shell are used where it is made."""
+    return {k: v for k, v in config.env_kwargs.items() if k not in SHELL_ARGUMENTS}
+
+
+def set_up(config: TrainConfig, *, progress: bool = False) -> Setup:
+    """Load and encode train and dev, and build the model. `config` is merged."""
+    row = resolve(config.algo)
+    kwargs = _task_kwargs(config)
+    obs_type = str(config.env_kwargs.get("obs_type", "index"))
+    check_obs_type(obs_type)
+    train_task = make_task(config.env, split="train", **kwargs)
+    shared = {k: v for k, v in kwargs.items() if k not in ("encoder", "encoder_kwargs", "labels")}
+    dev_task = make_task(
+        config.env,
+        split="dev",
+        **shared,
+        encoder=train_task.encoder,
+        labels=list(train_task.labels),
+    )
+    for task in (train_task, dev_task):
+        if progress:
+            corpus = task.corpus
+            size = f"{len(corpus):,} texts, {int(corpus.offsets[-1]):,} words"
+            message = f"{corpus.name} {corpus.split}: {size}, encoder {task.encoder.name}"
+            print(message, file=sys.stderr, flush=True)
+        encode(task, progress=progress)
+    model = build_model(
+        row,
+        train_task,
+        config.hyperparams,
+        n_envs=config.n_envs or 1,
+        obs_type=obs_type,
+        max_episode_steps=config.env_kwargs.get("max_episode_steps"),
+        seed=config.seed,
+        device=config.device,
+    )
+    return Setup(config, row, train_task, dev_task, model, obs_type)

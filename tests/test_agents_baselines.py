@@ -1,0 +1,104 @@
+"""Baselines: what they predict, on texts small enough to check by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from agents.baselines import BASELINES, run_baselines
+from nlp_gym import make_task
+from nlp_gym.errors import InvalidArgumentError, UnknownNameError
+from nlp_gym.tasks.base import Task, rollout
+from nlp_gym.types import Sample
+
+LABELS = ["O", "B-X", "I-X"]
+
+
+def texts(*pairs: tuple[str, str]) -> list[Sample]:
+    return [Sample(tuple(words.split()), tuple(labels.split())) for words, labels in pairs]
+
+
+def task_of(*pairs: tuple[str, str]) -> Task:
+    return make_task("NER-v0", data=texts(*pairs), labels=LABELS, encoder="hashed")
+
+
+@pytest.fixture
+def train() -> Task:
+    return task_of(
+        ("in new york now", "O B-X I-X O"),
+        ("york is new here", "B-X O O O"),
+        ("new york york", "B-X I-X I-X"),
+    )
+
+
+def play(name: str, train: Task, task: Task, seed: int = 0) -> list[tuple[str, ...]]:
+    return [tuple(out) for out in rollout(task, BASELINES[name](train, task, seed))]
+
+
+def test_baselines_majority_is_the_most_frequent_legal_action(train: Task) -> None:
+    assert play("majority", train, task_of(("new york", "B-X I-X"))) == [("O", "O")]
+    inside = task_of(("new york here", "B-X I-X O"), ("york", "B-X"))
+    # Here I-X is the most frequent action (2 of 4) but opens no entity; B-X and O are tied behind.
+    mostly = task_of(("a b c d", "B-X I-X I-X O"))
+    assert play("majority", mostly, inside) == [("O", "O", "O"), ("O",)]
+
+
+def test_baselines_majority_word_follows_the_training_words(train: Task) -> None:
+    task = task_of(("new york is new", "B-X I-X O O"), ("york unseen", "B-X O"))
+    got = play("majority-word", train, task)
+    # "new": B-X twice, O once. "york": I-X three times, B-X once; I-X is illegal at the start.
+    assert got == [("B-X", "I-X", "O", "B-X"), ("B-X", "O")]
+
+
+def test_baselines_majority_word_needs_words(train: Task) -> None:
+    class Other(type(train)):  # type: ignore[misc]
+        def observation_space(self, obs_type: str) -> object:
+            return super().observation_space("features")
+
+    other = object.__new__(Other)
+    other.__dict__.update(train.__dict__)
+    with pytest.raises(InvalidArgumentError, match="use 'majority'"):
+        BASELINES["majority-word"](other, other, 0)
+
+
+def test_baselines_random_is_seeded_and_legal(train: Task) -> None:
+    rng = np.random.default_rng(0)
+    task = task_of(*[("a b c", " ".join(rng.choice(["O", "B-X"], 3))) for _ in range(300)])
+    first = play("random", train, task, seed=1)
+    assert first == play("random", train, task, seed=1)
+    assert first != play("random", train, task, seed=2)
+    assert {label for tags in first for label in tags} == set(LABELS)
+    act = BASELINES["random"](train, task, 0)
+    mask = np.tile([[True, False, True]], (500, 1))
+    assert callable(act)
+    chosen = act({}, mask)
+    assert set(chosen.tolist()) == {0, 2}
+    assert 150 < int((chosen == 0).sum()) < 350
+
+
+def test_baselines_scores(train: Task) -> None:
+    task = task_of(("in new york", "O B-X I-X"), ("new idea", "O O"))
+    scores = run_baselines(train, task, list(BASELINES), bootstrap=0)
+    assert list(scores) == ["random", "majority", "majority-word", "oracle"]
+    assert scores["oracle"].value == 1.0
+    assert scores["majority"].value == 0.0
+    # One of one entity found, one invented ("new"): precision 1/2, recall 1.
+    assert scores["majority-word"].value == pytest.approx(2 / 3)
+
+
+def test_baselines_unknown_name(train: Task) -> None:
+    with pytest.raises(UnknownNameError, match="majority"):
+        run_baselines(train, train, ["majorty"])
+
+
+def test_baselines_on_the_bundled_sample() -> None:
+    train, dev = (
+        make_task("POS-EWT-v0", split, corpus="sample", encoder="hashed")
+        for split in ("train", "dev")
+    )
+    values = {
+        name: score.value
+        for name, score in run_baselines(train, dev, list(BASELINES), bootstrap=0).items()
+    }
+    assert values["random"] < values["majority"] < values["majority-word"] < values["oracle"] == 1.0
+    assert values["random"] == pytest.approx(1 / 17, abs=0.03)
