@@ -1,12 +1,12 @@
 """Encoding speed beside a bare transformers loop, measured interleaved, and the second start.
 
 The bare loop is what one would write by hand: sort the texts by length, tokenise them, run the
-model over batches and throw the last layer away. It pools no words, standardises and stores nothing.
-It is run with all six layers and with as many as the encoder's default needs (0, 2 and 4: four).
+model over batches and throw the last layer away. It pools, standardises and stores nothing. It is
+run with all six layers and with as many as the encoder's default (layers 0, 2 and 4) needs: four.
 
-Rates on a shared machine drift within minutes, so each repeat times every case once, one after the
-other, and medians are compared. Where other work takes the cores, ``--threads 1 --clock cpu`` counts
-the time this process had.
+Rates on a shared machine drift within minutes, so each repeat times every case once, one after
+the other, and medians are compared. Where other work takes the cores, ``--threads 1 --clock cpu``
+counts the time this process had.
 
     python benchmarks/encoding.py
     python benchmarks/encoding.py --data-dir ../shared/data --words 20000
@@ -31,7 +31,7 @@ from tokenizers import Tokenizer
 
 from nlp_gym.data import load_corpus
 from nlp_gym.encode import Encoder, encode_corpus, encode_texts, load_encoder
-from nlp_gym.encode.sources import MiniLMPackage
+from nlp_gym.encode.minilm import MiniLMPackage
 
 Texts = list[tuple[str, ...]]
 

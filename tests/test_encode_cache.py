@@ -32,7 +32,7 @@ class CountingEncoder:
     def __init__(self, log: Path | None = None, pause: float = 0.0) -> None:
         self._inner = load_encoder("hashed")
         self.name, self.dim = "counting", self._inner.dim
-        self.fingerprint = self._inner.fingerprint
+        self.fingerprint, self.bound = self._inner.fingerprint, self._inner.bound
         self.calls, self.log, self.pause = 0, log, pause
 
     def encode(self, texts: Any, *, progress: bool = False) -> Any:
@@ -281,18 +281,20 @@ def test_encode_cache_checksum_that_cannot_be_written(tmp_path, monkeypatch):
     np.testing.assert_array_equal(encoded.features, expected(make_corpus()))
 
 
-@pytest.mark.parametrize("fault", ["nan", "rows", "error"])
+@pytest.mark.parametrize("fault", ["nan", "bound", "rows", "error"])
 def test_encode_cache_keeps_nothing_of_a_faulty_encoder(tmp_path, fault):
     def encode(texts, *, progress=False):
         vectors = np.zeros((sum(map(len, texts)), 4), np.float16)
         if fault == "nan":
             vectors[3, 2] = np.nan
+        if fault == "bound":
+            vectors[3, 2] = 8.5
         if fault == "error":
             raise OSError("the weights are gone")
         return vectors[:-1] if fault == "rows" else vectors
 
     encoder = SimpleNamespace(
-        name="faulty", dim=4, fingerprint="f", encode=encode, tokenize=lambda texts: None
+        name="faulty", dim=4, fingerprint="f", bound=8.0, encode=encode, tokenize=None
     )
     with pytest.raises(OSError if fault == "error" else EncoderError, match=r"faulty|gone"):
         encode_corpus(make_corpus(), encoder, cache_dir=tmp_path)

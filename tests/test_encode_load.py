@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from nlp_gym.encode import load_encoder, sources, stamps
+from nlp_gym.encode import load_encoder, minilm, stamps
 from nlp_gym.errors import (
     ChecksumError,
     EncoderError,
@@ -71,9 +71,12 @@ def test_encode_load_goes_online_only_when_allowed(monkeypatch):
     assert asked == [True, False]
 
 
-def test_encode_load_finds_a_hub_name_in_the_local_cache(tmp_path, monkeypatch):
-    folder = make_folder(tmp_path / "snapshot")
-    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda name, **options: str(folder))
+def test_encode_load_finds_a_hub_name_in_the_local_cache(tmp_path):
+    model, commit = tmp_path / "hub" / "models--some--model", "0" * 40
+    (model / "refs").mkdir(parents=True)
+    (model / "refs" / "main").write_text(commit)
+    (model / "snapshots").mkdir()
+    folder = make_folder(model / "snapshots" / commit)
     encoder = load_encoder("some/model", layers=1)
     assert (encoder.name, encoder.dim) == ("some/model", 8)
     assert encoder.fingerprint == load_encoder(str(folder), layers=1).fingerprint
@@ -147,8 +150,8 @@ def test_encode_load_minilm_with_other_weights(tmp_path, monkeypatch):
         archive.writestr("config.json", json.dumps(SETTINGS))
         archive.writestr("tokenizer.json", "{}")
         archive.writestr("model.safetensors", b"other weights")
-    source = sources.MiniLMPackage()
-    with pytest.raises(ChecksumError, match=sources.MINILM_SHA256):
+    source = minilm.MiniLMPackage()
+    with pytest.raises(ChecksumError, match=minilm.MINILM_SHA256):
         source.load_model()
 
 

@@ -408,3 +408,19 @@ def test_ids_have_the_fields_form():
         assert gym.spec(row.id).kwargs["task"] == row.task
     with pytest.raises(gym.error.NameNotFound, match="NER-CoNLL"):
         gym.make("NER-CoNL-v0")
+
+
+@every_id
+def test_restored_snapshot_plays_on_exactly(env_id):
+    first, second = (
+        gym.make_vec(env_id, num_envs=4, obs_type="index", **SMALL) for _ in range(2)
+    )
+    rng = np.random.default_rng(0)
+    first.reset(seed=5)
+    for _ in range(37):
+        first.step(rng.integers(first.single_action_space.n, size=4))
+    arrays, generators = first.snapshot()
+    second.restore(arrays, json.loads(json.dumps(generators)))
+    for _ in range(400):  # further than one block of drawn samples
+        actions = rng.integers(first.single_action_space.n, size=4)
+        assert data_equivalence(first.step(actions), second.step(actions))

@@ -28,11 +28,13 @@ class Encoder(Protocol):
         dim: Width D of a word's vector.
         fingerprint: Sha256 over everything that changes the vectors: weights, layers, pooling,
             number format, calibration text, code version. Known without importing torch.
+        bound: All features lie in [-bound, bound]: `BOUND` for the encoders of this package.
     """
 
     name: str
     dim: int
     fingerprint: str
+    bound: float
 
     def encode(self, texts: Texts, *, progress: bool = False) -> npt.NDArray[np.float16]:
         """Return one standardised vector per word.
@@ -42,7 +44,7 @@ class Encoder(Protocol):
             progress: Show a bar on stderr when it takes longer than two seconds.
 
         Returns:
-            (W, D) float16 in [-`BOUND`, `BOUND`], the words of all texts in order.
+            (W, D) float16 in [-bound, bound], the words of all texts in order.
         """
         ...
 

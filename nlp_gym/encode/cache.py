@@ -146,10 +146,11 @@ def _encode_blocks(
             words = sum(len(text) for text in block)
             with piece(advance, words):
                 rows = encoder.encode(block)
-            if rows.shape != (words, encoder.dim) or not np.isfinite(rows).all():
+            # NaN is not within the bound either.
+            if rows.shape != (words, encoder.dim) or not (np.abs(rows) <= encoder.bound).all():
                 raise EncoderError(
                     f"encoder={encoder.name!r} gave an array of shape {rows.shape} for {words} "
-                    f"words and dim={encoder.dim}, or one that is not finite."
+                    f"words and dim={encoder.dim}, or one with NaN or beyond its bound."
                 )
             yield rows
 

@@ -39,7 +39,7 @@ def load_encoder(name: str | Encoder = "minilm", **options: Any) -> Encoder:
         if not isinstance(name, Encoder):
             raise InvalidArgumentError(
                 f"encoder={name!r} must be a name ({', '.join(ENCODERS)}, a folder, a Hub name) or "
-                "an object with name, dim, fingerprint, encode and tokenize."
+                "an object with name, dim, fingerprint, bound, encode and tokenize."
             )
         if options:
             raise InvalidArgumentError(

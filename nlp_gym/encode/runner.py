@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 from torch.nn.functional import embedding_bag
 
+from nlp_gym.encode.folders import first_line
 from nlp_gym.encode.options import LayerChoice
 from nlp_gym.encode.progress import bar
 from nlp_gym.encode.subwords import SubWords, WordTokenizer
@@ -104,29 +105,39 @@ class Runner:
         self, sums: torch.Tensor, tokens: SubWords, windows: Windows, chosen: _I64
     ) -> None:
         ids, mask = self._batch(tokens, windows, chosen)
-        try:
-            states = self._model(
-                input_ids=self._send(ids),
-                attention_mask=self._send(mask),
-                output_hidden_states=True,
-            ).hidden_states
-        except torch.cuda.OutOfMemoryError as error:
-            raise EncoderError(
-                f"Out of memory on {self.device} in a batch of {ids.size} sub-words. "
-                f"Give batch_tokens={ids.size // 2} or less."
-            ) from error
+        states = self._forward(ids, mask)
         bags = self._bags(tokens, windows, chosen, ids.shape[1])
         slots, weights = self._send(bags.slots), self._send(bags.weights)
         starts, words = self._send(bags.starts), self._send(bags.words)
         layers = self._plan.layers
-        for part, index in enumerate(layers.indices):
-            flat = states[index].reshape(-1, self._width).float()
+        for part, state in enumerate(states):
+            flat = state.reshape(-1, self._width).float()
             pooled = embedding_bag(slots, flat, starts, mode="sum", per_sample_weights=weights)
             if layers.mean:
                 sums.index_add_(0, words, pooled, alpha=1 / len(layers.indices))
             else:
                 columns = slice(part * self._width, (part + 1) * self._width)
                 sums[:, columns].index_add_(0, words, pooled)
+
+    def _forward(self, ids: _I64, mask: _I64) -> list[torch.Tensor]:
+        """The (B, L, width) hidden states of the layers asked for."""
+        try:
+            states = self._model(
+                input_ids=self._send(ids),
+                attention_mask=self._send(mask),
+                output_hidden_states=True,
+            ).hidden_states
+            return [states[index] for index in self._plan.layers.indices]
+        except torch.cuda.OutOfMemoryError as error:
+            raise EncoderError(
+                f"Out of memory on {self.device} in a batch of {ids.size} sub-words. "
+                f"Give batch_tokens={ids.size // 2} or less."
+            ) from error
+        except Exception as error:  # a model of another kind fails in ways of its own
+            raise EncoderError(
+                f"A {type(self._model).__name__} cannot be used as an encoder of text: "
+                f"{first_line(error)}."
+            ) from error
 
     def _batch(self, tokens: SubWords, windows: Windows, chosen: _I64) -> tuple[_I64, _I64]:
         """(B, L) ids and mask of the chosen windows with their special tokens."""

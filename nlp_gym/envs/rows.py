@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,6 +47,20 @@ class RowSampler:
             used = self._used.take(envs)
         self._used[envs] = used + 1
         return self._block[envs, used]
+
+    def snapshot(self) -> tuple[dict[str, npt.NDArray[np.int64]], list[dict[str, Any]]]:
+        """Drawn samples, and the generators' states (JSON-able); all copies."""
+        states = [dict(g.bit_generator.state) for g in self._generators if g is not None]
+        return {"block": self._block.copy(), "used": self._used.copy()}, states
+
+    def restore(
+        self, arrays: Mapping[str, npt.NDArray[Any]], states: Sequence[Mapping[str, Any]]
+    ) -> None:
+        """Go on as the sampler that `snapshot` was taken of; every environment is seeded."""
+        self._block[...], self._used[...] = arrays["block"], arrays["used"]
+        for generator, state in zip(self._generators, states, strict=True):
+            assert generator is not None, "seed() comes first"
+            generator.bit_generator.state = state
 
 
 def chosen_rows(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import gymnasium as gym
@@ -206,6 +206,34 @@ class TaskVectorEnv(gym.vector.VectorEnv[Observation, Any, Any]):
             draw(self.render_mode, self.task.frame(state, i), float(self._last_reward[i]))
             for i in range(self.num_envs)
         )
+
+    def snapshot(self) -> tuple[dict[str, npt.NDArray[Any]], list[dict[str, Any]]]:
+        """The running episodes and the generators, to go on later exactly from here.
+
+        Returns:
+            Arrays by name, and one JSON-able state a generator; all copies.
+        """
+        state = self._started()
+        arrays, generators = self._sampler.snapshot()
+        arrays["elapsed"] = self._elapsed.copy()
+        arrays |= {f"state/{name}": a.copy() for name, a in vars(state).items()}
+        return arrays, generators
+
+    def restore(
+        self, arrays: Mapping[str, npt.NDArray[Any]], generators: Sequence[Mapping[str, Any]]
+    ) -> Observation:
+        """Go on from a `snapshot` of an environment of the same task and size.
+
+        Returns:
+            The observation of the running episodes.
+        """
+        self.reset()  # makes the state and the generators that are overwritten here
+        state = self._started()
+        self._sampler.restore(arrays, generators)
+        self._elapsed[...] = arrays["elapsed"]
+        for name in vars(state):
+            setattr(state, name, np.array(arrays[f"state/{name}"]))
+        return self.task.observe(state, self.obs_type)
 
     def _started(self) -> State:
         if self._state is None:

@@ -1,0 +1,383 @@
+"""Algorithms: the table, masks, determinism, behaviour cloning, warm starts, and that all learn."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch as th
+from stable_baselines3.common.buffers import DictReplayBuffer
+from stable_baselines3.common.callbacks import BaseCallback
+
+from agents.acting import make_act
+from agents.algorithms import ALGORITHMS, resolve
+from agents.algorithms.masked_dqn import td_target
+from agents.algorithms.oracle import OracleData, collect
+from agents.algorithms.warm import q_targets, warm_start
+from agents.baselines import run_baselines
+from agents.config import build_arguments, load_hyperparams
+from agents.extractors import FeatureSource, NLPExtractor
+from agents.vec import SB3VecEnv
+from nlp_gym import make_task
+from nlp_gym.envs.vector import TaskVectorEnv
+from nlp_gym.errors import InvalidArgumentError, UnknownNameError
+from nlp_gym.tasks.base import Task, rollout
+from nlp_gym.tasks.sequence_tagging import SequenceTagging, TaggingState
+
+Q_OPTIONS = [
+    "n_envs:32",
+    "batch_size:128",
+    "buffer_size:20000",
+    "learning_starts:500",
+    "train_freq:1",
+    "target_update_interval:500",
+]
+PPO_OPTIONS = ["n_envs:32", "n_steps:16", "batch_size:128", "n_epochs:6"]
+SMALL: dict[str, list[str]] = {
+    "a2c": ["n_envs:32", "n_steps:1", "learning_rate:1e-2"],
+    "bc": ["batch_size:128"],
+    "dqn": Q_OPTIONS,
+    "maskable_ppo": PPO_OPTIONS,
+    "masked_dqn": Q_OPTIONS,
+    "ppo": PPO_OPTIONS,
+    "qrdqn": [*Q_OPTIONS, "policy_kwargs.n_quantiles:5"],
+    "recurrent_ppo": [*PPO_OPTIONS, "n_epochs:2", "policy_kwargs.lstm_hidden_size:32"],
+}
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Any:
+    """Small networks are faster on one thread, and the same on every machine."""
+    before = th.get_num_threads()
+    th.set_num_threads(1)
+    yield
+    th.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def pos() -> Task:
+    return make_task("POS-EWT-v0", corpus="sample", encoder="hashed", encoder_kwargs={"dim": 32})
+
+
+@pytest.fixture(scope="module")
+def ner() -> Task:
+    return make_task("NER-CoNLL-v0", corpus="sample", encoder="hashed", encoder_kwargs={"dim": 32})
+
+
+def build(algo: str, task: Task, *overrides: str, seed: int = 0, obs_type: str = "index") -> Any:
+    """A small model as the command builds it."""
+    options = ["learning_rate:3e-3", "gamma:0.0", *SMALL.get(algo, [])]
+    hidden = "policy_kwargs.features_extractor_kwargs.hidden:[32]"
+    params = load_hyperparams(algo, "any", [*options, hidden, *overrides])
+    arguments = build_arguments(params)
+    policy_kwargs = arguments["policy_kwargs"]
+    policy_kwargs["features_extractor_class"] = NLPExtractor
+    if obs_type == "index":
+        policy_kwargs["features_extractor_kwargs"]["source"] = FeatureSource(task, "cpu")
+    env = SB3VecEnv(TaskVectorEnv(task, params["n_envs"], obs_type=obs_type))
+    return resolve(algo).cls(env=env, seed=seed, device="cpu", **arguments)
+
+
+def accuracy(model: Any, task: Task, *, masked: bool, obs_type: str = "index") -> float:
+    outputs = rollout(task, make_act(model, masked), obs_type=obs_type)
+    return task.score(outputs, bootstrap=0).value
+
+
+def same_weights(left: Any, right: Any) -> bool:
+    one, two = left.policy.state_dict(), right.policy.state_dict()
+    return one.keys() == two.keys() and all(th.equal(one[key], two[key]) for key in one)
+
+
+class OnlyGold(SequenceTagging):
+    """Tagging with every wrong label masked."""
+
+    def mask(self, state: TaggingState) -> Any:
+        return np.eye(self.n_actions, dtype=bool)[self.oracle(state)]
+
+    def observe(self, state: TaggingState, obs_type: str) -> Any:
+        mask = self.mask(state).astype(np.int8)
+        return {**super().observe(state, obs_type), "action_mask": mask}
+
+
+@pytest.fixture(scope="module")
+def only_gold() -> Task:
+    options: dict[str, Any] = {"corpus": "sample", "encoder": "hashed"}
+    return OnlyGold(dataset="ud_ewt", scheme="flat", **options)
+
+
+# -- the table ---------------------------------------------------------------------------------
+
+
+def test_algorithms_table() -> None:
+    assert set(ALGORITHMS) == set(SMALL)
+    for name, row in ALGORITHMS.items():
+        assert resolve(name) is row
+        assert row.cls.__name__.lower() == name.replace("_", "")
+        assert row.doc
+    assert {name for name, row in ALGORITHMS.items() if row.masked} == {
+        "bc",
+        "maskable_ppo",
+        "masked_dqn",
+    }
+
+
+def test_algorithms_by_import_path() -> None:
+    row = resolve("sb3_contrib:TRPO")
+    assert (row.family, row.masked, row.cls.__name__) == ("actor_critic", False, "TRPO")
+    assert resolve("sb3_contrib:MaskablePPO").masked
+    assert resolve("agents.algorithms.masked_dqn:MaskedDQN").masked
+    assert resolve("stable_baselines3:DQN").family == "q"
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "words"),
+    [
+        ("masked_dqm", UnknownNameError, "Did you mean 'masked_dqn'"),
+        ("nowhere:Class", InvalidArgumentError, "package.module:Class"),
+        ("stable_baselines3:Nothing", InvalidArgumentError, "Nothing"),
+        ("math:pi", InvalidArgumentError, "no algorithm class"),
+        (":", InvalidArgumentError, "package.module:Class"),
+    ],
+)
+def test_algorithms_unknown(name: str, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        resolve(name)
+
+
+# -- learning ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("algo", sorted(SMALL))
+def test_algorithms_learn(algo: str, pos: Task) -> None:
+    model = build(algo, pos).learn(8_000)
+    assert model.num_timesteps >= 8_000
+    baselines = run_baselines(pos, pos, ["random", "majority"], bootstrap=0)
+    value = accuracy(model, pos, masked=ALGORITHMS[algo].masked)
+    assert value > baselines["majority"].value + 0.08 > baselines["random"].value + 0.08
+
+
+@pytest.mark.parametrize("algo", sorted(set(SMALL) - {"recurrent_ppo"}))
+def test_algorithms_same_seed_same_weights(algo: str, ner: Task) -> None:
+    one, two = (build(algo, ner, seed=3).learn(1_500) for _ in range(2))
+    assert same_weights(one, two)
+    assert not same_weights(one, build(algo, ner, seed=4).learn(1_500))
+
+
+def test_algorithms_read_features_observations(pos: Task) -> None:
+    for algo in ("ppo", "bc"):
+        model = build(algo, pos, obs_type="features").learn(4_000)
+        assert accuracy(model, pos, masked=False, obs_type="features") > 0.25
+
+
+def test_algorithms_index_and_features_learn_alike(ner: Task) -> None:
+    index, features = (build("bc", ner, obs_type=kind) for kind in ("index", "features"))
+    index.learn(2_000)
+    features.learn(2_000)
+    assert same_weights(index, features)
+
+
+# -- masks -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("algo", ["maskable_ppo", "masked_dqn", "bc"])
+def test_algorithms_untrained_is_right_where_only_gold_is_legal(algo: str, only_gold: Task) -> None:
+    assert accuracy(build(algo, only_gold), only_gold, masked=True) == 1.0
+    assert accuracy(build(algo, only_gold), only_gold, masked=False) < 0.5
+
+
+@pytest.mark.parametrize("algo", ["maskable_ppo", "masked_dqn"])
+def test_algorithms_explore_legal_actions_only(algo: str, only_gold: Task) -> None:
+    model = build(algo, only_gold).learn(2_000)
+    episodes = list(model.ep_info_buffer)
+    assert len(episodes) > 20
+    assert all(episode["r"] == episode["l"] for episode in episodes)
+
+
+def test_masked_dqn_explores_uniformly_and_by_environment(ner: Task) -> None:
+    model = build("masked_dqn", ner, "n_envs:64")
+    model._last_obs = model.env.reset()
+    legal = model._last_obs["action_mask"].astype(bool)
+    greedy = model._explore(0.0)
+    assert legal[np.arange(64), greedy].all()
+    draws = np.stack([model._explore(1.0) for _ in range(400)])  # (400, B)
+    counts = np.stack([(draws == a).sum(axis=0) for a in range(ner.n_actions)], axis=1)  # (B, A)
+    assert (counts[~legal] == 0).all()
+    expected = 400 / legal.sum(axis=1).mean()
+    assert counts[legal].min() > expected / 2
+    some = np.stack([model._explore(0.5) for _ in range(50)])
+    moved = (some != greedy).mean(axis=1)  # share of the environments in one step
+    assert 0.15 < moved.mean() < 0.6
+    assert moved.min() > 0
+    assert moved.max() < 1
+
+
+def test_masked_dqn_target_by_hand() -> None:
+    online = th.tensor([[1.0, 5.0, 3.0], [4.0, 2.0, 9.0], [0.0, 1.0, 2.0]])
+    target = th.tensor([[10.0, 20.0, 30.0], [40.0, 50.0, 60.0], [70.0, 80.0, 90.0]])
+    mask = th.tensor([[True, False, True], [True, True, False], [False, False, False]])
+    rewards, dones = th.tensor([[1.0], [2.0], [3.0]]), th.tensor([[0.0], [0.0], [1.0]])
+    double = td_target(rewards, dones, chooser=online, valuer=target, mask=mask, gamma=0.5)
+    # Row 0: best legal online action is 2 (3.0, not the illegal 5.0): 1 + 0.5 * 30. Row 1: action
+    # 0 (4.0): 2 + 0.5 * 40. Row 2 has ended and no legal action: 3, and finite.
+    assert double.tolist() == [[16.0], [22.0], [3.0]]
+    single = td_target(rewards, dones, chooser=target, valuer=target, mask=mask, gamma=0.5)
+    assert single.tolist() == [[16.0], [27.0], [3.0]]
+    free = td_target(rewards, dones, chooser=online, valuer=target, mask=None, gamma=0.5)
+    assert free.tolist() == [[11.0], [32.0], [3.0]]
+
+
+@pytest.mark.parametrize(("double", "expected"), [(True, 30.0), (False, 40.0)])
+def test_masked_dqn_reads_the_next_mask(double: bool, expected: float, ner: Task) -> None:
+    model = build("masked_dqn", ner, "gamma:0.5", f"double:{double}")
+    a = ner.n_actions
+    obs = ner.observe(ner.initial(np.array([0])), "index")
+    after = {key: th.as_tensor(value) for key, value in obs.items()}
+    after["action_mask"] = th.tensor([[0, 1, 1] + [0] * (a - 3)])
+    online, target = th.zeros(1, a), th.zeros(1, a)
+    online[0, :3], target[0, :3] = th.tensor([9.0, 2.0, 1.0]), th.tensor([90.0, 30.0, 40.0])
+    object.__setattr__(model, "q_net", lambda obs: online)
+    object.__setattr__(model, "q_net_target", lambda obs: target)
+    data = SimpleNamespace(
+        rewards=th.tensor([[1.0]]), dones=th.zeros(1, 1), next_observations=after
+    )
+    assert model._target(data).item() == 1.0 + 0.5 * expected
+
+
+def test_replay_of_a_million_index_transitions_is_small(ner: Task) -> None:
+    space = ner.observation_space("index")
+    buffer = DictReplayBuffer(1_000_000, space, ner.action_space, device="cpu", n_envs=64)
+    arrays = [*buffer.observations.values(), *buffer.next_observations.values()]
+    arrays += [buffer.actions, buffer.rewards, buffer.dones, buffer.timeouts]
+    assert sum(array.nbytes for array in arrays) < 200e6
+
+
+# -- behaviour cloning -------------------------------------------------------------------------
+
+
+def test_oracle_data_holds_every_decision_once(ner: Task) -> None:
+    data = collect(ner, gamma=0.5, batch=7)
+    assert len(data) == int(ner.lengths.sum())
+    row, position = (data.observations[key].flatten() for key in ("row", "position"))
+    assert len(set(zip(row.tolist(), position.tolist(), strict=True))) == len(data)
+    labels = [ner.labels[a] for a in data.actions.tolist()]
+    for r, p, label in zip(row.tolist()[::97], position.tolist()[::97], labels[::97], strict=True):
+        assert (ner.corpus.samples[r].labels or ())[p] == label
+    # Every decision earns 1: the return is 1 + 1/2 + 1/4 ... to the end of the text.
+    left = th.from_numpy(ner.lengths)[row.long()] - position
+    assert th.allclose(data.returns, 2.0 * (1.0 - 0.5**left), atol=1e-5)
+    assert data.masks[th.arange(len(data)), data.actions].all()
+
+
+def test_bc_counts_samples_and_calls_back(pos: Task) -> None:
+    class Watch(BaseCallback):
+        seen: list[int] = []  # noqa: RUF012 - one instance, one test
+
+        def _on_step(self) -> bool:
+            self.seen.append(self.num_timesteps)
+            return len(self.seen) < 12
+
+    model, watch = build("bc", pos, "batch_size:200"), Watch()
+    model.learn(3_000, callback=watch)
+    total = int(pos.lengths.sum())  # the batch at the end of an epoch is smaller
+    expected = [*range(200, total, 200), total, *range(total + 200, 3_000, 200)][:12]
+    assert watch.seen == expected
+    assert model.num_timesteps == expected[-1]
+
+
+def test_bc_resumes_inside_an_epoch(pos: Task) -> None:
+    class Stop(BaseCallback):
+        def _on_step(self) -> bool:
+            return self.num_timesteps < 1_300
+
+    whole, cut = build("bc", pos), build("bc", pos)
+    whole.learn(2_500)
+    cut.learn(2_500, callback=Stop())
+    assert cut.num_timesteps < 2_500
+    cut.learn(2_500 - cut.num_timesteps, reset_num_timesteps=False)
+    assert cut.num_timesteps == whole.num_timesteps == 2_500
+    assert same_weights(whole, cut)
+
+
+def test_bc_fits_the_value_to_the_oracle_return(pos: Task) -> None:
+    model = build("bc", pos).learn(20_000)
+    obs = {key: value.float() for key, value in model.data.observations.items()}
+    with th.no_grad():
+        values = model.policy.predict_values(obs).flatten()
+    assert th.allclose(values, th.ones_like(values), atol=0.2)  # gamma is 0, each decision earns 1
+
+
+def test_bc_refuses_smoothing_over_illegal_actions(pos: Task) -> None:
+    with pytest.raises(InvalidArgumentError, match="mask_loss=False"):
+        build("bc", pos, "label_smoothing:0.1")
+    build("bc", pos, "label_smoothing:0.1", "mask_loss:false").learn(300)
+
+
+def test_bc_needs_a_task(pos: Task) -> None:
+    model = build("bc", pos)
+    del model.env.venv.task
+    with pytest.raises(InvalidArgumentError, match="no `task`"):
+        model.learn(10)
+
+
+# -- warm start --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def teacher(pos: Task) -> Any:
+    return build("bc", pos).learn(12_000)
+
+
+@pytest.mark.parametrize("algo", ["ppo", "maskable_ppo", "a2c"])
+def test_warm_start_copies_actor_critics(algo: str, pos: Task, teacher: Any) -> None:
+    model = build(algo, pos, seed=5)
+    warm_start(model, teacher.policy)
+    assert same_weights(model, teacher)
+
+
+@pytest.mark.parametrize("algo", ["dqn", "masked_dqn", "qrdqn"])
+@pytest.mark.parametrize("start", ["policy", "passes"])
+def test_warm_start_regresses_values(algo: str, start: str, pos: Task, teacher: Any) -> None:
+    model = build(algo, pos)
+    before = accuracy(model, pos, masked=False)
+    options: dict[str, Any] = {"batch_size": 64, "learning_rate": 5e-3}
+    warm_start(model, teacher.policy if start == "policy" else 6, **options)
+    assert accuracy(model, pos, masked=False) > before + 0.2
+    assert model.exploration_schedule(1.0) == model.exploration_final_eps
+    nets = [getattr(model, name) for name in vars(model) if name in ("q_net", "quantile_net")]
+    targets = [getattr(model, name) for name in vars(model) if name.endswith("net_target")]
+    for one, two in zip(nets[0].parameters(), targets[0].parameters(), strict=True):
+        assert th.equal(one, two)
+    model.learn(600)
+
+
+def test_warm_start_clones_actor_critics(pos: Task) -> None:
+    model = build("ppo", pos)
+    before = accuracy(model, pos, masked=False)
+    warm_start(model, 6, batch_size=64, learning_rate=5e-3)
+    assert accuracy(model, pos, masked=False) > before + 0.2
+
+
+def test_warm_start_targets_by_hand() -> None:
+    batch = OracleData(
+        {},
+        masks=th.ones(2, 3, dtype=th.bool),
+        actions=th.tensor([2, 0]),
+        rewards=th.tensor([1.0, 1.0]),
+        returns=th.tensor([3.0, 1.0]),
+    )
+    assert q_targets(batch, th.tensor(1.0)).tolist() == [[2, 2, 3], [1, 0, 0]]
+
+
+def test_warm_start_refusals(pos: Task, ner: Task, teacher: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="number of passes"):
+        warm_start(build("ppo", pos), 0)
+    with pytest.raises(InvalidArgumentError, match="number of passes"):
+        warm_start(build("ppo", pos), True)
+    with pytest.raises(InvalidArgumentError, match="cannot be warm started"):
+        warm_start(build("recurrent_ppo", pos), teacher.policy)
+    with pytest.raises(InvalidArgumentError, match="do not fit"):
+        warm_start(build("ppo", ner), teacher.policy)
+    with pytest.raises(InvalidArgumentError, match="do not fit"):
+        warm_start(build("dqn", ner), teacher.policy)

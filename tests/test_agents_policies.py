@@ -1,0 +1,215 @@
+"""Policies beyond Stable-Baselines3's own, and acting greedily with any model."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch as th
+
+from agents.acting import make_act
+from agents.algorithms import resolve
+from agents.extractors import FeatureSource, NLPExtractor
+from agents.policies import DuelingDQNPolicy, action_scores, masked
+from agents.vec import SB3VecEnv
+from nlp_gym import make_task
+from nlp_gym.envs.vector import TaskVectorEnv
+from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.tasks.base import Task, rollout
+
+BUFFER = {"buffer_size": 64}
+
+
+@pytest.fixture(scope="module")
+def task() -> Task:
+    return make_task("NER-CoNLL-v0", corpus="sample", encoder="hashed", encoder_kwargs={"dim": 8})
+
+
+def build(algo: str, task: Task, policy: Any = "MultiInputPolicy", **kwargs: Any) -> Any:
+    policy_kwargs = {
+        "features_extractor_class": NLPExtractor,
+        "features_extractor_kwargs": {"source": FeatureSource(task, "cpu"), "hidden": [16]},
+        "net_arch": [],
+        **kwargs.pop("policy_kwargs", {}),
+    }
+    env = SB3VecEnv(TaskVectorEnv(task, 2, obs_type="index"))
+    return resolve(algo).cls(
+        policy, env, policy_kwargs=policy_kwargs, seed=0, device="cpu", **kwargs
+    )
+
+
+def stir(model: Any) -> None:
+    """Large random heads, so that greedy actions differ from state to state."""
+    generator = th.Generator().manual_seed(0)
+    with th.no_grad():
+        for parameter in model.policy.parameters():
+            parameter.copy_(th.randn(parameter.shape, generator=generator))
+
+
+def observe(task: Task, n: int = 40) -> tuple[Any, Any]:
+    """Observation and mask of n texts after one step."""
+    state = task.initial(np.arange(n))
+    task.transition(state, task.oracle(state))
+    return task.observe(state, "index"), task.mask(state)
+
+
+MODELS = [
+    ("dqn", BUFFER),
+    ("masked_dqn", BUFFER),
+    ("qrdqn", BUFFER),
+    ("ppo", {"n_steps": 4, "batch_size": 8}),
+    ("a2c", {}),
+    ("maskable_ppo", {"n_steps": 4, "batch_size": 8}),
+    ("bc", {}),
+]
+
+
+@pytest.mark.parametrize(("algo", "options"), MODELS)
+def test_acting_equals_predict(algo: str, options: dict[str, Any], task: Task) -> None:
+    model = build(algo, task, **options)
+    stir(model)
+    obs, mask = observe(task)
+    fast = make_act(model, masked=algo == "masked_dqn")(obs, mask)
+    slow, _ = model.predict(obs, deterministic=True)
+    assert fast.dtype == np.int64
+    np.testing.assert_array_equal(fast, slow)
+    assert len(set(fast.tolist())) > 1
+
+
+@pytest.mark.parametrize(("algo", "options"), MODELS)
+def test_acting_masked_is_legal(algo: str, options: dict[str, Any], task: Task) -> None:
+    model = build(algo, task, **options)
+    stir(model)
+    obs, mask = observe(task)
+    free = make_act(model, masked=False)(obs, np.ones_like(mask))
+    chosen = make_act(model, masked=True)(obs, mask)
+    assert mask[np.arange(len(mask)), chosen].all()
+    if algo == "maskable_ppo":
+        expected, _ = model.predict(obs, deterministic=True, action_masks=mask)
+        np.testing.assert_array_equal(chosen, expected)
+    legal = mask[np.arange(len(mask)), free]
+    assert algo == "masked_dqn" or not legal.all()
+    np.testing.assert_array_equal(chosen[legal], free[legal])
+
+
+def test_acting_leaves_dropout_off(task: Task) -> None:
+    kwargs = {"features_extractor_kwargs": {"source": FeatureSource(task, "cpu"), "dropout": 0.9}}
+    model = build("bc", task, policy_kwargs=kwargs)
+    stir(model)
+    model.policy.set_training_mode(True)
+    act, (obs, mask) = make_act(model, masked=True), observe(task)
+    np.testing.assert_array_equal(act(obs, mask), act(obs, mask))
+
+
+@pytest.mark.parametrize("takes_masks", [True, False])
+def test_acting_falls_back_on_predict(takes_masks: bool, task: Task) -> None:
+    calls: list[Any] = []
+
+    def with_masks(obs: Any, deterministic: bool, action_masks: Any = None) -> Any:
+        calls.append(action_masks)
+        return np.zeros(len(obs["row"]), np.int32), None
+
+    def without(obs: Any, deterministic: bool) -> Any:
+        calls.append(None)
+        return np.zeros(len(obs["row"]), np.int32), None
+
+    policy = SimpleNamespace(set_training_mode=lambda mode: None, device=th.device("cpu"))
+    model = SimpleNamespace(policy=policy, predict=with_masks if takes_masks else without)
+    obs, mask = observe(task)
+    assert make_act(model, masked=True)(obs, mask).tolist() == [0] * len(mask)
+    assert (calls[0] is mask) == takes_masks
+    make_act(model, masked=False)(obs, mask)
+    assert calls[1] is None
+
+
+@pytest.mark.parametrize("use_mask", [True, False])
+def test_acting_recurrent_does_not_depend_on_the_batch(use_mask: bool, task: Task) -> None:
+    model = build(
+        "recurrent_ppo",
+        task,
+        "MultiInputLstmPolicy",
+        n_steps=4,
+        batch_size=8,
+        policy_kwargs={"lstm_hidden_size": 8},
+    )
+    stir(model)
+    act = make_act(model, masked=use_mask)
+    rows = list(range(30))
+    together = rollout(task, act, rows)
+    alone = rollout(task, act, rows, batch=1)
+    assert together == alone
+    # The memory matters: emptied at every step, the same policy tags otherwise.
+    forgetful = [rollout(task, make_act(model, use_mask), [r])[0] for r in rows]
+    assert forgetful == alone
+    with pytest.raises(InvalidArgumentError, match="obs_type='index'"):
+        act({"context": np.zeros((1, 4))}, np.ones((1, task.n_actions), bool))
+
+
+def test_acting_recurrent_remembers(task: Task) -> None:
+    model = build(
+        "recurrent_ppo",
+        task,
+        "MultiInputLstmPolicy",
+        n_steps=4,
+        batch_size=8,
+        policy_kwargs={"lstm_hidden_size": 8},
+    )
+    stir(model)
+    rows = np.arange(20)
+    remembering, state = make_act(model, masked=False), task.initial(rows)
+    differs = False
+    for _ in range(int(task.lengths[rows].min())):
+        obs, mask = task.observe(state, "index"), task.mask(state)
+        forgetting = make_act(model, masked=False)  # starts with an empty memory each time
+        blank = {**obs, "position": np.zeros_like(obs["position"])}
+        actions = remembering(obs, mask)
+        if state.position[0] > 0:
+            differs |= not np.array_equal(actions, forgetting(blank, mask))
+        task.transition(state, actions)
+    assert differs
+
+
+def test_policies_dueling_is_centred(task: Task) -> None:
+    model = build("masked_dqn", task, **BUFFER)
+    assert isinstance(model.policy, DuelingDQNPolicy)
+    stir(model)
+    net, (obs, _) = model.q_net, observe(task)
+    tensors = {key: th.as_tensor(value) for key, value in obs.items()}
+    values = net(tensors)
+    latent = net.extract_features(tensors, net.features_extractor)
+    advantage = net.q_net(latent)
+    expected = net.value_net(latent) + advantage - advantage.mean(1, keepdim=True)
+    assert th.equal(values, expected)
+    assert th.allclose(values.mean(1), net.value_net(latent)[:, 0], atol=1e-3)
+
+
+def test_policies_dueling_can_be_switched_off(task: Task) -> None:
+    model = build("masked_dqn", task, policy_kwargs={"dueling": False}, **BUFFER)
+    assert model.q_net.value_net is None
+    names = [name for name, _ in model.q_net.named_parameters()]
+    assert sorted(names) == [
+        "features_extractor.trunk.0.bias",
+        "features_extractor.trunk.0.weight",
+        "q_net.0.bias",
+        "q_net.0.weight",
+    ]
+
+
+def test_policies_share_the_source(task: Task) -> None:
+    model = build("masked_dqn", task, **BUFFER)
+    online, target = model.q_net.features_extractor, model.q_net_target.features_extractor
+    assert online is not target
+    assert online.source is target.source
+
+
+def test_policies_masked_scores() -> None:
+    scores = th.tensor([[1.0, 2.0], [3.0, 4.0]])
+    assert masked(scores, None) is scores
+    mask = th.tensor([[True, False], [True, True]])
+    assert masked(scores, mask).argmax(1).tolist() == [0, 1]
+
+
+def test_policies_unknown_kind_has_no_scores() -> None:
+    assert action_scores(SimpleNamespace(), {}) is None  # type: ignore[arg-type]
