@@ -20,7 +20,7 @@ Act = Callable[[Observation, BoolArray], npt.NDArray[np.int64]]
 
 
 def make_act(model: Any, masked: bool) -> Act:
-    """The model's greedy action as a function, for `nlp_gym.tasks.base.rollout`.
+    """The model's greedy action as a function, for `nlp_gym.tasks.rollout.rollout`.
 
     Policies of Stable-Baselines3 and sb3-contrib are asked for their scores directly: `predict`
     copies the observation deeply and checks it against its space at every call, which takes longer

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from agents.acting import Act
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
 from nlp_gym.metrics.base import Score
-from nlp_gym.tasks.base import Task, rollout
+from nlp_gym.tasks.base import Task
+from nlp_gym.tasks.rollout import rollout
 from nlp_gym.types import BoolArray, Observation
 
 Baseline = Act | Literal["oracle"]

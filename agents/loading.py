@@ -21,7 +21,8 @@ from nlp_gym import make_task
 from nlp_gym.encode import encode_corpus, encode_texts
 from nlp_gym.envs.vector import TaskVectorEnv
 from nlp_gym.errors import InvalidArgumentError, RunError, UnknownNameError
-from nlp_gym.tasks.base import Output, Task, rollout
+from nlp_gym.tasks.base import Output, Task
+from nlp_gym.tasks.rollout import rollout
 
 OBS_TYPES = ("index", "features")
 _NEEDED = frozenset(

@@ -19,7 +19,8 @@ from agents.predict import Predictor
 from agents.predictions import to_text
 from nlp_gym.files import write_json
 from nlp_gym.metrics.base import Score
-from nlp_gym.tasks.base import Task, rollout
+from nlp_gym.tasks.base import Task
+from nlp_gym.tasks.rollout import rollout
 
 EXAMPLE = "Maria Lopez flew from Madrid to Geneva on Monday to meet the United Nations."
 

@@ -18,7 +18,8 @@ from nlp_gym import make_task
 from nlp_gym.errors import RunError
 from nlp_gym.metrics.base import Score
 from nlp_gym.registration import SHELL_ARGUMENTS
-from nlp_gym.tasks.base import Task, rollout
+from nlp_gym.tasks.base import Task
+from nlp_gym.tasks.rollout import rollout
 
 
 @dataclass

@@ -49,7 +49,8 @@ class SB3VecEnv(VecEnv):
             raise InvalidArgumentError(
                 f"venv={venv!r} has autoreset_mode={mode!r}, but Stable-Baselines3 needs "
                 "environments that reset in the same step: use gym.make_vec on an id of this "
-                "package, or pass autoreset_mode=AutoresetMode.SAME_STEP to Gymnasium's SyncVectorEnv."
+                "package, or pass autoreset_mode=AutoresetMode.SAME_STEP to Gymnasium's "
+                "SyncVectorEnv."
             )
         self.venv = venv
         self._actions: npt.NDArray[Any] | None = None

@@ -1,7 +1,7 @@
 """nlp_gym: classic NLP tasks as Gymnasium environments over real text.
 
-``import nlp_gym`` registers every id (see `nlp_gym.registration.ENVS`) and imports neither torch nor
-transformers; the first encoding does.
+``import nlp_gym`` registers every id (see `nlp_gym.registration.ENVS`) and imports neither torch
+nor transformers; the first encoding does.
 """
 
 from nlp_gym.registration import ENVS, make_task, register_envs

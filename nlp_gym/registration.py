@@ -1,4 +1,4 @@
-"""The table of environments: one row an id. Entry points are strings, so listing imports nothing heavy."""
+"""The table of environments: one row an id. Entry points are strings: listing imports little."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class EnvRow:
     Attributes:
         id: Gymnasium id, ``Name-Dataset-vN``.
         task: ``"module:Class"`` of the rules.
-        dataset: Catalogue name; also where `data=` is absent for the ids made for a user's own file.
-        kwargs: What else the task is built with.
+        dataset: Catalogue name; also where `data=` is absent for the ids made for a user's own
+        file. kwargs: What else the task is built with.
     """
 
     id: str

@@ -1,4 +1,4 @@
-"""The data model: a `Corpus` is a named split of `Sample`s, `Encoded` is a corpus seen by an encoder.
+"""The data model: a `Corpus` is a split of `Sample`s, `Encoded` is a corpus seen by an encoder.
 
 Axis letters used in the whole project: B environments, N samples (texts), W words of a corpus,
 S sub-word tokens of a corpus, T words of one text, D feature width, A actions, H history length.
@@ -112,7 +112,8 @@ class Tokens:
     Attributes:
         ids: (S,) int32 sub-word ids of all texts, one after the other.
         offsets: (N+1,) int64, first token of each text in `ids`.
-        word_starts: (W+1,) int64, first token of each word in `ids`; entry W is S. Every word has at
+        word_starts: (W+1,) int64, first token of each word in `ids`; entry W is S. Every word has
+        at
             least one token (the unknown token where the tokenizer yields none).
         bos_id: Id put before a text ([CLS]).
         eos_id: Id put after a text ([SEP]).

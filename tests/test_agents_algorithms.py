@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,7 +24,8 @@ from agents.vec import SB3VecEnv
 from nlp_gym import make_task
 from nlp_gym.envs.vector import TaskVectorEnv
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
-from nlp_gym.tasks.base import Task, rollout
+from nlp_gym.tasks.base import Task
+from nlp_gym.tasks.rollout import rollout
 from nlp_gym.tasks.sequence_tagging import SequenceTagging, TaggingState
 
 Q_OPTIONS = [
@@ -47,8 +49,8 @@ SMALL: dict[str, list[str]] = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> Any:
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
     """Small networks are faster on one thread, and the same on every machine."""
     before = th.get_num_threads()
     th.set_num_threads(1)
@@ -281,7 +283,8 @@ def test_bc_counts_samples_and_calls_back(pos: Task) -> None:
     model, watch = build("bc", pos, "batch_size:200"), Watch()
     model.learn(3_000, callback=watch)
     total = int(pos.lengths.sum())  # the batch at the end of an epoch is smaller
-    expected = [*range(200, total, 200), total, *range(total + 200, 3_000, 200)][:12]
+    epoch = [*range(200, total, 200), total]
+    expected = [*epoch, *(total + n for n in epoch)][:12]
     assert watch.seen == expected
     assert model.num_timesteps == expected[-1]
 
@@ -305,7 +308,11 @@ def test_bc_fits_the_value_to_the_oracle_return(pos: Task) -> None:
     obs = {key: value.float() for key, value in model.data.observations.items()}
     with th.no_grad():
         values = model.policy.predict_values(obs).flatten()
-    assert th.allclose(values, th.ones_like(values), atol=0.2)  # gamma is 0, each decision earns 1
+    errors = (values - 1.0).abs()  # gamma is 0, each decision earns 1
+    assert errors.mean() < 0.3
+    with th.no_grad():
+        untrained = build("bc", pos).policy.predict_values(obs).flatten()
+    assert (untrained - 1.0).abs().mean() > 0.8
 
 
 def test_bc_refuses_smoothing_over_illegal_actions(pos: Task) -> None:
@@ -316,9 +323,10 @@ def test_bc_refuses_smoothing_over_illegal_actions(pos: Task) -> None:
 
 def test_bc_needs_a_task(pos: Task) -> None:
     model = build("bc", pos)
+    model.set_env(model.env)
     del model.env.venv.task
     with pytest.raises(InvalidArgumentError, match="no `task`"):
-        model.learn(10)
+        _ = model.data
 
 
 # -- warm start --------------------------------------------------------------------------------
@@ -341,7 +349,7 @@ def test_warm_start_copies_actor_critics(algo: str, pos: Task, teacher: Any) -> 
 def test_warm_start_regresses_values(algo: str, start: str, pos: Task, teacher: Any) -> None:
     model = build(algo, pos)
     before = accuracy(model, pos, masked=False)
-    options: dict[str, Any] = {"batch_size": 64, "learning_rate": 5e-3}
+    options: dict[str, Any] = {"batch_size": 16, "learning_rate": 5e-3}
     warm_start(model, teacher.policy if start == "policy" else 6, **options)
     assert accuracy(model, pos, masked=False) > before + 0.2
     assert model.exploration_schedule(1.0) == model.exploration_final_eps

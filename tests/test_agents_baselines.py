@@ -8,7 +8,8 @@ import pytest
 from agents.baselines import BASELINES, run_baselines
 from nlp_gym import make_task
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
-from nlp_gym.tasks.base import Task, rollout
+from nlp_gym.tasks.base import Task
+from nlp_gym.tasks.rollout import rollout
 from nlp_gym.types import Sample
 
 LABELS = ["O", "B-X", "I-X"]

@@ -45,7 +45,9 @@ def test_config_entry_of_an_id_replaces_the_default(
 ) -> None:
     monkeypatch.setattr("agents.config.FOLDER", tmp_path)
     (tmp_path / "ppo.yml").write_text(
-        "default: &d\n  gamma: 0.5\n  n_envs: 4\nA-v0:\n  <<: *d\n  n_envs: 8\nB-v0:\n  n_envs: 9\n",
+        "default: &d\n  gamma: 0.5\n  n_envs: 4\n"
+        "A-v0:\n  <<: *d\n  n_envs: 8\n"
+        "B-v0:\n  n_envs: 9\n",
         encoding="utf-8",
     )
     assert load_hyperparams("ppo", "A-v0") == {"gamma": 0.5, "n_envs": 8}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,9 +18,19 @@ from agents.vec import SB3VecEnv
 from nlp_gym import make_task
 from nlp_gym.envs.vector import TaskVectorEnv
 from nlp_gym.errors import InvalidArgumentError
-from nlp_gym.tasks.base import Task, rollout
+from nlp_gym.tasks.base import Task
+from nlp_gym.tasks.rollout import rollout
 
 BUFFER = {"buffer_size": 64}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Small networks are faster on one thread."""
+    before = th.get_num_threads()
+    th.set_num_threads(1)
+    yield
+    th.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -136,13 +147,10 @@ def test_acting_recurrent_does_not_depend_on_the_batch(use_mask: bool, task: Tas
     )
     stir(model)
     act = make_act(model, masked=use_mask)
-    rows = list(range(30))
+    rows = list(range(12))
     together = rollout(task, act, rows)
-    alone = rollout(task, act, rows, batch=1)
-    assert together == alone
-    # The memory matters: emptied at every step, the same policy tags otherwise.
-    forgetful = [rollout(task, make_act(model, use_mask), [r])[0] for r in rows]
-    assert forgetful == alone
+    assert len({len(tags) for tags in together}) > 3  # texts leave the batch at different steps
+    assert together == rollout(task, act, rows, batch=1)
     with pytest.raises(InvalidArgumentError, match="obs_type='index'"):
         act({"context": np.zeros((1, 4))}, np.ones((1, task.n_actions), bool))
 

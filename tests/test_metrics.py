@@ -24,7 +24,7 @@ tag_sequences = st.lists(
 
 
 def legal(tags):
-    """The same tags with every I- that continues nothing made a B-, as the environments play them."""
+    """The same tags, every I- that continues nothing made a B-, as the environments play them."""
     out = []
     for tag in tags:
         goes_on = (

@@ -19,7 +19,8 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import nlp_gym
 from nlp_gym.registration import ENVS, make_task
-from nlp_gym.tasks.base import OBS_TYPES, REWARDS, rollout
+from nlp_gym.tasks.base import OBS_TYPES, REWARDS
+from nlp_gym.tasks.rollout import rollout
 
 IDS = [row.id for row in ENVS]
 SMALL = {"encoder": "hashed", "corpus": "sample"}
@@ -412,9 +413,7 @@ def test_ids_have_the_fields_form():
 
 @every_id
 def test_restored_snapshot_plays_on_exactly(env_id):
-    first, second = (
-        gym.make_vec(env_id, num_envs=4, obs_type="index", **SMALL) for _ in range(2)
-    )
+    first, second = (gym.make_vec(env_id, num_envs=4, obs_type="index", **SMALL) for _ in range(2))
     rng = np.random.default_rng(0)
     first.reset(seed=5)
     for _ in range(37):

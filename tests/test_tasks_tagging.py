@@ -8,7 +8,7 @@ import pytest
 
 from nlp_gym.errors import DataError, InvalidArgumentError, UnknownNameError
 from nlp_gym.registration import make_task
-from nlp_gym.tasks.base import rollout
+from nlp_gym.tasks.rollout import rollout
 from nlp_gym.types import Sample
 
 LABELS = ("O", "B-LOC", "I-LOC", "B-PER", "I-PER")
@@ -168,7 +168,8 @@ def test_tagging_tokens_of_long_texts_keep_the_current_word_in_sight(n_words):
 
 
 @pytest.mark.parametrize(
-    "words", [("你好", "世界"), ("🙂", "👩‍👩‍👧"), ("\u200b", "\x07"), ("a" * 5000,), ("مرحبا",), ("é",)]
+    "words",
+    [("你好", "世界"), ("🙂", "👩‍👩‍👧"), ("\u200b", "\x07"), ("a" * 5000,), ("مرحبا",), ("é",)],
 )
 def test_tagging_takes_any_unicode(words):
     samples = [Sample(words, ("O",) * len(words))]

@@ -114,9 +114,8 @@ class BC(BaseAlgorithm):
     def data(self) -> OracleData:
         """The oracle's decisions on the training corpus, collected at first use."""
         if self._data is None:
-            self._data = collect(
-                task_of(self), gamma=self.gamma, obs_type=obs_type_of(self.observation_space.spaces)
-            )
+            keys = getattr(self.observation_space, "spaces", {})
+            self._data = collect(task_of(self), gamma=self.gamma, obs_type=obs_type_of(keys))
         return self._data
 
     def learn(

@@ -53,7 +53,9 @@ def warm_start(
         _copy(teacher, model.policy, trunk_only=is_q)
         if not is_q:
             return
-    data = collect(task_of(model), gamma=model.gamma, obs_type=obs_type_of(model.observation_space.spaces))
+    data = collect(
+        task_of(model), gamma=model.gamma, obs_type=obs_type_of(model.observation_space.spaces)
+    )
     epochs = DEFAULT_EPOCHS if isinstance(teacher, BasePolicy) else teacher
     _fit(
         model,
@@ -74,8 +76,8 @@ def q_targets(batch: OracleData, margin: th.Tensor) -> th.Tensor:
     The oracle's action is worth the oracle's return G; every other action is worth G - margin, with
     the margin what one decision earns the oracle. In words: a wrong decision forfeits its own
     reward and no later one, which is what the `correctness` reward says as long as the text goes
-    on. The regression's answer is then G - margin * P(a is wrong | s): values on the scale of the real
-    returns that order the actions as a classifier would, so that the first temporal-difference
+    on. The regression's answer is then G - margin * P(a is wrong | s): values on the scale of the
+    real returns that order the actions as a classifier would, so that the first temporal-difference
     updates find errors of the size of the noise, not of the size of G. A large fixed margin (as in
     DQfD, Hester et al. 2018) would order them too but leave all but one value far too low.
 

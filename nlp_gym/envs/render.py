@@ -69,7 +69,8 @@ def _ansi(frame: Frame, reward: float) -> str:
             parts.append(f"\x1b[7m{word}\x1b[0m")
         else:
             parts.append(f"\x1b[2m{word}\x1b[0m")
-    return f"{frame.title}  word {frame.cursor}/{len(frame.words)}  reward {reward:+.3f}\n{' '.join(parts)}\n"
+    place = f"word {frame.cursor}/{len(frame.words)}"
+    return f"{frame.title}  {place}  reward {reward:+.3f}\n{' '.join(parts)}\n"
 
 
 def _html(frame: Frame, reward: float) -> str:
@@ -84,7 +85,7 @@ def _html(frame: Frame, reward: float) -> str:
             edge = "border:2px solid #c00;" if _wrong(frame, i) else ""
             gold = f" (gold {frame.gold[i]})" if frame.gold is not None and _wrong(frame, i) else ""
             parts.append(
-                f'<mark style="background:{_HTML[frame.colour(label)]};{edge}border-radius:3px;padding:1px 3px">'
+                f'<mark style="background:{_HTML[frame.colour(label)]};{edge}border-radius:3px">'
                 f"{text} <small>{html.escape(label + gold)}</small></mark>"
             )
         elif i == frame.cursor:
@@ -93,6 +94,7 @@ def _html(frame: Frame, reward: float) -> str:
             parts.append(f'<span style="opacity:.5">{text}</span>')
     return (
         f'<div class="nlp-gym" style="font-family:sans-serif;line-height:2">'
-        f"<small>{html.escape(frame.title)} &middot; word {frame.cursor}/{len(frame.words)} &middot; "
-        f"reward {reward:+.3f}</small><br>{' '.join(parts)}</div>"
+        f"<small>{html.escape(frame.title)} &middot; "
+        f"word {frame.cursor}/{len(frame.words)} &middot; reward {reward:+.3f}</small><br>"
+        f"{' '.join(parts)}</div>"
     )

@@ -1,4 +1,4 @@
-"""Which sample each environment plays next: one random generator an environment, drawn in blocks."""
+"""Which sample an environment plays next: a random generator each, drawn from in blocks."""
 
 from __future__ import annotations
 

@@ -42,7 +42,8 @@ class TaskEnv(gym.Env[Observation, Any]):
         check_render_mode(render_mode)
         self.task = build_task(task, **kwargs)
         self.obs_type, self.render_mode = obs_type, render_mode
-        self.observation_space = self.task.observation_space(obs_type)
+        space: Any = self.task.observation_space(obs_type)  # Dict's type parameter is invariant
+        self.observation_space = space
         self.action_space = self.task.action_space
         self._n_actions = self.task.n_actions
         self._sampler = RowSampler(1, len(self.task.corpus))
@@ -76,7 +77,8 @@ class TaskEnv(gym.Env[Observation, Any]):
         """Play one action.
 
         Raises:
-            InvalidActionError: The action is no integer from 0 to A - 1. (A masked action is legal to
+            InvalidActionError: The action is no integer from 0 to A - 1. (A masked action is legal
+            to
                 send; see the task's Action Mask.)
             NotResetError: `reset` comes first.
         """

@@ -1,4 +1,4 @@
-"""B environments over any task in one object: the task's batched rules, with autoreset SAME_STEP."""
+"""B environments over any task in one object, with autoreset SAME_STEP."""
 
 from __future__ import annotations
 
@@ -142,7 +142,8 @@ class TaskVectorEnv(gym.vector.VectorEnv[Observation, Any, Any]):
         array = np.asarray(actions)
         if array.shape != (self.num_envs,) or array.dtype.kind not in "iu":
             raise InvalidActionError(
-                f"actions of shape {array.shape} and dtype {array.dtype} must be {self.num_envs} integers."
+                f"actions of shape {array.shape} and dtype {array.dtype} must be "
+                f"{self.num_envs} integers."
             )
         array = array.astype(np.int64, copy=False)
         if array.view(np.uint64).max() >= self._n_actions:
@@ -161,7 +162,7 @@ class TaskVectorEnv(gym.vector.VectorEnv[Observation, Any, Any]):
     def _final(
         self, ended: npt.NDArray[np.int64], terminated: npt.NDArray[np.bool_]
     ) -> dict[str, Any]:
-        """`final_obs` and `final_info` of the environments `ended`, as SyncVectorEnv lays them out."""
+        """`final_obs` and `final_info` of the environments `ended`, laid out as SyncVectorEnv's."""
         last = self._started().take(ended)
         batch = self.task.observe(last, self.obs_type)
         observations = np.full(self.num_envs, None, object)

@@ -1,1 +1,1 @@
-"""Metrics: additive counts while an episode runs, official corpus scores with a signature at its end."""
+"""Metrics: additive counts while an episode runs, official corpus scores with a signature."""

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 GRID = float(2**20)
-"""Potentials are rounded to multiples of 1/GRID: differences and sums of those are exact in floating
-point, so the dense rewards of an episode add up to the sparse one to the last bit."""
+"""Potentials are rounded to multiples of 1/GRID: differences and sums of those are exact in
+floating point, so the dense rewards of an episode add up to the sparse one to the last bit."""
 
 BOOTSTRAP_SEED = 12345
 

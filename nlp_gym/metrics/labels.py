@@ -76,7 +76,7 @@ def _ratio(sums: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def label_table(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]) -> Table:
-    """Precision, recall, F1 and support by label over all words, plus accuracy and the macro average."""
+    """Precision, recall, F1 and support by label over all words, accuracy and macro average."""
     flat = [[label for labels in seqs for label in labels] for seqs in (gold, predicted)]
     names = sorted(set(flat[0]) | set(flat[1]))
     index = {name: i for i, name in enumerate(names)}

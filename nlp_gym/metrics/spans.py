@@ -1,7 +1,7 @@
 """Entity F1 over BIO tags: running counts for rewards, seqeval's strict IOB2 report for results.
 
-An entity is a maximal run ``B-X I-X*``; an ``I-X`` that continues nothing is no entity, as in seqeval's
-strict mode (Ramshaw and Marcus 1995; Tjong Kim Sang and De Meulder 2003; seqeval).
+An entity is a maximal run ``B-X I-X*``; an ``I-X`` that continues nothing is no entity, as in
+seqeval's strict mode (Ramshaw and Marcus 1995; Tjong Kim Sang and De Meulder 2003; seqeval).
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ Tags = Sequence[str]
 class EntityF1:
     """Micro-averaged F1 of whole entities (type and both boundaries right).
 
-    Counts of a prefix, K = 4: matched entities that are closed; whether the entity open now matches so
-    far; predicted entities begun; gold entities begun. A text without gold and predicted entities
-    scores 1.
+    Counts of a prefix, K = 4: matched entities that are closed; whether the open one matches;
+    predicted entities begun; gold entities begun. Without gold and predicted entities it is 1.
 
     Args:
         labels: The A labels that can be predicted.
-        gold_labels: The labels that gold indices refer to; begins with `labels`, unseen ones follow.
+        gold_labels: The labels that gold indices refer to; begins with `labels`, unseen ones
+        follow.
     """
 
     name = "entity_f1"
@@ -94,7 +94,8 @@ class EntityF1:
         """
         counts = span_counts(gold, predicted)
         value = float(_f1(counts.sum(0, keepdims=True).astype(np.float64))[0])
-        signature = f"metric:entity_f1|average:micro|mode:strict|scheme:IOB2|seqeval:{importlib.metadata.version('seqeval')}"
+        version = importlib.metadata.version("seqeval")
+        signature = f"metric:entity_f1|average:micro|mode:strict|scheme:IOB2|seqeval:{version}"
         interval = None
         if bootstrap:
             interval = bootstrap_interval(counts, _f1, draws=bootstrap)
@@ -147,7 +148,7 @@ def _f1(sums: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def _report(gold: Sequence[Tags], predicted: Sequence[Tags]) -> tuple[dict[str, Any], str]:
-    """seqeval's classification report as a mapping and as text, with the table by token tag."""
+    """Seqeval's classification report as a mapping and as text, with the table by token tag."""
     from seqeval.metrics import classification_report
     from seqeval.scheme import IOB2
 

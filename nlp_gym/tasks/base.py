@@ -1,17 +1,18 @@
 """What every task shares: its corpus, its encoding, index tables and the interface of the rules.
 
-A task is a set of pure rules over a batch of B decision processes. It holds no episode: the state is a
-`State` of index arrays, which the shells in `nlp_gym.envs`, and `rollout` below, carry along.
+A task is a set of pure rules over a batch of B decision processes. It holds no episode: the state
+is a `State` of index arrays, which the shells in `nlp_gym.envs` and `nlp_gym.tasks.rollout` carry
+along.
 """
 
 from __future__ import annotations
 
 import abc
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
-from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -48,17 +49,12 @@ class State:
 
     def take(self: S, indices: npt.NDArray[np.integer[Any]] | BoolArray) -> S:
         """The episodes at `indices`, as a state of their own."""
-        return type(self)(*[getattr(self, name)[indices] for name in _field_names(type(self))])
+        return type(self)(**{name: array[indices] for name, array in vars(self).items()})
 
     def put(self: S, indices: npt.NDArray[np.integer[Any]], other: S) -> None:
         """Overwrite the episodes at `indices` by those of `other`."""
-        for name in _field_names(type(self)):
-            getattr(self, name)[indices] = getattr(other, name)
-
-
-@cache
-def _field_names(cls: type[State]) -> tuple[str, ...]:
-    return tuple(f.name for f in fields(cls))
+        for name, array in vars(self).items():
+            array[indices] = getattr(other, name)
 
 
 class Task(abc.ABC):
@@ -79,7 +75,6 @@ class Task(abc.ABC):
         data_format: Reader to use where the file's extension does not say.
     """
 
-    index_keys: ClassVar[tuple[str, ...]]
     metric_name: str
 
     def __init__(
@@ -126,9 +121,8 @@ class Task(abc.ABC):
         self.lengths = np.diff(self.corpus.offsets)
         self.offsets = self.corpus.offsets[:-1] + np.arange(n)
         self.n_slots = int(self.corpus.offsets[-1]) + n
-        self._warned_labels = False
 
-    # -- the rules -----------------------------------------------------------------------------------
+    # The rules.
 
     @abc.abstractmethod
     def initial(self, rows: npt.NDArray[np.int64]) -> Any:
@@ -179,7 +173,7 @@ class Task(abc.ABC):
     def frame(self, state: Any, i: int) -> Frame:
         """What a person sees of episode `i`."""
 
-    # -- shared --------------------------------------------------------------------------------------
+    # What the rules stand on.
 
     @property
     def n_actions(self) -> int:
@@ -238,7 +232,7 @@ class Task(abc.ABC):
         return self.encoded.features.take(near, axis=0).reshape(len(slots), -1).astype(np.float32)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Encodings are left out of a pickle: they are rebuilt from the cache where it is opened."""
+        """Encodings are left out of a pickle: where it is opened, the cache has them."""
         dropped = {"encoded", "tokens", "neighbours"}
         return {k: v for k, v in self.__dict__.items() if k not in dropped}
 
@@ -264,66 +258,6 @@ def _check_int(argument: str, value: object, low: int, high: int) -> int:
     ):
         raise InvalidArgumentError(f"{argument}={value!r} must be an integer from {low} to {high}.")
     return int(value)
-
-
-Act = Callable[[Observation, BoolArray], npt.NDArray[np.int64]]
-
-
-def rollout(
-    task: Task,
-    act: Act | Literal["oracle"],
-    rows: Sequence[int] | None = None,
-    *,
-    batch: int = 512,
-    obs_type: str = "index",
-    progress: bool = False,
-) -> list[Output]:
-    """Play each row once and return what was decided. Needs no gold (except for the oracle).
-
-    Args:
-        task: The rules and the corpus.
-        act: Maps an observation (arrays with B in front) and the (B, A) mask to (B,) actions; or
-            ``"oracle"``.
-        rows: Samples to play; default: all.
-        batch: Episodes played side by side, of similar length so that few stand idle.
-        obs_type: Kind of observation `act` wants.
-        progress: Show a progress bar.
-
-    Returns:
-        One output a row, in the order of `rows`.
-    """
-    check_obs_type(obs_type)
-    chosen = np.arange(len(task.corpus)) if rows is None else np.asarray(rows, np.int64)
-    order = np.argsort(task.lengths[chosen], kind="stable")
-    results: list[Output] = [()] * len(chosen)
-    chunks: Any = [order[i : i + batch] for i in range(0, len(order), batch)]
-    if progress:
-        from rich.progress import track
-
-        chunks = track(chunks, description="playing", transient=True)
-    for chunk in chunks:
-        for place, output in zip(chunk, _play(task, act, chosen[chunk], obs_type), strict=True):
-            results[place] = output
-    return results
-
-
-def _play(
-    task: Task, act: Act | Literal["oracle"], rows: npt.NDArray[np.int64], obs_type: str
-) -> list[Output]:
-    """Play one batch to its end; episodes that ended are taken out of it."""
-    state, left = task.initial(rows), np.arange(len(rows))
-    outputs: list[Output] = [()] * len(rows)
-    while len(left):
-        if isinstance(act, str):
-            actions = task.oracle(state)
-        else:
-            actions = act(task.observe(state, obs_type), task.mask(state))
-        _, ended = task.transition(state, np.asarray(actions, np.int64))
-        if ended.any():
-            for place, output in zip(left[ended], task.outputs(state.take(ended)), strict=True):
-                outputs[place] = output
-            state, left = state.take(~ended), left[~ended]
-    return outputs
 
 
 def warn_unseen_labels(counts: Mapping[str, int]) -> None:

@@ -56,14 +56,14 @@ class SequenceTagging(Task):
     """Sequence tagging as a decision process.
 
     ## Description
-    The agent reads a sentence from left to right and gives every word one label: a BIO tag of a named
-    entity (`scheme="BIO"`) or a plain label such as a part of speech (`scheme="flat"`). It sees its own
-    earlier labels, so that a decision depends on those before it, as in SEARN and DAgger
-    (Daumé III et al. 2009; Ross et al. 2011).
+    The agent reads a sentence from left to right and gives every word one label: a BIO tag of a
+    named entity (`scheme="BIO"`) or a plain label such as a part of speech (`scheme="flat"`). It
+    sees its own earlier labels, so that a decision depends on those before it, as in SEARN and
+    DAgger (Daumé III et al. 2009; Ross et al. 2011).
 
     ## Data
-    A corpus whose samples have words and one label a word: CoNLL, CoNLL-U, JSONL or CSV. Gold labels
-    that the inventory lacks are counted as missed.
+    A corpus whose samples have words and one label a word: CoNLL, CoNLL-U, JSONL or CSV. Gold
+    labels that the inventory lacks are counted as missed.
 
     ## Observation Space
     `Dict`, with A labels, H = `history_length`, D = width of the encoder, L = `max_tokens`:
@@ -71,34 +71,35 @@ class SequenceTagging(Task):
     | obs_type | key | shape | dtype | values |
     |---|---|---|---|---|
     | all | `action_mask` | (A,) | int8 | 1 where the label is legal now |
-    | features | `context` | ((2*window+1)*D,) | float32 | vectors of the words around the current one, left to right, zero outside the text |
-    | features | `history` | (H*(A+1),) | float32 | last labels, one-hot, most recent first; last place: before the text |
+    | features | `context` | ((2*window+1)*D,) | float32 | words around, 0 outside the text |
+    | features | `history` | (H*(A+1),) | float32 | last labels, one-hot, latest first |
     | tokens | `input_ids` | (L,) | int32 | sub-word ids with the encoder's special tokens |
     | tokens | `attention_mask` | (L,) | int8 | 1 on ids, 0 on padding |
-    | tokens | `focus` | (2,) | int32 | first and one past the last place of the current word in `input_ids` |
-    | tokens, index | `history` | (H,) | int32 | last labels, most recent first; A: before the text |
+    | tokens | `focus` | (2,) | int32 | [start, end) of the current word in `input_ids` |
+    | tokens, index | `history` | (H,) | int32 | last labels, latest first; A: none |
     | index | `row` | (1,) | int32 | sample |
     | index | `position` | (1,) | int32 | word |
 
-    At the end of a text (final observations) `context` and `focus` are zero and `position` is its length.
+    At the end of a text (final observations) `context` and `focus` are zero and `position` is its
+    length.
 
     ## Action Space
     `Discrete(A)`: the label of the current word, numbered as `task.labels`.
 
     ## Action Mask
-    BIO: `I-X` only after `B-X` or `I-X`. Flat: everything is legal. The mask is in the observation, in
-    `info["action_mask"]` and in `action_masks()`. A forbidden `I-X` is played as `B-X` (the repair the
-    lenient scorers make) and costs 1/8.
+    BIO: `I-X` only after `B-X` or `I-X`. Flat: everything is legal. The mask is in the observation,
+    in `info["action_mask"]` and in `action_masks()`. A forbidden `I-X` is played as `B-X` (the
+    repair the lenient scorers make) and costs 1/8.
 
     ## Rewards
     - `correctness` (default): 1 for the gold label, else 0.
-    - `metric`: change of the sentence's metric over the words tagged so far: strict entity F1 (an entity
-      still open counts as it stands; nothing to find and nothing found is 1) or, flat, right labels over
-      the sentence's length. The metric is 0 before the first word.
+    - `metric`: change of the sentence's metric over the words tagged so far: strict entity F1 (an
+      entity still open counts as it stands; nothing to find and nothing found is 1) or, flat, right
+      labels over the sentence's length. The metric is 0 before the first word.
     - `sparse`: the sentence's metric, at its end.
 
-    Illegal actions cost 1/8 each, at once, or with `sparse` at the end. The `metric` rewards of an episode
-    sum to its `sparse` reward exactly. Without gold, rewards are 0.
+    Illegal actions cost 1/8 each, at once, or with `sparse` at the end. The `metric` rewards of an
+    episode sum to its `sparse` reward exactly. Without gold, rewards are 0.
 
     ## Starting State
     The first word of a sentence drawn uniformly, or of sample i with `reset(options={"row": i})`.
@@ -313,8 +314,8 @@ def _check_bio(labels: Sequence[str]) -> None:
     bad = [name for name in labels if name != "O" and name[:2] not in ("B-", "I-")]
     if bad:
         raise InvalidArgumentError(
-            f"label {bad[0]!r} is neither 'O' nor 'B-TYPE' nor 'I-TYPE'. For plain labels, one a word, "
-            "use POS-v0 or scheme='flat'."
+            f"label {bad[0]!r} is neither 'O' nor 'B-TYPE' nor 'I-TYPE'. For plain labels, "
+            "one a word, use POS-v0 or scheme='flat'."
         )
     missing = [name for name in labels if name[:2] == "I-" and f"B-{name[2:]}" not in labels]
     if "O" not in labels or missing:
@@ -325,7 +326,7 @@ def _check_bio(labels: Sequence[str]) -> None:
 
 
 def _transitions(labels: Sequence[str], *, bio: bool) -> tuple[BoolArray, npt.NDArray[np.int64]]:
-    """(A+1, A) whether a label may follow another (last row: the start) and what is played if not."""
+    """(A+1, A) whether a label may follow another (last row: none) and what is played if not."""
     a = len(labels)
     legal = np.ones((a + 1, a), bool)
     repair = np.tile(np.arange(a), (a + 1, 1))

@@ -1,4 +1,4 @@
-"""`tokens` observations: sub-word ids around the current word, for code that runs its own encoder."""
+"""`tokens` observations: sub-word ids around the current word, for code with its own encoder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from nlp_gym.types import Corpus, Observation, Tokens
 class TokenWindows:
     """Fixed-length windows of sub-word ids, one for every position of a corpus.
 
-    A text of at most L - 2 tokens is seen whole; of a longer one, the window centred on the current word.
+    A text of at most L - 2 tokens is seen whole; of a longer one, the window centred on the current
+    word.
 
     Args:
         tokens: Sub-words of the corpus.
