@@ -40,7 +40,8 @@ class BC(BaseAlgorithm):
         batch_size: Decisions an update.
         gamma: Discount of the returns the value head is fitted to.
         vf_coef: Weight of the value head's loss.
-        mask_loss: Normalise over legal actions only, as the greedy policy chooses among those.
+        mask_loss: Normalise over legal actions only. Illegal actions are then never pushed down:
+            leave it off for weights that a policy without masks, such as PPO's, starts from.
         label_smoothing: Share of the target spread over all actions, with `mask_loss=False` only.
         max_grad_norm: Longest gradient.
         seed: Of the weights and the order.
@@ -68,7 +69,7 @@ class BC(BaseAlgorithm):
         batch_size: int = 1024,
         gamma: float = 0.9,
         vf_coef: float = 0.5,
-        mask_loss: bool = True,
+        mask_loss: bool = False,
         label_smoothing: float = 0.0,
         max_grad_norm: float = 1.0,
         seed: int | None = None,

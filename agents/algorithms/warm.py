@@ -123,8 +123,10 @@ def _loss(model: Any, batch: OracleData, margin: th.Tensor) -> th.Tensor:
         each = quantiles.transpose(1, 2).reshape(-1, quantiles.shape[1])  # (B*A, Q)
         loss: th.Tensor = quantile_huber_loss(each, q_targets(batch, margin).view(-1, 1))
         return loss
+    # Over all actions, not the legal ones alone: PPO and A2C know no masks and would be left with
+    # whatever scores the illegal actions started with.
     policy: ActorCriticPolicy = model.policy
-    loss, value_loss, _ = cloning_loss(policy, batch, mask=batch.masks)
+    loss, value_loss, _ = cloning_loss(policy, batch)
     return loss + 0.5 * value_loss
 
 

@@ -8,6 +8,7 @@ along.
 from __future__ import annotations
 
 import abc
+import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -229,7 +230,7 @@ class Task(abc.ABC):
     def context(self, slots: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         """(B, context_dim) float32 vectors of the words around `slots` (B,)."""
         near = self.neighbours.take(slots, axis=0)
-        return self.encoded.features.take(near, axis=0).reshape(len(slots), -1).astype(np.float32)
+        return _to_float32(self.encoded.features.take(near, axis=0).reshape(len(slots), -1))
 
     def __getstate__(self) -> dict[str, Any]:
         """Encodings are left out of a pickle: where it is opened, the cache has them."""
@@ -238,6 +239,15 @@ class Task(abc.ABC):
 
     def _sample(self, row: int) -> Sample:
         return self.corpus.samples[row]
+
+
+def _to_float32(half: npt.NDArray[np.float16]) -> npt.NDArray[np.float32]:
+    """Widen exactly. Numpy goes element by element; torch, if it is loaded anyway, 4x as fast."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return half.astype(np.float32)
+    wide: npt.NDArray[np.float32] = torch.from_numpy(half).float().numpy()
+    return wide
 
 
 def _check_name(argument: str, value: object, allowed: Sequence[str]) -> None:
