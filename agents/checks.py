@@ -14,6 +14,7 @@ import torch as th
 
 from agents.algorithms import AlgorithmRow
 from agents.extractors import ACTIVATIONS, NLPExtractor
+from agents.signatures import arguments
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
 
 RUN_KEYS: dict[str, Any] = {"n_envs": int, "n_timesteps": int, "policy": str, "env_kwargs": dict}
@@ -44,7 +45,6 @@ _COMMAND_OWNS = {
     "verbose": "--progress",
 }
 _NOT_YAML = {
-    "self",
     "env",
     "_init_setup_model",
     "replay_buffer_class",
@@ -124,26 +124,36 @@ def _check_policy(row: AlgorithmRow, params: Mapping[str, Any]) -> None:
     policy = params.get("policy")
     if policy is not None and aliases and policy not in aliases:
         raise UnknownNameError("policy", policy, aliases)
-    given = params.get("policy_kwargs", {})
-    if policy in aliases:
-        known = _arguments(aliases[policy])
-        for key, value in given.items():
+    given = _mapping("policy_kwargs", params.get("policy_kwargs"))
+    known = _arguments(aliases[policy]) if policy in aliases else None
+    for key, value in given.items():
+        if known is not None:
             _check_name("policy_kwargs", key, known)
-            if key in POLICY_CLASSES:
-                _check_name(key, value, POLICY_CLASSES[key])
-            else:
-                _typed(f"policy_kwargs.{key}", value, known[key])
-    _check_names(
-        "features_extractor_kwargs",
-        given.get("features_extractor_kwargs", {}),
-        set(_arguments(NLPExtractor)) - {"source"},
+        if key in POLICY_CLASSES:
+            _check_name(key, value, POLICY_CLASSES[key])
+        elif known is not None:
+            _typed(f"policy_kwargs.{key}", value, known[key])
+    nested = "features_extractor_kwargs"
+    extractor = set(_arguments(NLPExtractor)) - {"source"}
+    _check_names(nested, _mapping(f"policy_kwargs.{nested}", given.get(nested)), extractor)
+    optimizer = inspect.signature(OPTIMIZERS[given.get("optimizer_class", "Adam")]).parameters
+    options = _mapping("policy_kwargs.optimizer_kwargs", given.get("optimizer_kwargs"))
+    _check_names("optimizer_kwargs", options, set(optimizer) - {"params", "lr"})
+
+
+def _mapping(argument: str, value: Any) -> Mapping[str, Any]:
+    """A mapping that may be left null."""
+    if value is None or isinstance(value, Mapping):
+        return value or {}
+    raise InvalidArgumentError(
+        f"{argument}={value!r} is {type(value).__name__}, but a mapping or null is wanted."
     )
-    optimizer = OPTIMIZERS[given.get("optimizer_class", "Adam")]
-    _check_names(
-        "optimizer_kwargs",
-        given.get("optimizer_kwargs", {}),
-        set(inspect.signature(optimizer).parameters) - {"params", "lr"},
-    )
+
+
+def _arguments(cls: type[Any]) -> dict[str, Any]:
+    """Arguments of a class that YAML can give, with their type hints."""
+    dropped = {*_NOT_YAML, "observation_space", "action_space", "lr_schedule"}
+    return arguments(cls, dropped=dropped)
 
 
 def _check_names(argument: str, given: Any, allowed: Iterable[str]) -> None:
@@ -156,36 +166,6 @@ def _check_name(argument: str, value: object, allowed: Iterable[str]) -> None:
     names = list(allowed)
     if value not in names:
         raise UnknownNameError(argument, value, sorted(names))
-
-
-def _arguments(cls: type[Any]) -> dict[str, Any]:
-    """Arguments of a class that YAML can give, with their type hints (Any where there is none).
-
-    A class that takes ``**kwargs`` also takes the arguments of its base classes.
-    """
-    found: dict[str, Any] = {}
-    dropped = {*_NOT_YAML, "observation_space", "action_space", "lr_schedule"}
-    for base in inspect.getmro(cls):
-        if "__init__" not in vars(base):
-            continue
-        init = vars(base)["__init__"]
-        parameters, hints = inspect.signature(init).parameters.values(), _hints(init)
-        for p in parameters:
-            if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD) and p.name not in dropped:
-                found.setdefault(p.name, hints.get(p.name, Any))
-        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
-            break
-    return found
-
-
-def _hints(function: Any) -> dict[str, Any]:
-    try:
-        return typing.get_type_hints(function)
-    except (
-        NameError,
-        TypeError,
-    ):  # a third-party class may name types it imports for checkers only
-        return {}
 
 
 def _typed(key: str, value: Any, hint: Any) -> Any:
@@ -225,6 +205,8 @@ def _members(hint: Any) -> set[Any]:
 
 
 def _check_bounds(key: str, value: Any) -> None:
+    if key == "train_freq" and isinstance(value, list):
+        _check_train_freq(value)
     if key not in _BOUNDS or value is None or isinstance(value, list):
         return
     low, high, closed = _BOUNDS[key]
@@ -234,3 +216,12 @@ def _check_bounds(key: str, value: Any) -> None:
         words = f"{'from' if closed else 'above'} {low:g}"
         words += f" to {high:g}" if math.isfinite(high) else ""
         raise InvalidArgumentError(f"{key}={value!r} must be {words}.")
+
+
+def _check_train_freq(value: list[Any]) -> None:
+    fits = len(value) == 2 and type(value[0]) is int and value[0] >= 1
+    if not (fits and value[1] in ("step", "episode")):
+        raise InvalidArgumentError(
+            f"train_freq={value!r} must be a whole number from 1, or that and its unit: [4, step] "
+            "or [1, episode]."
+        )

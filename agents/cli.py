@@ -10,50 +10,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from agents.cli_data import app as data_app
 from agents.cli_train import SpreadCommand, train_command
-
-
-def user_message(error: BaseException) -> str | None:
-    """What to tell a user about an error made on purpose; None for a bug (show its traceback)."""
-    import gymnasium
-
-    from nlp_gym.errors import NLPGymError
-
-    if isinstance(error, NLPGymError | gymnasium.error.Error):
-        return str(error)
-    return None
-
-
-class ReportingGroup(TyperGroup):
-    """Commands whose errors are one message on stderr and an exit code, without a traceback."""
-
-    def invoke(self, ctx: Any) -> Any:
-        """Run the chosen command."""
-        try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt as error:
-            raise typer.Exit(_interrupted(error)) from None
-        except Exception as error:
-            message = user_message(error)
-            if message is None:
-                raise
-            typer.echo(f"error: {message}", err=True)
-            raise typer.Exit(1) from None
-
-
-def _interrupted(error: KeyboardInterrupt) -> int:
-    """Report an interruption; gives the exit code, 128 plus the signal's number."""
-    from agents.signals import TrainingInterrupted
-
-    if not isinstance(error, TrainingInterrupted):
-        typer.echo("interrupted", err=True)
-        return 130
-    typer.echo(f"Saved. Continue with: nlp-gym train --resume {error.run}", err=True)
-    typer.echo(error.run)
-    return 128 + error.signal_number
+from agents.reporting import ReportingGroup
 
 
 def _show_warning(message: Warning | str, *details: Any) -> None:
@@ -140,8 +100,9 @@ def predict(
     device: Device = "auto",
 ) -> None:
     """Label raw text."""
+    from agents.inputs import gather_inputs
     from agents.predict import Predictor
-    from agents.predictions import choose_format, formatted, gather_inputs
+    from agents.predictions import choose_format, formatted
 
     chosen = choose_format(form, output)
     inputs = gather_inputs(text, input_file)

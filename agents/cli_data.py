@@ -2,39 +2,22 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, ParamSpec, TypeVar
+from typing import Annotated
 
 import typer
 
-from nlp_gym.errors import InvalidArgumentError, NLPGymError
-
-P = ParamSpec("P")
-R = TypeVar("R")
+from agents.reporting import ReportingGroup
 
 app = typer.Typer(
-    no_args_is_help=True, help="List, check and download corpora.", pretty_exceptions_enable=False
+    cls=ReportingGroup,
+    no_args_is_help=True,
+    help="List, check and download corpora.",
+    pretty_exceptions_enable=False,
 )
 
 
-def _typed_errors(command: Callable[P, R]) -> Callable[P, R]:
-    """Print an error of ours in one line on stderr: exit code 2 for a bad argument, else 1."""
-
-    @functools.wraps(command)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return command(*args, **kwargs)
-        except NLPGymError as error:
-            typer.echo(f"error: {' '.join(str(error).split())}", err=True)
-            raise typer.Exit(2 if isinstance(error, InvalidArgumentError) else 1) from error
-
-    return wrapped
-
-
 @app.command("list")
-@_typed_errors
 def list_command(
     data_dir: Annotated[
         Path | None, typer.Option(help="Folder that holds the corpora's folders.")
@@ -43,7 +26,13 @@ def list_command(
     """List the corpora: size, licence, and where each is on this machine."""
     from nlp_gym.data import DATASETS
     from nlp_gym.data.corpus import find_corpus
+    from nlp_gym.errors import DataNotFoundError
 
+    if data_dir is not None and not data_dir.is_dir():
+        raise DataNotFoundError(
+            f"data_dir={str(data_dir)!r} is not a folder. Give the one that holds the corpora's "
+            "folders, or leave --data-dir out."
+        )
     for row in DATASETS.values():
         folder = find_corpus(row.name, data_dir=data_dir)
         typer.echo(f"{row.name}: {row.description}")
@@ -54,7 +43,6 @@ def list_command(
 
 
 @app.command("check")
-@_typed_errors
 def check_command(
     file: Annotated[Path, typer.Argument(help="A CoNLL, CoNLL-U, JSONL or CSV file.")],
     format: Annotated[
@@ -88,7 +76,6 @@ def check_command(
 
 
 @app.command("download")
-@_typed_errors
 def download_command(
     names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Names from data list.")],
     data_dir: Annotated[

@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from agents.settings import TrainConfig
 
 SPREAD = ("--hyperparams", "--hyperparameters", "--env-kwargs")
+_STRONGER = {
+    "hyperparams": ("n_timesteps", "n_envs"),
+    "env_kwargs": ("encoder", "data", "data_dir"),
+}
+"""Settings that these flags can give too; typed, they win over those of a config file."""
 
 
 def spread(arguments: Sequence[str]) -> list[str]:
@@ -51,8 +56,11 @@ def config_of(flags: dict[str, Any], conf_file: Path | None) -> TrainConfig:
 
     config = TrainConfig() if conf_file is None else config_from_file(conf_file)
     given = {name: value for name, value in flags.items() if value is not None}
-    for name in ("hyperparams", "env_kwargs"):
-        given[name] = nested_merge(getattr(config, name), _pairs(given.get(name)))
+    for name, fields in _STRONGER.items():
+        pairs = _pairs(given.get(name))
+        given[name] = nested_merge(getattr(config, name), pairs)
+        # Without this the file's field would win over what was typed.
+        given |= {key: None for key in fields if key in pairs and key not in given}
     return config.with_changes(**given)
 
 
@@ -172,11 +180,14 @@ def _report(run: Path, *, with_bc: bool, progress: bool) -> None:
     from rich.console import Console
 
     from agents.reports import final_report, print_example, print_report
+    from agents.runs import read_config
     from nlp_gym.errors import NLPGymError
 
     console = Console()
     try:
-        print_report(final_report(run, with_bc=with_bc, progress=progress), console)
-        print_example(run, console)
+        device = read_config(run)["device"]
+        report = final_report(run, with_bc=with_bc, device=device, progress=progress)
+        print_report(report, console)
+        print_example(run, console, device=device)
     except NLPGymError as error:  # training itself went well
         typer.echo(f"warning: no test report: {error}", err=True)

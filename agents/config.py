@@ -122,7 +122,7 @@ def build_arguments(params: Mapping[str, Any]) -> Params:
             arguments[key] = LinearSchedule(value, 0.0, 1.0) if falls else value
     if isinstance(arguments.get("train_freq"), list):
         arguments["train_freq"] = tuple(arguments["train_freq"])
-    policy_kwargs = {"net_arch": [], **copy.deepcopy(arguments.get("policy_kwargs", {}))}
+    policy_kwargs = {"net_arch": [], **copy.deepcopy(arguments.get("policy_kwargs") or {})}
     for key, names in POLICY_CLASSES.items():
         if isinstance(policy_kwargs.get(key), str):
             policy_kwargs[key] = names[policy_kwargs[key]]

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from agents.loading import load_agent
+from agents.loading import Agent, load_agent
+from nlp_gym.errors import DataError, RunError
 from nlp_gym.metrics.base import Score
+from nlp_gym.tasks.base import Task
 
 
 def evaluate(
@@ -35,10 +40,12 @@ def evaluate(
         progress: Show bars on stderr.
 
     Returns:
-        The score. `Score.text` is for people, `Score.report` for programs.
+        The score. `Score.text` is for people, `Score.report` for programs; its ``corpus`` says what
+        was scored.
 
     Raises:
-        RunError: The run cannot be loaded.
+        RunError: The run cannot be loaded, or neither `data` nor `data_dir` is given and the corpus
+            found is not the one that the run was trained with.
         DataError: The corpus cannot be read.
     """
     agent = load_agent(run, checkpoint=checkpoint, device=device)
@@ -50,8 +57,56 @@ def evaluate(
         # Also where the run was trained on the bundled sample; a wrong folder is an error.
         overrides |= {"data_dir": str(data_dir), "corpus": "auto"}
     task = agent.task(split, **overrides)
+    if data is None:
+        _check_corpus(agent, task, explicit=data_dir is not None, overrides=overrides)
     outputs = agent.outputs(task, progress=progress)
-    return task.score(outputs, bootstrap=bootstrap)
+    return with_corpus(task.score(outputs, bootstrap=bootstrap), task)
+
+
+def with_corpus(score: Score, task: Task) -> Score:
+    """`score` with ``corpus`` in its report: what text was scored, and where it came from."""
+    corpus = task.corpus
+    facts = {
+        "name": corpus.name,
+        "text_sha256": corpus.text_hash,
+        "bundled": corpus.bundled,
+        "source": None if corpus.source is None else str(corpus.source),
+    }
+    return dataclasses.replace(score, report={**score.report, "corpus": facts})
+
+
+def _check_corpus(
+    agent: Agent, task: Task, *, explicit: bool, overrides: Mapping[str, Any]
+) -> None:
+    """Tell where the corpus found now is not the one of the run: another file, or the sample.
+
+    A run remembers the text of train and dev; the dev split stands for test.
+    """
+    saved = agent.settings.get("corpora", {})
+    split = task.corpus.split if task.corpus.split in saved else "dev"
+    if split not in saved:
+        return
+    try:
+        corpus = (task if task.corpus.split == split else agent.task(split, **overrides)).corpus
+    except DataError:
+        if explicit:  # a folder with nothing but the split that is scored
+            return
+        raise
+    if corpus.text_hash == saved[split]["text_sha256"]:
+        return
+    kind = "the bundled sample of " if corpus.bundled else ""
+    where = "" if corpus.source is None else f" ({corpus.source})"
+    message = (
+        f"run={str(agent.run)!r} was trained with another {saved[split]['name']} corpus than "
+        f"{kind}{corpus.name}{where}, which is found now: the {split} text has sha256 "
+        f"{corpus.text_hash[:12]}, that of the run {saved[split]['text_sha256'][:12]}."
+    )
+    if not explicit:
+        raise RunError(
+            f"{message} Name the corpus to score with --data-dir or --data, or get it with: "
+            f"nlp-gym data download {corpus.name}"
+        )
+    warnings.warn(message, UserWarning, stacklevel=3)
 
 
 def score_record(score: Score, *, env_id: str, split: str) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import warnings
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -13,12 +12,14 @@ from typing import Any, cast
 from agents.acting import make_act
 from agents.algorithms import AlgorithmRow, resolve
 from agents.config import build_arguments
+from agents.devices import check_device
 from agents.extractors import FeatureSource, NLPExtractor, WordTask, reading
 from agents.runs import find_snapshot
+from agents.signatures import arguments
 from agents.vec import SB3VecEnv
 from agents.weights import load_policy
 from nlp_gym import make_task
-from nlp_gym.encode import encode_corpus, encode_texts
+from nlp_gym.encode import Encoder, encode_corpus, encode_texts
 from nlp_gym.envs.vector import TaskVectorEnv
 from nlp_gym.errors import InvalidArgumentError, RunError, UnknownNameError
 from nlp_gym.tasks.base import Output, Task
@@ -61,21 +62,6 @@ def check_obs_type(obs_type: str) -> None:
         raise UnknownNameError("obs_type", obs_type, OBS_TYPES)
 
 
-def check_device(device: str) -> None:
-    """Stable-Baselines3 would take the processor instead of an absent GPU without a word.
-
-    Raises:
-        InvalidArgumentError: The device is not there.
-    """
-    import torch
-
-    absent = (device.startswith("cuda") and not torch.cuda.is_available()) or (
-        device == "mps" and not torch.backends.mps.is_available()
-    )
-    if absent:
-        raise InvalidArgumentError(f"device={device!r} is not on this machine: use auto or cpu.")
-
-
 def source_of(task: Task, obs_type: str, device: Any) -> FeatureSource | None:
     """Where an extractor gathers vectors from; None where the observation carries them."""
     return FeatureSource(cast("WordTask", task), device) if obs_type == "index" else None
@@ -110,11 +96,11 @@ def build_model(
     check_obs_type(obs_type)
     check_device(device)
     venv = TaskVectorEnv(task, n_envs, obs_type=obs_type, max_episode_steps=max_episode_steps)
-    arguments = build_arguments(hyperparams)
-    policy_kwargs = dict(arguments.pop("policy_kwargs", {}))
+    given = build_arguments(hyperparams)
+    policy_kwargs = dict(given.pop("policy_kwargs", {}))
     policy_kwargs["features_extractor_class"] = NLPExtractor
     policy_kwargs["features_extractor_kwargs"] = {
-        **policy_kwargs.get("features_extractor_kwargs", {}),
+        **(policy_kwargs.get("features_extractor_kwargs") or {}),
         "source": source_of(task, obs_type, device),
     }
     try:
@@ -124,14 +110,39 @@ def build_model(
             seed=seed,
             device=device,
             verbose=0,
-            **arguments,
+            **given,
         )
+    except MemoryError as error:
+        raise InvalidArgumentError(
+            f"algo={row.name!r} does not fit into memory ({error}). Make buffer_size (or n_steps "
+            f"times n_envs) smaller: {dict(hyperparams)}."
+        ) from error
     except (AssertionError, TypeError, ValueError, RuntimeError) as error:
         if isinstance(error, InvalidArgumentError):
             raise
         raise InvalidArgumentError(
             f"algo={row.name!r} refuses its hyperparameters {dict(hyperparams)}: {error}"
         ) from error
+
+
+def _learning_nothing(row: AlgorithmRow) -> dict[str, int]:
+    """The least memory and the shortest rollouts, for a model that only acts.
+
+    Rollouts as in training would not do either: one environment stands for many here.
+    """
+    known = arguments(row.cls)
+    if "buffer_size" in known:
+        return {"buffer_size": 1}
+    return {name: 2 for name in ("n_steps", "batch_size") if name in known}
+
+
+def _number_format(encoder: Encoder, kwargs: Mapping[str, Any]) -> str:
+    """``"(dtype float32, asked for as auto) "`` where the encoder has one."""
+    dtype = getattr(encoder, "dtype", None)
+    if dtype is None:
+        return ""
+    asked = (kwargs.get("encoder_kwargs") or {}).get("dtype", "auto")
+    return f"(dtype {dtype}, asked for as {asked}) "
 
 
 @dataclass
@@ -180,9 +191,10 @@ class Agent:
         expected, found = self.settings["encoder"]["fingerprint"], task.encoder.fingerprint
         if found != expected:
             raise RunError(
-                f"encoder {task.encoder.name!r} has fingerprint {found[:12]}, but the run was "
-                f"trained with {expected[:12]}: its weights, options or the release differ, and so "
-                "do its vectors. Use what the run's versions.json names, or train again."
+                f"encoder {task.encoder.name!r} {_number_format(task.encoder, kwargs)}has "
+                f"fingerprint {found[:12]}, but the run was trained with {expected[:12]}: its "
+                "weights, options (dtype among them) or the release differ, and so do its vectors. "
+                "Use what the run's versions.json names, or train again."
             )
         self._encoder = task.encoder
         return task
@@ -206,9 +218,7 @@ class Agent:
 
     def _load(self, task: Task) -> Any:
         row, obs_type = resolve(self.settings["algo"]), self.settings["obs_type"]
-        hyperparams = dict(self.settings["hyperparams"])
-        if "buffer_size" in inspect.signature(row.cls).parameters:
-            hyperparams["buffer_size"] = 1  # nothing is learned here
+        hyperparams = {**self.settings["hyperparams"], **_learning_nothing(row)}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # advice on batch sizes, for one environment
             model = build_model(row, task, hyperparams, obs_type=obs_type, device=self.device)

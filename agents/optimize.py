@@ -6,11 +6,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from agents.algorithms import resolve
 from agents.history import read_metrics
-from agents.runs import claim_run, new_run
+from agents.runs import claim_run, new_run, write_settings, writing
 from agents.settings import TrainConfig, merge, nested_merge
 from agents.signals import TrainingInterrupted
 from agents.train import train
@@ -68,7 +65,6 @@ def optimize(
     """
     optuna = _load_optuna()
     base = merge(config)
-    resolve(base.algo)
     folder = claim_run(run_dir) if run_dir is not None else new_run("optimize", base.env)
     sampler = optuna.samplers.TPESampler(seed=base.seed)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -82,7 +78,8 @@ def optimize(
         value = max(row["value"] for row in read_metrics(run))
         shutil.rmtree(run / "checkpoints", ignore_errors=True)  # nobody resumes a trial
         rows.append({"number": trial.number, "value": value, "hyperparams": drawn})
-        write_json(folder / "study.json", {"algo": base.algo, "env": base.env, "trials": rows})
+        with writing(folder):
+            write_json(folder / "study.json", {"algo": base.algo, "env": base.env, "trials": rows})
         return float(value)
 
     try:
@@ -92,6 +89,6 @@ def optimize(
             raise
     best = max(rows, key=lambda row: row["value"])
     chosen = base.with_changes(hyperparams=nested_merge(base.hyperparams, best["hyperparams"]))
-    text = yaml.safe_dump({"format_version": 1, **chosen.as_dict()}, sort_keys=False)
-    (folder / "best.yml").write_text(text, encoding="utf-8")
+    with writing(folder):
+        write_settings(folder / "best.yml", chosen.as_dict())
     return folder

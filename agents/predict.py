@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from agents.inputs import Input, from_text, from_words
 from agents.loading import Agent, load_agent
-from agents.predictions import Input, from_text, from_words, is_bio, to_record
+from agents.predictions import is_bio, to_record
 from nlp_gym.types import Sample
 
 
@@ -41,6 +42,9 @@ class Predictor:
 
         Returns:
             One record a text, see `agents.predictions`.
+
+        Raises:
+            InvalidArgumentError: A text that is not Unicode, see `agents.inputs`.
         """
         inputs = [_as_input(text) for text in texts]
         sentences = [sentence for item in inputs for sentence in item.sentences]

@@ -12,11 +12,12 @@ from agents.acting import make_act
 from agents.algorithms import resolve
 from agents.baselines import run_baselines
 from agents.config import load_hyperparams
-from agents.evaluate import score_record
+from agents.evaluate import score_record, with_corpus
 from agents.extractors import reading
 from agents.loading import Agent, build_model, encode, load_agent, source_of
 from agents.predict import Predictor
 from agents.predictions import to_text
+from agents.runs import writing
 from nlp_gym.files import write_json
 from nlp_gym.metrics.base import Score
 from nlp_gym.tasks.base import Task
@@ -53,11 +54,14 @@ def final_report(
     Returns:
         What the file holds: the record of `nlp-gym evaluate --json`, ``algo``, ``timesteps``,
         ``dev``, ``baselines`` and ``text``.
+
+    Raises:
+        RunError: The run cannot be loaded, or its folder cannot be written to.
     """
     agent = load_agent(run, device=device)
     task, train_task = agent.task("test"), agent.task("train")
     encode(train_task)
-    score = task.score(agent.outputs(task, progress=progress))
+    score = with_corpus(task.score(agent.outputs(task, progress=progress)), task)
     words = {"row", "position"} <= set(task.observation_space("index").spaces)
     names = ["random", "majority", *(["majority-word"] if words else []), "oracle"]
     scores = run_baselines(train_task, task, names, report=False)
@@ -77,7 +81,8 @@ def final_report(
         },
         "text": score.text,
     }
-    write_json(Path(run) / "report.json", report)
+    with writing(Path(run)):
+        write_json(Path(run) / "report.json", report)
     return report
 
 
@@ -95,6 +100,7 @@ def print_report(report: dict[str, Any], console: Console) -> None:
     console.print(report["signature"], markup=False, highlight=False, soft_wrap=True)
 
 
-def print_example(run: str | Path, console: Console) -> None:
+def print_example(run: str | Path, console: Console, *, device: str = "auto") -> None:
     """One sentence, labelled by the trained agent."""
-    console.print(to_text(Predictor(run).predict([EXAMPLE])[0]), soft_wrap=True)
+    record = Predictor(run, device=device).predict([EXAMPLE])[0]
+    console.print(to_text(record), soft_wrap=True)

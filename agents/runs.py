@@ -1,7 +1,7 @@
 """The run folder ``runs/<algo>/<env>_<k>/``: where it is, what is in it, how it is read back.
 
 ``config.yml``      the merged settings; ``nlp-gym train --conf-file config.yml`` repeats the run
-``command.txt``     the command line
+``command.txt``     the command line; another line where a resume changed the settings
 ``versions.json``   Python, packages, processor, threads, encoder fingerprint, corpus text hashes
 ``metrics.jsonl``   one JSON object per evaluation on dev
 ``tensorboard/``    Stable-Baselines3's scalars and the dev metric
@@ -12,35 +12,22 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import os
-import platform
 import re
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-import nlp_gym
 from agents.snapshots import FORMAT_VERSION, check_version, locate, newest, read_json, verify
+from agents.versions import versions
 from nlp_gym.errors import RunError, UnknownNameError
-from nlp_gym.files import atomic_path, write_json
+from nlp_gym.files import atomic_path, file_lock, write_json
 
-PACKAGES = (
-    "nlp-gym",
-    "gymnasium",
-    "stable-baselines3",
-    "sb3-contrib",
-    "torch",
-    "transformers",
-    "tokenizers",
-    "numpy",
-    "safetensors",
-    "seqeval",
-)
 SETTINGS = "settings.json"
+LOCK = ".run.lock"  # of `alone`
 
 
 def file_name(text: str) -> str:
@@ -74,8 +61,37 @@ def new_run(algo: str, env_id: str, *, root: str | Path = "runs") -> Path:
         ) from error
 
 
+@contextmanager
+def alone(run: Path) -> Iterator[None]:
+    """Hold the run folder `run`, which exists, against every other process.
+
+    Raises:
+        RunError: Another process holds it, or the folder cannot be written to.
+    """
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(file_lock(run / "run", timeout=0))
+        except TimeoutError as error:
+            raise RunError(f"Another process is training in {run}: stop it first.") from error
+        except OSError as error:
+            raise RunError(f"{run} cannot be written to: {error.strerror or error}.") from error
+        yield
+
+
+@contextmanager
+def writing(run: Path) -> Iterator[None]:
+    """Turn a failure to write into the run folder into a `RunError` that names the file."""
+    try:
+        yield
+    except OSError as error:
+        place = error.filename or run
+        raise RunError(f"Could not write {place}: {error.strerror or error}.") from error
+
+
 def claim_run(folder: str | Path) -> Path:
     """Create the exact folder `folder`.
+
+    Two processes may be given the same one: ask again once it is held (`alone`).
 
     Raises:
         RunError: It is not empty (a run is never overwritten) or cannot be created.
@@ -83,7 +99,7 @@ def claim_run(folder: str | Path) -> Path:
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        occupied = any(folder.iterdir())
+        occupied = any(path.name != LOCK for path in folder.iterdir())
     except OSError as error:
         raise RunError(f"run_dir={str(folder)!r} cannot be created: {error.strerror}.") from error
     if occupied:
@@ -92,38 +108,6 @@ def claim_run(folder: str | Path) -> Path:
             f"with --resume {shlex.quote(str(folder))}, or name another folder."
         )
     return folder
-
-
-def _processor() -> str:
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-    except OSError:  # not Linux
-        return platform.processor() or platform.machine()
-    found = re.search(r"model name\s*:\s*(.+)", text)
-    return found[1].strip() if found else platform.machine()
-
-
-def versions() -> dict[str, Any]:
-    """What the numbers of a run depend on besides its settings."""
-    import torch
-
-    packages: dict[str, str | None] = {}
-    for name in PACKAGES:
-        try:
-            packages[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            packages[name] = None
-    packages["nlp-gym"] = nlp_gym.__version__  # also where it runs from a checkout
-    return {
-        "format_version": FORMAT_VERSION,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "cpu": _processor(),
-        "cpu_count": os.cpu_count(),
-        "torch_threads": torch.get_num_threads(),
-        "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-        "packages": packages,
-    }
 
 
 def write_config(
@@ -136,13 +120,45 @@ def write_config(
         config: Fields of `agents.train.TrainConfig`, merged.
         command: The command line, as a list.
         facts: Encoder fingerprint and corpus hashes.
+
+    Raises:
+        RunError: The folder cannot be written to.
     """
-    with atomic_path(run / "config.yml") as path:
+    with writing(run):
+        write_settings(run / "config.yml", config)
+        with atomic_path(run / "command.txt") as path:
+            path.write_text(shlex.join(command) + "\n", encoding="utf-8")
+        write_json(run / "versions.json", {**versions(), **facts})
+
+
+def rewrite_config(run: Path, config: Mapping[str, Any], *, command: Iterable[str]) -> None:
+    """Put changed settings of a resumed run on record, and the command that changed them.
+
+    Args:
+        run: Its folder.
+        config: Fields of `agents.train.TrainConfig`, merged.
+        command: The command line, as a list; becomes the last line of ``command.txt``.
+
+    Raises:
+        RunError: The folder cannot be written to.
+    """
+    with writing(run):
+        write_settings(run / "config.yml", config)
+        file = run / "command.txt"
+        before = file.read_text(encoding="utf-8") if file.exists() else ""
+        with atomic_path(file) as path:
+            path.write_text(before + shlex.join(command) + "\n", encoding="utf-8")
+
+
+def write_settings(path: Path, config: Mapping[str, Any]) -> None:
+    """Write a file for ``--conf-file``, whole or not at all.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    with atomic_path(path) as temporary:
         text = yaml.safe_dump({"format_version": FORMAT_VERSION, **config}, sort_keys=False)
-        path.write_text(text, encoding="utf-8")
-    with atomic_path(run / "command.txt") as path:
-        path.write_text(shlex.join(command) + "\n", encoding="utf-8")
-    write_json(run / "versions.json", {**versions(), **facts})
+        temporary.write_text(text, encoding="utf-8")
 
 
 def check_run(run: str | Path) -> Path:

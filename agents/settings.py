@@ -7,12 +7,14 @@ Precedence, weakest first: defaults here, ``hyperparams/<algo>.yml``, a ``--conf
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from agents.config import load_hyperparams
+from agents.devices import check_device_name
 from agents.runs import read_config_file
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
 from nlp_gym.registration import is_task_id, task_ids
@@ -21,7 +23,16 @@ DEFAULT_ENV = "NER-CoNLL-v0"
 DEFAULT_ALGO = "masked_dqn"
 ENCODER_MODES = ("frozen",)
 _PLANNED_MODES = ("finetune", "lora", "adapter")
-DEVICES = ("auto", "cpu", "cuda", "mps")
+_FLAGS = {
+    "split": "training uses train and dev; score another split with `nlp-gym evaluate --split`",
+    "num_envs": "use --n-envs",
+    "render_mode": "training shows nothing; render with gymnasium.make",
+    "vectorization_mode": "the environments run side by side in one process, see --n-envs",
+}
+"""Arguments of `gymnasium.make` and `make_vec` that a training run does not take, and why."""
+_TEXTS = ("env", "algo", "device", "encoder_mode")
+_PLACES = ("data", "data_dir", "encoder", "tensorboard_log", "warm_start")
+_MAPPINGS = ("hyperparams", "env_kwargs")
 _EVALUATIONS = 20  # of a run whose --eval-freq is not given
 
 
@@ -149,13 +160,44 @@ def _check(config: TrainConfig) -> None:
             f"encoder_lr={config.encoder_lr!r} needs a trainable encoder, and encoder_mode="
             f"{config.encoder_mode!r} keeps it fixed: leave --encoder-lr out."
         )
-    if config.device.split(":")[0] not in DEVICES:
-        raise UnknownNameError("device", config.device, DEVICES)
+    check_device_name(config.device)
 
 
-def _where(path: str) -> str:
-    """Data is found again when the run is resumed from another folder."""
-    return str(Path(path).expanduser().resolve())
+def _check_env_kwargs(env_kwargs: Mapping[str, Any]) -> None:
+    for name, instead in _FLAGS.items():
+        if name in env_kwargs:
+            raise InvalidArgumentError(
+                f"env_kwargs: {name}={env_kwargs[name]!r} cannot be given here: {instead}."
+            )
+
+
+def _check_types(config: TrainConfig) -> None:
+    """A file may hold anything; numbers are checked with their ranges."""
+    for names, types, wanted in (
+        (_TEXTS, (str,), "text"),
+        (_PLACES, (str, os.PathLike, type(None)), "text or null"),
+        (_MAPPINGS, (Mapping,), "a mapping"),
+    ):
+        for name in names:
+            value = getattr(config, name)
+            if not isinstance(value, types):
+                raise InvalidArgumentError(
+                    f"{name}={value!r} is {type(value).__name__}, but {wanted} is wanted."
+                )
+
+
+def _where(path: Any) -> Any:
+    """A path as an absolute one: it is found again when the run is used from another folder."""
+    if isinstance(path, Mapping):  # one file a split
+        return {split: _where(file) for split, file in path.items()}
+    return str(Path(path).expanduser().resolve()) if isinstance(path, str | os.PathLike) else path
+
+
+def _where_folder(name: Any) -> Any:
+    """As `_where`, for what is a folder or a name."""
+    known = isinstance(name, str) and name.partition(":")[0] in ("bc", "minilm", "hashed")
+    folder = isinstance(name, str | os.PathLike) and Path(name).expanduser().is_dir()
+    return _where(name) if folder and not known else name
 
 
 def merge(config: TrainConfig) -> TrainConfig:
@@ -165,6 +207,7 @@ def merge(config: TrainConfig) -> TrainConfig:
         UnknownNameError: The id, algorithm, encoder mode or a hyperparameter is not known.
         InvalidArgumentError: A value outside what is allowed.
     """
+    _check_types(config)
     _check(config)
     params = load_hyperparams(config.algo, config.env, config.hyperparams)
     n_timesteps = config.n_timesteps or int(params.pop("n_timesteps", 100_000))
@@ -172,14 +215,13 @@ def merge(config: TrainConfig) -> TrainConfig:
     params.pop("n_timesteps", None)
     params.pop("n_envs", None)
     env_kwargs = {**params.pop("env_kwargs", {}), **config.env_kwargs}
-    if config.encoder is not None:
-        env_kwargs["encoder"] = config.encoder
-    places = {
-        name: _where(path)
-        for name, path in (("data", config.data), ("data_dir", config.data_dir))
-        if path is not None
-    }
-    env_kwargs |= places
+    _check_env_kwargs(env_kwargs)
+    places = {name: _where(getattr(config, name)) for name in ("data", "data_dir")}
+    places["encoder"] = _where_folder(config.encoder)
+    env_kwargs |= {name: place for name, place in places.items() if place is not None}
+    for name, absolute in (("data", _where), ("data_dir", _where), ("encoder", _where_folder)):
+        if name in env_kwargs:
+            env_kwargs[name] = absolute(env_kwargs[name])
     eval_freq = config.eval_freq or max(n_timesteps // _EVALUATIONS, 1)
     return config.with_changes(
         n_timesteps=n_timesteps,
@@ -188,5 +230,7 @@ def merge(config: TrainConfig) -> TrainConfig:
         env_kwargs=_plain(env_kwargs),
         eval_freq=eval_freq,
         save_freq=config.save_freq or eval_freq,
+        tensorboard_log=_where(config.tensorboard_log),
+        warm_start=_where_folder(config.warm_start),
         **places,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +16,8 @@ from agents.loading import build_model, check_obs_type, encode, source_of
 from agents.settings import TrainConfig
 from agents.snapshots import FORMAT_VERSION
 from nlp_gym import make_task
+from nlp_gym.encode import Encoder
+from nlp_gym.encode.transformer import TransformerEncoder
 from nlp_gym.errors import RunError
 from nlp_gym.metrics.base import Score
 from nlp_gym.registration import SHELL_ARGUMENTS
@@ -40,7 +43,7 @@ class Setup:
             "format_version": FORMAT_VERSION,
             "algo": self.config.algo,
             "env": self.config.env,
-            "env_kwargs": _task_kwargs(self.config),
+            "env_kwargs": with_dtype(_task_kwargs(self.config), encoder),
             "obs_type": self.obs_type,
             "labels": list(self.train_task.labels),
             "hyperparams": dict(self.config.hyperparams),
@@ -85,6 +88,35 @@ class Setup:
                     f"{folder} was saved with {key}={saved.get(key)!r}, now it is {own[key]!r}. "
                     "Restore the data and packages the run was started with, or train again."
                 )
+
+
+def with_dtype(kwargs: Mapping[str, Any], encoder: Encoder) -> dict[str, Any]:
+    """`kwargs` with the number format that the encoder resolved ``dtype="auto"`` to.
+
+    Machines resolve it differently and get other vectors, so a policy is saved with the one that it
+    learned from.
+
+    Args:
+        kwargs: Arguments of the task.
+        encoder: The encoder made from them.
+    """
+    named = isinstance(kwargs.get("encoder", ""), str)  # an object brings its options
+    if not (named and isinstance(encoder, TransformerEncoder)):
+        return dict(kwargs)
+    return {
+        **kwargs,
+        "encoder_kwargs": {**(kwargs.get("encoder_kwargs") or {}), "dtype": encoder.dtype},
+    }
+
+
+def with_saved_dtype(config: TrainConfig, saved: Mapping[str, Any]) -> TrainConfig:
+    """`config` with the number format of a snapshot's settings; older snapshots have none."""
+    dtype = (saved.get("env_kwargs", {}).get("encoder_kwargs") or {}).get("dtype")
+    if dtype is None:
+        return config
+    own = config.env_kwargs.get("encoder_kwargs") or {}
+    env_kwargs = {**config.env_kwargs, "encoder_kwargs": {**own, "dtype": dtype}}
+    return config.with_changes(env_kwargs=env_kwargs)
 
 
 def _task_kwargs(config: TrainConfig) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +15,21 @@ from agents.history import rewind_metrics
 from agents.progress import TrainingProgress
 from agents.runs import (
     SETTINGS,
+    alone,
+    check_run,
     claim_run,
     new_run,
     read_config,
+    rewrite_config,
     write_config,
+    writing,
 )
 from agents.settings import TrainConfig, config_from, merge
-from agents.setup import Setup, set_up
+from agents.setup import Setup, set_up, with_saved_dtype
 from agents.signals import TrainingInterrupted, stop_requests
 from agents.snapshots import newest, read_json
 from agents.starts import keep_exploration, start_warm
 from nlp_gym.errors import RunError
-from nlp_gym.files import file_lock
 
 __all__ = ["TrainConfig", "resume", "train"]
 
@@ -56,48 +59,75 @@ def train(
         NLPGymError: The settings or the data are not usable, or the disk is full.
     """
     config = merge(config)
-    run = None if run_dir is None else claim_run(run_dir)
-    setup = set_up(config, progress=progress)
-    if config.warm_start is not None:
-        start_warm(setup.model, config, setup.train_task)
-    run = run or new_run(config.algo, config.env)
-    write_config(run, config.as_dict(), command=command or sys.argv, facts=setup.facts())
-    _learn(run, setup, LoopState(), progress=progress)
+    with ExitStack() as held:
+        run = None
+        if run_dir is not None:
+            run = claim_run(run_dir)
+            held.enter_context(alone(run))
+            claim_run(run)  # another process may have begun, and ended, in between
+        setup = set_up(config, progress=progress)
+        if config.warm_start is not None:
+            start_warm(setup.model, config, setup.train_task)
+        if run is None:  # only now: settings that do not work leave no folder
+            run = new_run(config.algo, config.env)
+            held.enter_context(alone(run))
+        write_config(run, config.as_dict(), command=command or sys.argv, facts=setup.facts())
+        _learn(run, setup, LoopState(), progress=progress)
     return run
 
 
-def resume(run: str | Path, *, n_timesteps: int | None = None, progress: bool = True) -> Path:
+def resume(
+    run: str | Path,
+    *,
+    n_timesteps: int | None = None,
+    progress: bool = True,
+    command: Sequence[str] | None = None,
+) -> Path:
     """Go on from the newest complete checkpoint of a run; see `agents.checkpoints` for exactness.
 
     Args:
         run: The run folder.
-        n_timesteps: A new total, to train longer than the run was meant to.
+        n_timesteps: A new total, to train longer than the run was meant to; the run keeps it.
         progress: Show bars and evaluations on stderr.
+        command: What to add to ``command.txt`` with a new total; None is this process's command
+            line.
 
     Returns:
         The run folder.
 
     Raises:
-        RunError: There is no complete checkpoint, or the corpus or encoder changed.
+        RunError: There is no complete checkpoint, the corpus or encoder changed, or another process
+            is training in the folder, which is then left alone.
         TrainingInterrupted: A signal stopped it again; its state is saved.
     """
-    run = Path(run)
-    config = merge(config_from(read_config(run), source=str(run / "config.yml")))
-    if n_timesteps is not None:
-        config = merge(config.with_changes(n_timesteps=n_timesteps))
+    run = check_run(run)
+    with alone(run):
+        config = merge(config_from(read_config(run), source=str(run / "config.yml")))
+        if n_timesteps is not None:
+            config = merge(config.with_changes(n_timesteps=n_timesteps))
+        setup, state = _restored(run, config, progress=progress)
+        if n_timesteps is not None:
+            rewrite_config(run, config.as_dict(), command=command or sys.argv)
+        with writing(run):
+            rewind_metrics(run, setup.model.num_timesteps)
+        _learn(run, setup, state, progress=progress)
+    return run
+
+
+def _restored(run: Path, config: TrainConfig, *, progress: bool) -> tuple[Setup, LoopState]:
+    """The newest complete checkpoint of a run, in memory; nothing in the folder changes."""
     folder, skipped = newest(run / "checkpoints")
     for message in skipped:
-        warnings.warn(message, stacklevel=2)
-    setup = set_up(config, progress=progress)
-    setup.check_same(read_json(folder / SETTINGS), folder)
+        warnings.warn(message, stacklevel=3)
+    saved = read_json(folder / SETTINGS)
+    setup = set_up(with_saved_dtype(config, saved), progress=progress)
+    setup.check_same(saved, folder)
     if config.warm_start is not None:
         keep_exploration(setup.model)
     state = LoopState(**load_state(folder, setup.model))
     if setup.model._last_obs is None:  # other than the first episodes again
         setup.model.env.seed((config.seed + setup.model.num_timesteps) % 2**31)
-    rewind_metrics(run, setup.model.num_timesteps)
-    _learn(run, setup, state, progress=progress)
-    return run
+    return setup, state
 
 
 def _learn(run: Path, setup: Setup, state: LoopState, *, progress: bool) -> None:
@@ -108,7 +138,6 @@ def _learn(run: Path, setup: Setup, state: LoopState, *, progress: bool) -> None
         run, config.eval_freq or total, config.save_freq or total, config.early_stopping
     )
     with (
-        _alone(run),
         _logging(model, Path(config.tensorboard_log or run / "tensorboard")),
         stop_requests() as request,
         TrainingProgress(total, setup.dev_task.metric_name, shown=progress) as shown,
@@ -133,21 +162,21 @@ def _learn(run: Path, setup: Setup, state: LoopState, *, progress: bool) -> None
 
 
 @contextmanager
-def _alone(run: Path) -> Iterator[None]:
-    """Two processes must not train in one folder."""
-    try:
-        with file_lock(run / "run", timeout=0):
-            yield
-    except TimeoutError as error:
-        raise RunError(f"Another process is training in {run}: stop it first.") from error
-
-
-@contextmanager
 def _logging(model: Any, folder: Path) -> Iterator[None]:
-    """Stable-Baselines3's scalars go to TensorBoard files and nowhere else."""
+    """Stable-Baselines3's scalars go to TensorBoard files and nowhere else.
+
+    Raises:
+        RunError: The folder cannot be written to.
+    """
     from stable_baselines3.common.logger import Logger, make_output_format
 
-    logger = Logger(str(folder), [make_output_format("tensorboard", str(folder))])
+    try:
+        logger = Logger(str(folder), [make_output_format("tensorboard", str(folder))])
+    except OSError as error:
+        raise RunError(
+            f"tensorboard_log={str(folder)!r} cannot be written to: {error.strerror or error}. "
+            "Give another folder with --tensorboard-log."
+        ) from error
     model.set_logger(logger)
     try:
         yield

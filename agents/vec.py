@@ -156,9 +156,17 @@ class SB3VecEnv(VecEnv):
                 whose attributes are shared.
         """
         chosen = list(self._get_indices(indices))
-        if hasattr(self.venv, "envs"):
+        venv: Any = self.venv
+        if len(chosen) == self.num_envs and hasattr(venv, "set_attr"):
+            venv.set_attr(attr_name, [value] * self.num_envs)  # a bare list would be split
+        elif hasattr(venv, "envs"):
             for i in chosen:
-                self.venv.envs[i].set_wrapper_attr(attr_name, value)
+                venv.envs[i].set_wrapper_attr(attr_name, value)
+        elif hasattr(venv, "set_attr"):  # environments in other processes: all are set at once
+            values = list(venv.get_attr(attr_name))
+            for i in chosen:
+                values[i] = value
+            venv.set_attr(attr_name, values)
         elif len(chosen) == self.num_envs:
             setattr(self.venv.unwrapped, attr_name, value)
         else:

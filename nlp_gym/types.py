@@ -7,6 +7,7 @@ S sub-word tokens of a corpus, T words of one text, D feature width, A actions, 
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,6 +23,21 @@ BoolArray = npt.NDArray[np.bool_]
 Observation = dict[str, npt.NDArray[Any]]
 
 SPLITS = ("train", "dev", "test")
+
+
+_ESCAPES = str.maketrans({control: f"\x1b{control}" for control in "\x1b\x1e\x1f"})
+
+
+def text_key(words: Sequence[str]) -> bytes:
+    r"""The words of a text as bytes, different for different words: joined by ``\x1f``.
+
+    Where a text has one of the control characters ``\x1b``, ``\x1e`` and ``\x1f`` itself, each is
+    preceded by ``\x1b``: a word that holds the separator is not two words.
+    """
+    joined = "\x1f".join(words)
+    if "\x1b" in joined or "\x1e" in joined or joined.count("\x1f") >= len(words):
+        joined = "\x1f".join(word.translate(_ESCAPES) for word in words)
+    return joined.encode("utf-8", "surrogatepass")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +91,8 @@ class Corpus:
         """Sha256 of the words alone (not of the gold): what an encoding depends on."""
         digest = hashlib.sha256()
         for sample in self.samples:
-            for word in sample.words:
-                digest.update(word.encode("utf-8", "surrogatepass"))
-                digest.update(b"\x1f")
-            digest.update(b"\x1e")
+            digest.update(text_key(sample.words))
+            digest.update(b"\x1f\x1e")
         return digest.hexdigest()
 
 
@@ -103,6 +117,15 @@ class Encoded:
     def dim(self) -> int:
         """Width D of one word's vector."""
         return int(self.features.shape[1])
+
+    def gather(self, rows: IntArray) -> npt.NDArray[np.float32]:
+        """(..., D) float32 vectors of `rows` (...), widened exactly."""
+        half = self.features.take(rows, axis=0)
+        torch = sys.modules.get("torch")
+        if torch is None:  # numpy goes element by element; torch, if it is there, is 4x as fast
+            return half.astype(np.float32)
+        wide: npt.NDArray[np.float32] = torch.from_numpy(half).float().numpy()
+        return wide
 
 
 @dataclass(frozen=True)

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 import yaml
 from typer.testing import CliRunner
 
+from agents import cli_train, predict, reports
+from agents import evaluate as evaluating
 from agents import train as training
 from agents.cli import app
-from agents.cli_train import spread
+from agents.cli_train import config_of, spread
+from agents.loading import load_agent
+from agents.reporting import user_message
+from agents.settings import merge
 from agents.signals import TrainingInterrupted
+from nlp_gym.errors import RunError
 
 ROOT = Path(__file__).resolve().parent.parent
 TRAIN = [
@@ -188,6 +197,65 @@ def test_cli_signal_saves_and_exits(tmp_path: Path) -> None:
     assert output.splitlines()[-1] == str(run)
     assert "--resume" in errors
     assert "Traceback" not in errors
+
+
+def test_cli_typed_values_win_over_those_of_a_config_file(tmp_path: Path) -> None:
+    file = tmp_path / "config.yml"
+    values = {"format_version": 1, "n_timesteps": 1000, "n_envs": 3, "encoder": "minilm"}
+    file.write_text(yaml.safe_dump({**values, "data_dir": "a", "env_kwargs": {"window": 1}}))
+    flags = {"hyperparams": ["n_timesteps:50"], "env_kwargs": ["encoder:hashed", "data_dir:b"]}
+    config = merge(config_of(flags, file))
+    assert (config.n_timesteps, config.n_envs) == (50, 3)
+    assert config.env_kwargs["encoder"] == "hashed"
+    assert config.env_kwargs["window"] == 1
+    assert Path(config.env_kwargs["data_dir"]).name == "b"
+    config = merge(config_of({**flags, "n_timesteps": 7, "encoder": "minilm"}, file))
+    assert (config.n_timesteps, config.env_kwargs["encoder"]) == (7, "minilm")
+
+
+def test_cli_reports_on_the_device_of_the_run(
+    trained: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Path(shutil.copytree(trained[0], tmp_path / "run"))
+    config = yaml.safe_load((run / "config.yml").read_text())
+    (run / "config.yml").write_text(yaml.safe_dump({**config, "device": "cpu"}))
+    devices = []
+
+    def load(*arguments: Any, device: str = "auto", **options: Any) -> Any:
+        devices.append(device)
+        return load_agent(*arguments, device=device, **options)
+
+    monkeypatch.setattr(reports, "load_agent", load)
+    monkeypatch.setattr(predict, "load_agent", load)
+    cli_train._report(run, with_bc=False, progress=False)
+    assert devices == ["cpu", "cpu"]
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "a/b"), "a/b: No space left on device"),
+        (PermissionError(errno.EACCES, "Permission denied"), "Permission denied"),
+        (MemoryError("Unable to allocate"), "memory ran out. Unable to allocate"),
+        (RunError("two\nlines"), "two lines"),
+    ],
+)
+def test_cli_errors_of_the_system_are_one_line(
+    error: Exception, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*arguments: Any, **options: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(evaluating, "evaluate", fails)
+    monkeypatch.setattr("nlp_gym.data.corpus.find_corpus", fails)
+    for command in (["evaluate", "run"], ["data", "list"]):
+        result = CliRunner().invoke(app, command)
+        assert (result.exit_code, result.stderr) == (1, f"error: {expected}\n")
+
+
+def test_cli_bugs_keep_their_traceback() -> None:
+    assert user_message(KeyError("x")) is None
+    assert user_message(BrokenPipeError()) is None  # click ends quietly
 
 
 def test_cli_help_is_light() -> None:

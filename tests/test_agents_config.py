@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch as th
@@ -18,6 +18,9 @@ from agents.config import (
     parse_overrides,
     parse_value,
 )
+from agents.loading import build_model
+from agents.signatures import arguments, hint_of
+from nlp_gym import make_task
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
 from nlp_gym.registration import task_ids
 
@@ -215,3 +218,66 @@ def test_config_third_party_class_starts_from_the_default_file() -> None:
     assert params["n_steps"] == 3
     with pytest.raises(UnknownNameError, match="'n_steps'"):
         load_hyperparams("stable_baselines3:A2C", "NER-CoNLL-v0", ["n_stepss:3"])
+
+
+@pytest.mark.parametrize("algo", sorted(ALGORITHMS))
+def test_config_type_hints_of_every_algorithm_are_read(algo: str) -> None:
+    hints = arguments(ALGORITHMS[algo].cls)
+    family = ALGORITHMS[algo].family
+    main = {"gamma": float, "policy_kwargs": dict[str, Any] | None}
+    if family == "q":
+        main |= {"buffer_size": int, "batch_size": int, "train_freq": int | tuple[int, str]}
+        main |= {"replay_buffer_kwargs": dict[str, Any] | None, "tau": float}
+    elif family == "actor_critic":
+        main |= {"n_steps": int, "ent_coef": float, "normalize_advantage": bool}
+    else:
+        main |= {"batch_size": int}
+    assert {name: hints[name] for name in main} == main
+
+
+def test_config_hints_skip_only_names_that_are_not_there() -> None:
+    def typed(one: int, two: Absent | str, three: list[Absent]) -> None:  # type: ignore[name-defined]  # noqa: F821
+        pass
+
+    assert hint_of(typed, "one") is int
+    assert Any in get_args(hint_of(typed, "two"))
+    assert hint_of(typed, "three") == list[Any]
+    assert hint_of(typed, "four") is Any
+
+
+@pytest.mark.parametrize("algo", ["dqn", "masked_dqn", "qrdqn"])
+@pytest.mark.parametrize(
+    ("item", "words"),
+    [
+        ("batch_size:1.5", "batch_size=1.5 is float"),
+        ("buffer_size:null", "buffer_size=None"),
+        ("train_freq:[1, foo]", r"train_freq=.*\[4, step\]"),
+        ("train_freq:[0, step]", "train_freq="),
+        ("train_freq:[1]", "train_freq="),
+        ("replay_buffer_kwargs:3", "replay_buffer_kwargs=3 is int"),
+        ("policy_kwargs:3", "policy_kwargs=3 is int"),
+        ("policy_kwargs.features_extractor_kwargs:3", "features_extractor_kwargs=3"),
+        ("policy_kwargs.optimizer_kwargs:[1]", "optimizer_kwargs="),
+    ],
+)
+def test_config_wrong_values_of_replaying_algorithms(algo: str, item: str, words: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=words):
+        load_hyperparams(algo, "NER-CoNLL-v0", [item])
+
+
+@pytest.mark.filterwarnings("ignore:You have specified a mini-batch size")
+@pytest.mark.parametrize("algo", sorted(ALGORITHMS))
+@pytest.mark.parametrize(
+    "item",
+    [
+        "policy_kwargs:null",
+        "policy_kwargs.optimizer_kwargs:null",
+        "policy_kwargs.features_extractor_kwargs:null",
+    ],
+)
+def test_config_null_mappings_build_a_model(algo: str, item: str) -> None:
+    small = ["buffer_size:64"] if ALGORITHMS[algo].family == "q" else []
+    params = load_hyperparams(algo, "NER-CoNLL-v0", [item, *small])
+    task = make_task("NER-CoNLL-v0", corpus="sample", encoder="hashed", window=0)
+    model = build_model(ALGORITHMS[algo], task, params, n_envs=2, device="cpu")
+    assert model.policy is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import pickle
 import shutil
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 
+from agents import evaluate as evaluating
 from agents.algorithms import ALGORITHMS
 from agents.evaluate import evaluate, score_line, score_record
 from agents.history import read_metrics
@@ -57,6 +59,13 @@ def test_evaluate_reports_the_whole_split_with_signature_and_interval(run: Path)
     assert json.loads(json.dumps(record)) == record
     expected = {"id", "split", "metric", "value", "interval", "signature", "n", "tags"}
     assert expected <= set(record)
+    corpus = make_task("NER-CoNLL-v0", "test", corpus="sample").corpus
+    assert record["corpus"] == {
+        "name": "conll2003",
+        "text_sha256": corpus.text_hash,
+        "bundled": True,
+        "source": str(corpus.source),
+    }
     assert f"{score.value:.4f}" in score_line(score)
 
 
@@ -120,6 +129,63 @@ def test_evaluate_another_encoder_is_refused(run: Path) -> None:
     agent = load_agent(run)
     with pytest.raises(RunError, match="fingerprint"):
         agent.task("test", encoder_kwargs={"dim": 32})
+
+
+@pytest.mark.parametrize("split", ["dev", "test"])
+def test_evaluate_refuses_another_corpus_than_the_runs(
+    run: Path, tmp_path: Path, split: str
+) -> None:
+    other = load_agent(run)
+    for corpus in other.settings["corpora"].values():
+        corpus["text_sha256"] = "0" * 64
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluating, "load_agent", lambda *args, **kwargs: other)
+        with pytest.raises(RunError, match=r"bundled sample of conll2003.*--data-dir"):
+            evaluate(run, split, bootstrap=0)
+        (tmp_path / f"{split}.conll").write_text("Ann B-PER\nsings O\n")
+        assert evaluate(run, split, data=tmp_path / f"{split}.conll", bootstrap=0).n == 1
+        del other.settings["corpora"]  # a run of an older release
+        evaluate(run, split, bootstrap=0)
+
+
+def test_evaluate_warns_where_a_named_folder_holds_another_corpus(run: Path) -> None:
+    agent = load_agent(run)
+    agent.settings["corpora"]["dev"]["text_sha256"] = "0" * 64
+    task = agent.task("test")
+    with pytest.warns(UserWarning, match="trained with another conll2003 corpus"):
+        evaluating._check_corpus(agent, task, explicit=True, overrides={})
+
+
+def test_evaluate_rebuilds_a_model_that_learns_nothing(tmp_path: Path) -> None:
+    shapes = {
+        "masked_dqn": {"buffer_size": 512, "learning_starts": 16, "batch_size": 16},
+        "ppo": {"n_steps": 1, "batch_size": 8},
+    }
+    for algo, shape in shapes.items():
+        config = TrainConfig(
+            algo=algo,
+            n_timesteps=16,
+            n_envs=8,
+            hyperparams=shape,
+            env_kwargs={"corpus": "sample", "encoder": "hashed", "window": 0},
+        )
+        agent = load_agent(train(config, run_dir=tmp_path / algo, progress=False))
+        task = agent.task("dev")
+        agent.outputs(task)
+        model = agent.model(task)
+        if algo == "masked_dqn":
+            assert model.replay_buffer.buffer_size == 1
+        else:
+            assert (model.n_steps, model.batch_size) == (2, 2)
+
+
+def test_evaluate_names_the_number_format_of_another_encoder(run: Path) -> None:
+    agent = load_agent(run)
+    task = agent.task("test")
+    agent._encoder = copy.copy(task.encoder)
+    agent._encoder.dtype, agent._encoder.fingerprint = "float32", "0" * 64
+    with pytest.raises(RunError, match=r"\(dtype float32, asked for as auto\)"):
+        agent.task("test")
 
 
 @pytest.mark.parametrize("algo", sorted(ALGORITHMS))

@@ -11,13 +11,10 @@ import pytest
 import torch
 from rich.console import Console
 
+from agents.inputs import from_text, from_words, gather_inputs, read_inputs
 from agents.predict import Predictor, predict_texts
 from agents.predictions import (
     choose_format,
-    from_text,
-    from_words,
-    gather_inputs,
-    read_inputs,
     spans_of,
     to_conll,
     to_json,
@@ -26,7 +23,13 @@ from agents.predictions import (
 )
 from agents.settings import TrainConfig
 from agents.train import train
-from nlp_gym.errors import DataFormatError, DataNotFoundError, InvalidArgumentError, RunError
+from nlp_gym.errors import (
+    DataError,
+    DataFormatError,
+    DataNotFoundError,
+    InvalidArgumentError,
+    RunError,
+)
 
 TEXTS = [
     "Ann Lee lives in Rome. She works for the U.N. there!",
@@ -153,16 +156,29 @@ def test_predictions_bad_files_name_the_line(tmp_path: Path) -> None:
         path.write_text('{"text": "a"}\n' + bad + "\n")
         with pytest.raises(DataFormatError, match=r"a\.jsonl:2"):
             read_inputs(path)
-    (tmp_path / "l1.txt").write_bytes(b"caf\xe9")
-    with pytest.raises(DataFormatError, match="UTF-8"):
-        read_inputs(tmp_path / "l1.txt")
+    for name in ("l1.txt", "l1.jsonl", "l1.conll"):
+        (tmp_path / name).write_bytes(b"\ncaf\xe9")
+        with pytest.raises(DataFormatError, match=rf"{name}:2: .*UTF-8"):
+            read_inputs(tmp_path / name)
+        (tmp_path / name).write_bytes(b"\n")
+        with pytest.raises(DataFormatError, match=name):
+            read_inputs(tmp_path / name)
+    with pytest.raises(DataError, match="is a folder"):
+        read_inputs(tmp_path)
     with pytest.raises(DataNotFoundError, match=r"no\.txt"):
         read_inputs(tmp_path / "no.txt")
 
 
 def test_predictions_command_line_inputs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO("one\ntwo\n"))
-    assert [item.text for item in gather_inputs("-", None)] == ["one", "two"]
+    def typed(data: bytes) -> None:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
+
+    typed(b"one\n\ntwo\n")
+    assert [item.text for item in gather_inputs("-", None)] == ["one", "", "two"]
+    for data, place in ((b"one\ncaf\xe9\n", "stdin:2"), (b"\n", "stdin: there is no text")):
+        typed(data)
+        with pytest.raises(DataFormatError, match=place):
+            gather_inputs("-", None)
     for blank in ("", "  "):
         with pytest.raises(InvalidArgumentError, match="holds no word"):
             gather_inputs(blank, None)
@@ -173,3 +189,25 @@ def test_predictions_command_line_inputs(monkeypatch: pytest.MonkeyPatch, tmp_pa
     with pytest.raises(InvalidArgumentError, match="Did you mean 'json'"):
         choose_format("jsno", None)
     assert choose_format(None, Path("x.conll")) == "conll"
+
+
+def test_predictions_half_characters_are_named(tmp_path: Path, predictor: Predictor) -> None:
+    half = "caf\udce9 au lait"  # how Python passes on an argument that is not UTF-8
+    with pytest.raises(InvalidArgumentError, match="character 4 is half of a surrogate pair"):
+        gather_inputs(half, None)
+    for text in (half, half.split()):
+        with pytest.raises(InvalidArgumentError, match="surrogate"):
+            predictor.predict([text])
+    path = tmp_path / "a.jsonl"
+    for row in ('{"text": "a \\ud83d"}', '{"words": ["\\ud83d"]}'):
+        path.write_text('{"text": "a"}\n' + row)
+        with pytest.raises(DataFormatError, match=r"a\.jsonl:2.*surrogate"):
+            read_inputs(path)
+
+
+def test_predictions_raw_text_of_any_reader_keeps_its_offsets(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text('id,text\n1,"Ann  sings. Bob too."\n')
+    (item,) = read_inputs(path)
+    assert item == from_text("Ann  sings. Bob too.")
+    assert len(item.sentences) == 2

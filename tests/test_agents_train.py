@@ -10,6 +10,8 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +20,18 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from agents import checkpoints
+from agents import checkpoints, history, reports, runs
+from agents import optimize as optimizing
 from agents.history import read_metrics
 from agents.optimize import optimize
+from agents.runs import LOCK, alone, claim_run, read_config
 from agents.settings import TrainConfig, config_from_file, merge
-from agents.setup import Setup
+from agents.setup import Setup, with_dtype, with_saved_dtype
 from agents.signals import TrainingInterrupted
 from agents.snapshots import newest
 from agents.train import resume, train
+from nlp_gym.encode import load_encoder
+from nlp_gym.encode.transformer import TransformerEncoder
 from nlp_gym.errors import (
     InvalidArgumentError,
     MissingDependencyError,
@@ -290,6 +296,23 @@ def test_train_merge_precedence_and_idempotence() -> None:
         ({"n_timesteps": 0}, InvalidArgumentError, "n_timesteps=0"),
         ({"seed": -1}, InvalidArgumentError, "seed=-1"),
         ({"device": "gpu"}, UnknownNameError, "device='gpu'"),
+        ({"device": "cuda:x"}, UnknownNameError, "device='cuda:x'"),
+        ({"device": "cpu:x"}, UnknownNameError, "device='cpu:x'"),
+        ({"device": "cuda:99"}, InvalidArgumentError, "device='cuda:99' is not on this machine"),
+        ({"device": None}, InvalidArgumentError, "device=None is NoneType, but text"),
+        ({"algo": 3}, InvalidArgumentError, "algo=3 is int, but text"),
+        ({"env": ["NER-v0"]}, InvalidArgumentError, "env=.* is list, but text"),
+        ({"data": 3}, InvalidArgumentError, "data=3 is int, but text or null"),
+        ({"hyperparams": "x"}, InvalidArgumentError, "hyperparams='x' is str, but a mapping"),
+        ({"env_kwargs": None}, InvalidArgumentError, "env_kwargs=None .* but a mapping"),
+        ({"env_kwargs": {"split": "dev"}}, InvalidArgumentError, "evaluate --split"),
+        ({"env_kwargs": {"num_envs": 2}}, InvalidArgumentError, "use --n-envs"),
+        ({"env_kwargs": {"render_mode": "ansi"}}, InvalidArgumentError, "gymnasium.make"),
+        (
+            {"hyperparams": {"env_kwargs": {"num_envs": 2}}},
+            InvalidArgumentError,
+            "use --n-envs",
+        ),
         ({"env_kwargs": {"reward": "sprase"}}, UnknownNameError, "Did you mean 'sparse'"),
         (
             {"env_kwargs": {"encoder": "hashd", "corpus": "sample"}},
@@ -311,7 +334,8 @@ def test_train_errors_name_the_fix(
 ) -> None:
     with pytest.raises(error, match=message):
         train(small(**changes), run_dir=tmp_path / "run", progress=False)
-    assert not list((tmp_path / "run").glob("*")) if (tmp_path / "run").exists() else True
+    assert {path.name for path in tmp_path.glob("run/*")} <= {LOCK}
+    claim_run(tmp_path / "run")  # still free
 
 
 def test_optimize_without_optuna_names_the_extra(
@@ -335,3 +359,147 @@ def test_optimize_writes_a_config_of_the_best_trial(tmp_path: Path) -> None:
     config = config_from_file(study / "best.yml")
     assert config.hyperparams["learning_rate"] == best["learning_rate"]
     assert config.hyperparams["n_steps"] == 8  # what was not searched is kept
+
+
+def files(run: Path) -> dict[Path, bytes]:
+    """Everything in a run folder but the lock."""
+    return {p: p.read_bytes() for p in run.rglob("*") if p.is_file() and p.name != LOCK}
+
+
+HOLD = (
+    "import sys\nfrom pathlib import Path\nfrom agents.runs import alone\n"
+    "with alone(Path(sys.argv[1])):\n    print('in', flush=True)\n    sys.stdin.read()\n"
+)
+
+
+def test_train_in_a_folder_that_is_held_changes_nothing(tmp_path: Path) -> None:
+    run = train(small(n_timesteps=128), run_dir=tmp_path / "run", progress=False)
+    (tmp_path / "new").mkdir()
+    with (run / "metrics.jsonl").open("a") as file:  # what a live run is ahead of its checkpoint
+        file.write('{"timesteps": 999}\n')
+    before = files(run)
+    starts: dict[Path, Callable[[Path], Path]] = {
+        run: lambda place: resume(place, n_timesteps=256, progress=False),
+        tmp_path / "new": lambda place: train(small(), run_dir=place, progress=False),
+    }
+    for place, start in starts.items():
+        with subprocess.Popen(
+            [sys.executable, "-c", HOLD, str(place)],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "in\n"
+            with pytest.raises(RunError, match="Another process is training"):
+                start(place)
+            process.communicate("")
+    assert files(run) == before
+    assert not files(tmp_path / "new")
+
+
+def test_train_resume_keeps_the_new_total(tmp_path: Path) -> None:
+    run = train(small(n_timesteps=64), run_dir=tmp_path / "run", progress=False, command=["one"])
+    before = read_config(run)
+    resume(run, progress=False, command=["plain"])
+    assert (run / "command.txt").read_text() == "one\n"
+    resume(run, n_timesteps=128, progress=False, command=["two", "a b"])
+    assert read_config(run) == {**before, "n_timesteps": 128}
+    assert (run / "command.txt").read_text() == "one\ntwo 'a b'\n"
+    resume(run, progress=False)
+    assert read_metrics(run)[-1]["timesteps"] == 128
+
+
+def test_train_settings_hold_the_number_format() -> None:
+    encoder = object.__new__(TransformerEncoder)
+    encoder.dtype = "bfloat16"
+    kwargs = {"encoder": "minilm", "encoder_kwargs": {"layers": "last"}}
+    wanted = {"layers": "last", "dtype": "bfloat16"}
+    assert with_dtype(kwargs, encoder) == {**kwargs, "encoder_kwargs": wanted}
+    assert with_dtype({}, encoder) == {"encoder_kwargs": {"dtype": "bfloat16"}}
+    assert with_dtype({"encoder": encoder}, encoder) == {"encoder": encoder}
+    hashed = load_encoder("hashed")
+    assert with_dtype({"encoder": "hashed"}, hashed) == {"encoder": "hashed"}
+    config = small(env_kwargs=kwargs)
+    again = with_saved_dtype(config, {"env_kwargs": {"encoder_kwargs": wanted}})
+    assert again.env_kwargs == {**kwargs, "encoder_kwargs": wanted}
+    assert with_saved_dtype(config, {"env_kwargs": kwargs}) == config
+    assert with_saved_dtype(config, {"env_kwargs": {}}) == config
+
+
+def test_train_merge_makes_places_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("mine", "teacher", "minilm"):
+        (tmp_path / name).mkdir()
+    config = merge(small(encoder="mine", warm_start="teacher", tensorboard_log="tb"))
+    assert config.encoder == config.env_kwargs["encoder"] == str(tmp_path / "mine")
+    assert config.warm_start == str(tmp_path / "teacher")
+    assert config.tensorboard_log == str(tmp_path / "tb")
+    assert merge(config) == config
+    kwargs = {"data": {"train": "a.conll"}, "data_dir": "corpora", "encoder": "mine"}
+    config = merge(small(env_kwargs=kwargs, warm_start="bc:2"))
+    assert config.env_kwargs["data"] == {"train": str(tmp_path / "a.conll")}
+    assert config.env_kwargs["data_dir"] == str(tmp_path / "corpora")
+    assert config.env_kwargs["encoder"] == str(tmp_path / "mine")
+    assert config.warm_start == "bc:2"
+    for name in ("minilm", "some/model"):  # names, not folders of this place
+        assert merge(small(encoder=name)).env_kwargs["encoder"] == name
+
+
+def test_train_unwritable_places_are_run_errors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    config = small(n_timesteps=64, tensorboard_log=str(tmp_path / "file" / "tb"))
+    with pytest.raises(RunError, match="--tensorboard-log"):
+        train(config, run_dir=tmp_path / "one", progress=False)
+
+    def refuse(path: Path, *args: Any, **kwargs: Any) -> Any:
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "file_lock", refuse)
+        with pytest.raises(RunError, match="Read-only"):
+            train(small(), run_dir=tmp_path / "two", progress=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "atomic_path", refuse)
+        with pytest.raises(RunError, match=r"config\.yml: Read-only"):
+            train(small(), run_dir=tmp_path / "two", progress=False)
+    run = train(small(n_timesteps=64), run_dir=tmp_path / "three", progress=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(history, "atomic_path", refuse)
+        with pytest.raises(RunError, match=r"metrics\.jsonl: Read-only"):
+            resume(run, progress=False)
+    monkeypatch.setattr(reports, "write_json", refuse)
+    with pytest.raises(RunError, match=r"report\.json: Read-only"):
+        reports.final_report(run)
+
+
+def test_train_errors_inside_a_held_folder_are_their_own(tmp_path: Path) -> None:
+    for error in (TimeoutError("mine"), OSError("mine")):
+        with pytest.raises(type(error), match="mine"), alone(tmp_path):
+            raise error
+
+
+def test_train_buffer_that_does_not_fit_is_an_invalid_argument(tmp_path: Path) -> None:
+    huge = {**SMALL["masked_dqn"], "buffer_size": 10**14}
+    warnings.simplefilter("ignore")  # Stable-Baselines3 says that memory is short
+    with pytest.raises(InvalidArgumentError, match=r"Make buffer_size .* smaller"):
+        train(small(hyperparams=huge), run_dir=tmp_path / "run", progress=False)
+
+
+def test_optimize_writes_its_config_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("optuna")
+
+    def refuse(path: Path, config: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(optimizing, "write_settings", refuse)
+    with pytest.raises(RunError, match=r"best\.yml: No space left"):
+        optimize(
+            small("bc", n_timesteps=64), n_trials=1, run_dir=tmp_path / "study", progress=False
+        )
+    assert not (tmp_path / "study" / "best.yml").exists()

@@ -7,7 +7,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
-from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 
 import nlp_gym  # noqa: F401 - registers the ids
 from agents.vec import SB3VecEnv
@@ -186,6 +186,23 @@ def test_vec_sets_attributes_of_single_environments() -> None:
     bridge.set_attr("note", 1)
     bridge.set_attr("note", 2, indices=[0, 3])
     assert bridge.get_attr("note") == [2, 1, 1, 2, 1]
+
+
+@pytest.mark.parametrize("kind", [SyncVectorEnv, AsyncVectorEnv])
+def test_vec_sets_attributes_of_other_vector_environments(kind: Any) -> None:
+    options = {"context": "fork"} if kind is AsyncVectorEnv else {}
+    venv = kind(
+        [lambda: gym.make("CartPole-v1")] * 3, autoreset_mode=AutoresetMode.SAME_STEP, **options
+    )
+    bridge = SB3VecEnv(venv)
+    try:
+        bridge.set_attr("note", [1, 2])  # a list is one value
+        assert [list(note) for note in bridge.get_attr("note")] == [[1, 2]] * 3
+        bridge.set_attr("note", 4, indices=[0, 2])
+        assert [bridge.get_attr("note", indices=i)[0] for i in (0, 2)] == [4, 4]
+        assert list(bridge.get_attr("note", indices=1)[0]) == [1, 2]
+    finally:
+        bridge.close()
 
 
 def test_vec_results_are_not_shared() -> None:

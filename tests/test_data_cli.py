@@ -51,8 +51,9 @@ def test_data_cli_check_of_a_good_file(tmp_path: Path) -> None:
     [
         (["check", "nothing.conll"], 1, "There is no file nothing.conll."),
         (["check", "nothing.conll", "--scheme", "x"], 1, "There is no file"),
-        (["check", __file__, "--format", "conl"], 2, "Did you mean 'conll'"),
-        (["download", "wnut17", "conll2004"], 2, "Did you mean 'conll2003'"),
+        (["check", __file__, "--format", "conl"], 1, "Did you mean 'conll'"),
+        (["list", "--data-dir", "/nope"], 1, "data_dir='/nope'"),
+        (["download", "wnut17", "conll2004"], 1, "Did you mean 'conll2003'"),
         (["download"], 2, "NAME"),
         (["list", "--data-dri", "x"], 2, "No such option"),
     ],

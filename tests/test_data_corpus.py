@@ -126,6 +126,10 @@ def test_corpus_column_of_another_layer_has_its_own_labels() -> None:
         ({"split": "valid"}, UnknownNameError, "train, dev, test"),
         ({"corpus": "ful"}, UnknownNameError, "'full'"),
         ({"labels": "O"}, InvalidArgumentError, "distinct names"),
+        ({"labels": 3}, InvalidArgumentError, "labels=3 .*distinct names"),
+        ({"labels": {"O", "X"}}, InvalidArgumentError, "list of distinct names"),
+        ({"column": [1]}, InvalidArgumentError, r"column=\[1\]"),
+        ({"data_dir": 3}, InvalidArgumentError, "data_dir=3"),
         ({"labels": ["O", "O"]}, InvalidArgumentError, "distinct names"),
         ({"labels": ["O", "I-X"]}, InvalidArgumentError, "B-X"),
         ({"scheme": "bio3"}, UnknownNameError, "iob2"),
@@ -189,6 +193,24 @@ def test_corpus_labels_come_from_training_or_are_given(tmp_path: Path) -> None:
         load_corpus(None, "dev", data={"dev": dev})
     with pytest.raises(DataNotFoundError, match=r"'test'.*train, dev"):
         load_corpus(None, "test", data=tmp_path)
+
+
+def test_corpus_labels_of_one_file_come_from_its_training_part(tmp_path: Path) -> None:
+    path = tmp_path / "mine.conll"
+    path.write_text("".join(f"word{i} B-T{i:02}\n\n" for i in range(30)))
+    splits = {s: load_corpus(None, s, data=path) for s in ("train", "dev", "test")}
+    assert len({c.labels for c in splits.values()}) == 1  # the actions are the same everywhere
+    for split, corpus in splits.items():
+        found = {label for sample in corpus.samples for label in sample.labels or ()}
+        assert found.issubset(corpus.labels) == (split == "train")
+
+
+def test_corpus_scheme_none_takes_labels_that_look_like_tags_as_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "train.conll"
+    path.write_text("a I-Z\nb S-A\n")
+    files = {"train": path}
+    assert load_corpus(None, data=files, scheme="none").labels == ("I-Z", "S-A")
+    assert load_corpus(None, data=files, scheme="none", labels=["I-Z"]).labels == ("I-Z",)
 
 
 def test_corpus_user_folder_unclear_or_empty(tmp_path: Path) -> None:

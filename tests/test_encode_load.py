@@ -99,6 +99,15 @@ def test_encode_load_folder_without_a_model(tmp_path):
         load_encoder(str(tmp_path))
 
 
+def test_encode_load_model_with_a_pickle_alone_names_what_is_missing(tmp_path, monkeypatch):
+    folder = make_folder(tmp_path / "model")
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    for name in (str(folder), "some/model"):
+        monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *a, **k: str(folder))
+        with pytest.raises(EncoderError, match=r"safetensors.*pytorch_model\.bin are a pickle"):
+            load_encoder(name)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

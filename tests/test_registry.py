@@ -19,7 +19,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import nlp_gym
 from nlp_gym.registration import ENVS, make_task
-from nlp_gym.tasks.base import OBS_TYPES, REWARDS
+from nlp_gym.tasks.checks import OBS_TYPES, REWARDS
 from nlp_gym.tasks.rollout import rollout
 
 IDS = [row.id for row in ENVS]
@@ -311,6 +311,110 @@ def test_masks_agree_everywhere(env_id):
         obs, _, ended, _, info = env.step(env.action_space.sample(obs["action_mask"]))
         if ended:
             obs, info = env.reset()
+
+
+@every_id
+@every_obs
+def test_final_observations_have_a_legal_action(env_id, obs_type):
+    env = gym.make_vec(env_id, num_envs=8, obs_type=obs_type, **SMALL)
+    env.reset(seed=0)
+    rng = np.random.default_rng(0)
+    finals = 0
+    for _ in range(60):
+        *_, info = env.step(rng.integers(env.single_action_space.n, size=8))
+        for final in info.get("final_obs", ()):
+            if final is not None:
+                assert final["action_mask"].any()
+                finals += 1
+        if "final_info" in info:
+            assert info["final_info"]["action_mask"][info["_final_info"]].any(axis=1).all()
+    assert finals > 5
+    state = env.task.initial(np.arange(len(env.task.corpus)))
+    while len(state.row):  # whatever the last decision was
+        _, ended = env.task.transition(state, rng.integers(env.task.n_actions, size=len(state.row)))
+        assert env.task.mask(state).any(axis=1).all()
+        state = state.take(~ended)
+
+
+def without_gold(env_id):
+    """The training samples of an id, their gold taken away."""
+    task = make_task(env_id, **SMALL)
+    return {
+        "data": [type(s)(s.words, None, s.id) for s in task.corpus.samples],
+        "labels": task.labels,
+        "encoder": "hashed",
+        "obs_type": "index",
+    }
+
+
+@every_id
+@pytest.mark.parametrize("limit", [None, 3])
+def test_without_gold_nothing_is_scored_batched_and_single_alike(env_id, limit):
+    kwargs = {**without_gold(env_id), "max_episode_steps": limit}
+    n = 4
+    batched = gym.make_vec(env_id, num_envs=n, **kwargs)
+    single = SyncVectorEnv(
+        [lambda: gym.make(env_id, **kwargs) for _ in range(n)],
+        autoreset_mode=AutoresetMode.SAME_STEP,
+    )
+    assert not batched.task.has_gold
+    assert make_task(env_id, **SMALL).has_gold
+    assert data_equivalence(batched.reset(seed=1), single.reset(seed=1))
+    rng = np.random.default_rng(0)
+    ends = 0
+    for _ in range(60):
+        actions = rng.integers(batched.single_action_space.n, size=n)
+        left, right = batched.step(actions), single.step(actions)
+        assert data_equivalence(left, right)
+        if "final_info" in left[4]:
+            assert "score" not in left[4]["final_info"]
+            ends += 1
+    assert ends > 3
+
+
+@every_id
+def test_batched_render_gives_a_drawing_an_env_or_prints_it(env_id, capsys):
+    for mode in gym.make_vec(env_id, num_envs=2, **SMALL).metadata["render_modes"]:
+        env = gym.make_vec(env_id, num_envs=2, render_mode=mode, obs_type="index", **SMALL)
+        env.reset(options={"row": [0, 1]})
+        drawn = env.render()
+        if mode == "human":
+            assert drawn is None
+            drawn = capsys.readouterr().out
+        else:
+            assert len(drawn) == 2
+            assert all(isinstance(text, str) for text in drawn)
+            drawn = "".join(drawn)
+        assert drawn.count("word 0/") == 2
+    assert gym.make_vec(env_id, num_envs=2, **SMALL).render() is None
+
+
+@every_id
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"encoder_kwargs": 3}, "encoder_kwargs=3 .*mapping"),
+        ({"encoder_kwargs": {1: 2}}, "encoder_kwargs=.*names of options"),
+        ({"encoder": 3}, "encoder=3 .*name"),
+        ({"data_dir": 3}, "data_dir=3 .*folder"),
+        ({"labels": 3}, "labels=3 .*list of distinct names"),
+        ({"labels": {"O", "B-X"}}, "labels=.*list of distinct names"),
+        ({"window": "1"}, "window='1' .*integer from 0"),
+        ({"max_tokens": None}, "max_tokens=None .*integer"),
+        ({"column": 1.5}, "column=1.5 .*upos"),
+        ({"column": True}, "column=True .*upos"),
+        ({"data_scheme": 3}, "data_scheme=3 .*iob2"),
+        ({"data_scheme": "bioess"}, "data_scheme='bioess' .*'bioes'"),
+        ({"data_format": []}, r"data_format=\[\] .*conll"),
+        ({"reward": 3}, "reward=3 .*sparse"),
+        ({"obs_type": ["index"]}, r"obs_type=\['index'\] .*features"),
+        ({"split": ["dev"]}, r"split=\['dev'\] .*train"),
+    ],
+)
+def test_arguments_of_a_wrong_type_name_what_is_allowed(env_id, arguments, message):
+    for obs_type in ("index", "features"):
+        with pytest.raises(nlp_gym.errors.InvalidArgumentError, match=message):
+            make(env_id, **{"obs_type": obs_type, **arguments})
 
 
 @every_id

@@ -115,6 +115,69 @@ def test_tagging_task_runs_on_texts_without_gold():
             wrong()
 
 
+def test_tagging_refuses_a_corpus_of_which_only_some_samples_have_gold():
+    mixed = [*SAMPLES, Sample(("x",), id="b.txt:7"), Sample(("y",))]
+    with pytest.raises(DataError, match=r"sample 2 \(b\.txt:7\) has no labels.* 2 of 4"):
+        task_of(mixed)
+    with pytest.raises(DataError, match="sample 0 has no labels"):
+        task_of([Sample(("y",)), *SAMPLES])
+
+
+BIOES = "Ann S-PER\nin O\nNew B-LOC\nYork E-LOC\n\n"
+
+
+def test_tagging_data_scheme_is_the_files_and_flat_labels_are_plain(tmp_path):
+    file = tmp_path / "train.conll"
+    file.write_text(BIOES)
+    given = {"data": {"train": file}, "encoder": "hashed"}
+    assert make_task("NER-v0", **given).labels == LABELS
+    flat = make_task("POS-v0", **given)
+    assert flat.labels == ("B-LOC", "E-LOC", "O", "S-PER")
+    assert flat.corpus.samples[0].labels == ("S-PER", "O", "B-LOC", "E-LOC")
+    assert make_task("POS-v0", data_scheme="bioes", **given).labels == LABELS
+    declared = make_task("POS-v0", labels=["S-PER", "O", "B-LOC", "E-LOC", "I-X"], **given)
+    assert declared.n_actions == 5  # an I-X without B-X is fine where labels are plain
+    with pytest.raises(DataError, match=r"'S-PER'.*gym\.make: data_scheme='none'"):
+        make_task("NER-v0", data_scheme="iob2", **given)
+
+
+def test_tagging_flat_labels_without_o_get_none():
+    samples = [Sample(("a", "b"), ("B-X", "I-Y"))]
+    assert make_task("POS-v0", data=samples, encoder="hashed").labels == ("B-X", "I-Y")
+
+
+def test_tagging_column_is_the_label_column_of_the_reader(tmp_path):
+    file = tmp_path / "train.conll"
+    file.write_text("Ann NNP B-PER\nsings VBZ O\n\n")
+    env = gym.make("POS-v0", data={"train": file}, column=1, encoder="hashed", obs_type="index")
+    assert env.unwrapped.task.labels == ("NNP", "VBZ")
+    trees = tmp_path / "train.conllu"
+    trees.write_text("1\tAnn\t_\tPROPN\tNNP\t_\t_\t_\t_\t_\n\n")
+    for column, labels in ((None, ("PROPN",)), ("upos", ("PROPN",)), ("xpos", ("NNP",))):
+        task = make_task("POS-v0", data={"train": trees}, column=column, encoder="hashed")
+        assert task.labels == labels
+    with pytest.raises(UnknownNameError, match="upos, xpos"):
+        make_task("POS-v0", data={"train": trees}, column="pos", encoder="hashed")
+    rows = tmp_path / "train.csv"
+    rows.write_text("sentence,word,label,other\n1,Ann,O,Q\n1,sings,O,R\n")
+    csv = make_task("POS-v0", data={"train": rows}, column="other", encoder="hashed")
+    assert csv.labels == ("Q", "R")
+
+
+def test_tagging_file_of_ones_own_has_the_same_actions_in_every_split(tmp_path):
+    """The training part's: a label that only dev or test has is unseen, and warns."""
+    file = tmp_path / "mine.conll"
+    file.write_text("".join(f"word{i} B-T{i}\n\n" for i in range(20)))
+    train = make_task("NER-v0", data=file, encoder="hashed")
+    kinds = sorted(label for s in train.corpus.samples for label in s.labels)
+    assert len(kinds) == 16
+    assert sorted(label for label in train.labels if label[0] == "B") == kinds
+    for split in ("dev", "test"):
+        with pytest.warns(UserWarning, match=r"counted as missed: B-T"):
+            other = make_task("NER-v0", split, data=file, encoder="hashed")
+        assert other.labels == train.labels
+
+
 def test_tagging_unseen_gold_label_warns_and_is_never_right():
     samples = [Sample(("a", "b"), ("B-NEW", "O"))]
     with pytest.warns(UserWarning, match=r"B-NEW \(1x\)"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import lru_cache
 from pathlib import Path
 
@@ -46,7 +46,8 @@ def load_corpus(
     that ship with the package. A file whose sha256 is not the catalogue's is never used.
 
     A user's `data` comes first, whatever `name` says. Its label inventory is that of the training
-    split (of the whole file, where one file is split here), unless `labels` gives it.
+    split, whichever split is asked for, unless `labels` gives it; a label that only dev or test
+    have is data all the same.
 
     Args:
         name: A row of `DATASETS`; may be None if `data` is given.
@@ -60,7 +61,8 @@ def load_corpus(
         labels: Label inventory in order. Gold may hold others: a task says what becomes of them.
         format: Format of `data`, a name in `READERS`; None goes by the file's ending and content.
         column: Label column, see `readers.read`.
-        scheme: Tag scheme, see `readers.read`.
+        scheme: Tag scheme, see `readers.read`; with ``"none"`` labels are no tags for the inventory
+            either.
 
     Returns:
         The split, with at least one sample.
@@ -76,11 +78,13 @@ def load_corpus(
         raise UnknownNameError("split", split, SPLITS)
     if corpus not in CORPORA:
         raise UnknownNameError("corpus", corpus, CORPORA)
-    options = Options(column, canonical_scheme(scheme))
-    given = None if labels is None else _declared(labels)
+    options = Options(_checked_column(column), canonical_scheme(scheme))
+    given = None if labels is None else _declared(labels, options.scheme)
+    if not isinstance(data_dir, (str, Path, type(None))):
+        raise InvalidArgumentError(f"data_dir={data_dir!r} must be a folder's path, or None.")
     if data is not None:
         user = open_user_data(data, lambda path: read_cached(path, format, options))
-        return _user_corpus(user, split, given)
+        return _user_corpus(user, split, given, options.scheme)
     if name is None:
         raise InvalidArgumentError("Nothing to load: give the name of a corpus, or data=FILE.")
     dataset = find_dataset(name)
@@ -90,30 +94,44 @@ def load_corpus(
         given = dataset.labels
         if column is not None:  # another annotation layer than the one the row declares
             train, in_sample = _locate(dataset, "train", data_dir, "sample" if bundled else corpus)
-            given = _found(_read_split(dataset, "train", train, in_sample, options))
+            found = _read_split(dataset, "train", train, in_sample, options)
+            given = _found(found, options.scheme)
     if bundled and corpus == "auto":
         _warn_bundled(dataset, split, len(samples))
     return Corpus(name, split, samples, given, path, bundled)
 
 
-def _user_corpus(user: User, split: str, given: tuple[str, ...] | None) -> Corpus:
+def _user_corpus(user: User, split: str, given: tuple[str, ...] | None, scheme: str) -> Corpus:
     samples, source = user.split(split)
     if given is None:
-        given = _found(user.inventory_samples(split))
+        given = _found(user.inventory_samples(split), scheme)
     return Corpus(user.name, split, samples, given, source)
 
 
-def _found(samples: Iterable[Sample]) -> tuple[str, ...]:
-    return inventory({label for sample in samples for label in sample.labels or ()})
+def _found(samples: Iterable[Sample], scheme: str) -> tuple[str, ...]:
+    return inventory({label for sample in samples for label in sample.labels or ()}, scheme)
 
 
-def _declared(labels: Sequence[str]) -> tuple[str, ...]:
-    given = (labels,) if isinstance(labels, str) else tuple(labels)
-    bad = isinstance(labels, str) or not given or not all(isinstance(x, str) and x for x in given)
-    if bad or len(set(given)) != len(given):
+def _checked_column(column: object) -> str | int | None:
+    if column is not None and (isinstance(column, bool) or not isinstance(column, (str, int))):
         raise InvalidArgumentError(
-            f"labels={labels!r} is not allowed: give distinct names, as in ['O', 'B-PER', 'I-PER']."
+            f"column={column!r} is not allowed: give 'upos' or 'xpos' (CoNLL-U), a number (CoNLL), "
+            "or the name of a column or key (CSV, JSONL)."
         )
+    return column
+
+
+def _declared(labels: object, scheme: str) -> tuple[str, ...]:
+    ordered = isinstance(labels, Iterable) and not isinstance(labels, (str, Set, Mapping))
+    given = tuple(labels) if ordered and isinstance(labels, Iterable) else ()
+    named = all(isinstance(x, str) and x for x in given)
+    if not given or not named or len(set(given)) != len(given):
+        raise InvalidArgumentError(
+            f"labels={labels!r} is not allowed: give a list of distinct names, as in "
+            "['O', 'B-PER', 'I-PER']."
+        )
+    if scheme == "none":
+        return given
     for label in given:
         parts = split_tag(label)
         if parts and parts[0] == "I" and f"B-{parts[1]}" not in given:

@@ -35,15 +35,19 @@ EDGE = ""
 Parts = tuple[str, str]
 
 
-def canonical_scheme(scheme: str) -> str:
+def canonical_scheme(scheme: str, argument: str = "scheme") -> str:
     """Return the name of a scheme as in `SCHEMES`.
+
+    Args:
+        scheme: The name, or another usual one of the same scheme.
+        argument: Name of the argument it was given as, for the message.
 
     Raises:
         UnknownNameError: There is no such scheme.
     """
     name = _ALIASES.get(scheme.lower(), scheme.lower()) if isinstance(scheme, str) else scheme
     if name not in SCHEMES:
-        raise UnknownNameError("scheme", scheme, SCHEMES)
+        raise UnknownNameError(argument, scheme, SCHEMES)
     return name
 
 
@@ -55,13 +59,15 @@ def split_tag(tag: str) -> Parts | None:
     return (match[1], match[2]) if match else None
 
 
-def inventory(labels: Iterable[str]) -> tuple[str, ...]:
+def inventory(labels: Iterable[str], scheme: str = "auto") -> tuple[str, ...]:
     """Return the label inventory in its fixed order.
 
     IOB2 tags: ``O``, then for each type, sorted, ``B-TYPE`` and ``I-TYPE`` (both, even where the
-    texts have only one of them). Other labels: sorted.
+    texts have only one of them). Other labels, and with the scheme ``"none"`` all: sorted.
     """
     distinct = set(labels)
+    if scheme == "none":
+        return tuple(sorted(distinct))
     types = sorted({parts[1] for tag in distinct if (parts := split_tag(tag)) and parts[1]})
     if not types:
         return tuple(sorted(distinct))
@@ -165,7 +171,8 @@ def _legal(tag: str, scheme: str) -> bool:
 def _complaint(scheme: str) -> str:
     letters = ", ".join(f"{letter}-TYPE" for letter in _LETTERS[scheme])
     return (
-        f"label {{tag!r}} is not one of the scheme {scheme} (O, {letters}); scheme='none' takes any"
+        f"label {{tag!r}} is not one of the scheme {scheme} (O, {letters}); scheme='none' takes "
+        "any (in gym.make: data_scheme='none')"
     )
 
 

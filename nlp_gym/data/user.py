@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from nlp_gym.errors import DataError, DataNotFoundError, InvalidArgumentError, UnknownNameError
-from nlp_gym.types import SPLITS, Sample
+from nlp_gym.types import SPLITS, Sample, text_key
 
 ReadFile = Callable[[Path], Sequence[Sample]]
 Found = tuple[Sequence[Sample], "Path | None"]
@@ -32,7 +32,10 @@ class User(Protocol):
         """Return a split's samples and the file they come from."""
 
     def inventory_samples(self, split: str) -> Sequence[Sample]:
-        """Return the samples that decide the label inventory when `split` was asked for."""
+        """Return the samples whose labels are the inventory when `split` was asked for.
+
+        They are the same for every split, so that the numbers of labels are: the training split's.
+        """
 
 
 def open_user_data(data: object, read: ReadFile) -> User:
@@ -94,8 +97,7 @@ class _File:
         return split_samples(self.read(self.path), split, str(self.path)), self.path
 
     def inventory_samples(self, split: str) -> Sequence[Sample]:
-        # The whole file: where its rare labels fall is chance, and not the user's doing.
-        return self.read(self.path)
+        return self.split("train")[0]
 
 
 class _Mapping:
@@ -193,4 +195,4 @@ def split_samples(samples: Iterable[Sample], split: str, what: str) -> list[Samp
 
 
 def _key(sample: Sample) -> bytes:
-    return hashlib.sha256("\x1f".join(sample.words).encode("utf-8", "surrogatepass")).digest()
+    return hashlib.sha256(text_key(sample.words)).digest()

@@ -26,7 +26,8 @@ class ModelFolder:
         """Read the settings.
 
         Raises:
-            EncoderError: ``config.json`` is missing or unreadable, or there are no weights.
+            EncoderError: ``config.json`` is missing or unreadable, or there are no weights
+                in the safetensors format.
         """
         self.path, self.name = path, name
         try:
@@ -36,8 +37,13 @@ class ModelFolder:
                 f"encoder={name!r}: {path} has no readable config.json ({error}). Give a folder "
                 "written by save_pretrained."
             ) from error
-        if not self._files(_WEIGHTS):
-            raise EncoderError(f"encoder={name!r}: {path} has no weights ({', '.join(_WEIGHTS)}).")
+        if not self._files(("*.safetensors",)):
+            raise EncoderError(
+                f"encoder={name!r}: {path} has no weights in the safetensors format "
+                "(model.safetensors). Weights in pytorch_model.bin are a pickle, which could run "
+                "code, and are not read: choose a model or revision that has safetensors, or load "
+                "it with transformers where you trust it and save_pretrained it to a folder."
+            )
 
     def identity(self) -> str:
         """See `WeightSource.identity`: over the bytes of every weight and settings file."""
@@ -65,7 +71,7 @@ class ModelFolder:
             ) from error
 
     def load_model(self) -> PreTrainedModel:
-        """See `WeightSource.load_model`. Code that comes with a model is never run."""
+        """See `WeightSource.load_model`. Neither code nor pickles of a model are ever loaded."""
         from transformers import AutoModel
         from transformers.utils import logging
 
@@ -74,7 +80,7 @@ class ModelFolder:
         logging.disable_progress_bar()
         try:
             model, found = AutoModel.from_pretrained(
-                self.path, local_files_only=True, output_loading_info=True
+                self.path, local_files_only=True, use_safetensors=True, output_loading_info=True
             )
         except Exception as error:  # transformers raises many kinds here, none of them its own
             raise EncoderError(

@@ -12,7 +12,8 @@ from nlp_gym.envs.render import RENDER_MODES, draw
 from nlp_gym.envs.rows import RowSampler, chosen_rows
 from nlp_gym.errors import InvalidActionError, NotResetError, UnknownNameError
 from nlp_gym.registration import build_task
-from nlp_gym.tasks.base import State, Task, check_obs_type
+from nlp_gym.tasks.base import State, Task
+from nlp_gym.tasks.checks import check_obs_type
 from nlp_gym.types import Observation
 
 _ONLY = np.zeros(1, np.int64)
@@ -78,8 +79,7 @@ class TaskEnv(gym.Env[Observation, Any]):
 
         Raises:
             InvalidActionError: The action is no integer from 0 to A - 1. (A masked action is legal
-            to
-                send; see the task's Action Mask.)
+                to send; see the task's Action Mask.)
             NotResetError: `reset` comes first.
         """
         state = self._started()
@@ -99,7 +99,7 @@ class TaskEnv(gym.Env[Observation, Any]):
         self._running, self._last_reward = not terminated, reward
         observation = self._observe()
         info: dict[str, Any] = {"action_mask": observation["action_mask"].copy()}
-        if terminated:
+        if terminated and self.task.has_gold:
             info["score"] = float(self.task.potential(state)[0])
         if self.render_mode == "human":
             self.render()

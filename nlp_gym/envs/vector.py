@@ -17,7 +17,8 @@ from nlp_gym.envs.rows import RowSampler, chosen_rows
 from nlp_gym.envs.single import check_render_mode
 from nlp_gym.errors import InvalidActionError, InvalidArgumentError, NotResetError
 from nlp_gym.registration import build_task
-from nlp_gym.tasks.base import State, Task, check_obs_type
+from nlp_gym.tasks.base import State, Task
+from nlp_gym.tasks.checks import check_obs_type
 from nlp_gym.types import Observation
 
 
@@ -28,7 +29,8 @@ class TaskVectorEnv(gym.vector.VectorEnv[Observation, Any, Any]):
         task: ``"module:Class"`` of the rules (as registered), or a `Task` to share.
         num_envs: Number B of environments.
         obs_type: ``"features"``, ``"tokens"`` or ``"index"``.
-        render_mode: None, ``"ansi"`` or ``"html"`` (`render` gives one string an environment).
+        render_mode: None, ``"ansi"``, ``"html"`` (`render` gives one string an environment) or
+            ``"human"`` (`render` prints one an environment and gives None).
         max_episode_steps: Truncate longer episodes; None: never.
         **kwargs: Arguments of the task.
     """
@@ -128,13 +130,14 @@ class TaskVectorEnv(gym.vector.VectorEnv[Observation, Any, Any]):
             truncated = self._elapsed >= self._limit
             done = terminated | truncated
         self._last_reward = reward
-        ended = np.flatnonzero(done)
+        ended = done.nonzero()[0]
         if not len(ended):
             observation = self.task.observe(state, self.obs_type)
             return observation, reward, terminated, truncated, self._info(observation)
         final = self._final(ended, terminated)
         state.put(ended, self.task.initial(self._sampler.next(ended)))
-        self._elapsed[ended] = 0
+        if self._limit is not None:
+            self._elapsed[ended] = 0
         observation = self.task.observe(state, self.obs_type)
         return observation, reward, terminated, truncated, {**final, **self._info(observation)}
 
@@ -165,20 +168,22 @@ class TaskVectorEnv(gym.vector.VectorEnv[Observation, Any, Any]):
         """`final_obs` and `final_info` of the environments `ended`, laid out as SyncVectorEnv's."""
         last = self._started().take(ended)
         batch = self.task.observe(last, self.obs_type)
-        observations = np.full(self.num_envs, None, object)
-        columns = zip(*map(list, batch.values()), strict=True)
-        observations[ended] = [dict(zip(batch, values, strict=True)) for values in columns]
+        finals: list[Observation] = [{} for _ in range(len(ended))]
+        for key, values in batch.items():
+            for final, value in zip(finals, values, strict=True):
+                final[key] = value
+        observations = np.empty(self.num_envs, object)  # of None
+        observations[ended] = finals
         which = np.zeros(self.num_envs, bool)
         which[ended] = True
         masks = np.zeros((self.num_envs, self._n_actions), np.int8)
         masks[ended] = batch["action_mask"]
         info: dict[str, Any] = {"action_mask": masks, "_action_mask": which.copy()}
-        scored = terminated if self._limit is None else terminated & which
-        if self._limit is None or scored.any():
+        if self.task.has_gold and (self._limit is None or terminated.any()):
             scores = np.zeros(self.num_envs)
             scores[ended] = self.task.potential(last)
-            info["score"] = np.where(scored, scores, 0.0)
-            info["_score"] = scored.copy()
+            info["score"] = scores if self._limit is None else np.where(terminated, scores, 0.0)
+            info["_score"] = terminated.copy()
         return {
             "final_obs": observations,
             "_final_obs": which,
@@ -199,14 +204,15 @@ class TaskVectorEnv(gym.vector.VectorEnv[Observation, Any, Any]):
         return list(self.task.outputs(self._started()))
 
     def render(self) -> tuple[Any, ...] | None:
-        """One drawing an environment."""
+        """One drawing an environment; None where there is no mode, or where it was printed."""
         if self.render_mode is None:
             return None
         state = self._started()
-        return tuple(
+        drawings = tuple(
             draw(self.render_mode, self.task.frame(state, i), float(self._last_reward[i]))
             for i in range(self.num_envs)
         )
+        return None if self.render_mode == "human" else drawings
 
     def snapshot(self) -> tuple[dict[str, npt.NDArray[Any]], list[dict[str, Any]]]:
         """The running episodes and the generators, to go on later exactly from here.

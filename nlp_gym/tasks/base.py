@@ -8,27 +8,26 @@ along.
 from __future__ import annotations
 
 import abc
-import sys
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from nlp_gym.errors import InvalidArgumentError, UnknownNameError
+from nlp_gym.errors import InvalidArgumentError
 from nlp_gym.metrics.base import Score
+from nlp_gym.tasks.checks import REWARDS, check_int, check_name, check_options
+from nlp_gym.tasks.positions import Positions
 from nlp_gym.types import SPLITS, BoolArray, Corpus, Encoded, Observation, Sample, Tokens
 
 if TYPE_CHECKING:
     from nlp_gym.encode import Encoder
     from nlp_gym.envs.render import Frame
 
-OBS_TYPES = ("features", "tokens", "index")
-REWARDS = ("correctness", "metric", "sparse")
 ILLEGAL_COST = 0.125
 """Reward lost by an action the mask forbids; a power of two keeps reward sums exact."""
 
@@ -74,6 +73,11 @@ class Task(abc.ABC):
         corpus: ``"auto"``, ``"full"`` (no fallback to the bundled sample) or ``"sample"``.
         labels: Label inventory; default: the corpus's.
         data_format: Reader to use where the file's extension does not say.
+        column: Label column of the file: ``"upos"`` or ``"xpos"`` (CoNLL-U), a number (CoNLL), a
+            column's or key's name (CSV, JSONL). Default: the format's usual one.
+        data_scheme: Tag scheme of the file (``"iob1"``, ``"bioes"``, ...; see
+            `nlp_gym.data.schemes`), converted to IOB2. ``"auto"``: detected; ``"none"``: labels are
+            taken as they are.
     """
 
     metric_name: str
@@ -89,20 +93,28 @@ class Task(abc.ABC):
         window: int = 1,
         max_tokens: int = 128,
         data: Any = None,
-        data_dir: str | None = None,
+        data_dir: str | Path | None = None,
         corpus: str = "auto",
         labels: Sequence[str] | None = None,
         data_format: str | None = None,
+        column: str | int | None = None,
+        data_scheme: str = "auto",
     ) -> None:
-        from nlp_gym.data import load_corpus
+        from nlp_gym.data import READERS, load_corpus
+        from nlp_gym.data.schemes import canonical_scheme
 
-        _check_name("split", split, SPLITS)
-        _check_name("reward", reward, REWARDS)
-        self.window = _check_int("window", window, 0, 16)
-        self.max_tokens = _check_int("max_tokens", max_tokens, 8, 512)
+        check_name("split", split, SPLITS)
+        check_name("reward", reward, REWARDS)
+        if data_format is not None:
+            check_name("data_format", data_format, tuple(READERS))
+        self.window = check_int("window", window, 0, 16)
+        self.max_tokens = check_int("max_tokens", max_tokens, 8, 512)
         self.reward = reward
         self.dataset = dataset
-        self._encoder_name, self._encoder_kwargs = encoder, dict(encoder_kwargs or {})
+        self._encoder_name = encoder
+        self._encoder_kwargs = check_options("encoder_kwargs", encoder_kwargs)
+        if not isinstance(encoder, str):
+            _ = self.encoder  # an object is checked now; a name when it is needed
         self.corpus: Corpus = load_corpus(
             dataset,
             split,
@@ -111,17 +123,17 @@ class Task(abc.ABC):
             corpus=corpus,
             labels=labels,
             format=data_format,
+            column=column,
+            scheme=canonical_scheme(data_scheme, "data_scheme"),
         )
         self.labels: tuple[str, ...] = tuple(self.corpus.labels)
         if not self.labels:
             raise InvalidArgumentError(
                 "labels is empty: texts without gold need the label inventory, give labels=[...]."
             )
-        n = len(self.corpus)
-        # Position tables have one slot a word and one more a text for "read to the end".
-        self.lengths = np.diff(self.corpus.offsets)
-        self.offsets = self.corpus.offsets[:-1] + np.arange(n)
-        self.n_slots = int(self.corpus.offsets[-1]) + n
+        self._positions = Positions(self.corpus)
+        self.lengths, self.offsets = self._positions.lengths, self._positions.offsets
+        self.n_slots = self._positions.n_slots
 
     # The rules.
 
@@ -135,7 +147,7 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def mask(self, state: Any) -> BoolArray:
-        """(B, A) legal actions; at the end of a text all of them."""
+        """(B, A) legal actions, always at least one; at the end those after the last decision."""
 
     @abc.abstractmethod
     def oracle(self, state: Any) -> npt.NDArray[np.int64]:
@@ -177,6 +189,11 @@ class Task(abc.ABC):
     # What the rules stand on.
 
     @property
+    def has_gold(self) -> bool:
+        """Whether the corpus is annotated. Without gold nothing is scored."""
+        return self.corpus.samples[0].labels is not None
+
+    @property
     def n_actions(self) -> int:
         """Number A of actions."""
         return len(self.labels)
@@ -211,16 +228,7 @@ class Task(abc.ABC):
 
         Positions outside the text, and all of a text's end slot, point at the zero row W.
         """
-        n_words = int(self.corpus.offsets[-1])
-        text = np.repeat(np.arange(len(self.corpus)), self.lengths + 1)
-        place = np.arange(self.n_slots) - self.offsets[text]
-        around = place[:, None] + np.arange(-self.window, self.window + 1)
-        inside = (
-            (around >= 0)
-            & (around < self.lengths[text, None])
-            & (place < self.lengths[text])[:, None]
-        )
-        return np.where(inside, self.corpus.offsets[text, None] + around, n_words)
+        return self._positions.neighbours(self.window)
 
     @property
     def context_dim(self) -> int:
@@ -230,7 +238,7 @@ class Task(abc.ABC):
     def context(self, slots: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         """(B, context_dim) float32 vectors of the words around `slots` (B,)."""
         near = self.neighbours.take(slots, axis=0)
-        return _to_float32(self.encoded.features.take(near, axis=0).reshape(len(slots), -1))
+        return self.encoded.gather(near).reshape(len(slots), -1)
 
     def __getstate__(self) -> dict[str, Any]:
         """Encodings are left out of a pickle: where it is opened, the cache has them."""
@@ -239,43 +247,3 @@ class Task(abc.ABC):
 
     def _sample(self, row: int) -> Sample:
         return self.corpus.samples[row]
-
-
-def _to_float32(half: npt.NDArray[np.float16]) -> npt.NDArray[np.float32]:
-    """Widen exactly. Numpy goes element by element; torch, if it is loaded anyway, 4x as fast."""
-    torch = sys.modules.get("torch")
-    if torch is None:
-        return half.astype(np.float32)
-    wide: npt.NDArray[np.float32] = torch.from_numpy(half).float().numpy()
-    return wide
-
-
-def _check_name(argument: str, value: object, allowed: Sequence[str]) -> None:
-    if value not in allowed:
-        raise UnknownNameError(argument, value, allowed)
-
-
-def check_obs_type(obs_type: str) -> None:
-    """Raise `UnknownNameError` unless `obs_type` is one of `OBS_TYPES`."""
-    _check_name("obs_type", obs_type, OBS_TYPES)
-
-
-def _check_int(argument: str, value: object, low: int, high: int) -> int:
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, (int, np.integer))
-        or not low <= value <= high
-    ):
-        raise InvalidArgumentError(f"{argument}={value!r} must be an integer from {low} to {high}.")
-    return int(value)
-
-
-def warn_unseen_labels(counts: Mapping[str, int]) -> None:
-    """Say that gold labels outside the inventory can never be predicted."""
-    listed = ", ".join(f"{name} ({count}x)" for name, count in sorted(counts.items()))
-    warnings.warn(
-        f"gold labels that the label inventory lacks, counted as missed: {listed}. "
-        "Give labels=[...] or train on data that has them.",
-        UserWarning,
-        stacklevel=3,
-    )

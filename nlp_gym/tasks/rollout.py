@@ -8,7 +8,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from nlp_gym.tasks.base import Output, Task, check_obs_type
+from nlp_gym.tasks.base import Output, Task
+from nlp_gym.tasks.checks import check_obs_type
 from nlp_gym.types import BoolArray, Observation
 
 Act = Callable[[Observation, BoolArray], npt.NDArray[np.int64]]

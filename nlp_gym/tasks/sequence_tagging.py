@@ -2,54 +2,25 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from nlp_gym.errors import InvalidArgumentError, UnknownNameError
+from nlp_gym.errors import InvalidArgumentError
 from nlp_gym.metrics.base import Score
 from nlp_gym.metrics.labels import Accuracy
 from nlp_gym.metrics.spans import EntityF1
-from nlp_gym.tasks.base import (
-    ILLEGAL_COST,
-    Output,
-    State,
-    Task,
-    _check_int,
-    check_obs_type,
-    warn_unseen_labels,
-)
-from nlp_gym.tasks.token_windows import TokenWindows
+from nlp_gym.tasks.base import ILLEGAL_COST, Output, Task
+from nlp_gym.tasks.bio import check_inventory, free_transitions, transitions
+from nlp_gym.tasks.checks import check_int, check_name
+from nlp_gym.tasks.gold import index_gold
+from nlp_gym.tasks.tagging_views import TaggingState, TaggingViews
 from nlp_gym.types import BoolArray, Observation
 
 SCHEMES = ("BIO", "flat")
-
-
-@dataclass
-class TaggingState(State):
-    """State of B sentences that are being tagged.
-
-    Attributes:
-        position: (B,) int64 word to tag now; the sentence's length at its end.
-        history: (B, H) int32 the last H labels, most recent first; A where there is none.
-        played: (B, T) int16 labels given so far.
-        counts: (B, K) int32 running counts of the metric.
-        value: (B,) float64 metric so far.
-        illegal: (B,) int32 illegal actions so far.
-    """
-
-    position: npt.NDArray[np.int64]
-    history: npt.NDArray[np.int32]
-    played: npt.NDArray[np.int16]
-    counts: npt.NDArray[np.int32]
-    value: npt.NDArray[np.float64]
-    illegal: npt.NDArray[np.int32]
 
 
 class SequenceTagging(Task):
@@ -99,7 +70,8 @@ class SequenceTagging(Task):
     - `sparse`: the sentence's metric, at its end.
 
     Illegal actions cost 1/8 each, at once, or with `sparse` at the end. The `metric` rewards of an
-    episode sum to its `sparse` reward exactly. Without gold, rewards are 0.
+    episode sum to its `sparse` reward exactly. Without gold nothing is right or wrong: illegal
+    actions cost the same (nothing with `sparse`), all others give 0.
 
     ## Starting State
     The first word of a sentence drawn uniformly, or of sample i with `reset(options={"row": i})`.
@@ -111,14 +83,15 @@ class SequenceTagging(Task):
     BIO: micro-averaged entity F1, seqeval strict with IOB2. Flat: accuracy over words.
 
     ## Information
-    `info["action_mask"]` as above; at the end `info["score"]`, the sentence's metric.
+    `info["action_mask"]` as above; at the end, with gold, `info["score"]`, the sentence's
+    metric.
 
     ## Arguments
     Those of `Task`, and:
 
     | name | default | meaning |
     |---|---|---|
-    | `scheme` | by id | `"BIO"` or `"flat"` |
+    | `scheme` | by id | `"BIO"` or `"flat"` (reads labels as they are, unless `data_scheme` says) |
     | `history_length` | 1 | number H of earlier labels seen |
 
     ## Registered Ids
@@ -129,43 +102,28 @@ class SequenceTagging(Task):
     """
 
     def __init__(self, *, scheme: str = "BIO", history_length: int = 1, **kwargs: Any) -> None:
-        if scheme not in SCHEMES:
-            raise UnknownNameError("scheme", scheme, SCHEMES)
-        self.scheme = scheme
-        self.history_length = _check_int("history_length", history_length, 1, 64)
+        check_name("scheme", scheme, SCHEMES)
+        self.scheme, bio = scheme, scheme == "BIO"
+        self.history_length = check_int("history_length", history_length, 1, 64)
+        if not bio and kwargs.get("data_scheme", "auto") == "auto":
+            kwargs["data_scheme"] = "none"  # a plain label is no tag, whatever it looks like
         super().__init__(**kwargs)
-        if scheme == "BIO":
-            _check_bio(self.labels)
-        gold_labels, self._gold = self._index_gold()
-        self.metric = (EntityF1 if scheme == "BIO" else Accuracy)(self.labels, gold_labels)
+        if bio:
+            check_inventory(self.labels)
+        gold_labels, self._gold = index_gold(self.corpus.samples, self.labels)
+        self.metric = (EntityF1 if bio else Accuracy)(self.labels, gold_labels)
         self.metric_name = self.metric.name
-        legal, repair = _transitions(self.labels, bio=scheme == "BIO")
-        self._legal, self._repair = legal.astype(np.int8), repair
-        self._last = np.zeros(self.n_slots, bool)
-        self._last[self.offsets + self.lengths] = True
+        legal, self._repair = transitions(self.labels) if bio else free_transitions(self.n_actions)
+        self._legal, self._illegal = legal.astype(np.int8), ~legal
+        self._cost = ILLEGAL_COST * self._illegal
+        self._last = self._positions.ends()
         self._longest = int(self.lengths.max())
+        self._views = TaggingViews(self, self.history_length)
 
-    def _index_gold(self) -> tuple[tuple[str, ...], npt.NDArray[np.int64] | None]:
-        """Gold label index at every slot, and the inventory it refers to; None without gold."""
-        samples = self.corpus.samples
-        if any(s.labels is None for s in samples):
-            return self.labels, None
-        counted = Counter(label for s in samples for label in (s.labels or ()))
-        unseen = {k: v for k, v in counted.items() if k not in set(self.labels)}
-        if unseen:
-            warn_unseen_labels(unseen)
-        names = (*self.labels, *sorted(unseen))
-        index = {name: i for i, name in enumerate(names)}
-        flat = [index[label] for s in samples for label in (*(s.labels or ()), names[0])]
-        return names, np.array(flat, np.int64)
-
-    @cached_property
-    def _windows(self) -> TokenWindows:
-        return TokenWindows(self.tokens, self.corpus, self.max_tokens)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """As `Task.__getstate__`."""
-        return {k: v for k, v in super().__getstate__().items() if k != "_windows"}
+    @property
+    def has_gold(self) -> bool:
+        """See `Task.has_gold`."""
+        return self._gold is not None
 
     def initial(self, rows: npt.NDArray[np.int64]) -> TaggingState:
         """See `Task.initial`."""
@@ -186,32 +144,43 @@ class SequenceTagging(Task):
     ) -> tuple[npt.NDArray[np.float64], BoolArray]:
         """See `Task.transition`."""
         code = state.history[:, 0] * self.n_actions + actions
-        illegal = self._legal.take(code) == 0
         played = self._repair.take(code)
-        reward = np.zeros(len(actions))
+        right = None
         if self._gold is not None:
             gold = self._gold.take(state.slot)
             self.metric.update(state.counts, played, gold)
-            if self.reward == "correctness":
-                reward = (played == gold).astype(np.float64)
+            right = played == gold
         state.played[np.arange(len(actions)), state.position] = played
         if self.history_length > 1:
             state.history[:, 1:] = state.history[:, :-1]
         state.history[:, 0] = played
         state.position += 1
         state.slot += 1
-        state.illegal += illegal
+        state.illegal += self._illegal.take(code)
         ended = self._last.take(state.slot)
-        if self.reward != "correctness" and self._gold is not None:
-            value = self.potential(state)
-            if self.reward == "metric":
-                reward = value - state.value
-            else:
-                reward = np.where(ended, value - ILLEGAL_COST * state.illegal, 0.0)
-            state.value = value
-        if self.reward != "sparse":
-            reward -= ILLEGAL_COST * illegal
-        return reward, ended
+        return self._reward(state, code, right, ended), ended
+
+    def _reward(
+        self,
+        state: TaggingState,
+        code: npt.NDArray[np.int64],
+        right: BoolArray | None,
+        ended: BoolArray,
+    ) -> npt.NDArray[np.float64]:
+        """(B,) rewards of the step that led to `state`, and its new metric."""
+        cost = self._cost.take(code)
+        if right is None:
+            nothing = np.zeros(len(code))
+            return nothing if self.reward == "sparse" else nothing - cost
+        if self.reward == "correctness":
+            return right - cost
+        value = self.potential(state)
+        if self.reward == "sparse":
+            reward = np.where(ended, value - ILLEGAL_COST * state.illegal, 0.0)
+        else:
+            reward = value - state.value - cost
+        state.value = value
+        return reward
 
     def potential(self, state: TaggingState) -> npt.NDArray[np.float64]:
         """See `Task.potential`."""
@@ -230,44 +199,12 @@ class SequenceTagging(Task):
 
     def observation_space(self, obs_type: str) -> spaces.Dict:
         """See the class's Observation Space."""
-        check_obs_type(obs_type)
-        a, h = self.n_actions, self.history_length
-        keys: dict[str, spaces.Space[Any]] = {"action_mask": spaces.Box(0, 1, (a,), np.int8)}
-        if obs_type == "features":
-            bound = float(self.encoder.bound)
-            keys["context"] = spaces.Box(-bound, bound, (self.context_dim,), np.float32)
-            keys["history"] = spaces.Box(0.0, 1.0, (h * (a + 1),), np.float32)
-            return spaces.Dict(keys)
-        keys["history"] = spaces.Box(0, a, (h,), np.int32)
-        if obs_type == "tokens":
-            keys.update(self._windows.spaces())
-        else:
-            keys["row"] = spaces.Box(0, max(len(self.corpus) - 1, 1), (1,), np.int32)
-            keys["position"] = spaces.Box(0, self._longest, (1,), np.int32)
-        return spaces.Dict(keys)
+        return self._views.space(obs_type)
 
     def observe(self, state: TaggingState, obs_type: str) -> Observation:
         """See the class's Observation Space."""
         mask = self._legal.take(state.history[:, 0], axis=0)
-        if obs_type == "index":
-            return {
-                "action_mask": mask,
-                "history": state.history.copy(),
-                "position": state.position.astype(np.int32)[:, None],
-                "row": state.row.astype(np.int32)[:, None],
-            }
-        if obs_type == "features":
-            history = self._one_hot.take(state.history, axis=0).reshape(len(mask), -1)
-            return {"action_mask": mask, "context": self.context(state.slot), "history": history}
-        return {
-            "action_mask": mask,
-            "history": state.history.copy(),
-            **self._windows.observe(state.slot),
-        }
-
-    @cached_property
-    def _one_hot(self) -> npt.NDArray[np.float32]:
-        return np.eye(self.n_actions + 1, dtype=np.float32)
+        return self._views.observe(state, mask, obs_type)
 
     def outputs(self, state: TaggingState) -> list[Output]:
         """See `Task.outputs`: B tuples of labels, one a word tagged so far."""
@@ -299,40 +236,11 @@ class SequenceTagging(Task):
         from nlp_gym.envs.render import Frame
 
         sample, n = self._sample(int(state.row[i])), int(state.position[i])
-        neutral = "O" if self.scheme == "BIO" else None
         return Frame(
             title=f"{self.corpus.name}/{self.corpus.split} {sample.id or int(state.row[i])}",
             words=sample.words,
             labels=[self.labels[k] for k in state.played[i, :n]],
             gold=sample.labels,
             cursor=n,
-            neutral=neutral,
+            neutral="O" if self.scheme == "BIO" else None,
         )
-
-
-def _check_bio(labels: Sequence[str]) -> None:
-    bad = [name for name in labels if name != "O" and name[:2] not in ("B-", "I-")]
-    if bad:
-        raise InvalidArgumentError(
-            f"label {bad[0]!r} is neither 'O' nor 'B-TYPE' nor 'I-TYPE'. For plain labels, "
-            "one a word, use POS-v0 or scheme='flat'."
-        )
-    missing = [name for name in labels if name[:2] == "I-" and f"B-{name[2:]}" not in labels]
-    if "O" not in labels or missing:
-        lacking = "O" if "O" not in labels else f"B-{missing[0][2:]}"
-        raise InvalidArgumentError(
-            f"labels lacks {lacking!r}; a BIO inventory has 'O' and a 'B-X' for every 'I-X'."
-        )
-
-
-def _transitions(labels: Sequence[str], *, bio: bool) -> tuple[BoolArray, npt.NDArray[np.int64]]:
-    """(A+1, A) whether a label may follow another (last row: none) and what is played if not."""
-    a = len(labels)
-    legal = np.ones((a + 1, a), bool)
-    repair = np.tile(np.arange(a), (a + 1, 1))
-    if bio:
-        for j, name in enumerate(labels):
-            if name.startswith("I-"):
-                legal[:, j] = [p[2:] == name[2:] and p != "O" for p in (*labels, "O")]
-                repair[~legal[:, j], j] = labels.index(f"B-{name[2:]}")
-    return legal, repair

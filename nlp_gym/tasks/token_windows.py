@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
+from nlp_gym.tasks.positions import Positions
 from nlp_gym.types import Corpus, Observation, Tokens
 
 
@@ -26,12 +27,9 @@ class TokenWindows:
     def __init__(self, tokens: Tokens, corpus: Corpus, length: int) -> None:
         self.tokens, self.length = tokens, min(length, tokens.max_length)
         room = self.length - 2
-        lengths = np.diff(corpus.offsets)
-        n = len(lengths)
-        # One slot a word and an empty one at each text's end, in the layout of Task.offsets.
-        text = np.repeat(np.arange(n), lengths + 1)
-        place = np.arange(len(text)) - (corpus.offsets[:-1] + np.arange(n))[text]
-        at_end = place == lengths[text]
+        positions = Positions(corpus)
+        text, place = positions.places()
+        at_end = positions.ends()
         word = corpus.offsets[text] + place
         first, last = (
             tokens.word_starts[word],

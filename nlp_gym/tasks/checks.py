@@ -1,0 +1,58 @@
+"""Checks of arguments that tasks and shells share, and the names that they allow."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from nlp_gym.errors import InvalidArgumentError, UnknownNameError
+
+OBS_TYPES = ("features", "tokens", "index")
+REWARDS = ("correctness", "metric", "sparse")
+
+
+def check_name(argument: str, value: object, allowed: Sequence[str]) -> None:
+    """Raise `UnknownNameError` unless `value` is one of `allowed`."""
+    if not isinstance(value, str) or value not in allowed:
+        raise UnknownNameError(argument, value, allowed)
+
+
+def check_obs_type(obs_type: str) -> None:
+    """Raise `UnknownNameError` unless `obs_type` is one of `OBS_TYPES`."""
+    check_name("obs_type", obs_type, OBS_TYPES)
+
+
+def check_int(argument: str, value: object, low: int, high: int) -> int:
+    """Return `value` as an int; `InvalidArgumentError` unless it is one from `low` to `high`."""
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, (int, np.integer))
+        or not low <= value <= high
+    ):
+        raise InvalidArgumentError(f"{argument}={value!r} must be an integer from {low} to {high}.")
+    return int(value)
+
+
+def check_options(argument: str, value: object) -> dict[str, Any]:
+    """Return keyword options as a dict (None: empty); `InvalidArgumentError` for anything else."""
+    options = {} if value is None else value
+    if not isinstance(options, Mapping) or not all(isinstance(key, str) for key in options):
+        raise InvalidArgumentError(
+            f"{argument}={value!r} must be None or a mapping from the names of options to their "
+            "values, such as {'layers': (0, 2, 4)}."
+        )
+    return dict(options)
+
+
+def warn_unseen_labels(counts: Mapping[str, int]) -> None:
+    """Say that gold labels outside the inventory can never be predicted."""
+    listed = ", ".join(f"{name} ({count}x)" for name, count in sorted(counts.items()))
+    warnings.warn(
+        f"gold labels that the label inventory lacks, counted as missed: {listed}. "
+        "Give labels=[...] or train on data that has them.",
+        UserWarning,
+        stacklevel=3,
+    )
