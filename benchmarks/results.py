@@ -3,8 +3,8 @@
     python benchmarks/results.py --data-dir ../shared/data
     python benchmarks/results.py --data-dir ../shared/data --ids POS-EWT-v0 --algos bc dqn ppo
 
-Runs and scores are kept under `--out`, and what is there already is not done again: the table can be
-made in parts and continued after an interruption. Minutes are those of `train.py` as a whole
+Runs and scores are kept under `--out`, and what is there already is not done again: the table can
+be made in parts and continued after an interruption. Minutes are those of `train.py` as a whole
 process: reading the corpus, features from the cache, training, evaluations on dev.
 """
 
