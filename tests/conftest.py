@@ -106,3 +106,14 @@ def real_data() -> Path:
     if reason:
         pytest.skip(reason)
     return folder
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Small networks are faster on one thread, and the same on every machine."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -243,7 +243,7 @@ def data_cache_dir() -> Path:
 def _warn_bundled(dataset: Dataset, split: str, size: int) -> None:
     warnings.warn(
         f"{dataset.name}: the full corpus is not on this machine, so the bundled sample is used: "
-        f"{size} hand-written sentences ({split}), far too few for results worth reporting. "
+        f"{size} sentences written for this project ({split}), too few for results to report. "
         f"Get the corpus with: nlp-gym data download {dataset.name} "
         "(corpus='sample' asks for the sample without this warning).",
         UserWarning,
