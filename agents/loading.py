@@ -7,19 +7,20 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from agents.acting import make_act
 from agents.algorithms import AlgorithmRow, resolve
 from agents.config import build_arguments
 from agents.devices import check_device
-from agents.extractors import FeatureSource, NLPExtractor, WordTask, reading
+from agents.extractors import FeatureSource, NLPExtractor, reading
+from agents.heads import pointer_policy
 from agents.runs import find_snapshot
 from agents.signatures import arguments
 from agents.vec import SB3VecEnv
 from agents.weights import load_policy
 from nlp_gym import make_task
-from nlp_gym.encode import Encoder, encode_corpus, encode_texts
+from nlp_gym.encode import Encoder
 from nlp_gym.envs.vector import TaskVectorEnv
 from nlp_gym.errors import InvalidArgumentError, RunError, UnknownNameError
 from nlp_gym.tasks.base import Output, Task
@@ -32,19 +33,15 @@ _NEEDED = frozenset(
 
 
 def encode(task: Task, *, progress: bool = False, cache: bool = True) -> None:
-    """Encode a task's corpus now, with a progress bar, rather than at its first observation.
+    """Encode a task's units now, with a progress bar, rather than at its first observation.
 
     Args:
-        task: Gets its `encoded`.
+        task: Gets its `encoded`, unless it has it.
         progress: Show a bar where it takes longer and stderr is a terminal.
         cache: False for texts that will not be seen again.
     """
-    shown = None if progress else False
-    if cache:
-        task.encoded = encode_corpus(task.corpus, task.encoder, progress=shown)
-    else:
-        texts = [sample.words for sample in task.corpus.samples]
-        task.encoded = encode_texts(texts, task.encoder, progress=shown)
+    if "encoded" not in vars(task):
+        task.encode(progress=None if progress else False, cache=cache)
 
 
 def check_obs_type(obs_type: str) -> None:
@@ -64,7 +61,7 @@ def check_obs_type(obs_type: str) -> None:
 
 def source_of(task: Task, obs_type: str, device: Any) -> FeatureSource | None:
     """Where an extractor gathers vectors from; None where the observation carries them."""
-    return FeatureSource(cast("WordTask", task), device) if obs_type == "index" else None
+    return FeatureSource(task, device) if obs_type == "index" else None
 
 
 def build_model(
@@ -97,6 +94,8 @@ def build_model(
     check_device(device)
     venv = TaskVectorEnv(task, n_envs, obs_type=obs_type, max_episode_steps=max_episode_steps)
     given = build_arguments(hyperparams)
+    if task.tables.candidates is not None:
+        given["policy"] = pointer_policy(row, given.get("policy", "MultiInputPolicy"))
     policy_kwargs = dict(given.pop("policy_kwargs", {}))
     policy_kwargs["features_extractor_class"] = NLPExtractor
     policy_kwargs["features_extractor_kwargs"] = {
@@ -183,10 +182,11 @@ class Agent:
         Raises:
             RunError: The encoder gives other vectors than the one of the run.
         """
-        kwargs = {**self.settings["env_kwargs"], "labels": list(self.labels), **overrides}
+        labels = list(self.labels) or None  # tasks that choose among candidates have none
+        kwargs = {**self.settings["env_kwargs"], "labels": labels, **overrides}
         if self._encoder is not None:
             kwargs["encoder"] = self._encoder
-            kwargs.pop("encoder_kwargs", None)
+            kwargs["encoder_kwargs"] = None
         task = make_task(self.env_id, split=split, **kwargs)
         expected, found = self.settings["encoder"]["fingerprint"], task.encoder.fingerprint
         if found != expected:

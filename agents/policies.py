@@ -6,7 +6,7 @@ their features extractor and `net_arch=[]` their heads sit on one shared trunk.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch as th
 from gymnasium import spaces
@@ -19,7 +19,7 @@ from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
 from torch import nn
 
-from agents.extractors import MASK_KEY
+from agents.keys import MASK_KEY
 
 
 class DuelingQNetwork(QNetwork):
@@ -72,7 +72,7 @@ class DuelingQNetwork(QNetwork):
 
 
 class DuelingDQNPolicy(DQNPolicy):
-    """Online and target `DuelingQNetwork`; greedy actions are legal.
+    """Online and target `DuelingQNetwork` (or what `network` says); greedy actions are legal.
 
     Args:
         observation_space: The environment's.
@@ -81,6 +81,8 @@ class DuelingDQNPolicy(DQNPolicy):
         dueling: See `DuelingQNetwork`.
         **kwargs: As for `DQNPolicy`.
     """
+
+    network: ClassVar[type[DuelingQNetwork]] = DuelingQNetwork
 
     def __init__(
         self,
@@ -97,7 +99,7 @@ class DuelingDQNPolicy(DQNPolicy):
     def make_q_net(self) -> QNetwork:
         """A fresh Q-network with an extractor of its own (the feature source is shared)."""
         net_args = self._update_features_extractor(self.net_args, features_extractor=None)
-        return DuelingQNetwork(**net_args, dueling=self._dueling).to(self.device)
+        return self.network(**net_args, dueling=self._dueling).to(self.device)
 
 
 def mask_of(obs: PyTorchObs) -> th.Tensor | None:

@@ -137,12 +137,13 @@ def set_up(config: TrainConfig, *, progress: bool = False) -> Setup:
         split="dev",
         **shared,
         encoder=train_task.encoder,
-        labels=list(train_task.labels),
+        encoder_kwargs=None,  # the object has them, whatever the id is registered with
+        labels=list(train_task.labels) or None,
     )
     for task in (train_task, dev_task):
         if progress:
             corpus = task.corpus
-            size = f"{len(corpus):,} texts, {int(corpus.offsets[-1]):,} words"
+            size = f"{len(corpus):,} samples, {len(task.units):,} vectors"
             message = f"{corpus.name} {corpus.split}: {size}, encoder {task.encoder.name}"
             print(message, file=sys.stderr, flush=True)
         encode(task, progress=progress)

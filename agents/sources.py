@@ -1,4 +1,4 @@
-"""Where contexts are gathered from: an encoded corpus as tensors, shared by all networks."""
+"""Where vectors are gathered from: an encoded corpus as tensors, shared by all networks."""
 
 from __future__ import annotations
 
@@ -11,22 +11,30 @@ import torch as th
 from stable_baselines3.common.utils import get_device
 
 from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.tasks.tables import Tables
 from nlp_gym.types import Encoded
 
 MAX_ROWS = 2**24
 """Stable-Baselines3 casts observations to float32, which is exact below this."""
 
+_SHARED = 4
+"""Look for units that repeat where there are fewer than this many units a gathered one."""
 
-class WordTask(Protocol):
+
+class TableTask(Protocol):
     """What `FeatureSource` needs of a task."""
 
-    encoded: Encoded
-    neighbours: npt.NDArray[np.int64]  # (positions, K) rows of `encoded.features` around each
-    offsets: npt.NDArray[np.int64]  # (N,) position 0 of each text in `neighbours`
+    @property
+    def encoded(self) -> Encoded:
+        """Vectors of the units."""
+
+    @property
+    def tables(self) -> Tables:
+        """From states to units."""
 
 
 class FeatureSource:
-    """The encoded corpus as tensors, to gather contexts from.
+    """The encoded units of a task and its tables as tensors, to gather observations from.
 
     On the CPU the features share memory with the task's (memory-mapped) array; on a GPU they are
     moved there once, if they fit into 80% of the free memory. Networks share a source, and it is
@@ -34,52 +42,100 @@ class FeatureSource:
 
     Args:
         task: Whose corpus is read.
-        device: Where gathered contexts are wanted: `"auto"`, `"cpu"`, `"cuda"`.
+        device: Where gathered vectors are wanted: `"auto"`, `"cpu"`, `"cuda"`.
 
     Attributes:
-        features: (W+1, D) float16; row W is zeros.
-        neighbours: (W, K) int64 rows of `features`.
-        offsets: (N,) int64, or longer.
-        width: K*D, the width of a context.
+        features: (U+1, D) float16; row U is zeros.
+        width: (R+K)*D, the width of a context.
+        n_candidates: Most candidates C a state has; 0 where actions are labels.
+        parts: Units J a candidate.
 
     Raises:
-        InvalidArgumentError: The corpus has 2**24 texts or more.
+        InvalidArgumentError: The corpus has 2**24 texts (or states of one text) or more.
     """
 
-    def __init__(self, task: WordTask, device: th.device | str = "auto") -> None:
+    def __init__(self, task: TableTask, device: th.device | str = "auto") -> None:
         self.device = get_device(device)
-        if len(task.offsets) > MAX_ROWS:
+        tables = task.tables
+        if len(tables.offsets) > MAX_ROWS:
             raise InvalidArgumentError(
-                f"task: {len(task.offsets)} texts, but observations count rows in float32, which "
+                f"task: {len(tables.offsets)} texts, but observations count rows in float32, which "
                 f"is exact below {MAX_ROWS}: split the corpus."
             )
         features = _shared_tensor(task.encoded.features)
-        home = self.device if _fits(features, self.device) else th.device("cpu")
-        self.features = features.to(home)
-        self.neighbours = _shared_tensor(task.neighbours).to(home)
-        self.offsets = _shared_tensor(task.offsets).to(home)
-        self.width = int(self.neighbours.shape[1] * self.features.shape[1])
+        self._home = self.device if _fits(features, self.device) else th.device("cpu")
+        self.features = features.to(self._home)
+        self._offsets = self._here(tables.offsets)
+        self._context = self._here(tables.context)
+        self._row_units = None if tables.row_units is None else self._here(tables.row_units)
+        self._candidates = None if tables.candidates is None else self._here(tables.candidates)
+        self._by_row = tables.by == "row"
+        self.width = tables.n_context * self.dim
+        shape = (0, 0) if tables.candidates is None else tables.candidates.shape[1:]
+        self.n_candidates, self.parts = int(shape[0]), int(shape[1])
+
+    @property
+    def dim(self) -> int:
+        """Width D of a unit."""
+        return int(self.features.shape[1])
+
+    @property
+    def n_units(self) -> int:
+        """Number U of units; it also stands for "none" in the tables."""
+        return len(self.features) - 1
 
     def gather_into(self, out: th.Tensor, row: th.Tensor, position: th.Tensor) -> None:
-        """Write the contexts of B positions into `out` (B, K*D) float32.
+        """Write the contexts of B states into `out` (B, (R+K)*D) float32.
 
         Args:
             out: Where to write; may be a slice of a wider tensor.
             row: (B, 1) index of the text.
-            position: (B, 1) index of the word in it.
+            position: (B, 1) index of the state in it.
         """
-        home = self.features.device
-        row, position = row.to(home).long().view(-1), position.to(home).long().view(-1)
-        words = self.offsets[row] + position  # (B,)
-        rows = self.neighbours.index_select(0, words)  # (B, K)
+        row, slot = self._places(row, position)
+        units = self._context.index_select(0, slot)  # (B, K)
+        if self._row_units is not None:
+            units = th.cat([self._row_units.index_select(0, row), units], dim=1)
         # Only the gathered rows are widened to float32, in the same pass that copies them.
-        out.copy_(self.features.index_select(0, rows.view(-1)).view(len(words), self.width))
+        out.copy_(self.features.index_select(0, units.view(-1)).view(len(slot), self.width))
 
     def gather(self, row: th.Tensor, position: th.Tensor) -> th.Tensor:
-        """The contexts of B positions, (B, K*D) float32 on the source's device."""
+        """The contexts of B states, (B, (R+K)*D) float32 on the source's device."""
         out = th.empty((row.numel(), self.width), device=self.device)
         self.gather_into(out, row, position)
         return out
+
+    def candidates(self, row: th.Tensor, position: th.Tensor) -> th.Tensor:
+        """(B, C, J) units of the candidates of B states, `n_units` where there is none."""
+        assert self._candidates is not None, "this task has no candidates"
+        row, slot = self._places(row, position)
+        return self._candidates.index_select(0, row if self._by_row else slot)
+
+    def units(self, ids: th.Tensor) -> tuple[th.Tensor, th.Tensor | None]:
+        """Vectors of N units on the source's device, each once where they are likely to repeat.
+
+        Args:
+            ids: (N,) units.
+
+        Returns:
+            (n, D) float32 vectors, and the row (N,) of each of `ids` in them; None where n is N.
+        """
+        rows = None
+        if self.n_units < _SHARED * len(ids):
+            seen = th.zeros(self.n_units + 1, dtype=th.bool, device=ids.device)
+            seen[ids.long()] = True
+            place = th.cumsum(seen, 0) - 1
+            ids, rows = seen.nonzero().flatten(), place[ids.long()].to(self.device)
+        vectors = th.empty((len(ids), self.dim), device=self.device)
+        return vectors.copy_(self.features.index_select(0, ids)), rows
+
+    def _here(self, array: npt.NDArray[Any]) -> th.Tensor:
+        return _shared_tensor(array).to(self._home)
+
+    def _places(self, row: th.Tensor, position: th.Tensor) -> tuple[th.Tensor, th.Tensor]:
+        """Rows and slots, (B,) each, where the tables are."""
+        row = row.to(self._home).long().view(-1)
+        return row, self._offsets[row] + position.to(self._home).long().view(-1)
 
 
 def _shared_tensor(array: npt.NDArray[Any]) -> th.Tensor:

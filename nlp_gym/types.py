@@ -7,6 +7,7 @@ S sub-word tokens of a corpus, T words of one text, D feature width, A actions, 
 from __future__ import annotations
 
 import hashlib
+import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 IntArray = npt.NDArray[np.integer[Any]]
+Int64Array = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.floating[Any]]
+Float64Array = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 Observation = dict[str, npt.NDArray[Any]]
 
@@ -40,21 +43,48 @@ def text_key(words: Sequence[str]) -> bytes:
     return joined.encode("utf-8", "surrogatepass")
 
 
+_NOT_INPUT = ("id", "qid", "text", "spans")
+
+
+def _stable(value: Any) -> bytes:
+    """Bytes of what an `extra` holds, the same in every process."""
+    return json.dumps(value, sort_keys=True, default=_plain).encode("ascii")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (set, frozenset)):
+        return sorted(value, key=repr)
+    return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else repr(value)
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """One text and, where it is known, its gold annotation.
 
     Attributes:
-        words: The text as words, in order. Any Unicode; never empty.
-        labels: One gold label a word, or None when the gold is absent (prediction).
+        words: The main text as words, in order. Any Unicode; never empty. Samples with equal words
+            stay together when a file is split.
+        labels: Gold of the families whose actions are labels: one a word (tagging), exactly one
+            (classification), a set (multi-label), one a pair (relations). None: not annotated.
         id: Where it comes from, for messages: ``"eng.train:17"`` (file and first line) or an index.
-        extra: What other task families read from their files (questions, choices, ...).
+        extra: The rest of the input, by family: questions, choices, pairs, ...
+        gold: Gold of the other families: answers, the right choice, references, ...
     """
 
     words: tuple[str, ...]
     labels: tuple[str, ...] | None = None
     id: str = ""
     extra: Mapping[str, Any] = field(default_factory=dict)
+    gold: Any = None
+
+    @property
+    def annotated(self) -> bool:
+        """Whether there is gold."""
+        return self.labels is not None or self.gold is not None
+
+    def unannotated(self) -> Sample:
+        """The same input without its gold."""
+        return Sample(self.words, None, self.id, self.extra)
 
 
 @dataclass(frozen=True)
@@ -88,10 +118,17 @@ class Corpus:
 
     @cached_property
     def text_hash(self) -> str:
-        """Sha256 of the words alone (not of the gold): what an encoding depends on."""
+        """Sha256 of the input alone (words and `extra`, not the gold): tells corpora apart.
+
+        Keys of `extra` that follow from the words or name the sample (``id``, ``qid``, ``text``,
+        ``spans``) are left out.
+        """
         digest = hashlib.sha256()
         for sample in self.samples:
             digest.update(text_key(sample.words))
+            rest = {key: sample.extra[key] for key in sample.extra if key not in _NOT_INPUT}
+            if rest:
+                digest.update(b"\x1e" + _stable(rest))
             digest.update(b"\x1f\x1e")
         return digest.hexdigest()
 

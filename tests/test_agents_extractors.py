@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +16,7 @@ from agents.extractors import FeatureSource, NLPExtractor, reading
 from nlp_gym import make_task
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
 from nlp_gym.tasks.base import Task
+from nlp_gym.tasks.tables import Tables
 from nlp_gym.types import Encoded
 
 
@@ -33,13 +35,15 @@ def tensors(obs: dict[str, np.ndarray[Any, Any]]) -> dict[str, th.Tensor]:
     return {key: th.as_tensor(value).float() for key, value in obs.items()}
 
 
+def context_dim(task: Task) -> int:
+    return task.tables.n_context * task.encoder.dim
+
+
 def toy_task(features: np.ndarray[Any, Any]) -> Any:
     """Two texts of 2 and 1 words, window 1; the last row is the zero row."""
     offsets = np.array([0, 2])
     neighbours = np.array([[3, 0, 1], [0, 1, 3], [3, 2, 3]])
-    return SimpleNamespace(
-        encoded=Encoded(features, offsets), neighbours=neighbours, offsets=offsets
-    )
+    return SimpleNamespace(encoded=Encoded(features, offsets), tables=Tables(offsets, neighbours))
 
 
 def test_extractors_source_gathers_neighbours() -> None:
@@ -62,7 +66,8 @@ def test_extractors_source_shares_the_memory_map(tmp_path: Path) -> None:
 
 def test_extractors_source_refuses_more_rows_than_float32_counts() -> None:
     task = toy_task(np.zeros((4, 2), np.float16))
-    task.offsets = np.broadcast_to(np.int64(0), 2**24 + 1)
+    offsets = np.broadcast_to(np.int64(0), 2**24 + 1)
+    task.tables = replace(task.tables, offsets=offsets)
     with pytest.raises(InvalidArgumentError, match="split the corpus"):
         FeatureSource(task, "cpu")
 
@@ -78,7 +83,7 @@ def test_extractors_index_reads_what_features_carry(task: Task) -> None:
         assert th.equal(one, two)
         if task.transition(state, task.oracle(state))[1].any():
             last = task.observe(state, "features")["context"]
-            assert not last[state.position == task.lengths[state.row]].any()
+            assert not last[state.slot - task.tables.offsets[state.row] == task.lengths[state.row]].any()
             assert th.equal(
                 index.read(tensors(task.observe(state, "index"))),
                 given.read(tensors(task.observe(state, "features"))),
@@ -90,10 +95,10 @@ def test_extractors_index_reads_what_features_carry(task: Task) -> None:
 def test_extractors_one_hot_history_and_no_mask(task: Task) -> None:
     extractor = NLPExtractor(task.observation_space("index"), FeatureSource(task, "cpu"))
     n = task.n_actions
-    assert extractor.width == task.context_dim + 2 * (n + 1)
+    assert extractor.width == context_dim(task) + 2 * (n + 1)
     state = task.initial(np.array([0]))
     task.transition(state, np.array([1]))
-    row = extractor.read(tensors(task.observe(state, "index")))[0, task.context_dim :]
+    row = extractor.read(tensors(task.observe(state, "index")))[0, context_dim(task) :]
     assert row.reshape(2, n + 1).argmax(1).tolist() == [1, n]
     assert row.sum() == 2
 
@@ -129,7 +134,7 @@ def test_extractors_reads_unknown_vectors_and_integers() -> None:
 )
 def test_extractors_refuses_what_it_cannot_read(box: spaces.Box) -> None:
     with pytest.raises(InvalidArgumentError, match="obs_type='index' or 'features'"):
-        NLPExtractor(spaces.Dict({"candidates": box}))
+        NLPExtractor(spaces.Dict({"other": box}))
 
 
 def test_extractors_index_needs_a_source(task: Task) -> None:

@@ -12,7 +12,7 @@ from stable_baselines3.common.noise import ActionNoise
 from stable_baselines3.common.policies import BasePolicy
 from torch.nn import functional as F
 
-from agents.extractors import MASK_KEY
+from agents.keys import MASK_KEY
 from agents.policies import DuelingDQNPolicy, mask_of, masked
 
 

@@ -14,6 +14,8 @@ from torch.nn import functional as F
 
 from agents.algorithms.bc import cloning_loss, task_of
 from agents.algorithms.oracle import OracleData, collect, obs_type_of
+from agents.extractors import is_pointer
+from agents.pointer import real
 from nlp_gym.errors import InvalidArgumentError
 
 DEFAULT_EPOCHS = 2
@@ -117,7 +119,11 @@ def _fit(
 
 def _loss(model: Any, batch: OracleData, margin: th.Tensor) -> th.Tensor:
     if isinstance(model, DQN):
-        return F.smooth_l1_loss(model.q_net(batch.observations), q_targets(batch, margin))
+        values, targets = model.q_net(batch.observations), q_targets(batch, margin)  # (B, A)
+        if is_pointer(model.q_net):
+            there = real(values)  # nothing can be learned of a candidate that is not there
+            values, targets = values[there], targets[there]
+        return F.smooth_l1_loss(values, targets)
     if isinstance(model, QRDQN):
         quantiles = model.quantile_net(batch.observations)  # (B, Q, A)
         each = quantiles.transpose(1, 2).reshape(-1, quantiles.shape[1])  # (B*A, Q)

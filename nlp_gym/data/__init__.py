@@ -2,10 +2,11 @@
 
 from nlp_gym.data.catalog import DATASETS, Dataset, RemoteFile
 from nlp_gym.data.corpus import load_corpus
-from nlp_gym.data.readers import READERS, CheckReport, Problem, check, read
+from nlp_gym.data.readers import FAMILIES, READERS, CheckReport, Problem, check, read
 
 __all__ = [
     "DATASETS",
+    "FAMILIES",
     "READERS",
     "CheckReport",
     "Dataset",

@@ -15,6 +15,7 @@ from nlp_gym.data.catalog import Dataset, RemoteFile, find_dataset
 from nlp_gym.data.corpus import data_cache_dir
 from nlp_gym.errors import ChecksumError, DownloadError
 from nlp_gym.files import atomic_path, file_lock, remove_leftovers, sha256_file
+from nlp_gym.types import SPLITS
 
 if TYPE_CHECKING:
     import requests
@@ -36,7 +37,9 @@ def download(
     """Download a corpus; files that are there and have the right checksum are left alone.
 
     Connections that break and answers of a busy server are tried again; several processes may call
-    this at once. Stopped at any moment, it leaves no half-written file under its final name.
+    this at once. Stopped at any moment, it leaves no half-written file under its final name. Where
+    the catalogue knows an address of the official full files, these are what is downloaded. Corpora
+    that this one borrows from are downloaded too.
 
     Args:
         name: A row of `DATASETS`.
@@ -51,19 +54,25 @@ def download(
 
     Raises:
         UnknownNameError: There is no such corpus.
-        DownloadError: The server, the network or the disk failed; the message says which and where.
+        DownloadError: The server, the network or the disk failed, or a file has no pinned address
+            and is not there; the message says which and where.
         ChecksumError: A file has another sha256 than the catalogue's. It is not kept.
     """
     dataset = find_dataset(name)
     base = data_cache_dir() if data_dir is None else Path(os.path.expanduser(data_dir))
     folder = base / dataset.name
     keep = data_dir is not None and not force
+    for lender in dict.fromkeys(name for names in dataset.borrow.values() for name in names):
+        download(lender, data_dir=data_dir, progress=progress, force=force)
     try:
-        if force or not all(_is_there(folder, file, keep) for file in dataset.files.values()):
+        _complain(dataset, folder, keep)
+        wanted = tuple(file for file in dataset.download_files if file.url)
+        if force or not all(_is_there(dataset, folder, file, keep) for file in wanted):
             with file_lock(folder):
-                for file in dataset.files.values():
+                for file in wanted:
                     remove_leftovers(folder / file.filename)
-                    if force or not _is_there(folder, file, keep):  # another process was quicker
+                    # another process may have been quicker
+                    if force or not _is_there(dataset, folder, file, keep):
                         _fetch(dataset, file, folder / file.filename, progress)
     except DownloadError:
         raise
@@ -75,16 +84,36 @@ def download(
     return folder
 
 
-def _is_there(folder: Path, file: RemoteFile, keep: bool) -> bool:
-    target = folder / file.filename
+def _complain(dataset: Dataset, folder: Path, keep: bool) -> None:
+    """Raise if a file without an address is not there, before the first byte is asked for."""
+    lacking = []
+    for file in dataset.download_files:
+        if file.url or _is_there(dataset, folder, file, keep):
+            continue
+        split = next((s for s in SPLITS if file in dataset.split_files(s)), None)
+        official = dataset.official_files(split) if split else ()
+        if not official or not all((folder / other.filename).is_file() for other in official):
+            names = [other.filename for other in official] or [file.filename]
+            lacking += [name for name in names if name not in lacking]
+    if lacking:
+        raise DownloadError(
+            f"{dataset.name}: there is no pinned address for {', '.join(lacking)}. "
+            f"{dataset.obtain or f'The corpus is at {dataset.homepage}.'} "
+            f"Put what is lacking, under exactly these names, into {folder}."
+        )
+
+
+def _is_there(dataset: Dataset, folder: Path, file: RemoteFile, keep: bool) -> bool:
+    target, allowed = folder / file.filename, dataset.allowed(file)
     if not target.exists():
         return False
-    if sha256_file(target) == file.sha256:
+    if allowed is None or sha256_file(target) in allowed:
         return True
     if keep:
         raise ChecksumError(
-            f"{target} is there with another sha256 than the catalogue's {file.sha256}. "
-            "Move it away, or replace it with force=True (--force)."
+            f"{target} is there with another sha256 than the catalogue's "
+            f"{' or '.join(sorted(allowed))}. Move it away, or replace it with force=True "
+            "(--force)."
         )
     return False
 
@@ -126,12 +155,12 @@ def _fetch_once(file: RemoteFile, target: Path, progress: bool) -> None:
     fetch = pooch.HTTPDownloader(progressbar=bar or False, chunk_size=_CHUNK, timeout=TIMEOUT)
     try:
         with atomic_path(target) as temporary:
-            fetch(file.url, str(temporary), None)
+            fetch(str(file.url), str(temporary), None)
             size = temporary.stat().st_size
             if size < file.size:  # older versions of requests take a broken connection for the end
                 raise requests.ConnectionError(f"{size} of {file.size} bytes came")
             found = sha256_file(temporary)
-            if found != file.sha256:
+            if file.sha256 is not None and found != file.sha256:
                 raise ChecksumError(
                     f"{file.url}: the sha256 is {found}, not {file.sha256}: the download was "
                     "thrown away. A proxy may have changed it, or the file behind the address has."

@@ -12,7 +12,8 @@ from typing import Protocol
 from nlp_gym.errors import DataError, DataNotFoundError, InvalidArgumentError, UnknownNameError
 from nlp_gym.types import SPLITS, Sample, text_key
 
-ReadFile = Callable[[Path], Sequence[Sample]]
+ReadFile = Callable[["Path", "str | None"], Sequence[Sample]]
+"""Reads a file; the split is that of a format that holds all splits, None for all of it."""
 Found = tuple[Sequence[Sample], "Path | None"]
 
 _SYNONYMS = {
@@ -38,12 +39,13 @@ class User(Protocol):
         """
 
 
-def open_user_data(data: object, read: ReadFile) -> User:
+def open_user_data(data: object, read: ReadFile, family: str = "tagging") -> User:
     """Tell the forms of `load_corpus`'s argument `data` apart.
 
     Args:
         data: What the user gave.
         read: Reads a file.
+        family: Task family: what the labels of samples must fit.
 
     Raises:
         InvalidArgumentError: `data` has none of the forms.
@@ -51,11 +53,11 @@ def open_user_data(data: object, read: ReadFile) -> User:
     """
     if isinstance(data, (str, Path)):
         path = Path(os.path.expanduser(data))
-        return _Folder(path, read) if os.path.isdir(path) else _File(path, read)
+        return _Folder(path, read, family) if os.path.isdir(path) else _File(path, read)
     if isinstance(data, Mapping):
-        return _Mapping(data, read)
+        return _Mapping(data, read, family)
     if isinstance(data, Sequence):
-        return _Samples(data)
+        return _Samples(data, family)
     raise InvalidArgumentError(
         f"data={data!r} is not allowed: give a file, a folder, a mapping from split to file, or a "
         "sequence of Sample."
@@ -65,7 +67,7 @@ def open_user_data(data: object, read: ReadFile) -> User:
 class _Samples:
     name = "samples"
 
-    def __init__(self, samples: Sequence[Sample]) -> None:
+    def __init__(self, samples: Sequence[Sample], family: str) -> None:
         if not samples:
             raise DataError("data= is an empty sequence: give at least one Sample.")
         for index, sample in enumerate(samples):
@@ -74,10 +76,8 @@ class _Samples:
                 raise InvalidArgumentError(f"data[{index}] is a {kind}, not a Sample.")
             if not sample.words or not all(isinstance(w, str) and w for w in sample.words):
                 raise DataError(f"data[{index}]: words={sample.words!r}: give non-empty strings.")
-            if sample.labels is not None and len(sample.labels) != len(sample.words):
-                raise DataError(
-                    f"data[{index}]: {len(sample.words)} words but {len(sample.labels)} labels."
-                )
+            if sample.labels is not None and (fault := _label_fault(sample, family)):
+                raise DataError(f"data[{index}]: {fault}.")
         self.samples = samples
 
     def split(self, split: str) -> Found:
@@ -87,6 +87,18 @@ class _Samples:
         return self.samples
 
 
+def _label_fault(sample: Sample, family: str) -> str | None:
+    """What is wrong with the number of labels of an annotated sample."""
+    found = len(sample.labels or ())
+    if family == "tagging" and found != len(sample.words):
+        return f"{len(sample.words)} words but {found} labels"
+    if family == "classification" and found != 1:
+        return f"{found} labels where one is needed"
+    if family == "relation" and found != len(pairs := sample.extra.get("pairs", ())):
+        return f"{len(pairs)} pairs but {found} labels"
+    return None
+
+
 class _File:
     def __init__(self, path: Path, read: ReadFile) -> None:
         if not os.path.exists(path):
@@ -94,7 +106,7 @@ class _File:
         self.name, self.path, self.read = path.stem, path, read
 
     def split(self, split: str) -> Found:
-        return split_samples(self.read(self.path), split, str(self.path)), self.path
+        return split_samples(self.read(self.path, None), split, str(self.path)), self.path
 
     def inventory_samples(self, split: str) -> Sequence[Sample]:
         return self.split("train")[0]
@@ -102,12 +114,16 @@ class _File:
 
 class _Mapping:
     def __init__(
-        self, data: Mapping[object, object], read: ReadFile, name: str | None = None
+        self,
+        data: Mapping[object, object],
+        read: ReadFile,
+        family: str,
+        name: str | None = None,
     ) -> None:
         for key in data:
             if key not in SPLITS:
                 raise UnknownNameError("key of data", key, SPLITS)
-        self.data, self.read = data, read
+        self.data, self.read, self.family = data, read, family
         first = data.get("train", next(iter(data.values()), None))
         is_file = isinstance(first, (str, Path))
         self.name = name or (Path(str(first)).stem if is_file else "samples")
@@ -119,8 +135,8 @@ class _Mapping:
         value = self.data[split]
         if isinstance(value, (str, Path)):
             path = Path(os.path.expanduser(value))
-            return self.read(path), path
-        return _Samples(_sequence(value, split)).split(split)
+            return self.read(path, split), path
+        return _Samples(_sequence(value, split), self.family).split(split)
 
     def inventory_samples(self, split: str) -> Sequence[Sample]:
         if "train" not in self.data:
@@ -138,7 +154,7 @@ def _sequence(value: object, split: str) -> Sequence[Sample]:
 
 
 class _Folder(_Mapping):
-    def __init__(self, folder: Path, read: ReadFile) -> None:
+    def __init__(self, folder: Path, read: ReadFile, family: str) -> None:
         try:
             files = sorted(p for p in folder.iterdir() if p.is_file() and _may_be_data(p))
         except OSError as error:
@@ -159,7 +175,7 @@ class _Folder(_Mapping):
                 f"data={str(folder)!r}: no file in this folder is called train, dev or test "
                 "(such as train.conll)."
             )
-        super().__init__(found, read, folder.absolute().name)
+        super().__init__(found, read, family, folder.absolute().name)
 
 
 def _may_be_data(path: Path) -> bool:
@@ -170,26 +186,39 @@ def _is_split(filename: str, split: str) -> bool:
     return any(part in _SYNONYMS[split] for part in re.split(r"[^a-z]+", filename.lower()))
 
 
-def split_samples(samples: Iterable[Sample], split: str, what: str) -> list[Sample]:
-    """Return a part of a file: 80 % train, 10 % dev, 10 % test of its *distinct* texts.
+def split_samples(
+    samples: Iterable[Sample],
+    split: str,
+    what: str,
+    held_out: Sequence[str] = ("dev", "test"),
+) -> list[Sample]:
+    """Return a part of samples: a tenth of their *distinct* texts for each split held out.
 
-    The distinct texts are ranked by the sha256 of their words: the parts depend neither on the
-    order nor on repetitions, and equal texts are in the same part.
+    So 80 % train, 10 % dev, 10 % test. The distinct texts are ranked by the sha256 of their words:
+    the parts depend neither on the order nor on repetitions, and equal texts are in the same part.
+
+    Args:
+        samples: What is split.
+        split: The part wanted: ``"train"`` (the rest), or one of `held_out`.
+        what: What it is, for messages.
+        held_out: The first tenth in rank is for the first of them, and so on.
 
     Raises:
-        DataError: There are fewer than three distinct texts.
+        DataError: There are fewer distinct texts than parts.
     """
     samples = list(samples)
     keys = [_key(sample) for sample in samples]
     ranked = sorted(set(keys))
     tenth = max(1, round(len(ranked) / 10))
-    if len(ranked) < 3:
+    parts = len(held_out) + 1
+    if len(ranked) < parts:
         raise DataError(
-            f"{what}: too few texts to split into train, dev and test: {len(ranked)} distinct, and "
-            "at least 3 are needed. Or name them: data={'train': FILE, 'dev': FILE, 'test': FILE}."
+            f"{what}: too few texts to split into train, {' and '.join(held_out)}: {len(ranked)} "
+            f"distinct, and at least {parts} are needed. Or name them: data={{'train': FILE, "
+            "'dev': FILE, 'test': FILE}."
         )
-    bounds = {"dev": (0, tenth), "test": (tenth, 2 * tenth), "train": (2 * tenth, len(ranked))}
-    first, last = bounds[split]
+    bounds = {part: (at * tenth, (at + 1) * tenth) for at, part in enumerate(held_out)}
+    first, last = bounds.get(split, (len(held_out) * tenth, len(ranked)))
     part = set(ranked[first:last])
     return [sample for sample, key in zip(samples, keys, strict=True) if key in part]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from weakref import WeakValueDictionary
@@ -23,7 +23,7 @@ from nlp_gym.encode.progress import bar, piece
 from nlp_gym.encode.store import RowSink, load_array
 from nlp_gym.errors import EncoderError
 from nlp_gym.files import file_lock, remove_leftovers, user_cache_dir
-from nlp_gym.types import Corpus, Encoded
+from nlp_gym.types import Corpus, Encoded, text_key
 
 _FORMAT = "features-1"
 _DTYPE = "<f2"
@@ -56,20 +56,54 @@ def encode_corpus(
     Raises:
         EncoderError: The encoder cannot be loaded or gives vectors that are not finite.
     """
+    texts = [sample.words for sample in corpus.samples]
+    words = int(corpus.offsets[-1])
+    features = cached_features(
+        hash_texts(texts),
+        (words + 1, encoder.dim),
+        encoder,
+        lambda: encode_blocks(texts, encoder, words, progress),
+        cache_dir,
+    )
+    return Encoded(features, corpus.offsets)
+
+
+def cached_features(
+    origin: str,
+    shape: tuple[int, int],
+    encoder: Encoder,
+    blocks: Callable[[], Iterable[_Features]],
+    cache_dir: str | Path | None = None,
+) -> _Features:
+    """Return features from the cache, or compute and store them.
+
+    Args:
+        origin: What they are made of: equal for equal texts, different otherwise.
+        shape: Of the features, the zero row at the end included.
+        encoder: What makes them; its fingerprint is part of the key.
+        blocks: Computes them, in order and without the zero row.
+        cache_dir: Folder of the cache. None: the user's.
+    """
     folder = user_cache_dir() / "features" if cache_dir is None else Path(cache_dir)
-    origin = f"{_FORMAT}\0{corpus.text_hash}\0{encoder.fingerprint}"
-    key = hashlib.sha256(origin.encode()).hexdigest()
+    key = hashlib.sha256(f"{_FORMAT}\0{origin}\0{encoder.fingerprint}".encode()).hexdigest()
     path = folder / f"{key}.npy"
-    shape = (int(corpus.offsets[-1]) + 1, encoder.dim)
     features = _load(path, key, shape)
     if features is None:
         with _alone(path):
             # Another process may have made it while this one waited.
             features = load_array(path, key=key, shape=shape, dtype=_DTYPE, quiet=True)
             if features is None:
-                texts = [sample.words for sample in corpus.samples]
-                features = _build(path, key, shape, texts, encoder, progress)
-    return Encoded(features, corpus.offsets)
+                features = _build(path, key, shape, blocks())
+    return features
+
+
+def hash_texts(texts: Texts) -> str:
+    """Sha256 of texts, different for different words."""
+    digest = hashlib.sha256()
+    for text in texts:
+        digest.update(text_key(text))
+        digest.update(b"\x1f\x1e")
+    return digest.hexdigest()
 
 
 def encode_texts(texts: Texts, encoder: Encoder, *, progress: bool | None = False) -> Encoded:
@@ -83,7 +117,7 @@ def encode_texts(texts: Texts, encoder: Encoder, *, progress: bool | None = Fals
     offsets = text_offsets(len(text) for text in texts)
     features = np.zeros((int(offsets[-1]) + 1, encoder.dim), np.float16)
     at = 0
-    for block in _encode_blocks(texts, encoder, int(offsets[-1]), progress):
+    for block in encode_blocks(texts, encoder, int(offsets[-1]), progress):
         features[at : at + len(block)] = block
         at += len(block)
     return Encoded(features, offsets)
@@ -121,26 +155,20 @@ def _load(path: Path, key: str, shape: tuple[int, int]) -> _Features | None:
     return features
 
 
-def _build(
-    path: Path,
-    key: str,
-    shape: tuple[int, int],
-    texts: Texts,
-    encoder: Encoder,
-    progress: bool | None,
-) -> _Features:
+def _build(path: Path, key: str, shape: tuple[int, int], blocks: Iterable[_Features]) -> _Features:
     with suppress(OSError):
         remove_leftovers(path)
     with RowSink(path, key=key, shape=shape, dtype=_DTYPE) as sink:
-        for block in _encode_blocks(texts, encoder, shape[0] - 1, progress):
+        for block in blocks:
             sink.append(block)
         sink.append(np.zeros((1, shape[1]), np.float16))
     return sink.array
 
 
-def _encode_blocks(
+def encode_blocks(
     texts: Texts, encoder: Encoder, n_words: int, progress: bool | None
 ) -> Iterator[_Features]:
+    """Word vectors of texts, whole texts at a time, checked, with a bar over `n_words` words."""
     with bar(n_words, "word", show=progress) as advance:
         for block in text_blocks(texts):
             words = sum(len(text) for text in block)

@@ -1,4 +1,4 @@
-"""What every task shares: its corpus, its encoding, index tables and the interface of the rules.
+"""What every task shares: the algebra of rewards and the interface of the rules.
 
 A task is a set of pure rules over a batch of B decision processes. It holds no episode: the state
 is a `State` of index arrays, which the shells in `nlp_gym.envs` and `nlp_gym.tasks.rollout` carry
@@ -11,27 +11,29 @@ import abc
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from nlp_gym.errors import InvalidArgumentError
 from nlp_gym.metrics.base import Score
-from nlp_gym.tasks.checks import REWARDS, check_int, check_name, check_options
-from nlp_gym.tasks.positions import Positions
-from nlp_gym.types import SPLITS, BoolArray, Corpus, Encoded, Observation, Sample, Tokens
+from nlp_gym.tasks.data import TaskData
+from nlp_gym.tasks.tables import Tables
+from nlp_gym.tasks.views import Extra, TokenView, UnitTokens, Views
+from nlp_gym.types import BoolArray, Float64Array, Int64Array, Observation
 
 if TYPE_CHECKING:
-    from nlp_gym.encode import Encoder
     from nlp_gym.envs.render import Frame
 
 ILLEGAL_COST = 0.125
 """Reward lost by an action the mask forbids; a power of two keeps reward sums exact."""
 
-Output = Sequence[str]
+Output = Any
+"""What was decided in one episode, in the terms of the task's metric."""
+
+Played = tuple[Float64Array | None, Float64Array | float, BoolArray]
+"""What `Task.play` returns: right, cost, ended."""
 S = TypeVar("S", bound="State")
 
 
@@ -41,11 +43,15 @@ class State:
 
     Attributes:
         row: (B,) int64 sample that is played.
-        slot: (B,) int64 index into the task's tables of positions (see `Task.offsets`).
+        slot: (B,) int64 place in the task's tables (see `Tables`).
+        value: (B,) float64 metric so far.
+        cost: (B,) float64 costs so far, of illegal actions and others.
     """
 
-    row: npt.NDArray[np.int64]
-    slot: npt.NDArray[np.int64]
+    row: Int64Array
+    slot: Int64Array
+    value: Float64Array
+    cost: Float64Array
 
     def take(self: S, indices: npt.NDArray[np.integer[Any]] | BoolArray) -> S:
         """The episodes at `indices`, as a state of their own."""
@@ -57,121 +63,73 @@ class State:
             array[indices] = getattr(other, name)
 
 
-class Task(abc.ABC):
-    """Rules of one decision process over a corpus.
-
-    Args:
-        dataset: Catalogue name of the corpus.
-        split: ``"train"``, ``"dev"`` or ``"test"``.
-        reward: ``"correctness"``, ``"metric"`` or ``"sparse"``.
-        encoder: Encoder name, path or instance (`nlp_gym.encode.load_encoder`).
-        encoder_kwargs: Options of the encoder, such as ``{"layers": (0, 2, 4)}``.
-        window: Words seen on each side of the current one in `features` observations.
-        max_tokens: Length L of `tokens` observations; longer texts are seen through a window.
-        data: The user's own file(s) or samples in place of the catalogue's.
-        data_dir: Folder that holds corpora by catalogue name.
-        corpus: ``"auto"``, ``"full"`` (no fallback to the bundled sample) or ``"sample"``.
-        labels: Label inventory; default: the corpus's.
-        data_format: Reader to use where the file's extension does not say.
-        column: Label column of the file: ``"upos"`` or ``"xpos"`` (CoNLL-U), a number (CoNLL), a
-            column's or key's name (CSV, JSONL). Default: the format's usual one.
-        data_scheme: Tag scheme of the file (``"iob1"``, ``"bioes"``, ...; see
-            `nlp_gym.data.schemes`), converted to IOB2. ``"auto"``: detected; ``"none"``: labels are
-            taken as they are.
-    """
+class Task(TaskData):
+    """Rules of one decision process over a corpus; the arguments are those of `TaskData`."""
 
     metric_name: str
-
-    def __init__(
-        self,
-        *,
-        dataset: str,
-        split: str = "train",
-        reward: str = "correctness",
-        encoder: str | Encoder = "minilm",
-        encoder_kwargs: Mapping[str, Any] | None = None,
-        window: int = 1,
-        max_tokens: int = 128,
-        data: Any = None,
-        data_dir: str | Path | None = None,
-        corpus: str = "auto",
-        labels: Sequence[str] | None = None,
-        data_format: str | None = None,
-        column: str | int | None = None,
-        data_scheme: str = "auto",
-    ) -> None:
-        from nlp_gym.data import READERS, load_corpus
-        from nlp_gym.data.schemes import canonical_scheme
-
-        check_name("split", split, SPLITS)
-        check_name("reward", reward, REWARDS)
-        if data_format is not None:
-            check_name("data_format", data_format, tuple(READERS))
-        self.window = check_int("window", window, 0, 16)
-        self.max_tokens = check_int("max_tokens", max_tokens, 8, 512)
-        self.reward = reward
-        self.dataset = dataset
-        self._encoder_name = encoder
-        self._encoder_kwargs = check_options("encoder_kwargs", encoder_kwargs)
-        if not isinstance(encoder, str):
-            _ = self.encoder  # an object is checked now; a name when it is needed
-        self.corpus: Corpus = load_corpus(
-            dataset,
-            split,
-            data=data,
-            data_dir=data_dir,
-            corpus=corpus,
-            labels=labels,
-            format=data_format,
-            column=column,
-            scheme=canonical_scheme(data_scheme, "data_scheme"),
-        )
-        self.labels: tuple[str, ...] = tuple(self.corpus.labels)
-        if not self.labels:
-            raise InvalidArgumentError(
-                "labels is empty: texts without gold need the label inventory, give labels=[...]."
-            )
-        self._positions = Positions(self.corpus)
-        self.lengths, self.offsets = self._positions.lengths, self._positions.offsets
-        self.n_slots = self._positions.n_slots
+    exact_oracle: ClassVar[bool] = True
+    """Whether following the oracle reaches 1.0 of the metric on any corpus."""
+    extras: Mapping[str, Extra] = {}
+    """What is seen of a state besides vectors; `extra` gives the values."""
 
     # The rules.
 
     @abc.abstractmethod
-    def initial(self, rows: npt.NDArray[np.int64]) -> Any:
-        """State of B fresh episodes on the samples `rows` (B,)."""
-
-    @abc.abstractmethod
-    def observe(self, state: Any, obs_type: str) -> Observation:
-        """Observation of every episode: arrays of `observation_space(obs_type)` with B in front."""
+    def initial(self, rows: Int64Array) -> Any:
+        """State of B fresh episodes on the samples `rows` (B,); see `blank`."""
 
     @abc.abstractmethod
     def mask(self, state: Any) -> BoolArray:
         """(B, A) legal actions, always at least one; at the end those after the last decision."""
 
     @abc.abstractmethod
-    def oracle(self, state: Any) -> npt.NDArray[np.int64]:
+    def oracle(self, state: Any) -> Int64Array:
         """(B,) the expert's action."""
 
     @abc.abstractmethod
-    def transition(
-        self, state: Any, actions: npt.NDArray[np.int64]
-    ) -> tuple[npt.NDArray[np.float64], BoolArray]:
-        """Play (B,) actions, changing `state` in place; gives (B,) rewards and (B,) ended."""
+    def play(self, state: Any, actions: Int64Array) -> Played:
+        """Play (B,) legal actions, changing `state` in place.
+
+        Returns:
+            right: (B,) credit of each decision for `correctness`, or None without gold.
+            cost: (B,) or a number, reward lost whatever the reward is made of (`on_grid`).
+            ended: (B,) bool.
+        """
 
     @abc.abstractmethod
-    def potential(self, state: Any) -> npt.NDArray[np.float64]:
-        """(B,) metric of each episode on its sample as it stands."""
-
-    @abc.abstractmethod
-    def observation_space(self, obs_type: str) -> spaces.Dict:
-        """Flat Dict of Boxes for one episode."""
+    def potential(self, state: Any) -> Float64Array:
+        """(B,) metric of each episode on its sample as it stands, on the grid of `on_grid`."""
 
     @abc.abstractmethod
     def outputs(self, state: Any) -> list[Output]:
         """What was decided in each of the B episodes, in the terms of the metric."""
 
     @abc.abstractmethod
+    def corpus_score(
+        self, rows: Sequence[int], outputs: Sequence[Output], *, bootstrap: int, report: bool
+    ) -> Score:
+        """Official score of `outputs`, one for each sample of `rows`; there is gold."""
+
+    @abc.abstractmethod
+    def frame(self, state: Any, i: int) -> Frame:
+        """What a person sees of episode `i`."""
+
+    @abc.abstractmethod
+    def record(self, row: int, output: Output) -> dict[str, Any]:
+        """A prediction as JSON-able fields, for `nlp-gym predict`."""
+
+    def illegal(self, state: Any, actions: Int64Array) -> BoolArray:
+        """(B,) whether `actions` (B,) are forbidden by the mask."""
+        return ~self.mask(state)[np.arange(len(actions)), actions]
+
+    def repair(self, state: Any, actions: Int64Array, illegal: BoolArray) -> Int64Array:
+        """(B,) what is played for `actions`: the first legal action for each that is `illegal`."""
+        return np.where(illegal, self.mask(state).argmax(axis=1), actions)
+
+    def extra(self, state: Any) -> Observation:
+        """(B, size) integers for each key of `extras`."""
+        return {}
+
     def score(
         self,
         outputs: Sequence[Output],
@@ -180,18 +138,59 @@ class Task(abc.ABC):
         bootstrap: int = 1000,
         report: bool | None = None,
     ) -> Score:
-        """Official corpus score of `outputs`, one for each of `rows` (default: all samples)."""
+        """Official corpus score.
 
-    @abc.abstractmethod
-    def frame(self, state: Any, i: int) -> Frame:
-        """What a person sees of episode `i`."""
+        Args:
+            outputs: One for each of `rows`.
+            rows: Samples; default: all.
+            bootstrap: Resamples behind the 95 % interval; 0 for none.
+            report: Make the full tables. None: where there is an interval.
+
+        Raises:
+            InvalidArgumentError: The corpus has no gold.
+        """
+        self.require_gold("score")
+        chosen = range(len(self.corpus)) if rows is None else [int(row) for row in rows]
+        wanted = bootstrap > 0 if report is None else report
+        return self.corpus_score(chosen, outputs, bootstrap=bootstrap, report=wanted)
+
+    def transition(self, state: Any, actions: Int64Array) -> tuple[Float64Array, BoolArray]:
+        """Play (B,) actions, changing `state` in place; gives (B,) rewards and (B,) ended.
+
+        Every illegal action is played as its `repair` and costs `ILLEGAL_COST`. Rewards:
+        ``correctness`` is the credit of the decision, ``metric`` the change of the potential, each
+        less the costs, and ``sparse``, at the end, the potential less the costs of the episode.
+        Without gold nothing is right or wrong: costs are all there is (nothing with ``sparse``).
+        """
+        illegal = self.illegal(state, actions)
+        if illegal.any():
+            actions = self.repair(state, actions, illegal)
+        right, cost, ended = self.play(state, actions)
+        lost: Float64Array = cost + ILLEGAL_COST * illegal
+        state.cost += lost
+        if right is None:
+            return (np.zeros(len(lost)) if self.reward == "sparse" else -lost), ended
+        if self.reward == "correctness":
+            return right - lost, ended
+        value = self.potential(state)
+        if self.reward == "sparse":
+            reward = np.where(ended, value - state.cost, 0.0)
+        else:
+            reward = value - state.value - lost
+        state.value = value
+        return reward, ended
 
     # What the rules stand on.
 
     @property
-    def has_gold(self) -> bool:
-        """Whether the corpus is annotated. Without gold nothing is scored."""
-        return self.corpus.samples[0].labels is not None
+    @abc.abstractmethod
+    def tables(self) -> Tables:
+        """Where each state finds its units."""
+
+    @property
+    @abc.abstractmethod
+    def lengths(self) -> Int64Array:
+        """(N,) most decisions an episode on each sample can take."""
 
     @property
     def n_actions(self) -> int:
@@ -199,51 +198,34 @@ class Task(abc.ABC):
         return len(self.labels)
 
     @property
+    def n_positions(self) -> int:
+        """Positions a row can have: `position` observations are below this."""
+        return int(np.diff(np.append(self.tables.offsets, len(self.tables.context))).max())
+
+    @property
     def action_space(self) -> spaces.Discrete:
         """One of A actions."""
         return spaces.Discrete(self.n_actions)
 
-    @cached_property
-    def encoder(self) -> Encoder:
-        """The encoder, loaded on first use (weights are read at the first encoding)."""
-        from nlp_gym.encode import load_encoder
+    def blank(self, rows: Int64Array) -> dict[str, Any]:
+        """The fields of `State` for B fresh episodes."""
+        b = len(rows)
+        slot = self.tables.offsets.take(rows)
+        return {"row": rows, "slot": slot, "value": np.zeros(b), "cost": np.zeros(b)}
 
-        return load_encoder(self._encoder_name, **self._encoder_kwargs)
+    def observation_space(self, obs_type: str) -> spaces.Dict:
+        """Flat Dict of Boxes for one episode."""
+        return self._views.space(obs_type)
 
-    @cached_property
-    def encoded(self) -> Encoded:
-        """Word vectors of the corpus, from the cache or encoded now."""
-        from nlp_gym.encode import encode_corpus
-
-        return encode_corpus(self.corpus, self.encoder)
-
-    @cached_property
-    def tokens(self) -> Tokens:
-        """Sub-word tokens of the corpus."""
-        return self.encoder.tokenize([sample.words for sample in self.corpus.samples])
+    def observe(self, state: Any, obs_type: str) -> Observation:
+        """Observation of every episode: arrays of `observation_space(obs_type)` with B in front."""
+        return self._views.observe(state, obs_type)
 
     @cached_property
-    def neighbours(self) -> npt.NDArray[np.int64]:
-        """(n_slots, 2*window+1) rows of `encoded.features` around each position.
+    def _views(self) -> Views:
+        return Views(self)
 
-        Positions outside the text, and all of a text's end slot, point at the zero row W.
-        """
-        return self._positions.neighbours(self.window)
-
-    @property
-    def context_dim(self) -> int:
-        """Width of `context`."""
-        return (2 * self.window + 1) * self.encoder.dim
-
-    def context(self, slots: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        """(B, context_dim) float32 vectors of the words around `slots` (B,)."""
-        near = self.neighbours.take(slots, axis=0)
-        return self.encoded.gather(near).reshape(len(slots), -1)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Encodings are left out of a pickle: where it is opened, the cache has them."""
-        dropped = {"encoded", "tokens", "neighbours"}
-        return {k: v for k, v in self.__dict__.items() if k not in dropped}
-
-    def _sample(self, row: int) -> Sample:
-        return self.corpus.samples[row]
+    @cached_property
+    def token_view(self) -> TokenView:
+        """Sub-word ids of `tokens` observations: a row of ids for each unit of the context."""
+        return UnitTokens(self)

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from nlp_gym.errors import InvalidArgumentError, UnknownNameError
+from nlp_gym.errors import DataError, InvalidArgumentError, UnknownNameError
+from nlp_gym.types import Sample
 
 OBS_TYPES = ("features", "tokens", "index")
 REWARDS = ("correctness", "metric", "sparse")
@@ -56,3 +57,19 @@ def warn_unseen_labels(counts: Mapping[str, int]) -> None:
         UserWarning,
         stacklevel=3,
     )
+
+
+def check_samples(samples: Sequence[Sample]) -> bool:
+    """Return whether the samples are annotated.
+
+    Raises:
+        DataError: Only some of them are; names the first that is not.
+    """
+    lacking = [i for i, sample in enumerate(samples) if not sample.annotated]
+    if lacking and len(lacking) < len(samples):
+        first = samples[lacking[0]].id
+        raise DataError(
+            f"sample {lacking[0]}{f' ({first})' if first else ''} has no labels, but others have: "
+            f"{len(lacking)} of {len(samples)} samples lack them. Give labels for all, or for none."
+        )
+    return not lacking

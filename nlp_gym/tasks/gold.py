@@ -8,8 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from nlp_gym.errors import DataError
-from nlp_gym.tasks.checks import warn_unseen_labels
+from nlp_gym.tasks.checks import check_samples, warn_unseen_labels
 from nlp_gym.types import Sample
 
 
@@ -29,15 +28,8 @@ def index_gold(
     Raises:
         DataError: Only some samples have labels; names the first that has none.
     """
-    lacking = [i for i, sample in enumerate(samples) if sample.labels is None]
-    if len(lacking) == len(samples):
+    if not check_samples(samples):
         return labels, None
-    if lacking:
-        first = samples[lacking[0]].id
-        raise DataError(
-            f"sample {lacking[0]}{f' ({first})' if first else ''} has no labels, but others have: "
-            f"{len(lacking)} of {len(samples)} samples lack them. Give labels for all, or for none."
-        )
     counted = Counter(label for sample in samples for label in sample.labels or ())
     unseen = {name: n for name, n in counted.items() if name not in set(labels)}
     if unseen:

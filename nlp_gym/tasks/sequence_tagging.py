@@ -3,27 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from gymnasium import spaces
 
-from nlp_gym.errors import InvalidArgumentError
 from nlp_gym.metrics.base import Score
 from nlp_gym.metrics.labels import Accuracy
 from nlp_gym.metrics.spans import EntityF1
-from nlp_gym.tasks.base import ILLEGAL_COST, Output, Task
+from nlp_gym.tasks.base import Output, Played, State
 from nlp_gym.tasks.bio import check_inventory, free_transitions, transitions
 from nlp_gym.tasks.checks import check_int, check_name
 from nlp_gym.tasks.gold import index_gold
-from nlp_gym.tasks.tagging_views import TaggingState, TaggingViews
-from nlp_gym.types import BoolArray, Observation
+from nlp_gym.tasks.views import Extra
+from nlp_gym.tasks.words import WordTask
+from nlp_gym.types import BoolArray, Int64Array, Observation
 
 SCHEMES = ("BIO", "flat")
 
 
-class SequenceTagging(Task):
+@dataclass
+class TaggingState(State):
+    """Last labels (B, H), latest first; all labels so far (B, T); the metric's counts (B, K)."""
+
+    history: npt.NDArray[np.int32]
+    played: npt.NDArray[np.int16]
+    counts: npt.NDArray[np.int32]
+
+
+class SequenceTagging(WordTask):
     """Sequence tagging as a decision process.
 
     ## Description
@@ -93,6 +102,8 @@ class SequenceTagging(Task):
     |---|---|---|
     | `scheme` | by id | `"BIO"` or `"flat"` (reads labels as they are, unless `data_scheme` says) |
     | `history_length` | 1 | number H of earlier labels seen |
+    | `window` | 1 | words seen on each side of the current one in `features` observations |
+    | `data_scheme` | auto | tag scheme of the file: `"iob1"`, `"bioes"`, ... or `"none"` |
 
     ## Registered Ids
     `NER-CoNLL-v0`, `NER-WNUT-v0`, `NER-v0`, `POS-EWT-v0`, `POS-v0`
@@ -101,146 +112,114 @@ class SequenceTagging(Task):
     * v0: initial version.
     """
 
-    def __init__(self, *, scheme: str = "BIO", history_length: int = 1, **kwargs: Any) -> None:
+    family = "tagging"
+
+    def __init__(
+        self,
+        *,
+        scheme: str = "BIO",
+        history_length: int = 1,
+        data_scheme: str = "auto",
+        **kwargs: Any,
+    ) -> None:
+        from nlp_gym.data.schemes import canonical_scheme
+
         check_name("scheme", scheme, SCHEMES)
         self.scheme, bio = scheme, scheme == "BIO"
-        self.history_length = check_int("history_length", history_length, 1, 64)
-        if not bio and kwargs.get("data_scheme", "auto") == "auto":
-            kwargs["data_scheme"] = "none"  # a plain label is no tag, whatever it looks like
+        history_length = check_int("history_length", history_length, 1, 64)
+        given = canonical_scheme(data_scheme, "data_scheme")
+        # A plain label is no tag, whatever it looks like.
+        self._scheme = "none" if given == "auto" and not bio else given
         super().__init__(**kwargs)
         if bio:
             check_inventory(self.labels)
         gold_labels, self._gold = index_gold(self.corpus.samples, self.labels)
         self.metric = (EntityF1 if bio else Accuracy)(self.labels, gold_labels)
         self.metric_name = self.metric.name
-        legal, self._repair = transitions(self.labels) if bio else free_transitions(self.n_actions)
-        self._legal, self._illegal = legal.astype(np.int8), ~legal
-        self._cost = ILLEGAL_COST * self._illegal
+        self._legal, self._repair = (
+            transitions(self.labels) if bio else free_transitions(self.n_actions)
+        )
         self._last = self._positions.ends()
         self._longest = int(self.lengths.max())
-        self._views = TaggingViews(self, self.history_length)
+        self.extras = {"history": Extra(history_length, self.n_actions)}
 
-    @property
-    def has_gold(self) -> bool:
-        """See `Task.has_gold`."""
-        return self._gold is not None
-
-    def initial(self, rows: npt.NDArray[np.int64]) -> TaggingState:
+    def initial(self, rows: Int64Array) -> TaggingState:
         """See `Task.initial`."""
-        b = len(rows)
+        b, h = len(rows), self.extras["history"].size
         return TaggingState(
-            row=rows,
-            slot=self.offsets.take(rows),
-            position=np.zeros(b, np.int64),
-            history=np.full((b, self.history_length), self.n_actions, np.int32),
+            **self.blank(rows),
+            history=np.full((b, h), self.n_actions, np.int32),
             played=np.zeros((b, self._longest), np.int16),
             counts=np.zeros((b, self.metric.n_counts), np.int32),
-            value=np.zeros(b),
-            illegal=np.zeros(b, np.int32),
         )
 
-    def transition(
-        self, state: TaggingState, actions: npt.NDArray[np.int64]
-    ) -> tuple[npt.NDArray[np.float64], BoolArray]:
-        """See `Task.transition`."""
-        code = state.history[:, 0] * self.n_actions + actions
-        played = self._repair.take(code)
+    def mask(self, state: TaggingState) -> BoolArray:
+        """See `Task.mask`."""
+        return self._legal.take(state.history[:, 0], axis=0)
+
+    def repair(self, state: TaggingState, actions: Int64Array, illegal: BoolArray) -> Int64Array:
+        """B-X for a forbidden I-X."""
+        return self._repair.take(state.history[:, 0] * self.n_actions + actions)
+
+    def play(self, state: TaggingState, actions: Int64Array) -> Played:
+        """See `Task.play`."""
         right = None
         if self._gold is not None:
             gold = self._gold.take(state.slot)
-            self.metric.update(state.counts, played, gold)
-            right = played == gold
-        state.played[np.arange(len(actions)), state.position] = played
-        if self.history_length > 1:
-            state.history[:, 1:] = state.history[:, :-1]
-        state.history[:, 0] = played
-        state.position += 1
+            self.metric.update(state.counts, actions, gold)
+            right = (actions == gold).astype(np.float64)
+        state.played[np.arange(len(actions)), self._place(state)] = actions
+        state.history[:, 1:] = state.history[:, :-1]
+        state.history[:, 0] = actions
         state.slot += 1
-        state.illegal += self._illegal.take(code)
-        ended = self._last.take(state.slot)
-        return self._reward(state, code, right, ended), ended
+        return right, 0.0, self._last.take(state.slot)
 
-    def _reward(
-        self,
-        state: TaggingState,
-        code: npt.NDArray[np.int64],
-        right: BoolArray | None,
-        ended: BoolArray,
-    ) -> npt.NDArray[np.float64]:
-        """(B,) rewards of the step that led to `state`, and its new metric."""
-        cost = self._cost.take(code)
-        if right is None:
-            nothing = np.zeros(len(code))
-            return nothing if self.reward == "sparse" else nothing - cost
-        if self.reward == "correctness":
-            return right - cost
-        value = self.potential(state)
-        if self.reward == "sparse":
-            reward = np.where(ended, value - ILLEGAL_COST * state.illegal, 0.0)
-        else:
-            reward = value - state.value - cost
-        state.value = value
-        return reward
+    def _place(self, state: TaggingState) -> Int64Array:
+        """(B,) index of the current word in its text."""
+        return state.slot - self.offsets.take(state.row)
 
     def potential(self, state: TaggingState) -> npt.NDArray[np.float64]:
         """See `Task.potential`."""
         return self.metric.potential(state.counts, self.lengths.take(state.row))
 
-    def mask(self, state: TaggingState) -> BoolArray:
-        """See `Task.mask`."""
-        return self._legal.take(state.history[:, 0], axis=0).astype(bool)
-
-    def oracle(self, state: TaggingState) -> npt.NDArray[np.int64]:
+    def oracle(self, state: TaggingState) -> Int64Array:
         """(B,) gold labels; the first label where the gold is not in the inventory."""
-        if self._gold is None:
-            raise InvalidArgumentError("oracle needs gold labels, and this corpus has none.")
+        self.require_gold("oracle")
+        assert self._gold is not None
         gold = self._gold.take(state.slot)
         return np.where(gold < self.n_actions, gold, 0)
 
-    def observation_space(self, obs_type: str) -> spaces.Dict:
-        """See the class's Observation Space."""
-        return self._views.space(obs_type)
-
-    def observe(self, state: TaggingState, obs_type: str) -> Observation:
-        """See the class's Observation Space."""
-        mask = self._legal.take(state.history[:, 0], axis=0)
-        return self._views.observe(state, mask, obs_type)
+    def extra(self, state: TaggingState) -> Observation:
+        """The last labels."""
+        return {"history": state.history.copy()}
 
     def outputs(self, state: TaggingState) -> list[Output]:
         """See `Task.outputs`: B tuples of labels, one a word tagged so far."""
         return [
             tuple(self.labels[k] for k in tags[:n])
-            for tags, n in zip(state.played.tolist(), state.position.tolist(), strict=True)
+            for tags, n in zip(state.played.tolist(), self._place(state).tolist(), strict=True)
         ]
 
-    def score(
-        self,
-        outputs: Sequence[Output],
-        *,
-        rows: Sequence[int] | None = None,
-        bootstrap: int = 1000,
-        report: bool | None = None,
+    def corpus_score(
+        self, rows: Sequence[int], outputs: Sequence[Output], *, bootstrap: int, report: bool
     ) -> Score:
-        """See `Task.score`."""
-        chosen = range(len(self.corpus)) if rows is None else rows
-        gold = [self._sample(int(i)).labels for i in chosen]
-        if any(labels is None for labels in gold):
-            raise InvalidArgumentError("score needs gold labels, and this corpus has none.")
-        wanted = bootstrap > 0 if report is None else report
-        return self.metric.score(
-            [labels or () for labels in gold], outputs, bootstrap=bootstrap, report=wanted
-        )
+        """See `Task.corpus_score`."""
+        gold = [self._sample(i).labels or () for i in rows]
+        return self.metric.score(gold, outputs, bootstrap=bootstrap, report=report)
+
+    def record(self, row: int, output: Output) -> dict[str, Any]:
+        """Words and their labels."""
+        return {"words": list(self._sample(row).words), "labels": list(output)}
 
     def frame(self, state: TaggingState, i: int) -> Any:
         """See `Task.frame`."""
-        from nlp_gym.envs.render import Frame
+        from nlp_gym.envs.render import tagging_frame
 
-        sample, n = self._sample(int(state.row[i])), int(state.position[i])
-        return Frame(
-            title=f"{self.corpus.name}/{self.corpus.split} {sample.id or int(state.row[i])}",
-            words=sample.words,
-            labels=[self.labels[k] for k in state.played[i, :n]],
-            gold=sample.labels,
-            cursor=n,
+        row, n = int(state.row[i]), int(self._place(state)[i])
+        return tagging_frame(
+            self.title(row),
+            self._sample(row).words,
+            [self.labels[k] for k in state.played[i, :n]],
+            self._sample(row).labels,
             neutral="O" if self.scheme == "BIO" else None,
         )

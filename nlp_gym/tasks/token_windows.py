@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 from gymnasium import spaces
 
 from nlp_gym.tasks.positions import Positions
 from nlp_gym.types import Corpus, Observation, Tokens
+
+if TYPE_CHECKING:
+    from nlp_gym.tasks.base import State
 
 
 class TokenWindows:
@@ -52,8 +54,9 @@ class TokenWindows:
             "focus": spaces.Box(0, n, (2,), np.int32),
         }
 
-    def observe(self, slots: npt.NDArray[np.int64]) -> Observation:
-        """Windows at `slots` (B,): `input_ids` (B, L), `attention_mask` (B, L), `focus` (B, 2)."""
+    def observe(self, state: State) -> Observation:
+        """Windows at B slots: `input_ids` (B, L), `attention_mask` (B, L), `focus` (B, 2)."""
+        slots = state.slot
         size = self._size.take(slots)[:, None]
         column = np.arange(self.length - 1)
         source = self._start.take(slots)[:, None] + column

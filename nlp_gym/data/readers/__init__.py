@@ -1,4 +1,4 @@
-"""Readers of text files, one module a format, and the table that names them."""
+"""Readers of text files: a table of formats for each task family."""
 
 from __future__ import annotations
 
@@ -7,91 +7,138 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from nlp_gym.data.readers import conll, conllu, jsonl, plain, table
+from nlp_gym.data.readers import (
+    choice,
+    classification,
+    dialogue,
+    kg,
+    multilabel,
+    policy,
+    relation,
+    spanqa,
+    summary,
+    tagging,
+)
 from nlp_gym.data.readers.base import CheckReport, Options, Problem, Reader, file_bytes
+from nlp_gym.data.readers.facts import count_facts
 from nlp_gym.data.schemes import canonical_scheme
 from nlp_gym.errors import UnknownNameError
 from nlp_gym.types import Sample
 
-__all__ = ["READERS", "CheckReport", "Options", "Problem", "Reader", "check", "find_reader", "read"]
+__all__ = [
+    "FAMILIES",
+    "READERS",
+    "CheckReport",
+    "Options",
+    "Problem",
+    "Reader",
+    "check",
+    "find_reader",
+    "read",
+]
 
-READERS: Mapping[str, Reader] = MappingProxyType(
+_MODULES = {
+    "tagging": tagging,
+    "classification": classification,
+    "multilabel": multilabel,
+    "relation": relation,
+    "spanqa": spanqa,
+    "choice": choice,
+    "dialogue": dialogue,
+    "policy": policy,
+    "summary": summary,
+    "kg": kg,
+}
+
+FAMILIES: tuple[str, ...] = tuple(_MODULES)
+"""Task families; each has its own formats."""
+
+READERS: Mapping[str, Mapping[str, Reader]] = MappingProxyType(
     {
-        reader.name: reader
-        for reader in (
-            Reader(
-                "conll",
-                (".conll", ".iob", ".iob2", ".iob1", ".bio", ".bioes", ".bilou", ".ner"),
-                conll.parse,
-                "one word a line, first column the word, last column the label; blank lines",
-            ),
-            Reader("conllu", (".conllu",), conllu.parse, "Universal Dependencies, ten columns"),
-            Reader(
-                "jsonl",
-                (".jsonl", ".ndjson"),
-                jsonl.parse,
-                'one object a line: {"words", "labels"} or {"text", "entities"}',
-            ),
-            Reader(
-                "csv",
-                (".csv",),
-                table.parse,
-                "columns sentence, word, label (or text), with a header",
-            ),
-            Reader("text", (), plain.parse, "one text a line, for prediction"),
-        )
+        family: MappingProxyType({reader.name: reader for reader in module.ROWS})
+        for family, module in _MODULES.items()
     }
 )
+"""The formats: family, then name."""
 
 
-def find_reader(path: Path, data: bytes, format: str | None = None, *, gold: bool = True) -> Reader:
+def family_readers(family: str) -> Mapping[str, Reader]:
+    """Return the formats of a family.
+
+    Raises:
+        UnknownNameError: There is no such family.
+    """
+    if family not in FAMILIES:
+        raise UnknownNameError("family", family, FAMILIES)
+    return READERS[family]
+
+
+def find_reader(
+    path: Path,
+    data: bytes,
+    format: str | None = None,
+    *,
+    family: str = "tagging",
+    gold: bool = True,
+) -> Reader:
     """Choose the reader of a file: `format`, else its ending, else a look at its first lines.
 
     Raises:
-        UnknownNameError: There is no such format.
+        UnknownNameError: There is no such family or format, or nothing tells the format.
     """
+    readers = family_readers(family)
     if format is not None:
-        if format not in READERS:
-            raise UnknownNameError("format", format, READERS)
-        return READERS[format]
+        if format not in readers:
+            raise UnknownNameError("format", format, readers, f"(family {family!r})")
+        return readers[format]
     ending = path.suffix.lower()
-    for reader in READERS.values():
-        if ending in reader.extensions:
+    if ending == ".txt" and not gold and "text" in readers:
+        return readers["text"]
+    fitting = [reader for reader in readers.values() if ending in reader.extensions]
+    if len(fitting) == 1:
+        return fitting[0]
+    head = _head(data)
+    for reader in fitting or readers.values():
+        if reader.sniff is not None and reader.sniff(head):
             return reader
-    if ending == ".txt" and not gold:
-        return READERS["text"]
-    return READERS[_guess(data)]
+    if fitting:
+        return next((reader for reader in fitting if reader.sniff is None), fitting[0])
+    known = "; ".join(f"{r.name}: {' '.join(r.extensions) or '-'}" for r in readers.values())
+    raise UnknownNameError(
+        "format",
+        None,
+        readers,
+        f"Neither ending nor content of {path} tells it (family "
+        f"{family!r}; endings: {known}): give format= (--format).",
+    )
 
 
-def _guess(data: bytes) -> str:
+def _head(data: bytes) -> list[str]:
     head = data[:20_000].removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
-    lines = [line for line in head.splitlines() if line.strip()]
-    if not lines:
-        return "conll"
-    if lines[0].lstrip().startswith("{"):
-        return "jsonl"
-    if any(line.count("\t") == 9 and line[0].isdigit() for line in lines[:20]):
-        return "conllu"
-    return "csv" if table.is_header(lines[0]) else "conll"
+    return [line for line in head.splitlines() if line.strip()]
 
 
 def read(
     path: str | Path,
     format: str | None = None,
     *,
+    family: str = "tagging",
     column: str | int | None = None,
     scheme: str = "auto",
     gold: bool = True,
+    split: str | None = None,
 ) -> list[Sample]:
     """Read a file of texts.
 
     Args:
         path: The file, UTF-8.
-        format: A name in `READERS`; None goes by the file's ending, then by its content.
+        format: A name in ``READERS[family]``; None goes by the file's ending, then by its content.
+        family: Task family, a name in `FAMILIES`.
         column: Which column holds the label: a number (conll), ``"upos"`` or ``"xpos"`` (conllu), a
             column's or key's name (csv, jsonl). None: the format's usual one.
         scheme: Tag scheme of the labels, converted to IOB2; see `nlp_gym.data.schemes`.
-        gold: False reads the words alone: no labels are needed and none are returned.
+        gold: False reads the input alone: no annotation is needed and none is returned.
+        split: Which split of a format that holds all splits in one file; None: all.
 
     Returns:
         The samples in file order, at least one.
@@ -99,32 +146,34 @@ def read(
     Raises:
         DataFormatError: The first bad row, with its line, or an empty file.
         DataNotFoundError: There is no such file.
-        UnknownNameError: `format`, `column` or `scheme` is not known.
+        UnknownNameError: `family`, `format`, `column` or `scheme` is not known.
     """
     path = Path(path)
     data = file_bytes(path)
-    options = Options(column, canonical_scheme(scheme), gold)
-    return find_reader(path, data, format, gold=gold).samples(path, data, options)
+    options = Options(column, canonical_scheme(scheme), gold, split)
+    return find_reader(path, data, format, family=family, gold=gold).samples(path, data, options)
 
 
 def check(
     path: str | Path,
     format: str | None = None,
     *,
+    family: str = "tagging",
     column: str | int | None = None,
     scheme: str = "auto",
     gold: bool = True,
+    split: str | None = None,
 ) -> CheckReport:
     """Read a file and report every bad row; the arguments are those of `read`.
 
     Raises:
         DataNotFoundError: There is no such file.
-        UnknownNameError: `format`, `column` or `scheme` is not known.
+        UnknownNameError: `family`, `format`, `column` or `scheme` is not known.
     """
     path = Path(path)
     data = file_bytes(path)
-    reader = find_reader(path, data, format, gold=gold)
-    parsed = reader.parsed(path, data, Options(column, canonical_scheme(scheme), gold))
+    reader = find_reader(path, data, format, family=family, gold=gold)
+    parsed = reader.parsed(path, data, Options(column, canonical_scheme(scheme), gold, split))
     return CheckReport(
         path=path,
         format=reader.name,
@@ -134,4 +183,6 @@ def check(
         labels=Counter(label for sample in parsed.samples for label in sample.labels or ()),
         problems=parsed.problems,
         warnings=sorted(parsed.warnings + parsed.notes, key=lambda note: note.line or 0),
+        family=family,
+        facts=count_facts(parsed.samples),
     )

@@ -1,36 +1,53 @@
-"""What the readers share: decoding with line numbers, problems, and rows that become samples."""
+"""What the readers share: options, problems, and rows that become samples."""
 
 from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from nlp_gym.data.readers.decoding import Problem, decode, file_bytes
 from nlp_gym.data.schemes import to_iob2
-from nlp_gym.errors import DataError, DataFormatError, DataNotFoundError
+from nlp_gym.errors import DataFormatError
 from nlp_gym.types import Sample
+
+__all__ = [
+    "LONG_TEXT",
+    "CheckReport",
+    "Options",
+    "Parsed",
+    "Problem",
+    "Reader",
+    "Rows",
+    "decode",
+    "file_bytes",
+    "finish",
+]
 
 LONG_TEXT = 1000
 """Words from which a text is pointed out: a separator may be missing. It is read all the same."""
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """A row that cannot be read (or, as a warning, one worth a look)."""
-
-    line: int | None
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
 class Options:
-    """How a file is read; see `read`."""
+    """How a file is read; see `read`.
+
+    Attributes:
+        column: Which column or key holds the labels; None: the format's usual one.
+        scheme: Tag scheme (tagging).
+        gold: False reads without annotation.
+        split: Which split is wanted of a format that holds all in one file; None: everything (a
+            user's file is then split by the hash of its texts).
+        beside: Lines of the files beside this one that `Reader.beside` asked for and that exist.
+    """
 
     column: str | int | None = None
     scheme: str = "auto"
     gold: bool = True
+    split: str | None = None
+    beside: Mapping[str, list[str]] = field(default_factory=dict, compare=False)
 
 
 @dataclass(slots=True)
@@ -70,6 +87,8 @@ class CheckReport:
         labels: How often each label occurs, after conversion to IOB2.
         problems: Every bad row, in file order. The file is usable only if there is none.
         warnings: Rows that are read, but perhaps not as meant.
+        family: Family of the reader.
+        facts: Counts of what the family has beside words and labels: choices, answers, ...
     """
 
     path: Path
@@ -80,6 +99,8 @@ class CheckReport:
     labels: Counter[str]
     problems: list[Problem]
     warnings: list[Problem]
+    family: str = "tagging"
+    facts: dict[str, int] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -88,6 +109,8 @@ class CheckReport:
 
 
 Parse = Callable[[list[str], str, Options], Parsed]
+Sniff = Callable[[list[str]], bool]
+Beside = Callable[[str], tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -99,12 +122,18 @@ class Reader:
         extensions: File name endings it is chosen for.
         parse: The work: (lines, file name, options) -> `Parsed`. Never raises for bad content.
         about: One line for listings.
+        sniff: Tells from the first lines that are not blank whether a file looks like this format;
+            used where the ending does not decide. The last line may be cut off.
+        beside: From a file's name to the names of the files beside it that the parser wants
+            (`Options.beside`); each may be missing.
     """
 
     name: str
     extensions: tuple[str, ...]
     parse: Parse
     about: str
+    sniff: Sniff | None = None
+    beside: Beside | None = None
 
     def read(
         self,
@@ -139,6 +168,8 @@ class Reader:
     def parsed(self, path: Path, data: bytes, options: Options) -> Parsed:
         """Parse the bytes of a file, with the problems of its encoding put in."""
         lines, bad = decode(data)
+        if self.beside is not None:
+            options = replace(options, beside=_read_beside(path, self.beside(path.name)))
         parsed = self.parse(lines, path.name, options)
         hidden = {problem.line for problem in bad}  # what follows from a bad byte is not news
         parsed.problems = sorted(
@@ -151,58 +182,17 @@ class Reader:
         return parsed
 
 
-def file_bytes(path: Path) -> bytes:
-    """Read a whole file.
-
-    Raises:
-        DataNotFoundError: There is no such file.
-        DataError: It cannot be read (a folder, no permission, ...).
-    """
-    try:
-        return path.read_bytes()
-    except FileNotFoundError as error:
-        raise DataNotFoundError(f"There is no file {path}.") from error
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise DataError(f"{str(path)!r} cannot be read: {error}") from error
-
-
-def decode(data: bytes) -> tuple[list[str], list[Problem]]:
-    r"""Decode UTF-8 (a byte order mark is dropped) and cut at ``\n``, ``\r\n`` and ``\r``.
-
-    Lines are cut nowhere else: U+2028 or U+0085 may stand inside a word.
-
-    Returns:
-        The lines, without their ends, and one problem for each line that is not UTF-8 (bad bytes
-        are then replaced) or holds a NUL.
-    """
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        advice = "the file is UTF-16; convert it with: iconv -f UTF-16 -t UTF-8 FILE > NEW"
-        return [], [Problem(1, advice)]
-    data = data.removeprefix(b"\xef\xbb\xbf")
-    if b"\r" in data:
-        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    problems: list[Problem] = []
-    try:
-        lines = data.decode("utf-8").split("\n")
-    except UnicodeDecodeError:
-        lines = []
-        for number, raw in enumerate(data.split(b"\n"), 1):
-            try:
-                lines.append(raw.decode("utf-8"))
-            except UnicodeDecodeError as error:
-                problems.append(Problem(number, _not_utf8(raw, error)))
-                lines.append(raw.decode("utf-8", "replace"))
-    if b"\0" in data:
-        message = "the line holds a NUL byte; is this a text file?"
-        problems += [Problem(n, message) for n, line in enumerate(lines, 1) if "\0" in line]
-    return lines, problems
-
-
-def _not_utf8(raw: bytes, error: UnicodeDecodeError) -> str:
-    return (
-        f"byte 0x{raw[error.start]:02x} at column {error.start + 1} is not UTF-8; if the file is "
-        "Latin-1, convert it with: iconv -f ISO-8859-1 -t UTF-8 FILE > NEW"
-    )
+def _read_beside(path: Path, names: tuple[str, ...]) -> dict[str, list[str]]:
+    found = {}
+    for name in names:
+        other = path.parent / name
+        if not other.is_file():
+            continue
+        lines, bad = decode(file_bytes(other))
+        if bad:
+            raise DataFormatError(other, bad[0].line, bad[0].message)
+        found[name] = lines
+    return found
 
 
 def finish(texts: list[Rows], name: str, options: Options, parsed: Parsed) -> Parsed:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from nlp_gym.data.readers.base import Options, Parsed, Problem, Rows, finish
+from nlp_gym.data.readers.json_tools import (
+    RowError,
+    checked_list,
+    checked_object,
+    checked_string,
+    checked_strings,
+    load_json,
+)
 from nlp_gym.data.readers.plain import text_rows
 
 WORD_KEYS = ("words", "tokens")
 LABEL_KEYS = ("labels", "tags", "ner_tags", "upos", "pos_tags")
-
-
-class _RowError(Exception):
-    """What is wrong with one row."""
 
 
 def parse(lines: list[str], name: str, options: Options) -> Parsed:
@@ -31,18 +34,13 @@ def parse(lines: list[str], name: str, options: Options) -> Parsed:
             continue
         try:
             texts.append(_row(line, number, options))
-        except _RowError as error:
+        except RowError as error:
             parsed.problems.append(Problem(number, str(error)))
     return finish(texts, name, options, parsed)
 
 
 def _row(line: str, number: int, options: Options) -> Rows:
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise _RowError(f"not JSON: {error}") from error
-    if not isinstance(row, dict):
-        raise _RowError(f"a JSON object is needed, not {_kind(row)}")
+    row = checked_object(load_json(line), "the row")
     words_key = next((key for key in WORD_KEYS if key in row), None)
     if words_key is not None:
         rows = _words(row, words_key, number, options)
@@ -50,60 +48,56 @@ def _row(line: str, number: int, options: Options) -> Rows:
         rows = _text(row, number, options)
     else:
         keys = ", ".join(map(repr, list(row)[:8])) or "none"
-        raise _RowError(f"there is neither 'words' nor 'text' (keys: {keys})")
+        raise RowError(f"there is neither 'words' nor 'text' (keys: {keys})")
     if "id" in row:
         rows.extra["id"] = row["id"]
     return rows
 
 
 def _words(row: dict[str, Any], key: str, number: int, options: Options) -> Rows:
-    words = _strings(row[key], key)
+    words = checked_strings(row[key], key)
     if not words:
-        raise _RowError(f"{key!r} is empty")
+        raise RowError(f"{key!r} is empty")
     labels: list[str] = []
     if options.gold:
         names = LABEL_KEYS if options.column is None else (str(options.column),)
         label_key = next((name for name in names if name in row), None)
         if label_key is None:
-            raise _RowError(f"there are no labels ({' or '.join(map(repr, names))})")
-        labels = _strings(row[label_key], label_key)
+            raise RowError(f"there are no labels ({' or '.join(map(repr, names))})")
+        labels = checked_strings(row[label_key], label_key)
         if len(labels) != len(words):
-            raise _RowError(f"{len(words)} {key} but {len(labels)} {label_key}")
+            raise RowError(f"{len(words)} {key} but {len(labels)} {label_key}")
     return Rows(words, labels, [number] * len(words))
 
 
 def _text(row: dict[str, Any], number: int, options: Options) -> Rows:
-    (text,) = _strings([row["text"]], "text")
+    text = checked_string(row["text"], "text")
     rows = text_rows(text, number)
     if rows is None:
-        raise _RowError("'text' holds no word")
+        raise RowError("'text' holds no word")
     if options.gold:
         if "entities" not in row:
-            raise _RowError("there are no 'entities' (give [] where the text has none)")
+            raise RowError("there are no 'entities' (give [] where the text has none)")
         rows.labels = _tags(row["entities"], text, rows.extra["spans"])
     return rows
 
 
 def _tags(entities: Any, text: str, spans: Any) -> list[str]:
     """Turn entities at character offsets into IOB2 tags of the words at `spans`."""
-    if not isinstance(entities, list):
-        raise _RowError(f"'entities' is {_kind(entities)}, not a list")
     starts = {start: index for index, (start, _) in enumerate(spans)}
     ends = {end: index for index, (_, end) in enumerate(spans)}
     tags = ["O"] * len(spans)
-    for entity in entities:
+    for entity in checked_list(entities, "entities"):
         start, end, label = _entity(entity)
         if not 0 <= start < end <= len(text):
-            raise _RowError(
-                f"entity {start}..{end} lies outside the text of {len(text)} characters"
-            )
+            raise RowError(f"entity {start}..{end} lies outside the text of {len(text)} characters")
         if start not in starts or end not in ends:
-            raise _RowError(
+            raise RowError(
                 f"entity {start}..{end} ({text[start:end]!r}) does not begin and end with a word"
             )
         first, last = starts[start], ends[end]
         if any(tag != "O" for tag in tags[first : last + 1]):
-            raise _RowError(f"entity {start}..{end} ({text[start:end]!r}) overlaps another one")
+            raise RowError(f"entity {start}..{end} ({text[start:end]!r}) overlaps another one")
         tags[first : last + 1] = [f"B-{label}"] + [f"I-{label}"] * (last - first)
     return tags
 
@@ -112,37 +106,9 @@ def _entity(entity: Any) -> tuple[int, int, str]:
     if isinstance(entity, dict):
         entity = [entity.get("start"), entity.get("end"), entity.get("label")]
     if not isinstance(entity, list) or len(entity) != 3:
-        raise _RowError("an entity needs 'start', 'end' and 'label'")
+        raise RowError("an entity needs 'start', 'end' and 'label'")
     start, end, label = entity
     # bool is an int to Python, not to us
     if type(start) is not int or type(end) is not int:
-        raise _RowError(f"'start' and 'end' of an entity are whole numbers, not {start!r}, {end!r}")
-    return start, end, _strings([label], "label")[0]
-
-
-def _strings(value: Any, key: str) -> list[str]:
-    """Check that `value` is a list of strings that can be a word or label."""
-    if not isinstance(value, list):
-        raise _RowError(f"{key!r} is {_kind(value)}, not a list")
-    for item in value:
-        if not isinstance(item, str):
-            raise _RowError(f"{key!r} holds {_kind(item)} where a string is needed")
-        if not item or item.isspace():
-            raise _RowError(f"{key!r} holds an empty string")
-        # An escape such as "\ud83d" alone is legal JSON, but no character: it cannot be encoded.
-        if not item.isascii() and any("\ud800" <= char <= "\udfff" for char in item):
-            raise _RowError(f"{key!r} holds half of a surrogate pair")
-        if "\0" in item:
-            raise _RowError(f"{key!r} holds a NUL character")
-    return value
-
-
-def _kind(value: Any) -> str:
-    names = {
-        dict: "an object",
-        list: "a list",
-        str: "a string",
-        bool: "a boolean",
-        type(None): "null",
-    }
-    return names.get(type(value), "a number")
+        raise RowError(f"'start' and 'end' of an entity are whole numbers, not {start!r}, {end!r}")
+    return start, end, checked_string(label, "label")

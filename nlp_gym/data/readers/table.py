@@ -7,18 +7,18 @@ from collections.abc import Iterator
 
 from nlp_gym.data.readers.base import Options, Parsed, Problem, Rows, finish
 from nlp_gym.data.readers.plain import text_rows
+from nlp_gym.data.readers.table_tools import delimiter_of, first_row, table_rows
 
 SENTENCE = ("sentence", "sentence_id", "sentence #", "sentence_idx", "sent_id")
 WORD = ("word", "token", "words", "tokens")
 LABEL = ("label", "tag", "ner_tag", "ner", "labels", "tags", "ner_tags", "upos", "pos")
 TEXT = ("text",)
-_DELIMITERS = ",;\t|"
 
 
 def is_header(line: str) -> bool:
     """Tell whether a line is the header of such a table."""
     try:
-        cells = next(csv.reader([line], delimiter=_delimiter(line)))
+        cells = next(csv.reader([line], delimiter=delimiter_of("", line)))
     except csv.Error:
         return False
     names = {cell.strip().lower() for cell in cells}
@@ -34,10 +34,10 @@ def parse(lines: list[str], name: str, options: Options) -> Parsed:
     column.
     """
     parsed = Parsed()
-    first = next((index for index, line in enumerate(lines) if line.strip()), None)
+    first = first_row(lines)
     if first is None:
         return parsed
-    rows = _rows(lines, first, parsed)
+    rows = table_rows(lines, parsed, delimiter=delimiter_of(name, lines[first]), first=first)
     _, header = next(rows, (0, []))
     names = [cell.strip().lower() for cell in header]
     where = {"sentence": _find(names, SENTENCE), "word": _find(names, WORD)}
@@ -59,28 +59,6 @@ def _missing(missing: list[str], wanted: tuple[str, ...], header: list[str]) -> 
     lacking = ", ".join(wanted[0] if key == "label" else key for key in missing)
     columns = ", ".join(map(repr, header)) or "none"
     return f"the header has no column {lacking} (columns: {columns}); needed: sentence, word, label"
-
-
-def _rows(lines: list[str], first: int, parsed: Parsed) -> Iterator[tuple[int, list[str]]]:
-    """Yield (number of its first line, cells) of each row that is not blank."""
-    reader = csv.reader(
-        (line + "\n" for line in lines[first:]), delimiter=_delimiter(lines[first]), strict=True
-    )
-    while True:
-        number = first + reader.line_num + 1
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            parsed.problems.append(Problem(number, f"not CSV: {error}"))
-            continue
-        if any(cell.strip() for cell in cells):
-            yield number, cells
-
-
-def _delimiter(header: str) -> str:
-    return max(_DELIMITERS, key=header.count)
 
 
 def _find(names: list[str], wanted: tuple[str, ...]) -> int | None:

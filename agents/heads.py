@@ -1,0 +1,177 @@
+"""Policies for actions that are candidates: heads on an extractor that already scores them.
+
+Features are ``[h | scores]`` (`agents.extractors.NLPExtractor`). The action head takes the scores
+as they are and the value head reads h alone, so that Stable-Baselines3's algorithms need to know
+nothing of candidates.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch as th
+from sb3_contrib.common.maskable.policies import MaskableMultiInputActorCriticPolicy
+from stable_baselines3.common.policies import BasePolicy, MultiInputActorCriticPolicy
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
+from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
+from torch import nn
+
+from agents.algorithms import ALGORITHMS, AlgorithmRow
+from agents.extractors import NLPExtractor
+from agents.layers import orthogonal
+from agents.pointer import real
+from agents.policies import DuelingDQNPolicy, DuelingQNetwork
+from nlp_gym.errors import InvalidArgumentError
+
+
+class Scores(nn.Module):
+    """The scores among the features; has no parameters.
+
+    Args:
+        width: Width of h, after which they start.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.width = width
+
+    def forward(self, features: th.Tensor) -> th.Tensor:
+        """(B, A) of (B, width + A)."""
+        return features[:, self.width :]
+
+
+class LatentHead(nn.Module):
+    """A linear value of h.
+
+    Args:
+        width: Width of h.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.linear = orthogonal(width, 1, gain=1.0)
+
+    def forward(self, features: th.Tensor) -> th.Tensor:
+        """(B, 1) of (B, width + A)."""
+        return self.linear(features[:, : self.linear.in_features])
+
+
+def _latent_dim(extractor: BaseFeaturesExtractor, net_arch: Any) -> int:
+    if not isinstance(extractor, NLPExtractor) or extractor.pointer is None:
+        raise InvalidArgumentError(
+            f"features_extractor_class={type(extractor).__name__}: a pointer policy needs an "
+            "NLPExtractor on observations with candidates."
+        )
+    if net_arch:
+        raise InvalidArgumentError(
+            f"net_arch={net_arch!r} must be [] where actions are candidates: their scores come "
+            "from the extractor. Set features_extractor_kwargs hidden and pointer_dim."
+        )
+    return extractor.latent_dim
+
+
+class _ActorCriticHeads:
+    """Mixin of actor-critic policies: replaces the heads, which are built last, by those above."""
+
+    def _build(self, lr_schedule: Schedule) -> None:
+        super()._build(lr_schedule)  # type: ignore[misc]
+        policy: Any = self
+        policy.action_net = Scores(_latent_dim(policy.features_extractor, policy.net_arch))
+        policy.value_net = LatentHead(policy.features_extractor.latent_dim)
+        for module in policy.modules():  # Stable-Baselines3 has drawn all weights anew
+            if isinstance(module, NLPExtractor) and module.pointer is not None:
+                module.pointer.reset_scores()
+        policy.optimizer = policy.optimizer_class(
+            policy.parameters(), lr=lr_schedule(1), **policy.optimizer_kwargs
+        )
+
+
+class PointerActorCriticPolicy(_ActorCriticHeads, MultiInputActorCriticPolicy):
+    """For PPO, A2C and BC."""
+
+
+class PointerMaskablePolicy(_ActorCriticHeads, MaskableMultiInputActorCriticPolicy):
+    """For MaskablePPO."""
+
+
+class PointerQNetwork(QNetwork):
+    """Q(s, a) is the candidate's score. Arguments as for `QNetwork`."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.q_net: Any = Scores(_latent_dim(self.features_extractor, self.net_arch))
+
+
+class PointerDuelingQNetwork(DuelingQNetwork):
+    """As `DuelingQNetwork`, with the mean over the candidates that are there."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        width = _latent_dim(self.features_extractor, self.net_arch)
+        self.q_net: Any = Scores(width)
+        if self.value_net is not None:
+            self.value_net: Any = LatentHead(width)
+
+    def forward(self, obs: PyTorchObs) -> th.Tensor:
+        """Values of all actions, (B, A)."""
+        features = self.extract_features(obs, self.features_extractor)
+        advantage: th.Tensor = self.q_net(features)
+        if self.value_net is None:
+            return advantage
+        there = real(advantage)
+        total = (advantage * there).sum(dim=1, keepdim=True)
+        mean = total / there.sum(dim=1, keepdim=True).clamp(min=1)
+        return advantage + (self.value_net(features) - mean)
+
+
+class PointerDQNPolicy(DQNPolicy):
+    """For DQN: online and target `PointerQNetwork`."""
+
+    def make_q_net(self) -> QNetwork:
+        """A fresh Q-network with an extractor of its own (the feature source is shared)."""
+        net_args = self._update_features_extractor(self.net_args, features_extractor=None)
+        return PointerQNetwork(**net_args).to(self.device)
+
+
+class PointerDuelingDQNPolicy(DuelingDQNPolicy):
+    """For MaskedDQN: online and target `PointerDuelingQNetwork`."""
+
+    network = PointerDuelingQNetwork
+
+
+_POLICIES: dict[str, type[BasePolicy]] = {
+    "maskable_ppo": PointerMaskablePolicy,
+    "masked_dqn": PointerDuelingDQNPolicy,
+    "dqn": PointerDQNPolicy,
+    "bc": PointerActorCriticPolicy,
+    "ppo": PointerActorCriticPolicy,
+    "a2c": PointerActorCriticPolicy,
+}
+"""By algorithm, subclasses first."""
+
+
+def pointer_policy(row: AlgorithmRow, given: Any = "MultiInputPolicy") -> type[BasePolicy]:
+    """The policy of an algorithm on a task whose actions are candidates.
+
+    Args:
+        row: The algorithm; one of another module takes the policy of the one it derives from.
+        given: What its hyperparameters say; ``"MultiInputPolicy"`` is replaced.
+
+    Raises:
+        InvalidArgumentError: It has none, or `given` is another policy's name.
+    """
+    for name, policy in _POLICIES.items():
+        if issubclass(row.cls, ALGORITHMS[name].cls):
+            if given == "MultiInputPolicy":
+                return policy
+            if isinstance(given, type):
+                return given
+            raise InvalidArgumentError(
+                f"policy={given!r} does not fit a task whose actions are candidates: use "
+                "'MultiInputPolicy'."
+            )
+    raise InvalidArgumentError(
+        f"algo={row.name!r} has no policy for tasks whose actions are candidates that differ from "
+        f"state to state. Use one of {', '.join(sorted(_POLICIES))}, or a class derived from one."
+    )

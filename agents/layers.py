@@ -1,0 +1,79 @@
+"""Building blocks of the networks: activations by name, the trunk, and the checks of its options."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from torch import nn
+
+from nlp_gym.errors import InvalidArgumentError, UnknownNameError
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "elu": nn.ELU,
+    "gelu": nn.GELU,
+    "leaky_relu": nn.LeakyReLU,
+    "relu": nn.ReLU,
+    "silu": nn.SiLU,
+    "tanh": nn.Tanh,
+}
+"""Activation functions by the name used in hyperparameter files."""
+
+
+def check_options(hidden: Sequence[int], rates: Mapping[str, float], activation: str) -> None:
+    """Check what `trunk` takes.
+
+    Raises:
+        InvalidArgumentError: A width or rate outside what is allowed.
+        UnknownNameError: The activation is not known.
+    """
+    if isinstance(hidden, str) or not isinstance(hidden, Sequence) or not hidden:
+        raise InvalidArgumentError(
+            f"hidden={hidden!r} must be a list of layer widths, such as [256]."
+        )
+    if any(isinstance(n, bool) or not isinstance(n, int) or n < 1 for n in hidden):
+        raise InvalidArgumentError(f"hidden={list(hidden)!r}: layer widths are integers from 1.")
+    for name, rate in rates.items():
+        if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate < 1:
+            raise InvalidArgumentError(f"{name}={rate!r} must be a number from 0 to below 1.")
+    if activation not in ACTIVATIONS:
+        raise UnknownNameError("activation", activation, ACTIVATIONS)
+
+
+def trunk(
+    width: int,
+    hidden: Sequence[int],
+    dropout: tuple[float, float],
+    activation: type[nn.Module],
+    layer_norm: bool,
+) -> nn.Sequential:
+    """Fully connected layers, orthogonal as in Stable-Baselines3's actor-critic policies.
+
+    Args:
+        width: Of the input.
+        hidden: Widths of the layers.
+        dropout: Of the input, and of each layer's output.
+        activation: After each layer.
+        layer_norm: Normalise each layer before its activation.
+    """
+    rate_in, rate = dropout
+    layers: list[nn.Module] = [nn.Dropout(rate_in)] if rate_in else []
+    for inputs, outputs in zip((width, *hidden[:-1]), hidden, strict=True):
+        layers.append(orthogonal(inputs, outputs))
+        if layer_norm:
+            layers.append(nn.LayerNorm(outputs))
+        layers.append(activation())
+        if rate:
+            layers.append(nn.Dropout(rate))
+    return nn.Sequential(*layers)
+
+
+def orthogonal(
+    inputs: int, outputs: int, *, gain: float = math.sqrt(2), bias: bool = True
+) -> nn.Linear:
+    """A linear layer with orthogonal weights and no offset."""
+    linear = nn.Linear(inputs, outputs, bias=bias)
+    nn.init.orthogonal_(linear.weight, gain=gain)
+    if bias:
+        nn.init.zeros_(linear.bias)
+    return linear

@@ -1,0 +1,55 @@
+"""The catalogue: one row for each named corpus, with pinned addresses and checksums.
+
+Every address names a commit, so the bytes behind it do not change; the sha256 proves it. The rows
+are in one module a family.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from nlp_gym.data.catalog import (
+    choice,
+    classification,
+    dialogue,
+    kg,
+    policy,
+    relation,
+    spanqa,
+    summary,
+    tagging,
+)
+from nlp_gym.data.catalog.rows import Dataset, RemoteFile
+from nlp_gym.errors import UnknownNameError
+
+__all__ = ["DATASETS", "Dataset", "RemoteFile", "find_dataset"]
+
+_MODULES = (
+    tagging,
+    classification,
+    relation,
+    spanqa,
+    choice,
+    dialogue,
+    policy,
+    summary,
+    kg,
+)
+
+DATASETS: Mapping[str, Dataset] = MappingProxyType(
+    {row.name: row for module in _MODULES for row in module.ROWS}
+)
+
+
+def find_dataset(name: str) -> Dataset:
+    """Return the catalogue's row `name`.
+
+    Raises:
+        UnknownNameError: There is no such row.
+    """
+    try:
+        return DATASETS[name]
+    except (KeyError, TypeError):
+        hint = "For a file of your own pass data=FILE."
+        raise UnknownNameError("corpus name", name, DATASETS, hint) from None

@@ -1,0 +1,7 @@
+"""Knowledge graphs: triples of head, relation and tail."""
+
+from __future__ import annotations
+
+from nlp_gym.data.catalog.rows import Dataset
+
+ROWS: tuple[Dataset, ...] = ()

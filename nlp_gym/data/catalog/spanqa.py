@@ -1,0 +1,7 @@
+"""Span question answering."""
+
+from __future__ import annotations
+
+from nlp_gym.data.catalog.rows import Dataset
+
+ROWS: tuple[Dataset, ...] = ()

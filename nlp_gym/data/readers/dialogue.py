@@ -1,0 +1,188 @@
+"""Readers of dialogues with candidate replies: JSON Lines and DailyDialog++."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nlp_gym.data.readers.base import Options, Parsed, Problem, Reader
+from nlp_gym.data.readers.json_tools import (
+    RowError,
+    checked_int,
+    checked_list,
+    checked_string,
+    checked_strings,
+    field,
+    json_samples,
+    text_words,
+)
+from nlp_gym.types import Sample, text_key
+
+Words = tuple[str, ...]
+
+DRAWN = 9
+"""Replies of other dialogues put beside the right one where a row has no wrong replies."""
+
+NEGATIVES = {
+    "adversarial": "adversarial_negative_responses",
+    "random": "random_negative_responses",
+}
+
+
+def rank(seed: int, *texts: Sequence[str]) -> int:
+    """A number that depends on texts alone, for orders and draws that no file order changes."""
+    digest = hashlib.sha256(str(seed).encode())
+    for text in texts:
+        digest.update(b"\x1e" + text_key(text))
+    return int.from_bytes(digest.digest()[:8], "big")
+
+
+def parse_jsonl(lines: list[str], name: str, options: Options) -> Parsed:
+    """Read one context a line, with its candidate replies.
+
+    Either ``{"context": ["turn", ...], "candidates": ["reply", ...], "answer": 2}``, the answer an
+    index from 0, a list of them or a reply's text (`options.column` names another key for it), or
+    ``{"context": [...], "positive_responses": [...], "negative_responses": [...]}``.
+    """
+
+    def build(row: dict[str, Any], number: int) -> Sample:
+        context = _turns(field(row, "context"))
+        if "candidates" in row:
+            replies = _replies(row, "candidates")
+            key = "answer" if options.column is None else str(options.column)
+            gold = _answer(field(row, key), key, replies) if options.gold else None
+        else:
+            right = _replies(row, "positive_responses")
+            replies = [*right, *_replies(row, "negative_responses")]
+            replies = sorted(dict.fromkeys(replies), key=lambda reply: rank(0, *context, reply))
+            gold = tuple(i for i, r in enumerate(replies) if r in right) if options.gold else None
+        return _sample(context, replies, gold, f"{name}:{number}")
+
+    return json_samples(lines, Parsed(), build)
+
+
+def parse_dailydialog(lines: list[str], name: str, options: Options) -> Parsed:
+    """Read DailyDialog++ (Sai et al. 2020): a context, positive and two kinds of negative replies.
+
+    One positive reply a context is used: that whose hash with the context is least. A row with
+    negatives has these beside it: `extra["sets"]` holds the candidates of ``"adversarial"`` (all
+    adversarial ones), ``"random"`` (all random ones) and ``"both"`` (with one random reply less, so
+    that there are 1 + 5 + 4). A row without gets `DRAWN` right replies of other contexts in the
+    file: the hash of the context and k = 0, 1, ... picks among the distinct replies sorted by their
+    hash; what is right here is passed over. Nothing depends on the order of rows.
+    """
+    bare: dict[int, tuple[tuple[Words, ...], str]] = {}  # place of a row without negatives
+    own: dict[tuple[Words, ...], set[str]] = {}  # what is right after a context
+    words: dict[str, Words] = {}
+
+    def build(row: dict[str, Any], number: int) -> Sample:
+        context = _turns(field(row, "context"))
+        texts = checked_strings(field(row, "positive_responses"), "positive_responses", least=1)
+        right = min(texts, key=lambda text: rank(1, *context, (text,)))
+        words[right] = text_words(right, "positive_responses")[0]
+        own.setdefault(context, set()).update(texts)
+        wrong = {kind: _replies(row, key) for kind, key in NEGATIVES.items() if row.get(key)}
+        if not wrong:
+            bare[number] = context, right
+        return _arranged(context, words[right], wrong, f"{name}:{number}")
+
+    parsed = json_samples(lines, Parsed(), build)
+    pool = sorted({text for _, text in bare.values()}, key=lambda text: (rank(0, (text,)), text))
+    for i, sample in enumerate(parsed.samples):
+        number = int(sample.id.rpartition(":")[2])
+        if number in bare:
+            context, right = bare[number]
+            drawn = [words[text] for text in _draw(context, pool, own[context])]
+            if not drawn:
+                message = "no negative replies here, and no other dialogue to draw them from"
+                parsed.problems.append(Problem(number, message))
+            sample = _arranged(context, words[right], {"random": drawn}, sample.id)
+        parsed.samples[i] = sample if options.gold else sample.unannotated()
+    return parsed
+
+
+def _draw(context: tuple[Words, ...], pool: list[str], own: set[str]) -> list[str]:
+    """Up to `DRAWN` distinct replies of `pool` that are not right here."""
+    drawn: dict[str, None] = {}
+    for k in range(20 * DRAWN):
+        text = pool[rank(k, *context) % len(pool)]
+        if text not in own:
+            drawn[text] = None
+        if len(drawn) == DRAWN:
+            break
+    return list(drawn)
+
+
+def _arranged(
+    context: tuple[Words, ...], right: Words, wrong: Mapping[str, list[Words]], where: str
+) -> Sample:
+    """A sample whose candidates stand in an order that says nothing."""
+    wrong = {kind: [r for r in replies if r != right] for kind, replies in wrong.items()}
+    listed = dict.fromkeys([right, *(reply for replies in wrong.values() for reply in replies)])
+    replies = sorted(listed, key=lambda reply: rank(0, *context, reply))
+    places = {reply: i for i, reply in enumerate(replies)}
+    sets = {kind: [right, *some] for kind, some in wrong.items() if some}
+    if len(sets) == 2:
+        sets["both"] = [right, *wrong["adversarial"], *wrong["random"][:-1]]
+    numbered = {kind: tuple(sorted({places[r] for r in some})) for kind, some in sets.items()}
+    return _sample(context, replies, (places[right],), where, numbered)
+
+
+def _turns(value: Any) -> tuple[Words, ...]:
+    turns = [value] if isinstance(value, str) else checked_list(value, "context", least=1)
+    return tuple(text_words(turn, "context")[0] for turn in turns)
+
+
+def _replies(row: dict[str, Any], key: str) -> list[Words]:
+    """Words of the replies under a key, at least one."""
+    return [text_words(reply, key)[0] for reply in checked_list(field(row, key), key, least=1)]
+
+
+def _answer(value: Any, key: str, replies: list[Words]) -> tuple[int, ...]:
+    if isinstance(value, str):
+        wanted = text_words(checked_string(value, key), key)[0]
+        found = tuple(i for i, reply in enumerate(replies) if reply == wanted)
+        if not found:
+            raise RowError(f"{key!r} is {value[:80]!r}, which is none of the candidates")
+        return found
+    listed = checked_list(value, key, least=1) if isinstance(value, list) else [value]
+    return tuple(sorted({checked_int(i, key, high=len(replies) - 1) for i in listed}))
+
+
+def _sample(
+    context: tuple[Words, ...],
+    replies: Sequence[Words],
+    gold: tuple[int, ...] | None,
+    where: str,
+    sets: Mapping[str, tuple[int, ...]] | None = None,
+) -> Sample:
+    words = tuple(word for turn in context for word in turn)
+    extra = {"context": context, "candidates": tuple(replies), "sets": dict(sets or {})}
+    return Sample(words, None, where, extra, gold)
+
+
+def _is_jsonl(lines: list[str]) -> bool:
+    return bool(lines) and lines[0].lstrip().startswith("{") and not _is_dailydialog(lines)
+
+
+def _is_dailydialog(lines: list[str]) -> bool:
+    return bool(lines) and '"positive_responses"' in lines[0] and '"negative_resp' not in lines[0]
+
+
+ROWS: tuple[Reader, ...] = (
+    Reader(
+        "jsonl",
+        (".jsonl", ".ndjson"),
+        parse_jsonl,
+        'one context a line: {"context", "candidates", "answer"} or positive/negative_responses',
+        _is_jsonl,
+    ),
+    Reader(
+        "dailydialog",
+        (".json", ".jsonl"),
+        parse_dailydialog,
+        "DailyDialog++: context, positive, adversarial and random negative responses",
+        _is_dailydialog,
+    ),
+)

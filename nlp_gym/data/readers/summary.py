@@ -1,0 +1,123 @@
+"""Readers of documents with summaries: JSON Lines, CSV and SciTLDR."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from nlp_gym.data.readers.base import Options, Parsed, Problem, Reader
+from nlp_gym.data.readers.json_tools import (
+    RowError,
+    checked_string,
+    checked_strings,
+    field,
+    json_samples,
+)
+from nlp_gym.data.readers.table_tools import open_table
+from nlp_gym.data.tokenize import split_sentences, split_words
+from nlp_gym.types import Sample
+
+DOCUMENT = ("document", "text", "source", "article")
+SUMMARY = ("summary", "summaries", "target", "highlights")
+
+
+def parse_jsonl(lines: list[str], name: str, options: Options) -> Parsed:
+    """Read one object a line, ``{"document": ..., "summary": ...}``.
+
+    The document (also ``text``, ``source``, ``article``) is a string, which is cut into sentences
+    by rules, or a list of sentences. The summary (also ``summaries``, ``target``, ``highlights``;
+    `options.column` names another key) is a string or a list of reference summaries.
+    """
+    keys = SUMMARY if options.column is None else (str(options.column),)
+
+    def build(row: dict[str, Any], number: int) -> Sample:
+        references = _strings(field(row, *keys), "summary") if options.gold else None
+        value = field(row, *DOCUMENT)
+        sentences = _strings(value, "document")
+        if isinstance(value, str):
+            sentences = [sentence for sentence, _, _ in split_sentences(value)]
+        return _sample(sentences, references, f"{name}:{number}")
+
+    return json_samples(lines, Parsed(), build)
+
+
+def parse_scitldr(lines: list[str], name: str, options: Options) -> Parsed:
+    """Read SciTLDR (Cachola et al. 2020): ``source`` sentences and ``target`` references."""
+
+    def build(row: dict[str, Any], number: int) -> Sample:
+        references = None
+        if options.gold:
+            references = checked_strings(field(row, "target"), "target", least=1)
+        sentences = checked_strings(field(row, "source"), "source", least=1)
+        return _sample(sentences, references, f"{name}:{number}")
+
+    return json_samples(lines, Parsed(), build)
+
+
+def parse_csv(lines: list[str], name: str, options: Options) -> Parsed:
+    """Read a table with a header, columns ``document`` and ``summary`` (names as `parse_jsonl`)."""
+    parsed = Parsed()
+    table = open_table(lines, name, parsed)
+    if table is None:
+        return parsed
+    keys = SUMMARY if options.column is None else (str(options.column),)
+    document, summary = table.find(*DOCUMENT), table.find(*keys)
+    if document is None or (options.gold and summary is None):
+        parsed.problems.append(table.missing(*(DOCUMENT if document is None else keys)))
+        return parsed
+    for number, cells in table.rows:
+        try:
+            references = None
+            if options.gold and summary is not None:
+                references = [checked_string(cells[summary], "summary")]
+            text = checked_string(cells[document], "document")
+            sentences = [sentence for sentence, _, _ in split_sentences(text)]
+            parsed.samples.append(_sample(sentences, references, f"{name}:{number}"))
+        except RowError as error:
+            parsed.problems.append(Problem(number, str(error)))
+    return parsed
+
+
+def _strings(value: Any, key: str) -> list[str]:
+    if isinstance(value, list):
+        return checked_strings(value, key, least=1)
+    return [checked_string(value, key)]
+
+
+def _sample(sentences: Sequence[str], references: Sequence[str] | None, where: str) -> Sample:
+    """See `Sample`; sentences that hold no word (invisible characters) are left out."""
+    cut = [(text, tuple(word for word, _, _ in split_words(text))) for text in sentences]
+    kept = [(text, words) for text, words in cut if words]
+    if not kept:
+        raise RowError("the document holds no word")
+    words = tuple(word for _, sentence in kept for word in sentence)
+    extra = {
+        "sentences": tuple(sentence for _, sentence in kept),
+        "sentence_texts": tuple(text for text, _ in kept),
+    }
+    return Sample(words, None, where, extra, None if references is None else tuple(references))
+
+
+def _is_jsonl(lines: list[str]) -> bool:
+    return bool(lines) and lines[0].lstrip().startswith("{") and not _is_scitldr(lines)
+
+
+def _is_scitldr(lines: list[str]) -> bool:
+    return bool(lines) and '"source"' in lines[0] and '"target"' in lines[0]
+
+
+def _is_csv(lines: list[str]) -> bool:
+    return bool(lines) and not lines[0].lstrip().startswith("{")
+
+
+ROWS: tuple[Reader, ...] = (
+    Reader(
+        "jsonl",
+        (".jsonl", ".ndjson"),
+        parse_jsonl,
+        'one object a line: {"document": text or sentences, "summary": text or references}',
+        _is_jsonl,
+    ),
+    Reader("csv", (".csv", ".tsv"), parse_csv, "columns document, summary, with a header", _is_csv),
+    Reader("scitldr", (".jsonl",), parse_scitldr, "SciTLDR: source, target", _is_scitldr),
+)

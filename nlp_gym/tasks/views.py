@@ -1,0 +1,194 @@
+"""The three kinds of observation, for any task: `features`, `tokens` and `index`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from gymnasium import spaces
+
+from nlp_gym.tasks.checks import check_obs_type
+from nlp_gym.types import Observation
+
+if TYPE_CHECKING:
+    from nlp_gym.tasks.base import State, Task
+
+_Space = spaces.Space[Any]
+
+
+@dataclass(frozen=True)
+class Extra:
+    """Small integers seen of a state besides vectors, such as the last labels.
+
+    In `features` observations they are floats where they are 0 or 1, one-hot vectors otherwise.
+
+    Attributes:
+        size: How many.
+        high: Each is from 0 to this.
+    """
+
+    size: int
+    high: int
+
+    @property
+    def width(self) -> int:
+        """Floats they take in `features` observations."""
+        return self.size if self.high == 1 else self.size * (self.high + 1)
+
+
+class TokenView(Protocol):
+    """What `tokens` observations hold besides mask and extras."""
+
+    def spaces(self) -> dict[str, _Space]:
+        """Boxes of every key."""
+        ...
+
+    def observe(self, state: Any) -> Observation:
+        """Arrays of every key with B in front."""
+        ...
+
+
+class Views:
+    """Observations of a task's states; keys and shapes are in the task's docstring.
+
+    Args:
+        task: The task; its encoder is loaded when an observation needs it.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self._one_hot = {
+            key: np.eye(extra.high + 1, dtype=np.float32)
+            for key, extra in task.extras.items()
+            if extra.high > 1
+        }
+
+    def space(self, obs_type: str) -> spaces.Dict:
+        """Boxes of every key."""
+        check_obs_type(obs_type)
+        task = self.task
+        keys: dict[str, _Space] = {"action_mask": spaces.Box(0, 1, (task.n_actions,), np.int8)}
+        for key, extra in task.extras.items():
+            if obs_type == "features":
+                keys[key] = spaces.Box(0.0, 1.0, (extra.width,), np.float32)
+            else:
+                keys[key] = spaces.Box(0, extra.high, (extra.size,), np.int32)
+        if obs_type == "features":
+            keys |= self._vectors()
+        elif obs_type == "tokens":
+            keys |= task.token_view.spaces()
+        else:
+            keys["row"] = spaces.Box(0, max(len(task.corpus) - 1, 1), (1,), np.int32)
+            keys["position"] = spaces.Box(0, max(task.n_positions - 1, 1), (1,), np.int32)
+        return spaces.Dict(keys)
+
+    def _vectors(self) -> dict[str, _Space]:
+        tables, dim = self.task.tables, self.task.encoder.dim
+        bound = float(self.task.encoder.bound)
+        shapes = {"context": (tables.n_context * dim,)}
+        if tables.candidates is not None:
+            _, count, units = tables.candidates.shape
+            shapes["candidates"] = (count, units * dim)  # type: ignore[assignment]
+        return {
+            key: spaces.Box(-bound, bound, shape, np.float32)
+            for key, shape in shapes.items()
+            if 0 not in shape
+        }
+
+    def observe(self, state: State, obs_type: str) -> Observation:
+        """Arrays of every key with B in front."""
+        task = self.task
+        extras = task.extra(state)
+        seen: Observation = {"action_mask": task.mask(state).astype(np.int8)}
+        if obs_type == "features":
+            seen |= {key: self._floats(key, values) for key, values in extras.items()}
+            return seen | self._gathered(state)
+        seen |= extras
+        if obs_type == "tokens":
+            return seen | task.token_view.observe(state)
+        seen["row"] = state.row.astype(np.int32)[:, None]
+        place = state.slot - task.tables.offsets.take(state.row)
+        seen["position"] = place.astype(np.int32)[:, None]
+        return seen
+
+    def _floats(self, key: str, values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        if key not in self._one_hot:
+            return values.astype(np.float32)
+        return self._one_hot[key].take(values, axis=0).reshape(len(values), -1)
+
+    def _gathered(self, state: State) -> Observation:
+        tables, encoded, b = self.task.tables, self.task.encoded, len(state.row)
+        seen: Observation = {}
+        if tables.n_context:
+            units = tables.context_of(state.row, state.slot)
+            seen["context"] = encoded.gather(units).reshape(b, -1)
+        if tables.candidates is not None:
+            units = tables.candidates_of(state.row, state.slot)
+            seen["candidates"] = encoded.gather(units).reshape(b, units.shape[1], -1)
+        return seen
+
+
+class UnitTokens:
+    """Sub-word ids of the units a state shows, one row of ids a unit.
+
+    A unit longer than `max_tokens` allows is seen from its beginning only.
+
+    Args:
+        task: Its `max_tokens` is the most ids a row has, special tokens included.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        units = task.units
+        if units.spans is None:
+            texts = [(word,) for text in units.texts for word in text]
+        else:
+            texts = [tuple(units.texts[t][a:b]) for t, a, b in units.spans.tolist()]
+        tokens = task.encoder.tokenize(texts)
+        sizes = np.diff(tokens.offsets)
+        longest = int(sizes.max(initial=1))
+        self.length = min(longest + 2, task.max_tokens, tokens.max_length)
+        sizes = np.minimum(sizes, self.length - 2)
+        column = np.arange(self.length - 1)
+        body = tokens.ids.take(tokens.offsets[:-1, None] + column, mode="clip")
+        self._ids = np.full((len(texts) + 1, self.length), tokens.pad_id, np.int32)
+        self._ids[:-1, 0] = tokens.bos_id
+        ends = np.where(column == sizes[:, None], tokens.eos_id, tokens.pad_id)
+        self._ids[:-1, 1:] = np.where(column < sizes[:, None], body, ends)
+        self._sizes = np.append(sizes + 2, 0)  # the unit of padding has no token
+        self._top = tokens.vocab_size - 1
+
+    def spaces(self) -> dict[str, _Space]:
+        """`input_ids`, `attention_mask` (R+K, L); `candidate_ids`, `candidate_mask` (C, J*L)."""
+        tables = self.task.tables
+        shapes = {"input_ids": (tables.n_context, self.length)} if tables.n_context else {}
+        if tables.candidates is not None:
+            _, count, units = tables.candidates.shape
+            shapes["candidate_ids"] = (count, units * self.length)
+        boxes: dict[str, _Space] = {}
+        for key, shape in shapes.items():
+            boxes[key] = spaces.Box(0, self._top, shape, np.int32)
+            boxes[_MASKS[key]] = spaces.Box(0, 1, shape, np.int8)
+        return boxes
+
+    def observe(self, state: Any) -> Observation:
+        """See `spaces`."""
+        tables = self.task.tables
+        seen: Observation = {}
+        if tables.n_context:
+            seen |= self._rows("input_ids", tables.context_of(state.row, state.slot))
+        if tables.candidates is not None:
+            seen |= self._rows("candidate_ids", tables.candidates_of(state.row, state.slot))
+        return seen
+
+    def _rows(self, key: str, units: npt.NDArray[Any]) -> Observation:
+        """Ids and mask of `units` (B, n) or (B, C, J): (B, n, L) or (B, C, J*L)."""
+        shape = (*units.shape[:2], -1)
+        mask = np.arange(self.length) < self._sizes.take(units)[..., None]
+        ids = self._ids.take(units, axis=0)
+        return {key: ids.reshape(shape), _MASKS[key]: mask.astype(np.int8).reshape(shape)}
+
+
+_MASKS = {"input_ids": "attention_mask", "candidate_ids": "candidate_mask"}
