@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from agents.reporting import ReportingGroup
+
+if TYPE_CHECKING:
+    from nlp_gym.data import CheckReport, Dataset
 
 app = typer.Typer(
     cls=ReportingGroup,
@@ -24,7 +27,7 @@ def list_command(
     ] = None,
 ) -> None:
     """List the corpora: size, licence, and where each is on this machine."""
-    from nlp_gym.data import DATASETS
+    from nlp_gym.data import DATASETS, FAMILIES
     from nlp_gym.data.corpus import find_corpus
     from nlp_gym.errors import DataNotFoundError
 
@@ -33,46 +36,78 @@ def list_command(
             f"data_dir={str(data_dir)!r} is not a folder. Give the one that holds the corpora's "
             "folders, or leave --data-dir out."
         )
-    for row in DATASETS.values():
-        folder = find_corpus(row.name, data_dir=data_dir)
-        typer.echo(f"{row.name}: {row.description}")
-        typer.echo(f"  licence: {row.licence}")
-        typer.echo(f"  source:  {row.homepage}")
-        where = folder or f"not here; nlp-gym data download {row.name} ({row.size / 1e6:.1f} MB)"
-        typer.echo(f"  full:    {where}")
+    for family in FAMILIES:
+        rows = [row for row in DATASETS.values() if row.family == family]
+        if rows:
+            typer.echo(f"# {family}")
+        for row in rows:
+            _describe(row, find_corpus(row.name, data_dir=data_dir))
+
+
+def _describe(row: Dataset, folder: Path | None) -> None:
+    get = f"nlp-gym data download {row.name} ({row.size / 1e6:.1f} MB)"
+    typer.echo(f"{row.name}: {row.description}")
+    typer.echo(f"  licence: {row.licence}")
+    typer.echo(f"  source:  {row.homepage}")
+    typer.echo(f"  full:    {folder or f'not here; {get}'}")
 
 
 @app.command("check")
 def check_command(
-    file: Annotated[Path, typer.Argument(help="A CoNLL, CoNLL-U, JSONL or CSV file.")],
+    file: Annotated[Path, typer.Argument(help="A file in a format of any task family.")],
     format: Annotated[
-        str | None, typer.Option(help="conll, conllu, jsonl, csv or text; else by the file.")
+        str | None, typer.Option(help="Name of the format (conll, csv, squad, ...); else guessed.")
     ] = None,
+    family: Annotated[
+        str | None, typer.Option(help="Task family (tagging, classification, ...); else guessed.")
+    ] = None,
+    env: Annotated[str | None, typer.Option(help="Environment id: its family.")] = None,
     scheme: Annotated[
         str, typer.Option(help="Tag scheme: auto, iob2, iob1, bioes, bilou or none.")
     ] = "auto",
     column: Annotated[
         str | None, typer.Option(help="Label column: number, upos or xpos, or a name.")
     ] = None,
-    gold: Annotated[bool, typer.Option(help="--no-gold: labels are not needed.")] = True,
+    gold: Annotated[bool, typer.Option(help="--no-gold: no annotation is needed.")] = True,
 ) -> None:
     """Read a file and report every bad row with its line number."""
     from nlp_gym.data import check
+    from nlp_gym.data.readers.guess import guess_family
 
-    report = check(file, format, scheme=scheme, column=column, gold=gold)
+    family = _asked_family(family, env) or guess_family(file, format, gold=gold)
+    report = check(file, format, family=family, scheme=scheme, column=column, gold=gold)
     for problem in report.problems:
         line = "" if problem.line is None else f"{problem.line}:"
         typer.echo(f"{file}:{line} {problem.message}")
     for warning in report.warnings:
         typer.echo(f"{file}:{warning.line}: warning: {warning.message}")
-    typer.echo(
-        f"{file}: {report.format}, tag scheme {report.scheme}, {report.n_samples} texts, "
-        f"{report.n_words} words, {len(report.problems)} bad rows, {len(report.warnings)} warnings"
-    )
-    for label, count in sorted(report.labels.items()):
-        typer.echo(f"  {label:<24} {count:>9}")
+    _summarise(file, report)
     if not report.ok:
         raise typer.Exit(1)
+
+
+def _summarise(file: Path, report: CheckReport) -> None:
+    tagging = report.family == "tagging"
+    how = f"tag scheme {report.scheme}" if tagging else f"family {report.family}"
+    typer.echo(
+        f"{file}: {report.format}, {how}, {report.n_samples} texts, {report.n_words} words, "
+        f"{len(report.problems)} bad rows, {len(report.warnings)} warnings"
+    )
+    for name, count in [*report.facts.items(), *sorted(report.labels.items())]:
+        typer.echo(f"  {name:<24} {count:>9}")
+
+
+def _asked_family(family: str | None, env: str | None) -> str | None:
+    from nlp_gym import make_task
+    from nlp_gym.errors import InvalidArgumentError
+
+    if env is None:
+        return family
+    if family is not None:
+        raise InvalidArgumentError(
+            f"Give either family={family!r} (--family) or env={env!r} (--env), not both."
+        )
+    return make_task(env, corpus="sample", encoder="hashed").family
 
 
 @app.command("download")

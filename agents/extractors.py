@@ -57,6 +57,8 @@ class NLPExtractor(BaseFeaturesExtractor):
         activation: A name of `ACTIVATIONS`.
         layer_norm: Normalise each layer before its activation.
         pointer_dim: Width of the candidates' keys; without effect where actions are labels.
+        unit_dim: Width of a unit, of which a candidate may have several; needed where observations
+            carry vectors and candidates do have several.
 
     Attributes:
         latent_dim: Width of the trunk's output.
@@ -78,9 +80,10 @@ class NLPExtractor(BaseFeaturesExtractor):
         activation: str = "relu",
         layer_norm: bool = False,
         pointer_dim: int = 128,
+        unit_dim: int | None = None,
     ) -> None:
         check_options(hidden, {"dropout": dropout, "input_dropout": input_dropout}, activation)
-        keys = Keys.of(observation_space, source)
+        keys = Keys.of(observation_space, source, unit_dim)
         self.latent_dim = int(hidden[-1])
         scores = keys.n_actions if keys.n_candidates else 0
         super().__init__(observation_space, features_dim=self.latent_dim + scores)
@@ -127,12 +130,12 @@ class NLPExtractor(BaseFeaturesExtractor):
             owner, place = (ids != source.n_units).any(dim=2).nonzero(as_tuple=True)
             # (J, N): of each real candidate, the units of each part in a row.
             real = ids.view(-1, source.parts)[owner * ids.shape[1] + place].T
-            parts = [source.units(part) for part in real]
-            width = source.n_candidates
+            parts, width = [source.units(part) for part in real], source.n_candidates
         else:
             given = observations[CANDIDATES_KEY]  # (B, C, J*D)
             owner, place = (given != 0).any(dim=2).nonzero(as_tuple=True)
-            parts, width = [(given[owner, place], None)], given.shape[1]
+            own = given[owner, place].split(self.keys.dim, dim=1)
+            parts, width = [(part, None) for part in own], given.shape[1]
         owner, place = owner.to(device), place.to(device)
         flags = [observations[key][owner, place].float() for key in self.keys.flags]
         return Packed(

@@ -51,8 +51,15 @@ class Keys:
     flags: list[str] = field(default_factory=list)
 
     @classmethod
-    def of(cls, space: spaces.Dict, source: FeatureSource | None) -> Keys:
+    def of(
+        cls, space: spaces.Dict, source: FeatureSource | None, unit_dim: int | None = None
+    ) -> Keys:
         """Sort the keys of `space`.
+
+        Args:
+            space: Of one observation.
+            source: Where vectors are gathered from, if they are.
+            unit_dim: Width of a unit, if vectors are carried; None: that of a candidate.
 
         Raises:
             InvalidArgumentError: A key cannot be read, or contexts are to be gathered and there is
@@ -65,8 +72,9 @@ class Keys:
         else:
             keys = cls(False, _width(space["context"]) if "context" in space.spaces else 0)
             if CANDIDATES_KEY in space.spaces:
-                count, dim = _matrix(space[CANDIDATES_KEY])
-                keys.n_candidates, keys.parts, keys.dim = count, 1, dim
+                keys.n_candidates, width = _matrix(space[CANDIDATES_KEY])
+                keys.dim = unit_dim or width
+                keys.parts = width // keys.dim
         has_mask = MASK_KEY in space.spaces
         keys.n_actions = _width(space[MASK_KEY]) if has_mask else keys.n_candidates
         for key, box in space.spaces.items():

@@ -101,6 +101,7 @@ def build_model(
     policy_kwargs["features_extractor_kwargs"] = {
         **(policy_kwargs.get("features_extractor_kwargs") or {}),
         "source": source_of(task, obs_type, device),
+        "unit_dim": task.encoder.dim,
     }
     try:
         return row.cls(

@@ -21,6 +21,9 @@ PADDING = -1e4
 """Score of a candidate that is not there: no probability, and the last value to be chosen. Finite,
 so that entropies and targets stay numbers."""
 
+_FEW = 16
+"""Candidates an observation, on average, up to which contexts are copied for each."""
+
 Part = tuple[th.Tensor, th.Tensor | None]
 """Vectors (n, D), and the row (N,) of each candidate in them; None: they are in order."""
 
@@ -49,13 +52,40 @@ def real(scores: th.Tensor) -> th.Tensor:
     return scores > PADDING / 2
 
 
+@th.no_grad()
+def similarities(context: th.Tensor, packed: Packed) -> th.Tensor:
+    """Dot products of candidates' units with those of their context, about within -1 to 1.
+
+    Args:
+        context: (B, K*D), on the encoder's scale (features of mean 0 and deviation 1).
+        packed: The candidates, in order of their owners.
+
+    Returns:
+        (N, J*K).
+    """
+    found = []
+    batch, n = len(context), len(packed.owner)
+    for vectors, rows in packed.parts:
+        own = vectors if rows is None else vectors.index_select(0, rows)  # (N, D)
+        units = context.view(batch, -1, own.shape[1])  # (B, K, D)
+        if n < _FEW * batch:
+            found.append(th.einsum("nd,nkd->nk", own, units.index_select(0, packed.owner)))
+        else:  # one product a context, rather than a copy of the context for each candidate
+            counts = th.bincount(packed.owner, minlength=batch).tolist()
+            pairs = zip(own.split(counts), units, strict=True)
+            found.append(th.cat([mine @ theirs.T for mine, theirs in pairs]))
+    return th.cat(found, dim=1) / own.shape[1]
+
+
 class PointerScorer(nn.Module):
     """Scores (B, A) of candidates and of further fixed actions, from the state and the candidates.
 
     With h the trunk's output, ``key = W [units | flags]`` and ``query = U h + V context``, the
-    score is ``v relu(K key + P (key * query) + Q h + b)`` plus a learned multiple of
+    score is ``v relu(K key + P (key * query) + L likeness + Q h + b)`` plus a learned multiple of
     ``key . query / sqrt(width)``: additive and multiplicative attention (Bahdanau et al. 2015; Luong
-    et al. 2015) as in pointer networks (Vinyals et al. 2015). Fixed actions have a linear score.
+    et al. 2015) as in pointer networks (Vinyals et al. 2015). The likeness of a candidate is the
+    dot product of each of its units with each unit of the context: a narrow projection would have
+    to learn from few examples what the encoder knows. Fixed actions have a linear score.
 
     Args:
         dim: Width D of a unit.
@@ -90,6 +120,8 @@ class PointerScorer(nn.Module):
         self.query = orthogonal(hidden, width)
         self.query_context = orthogonal(context, width, bias=False) if context else None
         self.inner = orthogonal(2 * width, width, bias=False)  # of [key | key * query]
+        alike = parts * (context // dim) if context % dim == 0 else 0
+        self.likeness = orthogonal(alike, width, bias=False) if alike else None
         self.state = orthogonal(hidden, width)
         self.score = nn.Linear(width, 1, bias=False)
         self.gain = nn.Parameter(th.zeros(()))
@@ -121,6 +153,8 @@ class PointerScorer(nn.Module):
         key = self._key(packed)  # (N, P)
         both = key * query.index_select(0, packed.owner)
         hidden = self.inner(th.cat([key, both], dim=1))
+        if self.likeness is not None:
+            hidden = hidden + self.likeness(similarities(context, packed))
         hidden = th.relu(hidden + self.state(h).index_select(0, packed.owner))
         scores = self.score(hidden).flatten() + self.gain * self.scale * both.sum(dim=1)
         batch, flat = len(h), packed.owner * packed.width + packed.place

@@ -38,6 +38,7 @@ class EnvRow:
 
 
 _TAGGING = "nlp_gym.tasks.sequence_tagging:SequenceTagging"
+_TASKS = "nlp_gym.tasks"
 
 ENVS: tuple[EnvRow, ...] = (
     EnvRow("NER-CoNLL-v0", _TAGGING, "conll2003", {"scheme": "BIO"}),
@@ -45,6 +46,7 @@ ENVS: tuple[EnvRow, ...] = (
     EnvRow("NER-v0", _TAGGING, "conll2003", {"scheme": "BIO"}),
     EnvRow("POS-EWT-v0", _TAGGING, "ud_ewt", {"scheme": "flat"}),
     EnvRow("POS-v0", _TAGGING, "ud_ewt", {"scheme": "flat"}),
+    EnvRow("DialoguePolicy-SGD-v0", f"{_TASKS}.dialogue_policy:DialoguePolicy", "sgd"),
 )
 
 

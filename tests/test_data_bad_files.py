@@ -83,7 +83,7 @@ soup = st.lists(st.sampled_from(PIECES), max_size=25).map(lambda p: "".join(p).e
 )
 @given(
     content=st.binary(max_size=60) | soup,
-    format=st.sampled_from([None, *READERS]),
+    format=st.sampled_from([None, *READERS["tagging"]]),
     gold=st.booleans(),
 )
 @example(content=b"\xed\xa0\xbd \xed", format="conll", gold=True)

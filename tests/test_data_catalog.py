@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 import warnings
 from collections import Counter
@@ -10,23 +11,62 @@ from pathlib import Path
 
 import pytest
 
-from nlp_gym.data import DATASETS, catalog, load_corpus
+from nlp_gym.data import DATASETS, READERS, catalog, load_corpus
+from nlp_gym.data.corpus import LABELLED, find_corpus
 from nlp_gym.data.download import download
 from nlp_gym.errors import UnknownNameError
-from nlp_gym.types import Corpus
+from nlp_gym.types import SPLITS, Corpus
 
 
 @pytest.mark.parametrize("row", DATASETS.values(), ids=DATASETS)
 def test_catalogue_addresses_are_pinned(row: catalog.Dataset) -> None:
-    assert set(row.files) == {"train", "dev", "test"}
+    assert row.split_files("train") or row.borrow["train"]
+    assert row.split_files("test")
+    assert row.format in READERS[row.family]
     assert row.licence
-    for file in row.files.values():
-        assert file.url.startswith("https://raw.githubusercontent.com/")
-        commit = file.url.split("/")[5]
-        assert len(commit) == 40
-        assert int(commit, 16)
-        assert len(file.sha256) == 64
+    for file in row.all_files:
+        assert re.fullmatch("[0-9a-f]{64}", file.sha256 or "")
         assert file.size > 0
+        if file.url is not None:
+            assert re.match("https://raw.githubusercontent.com/[^/]+/[^/]+/[0-9a-f]{40}/", file.url)
+        else:
+            official = [row.official_files(split) for split in SPLITS]
+            assert row.obtain or any(file.url for files in official for file in files)
+    for split in SPLITS:
+        for file in row.official_files(split):
+            assert file.url is None or file.sha256
+    for lender in (name for names in row.borrow.values() for name in names):
+        assert DATASETS[lender].family == row.family
+
+
+@pytest.mark.parametrize("row", DATASETS.values(), ids=DATASETS)
+def test_catalogue_samples_are_whole(row: catalog.Dataset) -> None:
+    splits = {split: load_corpus(row.name, split, corpus="sample") for split in SPLITS}
+    texts = {split: {s.words for s in c.samples} for split, c in splits.items()}
+    assert not texts["train"] & (texts["dev"] | texts["test"])
+    assert not texts["dev"] & texts["test"]
+    assert len({corpus.labels for corpus in splits.values()}) == 1
+    assert len({corpus.text_hash for corpus in splits.values()}) == 3
+    for corpus in splits.values():
+        assert all(sample.annotated for sample in corpus.samples)
+        if row.family in LABELLED:
+            gold = {label for sample in corpus.samples for label in sample.labels or ()}
+            assert gold <= set(corpus.labels)
+
+
+@pytest.mark.corpus
+@pytest.mark.parametrize("row", DATASETS.values(), ids=DATASETS)
+def test_corpus_real_files_are_the_catalogues(row: catalog.Dataset, real_data: Path) -> None:
+    assert find_corpus(row.name, data_dir=real_data) == real_data / row.name
+    splits = {split: load_corpus(row.name, split, data_dir=real_data) for split in SPLITS}
+    for file in row.all_files:
+        assert os.path.getsize(real_data / row.name / file.filename) == file.size
+    assert len({corpus.labels for corpus in splits.values()}) == 1
+    if not row.split_files("dev"):  # then it was cut from train
+        texts = {split: {s.words for s in c.samples} for split, c in splits.items()}
+        assert not texts["train"] & texts["dev"]
+        share = len(texts["dev"]) / (len(texts["train"]) + len(texts["dev"]))
+        assert abs(share - 0.1) < 0.001
 
 
 def entities(corpus: Corpus) -> dict[str, int]:
@@ -68,8 +108,6 @@ def test_corpus_real_counts(
     assert gold <= set(corpus.labels)
     if split == "train":
         assert gold == set(corpus.labels)
-    file = DATASETS[name].files[split]
-    assert os.path.getsize(real_data / name / file.filename) == file.size
 
 
 @pytest.mark.corpus

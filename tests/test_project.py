@@ -24,7 +24,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 HEAVY = ("torch", "transformers", "tokenizers", "stable_baselines3", "sb3_contrib", "agents")
 
 # Distributions that are not named like their module.
-MODULES = {"pyyaml": "yaml"}
+MODULES = {"pyyaml": "yaml", "rouge-score": "rouge_score", "scikit-learn": "sklearn"}
 
 
 def run_python(code: str) -> str:
@@ -74,7 +74,7 @@ def test_project_nlp_gym_never_imports_agents() -> None:
 @pytest.mark.parametrize("package", ["nlp_gym", "agents"])
 def test_project_imports_are_declared_dependencies(package: str) -> None:
     groups = PROJECT["project"]["optional-dependencies"]
-    declared = [*PROJECT["project"]["dependencies"], *groups["optuna"]]
+    declared = [*PROJECT["project"]["dependencies"], *groups["optuna"], *groups["minari"]]
     names = {requirement_name(r) for r in declared}
     modules = {MODULES.get(n, n) for n in names}
     third_party = imported_roots(package) - set(sys.stdlib_module_names) - {"nlp_gym", "agents"}

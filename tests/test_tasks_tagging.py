@@ -257,16 +257,3 @@ def test_tagging_sentence_of_2000_words_plays_to_its_end():
     for _ in range(2000):
         _, _, ended, _, _ = env.step(np.zeros(2, int))
     assert ended.all()
-
-
-def test_tagging_context_is_the_same_with_and_without_torch(monkeypatch):
-    import torch
-
-    task = task_of(window=2)
-    slots = np.arange(task.n_slots)
-    with_torch = task.context(slots)
-    assert sys.modules["torch"] is torch
-    monkeypatch.delitem(sys.modules, "torch")
-    without = task.context(slots)
-    assert np.array_equal(with_torch, without)
-    assert with_torch.dtype == without.dtype == np.float32

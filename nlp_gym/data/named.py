@@ -78,19 +78,28 @@ def locate(dataset: Dataset, split: str, data_dir: str | Path | None, corpus: st
     Raises:
         DataNotFoundError: It is not where it was asked for.
     """
+    needed = split if dataset.split_files(split) else "train"
+    home = _locate(dataset, needed, data_dir, corpus)
+    if not home.bundled and not home.has(needed):  # all of it is borrowed
+        lenders = map(find_dataset, dataset.borrow.get(needed, ()))
+        if any(locate(lender, needed, data_dir, corpus).bundled for lender in lenders):
+            return Home(dataset, dataset.sample, True)
+    return home
+
+
+def _locate(dataset: Dataset, split: str, data_dir: str | Path | None, corpus: str) -> Home:
     if corpus == "sample":
         return Home(dataset, dataset.sample, True)
-    needed = split if dataset.split_files(split) else "train"
     if data_dir is not None:
-        return _in_folder(Path(os.path.expanduser(data_dir)), dataset, needed, "data_dir")
+        return _in_folder(Path(os.path.expanduser(data_dir)), dataset, split, "data_dir")
     variable = os.environ.get("NLP_GYM_DATA")
     if variable:
         folder = Path(os.path.expanduser(variable))
         if not os.path.isdir(folder) or (folder / dataset.name).is_dir():
-            return _in_folder(folder, dataset, needed, "NLP_GYM_DATA")
+            return _in_folder(folder, dataset, split, "NLP_GYM_DATA")
     home = Home(dataset, data_cache_dir() / dataset.name, False)
     try:
-        _check_there(home, needed)
+        _check_there(home, split)
     except DataNotFoundError as error:
         if corpus == "full":
             raise DataNotFoundError(
@@ -153,10 +162,9 @@ def _training_pool(
     if home.has("train") or "train" not in row.borrow:
         return _read(home, "train", options)
     lenders = [find_dataset(name) for name in row.borrow["train"]]
-    corpus = "sample" if home.bundled else corpus
-    homes = [locate(lender, "train", data_dir, corpus) for lender in lenders]
-    if any(found.bundled for found in homes):  # never a full corpus and another one's sample
-        homes = [Home(lender, lender.sample, True) for lender in lenders]
+    # never a full corpus and another one's sample
+    where = "sample" if home.bundled else corpus
+    homes = [locate(lender, "train", data_dir, where) for lender in lenders]
     parts = [_read(found, "train", options) for found in homes]
     return tuple(sample for samples, _ in parts for sample in samples), parts[0][1]
 

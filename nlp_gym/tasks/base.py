@@ -213,6 +213,10 @@ class Task(TaskData):
         slot = self.tables.offsets.take(rows)
         return {"row": rows, "slot": slot, "value": np.zeros(b), "cost": np.zeros(b)}
 
+    def place(self, state: State) -> Int64Array:
+        """(B,) position of each state in its row: slot less the row's offset."""
+        return state.slot - self.tables.offsets.take(state.row)
+
     def observation_space(self, obs_type: str) -> spaces.Dict:
         """Flat Dict of Boxes for one episode."""
         return self._views.space(obs_type)

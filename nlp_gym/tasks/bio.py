@@ -29,22 +29,23 @@ def check_inventory(labels: Sequence[str]) -> None:
         )
 
 
-def transitions(labels: Sequence[str]) -> Transitions:
-    """What may follow what: ``I-X`` only ``B-X`` and ``I-X``; everything else anything.
+def transitions(labels: Sequence[str], scheme: str) -> Transitions:
+    """What may follow what: with ``"BIO"`` ``I-X`` only ``B-X`` and ``I-X``, else anything.
 
     Returns:
         (A+1, A) whether a label may follow another (last row: none), and (A+1, A) the label that is
         played: the label itself, or ``B-X`` for an ``I-X`` that may not follow.
+
+    Raises:
+        InvalidArgumentError: BIO, and `labels` is no inventory of it.
     """
-    legal, repair = free_transitions(len(labels))
+    legal = np.ones((len(labels) + 1, len(labels)), bool)
+    repair = np.tile(np.arange(len(labels)), (len(labels) + 1, 1))
+    if scheme != "BIO":
+        return legal, repair
+    check_inventory(labels)
     for j, name in enumerate(labels):
         if name.startswith("I-"):
             legal[:, j] = [p[2:] == name[2:] and p != "O" for p in (*labels, "O")]
             repair[~legal[:, j], j] = labels.index(f"B-{name[2:]}")
     return legal, repair
-
-
-def free_transitions(n_labels: int) -> Transitions:
-    """The same tables where every label may follow every other."""
-    legal = np.ones((n_labels + 1, n_labels), bool)
-    return legal, np.tile(np.arange(n_labels), (n_labels + 1, 1))

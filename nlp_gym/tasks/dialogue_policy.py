@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from nlp_gym.envs.render import Frame
 
 LAST_TURN = 15
+FLAGS = ("chosen", "previous", "used")
 
 
 class DialoguePolicy(UnitTask):
@@ -35,8 +36,8 @@ class DialoguePolicy(UnitTask):
 
     ## Data
     SGD (Rastogi et al. 2020), a JSON file of its format, or JSONL, `system` being optional:
-    `{"turns": [{"user": "...", "acts": ["REQUEST"], "system": "..."}]}`. Labels: the declared ones,
-    else the acts of the training split, sorted. Gold acts outside them count as missed.
+    `{"turns": [{"user": "...", "acts": ["REQUEST"], "system": "..."}]}`. Labels: those of SGD, else
+    the acts of the training split, sorted; gold acts outside them count as missed.
 
     ## Observation Space
     `Dict`, with A actions, D = width of the encoder, L = length of a row of ids:
@@ -54,7 +55,7 @@ class DialoguePolicy(UnitTask):
     | index | `row`, `position` | (1,) | int32 | dialogue and turn |
 
     Binary keys: float32 in `features`, int32 elsewhere. The system's last words are the recorded
-    ones, as a system knows what it has said; zero where there is no record.
+    ones, as a system knows what it said; zero where there is no record.
 
     ## Action Space
     `Discrete(A)`: acts, numbered as `task.labels`, then DONE.
@@ -69,14 +70,14 @@ class DialoguePolicy(UnitTask):
     - `metric`: change of the F1 of the acts chosen so far against all gold acts of the dialogue.
     - `sparse`: the F1 of the dialogue, at its end.
 
-    Illegal actions cost 1/8 each, at once, or with `sparse` at the end; without gold these costs
-    are all there is. The `metric` rewards of an episode sum to its `sparse` reward exactly.
+    Illegal actions cost 1/8 each, with `sparse` at the end; without gold these costs are all there
+    is. The `metric` rewards of an episode sum to its `sparse` reward exactly.
 
     ## Starting State
     The first turn of a dialogue drawn uniformly, or of `reset(options={"row": i})`.
 
     ## Episode End
-    `terminated` after DONE of the last turn. Never `truncated`, unless a step limit is asked for.
+    `terminated` after DONE of the last turn; `truncated` only by a step limit you ask for.
 
     ## Metric
     Micro-averaged F1 over the acts of all turns (`act_f1`). The report has precision, recall and F1
@@ -107,7 +108,7 @@ class DialoguePolicy(UnitTask):
         self._gold = ActTable.of(self.corpus.samples, self.labels) if self.has_gold else None
         self._turns = np.array(turns, np.int64)
         n = len(self.labels)
-        flags = {key: Extra(n, 1) for key in ("chosen", "previous", "used")}
+        flags = {key: Extra(n, 1) for key in FLAGS}
         self.extras = {**flags, "turn": Extra(1, LAST_TURN)}
 
     @property
@@ -168,9 +169,7 @@ class DialoguePolicy(UnitTask):
 
     def extra(self, state: PolicyState) -> Observation:
         """Own acts: of this turn, the one before and all earlier; the turn's number."""
-        flags = {
-            key: getattr(state, key).astype(np.int32) for key in ("chosen", "previous", "used")
-        }
+        flags = {key: getattr(state, key).astype(np.int32) for key in FLAGS}
         return {**flags, "turn": np.minimum(state.turn, LAST_TURN).astype(np.int32)[:, None]}
 
     def outputs(self, state: PolicyState) -> list[Output]:

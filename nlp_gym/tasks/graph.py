@@ -5,7 +5,6 @@ Axis letters: E entities, R relations, F facts, C edges shown an entity (NO-OP f
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,7 +12,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nlp_gym.types import BoolArray
 
 Ints = npt.NDArray[np.int64]
 _BLOOM_BITS = 22
@@ -71,11 +69,11 @@ class Graph:
     @property
     def width(self) -> int:
         """Edges C in a row of the tables, NO-OP included."""
-        return self.relation.shape[1]
+        return int(self.relation.shape[1])
 
     @cached_property
     def incoming(self) -> Any:
-        """(E, E) sparse float32: entry (t, s) is the number of edges shown that lead from s to t."""
+        """(E, E) sparse float32: entry (t, s) counts the edges shown that lead from s to t."""
         from scipy.sparse import csr_matrix
 
         source, place = np.nonzero(self.target[:, 1:] >= 0)

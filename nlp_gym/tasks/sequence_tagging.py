@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nlp_gym.data.schemes import canonical_scheme
 from nlp_gym.metrics.base import Score
 from nlp_gym.metrics.labels import Accuracy
 from nlp_gym.metrics.spans import EntityF1
 from nlp_gym.tasks.base import Output, Played, State
-from nlp_gym.tasks.bio import check_inventory, free_transitions, transitions
+from nlp_gym.tasks.bio import transitions
 from nlp_gym.tasks.checks import check_int, check_name
 from nlp_gym.tasks.gold import index_gold
 from nlp_gym.tasks.views import Extra
@@ -46,30 +47,26 @@ class SequenceTagging(WordTask):
     labels that the inventory lacks are counted as missed.
 
     ## Observation Space
-    `Dict`, with A labels, H = `history_length`, D = width of the encoder, L = `max_tokens`:
+    A labels, H = `history_length`, D = width of the encoder, L = `max_tokens`:
 
     | obs_type | key | shape | dtype | values |
     |---|---|---|---|---|
     | all | `action_mask` | (A,) | int8 | 1 where the label is legal now |
     | features | `context` | ((2*window+1)*D,) | float32 | words around, 0 outside the text |
     | features | `history` | (H*(A+1),) | float32 | last labels, one-hot, latest first |
-    | tokens | `input_ids` | (L,) | int32 | sub-word ids with the encoder's special tokens |
-    | tokens | `attention_mask` | (L,) | int8 | 1 on ids, 0 on padding |
-    | tokens | `focus` | (2,) | int32 | [start, end) of the current word in `input_ids` |
     | tokens, index | `history` | (H,) | int32 | last labels, latest first; A: none |
-    | index | `row` | (1,) | int32 | sample |
-    | index | `position` | (1,) | int32 | word |
+    | tokens | `input_ids`, `attention_mask` | (L,) | int32, int8 | the text around the word |
+    | tokens | `focus` | (2,) | int32 | [start, end) of the current word in `input_ids` |
+    | index | `row`, `position` | (1,) | int32 | sample and word |
 
-    At the end of a text (final observations) `context` and `focus` are zero and `position` is its
-    length.
+    At the end of a text `context` and `focus` are zero and `position` is its length.
 
     ## Action Space
     `Discrete(A)`: the label of the current word, numbered as `task.labels`.
 
     ## Action Mask
-    BIO: `I-X` only after `B-X` or `I-X`. Flat: everything is legal. The mask is in the observation,
-    in `info["action_mask"]` and in `action_masks()`. A forbidden `I-X` is played as `B-X` (the
-    repair the lenient scorers make) and costs 1/8.
+    BIO: `I-X` only after `B-X` or `I-X`. Flat: everything is legal. A forbidden `I-X` is played as
+    `B-X` (the repair the lenient scorers make) and costs 1/8.
 
     ## Rewards
     - `correctness` (default): 1 for the gold label, else 0.
@@ -78,22 +75,17 @@ class SequenceTagging(WordTask):
       labels over the sentence's length. The metric is 0 before the first word.
     - `sparse`: the sentence's metric, at its end.
 
-    Illegal actions cost 1/8 each, at once, or with `sparse` at the end. The `metric` rewards of an
-    episode sum to its `sparse` reward exactly. Without gold nothing is right or wrong: illegal
-    actions cost the same (nothing with `sparse`), all others give 0.
-
     ## Starting State
-    The first word of a sentence drawn uniformly, or of sample i with `reset(options={"row": i})`.
+    The first word of a sentence.
 
     ## Episode End
-    `terminated` after the last word. Never `truncated`, unless a step limit is asked for.
+    `terminated` after the last word.
 
     ## Metric
     BIO: micro-averaged entity F1, seqeval strict with IOB2. Flat: accuracy over words.
 
     ## Information
-    `info["action_mask"]` as above; at the end, with gold, `info["score"]`, the sentence's
-    metric.
+    `info["action_mask"]`; at the end, with gold, `info["score"]`, the sentence's metric.
 
     ## Arguments
     Those of `Task`, and:
@@ -120,27 +112,20 @@ class SequenceTagging(WordTask):
         scheme: str = "BIO",
         history_length: int = 1,
         data_scheme: str = "auto",
-        **kwargs: Any,
+        **rest: Any,
     ) -> None:
-        from nlp_gym.data.schemes import canonical_scheme
-
         check_name("scheme", scheme, SCHEMES)
         self.scheme, bio = scheme, scheme == "BIO"
         history_length = check_int("history_length", history_length, 1, 64)
         given = canonical_scheme(data_scheme, "data_scheme")
         # A plain label is no tag, whatever it looks like.
         self._scheme = "none" if given == "auto" and not bio else given
-        super().__init__(**kwargs)
-        if bio:
-            check_inventory(self.labels)
+        super().__init__(**rest)
         gold_labels, self._gold = index_gold(self.corpus.samples, self.labels)
         self.metric = (EntityF1 if bio else Accuracy)(self.labels, gold_labels)
         self.metric_name = self.metric.name
-        self._legal, self._repair = (
-            transitions(self.labels) if bio else free_transitions(self.n_actions)
-        )
+        self._legal, self._repair = transitions(self.labels, scheme)
         self._last = self._positions.ends()
-        self._longest = int(self.lengths.max())
         self.extras = {"history": Extra(history_length, self.n_actions)}
 
     def initial(self, rows: Int64Array) -> TaggingState:
@@ -149,7 +134,7 @@ class SequenceTagging(WordTask):
         return TaggingState(
             **self.blank(rows),
             history=np.full((b, h), self.n_actions, np.int32),
-            played=np.zeros((b, self._longest), np.int16),
+            played=np.zeros((b, int(self.lengths.max())), np.int16),
             counts=np.zeros((b, self.metric.n_counts), np.int32),
         )
 
@@ -168,15 +153,11 @@ class SequenceTagging(WordTask):
             gold = self._gold.take(state.slot)
             self.metric.update(state.counts, actions, gold)
             right = (actions == gold).astype(np.float64)
-        state.played[np.arange(len(actions)), self._place(state)] = actions
+        state.played[np.arange(len(actions)), self.place(state)] = actions
         state.history[:, 1:] = state.history[:, :-1]
         state.history[:, 0] = actions
         state.slot += 1
         return right, 0.0, self._last.take(state.slot)
-
-    def _place(self, state: TaggingState) -> Int64Array:
-        """(B,) index of the current word in its text."""
-        return state.slot - self.offsets.take(state.row)
 
     def potential(self, state: TaggingState) -> npt.NDArray[np.float64]:
         """See `Task.potential`."""
@@ -195,10 +176,8 @@ class SequenceTagging(WordTask):
 
     def outputs(self, state: TaggingState) -> list[Output]:
         """See `Task.outputs`: B tuples of labels, one a word tagged so far."""
-        return [
-            tuple(self.labels[k] for k in tags[:n])
-            for tags, n in zip(state.played.tolist(), self._place(state).tolist(), strict=True)
-        ]
+        played = zip(state.played.tolist(), self.place(state).tolist(), strict=True)
+        return [tuple(self.labels[k] for k in tags[:n]) for tags, n in played]
 
     def corpus_score(
         self, rows: Sequence[int], outputs: Sequence[Output], *, bootstrap: int, report: bool
@@ -215,11 +194,8 @@ class SequenceTagging(WordTask):
         """See `Task.frame`."""
         from nlp_gym.envs.render import tagging_frame
 
-        row, n = int(state.row[i]), int(self._place(state)[i])
-        return tagging_frame(
-            self.title(row),
-            self._sample(row).words,
-            [self.labels[k] for k in state.played[i, :n]],
-            self._sample(row).labels,
-            neutral="O" if self.scheme == "BIO" else None,
-        )
+        sample, n = self._sample(int(state.row[i])), int(self.place(state)[i])
+        played = [self.labels[k] for k in state.played[i, :n]]
+        neutral = "O" if self.scheme == "BIO" else None
+        title = self.title(int(state.row[i]))
+        return tagging_frame(title, sample.words, played, sample.labels, neutral=neutral)

@@ -109,8 +109,7 @@ class Views:
         if obs_type == "tokens":
             return seen | task.token_view.observe(state)
         seen["row"] = state.row.astype(np.int32)[:, None]
-        place = state.slot - task.tables.offsets.take(state.row)
-        seen["position"] = place.astype(np.int32)[:, None]
+        seen["position"] = task.place(state).astype(np.int32)[:, None]
         return seen
 
     def _floats(self, key: str, values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:

@@ -13,7 +13,9 @@ from nlp_gym.data.catalog import (
     choice,
     classification,
     dialogue,
+    intents,
     kg,
+    multilabel,
     policy,
     relation,
     spanqa,
@@ -28,6 +30,8 @@ __all__ = ["DATASETS", "Dataset", "RemoteFile", "find_dataset"]
 _MODULES = (
     tagging,
     classification,
+    intents,
+    multilabel,
     relation,
     spanqa,
     choice,

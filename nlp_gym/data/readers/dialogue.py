@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nlp_gym.data.ranks import rank
 from nlp_gym.data.readers.base import Options, Parsed, Problem, Reader
 from nlp_gym.data.readers.json_tools import (
     RowError,
@@ -17,7 +17,7 @@ from nlp_gym.data.readers.json_tools import (
     json_samples,
     text_words,
 )
-from nlp_gym.types import Sample, text_key
+from nlp_gym.types import Sample
 
 Words = tuple[str, ...]
 
@@ -28,14 +28,6 @@ NEGATIVES = {
     "adversarial": "adversarial_negative_responses",
     "random": "random_negative_responses",
 }
-
-
-def rank(seed: int, *texts: Sequence[str]) -> int:
-    """A number that depends on texts alone, for orders and draws that no file order changes."""
-    digest = hashlib.sha256(str(seed).encode())
-    for text in texts:
-        digest.update(b"\x1e" + text_key(text))
-    return int.from_bytes(digest.digest()[:8], "big")
 
 
 def parse_jsonl(lines: list[str], name: str, options: Options) -> Parsed:

@@ -1,0 +1,65 @@
+"""Which task family a file is of, by trying."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nlp_gym.data.readers import FAMILIES, READERS, find_reader
+from nlp_gym.data.readers.base import Options, Reader, file_bytes
+from nlp_gym.errors import DataError, UnknownNameError
+
+_GENERIC = ("", ".txt", ".dat")
+_LONG = 50  # words of one text without a blank line: rather a table than words with labels
+_GOOD = 0.5  # of the rows: a file with more bad ones may still be of another family
+
+
+def guess_family(path: str | Path, format: str | None = None, *, gold: bool = True) -> str:
+    """Return the first family whose reader can read half of a file, else the one that reads most.
+
+    Args:
+        path: The file.
+        format: Name of its reader, if it is known.
+        gold: Whether annotation is wanted.
+
+    Returns:
+        A name in `FAMILIES`; ``"tagging"`` where none can read anything.
+
+    Raises:
+        DataNotFoundError: There is no such file.
+        UnknownNameError: No family has that format.
+    """
+    path = Path(path)
+    data = file_bytes(path)
+    if format is not None and not any(format in readers for readers in READERS.values()):
+        known = dict.fromkeys(name for readers in READERS.values() for name in readers)
+        raise UnknownNameError("format", format, known)
+    ending = path.suffix.lower()
+    by_ending = [
+        family
+        for family in FAMILIES
+        if any(ending in reader.extensions for reader in READERS[family].values())
+    ]
+    best, best_share = "tagging", 0.0
+    any_content = format is not None or ending in _GENERIC
+    for family in FAMILIES if any_content else by_ending or FAMILIES:
+        try:
+            reader = find_reader(path, data, format, family=family, gold=gold)
+        except UnknownNameError:
+            continue
+        share = _share_read(reader, path, data, gold)
+        if share > best_share:
+            best, best_share = family, share
+        if share >= _GOOD:
+            return family
+    return best
+
+
+def _share_read(reader: Reader, path: Path, data: bytes, gold: bool) -> float:
+    try:
+        parsed = reader.parsed(path, data, Options(gold=gold))
+    except DataError:
+        return 0.0
+    good, bad = len(parsed.samples), len(parsed.problems)
+    share = good / (good + bad)
+    one_text = good == 1 and len(parsed.samples[0].words) > _LONG
+    return share * 0.4 if reader.name == "conll" and one_text else share
