@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import torch as th
 from torch import nn
+from torch.nn.functional import normalize
 
 from agents.layers import orthogonal
 from nlp_gym.errors import InvalidArgumentError
@@ -54,10 +55,10 @@ def real(scores: th.Tensor) -> th.Tensor:
 
 @th.no_grad()
 def similarities(context: th.Tensor, packed: Packed) -> th.Tensor:
-    """Dot products of candidates' units with those of their context, about within -1 to 1.
+    """Cosines of candidates' units and those of their context; 0 where there is no unit.
 
     Args:
-        context: (B, K*D), on the encoder's scale (features of mean 0 and deviation 1).
+        context: (B, K*D).
         packed: The candidates, in order of their owners.
 
     Returns:
@@ -67,14 +68,15 @@ def similarities(context: th.Tensor, packed: Packed) -> th.Tensor:
     batch, n = len(context), len(packed.owner)
     for vectors, rows in packed.parts:
         own = vectors if rows is None else vectors.index_select(0, rows)  # (N, D)
-        units = context.view(batch, -1, own.shape[1])  # (B, K, D)
+        units = normalize(context.reshape(batch, -1, own.shape[1]), dim=2)  # (B, K, D)
         if n < _FEW * batch:
-            found.append(th.einsum("nd,nkd->nk", own, units.index_select(0, packed.owner)))
+            dots = th.einsum("nd,nkd->nk", own, units.index_select(0, packed.owner))
         else:  # one product a context, rather than a copy of the context for each candidate
             counts = th.bincount(packed.owner, minlength=batch).tolist()
             pairs = zip(own.split(counts), units, strict=True)
-            found.append(th.cat([mine @ theirs.T for mine, theirs in pairs]))
-    return th.cat(found, dim=1) / own.shape[1]
+            dots = th.cat([mine @ theirs.T for mine, theirs in pairs])
+        found.append(dots / th.linalg.vector_norm(own, dim=1, keepdim=True).clamp(min=1e-6))
+    return th.cat(found, dim=1)
 
 
 class PointerScorer(nn.Module):
@@ -84,8 +86,8 @@ class PointerScorer(nn.Module):
     score is ``v relu(K key + P (key * query) + L likeness + Q h + b)`` plus a learned multiple of
     ``key . query / sqrt(width)``: additive and multiplicative attention (Bahdanau et al. 2015; Luong
     et al. 2015) as in pointer networks (Vinyals et al. 2015). The likeness of a candidate is the
-    dot product of each of its units with each unit of the context: a narrow projection would have
-    to learn from few examples what the encoder knows. Fixed actions have a linear score.
+    cosine of each of its units and each unit of the context, as large as a key: what the encoder
+    knows of likeness, a narrow projection would have to learn. Fixed actions have a linear score.
 
     Args:
         dim: Width D of a unit.
@@ -154,7 +156,7 @@ class PointerScorer(nn.Module):
         both = key * query.index_select(0, packed.owner)
         hidden = self.inner(th.cat([key, both], dim=1))
         if self.likeness is not None:
-            hidden = hidden + self.likeness(similarities(context, packed))
+            hidden = hidden + self.likeness(similarities(context, packed) / self.scale)
         hidden = th.relu(hidden + self.state(h).index_select(0, packed.owner))
         scores = self.score(hidden).flatten() + self.gain * self.scale * both.sum(dim=1)
         batch, flat = len(h), packed.owner * packed.width + packed.place

@@ -39,6 +39,9 @@ class EnvRow:
 
 _TAGGING = "nlp_gym.tasks.sequence_tagging:SequenceTagging"
 _TASKS = "nlp_gym.tasks"
+_RELATION = "nlp_gym.tasks.relation:Relation"
+_CHOICE = "nlp_gym.tasks.choice_qa:ChoiceQA"
+_SUMMARY = "nlp_gym.tasks.summary:Summary"
 
 ENVS: tuple[EnvRow, ...] = (
     EnvRow("NER-CoNLL-v0", _TAGGING, "conll2003", {"scheme": "BIO"}),
@@ -47,6 +50,20 @@ ENVS: tuple[EnvRow, ...] = (
     EnvRow("POS-EWT-v0", _TAGGING, "ud_ewt", {"scheme": "flat"}),
     EnvRow("POS-v0", _TAGGING, "ud_ewt", {"scheme": "flat"}),
     EnvRow("DialoguePolicy-SGD-v0", f"{_TASKS}.dialogue_policy:DialoguePolicy", "sgd"),
+    EnvRow(
+        "Relation-SemEval-v0",
+        _RELATION,
+        "semeval2010_task8",
+        {"none": "Other", "directed": True, "typed": False, "history_length": 0},
+    ),
+    EnvRow("Relation-CoNLL04-v0", _RELATION, "conll04"),
+    EnvRow("Relation-v0", _RELATION, "conll04"),
+    EnvRow("ChoiceQA-OpenBookQA-v0", _CHOICE, "openbookqa", {"max_choices": 4}),
+    EnvRow("ChoiceQA-ARC-v0", _CHOICE, "arc_easy", {"max_choices": 5}),
+    EnvRow("ChoiceQA-QASC-v0", _CHOICE, "qasc", {"max_choices": 8}),
+    EnvRow("ChoiceQA-v0", _CHOICE, "openbookqa", {"max_choices": 8}),
+    EnvRow("Summary-SciTLDR-v0", _SUMMARY, "scitldr", {"reward": "metric"}),
+    EnvRow("Summary-v0", _SUMMARY, "scitldr", {"reward": "metric"}),
 )
 
 

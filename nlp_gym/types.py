@@ -54,6 +54,8 @@ def _stable(value: Any) -> bytes:
 def _plain(value: Any) -> Any:
     if isinstance(value, (set, frozenset)):
         return sorted(value, key=repr)
+    if isinstance(value, Mapping):
+        return dict(value)
     return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else repr(value)
 
 
@@ -124,9 +126,15 @@ class Corpus:
         ``spans``) are left out.
         """
         digest = hashlib.sha256()
+        shared: dict[int, str] = {}  # a mapping may be one object in all samples: hashed once
         for sample in self.samples:
             digest.update(text_key(sample.words))
             rest = {key: sample.extra[key] for key in sample.extra if key not in _NOT_INPUT}
+            for key, value in rest.items():
+                if isinstance(value, Mapping):
+                    if id(value) not in shared:
+                        shared[id(value)] = hashlib.sha256(_stable(value)).hexdigest()
+                    rest[key] = shared[id(value)]
             if rest:
                 digest.update(b"\x1e" + _stable(rest))
             digest.update(b"\x1f\x1e")

@@ -61,7 +61,8 @@ def test_corpus_bundled_sample_is_the_last_resort_and_says_so(name: str) -> None
         corpus = load_corpus(name)
     assert f"{len(corpus)} s" in str(caught[0].message)
     assert corpus.bundled
-    assert corpus.labels == DATASETS[name].labels
+    row = DATASETS[name]
+    assert corpus.labels == row.labels or not row.labels
     for split in ("train", "dev", "test"):
         assert len(load_corpus(name, split, corpus="sample")) > 0  # and no warning
     with pytest.raises(DataNotFoundError, match=f"nlp-gym data download {name}"):

@@ -82,8 +82,14 @@ def locate(dataset: Dataset, split: str, data_dir: str | Path | None, corpus: st
     home = _locate(dataset, needed, data_dir, corpus)
     if not home.bundled and not home.has(needed):  # all of it is borrowed
         lenders = map(find_dataset, dataset.borrow.get(needed, ()))
-        if any(locate(lender, needed, data_dir, corpus).bundled for lender in lenders):
-            return Home(dataset, dataset.sample, True)
+        try:
+            if any(locate(lender, needed, data_dir, corpus).bundled for lender in lenders):
+                return Home(dataset, dataset.sample, True)
+        except DataNotFoundError as error:
+            raise DataNotFoundError(
+                f"The corpus {dataset.name!r} borrows its {split} split: {error} "
+                f"(nlp-gym data download {dataset.name} gets all of it)"
+            ) from None
     return home
 
 

@@ -41,17 +41,21 @@ class TaskEnv(gym.Env[Observation, Any]):
     ) -> None:
         check_obs_type(obs_type)
         check_render_mode(render_mode)
-        self.task = build_task(task, **kwargs)
         self.obs_type, self.render_mode = obs_type, render_mode
-        space: Any = self.task.observation_space(obs_type)  # Dict's type parameter is invariant
-        self.observation_space = space
-        self.action_space = self.task.action_space
-        self._n_actions = self.task.n_actions
+        self.use(build_task(task, **kwargs))
         self._sampler = RowSampler(1, len(self.task.corpus))
         self._sampled_from: np.random.Generator | None = None
         self._state: State | None = None
         self._running = False
         self._last_reward = 0.0
+
+    def use(self, task: Task) -> None:
+        """Play `task` from the next `reset` on: spaces become those of the task."""
+        self.task = task
+        space: Any = task.observation_space(self.obs_type)  # Dict's type parameter is invariant
+        self.observation_space = space
+        self.action_space = task.action_space
+        self._n_actions = task.n_actions
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

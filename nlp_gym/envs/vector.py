@@ -56,13 +56,8 @@ class TaskVectorEnv(gym.vector.VectorEnv[Observation, Any, Any]):
         for name, value in (("num_envs", num_envs), ("max_episode_steps", max_episode_steps)):
             if value is not None and (not isinstance(value, (int, np.integer)) or value < 1):
                 raise InvalidArgumentError(f"{name}={value!r} must be a positive integer.")
-        self.task = build_task(task, **kwargs)
         self.num_envs, self.obs_type, self.render_mode = int(num_envs), obs_type, render_mode
-        self.single_observation_space = self.task.observation_space(obs_type)
-        self.single_action_space = self.task.action_space
-        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
-        self.action_space = batch_space(self.single_action_space, self.num_envs)
-        self._n_actions = self.task.n_actions
+        self.use(build_task(task, **kwargs))
         self._limit = max_episode_steps
         self._elapsed = np.zeros(self.num_envs, np.int64)
         self._sampler = RowSampler(self.num_envs, len(self.task.corpus))
@@ -70,6 +65,15 @@ class TaskVectorEnv(gym.vector.VectorEnv[Observation, Any, Any]):
         self._seeded = False
         self._state: State | None = None
         self._last_reward = np.zeros(self.num_envs)
+
+    def use(self, task: Task) -> None:
+        """Play `task` from the next `reset` on: spaces become those of the task."""
+        self.task = task
+        self.single_observation_space = task.observation_space(self.obs_type)
+        self.single_action_space = task.action_space
+        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
+        self.action_space = batch_space(self.single_action_space, self.num_envs)
+        self._n_actions = task.n_actions
 
     def reset(
         self,

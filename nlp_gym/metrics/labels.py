@@ -100,10 +100,10 @@ def label_table(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]
     return table
 
 
-def label_table_text(table: Table) -> str:
-    """The table of `label_table` in aligned columns."""
+def label_table_text(table: Table, unit: str = "words") -> str:
+    """The table of `label_table` in aligned columns, of words or other units."""
     width = max(len(name) for name in table) + 2
-    lines = ["words, by label", f"{'':>{width}} precision    recall  f1-score   support"]
+    lines = [f"{unit}, by label", f"{'':>{width}} precision    recall  f1-score   support"]
     for name, row in table.items():
         cells = [f"{row[k]:.4f}" if k in row else "" for k in ("precision", "recall", "f1-score")]
         lines.append(

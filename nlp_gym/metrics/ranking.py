@@ -80,3 +80,37 @@ class Ranking:
         return Score(
             self.name, value, interval, len(counts), signature, table, text and text + "\n"
         )
+
+
+def choice_accuracy(
+    right: npt.ArrayLike,
+    sizes: npt.ArrayLike,
+    *,
+    shown: npt.ArrayLike | None = None,
+    bootstrap: int = 1000,
+    report: bool = True,
+) -> Score:
+    """Accuracy over N questions with several choices.
+
+    Args:
+        right: (N,) whether the choice is right.
+        sizes: (N,) choices of each question; the report has the accuracy of guessing.
+        shown: (N,) choices looked at, if not all; the report has their share.
+        bootstrap: Resamples of the interval over questions; 0: no interval.
+        report: Whether to give report and text.
+    """
+    counts: npt.NDArray[Any] = np.stack([np.asarray(right, bool), np.ones_like(sizes)], axis=1)
+    counts = counts.astype(np.int64)
+    signature, interval = "metric:accuracy|unit:question", None
+    if bootstrap:
+        interval = bootstrap_interval(
+            counts, lambda s: s[:, 0] / np.maximum(s[:, 1], 1), draws=bootstrap
+        )
+        signature += f"|bs:{bootstrap}|rs:{BOOTSTRAP_SEED}"
+    value, table = float(counts[:, 0].mean()), {}
+    if report:
+        table = {"accuracy": value, "chance": float(np.mean(1 / np.asarray(sizes)))}
+        if shown is not None:
+            table["shown"] = float(np.sum(shown) / np.sum(sizes))
+    text = "".join(f"{name:>14} {number:.4f}\n" for name, number in table.items())
+    return Score("accuracy", value, interval, len(counts), signature, table, text)

@@ -37,6 +37,31 @@ def check_int(argument: str, value: object, low: int, high: int) -> int:
     return int(value)
 
 
+def check_bool(argument: str, value: object) -> bool:
+    """Return `value`; `InvalidArgumentError` unless it is True or False."""
+    if not isinstance(value, bool | np.bool_):
+        raise InvalidArgumentError(f"{argument}={value!r} must be True or False.")
+    return bool(value)
+
+
+def check_number(argument: str, value: object, low: float, high: float) -> float:
+    """Return `value` as a float; `InvalidArgumentError` unless it is from `low` to `high`."""
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float | np.number)
+        or not low <= float(value) <= high
+    ):
+        raise InvalidArgumentError(f"{argument}={value!r} must be a number from {low} to {high}.")
+    return float(value)
+
+
+def check_text(argument: str, value: object) -> str:
+    """Return `value`; `InvalidArgumentError` unless it is a string that is not blank."""
+    if not isinstance(value, str) or not value.strip():
+        raise InvalidArgumentError(f"{argument}={value!r} must be a string that is not blank.")
+    return value
+
+
 def check_options(argument: str, value: object) -> dict[str, Any]:
     """Return keyword options as a dict (None: empty); `InvalidArgumentError` for anything else."""
     options = {} if value is None else value

@@ -13,9 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 
+from nlp_gym.types import BoolArray
+
 Ints = npt.NDArray[np.int64]
-_BLOOM_BITS = 22
 _CHUNK = 256
+_NEVER = 127
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class Graph:
     @cached_property
     def incoming(self) -> Any:
         """(E, E) sparse float32: entry (t, s) counts the edges shown that lead from s to t."""
-        from scipy.sparse import csr_matrix
+        from scipy.sparse import csr_matrix  # type: ignore[import-untyped]
 
         source, place = np.nonzero(self.target[:, 1:] >= 0)
         ones = np.ones(len(source), np.float32)
@@ -107,6 +109,35 @@ class Graph:
             reached.eliminate_zeros()
         near[rows, goal] = 0
         return near
+
+    def towards(
+        self, goals: Ints, hidden: Ints, places: Ints, left: Ints, legal: BoolArray
+    ) -> Ints:
+        """(B,) the legal edge on a shortest path to each goal, the first of equal ones.
+
+        Args:
+            goals: (B,) entities; -1: nowhere.
+            hidden: As in `distances`.
+            places: (B,) where walkers stand.
+            left: (B,) hops they have left.
+            legal: (B, C) edges they may take.
+
+        Returns:
+            NO-OP where it is the way, or no way is short enough; the first legal edge where NO-OP
+            is not legal.
+        """
+        chosen = np.zeros(len(goals), np.int64)
+        for start in range(0, len(goals), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            hops = max(int(left[part].max()) - 1, 0)
+            near = self.distances(goals[part], hidden[part], hops)
+            target = self.target.take(places[part], axis=0)
+            far = np.take_along_axis(near, np.maximum(target, 0), axis=1)
+            far[~legal[part]] = _NEVER
+            best = far.argmin(axis=1)
+            reached = far[np.arange(len(far)), best] < np.maximum(left[part], 1)
+            chosen[part] = np.where(reached, best, legal[part].argmax(axis=1))
+        return chosen
 
 
 def _places(groups: Ints, sizes: Ints) -> Ints:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,11 +12,9 @@ import numpy.typing as npt
 from nlp_gym.metrics.base import Score
 from nlp_gym.metrics.relations import RelationF1
 from nlp_gym.tasks.base import Output, Played, State
-from nlp_gym.tasks.checks import check_int, check_text
+from nlp_gym.tasks.checks import check_int
 from nlp_gym.tasks.gold import index_gold
-from nlp_gym.tasks.kinds import LabelTask
-from nlp_gym.tasks.pairs import PairTables, pair_frame
-from nlp_gym.tasks.tables import Tables, Units
+from nlp_gym.tasks.pairs import PairTask, pair_frame
 from nlp_gym.tasks.views import Extra
 from nlp_gym.types import BoolArray, Int64Array, Observation
 
@@ -31,37 +28,37 @@ class RelationState(State):
     counts: npt.NDArray[np.int32]
 
 
-class Relation(LabelTask):
+class Relation(PairTask):
     """Relation classification as a decision process.
 
     ## Description
     The agent goes through the ordered pairs of entities of a sentence, by the head's place and then
     by the tail's, and gives each one relation or the label of none. It sees what it decided on
-    earlier pairs (as in SEARN, Daumé III et al. 2009). Entities are input; so are their types in
-    CoNLL04, as in its gold-entity setting (Roth and Yih 2004). They are no part of the gold.
+    earlier pairs (as in SEARN, Daumé III et al. 2009). Entities are input, and so are their types
+    in CoNLL04, as in its gold-entity setting (Roth and Yih 2004); they are no part of the gold.
 
     ## Data
-    Sentences with pairs and one label a pair: `Relation-SemEval-v0` has one pair a sentence, its
-    direction in the label (Hendrickx et al. 2010); `Relation-CoNLL04-v0` has all ordered pairs of
-    gold entities, however many. A sentence with fewer than two entities has no decision and is left
-    out of the corpus, which changes no score. `Relation-v0` reads your JSON Lines: `{"text" or
-    "words", "relations": [{"head": [start, end], "tail": [start, end], "label"}], "entities":
-    [[start, end, type]]}`, with character offsets for `text` and word offsets for `words`, ends
-    exclusive. With `entities` all their ordered pairs are decided, `NONE` unless listed; without,
-    the listed pairs are. Gold labels that the inventory lacks are counted as missed.
+    Sentences with pairs and one label a pair. SemEval-2010 Task 8: one pair a sentence, its
+    direction in the label (Hendrickx et al. 2010). CoNLL04: all ordered pairs of gold entities,
+    however many. Your JSON Lines: `{"text" or "words", "relations": [{"head": [start, end], "tail":
+    [start, end], "label"}], "entities": [[start, end, type]]}`, offsets in characters with `text`,
+    in words with `words`, ends exclusive. With `entities` all their ordered pairs are decided,
+    `NONE` unless listed; without, the listed pairs are. A sentence without two entities has no
+    decision and is left out, which changes no score. Gold labels that the inventory lacks are
+    counted as missed.
 
     ## Observation Space
-    `Dict`, with A labels, H = `history_length`, D = width of the encoder, K units a pair: the mean
-    vectors of its head, its tail, the words between, the halves of these, the nearest words at
-    either side of the pair; with `typed` the types of head and tail (their names, encoded).
+    `Dict`, with A labels, H = `history_length`, D = width of the encoder, K units: head, tail, the
+    words between them (means of word vectors) and, if `typed`, the names of the arguments' types.
 
     | obs_type | key | shape | dtype | values |
     |---|---|---|---|---|
     | all | `action_mask` | (A,) | int8 | 1: every label is legal |
     | features | `context` | (K*D,) | float32 | the units; 0 where there is none, and at the end |
     | features | `history` | (H*(A+1),) | float32 | last labels, one-hot, latest first |
-    | features | `seen` | (3,) | float32 | earlier relations: of head, of tail, tail to head |
-    | tokens | `input_ids`, `attention_mask` | (K, L) | int32, int8 | sub-words of the units |
+    | features | `seen` | (3,) | float32 | earlier relations: of head, of tail, of tail to head |
+    | tokens | `input_ids` | (K, L) | int32 | sub-words of the units |
+    | tokens | `attention_mask` | (K, L) | int8 | 1 on ids, 0 on padding |
     | tokens, index | `history` | (H,) | int32 | last labels, latest first; A: none |
     | tokens, index | `seen` | (3,) | int32 | as above |
     | index | `row`, `position` | (1,) | int32 | sample, pair |
@@ -76,11 +73,11 @@ class Relation(LabelTask):
 
     ## Rewards
     - `correctness` (default): 1 for the gold label, else 0.
-    - `metric`: change of the micro F1 over the relations among the pairs decided so far (nothing to
-      find and nothing found is 1); 0 before the first pair.
-    - `sparse`: that F1 at the sentence's end.
+    - `metric`: change of the micro F1 over relations on the pairs decided so far (nothing to find
+      and nothing found is 1); 0 before the first pair.
+    - `sparse`: that F1 at the sentence's end, to which the `metric` rewards sum exactly.
 
-    The `metric` rewards of an episode sum to its `sparse` reward exactly. Without gold all are 0.
+    Without gold all rewards are 0.
 
     ## Starting State
     The first pair of a sentence drawn uniformly, or of sample i with `reset(options={"row": i})`.
@@ -89,11 +86,11 @@ class Relation(LabelTask):
     `terminated` after the last pair. Never `truncated`, unless a step limit is asked for.
 
     ## Metric
-    Micro F1 over all pairs, the label of none left out. `directed=True` (SemEval): the official
-    macro F1 over nine relations, in which the wrong direction is wrong and `Other` is left out.
+    Micro F1 over all pairs without the label of none. `directed=True` (SemEval): the official macro
+    F1 over the nine relations without `Other`; the wrong direction is wrong.
 
     ## Information
-    `info["action_mask"]`; at the end, with gold, `info["score"]`, the sentence's F1.
+    `info["action_mask"]`; at the end, with gold, `info["score"]`, the sentence's micro F1.
 
     ## Arguments
     Those of `Task`, and:
@@ -101,7 +98,7 @@ class Relation(LabelTask):
     | name | default | meaning |
     |---|---|---|
     | `none` | NONE | the label of pairs in no relation (SemEval: Other) |
-    | `directed` | False | labels end in `(e1,e2)` or `(e2,e1)`; the metric is SemEval's |
+    | `directed` | False | labels end in `(e1,e2)` or `(e2,e1)`; SemEval's metric (SemEval: True) |
     | `typed` | True | types of the arguments are seen (SemEval has none: False) |
     | `history_length` | 1 | number H of earlier labels seen (SemEval: 0) |
 
@@ -123,32 +120,14 @@ class Relation(LabelTask):
         history_length: int = 1,
         **kwargs: Any,
     ) -> None:
-        none = check_text("none", none)
-        directed, typed = check_bool("directed", directed), check_bool("typed", typed)
         size = check_int("history_length", history_length, 0, 64)
-        super().__init__(**kwargs)
-        self.pairs = PairTables(self.corpus.samples, typed=typed)
+        super().__init__(none=none, typed=typed, **kwargs)
         names, self._gold = index_gold(self.corpus.samples, self.labels)
-        self.metric = RelationF1(names, none=none, directed=directed)
+        self.metric = RelationF1(names, none=none, directed=bool(directed))
         self.metric_name = self.metric.name
-        self._relation = np.array([label != none for label in self.labels])
+        self._related = np.array([label != none for label in self.labels])
         if size:
             self.extras = {"history": Extra(size, self.n_actions), "seen": Extra(3, 1)}
-
-    @property
-    def lengths(self) -> Int64Array:
-        """(N,) pairs of each sentence."""
-        return self.pairs.lengths
-
-    @property
-    def units(self) -> Units:
-        """Spans of words, and the names of types."""
-        return self.pairs.units
-
-    @property
-    def tables(self) -> Tables:
-        """See `Task.tables`."""
-        return self.pairs.tables
 
     def initial(self, rows: Int64Array) -> RelationState:
         """See `Task.initial`."""
@@ -159,3 +138,79 @@ class Relation(LabelTask):
             related=np.zeros((b, self.pairs.most_entities + 1), bool),
             counts=np.zeros((b, self.metric.n_counts), np.int32),
         )
+
+    def mask(self, state: RelationState) -> BoolArray:
+        """See `Task.mask`."""
+        return np.ones((len(state.row), self.n_actions), bool)
+
+    def play(self, state: RelationState, actions: Int64Array) -> Played:
+        """See `Task.play`."""
+        right, b = None, np.arange(len(actions))
+        if self._gold is not None:
+            gold = self._gold.take(state.slot)
+            self.metric.update(state.counts, actions, gold)
+            right = (actions == gold).astype(np.float64)
+        place = self.place(state)
+        state.played[b, place] = actions
+        found = self._related.take(actions)
+        for entities in (self.pairs.heads, self.pairs.tails):
+            state.related[b, entities.take(state.slot)] |= found
+        state.slot += 1
+        return right, 0.0, place + 1 == self.lengths.take(state.row)
+
+    def potential(self, state: RelationState) -> npt.NDArray[np.float64]:
+        """See `Task.potential`."""
+        return self.metric.potential(state.counts)
+
+    def oracle(self, state: RelationState) -> Int64Array:
+        """(B,) gold labels; the first label where the gold is not in the inventory."""
+        self.require_gold("oracle")
+        assert self._gold is not None
+        gold = self._gold.take(state.slot)
+        return np.where(gold < self.n_actions, gold, 0)
+
+    def extra(self, state: RelationState) -> Observation:
+        """The last labels, and which relations the current arguments have so far."""
+        if not self.extras:
+            return {}
+        b = np.arange(len(state.row))
+        back = self.place(state)[:, None] - 1 - np.arange(self.extras["history"].size)
+        last = state.played[b[:, None], np.maximum(back, 0)]
+        reverse = self.pairs.reverse.take(state.slot)
+        turned = self._related.take(state.played[b, np.maximum(reverse, 0)]) & (reverse >= 0)
+        heads, tails = self.pairs.heads.take(state.slot), self.pairs.tails.take(state.slot)
+        seen = np.stack([state.related[b, heads], state.related[b, tails], turned], axis=1)
+        return {
+            "history": np.where(back < 0, self.n_actions, last).astype(np.int32),
+            "seen": seen.astype(np.int32),
+        }
+
+    def outputs(self, state: RelationState) -> list[Output]:
+        """See `Task.outputs`: B tuples of labels, one a pair decided so far."""
+        return [
+            tuple(self.labels[k] for k in labels[:n])
+            for labels, n in zip(state.played.tolist(), self.place(state).tolist(), strict=True)
+        ]
+
+    def corpus_score(
+        self, rows: Sequence[int], outputs: Sequence[Output], *, bootstrap: int, report: bool
+    ) -> Score:
+        """See `Task.corpus_score`."""
+        gold = [self._sample(i).labels or () for i in rows]
+        return self.metric.score(gold, outputs, bootstrap=bootstrap, report=report)
+
+    def record(self, row: int, output: Output) -> dict[str, Any]:
+        """Words and the relations found, at word offsets."""
+        sample = self._sample(row)
+        found = [
+            {"head": [a, b], "tail": [c, d], "label": label}
+            for (a, b, c, d), label in zip(sample.extra["pairs"], output, strict=False)
+            if label != self.none
+        ]
+        return {"words": list(sample.words), "relations": found}
+
+    def frame(self, state: RelationState, i: int) -> Any:
+        """See `Task.frame`."""
+        row, n = int(state.row[i]), int(self.place(state)[i])
+        labels = [self.labels[k] for k in state.played[i, :n].tolist()]
+        return pair_frame(self.title(row), self._sample(row), labels, self.none)

@@ -47,7 +47,7 @@ class SequenceTagging(WordTask):
     labels that the inventory lacks are counted as missed.
 
     ## Observation Space
-    A labels, H = `history_length`, D = width of the encoder, L = `max_tokens`:
+    A labels, H = `history_length`, D the width of the encoder, L = `max_tokens`:
 
     | obs_type | key | shape | dtype | values |
     |---|---|---|---|---|

@@ -59,9 +59,13 @@ class Views:
 
     def __init__(self, task: Task) -> None:
         self.task = task
+        self._knowledge = task.knowledge_table
+        self._extras = dict(task.extras)
+        if self._knowledge is not None:
+            self._extras["knowledge"] = Extra(self._knowledge.shape[1], 1)
         self._one_hot = {
             key: np.eye(extra.high + 1, dtype=np.float32)
-            for key, extra in task.extras.items()
+            for key, extra in self._extras.items()
             if extra.high > 1
         }
 
@@ -70,7 +74,7 @@ class Views:
         check_obs_type(obs_type)
         task = self.task
         keys: dict[str, _Space] = {"action_mask": spaces.Box(0, 1, (task.n_actions,), np.int8)}
-        for key, extra in task.extras.items():
+        for key, extra in self._extras.items():
             if obs_type == "features":
                 keys[key] = spaces.Box(0.0, 1.0, (extra.width,), np.float32)
             else:
@@ -101,6 +105,8 @@ class Views:
         """Arrays of every key with B in front."""
         task = self.task
         extras = task.extra(state)
+        if self._knowledge is not None:
+            extras["knowledge"] = self._knowledge.take(state.slot, axis=0).astype(np.int32)
         seen: Observation = {"action_mask": task.mask(state).astype(np.int8)}
         if obs_type == "features":
             seen |= {key: self._floats(key, values) for key, values in extras.items()}

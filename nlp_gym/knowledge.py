@@ -1,0 +1,184 @@
+"""Knowledge as an observation: what a file of triples says about the names in a text.
+
+A triple is ``head<TAB>relation<TAB>tail``. A name is described by its *roles*: the relations it is
+the head or the tail of somewhere in the file, so that a person, a city and a company look different
+without any inventory of types. Two names are described by the relations that *link* them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from nlp_gym.data.readers.base import decode, file_bytes
+from nlp_gym.data.tokenize import split_words
+from nlp_gym.errors import DataFormatError
+
+Words = tuple[str, ...]
+Match = tuple[int, int, int]
+"""First word, one past the last, number of the name."""
+
+MAX_NAME = 10
+"""Longest name, in words, that is looked for in a text."""
+
+_UNDERSCORE = str.maketrans("_", " ")
+
+
+class KnowledgeBase:
+    """Names, their roles and their links, from triples.
+
+    Args:
+        triples: (head, relation, tail) each; heads and tails are names, or keys of `names`.
+        names: What the keys are called, where the triples hold keys.
+        roles: How many roles to tell apart, the most frequent ones.
+
+    Attributes:
+        roles: The roles told apart: a relation, or ``^relation`` for being its tail; most frequent
+            first, ties by name.
+        relations: Relations among them, for links.
+    """
+
+    def __init__(
+        self,
+        triples: Iterable[tuple[str, str, str]],
+        *,
+        names: Mapping[str, str] | None = None,
+        roles: int = 32,
+    ) -> None:
+        called = names or {}
+        self._names: dict[Words, int] = {}
+        facts = [
+            (self._number(called.get(h, h)), r, self._number(called.get(t, t)))
+            for h, r, t in triples
+        ]
+        counted = Counter(role for _, r, _ in facts for role in (r, f"^{r}"))
+        ranked = sorted(counted, key=lambda role: (-counted[role], role))
+        self.roles = tuple(ranked[:roles])
+        self.relations = tuple(dict.fromkeys(role.removeprefix("^") for role in self.roles))
+        self._roles, self._links = self._tables(facts)
+        self._firsts: dict[str, int] = {}
+        for words in self._names:
+            self._firsts[words[0]] = max(self._firsts.get(words[0], 0), len(words))
+
+    def _number(self, name: str) -> int:
+        words = name_words(name) or (name,)
+        return self._names.setdefault(words, len(self._names))
+
+    def _tables(
+        self, facts: Sequence[tuple[int, str, int]]
+    ) -> tuple[npt.NDArray[np.int8], dict[tuple[int, int], set[int]]]:
+        """(names + 1, roles) 0/1, the last row for no name; and relations by pair of names."""
+        role_of = {role: i for i, role in enumerate(self.roles)}
+        relation_of = {relation: i for i, relation in enumerate(self.relations)}
+        table = np.zeros((len(self._names) + 1, len(self.roles)), np.int8)
+        links: dict[tuple[int, int], set[int]] = defaultdict(set)
+        for head, relation, tail in facts:
+            for name, role in ((head, relation), (tail, f"^{relation}")):
+                if role in role_of:
+                    table[name, role_of[role]] = 1
+            if relation in relation_of:
+                links[head, tail].add(relation_of[relation])
+        return table, dict(links)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def find(self, words: Sequence[str]) -> list[Match]:
+        """Names in a text: the longest match from the left, as (first, one past last, number).
+
+        Letters' case must agree, but a word in capitals throughout also matches a name that is
+        written with a capital only (headlines).
+        """
+        matches: list[Match] = []
+        at = 0
+        while at < len(words):
+            match = self._longest(words, at)
+            if match is None:
+                at += 1
+            else:
+                matches.append(match)
+                at = match[1]
+        return matches
+
+    def _longest(self, words: Sequence[str], at: int) -> Match | None:
+        for form in (_as_is, _from_capitals):
+            longest = self._firsts.get(form(words[at]), 0)
+            for size in range(min(longest, MAX_NAME, len(words) - at), 0, -1):
+                number = self._names.get(tuple(form(word) for word in words[at : at + size]))
+                if number is not None:
+                    return at, at + size, number
+        return None
+
+    def number(self, words: Sequence[str]) -> int:
+        """The number of a name given as words; -1 where it is none."""
+        for form in (_as_is, _from_capitals):
+            found = self._names.get(tuple(form(word) for word in words))
+            if found is not None:
+                return found
+        return -1
+
+    def describe(self, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int8]:
+        """(..., roles) 0/1 roles of names by number; -1 has none."""
+        return self._roles.take(np.where(numbers < 0, len(self._names), numbers), axis=0)
+
+    def links(self, head: int, tail: int) -> npt.NDArray[np.int8]:
+        """(2 * relations,) 0/1: relations from head to tail, then from tail to head."""
+        found = np.zeros((2, len(self.relations)), np.int8)
+        for row, pair in enumerate(((head, tail), (tail, head))):
+            found[row, list(self._links.get(pair, ()))] = 1
+        return found.ravel()
+
+
+def name_words(name: str) -> Words:
+    """A name as words; underscores are blanks."""
+    return tuple(word for word, _, _ in split_words(name.translate(_UNDERSCORE)))
+
+
+def _as_is(word: str) -> str:
+    return word
+
+
+def _from_capitals(word: str) -> str:
+    return word.capitalize() if word.isupper() and len(word) > 1 else word
+
+
+def read_knowledge(
+    triples: str | Path, names: str | Path | None = None, *, roles: int = 32
+) -> KnowledgeBase:
+    """Read a knowledge base.
+
+    Args:
+        triples: ``head<TAB>relation<TAB>tail`` a line, UTF-8.
+        names: ``key<TAB>name`` a line (further columns are ignored), where the triples hold keys.
+        roles: As for `KnowledgeBase`.
+
+    Raises:
+        DataNotFoundError: There is no such file.
+        DataFormatError: A line with too few columns or one that is not UTF-8, or an empty file.
+    """
+    rows = [(row[0], row[1], row[2]) for row in _columns(Path(triples), 3)]
+    called = None if names is None else {row[0]: row[1] for row in _columns(Path(names), 2)}
+    return KnowledgeBase(rows, names=called, roles=roles)
+
+
+def _columns(path: Path, least: int) -> list[list[str]]:
+    lines, problems = decode(file_bytes(path))
+    if problems:
+        raise DataFormatError(path, problems[0].line, problems[0].message)
+    rows = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        row = [cell.strip() for cell in line.split("\t")]
+        if len(row) < least or not all(row[:least]):
+            raise DataFormatError(
+                path, number, f"{least} columns with a TAB between them are needed: {line[:80]!r}"
+            )
+        rows.append(row)
+    if not rows:
+        raise DataFormatError(path, None, "the file holds no triple")
+    return rows

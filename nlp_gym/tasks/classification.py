@@ -1,0 +1,212 @@
+"""Classification: read a text chunk by chunk, and commit to a label."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nlp_gym.metrics.base import Score
+from nlp_gym.metrics.classification import text_accuracy
+from nlp_gym.tasks.base import Output, Played, State
+from nlp_gym.tasks.checks import check_int
+from nlp_gym.tasks.gold import single_gold
+from nlp_gym.tasks.kinds import LabelTask, UnitTask
+from nlp_gym.tasks.reading import MOST_CHUNKS, Chunks, check_cost
+from nlp_gym.tasks.tables import Tables
+from nlp_gym.tasks.views import Extra
+from nlp_gym.types import BoolArray, Float64Array, Int64Array, Observation
+
+if TYPE_CHECKING:
+    from nlp_gym.envs.render import Frame
+
+
+@dataclass
+class ClassificationState(State):
+    """Episodes; `label` (B,) is the label committed to, -1 before."""
+
+    label: Int64Array
+
+
+class Classification(UnitTask, LabelTask):
+    """Classification as a decision process.
+
+    ## Description
+    The agent reads a text chunk by chunk and may commit to a label at any time: to read on costs a
+    little, to commit too early may be wrong (as in early classification, Dulac-Arnold et al. 2011).
+    With `reading=False` there is one decision, on the whole text.
+
+    ## Data
+    Texts with one label each: SST-2, AG News, TREC (`column="fine"`: 50 labels), CLINC150 (`oos`:
+    out of scope), BANKING77, SNIPS; or your CSV, TSV (columns `text`, `label`) or JSON Lines
+    (`{"text", "label"}`). Gold labels that the inventory lacks are counted as missed.
+
+    ## Observation Space
+    `Dict`, with A actions, D = width of the encoder, L = length of a row of ids:
+
+    | obs_type | key | shape | dtype | values |
+    |---|---|---|---|---|
+    | all | `action_mask` | (A,) | int8 | 1 where the action is legal now |
+    | features | `chunks` | (8,) | float32 | chunks read after the first, one-hot |
+    | features | `context` | (D,) | float32 | mean vector of the words read so far |
+    | tokens | `input_ids`, `attention_mask` | (1, L) | int32, int8 | sub-words read so far |
+    | tokens, index | `chunks` | (1,) | int32 | chunks read after the first |
+    | index | `row`, `position` | (1,) | int32 | text, and chunks read after the first |
+
+    What was read is encoded as a text of its own: vectors of the whole text would tell of words not
+    read yet. With `reading=False` there is no `chunks`.
+
+    ## Action Space
+    `Discrete(A)`: the labels, numbered as `task.labels`, then READ (not with `reading=False`).
+
+    ## Action Mask
+    READ is not legal at the end of the text; it is then played as label 0 and costs 1/8.
+
+    ## Rewards
+    `correctness` (default) is 1 for the gold label, else 0; `metric` and `sparse` are the same, as
+    an episode has one label. READ costs `read_cost`, with `sparse` at the end; without gold costs
+    are all there is. The expert reads to the end, then commits to the gold label: one that used the
+    gold at once would never read, and could not be learned from the words it has seen.
+
+    ## Starting State
+    The first chunk of a text drawn uniformly, or of `reset(options={"row": i})`.
+
+    ## Episode End
+    `terminated` by a label. A text has at most 8 chunks (the last is all the rest).
+
+    ## Metric
+    Accuracy. The report has macro F1 (over labels in gold or prediction), the share of all words
+    that was read, for up to 60 labels their table; for an inventory with `out_of_scope` also the
+    accuracy in scope and the recall of what is out of it.
+
+    ## Information
+    `info["action_mask"]`; at the end, with gold, `info["score"]`: 1 for the gold label, else 0.
+
+    ## Arguments
+    Those of `Task`, and `reading` (True), `chunk` (by id, else 8): words of a chunk, `read_cost`
+    (1/64), `out_of_scope` (`"oos"`): the label of texts in no class, for the report.
+
+    ## Registered Ids
+    `Sentiment-SST2-v0`, `Topic-AGNews-v0`, `Question-TREC-v0`, `Intent-CLINC-v0`,
+    `Classification-v0`
+
+    ## Version History
+    * v0: initial version.
+    """
+
+    family = "classification"
+    metric_name = "accuracy"
+
+    def __init__(
+        self,
+        *,
+        reading: bool = True,
+        chunk: int = 8,
+        read_cost: float = 1 / 64,
+        out_of_scope: str | None = "oos",
+        **kwargs: Any,
+    ) -> None:
+        self.reading, self.out_of_scope = bool(reading), out_of_scope
+        self.chunk = check_int("chunk", chunk, 1, 100_000)
+        self.read_cost = check_cost("read_cost", read_cost)
+        super().__init__(**kwargs)
+        samples = self.corpus.samples
+        self._gold = single_gold(samples, self.labels)
+        self._chunks = Chunks(samples, self.chunk if self.reading else None)
+        self.extras = {"chunks": Extra(1, MOST_CHUNKS - 1)} if self.reading else {}
+
+    @property
+    def n_actions(self) -> int:
+        """Labels, and READ."""
+        return len(self.labels) + self.reading
+
+    @property
+    def lengths(self) -> Int64Array:
+        """(N,) chunks of each text: reading to the end is the longest episode."""
+        return self._chunks.lengths
+
+    @cached_property
+    def tables(self) -> Tables:
+        """One slot a chunk, its unit the text up to there."""
+        return self._chunks.tables(self.corpus.samples, self._texts)
+
+    def initial(self, rows: Int64Array) -> ClassificationState:
+        """See `Task.initial`."""
+        return ClassificationState(**self.blank(rows), label=np.full(len(rows), -1, np.int64))
+
+    def mask(self, state: ClassificationState) -> BoolArray:
+        """See `Task.mask`."""
+        legal = np.ones((len(state.row), self.n_actions), bool)
+        if self.reading:
+            legal[:, -1] = ~self._chunks.last.take(state.slot)
+        return legal
+
+    def play(self, state: ClassificationState, actions: Int64Array) -> Played:
+        """See `Task.play`."""
+        read = actions == len(self.labels)
+        state.label = np.where(read, state.label, actions)
+        state.slot += read
+        right = None
+        if self._gold is not None:
+            right = (actions == self._gold.take(state.row)).astype(np.float64)
+        return right, self.read_cost * read, ~read
+
+    def potential(self, state: ClassificationState) -> Float64Array:
+        """See `Task.potential`."""
+        assert self._gold is not None
+        return np.asarray(state.label == self._gold.take(state.row), np.float64)
+
+    def oracle(self, state: ClassificationState) -> Int64Array:
+        """(B,) READ up to the end, then the gold label (0 if the inventory lacks it)."""
+        self.require_gold("oracle")
+        assert self._gold is not None
+        gold = self._gold.take(state.row)
+        known = np.where(gold < len(self.labels), gold, 0)
+        return np.where(self._chunks.last.take(state.slot), known, len(self.labels))
+
+    def extra(self, state: ClassificationState) -> Observation:
+        """See `Task.extra`."""
+        return {key: self.place(state).astype(np.int32)[:, None] for key in self.extras}
+
+    def outputs(self, state: ClassificationState) -> list[Output]:
+        """See `Task.outputs`: (label, words read, words); the label is empty before the end."""
+        rows, places = state.row.tolist(), self.place(state).tolist()
+        names = [*self.labels, ""]
+        return [
+            (names[label], self._chunks.stops[row][place], self._chunks.stops[row][-1])
+            for label, row, place in zip(state.label.tolist(), rows, places, strict=True)
+        ]
+
+    def corpus_score(
+        self, rows: Sequence[int], outputs: Sequence[Output], *, bootstrap: int, report: bool
+    ) -> Score:
+        """See `Task.corpus_score`."""
+        return text_accuracy(
+            [(self._sample(row).labels or ("",))[0] for row in rows],
+            [label for label, _, _ in outputs],
+            read=[(read, words) for _, read, words in outputs],
+            out_of_scope=self.out_of_scope if self.out_of_scope in self.labels else None,
+            bootstrap=bootstrap,
+            report=report,
+        )
+
+    def record(self, row: int, output: Output) -> dict[str, Any]:
+        """See `Task.record`."""
+        label, read, words = output
+        return {"label": label, "read": read, "words": words}
+
+    def frame(self, state: ClassificationState, i: int) -> Frame:
+        """See `Task.frame`."""
+        from nlp_gym.envs.render import Frame, Piece
+
+        row, place = int(state.row[i]), int(self.place(state)[i])
+        sample = self._sample(row)
+        pieces = self._chunks.pieces(sample, row, place)
+        if state.label[i] >= 0:
+            label = self.labels[state.label[i]]
+            wrong = [gold for gold in sample.labels or () if gold != label]
+            pieces.append(Piece("=", "wrong" if wrong else "chosen", label, "".join(wrong), True))
+        return Frame(self.title(row), f"chunk {place + 1}/{self.lengths[row]}", pieces)

@@ -1,0 +1,78 @@
+"""Documents as sentences: checks of samples, units in context, and places of sentences."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from nlp_gym.errors import DataError
+from nlp_gym.metrics.overlap import Tokenizer
+from nlp_gym.tasks.tables import Units
+from nlp_gym.types import Int64Array, Sample
+
+
+def check_documents(samples: Sequence[Sample], most: int) -> Int64Array:
+    """(N,) sentences of each document; a `UserWarning` counts those with more than `most`.
+
+    Raises:
+        DataError: A sample is no document, or annotated with something else than references.
+    """
+    sizes = []
+    for index, sample in enumerate(samples):
+        where = f"sample {index} ({sample.id})"
+        sentences = sample.extra.get("sentences", ())
+        texts = sample.extra.get("sentence_texts", ())
+        if not sentences or len(sentences) != len(texts):
+            raise DataError(f"{where}: extra needs 'sentences' and as many 'sentence_texts'.")
+        if tuple(word for sentence in sentences for word in sentence) != tuple(sample.words):
+            raise DataError(f"{where}: the words of extra['sentences'] are not the sample's words.")
+        gold = sample.gold
+        listed = isinstance(gold, (tuple, list)) and all(isinstance(text, str) for text in gold)
+        if sample.annotated and not (listed and gold):
+            raise DataError(f"{where}: gold={gold!r}, allowed: reference summaries as strings.")
+        sizes.append(len(sentences))
+    longer = sum(size > most for size in sizes)
+    if longer:
+        warnings.warn(
+            f"{longer} of {len(sizes)} documents have more than {most} sentences: only the first "
+            f"{most} of them can be picked. max_sentences= allows more (the same for all splits).",
+            UserWarning,
+            stacklevel=3,
+        )
+    return np.array(sizes, np.int64)
+
+
+def check_tokens(references: Sequence[Sequence[str]], tokenizer: Tokenizer) -> None:
+    """Raise `DataError` where ROUGE sees nothing in most of the references."""
+    blind = sum(not any(map(tokenizer.tokenize, texts)) for texts in references)
+    if 2 * blind > len(references):
+        raise DataError(
+            f"{blind} of {len(references)} summaries have no token for tokenizer="
+            f'{tokenizer.name!r}, which knows a-z and 0-9 alone: give tokenizer="unicode".'
+        )
+
+
+def document_units(samples: Sequence[Sample], sizes: Int64Array) -> Units:
+    """A unit for each document, followed by those of its first `sizes` (N,) sentences."""
+    spans = []
+    for index, (sample, size) in enumerate(zip(samples, sizes.tolist(), strict=True)):
+        spans.append((index, 0, len(sample.words)))
+        at = 0
+        for sentence in sample.extra["sentences"][:size]:
+            spans.append((index, at, at + len(sentence)))
+            at += len(sentence)
+    return Units([sample.words for sample in samples], np.array(spans, np.int64), rescaled=True)
+
+
+def place_flags(sizes: Int64Array, width: int) -> dict[str, npt.NDArray[np.int32]]:
+    """(N, C) marks of the first sentence, the last, and those in the first third."""
+    place, size = np.arange(width), sizes[:, None]
+    marks = {
+        "first": np.broadcast_to(place == 0, (len(sizes), width)),
+        "last": place == size - 1,
+        "early": 3 * place < size,
+    }
+    return {key: (mark & (place < size)).astype(np.int32) for key, mark in marks.items()}

@@ -1,0 +1,255 @@
+"""Span question answering: choose the answer's first word in the passage, then its last."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from nlp_gym.metrics.answers import squad_score
+from nlp_gym.metrics.base import Score, on_grid
+from nlp_gym.tasks.base import Output, Played, State, Task
+from nlp_gym.tasks.checks import check_int
+from nlp_gym.tasks.span_gold import SpanGold
+from nlp_gym.tasks.span_text import answer_of, span_frame
+from nlp_gym.tasks.span_units import JointTokens, joint_units, overlap_flags
+from nlp_gym.tasks.tables import Tables, Units
+from nlp_gym.tasks.views import Extra
+from nlp_gym.types import BoolArray, Float64Array, Int64Array, Observation
+
+
+@dataclass
+class SpanState(State):
+    """Adds `first` and `last` (B,) int64: words chosen, -1 before."""
+
+    first: Int64Array
+    last: Int64Array
+
+
+class SpanQA(Task):
+    """Span question answering as a decision process.
+
+    ## Description
+    The answer to a question stands in a passage. The agent chooses the word at which it begins,
+    then the word at which it ends (pointing as in Wang and Jiang 2017, Machine Comprehension Using
+    Match-LSTM and Answer Pointer). Question and passage are encoded together.
+
+    ## Data
+    SQuAD 1.1 (Rajpurkar et al. 2016); dev is a tenth of the training passages, test the published
+    dev file. Own files: SQuAD JSON, or JSONL with `context`, `question` and `answers`. An answer
+    that does not begin and end with a word is pointed at by the words that cover it.
+
+    ## Observation Space
+    `Dict`, with C = `max_words`, D = width of the encoder, L = `max_tokens`:
+
+    | obs_type | key | shape | dtype | values |
+    |---|---|---|---|---|
+    | all | `action_mask` | (C,) | int8 | 1 where the word can be chosen now |
+    | features | `context` | (2*D,) | float32 | question (mean); first word of the answer or 0 |
+    | features | `candidates` | (C, D) | float32 | words of the passage, 0 after its end |
+    | features | `step` | (3,) | float32 | words chosen so far, one-hot |
+    | tokens | `input_ids` | (L,) | int32 | sub-word ids of question and passage |
+    | tokens | `attention_mask` | (L,) | int8 | 1 on ids, 0 on padding |
+    | tokens | `word_starts` | (C,) | int32 | place of each word in `input_ids`, 0: not seen |
+    | tokens, index | `step` | (1,) | int32 | words chosen so far |
+    | index | `row` | (1,) | int32 | sample |
+    | index | `position` | (1,) | int32 | 0, then 1 + first word of the answer |
+    | all | `start` | (C,) | float32 or int32 | 1 at the first word of the answer |
+    | all | `overlap` | (C,) | float32 or int32 | 1 at content words that the question has too |
+
+    ## Action Space
+    `Discrete(C)`: word k of the passage.
+
+    ## Action Mask
+    First the words of the passage, then at most `max_answer` words from the first one on. Any other
+    word is played as the first legal one and costs 1/8.
+
+    ## Rewards
+    - `correctness` (default): 1 for the first word of a gold answer; 1 for a last word that makes
+      the span a gold answer.
+    - `metric`: change of the answer's F1; after one decision the answer is that one word.
+    - `sparse`: F1 of the answer, at the end.
+
+    Illegal actions cost 1/8 each, at once, or with `sparse` at the end.
+
+    ## Starting State
+    A question drawn uniformly, or that of sample i with `reset(options={"row": i})`.
+
+    ## Episode End
+    `terminated` after two decisions. Never `truncated`, unless a step limit is asked for.
+
+    ## Metric
+    SQuAD's F1 (`squad_f1`): words in normal form, the best over the golds, averaged over questions;
+    exact match beside it.
+
+    ## Information
+    `info["action_mask"]` as above; at the end, with gold, `info["score"]`, the answer's F1.
+
+    ## Arguments
+    Those of `Task` (`max_tokens` is 512 here), and:
+
+    | name | default | meaning |
+    |---|---|---|
+    | `max_words` | 600 | words C that can be chosen; later ones are encoded, but out of reach |
+    | `max_answer` | 30 | most words in an answer |
+
+    ## Registered Ids
+    `SpanQA-SQuAD-v0`, `SpanQA-v0`
+
+    ## Version History
+    * v0: initial version.
+    """
+
+    family = "spanqa"
+    default_layers = (4,)
+    metric_name = "squad_f1"
+
+    def __init__(self, *, max_words: int = 600, max_answer: int = 30, **kwargs: Any) -> None:
+        self.max_words = check_int("max_words", max_words, 1, 10_000)
+        self.max_answer = check_int("max_answer", max_answer, 1, 1000)
+        super().__init__(**{"max_tokens": 512, **kwargs})
+        samples = self.corpus.samples
+        words = np.array([len(sample.words) for sample in samples], np.int64)
+        if cut := int((words > max_words).sum()):
+            warnings.warn(
+                f"{cut} of {len(words)} passages are longer than max_words={max_words}: what comes "
+                f"after cannot be chosen. Give max_words={words.max()} to reach all of it.",
+                UserWarning,
+                stacklevel=2,
+            )
+        self._sizes = np.minimum(words, self.max_words)
+        self.extras = {
+            "start": Extra(self.max_words, 1),
+            "overlap": Extra(self.max_words, 1),
+            "step": Extra(1, 2),
+        }
+        self._overlap = overlap_flags(samples, self.max_words)
+        self._gold = SpanGold(samples, self.max_answer) if self.has_gold else None
+
+    @property
+    def n_actions(self) -> int:
+        """Number C of words that can be chosen."""
+        return self.max_words
+
+    @property
+    def lengths(self) -> Int64Array:
+        """(N,) two decisions."""
+        return np.full(len(self.corpus), 2, np.int64)
+
+    @cached_property
+    def units(self) -> Units:
+        """For each row its question, then the words of its passage."""
+        return joint_units(self.corpus.samples, self._sizes, self.encoder)
+
+    @cached_property
+    def tables(self) -> Tables:
+        """Slots are numbered like units: that of a chosen word is the word's unit."""
+        offsets = np.cumsum(self._sizes + 1) - self._sizes - 1
+        n_units = int((self._sizes + 1).sum())
+        chosen = np.arange(n_units)
+        chosen[offsets] = -1
+        word = np.arange(self.max_words)
+        inside = word < self._sizes[:, None]
+        candidates = np.where(inside, offsets[:, None] + 1 + word, -1)[..., None]
+        return Tables.build(
+            n_units,
+            offsets=offsets,
+            context=chosen[:, None],
+            row_units=offsets[:, None],
+            candidates=candidates,
+        )
+
+    @cached_property
+    def token_view(self) -> JointTokens:
+        """Question and passage as one row of ids."""
+        return JointTokens(self)
+
+    def initial(self, rows: Int64Array) -> SpanState:
+        """See `Task.initial`."""
+        none = np.full(len(rows), -1, np.int64)
+        return SpanState(**self.blank(rows), first=none, last=none.copy())
+
+    def _bounds(self, state: SpanState) -> tuple[Int64Array, Int64Array]:
+        """(B,) first legal word and (B,) one past the last."""
+        size = self._sizes.take(state.row)
+        stop = np.where(state.first < 0, size, np.minimum(size, state.first + self.max_answer))
+        return np.maximum(state.first, 0), stop
+
+    def mask(self, state: SpanState) -> BoolArray:
+        """See `Task.mask`."""
+        word = np.arange(self.max_words)
+        low, stop = self._bounds(state)
+        return (word >= low[:, None]) & (word < stop[:, None])
+
+    def illegal(self, state: SpanState, actions: Int64Array) -> BoolArray:
+        """See `Task.illegal`."""
+        low, stop = self._bounds(state)
+        return (actions < low) | (actions >= stop)
+
+    def repair(self, state: SpanState, actions: Int64Array, illegal: BoolArray) -> Int64Array:
+        """See `Task.repair`."""
+        return np.where(illegal, self._bounds(state)[0], actions)
+
+    def play(self, state: SpanState, actions: Int64Array) -> Played:
+        """See `Task.play`."""
+        begins = state.first < 0
+        state.last = np.where(begins, -1, actions)
+        state.first = np.where(begins, actions, state.first)
+        state.slot = self.tables.offsets.take(state.row) + 1 + state.first
+        gold = self._gold
+        right = None if gold is None else gold.right(state.row, state.first, state.last)
+        return right, 0.0, ~begins
+
+    def oracle(self, state: SpanState) -> Int64Array:
+        """See `SpanGold.expert`."""
+        self.require_gold("oracle")
+        assert self._gold is not None
+        return self._gold.expert(state.row, state.first, *self._bounds(state))
+
+    def potential(self, state: SpanState) -> Float64Array:
+        """See `Task.potential`."""
+        assert self._gold is not None
+        first = np.maximum(state.first, 0)
+        value = self._gold.f1(state.row, first, np.maximum(state.last, first))
+        return on_grid(np.where(state.first < 0, 0.0, value))
+
+    def extra(self, state: SpanState) -> Observation:
+        """See the class's Observation Space."""
+        start = np.zeros((len(state.row), self.max_words), np.int32)
+        begun = np.flatnonzero(state.first >= 0)
+        start[begun, state.first[begun]] = 1
+        step = (state.first >= 0).astype(np.int32) + (state.last >= 0)
+        overlap = self._overlap.take(state.row, axis=0).astype(np.int32)
+        return {"start": start, "overlap": overlap, "step": step[:, None].astype(np.int32)}
+
+    def outputs(self, state: SpanState) -> list[Output]:
+        """See `Task.outputs`: (first, last) word of each answer; (-1, -1) where there is none."""
+        last = np.maximum(state.last, state.first)
+        return list(zip(state.first.tolist(), last.tolist(), strict=True))
+
+    def corpus_score(
+        self, rows: Sequence[int], outputs: Sequence[Output], *, bootstrap: int, report: bool
+    ) -> Score:
+        """See `Task.corpus_score`."""
+        golds = [[answer[0] for answer in self._sample(row).gold] for row in rows]
+        said = [
+            answer_of(self._sample(row), output)[0]
+            for row, output in zip(rows, outputs, strict=True)
+        ]
+        return squad_score(golds, said, bootstrap=bootstrap, report=report)
+
+    def record(self, row: int, output: Output) -> dict[str, Any]:
+        """The answer, its characters and its question."""
+        extra, (answer, start, end) = self._sample(row).extra, answer_of(self._sample(row), output)
+        asked = " ".join(extra["question"])
+        return {"id": extra["qid"], "question": asked, "answer": answer, "start": start, "end": end}
+
+    def frame(self, state: SpanState, i: int) -> Any:
+        """See `Task.frame`."""
+        row = int(state.row[i])
+        words, chosen = self._sizes[row], (int(state.first[i]), int(state.last[i]))
+        return span_frame(self.title(row), self._sample(row), chosen, int(words))

@@ -1,0 +1,145 @@
+"""Units of span question answering: question and passage encoded together, in windows if long."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from gymnasium import spaces
+
+from nlp_gym.encode.subwords import SubWords
+from nlp_gym.encode.windows import plan_windows
+from nlp_gym.tasks.tables import TextIndex, Units
+from nlp_gym.types import Int64Array, Observation, Sample, Tokens
+
+if TYPE_CHECKING:
+    from nlp_gym.encode import Encoder
+    from nlp_gym.tasks.span_qa import SpanQA
+
+# English words that say little of what a question is about.
+_LIST = (
+    "a about after all also an and any are as at be been before between both but by can could did "
+    "do does during for from had has have he her his how i if in into is it its many may more most "
+    "much name of on one or other our out over she so some such than that the their them there "
+    "these they this those to under up was we were what when where which while who whom whose why "
+    "will with would you your"
+)
+_FUNCTION_WORDS = frozenset(_LIST.split())
+
+
+def overlap_flags(samples: Sequence[Sample], width: int) -> npt.NDArray[np.int8]:
+    """(N, width) 1 where a word of the passage stands in the question too.
+
+    Case is ignored; function words and words without a letter or digit do not count.
+    """
+    flags = np.zeros((len(samples), width), np.int8)
+    for row, sample in enumerate(samples):
+        asked = {w.casefold() for w in sample.extra["question"] if any(map(str.isalnum, w))}
+        asked -= _FUNCTION_WORDS
+        seen = [w.casefold() in asked for w in sample.words[:width]]
+        flags[row, : len(seen)] = seen
+    return flags
+
+
+def joint_units(samples: Sequence[Sample], sizes: Int64Array, encoder: Encoder) -> Units:
+    """Units of each row in turn: the question (the mean of its words), then words of the passage.
+
+    A text for the encoder is the question followed by the passage. Where both together are longer
+    than the encoder takes, the passage is cut into windows that overlap by half, each with the
+    question in front, and a word takes its vector from the window where it has most context.
+
+    Args:
+        samples: N questions.
+        sizes: (N,) how many words of each passage are units, from the first.
+        encoder: Whose limit counts.
+    """
+    passages = TextIndex()
+    number = [passages.add(sample.words) for sample in samples]
+    of_passages = encoder.tokenize(passages.texts)
+    of_questions = encoder.tokenize([sample.extra["question"] for sample in samples])
+    room = of_passages.max_length - 2
+    texts: list[tuple[str, ...]] = []
+    spans: list[Int64Array] = []
+    for row, (sample, size) in enumerate(zip(samples, sizes.tolist(), strict=True)):
+        asked = _fitting(sample.extra["question"], _word_sizes(of_questions, row), room // 2)
+        lengths = _word_sizes(of_passages, number[row])
+        left = room - int(_word_sizes(of_questions, row)[: len(asked)].sum())
+        spans.append(np.array([[len(texts), 0, len(asked)]]))
+        for first, stop, begin, end in _windows(lengths, left):
+            own = np.arange(begin, min(end, size)) - first + len(asked)
+            spans.append(np.stack([np.full_like(own, len(texts)), own, own + 1], axis=1))
+            texts.append((*asked, *sample.words[first:stop]))
+    return Units(texts, np.concatenate(spans).astype(np.int64))
+
+
+def _word_sizes(tokens: Tokens, text: int) -> Int64Array:
+    """(T,) sub-words of each word of a text."""
+    first, stop = np.searchsorted(tokens.word_starts, tokens.offsets[text : text + 2])
+    return np.diff(tokens.word_starts[first : stop + 1])
+
+
+def _fitting(words: Sequence[str], sizes: Int64Array, room: int) -> tuple[str, ...]:
+    """The first words, at least one, that have no more than `room` sub-words."""
+    return tuple(words[: max(1, int(np.searchsorted(np.cumsum(sizes), room, side="right")))])
+
+
+def _windows(sizes: Int64Array, room: int) -> Iterator[tuple[int, int, int, int]]:
+    """Windows (first word, stop) and the words [begin, end) that take their vectors from each."""
+    starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
+    offsets = starts[[0, -1]]
+    plan = plan_windows(SubWords(np.zeros(0, np.int32), offsets, starts), room)
+    window = plan.token_window[starts[:-1]]
+    for k, (a, b) in enumerate(zip(plan.starts.tolist(), plan.stops.tolist(), strict=True)):
+        own = np.flatnonzero(window == k)
+        if len(own):
+            begin, end = int(own[0]), int(own[-1]) + 1
+            first = min(int(np.searchsorted(starts, a)), begin)
+            stop = max(int(np.searchsorted(starts, b, side="right")) - 1, end)
+            yield first, stop, begin, end
+
+
+class JointTokens:
+    """`tokens` observations: the question, then the passage from its beginning, as sub-word ids.
+
+    Args:
+        task: Its `max_tokens` is the length L; of longer texts the end is not seen.
+    """
+
+    def __init__(self, task: SpanQA) -> None:
+        samples = task.corpus.samples
+        joint = [(*sample.extra["question"], *sample.words) for sample in samples]
+        self._tokens = task.encoder.tokenize(joint)
+        self.length, self._width = min(task.max_tokens, self._tokens.max_length), task.n_actions
+        asked = np.array([len(sample.extra["question"]) for sample in samples])
+        words = np.append(0, np.cumsum([len(text) for text in joint]))
+        self._first = words[:-1] + asked  # word at which each passage begins
+        self._stop = words[1:]
+
+    def spaces(self) -> dict[str, spaces.Space[Any]]:
+        """`input_ids`, `attention_mask` (L,) and `word_starts` (C,)."""
+        n = self.length
+        return {
+            "input_ids": spaces.Box(0, self._tokens.vocab_size - 1, (n,), np.int32),
+            "attention_mask": spaces.Box(0, 1, (n,), np.int8),
+            "word_starts": spaces.Box(0, n - 1, (self._width,), np.int32),
+        }
+
+    def observe(self, state: Any) -> Observation:
+        """See `spaces`; `word_starts` is 0 for words that are not seen or not there."""
+        tokens, row = self._tokens, state.row
+        begin = tokens.offsets.take(row)[:, None]
+        size = np.minimum(tokens.offsets.take(row + 1)[:, None] - begin, self.length - 2)
+        column = np.arange(-1, self.length - 1)
+        body = tokens.ids.take(begin + column, mode="clip")
+        ids = np.where(column == size, tokens.eos_id, np.where(column < size, body, tokens.pad_id))
+        ids[:, 0] = tokens.bos_id
+        word = self._first.take(row)[:, None] + np.arange(self._width)
+        place = tokens.word_starts.take(word, mode="clip") - begin
+        seen = (word < self._stop.take(row)[:, None]) & (place < size)
+        return {
+            "input_ids": ids.astype(np.int32),
+            "attention_mask": (column <= size).astype(np.int8),
+            "word_starts": np.where(seen, place + 1, 0).astype(np.int32),
+        }

@@ -1,0 +1,263 @@
+"""Extractive summaries: pick sentences of a document, then stop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nlp_gym.metrics.base import Score, on_grid
+from nlp_gym.metrics.overlap import TOKENIZERS, SentenceOverlap, make_tokenizer, rouge
+from nlp_gym.tasks.base import Output, Played
+from nlp_gym.tasks.checks import check_int, check_name
+from nlp_gym.tasks.documents import check_documents, check_tokens, document_units, place_flags
+from nlp_gym.tasks.picking import PickState, PickTask
+from nlp_gym.tasks.tables import Tables, Units
+from nlp_gym.tasks.views import Extra
+from nlp_gym.types import Float64Array, Int64Array, Observation
+
+if TYPE_CHECKING:
+    from nlp_gym.envs.render import Frame
+
+
+@dataclass
+class SummaryState(PickState):
+    """Token counts (B, V+1) of the sentences picked; see `SentenceOverlap`."""
+
+    tokens: npt.NDArray[np.int32]
+
+
+class Summary(PickTask):
+    """Extractive summary as a decision process.
+
+    ## Description
+    The agent picks sentences of a document one after the other and says STOP. They make up the
+    summary in the order of the document. The reward is ROUGE itself rather than agreement with
+    labels (as Narayan et al. 2018 train extraction).
+
+    ## Data
+    Documents with one or more reference summaries: SciTLDR (Cachola et al. 2020; abstracts), JSONL
+    `{"document": text or sentences, "summary": text or references}` or CSV `document,summary`. Of a
+    document with more than C = `max_sentences` sentences the first C can be picked (a warning
+    counts such documents).
+
+    ## Observation Space
+    `Dict`, with D = width of the encoder, P = `max_picks`, L = length of a row of ids:
+
+    | obs_type | key | shape | dtype | values |
+    |---|---|---|---|---|
+    | all | `action_mask` | (C+1,) | int8 | 1 where the action is legal now |
+    | all | `chosen` | (C,) | | sentence was picked, 0 or 1 |
+    | all | `first`, `last`, `early` | (C,) | | place of a sentence: first, last, in first third |
+    | features | `count` | (P+1,) | float32 | sentences picked, one-hot |
+    | features | `context` | (D,) | float32 | the document, mean of its words |
+    | features | `candidates` | (C, D) | float32 | the sentences, as they stand in the document |
+    | tokens | `input_ids`, `attention_mask` | (1, L) | int32, int8 | the document |
+    | tokens | `candidate_ids`, `candidate_mask` | (C, L) | int32, int8 | the sentences |
+    | tokens, index | `count` | (1,) | int32 | sentences picked |
+    | index | `row`, `position` | (1,) | int32 | document; 0 |
+
+    Binary keys: float32 in `features`, int32 elsewhere. What is beyond the last sentence is zero.
+
+    ## Action Space
+    `Discrete(C+1)`: the sentence to pick, or C, STOP.
+
+    ## Action Mask
+    Sentences that are there and not picked yet; STOP after one pick. A forbidden action is played
+    as the first legal one and costs 1/8.
+
+    ## Rewards
+    - `metric` (default of the ids): change of the summary's ROUGE-1 F1 (best reference).
+    - `sparse`: the ROUGE-1 F1, at the end.
+    - `correctness`: 1 for a sentence of the greedy summary, and 1 for STOP when all of it is
+      picked; else 0.
+
+    Illegal actions cost 1/8 each, with `sparse` at the end; without gold these costs are all there
+    is. The `metric` rewards of an episode sum to its `sparse` reward exactly.
+
+    ## Starting State
+    Nothing picked, of a document drawn uniformly or of `reset(options={"row": i})`.
+
+    ## Episode End
+    `terminated` after STOP, after `max_picks` picks or when no sentence is left; `truncated` only
+    by a step limit you ask for.
+
+    ## Metric
+    ROUGE-1 F1 (`rouge_1`; package rouge-score, stemming), mean over documents. The report has
+    ROUGE-1, 2 and L, beside those of the first sentence, the first three, and the greedy summary:
+    at each step the sentence that raises ROUGE-1 most, while one does. It is also the oracle, which
+    is not the optimum. Of several references the best by ROUGE-1 counts, as for SciTLDR.
+
+    ## Information
+    `info["action_mask"]`; at the end, with gold, `info["score"]`, the ROUGE-1 F1.
+
+    ## Arguments
+    Those of `Task`, and:
+
+    | name | default | meaning |
+    |---|---|---|
+    | `max_sentences` | 40 | C |
+    | `max_picks` | 3 | most sentences of a summary |
+    | `tokenizer` | `"rouge"` | `"unicode"`: ROUGE over words of any script, without stemming |
+
+    ## Registered Ids
+    `Summary-SciTLDR-v0`, `Summary-v0`
+
+    ## Version History
+    * v0: initial version.
+    """
+
+    family = "summary"
+    metric_name = "rouge_1"
+    exact_oracle = False
+    stop = True
+
+    def __init__(
+        self,
+        *,
+        max_sentences: int = 40,
+        max_picks: int = 3,
+        tokenizer: str = "rouge",
+        **kwargs: Any,
+    ) -> None:
+        c = check_int("max_sentences", max_sentences, 1, 512)
+        p = check_int("max_picks", max_picks, 1, c)
+        check_name("tokenizer", tokenizer, TOKENIZERS)
+        self.tokenizer = tokenizer
+        super().__init__(**kwargs)
+        sizes = check_documents(self.corpus.samples, c)
+        self.set_candidates(np.minimum(sizes, c), c, p)
+        self._flags = place_flags(sizes, c)
+        marks = {key: Extra(c, 1) for key in ("chosen", *self._flags)}
+        self.extras = {**marks, "count": Extra(1, p)}
+        if self.has_gold:
+            self._greedy = self._measure(p)
+
+    def _measure(self, most: int) -> npt.NDArray[np.int16]:
+        """Make the overlap table; gives the greedy summaries (N, P), -1 for none."""
+        tokenizer = make_tokenizer(self.tokenizer)
+        references = [sample.gold for sample in self.corpus.samples]
+        check_tokens(references, tokenizer)
+        self._overlap = SentenceOverlap(
+            [s.extra["sentence_texts"][: self.n_candidates] for s in self.corpus.samples],
+            references,
+            tokenizer,
+        )
+        greedy = np.full((len(references), most), -1, np.int16)
+        for row, n in enumerate(self._sizes.tolist()):
+            picked = self._overlap.greedy(row, n, most)
+            greedy[row, : len(picked)] = picked
+        return greedy
+
+    @cached_property
+    def units(self) -> Units:
+        """Documents and their sentences; each document is encoded once, as a whole."""
+        return document_units(self.corpus.samples, self._sizes)
+
+    @cached_property
+    def tables(self) -> Tables:
+        """See `Task.tables`: one slot a document, whose unit comes before its sentences'."""
+        n = np.arange(len(self._sizes))
+        first = n + np.cumsum(self._sizes) - self._sizes
+        sentences = np.where(self._real, first[:, None] + 1 + np.arange(self.n_candidates), -1)
+        return Tables.build(
+            len(self.units),
+            offsets=n,
+            context=np.zeros((len(n), 0), np.int64),
+            row_units=first[:, None],
+            candidates=sentences[:, :, None],
+        )
+
+    def initial(self, rows: Int64Array) -> SummaryState:
+        """See `Task.initial`."""
+        width = self._overlap.counts.shape[1] if self.has_gold else 1
+        tokens = np.zeros((len(rows), width), np.int32)
+        return SummaryState(**vars(super().initial(rows)), tokens=tokens)
+
+    def extra(self, state: SummaryState) -> Observation:
+        """Sentences picked, places of sentences, and how many are picked."""
+        seen: Observation = {key: flag.take(state.row, axis=0) for key, flag in self._flags.items()}
+        most = self.extras["count"].high
+        seen["count"] = np.minimum(state.count, most).astype(np.int32)[:, None]
+        return {"chosen": state.chosen.astype(np.int32), **seen}
+
+    def play(self, state: SummaryState, actions: Int64Array) -> Played:
+        """See `Task.play`."""
+        stop = actions == self.n_candidates
+        picks = np.flatnonzero(~stop)
+        right = None
+        if self.has_gold:
+            greedy = self._greedy.take(state.row, axis=0)
+            right = np.where(stop, self._left(state) < 0, (greedy == actions[:, None]).any(axis=1))
+            right = right.astype(np.float64)
+            sentence = self._overlap.starts.take(state.row[picks]) + actions[picks]
+            state.tokens[picks] += self._overlap.counts.take(sentence, axis=0)
+        return right, 0.0, self.pick(state, actions, ~stop) | stop
+
+    def _left(self, state: SummaryState) -> Int64Array:
+        """(B,) the next sentence of the greedy summary that is not picked; -1: none."""
+        greedy = self._greedy.take(state.row, axis=0)
+        open_ = (greedy >= 0) & ~np.take_along_axis(state.chosen, np.maximum(greedy, 0), axis=1)
+        place = open_.argmax(axis=1)
+        return np.where(open_.any(axis=1), greedy[np.arange(len(place)), place], -1)
+
+    def potential(self, state: SummaryState) -> Float64Array:
+        """See `Task.potential`."""
+        return on_grid(self._overlap.f1(state.row, state.tokens))
+
+    def oracle(self, state: SummaryState) -> Int64Array:
+        """(B,) the next sentence of the greedy summary, else STOP."""
+        self.require_gold("oracle")
+        left = self._left(state)
+        return np.where(left >= 0, left, self.n_candidates).astype(np.int64)
+
+    def outputs(self, state: SummaryState) -> list[Output]:
+        """See `Task.outputs`: indices of the sentences, in the order of the document."""
+        return [tuple(sorted(picked)) for picked in self.picks(state)]
+
+    def _text(self, row: int, sentences: Sequence[int]) -> str:
+        texts = self._sample(row).extra["sentence_texts"]
+        return "\n".join(texts[k] for k in sentences)
+
+    def corpus_score(
+        self, rows: Sequence[int], outputs: Sequence[Output], *, bootstrap: int, report: bool
+    ) -> Score:
+        """See `Task.corpus_score`."""
+        beside = {}
+        if report:
+            sizes = {row: int(self._sizes[row]) for row in rows}
+            beside = {
+                "first sentence": [self._text(row, range(1)) for row in rows],
+                "first three": [self._text(row, range(min(3, sizes[row]))) for row in rows],
+                "greedy": [
+                    self._text(r, sorted(k for k in self._greedy[r] if k >= 0)) for r in rows
+                ],
+            }
+        texts = [self._text(row, output) for row, output in zip(rows, outputs, strict=True)]
+        references = [self._sample(row).gold for row in rows]
+        tokenizer = make_tokenizer(self.tokenizer)
+        return rouge(
+            references, texts, tokenizer, beside=beside, bootstrap=bootstrap, report=report
+        )
+
+    def record(self, row: int, output: Output) -> dict[str, Any]:
+        """The sentences picked and where they are."""
+        return {"summary": self._text(row, output).replace("\n", " "), "sentences": list(output)}
+
+    def frame(self, state: SummaryState, i: int) -> Frame:
+        """See `Task.frame`."""
+        from nlp_gym.envs.render import Frame, Piece
+
+        row, picked = int(state.row[i]), np.flatnonzero(state.chosen[i])
+        texts = self._sample(row).extra["sentence_texts"]
+        pieces = [
+            Piece(
+                text, "chosen" if k in picked else "plain", "pick" if k in picked else "", line=True
+            )
+            for k, text in enumerate(texts)
+        ]
+        return Frame(self.title(row), f"picked {len(picked)}/{self._limits[row]}", pieces)

@@ -1,0 +1,138 @@
+"""What surrounds walks on a graph: where its facts come from, names as units, ranks, drawing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nlp_gym.data.readers.kg_names import entity_words, relation_words
+from nlp_gym.errors import DataError, DataNotFoundError
+from nlp_gym.tasks.facts import Numbers, triples_of
+from nlp_gym.tasks.tables import TextIndex
+from nlp_gym.types import SPLITS, Int64Array, Sample
+
+if TYPE_CHECKING:
+    from nlp_gym.envs.render import Piece
+    from nlp_gym.tasks.data import TaskData
+
+Triples = list[tuple[str, str, str]]
+Answers = Mapping[tuple[str, str], set[str]]
+Labels = Mapping[str, str]
+
+NO_OP = ("stay", "here")
+INVERSE = ("inverse", "of")
+
+
+def graph_facts(task: TaskData, graph: Any, given: Mapping[str, Any]) -> tuple[Triples, Labels]:
+    """The triples that are the graph, and labels of entities, where there are any.
+
+    They are those of `graph`, else the training split of the task's own data; where that is
+    queries without answers, the training split of the corpus the task is registered with.
+
+    Args:
+        task: Its `load` gives the splits of its own data.
+        graph: The argument of that name.
+        given: The task's arguments; those that say where a corpus is and how it is read are used.
+
+    Raises:
+        DataError: There is no triple in it.
+    """
+    from nlp_gym.data import load_corpus
+
+    samples = () if graph is not None else task.load("train").samples
+    triples = triples_of(samples)
+    if not triples:
+        where = {k: given[k] for k in ("data_dir", "corpus", "column") if k in given}
+        samples = load_corpus(task.dataset, "train", family="kg", data=graph, **where).samples
+        triples = triples_of(samples)
+    if not triples:
+        raise DataError(f"graph={graph!r}: there is no triple in it; every row needs its tail.")
+    labels: dict[str, str] = {}
+    for names in {id(s.extra.get("names")): s.extra.get("names") for s in samples}.values():
+        labels.update(names or {})
+    return triples, labels
+
+
+def all_answers(task: TaskData) -> Answers:
+    """Right answers of the task's queries, in whatever split they are."""
+    wanted = {_query(sample) for sample in task.corpus.samples}
+    found: dict[tuple[str, str], set[str]] = {query: set() for query in wanted}
+    for split in SPLITS:
+        try:
+            samples = task.load(split).samples
+        except DataNotFoundError:  # the user's data need not have every split
+            continue
+        for sample in samples:
+            if (query := _query(sample)) in found:
+                found[query].update(sample.gold or ())
+    return found
+
+
+def _query(sample: Sample) -> tuple[str, str]:
+    return sample.extra["head"], sample.extra["relation"]
+
+
+def filtered_ranks(
+    samples: Sequence[Sample], outputs: Iterable[Sequence[str]], answers: Answers
+) -> list[int]:
+    """Rank, from 1, of each sample's answer once other right answers are taken out; 0: not there.
+
+    This is the filtered setting of Bordes et al. (2013).
+    """
+    ranks = []
+    for sample, output in zip(samples, outputs, strict=True):
+        answer = sample.gold[0]
+        others = answers[_query(sample)] - {answer}
+        ranked = [entity for entity in output if entity not in others]
+        ranks.append(ranked.index(answer) + 1 if answer in ranked else 0)
+    return ranks
+
+
+def edge_names(numbers: Numbers) -> list[tuple[str, ...]]:
+    """Words of every kind of edge: R relations, R inverse ones, NO-OP; then other relations."""
+    words = [relation_words(name) for name in numbers.relations]
+    n = numbers.n_relations
+    return [*words[:n], *(INVERSE + name for name in words[:n]), NO_OP, *words[n:]]
+
+
+def name_units(
+    texts: TextIndex, numbers: Numbers, labels: Labels
+) -> tuple[Int64Array, Int64Array, Int64Array]:
+    """Units of names: (E,) of entities, (2R+1,) of edges and (R+Q,) of relations asked for."""
+    entities = [texts.add(entity_words(name, labels)) for name in numbers.entities]
+    kinds = np.array([texts.add(words) for words in edge_names(numbers)], np.int64)
+    n, edges = numbers.n_relations, 2 * numbers.n_relations + 1
+    return np.array(entities, np.int64), kinds[:edges], np.append(kinds[:n], kinds[edges:])
+
+
+def walk_pieces(
+    sample: Sample, steps: Sequence[tuple[str, str]], labels: Labels, *, ended: bool
+) -> list[Piece]:
+    """The query, then a line for each hop: the relation and the entity reached.
+
+    Args:
+        sample: The query.
+        steps: (relation, entity) of each hop made.
+        labels: Labels of entities.
+        ended: Whether the last entity is the answer given.
+    """
+    from nlp_gym.envs.render import Piece
+
+    def name(entity: str) -> str:
+        return " ".join(entity_words(entity, labels))
+
+    head, relation = _query(sample)
+    gold = sample.gold[0] if sample.gold else None
+    here = "plain" if steps else "here"
+    asked = " ".join(relation_words(relation))
+    pieces = [Piece(name(head), here), Piece(asked), Piece("?")]
+    for hop, (kind, entity) in enumerate(steps, 1):
+        mark, truth = "chosen", ""
+        if hop == len(steps) and ended and gold is not None and entity != gold:
+            mark, truth = "wrong", name(gold)
+        elif hop == len(steps) and not ended:
+            mark = "here"
+        pieces.append(Piece(name(entity), mark, kind, truth, line=True))
+    return pieces

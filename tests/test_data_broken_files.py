@@ -1,0 +1,317 @@
+"""Every reader against files broken in many ways: samples, or an error with file and line.
+
+The files are made from valid ones (the bundled samples, and small files written here for formats
+that no corpus has) by changes of bytes, of lines and of JSON values.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from nlp_gym.data import DATASETS, READERS, check, read
+from nlp_gym.errors import DataFormatError
+from nlp_gym.types import Sample
+
+VALID = {
+    ("tagging", "jsonl"): (
+        '{"words": ["Ana", "left"], "labels": ["B-PER", "O"]}\n'
+        '{"text": "In 北京 now", "entities": [{"start": 3, "end": 5, "label": "LOC"}]}\n'
+    ),
+    ("tagging", "csv"): 'sentence,word,label\n1,Ana,B-PER\n1,"left, then",O\n2,好,O\n',
+    ("tagging", "text"): "Ana left.\n\n北京 is far.\n",
+    ("classification", "jsonl"): (
+        '{"text": "A warm day", "label": "good"}\n{"words": ["so", "cold"], "label": "bad"}\n'
+    ),
+    ("classification", "label-first"): "good A warm day\nbad So cold\n",
+    ("classification", "text"): "A warm day\nSo cold\n",
+    ("multilabel", "jsonl"): (
+        '{"text": "A warm day", "labels": ["joy", "calm"]}\n{"text": "So", "labels": []}\n'
+    ),
+    ("multilabel", "csv"): 'text,labels\n"A warm, long\nday",joy;calm\nSo cold,\n',
+    ("multilabel", "text"): "A warm day\nSo cold\n",
+    ("relation", "jsonl"): (
+        '{"text": "Ana runs Bolt in Oslo.", "entities": [[0, 3, "Peop"], [9, 13, "Org"]], '
+        '"relations": [{"head": [0, 3], "tail": [9, 13], "label": "Work_For"}]}\n'
+        '{"words": ["Li", "from", "Rome"], "relations": [{"head": [0, 1], "tail": [2, 3], '
+        '"label": "Live_In"}]}\n'
+    ),
+    ("spanqa", "jsonl"): (
+        '{"context": "The mill was built in 1850.", "question": "When?", "id": "a", '
+        '"answers": [{"text": "1850", "answer_start": 22}]}\n'
+        '{"context": "Ana swims.", "question": "Who swims?", "answers": ["Ana"]}\n'
+    ),
+    ("choice", "csv"): (
+        "question,choice1,choice2,choice3,answer\nWhat is hot?,ice,fire,,2\n"
+        '"What is, then, cold?",ice,fire,sand,ice\n'
+    ),
+    ("dialogue", "jsonl"): (
+        '{"context": ["Hi!", "Hello."], "candidates": ["How are you?", "42", "No."], "answer": 0}\n'
+        '{"context": ["Where to?"], "positive_responses": ["Home."], '
+        '"negative_responses": ["Seven.", "Blue."]}\n'
+    ),
+    ("policy", "jsonl"): (
+        '{"turns": [{"user": "A table, please.", "acts": ["REQUEST"]}, '
+        '{"user": "For two.", "acts": ["CONFIRM", "OFFER"]}]}\n'
+    ),
+    ("summary", "jsonl"): (
+        '{"document": "It rained. The river rose. We left.", "summary": "A flood."}\n'
+        '{"document": ["It was dry.", "We stayed."], "summary": ["No rain.", "Dry."]}\n'
+    ),
+    ("summary", "csv"): 'document,summary\n"It rained. The river\nrose.",A flood.\n好。,好\n',
+    ("kg", "csv"): "head,relation,tail\nOslo,capital of,Norway\nNorway,part of,Europe\n",
+    ("kg", "jsonl"): '{"head": "Oslo", "relation": "capital of", "tail": "Norway"}\n' * 2,
+}
+
+ROWS = [(family, name) for family, readers in READERS.items() for name in readers]
+NO_GOLD = {"text"}  # formats for prediction alone
+
+BYTES = [
+    *(b"\xff", b"\xed\xa0\x80", b"\0", b"\xef\xbb\xbf", b"\r", b"\n", b"\n\n", b"\t", b" ", b'"'),
+    *(b"{", b"}", b"[", b"]", b",", b":", b"\\", b"\\ud83d", b"\\u0000", b"NaN", b"-Infinity"),
+    *(b"1e999", b"-1", b"9" * 30, b"9" * 5000, b"null", b"true", b'""', b"[" * 3000, b"<e1>"),
+    *(b"\xe2\x80\x8b", "北京🙂".encode(), b"\xc2\x85", b"\xe2\x80\xa8", b"#doc", b"['N']"),
+]
+DEEP = [[[[[[[[]]]]]]]]
+VALUES: list[Any] = [
+    *(None, True, 0, -1, 3, 10**9, 10**4000, -(10**30), 0.5, 1e308, float("nan"), float("inf")),
+    *("", " ", "x", "\ud83d", "\0", "\u200b", "北京", [], {}, [[]], [None], [1], ["x"], DEEP),
+    *({"text": 1}, {"": None}, [0, 0], [5, 1], [-1, 99], ["x", 1], [["x"]]),
+]
+
+
+def valid_file(family: str, name: str) -> Path | tuple[str, str]:
+    """The bundled sample of a format, or (file name, content) of a file written here."""
+    if (family, name) in VALID:
+        ending = (READERS[family][name].extensions or (".txt",))[0]
+        return f"file{ending}", VALID[family, name]
+    row = next(d for d in DATASETS.values() if (d.family, d.format) == (family, name))
+    split = "dev" if row.sample_file("dev").is_file() else "test"
+    return row.sample_file(split)
+
+
+def put_valid(family: str, name: str, folder: Path) -> list[Path]:
+    """Write the valid file and those that its reader looks up beside it; give their paths."""
+    found = valid_file(family, name)
+    if not isinstance(found, Path):
+        (folder / found[0]).write_text(found[1], encoding="utf-8")
+        return [folder / found[0]]
+    beside = READERS[family][name].beside
+    others = [found.parent / other for other in beside(found.name)] if beside else []
+    for path in (there := [found, *(o for o in others if o.is_file())]):
+        (folder / path.name).write_bytes(path.read_bytes())
+    return [folder / path.name for path in there]
+
+
+@pytest.mark.parametrize(("family", "name"), ROWS)
+def test_broken_files_begin_with_valid_ones(family: str, name: str, tmp_path: Path) -> None:
+    path = put_valid(family, name, tmp_path)[0]
+    for gold in (False,) if name in NO_GOLD else (True, False):
+        report = check(path, name, family=family, gold=gold)
+        assert report.ok, report.problems
+        samples = read(path, name, family=family, gold=gold)
+        assert len(samples) == report.n_samples > 0
+        check_samples(samples, family, gold)
+
+
+def break_bytes(draw: Any, data: bytes) -> bytes:
+    first = draw(st.integers(0, len(data)))
+    last = min(len(data), first + draw(st.integers(0, 40)))
+    how = draw(st.sampled_from(["insert", "cut", "delete", "double", "end"]))
+    if how == "insert":
+        return data[:first] + draw(st.sampled_from(BYTES)) + data[first:]
+    if how == "end":
+        return data + draw(st.sampled_from(BYTES))
+    parts = {
+        "cut": data[:first],
+        "delete": data[:first] + data[last:],
+        "double": data[:last] + data[first:],
+    }
+    return parts[how]
+
+
+def break_lines(draw: Any, data: bytes) -> bytes:
+    lines = data.split(b"\n")
+    i, j = (draw(st.integers(0, len(lines) - 1)) for _ in range(2))
+    how = draw(st.sampled_from(["swap", "delete", "double", "junk", "cells", "join", "crlf"]))
+    if how == "swap":
+        lines[i], lines[j] = lines[j], lines[i]
+    elif how == "delete":
+        del lines[i]
+    elif how == "double":
+        lines.insert(j, lines[i])
+    elif how == "junk":
+        lines[i] = b"".join(draw(st.lists(st.sampled_from(BYTES), max_size=4)))
+    elif how == "cells":
+        mark = draw(st.sampled_from([b"\t", b",", b" "]))
+        cells = lines[i].split(mark)
+        lines[i] = mark.join(draw(st.permutations(cells))[: draw(st.integers(0, len(cells)))])
+    elif how == "join":
+        lines[i : i + 2] = [b"".join(lines[i : i + 2])]
+    else:
+        return b"\r\n".join(lines)
+    return b"\n".join(lines)
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The way to each value inside of a JSON value."""
+    yield path
+    items = dict(enumerate(value)) if isinstance(value, list) else value
+    for key, item in items.items() if isinstance(items, dict) else ():
+        yield from places(item, (*path, key))
+
+
+def break_json(draw: Any, data: bytes) -> bytes:
+    """Change one value of a JSON file; anything else is left as it is."""
+    text = data.decode("utf-8", "replace")
+    lines = text.split("\n") if text.count("\n{") else [text]
+    at = draw(st.integers(0, len(lines) - 1))
+    try:
+        holder = [json.loads(lines[at])]
+    except (ValueError, RecursionError):
+        return break_bytes(draw, data)
+    path = draw(st.sampled_from(list(places(holder[0]))))
+    parent: Any = holder
+    for key in (0, *path)[:-1]:
+        parent = parent[key]
+    last = (0, *path)[-1]
+    how = draw(st.sampled_from(["value", "delete", "deep", "key", "double"]))
+    if how == "delete" and path:
+        del parent[last]
+    elif how == "deep":
+        for _ in range(draw(st.sampled_from([1, 50]))):
+            parent[last] = [parent[last]]
+    elif how == "key" and isinstance(parent, dict):
+        parent[draw(st.sampled_from(["", "label", "text", "x" * 300, "\ud83d"]))] = parent.pop(last)
+    elif how == "double" and isinstance(parent, list):
+        parent.append(parent[last])
+    else:
+        parent[last] = draw(st.sampled_from(VALUES))
+    lines[at] = json.dumps(holder[0])
+    return "\n".join(lines).encode("utf-8", "surrogatepass")
+
+
+def break_file(draw: Any, data: bytes) -> bytes:
+    for _ in range(draw(st.integers(1, 3))):
+        is_json = data.lstrip()[:1] in (b"{", b"[")
+        hows = [break_bytes, break_lines, *([break_json] * 3 if is_json else [])]
+        data = draw(st.sampled_from(hows))(draw, data)
+    return data
+
+
+def check_samples(samples: list[Sample], family: str, gold: bool) -> None:
+    """What every task may rely on."""
+    assert samples
+    for sample in samples:
+        extra = sample.extra
+        assert sample.words
+        assert all(isinstance(word, str) and word.strip() for word in sample.words)
+        assert sample.annotated == gold
+        shown = {key: value for key, value in extra.items() if key not in ("id", "names")}
+        text = repr((sample.words, sample.labels, shown, sample.gold))
+        assert "\\ud8" not in text
+        "".join(sample.words).encode()
+        if family == "classification" and gold:
+            assert sample.labels is not None
+            assert len(sample.labels) == 1
+        if family == "multilabel" and gold:
+            assert list(sample.labels or ()) == sorted(set(sample.labels or ()))
+        if family == "relation":
+            assert not gold or len(sample.labels or ()) == len(extra["pairs"]) > 0
+            for a, b, c, d in extra["pairs"]:
+                assert 0 <= a < b <= len(sample.words)
+                assert 0 <= c < d <= len(sample.words)
+        if family == "spanqa":
+            assert extra["question"]
+            for _, first, last in sample.gold or ():
+                assert 0 <= first <= last < len(sample.words)
+        if family == "choice":
+            assert len(extra["choices"]) >= 2
+            assert all(extra["choices"])
+            assert not gold or 0 <= sample.gold < len(extra["choices"])
+        if family == "dialogue":
+            assert all(extra["context"])
+            assert all(extra["candidates"])
+            assert set(sample.gold or ()) <= set(range(len(extra["candidates"])))
+        if family == "policy":
+            assert extra["turns"]
+            assert not gold or len(sample.gold) == len(extra["turns"])
+        if family == "summary":
+            assert all(extra["sentences"])
+            assert not gold or all(sample.gold)
+        if family == "kg":
+            assert extra["head"]
+            assert extra["relation"]
+            assert not gold or all(sample.gold)
+
+
+def attack(family: str, name: str, folder: Path, examples: int) -> None:
+    files = put_valid(family, name, folder)
+    contents = [path.read_bytes() for path in files]
+
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(data=st.data())
+    def broken(data: st.DataObject) -> None:
+        which = data.draw(st.sampled_from([0, 0, *range(len(files))]))
+        for path, content in zip(files, contents, strict=True):
+            path.write_bytes(content)
+        files[which].write_bytes(break_file(data.draw, contents[which]))
+        gold = name not in NO_GOLD and data.draw(st.sampled_from([True, True, True, False]))
+        samples, error = read_or_error(files[0], name, family, gold)
+        if error is None:
+            check_samples(samples, family, gold)
+            return
+        assert error.path in files
+        assert str(error).startswith(str(error.path))
+        check_line(error, error.path.read_bytes())
+
+    broken()
+
+
+def read_or_error(
+    path: Path, name: str, family: str, gold: bool
+) -> tuple[list[Sample], DataFormatError | None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # repaired tags
+        try:
+            return read(path, name, family=family, gold=gold), None
+        except DataFormatError as error:
+            return [], error
+
+
+def check_line(error: DataFormatError, content: bytes) -> None:
+    """A file with text in it has a line that is to blame."""
+    if error.line is None:
+        nothing = "nothing to read" in error.problem or "there is no" in error.problem
+        assert nothing or not content.strip()
+    else:
+        lines = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n").count(b"\n") + 1
+        assert 1 <= error.line <= lines
+
+
+@pytest.mark.parametrize(("family", "name"), ROWS)
+def test_broken_files_give_samples_or_an_error_with_its_line(
+    family: str, name: str, tmp_path: Path
+) -> None:
+    attack(family, name, tmp_path, 60)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(("family", "name"), ROWS)
+def test_broken_files_two_thousand_a_reader(family: str, name: str, tmp_path: Path) -> None:
+    attack(family, name, tmp_path, 2000)
