@@ -41,7 +41,11 @@ _TAGGING = "nlp_gym.tasks.sequence_tagging:SequenceTagging"
 _TASKS = "nlp_gym.tasks"
 _RELATION = "nlp_gym.tasks.relation:Relation"
 _CHOICE = "nlp_gym.tasks.choice_qa:ChoiceQA"
+_CLASSIFICATION = "nlp_gym.tasks.classification:Classification"
+_MULTI_LABEL = "nlp_gym.tasks.multi_label:MultiLabel"
 _SUMMARY = "nlp_gym.tasks.summary:Summary"
+_SPAN_QA = "nlp_gym.tasks.span_qa:SpanQA"
+_GRAPH = "nlp_gym.tasks.knowledge_graph:KnowledgeGraph"
 
 ENVS: tuple[EnvRow, ...] = (
     EnvRow("NER-CoNLL-v0", _TAGGING, "conll2003", {"scheme": "BIO"}),
@@ -64,6 +68,20 @@ ENVS: tuple[EnvRow, ...] = (
     EnvRow("ChoiceQA-v0", _CHOICE, "openbookqa", {"max_choices": 8}),
     EnvRow("Summary-SciTLDR-v0", _SUMMARY, "scitldr", {"reward": "metric"}),
     EnvRow("Summary-v0", _SUMMARY, "scitldr", {"reward": "metric"}),
+    EnvRow("Sentiment-SST2-v0", _CLASSIFICATION, "sst2", {"chunk": 8}),
+    EnvRow("Topic-AGNews-v0", _CLASSIFICATION, "ag_news", {"chunk": 16}),
+    EnvRow("Question-TREC-v0", _CLASSIFICATION, "trec", {"chunk": 4}),
+    EnvRow("Intent-CLINC-v0", _CLASSIFICATION, "clinc150", {"chunk": 4}),
+    EnvRow("Classification-v0", _CLASSIFICATION, "sst2"),
+    EnvRow("MultiLabel-GoEmotions-v0", _MULTI_LABEL, "goemotions"),
+    EnvRow("MultiLabel-v0", _MULTI_LABEL, "goemotions"),
+    EnvRow("KnowledgeGraph-WN18RR-v0", _GRAPH, "wn18rr"),
+    EnvRow("KnowledgeGraph-FB15k237-v0", _GRAPH, "fb15k237"),
+    EnvRow("KnowledgeGraph-v0", _GRAPH, "wn18rr"),
+    EnvRow("Dialogue-DailyDialog-v0", f"{_TASKS}.dialogue:Dialogue", "dailydialog_pp"),
+    EnvRow("Dialogue-v0", f"{_TASKS}.dialogue:Dialogue", "dailydialog_pp"),
+    EnvRow("SpanQA-SQuAD-v0", _SPAN_QA, "squad"),
+    EnvRow("SpanQA-v0", _SPAN_QA, "squad"),
 )
 
 

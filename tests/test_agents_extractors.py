@@ -83,7 +83,9 @@ def test_extractors_index_reads_what_features_carry(task: Task) -> None:
         assert th.equal(one, two)
         if task.transition(state, task.oracle(state))[1].any():
             last = task.observe(state, "features")["context"]
-            assert not last[state.slot - task.tables.offsets[state.row] == task.lengths[state.row]].any()
+            assert not last[
+                state.slot - task.tables.offsets[state.row] == task.lengths[state.row]
+            ].any()
             assert th.equal(
                 index.read(tensors(task.observe(state, "index"))),
                 given.read(tensors(task.observe(state, "features"))),

@@ -245,3 +245,14 @@ def _mistakes(
             shift, message = mistakes[pair]
             found.append((number, position + shift, message))
     return found
+
+
+def entity_spans(labels: Sequence[str]) -> list[tuple[int, int, str]]:
+    """Entities of strict IOB2 tags as (first word, one past the last, type)."""
+    found: list[tuple[int, int, str]] = []
+    for i, label in enumerate(labels):
+        if label.startswith("B-"):
+            found.append((i, i + 1, label[2:]))
+        elif label.startswith("I-") and found and found[-1][1:] == (i, label[2:]):
+            found[-1] = (found[-1][0], i + 1, label[2:])
+    return found

@@ -14,15 +14,14 @@ from nlp_gym.metrics.labels import label_table, label_table_text
 MOST_ROWS = 60
 """Labels up to which a report has a table by label."""
 
-Reading = tuple[int, int]
-"""Words read, and words of the text."""
+Decision = tuple[str, int, int]
+"""Label, words read, and words of the text."""
 
 
 def text_accuracy(
     gold: Sequence[str],
-    predicted: Sequence[str],
+    outputs: Sequence[Decision],
     *,
-    read: Sequence[Reading] | None = None,
     out_of_scope: str | None = None,
     bootstrap: int = 1000,
     report: bool = True,
@@ -31,10 +30,10 @@ def text_accuracy(
 
     Args:
         gold: N labels.
-        predicted: N labels; an empty one is wrong.
-        read: How much of each text was read.
+        outputs: N labels (an empty one is wrong) and how much of each text was read.
         out_of_scope: The label of texts outside the scope of all others: the report tells the
-            accuracy of texts in scope and the recall of those out of it (Larson et al. 2019).
+            accuracy of texts in scope and the recall of those out of it (Larson et al. 2019), where
+            there are any.
         bootstrap: Resamples for the interval; 0 leaves it out.
         report: Also macro F1 (scikit-learn's, over labels in gold or prediction), the share of all
             words that was read, and for at most `MOST_ROWS` labels their table.
@@ -42,8 +41,9 @@ def text_accuracy(
     Raises:
         ValueError: The numbers of texts differ.
     """
-    if len(gold) != len(predicted):
-        raise ValueError(f"{len(gold)} gold labels but {len(predicted)} predicted ones")
+    if len(gold) != len(outputs):
+        raise ValueError(f"{len(gold)} gold labels but {len(outputs)} predicted ones")
+    predicted = [label for label, _, _ in outputs]
     right = np.array([g == p for g, p in zip(gold, predicted, strict=True)], bool)
     counts = np.stack([right, np.ones_like(right)], axis=1).astype(np.int64)
     signature, interval = "metric:accuracy|unit:text", None
@@ -53,7 +53,7 @@ def text_accuracy(
     full: dict[str, Any] = {}
     text = ""
     if report:
-        full = _figures(gold, predicted, right, read, out_of_scope)
+        full = _figures(gold, outputs, right, out_of_scope)
         text = "".join(f"{name}: {value:.4f}\n" for name, value in full.items())
         if 0 < len({*gold, *predicted}) <= MOST_ROWS:
             table = label_table([gold], [predicted])
@@ -69,23 +69,23 @@ def _ratio(sums: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 def _figures(
     gold: Sequence[str],
-    predicted: Sequence[str],
+    outputs: Sequence[Decision],
     right: npt.NDArray[np.bool_],
-    read: Sequence[Reading] | None,
     out_of_scope: str | None,
 ) -> dict[str, Any]:
     from sklearn.metrics import f1_score  # a second to import
 
-    figures: dict[str, Any] = {"accuracy": float(right.mean()) if len(right) else 0.0}
-    if len(right):
-        macro = f1_score(gold, predicted, average="macro", zero_division=0)
-        figures["macro_f1"] = float(macro)
-    if read:
-        words, of = np.array(read, np.int64).sum(axis=0)
-        figures["read"] = float(words / max(of, 1))
+    if not len(right):
+        return {"accuracy": 0.0}
+    predicted, read, words = zip(*outputs, strict=True)
+    figures: dict[str, Any] = {
+        "accuracy": float(right.mean()),
+        "macro_f1": float(f1_score(gold, predicted, average="macro", zero_division=0)),
+        "read": sum(read) / max(sum(words), 1),
+    }
     outside = np.array([g == out_of_scope for g in gold], bool)
-    if out_of_scope is not None:
-        for name, part in (("in_scope_accuracy", ~outside), ("out_of_scope_recall", outside)):
-            if part.any():
-                figures[name] = float(right[part].mean())
+    if outside.any():
+        figures["out_of_scope_recall"] = float(right[outside].mean())
+        if not outside.all():
+            figures["in_scope_accuracy"] = float(right[~outside].mean())
     return figures

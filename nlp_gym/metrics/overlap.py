@@ -197,19 +197,26 @@ class SentenceOverlap:
         best: Float64Array = (2 * shared / both).max(axis=1)
         return best
 
-    def greedy(self, row: int, n: int, most: int) -> list[int]:
-        """Sentences of the first `n` of a document, each the one that helps most, while it does.
+    def greedy(self, sizes: Int64Array, most: int) -> npt.NDArray[np.int16]:
+        """Greedy summaries (N, P): each sentence the one that helps most, while one does.
 
-        At least one and at most `most`, in the order of choice; ties go to the first.
+        Args:
+            sizes: (N,) how many of a document's sentences may be picked, at least 1.
+            most: Most sentences P of a summary; one is always picked.
+
+        Returns:
+            Sentences in the order of choice, then -1; ties go to the first.
         """
-        sentences = self.counts[self.starts[row] : self.starts[row] + n]
-        total, value, picked = np.zeros_like(sentences[0]), -1.0, list[int]()
-        while len(picked) < min(most, n):
-            values = self.f1(np.full(n, row), total + sentences)
-            values[picked] = -1.0
-            best = int(values.argmax())
-            if values[best] <= value:
-                break
-            value, total = float(values[best]), total + sentences[best]
-            picked.append(best)
+        picked = np.full((len(sizes), most), -1, np.int16)
+        for row, n in enumerate(sizes.tolist()):
+            sentences = self.counts[self.starts[row] : self.starts[row] + n]
+            total, value = np.zeros_like(sentences[0]), -1.0
+            for turn in range(min(most, n)):
+                values = self.f1(np.full(n, row), total + sentences)
+                values[picked[row, :turn]] = -1.0
+                best = int(values.argmax())
+                if values[best] <= value:
+                    break
+                value, total = float(values[best]), total + sentences[best]
+                picked[row, turn] = best
         return picked

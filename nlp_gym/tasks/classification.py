@@ -35,9 +35,8 @@ class Classification(UnitTask, LabelTask):
     """Classification as a decision process.
 
     ## Description
-    The agent reads a text chunk by chunk and may commit to a label at any time: to read on costs a
-    little, to commit too early may be wrong (as in early classification, Dulac-Arnold et al. 2011).
-    With `reading=False` there is one decision, on the whole text.
+    The agent reads a text chunk by chunk and may commit to a label at any time; to read on costs a
+    little (Dulac-Arnold et al. 2011). With `reading=False` it decides once, on the whole text.
 
     ## Data
     Texts with one label each: SST-2, AG News, TREC (`column="fine"`: 50 labels), CLINC150 (`oos`:
@@ -75,7 +74,7 @@ class Classification(UnitTask, LabelTask):
     The first chunk of a text drawn uniformly, or of `reset(options={"row": i})`.
 
     ## Episode End
-    `terminated` by a label. A text has at most 8 chunks (the last is all the rest).
+    `terminated` by a label. A text has at most 8 chunks; the last is all the rest.
 
     ## Metric
     Accuracy. The report has macro F1 (over labels in gold or prediction), the share of all words
@@ -87,7 +86,7 @@ class Classification(UnitTask, LabelTask):
 
     ## Arguments
     Those of `Task`, and `reading` (True), `chunk` (by id, else 8): words of a chunk, `read_cost`
-    (1/64), `out_of_scope` (`"oos"`): the label of texts in no class, for the report.
+    (1/64), `out_of_scope` (`"oos"`): label of texts in no class, for the report.
 
     ## Registered Ids
     `Sentiment-SST2-v0`, `Topic-AGNews-v0`, `Question-TREC-v0`, `Intent-CLINC-v0`,
@@ -110,12 +109,11 @@ class Classification(UnitTask, LabelTask):
         **kwargs: Any,
     ) -> None:
         self.reading, self.out_of_scope = bool(reading), out_of_scope
-        self.chunk = check_int("chunk", chunk, 1, 100_000)
+        size = check_int("chunk", chunk, 1, 100_000)
         self.read_cost = check_cost("read_cost", read_cost)
         super().__init__(**kwargs)
-        samples = self.corpus.samples
-        self._gold = single_gold(samples, self.labels)
-        self._chunks = Chunks(samples, self.chunk if self.reading else None)
+        self._gold = single_gold(self.corpus.samples, self.labels)
+        self._chunks = Chunks(self.corpus.samples, size if self.reading else None)
         self.extras = {"chunks": Extra(1, MOST_CHUNKS - 1)} if self.reading else {}
 
     @property
@@ -140,8 +138,7 @@ class Classification(UnitTask, LabelTask):
     def mask(self, state: ClassificationState) -> BoolArray:
         """See `Task.mask`."""
         legal = np.ones((len(state.row), self.n_actions), bool)
-        if self.reading:
-            legal[:, -1] = ~self._chunks.last.take(state.slot)
+        legal[:, len(self.labels) :] = ~self._chunks.last.take(state.slot)[:, None]
         return legal
 
     def play(self, state: ClassificationState, actions: Int64Array) -> Played:
@@ -163,9 +160,8 @@ class Classification(UnitTask, LabelTask):
         """(B,) READ up to the end, then the gold label (0 if the inventory lacks it)."""
         self.require_gold("oracle")
         assert self._gold is not None
-        gold = self._gold.take(state.row)
-        known = np.where(gold < len(self.labels), gold, 0)
-        return np.where(self._chunks.last.take(state.slot), known, len(self.labels))
+        gold, n = self._gold.take(state.row), len(self.labels)
+        return np.where(self._chunks.last.take(state.slot), np.where(gold < n, gold, 0), n)
 
     def extra(self, state: ClassificationState) -> Observation:
         """See `Task.extra`."""
@@ -186,17 +182,15 @@ class Classification(UnitTask, LabelTask):
         """See `Task.corpus_score`."""
         return text_accuracy(
             [(self._sample(row).labels or ("",))[0] for row in rows],
-            [label for label, _, _ in outputs],
-            read=[(read, words) for _, read, words in outputs],
-            out_of_scope=self.out_of_scope if self.out_of_scope in self.labels else None,
+            outputs,
+            out_of_scope=self.out_of_scope,
             bootstrap=bootstrap,
             report=report,
         )
 
     def record(self, row: int, output: Output) -> dict[str, Any]:
         """See `Task.record`."""
-        label, read, words = output
-        return {"label": label, "read": read, "words": words}
+        return dict(zip(("label", "read", "words"), output, strict=True))
 
     def frame(self, state: ClassificationState, i: int) -> Frame:
         """See `Task.frame`."""

@@ -34,6 +34,8 @@ class TaskData(abc.ABC):
         data_format: Reader to use where the file's extension does not say.
         column: Label column of the file: ``"upos"`` or ``"xpos"`` (CoNLL-U), a number (CoNLL), a
             column's or key's name (CSV, JSONL). Default: the format's usual one.
+        perturb: Play perturbed texts, such as ``"typos:0.2"`` (`nlp_gym.data.perturb`).
+        augment: Perturbations of which the training split has a copy besides its own texts.
     """
 
     family: ClassVar[str]
@@ -58,11 +60,13 @@ class TaskData(abc.ABC):
         labels: Sequence[str] | None = None,
         data_format: str | None = None,
         column: str | int | None = None,
+        perturb: str | None = None,
+        augment: str | Sequence[str] = (),
     ) -> None:
-        check_name("split", split, SPLITS)
-        check_name("reward", reward, REWARDS)
         from nlp_gym.data import READERS
 
+        check_name("split", split, SPLITS)
+        check_name("reward", reward, REWARDS)
         if data_format is not None:
             check_name("data_format", data_format, tuple(READERS[self.family]))
         self.max_tokens = check_int("max_tokens", max_tokens, 8, 512)
@@ -79,6 +83,8 @@ class TaskData(abc.ABC):
             "format": data_format,
             "column": column,
         }
+        self._perturb = perturb
+        self._augment = (augment,) if isinstance(augment, str) else tuple(augment)
         self.corpus: Corpus = self.load(split)
         self.labels: tuple[str, ...] = tuple(self.corpus.labels)
         self.has_gold = check_samples(self.corpus.samples)
@@ -86,10 +92,16 @@ class TaskData(abc.ABC):
     def load(self, split: str) -> Corpus:
         """A split of the corpus this task was made with."""
         from nlp_gym.data import load_corpus
+        from nlp_gym.data.perturb import augment, perturb
 
-        return load_corpus(
+        corpus = load_corpus(
             self.dataset, split, family=self.family, scheme=self._scheme, **self._loading
         )
+        if self._perturb is not None and split == self.split:
+            corpus = perturb(corpus, self._perturb, family=self.family)
+        if self._augment and split == "train":
+            corpus = augment(corpus, self._augment, family=self.family)
+        return corpus
 
     @property
     @abc.abstractmethod

@@ -1,16 +1,16 @@
-"""Documents as sentences: checks of samples, units in context, and places of sentences."""
+"""Documents as sentences: checks, units in context, tables and places of sentences."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from nlp_gym.errors import DataError
-from nlp_gym.metrics.overlap import Tokenizer
-from nlp_gym.tasks.tables import Units
+from nlp_gym.metrics.overlap import SentenceOverlap, Tokenizer
+from nlp_gym.tasks.tables import Tables, Units
 from nlp_gym.types import Int64Array, Sample
 
 
@@ -45,14 +45,29 @@ def check_documents(samples: Sequence[Sample], most: int) -> Int64Array:
     return np.array(sizes, np.int64)
 
 
-def check_tokens(references: Sequence[Sequence[str]], tokenizer: Tokenizer) -> None:
-    """Raise `DataError` where ROUGE sees nothing in most of the references."""
+def sentence_overlap(
+    samples: Sequence[Sample], sizes: Int64Array, tokenizer: Tokenizer
+) -> SentenceOverlap:
+    """ROUGE-1 of selections among the first `sizes` (N,) sentences of annotated documents.
+
+    Raises:
+        DataError: The tokenizer sees nothing in most of the references.
+    """
+    references = [sample.gold for sample in samples]
     blind = sum(not any(map(tokenizer.tokenize, texts)) for texts in references)
     if 2 * blind > len(references):
         raise DataError(
             f"{blind} of {len(references)} summaries have no token for tokenizer="
             f'{tokenizer.name!r}, which knows a-z and 0-9 alone: give tokenizer="unicode".'
         )
+    pairs = zip(samples, sizes.tolist(), strict=True)
+    sentences = [sample.extra["sentence_texts"][:n] for sample, n in pairs]
+    return SentenceOverlap(sentences, references, tokenizer)
+
+
+def summary_text(sample: Sample, sentences: Iterable[int]) -> str:
+    """Sentences of a document in its order, one a line."""
+    return "\n".join(sample.extra["sentence_texts"][k] for k in sorted(sentences) if k >= 0)
 
 
 def document_units(samples: Sequence[Sample], sizes: Int64Array) -> Units:
@@ -65,6 +80,20 @@ def document_units(samples: Sequence[Sample], sizes: Int64Array) -> Units:
             spans.append((index, at, at + len(sentence)))
             at += len(sentence)
     return Units([sample.words for sample in samples], np.array(spans, np.int64), rescaled=True)
+
+
+def document_tables(sizes: Int64Array, width: int) -> Tables:
+    """Tables of `document_units`: one slot a document, its unit before its C sentences'."""
+    n, place = np.arange(len(sizes)), np.arange(width)
+    first = n + np.cumsum(sizes) - sizes
+    sentences = np.where(place < sizes[:, None], first[:, None] + 1 + place, -1)
+    return Tables.build(
+        int(len(sizes) + sizes.sum()),
+        offsets=n,
+        context=np.zeros((len(n), 0), np.int64),
+        row_units=first[:, None],
+        candidates=sentences[:, :, None],
+    )
 
 
 def place_flags(sizes: Int64Array, width: int) -> dict[str, npt.NDArray[np.int32]]:

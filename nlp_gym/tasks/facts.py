@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from nlp_gym.types import BoolArray, Int64Array, Sample
 
+Triples = Sequence[tuple[str, str, str]]
 _SLOTS = 22
 _HASH = np.int64(0x9E3779B97F4A7C1)
 
@@ -32,7 +33,7 @@ class Numbers:
     n_relations: int
 
     @classmethod
-    def of(cls, facts: Sequence[tuple[str, str, str]], queries: Iterable[Sample]) -> Numbers:
+    def of(cls, facts: Triples, queries: Iterable[Sample]) -> Numbers:
         """Number the names of facts, then heads and relations that only queries have."""
         known = sorted({name for head, _, tail in facts for name in (head, tail)})
         kinds = sorted({relation for _, relation, _ in facts})
@@ -44,7 +45,7 @@ class Numbers:
         relations = kinds + sorted(asked.difference(kinds))
         return cls(_numbered(known), _numbered(relations), len(kinds))
 
-    def facts(self, triples: Sequence[tuple[str, str, str]]) -> Int64Array:
+    def facts(self, triples: Triples) -> Int64Array:
         """(F, 3) numbers of triples."""
         rows = [(self.entities[h], self.relations[r], self.entities[t]) for h, r, t in triples]
         return np.array(rows, np.int64).reshape(-1, 3)

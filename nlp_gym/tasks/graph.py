@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-
 from nlp_gym.types import BoolArray
 
 Ints = npt.NDArray[np.int64]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +10,13 @@ import numpy as np
 
 from nlp_gym.metrics.base import Score
 from nlp_gym.metrics.ranking import Ranking
-from nlp_gym.tasks.base import Output, Played, State
+from nlp_gym.tasks.base import Output, Played
 from nlp_gym.tasks.checks import check_int
-from nlp_gym.tasks.facts import Known, Numbers
-from nlp_gym.tasks.graph import Graph
+from nlp_gym.tasks.facts import Numbers
 from nlp_gym.tasks.kinds import UnitTask
 from nlp_gym.tasks.tables import Tables
 from nlp_gym.tasks.views import Extra
+from nlp_gym.tasks.walking import Walks, WalkState
 from nlp_gym.tasks.walks import (
     Answers,
     all_answers,
@@ -34,23 +33,6 @@ if TYPE_CHECKING:
 
 MOST_RELATIONS = 499
 """A graph with more relations shows no `path`: one-hot vectors of it would be too wide."""
-
-
-@dataclass
-class WalkState(State):
-    """Walks; `slot` is the entity where each stands.
-
-    Attributes:
-        hop: (B,) int64 hops made.
-        path: (B, T) int32 relations taken; 2R + 1: not yet.
-        trail: (B, T) int64 entities reached; -1: not yet.
-        legal: (B, C) bool edges that can be taken now.
-    """
-
-    hop: Int64Array
-    path: Any
-    trail: Int64Array
-    legal: BoolArray
 
 
 class KnowledgeGraph(UnitTask):
@@ -76,12 +58,12 @@ class KnowledgeGraph(UnitTask):
     |---|---|---|---|---|
     | all | `action_mask` | (A,) | int8 | 1 where the edge can be taken |
     | features | `hop` | (T+1,) | float32 | hops made, one-hot |
-    | features | `path` | (T*(2R+2),) | float32 | relations taken, one-hot; the last class: not yet |
+    | features | `path` | (T*(2R+2),) | float32 | relations taken, one-hot; 2R+1: not yet |
     | features | `context` | (3*D,) | float32 | relation and head of the query, current entity |
     | features | `candidates` | (A, 2*D) | float32 | relation and target of each edge, 0: no edge |
     | tokens | `input_ids`, `attention_mask` | (3, L) | int32, int8 | sub-words of the same names |
     | tokens | `candidate_ids`, `candidate_mask` | (A, 2*L) | int32, int8 | likewise |
-    | tokens, index | `hop`, `path` | (1,), (T,) | int32 | numbers; relations R+r are inverse, 2R is NO-OP |
+    | tokens, index | `hop`, `path` | (1,), (T,) | int32 | R+r: inverse of r, 2R: NO-OP |
     | index | `row`, `position` | (1,) | int32 | query, and current entity |
 
     A graph of 500 relations and more has no `path`.
@@ -109,8 +91,8 @@ class KnowledgeGraph(UnitTask):
     `terminated` after T hops. Never `truncated`, unless a step limit is asked for.
 
     ## Metric
-    MRR (`mrr`) with Hits@1, 3 and 10, filtered: other right answers of train, dev and test are taken
-    out of the ranking. Outputs are entities, best first: the one of a greedy walk, or those of a
+    MRR (`mrr`) with Hits@1, 3 and 10, filtered: other right answers of train, dev and test are
+    taken out of the ranking. Outputs are entities, best first: the one of a greedy walk, or those of a
     beam search (100 walks, an entity counts with its best one). What is not reached has rank 0.
 
     ## Information
@@ -136,74 +118,47 @@ class KnowledgeGraph(UnitTask):
     def __init__(
         self, *, hops: int = 3, max_degree: int = 200, graph: Any = None, **kwargs: Any
     ) -> None:
-        self.hops = check_int("hops", hops, 1, 16)
+        check_int("hops", hops, 1, 16)
         check_int("max_degree", max_degree, 1, 10_000)
         super().__init__(**kwargs)
-        triples, self._labels = graph_facts(self, graph, kwargs)
-        self.numbers = Numbers.of(triples, self.corpus.samples)
-        facts = self.numbers.facts(triples)
+        samples = self.corpus.samples
+        facts, self._labels = graph_facts(self, graph, kwargs)
+        self.numbers = Numbers.of(facts, samples)
         self.names = list(self.numbers.entities)
-        self.graph = Graph.build(facts, len(self.names), self.numbers.n_relations, max_degree)
-        self._known = Known(facts, self.numbers)
-        self._head, self._relation, self._goal = self.numbers.queries(self.corpus.samples).T
-        stated = self._known.holds(self._head, self._relation, self._goal[:, None])[:, 0]
-        self._own = np.where(stated, self._goal, -1)
-        self._none = 2 * self.graph.n_relations + 1
-        self.extras = {"hop": Extra(1, self.hops)}
-        if self.graph.n_relations <= MOST_RELATIONS:
-            self.extras["path"] = Extra(self.hops, self._none)
+        self.walks = Walks(facts, self.numbers, samples, hops=hops, max_degree=max_degree)
+        self.extras = {"hop": Extra(1, hops)}
+        if self.numbers.n_relations <= MOST_RELATIONS:
+            self.extras["path"] = Extra(hops, self.walks.nothing)
 
     @property
     def n_actions(self) -> int:
         """Edges C shown of an entity, NO-OP included."""
-        return self.graph.width
+        return self.walks.graph.width
 
     @property
     def lengths(self) -> Int64Array:
         """(N,) hops."""
-        return np.full(len(self.corpus), self.hops)
+        return np.full(len(self.corpus), self.walks.hops)
 
     @cached_property
     def tables(self) -> Tables:
         """A slot is an entity, whatever the row."""
+        walks, graph = self.walks, self.walks.graph
         entity, edge, asked = name_units(self._texts, self.numbers, self._labels)
-        kind, target = self.graph.relation, self.graph.target
-        edges = np.stack([edge.take(kind), entity.take(target)], axis=2)
-        edges[target < 0] = -1
+        edges = np.stack([edge.take(graph.relation), entity.take(graph.target)], axis=2)
+        edges[graph.target < 0] = -1
         return Tables.build(
             len(self._texts.texts),
             offsets=np.zeros(len(self.corpus), np.int64),
             context=entity[:, None],
-            row_units=np.stack([asked.take(self._relation), entity.take(self._head)], axis=1),
+            row_units=np.stack([asked.take(walks.relation), entity.take(walks.head)], axis=1),
             candidates=edges,
             by="slot",
         )
 
     def initial(self, rows: Int64Array) -> WalkState:
         """See `Task.initial`."""
-        shape = (len(rows), self.hops)
-        blank = {**self.blank(rows), "slot": self._head.take(rows), "hop": np.zeros(len(rows), int)}
-        path, trail = np.full(shape, self._none, np.int32), np.full(shape, -1)
-        legal = np.zeros((len(rows), self.n_actions), bool)
-        state = WalkState(**blank, path=path, trail=trail, legal=legal)
-        state.legal = self._legal(state)
-        return state
-
-    def _legal(self, state: WalkState) -> BoolArray:
-        """(B, C) edges that can be taken."""
-        row, entity = state.row, state.slot
-        target = self.graph.target.take(entity, axis=0)
-        legal: BoolArray = target >= 0
-        head, asked, own = (x.take(row) for x in (self._head, self._relation, self._own))
-        at = np.flatnonzero((entity == head) & (own >= 0))
-        kind = self.graph.relation.take(head[at], axis=0)
-        legal[at] &= (kind != asked[at, None]) | (target[at] != own[at, None])
-        last = np.flatnonzero(state.hop == self.hops - 1)
-        if len(last):
-            known = self._known.holds(head[last], asked[last], target[last])
-            legal[last] &= ~known | (target[last] == own[last, None])
-            legal[:, 0] |= ~legal.any(axis=1)
-        return legal
+        return self.walks.start(self.blank(rows))
 
     def mask(self, state: WalkState) -> BoolArray:
         """See `Task.mask`."""
@@ -211,29 +166,18 @@ class KnowledgeGraph(UnitTask):
 
     def play(self, state: WalkState, actions: Int64Array) -> Played:
         """See `Task.play`."""
-        b = np.arange(len(actions))
-        edge = state.slot * self.n_actions + actions
-        state.path[b, state.hop] = self.graph.relation.take(edge)
-        state.slot = self.graph.target.take(edge).astype(np.int64)
-        state.trail[b, state.hop] = state.slot
-        state.hop += 1
-        ended: BoolArray = state.hop == self.hops
-        state.legal = self._legal(state)
-        right = ended & (state.slot == self._goal.take(state.row)) if self.has_gold else None
-        return None if right is None else right.astype(np.float64), 0.0, ended
+        ended = self.walks.step(state, actions)
+        right = (ended & self.walks.arrived(state)).astype(np.float64) if self.has_gold else None
+        return right, 0.0, ended
 
     def potential(self, state: WalkState) -> Float64Array:
         """See `Task.potential`."""
-        right = (state.slot == self._goal.take(state.row)) & (state.hop > 0)
-        return right.astype(np.float64)
+        return self.walks.arrived(state).astype(np.float64)
 
     def oracle(self, state: WalkState) -> Int64Array:
         """(B,) an edge on a shortest path to the answer; NO-OP there, and where no path leads."""
         self.require_gold("oracle")
-        goal, own, head = (x.take(state.row) for x in (self._goal, self._own, self._head))
-        hidden = np.where(own >= 0, head, -1)
-        left = self.hops - state.hop
-        return self.graph.towards(goal, hidden, state.slot, left, state.legal)
+        return self.walks.best(state)
 
     def extra(self, state: WalkState) -> Observation:
         """Hops made and relations taken."""
@@ -272,9 +216,9 @@ class KnowledgeGraph(UnitTask):
         """See `Task.frame`."""
         from nlp_gym.envs.render import Frame
 
-        row, hop = int(state.row[i]), int(state.hop[i])
+        row, hop, hops = int(state.row[i]), int(state.hop[i]), self.walks.hops
         edges = edge_names(self.numbers)
         taken = zip(state.path[i, :hop].tolist(), state.trail[i, :hop].tolist(), strict=True)
         steps = [(" ".join(edges[kind]), self.names[entity]) for kind, entity in taken]
-        pieces = walk_pieces(self._sample(row), steps, self._labels, ended=hop == self.hops)
-        return Frame(self.title(row), f"hop {hop}/{self.hops}", pieces)
+        pieces = walk_pieces(self._sample(row), steps, self._labels, ended=hop == hops)
+        return Frame(self.title(row), f"hop {hop}/{hops}", pieces)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nlp_gym.errors import DataError, InvalidArgumentError
-from nlp_gym.tasks.base import State
+from nlp_gym.tasks.base import Output, State
 from nlp_gym.tasks.kinds import LabelTask
 from nlp_gym.tasks.tables import Tables, TextIndex, Units
 from nlp_gym.types import Int64Array, Sample
@@ -57,6 +57,16 @@ class PairTask(LabelTask):
     def place(self, state: State) -> Int64Array:
         """(B,) index of the current pair in its sentence."""
         return state.slot - self.pairs.offsets.take(state.row)
+
+    def record(self, row: int, output: Output) -> dict[str, Any]:
+        """Words and the relations found, at word offsets."""
+        sample = self._sample(row)
+        found = [
+            {"head": [a, b], "tail": [c, d], "label": label}
+            for (a, b, c, d), label in zip(sample.extra["pairs"], output, strict=False)
+            if label != self.none
+        ]
+        return {"words": list(sample.words), "relations": found}
 
 
 class PairTables:

@@ -173,17 +173,15 @@ class Relation(PairTask):
         """The last labels, and which relations the current arguments have so far."""
         if not self.extras:
             return {}
-        b = np.arange(len(state.row))
+        b, pairs = np.arange(len(state.row)), self.pairs
         back = self.place(state)[:, None] - 1 - np.arange(self.extras["history"].size)
         last = state.played[b[:, None], np.maximum(back, 0)]
-        reverse = self.pairs.reverse.take(state.slot)
+        reverse = pairs.reverse.take(state.slot)
         turned = self._related.take(state.played[b, np.maximum(reverse, 0)]) & (reverse >= 0)
-        heads, tails = self.pairs.heads.take(state.slot), self.pairs.tails.take(state.slot)
+        heads, tails = pairs.heads.take(state.slot), pairs.tails.take(state.slot)
         seen = np.stack([state.related[b, heads], state.related[b, tails], turned], axis=1)
-        return {
-            "history": np.where(back < 0, self.n_actions, last).astype(np.int32),
-            "seen": seen.astype(np.int32),
-        }
+        history = np.where(back < 0, self.n_actions, last)
+        return {"history": history.astype(np.int32), "seen": seen.astype(np.int32)}
 
     def outputs(self, state: RelationState) -> list[Output]:
         """See `Task.outputs`: B tuples of labels, one a pair decided so far."""
@@ -198,16 +196,6 @@ class Relation(PairTask):
         """See `Task.corpus_score`."""
         gold = [self._sample(i).labels or () for i in rows]
         return self.metric.score(gold, outputs, bootstrap=bootstrap, report=report)
-
-    def record(self, row: int, output: Output) -> dict[str, Any]:
-        """Words and the relations found, at word offsets."""
-        sample = self._sample(row)
-        found = [
-            {"head": [a, b], "tail": [c, d], "label": label}
-            for (a, b, c, d), label in zip(sample.extra["pairs"], output, strict=False)
-            if label != self.none
-        ]
-        return {"words": list(sample.words), "relations": found}
 
     def frame(self, state: RelationState, i: int) -> Any:
         """See `Task.frame`."""

@@ -16,7 +16,7 @@ from nlp_gym.tasks.base import Output, Played, State, Task
 from nlp_gym.tasks.checks import check_int
 from nlp_gym.tasks.span_gold import SpanGold
 from nlp_gym.tasks.span_text import answer_of, span_frame
-from nlp_gym.tasks.span_units import JointTokens, joint_units, overlap_flags
+from nlp_gym.tasks.span_units import JointTokens, joint_units, overlap_flags, span_tables
 from nlp_gym.tasks.tables import Tables, Units
 from nlp_gym.tasks.views import Extra
 from nlp_gym.types import BoolArray, Float64Array, Int64Array, Observation
@@ -147,21 +147,8 @@ class SpanQA(Task):
 
     @cached_property
     def tables(self) -> Tables:
-        """Slots are numbered like units: that of a chosen word is the word's unit."""
-        offsets = np.cumsum(self._sizes + 1) - self._sizes - 1
-        n_units = int((self._sizes + 1).sum())
-        chosen = np.arange(n_units)
-        chosen[offsets] = -1
-        word = np.arange(self.max_words)
-        inside = word < self._sizes[:, None]
-        candidates = np.where(inside, offsets[:, None] + 1 + word, -1)[..., None]
-        return Tables.build(
-            n_units,
-            offsets=offsets,
-            context=chosen[:, None],
-            row_units=offsets[:, None],
-            candidates=candidates,
-        )
+        """See `Task.tables`."""
+        return span_tables(self._sizes, self.max_words)
 
     @cached_property
     def token_view(self) -> JointTokens:

@@ -11,7 +11,7 @@ from gymnasium import spaces
 
 from nlp_gym.encode.subwords import SubWords
 from nlp_gym.encode.windows import plan_windows
-from nlp_gym.tasks.tables import TextIndex, Units
+from nlp_gym.tasks.tables import Tables, TextIndex, Units
 from nlp_gym.types import Int64Array, Observation, Sample, Tokens
 
 if TYPE_CHECKING:
@@ -72,6 +72,31 @@ def joint_units(samples: Sequence[Sample], sizes: Int64Array, encoder: Encoder) 
             spans.append(np.stack([np.full_like(own, len(texts)), own, own + 1], axis=1))
             texts.append((*asked, *sample.words[first:stop]))
     return Units(texts, np.concatenate(spans).astype(np.int64))
+
+
+def span_tables(sizes: Int64Array, width: int) -> Tables:
+    """Tables over the units of `joint_units`: candidates are words, the context is the question.
+
+    Slots are numbered like units: that of a chosen word is the word's unit, and the first slot of a
+    row, where nothing is chosen yet, has none.
+
+    Args:
+        sizes: (N,) words of each passage that can be chosen.
+        width: Most there can be, C.
+    """
+    offsets = np.cumsum(sizes + 1) - sizes - 1
+    n_units = int((sizes + 1).sum())
+    chosen = np.arange(n_units)
+    chosen[offsets] = -1
+    word = np.arange(width)
+    candidates = np.where(word < sizes[:, None], offsets[:, None] + 1 + word, -1)
+    return Tables.build(
+        n_units,
+        offsets=offsets,
+        context=chosen[:, None],
+        row_units=offsets[:, None],
+        candidates=candidates[..., None],
+    )
 
 
 def _word_sizes(tokens: Tokens, text: int) -> Int64Array:

@@ -11,10 +11,17 @@ import numpy as np
 import numpy.typing as npt
 
 from nlp_gym.metrics.base import Score, on_grid
-from nlp_gym.metrics.overlap import TOKENIZERS, SentenceOverlap, make_tokenizer, rouge
+from nlp_gym.metrics.overlap import TOKENIZERS, make_tokenizer, rouge
 from nlp_gym.tasks.base import Output, Played
 from nlp_gym.tasks.checks import check_int, check_name
-from nlp_gym.tasks.documents import check_documents, check_tokens, document_units, place_flags
+from nlp_gym.tasks.documents import (
+    check_documents,
+    document_tables,
+    document_units,
+    place_flags,
+    sentence_overlap,
+    summary_text,
+)
 from nlp_gym.tasks.picking import PickState, PickTask
 from nlp_gym.tasks.tables import Tables, Units
 from nlp_gym.tasks.views import Extra
@@ -56,12 +63,12 @@ class Summary(PickTask):
     | features | `count` | (P+1,) | float32 | sentences picked, one-hot |
     | features | `context` | (D,) | float32 | the document, mean of its words |
     | features | `candidates` | (C, D) | float32 | the sentences, as they stand in the document |
-    | tokens | `input_ids`, `attention_mask` | (1, L) | int32, int8 | the document |
-    | tokens | `candidate_ids`, `candidate_mask` | (C, L) | int32, int8 | the sentences |
+    | tokens | `input_ids`, `attention_mask` | (1, L) | int32, int8 | sub-words of the same |
+    | tokens | `candidate_ids`, `candidate_mask` | (C, L) | int32, int8 | sub-words of the same |
     | tokens, index | `count` | (1,) | int32 | sentences picked |
     | index | `row`, `position` | (1,) | int32 | document; 0 |
 
-    Binary keys: float32 in `features`, int32 elsewhere. What is beyond the last sentence is zero.
+    Binary keys: float32 in `features`, int32 elsewhere. Zero beyond the last sentence.
 
     ## Action Space
     `Discrete(C+1)`: the sentence to pick, or C, STOP.
@@ -87,10 +94,10 @@ class Summary(PickTask):
     by a step limit you ask for.
 
     ## Metric
-    ROUGE-1 F1 (`rouge_1`; package rouge-score, stemming), mean over documents. The report has
-    ROUGE-1, 2 and L, beside those of the first sentence, the first three, and the greedy summary:
-    at each step the sentence that raises ROUGE-1 most, while one does. It is also the oracle, which
-    is not the optimum. Of several references the best by ROUGE-1 counts, as for SciTLDR.
+    ROUGE-1 F1 (`rouge_1`; package rouge-score, stemming), mean over documents; of several
+    references the best by ROUGE-1 counts. The report has ROUGE-1, 2 and L, and beside them those of
+    the first sentence, the first three and the greedy summary (always the sentence that raises
+    ROUGE-1 most, while one does), which is the oracle and not quite the optimum.
 
     ## Information
     `info["action_mask"]`; at the end, with gold, `info["score"]`, the ROUGE-1 F1.
@@ -135,23 +142,9 @@ class Summary(PickTask):
         marks = {key: Extra(c, 1) for key in ("chosen", *self._flags)}
         self.extras = {**marks, "count": Extra(1, p)}
         if self.has_gold:
-            self._greedy = self._measure(p)
-
-    def _measure(self, most: int) -> npt.NDArray[np.int16]:
-        """Make the overlap table; gives the greedy summaries (N, P), -1 for none."""
-        tokenizer = make_tokenizer(self.tokenizer)
-        references = [sample.gold for sample in self.corpus.samples]
-        check_tokens(references, tokenizer)
-        self._overlap = SentenceOverlap(
-            [s.extra["sentence_texts"][: self.n_candidates] for s in self.corpus.samples],
-            references,
-            tokenizer,
-        )
-        greedy = np.full((len(references), most), -1, np.int16)
-        for row, n in enumerate(self._sizes.tolist()):
-            picked = self._overlap.greedy(row, n, most)
-            greedy[row, : len(picked)] = picked
-        return greedy
+            rows, words = self.corpus.samples, make_tokenizer(tokenizer)
+            self._overlap = sentence_overlap(rows, self._sizes, words)
+            self._greedy = self._overlap.greedy(self._sizes, p)
 
     @cached_property
     def units(self) -> Units:
@@ -160,17 +153,8 @@ class Summary(PickTask):
 
     @cached_property
     def tables(self) -> Tables:
-        """See `Task.tables`: one slot a document, whose unit comes before its sentences'."""
-        n = np.arange(len(self._sizes))
-        first = n + np.cumsum(self._sizes) - self._sizes
-        sentences = np.where(self._real, first[:, None] + 1 + np.arange(self.n_candidates), -1)
-        return Tables.build(
-            len(self.units),
-            offsets=n,
-            context=np.zeros((len(n), 0), np.int64),
-            row_units=first[:, None],
-            candidates=sentences[:, :, None],
-        )
+        """See `Task.tables`."""
+        return document_tables(self._sizes, self.n_candidates)
 
     def initial(self, rows: Int64Array) -> SummaryState:
         """See `Task.initial`."""
@@ -219,45 +203,42 @@ class Summary(PickTask):
         """See `Task.outputs`: indices of the sentences, in the order of the document."""
         return [tuple(sorted(picked)) for picked in self.picks(state)]
 
-    def _text(self, row: int, sentences: Sequence[int]) -> str:
-        texts = self._sample(row).extra["sentence_texts"]
-        return "\n".join(texts[k] for k in sentences)
-
     def corpus_score(
         self, rows: Sequence[int], outputs: Sequence[Output], *, bootstrap: int, report: bool
     ) -> Score:
         """See `Task.corpus_score`."""
-        beside = {}
-        if report:
-            sizes = {row: int(self._sizes[row]) for row in rows}
-            beside = {
-                "first sentence": [self._text(row, range(1)) for row in rows],
-                "first three": [self._text(row, range(min(3, sizes[row]))) for row in rows],
-                "greedy": [
-                    self._text(r, sorted(k for k in self._greedy[r] if k >= 0)) for r in rows
-                ],
-            }
-        texts = [self._text(row, output) for row, output in zip(rows, outputs, strict=True)]
-        references = [self._sample(row).gold for row in rows]
-        tokenizer = make_tokenizer(self.tokenizer)
+        samples = [self._sample(row) for row in rows]
+        named = {
+            "first sentence": [range(1)] * len(rows),
+            "first three": [range(min(3, self._sizes[row])) for row in rows],
+            "greedy": self._greedy[list(rows)].tolist(),
+        }
+        texts, *others = (
+            [summary_text(*pair) for pair in zip(samples, picks, strict=True)]
+            for picks in (outputs, *named.values())
+        )
         return rouge(
-            references, texts, tokenizer, beside=beside, bootstrap=bootstrap, report=report
+            [sample.gold for sample in samples],
+            texts,
+            make_tokenizer(self.tokenizer),
+            beside=dict(zip(named, others, strict=True)),
+            bootstrap=bootstrap,
+            report=report,
         )
 
     def record(self, row: int, output: Output) -> dict[str, Any]:
         """The sentences picked and where they are."""
-        return {"summary": self._text(row, output).replace("\n", " "), "sentences": list(output)}
+        text = summary_text(self._sample(row), output).replace("\n", " ")
+        return {"summary": text, "sentences": list(output)}
 
     def frame(self, state: SummaryState, i: int) -> Frame:
         """See `Task.frame`."""
         from nlp_gym.envs.render import Frame, Piece
 
-        row, picked = int(state.row[i]), np.flatnonzero(state.chosen[i])
+        row, picked = int(state.row[i]), set(np.flatnonzero(state.chosen[i]).tolist())
         texts = self._sample(row).extra["sentence_texts"]
         pieces = [
-            Piece(
-                text, "chosen" if k in picked else "plain", "pick" if k in picked else "", line=True
-            )
+            Piece(text, "chosen", "picked", line=True) if k in picked else Piece(text, line=True)
             for k, text in enumerate(texts)
         ]
         return Frame(self.title(row), f"picked {len(picked)}/{self._limits[row]}", pieces)

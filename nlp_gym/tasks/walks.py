@@ -9,7 +9,7 @@ import numpy as np
 
 from nlp_gym.data.readers.kg_names import entity_words, relation_words
 from nlp_gym.errors import DataError, DataNotFoundError
-from nlp_gym.tasks.facts import Numbers, triples_of
+from nlp_gym.tasks.facts import Numbers, Triples, triples_of
 from nlp_gym.tasks.tables import TextIndex
 from nlp_gym.types import SPLITS, Int64Array, Sample
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from nlp_gym.envs.render import Piece
     from nlp_gym.tasks.data import TaskData
 
-Triples = list[tuple[str, str, str]]
 Answers = Mapping[tuple[str, str], set[str]]
 Labels = Mapping[str, str]
 

@@ -122,15 +122,15 @@ def parse_ag(lines: list[str], name: str, options: Options) -> Parsed:
 def parse_clinc(lines: list[str], name: str, options: Options) -> Parsed:
     """Read one object with a list of ``[text, intent]`` a split: `train`, `oos_train`, `val`, ...
 
-    The records of the split that is asked for (default: train) and its out-of-scope ones are
-    samples; all others are checked.
+    The records of the split that is asked for and its out-of-scope ones are samples, all others are
+    checked; where no split is asked for all are samples.
     """
     parsed = Parsed()
     document = json_document(lines, parsed)
     if document is None:
         return parsed
     known = [key for keys in CLINC_SPLITS.values() for key in keys]
-    wanted = CLINC_SPLITS[options.split or "train"]
+    wanted = known if options.split is None else CLINC_SPLITS[options.split]
 
     def records() -> Iterator[tuple[str, Any]]:
         value = checked_object(document.value, "the file")

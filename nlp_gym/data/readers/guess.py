@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from nlp_gym.data.readers import FAMILIES, READERS, find_reader
 from nlp_gym.data.readers.base import Options, Reader, file_bytes
 from nlp_gym.errors import DataError, UnknownNameError
+from nlp_gym.types import Sample
 
 _GENERIC = ("", ".txt", ".dat")
-_LONG = 50  # words of one text without a blank line: rather a table than words with labels
+_LONG = 50  # words of one text without a blank line
+_SHORT = 5  # words of one text in which most labels are different
 _GOOD = 0.5  # of the rows: a file with more bad ones may still be of another family
 
 
@@ -60,6 +63,14 @@ def _share_read(reader: Reader, path: Path, data: bytes, gold: bool) -> float:
     except DataError:
         return 0.0
     good, bad = len(parsed.samples), len(parsed.problems)
+    if not good:
+        return 0.0
     share = good / (good + bad)
-    one_text = good == 1 and len(parsed.samples[0].words) > _LONG
-    return share * 0.4 if reader.name == "conll" and one_text else share
+    return share * 0.4 if reader.name == "conll" and _unlike_tags(parsed.samples) else share
+
+
+def _unlike_tags(samples: Sequence[Sample]) -> bool:
+    """Whether what can be read as words with labels is rather a table: it has no blank line."""
+    words = len(samples[0].words)
+    kinds = len(set(samples[0].labels or ()))
+    return len(samples) == 1 and (words > _LONG or (words > _SHORT and kinds > words / 2))

@@ -1,0 +1,121 @@
+"""Walks on a graph from the heads of queries, batched; no texts in here.
+
+Axis letters: B walks, N queries, T hops, C edges shown of an entity, R relations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nlp_gym.tasks.base import State
+from nlp_gym.tasks.facts import Known, Numbers, Triples
+from nlp_gym.tasks.graph import Graph
+from nlp_gym.types import BoolArray, Int64Array, Sample
+
+
+@dataclass
+class WalkState(State):
+    """Walks; `slot` is the entity where each stands.
+
+    Attributes:
+        hop: (B,) int64 hops made.
+        path: (B, T) int32 relations taken; 2R + 1: not yet.
+        trail: (B, T) int64 entities reached; -1: not yet.
+        legal: (B, C) bool edges that can be taken now.
+    """
+
+    hop: Int64Array
+    path: Any
+    trail: Int64Array
+    legal: BoolArray
+
+
+class Walks:
+    """Rules of walking: which edges are legal, where they lead, which lead to the answer.
+
+    Args:
+        facts: Triples of the graph.
+        numbers: Of their names and those of the queries.
+        samples: The queries.
+        hops: Edges T taken.
+        max_degree: Most edges shown of an entity.
+
+    Attributes:
+        graph: The graph with its edges forth and back.
+        head: (N,) entity each query starts at.
+        relation: (N,) relation asked for.
+        goal: (N,) answer; -1: there is none, or none that the graph has.
+    """
+
+    def __init__(
+        self,
+        facts: Triples,
+        numbers: Numbers,
+        samples: Sequence[Sample],
+        *,
+        hops: int,
+        max_degree: int,
+    ) -> None:
+        triples = numbers.facts(facts)
+        n_entities = len(numbers.entities)
+        self.hops = hops
+        self.graph = Graph.build(triples, n_entities, numbers.n_relations, max_degree)
+        self.nothing = 2 * numbers.n_relations + 1
+        self._known = Known(triples, numbers)
+        self.head, self.relation, self.goal = numbers.queries(samples).T
+        stated = self._known.holds(self.head, self.relation, self.goal[:, None])[:, 0]
+        self._own = np.where(stated & (self.goal >= 0), self.goal, -1)
+
+    def start(self, blank: dict[str, Any]) -> WalkState:
+        """Walks that stand at their heads; `blank` has the fields of `State`."""
+        b = len(blank["row"])
+        fields = {**blank, "slot": self.head.take(blank["row"]), "hop": np.zeros(b, np.int64)}
+        path = np.full((b, self.hops), self.nothing, np.int32)
+        trail = np.full((b, self.hops), -1)
+        legal = np.zeros((b, self.graph.width), bool)
+        state = WalkState(**fields, path=path, trail=trail, legal=legal)
+        state.legal = self._legal(state)
+        return state
+
+    def _legal(self, state: WalkState) -> BoolArray:
+        """(B, C) edges that can be taken."""
+        row, entity = state.row, state.slot
+        target = self.graph.target.take(entity, axis=0)
+        legal: BoolArray = target >= 0
+        head, asked, own = (x.take(row) for x in (self.head, self.relation, self._own))
+        at = np.flatnonzero((entity == head) & (own >= 0))
+        kind = self.graph.relation.take(head[at], axis=0)
+        legal[at] &= (kind != asked[at, None]) | (target[at] != own[at, None])
+        last = np.flatnonzero(state.hop == self.hops - 1)
+        if len(last):
+            known = self._known.holds(head[last], asked[last], target[last])
+            legal[last] &= ~known | (target[last] == own[last, None])
+            legal[:, 0] |= ~legal.any(axis=1)
+        return legal
+
+    def step(self, state: WalkState, actions: Int64Array) -> BoolArray:
+        """Take edges, changing `state` in place; gives (B,) whether a walk has ended."""
+        b = np.arange(len(actions))
+        edge = state.slot * self.graph.width + actions
+        state.path[b, state.hop] = self.graph.relation.take(edge)
+        state.slot = self.graph.target.take(edge).astype(np.int64)
+        state.trail[b, state.hop] = state.slot
+        state.hop += 1
+        state.legal = self._legal(state)
+        ended: BoolArray = state.hop == self.hops
+        return ended
+
+    def arrived(self, state: WalkState) -> BoolArray:
+        """(B,) whether a walk stands on its answer and has not just begun."""
+        there: BoolArray = (state.slot == self.goal.take(state.row)) & (state.hop > 0)
+        return there
+
+    def best(self, state: WalkState) -> Int64Array:
+        """(B,) an edge on a shortest path to the answer, see `Graph.towards`."""
+        goal, own, head = (x.take(state.row) for x in (self.goal, self._own, self.head))
+        hidden = np.where(own >= 0, head, -1)
+        return self.graph.towards(goal, hidden, state.slot, self.hops - state.hop, state.legal)

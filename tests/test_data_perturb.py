@@ -1,0 +1,116 @@
+"""Perturbed texts keep their gold, and are the same for everyone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nlp_gym.data.perturb import PERTURBATIONS, augment, perturb
+from nlp_gym.data.schemes import entity_spans
+from nlp_gym.errors import InvalidArgumentError, UnknownNameError
+from nlp_gym.registration import make_task
+from nlp_gym.types import Corpus, Sample
+
+SMALL = {"encoder": "hashed", "corpus": "sample"}
+
+
+@pytest.fixture(scope="module")
+def corpus():
+    return make_task("NER-CoNLL-v0", **SMALL).corpus
+
+
+@pytest.mark.parametrize("spec", PERTURBATIONS)
+def test_perturb_changes_texts_the_same_way_every_time(corpus, spec):
+    first, second = (perturb(corpus, spec, family="tagging") for _ in range(2))
+    assert [s.words for s in first.samples] == [s.words for s in second.samples]
+    assert [s.words for s in first.samples] != [s.words for s in corpus.samples]
+    assert len(first) == len(corpus)
+    for sample in first.samples:
+        assert len(sample.words) == len(sample.labels)
+        assert all(sample.words)
+
+
+@pytest.mark.parametrize("spec", ["typos", "case", "accents"])
+def test_perturb_depends_on_the_seed_and_the_rate(corpus, spec):
+    def changed(perturbed):
+        pairs = zip(corpus.samples, perturbed.samples, strict=True)
+        return np.mean([a != b for s, t in pairs for a, b in zip(s.words, t.words, strict=True)])
+
+    one, other = (perturb(corpus, spec, family="tagging", seed=k) for k in (0, 1))
+    assert [s.words for s in one.samples] != [s.words for s in other.samples]
+    little, much = (perturb(corpus, f"{spec}:{r}", family="tagging") for r in (0.1, 0.9))
+    assert changed(little) < 0.5 * changed(much)
+    assert changed(perturb(corpus, f"{spec}:0", family="tagging")) == 0.0
+
+
+def test_perturb_leaves_the_gold_of_words_alone(corpus):
+    typos = perturb(corpus, "typos", family="tagging")
+    assert [s.labels for s in typos.samples] == [s.labels for s in corpus.samples]
+
+
+def test_entity_swap_exchanges_names_of_one_type(corpus):
+    names = {
+        kind: {
+            s.words[a:b] for s in corpus.samples for a, b, k in entity_spans(s.labels) if k == kind
+        }
+        for kind in ("LOC", "PER")
+    }
+    swapped = perturb(corpus, "entity-swap", family="tagging")
+    moved = 0
+    for before, after in zip(corpus.samples, swapped.samples, strict=True):
+        old, new = entity_spans(before.labels), entity_spans(after.labels)
+        assert [kind for *_, kind in old] == [kind for *_, kind in new]
+        for (a, b, kind), (c, d, _) in zip(old, new, strict=True):
+            moved += before.words[a:b] != after.words[c:d]
+            assert after.words[c:d] in names[kind]
+        outside = [w for w, label in zip(before.words, before.labels, strict=True) if label == "O"]
+        assert outside == [
+            w for w, label in zip(after.words, after.labels, strict=True) if label == "O"
+        ]
+    assert moved > 20
+
+
+def test_perturb_changes_the_question_and_not_the_passage():
+    sample = Sample(
+        ("the", "passage", "stays"), None, "", {"question": ("Which", "thing", "stays")}
+    )
+    corpus = Corpus("x", "dev", [sample], ())
+    (changed,) = perturb(corpus, "upper", family="spanqa").samples
+    assert changed.words == sample.words
+    assert changed.extra["question"] == ("WHICH", "THING", "STAYS")
+    turns = Sample(("Hi", "there"), None, "", {"context": (("Hi",), ("there",))})
+    (changed,) = perturb(Corpus("x", "dev", [turns], ()), "upper", family="dialogue").samples
+    assert changed.extra["context"] == (("HI",), ("THERE",))
+
+
+def test_augment_adds_copies_to_the_training_split_only(corpus):
+    more = augment(corpus, ["typos", "lower"], family="tagging")
+    assert len(more) == 3 * len(corpus)
+    assert more.samples[: len(corpus)] == list(corpus.samples)
+    for split, times in (("train", 2), ("dev", 1)):
+        plain = make_task("NER-CoNLL-v0", split, **SMALL)
+        assert len(
+            make_task("NER-CoNLL-v0", split, augment="typos", **SMALL).corpus
+        ) == times * len(plain.corpus)
+
+
+def test_perturb_is_an_argument_of_tasks():
+    task = make_task("NER-CoNLL-v0", "dev", perturb="upper", **SMALL)
+    assert all(word == word.upper() for s in task.corpus.samples for word in s.words)
+    assert any(word != word.upper() for s in task.load("train").samples for word in s.words)
+
+
+@pytest.mark.parametrize(
+    ("spec", "family", "message"),
+    [
+        ("typo", "tagging", "Did you mean 'typos'"),
+        ("typos:2", "tagging", "from 0 to 1"),
+        ("typos:x", "tagging", "'x' must be a number"),
+        (3, "tagging", "perturb=3"),
+        ("typos", "kg", "does not suit the family 'kg'"),
+        ("entity-swap", "classification", "BIO tags"),
+    ],
+)
+def test_perturb_misuse_names_what_is_allowed(corpus, spec, family, message):
+    with pytest.raises((InvalidArgumentError, UnknownNameError), match=message):
+        perturb(corpus, spec, family=family)
