@@ -12,7 +12,8 @@ from nlp_gym.types import Sample
 
 _GENERIC = ("", ".txt", ".dat")
 _LONG = 50  # words of one text without a blank line
-_SHORT = 5  # words of one text in which most labels are different
+_SHORT = 5  # labels that may all be different
+_ANYTHING = ("conll", "label-first")  # formats that almost any file can be read as
 _GOOD = 0.5  # of the rows: a file with more bad ones may still be of another family
 
 
@@ -66,11 +67,14 @@ def _share_read(reader: Reader, path: Path, data: bytes, gold: bool) -> float:
     if not good:
         return 0.0
     share = good / (good + bad)
-    return share * 0.4 if reader.name == "conll" and _unlike_tags(parsed.samples) else share
+    return share * 0.4 if reader.name in _ANYTHING and _unlike_labels(parsed.samples) else share
 
 
-def _unlike_tags(samples: Sequence[Sample]) -> bool:
-    """Whether what can be read as words with labels is rather a table: it has no blank line."""
-    words = len(samples[0].words)
-    kinds = len(set(samples[0].labels or ()))
-    return len(samples) == 1 and (words > _LONG or (words > _SHORT and kinds > words / 2))
+def _unlike_labels(samples: Sequence[Sample]) -> bool:
+    """Whether what can be read as texts with labels is rather a table.
+
+    It is then one text without a blank line, or most labels are different.
+    """
+    labels = [label for sample in samples for label in sample.labels or ()]
+    one_text = len(samples) == 1 and len(labels) > _LONG
+    return one_text or (len(labels) > _SHORT and len(set(labels)) > len(labels) / 2)
