@@ -9,7 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch as th
+from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
+from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
+from sb3_contrib.qrdqn.policies import QRDQNPolicy
+from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.utils import obs_as_tensor
+from stable_baselines3.dqn.policies import DQNPolicy
 
 from agents.policies import action_scores
 from agents.policies import masked as apply_mask
@@ -17,6 +22,10 @@ from nlp_gym.errors import InvalidArgumentError
 from nlp_gym.types import BoolArray, Observation
 
 Act = Callable[[Observation, BoolArray], npt.NDArray[np.int64]]
+LogProbs = Callable[[Observation, BoolArray], npt.NDArray[np.float64]]
+
+SHARPNESS = 10.0
+"""Values are multiplied by this where they stand in for logits."""
 
 
 def make_act(model: Any, masked: bool) -> Act:
@@ -56,17 +65,59 @@ def make_act(model: Any, masked: bool) -> Act:
     return act
 
 
+def make_log_probs(model: Any) -> LogProbs | None:
+    """Log-probabilities of a model's actions, for `agents.search`.
+
+    Values are no logits; those of a Q-network are taken for some after multiplication by
+    `SHARPNESS`, since returns lie within about -1 and 1.
+
+    Args:
+        model: As for `make_act`.
+
+    Returns:
+        A function of an observation and a mask that gives (B, A) float64, -inf where illegal; None
+        for a model whose scores are not known.
+    """
+    policy = model.policy
+    scale = _scale(policy)
+    if scale is None:
+        return None
+
+    def log_probs(obs: Observation, mask: BoolArray) -> npt.NDArray[np.float64]:
+        policy.set_training_mode(False)
+        with th.no_grad():
+            tensors: Any = obs_as_tensor(obs, policy.device)
+            scores = action_scores(policy, tensors)
+            assert scores is not None
+            legal = th.as_tensor(mask, device=scores.device)
+            scaled = apply_mask(scores.double() * scale, legal)
+            found: npt.NDArray[np.float64] = th.log_softmax(scaled, dim=1).cpu().numpy()
+            return found
+
+    return log_probs
+
+
+def _scale(policy: Any) -> float | None:
+    if isinstance(policy, DQNPolicy | QRDQNPolicy):
+        return SHARPNESS
+    if isinstance(policy, RecurrentActorCriticPolicy):
+        return None
+    return 1.0 if isinstance(policy, ActorCriticPolicy | MaskableActorCriticPolicy) else None
+
+
 def _recurrent_act(model: Any, masked: bool) -> Act:
-    """Acting with a memory: emptied where a text begins, and carried along by the text's row.
+    """Acting with a memory: emptied where an episode begins, and carried along by its row.
 
     `rollout` takes episodes out of the batch as they end, so a place in the batch is not enough to
-    find the memory of an episode again.
+    find the memory of an episode again. An episode begins with a row that was not played just now,
+    or back at position 0 (several decisions may be made at one position).
     """
     memory: Any = None
     rows: npt.NDArray[np.int64] = np.zeros(0, np.int64)
+    places: npt.NDArray[np.int64] = np.zeros(0, np.int64)
 
     def act(obs: Observation, mask: BoolArray) -> npt.NDArray[np.int64]:
-        nonlocal memory, rows
+        nonlocal memory, rows, places
         policy = model.policy
         policy.set_training_mode(False)
         if "row" not in obs or "position" not in obs:
@@ -74,9 +125,19 @@ def _recurrent_act(model: Any, masked: bool) -> Act:
                 f"obs has the keys {sorted(obs)}: a recurrent policy is evaluated on "
                 "obs_type='index', where `row` and `position` tell the episodes apart."
             )
-        now, starts = obs["row"].reshape(-1).astype(np.int64), obs["position"].reshape(-1) == 0
-        memory = _carry(policy, memory, rows, now) if not starts.all() else _blank(policy, len(now))
-        rows = now
+        now, here = (obs[key].reshape(-1).astype(np.int64) for key in ("row", "position"))
+        known, before = _find(rows, now)
+        starts = ~known
+        starts[known] = (here[known] == 0) & (places[before[known]] > 0)
+        if starts.all():
+            memory = _blank(policy, len(now))
+        else:
+            index = th.as_tensor(before, device=policy.device)
+            memory = (
+                memory[0][:, index],
+                memory[1][:, index],
+            )  # emptied by `begin` where it starts
+        rows, places = now, here
         with th.no_grad():
             tensors: Any = obs_as_tensor(obs, policy.device)
             begin = th.as_tensor(starts, dtype=th.float32, device=policy.device)
@@ -95,11 +156,12 @@ def _blank(policy: Any, n: int) -> tuple[th.Tensor, th.Tensor]:
     return zeros, zeros
 
 
-def _carry(
-    policy: Any, memory: Any, before: npt.NDArray[np.int64], now: npt.NDArray[np.int64]
-) -> tuple[th.Tensor, th.Tensor]:
-    """The memory (hidden, cell), each (layers, B, width), of the rows that are still played."""
+def _find(
+    before: npt.NDArray[np.int64], now: npt.NDArray[np.int64]
+) -> tuple[BoolArray, npt.NDArray[np.int64]]:
+    """(B,) whether each row of `now` is in `before`, and (B,) its place there (else any)."""
+    if not len(before):
+        return np.zeros(len(now), bool), np.zeros(len(now), np.int64)
     order = np.argsort(before, kind="stable")
     place = order[np.searchsorted(before, now, sorter=order).clip(max=len(before) - 1)]
-    index = th.as_tensor(place, device=policy.device)
-    return memory[0][:, index], memory[1][:, index]
+    return before[place] == now, place

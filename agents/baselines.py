@@ -15,6 +15,8 @@ from nlp_gym.tasks.base import Task
 from nlp_gym.tasks.rollout import rollout
 from nlp_gym.types import BoolArray, Observation
 
+_BATCH = 4096
+
 Baseline = Act | Literal["oracle"]
 
 
@@ -30,7 +32,9 @@ def random_act(train_task: Task, task: Task, seed: int) -> Act:
 
 def majority_act(train_task: Task, task: Task, seed: int) -> Act:
     """The oracle's most frequent action on the training split, among the legal ones."""
-    counts = _count(train_task).sum(axis=0)  # (A,)
+    _, actions = _decisions(train_task)
+    n = max(task.n_actions, train_task.n_actions)  # candidates may be more in one of the two
+    counts = np.bincount(actions, minlength=n)[: task.n_actions]  # (A,)
 
     def act(obs: Observation, mask: BoolArray) -> npt.NDArray[np.int64]:
         return np.where(mask, counts, -1).argmax(axis=1)
@@ -46,19 +50,17 @@ def majority_word_act(train_task: Task, task: Task, seed: int) -> Act:
     Raises:
         InvalidArgumentError: The task does not decide about one word of a text at a time.
     """
-    for needed in (train_task, task):
-        keys = set(needed.observation_space("index").spaces)
-        if not {"row", "position"} <= keys:
-            raise InvalidArgumentError(
-                "baseline='majority-word' needs a task that decides word by word (`row` and "
-                f"`position` in its index observation), not {type(needed).__name__}: use "
-                "'majority'."
-            )
-    places = _count(train_task)  # (slots, A) as (row, position) in order of the texts
+    if task.family != "tagging":
+        raise InvalidArgumentError(
+            "baseline='majority-word' needs a task that decides word by word (family 'tagging'), "
+            f"not {type(task).__name__} (family {task.family!r}): use 'majority'."
+        )
     words = [word for sample in train_task.corpus.samples for word in sample.words]
     vocabulary = {word: i for i, word in enumerate(dict.fromkeys(words))}
     table = np.zeros((len(vocabulary) + 1, train_task.n_actions))  # the last row: unknown words
-    np.add.at(table, [vocabulary[word] for word in words], places)
+    order, actions = _decisions(train_task)  # in the order of the words
+    numbers = np.array([vocabulary[word] for word in words])
+    np.add.at(table, (numbers, actions[order]), 1)
     # Ties and empty rows are decided by the overall frequency, which adds less than one count.
     overall = table.sum(axis=0)
     table += overall / (overall.sum() + 1.0)
@@ -117,23 +119,23 @@ def run_baselines(
     return scores
 
 
-def _count(task: Task) -> npt.NDArray[np.int64]:
-    """How often the oracle takes each action, a row for each decision of the corpus, in order.
+def _decisions(task: Task) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The M decisions of the oracle on a corpus.
 
-    Rows are ordered by text and by decision within it, so that for word-by-word tasks they are the
-    corpus's words in order.
+    Returns:
+        (M,) order that sorts them by text and step, and (M,) actions.
     """
-    rows = np.arange(len(task.corpus))
-    state, left, step = task.initial(rows), rows, 0
-    seen: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], int]] = []
-    while len(left):
-        actions = task.oracle(state)
-        seen.append((left, actions, step))
-        _, ended = task.transition(state, actions)
-        state, left, step = state.take(~ended), left[~ended], step + 1
-    texts = np.concatenate([left for left, _, _ in seen])
-    steps = np.concatenate([np.full(len(left), step) for left, _, step in seen])
-    actions = np.concatenate([actions for _, actions, _ in seen])
-    counts = np.zeros((len(actions), task.n_actions), np.int64)
-    counts[np.arange(len(actions)), actions[np.lexsort((steps, texts))]] = 1
-    return counts
+    texts, steps, actions = [], [], []
+    rows = np.argsort(task.lengths, kind="stable")
+    for start in range(0, len(rows), _BATCH):
+        left = rows[start : start + _BATCH]
+        state, step = task.initial(left), 0
+        while len(left):
+            chosen = task.oracle(state)
+            texts.append(left)
+            steps.append(np.full(len(left), step))
+            actions.append(chosen)
+            _, ended = task.transition(state, chosen)
+            state, left, step = state.take(~ended), left[~ended], step + 1
+    order = np.lexsort((np.concatenate(steps), np.concatenate(texts)))
+    return order, np.concatenate(actions)

@@ -85,7 +85,11 @@ def predict(
     ] = None,
     input_file: Annotated[
         Path | None,
-        typer.Option("--input", metavar="FILE", help=".txt (a text a line), .jsonl or CoNLL."),
+        typer.Option(
+            "--input",
+            metavar="FILE",
+            help=".txt (a text a line), or the task family's formats: .jsonl, .csv, CoNLL, ...",
+        ),
     ] = None,
     output: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write here in place of stdout.")
@@ -93,22 +97,23 @@ def predict(
     form: Annotated[
         str | None,
         typer.Option(
-            "--format", metavar="json|color|conll", help="Default: color on a terminal, else json."
+            "--format",
+            metavar="json|color|conll",
+            help="Default: json; for tagging color on a terminal.",
         ),
     ] = None,
     checkpoint: Checkpoint = "best",
     device: Device = "auto",
 ) -> None:
-    """Label raw text."""
-    from agents.inputs import gather_inputs
+    """Decide on raw text, or on a file of samples: labels, answers, choices, ..."""
     from agents.predict import Predictor
     from agents.predictions import choose_format, formatted
 
-    chosen = choose_format(form, output)
-    inputs = gather_inputs(text, input_file)
-    records = Predictor(run, checkpoint=checkpoint, device=device).predict(
-        inputs, progress=input_file is not None
-    )
+    choose_format(form, output)
+    predictor = Predictor(run, checkpoint=checkpoint, device=device)
+    chosen = choose_format(form, output, tags=predictor.tags)
+    inputs = predictor.gather(text, input_file)
+    records = predictor.predict(inputs, progress=input_file is not None)
     formatted(records, chosen, output=output)
 
 

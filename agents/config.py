@@ -1,9 +1,10 @@
 """Hyperparameters: RL Zoo's YAML files, overrides from the command line, and what a class takes.
 
-A file ``hyperparams/<algo>.yml`` has one mapping an environment id and one named `default`, taken
-whole where the id has none (inherit with YAML's own anchors and ``<<:``). Values are plain YAML:
-nothing is evaluated. Schedules are written ``lin_1e-3`` (falls linearly to 0), classes by a name of
-a small table.
+A file ``hyperparams/<algo>.yml`` has mappings by name, of which the first that exists is taken
+whole: the environment's id, ``family:NAME`` with the family of its task (``family:choice``), and
+`default` (inherit with YAML's own anchors and ``<<:``). Values are plain YAML: nothing is
+evaluated. Schedules are written ``lin_1e-3`` (falls linearly to 0), classes by a name of a small
+table.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from stable_baselines3.common.utils import LinearSchedule
 
 from agents.algorithms import resolve
 from agents.checks import POLICY_CLASSES, RUN_KEYS, SCHEDULES, check_params, schedule_value
+from agents.families import family_of
 from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.registration import is_task_id
 
 FOLDER = Path(__file__).parent / "hyperparams"
 
@@ -52,7 +55,8 @@ def load_hyperparams(
     row = resolve(algo)
     path = FOLDER / f"{algo}.yml"
     table = _read(path if path.exists() else FOLDER / "default.yml")
-    params: Params = copy.deepcopy(table[env_id if env_id in table else "default"])
+    names = (env_id, f"family:{_family(env_id)}", "default")
+    params: Params = copy.deepcopy(next(table[name] for name in names if name in table))
     changes = overrides if isinstance(overrides, Mapping) else parse_overrides(overrides)
     merged = _merge(params, _numbers(changes))
     return check_params(row, merged)
@@ -127,6 +131,11 @@ def build_arguments(params: Mapping[str, Any]) -> Params:
         if isinstance(policy_kwargs.get(key), str):
             policy_kwargs[key] = names[policy_kwargs[key]]
     return {**arguments, "policy_kwargs": policy_kwargs}
+
+
+def _family(env_id: str) -> str:
+    """As `family_of`; ids that are not registered have none."""
+    return family_of(env_id) if is_task_id(env_id) else ""
 
 
 def _read(path: Path) -> Params:

@@ -1,4 +1,4 @@
-"""Building blocks of the networks: activations by name, the trunk, and the checks of its options."""
+"""Building blocks of the networks: activations by name, the trunk, checks of its options."""
 
 from __future__ import annotations
 

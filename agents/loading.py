@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from agents.acting import make_act
 from agents.algorithms import AlgorithmRow, resolve
 from agents.config import build_arguments
 from agents.devices import check_device
 from agents.extractors import FeatureSource, NLPExtractor, reading
+from agents.families import family_of
 from agents.heads import pointer_policy
 from agents.runs import find_snapshot
+from agents.search import outputs_of
 from agents.signatures import arguments
 from agents.vec import SB3VecEnv
 from agents.weights import load_policy
@@ -24,7 +25,6 @@ from nlp_gym.encode import Encoder
 from nlp_gym.envs.vector import TaskVectorEnv
 from nlp_gym.errors import InvalidArgumentError, RunError, UnknownNameError
 from nlp_gym.tasks.base import Output, Task
-from nlp_gym.tasks.rollout import rollout
 
 OBS_TYPES = ("index", "features")
 _NEEDED = frozenset(
@@ -185,6 +185,9 @@ class Agent:
         """
         labels = list(self.labels) or None  # tasks that choose among candidates have none
         kwargs = {**self.settings["env_kwargs"], "labels": labels, **overrides}
+        if family_of(self.env_id) == "kg" and overrides.get("data") is not None:
+            # The graph is what was trained on, whatever the queries are.
+            kwargs.setdefault("graph", self.settings["env_kwargs"].get("data"))
         if self._encoder is not None:
             kwargs["encoder"] = self._encoder
             kwargs["encoder_kwargs"] = None
@@ -207,15 +210,15 @@ class Agent:
         return self._model
 
     def outputs(self, task: Task, *, progress: bool = False, cache: bool = True) -> list[Output]:
-        """Play every text of `task` once, greedily; one output a text. Options as for `encode`."""
+        """Play every sample of `task` once; one output each. Options as for `encode`."""
         obs_type = self.settings["obs_type"]
         encode(task, progress=progress, cache=cache)
         fresh = self._model is None  # then it reads this task already
         model = self.model(task)
-        act = make_act(model, resolve(self.settings["algo"]).masked)
+        masked = resolve(self.settings["algo"]).masked
         source = None if fresh else source_of(task, obs_type, model.device)
         with nullcontext() if source is None else reading(model.policy, source):
-            return rollout(task, act, obs_type=obs_type)
+            return outputs_of(model, task, masked=masked, obs_type=obs_type)
 
     def _load(self, task: Task) -> Any:
         row, obs_type = resolve(self.settings["algo"]), self.settings["obs_type"]

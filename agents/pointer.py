@@ -84,10 +84,11 @@ class PointerScorer(nn.Module):
 
     With h the trunk's output, ``key = W [units | flags]`` and ``query = U h + V context``, the
     score is ``v relu(K key + P (key * query) + L likeness + Q h + b)`` plus a learned multiple of
-    ``key . query / sqrt(width)``: additive and multiplicative attention (Bahdanau et al. 2015; Luong
-    et al. 2015) as in pointer networks (Vinyals et al. 2015). The likeness of a candidate is the
-    cosine of each of its units and each unit of the context, as large as a key: what the encoder
-    knows of likeness, a narrow projection would have to learn. Fixed actions have a linear score.
+    ``key . query / sqrt(width)``: additive and multiplicative attention (Bahdanau et al. 2015;
+    Luong et al. 2015) as in pointer networks (Vinyals et al. 2015). The likeness of a candidate is
+    the cosine of each of its units and each unit of the context, as large as a key: what the
+    encoder knows of likeness, a narrow projection would have to learn. Fixed actions have a linear
+    score.
 
     Args:
         dim: Width D of a unit.

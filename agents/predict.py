@@ -1,4 +1,4 @@
-"""Label raw text with a trained agent."""
+"""Decide on new input with a trained agent: raw text, or samples of any task family."""
 
 from __future__ import annotations
 
@@ -6,10 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from agents.inputs import Input, from_text, from_words
+from agents.families import TEXT_FAMILIES, family_of
+from agents.inputs import Input, from_text, from_words, gather_inputs
 from agents.loading import Agent, load_agent
 from agents.predictions import is_bio, to_record
+from nlp_gym.data.readers import READERS, read
+from nlp_gym.errors import DataError, DataNotFoundError, InvalidArgumentError
 from nlp_gym.types import Sample
+
+Given = str | Sequence[str] | Input | Sample
 
 
 class Predictor:
@@ -20,47 +25,107 @@ class Predictor:
         checkpoint: ``"best"`` or ``"last"``.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``.
 
+    Attributes:
+        family: What kind of input the agent reads, a name in `nlp_gym.data.FAMILIES`.
+        bio: Whether it labels words with BIO tags.
+
     Raises:
         RunError: The run cannot be loaded.
     """
 
     def __init__(self, run: str | Path, *, checkpoint: str = "best", device: str = "auto") -> None:
         self.agent: Agent = load_agent(run, checkpoint=checkpoint, device=device)
-        self.bio = is_bio(self.agent.labels)
+        self.family = family_of(self.agent.env_id)
+        self.bio = self.tags and is_bio(self.agent.labels)
 
-    def predict(
-        self, texts: Sequence[str | Sequence[str] | Input], *, progress: bool = False
-    ) -> list[dict[str, Any]]:
-        """Label texts.
+    @property
+    def tags(self) -> bool:
+        """Whether it labels every word."""
+        return self.family == "tagging"
 
-        Raw text is cut into sentences, which are labelled one by one as in training, and these into
-        words. A blank text gives a record without tokens.
+    @property
+    def reads_text(self) -> bool:
+        """Whether a raw text is all that it needs."""
+        return self.family in TEXT_FAMILIES
+
+    def predict(self, given: Sequence[Given], *, progress: bool = False) -> list[dict[str, Any]]:
+        """Decide on texts or samples.
+
+        For tagging, raw text is cut into sentences, which are labelled one by one as in training,
+        and these into words. Other families read a text as a whole. A blank text gives a record
+        with nothing decided.
 
         Args:
-            texts: Raw text, or a sequence of words each.
+            given: Raw texts, sequences of words, or samples (their gold is not looked at).
             progress: Show bars on stderr.
 
         Returns:
-            One record a text, see `agents.predictions`.
+            One record each: see `agents.predictions` for tagging, else the task's
+            `record` and, of a raw text, ``"text"``.
 
         Raises:
-            InvalidArgumentError: A text that is not Unicode, see `agents.inputs`.
+            InvalidArgumentError: A text that is not Unicode, see `agents.inputs`, or a text where
+                the task needs more.
         """
-        inputs = [_as_input(text) for text in texts]
+        inputs = [item if isinstance(item, Sample) else _as_input(item) for item in given]
+        if not self.reads_text and not all(isinstance(item, Sample) for item in inputs):
+            raise self._needs_more()
+        if self.tags:
+            return self._tag([_as_words(item) for item in inputs], progress=progress)
+        samples = [_as_sample(item) for item in inputs]
+        found = iter(self._records([s for s in samples if s.words], progress=progress))
+        records = [next(found) if sample.words else {} for sample in samples]
+        return [
+            {"text": item.text, **record} if isinstance(item, Input) else record
+            for item, record in zip(inputs, records, strict=True)
+        ]
+
+    def gather(self, text: str | None, file: Path | None) -> list[Given]:
+        """The input of a command line: a text, ``-`` for texts on stdin, or a file.
+
+        Raises:
+            InvalidArgumentError: None of them or two, or a text where the task needs more.
+            DataError: The file cannot be read.
+        """
+        if self.tags or file is None or (self.reads_text and file.suffix.lower() == ".txt"):
+            if not self.reads_text and text is not None:
+                raise self._needs_more()
+            return list(gather_inputs(text, file))
+        if text is not None:
+            raise InvalidArgumentError("Give either a text (`-` for stdin) or --input FILE.")
+        if file.is_dir():
+            raise DataError(f"input={str(file)!r} is a folder: give one of the files in it.")
+        if not file.exists():
+            raise DataNotFoundError(f"input={str(file)!r} does not exist.")
+        return list(read(file, family=self.family, gold=False))
+
+    def _tag(self, inputs: list[Input], *, progress: bool) -> list[dict[str, Any]]:
         sentences = [sentence for item in inputs for sentence in item.sentences]
         samples = [Sample(tuple(word for word, _, _ in sentence)) for sentence in sentences]
-        outputs = iter(self._outputs(samples, progress=progress))
+        outputs = iter(self._outputs(samples, progress=progress)[1])
         records = []
         for item in inputs:
             labels = [label for _ in item.sentences for label in next(outputs)]
             records.append(to_record(item, labels, bio=self.bio))
         return records
 
-    def _outputs(self, samples: list[Sample], *, progress: bool) -> list[Sequence[str]]:
+    def _records(self, samples: list[Sample], *, progress: bool) -> list[dict[str, Any]]:
+        task, outputs = self._outputs(samples, progress=progress)
+        return [task.record(row, output) for row, output in enumerate(outputs)]
+
+    def _outputs(self, samples: list[Sample], *, progress: bool) -> tuple[Any, list[Any]]:
         if not samples:
-            return []
-        task = self.agent.task("test", data=samples, data_dir=None)
-        return self.agent.outputs(task, progress=progress, cache=False)
+            return None, []
+        task = self.agent.task("test", data=[sample.unannotated() for sample in samples])
+        return task, self.agent.outputs(task, progress=progress, cache=False)
+
+    def _needs_more(self) -> InvalidArgumentError:
+        form = READERS[self.family]["jsonl"].about
+        return InvalidArgumentError(
+            f"{self.agent.env_id} needs more than a text. Give --input FILE with samples of family "
+            f"{self.family!r}, the answers left out: JSON Lines with {form}; or another format of "
+            f"it ({', '.join(READERS[self.family])})."
+        )
 
 
 def _as_input(text: str | Sequence[str] | Input) -> Input:
@@ -69,8 +134,14 @@ def _as_input(text: str | Sequence[str] | Input) -> Input:
     return from_text(text) if isinstance(text, str) else from_words(text)
 
 
-def predict_texts(
-    run: str | Path, texts: Sequence[str | Sequence[str]], **options: Any
-) -> list[dict[str, Any]]:
-    """Label texts with a run, see `Predictor`."""
+def _as_words(item: Input | Sample) -> Input:
+    return from_words(item.words) if isinstance(item, Sample) else item
+
+
+def _as_sample(item: Input | Sample) -> Sample:
+    return item if isinstance(item, Sample) else Sample(tuple(word for word, _, _ in item.words))
+
+
+def predict_texts(run: str | Path, texts: Sequence[Given], **options: Any) -> list[dict[str, Any]]:
+    """Decide on texts with a run, see `Predictor`."""
     return Predictor(run, **options).predict(texts)

@@ -1,6 +1,7 @@
 """What `nlp-gym predict` writes; no model in here.
 
-A prediction is one JSON-able dict a text:
+A prediction is one JSON-able dict a text or sample, by default that of the task's `record`. For
+tagging:
 
 ``text``      the text as given (words that came split are joined by single spaces)
 ``tokens``    ``{"text", "start", "end", "label"}`` a word; offsets count characters of ``text``
@@ -20,7 +21,7 @@ from rich.console import Console
 from rich.text import Text
 
 from agents.inputs import Input
-from nlp_gym.errors import DataError, UnknownNameError
+from nlp_gym.errors import DataError, InvalidArgumentError, UnknownNameError
 from nlp_gym.files import atomic_path
 
 FORMATS = ("json", "color", "conll")
@@ -101,14 +102,26 @@ def write_output(path: str | Path, text: str) -> None:
         raise DataError(f"{path} cannot be written: {error.strerror or error}.") from error
 
 
-def choose_format(form: str | None, output: Path | None) -> str:
+def choose_format(form: str | None, output: Path | None, *, tags: bool = True) -> str:
     """The format asked for, or the one that suits where the output goes.
+
+    Args:
+        form: One of `FORMATS`, None for any.
+        output: The file it goes to, None for stdout.
+        tags: Whether predictions are labels of words; all others are written as JSON.
 
     Raises:
         UnknownNameError: `form` is none of `FORMATS`.
+        InvalidArgumentError: `form` is for labels of words only.
     """
     if form is not None and form not in FORMATS:
         raise UnknownNameError("format", form, FORMATS)
+    if not tags:
+        if form not in (None, "json"):
+            raise InvalidArgumentError(
+                f"format={form!r} shows labels of words, and this run makes none: use 'json'."
+            )
+        return "json"
     if form is None and output is not None:
         return "conll" if output.suffix.lower() == ".conll" else "json"
     return form or ("color" if sys.stdout.isatty() else "json")

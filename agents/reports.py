@@ -8,7 +8,6 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from agents.acting import make_act
 from agents.algorithms import resolve
 from agents.baselines import run_baselines
 from agents.config import load_hyperparams
@@ -18,10 +17,10 @@ from agents.loading import Agent, build_model, encode, load_agent, source_of
 from agents.predict import Predictor
 from agents.predictions import to_text
 from agents.runs import writing
+from agents.search import outputs_of
 from nlp_gym.files import write_json
 from nlp_gym.metrics.base import Score
 from nlp_gym.tasks.base import Task
-from nlp_gym.tasks.rollout import rollout
 
 EXAMPLE = "Maria Lopez flew from Madrid to Geneva on Monday to meet the United Nations."
 
@@ -37,7 +36,7 @@ def cloning_score(agent: Agent, train_task: Task, task: Task, *, device: str = "
     source = source_of(task, "index", model.device)
     assert source is not None
     with reading(model.policy, source):
-        return task.score(rollout(task, make_act(model, row.masked)), report=False)
+        return task.score(outputs_of(model, task, masked=row.masked), report=False)
 
 
 def final_report(
@@ -62,8 +61,8 @@ def final_report(
     task, train_task = agent.task("test"), agent.task("train")
     encode(train_task)
     score = with_corpus(task.score(agent.outputs(task, progress=progress)), task)
-    words = {"row", "position"} <= set(task.observation_space("index").spaces)
-    names = ["random", "majority", *(["majority-word"] if words else []), "oracle"]
+    words = ["majority-word"] if task.family == "tagging" else []
+    names = ["random", "majority", *words, "oracle"]
     scores = run_baselines(train_task, task, names, report=False)
     if with_bc:
         scores["bc"] = cloning_score(agent, train_task, task, device=device)
@@ -101,6 +100,7 @@ def print_report(report: dict[str, Any], console: Console) -> None:
 
 
 def print_example(run: str | Path, console: Console, *, device: str = "auto") -> None:
-    """One sentence, labelled by the trained agent."""
-    record = Predictor(run, device=device).predict([EXAMPLE])[0]
-    console.print(to_text(record), soft_wrap=True)
+    """One sentence, labelled by the trained agent, where it labels raw text."""
+    predictor = Predictor(run, device=device)
+    if predictor.reads_text:
+        console.print(to_text(predictor.predict([EXAMPLE])[0]), soft_wrap=True)

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from agents.acting import make_act
+import numpy as np
+
 from agents.algorithms import AlgorithmRow, resolve
 from agents.extractors import FeatureSource, reading
 from agents.loading import build_model, check_obs_type, encode, source_of
+from agents.search import outputs_of
 from agents.settings import TrainConfig
 from agents.snapshots import FORMAT_VERSION
 from nlp_gym import make_task
@@ -22,7 +24,9 @@ from nlp_gym.errors import RunError
 from nlp_gym.metrics.base import Score
 from nlp_gym.registration import SHELL_ARGUMENTS
 from nlp_gym.tasks.base import Task
-from nlp_gym.tasks.rollout import rollout
+
+DEV_BEAM, DEV_SEARCHES = 10, 1000
+"""Beam and number of samples of an evaluation during training, where a task is played by search."""
 
 
 @dataclass
@@ -60,11 +64,26 @@ class Setup:
 
     def score(self) -> Score:
         """The current policy on dev, greedily; uses no random numbers."""
-        act = make_act(self.model, self.row.masked)
-        source = self._dev_source
+        source, rows = self._dev_source, self._dev_rows
         with nullcontext() if source is None else reading(self.model.policy, source):
-            outputs = rollout(self.dev_task, act, obs_type=self.obs_type)
-        return self.dev_task.score(outputs, bootstrap=0)
+            outputs = outputs_of(
+                self.model,
+                self.dev_task,
+                masked=self.row.masked,
+                obs_type=self.obs_type,
+                rows=rows,
+                beam=min(getattr(self.dev_task, "beam", 1), DEV_BEAM),
+            )
+        return self.dev_task.score(outputs, rows=rows, bootstrap=0)
+
+    @cached_property
+    def _dev_rows(self) -> list[int] | None:
+        """A search takes a beam of states a sample: the best policy is chosen on fewer samples."""
+        n = len(self.dev_task.corpus)
+        if getattr(self.dev_task, "beam", 1) == 1 or n <= DEV_SEARCHES:
+            return None
+        drawn = np.random.default_rng(0).choice(n, DEV_SEARCHES, replace=False)
+        return sorted(drawn.tolist())
 
     @cached_property
     def _dev_source(self) -> FeatureSource | None:

@@ -82,6 +82,7 @@ ENVS: tuple[EnvRow, ...] = (
     EnvRow("Dialogue-v0", f"{_TASKS}.dialogue:Dialogue", "dailydialog_pp"),
     EnvRow("SpanQA-SQuAD-v0", _SPAN_QA, "squad"),
     EnvRow("SpanQA-v0", _SPAN_QA, "squad"),
+    EnvRow("MultiTask-v0", f"{_TASKS}.multi_task:MultiTask", "multitask"),
 )
 
 

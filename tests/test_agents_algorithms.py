@@ -376,8 +376,7 @@ def test_warm_start_leaves_illegal_actions_unlikely(start: str, ner: Task) -> No
 
 def test_warm_start_targets_by_hand() -> None:
     batch = OracleData(
-        {},
-        masks=th.ones(2, 3, dtype=th.bool),
+        {"action_mask": th.ones(2, 3)},
         actions=th.tensor([2, 0]),
         rewards=th.tensor([1.0, 1.0]),
         returns=th.tensor([3.0, 1.0]),

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from agents.cli_data import app
-from nlp_gym.data import DATASETS
+from nlp_gym.data import DATASETS, FAMILIES
 from nlp_gym.errors import DownloadError
+from nlp_gym.registration import task_ids
 
 run = CliRunner().invoke
 
@@ -46,12 +48,43 @@ def test_data_cli_check_of_a_good_file(tmp_path: Path) -> None:
     assert run(app, ["check", str(path), "--scheme", "iob2"]).exit_code == 1
 
 
+def test_data_cli_list_groups_the_families() -> None:
+    lines = run(app, ["list"]).output.splitlines()
+    heads = [line[2:] for line in lines if line.startswith("# ")]
+    assert heads == list(FAMILIES)
+    assert lines.index("# tagging") < lines.index("# spanqa")
+    squad = next(i for i, line in enumerate(lines) if line.startswith("squad:"))
+    assert lines.index("# spanqa") < squad < lines.index("# choice")
+
+
+def test_data_cli_check_of_every_family(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("question,choice1,choice2,answer\nWhat?,a,b,1\nWho?,a,b,3\n", encoding="utf-8")
+    for arguments in ([], ["--family", "choice"], ["--env", "ChoiceQA-v0"], ["--format", "csv"]):
+        if arguments[:1] == ["--env"] and "ChoiceQA-v0" not in task_ids():
+            continue
+        result = run(app, ["check", str(path), *arguments])
+        assert result.exit_code == 1
+        assert f"{path}:3: 'answer' is '3'" in result.output
+        assert "csv, family choice, 1 texts, 2 words, 1 bad rows" in result.output
+        assert re.search(r"choices +2\n", result.output)
+    assert "tag scheme" in run(app, ["check", str(path), "--env", "NER-CoNLL-v0"]).output
+    path.write_text("text,label\nGood,yes\nBad,no\nWorse,no\n", encoding="utf-8")
+    result = run(app, ["check", str(path)])
+    assert result.exit_code == 0
+    assert "family classification, 3 texts" in result.output
+    assert re.search(r"  no +2\n  yes +1\n", result.output)
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
         (["check", "nothing.conll"], 1, "There is no file nothing.conll."),
         (["check", "nothing.conll", "--scheme", "x"], 1, "There is no file"),
         (["check", __file__, "--format", "conl"], 1, "Did you mean 'conll'"),
+        (["check", __file__, "--format", "csv", "--family", "choise"], 1, "Did you mean 'choice'"),
+        (["check", __file__, "--env", "NER-CoNL-v0"], 1, "Did you mean 'NER-CoNLL-v0'"),
+        (["check", __file__, "--env", "NER-v0", "--family", "kg"], 1, "not both"),
         (["list", "--data-dir", "/nope"], 1, "data_dir='/nope'"),
         (["download", "wnut17", "conll2004"], 1, "Did you mean 'conll2003'"),
         (["download"], 2, "NAME"),

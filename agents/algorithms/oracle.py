@@ -19,14 +19,12 @@ class OracleData:
 
     Attributes:
         observations: By key, (M, ...).
-        masks: (M, A) bool legal actions.
         actions: (M,) int64 the oracle's.
         rewards: (M,) float32 what they earned.
         returns: (M,) float32 discounted sum of rewards from there to the end of the text.
     """
 
     observations: dict[str, th.Tensor]
-    masks: th.Tensor
     actions: th.Tensor
     rewards: th.Tensor
     returns: th.Tensor
@@ -34,14 +32,16 @@ class OracleData:
     def __len__(self) -> int:
         return len(self.actions)
 
+    @property
+    def masks(self) -> th.Tensor:
+        """(M, A) bool legal actions."""
+        return self.observations["action_mask"].bool()
+
     def take(self, index: th.Tensor, device: th.device) -> OracleData:
         """The states at `index` (B,), on a device."""
         return OracleData(
             {key: value[index].to(device) for key, value in self.observations.items()},
-            *(
-                value[index].to(device)
-                for value in (self.masks, self.actions, self.rewards, self.returns)
-            ),
+            *(value[index].to(device) for value in (self.actions, self.rewards, self.returns)),
         )
 
     def batches(self, size: int, seed: int, device: th.device) -> Iterator[OracleData]:
@@ -78,9 +78,7 @@ def collect(task: Any, *, gamma: float, obs_type: str = "index", batch: int = 10
     Raises:
         InvalidArgumentError: The corpus has no gold (from the task's oracle).
     """
-    # Texts of similar length side by side; lengths are known to word tasks alone.
-    lengths = getattr(task, "lengths", np.zeros(len(task.corpus), np.int64))
-    order = np.argsort(lengths, kind="stable")
+    order = np.argsort(task.lengths, kind="stable")  # of similar length side by side
     parts = [
         _play(task, order[i : i + batch], gamma, obs_type) for i in range(0, len(order), batch)
     ]
@@ -91,23 +89,29 @@ def collect(task: Any, *, gamma: float, obs_type: str = "index", batch: int = 10
     return OracleData(observations, *rest)
 
 
+def _compact(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Marks and masks as wide as a passage in bytes; networks read floats all the same."""
+    wide = values.ndim == 2 and values.shape[1] > 8 and values.dtype.kind == "i"
+    return values.astype(np.int8) if wide and values.max(initial=0) < 128 else values
+
+
 def _play(task: Any, rows: npt.NDArray[np.int64], gamma: float, obs_type: str) -> tuple[Any, ...]:
-    """One batch of texts to their ends: observations, masks, actions, rewards, returns."""
+    """One batch of texts to their ends: observations, actions, rewards, returns."""
     state, left = task.initial(rows), np.arange(len(rows))
-    steps: list[tuple[npt.NDArray[np.int64], Observation, Any, Any, Any]] = []
+    steps: list[tuple[npt.NDArray[np.int64], Observation, Any, Any]] = []
     while len(left):
-        seen, legal, actions = task.observe(state, obs_type), task.mask(state), task.oracle(state)
+        seen, actions = task.observe(state, obs_type), task.oracle(state)
         rewards, ended = task.transition(state, actions)
-        steps.append((left, seen, legal, actions, rewards.astype(np.float32)))
+        steps.append((left, seen, actions, rewards.astype(np.float32)))
         if ended.any():
             state, left = state.take(~ended), left[~ended]
     ahead = np.zeros(len(rows), np.float32)  # return of each text from the next step on
     returns: list[npt.NDArray[np.float32]] = []
-    for left, _, _, _, rewards in reversed(steps):
+    for left, _, _, rewards in reversed(steps):
         ahead[left] = rewards + gamma * ahead[left]
         returns.append(ahead[left])
     observations = {
-        key: np.concatenate([seen[key] for _, seen, _, _, _ in steps]) for key in steps[0][1]
+        key: np.concatenate([_compact(seen[key]) for _, seen, _, _ in steps]) for key in steps[0][1]
     }
     columns = list(zip(*steps, strict=True))[2:]
     return (

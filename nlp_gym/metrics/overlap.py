@@ -89,7 +89,7 @@ def rouge(
     """
     kinds = tuple(_TYPES) if report else ("rouge1",)
     figures = _figures(references, summaries, tokenizer, kinds)
-    values = figures[:, 0, -1]
+    values = figures[0, -1]
     version = importlib.metadata.version("rouge-score")
     signature = "metric:rouge_1|average:document|references:best|"
     signature += f"tokens:{tokenizer.name}|rouge-score:{version}"
@@ -115,7 +115,7 @@ def _figures(
     tokenizer: Tokenizer,
     kinds: Sequence[str],
 ) -> Float64Array:
-    """(N, kinds, 3) precision, recall and F1 against the best reference."""
+    """(kinds, 3, N) precision, recall and F1 against the best reference."""
     from rouge_score.rouge_scorer import RougeScorer
 
     scorer = RougeScorer(list(kinds), tokenizer=tokenizer)
@@ -124,11 +124,12 @@ def _figures(
         found = [scorer.score(gold, summary) for gold in golds]
         best = max(found, key=lambda scores: scores["rouge1"].fmeasure)
         rows.append([[getattr(best[kind], part) for part in _PARTS] for kind in kinds])
-    return np.array(rows, np.float64).reshape(-1, len(kinds), len(_PARTS))
+    figures = np.array(rows, np.float64).reshape(-1, len(kinds), len(_PARTS))
+    return np.ascontiguousarray(figures.transpose(1, 2, 0))
 
 
 def _table(figures: Float64Array) -> dict[str, dict[str, float]]:
-    means = figures.mean(axis=0).tolist()
+    means = figures.mean(axis=-1).tolist()
     return {
         name: dict(zip(_PARTS.values(), parts, strict=True))
         for name, parts in zip(_TYPES.values(), means, strict=True)

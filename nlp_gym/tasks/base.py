@@ -11,14 +11,12 @@ import abc
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from nlp_gym.errors import InvalidArgumentError
 from nlp_gym.metrics.base import Score
 from nlp_gym.tasks.data import TaskData
 from nlp_gym.tasks.tables import Tables
@@ -27,7 +25,6 @@ from nlp_gym.types import BoolArray, Float64Array, Int64Array, Observation
 
 if TYPE_CHECKING:
     from nlp_gym.envs.render import Frame
-    from nlp_gym.knowledge import KnowledgeBase
 
 ILLEGAL_COST = 0.125
 """Reward lost by an action the mask forbids; a power of two keeps reward sums exact."""
@@ -67,36 +64,15 @@ class State:
 
 
 class Task(TaskData):
-    """Rules of one decision process over a corpus.
-
-    Args:
-        knowledge: File of triples whose facts about names in the text are observed as well
-            (`nlp_gym.knowledge`); for tagging and relations.
-        knowledge_names: File of ``key<TAB>name`` where the triples hold keys.
-        **kwargs: As for `TaskData`.
-    """
+    """Rules of one decision process over a corpus; the arguments are those of `TaskData`."""
 
     metric_name: str
     exact_oracle: ClassVar[bool] = True
     """Whether following the oracle reaches 1.0 of the metric on any corpus."""
     extras: Mapping[str, Extra] = {}
     """What is seen of a state besides vectors; `extra` gives the values."""
-    knowledge: KnowledgeBase | None = None
-    """Facts about names that are observed as well; see `nlp_gym.wrappers` too."""
-
-    def __init__(
-        self,
-        *,
-        knowledge: str | Path | None = None,
-        knowledge_names: str | Path | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        if knowledge is not None:
-            from nlp_gym.knowledge import read_knowledge
-
-            self.knowledge = read_knowledge(knowledge, knowledge_names)
-
+    further_actions: tuple[str, ...] = ()
+    """Names of the actions that come after labels or candidates, such as ``"stop"``."""
     # The rules.
 
     @abc.abstractmethod
@@ -191,33 +167,19 @@ class Task(TaskData):
         if illegal.any():
             actions = self.repair(state, actions, illegal)
         right, cost, ended = self.play(state, actions)
-        lost: Float64Array = cost + ILLEGAL_COST * illegal
+        lost: Float64Array = np.asarray(cost + ILLEGAL_COST * illegal)
         state.cost += lost
         if right is None:
             return (np.zeros(len(lost)) if self.reward == "sparse" else -lost), ended
         if self.reward == "correctness":
             return right - lost, ended
         value = self.potential(state)
+        before, state.value = state.value, value
         if self.reward == "sparse":
-            reward = np.where(ended, value - state.cost, 0.0)
-        else:
-            reward = value - state.value - lost
-        state.value = value
-        return reward, ended
+            return (value - state.cost) * ended, ended
+        return value - before - lost, ended
 
     # What the rules stand on.
-
-    def describe(self, knowledge: KnowledgeBase) -> npt.NDArray[np.int8]:
-        """(n_slots, n) 0/1: what a knowledge base says about the names at each slot."""
-        raise InvalidArgumentError(
-            f"knowledge: {type(self).__name__} decides about no names in a text; tagging and "
-            "relation tasks can observe knowledge."
-        )
-
-    @cached_property
-    def knowledge_table(self) -> npt.NDArray[np.int8] | None:
-        """`describe` of the task's own knowledge base; None where it has none."""
-        return None if self.knowledge is None else self.describe(self.knowledge)
 
     @property
     @abc.abstractmethod
@@ -233,6 +195,16 @@ class Task(TaskData):
     def n_actions(self) -> int:
         """Number A of actions."""
         return len(self.labels)
+
+    def action_name(self, action: int) -> str:
+        """What an action means, for people and for `MultiTask`."""
+        if self.tables.candidates is not None:
+            first = int(self.tables.candidates.shape[1])
+            names: Sequence[str] = [f"candidate {i + 1}" for i in range(first)]
+        else:
+            names = self.labels
+        named = [*names, *self.further_actions]
+        return named[action] if action < len(named) else f"action {action + 1}"
 
     @property
     def n_positions(self) -> int:

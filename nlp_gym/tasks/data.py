@@ -8,6 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+import numpy.typing as npt
+
 from nlp_gym.errors import InvalidArgumentError
 from nlp_gym.tasks.checks import REWARDS, check_int, check_name, check_options, check_samples
 from nlp_gym.tasks.tables import Units
@@ -15,6 +18,7 @@ from nlp_gym.types import SPLITS, Corpus, Encoded, Sample
 
 if TYPE_CHECKING:
     from nlp_gym.encode import Encoder
+    from nlp_gym.knowledge import KnowledgeBase
 
 
 class TaskData(abc.ABC):
@@ -35,6 +39,9 @@ class TaskData(abc.ABC):
         column: Label column of the file: ``"upos"`` or ``"xpos"`` (CoNLL-U), a number (CoNLL), a
             column's or key's name (CSV, JSONL). Default: the format's usual one.
         perturb: Play perturbed texts, such as ``"typos:0.2"`` (`nlp_gym.data.perturb`).
+        knowledge: File of triples whose facts about names in the text are observed as well
+            (`nlp_gym.knowledge`); for tagging and relations.
+        knowledge_names: File of ``key<TAB>name`` where the triples hold keys.
         augment: Perturbations of which the training split has a copy besides its own texts.
     """
 
@@ -42,6 +49,8 @@ class TaskData(abc.ABC):
     """Which readers read its files."""
     default_layers: ClassVar[Any] = None
     """Layers of a transformer that serve this task best; None: the encoder's own default."""
+    knowledge: KnowledgeBase | None = None
+    """Facts about names that are observed as well; see `nlp_gym.wrappers` too."""
     _scheme: str = "none"
     """Tag scheme the reader converts from."""
 
@@ -62,12 +71,14 @@ class TaskData(abc.ABC):
         column: str | int | None = None,
         perturb: str | None = None,
         augment: str | Sequence[str] = (),
+        knowledge: str | Path | None = None,
+        knowledge_names: str | Path | None = None,
     ) -> None:
         from nlp_gym.data import READERS
 
         check_name("split", split, SPLITS)
         check_name("reward", reward, REWARDS)
-        if data_format is not None:
+        if data_format is not None and self.family in READERS:
             check_name("data_format", data_format, tuple(READERS[self.family]))
         self.max_tokens = check_int("max_tokens", max_tokens, 8, 512)
         self.reward, self.dataset, self.split = reward, dataset, split
@@ -88,6 +99,10 @@ class TaskData(abc.ABC):
         self.corpus: Corpus = self.load(split)
         self.labels: tuple[str, ...] = tuple(self.corpus.labels)
         self.has_gold = check_samples(self.corpus.samples)
+        if knowledge is not None:
+            from nlp_gym.knowledge import read_knowledge
+
+            self.knowledge = read_knowledge(knowledge, knowledge_names)
 
     def load(self, split: str) -> Corpus:
         """A split of the corpus this task was made with."""
@@ -136,6 +151,18 @@ class TaskData(abc.ABC):
         encoded = encode_units(self.units, self.encoder, progress=progress, cache=cache)
         self.__dict__["encoded"] = encoded
         return encoded
+
+    def describe(self, knowledge: KnowledgeBase) -> npt.NDArray[np.int8]:
+        """(n_slots, n) 0/1: what a knowledge base says about the names at each slot."""
+        raise InvalidArgumentError(
+            f"knowledge: {type(self).__name__} decides about no names in a text; tagging and "
+            "relation tasks can observe knowledge."
+        )
+
+    @cached_property
+    def knowledge_table(self) -> npt.NDArray[np.int8] | None:
+        """`describe` of the task's own knowledge base; None where it has none."""
+        return None if self.knowledge is None else self.describe(self.knowledge)
 
     def require_gold(self, what: str) -> None:
         """Raise `InvalidArgumentError` where the corpus is not annotated."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -42,7 +42,7 @@ class Dialogue(Selection):
     | obs_type | key | shape | dtype | values |
     |---|---|---|---|---|
     | all | `action_mask` | (C,) | int8 | 1 where the reply can be picked |
-    | features | `context` | ((1+T)*D,) | float32 | all turns as one text; the last T, latest first |
+    | features | `context` | ((1+T)*D,) | float32 | all turns as one text; last T turns |
     | features | `candidates` | (C, D) | float32 | the replies |
     | tokens | `input_ids`, `attention_mask` | (1+T, L) | int32, int8 | the context |
     | tokens | `candidate_ids`, `candidate_mask` | (C, L) | int32, int8 | the replies |
@@ -78,7 +78,7 @@ class Dialogue(Selection):
 
     | name | default | meaning |
     |---|---|---|
-    | `negatives` | both | `"random"` or `"adversarial"` alone; rows that lack them keep what they have |
+    | `negatives` | both | or `"random"`, `"adversarial"` alone; rows without keep what they have |
     | `ranks` | None | picks of an episode; None: 1 in training, all on dev and test |
     | `turns` | 2 | single turns T in the context, beside all of them as one text |
     | `max_candidates` | 10 | C; a row with more is an error |
@@ -111,13 +111,13 @@ class Dialogue(Selection):
         if ranks is None:
             ranks = 1 if self.split == "train" else width
         limit = check_int("ranks", ranks, 1, width)
-        self.select(self._shown, argument="max_candidates", width=width, limit=limit)
+        self.select(argument="max_candidates", width=width, limit=limit)
         self.metric = Ranking(self.metric_name, at=(1, 2, 5), word="recall")
 
-    def _shown(self, sample: Sample) -> Sequence[int]:
-        every = range(len(self.words_of(sample)))
-        some: Sequence[int] = sample.extra.get("sets", {}).get(self.negatives, every)
-        return some
+    def shown_of(self, sample: Sample) -> Sequence[int]:
+        """The candidates of the set asked for; all where there is no such set."""
+        sets: Mapping[str, Sequence[int]] = sample.extra.get("sets", {})
+        return sets.get(self.negatives) or super().shown_of(sample)
 
     @cached_property
     def tables(self) -> Tables:

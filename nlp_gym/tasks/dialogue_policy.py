@@ -46,8 +46,7 @@ class DialoguePolicy(UnitTask):
     |---|---|---|---|---|
     | all | `action_mask` | (A,) | int8 | 1 where the action is legal now |
     | all | `chosen` | (A-1,) | | acts chosen in this turn, 0 or 1 |
-    | all | `previous` | (A-1,) | | own acts of the turn before |
-    | all | `used` | (A-1,) | | own acts of all earlier turns |
+    | all | `previous`, `used` | (A-1,) | | own acts of the turn before; of all earlier turns |
     | features | `turn` | (16,) | float32 | number of the turn, one-hot, the last: 15 and more |
     | features | `context` | (3*D,) | float32 | user now, system's last words, user's turn before |
     | tokens | `input_ids`, `attention_mask` | (3, L) | int32, int8 | sub-words of the same texts |

@@ -1,17 +1,23 @@
-"""Documents as sentences: checks, units in context, tables and places of sentences."""
+"""Parts of extractive summaries: checks of documents, their units, the expert, scores, drawing."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from nlp_gym.errors import DataError
-from nlp_gym.metrics.overlap import SentenceOverlap, Tokenizer
+from nlp_gym.metrics.base import Score
+from nlp_gym.metrics.overlap import SentenceOverlap, Tokenizer, rouge
 from nlp_gym.tasks.tables import Tables, Units
-from nlp_gym.types import Int64Array, Sample
+from nlp_gym.types import BoolArray, Int64Array, Sample
+
+if TYPE_CHECKING:
+    from nlp_gym.envs.render import Piece
 
 
 def check_documents(samples: Sequence[Sample], most: int) -> Int64Array:
@@ -65,6 +71,51 @@ def sentence_overlap(
     return SentenceOverlap(sentences, references, tokenizer)
 
 
+@dataclass(frozen=True)
+class Expert:
+    """Greedy summaries as an expert of what to pick next.
+
+    Attributes:
+        picks: (N, P) sentences of each document in the order of choice, then -1.
+        stop: The action STOP.
+    """
+
+    picks: npt.NDArray[np.int16]
+    stop: int
+
+    def action(self, row: Int64Array, chosen: BoolArray) -> Int64Array:
+        """(B,) the first sentence of the summary that is not `chosen` (B, C); else STOP."""
+        picks = self.picks.take(row, axis=0).astype(np.int64)
+        missing = (picks >= 0) & ~np.take_along_axis(chosen, np.maximum(picks, 0), axis=1)
+        first = picks[np.arange(len(row)), missing.argmax(axis=1)]
+        return np.where(missing.any(axis=1), first, self.stop)
+
+    def right(self, row: Int64Array, chosen: BoolArray, actions: Int64Array) -> BoolArray:
+        """(B,) a sentence of the summary, or STOP when nothing of it is missing."""
+        listed: BoolArray = (self.picks.take(row, axis=0) == actions[:, None]).any(axis=1)
+        complete: BoolArray = (actions == self.stop) & (self.action(row, chosen) == self.stop)
+        return listed | complete
+
+
+def summary_score(
+    samples: Sequence[Sample],
+    outputs: Sequence[Sequence[int]],
+    tokenizer: Tokenizer,
+    *,
+    beside: Mapping[str, Sequence[Iterable[int]]],
+    bootstrap: int,
+    report: bool,
+) -> Score:
+    """ROUGE of the sentences in `outputs`, with that of other selections `beside`; see `rouge`."""
+    texts, *others = (
+        [summary_text(sample, picks) for sample, picks in zip(samples, selections, strict=True)]
+        for selections in (outputs, *beside.values())
+    )
+    named = dict(zip(beside, others, strict=True))
+    references = [sample.gold for sample in samples]
+    return rouge(references, texts, tokenizer, beside=named, bootstrap=bootstrap, report=report)
+
+
 def summary_text(sample: Sample, sentences: Iterable[int]) -> str:
     """Sentences of a document in its order, one a line."""
     return "\n".join(sample.extra["sentence_texts"][k] for k in sorted(sentences) if k >= 0)
@@ -105,3 +156,13 @@ def place_flags(sizes: Int64Array, width: int) -> dict[str, npt.NDArray[np.int32
         "early": 3 * place < size,
     }
     return {key: (mark & (place < size)).astype(np.int32) for key, mark in marks.items()}
+
+
+def picked_pieces(sample: Sample, picked: Container[int]) -> list[Piece]:
+    """A document for people, a sentence a line."""
+    from nlp_gym.envs.render import Piece
+
+    return [
+        Piece(text, "chosen", "picked", line=True) if k in picked else Piece(text, line=True)
+        for k, text in enumerate(sample.extra["sentence_texts"])
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,7 @@ import numpy.typing as npt
 from nlp_gym.types import BoolArray, Int64Array, Sample
 
 Triples = Sequence[tuple[str, str, str]]
-_SLOTS = 22
+Ints = npt.NDArray[np.integer[Any]]
 _HASH = np.int64(0x9E3779B97F4A7C1)
 
 
@@ -77,25 +78,26 @@ class Known:
     def __init__(self, facts: Int64Array, numbers: Numbers) -> None:
         self._n, self._relations = len(numbers.entities), len(numbers.relations)
         self._keys = np.unique(self._key(*facts.T))
-        self._maybe = np.zeros(1 << _SLOTS, bool)
-        self._maybe[_place(self._keys)] = True
+        self._bits = len(self._keys).bit_length() + 5
+        self._maybe = np.zeros(1 << self._bits, bool)
+        self._maybe[self._place(self._keys)] = True
 
-    def _key(self, head: Int64Array, relation: Int64Array, tail: npt.NDArray) -> Int64Array:
+    def _key(self, head: Int64Array, relation: Int64Array, tail: Ints) -> Int64Array:
         keys: Int64Array = (head * self._relations + relation) * self._n + tail
         return keys
 
-    def holds(self, head: Int64Array, relation: Int64Array, tails: npt.NDArray) -> BoolArray:
-        """(B, C) whether (head (B,), relation (B,), tail (B, C)) is known."""
-        keys = self._key(head[:, None], relation[:, None], tails)
-        known: BoolArray = self._maybe.take(_place(keys))
-        at = np.nonzero(known)
+    def hold(self, head: Int64Array, relation: Int64Array, tail: Ints) -> BoolArray:
+        """(n,) whether triples of numbers (n,) each are known."""
+        keys = self._key(head, relation, tail)
+        known: BoolArray = self._maybe.take(self._place(keys))
+        at = np.flatnonzero(known)
         found = np.searchsorted(self._keys, keys[at])
         known[at] = self._keys.take(found, mode="clip") == keys[at]
         return known
 
-
-def _place(keys: Int64Array) -> Int64Array:
-    """Bits of keys, spread by multiplicative hashing (Knuth, TAOCP 6.4)."""
-    with np.errstate(over="ignore"):
-        places: Int64Array = (keys * _HASH) >> np.int64(64 - _SLOTS) & np.int64((1 << _SLOTS) - 1)
-    return places
+    def _place(self, keys: Int64Array) -> Int64Array:
+        """Places in the table, spread by multiplicative hashing (Knuth, TAOCP 6.4)."""
+        with np.errstate(over="ignore"):
+            spread = (keys * _HASH).view(np.uint64) >> np.uint64(64 - self._bits)
+        places: Int64Array = spread.view(np.int64)
+        return places

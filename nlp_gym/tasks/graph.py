@@ -72,6 +72,17 @@ class Graph:
         """Edges C in a row of the tables, NO-OP included."""
         return int(self.relation.shape[1])
 
+    def place(self, source: Ints, relation: Ints, target: Ints) -> Ints:
+        """(n,) place of an edge among those shown of its source; -1: it is not shown."""
+        places = np.full(len(source), -1)
+        for start in range(0, len(source), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            kinds, targets = (x.take(source[part], axis=0) for x in (self.relation, self.target))
+            found = (kinds == relation[part, None]) & (targets == target[part, None])
+            at = np.flatnonzero(found.any(axis=1) & (target[part] >= 0))
+            places[start + at] = found[at].argmax(axis=1)
+        return places
+
     @cached_property
     def incoming(self) -> Any:
         """(E, E) sparse float32: entry (t, s) counts the edges shown that lead from s to t."""

@@ -23,8 +23,8 @@ from nlp_gym.tasks.walks import (
     edge_names,
     filtered_ranks,
     graph_facts,
-    name_units,
     walk_pieces,
+    walk_tables,
 )
 from nlp_gym.types import BoolArray, Float64Array, Int64Array, Observation
 
@@ -40,19 +40,17 @@ class KnowledgeGraph(UnitTask):
 
     ## Description
     For a query (head, relation, ?) the agent starts at the head and takes T edges of the graph, or
-    stays (NO-OP); where it stands at the end is its answer. Rules and evaluation are those of
-    MINERVA's published code, except for the order in which edges are dropped.
+    stays (NO-OP). Where it stands at the end is its answer.
 
     ## Data
     Triples `head<TAB>relation<TAB>tail`, CSV or JSONL; labels of entities in `entity_labels.tsv`
-    beside them. The graph holds the triples of the *training* split, R relations, each edge also
-    backwards (`inverse of ...`). Of an entity with more than `max_degree` edges those to the
-    targets with the most edges are shown. A row whose own triple is in the graph (all training
-    rows) is played without that edge. Tails are asked for, not heads, as in MINERVA.
+    beside them. The graph has the triples of the *training* split (R relations), each backwards too
+    (`inverse of ...`). Of an entity with more than `max_degree` edges those to the targets with the
+    most edges are shown. A row whose own triple is in the graph (as in training) is played without
+    that edge. Tails are asked for, not heads: so did MINERVA, in whose code these rules are.
 
     ## Observation Space
-    `Dict`, with A = C actions, T = `hops`, R relations, D = width of the encoder, L = length of a
-    row of ids:
+    `Dict`, with A = C actions, T = `hops`, D = width of the encoder, L = length of a row of ids:
 
     | obs_type | key | shape | dtype | values |
     |---|---|---|---|---|
@@ -69,17 +67,15 @@ class KnowledgeGraph(UnitTask):
     A graph of 500 relations and more has no `path`.
 
     ## Action Space
-    `Discrete(A)`: NO-OP, then the edges of the current entity, at most `max_degree`.
+    `Discrete(A)`: NO-OP, then the edges of the current entity.
 
     ## Action Mask
-    Edges that are there. At the last hop, entities that the graph already has as answers of the
-    query are forbidden (as in MINERVA; all of them known: NO-OP). A forbidden action is played as
-    the first legal one and costs 1/8.
+    Edges that are there; at the last hop not to what the graph already has as answers of the query
+    (if all are: NO-OP). A forbidden action is played as the first legal one and costs 1/8.
 
     ## Rewards
-    - `correctness` (default): 1 at the end on the right answer, else 0.
+    - `correctness` (default) and `sparse`: 1 at the end on the right answer, else 0.
     - `metric`: change of "stands on the right answer" (0 before the first hop).
-    - `sparse`: 1 at the end on the right answer.
 
     Illegal actions cost 1/8 each, at once, or with `sparse` at the end; without gold these costs
     are all there is. The `metric` rewards of an episode sum to its `sparse` reward exactly.
@@ -91,9 +87,9 @@ class KnowledgeGraph(UnitTask):
     `terminated` after T hops. Never `truncated`, unless a step limit is asked for.
 
     ## Metric
-    MRR (`mrr`) with Hits@1, 3 and 10, filtered: other right answers of train, dev and test are
-    taken out of the ranking. Outputs are entities, best first: the one of a greedy walk, or those of a
-    beam search (100 walks, an entity counts with its best one). What is not reached has rank 0.
+    MRR (`mrr`) with Hits@1, 3 and 10, filtered: other right answers of train, dev and test leave
+    the ranking. An output is a ranking: the entity a walk ends at or, from a beam search, those of
+    `beam` walks, each with its best one. What is not in it adds nothing.
 
     ## Information
     `info["action_mask"]`; at the end, with gold, `info["score"]`: 1 on the right answer.
@@ -112,8 +108,7 @@ class KnowledgeGraph(UnitTask):
     family = "kg"
     metric_name = "mrr"
     exact_oracle = False
-    beam = 100
-    """Walks kept by the beam search of the official evaluation."""
+    beam = 100  # walks kept by the search of the official evaluation, as in MINERVA
 
     def __init__(
         self, *, hops: int = 3, max_degree: int = 200, graph: Any = None, **kwargs: Any
@@ -123,8 +118,9 @@ class KnowledgeGraph(UnitTask):
         super().__init__(**kwargs)
         samples = self.corpus.samples
         facts, self._labels = graph_facts(self, graph, kwargs)
+        self._answers: Answers | None = None
         self.numbers = Numbers.of(facts, samples)
-        self.names = list(self.numbers.entities)
+        self.names, self._edges = list(self.numbers.entities), edge_names(self.numbers)
         self.walks = Walks(facts, self.numbers, samples, hops=hops, max_degree=max_degree)
         self.extras = {"hop": Extra(1, hops)}
         if self.numbers.n_relations <= MOST_RELATIONS:
@@ -143,18 +139,7 @@ class KnowledgeGraph(UnitTask):
     @cached_property
     def tables(self) -> Tables:
         """A slot is an entity, whatever the row."""
-        walks, graph = self.walks, self.walks.graph
-        entity, edge, asked = name_units(self._texts, self.numbers, self._labels)
-        edges = np.stack([edge.take(graph.relation), entity.take(graph.target)], axis=2)
-        edges[graph.target < 0] = -1
-        return Tables.build(
-            len(self._texts.texts),
-            offsets=np.zeros(len(self.corpus), np.int64),
-            context=entity[:, None],
-            row_units=np.stack([asked.take(walks.relation), entity.take(walks.head)], axis=1),
-            candidates=edges,
-            by="slot",
-        )
+        return walk_tables(self.walks, self.numbers, self._texts, self._labels)
 
     def initial(self, rows: Int64Array) -> WalkState:
         """See `Task.initial`."""
@@ -197,14 +182,10 @@ class KnowledgeGraph(UnitTask):
     ) -> Score:
         """See `Task.corpus_score`."""
         samples = [self._sample(row) for row in rows]
-        ranks = filtered_ranks(samples, outputs, self.answers)
+        self._answers = self._answers or all_answers(self)
+        ranks = filtered_ranks(samples, outputs, self._answers)
         metric = Ranking(self.metric_name, detail="filtered:yes|direction:tail")
         return metric.score(ranks, bootstrap=bootstrap, report=report)
-
-    @cached_property
-    def answers(self) -> Answers:
-        """Every answer known of train, dev and test, by query."""
-        return all_answers(self)
 
     def record(self, row: int, output: Output) -> dict[str, Any]:
         """The query and the answers, best first, with their labels."""
@@ -216,9 +197,8 @@ class KnowledgeGraph(UnitTask):
         """See `Task.frame`."""
         from nlp_gym.envs.render import Frame
 
-        row, hop, hops = int(state.row[i]), int(state.hop[i]), self.walks.hops
-        edges = edge_names(self.numbers)
+        sample, hop = self._sample(int(state.row[i])), int(state.hop[i])
         taken = zip(state.path[i, :hop].tolist(), state.trail[i, :hop].tolist(), strict=True)
-        steps = [(" ".join(edges[kind]), self.names[entity]) for kind, entity in taken]
-        pieces = walk_pieces(self._sample(row), steps, self._labels, ended=hop == hops)
-        return Frame(self.title(row), f"hop {hop}/{hops}", pieces)
+        steps = [(self._edges[kind], self.names[entity]) for kind, entity in taken]
+        pieces = walk_pieces(sample, steps, self._labels, ended=hop == self.walks.hops)
+        return Frame(self.title(int(state.row[i])), f"hop {hop}/{self.walks.hops}", pieces)

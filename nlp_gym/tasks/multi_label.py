@@ -199,4 +199,4 @@ class MultiLabel(UnitTask, LabelTask):
             pieces.append(Piece("+", "chosen" if right else "wrong", label, line=True))
         if state.stopped[i]:
             pieces.append(Piece("STOP", "chosen", line=True))
-        return Frame(self.title(row), f"{len(chosen)}/{self.max_labels} labels", pieces)
+        return Frame(self.title(row), f"labels {len(chosen)}/{self.max_labels}", pieces)

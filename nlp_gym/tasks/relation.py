@@ -111,21 +111,13 @@ class Relation(PairTask):
 
     family = "relation"
 
-    def __init__(
-        self,
-        *,
-        none: str = "NONE",
-        directed: bool = False,
-        typed: bool = True,
-        history_length: int = 1,
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, *, directed: bool = False, history_length: int = 1, **kwargs: Any) -> None:
         size = check_int("history_length", history_length, 0, 64)
-        super().__init__(none=none, typed=typed, **kwargs)
+        super().__init__(**kwargs)
         names, self._gold = index_gold(self.corpus.samples, self.labels)
-        self.metric = RelationF1(names, none=none, directed=bool(directed))
+        self.metric = RelationF1(names, none=self.none, directed=bool(directed))
         self.metric_name = self.metric.name
-        self._related = np.array([label != none for label in self.labels])
+        self._related = np.array([label != self.none for label in self.labels])
         if size:
             self.extras = {"history": Extra(size, self.n_actions), "seen": Extra(3, 1)}
 

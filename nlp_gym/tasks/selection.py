@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -15,8 +15,6 @@ from nlp_gym.types import BoolArray, Int64Array, Sample
 
 if TYPE_CHECKING:
     from nlp_gym.envs.render import Piece
-
-Shown = Callable[[Sample], Sequence[int]]
 
 
 class Selection(PickTask):
@@ -30,6 +28,9 @@ class Selection(PickTask):
         **kwargs: Those of `Task`.
     """
 
+    candidates_key: ClassVar[str] = "candidates"
+    """Where a sample's `extra` has them."""
+
     def __init__(self, *, order_seed: int | None = 0, **kwargs: Any) -> None:
         if order_seed is not None:
             order_seed = check_int("order_seed", order_seed, 0, 2**31 - 1)
@@ -38,18 +39,17 @@ class Selection(PickTask):
 
     def words_of(self, sample: Sample) -> Sequence[Sequence[str]]:
         """The words of every candidate in the file."""
-        candidates: Sequence[Sequence[str]] = sample.extra.get("candidates", ())
+        candidates: Sequence[Sequence[str]] = sample.extra.get(self.candidates_key, ())
         return candidates
 
-    def right_of(self, sample: Sample) -> Sequence[int]:
-        """The gold: indices of the right candidates."""
-        return tuple(sample.gold)
+    def shown_of(self, sample: Sample) -> Sequence[int]:
+        """Which candidates are shown; all by default."""
+        return range(len(self.words_of(sample)))
 
-    def select(self, shown: Shown, *, argument: str, width: int, limit: int) -> None:
+    def select(self, *, argument: str, width: int, limit: int) -> None:
         """Order the candidates and find the right ones.
 
         Args:
-            shown: Which candidates of a sample there are.
             argument: Name of the argument that sets `width`, for messages.
             width: Most candidates C.
             limit: Most picks of an episode.
@@ -59,7 +59,7 @@ class Selection(PickTask):
         """
         orders = []
         for row, sample in enumerate(self.corpus.samples):
-            every, some = self.words_of(sample), shown(sample)
+            every, some = self.words_of(sample), self.shown_of(sample)
             if not 2 <= len(some) <= width:
                 raise DataError(
                     f"{self.title(row)}: {len(some)} candidates, allowed: 2 to {width}. "
@@ -77,7 +77,7 @@ class Selection(PickTask):
         """The gold, with a right candidate among those shown."""
         n = len(self.words_of(sample))
         try:
-            gold = [int(k) for k in self.right_of(sample)]
+            gold = [int(k) for k in np.atleast_1d(sample.gold)]
         except (TypeError, ValueError):
             gold = []
         if not any(k in self._order[row] for k in gold) or not all(0 <= k < n for k in gold):
@@ -126,12 +126,13 @@ class Selection(PickTask):
         from nlp_gym.envs.render import Piece
 
         row, picked = int(state.row[i]), self.picks(state)[i]
-        pieces = []
-        for k, text in enumerate(self.texts(row)):
+        pieces, texts = [], self.texts(row)
+        for k, text in enumerate(texts):
             if k not in picked:
                 pieces.append(Piece(text, waiting(k), line=True))
                 continue
             wrong = self.has_gold and not self._right[row, k]
+            gold = texts[int(self._right[row].argmax())] if wrong else ""
             label = f"pick {picked.index(k) + 1}"
-            pieces.append(Piece(text, "wrong" if wrong else "chosen", label, line=True))
+            pieces.append(Piece(text, "wrong" if wrong else "chosen", label, gold, line=True))
         return pieces

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -12,25 +10,17 @@ import numpy as np
 
 from nlp_gym.metrics.answers import squad_score
 from nlp_gym.metrics.base import Score, on_grid
-from nlp_gym.tasks.base import Output, Played, State, Task
-from nlp_gym.tasks.checks import check_int
+from nlp_gym.tasks.base import Output, Played
 from nlp_gym.tasks.span_gold import SpanGold
+from nlp_gym.tasks.span_task import SpanState, SpanTask
 from nlp_gym.tasks.span_text import answer_of, span_frame
 from nlp_gym.tasks.span_units import JointTokens, joint_units, overlap_flags, span_tables
 from nlp_gym.tasks.tables import Tables, Units
 from nlp_gym.tasks.views import Extra
-from nlp_gym.types import BoolArray, Float64Array, Int64Array, Observation
+from nlp_gym.types import Float64Array, Int64Array, Observation
 
 
-@dataclass
-class SpanState(State):
-    """Adds `first` and `last` (B,) int64: words chosen, -1 before."""
-
-    first: Int64Array
-    last: Int64Array
-
-
-class SpanQA(Task):
+class SpanQA(SpanTask):
     """Span question answering as a decision process.
 
     ## Description
@@ -109,36 +99,11 @@ class SpanQA(Task):
     metric_name = "squad_f1"
 
     def __init__(self, *, max_words: int = 600, max_answer: int = 30, **kwargs: Any) -> None:
-        self.max_words = check_int("max_words", max_words, 1, 10_000)
-        self.max_answer = check_int("max_answer", max_answer, 1, 1000)
-        super().__init__(**{"max_tokens": 512, **kwargs})
+        super().__init__(max_words, max_answer, **{"max_tokens": 512, **kwargs})
         samples = self.corpus.samples
-        words = np.array([len(sample.words) for sample in samples], np.int64)
-        if cut := int((words > max_words).sum()):
-            warnings.warn(
-                f"{cut} of {len(words)} passages are longer than max_words={max_words}: what comes "
-                f"after cannot be chosen. Give max_words={words.max()} to reach all of it.",
-                UserWarning,
-                stacklevel=2,
-            )
-        self._sizes = np.minimum(words, self.max_words)
-        self.extras = {
-            "start": Extra(self.max_words, 1),
-            "overlap": Extra(self.max_words, 1),
-            "step": Extra(1, 2),
-        }
+        self.extras = {**self.extras, "overlap": Extra(self.max_words, 1)}
         self._overlap = overlap_flags(samples, self.max_words)
         self._gold = SpanGold(samples, self.max_answer) if self.has_gold else None
-
-    @property
-    def n_actions(self) -> int:
-        """Number C of words that can be chosen."""
-        return self.max_words
-
-    @property
-    def lengths(self) -> Int64Array:
-        """(N,) two decisions."""
-        return np.full(len(self.corpus), 2, np.int64)
 
     @cached_property
     def units(self) -> Units:
@@ -154,32 +119,6 @@ class SpanQA(Task):
     def token_view(self) -> JointTokens:
         """Question and passage as one row of ids."""
         return JointTokens(self)
-
-    def initial(self, rows: Int64Array) -> SpanState:
-        """See `Task.initial`."""
-        none = np.full(len(rows), -1, np.int64)
-        return SpanState(**self.blank(rows), first=none, last=none.copy())
-
-    def _bounds(self, state: SpanState) -> tuple[Int64Array, Int64Array]:
-        """(B,) first legal word and (B,) one past the last."""
-        size = self._sizes.take(state.row)
-        stop = np.where(state.first < 0, size, np.minimum(size, state.first + self.max_answer))
-        return np.maximum(state.first, 0), stop
-
-    def mask(self, state: SpanState) -> BoolArray:
-        """See `Task.mask`."""
-        word = np.arange(self.max_words)
-        low, stop = self._bounds(state)
-        return (word >= low[:, None]) & (word < stop[:, None])
-
-    def illegal(self, state: SpanState, actions: Int64Array) -> BoolArray:
-        """See `Task.illegal`."""
-        low, stop = self._bounds(state)
-        return (actions < low) | (actions >= stop)
-
-    def repair(self, state: SpanState, actions: Int64Array, illegal: BoolArray) -> Int64Array:
-        """See `Task.repair`."""
-        return np.where(illegal, self._bounds(state)[0], actions)
 
     def play(self, state: SpanState, actions: Int64Array) -> Played:
         """See `Task.play`."""
@@ -206,17 +145,9 @@ class SpanQA(Task):
 
     def extra(self, state: SpanState) -> Observation:
         """See the class's Observation Space."""
-        start = np.zeros((len(state.row), self.max_words), np.int32)
-        begun = np.flatnonzero(state.first >= 0)
-        start[begun, state.first[begun]] = 1
-        step = (state.first >= 0).astype(np.int32) + (state.last >= 0)
-        overlap = self._overlap.take(state.row, axis=0).astype(np.int32)
-        return {"start": start, "overlap": overlap, "step": step[:, None].astype(np.int32)}
-
-    def outputs(self, state: SpanState) -> list[Output]:
-        """See `Task.outputs`: (first, last) word of each answer; (-1, -1) where there is none."""
-        last = np.maximum(state.last, state.first)
-        return list(zip(state.first.tolist(), last.tolist(), strict=True))
+        return super().extra(state) | {
+            "overlap": self._overlap.take(state.row, axis=0).astype(np.int32)
+        }
 
     def corpus_score(
         self, rows: Sequence[int], outputs: Sequence[Output], *, bootstrap: int, report: bool

@@ -11,17 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from nlp_gym.metrics.base import Score, on_grid
-from nlp_gym.metrics.overlap import TOKENIZERS, make_tokenizer, rouge
+from nlp_gym.metrics.overlap import TOKENIZERS, make_tokenizer
+from nlp_gym.tasks import documents
 from nlp_gym.tasks.base import Output, Played
 from nlp_gym.tasks.checks import check_int, check_name
-from nlp_gym.tasks.documents import (
-    check_documents,
-    document_tables,
-    document_units,
-    place_flags,
-    sentence_overlap,
-    summary_text,
-)
 from nlp_gym.tasks.picking import PickState, PickTask
 from nlp_gym.tasks.tables import Tables, Units
 from nlp_gym.tasks.views import Extra
@@ -33,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class SummaryState(PickState):
-    """Token counts (B, V+1) of the sentences picked; see `SentenceOverlap`."""
+    """And token counts (B, V+1) of the sentences picked; see `SentenceOverlap`."""
 
     tokens: npt.NDArray[np.int32]
 
@@ -42,15 +35,13 @@ class Summary(PickTask):
     """Extractive summary as a decision process.
 
     ## Description
-    The agent picks sentences of a document one after the other and says STOP. They make up the
-    summary in the order of the document. The reward is ROUGE itself rather than agreement with
-    labels (as Narayan et al. 2018 train extraction).
+    The agent picks sentences of a document, which in the document's order are the summary, and
+    says STOP. The reward is ROUGE itself, as in Narayan et al. (2018).
 
     ## Data
-    Documents with one or more reference summaries: SciTLDR (Cachola et al. 2020; abstracts), JSONL
-    `{"document": text or sentences, "summary": text or references}` or CSV `document,summary`. Of a
-    document with more than C = `max_sentences` sentences the first C can be picked (a warning
-    counts such documents).
+    Documents with reference summaries: SciTLDR (Cachola et al. 2020; abstracts), JSONL
+    `{"document": text or sentences, "summary": text or references}` or CSV `document,summary`. Only
+    the first C = `max_sentences` sentences can be picked (a warning counts longer documents).
 
     ## Observation Space
     `Dict`, with D = width of the encoder, P = `max_picks`, L = length of a row of ids:
@@ -60,7 +51,7 @@ class Summary(PickTask):
     | all | `action_mask` | (C+1,) | int8 | 1 where the action is legal now |
     | all | `chosen` | (C,) | | sentence was picked, 0 or 1 |
     | all | `first`, `last`, `early` | (C,) | | place of a sentence: first, last, in first third |
-    | features | `count` | (P+1,) | float32 | sentences picked, one-hot |
+    | features | `count` | (max(P, 2)+1,) | float32 | sentences picked, one-hot |
     | features | `context` | (D,) | float32 | the document, mean of its words |
     | features | `candidates` | (C, D) | float32 | the sentences, as they stand in the document |
     | tokens | `input_ids`, `attention_mask` | (1, L) | int32, int8 | sub-words of the same |
@@ -80,8 +71,7 @@ class Summary(PickTask):
     ## Rewards
     - `metric` (default of the ids): change of the summary's ROUGE-1 F1 (best reference).
     - `sparse`: the ROUGE-1 F1, at the end.
-    - `correctness`: 1 for a sentence of the greedy summary, and 1 for STOP when all of it is
-      picked; else 0.
+    - `correctness`: 1 for a sentence of the greedy summary, or STOP when it is complete; else 0.
 
     Illegal actions cost 1/8 each, with `sparse` at the end; without gold these costs are all there
     is. The `metric` rewards of an episode sum to its `sparse` reward exactly.
@@ -90,8 +80,8 @@ class Summary(PickTask):
     Nothing picked, of a document drawn uniformly or of `reset(options={"row": i})`.
 
     ## Episode End
-    `terminated` after STOP, after `max_picks` picks or when no sentence is left; `truncated` only
-    by a step limit you ask for.
+    `terminated` after STOP, `max_picks` picks or the only sentence left; `truncated` only by a step
+    limit you ask for.
 
     ## Metric
     ROUGE-1 F1 (`rouge_1`; package rouge-score, stemming), mean over documents; of several
@@ -103,13 +93,8 @@ class Summary(PickTask):
     `info["action_mask"]`; at the end, with gold, `info["score"]`, the ROUGE-1 F1.
 
     ## Arguments
-    Those of `Task`, and:
-
-    | name | default | meaning |
-    |---|---|---|
-    | `max_sentences` | 40 | C |
-    | `max_picks` | 3 | most sentences of a summary |
-    | `tokenizer` | `"rouge"` | `"unicode"`: ROUGE over words of any script, without stemming |
+    Those of `Task`; `max_sentences` (40), C; `max_picks` (3), the most sentences of a summary;
+    `tokenizer` (`"rouge"`): `"unicode"` is ROUGE over words of any script, without stemming.
 
     ## Registered Ids
     `Summary-SciTLDR-v0`, `Summary-v0`
@@ -124,37 +109,32 @@ class Summary(PickTask):
     stop = True
 
     def __init__(
-        self,
-        *,
-        max_sentences: int = 40,
-        max_picks: int = 3,
-        tokenizer: str = "rouge",
-        **kwargs: Any,
+        self, *, max_sentences: int = 40, max_picks: int = 3, tokenizer: str = "rouge", **kw: Any
     ) -> None:
         c = check_int("max_sentences", max_sentences, 1, 512)
         p = check_int("max_picks", max_picks, 1, c)
         check_name("tokenizer", tokenizer, TOKENIZERS)
         self.tokenizer = tokenizer
-        super().__init__(**kwargs)
-        sizes = check_documents(self.corpus.samples, c)
+        super().__init__(**kw)
+        sizes = documents.check_documents(self.corpus.samples, c)
         self.set_candidates(np.minimum(sizes, c), c, p)
-        self._flags = place_flags(sizes, c)
+        self._flags = documents.place_flags(sizes, c)
         marks = {key: Extra(c, 1) for key in ("chosen", *self._flags)}
-        self.extras = {**marks, "count": Extra(1, p)}
+        self.extras = {**marks, "count": Extra(1, max(p, 2))}
         if self.has_gold:
             rows, words = self.corpus.samples, make_tokenizer(tokenizer)
-            self._overlap = sentence_overlap(rows, self._sizes, words)
-            self._greedy = self._overlap.greedy(self._sizes, p)
+            self._overlap = documents.sentence_overlap(rows, self._sizes, words)
+            self._expert = documents.Expert(self._overlap.greedy(self._sizes, p), c)
 
     @cached_property
     def units(self) -> Units:
         """Documents and their sentences; each document is encoded once, as a whole."""
-        return document_units(self.corpus.samples, self._sizes)
+        return documents.document_units(self.corpus.samples, self._sizes)
 
     @cached_property
     def tables(self) -> Tables:
         """See `Task.tables`."""
-        return document_tables(self._sizes, self.n_candidates)
+        return documents.document_tables(self._sizes, self.n_candidates)
 
     def initial(self, rows: Int64Array) -> SummaryState:
         """See `Task.initial`."""
@@ -165,29 +145,19 @@ class Summary(PickTask):
     def extra(self, state: SummaryState) -> Observation:
         """Sentences picked, places of sentences, and how many are picked."""
         seen: Observation = {key: flag.take(state.row, axis=0) for key, flag in self._flags.items()}
-        most = self.extras["count"].high
-        seen["count"] = np.minimum(state.count, most).astype(np.int32)[:, None]
+        seen["count"] = state.count.astype(np.int32)[:, None]
         return {"chosen": state.chosen.astype(np.int32), **seen}
 
     def play(self, state: SummaryState, actions: Int64Array) -> Played:
         """See `Task.play`."""
-        stop = actions == self.n_candidates
-        picks = np.flatnonzero(~stop)
+        picks = actions != self.n_candidates
         right = None
         if self.has_gold:
-            greedy = self._greedy.take(state.row, axis=0)
-            right = np.where(stop, self._left(state) < 0, (greedy == actions[:, None]).any(axis=1))
-            right = right.astype(np.float64)
-            sentence = self._overlap.starts.take(state.row[picks]) + actions[picks]
-            state.tokens[picks] += self._overlap.counts.take(sentence, axis=0)
-        return right, 0.0, self.pick(state, actions, ~stop) | stop
-
-    def _left(self, state: SummaryState) -> Int64Array:
-        """(B,) the next sentence of the greedy summary that is not picked; -1: none."""
-        greedy = self._greedy.take(state.row, axis=0)
-        open_ = (greedy >= 0) & ~np.take_along_axis(state.chosen, np.maximum(greedy, 0), axis=1)
-        place = open_.argmax(axis=1)
-        return np.where(open_.any(axis=1), greedy[np.arange(len(place)), place], -1)
+            right = self._expert.right(state.row, state.chosen, actions).astype(np.float64)
+            at = np.flatnonzero(picks)
+            sentence = self._overlap.starts.take(state.row[at]) + actions[at]
+            state.tokens[at] += self._overlap.counts.take(sentence, axis=0)
+        return right, 0.0, self.pick(state, actions, picks) | ~picks
 
     def potential(self, state: SummaryState) -> Float64Array:
         """See `Task.potential`."""
@@ -196,8 +166,7 @@ class Summary(PickTask):
     def oracle(self, state: SummaryState) -> Int64Array:
         """(B,) the next sentence of the greedy summary, else STOP."""
         self.require_gold("oracle")
-        left = self._left(state)
-        return np.where(left >= 0, left, self.n_candidates).astype(np.int64)
+        return self._expert.action(state.row, state.chosen)
 
     def outputs(self, state: SummaryState) -> list[Output]:
         """See `Task.outputs`: indices of the sentences, in the order of the document."""
@@ -207,38 +176,25 @@ class Summary(PickTask):
         self, rows: Sequence[int], outputs: Sequence[Output], *, bootstrap: int, report: bool
     ) -> Score:
         """See `Task.corpus_score`."""
-        samples = [self._sample(row) for row in rows]
-        named = {
-            "first sentence": [range(1)] * len(rows),
+        beside = {
+            "first sentence": [(0,)] * len(rows),
             "first three": [range(min(3, self._sizes[row])) for row in rows],
-            "greedy": self._greedy[list(rows)].tolist(),
+            "greedy": self._expert.picks[list(rows)].tolist(),
         }
-        texts, *others = (
-            [summary_text(*pair) for pair in zip(samples, picks, strict=True)]
-            for picks in (outputs, *named.values())
-        )
-        return rouge(
-            [sample.gold for sample in samples],
-            texts,
-            make_tokenizer(self.tokenizer),
-            beside=dict(zip(named, others, strict=True)),
-            bootstrap=bootstrap,
-            report=report,
+        samples, tokenizer = [self._sample(row) for row in rows], make_tokenizer(self.tokenizer)
+        return documents.summary_score(
+            samples, outputs, tokenizer, beside=beside, bootstrap=bootstrap, report=report
         )
 
     def record(self, row: int, output: Output) -> dict[str, Any]:
         """The sentences picked and where they are."""
-        text = summary_text(self._sample(row), output).replace("\n", " ")
+        text = documents.summary_text(self._sample(row), output).replace("\n", " ")
         return {"summary": text, "sentences": list(output)}
 
     def frame(self, state: SummaryState, i: int) -> Frame:
         """See `Task.frame`."""
-        from nlp_gym.envs.render import Frame, Piece
+        from nlp_gym.envs.render import Frame
 
-        row, picked = int(state.row[i]), set(np.flatnonzero(state.chosen[i]).tolist())
-        texts = self._sample(row).extra["sentence_texts"]
-        pieces = [
-            Piece(text, "chosen", "picked", line=True) if k in picked else Piece(text, line=True)
-            for k, text in enumerate(texts)
-        ]
-        return Frame(self.title(row), f"picked {len(picked)}/{self._limits[row]}", pieces)
+        row, picked = int(state.row[i]), self.picks(state)[i]
+        place = f"picked {len(picked)}/{self._limits[row]}"
+        return Frame(self.title(row), place, documents.picked_pieces(self._sample(row), picked))

@@ -112,7 +112,8 @@ class Tables:
     @property
     def n_context(self) -> int:
         """Units R + K in a context."""
-        return self.context.shape[1] + (0 if self.row_units is None else self.row_units.shape[1])
+        rows = 0 if self.row_units is None else int(self.row_units.shape[1])
+        return int(self.context.shape[1]) + rows
 
     def context_of(self, row: Indices, slot: Indices) -> Indices:
         """(B, R+K) units of the contexts of B states."""

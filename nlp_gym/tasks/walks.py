@@ -10,8 +10,9 @@ import numpy as np
 from nlp_gym.data.readers.kg_names import entity_words, relation_words
 from nlp_gym.errors import DataError, DataNotFoundError
 from nlp_gym.tasks.facts import Numbers, Triples, triples_of
-from nlp_gym.tasks.tables import TextIndex
-from nlp_gym.types import SPLITS, Int64Array, Sample
+from nlp_gym.tasks.tables import Tables, TextIndex
+from nlp_gym.tasks.walking import Walks
+from nlp_gym.types import SPLITS, Sample
 
 if TYPE_CHECKING:
     from nlp_gym.envs.render import Piece
@@ -96,24 +97,39 @@ def edge_names(numbers: Numbers) -> list[tuple[str, ...]]:
     return [*words[:n], *(INVERSE + name for name in words[:n]), NO_OP, *words[n:]]
 
 
-def name_units(
-    texts: TextIndex, numbers: Numbers, labels: Labels
-) -> tuple[Int64Array, Int64Array, Int64Array]:
-    """Units of names: (E,) of entities, (2R+1,) of edges and (R+Q,) of relations asked for."""
-    entities = [texts.add(entity_words(name, labels)) for name in numbers.entities]
+def walk_tables(walks: Walks, numbers: Numbers, texts: TextIndex, labels: Labels) -> Tables:
+    """Tables by entity: names of the query's relation and head, of the entity, and of its edges.
+
+    Args:
+        walks: The graph and the queries.
+        numbers: Of the names.
+        texts: Gets the names as units.
+        labels: Labels of entities.
+    """
+    entity = np.array([texts.add(entity_words(name, labels)) for name in numbers.entities])
     kinds = np.array([texts.add(words) for words in edge_names(numbers)], np.int64)
-    n, edges = numbers.n_relations, 2 * numbers.n_relations + 1
-    return np.array(entities, np.int64), kinds[:edges], np.append(kinds[:n], kinds[edges:])
+    n, graph = numbers.n_relations, walks.graph
+    edges = np.stack([kinds.take(graph.relation), entity.take(graph.target)], axis=2)
+    edges[graph.target < 0] = -1
+    asked = np.append(kinds[:n], kinds[2 * n + 1 :]).take(walks.relation)
+    return Tables.build(
+        len(texts.texts),
+        offsets=np.zeros(len(walks.head), np.int64),
+        context=entity[:, None],
+        row_units=np.stack([asked, entity.take(walks.head)], axis=1),
+        candidates=edges,
+        by="slot",
+    )
 
 
 def walk_pieces(
-    sample: Sample, steps: Sequence[tuple[str, str]], labels: Labels, *, ended: bool
+    sample: Sample, steps: Sequence[tuple[Sequence[str], str]], labels: Labels, *, ended: bool
 ) -> list[Piece]:
     """The query, then a line for each hop: the relation and the entity reached.
 
     Args:
         sample: The query.
-        steps: (relation, entity) of each hop made.
+        steps: (words of the relation, entity) of each hop made.
         labels: Labels of entities.
         ended: Whether the last entity is the answer given.
     """
@@ -133,5 +149,5 @@ def walk_pieces(
             mark, truth = "wrong", name(gold)
         elif hop == len(steps) and not ended:
             mark = "here"
-        pieces.append(Piece(name(entity), mark, kind, truth, line=True))
+        pieces.append(Piece(name(entity), mark, " ".join(kind), truth, line=True))
     return pieces

@@ -134,8 +134,8 @@ def parse_clinc(lines: list[str], name: str, options: Options) -> Parsed:
 
     def records() -> Iterator[tuple[str, Any]]:
         value = checked_object(document.value, "the file")
-        if wanted[0] not in value:
-            raise RowError(f"there is no {wanted[0]!r} (keys: {_listed(value)})")
+        if not any(key in value for key in wanted):
+            raise RowError(f"there is no {' or '.join(wanted)} (keys: {_listed(value)})")
         for key, rows in value.items():
             if key not in known:
                 raise RowError(f"the key {key[:40]!r} is not known; allowed: {', '.join(known)}")

@@ -1,4 +1,4 @@
-"""CoNLL04: words, entity tags and relations in columns (Roth and Yih 2004; Bekoulis et al. 2018)."""
+"""CoNLL04: words, entity tags and relations in columns (Roth and Yih 2004)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def parse(lines: list[str], name: str, options: Options) -> Parsed:
             message = f"{line[:40]!r} stands before the first '#doc' line, which begins a sentence"
             parsed.problems.append(Problem(n + 1, message))
             break
-    for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
+    for start, end in zip(starts, [*starts[1:], len(lines)], strict=False):  # none: no pair
         rows = [(n + 1, lines[n].split("\t")) for n in range(start + 1, end) if lines[n].strip()]
         _sentence(rows, start + 1, name, options, parsed)
     return nothing_left(parsed)

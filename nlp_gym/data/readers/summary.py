@@ -8,8 +8,8 @@ from typing import Any
 from nlp_gym.data.readers.base import Options, Parsed, Problem, Reader
 from nlp_gym.data.readers.json_tools import (
     RowError,
+    checked_list,
     checked_string,
-    checked_strings,
     field,
     json_samples,
 )
@@ -45,10 +45,8 @@ def parse_scitldr(lines: list[str], name: str, options: Options) -> Parsed:
     """Read SciTLDR (Cachola et al. 2020): ``source`` sentences and ``target`` references."""
 
     def build(row: dict[str, Any], number: int) -> Sample:
-        references = None
-        if options.gold:
-            references = checked_strings(field(row, "target"), "target", least=1)
-        sentences = checked_strings(field(row, "source"), "source", least=1)
+        references = _listed(field(row, "target"), "target") if options.gold else None
+        sentences = _listed(field(row, "source"), "source")
         return _sample(sentences, references, f"{name}:{number}")
 
     return json_samples(lines, Parsed(), build)
@@ -79,9 +77,16 @@ def parse_csv(lines: list[str], name: str, options: Options) -> Parsed:
 
 
 def _strings(value: Any, key: str) -> list[str]:
-    if isinstance(value, list):
-        return checked_strings(value, key, least=1)
-    return [checked_string(value, key)]
+    return _listed(value, key) if isinstance(value, list) else [checked_string(value, key)]
+
+
+def _listed(value: Any, key: str) -> list[str]:
+    """Strings of a list; blank ones, which real corpora have, are left out."""
+    texts = [checked_string(item, key, blank=True) for item in checked_list(value, key, least=1)]
+    kept = [text for text in texts if text and not text.isspace()]
+    if not kept:
+        raise RowError(f"{key!r} holds nothing but empty strings")
+    return kept
 
 
 def _sample(sentences: Sequence[str], references: Sequence[str] | None, where: str) -> Sample:

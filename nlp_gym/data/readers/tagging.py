@@ -26,7 +26,7 @@ def _is_conll(lines: list[str]) -> bool:
 ROWS: tuple[Reader, ...] = (
     Reader(
         "conll",
-        (".conll", ".iob", ".iob2", ".iob1", ".bio", ".bioes", ".bilou", ".ner"),
+        (".conll", ".iob", ".iob2", ".iob1", ".bio", ".bioes", ".bilou", ".ner", ".tsv"),
         conll.parse,
         "one word a line, first column the word, last column the label; blank lines",
         _is_conll,
@@ -41,7 +41,7 @@ ROWS: tuple[Reader, ...] = (
     ),
     Reader(
         "csv",
-        (".csv",),
+        (".csv", ".tsv"),
         table.parse,
         "columns sentence, word, label (or text), with a header",
         _is_csv,

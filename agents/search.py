@@ -1,0 +1,99 @@
+"""Play a corpus with a model: greedily, or by beam search where the task ranks its answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from agents.acting import LogProbs, make_act, make_log_probs
+from nlp_gym.tasks.base import Output, Task
+from nlp_gym.tasks.rollout import rollout
+
+BATCH = 64
+"""Samples searched side by side; each has up to a beam of states."""
+
+
+def outputs_of(
+    model: Any,
+    task: Task,
+    *,
+    masked: bool,
+    obs_type: str = "index",
+    rows: Sequence[int] | None = None,
+    beam: int | None = None,
+) -> list[Output]:
+    """What a model decides on each sample.
+
+    A task that ranks answers (it has `beam` and `merge`, see `KnowledgeGraph`) is played by beam
+    search over the probabilities of actions; all others greedily.
+
+    Args:
+        model: A Stable-Baselines3 algorithm, reading the task's corpus.
+        task: Its corpus is encoded.
+        masked: Whether the model acts on masks; a search always does.
+        obs_type: What the model reads.
+        rows: Samples; None: all.
+        beam: Walks kept; None: as many as the task's official evaluation.
+
+    Returns:
+        One output a row.
+    """
+    width = getattr(task, "beam", 1) if beam is None else beam
+    log_probs = make_log_probs(model) if width > 1 and hasattr(task, "merge") else None
+    if log_probs is None:
+        return rollout(task, make_act(model, masked), rows, obs_type=obs_type)
+    chosen = np.arange(len(task.corpus)) if rows is None else np.asarray(rows, np.int64)
+    return [
+        output
+        for start in range(0, len(chosen), BATCH)
+        for output in _search(task, log_probs, chosen[start : start + BATCH], width, obs_type)
+    ]
+
+
+def _search(
+    task: Any, log_probs: LogProbs, rows: npt.NDArray[np.int64], width: int, obs_type: str
+) -> list[Output]:
+    """Beam search on a batch of samples: after each step every sample keeps its `width` best."""
+    state, owner, total = task.initial(rows), np.arange(len(rows)), np.zeros(len(rows))
+    found: list[list[tuple[float, Output]]] = [[] for _ in rows]
+    while len(owner):
+        mask = task.mask(state)
+        scores = total[:, None] + log_probs(task.observe(state, obs_type), mask)
+        kept, actions = best_of(np.where(mask, scores, -np.inf), owner, width)
+        total, owner, state = scores[kept, actions], owner[kept], state.take(kept)
+        _, ended = task.transition(state, actions)
+        if ended.any():
+            outputs = task.outputs(state.take(ended))
+            for sample, value, output in zip(owner[ended], total[ended], outputs, strict=True):
+                found[sample].append((float(value), output))
+            state, owner, total = state.take(~ended), owner[~ended], total[~ended]
+    return [task.merge([output for _, output in sorted(o, key=_value)]) for o in found]
+
+
+def _value(pair: tuple[float, Output]) -> float:
+    return -pair[0]
+
+
+def best_of(
+    scores: npt.NDArray[np.float64], owner: npt.NDArray[np.int64], width: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The `width` best pairs of state and action for each owner.
+
+    Args:
+        scores: (n, A), -inf for what cannot be played.
+        owner: (n,) whose state it is.
+        width: Pairs kept, from 1.
+
+    Returns:
+        (m,) states and (m,) actions, by owner and then from the best down; of equal ones the first.
+    """
+    states, actions = np.isfinite(scores).nonzero()
+    order = np.lexsort((-scores[states, actions], owner[states]))
+    own = owner[states[order]]
+    first = np.flatnonzero(np.append(True, own[1:] != own[:-1]))
+    place = np.arange(len(own)) - np.repeat(first, np.diff(np.append(first, len(own))))
+    order = order[place < width]
+    return states[order], actions[order]

@@ -1,0 +1,193 @@
+"""Several tasks behind one set of tables: units side by side, labels as candidates."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nlp_gym.encode import encode_units
+from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.tasks.base import State, Task
+from nlp_gym.tasks.tables import Tables, TextIndex, Units
+from nlp_gym.types import Encoded, Int64Array
+
+_PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+|\d+|[^\W_]+")
+
+
+class MixedState(State):
+    """State of a mixture: which task each episode plays, and one state of each task.
+
+    Arrays of task k are called ``k/name``; only those of the task that is played mean something.
+
+    Attributes:
+        last: (B, A) int32, 1 at the last action.
+        played: (B, A) int32, 1 at every action so far.
+    """
+
+    last: npt.NDArray[np.int32]
+    played: npt.NDArray[np.int32]
+
+    def __init__(self, **arrays: npt.NDArray[Any]) -> None:
+        vars(self).update(arrays)
+
+    def part(self, k: int, kind: type[State], where: Int64Array) -> State:
+        """The state of task k in the episodes at `where`."""
+        prefix = f"{k}/"
+        found = {n.removeprefix(prefix): a for n, a in vars(self).items() if n.startswith(prefix)}
+        return kind(**{name: array[where] for name, array in found.items()})
+
+    def put_part(self, k: int, where: Int64Array, state: State) -> None:
+        """Put back what `part` gave."""
+        for name, array in vars(state).items():
+            vars(self)[f"{k}/{name}"][where] = array
+
+
+def describe(label: str) -> tuple[str, ...]:
+    """The words of a label's name: ``"transfer_money"`` and ``"TransferMoney"`` alike."""
+    words = tuple(part.lower() for part in _PARTS.findall(label))
+    return words or (label,)
+
+
+class Mixture:
+    """Units and tables of several tasks over one encoder.
+
+    Args:
+        tasks: The tasks.
+        descriptions: Words for a label where its name does not say what it means.
+
+    Attributes:
+        texts: Descriptions of actions that are no candidates of their own.
+        shifts: (n,) number of units before those of each task.
+        slots: (n,) number of slots before those of each task.
+    """
+
+    def __init__(self, tasks: Sequence[Task], descriptions: Mapping[str, str]) -> None:
+        self.tasks, self.texts = tasks, TextIndex()
+        self.n_actions = max(task.n_actions for task in tasks)
+        self.shifts = np.cumsum([0, *(len(task.units) for task in tasks)])
+        self.slots = np.cumsum([0, *(len(task.tables.context) for task in tasks)])
+        self._actions = [
+            np.array([self._describe(name, descriptions) for name in self._names(task)], np.int64)
+            for task in tasks
+        ]
+
+    def _names(self, task: Task) -> list[str]:
+        """Actions that have a name: labels, and what comes after labels or candidates."""
+        first = 0 if task.tables.candidates is None else task.tables.candidates.shape[1]
+        return [task.action_name(i) for i in range(first, task.n_actions)]
+
+    def _describe(self, name: str, descriptions: Mapping[str, str]) -> int:
+        return self.texts.add(tuple(descriptions.get(name, "").split()) or describe(name))
+
+    def tables(self, which: Int64Array, local: Int64Array) -> Tables:
+        """Tables of the mixture's rows: sample `local` (N,) of task `which` (N,)."""
+        near = max(task.tables.context.shape[1] for task in self.tasks)
+        own = max(_columns(task.tables.row_units) for task in self.tasks)
+        units = max(_units(task) for task in self.tasks)
+        context = np.full((self.slots[-1], near), -1, np.int32)
+        rows = np.full((len(which), own), -1, np.int32)
+        by_slot = any(t.tables.candidates is not None and t.tables.by == "slot" for t in self.tasks)
+        entries = int(self.slots[-1]) if by_slot else len(which)
+        candidates = np.full((entries, self.n_actions, units), -1, np.int32)
+        offsets = np.zeros(len(which), np.int64)
+        for k, task in enumerate(self.tasks):
+            at, tables = np.flatnonzero(which == k), task.tables
+            slots = np.arange(self.slots[k], self.slots[k + 1])
+            context[slots, : tables.context.shape[1]] = self._moved(k, tables.context)
+            offsets[at] = tables.offsets[local[at]] + self.slots[k]
+            if tables.row_units is not None:
+                rows[at, : tables.row_units.shape[1]] = self._moved(k, tables.row_units[local[at]])
+            self._fill(candidates, k, slots if by_slot else at, local[at], by_slot=by_slot)
+        return Tables.build(
+            int(self.shifts[-1]) + len(self.texts.texts),
+            offsets=offsets,
+            context=context,
+            row_units=rows,
+            candidates=candidates,
+            by="slot" if by_slot else "row",
+        )
+
+    def _fill(
+        self,
+        candidates: npt.NDArray[np.int32],
+        k: int,
+        entries: Int64Array,
+        local: Int64Array,
+        *,
+        by_slot: bool,
+    ) -> None:
+        """Candidates of task k: its own, then the descriptions of its named actions."""
+        tables, first = self.tasks[k].tables, 0
+        if tables.candidates is not None:
+            own = tables.candidates
+            if not by_slot:
+                own = own[local]
+            elif tables.by == "row":  # each slot of a row has the row's
+                starts = np.append(tables.offsets, len(tables.context))
+                own = np.repeat(own, np.diff(starts), axis=0)
+            _, first, width = own.shape
+            candidates[entries, :first, :width] = self._moved(k, own)
+        named = self.shifts[-1] + self._actions[k]
+        candidates[entries, first : first + len(named), 0] = named
+
+    def _moved(self, k: int, units: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Units of task k as numbers of the mixture; its zero unit as -1."""
+        return np.where(units == len(self.tasks[k].units), -1, units + self.shifts[k])
+
+    def units(self) -> Units:
+        """Texts and spans of all units, in the mixture's order."""
+        texts: list[Sequence[str]] = []
+        spans = []
+        for units in [*(task.units for task in self.tasks), Units.whole(self.texts.texts)]:
+            spans.append(_spans(units) + np.array([len(texts), 0, 0]))
+            texts += units.texts
+        return Units(texts, np.concatenate(spans))
+
+    def encode(self, encoder: Any, **options: Any) -> Encoded:
+        """Vectors of all units; each task's through its own cache entry."""
+        parts = [task.encode(**options).features[:-1] for task in self.tasks]
+        # The last row of the descriptions is the zero unit.
+        parts.append(encode_units(Units.whole(self.texts.texts), encoder, **options).features)
+        features = np.concatenate(parts)
+        return Encoded(features, np.arange(len(features)))
+
+
+def _columns(table: npt.NDArray[Any] | None) -> int:
+    return 0 if table is None else int(table.shape[1])
+
+
+def _units(task: Task) -> int:
+    return 1 if task.tables.candidates is None else int(task.tables.candidates.shape[2])
+
+
+def _spans(units: Units) -> npt.NDArray[np.int64]:
+    if units.spans is not None:
+        return units.spans
+    places = [(t, i, i + 1) for t, text in enumerate(units.texts) for i in range(len(text))]
+    return np.array(places, np.int64).reshape(-1, 3)
+
+
+def checked_ids(tasks: Sequence[str]) -> tuple[str, ...]:
+    """Different ids, or `InvalidArgumentError`."""
+    ids = () if isinstance(tasks, str) else tuple(tasks)
+    if not ids or len(set(ids)) < len(ids) or "MultiTask-v0" in ids:
+        raise InvalidArgumentError(
+            f"tasks={tasks!r} must be a list of different ids, such as "
+            "['Question-TREC-v0', 'POS-EWT-v0']."
+        )
+    return ids
+
+
+def shares_of(weights: Sequence[float] | None, sizes: Int64Array) -> Int64Array:
+    """Rows of each task: as many in all as there are samples, in the proportion of the weights."""
+    given = np.ones(len(sizes)) if weights is None else np.asarray(weights, float)
+    if given.shape != sizes.shape or not (np.isfinite(given).all() and (given > 0).all()):
+        raise InvalidArgumentError(
+            f"weights={weights!r} must be {len(sizes)} numbers above 0, one for each of the tasks."
+        )
+    shares = np.rint(sizes.sum() * given / given.sum()).astype(np.int64)
+    return np.asarray(np.maximum(shares, 1))

@@ -1,0 +1,98 @@
+"""The rules of pointing at a span of a text: first its first word, then its last."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nlp_gym.tasks.base import Output, State, Task
+from nlp_gym.tasks.checks import check_int
+from nlp_gym.tasks.views import Extra
+from nlp_gym.types import BoolArray, Int64Array, Observation
+
+
+@dataclass
+class SpanState(State):
+    """Adds `first` and `last` (B,) int64: words chosen, -1 before."""
+
+    first: Int64Array
+    last: Int64Array
+
+
+class SpanTask(Task):
+    """A task whose actions are the words of a text: two of them make a span.
+
+    Args:
+        max_words: Words C that can be chosen; later ones are out of reach.
+        max_answer: Most words in a span.
+        **kwargs: Those of `Task`.
+    """
+
+    def __init__(self, max_words: int, max_answer: int, **kwargs: Any) -> None:
+        self.max_words = check_int("max_words", max_words, 1, 10_000)
+        self.max_answer = check_int("max_answer", max_answer, 1, 1000)
+        super().__init__(**kwargs)
+        words = np.array([len(sample.words) for sample in self.corpus.samples], np.int64)
+        if cut := int((words > max_words).sum()):
+            warnings.warn(
+                f"{cut} of {len(words)} passages are longer than max_words={max_words}: what comes "
+                f"after cannot be chosen. Give max_words={words.max()} to reach all of it.",
+                UserWarning,
+                stacklevel=3,
+            )
+        self._sizes = np.minimum(words, self.max_words)
+        self._words = np.arange(self.max_words, dtype=np.uint16)
+        self.extras = {"start": Extra(self.max_words, 1), "step": Extra(1, 2)}
+
+    @property
+    def n_actions(self) -> int:
+        """Number C of words that can be chosen."""
+        return self.max_words
+
+    @property
+    def lengths(self) -> Int64Array:
+        """(N,) two decisions."""
+        return np.full(len(self.corpus), 2, np.int64)
+
+    def initial(self, rows: Int64Array) -> SpanState:
+        """See `Task.initial`."""
+        none = np.full(len(rows), -1, np.int64)
+        return SpanState(**self.blank(rows), first=none, last=none.copy())
+
+    def _bounds(self, state: SpanState) -> tuple[Int64Array, Int64Array]:
+        """(B,) first legal word and (B,) one past the last."""
+        size = self._sizes.take(state.row)
+        stop = np.where(state.first < 0, size, np.minimum(size, state.first + self.max_answer))
+        return np.maximum(state.first, 0), stop
+
+    def mask(self, state: SpanState) -> BoolArray:
+        """See `Task.mask`."""
+        low, stop = self._bounds(state)
+        # One comparison in two bytes: what lies before `low` wraps around to a large number.
+        from_low = self._words - low.astype(np.uint16)[:, None]
+        return from_low < (stop - low).astype(np.uint16)[:, None]
+
+    def illegal(self, state: SpanState, actions: Int64Array) -> BoolArray:
+        """See `Task.illegal`."""
+        low, stop = self._bounds(state)
+        return (actions < low) | (actions >= stop)
+
+    def repair(self, state: SpanState, actions: Int64Array, illegal: BoolArray) -> Int64Array:
+        """See `Task.repair`."""
+        return np.where(illegal, self._bounds(state)[0], actions)
+
+    def extra(self, state: SpanState) -> Observation:
+        """Where the span begins, as a flag a word, and how many words are chosen."""
+        start = np.zeros((len(state.row), self.max_words), np.int32)
+        begun = np.flatnonzero(state.first >= 0)
+        start[begun, state.first[begun]] = 1
+        step = (state.first >= 0).astype(np.int32) + (state.last >= 0)
+        return {"start": start, "step": step[:, None].astype(np.int32)}
+
+    def outputs(self, state: SpanState) -> list[Output]:
+        """See `Task.outputs`: (first, last) word of each answer; (-1, -1) where there is none."""
+        last = np.maximum(state.last, state.first)
+        return list(zip(state.first.tolist(), last.tolist(), strict=True))
