@@ -118,7 +118,7 @@ class MultiTask(DispatchTask):
         from nlp_gym.registration import make_task
 
         for name in ("data", "labels", "column", "format"):
-            if self._loading[name] not in (None, []):
+            if self._loading[name] is not None and (name, self._loading[name]) != ("labels", []):
                 raise InvalidArgumentError(
                     f"{name}={self._loading[name]!r} belongs to one task: give it in task_kwargs="
                     f"{{{self._ids[0]!r}: {{...}}}}."
