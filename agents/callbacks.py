@@ -66,12 +66,14 @@ class LoopOptions:
         eval_freq: Timesteps between evaluations.
         save_freq: Timesteps between checkpoints.
         early_stopping: Evaluations without improvement after which training stops; 0 for never.
+        seconds: Wall time, of all processes of the run together, after which training stops.
     """
 
     run: Path
     eval_freq: int
     save_freq: int
     early_stopping: int = 0
+    seconds: float | None = None
 
 
 class TrainingLoop(BaseCallback):
@@ -102,7 +104,8 @@ class TrainingLoop(BaseCallback):
         self.options, self.state = options, state
         self.score, self.settings = score, settings
         self.progress, self.request, self.any_step = progress, request, any_step
-        self.stopped: str | None = None  # "early" or "interrupted" where it ended before its time
+        # "early", "budget" or "interrupted" where it ended before its time
+        self.stopped: str | None = None
         self._started, self._steps_at_start = time.monotonic(), 0
 
     def _on_training_start(self) -> None:
@@ -117,10 +120,22 @@ class TrainingLoop(BaseCallback):
         """Where the model's state is whole."""
         if self.request.number is not None:
             self.stopped = "interrupted"
+        elif self.options.seconds is not None and self._seconds() >= self.options.seconds:
+            self._give_up()
         elif self.model.num_timesteps >= self.state.next_eval:
             self._evaluate()
         if self.model.num_timesteps >= self.state.next_save or self.stopped:
             self._save()
+
+    def _give_up(self) -> None:
+        """The time is over: the policy as it is counts too."""
+        steps = self.model.num_timesteps
+        if self.state.evaluated != steps:
+            self._evaluate()
+        self.stopped = "budget"
+        self.progress.note(
+            f"Stopped at the limit of {self.options.seconds:,.0f} s after {steps:,} steps."
+        )
 
     def _on_step(self) -> bool:
         if self.any_step:

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from agents.cli_benchmark import benchmark_command, export_minari_command
 from agents.cli_data import app as data_app
 from agents.cli_train import SpreadCommand, train_command
 from agents.reporting import ReportingGroup
@@ -29,6 +30,8 @@ app = typer.Typer(
 )
 app.add_typer(data_app, name="data")
 app.command("train", cls=SpreadCommand)(train_command)
+app.command("benchmark", cls=SpreadCommand)(benchmark_command)
+app.command("export-minari", cls=SpreadCommand)(export_minari_command)
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder that `train` printed.")]
 Checkpoint = Annotated[str, typer.Option(help="`best` by the dev metric, or `last`.")]

@@ -44,7 +44,8 @@ class SpreadCommand(TyperCommand):
         return super().parse_args(ctx, spread(args))
 
 
-def _pairs(items: Sequence[str] | None) -> dict[str, Any]:
+def pairs(items: Sequence[str] | None) -> dict[str, Any]:
+    """Nested mapping of ``KEY:VALUE`` items."""
     from agents.config import parse_overrides
 
     return parse_overrides(items or [])
@@ -57,10 +58,10 @@ def config_of(flags: dict[str, Any], conf_file: Path | None) -> TrainConfig:
     config = TrainConfig() if conf_file is None else config_from_file(conf_file)
     given = {name: value for name, value in flags.items() if value is not None}
     for name, fields in _STRONGER.items():
-        pairs = _pairs(given.get(name))
-        given[name] = nested_merge(getattr(config, name), pairs)
+        typed = pairs(given.get(name))
+        given[name] = nested_merge(getattr(config, name), typed)
         # Without this the file's field would win over what was typed.
-        given |= {key: None for key in fields if key in pairs and key not in given}
+        given |= {key: None for key in fields if key in typed and key not in given}
     return config.with_changes(**given)
 
 

@@ -192,16 +192,28 @@ class Agent:
             kwargs["encoder"] = self._encoder
             kwargs["encoder_kwargs"] = None
         task = make_task(self.env_id, split=split, **kwargs)
+        self.check_encoder(task, asked=kwargs)
+        self._encoder = task.encoder
+        return task
+
+    def check_encoder(self, task: Task, *, asked: Mapping[str, Any] | None = None) -> None:
+        """Refuse a task whose vectors are not those the agent was trained on.
+
+        Args:
+            task: Its encoder is looked at.
+            asked: The arguments it was made with, for the message.
+
+        Raises:
+            RunError: The encoder gives other vectors than the one of the run.
+        """
         expected, found = self.settings["encoder"]["fingerprint"], task.encoder.fingerprint
         if found != expected:
             raise RunError(
-                f"encoder {task.encoder.name!r} {_number_format(task.encoder, kwargs)}has "
+                f"encoder {task.encoder.name!r} {_number_format(task.encoder, asked or {})}has "
                 f"fingerprint {found[:12]}, but the run was trained with {expected[:12]}: its "
                 "weights, options (dtype among them) or the release differ, and so do its vectors. "
                 "Use what the run's versions.json names, or train again."
             )
-        self._encoder = task.encoder
-        return task
 
     def model(self, task: Task) -> Any:
         """The algorithm object with the saved policy; `task`, encoded, is what it reads first."""

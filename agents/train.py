@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -42,6 +43,7 @@ def train(
     run_dir: str | Path | None = None,
     progress: bool = True,
     command: Sequence[str] | None = None,
+    time_limit: float | None = None,
 ) -> Path:
     """Train a new run.
 
@@ -50,6 +52,8 @@ def train(
         run_dir: Exactly where; None counts up under ``runs/``.
         progress: Show bars and evaluations on stderr.
         command: What to write into ``command.txt``; None is this process's command line.
+        time_limit: Seconds, those of a warm start included, after which training stops wherever
+            it is; None for no limit.
 
     Returns:
         The run folder.
@@ -66,13 +70,15 @@ def train(
             held.enter_context(alone(run))
             claim_run(run)  # another process may have begun, and ended, in between
         setup = set_up(config, progress=progress)
+        state, started = LoopState(), time.monotonic()
         if config.warm_start is not None:
             start_warm(setup.model, config, setup.train_task)
+            state.seconds = time.monotonic() - started
         if run is None:  # only now: settings that do not work leave no folder
             run = new_run(config.algo, config.env)
             held.enter_context(alone(run))
         write_config(run, config.as_dict(), command=command or sys.argv, facts=setup.facts())
-        _learn(run, setup, LoopState(), progress=progress)
+        _learn(run, setup, state, progress=progress, time_limit=time_limit)
     return run
 
 
@@ -82,6 +88,7 @@ def resume(
     n_timesteps: int | None = None,
     progress: bool = True,
     command: Sequence[str] | None = None,
+    time_limit: float | None = None,
 ) -> Path:
     """Go on from the newest complete checkpoint of a run; see `agents.checkpoints` for exactness.
 
@@ -91,6 +98,7 @@ def resume(
         progress: Show bars and evaluations on stderr.
         command: What to add to ``command.txt`` with a new total; None is this process's command
             line.
+        time_limit: As for `train`; the time trained before counts.
 
     Returns:
         The run folder.
@@ -110,7 +118,7 @@ def resume(
             rewrite_config(run, config.as_dict(), command=command or sys.argv)
         with writing(run):
             rewind_metrics(run, setup.model.num_timesteps)
-        _learn(run, setup, state, progress=progress)
+        _learn(run, setup, state, progress=progress, time_limit=time_limit)
     return run
 
 
@@ -130,12 +138,18 @@ def _restored(run: Path, config: TrainConfig, *, progress: bool) -> tuple[Setup,
     return setup, state
 
 
-def _learn(run: Path, setup: Setup, state: LoopState, *, progress: bool) -> None:
+def _learn(
+    run: Path, setup: Setup, state: LoopState, *, progress: bool, time_limit: float | None
+) -> None:
     """The training loop, from wherever `setup.model` is to the end or a signal."""
     config, model = setup.config, setup.model
     total = config.n_timesteps or 0
     options = LoopOptions(
-        run, config.eval_freq or total, config.save_freq or total, config.early_stopping
+        run,
+        config.eval_freq or total,
+        config.save_freq or total,
+        config.early_stopping,
+        time_limit,
     )
     with (
         _logging(model, Path(config.tensorboard_log or run / "tensorboard")),

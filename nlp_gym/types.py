@@ -46,17 +46,20 @@ def text_key(words: Sequence[str]) -> bytes:
 _NOT_INPUT = ("id", "qid", "text", "spans")
 
 
-def _stable(value: Any) -> bytes:
-    """Bytes of what an `extra` holds, the same in every process."""
-    return json.dumps(value, sort_keys=True, default=_plain).encode("ascii")
-
-
 def _plain(value: Any) -> Any:
     if isinstance(value, (set, frozenset)):
         return sorted(value, key=repr)
     if isinstance(value, Mapping):
         return dict(value)
     return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else repr(value)
+
+
+_ENCODER = json.JSONEncoder(sort_keys=True, default=_plain)
+
+
+def _stable(value: Any) -> bytes:
+    """Bytes of what an `extra` holds, the same in every process."""
+    return _ENCODER.encode(value).encode("ascii")
 
 
 @dataclass(frozen=True, slots=True)

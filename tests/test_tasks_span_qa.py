@@ -16,7 +16,7 @@ from nlp_gym.errors import InvalidArgumentError
 from nlp_gym.metrics.answers import SpanF1, answer_f1, exact_match, normalise, squad_score
 from nlp_gym.registration import make_task
 from nlp_gym.tasks.rollout import rollout
-from nlp_gym.tasks.span_units import joint_units, overlap_flags
+from nlp_gym.tasks.span_units import FLAGS, joint_units, question_flags
 from nlp_gym.types import Sample
 
 SMALL: dict[str, Any] = {"encoder": "hashed", "corpus": "sample"}
@@ -174,7 +174,21 @@ def test_tasks_span_qa_overlap_leaves_out_case_and_function_words() -> None:
         ("Who", "sold", "THE", "rope", "?", "Ropes"),
         extra={"question": ("Who", "Sold", "the", "Rope", "?")},
     )
-    assert overlap_flags([sample], 8).tolist() == [[0, 1, 0, 1, 0, 0, 0, 0]]
+    assert question_flags([sample], 8)["overlap"].tolist() == [[0, 1, 0, 1, 0, 0, 0, 0]]
+
+
+def test_tasks_span_qa_flags_count_overlaps_around() -> None:
+    words = ["x"] * 50
+    for place in (10, 20, 30):
+        words[place] = "rope"
+    sample = Sample(tuple(words), extra={"question": ("rope",)})
+    flags = question_flags([sample], 48)
+    assert tuple(flags) == FLAGS
+    for name, reach, least in (("overlap", 0, 1), ("near", 5, 1), ("dense", 15, 3)):
+        expected = [
+            sum(abs(place - i) <= reach for place in (10, 20, 30)) >= least for i in range(48)
+        ]
+        assert flags[name][0].tolist() == expected
 
 
 def question(*golds: str, text: str = "Ana Roe sold her old mill in May of 1850 .") -> Sample:
@@ -261,7 +275,7 @@ def test_tasks_span_qa_expert_reaches_for_what_is_not_out_of_reach() -> None:
 
 
 def test_tasks_span_qa_passages_beyond_max_words_are_kept_with_a_warning() -> None:
-    with pytest.warns(UserWarning, match=r"1 of 1 passages .* max_words=8"):
+    with pytest.warns(UserWarning, match=r"1 of 1 texts .* max_words=8"):
         task = task_of(question("May of 1850"), max_words=8)
     assert rollout(task, "oracle") == [(7, 7)]
     assert len(task.units) == 9
@@ -308,7 +322,7 @@ def test_tasks_span_qa_tokens_hold_question_and_passage(length: int) -> None:
     assert (seen["input_ids"][0, n:] == tokens.pad_id).all()
     assert seen["attention_mask"][0].sum() == n
     places = [7 + i if 7 + i <= len(inner) else 0 for i in range(11)]
-    assert seen["word_starts"][0].tolist() == places + [0] * 589
+    assert seen["word_starts"][0].tolist() == places + [0] * 389
 
 
 def test_tasks_span_qa_prediction_has_the_passages_own_text() -> None:

@@ -6,7 +6,6 @@ import re
 import string
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -87,21 +86,6 @@ def _mean_f1(sums: Float64Array) -> Float64Array:
     return np.asarray(sums[:, 0] / np.maximum(sums[:, 2], 1), np.float64)
 
 
-@dataclass(frozen=True)
-class _Golds:
-    """Words of the golds: (N, G) their number (-1: no such gold), and ragged entries.
-
-    Entry e says that gold `gold[e]` of its row has word `word[e]` `count[e]` times; the entries of
-    row r are from `starts[r]` to `starts[r + 1]`.
-    """
-
-    sizes: Int64Array
-    starts: Int64Array
-    gold: Int64Array
-    word: Int64Array
-    count: Int64Array
-
-
 class SpanF1:
     """`answer_f1` of any span of words of any passage, for many spans at once.
 
@@ -139,7 +123,8 @@ class SpanF1:
         self._ends = np.append(self._chunk[1:] != self._chunk[:-1], True)  # of its chunk
         width = max(map(len, stretches))
         self._words = np.array([bag + (-1,) * (width - len(bag)) for bag in stretches], np.int32)
-        self._golds = self._gold_table(golds)
+        self._stretch = np.append(self._base, len(stretches))[self._offsets]
+        self._count_golds(golds)
 
     def _add(
         self,
@@ -172,43 +157,50 @@ class SpanF1:
             self._bags[text] = bag
         return bag
 
-    def _gold_table(self, golds: Sequence[Sequence[str]]) -> _Golds:
-        entries: list[tuple[int, int, int]] = []
-        starts = [0]
-        sizes = np.full((len(golds), max(map(len, golds))), -1, np.int64)
-        for row, answers in enumerate(golds):
-            for i, answer in enumerate(answers):
-                bag = self._bag(answer)
-                sizes[row, i] = len(bag)
-                entries += [(i, word, count) for word, count in Counter(bag).items()]
-            starts.append(len(entries))
-        gold, word, count = np.array(entries, np.int64).reshape(-1, 3).T
-        return _Golds(sizes, np.array(starts, np.int64), gold, word, count)
+    def _count_golds(self, golds: Sequence[Sequence[str]]) -> None:
+        """Number the words of each row's golds from 1, and find them in its passage."""
+        bags = [[self._bag(answer) for answer in answers] for answers in golds]
+        known = [sorted({word for bag in row for word in bag}) for row in bags]
+        shape = (len(golds), max(map(len, golds)), max(map(len, known)) + 1)
+        self._wanted = np.zeros(shape, np.int32)  # how often a gold has each word
+        self._sizes = np.full(shape[:2], -1, np.int64)  # words of a gold; -1: no such gold
+        marks: list[npt.NDArray[np.int16]] = []
+        for row, words in enumerate(known):
+            number = {word: i for i, word in enumerate(words, 1)}
+            for i, bag in enumerate(bags[row]):
+                self._sizes[row, i] = len(bag)
+                for word in bag:
+                    self._wanted[row, i, number[word]] += 1
+            passage = self._passage[row]
+            part = self._words[self._stretch[passage] : self._stretch[passage + 1]]
+            place = np.searchsorted(np.array([*words, np.inf]), part)
+            same = np.array([*words, -2])[place] == part
+            marks.append(np.where(same, place + 1, 0).astype(np.int16))
+        # Where the marks of each row begin, less where its passage's stretches do.
+        starts = np.append(0, np.cumsum([len(part) for part in marks]))[:-1]
+        self._marks = np.concatenate(marks)
+        self._shift = starts - self._stretch[self._passage]
 
     def __call__(self, row: Int64Array, first: Int64Array, last: Int64Array) -> Float64Array:
         """(B,) F1 of the spans from word `first` to word `last` (inclusive) of rows `row`."""
-        words = self._span_words(row, first, last)  # (B, L), -1 where there is none
-        golds, b = self._golds, len(row)
-        begin = golds.starts.take(row)
-        number = golds.starts.take(row + 1) - begin
-        owner = np.repeat(np.arange(b), number)
-        entry = np.arange(len(owner)) + np.repeat(begin - np.cumsum(number) + number, number)
-        found = (words.take(owner, axis=0) == golds.word.take(entry)[:, None]).sum(1)
-        sizes = golds.sizes.take(row, axis=0)  # (B, G)
-        cell = owner * sizes.shape[1] + golds.gold.take(entry)
-        same = np.bincount(cell, np.minimum(found, golds.count.take(entry)), sizes.size)
-        total = (words >= 0).sum(1)[:, None] + sizes
-        f1 = (2 * same.reshape(sizes.shape) + (total == 0)) / np.maximum(total, 1)
-        return np.asarray(np.where(sizes < 0, 0.0, f1).max(1), np.float64)
-
-    def _span_words(self, row: Int64Array, first: Int64Array, last: Int64Array) -> Int64Array:
         begin = self._offsets.take(self._passage.take(row))
-        first, last = (begin + first)[:, None], (begin + last)[:, None]
-        place = first + np.arange(int((last - first).max(initial=0)) + 1)
-        inside = place <= last
-        place = np.minimum(place, last)
+        first, last = begin + first, begin + last
+        sizes = last - first + 1
+        ends = np.cumsum(sizes)
+        owner = np.repeat(np.arange(len(row)), sizes)  # of each word of each span
+        place = np.arange(len(owner)) + np.repeat(last + 1 - ends, sizes)
         # A chunk is counted at its last word, or at the span's.
-        counted = inside & (self._ends.take(place) | (place == last))
-        start = np.maximum(self._chunk.take(place), first)
-        words = self._words.take(self._base.take(start) + place - start, axis=0, mode="clip")
-        return np.where(counted[..., None], words, -1).reshape(len(row), -1)
+        counted = self._ends.take(place)
+        counted[ends - 1] = True
+        owner, place = owner[counted], place[counted]
+        start = np.maximum(self._chunk.take(place), first.take(owner))
+        stretch = self._base.take(start) + place - start
+        said = (self._words.take(stretch, axis=0) >= 0).sum(1)
+        marks = self._marks.take(stretch + self._shift.take(row).take(owner), axis=0)
+        wanted, golds = self._wanted.take(row, axis=0), self._sizes.take(row, axis=0)
+        b, _, k = wanted.shape
+        found = np.bincount((owner[:, None] * k + marks).ravel(), minlength=b * k).reshape(b, 1, k)
+        same = np.minimum(found, wanted).sum(2)  # (B, G); number 0, other words, is wanted 0 times
+        total = np.bincount(owner, said, b)[:, None] + golds
+        f1 = (2 * same + (total == 0)) / np.maximum(total, 1)
+        return np.asarray(np.where(golds < 0, 0.0, f1).max(1), np.float64)

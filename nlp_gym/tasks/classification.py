@@ -98,6 +98,7 @@ class Classification(UnitTask, LabelTask):
 
     family = "classification"
     metric_name = "accuracy"
+    default_layers = (2, 4, 6)
 
     def __init__(
         self,

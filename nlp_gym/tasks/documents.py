@@ -19,6 +19,8 @@ from nlp_gym.types import BoolArray, Int64Array, Sample
 if TYPE_CHECKING:
     from nlp_gym.envs.render import Piece
 
+PLACES = ("first", "last", "early")
+
 
 def check_documents(samples: Sequence[Sample], most: int) -> Int64Array:
     """(N,) sentences of each document; a `UserWarning` counts those with more than `most`.
@@ -147,15 +149,12 @@ def document_tables(sizes: Int64Array, width: int) -> Tables:
     )
 
 
-def place_flags(sizes: Int64Array, width: int) -> dict[str, npt.NDArray[np.int32]]:
-    """(N, C) marks of the first sentence, the last, and those in the first third."""
+def place_flags(sizes: Int64Array, width: int) -> npt.NDArray[np.int32]:
+    """(3, N, C) marks of sentences, in the order of `PLACES`: early is the first third."""
     place, size = np.arange(width), sizes[:, None]
-    marks = {
-        "first": np.broadcast_to(place == 0, (len(sizes), width)),
-        "last": place == size - 1,
-        "early": 3 * place < size,
-    }
-    return {key: (mark & (place < size)).astype(np.int32) for key, mark in marks.items()}
+    first = np.broadcast_to(place == 0, (len(sizes), width))
+    marks = np.stack([first, place == size - 1, 3 * place < size])
+    return (marks & (place < size)).astype(np.int32)
 
 
 def picked_pieces(sample: Sample, picked: Container[int]) -> list[Piece]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from nlp_gym.metrics.base import Score
 from nlp_gym.metrics.ranking import Ranking
+from nlp_gym.tasks import walks as around
 from nlp_gym.tasks.base import Output, Played
 from nlp_gym.tasks.checks import check_int
 from nlp_gym.tasks.facts import Numbers
@@ -17,22 +18,12 @@ from nlp_gym.tasks.kinds import UnitTask
 from nlp_gym.tasks.tables import Tables
 from nlp_gym.tasks.views import Extra
 from nlp_gym.tasks.walking import Walks, WalkState
-from nlp_gym.tasks.walks import (
-    Answers,
-    all_answers,
-    edge_names,
-    filtered_ranks,
-    graph_facts,
-    walk_pieces,
-    walk_tables,
-)
 from nlp_gym.types import BoolArray, Float64Array, Int64Array, Observation
 
 if TYPE_CHECKING:
     from nlp_gym.envs.render import Frame
 
-MOST_RELATIONS = 499
-"""A graph with more relations shows no `path`: one-hot vectors of it would be too wide."""
+MOST_RELATIONS = 499  # with more, one-hot vectors of `path` would be too wide
 
 
 class KnowledgeGraph(UnitTask):
@@ -95,8 +86,9 @@ class KnowledgeGraph(UnitTask):
     `info["action_mask"]`; at the end, with gold, `info["score"]`: 1 on the right answer.
 
     ## Arguments
-    Those of `Task`; `hops` (3): T; `max_degree` (200); `graph` (None): another source of the graph,
-    in any form of `data`, of which the training split is taken.
+    Those of `Task`; `hops` (3): T; `max_degree` (200); `graph` (None): where else the graph is, in
+    any form of `data`, of which the training split is taken. Without it, and where `data` has no
+    training split, it is that of the registered corpus.
 
     ## Registered Ids
     `KnowledgeGraph-WN18RR-v0`, `KnowledgeGraph-FB15k237-v0`, `KnowledgeGraph-v0`
@@ -117,10 +109,9 @@ class KnowledgeGraph(UnitTask):
         check_int("max_degree", max_degree, 1, 10_000)
         super().__init__(**kwargs)
         samples = self.corpus.samples
-        facts, self._labels = graph_facts(self, graph, kwargs)
-        self._answers: Answers | None = None
+        facts, self._labels = around.graph_facts(self, graph, kwargs)
         self.numbers = Numbers.of(facts, samples)
-        self.names, self._edges = list(self.numbers.entities), edge_names(self.numbers)
+        self.names, self._edges = list(self.numbers.entities), around.edge_names(self.numbers)
         self.walks = Walks(facts, self.numbers, samples, hops=hops, max_degree=max_degree)
         self.extras = {"hop": Extra(1, hops)}
         if self.numbers.n_relations <= MOST_RELATIONS:
@@ -139,7 +130,7 @@ class KnowledgeGraph(UnitTask):
     @cached_property
     def tables(self) -> Tables:
         """A slot is an entity, whatever the row."""
-        return walk_tables(self.walks, self.numbers, self._texts, self._labels)
+        return around.walk_tables(self.walks, self.numbers, self._texts, self._labels)
 
     def initial(self, rows: Int64Array) -> WalkState:
         """See `Task.initial`."""
@@ -177,13 +168,15 @@ class KnowledgeGraph(UnitTask):
         """One ranking of the outputs of several walks, best first."""
         return tuple(dict.fromkeys(entity for output in outputs for entity in output))
 
+    @cached_property
+    def _answers(self) -> around.Answers:
+        return around.all_answers(self)
+
     def corpus_score(
         self, rows: Sequence[int], outputs: Sequence[Output], *, bootstrap: int, report: bool
     ) -> Score:
         """See `Task.corpus_score`."""
-        samples = [self._sample(row) for row in rows]
-        self._answers = self._answers or all_answers(self)
-        ranks = filtered_ranks(samples, outputs, self._answers)
+        ranks = around.filtered_ranks([self._sample(row) for row in rows], outputs, self._answers)
         metric = Ranking(self.metric_name, detail="filtered:yes|direction:tail")
         return metric.score(ranks, bootstrap=bootstrap, report=report)
 
@@ -200,5 +193,5 @@ class KnowledgeGraph(UnitTask):
         sample, hop = self._sample(int(state.row[i])), int(state.hop[i])
         taken = zip(state.path[i, :hop].tolist(), state.trail[i, :hop].tolist(), strict=True)
         steps = [(self._edges[kind], self.names[entity]) for kind, entity in taken]
-        pieces = walk_pieces(sample, steps, self._labels, ended=hop == self.walks.hops)
+        pieces = around.walk_pieces(sample, steps, self._labels, ended=hop == self.walks.hops)
         return Frame(self.title(int(state.row[i])), f"hop {hop}/{self.walks.hops}", pieces)

@@ -97,6 +97,7 @@ class MultiLabel(UnitTask, LabelTask):
 
     family = "multilabel"
     metric_name = "multilabel_f1"
+    default_layers = (2, 4, 6)
 
     def __init__(self, *, max_labels: int = 5, **kwargs: Any) -> None:
         check_int("max_labels", max_labels, 1, 1000)

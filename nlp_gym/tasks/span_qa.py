@@ -14,7 +14,7 @@ from nlp_gym.tasks.base import Output, Played
 from nlp_gym.tasks.span_gold import SpanGold
 from nlp_gym.tasks.span_task import SpanState, SpanTask
 from nlp_gym.tasks.span_text import answer_of, span_frame
-from nlp_gym.tasks.span_units import JointTokens, joint_units, overlap_flags, span_tables
+from nlp_gym.tasks.span_units import FLAGS, JointTokens, joint_units, question_flags, span_tables
 from nlp_gym.tasks.tables import Tables, Units
 from nlp_gym.tasks.views import Extra
 from nlp_gym.types import Float64Array, Int64Array, Observation
@@ -48,8 +48,10 @@ class SpanQA(SpanTask):
     | tokens, index | `step` | (1,) | int32 | words chosen so far |
     | index | `row` | (1,) | int32 | sample |
     | index | `position` | (1,) | int32 | 0, then 1 + first word of the answer |
-    | all | `start` | (C,) | float32 or int32 | 1 at the first word of the answer |
-    | all | `overlap` | (C,) | float32 or int32 | 1 at content words that the question has too |
+    | all | `start` | (C,) | float32 or int8 | 1 at the first word of the answer |
+    | all | `overlap` | (C,) | float32 or int8 | 1 at content words that the question has too |
+    | all | `near` | (C,) | float32 or int8 | 1 within 5 words of one of those |
+    | all | `dense` | (C,) | float32 or int8 | 1 within 15 words of three of those |
 
     ## Action Space
     `Discrete(C)`: word k of the passage.
@@ -84,7 +86,7 @@ class SpanQA(SpanTask):
 
     | name | default | meaning |
     |---|---|---|
-    | `max_words` | 600 | words C that can be chosen; later ones are encoded, but out of reach |
+    | `max_words` | 400 | words C that can be chosen; later ones are read, but out of reach |
     | `max_answer` | 30 | most words in an answer |
 
     ## Registered Ids
@@ -98,11 +100,11 @@ class SpanQA(SpanTask):
     default_layers = (4,)
     metric_name = "squad_f1"
 
-    def __init__(self, *, max_words: int = 600, max_answer: int = 30, **kwargs: Any) -> None:
+    def __init__(self, *, max_words: int = 400, max_answer: int = 30, **kwargs: Any) -> None:
         super().__init__(max_words, max_answer, **{"max_tokens": 512, **kwargs})
         samples = self.corpus.samples
-        self.extras = {**self.extras, "overlap": Extra(self.max_words, 1)}
-        self._overlap = overlap_flags(samples, self.max_words)
+        self.extras = {**self.extras, **dict.fromkeys(FLAGS, Extra(self.max_words, 1))}
+        self._flags = question_flags(samples, self.max_words)
         self._gold = SpanGold(samples, self.max_answer) if self.has_gold else None
 
     @cached_property
@@ -145,9 +147,8 @@ class SpanQA(SpanTask):
 
     def extra(self, state: SpanState) -> Observation:
         """See the class's Observation Space."""
-        return super().extra(state) | {
-            "overlap": self._overlap.take(state.row, axis=0).astype(np.int32)
-        }
+        flags = {key: table.take(state.row, axis=0) for key, table in self._flags.items()}
+        return super().extra(state) | flags
 
     def corpus_score(
         self, rows: Sequence[int], outputs: Sequence[Output], *, bootstrap: int, report: bool

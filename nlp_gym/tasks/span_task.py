@@ -7,11 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from gymnasium import spaces
+from numpy.lib.stride_tricks import sliding_window_view
 
 from nlp_gym.tasks.base import Output, State, Task
 from nlp_gym.tasks.checks import check_int
 from nlp_gym.tasks.views import Extra
 from nlp_gym.types import BoolArray, Int64Array, Observation
+
+FEW = 0.01
+"""Share of texts that may be longer than can be reached without a warning."""
 
 
 @dataclass
@@ -36,16 +41,19 @@ class SpanTask(Task):
         self.max_answer = check_int("max_answer", max_answer, 1, 1000)
         super().__init__(**kwargs)
         words = np.array([len(sample.words) for sample in self.corpus.samples], np.int64)
-        if cut := int((words > max_words).sum()):
+        cut = int((words > max_words).sum())
+        if cut > FEW * len(words):
             warnings.warn(
-                f"{cut} of {len(words)} passages are longer than max_words={max_words}: what comes "
+                f"{cut} of {len(words)} texts are longer than max_words={max_words}: what comes "
                 f"after cannot be chosen. Give max_words={words.max()} to reach all of it.",
                 UserWarning,
                 stacklevel=3,
             )
         self._sizes = np.minimum(words, self.max_words)
-        self._words = np.arange(self.max_words, dtype=np.uint16)
-        self.extras = {"start": Extra(self.max_words, 1), "step": Extra(1, 2)}
+        c = self.max_words
+        # Row c - k is (C,) and true below k: rows are taken many times faster than compared.
+        self._below = sliding_window_view(np.arange(2 * c) < c, c)
+        self.extras = {"start": Extra(c, 1), "step": Extra(1, 2)}
 
     @property
     def n_actions(self) -> int:
@@ -71,9 +79,7 @@ class SpanTask(Task):
     def mask(self, state: SpanState) -> BoolArray:
         """See `Task.mask`."""
         low, stop = self._bounds(state)
-        # One comparison in two bytes: what lies before `low` wraps around to a large number.
-        from_low = self._words - low.astype(np.uint16)[:, None]
-        return from_low < (stop - low).astype(np.uint16)[:, None]
+        return np.asarray(self._below[self.max_words - stop] != self._below[self.max_words - low])
 
     def illegal(self, state: SpanState, actions: Int64Array) -> BoolArray:
         """See `Task.illegal`."""
@@ -84,9 +90,17 @@ class SpanTask(Task):
         """See `Task.repair`."""
         return np.where(illegal, self._bounds(state)[0], actions)
 
+    def observation_space(self, obs_type: str) -> spaces.Dict:
+        """See `Task.observation_space`; flags of words are single bytes, as the mask is."""
+        space = super().observation_space(obs_type)
+        for key, extra in self.extras.items():
+            if obs_type != "features" and extra == Extra(self.max_words, 1):
+                space[key] = spaces.Box(0, 1, (self.max_words,), np.int8)
+        return space
+
     def extra(self, state: SpanState) -> Observation:
         """Where the span begins, as a flag a word, and how many words are chosen."""
-        start = np.zeros((len(state.row), self.max_words), np.int32)
+        start = np.zeros((len(state.row), self.max_words), np.int8)
         begun = np.flatnonzero(state.first >= 0)
         start[begun, state.first[begun]] = 1
         step = (state.first >= 0).astype(np.int32) + (state.last >= 0)

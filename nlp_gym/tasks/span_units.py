@@ -29,18 +29,37 @@ _LIST = (
 _FUNCTION_WORDS = frozenset(_LIST.split())
 
 
-def overlap_flags(samples: Sequence[Sample], width: int) -> npt.NDArray[np.int8]:
-    """(N, width) 1 where a word of the passage stands in the question too.
+FLAGS = ("overlap", "near", "dense")
+"""Marks of words of the passage; see `question_flags`."""
 
-    Case is ignored; function words and words without a letter or digit do not count.
+_NEAR, _AROUND = 5, 15
+
+
+def question_flags(samples: Sequence[Sample], width: int) -> dict[str, npt.NDArray[np.int8]]:
+    """Marks (N, width) of where a passage speaks of what is asked, by their names in `FLAGS`.
+
+    A word of the passage *overlaps* if the question has it too: case is ignored, function words and
+    words without a letter or digit do not count. `near`: at least one such word among the 5 words
+    on either side, the word itself included; `dense`: at least 3 among the 15 on either side. An
+    encoder that was not trained to read questions with passages hardly tells this by itself.
     """
-    flags = np.zeros((len(samples), width), np.int8)
+    flags = {name: np.zeros((len(samples), width), np.int8) for name in FLAGS}
     for row, sample in enumerate(samples):
         asked = {w.casefold() for w in sample.extra["question"] if any(map(str.isalnum, w))}
         asked -= _FUNCTION_WORDS
-        seen = [w.casefold() in asked for w in sample.words[:width]]
-        flags[row, : len(seen)] = seen
+        here = np.array([word.casefold() in asked for word in sample.words])
+        marks = (here, _count_around(here, _NEAR) > 0, _count_around(here, _AROUND) > 2)
+        for table, mark in zip(flags.values(), marks, strict=True):
+            table[row, : len(here)] = mark[:width]
     return flags
+
+
+def _count_around(marks: npt.NDArray[np.bool_], reach: int) -> Int64Array:
+    """(T,) how many of `marks` are at most `reach` away from each place."""
+    total = np.append(0, np.cumsum(marks))
+    place = np.arange(len(marks))
+    last = np.minimum(place + reach + 1, len(marks))
+    return np.asarray(total[last] - total[np.maximum(place - reach, 0)], np.int64)
 
 
 def joint_units(samples: Sequence[Sample], sizes: Int64Array, encoder: Encoder) -> Units:

@@ -59,7 +59,7 @@ class Summary(PickTask):
     | tokens, index | `count` | (1,) | int32 | sentences picked |
     | index | `row`, `position` | (1,) | int32 | document; 0 |
 
-    Binary keys: float32 in `features`, int32 elsewhere. Zero beyond the last sentence.
+    Binary keys: float32 in `features`, else int32. Zero beyond the last sentence.
 
     ## Action Space
     `Discrete(C+1)`: the sentence to pick, or C, STOP.
@@ -80,8 +80,7 @@ class Summary(PickTask):
     Nothing picked, of a document drawn uniformly or of `reset(options={"row": i})`.
 
     ## Episode End
-    `terminated` after STOP, `max_picks` picks or the only sentence left; `truncated` only by a step
-    limit you ask for.
+    `terminated` after STOP or `max_picks` picks, or when no sentence is left.
 
     ## Metric
     ROUGE-1 F1 (`rouge_1`; package rouge-score, stemming), mean over documents; of several
@@ -119,11 +118,11 @@ class Summary(PickTask):
         sizes = documents.check_documents(self.corpus.samples, c)
         self.set_candidates(np.minimum(sizes, c), c, p)
         self._flags = documents.place_flags(sizes, c)
-        marks = {key: Extra(c, 1) for key in ("chosen", *self._flags)}
+        marks = {key: Extra(c, 1) for key in ("chosen", *documents.PLACES)}
         self.extras = {**marks, "count": Extra(1, max(p, 2))}
         if self.has_gold:
-            rows, words = self.corpus.samples, make_tokenizer(tokenizer)
-            self._overlap = documents.sentence_overlap(rows, self._sizes, words)
+            cut = make_tokenizer(tokenizer)
+            self._overlap = documents.sentence_overlap(self.corpus.samples, self._sizes, cut)
             self._expert = documents.Expert(self._overlap.greedy(self._sizes, p), c)
 
     @cached_property
@@ -138,22 +137,23 @@ class Summary(PickTask):
 
     def initial(self, rows: Int64Array) -> SummaryState:
         """See `Task.initial`."""
-        width = self._overlap.counts.shape[1] if self.has_gold else 1
-        tokens = np.zeros((len(rows), width), np.int32)
-        return SummaryState(**vars(super().initial(rows)), tokens=tokens)
+        shape = (len(rows), self._overlap.counts.shape[1] if self.has_gold else 1)
+        return SummaryState(**vars(super().initial(rows)), tokens=np.zeros(shape, np.int32))
 
     def extra(self, state: SummaryState) -> Observation:
         """Sentences picked, places of sentences, and how many are picked."""
-        seen: Observation = {key: flag.take(state.row, axis=0) for key, flag in self._flags.items()}
-        seen["count"] = state.count.astype(np.int32)[:, None]
-        return {"chosen": state.chosen.astype(np.int32), **seen}
+        places = zip(documents.PLACES, self._flags.take(state.row, axis=1), strict=True)
+        count = state.count.astype(np.int32)[:, None]
+        return {"chosen": state.chosen.astype(np.int32), "count": count, **dict(places)}
 
     def play(self, state: SummaryState, actions: Int64Array) -> Played:
         """See `Task.play`."""
         picks = actions != self.n_candidates
         right = None
         if self.has_gold:
-            right = self._expert.right(state.row, state.chosen, actions).astype(np.float64)
+            right = np.zeros(len(actions))  # other rewards do not look at it
+            if self.reward == "correctness":
+                right[self._expert.right(state.row, state.chosen, actions)] = 1.0
             at = np.flatnonzero(picks)
             sentence = self._overlap.starts.take(state.row[at]) + actions[at]
             state.tokens[at] += self._overlap.counts.take(sentence, axis=0)
@@ -181,9 +181,9 @@ class Summary(PickTask):
             "first three": [range(min(3, self._sizes[row])) for row in rows],
             "greedy": self._expert.picks[list(rows)].tolist(),
         }
-        samples, tokenizer = [self._sample(row) for row in rows], make_tokenizer(self.tokenizer)
+        samples, cut = [self._sample(row) for row in rows], make_tokenizer(self.tokenizer)
         return documents.summary_score(
-            samples, outputs, tokenizer, beside=beside, bootstrap=bootstrap, report=report
+            samples, outputs, cut, beside=beside, bootstrap=bootstrap, report=report
         )
 
     def record(self, row: int, output: Output) -> dict[str, Any]:
@@ -196,5 +196,5 @@ class Summary(PickTask):
         from nlp_gym.envs.render import Frame
 
         row, picked = int(state.row[i]), self.picks(state)[i]
-        place = f"picked {len(picked)}/{self._limits[row]}"
-        return Frame(self.title(row), place, documents.picked_pieces(self._sample(row), picked))
+        pieces = documents.picked_pieces(self._sample(row), picked)
+        return Frame(self.title(row), f"picked {len(picked)}/{self._limits[row]}", pieces)

@@ -68,8 +68,9 @@ class Walks:
         self._known = Known(triples, numbers)
         columns = numbers.queries(samples).T.copy()  # `take` is slow on strided arrays
         self.head, self.relation, self.goal = columns
-        stated = self._known.hold(self.head, self.relation, self.goal) & (self.goal >= 0)
-        self._own = self.graph.place(self.head, self.relation, np.where(stated, self.goal, -1))
+        self._stated = self._known.hold(self.head, self.relation, self.goal) & (self.goal >= 0)
+        own = np.where(self._stated, self.goal, -1)
+        self._own = self.graph.place(self.head, self.relation, own)  # -1 too if it is not shown
         self._there = self.graph.target >= 0
 
     def start(self, blank: dict[str, Any]) -> WalkState:
@@ -97,7 +98,7 @@ class Walks:
             walk = last[walk]
             query, target = row[walk], self.graph.target[state.slot[walk], edge]
             known = self._known.hold(self.head.take(query), self.relation.take(query), target)
-            known &= (target != self.goal.take(query)) | (own[walk] < 0)
+            known &= (target != self.goal.take(query)) | ~self._stated.take(query)
             legal[walk[known], edge[known]] = False
             legal[:, 0] |= ~legal.any(axis=1)
         return legal

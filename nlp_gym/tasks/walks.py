@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,8 +29,8 @@ INVERSE = ("inverse", "of")
 def graph_facts(task: TaskData, graph: Any, given: Mapping[str, Any]) -> tuple[Triples, Labels]:
     """The triples that are the graph, and labels of entities, where there are any.
 
-    They are those of `graph`, else the training split of the task's own data; where that is
-    queries without answers, the training split of the corpus the task is registered with.
+    They are the training split of `graph`, else of the task's own data; where that has none (it is
+    a list of samples, or the file of one other split), of the corpus the task is registered with.
 
     Args:
         task: Its `load` gives the splits of its own data.
@@ -41,12 +42,14 @@ def graph_facts(task: TaskData, graph: Any, given: Mapping[str, Any]) -> tuple[T
     """
     from nlp_gym.data import load_corpus
 
-    samples = () if graph is not None else task.load("train").samples
-    triples = triples_of(samples)
-    if not triples:
+    data = given.get("data")
+    samples: Sequence[Sample] = ()
+    if graph is None and (data is None or isinstance(data, (str, Path, Mapping))):
+        samples = _split(task, "train")
+    if not samples:
         where = {k: given[k] for k in ("data_dir", "corpus", "column") if k in given}
         samples = load_corpus(task.dataset, "train", family="kg", data=graph, **where).samples
-        triples = triples_of(samples)
+    triples = triples_of(samples)
     if not triples:
         raise DataError(f"graph={graph!r}: there is no triple in it; every row needs its tail.")
     labels: dict[str, str] = {}
@@ -55,16 +58,20 @@ def graph_facts(task: TaskData, graph: Any, given: Mapping[str, Any]) -> tuple[T
     return triples, labels
 
 
+def _split(task: TaskData, split: str) -> Sequence[Sample]:
+    """Samples of a split; none where the user's data has not that split."""
+    try:
+        return task.load(split).samples
+    except DataNotFoundError:
+        return ()
+
+
 def all_answers(task: TaskData) -> Answers:
     """Right answers of the task's queries, in whatever split they are."""
     wanted = {_query(sample) for sample in task.corpus.samples}
     found: dict[tuple[str, str], set[str]] = {query: set() for query in wanted}
     for split in SPLITS:
-        try:
-            samples = task.load(split).samples
-        except DataNotFoundError:  # the user's data need not have every split
-            continue
-        for sample in samples:
+        for sample in _split(task, split):
             if (query := _query(sample)) in found:
                 found[query].update(sample.gold or ())
     return found

@@ -1,0 +1,181 @@
+"""The results of `nlp-gym benchmark`: one JSON file a cell, and the tables made of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nlp_gym.errors import RunError
+from nlp_gym.files import atomic_path, write_json
+
+FORMAT = 1
+BASELINES = ("random", "majority", "majority-word", "oracle")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One number of the table.
+
+    Attributes:
+        id: Environment.
+        algo: Algorithm or baseline, as given; ``"ppo+bc"`` is `ppo` started from behaviour cloning.
+        seed: Of everything.
+        settings: What the number depends on; other settings make it another number.
+    """
+
+    id: str
+    algo: str
+    seed: int
+    settings: Mapping[str, Any]
+
+    @property
+    def digest(self) -> str:
+        """Hash of everything above."""
+        text = json.dumps([FORMAT, self.id, self.algo, self.seed, self.settings], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def name(self) -> str:
+        """Its place under the folders `cells` and `runs`."""
+        safe = "".join(c if c.isalnum() or c in "-_+." else "_" for c in self.algo)
+        return f"{self.id}/{safe}-{self.seed}"
+
+    def file(self, out: Path) -> Path:
+        """Where its result is."""
+        return out / "cells" / f"{self.name}.json"
+
+
+def read_cell(cell: Cell, out: Path) -> dict[str, Any] | None:
+    """The result of a cell; None where there is none for these settings, or it is damaged."""
+    try:
+        found = json.loads(cell.file(out).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    same = isinstance(found, dict) and found.get("settings_hash") == cell.digest
+    return found if same else None
+
+
+def write_cell(cell: Cell, out: Path, result: Mapping[str, Any]) -> dict[str, Any]:
+    """Write a result, whole or not at all; gives what the file holds.
+
+    Raises:
+        RunError: The folder cannot be written to.
+    """
+    record = {
+        "format": FORMAT,
+        "id": cell.id,
+        "algo": cell.algo,
+        "seed": cell.seed,
+        "settings_hash": cell.digest,
+        "settings": dict(cell.settings),
+        **result,
+    }
+    try:
+        write_json(cell.file(out), record)
+    except OSError as error:
+        raise RunError(f"{cell.file(out)} cannot be written: {error.strerror or error}.") from error
+    return record
+
+
+def write_tables(results: Sequence[Mapping[str, Any]], out: Path) -> None:
+    """Write ``table.json`` and ``table.md`` from results of cells.
+
+    Raises:
+        RunError: The folder cannot be written to.
+    """
+    table = build_table(results)
+    try:
+        write_json(out / "table.json", table)
+        with atomic_path(out / "table.md") as path:
+            path.write_text(to_markdown(table), encoding="utf-8")
+    except OSError as error:
+        raise RunError(f"{out} cannot be written to: {error.strerror or error}.") from error
+
+
+def build_table(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Rows of ids, columns of algorithms; a column's seeds are put together.
+
+    `share` is the value of the best algorithm that learns from rewards over that of `bc`, on test.
+    """
+    ids = list(dict.fromkeys(r["id"] for r in results))
+    algos = list(dict.fromkeys(r["algo"] for r in results))
+    rows = []
+    for env_id in ids:
+        own = [r for r in results if r["id"] == env_id]
+        columns = {algo: _column([r for r in own if r["algo"] == algo]) for algo in algos}
+        metric = next((r["metric"] for r in own if "metric" in r), None)
+        rows.append({"id": env_id, "metric": metric, "columns": columns, "share": _share(columns)})
+    return {"algos": algos, "rows": rows}
+
+
+def _column(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    done = [r for r in results if r["status"] == "done"]
+    column: dict[str, Any] = {
+        "seeds": [r["seed"] for r in done],
+        "errors": [r["error"] for r in results if r["status"] == "failed"],
+        "stopped": sum(r.get("stopped") == "budget" for r in done),
+        "seconds": sum(r["seconds"] for r in done),
+    }
+    for split in ("dev", "test"):
+        values = [r[split]["value"] for r in done]
+        if values:
+            mean, half = sum(values) / len(values), (max(values) - min(values)) / 2
+            column[split] = {"mean": mean, "half_range": half, "values": values}
+    return column
+
+
+def _share(columns: Mapping[str, Mapping[str, Any]]) -> float | None:
+    """See `build_table`; None without both, or where `bc` is 0."""
+    values = {name: column["test"]["mean"] for name, column in columns.items() if "test" in column}
+    learned = [value for name, value in values.items() if name not in (*BASELINES, "bc")]
+    if not learned or not values.get("bc"):
+        return None
+    return float(max(learned) / values["bc"])
+
+
+def to_markdown(table: Mapping[str, Any]) -> str:
+    """The table for people: test, then dev, then what failed."""
+    parts = []
+    for split in ("test", "dev"):
+        header = ["id", "metric", *table["algos"], *(["RL / bc"] if split == "test" else [])]
+        lines = [f"## {split}", "", *_lines([header, *_body(table, split)]), ""]
+        parts += lines
+    if any(column["stopped"] for row in table["rows"] for column in row["columns"].values()):
+        parts += ["`*`: stopped at the time limit of a run.", ""]
+    parts += ["`±`: half of the range over seeds, where there are several.", ""]
+    errors = [
+        f"- {row['id']} {algo}: {message}"
+        for row in table["rows"]
+        for algo, column in row["columns"].items()
+        for message in column["errors"]
+    ]
+    return "\n".join([*parts, *(["## Failed", "", *errors, ""] if errors else [])])
+
+
+def _body(table: Mapping[str, Any], split: str) -> Iterable[list[str]]:
+    for row in table["rows"]:
+        cells = [_shown(row["columns"][algo], split) for algo in table["algos"]]
+        share = "" if row["share"] is None else f"{row['share']:.3f}"
+        yield [row["id"], row["metric"] or "", *cells, *([share] if split == "test" else [])]
+
+
+def _shown(column: Mapping[str, Any], split: str) -> str:
+    if split not in column:
+        return "failed" if column["errors"] else ""
+    value = column[split]
+    text = f"{value['mean']:.3f}"
+    if len(value["values"]) > 1:
+        text += f" ± {value['half_range']:.3f}"
+    return text + ("*" if column["stopped"] else "")
+
+
+def _lines(rows: Sequence[Sequence[str]]) -> list[str]:
+    def line(cells: Sequence[str]) -> str:
+        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+    rule = ["---", "---", *["---:"] * (len(rows[0]) - 2)]
+    return [line(rows[0]), line(rule), *(line(row) for row in rows[1:])]

@@ -1,0 +1,123 @@
+"""Minari export: what is loaded again is what the environment plays."""
+
+from __future__ import annotations
+
+import builtins
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from agents.cli import main
+from agents.minari_export import Export, export
+from agents.settings import TrainConfig
+from agents.train import train
+from nlp_gym.errors import InvalidArgumentError, MissingDependencyError
+
+minari = pytest.importorskip("minari")
+pytest.importorskip("h5py")
+SAMPLE = {"corpus": "sample", "encoder": "hashed"}
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "minari"))
+
+
+def replay(dataset: Any) -> int:
+    """Play every episode in the recovered environment; gives the steps played."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the package is a checkout, not installed
+        env = dataset.recover_environment()
+    steps = 0
+    for episode in dataset.iterate_episodes():
+        obs, _ = env.reset(options={"row": int(episode.infos["row"][0])})
+        for t, action in enumerate(episode.actions):
+            for key, values in episode.observations.items():
+                np.testing.assert_array_equal(values[t], obs[key])
+                assert values.dtype == obs[key].dtype
+            obs, reward, terminated, truncated, _ = env.step(int(action))
+            assert reward == episode.rewards[t]
+            assert (terminated, truncated) == (episode.terminations[t], episode.truncations[t])
+            steps += 1
+        for key, values in episode.observations.items():
+            np.testing.assert_array_equal(values[-1], obs[key])
+        assert terminated
+    return steps
+
+
+@pytest.mark.parametrize(
+    ("env", "policy", "obs_type"),
+    [
+        ("NER-CoNLL-v0", "oracle", "features"),
+        ("ChoiceQA-ARC-v0", "random", "features"),
+        ("Summary-SciTLDR-v0", "oracle", "index"),
+    ],
+)
+def test_minari_round_trip(env: str, policy: str, obs_type: str) -> None:
+    wanted = Export(env, policy, episodes=70, obs_type=obs_type, env_kwargs=SAMPLE)
+    written = export(wanted)
+    name = f"nlp_gym/{env.removesuffix('-v0')}/{policy}-v0"
+    loaded = minari.load_dataset(name)
+    assert loaded.total_episodes == written.total_episodes == 70
+    assert replay(loaded) == loaded.total_steps
+    rows = [int(e.infos["row"][0]) for e in loaded.iterate_episodes()]
+    assert sorted(set(rows[:40])) == list(range(40))  # all of the sample before any again
+    assert loaded.storage.metadata["algorithm_name"] == policy
+    facts = loaded.storage.metadata["nlp_gym"]
+    assert facts["bundled_sample"] is True
+    assert facts["encoder"]["name"] == "hashed"
+    assert "Text of" in loaded.storage.metadata["description"]
+
+
+def test_minari_random_is_seeded(capsys: pytest.CaptureFixture[str]) -> None:
+    actions = []
+    for i, seed in enumerate((0, 0, 1)):
+        wanted = Export(
+            "POS-EWT-v0", "random", episodes=5, seed=seed, obs_type="index", env_kwargs=SAMPLE
+        )
+        found = export(Export(**{**vars(wanted), "dataset_id": f"nlp_gym/toy/random-v{i}"}))
+        actions.append([e.actions.tolist() for e in found.iterate_episodes()])
+    assert actions[0] == actions[1] != actions[2]
+
+
+def test_minari_agent_plays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = TrainConfig(env="ChoiceQA-ARC-v0", algo="bc", n_timesteps=64, env_kwargs=SAMPLE)
+    run = train(config, run_dir=tmp_path / "run", progress=False)
+    main_args = ["export-minari", "--run", str(run), "--episodes", "10", "--split", "dev"]
+    with pytest.raises(SystemExit) as ended:
+        main(main_args)
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "nlp_gym/ChoiceQA-ARC/bc-v0"
+    assert replay(minari.load_dataset("nlp_gym/ChoiceQA-ARC/bc-v0")) >= 10
+
+
+def test_minari_refusals() -> None:
+    for changes, words in (
+        ({"env": "No-v0"}, "No-v0"),
+        ({"policy": "expert"}, "oracle, random"),
+        ({"obs_type": "tokens"}, "features or index"),
+        ({"episodes": 0}, "episodes=0"),
+    ):
+        values: dict[str, Any] = {"env": "POS-EWT-v0", "env_kwargs": SAMPLE, **changes}
+        with pytest.raises(InvalidArgumentError, match=words):
+            export(Export(**values))
+    wanted = Export("POS-EWT-v0", episodes=1, obs_type="index", env_kwargs=SAMPLE)
+    export(wanted)
+    with pytest.raises(InvalidArgumentError, match=r"already exists.*--dataset-id"):
+        export(wanted)
+
+
+def test_minari_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def missing(name: str, *args: Any, **kwargs: Any) -> Any:
+        if name == "minari":
+            raise ImportError(name)
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", missing)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'nlp-gym\[minari\]'"):
+        export(Export("POS-EWT-v0"))
