@@ -209,7 +209,7 @@ def _play(task: Any, choose: Choose, rows: npt.NDArray[np.int64], obs_type: str)
         EpisodeBuffer(
             options={"row": int(row)},
             observations={key: np.stack([o[key] for o in obs]) for key in obs[0]},
-            actions=np.array([action for action, _ in steps], np.int64),  # type: ignore[arg-type]
+            actions=np.array([action for action, _ in steps], np.int64),
             rewards=[reward for _, reward in steps],
             terminations=[False] * (len(steps) - 1) + [True],
             truncations=[False] * len(steps),
@@ -242,7 +242,7 @@ def _create(
 
 def _about(env_id: str, wanted: Export, agent: Agent | None) -> dict[str, Any]:
     dataset = gym.spec(env_id).kwargs.get("dataset")
-    row = DATASETS.get(dataset)
+    row = DATASETS.get(str(dataset))
     licence = f"Text of {row.name}: {row.licence} ({row.homepage})." if row else ""
     return {
         "algorithm_name": _player(wanted, agent),

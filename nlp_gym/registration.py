@@ -76,7 +76,7 @@ ENVS: tuple[EnvRow, ...] = (
     EnvRow("MultiLabel-GoEmotions-v0", _MULTI_LABEL, "goemotions"),
     EnvRow("MultiLabel-v0", _MULTI_LABEL, "goemotions"),
     EnvRow("KnowledgeGraph-WN18RR-v0", _GRAPH, "wn18rr"),
-    EnvRow("KnowledgeGraph-FB15k237-v0", _GRAPH, "fb15k237"),
+    EnvRow("KnowledgeGraph-FB15k237-v0", _GRAPH, "fb15k237", {"max_degree": 100}),
     EnvRow("KnowledgeGraph-v0", _GRAPH, "wn18rr"),
     EnvRow("Dialogue-DailyDialog-v0", f"{_TASKS}.dialogue:Dialogue", "dailydialog_pp"),
     EnvRow("Dialogue-v0", f"{_TASKS}.dialogue:Dialogue", "dailydialog_pp"),

@@ -24,7 +24,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 HEAVY = ("torch", "transformers", "tokenizers", "stable_baselines3", "sb3_contrib", "agents")
 
 # Distributions that are not named like their module.
-MODULES = {"pyyaml": "yaml", "rouge-score": "rouge_score", "scikit-learn": "sklearn"}
+MODULES = {"pyyaml": "yaml", "rouge-score": "rouge_score", "scikit_learn": "sklearn"}
 
 
 def run_python(code: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -39,9 +39,9 @@ class Classification(UnitTask, LabelTask):
     little (Dulac-Arnold et al. 2011). With `reading=False` it decides once, on the whole text.
 
     ## Data
-    Texts with one label each: SST-2, AG News, TREC (`column="fine"`: 50 labels), CLINC150 (`oos`:
-    out of scope), BANKING77, SNIPS; or your CSV, TSV (columns `text`, `label`) or JSON Lines
-    (`{"text", "label"}`). Gold labels that the inventory lacks are counted as missed.
+    Texts with one label: SST-2, AG News, TREC (`column="fine"`: 50 labels), CLINC150, BANKING77,
+    SNIPS; your CSV, TSV (columns `text`, `label`), JSON Lines (`{"text", "label"}`). Gold labels
+    that the inventory lacks are counted as missed.
 
     ## Observation Space
     `Dict`, with A actions, D = width of the encoder, L = length of a row of ids:
@@ -52,8 +52,8 @@ class Classification(UnitTask, LabelTask):
     | features | `chunks` | (8,) | float32 | chunks read after the first, one-hot |
     | features | `context` | (D,) | float32 | mean vector of the words read so far |
     | tokens | `input_ids`, `attention_mask` | (1, L) | int32, int8 | sub-words read so far |
-    | tokens, index | `chunks` | (1,) | int32 | chunks read after the first |
-    | index | `row`, `position` | (1,) | int32 | text, and chunks read after the first |
+    | tokens, index | `chunks` | (1,) | int32 | the same number |
+    | index | `row`, `position` | (1,) | int32 | text, and the same number |
 
     What was read is encoded as a text of its own: vectors of the whole text would tell of words not
     read yet. With `reading=False` there is no `chunks`.
@@ -65,10 +65,9 @@ class Classification(UnitTask, LabelTask):
     READ is not legal at the end of the text; it is then played as label 0 and costs 1/8.
 
     ## Rewards
-    `correctness` (default) is 1 for the gold label, else 0; `metric` and `sparse` are the same, as
-    an episode has one label. READ costs `read_cost`, with `sparse` at the end; without gold costs
-    are all there is. The expert reads to the end, then commits to the gold label: one that used the
-    gold at once would never read, and could not be learned from the words it has seen.
+    1 for the gold label, else 0, with each `reward`; READ costs `read_cost`, with `sparse` at the
+    end. Without gold costs are all there is. The expert reads to the end before it commits: one
+    that did not could not be learned from the words it has seen.
 
     ## Starting State
     The first chunk of a text drawn uniformly, or of `reset(options={"row": i})`.
@@ -78,18 +77,17 @@ class Classification(UnitTask, LabelTask):
 
     ## Metric
     Accuracy. The report has macro F1 (over labels in gold or prediction), the share of all words
-    that was read, for up to 60 labels their table; for an inventory with `out_of_scope` also the
-    accuracy in scope and the recall of what is out of it.
+    that was read, the table of up to 60 labels; where `out_of_scope` occurs, its recall.
 
     ## Information
     `info["action_mask"]`; at the end, with gold, `info["score"]`: 1 for the gold label, else 0.
 
     ## Arguments
-    Those of `Task`, and `reading` (True), `chunk` (by id, else 8): words of a chunk, `read_cost`
-    (1/64), `out_of_scope` (`"oos"`): label of texts in no class, for the report.
+    Those of `Task`; `reading` (True), `chunk` (words; by id, else 8), `read_cost` (1/64),
+    `out_of_scope` (`"oos"`): the label of texts in no class.
 
     ## Registered Ids
-    `Sentiment-SST2-v0`, `Topic-AGNews-v0`, `Question-TREC-v0`, `Intent-CLINC-v0`,
+    `Sentiment-SST2-v0`, `Topic-AGNews-v0`, `Question-TREC-v0`, `Intent-CLINC-v0` and
     `Classification-v0`
 
     ## Version History
@@ -98,7 +96,7 @@ class Classification(UnitTask, LabelTask):
 
     family = "classification"
     metric_name = "accuracy"
-    default_layers = (2, 4, 6)
+    default_layers: ClassVar[Any] = (2, 4, 6)
 
     def __init__(
         self,
@@ -170,23 +168,17 @@ class Classification(UnitTask, LabelTask):
 
     def outputs(self, state: ClassificationState) -> list[Output]:
         """See `Task.outputs`: (label, words read, words); the label is empty before the end."""
-        rows, places = state.row.tolist(), self.place(state).tolist()
-        names = [*self.labels, ""]
-        return [
-            (names[label], self._chunks.stops[row][place], self._chunks.stops[row][-1])
-            for label, row, place in zip(state.label.tolist(), rows, places, strict=True)
-        ]
+        columns = (state.label.tolist(), state.row.tolist(), self.place(state).tolist())
+        names, stops = [*self.labels, ""], self._chunks.stops
+        return [(names[k], stops[i][at], stops[i][-1]) for k, i, at in zip(*columns, strict=True)]
 
     def corpus_score(
         self, rows: Sequence[int], outputs: Sequence[Output], *, bootstrap: int, report: bool
     ) -> Score:
         """See `Task.corpus_score`."""
+        gold = [(self._sample(row).labels or ("",))[0] for row in rows]
         return text_accuracy(
-            [(self._sample(row).labels or ("",))[0] for row in rows],
-            outputs,
-            out_of_scope=self.out_of_scope,
-            bootstrap=bootstrap,
-            report=report,
+            gold, outputs, out_of_scope=self.out_of_scope, bootstrap=bootstrap, report=report
         )
 
     def record(self, row: int, output: Output) -> dict[str, Any]:
@@ -198,10 +190,9 @@ class Classification(UnitTask, LabelTask):
         from nlp_gym.envs.render import Frame, Piece
 
         row, place = int(state.row[i]), int(self.place(state)[i])
-        sample = self._sample(row)
-        pieces = self._chunks.pieces(sample, row, place)
+        pieces = self._chunks.pieces(self._sample(row), row, place)
         if state.label[i] >= 0:
             label = self.labels[state.label[i]]
-            wrong = [gold for gold in sample.labels or () if gold != label]
+            wrong = [gold for gold in self._sample(row).labels or () if gold != label]
             pieces.append(Piece("=", "wrong" if wrong else "chosen", label, "".join(wrong), True))
         return Frame(self.title(row), f"chunk {place + 1}/{self.lengths[row]}", pieces)

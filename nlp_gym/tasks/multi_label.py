@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class MultiLabelState(State):
-    """Episodes: labels chosen (B, A-1), whether stopped (B,), right and chosen labels (B, 2)."""
+    """Labels chosen (B, A-1), whether stopped (B,), numbers of right and chosen labels (B, 2)."""
 
     chosen: BoolArray
     stopped: BoolArray
@@ -41,8 +41,8 @@ class MultiLabel(UnitTask, LabelTask):
 
     ## Data
     Texts with a set of labels each, which may be empty: GoEmotions (28 labels), AAPD, your CSV or
-    TSV (columns `text` and `labels`, which `;` or `,` separates) or JSON Lines (`{"text",
-    "labels": [...]}`). Gold labels that the inventory lacks are counted as missed.
+    TSV (columns `text`, `labels`: `a;b`) or JSON Lines (`{"text", "labels": [...]}`). Gold labels
+    that the inventory lacks are counted as missed.
 
     ## Observation Space
     `Dict`, with A actions, D = width of the encoder, L = length of a row of ids:
@@ -64,9 +64,8 @@ class MultiLabel(UnitTask, LabelTask):
 
     ## Rewards
     - `correctness` (default): 1 for a gold label, 1 for STOP on exactly the gold set; else 0.
-    - `metric`: change of the F1 of the set, 0 at the start. An empty set scores at STOP (1 if the
-      gold set is empty too).
-    - `sparse`: the F1 of the set, at the end.
+    - `metric`: change of the F1 of the set, 0 at the start; `sparse`: that F1, at the end. An empty
+      set scores at STOP: 1 if the gold set is empty too.
 
     Illegal actions cost 1/8 each, with `sparse` at the end; without gold these costs are all there
     is. The expert adds the gold labels in the order of the inventory, then stops.
@@ -75,12 +74,11 @@ class MultiLabel(UnitTask, LabelTask):
     No label, on a text drawn uniformly, or that of `reset(options={"row": i})`.
 
     ## Episode End
-    `terminated` by STOP, or by the label number `max_labels`: larger gold sets cannot be reached
-    (GoEmotions has none).
+    `terminated` by STOP or by the label number `max_labels`: larger sets are out of reach.
 
     ## Metric
-    Micro-averaged F1 over labels (`multilabel_f1`). The report has macro F1 (over labels in gold or
-    prediction), the mean F1 of texts, the share of exact sets, for up to 60 labels their table.
+    Micro-averaged F1 over labels. The report has macro F1 (over labels in gold or prediction), the
+    mean F1 of texts, the share of exact sets, the table of up to 60 labels.
 
     ## Information
     `info["action_mask"]`; at the end, with gold, `info["score"]`: the F1 of the set.
@@ -97,7 +95,7 @@ class MultiLabel(UnitTask, LabelTask):
 
     family = "multilabel"
     metric_name = "multilabel_f1"
-    default_layers = (2, 4, 6)
+    default_layers: ClassVar[Any] = (2, 4, 6)
 
     def __init__(self, *, max_labels: int = 5, **kwargs: Any) -> None:
         check_int("max_labels", max_labels, 1, 1000)
@@ -120,15 +118,14 @@ class MultiLabel(UnitTask, LabelTask):
     def tables(self) -> Tables:
         """One slot a text."""
         context = [[self._texts.add(sample.words)] for sample in self.corpus.samples]
-        offsets = np.arange(len(context))
-        return Tables.build(len(self._texts.texts), offsets=offsets, context=context)
+        return Tables.build(len(self._texts.texts), offsets=range(len(context)), context=context)
 
     def initial(self, rows: Int64Array) -> MultiLabelState:
         """See `Task.initial`."""
-        b = len(rows)
-        chosen, stopped = np.zeros((b, len(self.labels)), bool), np.zeros(b, bool)
-        counts = np.zeros((b, 2), np.int64)
-        return MultiLabelState(**self.blank(rows), chosen=chosen, stopped=stopped, counts=counts)
+        chosen = np.zeros((len(rows), len(self.labels)), bool)
+        counts = np.zeros((len(rows), 2), np.int64)
+        blank = self.blank(rows)
+        return MultiLabelState(**blank, chosen=chosen, stopped=rows < 0, counts=counts)
 
     def mask(self, state: MultiLabelState) -> BoolArray:
         """See `Task.mask`: after the end STOP alone."""
@@ -192,12 +189,12 @@ class MultiLabel(UnitTask, LabelTask):
         """See `Task.frame`."""
         from nlp_gym.envs.render import Frame, Piece
 
-        row = int(state.row[i])
-        sample, (chosen,) = self._sample(row), self.outputs(state.take(np.array([i])))
+        row, (chosen,) = int(state.row[i]), self.outputs(state.take(np.array([i])))
+        sample = self._sample(row)
+        gold = chosen if sample.labels is None else sample.labels
+        marks = ["chosen" if label in gold else "wrong" for label in chosen]
         pieces = [Piece(" ".join(sample.words), "plain" if state.stopped[i] else "here")]
-        for label in chosen:
-            right = sample.labels is None or label in sample.labels
-            pieces.append(Piece("+", "chosen" if right else "wrong", label, line=True))
+        pieces += [Piece("+", *pair, line=True) for pair in zip(marks, chosen, strict=True)]
         if state.stopped[i]:
             pieces.append(Piece("STOP", "chosen", line=True))
         return Frame(self.title(row), f"labels {len(chosen)}/{self.max_labels}", pieces)

@@ -86,7 +86,7 @@ class SpanQA(SpanTask):
 
     | name | default | meaning |
     |---|---|---|
-    | `max_words` | 400 | words C that can be chosen; later ones are read, but out of reach |
+    | `max_words` | 600 | words C that can be chosen; later ones are read, but out of reach |
     | `max_answer` | 30 | most words in an answer |
 
     ## Registered Ids
@@ -100,7 +100,7 @@ class SpanQA(SpanTask):
     default_layers = (4,)
     metric_name = "squad_f1"
 
-    def __init__(self, *, max_words: int = 400, max_answer: int = 30, **kwargs: Any) -> None:
+    def __init__(self, *, max_words: int = 600, max_answer: int = 30, **kwargs: Any) -> None:
         super().__init__(max_words, max_answer, **{"max_tokens": 512, **kwargs})
         samples = self.corpus.samples
         self.extras = {**self.extras, **dict.fromkeys(FLAGS, Extra(self.max_words, 1))}
@@ -110,12 +110,12 @@ class SpanQA(SpanTask):
     @cached_property
     def units(self) -> Units:
         """For each row its question, then the words of its passage."""
-        return joint_units(self.corpus.samples, self._sizes, self.encoder)
+        return joint_units(self.corpus.samples, self.encoder)
 
     @cached_property
     def tables(self) -> Tables:
         """See `Task.tables`."""
-        return span_tables(self._sizes, self.max_words)
+        return span_tables(np.diff(self.corpus.offsets), self.max_words)
 
     @cached_property
     def token_view(self) -> JointTokens:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from gymnasium import spaces
-from numpy.lib.stride_tricks import sliding_window_view
 
 from nlp_gym.tasks.base import Output, State, Task
 from nlp_gym.tasks.checks import check_int
@@ -37,7 +36,7 @@ class SpanTask(Task):
     """
 
     def __init__(self, max_words: int, max_answer: int, **kwargs: Any) -> None:
-        self.max_words = check_int("max_words", max_words, 1, 10_000)
+        self.max_words = check_int("max_words", max_words, 1, 4096)
         self.max_answer = check_int("max_answer", max_answer, 1, 1000)
         super().__init__(**kwargs)
         words = np.array([len(sample.words) for sample in self.corpus.samples], np.int64)
@@ -51,9 +50,13 @@ class SpanTask(Task):
             )
         self._sizes = np.minimum(words, self.max_words)
         c = self.max_words
-        # Row c - k is (C,) and true below k: rows are taken many times faster than compared.
-        self._below = sliding_window_view(np.arange(2 * c) < c, c)
+        # Row k is true below k: rows are taken many times faster than compared.
+        self._below = np.tri(c + 1, c, -1, dtype=bool)
         self.extras = {"start": Extra(c, 1), "step": Extra(1, 2)}
+        # Once a block of this size was freed, glibc keeps the memory of observations for the next
+        # ones; before, it hands it back to the system after every step, which takes longer than
+        # the step does.
+        np.empty(2**24, np.uint8)
 
     @property
     def n_actions(self) -> int:
@@ -79,7 +82,8 @@ class SpanTask(Task):
     def mask(self, state: SpanState) -> BoolArray:
         """See `Task.mask`."""
         low, stop = self._bounds(state)
-        return np.asarray(self._below[self.max_words - stop] != self._below[self.max_words - low])
+        legal = self._below.take(stop, axis=0)
+        return np.not_equal(legal, self._below.take(low, axis=0), out=legal)
 
     def illegal(self, state: SpanState, actions: Int64Array) -> BoolArray:
         """See `Task.illegal`."""

@@ -62,7 +62,7 @@ def _count_around(marks: npt.NDArray[np.bool_], reach: int) -> Int64Array:
     return np.asarray(total[last] - total[np.maximum(place - reach, 0)], np.int64)
 
 
-def joint_units(samples: Sequence[Sample], sizes: Int64Array, encoder: Encoder) -> Units:
+def joint_units(samples: Sequence[Sample], encoder: Encoder) -> Units:
     """Units of each row in turn: the question (the mean of its words), then words of the passage.
 
     A text for the encoder is the question followed by the passage. Where both together are longer
@@ -71,7 +71,6 @@ def joint_units(samples: Sequence[Sample], sizes: Int64Array, encoder: Encoder) 
 
     Args:
         samples: N questions.
-        sizes: (N,) how many words of each passage are units, from the first.
         encoder: Whose limit counts.
     """
     passages = TextIndex()
@@ -81,13 +80,13 @@ def joint_units(samples: Sequence[Sample], sizes: Int64Array, encoder: Encoder) 
     room = of_passages.max_length - 2
     texts: list[tuple[str, ...]] = []
     spans: list[Int64Array] = []
-    for row, (sample, size) in enumerate(zip(samples, sizes.tolist(), strict=True)):
+    for row, sample in enumerate(samples):
         asked = _fitting(sample.extra["question"], _word_sizes(of_questions, row), room // 2)
         lengths = _word_sizes(of_passages, number[row])
         left = room - int(_word_sizes(of_questions, row)[: len(asked)].sum())
         spans.append(np.array([[len(texts), 0, len(asked)]]))
         for first, stop, begin, end in _windows(lengths, left):
-            own = np.arange(begin, min(end, size)) - first + len(asked)
+            own = np.arange(begin, end) - first + len(asked)
             spans.append(np.stack([np.full_like(own, len(texts)), own, own + 1], axis=1))
             texts.append((*asked, *sample.words[first:stop]))
     return Units(texts, np.concatenate(spans).astype(np.int64))
@@ -100,8 +99,8 @@ def span_tables(sizes: Int64Array, width: int) -> Tables:
     row, where nothing is chosen yet, has none.
 
     Args:
-        sizes: (N,) words of each passage that can be chosen.
-        width: Most there can be, C.
+        sizes: (N,) words of each passage.
+        width: How many of them can be chosen, C.
     """
     offsets = np.cumsum(sizes + 1) - sizes - 1
     n_units = int((sizes + 1).sum())

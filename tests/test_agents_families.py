@@ -1,0 +1,225 @@
+"""What holds for agents of every task family: hyperparameters, search, prediction, listing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from agents.acting import make_act, make_log_probs
+from agents.algorithms import ALGORITHMS, resolve
+from agents.cli import main
+from agents.config import FOLDER, load_hyperparams
+from agents.families import family_of
+from agents.listing import HEADER, env_rows
+from agents.loading import build_model
+from agents.predict import Predictor
+from agents.search import best_of, outputs_of
+from agents.settings import TrainConfig
+from agents.train import train
+from nlp_gym import make_task
+from nlp_gym.data import FAMILIES
+from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.registration import task_ids
+from nlp_gym.tasks.rollout import rollout
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+SAMPLE: dict[str, Any] = {"corpus": "sample", "encoder": "hashed"}
+TINY = {"batch_size": 64}
+
+
+def test_families_of_ids() -> None:
+    assert family_of("NER-CoNLL-v0") == "tagging"
+    assert family_of("KnowledgeGraph-WN18RR-v0") == "kg"
+    known = {*FAMILIES, "", "multi", "multitask"}
+    assert {family_of(env_id) for env_id in task_ids()} <= known
+
+
+def test_families_hyperparameters_id_then_family_then_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (FOLDER / "bc.yml").read_text()
+    rows = "\nfamily:choice:\n  <<: *default\n  batch_size: 7\n"
+    rows += "\nChoiceQA-ARC-v0:\n  <<: *default\n  batch_size: 5\n"
+    (tmp_path / "bc.yml").write_text(text.split("\nNER-")[0] + rows)
+    monkeypatch.setattr("agents.config.FOLDER", tmp_path)
+    assert load_hyperparams("bc", "ChoiceQA-ARC-v0")["batch_size"] == 5
+    assert load_hyperparams("bc", "ChoiceQA-OpenBookQA-v0")["batch_size"] == 7
+    assert load_hyperparams("bc", "POS-EWT-v0")["batch_size"] == 512
+    assert load_hyperparams("bc", "Anything-v0")["batch_size"] == 512
+
+
+@pytest.mark.parametrize("algo", sorted(ALGORITHMS))
+def test_families_hyperparameter_files_fit_every_id(algo: str) -> None:
+    for env_id in task_ids():
+        load_hyperparams(algo, env_id)
+    names = {
+        line[7:-1]
+        for line in (FOLDER / f"{algo}.yml").read_text().splitlines()
+        if line.startswith("family:")
+    }
+    assert {name.partition(":")[0] for name in names} <= set(FAMILIES)
+
+
+def test_families_delayed_rewards_are_looked_ahead_to() -> None:
+    for env_id in ("KnowledgeGraph-WN18RR-v0", "ChoiceQA-ARC-v0", "Sentiment-SST2-v0"):
+        for algo in ("masked_dqn", "maskable_ppo"):
+            assert load_hyperparams(algo, env_id)["gamma"] >= 0.9
+    # A state of SpanQA is wide: the buffer must not take gigabytes.
+    assert load_hyperparams("masked_dqn", "SpanQA-SQuAD-v0")["buffer_size"] <= 100_000
+
+
+def test_search_best_pairs_by_hand() -> None:
+    scores = np.array([[0.5, -np.inf, 0.9], [0.7, 0.1, 0.7], [-np.inf, 0.2, -np.inf]])
+    states, actions = best_of(scores, np.array([4, 4, 9]), 3)
+    assert states.tolist() == [0, 1, 1, 2]
+    assert actions.tolist() == [2, 0, 2, 1]
+
+
+@pytest.fixture(scope="module")
+def walker() -> Any:
+    task = make_task("KnowledgeGraph-WN18RR-v0", **SAMPLE)
+    params = {"policy": "MultiInputPolicy", **TINY}
+    model = build_model(resolve("bc"), task, params, device="cpu")
+    model.learn(2000, log_interval=None)
+    return model, task
+
+
+def test_search_beam_of_one_is_greedy(walker: Any) -> None:
+    model, task = walker
+    greedy = rollout(task, make_act(model, masked=True))
+    assert outputs_of(model, task, masked=True, beam=1) == greedy
+    import agents.search
+
+    log_probs = make_log_probs(model)
+    assert log_probs is not None
+    rows = np.arange(len(task.corpus))
+    assert agents.search._search(task, log_probs, rows, 1, "index") == greedy
+
+
+def test_search_finds_what_all_walks_find(walker: Any) -> None:
+    """A beam wider than all walks ranks every reachable entity by its most probable walk."""
+    model, task = walker
+    log_probs, row = make_log_probs(model), 3
+    assert log_probs is not None
+    best: dict[Any, float] = {}
+
+    def walk(state: Any, total: float) -> None:
+        mask = task.mask(state)
+        found = log_probs(task.observe(state, "index"), mask)[0]
+        for action in np.flatnonzero(mask[0]):
+            after = state.take(np.array([0]))
+            _, ended = task.transition(after, np.array([action]))
+            value = total + float(found[action])
+            if ended[0]:
+                (name,) = task.outputs(after)[0]
+                best[name] = max(best.get(name, -np.inf), value)
+            else:
+                walk(after, value)
+
+    walk(task.initial(np.array([row])), 0.0)
+    (ranking,) = outputs_of(model, task, masked=True, rows=[row], beam=100_000)
+    assert sorted(ranking) == sorted(best)
+    values = [best[name] for name in ranking]
+    assert values == sorted(values, reverse=True)
+
+
+def test_search_values_become_probabilities() -> None:
+    task = make_task("KnowledgeGraph-WN18RR-v0", **SAMPLE)
+    params = {"policy": "MultiInputPolicy", "buffer_size": 64}
+    model = build_model(resolve("masked_dqn"), task, params, device="cpu")
+    log_probs = make_log_probs(model)
+    assert log_probs is not None
+    state = task.initial(np.arange(5))
+    mask = task.mask(state)
+    found = np.exp(log_probs(task.observe(state, "index"), mask))
+    assert found.sum(axis=1) == pytest.approx(1)
+    assert (found[~mask] == 0).all()
+
+
+def trained(tmp_path: Path, env_id: str) -> Path:
+    config = TrainConfig(
+        env=env_id, algo="bc", n_timesteps=64, env_kwargs=SAMPLE, hyperparams=TINY, device="cpu"
+    )
+    return train(config, run_dir=tmp_path / "run", progress=False)
+
+
+@pytest.mark.parametrize(
+    ("env_id", "key"), [("Sentiment-SST2-v0", "label"), ("MultiLabel-GoEmotions-v0", "labels")]
+)
+def test_families_predict_raw_text(
+    env_id: str, key: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = trained(tmp_path, env_id)
+    predictor = Predictor(run, device="cpu")
+    texts = ["A dull film. It never ends!", "", "Große Freude 🎉"]
+    records = predictor.predict(texts)
+    assert [record["text"] for record in records] == texts
+    assert key in records[0]
+    assert key not in records[1]
+    assert predictor.predict(texts[2:]) == records[2:]
+    (tmp_path / "a.txt").write_text("\n".join(texts))
+    with pytest.raises(SystemExit):
+        main(["predict", str(run), "--input", str(tmp_path / "a.txt")])
+    lines = capsys.readouterr().out.splitlines()
+    assert [json.loads(line) for line in lines] == records
+    with pytest.raises(SystemExit) as ended:
+        main(["predict", str(run), "x", "--format", "conll"])
+    assert ended.value.code == 1
+    assert "shows labels of words" in capsys.readouterr().err
+
+
+def test_families_predict_files_of_other_families(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = trained(tmp_path, "ChoiceQA-ARC-v0")
+    questions = [
+        {"question": "What melts in the sun?", "choices": ["stone", "ice", "iron"]},
+        {"question": "Which is a bird?", "choices": ["owl", "trout"]},
+    ]
+    path = tmp_path / "q.jsonl"
+    path.write_text("".join(json.dumps(q) + "\n" for q in questions))
+    out = tmp_path / "out.jsonl"
+    with pytest.raises(SystemExit) as ended:
+        main(["predict", str(run), "--input", str(path), "--output", str(out)])
+    assert ended.value.code == 0
+    records = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [record["answer"] in q["choices"] for record, q in zip(records, questions, strict=True)]
+    predictor = Predictor(run, device="cpu")
+    assert not predictor.reads_text
+    for call in (lambda: predictor.predict(["a text"]), lambda: predictor.gather("a", None)):
+        with pytest.raises(InvalidArgumentError, match=r"--input FILE .*\"question\", \"choices\""):
+            call()
+
+
+def test_families_recurrent_memory_of_several_decisions_at_one_place() -> None:
+    task = make_task("MultiLabel-GoEmotions-v0", **SAMPLE)
+    params = {"policy": "MultiInputLstmPolicy", "n_steps": 4, "batch_size": 8}
+    params["policy_kwargs"] = {"lstm_hidden_size": 8}
+    model = build_model(resolve("recurrent_ppo"), task, params, device="cpu")
+    act, state = make_act(model, masked=True), task.initial(np.arange(4))
+    obs, mask = task.observe(state, "index"), task.mask(state)
+    seen: list[Any] = []
+    policy = model.policy
+    real = policy.get_distribution
+
+    def spy(tensors: Any, memory: Any, begin: Any) -> Any:
+        seen.append((begin.tolist(), memory[0].abs().sum().item()))
+        return real(tensors, memory, begin)
+
+    policy.get_distribution = spy
+    act(obs, mask)
+    act(obs, mask)  # at position 0 still
+    assert seen[0] == ([1.0] * 4, 0.0)
+    assert seen[1][0] == [0.0] * 4
+    assert seen[1][1] > 0
+
+
+def test_families_listing_has_every_id() -> None:
+    rows = {row[0]: dict(zip(HEADER, row, strict=True)) for row in env_rows()}
+    assert set(rows) == set(task_ids())
+    assert rows["SpanQA-SQuAD-v0"]["family"] == "spanqa"
+    assert rows["SpanQA-SQuAD-v0"]["metric"] == "squad_f1"
