@@ -52,6 +52,13 @@ def evaluate(
         str | None, typer.Option(help="Score this file whole, in place of the run's own data.")
     ] = None,
     data_dir: Annotated[str | None, typer.Option(help="Folder of the corpora.")] = None,
+    perturb: Annotated[
+        list[str] | None,
+        typer.Option(help="Score perturbed texts too: typos, lower:0.5, ..., or all."),
+    ] = None,
+    challenge: Annotated[
+        str | None, typer.Option(help="Score a set of pairs: counterfactual, paraphrase.")
+    ] = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write the score as JSON.")
     ] = None,
@@ -62,21 +69,36 @@ def evaluate(
     ] = 1000,
 ) -> None:
     """Score a run on a whole split by the task's official metric."""
-    from agents.evaluate import evaluate as score_run
-    from agents.evaluate import score_line, score_record
+    from agents import evaluate as scoring
+    from agents import robustness
     from agents.loading import load_agent
     from agents.predictions import write_output
 
     options: dict[str, Any] = {"checkpoint": checkpoint, "device": device, "bootstrap": bootstrap}
-    score = score_run(run, split, data=data, data_dir=data_dir, progress=True, **options)
+    options |= {"data_dir": data_dir, "progress": True}
+    if challenge is not None:
+        scores = {"clean": robustness.challenge(run, challenge, **options)}
+    elif perturb:
+        scores = robustness.perturbed(run, perturb, split, data=data, **options)
+    else:
+        scores = {"clean": scoring.evaluate(run, split, data=data, **options)}
+    score = scores["clean"]
     typer.echo(score.text)
-    typer.echo(score_line(score))
+    typer.echo(scoring.score_line(score))
     typer.echo(score.signature)
+    if perturb:
+        typer.echo(robustness.table(scores))
     if json_file is not None:
         import json
 
         env_id = load_agent(run, checkpoint=checkpoint).env_id
-        record = score_record(score, env_id=env_id, split=split)
+        record = scoring.score_record(score, env_id=env_id, split=split)
+        changed = {name: s for name, s in scores.items() if name != "clean"}
+        if changed:
+            record["perturbed"] = {
+                name: scoring.score_record(s, env_id=env_id, split=split)
+                for name, s in changed.items()
+            }
         write_output(json_file, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
 
 

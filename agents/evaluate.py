@@ -20,6 +20,7 @@ def evaluate(
     *,
     data: str | Path | None = None,
     data_dir: str | Path | None = None,
+    perturb: str | None = None,
     checkpoint: str = "best",
     device: str = "auto",
     bootstrap: int = 1000,
@@ -34,6 +35,7 @@ def evaluate(
         split: ``"train"``, ``"dev"`` or ``"test"``.
         data: A file, scored whole in place of the run's own `split`, or a folder with the splits.
         data_dir: Folder of the corpora, where it is not the one the run was trained from.
+        perturb: Score perturbed texts, such as ``"typos:0.2"``; see `nlp_gym.data.perturb`.
         checkpoint: ``"best"`` or ``"last"``.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``.
         bootstrap: Resamples behind the 95% interval; 0 for none.
@@ -57,7 +59,11 @@ def evaluate(
         # Also where the run was trained on the bundled sample; a wrong folder is an error.
         overrides |= {"data_dir": str(data_dir), "corpus": "auto"}
     task = agent.task(split, **overrides)
-    if data is None:
+    if perturb is not None:
+        if data is None:
+            _check_corpus(agent, task, explicit=data_dir is not None, overrides=overrides)
+        task = agent.task(split, perturb=perturb, **overrides)
+    elif data is None:
         _check_corpus(agent, task, explicit=data_dir is not None, overrides=overrides)
     outputs = agent.outputs(task, progress=progress)
     return with_corpus(task.score(outputs, bootstrap=bootstrap), task)

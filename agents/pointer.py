@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import torch as th
 from torch import nn
@@ -24,6 +25,8 @@ so that entropies and targets stay numbers."""
 
 _FEW = 16
 """Candidates an observation, on average, up to which contexts are copied for each."""
+
+_TINY = 1e-6
 
 Part = tuple[th.Tensor, th.Tensor | None]
 """Vectors (n, D), and the row (N,) of each candidate in them; None: they are in order."""
@@ -64,19 +67,29 @@ def similarities(context: th.Tensor, packed: Packed) -> th.Tensor:
     Returns:
         (N, J*K).
     """
+    batch = len(context)
     found = []
-    batch, n = len(context), len(packed.owner)
     for vectors, rows in packed.parts:
-        own = vectors if rows is None else vectors.index_select(0, rows)  # (N, D)
-        units = normalize(context.reshape(batch, -1, own.shape[1]), dim=2)  # (B, K, D)
-        if n < _FEW * batch:
-            dots = th.einsum("nd,nkd->nk", own, units.index_select(0, packed.owner))
-        else:  # one product a context, rather than a copy of the context for each candidate
-            counts = th.bincount(packed.owner, minlength=batch).tolist()
-            pairs = zip(own.split(counts), units, strict=True)
-            dots = th.cat([mine @ theirs.T for mine, theirs in pairs])
-        found.append(dots / th.linalg.vector_norm(own, dim=1, keepdim=True).clamp(min=1e-6))
+        norms = th.linalg.vector_norm(vectors, dim=1).clamp(min=_TINY)  # (n,)
+        units = normalize(context.reshape(batch, -1, vectors.shape[1]), dim=2, eps=_TINY)
+        if rows is not None and len(vectors) * batch < _FEW * len(rows):
+            table = vectors @ units.flatten(0, 1).T  # few units: each with every context
+            dots = table.view(len(vectors), batch, -1)[rows, packed.owner]
+        else:
+            own = vectors if rows is None else vectors.index_select(0, rows)
+            dots = _dots(own, units, packed.owner)
+        found.append(dots / (norms if rows is None else norms[rows])[:, None])
     return th.cat(found, dim=1)
+
+
+def _dots(own: th.Tensor, units: th.Tensor, owner: th.Tensor) -> th.Tensor:
+    """Products (N, K) of vectors (N, D), in order of `owner` (N,), with their own of (B, K, D)."""
+    if len(own) < _FEW * len(units):
+        return th.einsum("nd,nkd->nk", own, units.index_select(0, owner))
+    # One product a context, rather than a copy of the context for each candidate.
+    counts = th.bincount(owner, minlength=len(units)).tolist()
+    pairs = zip(own.split(counts), units, strict=True)
+    return th.cat([mine @ theirs.T for mine, theirs in pairs])
 
 
 class PointerScorer(nn.Module):
@@ -120,9 +133,11 @@ class PointerScorer(nn.Module):
         self.scale = 1 / math.sqrt(width)
         self.keys = nn.ModuleList(orthogonal(dim, width, bias=False) for _ in range(parts))
         self.flags = orthogonal(flags, width) if flags else None
+        self.marks = orthogonal(flags, width, bias=False) if flags else None
         self.query = orthogonal(hidden, width)
         self.query_context = orthogonal(context, width, bias=False) if context else None
-        self.inner = orthogonal(2 * width, width, bias=False)  # of [key | key * query]
+        self.of_key = orthogonal(width, width, gain=1.0, bias=False)
+        self.of_product = orthogonal(width, width, gain=1.0, bias=False)
         alike = parts * (context // dim) if context % dim == 0 else 0
         self.likeness = orthogonal(alike, width, bias=False) if alike else None
         self.state = orthogonal(hidden, width)
@@ -153,9 +168,9 @@ class PointerScorer(nn.Module):
         query = self.query(h)
         if self.query_context is not None:
             query = query + self.query_context(context)
-        key = self._key(packed)  # (N, P)
+        key, hidden = self._key(packed)
         both = key * query.index_select(0, packed.owner)
-        hidden = self.inner(th.cat([key, both], dim=1))
+        hidden = hidden + self.of_product(both)
         if self.likeness is not None:
             hidden = hidden + self.likeness(similarities(context, packed) / self.scale)
         hidden = th.relu(hidden + self.state(h).index_select(0, packed.owner))
@@ -165,12 +180,17 @@ class PointerScorer(nn.Module):
         spread = blank.scatter(0, flat, scores).view(batch, packed.width)
         return spread if self.fixed is None else th.cat([spread, self.fixed(h)], dim=1)
 
-    def _key(self, packed: Packed) -> th.Tensor:
-        """(N, P) keys; units that several candidates share are projected once."""
-        key: th.Tensor | None = None
+    def _key(self, packed: Packed) -> tuple[th.Tensor, th.Tensor]:
+        """(N, P) keys and what the hidden layer makes of them.
+
+        Units that several candidates share go through both layers once.
+        """
+        pairs = []
         for project, (vectors, rows) in zip(self.keys, packed.parts, strict=True):
-            part: th.Tensor = project(vectors)
-            part = part if rows is None else part.index_select(0, rows)
-            key = part if key is None else key + part
-        assert key is not None
-        return key if self.flags is None else key + self.flags(packed.flags)
+            part = project(vectors)
+            pair = th.cat([part, self.of_key(part)], dim=1)
+            pairs.append(pair if rows is None else pair.index_select(0, rows))
+        key, hidden = reduce(th.add, pairs).chunk(2, dim=1)
+        if self.flags is None or self.marks is None:
+            return key, hidden
+        return key + self.flags(packed.flags), hidden + self.marks(packed.flags)

@@ -124,8 +124,10 @@ class FeatureSource:
         if self.n_units < _SHARED * len(ids):
             seen = th.zeros(self.n_units + 1, dtype=th.bool, device=ids.device)
             seen[ids.long()] = True
-            place = th.cumsum(seen, 0) - 1
-            ids, rows = seen.nonzero().flatten(), place[ids.long()].to(self.device)
+            distinct = seen.nonzero().flatten()
+            if 2 * len(distinct) < len(ids):  # else spreading costs more than it saves
+                place = th.cumsum(seen, 0) - 1
+                ids, rows = distinct, place[ids.long()].to(self.device)
         vectors = th.empty((len(ids), self.dim), device=self.device)
         return vectors.copy_(self.features.index_select(0, ids)), rows
 

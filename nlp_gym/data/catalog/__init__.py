@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from nlp_gym.data.catalog import (
+    challenge,
     choice,
     classification,
     dialogue,
@@ -39,6 +40,7 @@ _MODULES = (
     policy,
     summary,
     kg,
+    challenge,
 )
 
 DATASETS: Mapping[str, Dataset] = MappingProxyType(

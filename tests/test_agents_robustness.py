@@ -1,0 +1,89 @@
+"""Perturbed texts and sets of pairs, through trained runs."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from agents.cli import app
+from agents.robustness import CHALLENGES, challenge, perturbed, suitable, table
+from agents.settings import TrainConfig
+from agents.train import train
+from nlp_gym.errors import InvalidArgumentError, UnknownNameError
+
+SMALL = {"encoder": "hashed", "corpus": "sample"}
+
+
+def trained(env, folder):
+    config = TrainConfig(env=env, algo="bc", n_timesteps=400, env_kwargs=SMALL)
+    return train(config, run_dir=folder, progress=False)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    base = tmp_path_factory.mktemp("runs")
+    ids = ("NER-CoNLL-v0", "Sentiment-SST2-v0", "SpanQA-SQuAD-v0", "KnowledgeGraph-WN18RR-v0")
+    return {env: trained(env, base / env) for env in ids}
+
+
+def test_robustness_scores_clean_and_perturbed_texts(runs):
+    scores = perturbed(runs["NER-CoNLL-v0"], ["upper", "entity-swap"], "dev", bootstrap=0)
+    assert list(scores) == ["clean", "upper", "entity-swap"]
+    hashes = [score.report["corpus"]["text_sha256"] for score in scores.values()]
+    assert len(set(hashes)) == 3
+    shown = table(scores)
+    assert f"{scores['upper'].value:.4f}" in shown
+
+
+def test_robustness_all_is_what_suits_the_family(runs):
+    assert "entity-swap" in suitable(runs["NER-CoNLL-v0"])
+    assert set(suitable(runs["Sentiment-SST2-v0"])) >= {"typos", "lower"}
+    assert "entity-swap" not in suitable(runs["Sentiment-SST2-v0"])
+    with pytest.raises(InvalidArgumentError, match="suits"):
+        perturbed(runs["KnowledgeGraph-WN18RR-v0"], ["all"])
+    with pytest.raises(InvalidArgumentError, match="does not suit"):
+        perturbed(runs["KnowledgeGraph-WN18RR-v0"], ["typos"])
+    with pytest.raises(UnknownNameError, match="typos"):
+        perturbed(runs["NER-CoNLL-v0"], ["typo"])
+
+
+@pytest.mark.parametrize(
+    ("name", "env"), [("counterfactual", "Sentiment-SST2-v0"), ("paraphrase", "SpanQA-SQuAD-v0")]
+)
+def test_robustness_challenge_counts_pairs(runs, name, env):
+    score = challenge(runs[env], name, bootstrap=50)
+    facts = score.report["challenge"]
+    assert facts["pairs"] == score.n // 2
+    first, second = facts[CHALLENGES[name].first], facts[CHALLENGES[name].second]
+    assert 0.0 <= facts["both"] <= 1.0
+    if name == "counterfactual":  # accuracy: the whole is the mean of the halves
+        assert score.value == pytest.approx((first + second) / 2)
+        assert facts["both"] <= min(first, second)
+
+
+def test_robustness_challenge_misuse(runs):
+    with pytest.raises(UnknownNameError, match="counterfactual"):
+        challenge(runs["Sentiment-SST2-v0"], "counter")
+    with pytest.raises(InvalidArgumentError, match="family 'spanqa'"):
+        challenge(runs["Sentiment-SST2-v0"], "paraphrase")
+
+
+def test_robustness_command_line(runs, tmp_path):
+    file = tmp_path / "score.json"
+    arguments = [
+        "evaluate",
+        str(runs["Sentiment-SST2-v0"]),
+        "--bootstrap",
+        "0",
+        "--json",
+        str(file),
+    ]
+    result = CliRunner().invoke(app, [*arguments, "--perturb", "typos", "--perturb", "lower:0.5"])
+    assert result.exit_code == 0, result.output
+    assert "lower:0.5" in result.output
+    assert set(json.loads(file.read_text())["perturbed"]) == {"typos", "lower:0.5"}
+    result = CliRunner().invoke(app, [*arguments, "--challenge", "counterfactual"])
+    assert result.exit_code == 0, result.output
+    assert json.loads(file.read_text())["challenge"]["pairs"] == 4
