@@ -69,7 +69,7 @@ ENVS: tuple[EnvRow, ...] = (
     EnvRow("Summary-SciTLDR-v0", _SUMMARY, "scitldr", {"reward": "metric"}),
     EnvRow("Summary-v0", _SUMMARY, "scitldr", {"reward": "metric"}),
     EnvRow("Sentiment-SST2-v0", _CLASSIFICATION, "sst2", {"chunk": 8}),
-    EnvRow("Topic-AGNews-v0", _CLASSIFICATION, "ag_news", {"chunk": 16}),
+    EnvRow("Topic-AGNews-v0", _CLASSIFICATION, "ag_news", {"chunk": 24}),
     EnvRow("Question-TREC-v0", _CLASSIFICATION, "trec", {"chunk": 4}),
     EnvRow("Intent-CLINC-v0", _CLASSIFICATION, "clinc150", {"chunk": 4}),
     EnvRow("Classification-v0", _CLASSIFICATION, "sst2"),

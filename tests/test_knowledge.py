@@ -124,3 +124,24 @@ def test_knowledge_argument_is_the_batched_wrapper(triples):
 def test_knowledge_wrapper_refuses_other_environments(triples):
     with pytest.raises(InvalidArgumentError, match="environment of this package"):
         KnowledgeObservation(gym.make("CartPole-v1"), triples)
+
+
+def test_knowledge_describes_the_arguments_of_a_relation():
+    words = ("Lisbon", "is", "in", "Portugal", ",", "unlike", "New", "Haven")
+    extra = {"pairs": ((0, 1, 3, 4), (3, 4, 0, 1), (6, 8, 3, 4))}
+    sample = Sample(words, None, "", extra)
+    task = make_task("Relation-v0", data=[sample], labels=["NONE", "In"], encoder="hashed")
+    base = KnowledgeBase(FACTS)
+    table, roles, n = task.describe(base), len(base.roles), len(base.relations)
+    capital = base.relations.index("capital_of")
+    assert table.shape == (4, 2 * roles + 2 * n)  # three pairs and the end
+    assert np.flatnonzero(table[0, 2 * roles :]).tolist() == [capital]
+    assert np.flatnonzero(table[1, 2 * roles :]).tolist() == [n + capital]
+    assert table[2, base.roles.index("city_in")] == 1
+    assert not table[2, 2 * roles :].any()
+    assert not table[3].any()
+
+
+def test_knowledge_is_refused_by_tasks_without_names(triples):
+    with pytest.raises(InvalidArgumentError, match="tagging and relation"):
+        gym.make("Question-TREC-v0", obs_type="index", knowledge=str(triples), **SMALL)

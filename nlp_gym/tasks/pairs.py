@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from nlp_gym.errors import DataError, InvalidArgumentError
 from nlp_gym.tasks.base import Output, State
@@ -16,6 +17,7 @@ from nlp_gym.types import Int64Array, Sample
 
 if TYPE_CHECKING:
     from nlp_gym.envs.render import Frame
+    from nlp_gym.knowledge import KnowledgeBase
 
 PairPlace = tuple[int, int, int, int]
 """Head start and end, tail start and end, in words, ends exclusive."""
@@ -57,6 +59,10 @@ class PairTask(LabelTask):
     def place(self, state: State) -> Int64Array:
         """(B,) index of the current pair in its sentence."""
         return state.slot - self.pairs.offsets.take(state.row)
+
+    def describe(self, knowledge: KnowledgeBase) -> npt.NDArray[np.int8]:
+        """(n_slots, n) 0/1: roles of head and tail, relations from head to tail and back."""
+        return self.pairs.describe(knowledge)
 
     def record(self, row: int, output: Output) -> dict[str, Any]:
         """Words and the relations found, at word offsets."""
@@ -137,6 +143,18 @@ class PairTables:
                         context[slot + place, column] = numbers.setdefault(unit, len(numbers))
         texts = [sample.words for sample in self._samples] + kinds.texts
         return Units(texts, np.array(list(numbers), np.int64)), context
+
+    def describe(self, knowledge: KnowledgeBase) -> npt.NDArray[np.int8]:
+        """See `PairTask.describe`; an argument is looked up as a whole."""
+        names = np.full((len(self.heads), 2), -1, np.int64)
+        links = np.zeros((len(self.heads), 2 * len(knowledge.relations)), np.int8)
+        for slot, sample in zip(self.offsets.tolist(), self._samples, strict=True):
+            for at, (a, b, c, d) in enumerate(sample.extra["pairs"], slot):
+                head, tail = (knowledge.number(sample.words[i:j]) for i, j in ((a, b), (c, d)))
+                names[at] = head, tail
+                links[at] = knowledge.links(head, tail)
+        roles = knowledge.describe(names).reshape(len(names), -1)
+        return np.concatenate([roles, links], axis=1)
 
     @property
     def units(self) -> Units:
