@@ -6,118 +6,28 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
-
-from agents.algorithms import resolve
 from agents.baselines import run_baselines
 from agents.evaluate import evaluate, with_corpus
 from agents.history import read_metrics
+from agents.plans import Plan, default_ids
 from agents.results import BASELINES, Cell, read_cell, write_cell, write_tables
 from agents.runs import find_snapshot
-from agents.settings import TrainConfig, merge
 from agents.train import resume, train
 from agents.versions import versions
 from nlp_gym import make_task
-from nlp_gym.errors import InvalidArgumentError, RunError, UnknownNameError
+from nlp_gym.errors import RunError
 from nlp_gym.files import write_json
 from nlp_gym.metrics.base import Score
-from nlp_gym.registration import is_task_id, task_ids
 
-ALGOS = ("random", "majority", "bc", "masked_dqn", "maskable_ppo")
+__all__ = ["Plan", "default_ids", "measure", "run_plan"]
+
 MARK = "benchmark.json"
 """In the folder of a cell's training run: the settings it was started with."""
 
 Tell = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is to be measured.
-
-    Attributes:
-        ids: Environments.
-        algos: Names as for `Cell.algo`.
-        seeds: Seeds of each.
-        out: Folder of the results.
-        env_kwargs: Arguments of every environment.
-        n_timesteps: Decisions of every training run; None: as in the hyperparameter files.
-        budget: Minutes a training run may take.
-        device: ``"auto"``, ``"cpu"``, ``"cuda"``.
-    """
-
-    ids: Sequence[str]
-    algos: Sequence[str] = ALGOS
-    seeds: Sequence[int] = (0,)
-    out: Path = Path("results")
-    env_kwargs: Mapping[str, Any] = field(default_factory=dict)
-    n_timesteps: int | None = None
-    budget: float = 6.0
-    device: str = "auto"
-
-    def config(self, env_id: str, algo: str, seed: int) -> TrainConfig:
-        """The merged settings of a training run.
-
-        Raises:
-            NLPGymError: They are not usable.
-        """
-        name, _, start = algo.partition("+")
-        config = TrainConfig(
-            env=env_id,
-            algo=name,
-            seed=seed,
-            n_timesteps=self.n_timesteps,
-            env_kwargs=self.env_kwargs,
-            warm_start=start or None,
-            device=self.device,
-        )
-        return merge(config)
-
-    def cells(self) -> list[Cell]:
-        """All cells, id by id.
-
-        Raises:
-            NLPGymError: Something in the plan is not known or not usable.
-        """
-        for env_id in self.ids:
-            if not is_task_id(env_id):
-                raise UnknownNameError("ids", env_id, task_ids())
-        if not self.budget > 0:
-            raise InvalidArgumentError(f"budget={self.budget!r} must be above 0 minutes.")
-        return [
-            Cell(env_id, algo, seed, self._settings(env_id, algo, seed))
-            for env_id in self.ids
-            for algo in self.algos
-            for seed in (self.seeds if algo != "majority" else self.seeds[:1])
-        ]
-
-    def _settings(self, env_id: str, algo: str, seed: int) -> dict[str, Any]:
-        """What a number depends on; not where the data lies (its hash is in the result)."""
-        own = {k: v for k, v in self.env_kwargs.items() if k != "data_dir"}
-        if algo in BASELINES:
-            return {"env_kwargs": own}
-        if not algo.partition("+")[0] or algo.partition("+")[2] not in ("", "bc"):
-            raise InvalidArgumentError(
-                f"algos={algo!r} is no algorithm, baseline ({', '.join(BASELINES)}) or "
-                "algorithm started from cloning (masked_dqn+bc)."
-            )
-        resolve(algo.partition("+")[0])
-        config = self.config(env_id, algo, seed).as_dict()
-        kwargs = {k: v for k, v in config["env_kwargs"].items() if k != "data_dir"}
-        kept = ("n_timesteps", "n_envs", "hyperparams", "warm_start")
-        return {
-            **{key: config[key] for key in kept},
-            "env_kwargs": kwargs,
-            "budget_minutes": self.budget,
-        }
-
-
-def default_ids() -> list[str]:
-    """Ids of a named corpus (not those made for a user's own file) that consist of one task."""
-    return [i for i in task_ids() if i.count("-") > 1 and gym.spec(i).kwargs.get("dataset")]
 
 
 def run_plan(plan: Plan, tell: Tell, *, dry_run: bool = False) -> bool:
@@ -226,7 +136,8 @@ def _trained(plan: Plan, cell: Cell) -> dict[str, Any]:
     _train(plan, cell, run, limit)
     rows = read_metrics(run)
     total = cell.settings["n_timesteps"]
-    scores = {split: evaluate(run, split, device=plan.device) for split in ("dev", "test")}
+    options: dict[str, Any] = {"device": plan.device, "searches": plan.searches}
+    scores = {split: evaluate(run, split, **options) for split in ("dev", "test")}
     _, settings = find_snapshot(run)
     shutil.rmtree(run / "checkpoints", ignore_errors=True)  # nobody resumes a finished cell
     return {

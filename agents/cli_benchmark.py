@@ -37,6 +37,14 @@ def benchmark_command(
     env_kwargs: Annotated[
         list[str] | None, typer.Option(metavar="KEY:VALUE...", help="Of every environment.")
     ] = None,
+    searches: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Score at most N samples, drawn, where answers are found by beam search.",
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what is to do.")] = False,
 ) -> None:
@@ -57,6 +65,7 @@ def benchmark_command(
         kwargs,
         n_timesteps,
         budget,
+        searches,
         device,
     )
     good = run_plan(plan, typer.echo, dry_run=dry_run)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.loading import Agent, load_agent
+from agents.search import drawn_rows
 from nlp_gym.errors import DataError, RunError
 from nlp_gym.metrics.base import Score
 from nlp_gym.tasks.base import Task
@@ -24,6 +25,7 @@ def evaluate(
     checkpoint: str = "best",
     device: str = "auto",
     bootstrap: int = 1000,
+    searches: int | None = None,
     progress: bool = False,
 ) -> Score:
     """Evaluate a run.
@@ -39,6 +41,8 @@ def evaluate(
         checkpoint: ``"best"`` or ``"last"``.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``.
         bootstrap: Resamples behind the 95% interval; 0 for none.
+        searches: Most samples that are played where a task is played by beam search; the score then
+            has fewer samples. None: all.
         progress: Show bars on stderr.
 
     Returns:
@@ -65,8 +69,9 @@ def evaluate(
         task = agent.task(split, perturb=perturb, **overrides)
     elif data is None:
         _check_corpus(agent, task, explicit=data_dir is not None, overrides=overrides)
-    outputs = agent.outputs(task, progress=progress)
-    return with_corpus(task.score(outputs, bootstrap=bootstrap), task)
+    rows = drawn_rows(task, searches)
+    outputs = agent.outputs(task, progress=progress, rows=rows)
+    return with_corpus(task.score(outputs, rows=rows, bootstrap=bootstrap), task)
 
 
 def with_corpus(score: Score, task: Task) -> Score:

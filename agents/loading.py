@@ -3,126 +3,30 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from agents.algorithms import AlgorithmRow, resolve
-from agents.config import build_arguments
-from agents.devices import check_device
-from agents.extractors import FeatureSource, NLPExtractor, reading
+from agents.extractors import reading
 from agents.families import family_of
-from agents.heads import pointer_policy
+from agents.models import build_model, check_obs_type, encode, source_of
 from agents.runs import find_snapshot
 from agents.search import outputs_of
 from agents.signatures import arguments
-from agents.vec import SB3VecEnv
 from agents.weights import load_policy
 from nlp_gym import make_task
 from nlp_gym.encode import Encoder
-from nlp_gym.envs.vector import TaskVectorEnv
-from nlp_gym.errors import InvalidArgumentError, RunError, UnknownNameError
+from nlp_gym.errors import RunError
 from nlp_gym.tasks.base import Output, Task
 
-OBS_TYPES = ("index", "features")
+__all__ = ["Agent", "build_model", "check_obs_type", "encode", "load_agent", "source_of"]
+
 _NEEDED = frozenset(
     {"algo", "env", "env_kwargs", "labels", "obs_type", "hyperparams", "encoder", "aliases"}
 )
-
-
-def encode(task: Task, *, progress: bool = False, cache: bool = True) -> None:
-    """Encode a task's units now, with a progress bar, rather than at its first observation.
-
-    Args:
-        task: Gets its `encoded`, unless it has it.
-        progress: Show a bar where it takes longer and stderr is a terminal.
-        cache: False for texts that will not be seen again.
-    """
-    if "encoded" not in vars(task):
-        task.encode(progress=None if progress else False, cache=cache)
-
-
-def check_obs_type(obs_type: str) -> None:
-    """Refuse observations that the agents cannot read.
-
-    Raises:
-        InvalidArgumentError: Naming those they can.
-    """
-    if obs_type == "tokens":
-        raise InvalidArgumentError(
-            "obs_type='tokens' is for code that brings its own encoder; the agents read "
-            f"{' or '.join(OBS_TYPES)} observations."
-        )
-    if obs_type not in OBS_TYPES:
-        raise UnknownNameError("obs_type", obs_type, OBS_TYPES)
-
-
-def source_of(task: Task, obs_type: str, device: Any) -> FeatureSource | None:
-    """Where an extractor gathers vectors from; None where the observation carries them."""
-    return FeatureSource(task, device) if obs_type == "index" else None
-
-
-def build_model(
-    row: AlgorithmRow,
-    task: Task,
-    hyperparams: Mapping[str, Any],
-    *,
-    n_envs: int = 1,
-    obs_type: str = "index",
-    max_episode_steps: int | None = None,
-    seed: int = 0,
-    device: str = "auto",
-) -> Any:
-    """A fresh algorithm object on `n_envs` environments of `task`.
-
-    Args:
-        row: Which algorithm.
-        task: Its corpus should be encoded.
-        hyperparams: As in ``hyperparams/<algo>.yml``.
-        n_envs: Environments side by side.
-        obs_type: ``"index"`` or ``"features"``.
-        max_episode_steps: Truncate longer episodes.
-        seed: Seeds weights, exploration and environments.
-        device: ``"auto"``, ``"cpu"``, ``"cuda"``.
-
-    Raises:
-        InvalidArgumentError: A hyperparameter's value is refused by the algorithm.
-    """
-    check_obs_type(obs_type)
-    check_device(device)
-    venv = TaskVectorEnv(task, n_envs, obs_type=obs_type, max_episode_steps=max_episode_steps)
-    given = build_arguments(hyperparams)
-    if task.tables.candidates is not None:
-        given["policy"] = pointer_policy(row, given.get("policy", "MultiInputPolicy"))
-    policy_kwargs = dict(given.pop("policy_kwargs", {}))
-    policy_kwargs["features_extractor_class"] = NLPExtractor
-    policy_kwargs["features_extractor_kwargs"] = {
-        **(policy_kwargs.get("features_extractor_kwargs") or {}),
-        "source": source_of(task, obs_type, device),
-        "unit_dim": task.encoder.dim,
-    }
-    try:
-        return row.cls(
-            env=SB3VecEnv(venv),
-            policy_kwargs=policy_kwargs,
-            seed=seed,
-            device=device,
-            verbose=0,
-            **given,
-        )
-    except MemoryError as error:
-        raise InvalidArgumentError(
-            f"algo={row.name!r} does not fit into memory ({error}). Make buffer_size (or n_steps "
-            f"times n_envs) smaller: {dict(hyperparams)}."
-        ) from error
-    except (AssertionError, TypeError, ValueError, RuntimeError) as error:
-        if isinstance(error, InvalidArgumentError):
-            raise
-        raise InvalidArgumentError(
-            f"algo={row.name!r} refuses its hyperparameters {dict(hyperparams)}: {error}"
-        ) from error
 
 
 def _learning_nothing(row: AlgorithmRow) -> dict[str, int]:
@@ -221,8 +125,15 @@ class Agent:
             self._model = self._load(task)
         return self._model
 
-    def outputs(self, task: Task, *, progress: bool = False, cache: bool = True) -> list[Output]:
-        """Play every sample of `task` once; one output each. Options as for `encode`."""
+    def outputs(
+        self,
+        task: Task,
+        *,
+        progress: bool = False,
+        cache: bool = True,
+        rows: Sequence[int] | None = None,
+    ) -> list[Output]:
+        """Play samples of `task` (None: all), each once; one output each. Options as `encode`'s."""
         obs_type = self.settings["obs_type"]
         encode(task, progress=progress, cache=cache)
         fresh = self._model is None  # then it reads this task already
@@ -230,7 +141,7 @@ class Agent:
         masked = resolve(self.settings["algo"]).masked
         source = None if fresh else source_of(task, obs_type, model.device)
         with nullcontext() if source is None else reading(model.policy, source):
-            return outputs_of(model, task, masked=masked, obs_type=obs_type)
+            return outputs_of(model, task, masked=masked, obs_type=obs_type, rows=rows)
 
     def _load(self, task: Task) -> Any:
         row, obs_type = resolve(self.settings["algo"]), self.settings["obs_type"]

@@ -6,7 +6,6 @@ same id would have given: the tests replay them there.
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -19,13 +18,12 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
-import nlp_gym
 from agents.acting import make_act
 from agents.algorithms import resolve
 from agents.baselines import random_act
 from agents.extractors import reading
 from agents.loading import Agent, encode, load_agent, source_of
-from nlp_gym.data import DATASETS
+from agents.minari_facts import about, facts
 from nlp_gym.errors import InvalidArgumentError, MissingDependencyError
 from nlp_gym.registration import is_task_id, task_ids
 from nlp_gym.types import BoolArray, Observation
@@ -89,16 +87,18 @@ def export(wanted: Export) -> Any:
     kwargs = {**(agent.settings["env_kwargs"] if agent else {}), **wanted.env_kwargs}
     if agent is not None:
         kwargs |= {"labels": list(agent.labels) or None}
+    player = _player(wanted, agent)
+    said = about(env_id, player=player, split=wanted.split, obs_type=wanted.obs_type)
     with _data_folder(kwargs.pop("data_dir", None)):
         env = gym.make(env_id, split=wanted.split, obs_type=wanted.obs_type, **kwargs)
         task: Any = env.unwrapped.task  # type: ignore[attr-defined]
         if wanted.obs_type == "features":
             encode(task)
         batches = _batches(task, _chooser(wanted, agent, task), wanted)
-        dataset = _create(minari, dataset_id, env, next(batches), _about(env_id, wanted, agent))
+        dataset = _create(minari, dataset_id, env, next(batches), said)
         for batch in batches:
             dataset.storage.update_episodes(batch)
-    dataset.storage.update_metadata({"nlp_gym": _facts(task, wanted)})
+    dataset.storage.update_metadata({"nlp_gym": facts(task, seed=wanted.seed)})
     return minari.load_dataset(dataset_id)
 
 
@@ -225,49 +225,16 @@ def _note(seen: list[list[Observation]], left: Any, batch: Observation) -> None:
 
 
 def _create(
-    minari: Any, dataset_id: str, env: Any, first: list[Any], about: Mapping[str, Any]
+    minari: Any, dataset_id: str, env: Any, first: list[Any], said: Mapping[str, Any]
 ) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about metadata that is left out on purpose
         try:
             return minari.create_dataset_from_buffers(
-                dataset_id, first, env, jpeg_encoding=False, **about
+                dataset_id, first, env, jpeg_encoding=False, **said
             )
         except ValueError as error:
             raise InvalidArgumentError(
                 f"dataset_id={dataset_id!r} cannot be created: {error} Give another with "
                 "--dataset-id NAMESPACE/NAME/POLICY-vN, or delete the old one."
             ) from error
-
-
-def _about(env_id: str, wanted: Export, agent: Agent | None) -> dict[str, Any]:
-    dataset = gym.spec(env_id).kwargs.get("dataset")
-    row = DATASETS.get(str(dataset))
-    licence = f"Text of {row.name}: {row.licence} ({row.homepage})." if row else ""
-    return {
-        "algorithm_name": _player(wanted, agent),
-        "author": "nlp_gym",
-        "description": (
-            f"{_player(wanted, agent)} on {env_id}, split {wanted.split}, observations "
-            f"{wanted.obs_type!r}. {licence}"
-        ).strip(),
-        "requirements": [f"nlp-gym>={nlp_gym.__version__}"],
-    }
-
-
-def _facts(task: Any, wanted: Export) -> dict[str, Any]:
-    """What the numbers depend on."""
-    corpus = task.corpus
-    packages = ("gymnasium", "minari", "numpy")
-    return {
-        "corpus": corpus.name,
-        "text_sha256": corpus.text_hash,
-        "bundled_sample": corpus.bundled,
-        "labels": list(task.labels),
-        "seed": wanted.seed,
-        "encoder": {"name": task.encoder.name, "fingerprint": task.encoder.fingerprint},
-        "versions": {
-            "nlp-gym": nlp_gym.__version__,
-            **{name: importlib.metadata.version(name) for name in packages},
-        },
-    }

@@ -14,7 +14,7 @@ from functools import reduce
 
 import torch as th
 from torch import nn
-from torch.nn.functional import normalize
+from torch.nn.functional import embedding_bag, normalize
 
 from agents.layers import orthogonal
 from nlp_gym.errors import InvalidArgumentError
@@ -90,6 +90,17 @@ def _dots(own: th.Tensor, units: th.Tensor, owner: th.Tensor) -> th.Tensor:
     counts = th.bincount(owner, minlength=len(units)).tolist()
     pairs = zip(own.split(counts), units, strict=True)
     return th.cat([mine @ theirs.T for mine, theirs in pairs])
+
+
+def _sum_rows(tables: Sequence[th.Tensor], rows: Sequence[th.Tensor | None]) -> th.Tensor:
+    """(N, W) sum over tables of their rows (N,), or of the tables where there are none."""
+    spread = [r for r in rows if r is not None]
+    if len(spread) < len(rows) or len(rows) == 1:
+        parts = zip(tables, rows, strict=True)
+        return reduce(th.add, [t if r is None else t.index_select(0, r) for t, r in parts])
+    starts = th.tensor([0, *(len(table) for table in tables[:-1])]).cumsum(0).tolist()
+    index = th.stack([r + start for r, start in zip(spread, starts, strict=True)], dim=1)
+    return embedding_bag(index, th.cat(list(tables)), mode="sum")  # without a copy of each part
 
 
 class PointerScorer(nn.Module):
@@ -185,12 +196,11 @@ class PointerScorer(nn.Module):
 
         Units that several candidates share go through both layers once.
         """
-        pairs = []
-        for project, (vectors, rows) in zip(self.keys, packed.parts, strict=True):
+        tables = []
+        for project, (vectors, _) in zip(self.keys, packed.parts, strict=True):
             part = project(vectors)
-            pair = th.cat([part, self.of_key(part)], dim=1)
-            pairs.append(pair if rows is None else pair.index_select(0, rows))
-        key, hidden = reduce(th.add, pairs).chunk(2, dim=1)
+            tables.append(th.cat([part, self.of_key(part)], dim=1))
+        key, hidden = _sum_rows(tables, [rows for _, rows in packed.parts]).chunk(2, dim=1)
         if self.flags is None or self.marks is None:
             return key, hidden
         return key + self.flags(packed.flags), hidden + self.marks(packed.flags)

@@ -42,7 +42,7 @@ def outputs_of(
         One output a row.
     """
     width = getattr(task, "beam", 1) if beam is None else beam
-    log_probs = make_log_probs(model) if width > 1 and hasattr(task, "merge") else None
+    log_probs = make_log_probs(model) if width > 1 and is_searched(task) else None
     if log_probs is None:
         return rollout(task, make_act(model, masked), rows, obs_type=obs_type)
     chosen = np.arange(len(task.corpus)) if rows is None else np.asarray(rows, np.int64)
@@ -51,6 +51,23 @@ def outputs_of(
         for start in range(0, len(chosen), BATCH)
         for output in _search(task, log_probs, chosen[start : start + BATCH], width, obs_type)
     ]
+
+
+def is_searched(task: Any) -> bool:
+    """Whether a task ranks its answers by beam search."""
+    return getattr(task, "beam", 1) > 1 and hasattr(task, "merge")
+
+
+def drawn_rows(task: Task, most: int | None) -> list[int] | None:
+    """At most `most` samples of a task that is searched, always the same ones; None: all.
+
+    A search takes a beam of states a sample, which a large split makes hours of.
+    """
+    n = len(task.corpus)
+    if most is None or n <= most or not is_searched(task):
+        return None
+    drawn: list[int] = np.random.default_rng(0).choice(n, most, replace=False).tolist()
+    return sorted(drawn)
 
 
 def _search(

@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
 from agents.algorithms import AlgorithmRow, resolve
 from agents.extractors import FeatureSource, reading
 from agents.loading import build_model, check_obs_type, encode, source_of
-from agents.search import outputs_of
+from agents.search import drawn_rows, outputs_of
 from agents.settings import TrainConfig
 from agents.snapshots import FORMAT_VERSION
 from nlp_gym import make_task
@@ -78,12 +76,7 @@ class Setup:
 
     @cached_property
     def _dev_rows(self) -> list[int] | None:
-        """A search takes a beam of states a sample: the best policy is chosen on fewer samples."""
-        n = len(self.dev_task.corpus)
-        if getattr(self.dev_task, "beam", 1) == 1 or n <= DEV_SEARCHES:
-            return None
-        drawn = np.random.default_rng(0).choice(n, DEV_SEARCHES, replace=False)
-        return sorted(drawn.tolist())
+        return drawn_rows(self.dev_task, DEV_SEARCHES)
 
     @cached_property
     def _dev_source(self) -> FeatureSource | None:

@@ -56,6 +56,14 @@ def test_benchmark_measures_once_and_writes_tables(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "table.json").read_text())["algos"] == list(plan(tmp_path).algos)
 
 
+def test_benchmark_searches_at_most_so_many_samples(tmp_path: Path) -> None:
+    few = plan(tmp_path, ids=["KnowledgeGraph-WN18RR-v0"], algos=("bc",), searches=6)
+    assert run_plan(few, lambda line: None)
+    cell = json.loads((tmp_path / "cells/KnowledgeGraph-WN18RR-v0/bc-0.json").read_text())
+    assert cell["dev"]["n"] == cell["test"]["n"] == 6
+    assert few.cells()[0].digest != plan(tmp_path, ids=few.ids, algos=("bc",)).cells()[0].digest
+
+
 def test_benchmark_other_settings_are_another_number(tmp_path: Path) -> None:
     once = plan(tmp_path, ids=IDS[1:], algos=("bc",))
     lines: list[str] = []

@@ -17,7 +17,7 @@ from agents.families import family_of
 from agents.listing import HEADER, env_rows
 from agents.loading import build_model
 from agents.predict import Predictor
-from agents.search import best_of, outputs_of
+from agents.search import best_of, drawn_rows, outputs_of
 from agents.settings import TrainConfig
 from agents.train import train
 from nlp_gym import make_task
@@ -125,6 +125,18 @@ def test_search_finds_what_all_walks_find(walker: Any) -> None:
     assert sorted(ranking) == sorted(best)
     values = [best[name] for name in ranking]
     assert values == sorted(values, reverse=True)
+
+
+def test_search_of_a_large_split_is_a_fixed_draw(walker: Any) -> None:
+    task = walker[1]
+    n = len(task.corpus)
+    assert drawn_rows(task, None) is None
+    assert drawn_rows(task, n) is None
+    rows = drawn_rows(task, 5)
+    assert rows is not None
+    assert rows == drawn_rows(task, 5) == sorted(set(rows))
+    assert len(rows) == 5
+    assert drawn_rows(make_task("POS-EWT-v0", **SAMPLE), 5) is None  # played whole
 
 
 def test_search_values_become_probabilities() -> None:

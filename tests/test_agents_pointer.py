@@ -18,7 +18,7 @@ from agents.algorithms import resolve
 from agents.algorithms.warm import warm_start
 from agents.extractors import FeatureSource, NLPExtractor, is_pointer, reading
 from agents.loading import build_model, load_agent
-from agents.pointer import PADDING, real
+from agents.pointer import PADDING, Packed, PointerScorer, real, similarities
 from agents.settings import TrainConfig
 from agents.train import resume, train
 from nlp_gym import make_task
@@ -216,10 +216,13 @@ def test_pointer_source_by_slot() -> None:
     source = FeatureSource(SimpleNamespace(encoded=Encoded(features, np.zeros(1)), tables=tables))
     got = source.candidates(th.tensor([[1], [0]]), th.tensor([[0], [1]]))
     assert got.tolist() == [[[0, 1], [3, 3]], [[2, 2], [1, 0]]]
-    many, rows = source.units(th.tensor([2, 0, 2, 2]))
+    many, rows = source.units(th.tensor([2, 0, 2, 2, 2]))
     assert rows is not None
     assert many.tolist() == [[0, 1], [4, 5]]
-    assert rows.tolist() == [1, 0, 1, 1]
+    assert rows.tolist() == [1, 0, 1, 1, 1]
+    few, rows = source.units(th.tensor([2, 0, 1]))
+    assert rows is None
+    assert few.tolist() == [[4, 5], [0, 1], [2, 3]]
 
 
 def test_pointer_index_scores_what_features_carry(task: Any) -> None:
@@ -253,6 +256,34 @@ def test_pointer_scores_do_not_depend_on_the_batch_or_the_order(task: Any) -> No
     changed = (extractor(flipped) != together).any(dim=0)
     assert not changed[:256].any()  # the trunk does not see the marks
     assert changed[256:].tolist() == [*real(together[:, 256:-1]).any(dim=0).tolist(), False]
+
+
+def test_pointer_shared_units_score_as_copies_do() -> None:
+    th.manual_seed(0)
+    scorer = PointerScorer(6, 2, flags=1, hidden=4, context=12, fixed=1, width=8)
+    th.nn.init.normal_(scorer.score.weight)
+    owner = th.arange(40).repeat_interleave(th.tensor([1, 30] * 20))  # few and many
+    place = th.cat([th.arange(n) for n in [1, 30] * 20])
+    tables = [th.randn(3, 6), th.randn(30, 6)]
+    rows = [th.randint(len(table), owner.shape) for table in tables]
+    h, context, flags = th.randn(40, 4), th.randn(40, 12), th.randint(2, (len(owner), 1)).float()
+    grads, results = [], []
+    for parts in (
+        list(zip(tables, rows, strict=True)),
+        [(table[r], None) for table, r in zip(tables, rows, strict=True)],
+        [(tables[0], rows[0]), (tables[1][rows[1]], None)],
+    ):
+        scorer.zero_grad()
+        scores = scorer(h, context, Packed(owner, place, parts, flags, 30))
+        scores[real(scores)].sum().backward()
+        grads.append(scorer.keys[0].weight.grad.clone())
+        results.append(scores.detach())
+    for i in (1, 2):
+        assert th.allclose(results[0], results[i], atol=1e-4)
+        assert th.allclose(grads[0], grads[i], rtol=1e-3, atol=1e-3)
+    likeness = similarities(context, Packed(owner, place, [(tables[1], rows[1])], flags, 30))
+    own, theirs = tables[1][rows[1]][:, None], context.view(40, 2, 6)[owner]
+    assert th.allclose(likeness, th.cosine_similarity(own, theirs, dim=2), atol=1e-5)
 
 
 def test_pointer_empty_batch_of_candidates(task: Any) -> None:

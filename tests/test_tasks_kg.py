@@ -258,6 +258,28 @@ def test_search_ranks_as_all_walks_do():
     assert all(1 <= len(output) <= 3 for output in narrow)
 
 
+def test_only_walks_that_arrive_are_cloned():
+    from agents.algorithms.oracle import collect
+
+    task = make_task("KnowledgeGraph-FB15k237-v0", **SMALL)
+    arrived = [output[0] == s.gold[0] for output, s in
+               zip(rollout(task, "oracle"), task.corpus.samples, strict=True)]  # fmt: skip
+    data = collect(task, gamma=1.0)
+    assert 0 < sum(arrived) < len(arrived)
+    assert len(data) == 3 * sum(arrived)
+    assert set(data.returns.tolist()) == {1.0}
+    assert set(data.observations["row"].flatten().tolist()) == set(np.flatnonzero(arrived))
+
+
+def test_nothing_to_clone_is_an_error():
+    from agents.algorithms.oracle import collect
+
+    facts = [query("a", "r", "b"), query("c", "r", "d")]
+    data = {"train": facts, "dev": facts, "test": facts}
+    with pytest.raises(InvalidArgumentError, match="earns nothing"):
+        collect(make_task("KnowledgeGraph-v0", data=data, encoder="hashed"), gamma=1.0)
+
+
 def test_own_files_are_split_and_labelled(tmp_path):
     rows = [f"e{i}\tnext\te{(i + 1) % 30}\n" for i in range(30)]
     (tmp_path / "ring.txt").write_text("".join(rows))

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch as th
 
+from nlp_gym.errors import InvalidArgumentError
 from nlp_gym.types import Observation
 
 
@@ -66,6 +67,9 @@ def obs_type_of(keys: Any) -> str:
 def collect(task: Any, *, gamma: float, obs_type: str = "index", batch: int = 1024) -> OracleData:
     """Play the oracle once through every text of a task.
 
+    Where the oracle does not always know the way (`exact_oracle` is False), only episodes that earn
+    something are kept: what it does in the others is nothing to learn.
+
     With `obs_type="index"` a state takes tens of bytes; with `"features"` the contexts of the whole
     corpus are held in memory.
 
@@ -76,7 +80,8 @@ def collect(task: Any, *, gamma: float, obs_type: str = "index", batch: int = 10
         batch: Texts played side by side.
 
     Raises:
-        InvalidArgumentError: The corpus has no gold (from the task's oracle).
+        InvalidArgumentError: The corpus has no gold (from the task's oracle), or the oracle earns
+            nothing on it.
     """
     order = np.argsort(task.lengths, kind="stable")  # of similar length side by side
     parts = [
@@ -86,6 +91,11 @@ def collect(task: Any, *, gamma: float, obs_type: str = "index", batch: int = 10
         key: th.from_numpy(np.concatenate([part[0][key] for part in parts])) for key in parts[0][0]
     }
     rest = [th.from_numpy(np.concatenate(column)) for column in list(zip(*parts, strict=True))[1:]]
+    if not len(rest[0]):
+        raise InvalidArgumentError(
+            f"{task.corpus.name}: the oracle earns nothing on any sample of it, so that there is "
+            "nothing to learn from it."
+        )
     return OracleData(observations, *rest)
 
 
@@ -110,12 +120,18 @@ def _play(task: Any, rows: npt.NDArray[np.int64], gamma: float, obs_type: str) -
     for left, _, _, rewards in reversed(steps):
         ahead[left] = rewards + gamma * ahead[left]
         returns.append(ahead[left])
+    earned = np.zeros(len(rows))
+    for left, _, _, rewards in steps:
+        earned[left] += rewards
+    useful = (earned > 0) | task.exact_oracle
+    kept = [(step, useful[step[0]]) for step in steps]
     observations = {
-        key: np.concatenate([_compact(seen[key]) for _, seen, _, _ in steps]) for key in steps[0][1]
+        key: np.concatenate([_compact(seen[key])[keep] for (_, seen, _, _), keep in kept])
+        for key in steps[0][1]
     }
-    columns = list(zip(*steps, strict=True))[2:]
-    return (
-        observations,
-        *(np.concatenate(column) for column in columns),
-        np.concatenate(returns[::-1]),
+    columns = (
+        [step[2][keep] for step, keep in kept],
+        [step[3][keep] for step, keep in kept],
+        [value[keep] for value, (_, keep) in zip(returns[::-1], kept, strict=True)],
     )
+    return observations, *(np.concatenate(column) for column in columns)
