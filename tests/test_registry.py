@@ -43,7 +43,11 @@ HEADINGS = (
     "Version History",
 )
 
+KINDS = list({(row.task, row.dataset, str(row.kwargs)): row.id for row in reversed(ENVS)}.values())
+"""One id of those that play the same rules on the same sample."""
+
 every_id = pytest.mark.parametrize("env_id", IDS)
+every_kind = pytest.mark.parametrize("env_id", KINDS)
 every_obs = pytest.mark.parametrize("obs_type", OBS_TYPES)
 every_reward = pytest.mark.parametrize("reward", REWARDS)
 
@@ -65,7 +69,7 @@ def test_check_env_is_silent(env_id, obs_type):
         check_env(env.unwrapped)
 
 
-@every_id
+@every_kind
 @every_obs
 def test_sb3_check_env_is_silent(env_id, obs_type):
     from stable_baselines3.common.env_checker import check_env as sb3_check_env
@@ -77,9 +81,11 @@ def test_sb3_check_env_is_silent(env_id, obs_type):
         sb3_check_env(make(env_id, obs_type=obs_type).unwrapped)
 
 
-@every_id
-@every_obs
-@every_reward
+@every_kind
+@pytest.mark.parametrize(
+    ("obs_type", "reward"),
+    [*((o, "metric") for o in OBS_TYPES), *(("index", r) for r in REWARDS if r != "metric")],
+)
 def test_batched_env_equals_single_envs(env_id, obs_type, reward):
     kwargs = {**SMALL, "obs_type": obs_type, "reward": reward}
     n = 5
@@ -102,7 +108,7 @@ def test_batched_env_equals_single_envs(env_id, obs_type, reward):
     assert data_equivalence(batched.reset(seed=[3] * n), single.reset(seed=[3] * n))
 
 
-@every_id
+@every_kind
 def test_step_limit_truncates_batched_and_single_alike(env_id):
     n = 4
     batched = gym.make_vec(env_id, num_envs=n, max_episode_steps=2, obs_type="index", **SMALL)
@@ -120,7 +126,7 @@ def test_step_limit_truncates_batched_and_single_alike(env_id):
     assert truncated > 0 or batched.task.lengths.max() <= 2
 
 
-@every_id
+@every_kind
 def test_seed_decides_the_episodes(env_id):
     def play(seed):
         env = make(env_id, obs_type="index")
@@ -178,7 +184,7 @@ def test_rollout_is_the_same_in_every_process(env_id, rollouts):
     assert len(first[env_id][0]) == 64
 
 
-@every_id
+@every_kind
 @every_obs
 def test_pickled_env_goes_on_where_it_was(env_id, obs_type):
     env = make(env_id, obs_type=obs_type)
@@ -237,7 +243,7 @@ def play_to_the_end(task, choose):
     return totals, task.potential(state), state.cost
 
 
-@every_id
+@every_kind
 @every_reward
 def test_oracle_earns_its_metric_and_more_than_chance(env_id, reward):
     task = make_task(env_id, reward=reward, **SMALL)
@@ -254,7 +260,7 @@ def test_oracle_earns_its_metric_and_more_than_chance(env_id, reward):
     assert lost.min() >= 0.0
 
 
-@every_id
+@every_kind
 def test_untrained_policy_with_gold_only_mask_gets_everything_right(env_id):
     import torch
     from sb3_contrib import MaskablePPO
@@ -276,7 +282,7 @@ def test_untrained_policy_with_gold_only_mask_gets_everything_right(env_id):
     assert task.score(outputs, rows=range(10), bootstrap=0).value == best.value
 
 
-@every_id
+@every_kind
 @pytest.mark.parametrize("seed", range(3))
 def test_dense_rewards_sum_to_the_sparse_one_exactly(env_id, seed):
     dense, sparse = (
@@ -317,7 +323,7 @@ def without_gold(monkeypatch):
     monkeypatch.setattr(TaskData, "load", stripped)
 
 
-@every_id
+@every_kind
 @every_obs
 def test_observation_shows_no_gold(env_id, obs_type, request):
     """The same texts without gold give the same observations and masks."""
@@ -339,7 +345,7 @@ def test_observation_shows_no_gold(env_id, obs_type, request):
         state, state_other = state.take(~ended), state_other.take(~ended)
 
 
-@every_id
+@every_kind
 def test_masks_agree_everywhere(env_id):
     env = make(env_id, obs_type="features")
     obs, info = env.reset(seed=0)
@@ -352,7 +358,7 @@ def test_masks_agree_everywhere(env_id):
             obs, info = env.reset()
 
 
-@every_id
+@every_kind
 @every_obs
 def test_final_observations_have_a_legal_action(env_id, obs_type):
     env = gym.make_vec(env_id, num_envs=8, obs_type=obs_type, **SMALL)
@@ -375,7 +381,7 @@ def test_final_observations_have_a_legal_action(env_id, obs_type):
         state = state.take(~ended)
 
 
-@every_id
+@every_kind
 @pytest.mark.parametrize("limit", [None, 3])
 @pytest.mark.usefixtures("without_gold")
 def test_without_gold_nothing_is_scored_batched_and_single_alike(env_id, limit):
@@ -400,7 +406,7 @@ def test_without_gold_nothing_is_scored_batched_and_single_alike(env_id, limit):
     assert ends > 3
 
 
-@every_id
+@every_kind
 def test_batched_render_gives_a_drawing_an_env_or_prints_it(env_id, capsys):
     for mode in gym.make_vec(env_id, num_envs=2, **SMALL).metadata["render_modes"]:
         env = gym.make_vec(env_id, num_envs=2, render_mode=mode, obs_type="index", **SMALL)
@@ -418,7 +424,7 @@ def test_batched_render_gives_a_drawing_an_env_or_prints_it(env_id, capsys):
     assert gym.make_vec(env_id, num_envs=2, **SMALL).render() is None
 
 
-@every_id
+@every_kind
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -446,7 +452,7 @@ def test_arguments_of_a_wrong_type_name_what_is_allowed(env_id, arguments, messa
             make(env_id, **{"obs_type": obs_type, **arguments})
 
 
-@every_id
+@every_kind
 def test_an_illegal_action_is_played_as_its_repair_and_costs_an_eighth(env_id):
     task = make_task(env_id, reward="sparse", **SMALL)
     state = task.initial(np.arange(min(64, len(task.corpus))))
@@ -479,7 +485,7 @@ def test_row_option_plays_that_sample(env_id):
         env.reset(options={"rwo": 1})
 
 
-@every_id
+@every_kind
 @pytest.mark.parametrize("mode", ["ansi", "html", "human"])
 def test_render_shows_the_text_and_the_decisions(env_id, mode, capsys):
     env = make(env_id, render_mode=mode, obs_type="index")
@@ -496,7 +502,7 @@ def test_render_shows_the_text_and_the_decisions(env_id, mode, capsys):
         assert drawn.startswith("<div")
 
 
-@every_id
+@every_kind
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -519,7 +525,7 @@ def test_wrong_render_mode_names_what_is_allowed(env_id):
         gym.make_vec(env_id, num_envs=2, render_mode="ascii", **SMALL)
 
 
-@every_id
+@every_kind
 def test_misuse_of_an_episode_is_a_typed_error(env_id):
     env = make(env_id, obs_type="index").unwrapped
     with pytest.raises(nlp_gym.errors.NotResetError):
@@ -550,7 +556,7 @@ def test_ids_have_the_fields_form():
         gym.make("NER-CoNL-v0")
 
 
-@every_id
+@every_kind
 def test_restored_snapshot_plays_on_exactly(env_id):
     first, second = (gym.make_vec(env_id, num_envs=4, obs_type="index", **SMALL) for _ in range(2))
     rng = np.random.default_rng(0)

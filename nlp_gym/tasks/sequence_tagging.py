@@ -39,8 +39,7 @@ class SequenceTagging(WordTask):
     ## Description
     The agent reads a sentence from left to right and gives every word one label: a BIO tag of a
     named entity (`scheme="BIO"`) or a plain label such as a part of speech (`scheme="flat"`). It
-    sees its own earlier labels, so that a decision depends on those before it, as in SEARN and
-    DAgger (Daumé III et al. 2009; Ross et al. 2011).
+    sees its own earlier labels, as in SEARN and DAgger (Daumé III et al. 2009; Ross et al. 2011).
 
     ## Data
     A corpus whose samples have words and one label a word: CoNLL, CoNLL-U, JSONL or CSV. Gold
@@ -172,7 +171,7 @@ class SequenceTagging(WordTask):
 
     def extra(self, state: TaggingState) -> Observation:
         """The last labels."""
-        return {"history": state.history.copy()}
+        return {"history": state.history}
 
     def outputs(self, state: TaggingState) -> list[Output]:
         """See `Task.outputs`: B tuples of labels, one a word tagged so far."""

@@ -104,7 +104,8 @@ class Views:
     def observe(self, state: State, obs_type: str) -> Observation:
         """Arrays of every key with B in front."""
         task = self.task
-        extras = task.extra(state)
+        # Copies: the state's own arrays would change under whoever keeps an observation.
+        extras = {key: np.array(values, np.int32) for key, values in task.extra(state).items()}
         if self._knowledge is not None:
             extras["knowledge"] = self._knowledge.take(state.slot, axis=0).astype(np.int32)
         seen: Observation = {"action_mask": task.mask(state).astype(np.int8)}
