@@ -102,6 +102,10 @@ def train_command(
     ] = None,
     data_dir: Annotated[str | None, typer.Option(help="Folder of the corpora.")] = None,
     data: Annotated[str | None, typer.Option(help="Your own file, or folder of splits.")] = None,
+    augment: Annotated[
+        list[str] | None,
+        typer.Option(help="Train on perturbed copies of the texts too: typos, lower:0.5, ..."),
+    ] = None,
     warm_start: Annotated[
         str | None, typer.Option(help="bc, bc:EPOCHS or the folder of a bc run.")
     ] = None,
@@ -121,6 +125,8 @@ def train_command(
     ] = False,
 ) -> None:
     """Train an agent. The last line printed is the run folder."""
+    if augment:
+        env_kwargs = [*(env_kwargs or []), f"augment:{augment!r}"]
     flags: dict[str, Any] = {
         "env": env,
         "algo": algo,

@@ -51,10 +51,6 @@ class Browsing(Selection):
         """(B,) choices still to come."""
         return self._sizes.take(state.row) - 1 - self.place(state)
 
-    def place(self, state: PickState) -> Int64Array:
-        """(B,) place of the choice shown."""
-        return state.slot - self.offsets.take(state.row)
-
     def extra(self, state: PickState) -> Observation:
         """Choices still to come."""
         return {"left": self.left(state).astype(np.int32)[:, None]} if self.browse else {}

@@ -75,7 +75,7 @@ class ChoiceQA(Browsing):
     |---|---|---|
     | `browse` | True | choices one at a time |
     | `max_choices` | by id | C; a question with more is an error |
-    | `seen` | 1 | earlier choices in the context, read with the question, latest first |
+    | `seen` | 0 | earlier choices in the context, read with the question, latest first |
     | `order_seed` | 0 | seed of the order of choices; None keeps the file's |
 
     ## Registered Ids
@@ -89,7 +89,7 @@ class ChoiceQA(Browsing):
     candidates_key = "choices"
     metric_name = "accuracy"
 
-    def __init__(self, *, max_choices: int = 8, seen: int = 1, **kwargs: Any) -> None:
+    def __init__(self, *, max_choices: int = 8, seen: int = 0, **kwargs: Any) -> None:
         c = check_int("max_choices", max_choices, 2, 64)
         self.seen = check_int("seen", seen, 0, 8)
         super().__init__(**kwargs)

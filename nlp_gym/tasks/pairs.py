@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nlp_gym.errors import DataError, InvalidArgumentError
-from nlp_gym.tasks.base import Output, State
+from nlp_gym.tasks.base import Output
 from nlp_gym.tasks.kinds import LabelTask
 from nlp_gym.tasks.tables import Tables, TextIndex, Units
 from nlp_gym.types import Int64Array, Sample
@@ -55,10 +55,6 @@ class PairTask(LabelTask):
     def tables(self) -> Tables:
         """See `Task.tables`."""
         return self.pairs.tables
-
-    def place(self, state: State) -> Int64Array:
-        """(B,) index of the current pair in its sentence."""
-        return state.slot - self.pairs.offsets.take(state.row)
 
     def describe(self, knowledge: KnowledgeBase) -> npt.NDArray[np.int8]:
         """(n_slots, n) 0/1: roles of head and tail, relations from head to tail and back."""

@@ -15,7 +15,7 @@ _PARAPHRASES = (
 ROWS: tuple[Dataset, ...] = (
     Dataset(
         name="counterfactual",
-        description="Film reviews (IMDb) and their minimal edits with the other sentiment, in pairs",
+        description="IMDb reviews and their minimal edits with the other sentiment, in pairs",
         licence="Apache-2.0 (the reviews belong to their writers)",
         homepage="https://github.com/acmi-lab/counterfactually-augmented-data",
         family="classification",
