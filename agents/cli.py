@@ -13,7 +13,7 @@ import typer
 
 from agents.cli_benchmark import benchmark_command, export_minari_command
 from agents.cli_data import app as data_app
-from agents.cli_train import SpreadCommand, train_command
+from agents.cli_train import SpreadCommand, pairs, train_command
 from agents.reporting import ReportingGroup
 
 
@@ -44,7 +44,7 @@ def _main() -> None:
     warnings.showwarning = _show_warning  # type: ignore[assignment]
 
 
-@app.command()
+@app.command(cls=SpreadCommand)
 def evaluate(
     run: Run,
     split: Annotated[str, typer.Option(help="train, dev or test.")] = "test",
@@ -58,6 +58,10 @@ def evaluate(
     ] = None,
     challenge: Annotated[
         str | None, typer.Option(help="Score a set of pairs: counterfactual, paraphrase.")
+    ] = None,
+    env_kwargs: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY:VALUE...", help="Arguments in place of the run's own."),
     ] = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write the score as JSON.")
@@ -76,12 +80,13 @@ def evaluate(
 
     options: dict[str, Any] = {"checkpoint": checkpoint, "device": device, "bootstrap": bootstrap}
     options |= {"data_dir": data_dir, "progress": True}
+    own: dict[str, Any] = {"data": data, "env_kwargs": pairs(env_kwargs)}
     if challenge is not None:
         scores = {"clean": robustness.challenge(run, challenge, **options)}
     elif perturb:
-        scores = robustness.perturbed(run, perturb, split, data=data, **options)
+        scores = robustness.perturbed(run, perturb, split, **own, **options)
     else:
-        scores = {"clean": scoring.evaluate(run, split, data=data, **options)}
+        scores = {"clean": scoring.evaluate(run, split, **own, **options)}
     score = scores["clean"]
     typer.echo(score.text)
     typer.echo(scoring.score_line(score))

@@ -22,6 +22,7 @@ def evaluate(
     data: str | Path | None = None,
     data_dir: str | Path | None = None,
     perturb: str | None = None,
+    env_kwargs: Mapping[str, Any] | None = None,
     checkpoint: str = "best",
     device: str = "auto",
     bootstrap: int = 1000,
@@ -38,6 +39,8 @@ def evaluate(
         data: A file, scored whole in place of the run's own `split`, or a folder with the splits.
         data_dir: Folder of the corpora, where it is not the one the run was trained from.
         perturb: Score perturbed texts, such as ``"typos:0.2"``; see `nlp_gym.data.perturb`.
+        env_kwargs: Arguments of the environment in place of the run's, such as the `tasks` of a
+            mixture; what is scored is then not compared with the run's corpus.
         checkpoint: ``"best"`` or ``"last"``.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``.
         bootstrap: Resamples behind the 95% interval; 0 for none.
@@ -55,7 +58,7 @@ def evaluate(
         DataError: The corpus cannot be read.
     """
     agent = load_agent(run, checkpoint=checkpoint, device=device)
-    overrides: dict[str, Any] = {}
+    overrides: dict[str, Any] = dict(env_kwargs or {})
     if data is not None:
         # A single file is the split itself here; for training it would be cut into three.
         overrides["data"] = {split: str(data)} if Path(data).is_file() else str(data)
@@ -63,11 +66,12 @@ def evaluate(
         # Also where the run was trained on the bundled sample; a wrong folder is an error.
         overrides |= {"data_dir": str(data_dir), "corpus": "auto"}
     task = agent.task(split, **overrides)
+    compared = data is None and not env_kwargs
     if perturb is not None:
-        if data is None:
+        if compared:
             _check_corpus(agent, task, explicit=data_dir is not None, overrides=overrides)
         task = agent.task(split, perturb=perturb, **overrides)
-    elif data is None:
+    elif compared:
         _check_corpus(agent, task, explicit=data_dir is not None, overrides=overrides)
     rows = drawn_rows(task, searches)
     outputs = agent.outputs(task, progress=progress, rows=rows)

@@ -137,6 +137,21 @@ def test_negatives_are_drawn_from_other_dialogues_whatever_the_order_of_rows():
     }
 
 
+def test_some_drawn_negatives_share_telling_words_with_the_context():
+    rows = dialogues(300)
+    rows[0]["context"] = ["my parrot sings"]
+    for i in (7, 8):
+        rows[i]["positive_responses"] = [f"a Parrot number{i} bites"]
+    rows[0]["positive_responses"] = ["the parrot of mine"]  # right here, so not drawn
+    first = parse("dialogue", "dailydialog", rows).samples[0]
+    talkative = [r for r in first.extra["candidates"] if "Parrot" in r]
+    assert len(talkative) == 2
+    common = [dict(row, positive_responses=[f"yes my {i}"]) for i, row in enumerate(dialogues(300))]
+    common[0]["context"] = ["my yes"]  # words of all replies tell nothing: drawn by hash alone
+    replies = parse("dialogue", "dailydialog", common).samples[0].extra["candidates"]
+    assert len(replies) == DRAWN + 1
+
+
 def test_sets_of_negatives():
     row = {
         "context": ["How are you?"],

@@ -41,6 +41,7 @@ def test_policy_jsonl_gives_a_turn_for_each_decision():
     assert sample.words == ("A", "table", "for", "two", ".", "Now", "!")
     assert sample.gold == (("OFFER", "REQUEST"), ("BYE",))
     assert sample.extra["turns"] == (("A", "table", "for", "two", "."), ("Now", "!"))
+    assert sample.extra["turn_texts"] == ("A table for two.", "Now!")
     assert sample.extra["said"] == (("When", "?"), ())
     assert sample.id == "f:1"
 
@@ -78,7 +79,7 @@ def test_sgd_keeps_act_types_once_a_turn():
     dialogue = sgd(("USER", "Hi", []), ("SYSTEM", "Yes?", ["OFFER", "INFORM"], ["OFFER"]))
     (sample,) = parse("policy", "sgd", json.dumps([dialogue])).samples
     assert sample.gold == (("INFORM", "OFFER"),)
-    assert sample.extra == {"turns": (("Hi",),), "said": (("Yes", "?"),)}
+    assert sample.extra == {"turns": (("Hi",),), "turn_texts": ("Hi",), "said": (("Yes", "?"),)}
 
 
 @pytest.mark.parametrize(
@@ -107,7 +108,8 @@ def test_sgd_names_line_and_fault(dialogue, message):
 def test_sgd_dialogue_to_predict_may_end_with_the_user():
     dialogue = sgd(("USER", "a", []), ("SYSTEM", "b", ["A"]), ("USER", "c", []))
     (sample,) = parse("policy", "sgd", json.dumps([dialogue]), gold=False).samples
-    assert sample.extra == {"turns": (("a",), ("c",)), "said": (("b",), ())}
+    assert sample.extra["turns"] == (("a",), ("c",))
+    assert sample.extra["said"] == (("b",), ())
     assert not sample.annotated
 
 

@@ -32,8 +32,9 @@ class Dialogue(Selection):
     ## Data
     Contexts with candidate replies, at least one of them right: JSON Lines or DailyDialog++ (Sai et
     al. 2020). There each context has one right reply; in dev and test 5 adversarial ones beside it
-    (they share words with the context) and 4 random ones, in training 9 right ones of other
-    dialogues. All draws and orders follow from hashes of the texts.
+    (written to share words with the context) and 4 random ones, in training 9 right ones of other
+    dialogues: 4 that share words with the context, 5 random ones. All draws and orders follow from
+    the texts by hash.
 
     ## Observation Space
     `Dict`, with C = `max_candidates`, T = `turns`, D = width of the encoder, L = longest text in

@@ -76,7 +76,7 @@ class DialoguePolicy(UnitTask):
     The first turn of a dialogue drawn uniformly, or of `reset(options={"row": i})`.
 
     ## Episode End
-    `terminated` after DONE of the last turn; `truncated` only by a step limit you ask for.
+    `terminated` after DONE of the last turn.
 
     ## Metric
     Micro-averaged F1 over the acts of all turns (`act_f1`). The report has precision, recall and F1
@@ -106,8 +106,7 @@ class DialoguePolicy(UnitTask):
             self.labels = ActTable.inventory(self.load("train").samples)
         self._gold = ActTable.of(self.corpus.samples, self.labels) if self.has_gold else None
         self._turns = np.array(turns, np.int64)
-        n = len(self.labels)
-        flags = {key: Extra(n, 1) for key in FLAGS}
+        flags = {key: Extra(len(self.labels), 1) for key in FLAGS}
         self.extras = {**flags, "turn": Extra(1, LAST_TURN)}
 
     @property
@@ -142,8 +141,7 @@ class DialoguePolicy(UnitTask):
 
     def play(self, state: PolicyState, actions: Int64Array) -> Played:
         """See `Task.play`."""
-        done = actions == len(self.labels)
-        right = None
+        done, right = actions == len(self.labels), None
         if self._gold is not None:
             good = self._gold.right(state.slot, state.chosen, actions)
             state.counts[:, 0] += good & ~done
@@ -187,8 +185,10 @@ class DialoguePolicy(UnitTask):
 
     def record(self, row: int, output: Output) -> dict[str, Any]:
         """Each turn's words of the user and acts of the system."""
-        turns = zip(self._sample(row).extra["turns"], output, strict=False)
-        return {"turns": [{"user": " ".join(user), "acts": list(acts)} for user, acts in turns]}
+        extra = self._sample(row).extra
+        users = extra.get("turn_texts") or [" ".join(turn) for turn in extra["turns"]]
+        turns = zip(users, output, strict=False)
+        return {"turns": [{"user": user, "acts": list(acts)} for user, acts in turns]}
 
     def frame(self, state: PolicyState, i: int) -> Frame:
         """See `Task.frame`."""

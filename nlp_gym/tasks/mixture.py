@@ -58,6 +58,7 @@ class Mixture:
     Args:
         tasks: The tasks.
         descriptions: Words for a label where its name does not say what it means.
+        shape: Units of a row, of a slot and of a candidate that there is room for.
 
     Attributes:
         texts: Descriptions of actions that are no candidates of their own.
@@ -65,8 +66,12 @@ class Mixture:
         slots: (n,) number of slots before those of each task.
     """
 
-    def __init__(self, tasks: Sequence[Task], descriptions: Mapping[str, str]) -> None:
-        self.tasks, self.texts = tasks, TextIndex()
+    def __init__(
+        self, tasks: Sequence[Task], descriptions: Mapping[str, str], shape: Sequence[int]
+    ) -> None:
+        self.tasks, self.texts, self.shape = tasks, TextIndex(), tuple(shape)
+        for task in tasks:
+            _check_fits(task, self.shape)
         self.n_actions = max(task.n_actions for task in tasks)
         self.shifts = np.cumsum([0, *(len(task.units) for task in tasks)])
         self.slots = np.cumsum([0, *(len(task.tables.context) for task in tasks)])
@@ -85,9 +90,7 @@ class Mixture:
 
     def tables(self, which: Int64Array, local: Int64Array) -> Tables:
         """Tables of the mixture's rows: sample `local` (N,) of task `which` (N,)."""
-        near = max(task.tables.context.shape[1] for task in self.tasks)
-        own = max(_columns(task.tables.row_units) for task in self.tasks)
-        units = max(_units(task) for task in self.tasks)
+        own, near, units = self.shape
         context = np.full((self.slots[-1], near), -1, np.int32)
         rows = np.full((len(which), own), -1, np.int32)
         by_slot = any(t.tables.candidates is not None and t.tables.by == "slot" for t in self.tasks)
@@ -156,12 +159,19 @@ class Mixture:
         return Encoded(features, np.arange(len(features)))
 
 
-def _columns(table: npt.NDArray[Any] | None) -> int:
-    return 0 if table is None else int(table.shape[1])
-
-
-def _units(task: Task) -> int:
-    return 1 if task.tables.candidates is None else int(task.tables.candidates.shape[2])
+def _check_fits(task: Task, shape: tuple[int, ...]) -> None:
+    """Raise `InvalidArgumentError` where a task shows more units than `shape` has room for."""
+    tables = task.tables
+    needed = (
+        0 if tables.row_units is None else int(tables.row_units.shape[1]),
+        int(tables.context.shape[1]),
+        1 if tables.candidates is None else int(tables.candidates.shape[2]),
+    )
+    if any(n > room for n, room in zip(needed, shape, strict=True)):
+        raise InvalidArgumentError(
+            f"shape={shape} has no room for {task.corpus.name}, which shows {needed} units (of a "
+            "row, of a slot, of a candidate): give a larger shape."
+        )
 
 
 def _spans(units: Units) -> npt.NDArray[np.int64]:
@@ -191,3 +201,14 @@ def shares_of(weights: Sequence[float] | None, sizes: Int64Array) -> Int64Array:
         )
     shares = np.rint(sizes.sum() * given / given.sum()).astype(np.int64)
     return np.asarray(np.maximum(shares, 1))
+
+
+def checked_shape(shape: object) -> tuple[int, ...]:
+    """Three numbers from 1 to 64, or `InvalidArgumentError`."""
+    numbers = tuple(shape) if isinstance(shape, (list, tuple)) else ()
+    if len(numbers) != 3 or not all(type(n) is int and 1 <= n <= 64 for n in numbers):
+        raise InvalidArgumentError(
+            f"shape={shape!r} must be three numbers from 1 to 64: units of a row, of a slot and of "
+            "a candidate, such as (2, 3, 2)."
+        )
+    return numbers

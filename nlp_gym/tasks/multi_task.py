@@ -13,7 +13,7 @@ from nlp_gym.metrics.base import Score
 from nlp_gym.metrics.mean import mean_score
 from nlp_gym.tasks.base import Output
 from nlp_gym.tasks.dispatch import DispatchTask
-from nlp_gym.tasks.mixture import Mixture, checked_ids, shares_of
+from nlp_gym.tasks.mixture import Mixture, checked_ids, checked_shape, shares_of
 from nlp_gym.tasks.tables import Tables, Units
 from nlp_gym.tasks.views import Extra
 from nlp_gym.types import Corpus, Encoded, Int64Array
@@ -29,7 +29,7 @@ class MultiTask(DispatchTask):
     Every episode is an episode of one of the `tasks`. Actions are chosen by what they mean: each
     label is a candidate with the vector of its description (its name, or `descriptions`), beside
     the candidates of tasks that have some. An agent with a pointer policy therefore also plays
-    label sets it has never seen (Pappas and Henderson 2019; Yin et al. 2019, for text labels).
+    tasks and label sets it has never seen (Yin et al. 2019): give it other `tasks`.
 
     ## Data
     That of the `tasks`; `data_dir` and `corpus` are handed on to them.
@@ -79,6 +79,7 @@ class MultiTask(DispatchTask):
     | `weights` | equal | share of each task in training |
     | `task_kwargs` | none | further arguments by id |
     | `descriptions` | none | words for a label, where its name does not say what it means |
+    | `shape` | (2, 3, 2) | room for units R of a row, K of a slot, J of a candidate |
 
     ## Registered Ids
     `MultiTask-v0`
@@ -98,6 +99,7 @@ class MultiTask(DispatchTask):
         weights: Sequence[float] | None = None,
         task_kwargs: Mapping[str, Mapping[str, Any]] | None = None,
         descriptions: Mapping[str, str] | None = None,
+        shape: Sequence[int] = (2, 3, 2),
         **kwargs: Any,
     ) -> None:
         self._ids, self._task_kwargs = checked_ids(tasks), task_kwargs or {}
@@ -109,7 +111,7 @@ class MultiTask(DispatchTask):
         self._first = np.concatenate([[0], np.cumsum(sizes)])
         samples = [self.corpus.samples[i] for i in self._first[self.which] + self.local]
         self.corpus = Corpus(self.corpus.name, self.split, samples, ())
-        self.mixture = Mixture(self.tasks, descriptions or {})
+        self.mixture = Mixture(self.tasks, descriptions or {}, checked_shape(shape))
         a = self.n_actions
         self.extras = {"last": Extra(a, 1), "played": Extra(a, 1)}
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
+import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,6 +26,12 @@ Words = tuple[str, ...]
 
 DRAWN = 9
 """Replies of other dialogues put beside the right one where a row has no wrong replies."""
+
+ALIKE = 4
+"""How many of these share words with the context, as the adversarial ones of dev and test do."""
+
+COMMON = 100
+"""Words in more than one of this many replies say nothing about what a reply is about."""
 
 NEGATIVES = {
     "adversarial": "adversarial_negative_responses",
@@ -61,8 +70,9 @@ def parse_dailydialog(lines: list[str], name: str, options: Options) -> Parsed:
     negatives has these beside it: `extra["sets"]` holds the candidates of ``"adversarial"`` (all
     adversarial ones), ``"random"`` (all random ones) and ``"both"`` (with one random reply less, so
     that there are 1 + 5 + 4). A row without gets `DRAWN` right replies of other contexts in the
-    file: the hash of the context and k = 0, 1, ... picks among the distinct replies sorted by their
-    hash; what is right here is passed over. Nothing depends on the order of rows.
+    file. Those are sorted by their hash; first come the `ALIKE` that share most with the context
+    (see `_Pool.alike`), then hash of the context and k = 0, 1, ... picks among all. What is right
+    here is passed over. Nothing depends on the order of rows.
     """
     bare: dict[int, tuple[tuple[Words, ...], str]] = {}  # place of a row without negatives
     own: dict[tuple[Words, ...], set[str]] = {}  # what is right after a context
@@ -80,12 +90,12 @@ def parse_dailydialog(lines: list[str], name: str, options: Options) -> Parsed:
         return _arranged(context, words[right], wrong, f"{name}:{number}")
 
     parsed = json_samples(lines, Parsed(), build)
-    pool = sorted({text for _, text in bare.values()}, key=lambda text: (rank(0, (text,)), text))
+    pool = _Pool({text: words[text] for _, text in bare.values()})
     for i, sample in enumerate(parsed.samples):
         number = int(sample.id.rpartition(":")[2])
         if number in bare:
             context, right = bare[number]
-            drawn = [words[text] for text in _draw(context, pool, own[context])]
+            drawn = [words[text] for text in pool.draw(context, own[context])]
             if not drawn:
                 message = "no negative replies here, and no other dialogue to draw them from"
                 parsed.problems.append(Problem(number, message))
@@ -94,16 +104,42 @@ def parse_dailydialog(lines: list[str], name: str, options: Options) -> Parsed:
     return parsed
 
 
-def _draw(context: tuple[Words, ...], pool: list[str], own: set[str]) -> list[str]:
-    """Up to `DRAWN` distinct replies of `pool` that are not right here."""
-    drawn: dict[str, None] = {}
-    for k in range(20 * DRAWN):
-        text = pool[rank(k, *context) % len(pool)]
-        if text not in own:
-            drawn[text] = None
-        if len(drawn) == DRAWN:
-            break
-    return list(drawn)
+class _Pool:
+    """Replies to draw from, in an order that does not depend on that of rows."""
+
+    def __init__(self, words: Mapping[str, Words]) -> None:
+        self.texts = sorted(words, key=lambda text: (rank(0, (text,)), text))
+        self._holding: dict[str, list[int]] = {}  # word -> places in `texts`
+        for place, text in enumerate(self.texts):
+            for word in {word.lower() for word in words[text]}:
+                self._holding.setdefault(word, []).append(place)
+
+    def alike(self, context: tuple[Words, ...]) -> list[str]:
+        """Replies by what they share with a context, most first: sum of log(n / n with the word).
+
+        Sums are of whole thousandths, so that they do not depend on the order of words.
+        """
+        shared: Counter[int] = Counter()
+        n = len(self.texts)
+        for word in {word.lower() for turn in context for word in turn if word.isalpha()}:
+            places = self._holding.get(word, ())
+            if 0 < len(places) <= max(1, n // COMMON):
+                weight = round(1000 * math.log(n / len(places)))
+                for place in places:
+                    shared[place] += weight
+        best = heapq.nsmallest(4 * DRAWN, shared, key=lambda place: (-shared[place], place))
+        return [self.texts[place] for place in best]
+
+    def draw(self, context: tuple[Words, ...], own: set[str]) -> list[str]:
+        """Up to `DRAWN` distinct replies that are not in `own`."""
+        drawn = dict.fromkeys([text for text in self.alike(context) if text not in own][:ALIKE])
+        for k in range(20 * DRAWN):
+            text = self.texts[rank(k, *context) % len(self.texts)]
+            if text not in own:
+                drawn[text] = None
+            if len(drawn) == DRAWN:
+                break
+        return list(drawn)
 
 
 def _arranged(

@@ -23,16 +23,28 @@ from nlp_gym.types import Sample
 
 @dataclass
 class _Dialogue:
-    """The turns of a dialogue while it is read: user words, system words, system acts."""
+    """A dialogue while it is read: the user's texts and words, the system's words and acts."""
 
+    texts: list[str] = default(default_factory=list)
     users: list[tuple[str, ...]] = default(default_factory=list)
     said: list[tuple[str, ...]] = default(default_factory=list)
     acts: list[tuple[str, ...]] = default(default_factory=list)
 
+    def hear(self, value: Any, key: str) -> None:
+        """Begin a turn with what the user says."""
+        words, text, _ = text_words(value, key)
+        self.users.append(words)
+        self.texts.append(text)
+        self.said.append(())
+
     def sample(self, where: str, gold: bool) -> Sample:
         """See `Sample`: gold is a tuple of acts for each turn."""
         words = tuple(word for turn in self.users for word in turn)
-        extra = {"turns": tuple(self.users), "said": tuple(self.said)}
+        extra = {
+            "turns": tuple(self.users),
+            "turn_texts": tuple(self.texts),
+            "said": tuple(self.said),
+        }
         return Sample(words, None, where, extra, tuple(self.acts) if gold else None)
 
 
@@ -49,8 +61,8 @@ def parse_jsonl(lines: list[str], name: str, options: Options) -> Parsed:
         found = _Dialogue()
         for at, value in enumerate(checked_list(field(row, "turns"), "turns", least=1), 1):
             turn = checked_object(value, f"turn {at}")
-            found.users.append(text_words(field(turn, "user"), "user")[0])
-            found.said.append(_spoken(turn.get("system"), "system"))
+            found.hear(field(turn, "user"), "user")
+            found.said[-1] = _spoken(turn.get("system"), "system")
             if options.gold:
                 acts = checked_strings(field(turn, key), key, least=1)
                 found.acts.append(tuple(sorted(set(acts))))
@@ -92,8 +104,7 @@ def _sgd_dialogue(row: dict[str, Any], gold: bool) -> _Dialogue:
         if speaker != expected:
             raise RowError(f"turn {at} is of speaker {speaker!r} where {expected!r} is next")
         if speaker == "USER":
-            found.users.append(text_words(field(turn, "utterance"), "utterance")[0])
-            found.said.append(())
+            found.hear(field(turn, "utterance"), "utterance")
             continue
         found.said[-1] = _spoken(turn.get("utterance"), "utterance")
         if gold:

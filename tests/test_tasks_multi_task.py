@@ -1,0 +1,123 @@
+"""Mixtures of tasks: rows, actions by description, and label sets an agent has never seen."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from agents.cli import app
+from agents.settings import TrainConfig
+from agents.train import train
+from nlp_gym.errors import InvalidArgumentError, UnknownNameError
+from nlp_gym.registration import make_task
+from nlp_gym.tasks.mixture import describe
+from nlp_gym.tasks.rollout import rollout
+
+SMALL = {"encoder": "hashed", "corpus": "sample"}
+TWO = ("Question-TREC-v0", "POS-EWT-v0")
+
+
+def make(split="train", **kwargs):
+    return make_task("MultiTask-v0", split, **{"tasks": TWO, **SMALL, **kwargs})
+
+
+def test_multi_task_weights_decide_the_rows_of_training_only():
+    sizes = [len(make_task(i, **SMALL).corpus) for i in TWO]
+    task = make(weights=[3, 1])
+    shares = np.bincount(task.which)
+    assert len(task.corpus) == pytest.approx(sum(sizes), abs=1)
+    assert shares[0] == pytest.approx(3 * shares[1], abs=2)
+    assert set(task.local[task.which == 0]) == set(range(min(sizes[0], shares[0])))
+    dev = make("dev", weights=[3, 1])
+    assert np.bincount(dev.which).tolist() == [
+        len(make_task(i, "dev", **SMALL).corpus) for i in TWO
+    ]
+
+
+def test_multi_task_actions_are_descriptions_of_labels():
+    task = make()
+    trec, pos = task.tasks
+    assert task.n_actions == max(trec.n_actions, pos.n_actions)
+    units = {tuple(task.units.texts[t]) for t, _, _ in task.units.spans[task.mixture.shifts[-1] :]}
+    assert describe("NUM") in units
+    row = int(np.flatnonzero(task.which == 0)[0])
+    state = task.initial(np.array([row]))
+    seen = task.observe(state, "features")
+    first = seen["candidates"][0, :, : task.encoder.dim]
+    assert first[: trec.n_actions].any(axis=1).all()
+    assert not first[trec.n_actions :].any()
+    assert task.mask(state)[0].sum() == trec.mask(trec.initial(task.local[[row]]))[0].sum()
+
+
+def test_multi_task_descriptions_replace_names():
+    task = make(descriptions={"NUM": "a number or an amount"})
+    units = {tuple(task.units.texts[t]) for t, _, _ in task.units.spans[task.mixture.shifts[-1] :]}
+    assert ("a", "number", "or", "an", "amount") in units
+    assert describe("NUM") not in units
+
+
+@pytest.mark.parametrize(
+    ("label", "words"),
+    [
+        ("transfer_money", ("transfer", "money")),
+        ("TransferMoney", ("transfer", "money")),
+        ("NUM", ("num",)),
+        ("Sci/Tech", ("sci", "tech")),
+        ("Entity-Origin(e1,e2)", ("entity", "origin", "e", "1", "e", "2")),
+        ("天气", ("天气",)),
+        ("?", ("?",)),
+    ],
+)
+def test_multi_task_labels_are_described_by_their_words(label, words):
+    assert describe(label) == words
+
+
+def test_multi_task_score_is_the_mean_and_each_task_is_its_own():
+    task = make("dev")
+    rng = np.random.default_rng(0)
+    outputs = rollout(task, lambda _, mask: np.where(mask, rng.random(mask.shape), -1).argmax(1))
+    score = task.score(outputs, bootstrap=50)
+    parts = score.report["tasks"]
+    assert score.value == pytest.approx(np.mean([part["value"] for part in parts.values()]))
+    for k, env_id in enumerate(TWO):
+        at = np.flatnonzero(task.which == k)
+        own = make_task(env_id, "dev", **SMALL)
+        alone = own.score([outputs[i] for i in at], rows=task.local[at], bootstrap=0)
+        assert parts[env_id]["value"] == alone.value
+
+
+def test_multi_task_agent_plays_a_label_set_it_has_never_seen(tmp_path):
+    config = TrainConfig(
+        env="MultiTask-v0", algo="bc", n_timesteps=300, env_kwargs={"tasks": list(TWO), **SMALL}
+    )
+    run = train(config, run_dir=tmp_path / "run", progress=False)
+    file = tmp_path / "score.json"
+    other = 'tasks:["Topic-AGNews-v0"]'
+    result = CliRunner().invoke(
+        app,
+        ["evaluate", str(run), "--bootstrap", "0", "--json", str(file), "--env-kwargs", other],
+    )
+    assert result.exit_code == 0, result.output
+    assert list(json.loads(file.read_text())["tasks"]) == ["Topic-AGNews-v0"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"tasks": "NER-v0"}, "list of different ids"),
+        ({"tasks": []}, "list of different ids"),
+        ({"tasks": ["MultiTask-v0"]}, "list of different ids"),
+        ({"weights": [1]}, "2 numbers above 0"),
+        ({"weights": [1, -1]}, "2 numbers above 0"),
+        ({"shape": (1, 1)}, "three numbers"),
+        ({"shape": (1, 1, 1)}, "larger shape"),
+    ],
+)
+def test_multi_task_misuse_names_what_is_allowed(arguments, message):
+    with pytest.raises(InvalidArgumentError, match=message):
+        make(**arguments)
+    with pytest.raises(UnknownNameError, match="NER-CoNLL-v0"):
+        make(tasks=["NER-CoNL-v0"])
