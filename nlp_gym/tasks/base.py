@@ -1,8 +1,7 @@
 """What every task shares: the algebra of rewards and the interface of the rules.
 
-A task is a set of pure rules over a batch of B decision processes. It holds no episode: the state
-is a `State` of index arrays, which the shells in `nlp_gym.envs` and `nlp_gym.tasks.rollout` carry
-along.
+A task is a set of pure rules over a batch of B decision processes. It holds no episode: a `State`
+of index arrays is carried along by the shells in `nlp_gym.envs` and by `nlp_gym.tasks.rollout`.
 """
 
 from __future__ import annotations
@@ -64,7 +63,22 @@ class State:
 
 
 class Task(TaskData):
-    """Rules of one decision process over a corpus; the arguments are those of `TaskData`."""
+    """Rules of one decision process over a corpus; the arguments are those of `TaskData`.
+
+    What holds for every task unless its page says otherwise:
+
+    - An episode plays one sample: drawn uniformly, or sample i with `reset(options={"row": i})`.
+    - `action_mask` (A,) int8 is 1 where an action is legal; `info["action_mask"]` is the same. An
+      illegal action is played as its repair, the first legal one, and costs `ILLEGAL_COST`, 1/8.
+    - Keys with values 0 and 1 are float32 in `features` observations and int32 in the others;
+      `index` has `row` and `position`, (1,) int32 each.
+    - `reward="correctness"` is the credit of a decision, `"metric"` the change of the sample's
+      metric and `"sparse"` that metric at the end, each less the costs (`"sparse"`: at the end).
+      The `metric` rewards of an episode sum to its `sparse` reward exactly. Without gold the costs
+      are all there is (nothing with `"sparse"`).
+    - Episodes end as `terminated`; none is `truncated`, unless a step limit is asked for.
+    - At the end, with gold, `info["score"]` is the sample's metric.
+    """
 
     metric_name: str
     exact_oracle: ClassVar[bool] = True
@@ -73,7 +87,6 @@ class Task(TaskData):
     """What is seen of a state besides vectors; `extra` gives the values."""
     further_actions: tuple[str, ...] = ()
     """Names of the actions that come after labels or candidates, such as ``"stop"``."""
-    # The rules.
 
     @abc.abstractmethod
     def initial(self, rows: Int64Array) -> Any:
@@ -156,13 +169,7 @@ class Task(TaskData):
         return self.corpus_score(chosen, outputs, bootstrap=bootstrap, report=wanted)
 
     def transition(self, state: Any, actions: Int64Array) -> tuple[Float64Array, BoolArray]:
-        """Play (B,) actions, changing `state` in place; gives (B,) rewards and (B,) ended.
-
-        Every illegal action is played as its `repair` and costs `ILLEGAL_COST`. Rewards:
-        ``correctness`` is the credit of the decision, ``metric`` the change of the potential, each
-        less the costs, and ``sparse``, at the end, the potential less the costs of the episode.
-        Without gold nothing is right or wrong: costs are all there is (nothing with ``sparse``).
-        """
+        """Play (B,) actions, changing `state` in place; gives (B,) rewards and (B,) ended."""
         illegal = self.illegal(state, actions)
         if illegal.any():
             actions = self.repair(state, actions, illegal)
@@ -178,8 +185,6 @@ class Task(TaskData):
         if self.reward == "sparse":
             return (value - state.cost) * ended, ended
         return value - before - lost, ended
-
-    # What the rules stand on.
 
     @property
     @abc.abstractmethod

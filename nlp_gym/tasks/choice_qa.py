@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from nlp_gym.metrics.base import Score
-from nlp_gym.metrics.ranking import choice_accuracy
-from nlp_gym.tasks.base import Output
-from nlp_gym.tasks.browsing import Browsing
-from nlp_gym.tasks.checks import check_int
+from nlp_gym.tasks.base import Played
+from nlp_gym.tasks.browsing import ANSWER, CONTINUE, ChoiceTask
+from nlp_gym.tasks.checks import check_bool, check_int
 from nlp_gym.tasks.picking import PickState
-from nlp_gym.tasks.tables import Tables, ragged
+from nlp_gym.tasks.views import Extra
+from nlp_gym.types import BoolArray, Float64Array, Int64Array, Observation
 
 
-class ChoiceQA(Browsing):
+class ChoiceQA(ChoiceTask):
     """Multiple-choice question answering as a decision process.
 
     ## Description
@@ -49,24 +46,23 @@ class ChoiceQA(Browsing):
     Browse: `Discrete(2)`, 0 ANSWER, 1 CONTINUE. Pick: `Discrete(C)`, the choice.
 
     ## Action Mask
-    Browse: no CONTINUE on the last choice. Pick: the choices there are. An illegal action is played
-    as the first legal one and costs 1/8.
+    Browse: no CONTINUE on the last choice. Pick: the choices there are.
 
     ## Rewards
     `correctness` (default), `metric` and `sparse` alike: 1 for the right choice, else 0; CONTINUE
-    gives 0. Without gold only the costs of illegal actions are left.
+    gives 0.
 
     ## Starting State
-    A question drawn uniformly, or sample i with `reset(options={"row": i})`.
+    Browse: the first choice of a question. Pick: all of them.
 
     ## Episode End
-    `terminated` with the answer. Never `truncated`, unless a step limit is asked for.
+    With the answer.
 
     ## Metric
     Accuracy; the report has that of guessing and, browsing, the share of the choices shown.
 
     ## Information
-    `info["action_mask"]` as above; at the end, with gold, `info["score"]`.
+    `info["score"]` at the end: 1 for the right choice, else 0. For the rest see `Task`.
 
     ## Arguments
     Those of `Task`, and:
@@ -85,73 +81,52 @@ class ChoiceQA(Browsing):
     * v0: initial version.
     """
 
-    family = "choice"
-    candidates_key = "choices"
-    metric_name = "accuracy"
-
-    def __init__(self, *, max_choices: int = 8, seen: int = 0, **kwargs: Any) -> None:
+    def __init__(
+        self, *, browse: bool = True, max_choices: int = 8, seen: int = 0, **kwargs: Any
+    ) -> None:
         c = check_int("max_choices", max_choices, 2, 64)
         self.seen = check_int("seen", seen, 0, 8)
+        self.browse = check_bool("browse", browse)
         super().__init__(**kwargs)
-        self.select(argument="max_choices", width=c, limit=1)
+        self.select(argument="max_choices", width=c)
+        self.extras = {"left": Extra(1, c - 1)} if self.browse else {}
 
-    @cached_property
-    def tables(self) -> Tables:
-        """See `Task.tables`."""
-        add, c = self._texts.add, self.n_candidates
-        questions = [[add(sample.words)] for sample in self.corpus.samples]
-        joint, alone = [], []
-        for sample, order in zip(self.corpus.samples, self._order.tolist(), strict=True):
-            choices = [self.words_of(sample)[k] for k in order if k >= 0]
-            joint.append([add((*sample.words, *choice)) for choice in choices])
-            alone.append([add(choice) for choice in choices])
-        before = [units[:k][::-1] for units in joint for k in range(len(units))]
-        context = ragged(before, self.seen) if self.browse else np.zeros((len(joint), 0), int)
-        pairs = np.stack([ragged(joint, c), ragged(alone, c)], axis=2)  # (N, C, 2)
-        return Tables.build(
-            len(self._texts.texts),
-            offsets=self.offsets,
-            context=context,
-            row_units=questions,
-            candidates=pairs[self._real][:, None] if self.browse else pairs,
-            by="slot" if self.browse else "row",
-        )
+    @property
+    def n_actions(self) -> int:
+        """2 or C."""
+        return 2 if self.browse else self.n_candidates
 
-    def outputs(self, state: PickState) -> list[Output]:
-        """See `Task.outputs`: the index of the choice in the file; -1 before there is an answer."""
-        return [picked[0] if picked else -1 for picked in super().outputs(state)]
+    def extra(self, state: PickState) -> Observation:
+        """Choices still to come."""
+        return {"left": self.left(state).astype(np.int32)[:, None]} if self.browse else {}
 
-    def corpus_score(
-        self, rows: Sequence[int], outputs: Sequence[Output], *, bootstrap: int, report: bool
-    ) -> Score:
-        """See `Task.corpus_score`."""
-        right = np.array(self.ranks(rows, [(answer,) for answer in outputs])) == 1
-        sizes, shown = self._sizes[list(rows)], None
+    def mask(self, state: PickState) -> BoolArray:
+        """See the page's Action Mask."""
+        if not self.browse:
+            return super().mask(state)
+        legal = np.ones((len(state.row), 2), bool)
+        legal[:, CONTINUE] = self.left(state) > 0
+        return legal
+
+    def oracle(self, state: PickState) -> Int64Array:
+        """(B,) the right choice; browsing, CONTINUE up to it (or, once missed, to the end)."""
+        if not self.browse:
+            return super().oracle(state)
+        self.require_gold("oracle")
+        here = self._right[state.row, self.place(state)]
+        return np.where(here | (self.left(state) == 0), ANSWER, CONTINUE)
+
+    def play(self, state: PickState, actions: Int64Array) -> Played:
+        """See `Task.play`: an answer is picked; CONTINUE goes to the next choice."""
         if self.browse:
-            place = (self._order[list(rows)] == np.array(outputs)[:, None]).argmax(axis=1)
-            shown = np.where(np.array(outputs) < 0, sizes, place + 1)
-        return choice_accuracy(right, sizes, shown=shown, bootstrap=bootstrap, report=report)
+            ended = actions == ANSWER
+            self.pick(state, self.place(state), ended)
+            state.slot += ~ended
+        else:
+            ended = self.pick(state, actions)
+        return (self.potential(state) if self.has_gold else None), 0.0, ended
 
-    def record(self, row: int, output: Output) -> dict[str, Any]:
-        """The question, its answer and the answer's index in the file."""
-        sample = self._sample(row)
-        choices = [" ".join(words) for words in self.words_of(sample)]
-        texts = list(sample.extra.get("choice_texts", choices))
-        question = sample.extra.get("text", " ".join(sample.words))
-        answer = texts[output] if output >= 0 else None
-        return {"question": question, "answer": answer, "index": output, "choices": texts}
-
-    def frame(self, state: PickState, i: int) -> Any:
-        """See `Task.frame`."""
-        from nlp_gym.envs.render import Frame, Piece
-
-        row, here, done = int(state.row[i]), int(self.place(state)[i]), bool(state.count[i])
-
-        def waiting(k: int) -> str:
-            if k < here:
-                return "plain"
-            return "dim" if done or (self.browse and k > here) else "here"
-
-        pieces = [Piece(" ".join(self._sample(row).words)), *self.drawn(state, i, waiting)]
-        place = f"choice {here + 1}/{self._sizes[row]}" if self.browse else f"answer {int(done)}/1"
-        return Frame(self.title(row), place, pieces)
+    def potential(self, state: PickState) -> Float64Array:
+        """(B,) 1 where the right choice was picked."""
+        right: BoolArray = np.any(self._right[state.row] & state.chosen, axis=1)
+        return right.astype(np.float64)
