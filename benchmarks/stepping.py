@@ -9,6 +9,7 @@ repair of illegal actions is part of what is timed.
 
     python benchmarks/stepping.py
     python benchmarks/stepping.py --env NER-CoNLL-v0 --data-dir ../shared/data --encoder minilm
+    python benchmarks/stepping.py --every-id     # each id's batched `index` environment
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import gymnasium as gym
 import numpy as np
 
 import nlp_gym
+from nlp_gym.registration import task_ids
 
 CARTPOLE = "CartPole-v1"
 MIDDLE_LAYER = {"layers": 4}
@@ -103,6 +105,12 @@ def build_cases(args: argparse.Namespace) -> list[Case]:
         Case(many, batched(cartpoles, 2, rng), many),
         Case(one, single(gym.make(CARTPOLE), 2, rng), one),
     ]
+    if args.every_id:
+        for env_id in task_ids():
+            env = gym.make_vec(env_id, num_envs=args.num_envs, obs_type="index", **common)
+            n_actions = int(env.single_action_space.n)  # type: ignore[attr-defined]
+            cases.append(Case(env_id, batched(env, n_actions, rng), many))
+        return cases
     # The hashed encoder has no layers.
     layer = {} if args.encoder == "hashed" else {"encoder_kwargs": MIDDLE_LAYER}
     variants: list[tuple[str, dict[str, Any]]] = [
@@ -147,6 +155,7 @@ def main(argv: list[str] | None = None) -> list[Case]:
     """Time all cases and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--env", default="NER-CoNLL-v0", help="a registered id")
+    parser.add_argument("--every-id", action="store_true", help="all ids, index observations")
     parser.add_argument("--encoder", default="minilm", help="'hashed' needs no weights")
     parser.add_argument("--data-dir", help="folder of the real corpora (default: bundled sample)")
     parser.add_argument("--num-envs", type=int, default=256)

@@ -172,10 +172,9 @@ class TaskVectorEnv(gym.vector.VectorEnv[Observation, Any, Any]):
         """`final_obs` and `final_info` of the environments `ended`, laid out as SyncVectorEnv's."""
         last = self._started().take(ended)
         batch = self.task.observe(last, self.obs_type)
-        finals: list[Observation] = [{} for _ in range(len(ended))]
-        for key, values in batch.items():
-            for final, value in zip(finals, values, strict=True):
-                final[key] = value
+        finals = [
+            dict(zip(batch, row, strict=True)) for row in zip(*batch.values(), strict=True)
+        ]
         observations = np.empty(self.num_envs, object)  # of None
         observations[ended] = finals
         which = np.zeros(self.num_envs, bool)

@@ -1,21 +1,26 @@
-"""Parts of the dialogue policy: its state, gold acts as tables, checks and drawing of dialogues."""
+"""What the dialogue policy stands on: its state, gold acts, checks of dialogues, scores, frames."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nlp_gym.errors import DataError
-from nlp_gym.tasks.base import State
+from nlp_gym.metrics.acts import act_f1
+from nlp_gym.metrics.base import Score
+from nlp_gym.tasks.base import Output, State
 from nlp_gym.tasks.checks import warn_unseen_labels
+from nlp_gym.tasks.kinds import UnitTask
+from nlp_gym.tasks.tables import Tables
 from nlp_gym.types import BoolArray, Int64Array, Sample
 
 if TYPE_CHECKING:
-    from nlp_gym.envs.render import Piece
+    from nlp_gym.envs.render import Frame, Piece
 
 
 def check_turns(samples: Sequence[Sample]) -> list[int]:
@@ -159,3 +164,66 @@ def turn_pieces(sample: Sample, acts: Sequence[Sequence[str]], at: int) -> list[
         for act in acts[turn]:
             pieces.append(Piece(act, "chosen" if act in gold else "wrong", label="act"))
     return pieces
+
+
+class ActTask(UnitTask):
+    """Acts chosen turn by turn in recorded dialogues; without the rules.
+
+    Attributes:
+        max_acts: Most acts of a turn.
+    """
+
+    family = "policy"
+    metric_name = "act_f1"
+    max_acts: int
+    _turns: Int64Array  # (N,) turns of each dialogue
+
+    @property
+    def lengths(self) -> Int64Array:
+        """(N,) most decisions of each dialogue."""
+        return self._turns * (self.max_acts + 1)
+
+    @cached_property
+    def tables(self) -> Tables:
+        """A slot a turn (user, system's last words, user before) and an empty one at the end."""
+        context, add = [], self._texts.add
+        for sample in self.corpus.samples:
+            users = [-1, *(add(turn) for turn in sample.extra["turns"])]
+            said = [-1, *(add(turn) for turn in sample.extra["said"])]
+            context += [*zip(users[1:], said, users, strict=False), (-1, -1, -1)]
+        offsets = np.cumsum(self._turns + 1) - self._turns - 1
+        return Tables.build(len(self._texts.texts), offsets=offsets, context=context)
+
+    def initial(self, rows: Int64Array) -> PolicyState:
+        """See `Task.initial`."""
+        return PolicyState.fresh(self.blank(rows), int(self._turns.max()), len(self.labels))
+
+    def outputs(self, state: PolicyState) -> list[Output]:
+        """See `Task.outputs`: a tuple of acts for each turn so far."""
+        return [
+            tuple(tuple(self.labels[k] for k in np.flatnonzero(turn)) for turn in played[:n])
+            for played, n in zip(state.played, state.turn.tolist(), strict=True)
+        ]
+
+    def corpus_score(
+        self, rows: Sequence[int], outputs: Sequence[Output], *, bootstrap: int, report: bool
+    ) -> Score:
+        """See `Task.corpus_score`."""
+        gold = [self._sample(i).gold for i in rows]
+        return act_f1(gold, outputs, bootstrap=bootstrap, report=report)
+
+    def record(self, row: int, output: Output) -> dict[str, Any]:
+        """Each turn's words of the user and acts of the system."""
+        extra = self._sample(row).extra
+        users = extra.get("turn_texts") or [" ".join(turn) for turn in extra["turns"]]
+        turns = zip(users, output, strict=False)
+        return {"turns": [{"user": user, "acts": list(acts)} for user, acts in turns]}
+
+    def frame(self, state: PolicyState, i: int) -> Frame:
+        """See `Task.frame`."""
+        from nlp_gym.envs.render import Frame
+
+        row, at = int(state.row[i]), int(state.turn[i])
+        acts = [[self.labels[k] for k in np.flatnonzero(turn)] for turn in state.played[i]]
+        place = f"turn {at}/{self._turns[row]}"
+        return Frame(self.title(row), place, turn_pieces(self._sample(row), acts, at))

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from nlp_gym.metrics.base import Score
 from nlp_gym.metrics.ranking import Ranking, reciprocal
-from nlp_gym.tasks.base import Output, Played
+from nlp_gym.tasks.base import Played
 from nlp_gym.tasks.checks import check_int, check_name
 from nlp_gym.tasks.picking import PickState
-from nlp_gym.tasks.selection import Selection
-from nlp_gym.tasks.tables import Tables, ragged
-from nlp_gym.types import Float64Array, Sample
+from nlp_gym.tasks.selection import ReplyTask
+from nlp_gym.types import Float64Array
 
 NEGATIVES = ("both", "random", "adversarial")
 
 
-class Dialogue(Selection):
+class Dialogue(ReplyTask):
     """Reply selection as a decision process.
 
     ## Description
@@ -53,26 +49,23 @@ class Dialogue(Selection):
     `Discrete(C)`: the reply, in an order drawn by hash.
 
     ## Action Mask
-    Replies that are there and not picked yet. An illegal action is played as the first legal one
-    and costs 1/8.
+    Replies that are there and not picked yet.
 
     ## Rewards
     - `correctness` (default): 1 for a right reply, or where no right one was left, else 0.
     - `metric` and `sparse`: 1 / rank of the first right reply, when it is picked or at the end.
 
-    Without gold only the costs of illegal actions are left.
-
     ## Starting State
-    A context drawn uniformly, or that of sample i with `reset(options={"row": i})`.
+    A context, nothing picked.
 
     ## Episode End
-    `terminated` after `ranks` picks. Never `truncated`, unless a step limit is asked for.
+    After `ranks` picks.
 
     ## Metric
     Recall@1; the report has MRR, Recall@2 and Recall@5. Right replies beyond `ranks` count 0.
 
     ## Information
-    `info["action_mask"]` as above; at the end, with gold, `info["score"]`, 1 / rank.
+    `info["score"]` at the end: 1 / rank. For the rest see `Task`.
 
     ## Arguments
     Those of `Task`, and:
@@ -91,9 +84,6 @@ class Dialogue(Selection):
     ## Version History
     * v0: initial version.
     """
-
-    family = "dialogue"
-    metric_name = "recall_at_1"
 
     def __init__(
         self,
@@ -115,28 +105,6 @@ class Dialogue(Selection):
         self.select(argument="max_candidates", width=width, limit=limit)
         self.metric = Ranking(self.metric_name, at=(1, 2, 5), word="recall")
 
-    def shown_of(self, sample: Sample) -> Sequence[int]:
-        """The candidates of the set asked for; all where there is no such set."""
-        sets: Mapping[str, Sequence[int]] = sample.extra.get("sets", {})
-        return sets.get(self.negatives) or super().shown_of(sample)
-
-    @cached_property
-    def tables(self) -> Tables:
-        """See `Task.tables`."""
-        add, rows, replies = self._texts.add, [], []
-        for sample, order in zip(self.corpus.samples, self._order.tolist(), strict=True):
-            last = list(sample.extra.get("context", (sample.words,)))[::-1]
-            rows.append([add(sample.words), *map(add, last[: self.turns])])
-            replies.append([add(sample.extra["candidates"][k]) for k in order if k >= 0])
-        n = len(rows)
-        return Tables.build(
-            len(self._texts.texts),
-            offsets=np.arange(n),
-            context=np.zeros((n, 0), int),
-            row_units=ragged(rows, 1 + self.turns),
-            candidates=ragged(replies, self.n_candidates)[:, :, None],
-        )
-
     def play(self, state: PickState, actions: Any) -> Played:
         """See `Task.play`."""
         if not self.has_gold:
@@ -151,27 +119,3 @@ class Dialogue(Selection):
         places = np.maximum(state.picked, 0).astype(np.int64)
         right = np.take_along_axis(self._right[state.row], places, axis=1) & (state.picked >= 0)
         return reciprocal(np.where(right.any(axis=1), right.argmax(axis=1) + 1, 0))
-
-    def corpus_score(
-        self, rows: Sequence[int], outputs: Sequence[Output], *, bootstrap: int, report: bool
-    ) -> Score:
-        """See `Task.corpus_score`."""
-        return self.metric.score(self.ranks(rows, outputs), bootstrap=bootstrap, report=report)
-
-    def record(self, row: int, output: Output) -> dict[str, Any]:
-        """The context, the reply, and the ranking as indices of candidates."""
-        extra = self._sample(row).extra
-        turns = [" ".join(turn) for turn in extra.get("context", (self._sample(row).words,))]
-        reply = " ".join(extra["candidates"][output[0]]) if output else None
-        return {"context": turns, "reply": reply, "ranking": list(output)}
-
-    def frame(self, state: PickState, i: int) -> Any:
-        """See `Task.frame`."""
-        from nlp_gym.envs.render import Frame, Piece
-
-        row, n = int(state.row[i]), int(state.count[i])
-        limit = int(self._limits[row])
-        turns = self._sample(row).extra.get("context", (self._sample(row).words,))
-        pieces = [Piece(" ".join(turn), line=True) for turn in turns]
-        pieces += self.drawn(state, i, lambda k: "here" if n < limit else "dim")
-        return Frame(self.title(row), f"pick {n}/{limit}", pieces)

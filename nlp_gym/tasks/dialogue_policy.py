@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from nlp_gym.metrics.acts import act_f1, f1
-from nlp_gym.metrics.base import Score, on_grid
-from nlp_gym.tasks.acts import ActTable, PolicyState, check_turns, turn_pieces
-from nlp_gym.tasks.base import Output, Played
+from nlp_gym.metrics.acts import f1
+from nlp_gym.metrics.base import on_grid
+from nlp_gym.tasks.acts import ActTable, ActTask, PolicyState, check_turns
+from nlp_gym.tasks.base import Played
 from nlp_gym.tasks.checks import check_int
-from nlp_gym.tasks.kinds import UnitTask
-from nlp_gym.tasks.tables import Tables
 from nlp_gym.tasks.views import Extra
 from nlp_gym.types import BoolArray, Float64Array, Int64Array, Observation
-
-if TYPE_CHECKING:
-    from nlp_gym.envs.render import Frame
 
 LAST_TURN = 15
 FLAGS = ("chosen", "previous", "used")
 
 
-class DialoguePolicy(UnitTask):
+class DialoguePolicy(ActTask):
     """Dialogue policy as a decision process.
 
     ## Description
@@ -61,7 +54,7 @@ class DialoguePolicy(UnitTask):
 
     ## Action Mask
     An act can be chosen once a turn, DONE after at least one act; after `max_acts` acts only DONE
-    is legal. A forbidden action is played as the first legal one and costs 1/8.
+    is legal.
 
     ## Rewards
     - `correctness` (default): 1 for a gold act of the turn, and 1 for DONE if the acts are exactly
@@ -69,21 +62,18 @@ class DialoguePolicy(UnitTask):
     - `metric`: change of the F1 of the acts chosen so far against all gold acts of the dialogue.
     - `sparse`: the F1 of the dialogue, at its end.
 
-    Illegal actions cost 1/8 each, with `sparse` at the end; without gold these costs are all there
-    is. The `metric` rewards of an episode sum to its `sparse` reward exactly.
-
     ## Starting State
-    The first turn of a dialogue drawn uniformly, or of `reset(options={"row": i})`.
+    The first turn of a dialogue.
 
     ## Episode End
-    `terminated` after DONE of the last turn.
+    After DONE of the last turn.
 
     ## Metric
     Micro-averaged F1 over the acts of all turns (`act_f1`). The report has precision, recall and F1
     of each act and the share of turns whose acts are exactly right.
 
     ## Information
-    `info["action_mask"]`; at the end, with gold, `info["score"]`, the dialogue's F1.
+    `info["score"]` at the end: the dialogue's F1. For the rest see `Task`.
 
     ## Arguments
     Those of `Task`; `max_acts` (4): the most acts of a turn.
@@ -94,9 +84,6 @@ class DialoguePolicy(UnitTask):
     ## Version History
     * v0: initial version.
     """
-
-    family = "policy"
-    metric_name = "act_f1"
 
     def __init__(self, *, max_acts: int = 4, **kwargs: Any) -> None:
         self.max_acts = check_int("max_acts", max_acts, 1, 64)
@@ -113,26 +100,6 @@ class DialoguePolicy(UnitTask):
     def n_actions(self) -> int:
         """Acts, and DONE."""
         return len(self.labels) + 1
-
-    @property
-    def lengths(self) -> Int64Array:
-        """(N,) most decisions of each dialogue."""
-        return self._turns * (self.max_acts + 1)
-
-    @cached_property
-    def tables(self) -> Tables:
-        """One slot a turn and an empty one at the end; see Observation Space for the units."""
-        context, add = [], self._texts.add
-        for sample in self.corpus.samples:
-            users = [-1, *(add(turn) for turn in sample.extra["turns"])]
-            said = [-1, *(add(turn) for turn in sample.extra["said"])]
-            context += [*zip(users[1:], said, users, strict=False), (-1, -1, -1)]
-        offsets = np.cumsum(self._turns + 1) - self._turns - 1
-        return Tables.build(len(self._texts.texts), offsets=offsets, context=context)
-
-    def initial(self, rows: Int64Array) -> PolicyState:
-        """See `Task.initial`."""
-        return PolicyState.fresh(self.blank(rows), int(self._turns.max()), len(self.labels))
 
     def mask(self, state: PolicyState) -> BoolArray:
         """See `Task.mask`."""
@@ -168,33 +135,3 @@ class DialoguePolicy(UnitTask):
         """Own acts: of this turn, the one before and all earlier; the turn's number."""
         flags = {key: getattr(state, key).astype(np.int32) for key in FLAGS}
         return {**flags, "turn": np.minimum(state.turn, LAST_TURN).astype(np.int32)[:, None]}
-
-    def outputs(self, state: PolicyState) -> list[Output]:
-        """See `Task.outputs`: a tuple of acts for each turn so far."""
-        return [
-            tuple(tuple(self.labels[k] for k in np.flatnonzero(turn)) for turn in played[:n])
-            for played, n in zip(state.played, state.turn.tolist(), strict=True)
-        ]
-
-    def corpus_score(
-        self, rows: Sequence[int], outputs: Sequence[Output], *, bootstrap: int, report: bool
-    ) -> Score:
-        """See `Task.corpus_score`."""
-        gold = [self._sample(i).gold for i in rows]
-        return act_f1(gold, outputs, bootstrap=bootstrap, report=report)
-
-    def record(self, row: int, output: Output) -> dict[str, Any]:
-        """Each turn's words of the user and acts of the system."""
-        extra = self._sample(row).extra
-        users = extra.get("turn_texts") or [" ".join(turn) for turn in extra["turns"]]
-        turns = zip(users, output, strict=False)
-        return {"turns": [{"user": user, "acts": list(acts)} for user, acts in turns]}
-
-    def frame(self, state: PolicyState, i: int) -> Frame:
-        """See `Task.frame`."""
-        from nlp_gym.envs.render import Frame
-
-        row, at = int(state.row[i]), int(state.turn[i])
-        acts = [[self.labels[k] for k in np.flatnonzero(turn)] for turn in state.played[i]]
-        place = f"turn {at}/{self._turns[row]}"
-        return Frame(self.title(row), place, turn_pieces(self._sample(row), acts, at))

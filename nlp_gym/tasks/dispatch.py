@@ -1,37 +1,85 @@
-"""Rules of a mixture: every rule is that of the task each episode plays."""
+"""What a mixture of tasks stands on: whose row each is, whose turn it is, and what they give."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nlp_gym.tasks.base import Output, Played, State, Task
-from nlp_gym.tasks.mixture import MixedState, Mixture
-from nlp_gym.types import BoolArray, Float64Array, Int64Array, Observation
+from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.metrics.base import Score
+from nlp_gym.metrics.mean import mean_score
+from nlp_gym.tasks.base import Output, Task
+from nlp_gym.tasks.mixture import MixedState, Mixture, Part, checked_ids, part_of
+from nlp_gym.tasks.tables import Tables, Units
+from nlp_gym.types import Corpus, Encoded, Int64Array
+
+if TYPE_CHECKING:
+    from nlp_gym.envs.render import Frame
 
 
 class DispatchTask(Task):
-    """A task whose rows are samples of other tasks.
+    """A task whose rows are samples of other tasks; without the rules.
+
+    Args:
+        tasks: Ids of the tasks.
+        task_kwargs: Further arguments of tasks, by id.
+        **kwargs: Those of `Task`.
 
     Attributes:
-        tasks: The tasks.
+        tasks: The tasks, which `load` makes.
         which: (N,) task of each row.
         local: (N,) sample of that task.
         mixture: Their units and tables.
     """
 
+    family = "multitask"
+    metric_name = "mean_score"
+    default_layers = "last"
     tasks: Sequence[Task]
     which: Int64Array
     local: Int64Array
     mixture: Mixture
 
-    @property
-    def n_actions(self) -> int:
-        """Most actions of any task."""
-        return max(task.n_actions for task in self.tasks)
+    def __init__(
+        self, *, tasks: Sequence[str], task_kwargs: Mapping[str, Mapping[str, Any]], **kwargs: Any
+    ) -> None:
+        self._ids, self._task_kwargs = checked_ids(tasks), task_kwargs
+        super().__init__(**kwargs)
+
+    def lay_out(self, shares: Int64Array, sizes: Int64Array) -> None:
+        """Give each task its share of the rows; its samples take turns in them.
+
+        Args:
+            shares: (n,) rows of each task.
+            sizes: (n,) samples of each task.
+        """
+        self.which = np.repeat(np.arange(len(sizes)), shares)
+        self.local = np.concatenate([np.arange(n) % m for n, m in zip(shares, sizes, strict=True)])
+        # Place of each row's sample among those of all tasks, one task after the other.
+        self._pooled = np.concatenate([[0], np.cumsum(sizes)])[self.which] + self.local
+        samples = [self.corpus.samples[i] for i in self._pooled]
+        self.corpus = Corpus(self.corpus.name, self.split, samples, ())
+
+    def load(self, split: str) -> Corpus:
+        """The samples of all tasks, which are made here, over one encoder."""
+        from nlp_gym.registration import make_task
+
+        for name in ("data", "labels", "column", "format"):
+            if self._loading[name] is not None and (name, self._loading[name]) != ("labels", []):
+                raise InvalidArgumentError(
+                    f"{name}={self._loading[name]!r} belongs to one task: give it in task_kwargs="
+                    f"{{{self._ids[0]!r}: {{...}}}}."
+                )
+        shared = {name: self._loading[name] for name in ("data_dir", "corpus")}
+        shared |= {"encoder": self.encoder, "reward": self.reward, "max_tokens": self.max_tokens}
+        self.tasks = [
+            make_task(i, split, **{**shared, **self._task_kwargs.get(i, {})}) for i in self._ids
+        ]
+        samples = [sample for task in self.tasks for sample in task.corpus.samples]
+        return Corpus("multitask", split, samples, ())
 
     @property
     def n_positions(self) -> int:
@@ -39,8 +87,30 @@ class DispatchTask(Task):
         return max(task.n_positions for task in self.tasks)
 
     @cached_property
-    def _kinds(self) -> list[type[State]]:
-        return [type(task.initial(np.zeros(0, np.int64))) for task in self.tasks]
+    def lengths(self) -> Int64Array:
+        """See `Task.lengths`."""
+        lengths = np.concatenate([task.lengths for task in self.tasks])
+        return np.asarray(lengths[self._pooled])
+
+    @cached_property
+    def tables(self) -> Tables:
+        """See `Task.tables`."""
+        return self.mixture.tables(self.which, self.local)
+
+    @cached_property
+    def units(self) -> Units:
+        """See `Task.units`."""
+        return self.mixture.units()
+
+    def encode(self, *, progress: bool | None = None, cache: bool = True) -> Encoded:
+        """See `TaskData.encode`."""
+        encoded = self.mixture.encode(self.encoder, progress=progress, cache=cache)
+        self.__dict__["encoded"] = encoded
+        return encoded
+
+    @cached_property
+    def _kinds(self) -> list[type[Part]]:
+        return [part_of(type(task.initial(np.zeros(0, np.int64)))) for task in self.tasks]
 
     def initial(self, rows: Int64Array) -> MixedState:
         """See `Task.initial`."""
@@ -51,7 +121,7 @@ class DispatchTask(Task):
             arrays |= {f"{k}/{name}": a for name, a in vars(task.initial(local)).items()}
         return MixedState(**arrays)
 
-    def _parts(self, state: MixedState) -> Iterator[tuple[int, Task, Int64Array, State]]:
+    def parts(self, state: MixedState) -> Iterator[tuple[int, Task, Int64Array, Any]]:
         """(k, task, episodes that play it, their state) for each task that is played."""
         which = self.which[state.row]
         for k, task in enumerate(self.tasks):
@@ -59,63 +129,39 @@ class DispatchTask(Task):
             if len(at):
                 yield k, task, at, state.part(k, self._kinds[k], at)
 
-    def _collect(self, state: MixedState, out: Any, rule: str) -> Any:
+    def collect(self, state: MixedState, out: Any, rule: str) -> Any:
         """`out` (B, ...) filled with what a rule of each task gives for its episodes."""
-        for _, task, at, part in self._parts(state):
+        for _, task, at, part in self.parts(state):
             out[at] = getattr(task, rule)(part)
         return out
-
-    def mask(self, state: MixedState) -> BoolArray:
-        """See `Task.mask`."""
-        legal = np.zeros((len(state.row), self.n_actions), bool)
-        for _, task, at, part in self._parts(state):
-            legal[at, : task.n_actions] = task.mask(part)
-        return legal
-
-    def repair(self, state: MixedState, actions: Int64Array, illegal: BoolArray) -> Int64Array:
-        """As the task that is played repairs; for an action it does not have, its first one."""
-        played = actions.copy()
-        for _, task, at, part in self._parts(state):
-            own = np.where(actions[at] < task.n_actions, actions[at], 0)
-            bad = task.illegal(part, own)
-            played[at] = task.repair(part, own, bad) if bad.any() else own
-        return played
-
-    def play(self, state: MixedState, actions: Int64Array) -> Played:
-        """See `Task.play`."""
-        b = len(actions)
-        right, cost, ended = np.zeros(b), np.zeros(b), np.zeros(b, bool)
-        for k, task, at, part in self._parts(state):
-            good, cost[at], ended[at] = task.play(part, actions[at])
-            right[at] = 0.0 if good is None else good
-            state.put_part(k, at, part)
-            state.slot[at] = part.slot + self.mixture.slots[k]
-        state.last[:] = 0
-        for seen in (state.last, state.played):
-            seen[np.arange(b), actions] = 1
-        return right if self.has_gold else None, cost, ended
-
-    def potential(self, state: MixedState) -> Float64Array:
-        """See `Task.potential`."""
-        return np.asarray(self._collect(state, np.zeros(len(state.row)), "potential"))
-
-    def oracle(self, state: MixedState) -> Int64Array:
-        """See `Task.oracle`."""
-        return np.asarray(self._collect(state, np.zeros(len(state.row), np.int64), "oracle"))
-
-    def extra(self, state: MixedState) -> Observation:
-        """The last action and all so far."""
-        return {"last": state.last.copy(), "played": state.played.copy()}
 
     def outputs(self, state: MixedState) -> list[Output]:
         """See `Task.outputs`: what the task that is played gives."""
         outputs: list[Output] = [None] * len(state.row)
-        for _, task, at, part in self._parts(state):
+        for _, task, at, part in self.parts(state):
             for place, output in zip(at, task.outputs(part), strict=True):
                 outputs[place] = output
         return outputs
 
-    def frame(self, state: MixedState, i: int) -> Any:
+    def frame(self, state: MixedState, i: int) -> Frame:
         """The frame of the task that is played."""
         k, at = int(self.which[state.row[i]]), np.array([i])
         return self.tasks[k].frame(state.part(k, self._kinds[k], at), 0)
+
+    def corpus_score(
+        self, rows: Sequence[int], outputs: Sequence[Output], *, bootstrap: int, report: bool
+    ) -> Score:
+        """See `Task.corpus_score`; a sample that has several rows counts once a row."""
+        scores = {}
+        which, local = self.which[list(rows)], self.local[list(rows)]
+        for k in np.unique(which).tolist():
+            at = np.flatnonzero(which == k).tolist()
+            scores[self._ids[k]] = self.tasks[k].corpus_score(
+                local[at].tolist(), [outputs[i] for i in at], bootstrap=bootstrap, report=report
+            )
+        return mean_score(scores, self.metric_name)
+
+    def record(self, row: int, output: Output) -> dict[str, Any]:
+        """The task's own record, and the id of the task."""
+        k = int(self.which[row])
+        return {"task": self._ids[k], **self.tasks[k].record(int(self.local[row]), output)}

@@ -1,23 +1,26 @@
-"""Parts of extractive summaries: checks of documents, their units, the expert, scores, drawing."""
+"""What summaries stand on: checks of documents, their units, the expert, scores, drawing."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from nlp_gym.errors import DataError
 from nlp_gym.metrics.base import Score
-from nlp_gym.metrics.overlap import SentenceOverlap, Tokenizer, rouge
+from nlp_gym.metrics.overlap import SentenceOverlap, Tokenizer, make_tokenizer, rouge
+from nlp_gym.tasks.base import Output
+from nlp_gym.tasks.picking import PickState, PickTask
 from nlp_gym.tasks.tables import Tables, Units
 from nlp_gym.types import BoolArray, Int64Array, Sample
 
 if TYPE_CHECKING:
-    from nlp_gym.envs.render import Piece
+    from nlp_gym.envs.render import Frame, Piece
 
 PLACES = ("first", "last", "early")
 
@@ -165,3 +168,70 @@ def picked_pieces(sample: Sample, picked: Container[int]) -> list[Piece]:
         Piece(text, "chosen", "picked", line=True) if k in picked else Piece(text, line=True)
         for k, text in enumerate(sample.extra["sentence_texts"])
     ]
+
+
+@dataclass
+class SummaryState(PickState):
+    """And token counts (B, V+1) of the sentences picked; see `SentenceOverlap`."""
+
+    tokens: npt.NDArray[np.int32]
+
+
+class DocumentTask(PickTask):
+    """Selections of sentences as summaries of documents; without the rules.
+
+    Attributes:
+        tokenizer: Name of that of the metric.
+    """
+
+    family = "summary"
+    metric_name = "rouge_1"
+    tokenizer: str
+    _overlap: SentenceOverlap
+    _expert: Expert
+
+    @cached_property
+    def units(self) -> Units:
+        """Documents and their sentences; each document is encoded once, as a whole."""
+        return document_units(self.corpus.samples, self._sizes)
+
+    @cached_property
+    def tables(self) -> Tables:
+        """See `Task.tables`."""
+        return document_tables(self._sizes, self.n_candidates)
+
+    def initial(self, rows: Int64Array) -> SummaryState:
+        """See `Task.initial`."""
+        shape = (len(rows), self._overlap.counts.shape[1] if self.has_gold else 1)
+        return SummaryState(**vars(super().initial(rows)), tokens=np.zeros(shape, np.int32))
+
+    def outputs(self, state: SummaryState) -> list[Output]:
+        """See `Task.outputs`: indices of the sentences, in the order of the document."""
+        return [tuple(sorted(picked)) for picked in self.picks(state)]
+
+    def corpus_score(
+        self, rows: Sequence[int], outputs: Sequence[Output], *, bootstrap: int, report: bool
+    ) -> Score:
+        """See `Task.corpus_score`."""
+        beside = {
+            "first sentence": [(0,)] * len(rows),
+            "first three": [range(min(3, self._sizes[row])) for row in rows],
+            "greedy": self._expert.picks[list(rows)].tolist(),
+        }
+        samples, cut = [self._sample(row) for row in rows], make_tokenizer(self.tokenizer)
+        return summary_score(
+            samples, outputs, cut, beside=beside, bootstrap=bootstrap, report=report
+        )
+
+    def record(self, row: int, output: Output) -> dict[str, Any]:
+        """The sentences picked and where they are."""
+        text = summary_text(self._sample(row), output).replace("\n", " ")
+        return {"summary": text, "sentences": list(output)}
+
+    def frame(self, state: SummaryState, i: int) -> Frame:
+        """See `Task.frame`."""
+        from nlp_gym.envs.render import Frame
+
+        row, picked = int(state.row[i]), self.picks(state)[i]
+        pieces = picked_pieces(self._sample(row), picked)
+        return Frame(self.title(row), f"picked {len(picked)}/{self._limits[row]}", pieces)

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from nlp_gym.errors import InvalidArgumentError
-from nlp_gym.metrics.base import Score
-from nlp_gym.metrics.mean import mean_score
-from nlp_gym.tasks.base import Output
+from nlp_gym.tasks.base import Played
 from nlp_gym.tasks.dispatch import DispatchTask
-from nlp_gym.tasks.mixture import Mixture, checked_ids, checked_shape, shares_of
-from nlp_gym.tasks.tables import Tables, Units
+from nlp_gym.tasks.mixture import MixedState, Mixture, checked_shape, shares_of
 from nlp_gym.tasks.views import Extra
-from nlp_gym.types import Corpus, Encoded, Int64Array
+from nlp_gym.types import BoolArray, Float64Array, Int64Array, Observation
 
 DEFAULT_TASKS = ("Question-TREC-v0", "Sentiment-SST2-v0", "ChoiceQA-OpenBookQA-v0", "POS-EWT-v0")
 """Classification in steps, tagging and choice; together 0.4 million words to encode."""
@@ -51,8 +46,7 @@ class MultiTask(DispatchTask):
     `Discrete(A)`: action i of the task that is played.
 
     ## Action Mask
-    That of the task that is played; actions it does not have are illegal. Illegal actions are
-    repaired as that task does and cost 1/8.
+    That of the task that is played, with its repair; actions it does not have are illegal.
 
     ## Rewards
     Those of the tasks, each with the `reward` asked for.
@@ -68,7 +62,7 @@ class MultiTask(DispatchTask):
     Mean over the tasks of each one's own metric; the report has them one by one.
 
     ## Information
-    `info["action_mask"]`; at the end, with gold, `info["score"]`.
+    `info["score"]` at the end, by the task that is played. For the rest see `Task`.
 
     ## Arguments
     Those of `Task` but `data`, `labels`, `column`, and:
@@ -88,10 +82,6 @@ class MultiTask(DispatchTask):
     * v0: initial version.
     """
 
-    family = "multitask"
-    metric_name = "mean_score"
-    default_layers = "last"
-
     def __init__(
         self,
         *,
@@ -102,73 +92,57 @@ class MultiTask(DispatchTask):
         shape: Sequence[int] = (2, 3, 2),
         **kwargs: Any,
     ) -> None:
-        self._ids, self._task_kwargs = checked_ids(tasks), task_kwargs or {}
-        super().__init__(**kwargs)
+        super().__init__(tasks=tasks, task_kwargs=task_kwargs or {}, **kwargs)
         sizes = np.array([len(task.corpus) for task in self.tasks])
         shares = shares_of(weights, sizes) if self.split == "train" else sizes
-        self.which = np.repeat(np.arange(len(sizes)), shares)
-        self.local = np.concatenate([np.arange(n) % m for n, m in zip(shares, sizes, strict=True)])
-        self._first = np.concatenate([[0], np.cumsum(sizes)])
-        samples = [self.corpus.samples[i] for i in self._first[self.which] + self.local]
-        self.corpus = Corpus(self.corpus.name, self.split, samples, ())
+        self.lay_out(shares, sizes)
         self.mixture = Mixture(self.tasks, descriptions or {}, checked_shape(shape))
         a = self.n_actions
         self.extras = {"last": Extra(a, 1), "played": Extra(a, 1)}
 
-    def load(self, split: str) -> Corpus:
-        """The samples of all tasks, which are made here, over one encoder."""
-        from nlp_gym.registration import make_task
+    @property
+    def n_actions(self) -> int:
+        """Most actions of any task."""
+        return max(task.n_actions for task in self.tasks)
 
-        for name in ("data", "labels", "column", "format"):
-            if self._loading[name] is not None and (name, self._loading[name]) != ("labels", []):
-                raise InvalidArgumentError(
-                    f"{name}={self._loading[name]!r} belongs to one task: give it in task_kwargs="
-                    f"{{{self._ids[0]!r}: {{...}}}}."
-                )
-        shared = {name: self._loading[name] for name in ("data_dir", "corpus")}
-        shared |= {"encoder": self.encoder, "reward": self.reward, "max_tokens": self.max_tokens}
-        self.tasks = [
-            make_task(i, split, **{**shared, **self._task_kwargs.get(i, {})}) for i in self._ids
-        ]
-        samples = [sample for task in self.tasks for sample in task.corpus.samples]
-        return Corpus("multitask", split, samples, ())
+    def mask(self, state: MixedState) -> BoolArray:
+        """See `Task.mask`."""
+        legal = np.zeros((len(state.row), self.n_actions), bool)
+        for _, task, at, part in self.parts(state):
+            legal[at, : task.n_actions] = task.mask(part)
+        return legal
 
-    @cached_property
-    def lengths(self) -> Int64Array:
-        """See `Task.lengths`."""
-        lengths = np.concatenate([task.lengths for task in self.tasks])
-        return np.asarray(lengths[self._first[self.which] + self.local])
+    def repair(self, state: MixedState, actions: Int64Array, illegal: BoolArray) -> Int64Array:
+        """As the task that is played repairs; for an action it does not have, its first one."""
+        played = actions.copy()
+        for _, task, at, part in self.parts(state):
+            own = np.where(actions[at] < task.n_actions, actions[at], 0)
+            bad = task.illegal(part, own)
+            played[at] = task.repair(part, own, bad) if bad.any() else own
+        return played
 
-    @cached_property
-    def tables(self) -> Tables:
-        """See `Task.tables`."""
-        return self.mixture.tables(self.which, self.local)
+    def play(self, state: MixedState, actions: Int64Array) -> Played:
+        """See `Task.play`."""
+        b = len(actions)
+        right, cost, ended = np.zeros(b), np.zeros(b), np.zeros(b, bool)
+        for k, task, at, part in self.parts(state):
+            good, cost[at], ended[at] = task.play(part, actions[at])
+            right[at] = 0.0 if good is None else good
+            state.put_part(k, at, part)
+            state.slot[at] = part.slot + self.mixture.slots[k]
+        state.last[:] = 0
+        for seen in (state.last, state.played):
+            seen[np.arange(b), actions] = 1
+        return right if self.has_gold else None, cost, ended
 
-    @cached_property
-    def units(self) -> Units:
-        """See `Task.units`."""
-        return self.mixture.units()
+    def potential(self, state: MixedState) -> Float64Array:
+        """See `Task.potential`."""
+        return np.asarray(self.collect(state, np.zeros(len(state.row)), "potential"))
 
-    def encode(self, *, progress: bool | None = None, cache: bool = True) -> Encoded:
-        """See `TaskData.encode`."""
-        encoded = self.mixture.encode(self.encoder, progress=progress, cache=cache)
-        self.__dict__["encoded"] = encoded
-        return encoded
+    def oracle(self, state: MixedState) -> Int64Array:
+        """See `Task.oracle`."""
+        return np.asarray(self.collect(state, np.zeros(len(state.row), np.int64), "oracle"))
 
-    def corpus_score(
-        self, rows: Sequence[int], outputs: Sequence[Output], *, bootstrap: int, report: bool
-    ) -> Score:
-        """See `Task.corpus_score`; a sample that has several rows counts once a row."""
-        scores = {}
-        which, local = self.which[list(rows)], self.local[list(rows)]
-        for k in np.unique(which).tolist():
-            at = np.flatnonzero(which == k).tolist()
-            scores[self._ids[k]] = self.tasks[k].corpus_score(
-                local[at].tolist(), [outputs[i] for i in at], bootstrap=bootstrap, report=report
-            )
-        return mean_score(scores, self.metric_name)
-
-    def record(self, row: int, output: Output) -> dict[str, Any]:
-        """The task's own record, and the id of the task."""
-        k = int(self.which[row])
-        return {"task": self._ids[k], **self.tasks[k].record(int(self.local[row]), output)}
+    def extra(self, state: MixedState) -> Observation:
+        """The last action and all so far."""
+        return {"last": state.last.copy(), "played": state.played.copy()}

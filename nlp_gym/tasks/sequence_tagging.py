@@ -2,38 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from nlp_gym.data.schemes import canonical_scheme
-from nlp_gym.metrics.base import Score
 from nlp_gym.metrics.labels import Accuracy
 from nlp_gym.metrics.spans import EntityF1
-from nlp_gym.tasks.base import Output, Played, State
+from nlp_gym.tasks.base import Played
 from nlp_gym.tasks.bio import transitions
 from nlp_gym.tasks.checks import check_int, check_name
 from nlp_gym.tasks.gold import index_gold
+from nlp_gym.tasks.tagging import TaggingState, TaggingTask
 from nlp_gym.tasks.views import Extra
-from nlp_gym.tasks.words import WordTask
-from nlp_gym.types import BoolArray, Int64Array, Observation
+from nlp_gym.types import BoolArray, Float64Array, Int64Array, Observation
 
 SCHEMES = ("BIO", "flat")
 
 
-@dataclass
-class TaggingState(State):
-    """Last labels (B, H), latest first; all labels so far (B, T); the metric's counts (B, K)."""
-
-    history: npt.NDArray[np.int32]
-    played: npt.NDArray[np.int16]
-    counts: npt.NDArray[np.int32]
-
-
-class SequenceTagging(WordTask):
+class SequenceTagging(TaggingTask):
     """Sequence tagging as a decision process.
 
     ## Description
@@ -64,8 +51,8 @@ class SequenceTagging(WordTask):
     `Discrete(A)`: the label of the current word, numbered as `task.labels`.
 
     ## Action Mask
-    BIO: `I-X` only after `B-X` or `I-X`. Flat: everything is legal. A forbidden `I-X` is played as
-    `B-X` (the repair the lenient scorers make) and costs 1/8.
+    BIO: `I-X` only after `B-X` or `I-X`; a forbidden `I-X` is played as `B-X` (the repair the
+    lenient scorers make). Flat: everything is legal.
 
     ## Rewards
     - `correctness` (default): 1 for the gold label, else 0.
@@ -78,13 +65,13 @@ class SequenceTagging(WordTask):
     The first word of a sentence.
 
     ## Episode End
-    `terminated` after the last word.
+    After the last word.
 
     ## Metric
     BIO: micro-averaged entity F1, seqeval strict with IOB2. Flat: accuracy over words.
 
     ## Information
-    `info["action_mask"]`; at the end, with gold, `info["score"]`, the sentence's metric.
+    `info["score"]` at the end: the sentence's metric. For the rest see `Task`.
 
     ## Arguments
     Those of `Task`, and:
@@ -103,8 +90,6 @@ class SequenceTagging(WordTask):
     * v0: initial version.
     """
 
-    family = "tagging"
-
     def __init__(
         self,
         *,
@@ -114,7 +99,8 @@ class SequenceTagging(WordTask):
         **rest: Any,
     ) -> None:
         check_name("scheme", scheme, SCHEMES)
-        self.scheme, bio = scheme, scheme == "BIO"
+        bio = scheme == "BIO"
+        self.scheme, self.neutral = scheme, "O" if bio else None
         history_length = check_int("history_length", history_length, 1, 64)
         given = canonical_scheme(data_scheme, "data_scheme")
         # A plain label is no tag, whatever it looks like.
@@ -126,16 +112,6 @@ class SequenceTagging(WordTask):
         self._legal, self._repair = transitions(self.labels, scheme)
         self._last = self._positions.ends()
         self.extras = {"history": Extra(history_length, self.n_actions)}
-
-    def initial(self, rows: Int64Array) -> TaggingState:
-        """See `Task.initial`."""
-        b, h = len(rows), self.extras["history"].size
-        return TaggingState(
-            **self.blank(rows),
-            history=np.full((b, h), self.n_actions, np.int32),
-            played=np.zeros((b, int(self.lengths.max())), np.int16),
-            counts=np.zeros((b, self.metric.n_counts), np.int32),
-        )
 
     def mask(self, state: TaggingState) -> BoolArray:
         """See `Task.mask`."""
@@ -152,13 +128,10 @@ class SequenceTagging(WordTask):
             gold = self._gold.take(state.slot)
             self.metric.update(state.counts, actions, gold)
             right = (actions == gold).astype(np.float64)
-        state.played[np.arange(len(actions)), self.place(state)] = actions
-        state.history[:, 1:] = state.history[:, :-1]
-        state.history[:, 0] = actions
-        state.slot += 1
+        state.note(self.place(state), actions)
         return right, 0.0, self._last.take(state.slot)
 
-    def potential(self, state: TaggingState) -> npt.NDArray[np.float64]:
+    def potential(self, state: TaggingState) -> Float64Array:
         """See `Task.potential`."""
         return self.metric.potential(state.counts, self.lengths.take(state.row))
 
@@ -172,29 +145,3 @@ class SequenceTagging(WordTask):
     def extra(self, state: TaggingState) -> Observation:
         """The last labels."""
         return {"history": state.history}
-
-    def outputs(self, state: TaggingState) -> list[Output]:
-        """See `Task.outputs`: B tuples of labels, one a word tagged so far."""
-        played = zip(state.played.tolist(), self.place(state).tolist(), strict=True)
-        return [tuple(self.labels[k] for k in tags[:n]) for tags, n in played]
-
-    def corpus_score(
-        self, rows: Sequence[int], outputs: Sequence[Output], *, bootstrap: int, report: bool
-    ) -> Score:
-        """See `Task.corpus_score`."""
-        gold = [self._sample(i).labels or () for i in rows]
-        return self.metric.score(gold, outputs, bootstrap=bootstrap, report=report)
-
-    def record(self, row: int, output: Output) -> dict[str, Any]:
-        """Words and their labels."""
-        return {"words": list(self._sample(row).words), "labels": list(output)}
-
-    def frame(self, state: TaggingState, i: int) -> Any:
-        """See `Task.frame`."""
-        from nlp_gym.envs.render import tagging_frame
-
-        sample, n = self._sample(int(state.row[i])), int(self.place(state)[i])
-        played = [self.labels[k] for k in state.played[i, :n]]
-        neutral = "O" if self.scheme == "BIO" else None
-        title = self.title(int(state.row[i]))
-        return tagging_frame(title, sample.words, played, sample.labels, neutral=neutral)

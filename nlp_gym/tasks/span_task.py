@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from gymnasium import spaces
 
 from nlp_gym.tasks.base import Output, State, Task
 from nlp_gym.tasks.checks import check_int
@@ -93,14 +92,6 @@ class SpanTask(Task):
     def repair(self, state: SpanState, actions: Int64Array, illegal: BoolArray) -> Int64Array:
         """See `Task.repair`."""
         return np.where(illegal, self._bounds(state)[0], actions)
-
-    def observation_space(self, obs_type: str) -> spaces.Dict:
-        """See `Task.observation_space`; flags of words are single bytes, as the mask is."""
-        space = super().observation_space(obs_type)
-        for key, extra in self.extras.items():
-            if obs_type != "features" and extra == Extra(self.max_words, 1):
-                space[key] = spaces.Box(0, 1, (self.max_words,), np.int8)
-        return space
 
     def extra(self, state: SpanState) -> Observation:
         """Where the span begins, as a flag a word, and how many words are chosen."""

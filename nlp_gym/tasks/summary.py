@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from nlp_gym.metrics.base import Score, on_grid
+from nlp_gym.metrics.base import on_grid
 from nlp_gym.metrics.overlap import TOKENIZERS, make_tokenizer
 from nlp_gym.tasks import documents
-from nlp_gym.tasks.base import Output, Played
+from nlp_gym.tasks.base import Played
 from nlp_gym.tasks.checks import check_int, check_name
-from nlp_gym.tasks.picking import PickState, PickTask
-from nlp_gym.tasks.tables import Tables, Units
+from nlp_gym.tasks.documents import SummaryState
 from nlp_gym.tasks.views import Extra
 from nlp_gym.types import Float64Array, Int64Array, Observation
 
-if TYPE_CHECKING:
-    from nlp_gym.envs.render import Frame
 
-
-@dataclass
-class SummaryState(PickState):
-    """And token counts (B, V+1) of the sentences picked; see `SentenceOverlap`."""
-
-    tokens: npt.NDArray[np.int32]
-
-
-class Summary(PickTask):
+class Summary(documents.DocumentTask):
     """Extractive summary as a decision process.
 
     ## Description
@@ -65,22 +50,18 @@ class Summary(PickTask):
     `Discrete(C+1)`: the sentence to pick, or C, STOP.
 
     ## Action Mask
-    Sentences that are there and not picked yet; STOP after one pick. A forbidden action is played
-    as the first legal one and costs 1/8.
+    Sentences that are there and not picked yet; STOP after one pick.
 
     ## Rewards
     - `metric` (default of the ids): change of the summary's ROUGE-1 F1 (best reference).
     - `sparse`: the ROUGE-1 F1, at the end.
     - `correctness`: 1 for a sentence of the greedy summary, or STOP when it is complete; else 0.
 
-    Illegal actions cost 1/8 each, with `sparse` at the end; without gold these costs are all there
-    is. The `metric` rewards of an episode sum to its `sparse` reward exactly.
-
     ## Starting State
-    Nothing picked, of a document drawn uniformly or of `reset(options={"row": i})`.
+    A document, nothing picked.
 
     ## Episode End
-    `terminated` after STOP or `max_picks` picks, or when no sentence is left.
+    After STOP or `max_picks` picks, or when no sentence is left.
 
     ## Metric
     ROUGE-1 F1 (`rouge_1`; package rouge-score, stemming), mean over documents; of several
@@ -89,7 +70,7 @@ class Summary(PickTask):
     ROUGE-1 most, while one does), which is the oracle and not quite the optimum.
 
     ## Information
-    `info["action_mask"]`; at the end, with gold, `info["score"]`, the ROUGE-1 F1.
+    `info["score"]` at the end: the ROUGE-1 F1. For the rest see `Task`.
 
     ## Arguments
     Those of `Task`; `max_sentences` (40), C; `max_picks` (3), the most sentences of a summary;
@@ -102,8 +83,6 @@ class Summary(PickTask):
     * v0: initial version.
     """
 
-    family = "summary"
-    metric_name = "rouge_1"
     exact_oracle = False
     stop = True
 
@@ -124,21 +103,6 @@ class Summary(PickTask):
             cut = make_tokenizer(tokenizer)
             self._overlap = documents.sentence_overlap(self.corpus.samples, self._sizes, cut)
             self._expert = documents.Expert(self._overlap.greedy(self._sizes, p), c)
-
-    @cached_property
-    def units(self) -> Units:
-        """Documents and their sentences; each document is encoded once, as a whole."""
-        return documents.document_units(self.corpus.samples, self._sizes)
-
-    @cached_property
-    def tables(self) -> Tables:
-        """See `Task.tables`."""
-        return documents.document_tables(self._sizes, self.n_candidates)
-
-    def initial(self, rows: Int64Array) -> SummaryState:
-        """See `Task.initial`."""
-        shape = (len(rows), self._overlap.counts.shape[1] if self.has_gold else 1)
-        return SummaryState(**vars(super().initial(rows)), tokens=np.zeros(shape, np.int32))
 
     def extra(self, state: SummaryState) -> Observation:
         """Sentences picked, places of sentences, and how many are picked."""
@@ -167,34 +131,3 @@ class Summary(PickTask):
         """(B,) the next sentence of the greedy summary, else STOP."""
         self.require_gold("oracle")
         return self._expert.action(state.row, state.chosen)
-
-    def outputs(self, state: SummaryState) -> list[Output]:
-        """See `Task.outputs`: indices of the sentences, in the order of the document."""
-        return [tuple(sorted(picked)) for picked in self.picks(state)]
-
-    def corpus_score(
-        self, rows: Sequence[int], outputs: Sequence[Output], *, bootstrap: int, report: bool
-    ) -> Score:
-        """See `Task.corpus_score`."""
-        beside = {
-            "first sentence": [(0,)] * len(rows),
-            "first three": [range(min(3, self._sizes[row])) for row in rows],
-            "greedy": self._expert.picks[list(rows)].tolist(),
-        }
-        samples, cut = [self._sample(row) for row in rows], make_tokenizer(self.tokenizer)
-        return documents.summary_score(
-            samples, outputs, cut, beside=beside, bootstrap=bootstrap, report=report
-        )
-
-    def record(self, row: int, output: Output) -> dict[str, Any]:
-        """The sentences picked and where they are."""
-        text = documents.summary_text(self._sample(row), output).replace("\n", " ")
-        return {"summary": text, "sentences": list(output)}
-
-    def frame(self, state: SummaryState, i: int) -> Frame:
-        """See `Task.frame`."""
-        from nlp_gym.envs.render import Frame
-
-        row, picked = int(state.row[i]), self.picks(state)[i]
-        pieces = documents.picked_pieces(self._sample(row), picked)
-        return Frame(self.title(row), f"picked {len(picked)}/{self._limits[row]}", pieces)

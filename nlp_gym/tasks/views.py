@@ -33,6 +33,11 @@ class Extra:
     high: int
 
     @property
+    def dtype(self) -> type[np.integer[Any]]:
+        """int8 for flags, of which a state may have hundreds; else int32."""
+        return np.int8 if self.high == 1 else np.int32
+
+    @property
     def width(self) -> int:
         """Floats they take in `features` observations."""
         return self.size if self.high == 1 else self.size * (self.high + 1)
@@ -78,7 +83,7 @@ class Views:
             if obs_type == "features":
                 keys[key] = spaces.Box(0.0, 1.0, (extra.width,), np.float32)
             else:
-                keys[key] = spaces.Box(0, extra.high, (extra.size,), np.int32)
+                keys[key] = spaces.Box(0, extra.high, (extra.size,), extra.dtype)
         if obs_type == "features":
             keys |= self._vectors()
         elif obs_type == "tokens":
@@ -105,9 +110,12 @@ class Views:
         """Arrays of every key with B in front."""
         task = self.task
         # Copies: the state's own arrays would change under whoever keeps an observation.
-        extras = {key: np.array(values, np.int32) for key, values in task.extra(state).items()}
+        extras = {
+            key: np.array(values, self._extras[key].dtype)
+            for key, values in task.extra(state).items()
+        }
         if self._knowledge is not None:
-            extras["knowledge"] = self._knowledge.take(state.slot, axis=0).astype(np.int32)
+            extras["knowledge"] = self._knowledge.take(state.slot, axis=0)
         seen: Observation = {"action_mask": task.mask(state).astype(np.int8)}
         if obs_type == "features":
             seen |= {key: self._floats(key, values) for key, values in extras.items()}

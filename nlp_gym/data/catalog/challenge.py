@@ -8,9 +8,7 @@ _CAD = (
     f"{RAW}/acmi-lab/counterfactually-augmented-data/6f232a1d2a11462a30ce08fb4825b734ab30828e"
     "/sentiment/combined/paired"
 )
-_PARAPHRASES = (
-    f"{RAW}/nusnlp/paraphrasing-squad/860c4924d7746e17294eae548776e882f9bf52dd/datasets"
-)
+_PARAPHRASES = f"{RAW}/nusnlp/paraphrasing-squad/860c4924d7746e17294eae548776e882f9bf52dd/datasets"
 
 ROWS: tuple[Dataset, ...] = (
     Dataset(
