@@ -70,7 +70,7 @@ class Task(TaskData):
     - An episode plays one sample: drawn uniformly, or sample i with `reset(options={"row": i})`.
     - `action_mask` (A,) int8 is 1 where an action is legal; `info["action_mask"]` is the same. An
       illegal action is played as its repair, the first legal one, and costs `ILLEGAL_COST`, 1/8.
-    - Keys with values 0 and 1 are float32 in `features` observations and int32 in the others;
+    - Keys of values 0 and 1 are float32 in `features` observations, else int8 (`Extra.dtype`);
       `index` has `row` and `position`, (1,) int32 each.
     - `reward="correctness"` is the credit of a decision, `"metric"` the change of the sample's
       metric and `"sparse"` that metric at the end, each less the costs (`"sparse"`: at the end).

@@ -46,7 +46,7 @@ class DialoguePolicy(ActTask):
     | tokens, index | `turn` | (1,) | int32 | the same number |
     | index | `row`, `position` | (1,) | int32 | dialogue and turn |
 
-    Binary keys: float32 in `features`, int32 elsewhere. The system's last words are the recorded
+    Binary keys: float32 in `features`, int8 elsewhere. The system's last words are the recorded
     ones, as a system knows what it said; zero where there is no record.
 
     ## Action Space

@@ -36,7 +36,7 @@ class MultiTask(DispatchTask):
     | obs_type | key | shape | dtype | values |
     |---|---|---|---|---|
     | all | `action_mask` | (A,) | int8 | 1 where the action is legal now |
-    | all | `last`, `played` | (A,) | int32 (features: float32) | the last action; all so far |
+    | all | `last`, `played` | (A,) | int8 (features: float32) | the last action; all so far |
     | features | `context` | ((R+K)*D,) | float32 | what the task's own context holds |
     | features | `candidates` | (A, J*D) | float32 | a label's description, or a candidate |
     | tokens | `input_ids`, `attention_mask`, `candidate_ids`, `candidate_mask` | | | sub-words |

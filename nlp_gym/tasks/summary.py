@@ -44,7 +44,7 @@ class Summary(documents.DocumentTask):
     | tokens, index | `count` | (1,) | int32 | sentences picked |
     | index | `row`, `position` | (1,) | int32 | document; 0 |
 
-    Binary keys: float32 in `features`, else int32. Zero beyond the last sentence.
+    Binary keys: float32 in `features`, else int8. Zero beyond the last sentence.
 
     ## Action Space
     `Discrete(C+1)`: the sentence to pick, or C, STOP.
