@@ -82,6 +82,8 @@ def evaluate(
     options |= {"data_dir": data_dir, "progress": True}
     own: dict[str, Any] = {"data": data, "env_kwargs": pairs(env_kwargs)}
     if challenge is not None:
+        given = {"--perturb": perturb, "--data": data, "--env-kwargs": env_kwargs}
+        robustness.check_alone(challenge, {**given, "--split": split != "test"})
         scores = {"clean": robustness.challenge(run, challenge, **options)}
     elif perturb:
         scores = robustness.perturbed(run, perturb, split, **own, **options)
@@ -107,7 +109,7 @@ def evaluate(
         write_output(json_file, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
 
 
-@app.command()
+@app.command(cls=SpreadCommand)
 def predict(
     run: Run,
     text: Annotated[
@@ -132,6 +134,13 @@ def predict(
             help="Default: json; for tagging color on a terminal.",
         ),
     ] = None,
+    env_kwargs: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY:VALUE...",
+            help="Arguments in place of the run's own: max_words:600, tasks:\"['POS-EWT-v0']\".",
+        ),
+    ] = None,
     checkpoint: Checkpoint = "best",
     device: Device = "auto",
 ) -> None:
@@ -140,7 +149,8 @@ def predict(
     from agents.predictions import choose_format, formatted
 
     choose_format(form, output)
-    predictor = Predictor(run, checkpoint=checkpoint, device=device)
+    options: dict[str, Any] = {"checkpoint": checkpoint, "device": device}
+    predictor = Predictor(run, env_kwargs=pairs(env_kwargs), **options)
     chosen = choose_format(form, output, tags=predictor.tags)
     inputs = predictor.gather(text, input_file)
     records = predictor.predict(inputs, progress=input_file is not None)

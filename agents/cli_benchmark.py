@@ -30,7 +30,7 @@ def benchmark_command(
     seeds: Annotated[str, typer.Option(metavar="N,N,...", help="Random seeds.")] = "0",
     data_dir: Annotated[str | None, typer.Option(help="Folder of the corpora.")] = None,
     out: Annotated[Path, typer.Option(help="Folder of results and tables.")] = Path("results"),
-    budget: Annotated[float, typer.Option(help="Minutes a training run may take.")] = 6.0,
+    budget: Annotated[float, typer.Option(help="Minutes a training run may take.")] = 5.0,
     n_timesteps: Annotated[
         int | None, typer.Option("-n", "--n-timesteps", min=1, help="Decisions of each run.")
     ] = None,
@@ -76,7 +76,10 @@ def benchmark_command(
 
 
 def export_minari_command(
-    env: Annotated[str | None, typer.Option(help="Environment id; default: the run's.")] = None,
+    env_id: Annotated[
+        str | None, typer.Argument(metavar="[ID]", help="Environment id; default: the run's.")
+    ] = None,
+    env: Annotated[str | None, typer.Option(help="The same as ID.")] = None,
     policy: Annotated[str, typer.Option(help="Who plays: oracle or random.")] = "oracle",
     run: Annotated[
         Path | None, typer.Option(metavar="RUN", help="A trained agent plays, greedily.")
@@ -93,11 +96,16 @@ def export_minari_command(
 ) -> None:
     """Write episodes as a Minari dataset, for offline reinforcement learning."""
     from agents.minari_export import Export, export
+    from nlp_gym.errors import InvalidArgumentError
 
+    if env_id is not None and env is not None and env_id != env:
+        raise InvalidArgumentError(
+            f"ID={env_id!r} and --env {env!r} are two environments: give one of them."
+        )
     kwargs: dict[str, Any] = pairs(env_kwargs)
     if data_dir is not None:
         kwargs["data_dir"] = data_dir
-    wanted = Export(env, policy, run, episodes, split, obs_type, seed, kwargs, dataset_id)
+    wanted = Export(env_id or env, policy, run, episodes, split, obs_type, seed, kwargs, dataset_id)
     dataset = export(wanted)
     spec = dataset.spec
     typer.echo(f"{dataset.total_episodes:,} episodes, {dataset.total_steps:,} steps")

@@ -156,9 +156,11 @@ def train_command(
         from agents.train import train
 
         run = train(config_of(flags, conf_file), run_dir=run_dir, progress=progress)
-    if report:
-        _report(run, with_bc=with_bc, progress=progress)
-    typer.echo(run)
+    try:
+        if report:
+            _report(run, with_bc=with_bc, progress=progress)
+    finally:  # the run is there, whatever becomes of its report
+        typer.echo(run)
 
 
 def _resume(resume: Path, flags: dict[str, Any], run_dir: Path | None, *, progress: bool) -> Path:
@@ -195,6 +197,10 @@ def _report(run: Path, *, with_bc: bool, progress: bool) -> None:
         device = read_config(run)["device"]
         report = final_report(run, with_bc=with_bc, device=device, progress=progress)
         print_report(report, console)
-        print_example(run, console, device=device)
     except NLPGymError as error:  # training itself went well
         typer.echo(f"warning: no test report: {error}", err=True)
+        return
+    try:
+        print_example(run, console, device=device)
+    except Exception as error:  # an ornament: the run and its report are complete
+        typer.echo(f"warning: no example: {type(error).__name__}: {error}", err=True)

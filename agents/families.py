@@ -9,6 +9,9 @@ import gymnasium as gym
 TEXT_FAMILIES = ("tagging", "classification", "multilabel")
 """Families whose whole input is a text."""
 
+MIXTURE = "multitask"
+"""The family of a mixture, whose samples are those of other tasks."""
+
 
 def family_of(env_id: str) -> str:
     """The family of a registered id (`nlp_gym.data.FAMILIES`); ``""`` where its task has none."""

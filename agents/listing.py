@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gymnasium as gym
 
-from agents.families import family_of
+from agents.families import MIXTURE, family_of
 from nlp_gym import make_task
 from nlp_gym.data.corpus import find_corpus
 from nlp_gym.errors import NLPGymError
@@ -19,14 +19,17 @@ def env_rows() -> list[tuple[str, ...]]:
     for env_id in task_ids():
         kwargs = gym.spec(env_id).kwargs
         task, dataset = str(kwargs["task"]).rpartition(":")[2], str(kwargs.get("dataset", "-"))
-        family = "-"
+        family = metric = "-"
         try:
             family = family_of(env_id) or "-"
             metric = make_task(env_id, "test", corpus="sample", encoder="hashed").metric_name
-            place = find_corpus(dataset)
-            where = str(place) if place else f"not here: nlp-gym data download {dataset}"
+            if family == MIXTURE:
+                dataset, where = "-", "those of its tasks"
+            else:
+                place = find_corpus(dataset)
+                where = str(place) if place else f"not here: nlp-gym data download {dataset}"
         except NLPGymError as error:  # a third party's row must not hide the others
-            metric, where = "-", str(error)
+            where = str(error)
         rows.append((env_id, family, task, dataset, metric, where))
     return rows
 

@@ -15,7 +15,7 @@ from agents.evaluate import score_record, with_corpus
 from agents.extractors import reading
 from agents.loading import Agent, build_model, encode, load_agent, source_of
 from agents.predict import Predictor
-from agents.predictions import to_text
+from agents.predictions import to_json, to_text
 from agents.runs import writing
 from agents.search import outputs_of
 from nlp_gym.files import write_json
@@ -100,7 +100,9 @@ def print_report(report: dict[str, Any], console: Console) -> None:
 
 
 def print_example(run: str | Path, console: Console, *, device: str = "auto") -> None:
-    """One sentence, labelled by the trained agent, where it labels raw text."""
+    """One sentence, decided on by the trained agent, where a raw text is all that it reads."""
     predictor = Predictor(run, device=device)
     if predictor.reads_text:
-        console.print(to_text(predictor.predict([EXAMPLE])[0]), soft_wrap=True)
+        (record,) = predictor.predict([EXAMPLE])
+        shown = to_text(record) if predictor.tags else to_json([record]).rstrip()
+        console.print(shown, markup=False, highlight=False, soft_wrap=True)

@@ -88,6 +88,25 @@ def perturbed(
     return scores
 
 
+def check_alone(name: str, given: Mapping[str, object]) -> None:
+    """Refuse options that would say which texts are scored: a set of pairs is scored as it is.
+
+    Args:
+        name: The set.
+        given: Whether each option was given, by its name.
+
+    Raises:
+        InvalidArgumentError: One of them was.
+    """
+    found = [option for option, value in given.items() if value]
+    if found:
+        options = ", ".join(found)
+        raise InvalidArgumentError(
+            f"challenge={name!r} cannot be combined with {options}: a set of pairs has its own "
+            f"texts and is scored whole, as it is. Leave out {options}, or leave out --challenge."
+        )
+
+
 def challenge(
     run: str | Path,
     name: str,

@@ -28,7 +28,8 @@ class EnvRow:
         id: Gymnasium id, ``Name-Dataset-vN``.
         task: ``"module:Class"`` of the rules.
         dataset: Catalogue name; also where `data=` is absent for the ids made for a user's own
-        file. kwargs: What else the task is built with.
+            file.
+        kwargs: What else the task is built with.
     """
 
     id: str

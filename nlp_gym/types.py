@@ -43,7 +43,9 @@ def text_key(words: Sequence[str]) -> bytes:
     return joined.encode("utf-8", "surrogatepass")
 
 
-_NOT_INPUT = ("id", "qid", "text", "spans")
+_NOT_INPUT = frozenset(
+    ["id", "qid", "text", "spans", "question_text", "context_texts", "candidate_texts", "order_words"]
+)
 
 
 def _plain(value: Any) -> Any:
@@ -126,7 +128,7 @@ class Corpus:
         """Sha256 of the input alone (words and `extra`, not the gold): tells corpora apart.
 
         Keys of `extra` that follow from the words or name the sample (``id``, ``qid``, ``text``,
-        ``spans``) are left out.
+        ``spans``, raw texts beside their words) are left out.
         """
         digest = hashlib.sha256()
         shared: dict[int, str] = {}  # a mapping may be one object in all samples: hashed once

@@ -69,6 +69,7 @@ def test_metric_is_zero_before_the_first_decision() -> None:
     assert game.potential(game.initial(np.arange(4))).tolist() == [0.0] * 4
 
 
+@pytest.mark.filterwarnings("ignore:.*more than max_labels")
 def test_last_label_ends_the_episode() -> None:
     game = task(max_labels=2)
     assert game.lengths.tolist() == [2] * 4
@@ -168,3 +169,9 @@ def test_real_sets_are_within_reach() -> None:
 def test_goemotions_has_no_larger_set(split: str, real_data: Any) -> None:
     game = make_task("MultiLabel-GoEmotions-v0", split, encoder="hashed", data_dir=real_data)
     assert game._size.max() <= game.max_labels
+
+
+def test_multi_label_counts_texts_with_more_labels_than_an_episode_can_give():
+    samples = [Sample(("a",), tuple("uvw")), Sample(("b",), ("u",))]
+    with pytest.warns(UserWarning, match="1 of 2 texts have more than max_labels=2"):
+        make_task("MultiLabel-v0", data=samples, max_labels=2, encoder="hashed")

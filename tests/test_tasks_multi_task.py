@@ -110,6 +110,15 @@ def test_multi_task_agent_plays_a_label_set_it_has_never_seen(tmp_path):
         ({"tasks": "NER-v0"}, "list of different ids"),
         ({"tasks": []}, "list of different ids"),
         ({"tasks": ["MultiTask-v0"]}, "list of different ids"),
+        ({"tasks": 5}, "list of different ids"),
+        ({"tasks": ["KnowledgeGraph-WN18RR-v0"]}, "belong to no sample"),
+        ({"task_kwargs": {"POS-EWT-v0": 3}}, "must map ids to arguments"),
+        ({"task_kwargs": {"POS-v0": {}}}, "id in task_kwargs"),
+        ({"descriptions": 3}, "must map labels to texts"),
+        ({"descriptions": {"NUM": 5}}, "must map labels to texts"),
+        ({"augment": 5}, "perturb=5"),
+        ({"perturb": "entity-swap"}, "BIO tags"),
+        ({"weights": ["a", 1]}, "2 numbers above 0"),
         ({"weights": [1]}, "2 numbers above 0"),
         ({"weights": [1, -1]}, "2 numbers above 0"),
         ({"shape": (1, 1)}, "three numbers"),
@@ -121,3 +130,10 @@ def test_multi_task_misuse_names_what_is_allowed(arguments, message):
         make(**arguments)
     with pytest.raises(UnknownNameError, match="NER-CoNLL-v0"):
         make(tasks=["NER-CoNL-v0"])
+
+
+def test_multi_task_hands_perturbations_on():
+    plain, upper = make("dev"), make("dev", perturb="upper")
+    assert upper.units.texts != plain.units.texts
+    more = make("train", augment=["upper"])
+    assert len(more.corpus) > len(make("train").corpus)

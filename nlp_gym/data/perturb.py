@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -39,10 +39,17 @@ FIELDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "relation": ("words",),
         "choice": ("words",),
         "dialogue": ("words", "context"),
+        "policy": ("words", "turns"),
         "spanqa": ("question",),
     }
 )
-"""What is perturbed, by family. Gold points into the rest (a passage, a reply), which stays."""
+"""What is perturbed, by family. Gold points into the rest (a passage, a reply), which stays.
+
+Where `words` are the turns of `context` or `turns` joined, they stay so: each turn is perturbed.
+"""
+
+RAW = ("text", "spans", "question_text", "context_texts", "turn_texts")
+"""What else of `extra` tells the wording of what is perturbed; a passage's stays."""
 
 
 def _typo(word: str, rng: Rng) -> str:
@@ -87,6 +94,9 @@ WORD_PERTURBATIONS: Mapping[str, tuple[Callable[[Words, float, Rng], Words], flo
 """By name: slips of the keyboard, no capitals, capitals throughout, swapped case, accents on
 vowels; the function, and the share of words where none is given."""
 
+ORDERED = ("choice", "dialogue")
+"""Families whose candidates are ordered by the unperturbed text, kept as ``"order_words"``."""
+
 PERTURBATIONS = (*WORD_PERTURBATIONS, "entity-swap")
 """Names for `perturb=` and `augment=`; a rate may follow, as in ``"typos:0.5"``."""
 
@@ -110,8 +120,8 @@ def perturb(corpus: Corpus, spec: str, *, family: str, seed: int = 0) -> Corpus:
         return _swapped(corpus, rate, family, seed)
     if family not in FIELDS:
         raise InvalidArgumentError(
-            f"perturb={spec!r} does not suit the family {family!r}, whose gold is the text itself; "
-            f"it suits: {', '.join(FIELDS)}."
+            f"perturb={spec!r} does not suit the family {family!r}, whose texts are what its gold "
+            f"is made of or compared with; it suits: {', '.join(FIELDS)}."
         )
     change = WORD_PERTURBATIONS[name][0]
     samples = [
@@ -125,6 +135,14 @@ def augment(corpus: Corpus, specs: Sequence[str], *, family: str, seed: int = 1)
     """A corpus followed by one perturbed copy of it for each of `specs`; see `perturb`."""
     copies = [perturb(corpus, spec, family=family, seed=seed).samples for spec in specs]
     return dataclasses.replace(corpus, samples=[*corpus.samples, *(s for c in copies for s in c)])
+
+
+def checked_augment(augment: object) -> tuple[str, ...]:
+    """One perturbation or several, as a tuple; see `parse` for the errors."""
+    specs = (augment,) if isinstance(augment, str) or not isinstance(augment, Iterable) else augment
+    for spec in specs:
+        parse(spec)
+    return tuple(specs)
 
 
 def parse(spec: object) -> tuple[str, float]:
@@ -156,16 +174,23 @@ def _changed(
 ) -> Sample:
     rng = _rng(sample, origin)
     words, extra = sample.words, dict(sample.extra)
-    for field in FIELDS[family]:
-        if field == "words":
-            words = change(words, rng)
-        elif field in extra:
-            value: Any = extra[field]
-            nested = bool(value) and not isinstance(value[0], str)
-            extra[field] = tuple(change(v, rng) for v in value) if nested else change(value, rng)
-    if family not in ("spanqa", "choice"):  # raw text that no longer is the words'
-        extra = {key: value for key, value in extra.items() if key not in ("text", "spans")}
+    for field in (name for name in FIELDS[family] if name != "words" and name in extra):
+        value: Any = extra[field]
+        nested = bool(value) and not isinstance(value[0], str)
+        extra[field] = tuple(change(v, rng) for v in value) if nested else change(value, rng)
+        if "words" in FIELDS[family] and words == _joined(value):
+            words = _joined(extra[field])
+    if "words" in FIELDS[family] and words is sample.words:
+        words = change(words, rng)
+    kept = ("text", "spans") if family == "spanqa" else ()  # of the passage
+    extra = {key: value for key, value in extra.items() if key in kept or key not in RAW}
+    if family in ORDERED:
+        extra.setdefault("order_words", sample.words)
     return dataclasses.replace(sample, words=words, extra=extra)
+
+
+def _joined(turns: Sequence[Words]) -> Words:
+    return tuple(word for turn in turns for word in turn)
 
 
 def _swapped(corpus: Corpus, rate: float, family: str, seed: int) -> Corpus:

@@ -82,7 +82,7 @@ class Task(TaskData):
 
     metric_name: str
     exact_oracle: ClassVar[bool] = True
-    """Whether following the oracle reaches 1.0 of the metric on any corpus."""
+    """Whether the oracle reaches 1.0 of the metric, but where a limit of the task cuts the gold."""
     extras: Mapping[str, Extra] = {}
     """What is seen of a state besides vectors; `extra` gives the values."""
     further_actions: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ import numpy as np
 from nlp_gym.metrics.base import Score
 from nlp_gym.metrics.classification import text_accuracy
 from nlp_gym.tasks.base import Output, Played, State
-from nlp_gym.tasks.checks import check_int
+from nlp_gym.tasks.checks import check_bool, check_int, check_text
 from nlp_gym.tasks.gold import single_gold
 from nlp_gym.tasks.kinds import LabelTask, UnitTask
 from nlp_gym.tasks.reading import MOST_CHUNKS, Chunks, check_cost
@@ -107,7 +107,10 @@ class Classification(UnitTask, LabelTask):
         out_of_scope: str | None = "oos",
         **kwargs: Any,
     ) -> None:
-        self.reading, self.out_of_scope = bool(reading), out_of_scope
+        self.reading = check_bool("reading", reading)
+        self.out_of_scope = (
+            None if out_of_scope is None else check_text("out_of_scope", out_of_scope)
+        )
         size = check_int("chunk", chunk, 1, 100_000)
         self.read_cost = check_cost("read_cost", read_cost)
         super().__init__(**kwargs)

@@ -12,7 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from nlp_gym.errors import InvalidArgumentError
-from nlp_gym.tasks.checks import REWARDS, check_int, check_name, check_options, check_samples
+from nlp_gym.tasks.checks import (
+    REWARDS,
+    check_int,
+    check_name,
+    check_options,
+    check_samples,
+    check_text,
+)
 from nlp_gym.tasks.tables import Units
 from nlp_gym.types import SPLITS, Corpus, Encoded, Sample
 
@@ -75,6 +82,7 @@ class TaskData(abc.ABC):
         knowledge_names: str | Path | None = None,
     ) -> None:
         from nlp_gym.data import READERS
+        from nlp_gym.data.perturb import checked_augment
 
         check_name("split", split, SPLITS)
         check_name("reward", reward, REWARDS)
@@ -95,11 +103,12 @@ class TaskData(abc.ABC):
             "column": column,
         }
         self._perturb = perturb
-        self._augment = (augment,) if isinstance(augment, str) else tuple(augment)
+        self._augment = checked_augment(augment)
         self.corpus: Corpus = self.load(split)
         self.labels: tuple[str, ...] = tuple(self.corpus.labels)
         self.has_gold = check_samples(self.corpus.samples)
         if knowledge is not None:
+            check_text("knowledge", str(knowledge) if isinstance(knowledge, Path) else knowledge)
             from nlp_gym.knowledge import read_knowledge
 
             self.knowledge = read_knowledge(knowledge, knowledge_names)

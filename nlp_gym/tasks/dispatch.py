@@ -12,7 +12,14 @@ from nlp_gym.errors import InvalidArgumentError
 from nlp_gym.metrics.base import Score
 from nlp_gym.metrics.mean import mean_score
 from nlp_gym.tasks.base import Output, Task
-from nlp_gym.tasks.mixture import MixedState, Mixture, Part, checked_ids, part_of
+from nlp_gym.tasks.mixture import (
+    MixedState,
+    Mixture,
+    Part,
+    checked_ids,
+    checked_task_kwargs,
+    part_of,
+)
 from nlp_gym.tasks.tables import Tables, Units
 from nlp_gym.types import Corpus, Encoded, Int64Array
 
@@ -46,7 +53,8 @@ class DispatchTask(Task):
     def __init__(
         self, *, tasks: Sequence[str], task_kwargs: Mapping[str, Mapping[str, Any]], **kwargs: Any
     ) -> None:
-        self._ids, self._task_kwargs = checked_ids(tasks), task_kwargs
+        self._ids = checked_ids(tasks)
+        self._task_kwargs = checked_task_kwargs(task_kwargs, self._ids)
         super().__init__(**kwargs)
 
     def lay_out(self, shares: Int64Array, sizes: Int64Array) -> None:
@@ -75,6 +83,7 @@ class DispatchTask(Task):
                 )
         shared = {name: self._loading[name] for name in ("data_dir", "corpus")}
         shared |= {"encoder": self.encoder, "reward": self.reward, "max_tokens": self.max_tokens}
+        shared |= {"perturb": self._perturb, "augment": self._augment}
         self.tasks = [
             make_task(i, split, **{**shared, **self._task_kwargs.get(i, {})}) for i in self._ids
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 
@@ -60,13 +61,14 @@ def single_gold(samples: Sequence[Sample], labels: tuple[str, ...]) -> npt.NDArr
 
 
 def gold_sets(
-    samples: Sequence[Sample], labels: tuple[str, ...]
+    samples: Sequence[Sample], labels: tuple[str, ...], *, most: int
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
     """Gold of samples with a set of labels each.
 
     Args:
         samples: The texts; without gold the sets are empty.
         labels: The inventory. A `UserWarning` names gold labels outside it.
+        most: Labels an episode can give; another warning counts texts that have more.
 
     Returns:
         (N, A) whether a label is gold, and (N,) sizes of the sets, labels outside the inventory
@@ -77,6 +79,14 @@ def gold_sets(
     unseen = Counter(label for found in sets for label in found if label not in index)
     if unseen:
         warn_unseen_labels(unseen)
+    larger = sum(len(found) > most for found in sets)
+    if larger:
+        warnings.warn(
+            f"{larger} of {len(sets)} texts have more than max_labels={most} labels, which no "
+            f"episode can give all. Give max_labels={max(map(len, sets))} to reach them.",
+            UserWarning,
+            stacklevel=3,
+        )
     gold = np.zeros((len(sets), len(labels)), bool)
     for row, found in enumerate(sets):
         gold[row, [index[label] for label in found if label in index]] = True

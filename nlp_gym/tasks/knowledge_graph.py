@@ -37,8 +37,8 @@ class KnowledgeGraph(UnitTask):
     Triples `head<TAB>relation<TAB>tail`, CSV or JSONL; labels of entities in `entity_labels.tsv`
     beside them. The graph has the triples of the *training* split (R relations), each backwards too
     (`inverse of ...`). Of an entity with more than `max_degree` edges those to the targets with the
-    most edges are shown. A row whose own triple is in the graph (as in training) is played without
-    that edge. Tails are asked for, not heads: so did MINERVA, in whose code these rules are.
+    most edges are shown. A training row is played without its own edge; the mask tells its gold in
+    training alone. Tails are asked for, not heads: so did MINERVA, in whose code these rules are.
 
     ## Observation Space
     `Dict`, with A = C actions, T = `hops`, D = width of the encoder, L = length of a row of ids:
@@ -112,7 +112,9 @@ class KnowledgeGraph(UnitTask):
         facts, self._labels = around.graph_facts(self, graph, kwargs)
         self.numbers = Numbers.of(facts, samples)
         self.names, self._edges = list(self.numbers.entities), around.edge_names(self.numbers)
-        self.walks = Walks(facts, self.numbers, samples, hops=hops, max_degree=max_degree)
+        training = self.split == "train"
+        sizes = {"hops": hops, "max_degree": max_degree}
+        self.walks = Walks(facts, self.numbers, samples, **sizes, training=training)
         self.extras = {"hop": Extra(1, hops)}
         if self.numbers.n_relations <= MOST_RELATIONS:
             self.extras["path"] = Extra(hops, self.walks.nothing)

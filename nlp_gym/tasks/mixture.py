@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nlp_gym.encode import encode_units
-from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.errors import InvalidArgumentError, UnknownNameError
 from nlp_gym.tasks.base import State, Task
 from nlp_gym.tasks.tables import Tables, TextIndex, Units
 from nlp_gym.types import Encoded, Int64Array
@@ -99,6 +99,7 @@ class Mixture:
         self.tasks, self.texts, self.shape = tasks, TextIndex(), tuple(shape)
         for task in tasks:
             _check_fits(task, self.shape)
+        _check_descriptions(descriptions)
         self.n_actions = max(task.n_actions for task in tasks)
         self.shifts = np.cumsum([0, *(len(task.units) for task in tasks)])
         self.slots = np.cumsum([0, *(len(task.tables.context) for task in tasks)])
@@ -180,15 +181,21 @@ class Mixture:
     def encode(self, encoder: Any, **options: Any) -> Encoded:
         """Vectors of all units; each task's through its own cache entry."""
         parts = [task.encode(**options).features[:-1] for task in self.tasks]
-        # The last row of the descriptions is the zero unit.
-        parts.append(encode_units(Units.whole(self.texts.texts), encoder, **options).features)
-        features = np.concatenate(parts)
+        if self.texts.texts:
+            named = encode_units(Units.whole(self.texts.texts), encoder, **options)
+            parts.append(named.features[:-1])
+        features = np.concatenate([*parts, np.zeros((1, encoder.dim), np.float16)])
         return Encoded(features, np.arange(len(features)))
 
 
 def _check_fits(task: Task, shape: tuple[int, ...]) -> None:
-    """Raise `InvalidArgumentError` where a task shows more units than `shape` has room for."""
+    """Raise `InvalidArgumentError` where a task cannot be part of a mixture of this shape."""
     tables = task.tables
+    if len(tables.offsets) > 1 and not (np.diff(tables.offsets) > 0).all():
+        raise InvalidArgumentError(
+            f"tasks: {task.corpus.name} ({type(task).__name__}) has places that belong to no "
+            "sample, such as the entities of a graph; a mixture takes tasks over texts."
+        )
     needed = (
         0 if tables.row_units is None else int(tables.row_units.shape[1]),
         int(tables.context.shape[1]),
@@ -208,9 +215,31 @@ def _spans(units: Units) -> npt.NDArray[np.int64]:
     return np.array(places, np.int64).reshape(-1, 3)
 
 
+def _check_descriptions(descriptions: object) -> None:
+    if not isinstance(descriptions, Mapping) or not all(
+        isinstance(text, str) for pair in descriptions.items() for text in pair
+    ):
+        raise InvalidArgumentError(
+            f"descriptions={descriptions!r} must map labels to texts, such as "
+            "{'NUM': 'a number or an amount'}."
+        )
+
+
+def checked_task_kwargs(kwargs: object, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Arguments by id, for some of `ids`, or `InvalidArgumentError`."""
+    if not isinstance(kwargs, Mapping) or not all(isinstance(v, Mapping) for v in kwargs.values()):
+        raise InvalidArgumentError(
+            f"task_kwargs={kwargs!r} must map ids to arguments, such as {{{ids[0]!r}: {{...}}}}."
+        )
+    for env_id in kwargs:
+        if env_id not in ids:
+            raise UnknownNameError("id in task_kwargs", env_id, ids)
+    return {env_id: dict(values) for env_id, values in kwargs.items()}
+
+
 def checked_ids(tasks: Sequence[str]) -> tuple[str, ...]:
     """Different ids, or `InvalidArgumentError`."""
-    ids = () if isinstance(tasks, str) else tuple(tasks)
+    ids = tuple(tasks) if isinstance(tasks, (list, tuple)) else ()
     if not ids or len(set(ids)) < len(ids) or "MultiTask-v0" in ids:
         raise InvalidArgumentError(
             f"tasks={tasks!r} must be a list of different ids, such as "
@@ -221,7 +250,10 @@ def checked_ids(tasks: Sequence[str]) -> tuple[str, ...]:
 
 def shares_of(weights: Sequence[float] | None, sizes: Int64Array) -> Int64Array:
     """Rows of each task: as many in all as there are samples, in the proportion of the weights."""
-    given = np.ones(len(sizes)) if weights is None else np.asarray(weights, float)
+    try:
+        given = np.ones(len(sizes)) if weights is None else np.asarray(weights, float)
+    except (TypeError, ValueError):
+        given = np.zeros(0)
     if given.shape != sizes.shape or not (np.isfinite(given).all() and (given > 0).all()):
         raise InvalidArgumentError(
             f"weights={weights!r} must be {len(sizes)} numbers above 0, one for each of the tasks."

@@ -74,7 +74,7 @@ class MultiLabel(UnitTask, LabelTask):
     No label, on a text drawn uniformly, or that of `reset(options={"row": i})`.
 
     ## Episode End
-    `terminated` by STOP or by the label number `max_labels`: larger sets are out of reach.
+    `terminated` by STOP or by label number `max_labels`; a warning counts texts that have more.
 
     ## Metric
     Micro-averaged F1 over labels. The report has macro F1 (over labels in gold or prediction), the
@@ -101,7 +101,7 @@ class MultiLabel(UnitTask, LabelTask):
         check_int("max_labels", max_labels, 1, 1000)
         super().__init__(**kwargs)
         self.max_labels = min(int(max_labels), len(self.labels))
-        self._gold, self._size = gold_sets(self.corpus.samples, self.labels)
+        self._gold, self._size = gold_sets(self.corpus.samples, self.labels, most=max_labels)
         self.extras = {"chosen": Extra(len(self.labels), 1)}
 
     @property

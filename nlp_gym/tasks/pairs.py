@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from nlp_gym.errors import DataError, InvalidArgumentError
 from nlp_gym.tasks.base import Output
+from nlp_gym.tasks.checks import check_bool
 from nlp_gym.tasks.kinds import LabelTask
 from nlp_gym.tasks.tables import Tables, TextIndex, Units
 from nlp_gym.types import Int64Array, Sample
@@ -39,7 +40,7 @@ class PairTask(LabelTask):
             )
         self.none = none
         super().__init__(**kwargs)
-        self.pairs = PairTables(self.corpus.samples, typed=bool(typed))
+        self.pairs = PairTables(self.corpus.samples, typed=check_bool("typed", typed))
 
     @property
     def lengths(self) -> Int64Array:

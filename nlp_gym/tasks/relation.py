@@ -12,7 +12,7 @@ import numpy.typing as npt
 from nlp_gym.metrics.base import Score
 from nlp_gym.metrics.relations import RelationF1
 from nlp_gym.tasks.base import Output, Played, State
-from nlp_gym.tasks.checks import check_int
+from nlp_gym.tasks.checks import check_bool, check_int
 from nlp_gym.tasks.gold import index_gold
 from nlp_gym.tasks.pairs import PairTask, pair_frame
 from nlp_gym.tasks.views import Extra
@@ -115,7 +115,7 @@ class Relation(PairTask):
         size = check_int("history_length", history_length, 0, 64)
         super().__init__(**kwargs)
         names, self._gold = index_gold(self.corpus.samples, self.labels)
-        self.metric = RelationF1(names, none=self.none, directed=bool(directed))
+        self.metric = RelationF1(names, none=self.none, directed=check_bool("directed", directed))
         self.metric_name = self.metric.name
         self._related = np.array([label != self.none for label in self.labels])
         if size:

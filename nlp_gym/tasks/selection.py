@@ -72,7 +72,9 @@ class Selection(PickTask):
                     f"{self.title(row)}: {len(some)} candidates, allowed: 2 to {width}. "
                     f"{argument}= sets the most (the same for all splits)."
                 )
-            order = shuffled(sample.words, [every[k] for k in some], self.order_seed)
+            # Perturbed texts keep the order of the plain ones: only what is read differs.
+            words = sample.extra.get("order_words", sample.words)
+            order = shuffled(words, [every[k] for k in some], self.order_seed)
             orders.append([some[k] for k in order])
         self._order = ragged(orders, width)  # (N, C) index in the file of each place
         self.set_candidates([len(order) for order in orders], width, limit)
@@ -197,7 +199,9 @@ class ReplyTask(Selection):
         """The context, the reply, and the ranking as indices of candidates."""
         sample = self._sample(row)
         turns = [" ".join(turn) for turn in self.context_of(sample)]
-        reply = " ".join(sample.extra["candidates"][output[0]]) if output else None
+        replies = [" ".join(reply) for reply in self.words_of(sample)]
+        turns = list(sample.extra.get("context_texts", turns))
+        reply = sample.extra.get("candidate_texts", replies)[output[0]] if output else None
         return {"context": turns, "reply": reply, "ranking": list(output)}
 
     def frame(self, state: PickState, i: int) -> Frame:

@@ -42,7 +42,7 @@ class SpanGold:
         """(B,) 1 where a span is gold, or, with `last` -1, where a gold answer begins there."""
         begins = self._first.take(row, axis=0) == first[:, None]
         ends = (self._last.take(row, axis=0) == last[:, None]) | (last < 0)[:, None]
-        return (begins & ends).any(1).astype(np.float64)
+        return np.asarray((begins & ends).any(1), np.float64)
 
     def expert(
         self, row: Int64Array, chosen: Int64Array, low: Int64Array, stop: Int64Array

@@ -164,7 +164,7 @@ class SpanQA(SpanTask):
     def record(self, row: int, output: Output) -> dict[str, Any]:
         """The answer, its characters and its question."""
         extra, (answer, start, end) = self._sample(row).extra, answer_of(self._sample(row), output)
-        asked = " ".join(extra["question"])
+        asked = extra.get("question_text") or " ".join(extra["question"])
         return {"id": extra["qid"], "question": asked, "answer": answer, "start": start, "end": end}
 
     def frame(self, state: SpanState, i: int) -> Any:

@@ -81,8 +81,9 @@ class SpanTask(Task):
     def mask(self, state: SpanState) -> BoolArray:
         """See `Task.mask`."""
         low, stop = self._bounds(state)
-        legal = self._below.take(stop, axis=0)
-        return np.not_equal(legal, self._below.take(low, axis=0), out=legal)
+        legal: BoolArray = self._below.take(stop, axis=0)
+        legal ^= self._below.take(low, axis=0)
+        return legal
 
     def illegal(self, state: SpanState, actions: Int64Array) -> BoolArray:
         """See `Task.illegal`."""

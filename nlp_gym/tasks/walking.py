@@ -43,6 +43,7 @@ class Walks:
         samples: The queries.
         hops: Edges T taken.
         max_degree: Most edges shown of an entity.
+        training: Whether the queried edges are hidden.
 
     Attributes:
         graph: The graph with its edges forth and back.
@@ -59,6 +60,7 @@ class Walks:
         *,
         hops: int,
         max_degree: int,
+        training: bool,
     ) -> None:
         triples = numbers.facts(facts)
         n_entities = len(numbers.entities)
@@ -68,7 +70,10 @@ class Walks:
         self._known = Known(triples, numbers)
         columns = numbers.queries(samples).T.copy()  # `take` is slow on strided arrays
         self.head, self.relation, self.goal = columns
-        self._stated = self._known.hold(self.head, self.relation, self.goal) & (self.goal >= 0)
+        # What is hidden depends on the gold in training alone: a dev or test triple that the graph
+        # has too is treated as any known answer is, or its mask would tell it from the others.
+        stated = self._known.hold(self.head, self.relation, self.goal) & (self.goal >= 0)
+        self._stated = stated & training
         own = np.where(self._stated, self.goal, -1)
         self._own = self.graph.place(self.head, self.relation, own)  # -1 too if it is not shown
         self._there = self.graph.target >= 0

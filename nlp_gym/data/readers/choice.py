@@ -17,6 +17,7 @@ from nlp_gym.data.readers.json_tools import (
     field,
     json_samples,
     text_words,
+    with_id,
 )
 from nlp_gym.data.readers.table_tools import Table, open_table
 from nlp_gym.types import Sample
@@ -70,7 +71,7 @@ def parse_table(lines: list[str], name: str, options: Options) -> Parsed:
         return parsed
     wanted = ANSWER_KEYS if options.column is None else (str(options.column),)
     question, answer = table.find(*QUESTION_COLUMNS), table.find(*wanted)
-    columns = _choice_columns(table, answer)
+    columns, identity = _choice_columns(table, answer), table.find("id")
     for absent, names in (
         (question is None, QUESTION_COLUMNS),
         (answer is None and options.gold, wanted),
@@ -89,7 +90,8 @@ def parse_table(lines: list[str], name: str, options: Options) -> Parsed:
             gold = None
             if options.gold and answer is not None:
                 gold = _named(checked_string(cells[answer], wanted[0]), wanted[0], labels, texts)
-            parsed.samples.append(_sample(cells[question], texts, gold, f"{name}:{number}"))
+            sample = _sample(cells[question], texts, gold, f"{name}:{number}")
+            parsed.samples.append(with_id(sample, None if identity is None else cells[identity]))
         except RowError as error:
             parsed.problems.append(Problem(number, str(error)))
     return parsed

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nlp_gym.data.readers.base import Options, Parsed, Problem
-from nlp_gym.data.readers.json_tools import RowError, checked_string, kind, text_words
+from nlp_gym.data.readers.json_tools import RowError, checked_string, kind, text_words, with_id
 from nlp_gym.data.readers.table_tools import open_table
 from nlp_gym.types import Sample
 
@@ -59,6 +59,7 @@ def table_texts(
         return parsed
     text = table.find(*TEXT)
     label = table.find(*wanted) if options.gold else None
+    identity = table.find("id")
     if text is None:
         parsed.problems.append(table.missing(*TEXT))
     if label is None and options.gold:
@@ -68,7 +69,8 @@ def table_texts(
     for number, cells in table.rows:
         try:
             labels = None if label is None else labels_of(cells[label])
-            parsed.samples.append(text_sample(cells[text], labels, f"{name}:{number}"))
+            sample = text_sample(cells[text], labels, f"{name}:{number}")
+            parsed.samples.append(with_id(sample, None if identity is None else cells[identity]))
         except RowError as error:
             parsed.problems.append(Problem(number, str(error)))
     return parsed

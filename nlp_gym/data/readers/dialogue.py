@@ -19,6 +19,7 @@ from nlp_gym.data.readers.json_tools import (
     field,
     json_samples,
     text_words,
+    with_id,
 )
 from nlp_gym.types import Sample
 
@@ -48,17 +49,18 @@ def parse_jsonl(lines: list[str], name: str, options: Options) -> Parsed:
     """
 
     def build(row: dict[str, Any], number: int) -> Sample:
-        context = _turns(field(row, "context"))
+        texts: dict[Words, str] = {}
+        context = _turns(field(row, "context"), texts)
         if "candidates" in row:
-            replies = _replies(row, "candidates")
+            replies = _replies(row, "candidates", texts, least=2)
             key = "answer" if options.column is None else str(options.column)
             gold = _answer(field(row, key), key, replies) if options.gold else None
         else:
-            right = _replies(row, "positive_responses")
-            replies = [*right, *_replies(row, "negative_responses")]
+            right = _replies(row, "positive_responses", texts)
+            replies = [*right, *_replies(row, "negative_responses", texts)]
             replies = sorted(dict.fromkeys(replies), key=lambda reply: rank(0, *context, reply))
             gold = tuple(i for i, r in enumerate(replies) if r in right) if options.gold else None
-        return _sample(context, replies, gold, f"{name}:{number}")
+        return _enough(_sample(context, replies, gold, f"{name}:{number}", texts))
 
     return json_samples(lines, Parsed(), build)
 
@@ -74,32 +76,38 @@ def parse_dailydialog(lines: list[str], name: str, options: Options) -> Parsed:
     (see `_Pool.alike`), then hash of the context and k = 0, 1, ... picks among all. What is right
     here is passed over. Nothing depends on the order of rows.
     """
-    bare: dict[int, tuple[tuple[Words, ...], str]] = {}  # place of a row without negatives
+    bare: dict[int, tuple[tuple[Words, ...], str, dict[Words, str]]] = {}  # without negatives
     own: dict[tuple[Words, ...], set[str]] = {}  # what is right after a context
     words: dict[str, Words] = {}
 
     def build(row: dict[str, Any], number: int) -> Sample:
-        context = _turns(field(row, "context"))
-        texts = checked_strings(field(row, "positive_responses"), "positive_responses", least=1)
-        right = min(texts, key=lambda text: rank(1, *context, (text,)))
+        texts: dict[Words, str] = {}
+        context = _turns(field(row, "context"), texts)
+        fitting = checked_strings(field(row, "positive_responses"), "positive_responses", least=1)
+        right = min(fitting, key=lambda text: rank(1, *context, (text,)))
         words[right] = text_words(right, "positive_responses")[0]
-        own.setdefault(context, set()).update(texts)
-        wrong = {kind: _replies(row, key) for kind, key in NEGATIVES.items() if row.get(key)}
+        texts.setdefault(words[right], right)
+        own.setdefault(context, set()).update(fitting)
+        given = {kind: key for kind, key in NEGATIVES.items() if row.get(key)}
+        wrong = {kind: _replies(row, key, texts) for kind, key in given.items()}
         if not wrong:
-            bare[number] = context, right
-        return _arranged(context, words[right], wrong, f"{name}:{number}")
+            bare[number] = context, right, texts
+        sample = _arranged(context, words[right], wrong, f"{name}:{number}", texts)
+        return _enough(sample) if wrong else sample
 
     parsed = json_samples(lines, Parsed(), build)
-    pool = _Pool({text: words[text] for _, text in bare.values()})
+    pool = _Pool({text: words[text] for _, text, _ in bare.values()})
     for i, sample in enumerate(parsed.samples):
         number = int(sample.id.rpartition(":")[2])
         if number in bare:
-            context, right = bare[number]
-            drawn = [words[text] for text in pool.draw(context, own[context])]
+            context, right, texts = bare[number]
+            drawn = {words[text]: text for text in pool.draw(context, own[context])}
             if not drawn:
                 message = "no negative replies here, and no other dialogue to draw them from"
                 parsed.problems.append(Problem(number, message))
-            sample = _arranged(context, words[right], {"random": drawn}, sample.id)
+            identity, wrong = sample.extra.get("id"), {"random": list(drawn)}
+            sample = _arranged(context, words[right], wrong, sample.id, drawn | texts)
+            sample = with_id(sample, identity)
         parsed.samples[i] = sample if options.gold else sample.unannotated()
     return parsed
 
@@ -143,7 +151,11 @@ class _Pool:
 
 
 def _arranged(
-    context: tuple[Words, ...], right: Words, wrong: Mapping[str, list[Words]], where: str
+    context: tuple[Words, ...],
+    right: Words,
+    wrong: Mapping[str, list[Words]],
+    where: str,
+    texts: Mapping[Words, str],
 ) -> Sample:
     """A sample whose candidates stand in an order that says nothing."""
     wrong = {kind: [r for r in replies if r != right] for kind, replies in wrong.items()}
@@ -154,17 +166,34 @@ def _arranged(
     if len(sets) == 2:
         sets["both"] = [right, *wrong["adversarial"], *wrong["random"][:-1]]
     numbered = {kind: tuple(sorted({places[r] for r in some})) for kind, some in sets.items()}
-    return _sample(context, replies, (places[right],), where, numbered)
+    return _sample(context, replies, (places[right],), where, texts, numbered)
 
 
-def _turns(value: Any) -> tuple[Words, ...]:
+def _enough(sample: Sample) -> Sample:
+    """The sample, if it leaves a choice."""
+    if len(sample.extra["candidates"]) < 2:
+        raise RowError("there is one candidate reply, at least 2 different ones are needed")
+    return sample
+
+
+def _turns(value: Any, texts: dict[Words, str]) -> tuple[Words, ...]:
     turns = [value] if isinstance(value, str) else checked_list(value, "context", least=1)
-    return tuple(text_words(turn, "context")[0] for turn in turns)
+    return tuple(_noted(turn, "context", texts) for turn in turns)
 
 
-def _replies(row: dict[str, Any], key: str) -> list[Words]:
-    """Words of the replies under a key, at least one."""
-    return [text_words(reply, key)[0] for reply in checked_list(field(row, key), key, least=1)]
+def _replies(
+    row: dict[str, Any], key: str, texts: dict[Words, str], *, least: int = 1
+) -> list[Words]:
+    """Words of the replies under a key."""
+    replies = checked_list(field(row, key), key, least=least)
+    return [_noted(reply, key, texts) for reply in replies]
+
+
+def _noted(value: Any, key: str, texts: dict[Words, str]) -> Words:
+    """Words of a text; `texts` takes its wording."""
+    words, text, _ = text_words(value, key)
+    texts.setdefault(words, text)
+    return words
 
 
 def _answer(value: Any, key: str, replies: list[Words]) -> tuple[int, ...]:
@@ -183,10 +212,17 @@ def _sample(
     replies: Sequence[Words],
     gold: tuple[int, ...] | None,
     where: str,
+    texts: Mapping[Words, str],
     sets: Mapping[str, tuple[int, ...]] | None = None,
 ) -> Sample:
     words = tuple(word for turn in context for word in turn)
-    extra = {"context": context, "candidates": tuple(replies), "sets": dict(sets or {})}
+    extra = {
+        "context": context,
+        "context_texts": tuple(texts[turn] for turn in context),
+        "candidates": tuple(replies),
+        "candidate_texts": tuple(texts[reply] for reply in replies),
+        "sets": dict(sets or {}),
+    }
     return Sample(words, None, where, extra, gold)
 
 

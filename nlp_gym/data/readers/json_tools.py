@@ -6,7 +6,7 @@ import bisect
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 from nlp_gym.data.readers.base import Parsed, Problem
@@ -49,7 +49,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def json_samples(
     lines: list[str], parsed: Parsed, build: Callable[[dict[str, Any], int], Sample | None]
 ) -> Parsed:
-    """Read one JSON object a line; blank lines are skipped.
+    """Read one JSON object a line; blank lines are skipped, a key `id` is kept.
 
     Args:
         lines: The file.
@@ -60,14 +60,27 @@ def json_samples(
         if not line or line.isspace():
             continue
         try:
-            row = load_json(line)
-            sample = build(checked_object(row, "the row"), number)
+            row = checked_object(load_json(line), "the row")
+            sample = build(row, number)
         except RowError as error:
             parsed.problems.append(Problem(number, str(error)))
             continue
         if sample is not None:
-            parsed.samples.append(sample)
+            parsed.samples.append(with_id(sample, row.get("id")))
     return parsed
+
+
+def with_id(sample: Sample, identity: Any) -> Sample:
+    """The sample with the user's own id of it in `extra`; as it is where `identity` is none.
+
+    An id is text that can be encoded or a whole number; with it predictions are told apart.
+    """
+    try:
+        if type(identity) is not int:
+            checked_string(identity, "id")
+    except RowError:
+        return sample
+    return replace(sample, extra={"id": identity, **sample.extra})
 
 
 @dataclass(frozen=True)

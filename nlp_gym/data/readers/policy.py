@@ -17,6 +17,7 @@ from nlp_gym.data.readers.json_tools import (
     json_document,
     json_samples,
     text_words,
+    with_id,
 )
 from nlp_gym.types import Sample
 
@@ -88,7 +89,8 @@ def parse_sgd(lines: list[str], name: str, options: Options) -> Parsed:
         line = document.line(value) if isinstance(value, (dict, list)) else 1
         try:
             found = _sgd_dialogue(checked_object(value, f"dialogue {index}"), options.gold)
-            parsed.samples.append(found.sample(f"{name}:{line}", options.gold))
+            sample = found.sample(f"{name}:{line}", options.gold)
+            parsed.samples.append(with_id(sample, value.get("dialogue_id")))
         except RowError as error:
             parsed.problems.append(Problem(line, str(error)))
     return parsed

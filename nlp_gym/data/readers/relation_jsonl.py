@@ -64,7 +64,6 @@ def _sample(
         line=line,
         parsed=parsed,
         types=types,
-        extra={"id": row["id"]} if "id" in row else None,
     )
 
 

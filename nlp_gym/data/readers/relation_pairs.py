@@ -66,7 +66,10 @@ def pair_sample(
     none: str = NONE,
     extra: Mapping[str, object] | None = None,
 ) -> Sample | None:
-    """Make the sample of one text; one without pairs holds no decision and is only noted.
+    """Make the sample of one text; one without pairs holds no decision and is left out.
+
+    With gold that is only noted; without, it is a warning, as predictions then do not line up with
+    the file.
 
     Args:
         words: The text.
@@ -74,14 +77,14 @@ def pair_sample(
         labels: Gold of the pairs that stand in a relation; None: not annotated.
         name: File name.
         line: Line at which the text begins.
-        parsed: Takes the notes.
+        parsed: Takes the notes and warnings.
         types: Type of every entity, if the file has types.
         none: Label of all other pairs.
         extra: More input to keep.
     """
     if not pairs:
         message = "fewer than two entities, so no pair to decide: the text is left out"
-        parsed.notes.append(Problem(line, message))
+        (parsed.warnings if labels is None else parsed.notes).append(Problem(line, message))
         return None
     if len(words) > LONG_TEXT:
         message = f"a text of {len(words)} words begins here; is a separator missing?"
@@ -95,7 +98,8 @@ def pair_sample(
 
 def nothing_left(parsed: Parsed) -> Parsed:
     """Report a file whose texts were all left out."""
-    if not parsed.samples and not parsed.problems and parsed.notes:
+    left_out = [*parsed.warnings, *parsed.notes]
+    if not parsed.samples and not parsed.problems and left_out:
         message = "no text of the file has two entities: there is no pair to decide"
-        parsed.problems.append(Problem(parsed.notes[0].line, message))
+        parsed.problems.append(Problem(left_out[0].line, message))
     return parsed

@@ -101,10 +101,11 @@ def parse_jsonl(lines: list[str], name: str, options: Options) -> Parsed:
 
 
 def _sample(row: dict[str, Any], passage: _Passage, where: str, options: Options) -> Sample:
-    question, _, _ = text_words(checked_string(field(row, "question"), "question"), "question")
+    question, asked, _ = text_words(checked_string(field(row, "question"), "question"), "question")
     identity = row.get("id", "")
     extra = {
         "question": question,
+        "question_text": asked,
         "text": passage.text,
         "spans": passage.spans,
         "qid": checked_string(identity, "id", blank=True) if isinstance(identity, str) else where,

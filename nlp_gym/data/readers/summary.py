@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from nlp_gym.data.readers.json_tools import (
     checked_string,
     field,
     json_samples,
+    with_id,
 )
 from nlp_gym.data.readers.table_tools import open_table
 from nlp_gym.data.tokenize import split_sentences, split_words
@@ -47,7 +49,7 @@ def parse_scitldr(lines: list[str], name: str, options: Options) -> Parsed:
     def build(row: dict[str, Any], number: int) -> Sample:
         references = _listed(field(row, "target"), "target") if options.gold else None
         sentences = _listed(field(row, "source"), "source")
-        return _sample(sentences, references, f"{name}:{number}")
+        return with_id(_sample(sentences, references, f"{name}:{number}"), row.get("paper_id"))
 
     return json_samples(lines, Parsed(), build)
 
@@ -59,7 +61,7 @@ def parse_csv(lines: list[str], name: str, options: Options) -> Parsed:
     if table is None:
         return parsed
     keys = SUMMARY if options.column is None else (str(options.column),)
-    document, summary = table.find(*DOCUMENT), table.find(*keys)
+    document, summary, identity = table.find(*DOCUMENT), table.find(*keys), table.find("id")
     if document is None or (options.gold and summary is None):
         parsed.problems.append(table.missing(*(DOCUMENT if document is None else keys)))
         return parsed
@@ -70,7 +72,8 @@ def parse_csv(lines: list[str], name: str, options: Options) -> Parsed:
                 references = [checked_string(cells[summary], "summary")]
             text = checked_string(cells[document], "document")
             sentences = [sentence for sentence, _, _ in split_sentences(text)]
-            parsed.samples.append(_sample(sentences, references, f"{name}:{number}"))
+            sample = _sample(sentences, references, f"{name}:{number}")
+            parsed.samples.append(with_id(sample, None if identity is None else cells[identity]))
         except RowError as error:
             parsed.problems.append(Problem(number, str(error)))
     return parsed
@@ -108,7 +111,9 @@ def _is_jsonl(lines: list[str]) -> bool:
 
 
 def _is_scitldr(lines: list[str]) -> bool:
-    return bool(lines) and '"source"' in lines[0] and '"target"' in lines[0]
+    """Lists under both keys: a text under one of them is a row of `parse_jsonl`."""
+    keys = ("source", "target")
+    return bool(lines) and all(re.search(rf'"{key}"\s*:\s*\[', lines[0]) for key in keys)
 
 
 def _is_csv(lines: list[str]) -> bool:
