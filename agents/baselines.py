@@ -8,14 +8,16 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from agents.acting import Act
+from agents.acting import Act, LogProbs
+from agents.search import BATCH, _search, is_searched
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
 from nlp_gym.metrics.base import Score
-from nlp_gym.tasks.base import Task
+from nlp_gym.tasks.base import Output, Task
 from nlp_gym.tasks.rollout import rollout
 from nlp_gym.types import BoolArray, Observation
 
 _BATCH = 4096
+_TIES = 1e-9
 
 Baseline = Act | Literal["oracle"]
 
@@ -32,9 +34,7 @@ def random_act(train_task: Task, task: Task, seed: int) -> Act:
 
 def majority_act(train_task: Task, task: Task, seed: int) -> Act:
     """The oracle's most frequent action on the training split, among the legal ones."""
-    _, actions = _decisions(train_task)
-    n = max(task.n_actions, train_task.n_actions)  # candidates may be more in one of the two
-    counts = np.bincount(actions, minlength=n)[: task.n_actions]  # (A,)
+    counts = _counts(train_task, task)
 
     def act(obs: Observation, mask: BoolArray) -> npt.NDArray[np.int64]:
         return np.where(mask, counts, -1).argmax(axis=1)
@@ -79,6 +79,36 @@ def oracle_act(train_task: Task, task: Task, seed: int) -> Literal["oracle"]:
     return "oracle"
 
 
+def random_log_probs(train_task: Task, task: Task, seed: int) -> LogProbs:
+    """Of `random_act`, for a search; which of equal walks are kept is drawn."""
+    rng = np.random.default_rng(seed)
+
+    def log_probs(obs: Observation, mask: BoolArray) -> npt.NDArray[np.float64]:
+        found: npt.NDArray[np.float64] = _TIES * rng.random(mask.shape)
+        return np.where(mask, found - np.log(mask.sum(axis=1, keepdims=True)), -np.inf)
+
+    return log_probs
+
+
+def majority_log_probs(train_task: Task, task: Task, seed: int) -> LogProbs:
+    """Of `majority_act`, for a search: frequencies among the legal actions, each plus one."""
+    counts = _counts(train_task, task) + 1.0
+
+    def log_probs(obs: Observation, mask: BoolArray) -> npt.NDArray[np.float64]:
+        legal = np.where(mask, counts, 0.0)
+        with np.errstate(divide="ignore"):
+            found: npt.NDArray[np.float64] = np.log(legal / legal.sum(axis=1, keepdims=True))
+        return found
+
+    return log_probs
+
+
+SEARCHED: dict[str, Callable[[Task, Task, int], LogProbs]] = {
+    "random": random_log_probs,
+    "majority": majority_log_probs,
+}
+"""Baselines that rank answers by the same search as agents, where a task is played by one."""
+
 BASELINES: dict[str, Callable[[Task, Task, int], Baseline]] = {
     "random": random_act,
     "majority": majority_act,
@@ -94,15 +124,19 @@ def run_baselines(
     names: Sequence[str] = ("random", "majority", "oracle"),
     *,
     seed: int = 0,
+    rows: Sequence[int] | None = None,
     **options: Any,
 ) -> dict[str, Score]:
-    """Scores of baselines on a whole split, each text played once.
+    """Scores of baselines on a split, each text played once.
+
+    A task that ranks answers is played by beam search, as agents play it; the oracle walks once.
 
     Args:
         train_task: Where frequencies are counted.
         task: What is scored.
         names: Of `BASELINES`.
         seed: Of the random baseline.
+        rows: Samples that are scored; None: all.
         **options: As for `Task.score`.
 
     Raises:
@@ -114,9 +148,29 @@ def run_baselines(
             raise UnknownNameError("baseline", name, BASELINES)
     scores = {}
     for name in names:
-        outputs = rollout(task, BASELINES[name](train_task, task, seed))
-        scores[name] = task.score(outputs, **options)
+        if is_searched(task) and name in SEARCHED:
+            outputs = _searched(task, SEARCHED[name](train_task, task, seed), rows)
+        else:
+            outputs = rollout(task, BASELINES[name](train_task, task, seed), rows)
+        scores[name] = task.score(outputs, rows=rows, **options)
     return scores
+
+
+def _searched(task: Any, log_probs: LogProbs, rows: Sequence[int] | None) -> list[Output]:
+    """The outputs of the search that `agents.search.outputs_of` makes with a model."""
+    chosen = np.arange(len(task.corpus)) if rows is None else np.asarray(rows, np.int64)
+    return [
+        output
+        for start in range(0, len(chosen), BATCH)
+        for output in _search(task, log_probs, chosen[start : start + BATCH], task.beam, "index")
+    ]
+
+
+def _counts(train_task: Task, task: Task) -> npt.NDArray[np.int64]:
+    """(A,) how often the oracle plays each action of `task` in training."""
+    _, actions = _decisions(train_task)
+    n = max(task.n_actions, train_task.n_actions)  # candidates may be more in one of the two
+    return np.bincount(actions, minlength=n)[: task.n_actions]
 
 
 def _decisions(task: Task) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

@@ -15,6 +15,7 @@ from agents.history import read_metrics
 from agents.plans import Plan, default_ids
 from agents.results import BASELINES, Cell, read_cell, write_cell, write_tables
 from agents.runs import find_snapshot
+from agents.search import drawn_rows
 from agents.train import resume, train
 from agents.versions import versions
 from nlp_gym import make_task
@@ -125,7 +126,10 @@ def _baseline(plan: Plan, cell: Cell) -> dict[str, Any]:
     scores = {}
     for split in ("dev", "test"):
         task = make_task(cell.id, split, **{"labels": labels, **kwargs})
-        score = run_baselines(train_task, task, [cell.algo], seed=cell.seed, report=False)
+        rows = drawn_rows(task, plan.searches)  # as for agents
+        score = run_baselines(
+            train_task, task, [cell.algo], seed=cell.seed, rows=rows, report=False
+        )
         scores[split] = with_corpus(score[cell.algo], task)
     return _scores(scores)
 
@@ -137,7 +141,9 @@ def _trained(plan: Plan, cell: Cell) -> dict[str, Any]:
     rows = read_metrics(run)
     total = cell.settings["n_timesteps"]
     options: dict[str, Any] = {"device": plan.device, "searches": plan.searches}
+    started = time.monotonic()
     scores = {split: evaluate(run, split, **options) for split in ("dev", "test")}
+    scoring = round(time.monotonic() - started, 1)
     _, settings = find_snapshot(run)
     shutil.rmtree(run / "checkpoints", ignore_errors=True)  # nobody resumes a finished cell
     return {
@@ -145,6 +151,7 @@ def _trained(plan: Plan, cell: Cell) -> dict[str, Any]:
         "timesteps": rows[-1]["timesteps"],
         "best_timesteps": settings["timesteps"],
         "seconds": rows[-1]["seconds"],
+        "scoring_seconds": scoring,
         "stopped": "budget" if rows[-1]["timesteps"] < total else None,
         "encoder": settings["encoder"],
         "run": str(run),

@@ -77,7 +77,7 @@ def benchmark_command(
 
 def export_minari_command(
     env_id: Annotated[
-        str | None, typer.Argument(metavar="[ID]", help="Environment id; default: the run's.")
+        str | None, typer.Argument(metavar="ID", help="Environment id; default: the run's.")
     ] = None,
     env: Annotated[str | None, typer.Option(help="The same as ID.")] = None,
     policy: Annotated[str, typer.Option(help="Who plays: oracle or random.")] = "oracle",

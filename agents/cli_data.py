@@ -74,7 +74,8 @@ def check_command(
     from nlp_gym.data import check
     from nlp_gym.data.readers.guess import guess_family
 
-    family = _asked_family(family, env) or guess_family(file, format, gold=gold)
+    asked = _asked_family(family, env)
+    family = asked or guess_family(file, format, gold=gold)
     report = check(file, format, family=family, scheme=scheme, column=column, gold=gold)
     for problem in report.problems:
         line = "" if problem.line is None else f"{problem.line}:"
@@ -82,6 +83,8 @@ def check_command(
     for warning in report.warnings:
         typer.echo(f"{file}:{warning.line}: warning: {warning.message}")
     _summarise(file, report)
+    if asked is None:
+        typer.echo(f"  family {family!r} is a guess: --env ID (or --family NAME) names another")
     if not report.ok:
         raise typer.Exit(1)
 

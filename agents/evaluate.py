@@ -10,7 +10,7 @@ from typing import Any
 
 from agents.loading import Agent, load_agent
 from agents.search import drawn_rows
-from nlp_gym.errors import DataError, RunError
+from nlp_gym.errors import DataError, InvalidArgumentError, RunError
 from nlp_gym.metrics.base import Score
 from nlp_gym.tasks.base import Task
 
@@ -56,9 +56,12 @@ def evaluate(
         RunError: The run cannot be loaded, or neither `data` nor `data_dir` is given and the corpus
             found is not the one that the run was trained with.
         DataError: The corpus cannot be read.
+        InvalidArgumentError: An argument that is not one of the environment's.
     """
     agent = load_agent(run, checkpoint=checkpoint, device=device)
     overrides: dict[str, Any] = dict(env_kwargs or {})
+    if "split" in overrides:
+        raise InvalidArgumentError("env_kwargs='split': give it as --split (split=) in its place.")
     if data is not None:
         # A single file is the split itself here; for training it would be cut into three.
         overrides["data"] = {split: str(data)} if Path(data).is_file() else str(data)

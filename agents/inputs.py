@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from nlp_gym.data.readers import read
 from nlp_gym.data.readers.base import decode, file_bytes
 from nlp_gym.data.tokenize import split_sentences, split_words
 from nlp_gym.errors import DataError, DataFormatError, DataNotFoundError, InvalidArgumentError
+from nlp_gym.types import Sample
 
 Word = tuple[str, int, int]
 
@@ -22,10 +25,12 @@ class Input:
     Attributes:
         text: The text, unchanged.
         sentences: Its words with character offsets, in order, by sentence; none for a blank text.
+        id: What the file calls it, or ``"file:line"``; ``""`` where it is from no file.
     """
 
     text: str
     sentences: tuple[tuple[Word, ...], ...]
+    id: Any = field(default="", compare=False)
 
     @property
     def words(self) -> tuple[Word, ...]:
@@ -93,12 +98,24 @@ def read_inputs(path: str | Path) -> list[Input]:
     if suffix == ".txt":
         return from_lines(file_bytes(path), path)
     samples = read(path, "jsonl" if suffix == ".json" else None, gold=False)
-    return [
-        from_text(str(sample.extra["text"]))
-        if "spans" in sample.extra  # it was raw text; words that were given stay as they are
-        else from_words(sample.words)
-        for sample in samples
-    ]
+    return [from_sample(sample) for sample in samples]
+
+
+def from_sample(sample: Sample) -> Input:
+    """The raw text of a sample; words that were given stay as they are."""
+    raw = "spans" in sample.extra
+    item = from_text(str(sample.extra["text"])) if raw else from_words(sample.words)
+    return replace(item, id=identity(sample))
+
+
+def identity(sample: Sample) -> Any:
+    """What the file of a sample calls it, where that can be written as JSON; else its place."""
+    own = sample.extra.get("id", "")
+    try:
+        json.dumps(own, ensure_ascii=False, allow_nan=False).encode("utf-8")
+    except (TypeError, ValueError):
+        own = ""
+    return sample.id if own in ("", None) else own
 
 
 def from_lines(data: bytes, name: str | Path) -> list[Input]:
@@ -116,7 +133,8 @@ def from_lines(data: bytes, name: str | Path) -> list[Input]:
         raise DataFormatError(name, problems[0].line, problems[0].message)
     if not any(line.strip() for line in lines):
         raise DataFormatError(name, None, "there is no text in it: nothing to predict.")
-    return [from_text(line) for line in (lines if lines[-1] else lines[:-1])]
+    lines, place = lines if lines[-1] else lines[:-1], Path(name).name
+    return [replace(from_text(line), id=f"{place}:{i}") for i, line in enumerate(lines, 1)]
 
 
 def gather_inputs(text: str | None, file: Path | None) -> list[Input]:

@@ -10,6 +10,8 @@ from typing import Any
 import gymnasium as gym
 
 from agents.algorithms import resolve
+from agents.baselines import SEARCHED
+from agents.families import family_of
 from agents.results import BASELINES, Cell
 from agents.settings import TrainConfig, merge
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
@@ -40,7 +42,7 @@ class Plan:
     out: Path = Path("results")
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
     n_timesteps: int | None = None
-    budget: float = 6.0
+    budget: float = 5.0
     searches: int | None = None
     device: str = "auto"
 
@@ -84,7 +86,8 @@ class Plan:
         """What a number depends on; not where the data lies (its hash is in the result)."""
         own = {k: v for k, v in self.env_kwargs.items() if k != "data_dir"}
         if algo in BASELINES:
-            return {"env_kwargs": own}
+            searched = family_of(env_id) == "kg" and algo in SEARCHED
+            return {"env_kwargs": own, **({"searches": self.searches} if searched else {})}
         if not algo.partition("+")[0] or algo.partition("+")[2] not in ("", "bc"):
             raise InvalidArgumentError(
                 f"algos={algo!r} is no algorithm, baseline ({', '.join(BASELINES)}) or "

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from agents.families import TEXT_FAMILIES, family_of
-from agents.inputs import Input, from_text, from_words, gather_inputs
+from agents.families import MIXTURE, TEXT_FAMILIES
+from agents.inputs import Input, from_text, from_words, gather_inputs, identity
 from agents.loading import Agent, load_agent
-from agents.predictions import is_bio, to_record
+from agents.predict_tasks import inputs_of
+from agents.predictions import about, is_bio, to_record
 from nlp_gym.data.readers import READERS, read
 from nlp_gym.errors import DataError, DataNotFoundError, InvalidArgumentError
 from nlp_gym.types import Sample
@@ -24,6 +26,8 @@ class Predictor:
         run: A run folder.
         checkpoint: ``"best"`` or ``"last"``.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``.
+        env_kwargs: Arguments of the environment in place of the run's, such as `max_words`. An
+            agent of a mixture predicts through one task of it: ``{"tasks": ["POS-EWT-v0"]}``.
 
     Attributes:
         family: What kind of input the agent reads, a name in `nlp_gym.data.FAMILIES`.
@@ -31,12 +35,21 @@ class Predictor:
 
     Raises:
         RunError: The run cannot be loaded.
+        InvalidArgumentError: `env_kwargs` has what a prediction cannot change.
     """
 
-    def __init__(self, run: str | Path, *, checkpoint: str = "best", device: str = "auto") -> None:
+    def __init__(
+        self,
+        run: str | Path,
+        *,
+        checkpoint: str = "best",
+        device: str = "auto",
+        env_kwargs: Mapping[str, Any] | None = None,
+    ) -> None:
         self.agent: Agent = load_agent(run, checkpoint=checkpoint, device=device)
-        self.family = family_of(self.agent.env_id)
-        self.bio = self.tags and is_bio(self.agent.labels)
+        self._inputs = inputs_of(self.agent, env_kwargs or {})
+        self.family = self._inputs.family
+        self.bio = self.tags and is_bio(self._inputs.labels)
 
     @property
     def tags(self) -> bool:
@@ -75,10 +88,7 @@ class Predictor:
         samples = [_as_sample(item) for item in inputs]
         found = iter(self._records([s for s in samples if s.words], progress=progress))
         records = [next(found) if sample.words else {} for sample in samples]
-        return [
-            {"text": item.text, **record} if isinstance(item, Input) else record
-            for item, record in zip(inputs, records, strict=True)
-        ]
+        return [{**about(i), **record} for i, record in zip(inputs, records, strict=True)]
 
     def gather(self, text: str | None, file: Path | None) -> list[Given]:
         """The input of a command line: a text, ``-`` for texts on stdin, or a file.
@@ -87,6 +97,8 @@ class Predictor:
             InvalidArgumentError: None of them or two, or a text where the task needs more.
             DataError: The file cannot be read.
         """
+        if self.family == MIXTURE:
+            raise self._needs_more()
         if self.tags or file is None or (self.reads_text and file.suffix.lower() == ".txt"):
             if not self.reads_text and text is not None:
                 raise self._needs_more()
@@ -116,10 +128,13 @@ class Predictor:
     def _outputs(self, samples: list[Sample], *, progress: bool) -> tuple[Any, list[Any]]:
         if not samples:
             return None, []
-        task = self.agent.task("test", data=[sample.unannotated() for sample in samples])
+        data = [sample.unannotated() for sample in samples]
+        task = self.agent.task("test", **self._inputs.arguments(data))
         return task, self.agent.outputs(task, progress=progress, cache=False)
 
     def _needs_more(self) -> InvalidArgumentError:
+        if self.family == MIXTURE:
+            return self._inputs.many()
         form = READERS[self.family]["jsonl"].about
         return InvalidArgumentError(
             f"{self.agent.env_id} needs more than a text. Give --input FILE with samples of family "
@@ -135,7 +150,9 @@ def _as_input(text: str | Sequence[str] | Input) -> Input:
 
 
 def _as_words(item: Input | Sample) -> Input:
-    return from_words(item.words) if isinstance(item, Sample) else item
+    if not isinstance(item, Sample):
+        return item
+    return replace(from_words(item.words), id=identity(item))
 
 
 def _as_sample(item: Input | Sample) -> Sample:

@@ -1,6 +1,7 @@
 """What `nlp-gym predict` writes; no model in here.
 
-A prediction is one JSON-able dict a text or sample, by default that of the task's `record`. For
+A prediction is one JSON-able dict a text or sample: ``id`` of what is from a file (its own, else
+``"file:line"``), ``text`` where there is raw text, and the fields of the task's `record`. For
 tagging:
 
 ``text``      the text as given (words that came split are joined by single spaces)
@@ -20,9 +21,10 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from agents.inputs import Input
+from agents.inputs import Input, identity
 from nlp_gym.errors import DataError, InvalidArgumentError, UnknownNameError
 from nlp_gym.files import atomic_path
+from nlp_gym.types import Sample
 
 FORMATS = ("json", "color", "conll")
 _COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "red")
@@ -45,13 +47,24 @@ def is_bio(labels: Sequence[str]) -> bool:
     return "O" in labels and all(name == "O" or name[:2] in ("B-", "I-") for name in labels)
 
 
+def about(item: Input | Sample) -> dict[str, Any]:
+    """What a record says of its input: ``id`` and ``text``, each where there is one."""
+    text: Any
+    if isinstance(item, Input):
+        name, text = item.id, item.text
+    else:
+        name, text = identity(item), item.extra.get("text")
+    facts = {} if name == "" else {"id": name}
+    return facts if text is None else {**facts, "text": str(text)}
+
+
 def to_record(item: Input, labels: Sequence[str], *, bio: bool) -> dict[str, Any]:
     """The prediction of one text, see the module."""
     tokens = [
         {"text": word, "start": start, "end": end, "label": label}
         for (word, start, end), label in zip(item.words, labels, strict=True)
     ]
-    record: dict[str, Any] = {"text": item.text, "tokens": tokens}
+    record: dict[str, Any] = {**about(item), "tokens": tokens}
     if bio:
         record["entities"] = []
         for first, stop, kind in spans_of(labels):

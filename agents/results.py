@@ -14,6 +14,7 @@ from nlp_gym.files import atomic_path, write_json
 
 FORMAT = 1
 BASELINES = ("random", "majority", "majority-word", "oracle")
+_LAST = ("RL / bc", "wall min", "budget min/run")
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,8 @@ def build_table(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         own = [r for r in results if r["id"] == env_id]
         columns = {algo: _column([r for r in own if r["algo"] == algo]) for algo in algos}
         metric = next((r["metric"] for r in own if "metric" in r), None)
-        rows.append({"id": env_id, "metric": metric, "columns": columns, "share": _share(columns)})
+        row = {"id": env_id, "metric": metric, "columns": columns, "share": _share(columns)}
+        rows.append({**row, **_times(own)})
     return {"algos": algos, "rows": rows}
 
 
@@ -128,6 +130,13 @@ def _column(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return column
 
 
+def _times(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Seconds that all cells of an id took, training and scoring, and minutes a run might take."""
+    seconds = sum(r.get("seconds", 0.0) + r.get("scoring_seconds", 0.0) for r in results)
+    budgets = {r.get("settings", {}).get("budget_minutes") for r in results} - {None}
+    return {"seconds": seconds, "budgets": sorted(budgets)}
+
+
 def _share(columns: Mapping[str, Mapping[str, Any]]) -> float | None:
     """See `build_table`; None without both, or where `bc` is 0."""
     values = {name: column["test"]["mean"] for name, column in columns.items() if "test" in column}
@@ -141,11 +150,16 @@ def to_markdown(table: Mapping[str, Any]) -> str:
     """The table for people: test, then dev, then what failed."""
     parts = []
     for split in ("test", "dev"):
-        header = ["id", "metric", *table["algos"], *(["RL / bc"] if split == "test" else [])]
+        header = ["id", "metric", *table["algos"], *(_LAST if split == "test" else [])]
         lines = [f"## {split}", "", *_lines([header, *_body(table, split)]), ""]
         parts += lines
     if any(column["stopped"] for row in table["rows"] for column in row["columns"].values()):
         parts += ["`*`: stopped at the time limit of a run.", ""]
+    parts += [
+        "wall min: training and scoring, all columns; budget: most minutes that one training run "
+        "may take.",
+        "",
+    ]
     parts += ["`±`: half of the range over seeds, where there are several.", ""]
     errors = [
         f"- {row['id']} {algo}: {message}"
@@ -160,7 +174,9 @@ def _body(table: Mapping[str, Any], split: str) -> Iterable[list[str]]:
     for row in table["rows"]:
         cells = [_shown(row["columns"][algo], split) for algo in table["algos"]]
         share = "" if row["share"] is None else f"{row['share']:.3f}"
-        yield [row["id"], row["metric"] or "", *cells, *([share] if split == "test" else [])]
+        budgets = " or ".join(f"{minutes:g}" for minutes in row["budgets"])
+        last = [share, f"{row['seconds'] / 60:.1f}", budgets]
+        yield [row["id"], row["metric"] or "", *cells, *(last if split == "test" else [])]
 
 
 def _shown(column: Mapping[str, Any], split: str) -> str:

@@ -61,7 +61,8 @@ def load_policy(folder: Path, model: Any, aliases: Mapping[str, str]) -> None:
         raise RunError(
             f"{folder / 'policy.safetensors'} does not fit the policy that the run's settings "
             f"describe: {str(error).splitlines()[-1].strip()} Settings and weights come from "
-            "different runs, or the encoder's width changed."
+            "different runs, the encoder's width changed, or arguments in place of the run's own "
+            "(--env-kwargs) change what the agent sees."
         ) from error
 
 

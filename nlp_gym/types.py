@@ -44,7 +44,16 @@ def text_key(words: Sequence[str]) -> bytes:
 
 
 _NOT_INPUT = frozenset(
-    ["id", "qid", "text", "spans", "question_text", "context_texts", "candidate_texts", "order_words"]
+    [
+        "id",
+        "qid",
+        "text",
+        "spans",
+        "question_text",
+        "context_texts",
+        "candidate_texts",
+        "order_words",
+    ]
 )
 
 

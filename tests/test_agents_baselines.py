@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from agents.baselines import BASELINES, run_baselines
+from agents.baselines import BASELINES, SEARCHED, run_baselines
 from nlp_gym import make_task
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
 from nlp_gym.tasks.base import Task
 from nlp_gym.tasks.rollout import rollout
 from nlp_gym.types import Sample
 
+BOTH = ("train", "dev")
 LABELS = ["O", "B-X", "I-X"]
 
 
@@ -102,3 +103,35 @@ def test_baselines_on_the_bundled_sample() -> None:
     }
     assert values["random"] < values["majority"] < values["majority-word"] < values["oracle"] == 1.0
     assert values["random"] == pytest.approx(1 / 17, abs=0.03)
+
+
+def test_baselines_of_a_task_that_ranks_are_searched_like_agents() -> None:
+    sample = {"corpus": "sample", "encoder": "hashed"}
+    train, dev = (make_task("KnowledgeGraph-WN18RR-v0", split, **sample) for split in BOTH)
+    scores = run_baselines(train, dev, seed=3)
+    for name in ("random", "majority"):
+        report = scores[name].report
+        # One walk has one answer, and so the same number of hits among the first 1, 3 and 10.
+        assert report["hits_at_10"] > report["hits_at_1"]
+        assert scores[name].value < scores["oracle"].value
+    assert scores["random"].value == run_baselines(train, dev, ["random"], seed=3)["random"].value
+    assert run_baselines(train, dev, ["random"], rows=[0, 2])["random"].n == 2
+
+
+@pytest.mark.parametrize("name", list(SEARCHED))
+def test_baselines_log_probabilities_are_those_of_legal_actions(name: str) -> None:
+    task = make_task("KnowledgeGraph-WN18RR-v0", corpus="sample", encoder="hashed")
+    log_probs = SEARCHED[name](task, task, 0)
+    state = task.initial(np.arange(20))
+    mask = task.mask(state)
+    found = np.exp(log_probs({}, mask))
+    assert found.sum(axis=1) == pytest.approx(1)
+    assert (found[~mask] == 0).all()
+    assert (found[mask] > 0).all()
+    if name == "majority":  # the best action is the one that the greedy baseline plays
+        act = BASELINES[name](task, task, 0)
+        assert callable(act)
+        assert found.argmax(axis=1).tolist() == act({}, mask).tolist()
+    else:
+        share = np.repeat(1 / mask.sum(axis=1), mask.sum(axis=1))
+        assert found[mask] == pytest.approx(share, rel=1e-6)

@@ -12,7 +12,7 @@ from agents import benchmark
 from agents.benchmark import Plan, default_ids, run_plan
 from agents.cli import main
 from agents.history import read_metrics
-from agents.results import Cell, build_table, to_markdown
+from agents.results import BASELINES, Cell, build_table, to_markdown
 from agents.signals import TrainingInterrupted
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
 
@@ -52,7 +52,8 @@ def test_benchmark_measures_once_and_writes_tables(tmp_path: Path) -> None:
     assert run_plan(plan(tmp_path), lines.append)
     assert lines == []  # nothing left to do
     table = (tmp_path / "table.md").read_text()
-    assert "| id | metric | random | majority | bc | RL / bc |" in table
+    assert "| random | majority | bc | RL / bc | wall min | budget min/run |" in table
+    assert cell["scoring_seconds"] > 0
     assert json.loads((tmp_path / "table.json").read_text())["algos"] == list(plan(tmp_path).algos)
 
 
@@ -143,7 +144,7 @@ def test_benchmark_dry_run_and_command_line(
     assert ended.value.code == 0
     out = capsys.readouterr().out
     assert "POS-EWT-v0 ppo seed 1: to train" in out
-    assert "3 of 3 cells to do; 2 training runs of at most 6 minutes, 0.2 h" in out
+    assert "3 of 3 cells to do; 2 training runs of at most 5 minutes, 0.2 h" in out
     assert not list(tmp_path.iterdir())
     for changes, words in (
         (["--seeds", "a"], "seeds='a'"),
@@ -175,6 +176,21 @@ def test_benchmark_default_ids_are_single_tasks_with_a_corpus() -> None:
     assert not {"NER-v0", "MultiTask-v0", "ChoiceQA-v0"} & set(ids)
 
 
+def test_benchmark_default_plan_fits_five_hours() -> None:
+    runs = [cell for cell in Plan(default_ids()).cells() if cell.algo not in BASELINES]
+    assert len(runs) * Plan(()).budget <= 5 * 60
+
+
+def test_benchmark_baselines_of_a_searched_task_are_searched_as_agents_are(tmp_path: Path) -> None:
+    ids = ["KnowledgeGraph-WN18RR-v0"]
+    few = plan(tmp_path, ids=ids, algos=("random", "oracle"), searches=6)
+    assert run_plan(few, lambda line: None)
+    cell = json.loads((tmp_path / "cells/KnowledgeGraph-WN18RR-v0/random-0.json").read_text())
+    assert cell["dev"]["n"] == cell["test"]["n"] == 6
+    digests = {few.cells()[0].digest, plan(tmp_path, ids=ids, algos=("random",)).cells()[0].digest}
+    assert len(digests) == 2
+
+
 def result(algo: str, seed: int, value: float, **more: Any) -> dict[str, Any]:
     score = {"value": value, "interval": None, "n": 10}
     base = {"id": "X-Y-v0", "metric": "f1", "status": "done", "seconds": 1.0}
@@ -188,11 +204,11 @@ def test_benchmark_table_by_hand() -> None:
             result("bc", 0, 0.8),
             result("masked_dqn", 0, 0.7),
             result("masked_dqn", 1, 0.8, stopped="budget"),
-            result("ppo", 0, 0.5),
+            result("ppo", 0, 0.5, scoring_seconds=25.0, settings={"budget_minutes": 5.0}),
         ]
     )
     (row,) = table["rows"]
     assert row["share"] == pytest.approx(0.75 / 0.8)
     assert row["columns"]["masked_dqn"]["test"]["half_range"] == pytest.approx(0.05)
     lines = to_markdown(table).splitlines()
-    assert "| X-Y-v0 | f1 | 0.100 | 0.800 | 0.750 ± 0.050* | 0.500 | 0.938 |" in lines
+    assert "| X-Y-v0 | f1 | 0.100 | 0.800 | 0.750 ± 0.050* | 0.500 | 0.938 | 0.5 | 5 |" in lines

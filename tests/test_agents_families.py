@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from agents.acting import make_act, make_log_probs
 from agents.algorithms import ALGORITHMS, resolve
-from agents.cli import main
+from agents.cli import app, main
 from agents.config import FOLDER, load_hyperparams
 from agents.families import family_of
+from agents.inputs import identity
 from agents.listing import HEADER, env_rows
 from agents.loading import build_model
 from agents.predict import Predictor
@@ -22,9 +24,10 @@ from agents.settings import TrainConfig
 from agents.train import train
 from nlp_gym import make_task
 from nlp_gym.data import FAMILIES
-from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.errors import InvalidArgumentError, UnknownNameError
 from nlp_gym.registration import task_ids
 from nlp_gym.tasks.rollout import rollout
+from nlp_gym.types import Sample
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 SAMPLE: dict[str, Any] = {"corpus": "sample", "encoder": "hashed"}
@@ -177,7 +180,10 @@ def test_families_predict_raw_text(
     with pytest.raises(SystemExit):
         main(["predict", str(run), "--input", str(tmp_path / "a.txt")])
     lines = capsys.readouterr().out.splitlines()
-    assert [json.loads(line) for line in lines] == records
+    places = [{"id": f"a.txt:{i}"} for i in (1, 2, 3)]
+    assert [json.loads(line) for line in lines] == [
+        {**place, **record} for place, record in zip(places, records, strict=True)
+    ]
     with pytest.raises(SystemExit) as ended:
         main(["predict", str(run), "x", "--format", "conll"])
     assert ended.value.code == 1
@@ -199,7 +205,12 @@ def test_families_predict_files_of_other_families(
         main(["predict", str(run), "--input", str(path), "--output", str(out)])
     assert ended.value.code == 0
     records = [json.loads(line) for line in out.read_text().splitlines()]
-    assert [record["answer"] in q["choices"] for record, q in zip(records, questions, strict=True)]
+    assert all(
+        record["answer"] in q["choices"] for record, q in zip(records, questions, strict=True)
+    )
+    assert [(record["id"], record["text"]) for record in records] == [
+        (f"q.jsonl:{i}", q["question"]) for i, q in enumerate(questions, 1)
+    ]
     predictor = Predictor(run, device="cpu")
     assert not predictor.reads_text
     for call in (lambda: predictor.predict(["a text"]), lambda: predictor.gather("a", None)):
@@ -235,3 +246,110 @@ def test_families_listing_has_every_id() -> None:
     assert set(rows) == set(task_ids())
     assert rows["SpanQA-SQuAD-v0"]["family"] == "spanqa"
     assert rows["SpanQA-SQuAD-v0"]["metric"] == "squad_f1"
+    mixture = rows["MultiTask-v0"]
+    assert mixture["metric"] == "mean_score"
+    assert mixture["full corpus"] == "those of its tasks"
+
+
+ONE_PER_FAMILY = {
+    "Classification-v0": '"label": ',
+    "MultiLabel-v0": '"labels": ',
+    "NER-v0": "Maria",
+    "Relation-v0": "",
+    "SpanQA-v0": "",
+    "ChoiceQA-v0": "",
+    "Dialogue-v0": "",
+    "DialoguePolicy-SGD-v0": "",
+    "Summary-v0": "",
+    "KnowledgeGraph-v0": "",
+    "MultiTask-v0": "",
+}
+
+
+@pytest.mark.parametrize("env_id", ONE_PER_FAMILY)
+def test_families_train_command_ends_with_the_run_folder(env_id: str, tmp_path: Path) -> None:
+    options = ["--algo", "bc", "-n", "200", "--device", "cpu", "--no-progress"]
+    options += ["--env-kwargs", "corpus:sample", "encoder:hashed", "--run-dir", str(tmp_path / "r")]
+    result = CliRunner().invoke(app, ["train", "--env", env_id, *options])
+    assert result.exit_code == 0, result.output
+    assert "warning" not in result.stderr
+    *_, before, last = result.stdout.splitlines()
+    assert last == str(tmp_path / "r")
+    assert ONE_PER_FAMILY[env_id] in before
+    assert (tmp_path / "r" / "report.json").exists()
+
+
+def test_families_train_command_keeps_the_run_folder_when_the_end_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*arguments: Any, **options: Any) -> None:
+        raise KeyError("tokens")
+
+    run = tmp_path / "r"
+    monkeypatch.setattr("agents.train.train", lambda *arguments, **options: run)
+    monkeypatch.setattr("agents.runs.read_config", lambda run: {"device": "cpu"})
+    monkeypatch.setattr("agents.reports.final_report", lambda *arguments, **options: {})
+    monkeypatch.setattr("agents.reports.print_report", lambda *arguments: None)
+    monkeypatch.setattr("agents.reports.print_example", broken)
+    result = CliRunner().invoke(app, ["train"])
+    assert result.exit_code == 0
+    assert "no example: KeyError" in result.stderr
+    assert result.stdout.splitlines() == [str(run)]
+    monkeypatch.setattr("agents.reports.final_report", broken)
+    result = CliRunner().invoke(app, ["train"])
+    assert result.exit_code == 1
+    assert result.stdout.splitlines() == [str(run)]
+
+
+def test_families_predict_names_what_it_read(tmp_path: Path) -> None:
+    predictor = Predictor(trained(tmp_path, "Sentiment-SST2-v0"), device="cpu")
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "A dull film."}\n\n{"text": "Great  fun!"}\n')
+    records = predictor.predict(predictor.gather(None, path))
+    assert [(record["id"], record["text"]) for record in records] == [
+        ("a.jsonl:1", "A dull film."),
+        ("a.jsonl:3", "Great  fun!"),
+    ]
+    sample = Sample(("a", "b"), id="f:1", extra={"id": 7})
+    (record,) = predictor.predict([sample])
+    assert next(iter(record)) == "id"
+    assert record["id"] == 7
+    assert "text" not in record
+    for bad in ("\ud83d", float("nan"), None, ""):  # no JSON in UTF-8: its place is told
+        assert identity(Sample(("a",), id="f:1", extra={"id": bad})) == "f:1"
+
+
+def test_families_predict_takes_arguments_of_the_environment(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = trained(tmp_path, "Sentiment-SST2-v0")
+    ends = []
+    for chunk in (1, 20):
+        with pytest.raises(SystemExit) as ended:
+            main(["predict", str(run), "One two three four five", "--env-kwargs", f"chunk:{chunk}"])
+        assert ended.value.code == 0
+        ends.append(json.loads(capsys.readouterr().out)["read"])
+    assert ends[1] == 5
+    for wrong, words in ((["chunks:1"], "chunk"), (["labels:['a']"], "trained on")):
+        with pytest.raises(SystemExit) as ended:
+            main(["predict", str(run), "x", "--env-kwargs", *wrong])
+        assert ended.value.code == 1
+        assert words in capsys.readouterr().err
+
+
+def test_families_predict_through_one_task_of_a_mixture(tmp_path: Path) -> None:
+    run = trained(tmp_path, "MultiTask-v0")
+    with pytest.raises(InvalidArgumentError, match=r"one of its tasks .*tasks:\['Question-TREC-v0"):
+        Predictor(run, device="cpu").gather("x", None)
+    with pytest.raises(InvalidArgumentError, match="is a mixture"):
+        Predictor(run, device="cpu").predict(["x"])
+    with pytest.raises(UnknownNameError, match="POS-EWT-v0"):
+        Predictor(run, device="cpu", env_kwargs={"tasks": ["POS-EWT-v9"]})
+    words = Predictor(run, device="cpu", env_kwargs={"tasks": ["POS-EWT-v0"]})
+    (record,) = words.predict(words.gather("Ann sings", None))
+    assert [token["text"] for token in record["tokens"]] == ["Ann", "sings"]
+    own = {"Classification-v0": {"labels": ["good", "bad"]}}
+    kwargs = {"tasks": ["Classification-v0"], "task_kwargs": own}
+    (record,) = Predictor(run, device="cpu", env_kwargs=kwargs).predict(["Fine film"])
+    assert (record["task"], record["text"]) == ("Classification-v0", "Fine film")
+    assert record["label"] in ("good", "bad")

@@ -96,6 +96,21 @@ def test_minari_agent_plays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert replay(minari.load_dataset("nlp_gym/ChoiceQA-ARC/bc-v0")) >= 10
 
 
+def test_minari_command_line_takes_the_id(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--episodes", "3", "--obs-type", "index", "--env-kwargs", "corpus:sample"]
+    options += ["encoder:hashed"]
+    for given in (["ChoiceQA-ARC-v0"], ["--env", "POS-EWT-v0"]):
+        with pytest.raises(SystemExit) as ended:
+            main(["export-minari", *given, *options])
+        assert ended.value.code == 0
+        name = given[-1].removesuffix("-v0")
+        assert capsys.readouterr().out.splitlines()[-1] == f"nlp_gym/{name}/oracle-v0"
+    with pytest.raises(SystemExit) as ended:
+        main(["export-minari", "POS-EWT-v0", "--env", "NER-v0"])
+    assert ended.value.code == 1
+    assert "two environments" in capsys.readouterr().err
+
+
 def test_minari_refusals() -> None:
     for changes, words in (
         ({"env": "No-v0"}, "No-v0"),

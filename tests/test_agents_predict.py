@@ -150,6 +150,16 @@ def test_predictions_read_files(tmp_path: Path) -> None:
         assert [item.text for item in read_inputs(tmp_path / name)] == ["Ann sings", "Bob"]
 
 
+def test_predictions_name_what_they_are_of(tmp_path: Path, predictor: Predictor) -> None:
+    text, lines = tmp_path / "a.txt", tmp_path / "a.jsonl"
+    text.write_text("Ann sings.\n\nBob\n")
+    lines.write_text('{"text": "Ann sings.", "id": "x7"}\n\n{"words": ["a b", "c"]}\n')
+    for path, names in ((text, ["a.txt:1", "a.txt:2", "a.txt:3"]), (lines, ["x7", "a.jsonl:3"])):
+        records = predictor.predict(predictor.gather(None, path))
+        assert [record["id"] for record in records] == names
+    assert "id" not in predictor.predict(["Ann sings."])[0]
+
+
 def test_predictions_bad_files_name_the_line(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     for bad in ("{", '{"words": "a"}', '{"words": [1]}', "[]", '{"txt": "a"}'):

@@ -87,3 +87,21 @@ def test_robustness_command_line(runs, tmp_path):
     result = CliRunner().invoke(app, [*arguments, "--challenge", "counterfactual"])
     assert result.exit_code == 0, result.output
     assert json.loads(file.read_text())["challenge"]["pairs"] == 4
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["--perturb", "typos"], ["--data", "x"], ["--env-kwargs", "chunk:2"], ["--split", "dev"]],
+)
+def test_robustness_challenge_takes_no_other_texts(runs, options):
+    run = str(runs["Sentiment-SST2-v0"])
+    result = CliRunner().invoke(app, ["evaluate", run, "--challenge", "counterfactual", *options])
+    assert result.exit_code == 1
+    assert f"challenge='counterfactual' cannot be combined with {options[0]}:" in result.stderr
+
+
+def test_robustness_evaluate_takes_the_split_by_its_name(runs):
+    run = str(runs["Sentiment-SST2-v0"])
+    result = CliRunner().invoke(app, ["evaluate", run, "--env-kwargs", "split:dev"])
+    assert result.exit_code == 1
+    assert "env_kwargs='split'" in result.stderr

@@ -79,7 +79,12 @@ def test_sgd_keeps_act_types_once_a_turn():
     dialogue = sgd(("USER", "Hi", []), ("SYSTEM", "Yes?", ["OFFER", "INFORM"], ["OFFER"]))
     (sample,) = parse("policy", "sgd", json.dumps([dialogue])).samples
     assert sample.gold == (("INFORM", "OFFER"),)
-    assert sample.extra == {"turns": (("Hi",),), "turn_texts": ("Hi",), "said": (("Yes", "?"),)}
+    assert sample.extra == {
+        "id": "1",
+        "turns": (("Hi",),),
+        "turn_texts": ("Hi",),
+        "said": (("Yes", "?"),),
+    }
 
 
 @pytest.mark.parametrize(

@@ -173,14 +173,14 @@ def _changed(
     sample: Sample, family: str, change: Callable[[Words, Rng], Words], origin: str
 ) -> Sample:
     rng = _rng(sample, origin)
-    words, extra = sample.words, dict(sample.extra)
+    words, extra, joined = sample.words, dict(sample.extra), False
     for field in (name for name in FIELDS[family] if name != "words" and name in extra):
         value: Any = extra[field]
         nested = bool(value) and not isinstance(value[0], str)
         extra[field] = tuple(change(v, rng) for v in value) if nested else change(value, rng)
-        if "words" in FIELDS[family] and words == _joined(value):
-            words = _joined(extra[field])
-    if "words" in FIELDS[family] and words is sample.words:
+        if "words" in FIELDS[family] and sample.words == _joined(value):
+            words, joined = _joined(extra[field]), True
+    if "words" in FIELDS[family] and not joined:
         words = change(words, rng)
     kept = ("text", "spans") if family == "spanqa" else ()  # of the passage
     extra = {key: value for key, value in extra.items() if key in kept or key not in RAW}

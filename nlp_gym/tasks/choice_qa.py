@@ -13,6 +13,10 @@ from nlp_gym.tasks.picking import PickState
 from nlp_gym.tasks.views import Extra
 from nlp_gym.types import BoolArray, Float64Array, Int64Array, Observation
 
+MOST_LEFT = 3
+"""Most choices to come that are told apart: so questions with more choices than those of training
+(QASC's 8 after 3 to 5) look no stranger than they are."""
+
 
 class ChoiceQA(ChoiceTask):
     """Multiple-choice question answering as a decision process.
@@ -36,10 +40,10 @@ class ChoiceQA(ChoiceTask):
     | all | `action_mask` | (2,) / (C,) | int8 | 1 where the action is legal now |
     | features | `context` | ((1+S)*D,) / (D,) | float32 | question; last S choices shown before |
     | features | `candidates` | (1, 2*D) / (C, 2*D) | float32 | the choice shown / all choices |
-    | features | `left` | (C,) / - | float32 | choices still to come, one-hot |
+    | features | `left` | (min(C, 4),) / - | float32 | choices to come, at most 3, one-hot |
     | tokens | `input_ids`, `attention_mask` | (1+S, L) / (1, L) | int32, int8 | the context |
     | tokens | `candidate_ids`, `candidate_mask` | (1, 2*L) / (C, 2*L) | int32, int8 | choices |
-    | tokens, index | `left` | (1,) / - | int32 | choices still to come |
+    | tokens, index | `left` | (1,) / - | int32 | choices still to come, at most 3 |
     | index | `row`, `position` | (1,) | int32 | sample; place of the choice shown / 0 |
 
     ## Action Space
@@ -89,7 +93,7 @@ class ChoiceQA(ChoiceTask):
         self.browse = check_bool("browse", browse)
         super().__init__(**kwargs)
         self.select(argument="max_choices", width=c)
-        self.extras = {"left": Extra(1, c - 1)} if self.browse else {}
+        self.extras = {"left": Extra(1, min(c - 1, MOST_LEFT))} if self.browse else {}
 
     @property
     def n_actions(self) -> int:
@@ -98,7 +102,10 @@ class ChoiceQA(ChoiceTask):
 
     def extra(self, state: PickState) -> Observation:
         """Choices still to come."""
-        return {"left": self.left(state).astype(np.int32)[:, None]} if self.browse else {}
+        if not self.browse:
+            return {}
+        seen = np.minimum(self.left(state), self.extras["left"].high)
+        return {"left": seen.astype(np.int32)[:, None]}
 
     def mask(self, state: PickState) -> BoolArray:
         """See the page's Action Mask."""

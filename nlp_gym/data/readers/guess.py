@@ -1,4 +1,4 @@
-"""Which task family a file is of, by trying."""
+"""Which task family a file is of: by what names and tabs tell, else by trying."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nlp_gym.data.readers import FAMILIES, READERS, find_reader
 from nlp_gym.data.readers.base import Options, Reader, file_bytes
+from nlp_gym.data.readers.guess_keys import hinted_family
 from nlp_gym.errors import DataError, UnknownNameError
 from nlp_gym.types import Sample
 
@@ -18,7 +19,9 @@ _GOOD = 0.5  # of the rows: a file with more bad ones may still be of another fa
 
 
 def guess_family(path: str | Path, format: str | None = None, *, gold: bool = True) -> str:
-    """Return the first family whose reader can read half of a file, else the one that reads most.
+    """Return the family that a file's keys, header or tabs tell, however broken its rows are.
+
+    Else the first family whose reader can read half of the file, else the one that reads most.
 
     Args:
         path: The file.
@@ -37,6 +40,8 @@ def guess_family(path: str | Path, format: str | None = None, *, gold: bool = Tr
     if format is not None and not any(format in readers for readers in READERS.values()):
         known = dict.fromkeys(name for readers in READERS.values() for name in readers)
         raise UnknownNameError("format", format, known)
+    if format is None and (hinted := hinted_family(path, data)) is not None:
+        return hinted
     ending = path.suffix.lower()
     by_ending = [
         family
