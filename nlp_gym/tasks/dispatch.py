@@ -174,3 +174,7 @@ class DispatchTask(Task):
         """The task's own record, and the id of the task."""
         k = int(self.which[row])
         return {"task": self._ids[k], **self.tasks[k].record(int(self.local[row]), output)}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """As `TaskData.__getstate__`; classes made here cannot be pickled, and are made again."""
+        return {k: v for k, v in super().__getstate__().items() if k != "_kinds"}
