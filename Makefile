@@ -99,11 +99,14 @@ install-dev: $(DEV_STAMP)
 train: $(TRAIN_STAMP)
 	$(RUN) train.py $(or $(ARGS),$(JOB))
 
+# A process a core, at most four; more threads in each would get in each other's way.
+PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --maxprocesses 4
+
 test: $(DEV_STAMP)
-	$(RUN) -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 test-all: $(DEV_STAMP)
-	$(RUN) -m pytest -m 'not network' $(ARGS)
+	$(PYTEST) -m 'not network' $(ARGS)
 
 lint: $(DEV_STAMP)
 	$(RUN) -m ruff check .

@@ -68,6 +68,8 @@ def test_data_cli_check_of_every_family(tmp_path: Path) -> None:
         assert f"{path}:3: 'answer' is '3'" in result.output
         assert "csv, family choice, 1 texts, 2 words, 1 bad rows" in result.output
         assert re.search(r"choices +2\n", result.output)
+        guessed = arguments[:1] in ([], ["--format"])
+        assert ("'choice' is a guess: --env ID" in result.output) == guessed
     assert "tag scheme" in run(app, ["check", str(path), "--env", "NER-CoNLL-v0"]).output
     path.write_text("text,label\nGood,yes\nBad,no\nWorse,no\n", encoding="utf-8")
     result = run(app, ["check", str(path)])

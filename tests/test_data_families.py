@@ -347,6 +347,21 @@ def test_families_are_guessed_from_the_bundled_samples(row: Dataset) -> None:
         ("x.jsonl", '{"text": "a", "labels": ["x", "y"]}', "multilabel"),
         ("x.jsonl", '{"context": "a b", "question": "c", "answers": ["b"]}', "spanqa"),
         ("x.jsonl", '{"text": "a", "document": "b"}', "tagging"),
+        # Broken rows are of the family that keys, header or tabs tell.
+        ("x.jsonl", '{"question": "", "choices": "x"}\n{"question": "a", "choices": []}', "choice"),
+        ("x.jsonl", '{"question": {"stem": 1, "choices": 2}}\n{"b": 1', "choice"),
+        ("x.jsonl", '{"context": ["a"], "candidates": ["b"]}', "dialogue"),
+        ("x.jsonl", '{"turns": 1}\n{"turns": 2}\n{"a": 1}', "policy"),
+        ("x.jsonl", '{"words": ["a"], "relations": 1}', "relation"),
+        ("x.jsonl", '{"head": 1, "relation": 2, "tail": 3}', "kg"),
+        ("x.jsonl", '{"source": "a", "target": "b"}', "summary"),
+        ("x.jsonl", '{"text": "a", "label": ["x", "y"]}', "multilabel"),
+        ("x.csv", "text,label\nHi,a\nBye,\n,b\nSee,c\n", "classification"),
+        ("x.csv", "text,label\nHi,\nBye,\n", "classification"),
+        ("x.csv", "question,choice1,choice2,answer\n,,,\n?,a,b,9\n", "choice"),
+        ("x.tsv", "ana\tknows\tbob\nbob\tknows\teva\ncat\tknows\nana\tlikes\teva\n", "kg"),
+        ("x.tsv", "Ana\tNNP\tB-PER\nleft\tVBD\tO\n", "tagging"),
+        ("x.tsv", "ana\tA\tx\nbob\tB\ty\n\ncat\tC\tx\n", "tagging"),
     ],
 )  # fmt: skip
 def test_families_are_guessed_from_the_content(
@@ -354,6 +369,50 @@ def test_families_are_guessed_from_the_content(
 ) -> None:
     (tmp_path / name).write_text(content)
     assert guess_family(tmp_path / name) == family
+
+
+def test_families_raw_texts_beside_their_words_do_not_change_the_hash() -> None:
+    keys = ("question_text", "context_texts", "candidate_texts", "order_words", "id")
+    plain = Sample(("a",), extra={"question": ("b",)})
+    raw = Sample(("a",), extra={"question": ("b",), **dict.fromkeys(keys, "x")})
+    assert text_hash(plain) == text_hash(raw)
+
+
+def ids(path: Path, family: str) -> list[Any]:
+    return [sample.extra.get("id") for sample in read(path, family=family, gold=False)]
+
+
+@pytest.mark.parametrize(
+    ("family", "row"),
+    [
+        ("tagging", {"words": ["a"]}),
+        ("classification", {"text": "a"}),
+        ("multilabel", {"text": "a"}),
+        ("relation", {"words": ["a", "b"], "entities": [[0, 1], [1, 2]]}),
+        ("spanqa", {"context": "a", "question": "b"}),
+        ("choice", {"question": "a", "choices": ["b", "c"]}),
+        ("dialogue", {"context": ["a"], "candidates": ["b", "c"]}),
+        ("policy", {"turns": [{"user": "a"}]}),
+        ("summary", {"document": "a"}),
+        ("kg", {"head": "a", "relation": "b"}),
+    ],
+)
+def test_families_keep_the_id_of_a_row(tmp_path: Path, family: str, row: dict[str, Any]) -> None:
+    path = tmp_path / "x.jsonl"
+    found = [{**row, "id": 7}, {**row, "id": "s-1"}, row]
+    path.write_text("\n".join(map(json.dumps, found)))
+    assert ids(path, family) == [7, "s-1", None]
+
+
+def test_families_keep_the_id_of_other_formats(tmp_path: Path) -> None:
+    for name, content, family, expected in (
+        ("a.csv", "id,text,label\nx1,Hi,a\n,Bye,b\n", "classification", ["x1", None]),
+        ("b.csv", "id,question,choice1,choice2,answer\nx1,Q,a,b,1\n", "choice", ["x1"]),
+        ("c.csv", "id,document,summary\nx1,A b,A\n", "summary", ["x1"]),
+        ("d.jsonl", '{"source": ["a"], "target": ["b"], "paper_id": "x1"}', "summary", ["x1"]),
+    ):
+        (tmp_path / name).write_text(content)
+        assert ids(tmp_path / name, family) == expected
 
 
 def test_families_unknown_ending_lists_what_is_known(tmp_path: Path) -> None:

@@ -79,6 +79,34 @@ def test_perturb_changes_the_question_and_not_the_passage():
     turns = Sample(("Hi", "there"), None, "", {"context": (("Hi",), ("there",))})
     (changed,) = perturb(Corpus("x", "dev", [turns], ()), "upper", family="dialogue").samples
     assert changed.extra["context"] == (("HI",), ("THERE",))
+    assert changed.words == ("HI", "THERE")
+
+
+@pytest.mark.parametrize(("family", "key"), [("dialogue", "context"), ("policy", "turns")])
+def test_perturb_keeps_the_turns_and_the_whole_text_the_same(family, key):
+    turns = (("Where", "shall", "we", "wander"), ("Down", "towards", "the", "harbour"))
+    extra = {key: turns, "turn_texts": ("raw",), "context_texts": ("raw",)}
+    whole = Sample(tuple(w for turn in turns for w in turn), None, "", extra)
+    other = Sample(("something", "different", "altogether"), None, "", extra)
+    corpus = Corpus("x", "dev", [whole, other], ())
+    first, second = perturb(corpus, "typos:1", family=family).samples
+    assert first.words == tuple(w for turn in first.extra[key] for w in turn) != whole.words
+    assert first.extra[key] != turns
+    assert second.words != other.words
+    assert len(second.words) == 3
+    assert not {"turn_texts", "context_texts"} & set(first.extra)  # no longer the words'
+
+
+@pytest.mark.parametrize("env_id", ["ChoiceQA-ARC-v0", "Dialogue-v0"])
+def test_perturb_keeps_the_order_of_the_candidates(env_id):
+    plain, noisy = (make_task(env_id, "dev", perturb=p, **SMALL) for p in (None, "typos:0.5"))
+    texts = [
+        [task.corpus.samples[k].words for k in range(len(task.corpus))] for task in (plain, noisy)
+    ]
+    assert texts[0] != texts[1]
+    for row, sample in enumerate(noisy.corpus.samples):
+        assert sample.extra["order_words"] == plain.corpus.samples[row].words
+        assert plain.texts(row) == noisy.texts(row)
 
 
 def test_augment_adds_copies_to_the_training_split_only(corpus):
@@ -105,7 +133,7 @@ def test_perturb_is_an_argument_of_tasks():
         ("typos:2", "tagging", "from 0 to 1"),
         ("typos:x", "tagging", "'x' must be a number"),
         (3, "tagging", "perturb=3"),
-        ("typos", "kg", "does not suit the family 'kg'"),
+        ("typos", "kg", "does not suit the family 'kg', whose texts are what its gold is made of"),
         ("entity-swap", "classification", "BIO tags"),
     ],
 )

@@ -14,6 +14,7 @@ from nlp_gym.data.readers import READERS
 from nlp_gym.data.readers.base import Options
 from nlp_gym.data.readers.dialogue import DRAWN
 from nlp_gym.errors import DataFormatError
+from nlp_gym.registration import make_task
 
 QUESTION = {"question": "What melts?", "choices": ["ice", "stone", "B"], "answer": 0}
 
@@ -243,3 +244,55 @@ def test_real_files_are_read_whole(real_data):
     corpus = load_corpus("dailydialog_pp", "test", data_dir=real_data)
     places = np.bincount([s.gold[0] for s in corpus.samples], minlength=11)
     assert places.max() < 2 * places.mean()
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"context": ["a"], "candidates": ["b"], "answer": 0}, "'candidates' has 1 item"),
+        (
+            {"context": ["a"], "positive_responses": ["b"], "negative_responses": ["b"]},
+            "one candidate reply",
+        ),
+    ],
+)
+def test_dialogue_needs_two_candidates(row, message):
+    for gold in (True, False):
+        (problem,) = parse("dialogue", "jsonl", [row], gold=gold).problems
+        assert message in problem.message
+
+
+def test_dialogue_keeps_the_texts_as_written():
+    row = {
+        "id": "d",
+        "context": ["Well, hi!", "Don't go."],
+        "candidates": ["Why  not?", "OK, bye!"],
+    }
+    (sample,) = parse("dialogue", "jsonl", [{**row, "answer": 1}]).samples
+    assert sample.extra["context_texts"] == ("Well, hi!", "Don't go.")
+    assert sample.extra["candidate_texts"] == ("Why  not?", "OK, bye!")
+    corpus = [
+        {"id": k, "context": [f"Turn {k}!"], "positive_responses": [f"It's reply {k}.", f"No {k}!"]}
+        for k in range(12)
+    ]
+    for k, sample in enumerate(parse("dialogue", "dailydialog", corpus).samples):
+        texts, words = sample.extra["candidate_texts"], sample.extra["candidates"]
+        assert sample.extra["id"] == k
+        assert len(texts) == len(words) == 1 + DRAWN
+        for text, reply in zip(texts, words, strict=True):
+            assert text.replace(" ", "") == "".join(reply)
+        assert any(text[-1] in ".!" and " " in text for text in texts)
+
+
+def test_predictions_show_the_texts_as_written(tmp_path):
+    data = tmp_path / "x.jsonl"
+    row = {"context": ["Well, hi!"], "candidates": ["Don't go.", "Bye!"], "answer": 0}
+    data.write_text(json.dumps(row))
+    task = make_task("Dialogue-v0", "test", encoder="hashed", data={"test": data, "train": data})
+    record = task.record(0, (0, 1))
+    assert record == {"context": ["Well, hi!"], "reply": "Don't go.", "ranking": [0, 1]}
+    data.write_text(
+        json.dumps({"context": "It's a b.", "question": "What's it?", "answers": ["b"]})
+    )
+    task = make_task("SpanQA-v0", "test", encoder="hashed", data={"test": data, "train": data})
+    assert task.record(0, (3, 3))["question"] == "What's it?"

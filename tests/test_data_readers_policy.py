@@ -221,3 +221,15 @@ def test_reading_from_disk_gives_the_file_name_and_line(tmp_path):
     path = tmp_path / "talks.jsonl"
     path.write_text(json.dumps({"turns": [TURN]}) + "\n", encoding="utf-8")
     assert read(path, family="policy")[0].id == "talks.jsonl:1"
+
+
+def test_summary_jsonl_of_source_and_target_texts(tmp_path):
+    path = tmp_path / "x.jsonl"
+    path.write_text('{"source": "One thing. Then two.", "target": "Both."}\n')
+    (sample,) = read(path, family="summary")
+    assert sample.extra["sentence_texts"] == ("One thing.", "Then two.")
+    assert sample.gold == ("Both.",)
+    data = path.read_bytes()
+    assert find_reader(path, data, family="summary").name == "jsonl"
+    data = b'{"source": ["One.", "Two."], "target" : ["Both."]}'
+    assert find_reader(path, data, family="summary").name == "scitldr"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nlp_gym.data import READERS, load_corpus
+from nlp_gym.data import READERS, load_corpus, read
 from nlp_gym.data.readers.base import Options, Parsed
 from nlp_gym.data.readers.relation_pairs import cut_words
 
@@ -224,3 +224,18 @@ def test_real_corpora_are_read_whole(
     labels = [x for s in corpus.samples for x in s.labels or () if x not in ("Other", "NONE")]
     assert relations is None or len(labels) == relations
     assert set(labels) <= set(corpus.labels)
+
+
+@pytest.mark.filterwarnings("default")
+def test_texts_without_a_pair_are_told_where_predictions_would_skip_them(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    pair = {"words": ["Ana", "met", "Bo"], "entities": [[0, 1], [2, 3]], "relations": []}
+    none = {"words": ["Rain"], "entities": [], "relations": []}
+    path.write_text(rows(pair, none, pair, none, none))
+    message = r"x\.jsonl:2: fewer than two entities.*predictions skip it \(2 more such rows\)"
+    with pytest.warns(UserWarning, match=message):
+        samples = read(path, family="relation", gold=False)
+    assert [sample.id for sample in samples] == ["x.jsonl:1", "x.jsonl:3"]
+    parsed = parse("jsonl", path.read_text())
+    assert not parsed.warnings  # with gold nothing has to line up
+    assert [note.line for note in parsed.notes] == [2, 4, 5]

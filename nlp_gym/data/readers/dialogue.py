@@ -83,13 +83,12 @@ def parse_dailydialog(lines: list[str], name: str, options: Options) -> Parsed:
     def build(row: dict[str, Any], number: int) -> Sample:
         texts: dict[Words, str] = {}
         context = _turns(field(row, "context"), texts)
-        fitting = checked_strings(field(row, "positive_responses"), "positive_responses", least=1)
+        key = "positive_responses"
+        fitting = checked_strings(field(row, key), key, least=1)
         right = min(fitting, key=lambda text: rank(1, *context, (text,)))
-        words[right] = text_words(right, "positive_responses")[0]
-        texts.setdefault(words[right], right)
+        words[right] = _noted(right, key, texts)
         own.setdefault(context, set()).update(fitting)
-        given = {kind: key for kind, key in NEGATIVES.items() if row.get(key)}
-        wrong = {kind: _replies(row, key, texts) for kind, key in given.items()}
+        wrong = {k: _replies(row, key, texts) for k, key in NEGATIVES.items() if row.get(key)}
         if not wrong:
             bare[number] = context, right, texts
         sample = _arranged(context, words[right], wrong, f"{name}:{number}", texts)
@@ -105,9 +104,9 @@ def parse_dailydialog(lines: list[str], name: str, options: Options) -> Parsed:
             if not drawn:
                 message = "no negative replies here, and no other dialogue to draw them from"
                 parsed.problems.append(Problem(number, message))
-            identity, wrong = sample.extra.get("id"), {"random": list(drawn)}
-            sample = _arranged(context, words[right], wrong, sample.id, drawn | texts)
-            sample = with_id(sample, identity)
+            identity, random = sample.extra.get("id"), {"random": list(drawn)}
+            arranged = _arranged(context, words[right], random, sample.id, drawn | texts)
+            sample = with_id(arranged, identity)
         parsed.samples[i] = sample if options.gold else sample.unannotated()
     return parsed
 
@@ -185,8 +184,7 @@ def _replies(
     row: dict[str, Any], key: str, texts: dict[Words, str], *, least: int = 1
 ) -> list[Words]:
     """Words of the replies under a key."""
-    replies = checked_list(field(row, key), key, least=least)
-    return [_noted(reply, key, texts) for reply in replies]
+    return [_noted(r, key, texts) for r in checked_list(field(row, key), key, least=least)]
 
 
 def _noted(value: Any, key: str, texts: dict[Words, str]) -> Words:

@@ -84,7 +84,10 @@ def pair_sample(
     """
     if not pairs:
         message = "fewer than two entities, so no pair to decide: the text is left out"
-        (parsed.warnings if labels is None else parsed.notes).append(Problem(line, message))
+        if labels is None:
+            parsed.warnings.append(Problem(line, f"{message}, and predictions skip it"))
+        else:
+            parsed.notes.append(Problem(line, message))
         return None
     if len(words) > LONG_TEXT:
         message = f"a text of {len(words)} words begins here; is a separator missing?"
