@@ -172,9 +172,7 @@ class TaskVectorEnv(gym.vector.VectorEnv[Observation, Any, Any]):
         """`final_obs` and `final_info` of the environments `ended`, laid out as SyncVectorEnv's."""
         last = self._started().take(ended)
         batch = self.task.observe(last, self.obs_type)
-        finals = [
-            dict(zip(batch, row, strict=True)) for row in zip(*batch.values(), strict=True)
-        ]
+        finals = [dict(zip(batch, row, strict=True)) for row in zip(*batch.values(), strict=True)]
         observations = np.empty(self.num_envs, object)  # of None
         observations[ended] = finals
         which = np.zeros(self.num_envs, bool)
