@@ -143,7 +143,7 @@ def _trained(plan: Plan, cell: Cell) -> dict[str, Any]:
     options: dict[str, Any] = {"device": plan.device, "searches": plan.searches}
     started = time.monotonic()
     scores = {split: evaluate(run, split, **options) for split in ("dev", "test")}
-    scoring = round(time.monotonic() - started, 1)
+    scoring = round(time.monotonic() - started, 3)
     _, settings = find_snapshot(run)
     shutil.rmtree(run / "checkpoints", ignore_errors=True)  # nobody resumes a finished cell
     return {
