@@ -22,24 +22,13 @@ from rich.console import Console
 from rich.text import Text
 
 from agents.inputs import Input, identity
+from nlp_gym.data.schemes import entity_spans
 from nlp_gym.errors import DataError, InvalidArgumentError, UnknownNameError
 from nlp_gym.files import atomic_path
 from nlp_gym.types import Sample
 
 FORMATS = ("json", "color", "conll")
 _COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "red")
-
-
-def spans_of(labels: Sequence[str]) -> list[tuple[int, int, str]]:
-    """Entities of strict BIO tags as (first word, one past the last, type)."""
-    spans: list[tuple[int, int, str]] = []
-    for i, label in enumerate(labels):
-        kind = label[2:]
-        if label.startswith("B-"):
-            spans.append((i, i + 1, kind))
-        elif label.startswith("I-") and spans and spans[-1][1:] == (i, kind):
-            spans[-1] = (spans[-1][0], i + 1, kind)
-    return spans
 
 
 def is_bio(labels: Sequence[str]) -> bool:
@@ -67,7 +56,7 @@ def to_record(item: Input, labels: Sequence[str], *, bio: bool) -> dict[str, Any
     record: dict[str, Any] = {**about(item), "tokens": tokens}
     if bio:
         record["entities"] = []
-        for first, stop, kind in spans_of(labels):
+        for first, stop, kind in entity_spans(labels):
             start, end = item.words[first][1], item.words[stop - 1][2]
             entity = {"text": item.text[start:end], "start": start, "end": end, "label": kind}
             record["entities"].append(entity)

@@ -15,7 +15,6 @@ from agents.inputs import from_text, from_words, gather_inputs, read_inputs
 from agents.predict import Predictor, predict_texts
 from agents.predictions import (
     choose_format,
-    spans_of,
     to_conll,
     to_json,
     to_record,
@@ -23,6 +22,7 @@ from agents.predictions import (
 )
 from agents.settings import TrainConfig
 from agents.train import train
+from nlp_gym.data.schemes import entity_spans
 from nlp_gym.errors import (
     DataError,
     DataFormatError,
@@ -112,7 +112,7 @@ def test_predict_missing_run_is_a_run_error(tmp_path: Path) -> None:
 
 def test_predictions_spans_and_records() -> None:
     labels = ["B-PER", "I-PER", "O", "I-LOC", "B-LOC", "B-LOC", "I-PER"]
-    assert spans_of(labels) == [(0, 2, "PER"), (4, 5, "LOC"), (5, 6, "LOC")]
+    assert entity_spans(labels) == [(0, 2, "PER"), (4, 5, "LOC"), (5, 6, "LOC")]
     record = to_record(from_text("Ann  Lee sings"), ["B-PER", "I-PER", "O"], bio=True)
     expected = {"text": "Ann  Lee", "start": 0, "end": 8, "label": "PER"}
     assert record["entities"] == [expected]
