@@ -147,7 +147,7 @@ def _toy() -> Any:
     }
     kwargs = {"task": f"{__name__}:PickTask", "dataset": "toy", "encoder": "hashed"}
     kwargs["encoder_kwargs"] = {"dim": 48}
-    gym.register(ID, kwargs=kwargs, **shells)  # type: ignore[arg-type]
+    gym.register(ID, kwargs=kwargs, **shells)
     yield
     del gym.registry[ID]
 
@@ -337,7 +337,7 @@ def test_pointer_warm_start(algo: str, task: Any) -> None:
 
 
 def test_pointer_label_smoothing_leaves_padding_alone(task: Any) -> None:
-    from agents.algorithms.bc import cloning_loss
+    from agents.algorithms.cloning import cloning_loss
     from agents.algorithms.oracle import collect
 
     model = model_of("bc", task)

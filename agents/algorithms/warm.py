@@ -12,7 +12,8 @@ from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 from stable_baselines3.common.utils import ConstantSchedule
 from torch.nn import functional as F
 
-from agents.algorithms.bc import cloning_loss, task_of
+from agents.algorithms.bc import task_of
+from agents.algorithms.cloning import cloning_loss
 from agents.algorithms.oracle import OracleData, collect, obs_type_of
 from agents.extractors import is_pointer
 from agents.pointer import real

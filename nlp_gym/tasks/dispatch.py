@@ -12,14 +12,9 @@ from nlp_gym.errors import InvalidArgumentError
 from nlp_gym.metrics.base import Score
 from nlp_gym.metrics.mean import mean_score
 from nlp_gym.tasks.base import Output, Task
-from nlp_gym.tasks.mixture import (
-    MixedState,
-    Mixture,
-    Part,
-    checked_ids,
-    checked_task_kwargs,
-    part_of,
-)
+from nlp_gym.tasks.mixed_state import MixedState, Part, part_of
+from nlp_gym.tasks.mixture import Mixture
+from nlp_gym.tasks.mixture_arguments import checked_ids, checked_task_kwargs
 from nlp_gym.tasks.tables import Tables, Units
 from nlp_gym.types import Corpus, Encoded, Int64Array
 

@@ -10,67 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from nlp_gym.encode import encode_units
-from nlp_gym.errors import InvalidArgumentError, UnknownNameError
-from nlp_gym.tasks.base import State, Task
+from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.tasks.base import Task
 from nlp_gym.tasks.tables import Tables, TextIndex, Units
 from nlp_gym.types import Encoded, Int64Array
 
 _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+|\d+|[^\W_]+")
-
-
-class MixedState(State):
-    """State of a mixture: which task each episode plays, and one state of each task.
-
-    Arrays of task k are called ``k/name``; only those of the task that is played mean something.
-
-    Attributes:
-        last: (B, A) int32, 1 at the last action.
-        played: (B, A) int32, 1 at every action so far.
-    """
-
-    last: npt.NDArray[np.int32]
-    played: npt.NDArray[np.int32]
-
-    def __init__(self, **arrays: npt.NDArray[Any]) -> None:
-        vars(self).update(arrays)
-
-    def part(self, k: int, kind: type[Part], where: Int64Array) -> Any:
-        """The state of task k in the episodes at `where`; `kind` is `part_of` its class."""
-        return kind(vars(self), k, where)
-
-    def put_part(self, k: int, where: Int64Array, state: Any) -> None:
-        """Put back what `part` gave."""
-        for name, array in vars(state).items():
-            if not name.startswith("_"):
-                vars(self)[f"{k}/{name}"][where] = array
-
-
-class Part:
-    """Episodes of one task, whose arrays are taken from the mixture's when a rule asks for them.
-
-    Most rules read two or three of a state's arrays, and every step applies several rules.
-    """
-
-    def __init__(self, arrays: Mapping[str, npt.NDArray[Any]], k: int, where: Int64Array) -> None:
-        self._arrays, self._k, self._where = arrays, k, where
-
-    def take(self, indices: Int64Array) -> Any:
-        """As `State.take`."""
-        return type(self)(self._arrays, self._k, self._where[indices])
-
-    def __getattr__(self, name: str) -> npt.NDArray[Any]:
-        try:
-            whole = self._arrays[f"{self._k}/{name}"]
-        except KeyError:
-            raise AttributeError(name) from None
-        array = whole.take(self._where, axis=0)
-        setattr(self, name, array)
-        return array
-
-
-def part_of(kind: type[State]) -> type[Part]:
-    """A `Part` that has the methods of a class of states."""
-    return type(kind.__name__, (Part, kind), {})
 
 
 def describe(label: str) -> tuple[str, ...]:
@@ -223,51 +168,3 @@ def _check_descriptions(descriptions: object) -> None:
             f"descriptions={descriptions!r} must map labels to texts, such as "
             "{'NUM': 'a number or an amount'}."
         )
-
-
-def checked_task_kwargs(kwargs: object, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Arguments by id, for some of `ids`, or `InvalidArgumentError`."""
-    if not isinstance(kwargs, Mapping) or not all(isinstance(v, Mapping) for v in kwargs.values()):
-        raise InvalidArgumentError(
-            f"task_kwargs={kwargs!r} must map ids to arguments, such as {{{ids[0]!r}: {{...}}}}."
-        )
-    for env_id in kwargs:
-        if env_id not in ids:
-            raise UnknownNameError("id in task_kwargs", env_id, ids)
-    return {env_id: dict(values) for env_id, values in kwargs.items()}
-
-
-def checked_ids(tasks: Sequence[str]) -> tuple[str, ...]:
-    """Different ids, or `InvalidArgumentError`."""
-    ids = tuple(tasks) if isinstance(tasks, (list, tuple)) else ()
-    if not ids or len(set(ids)) < len(ids) or "MultiTask-v0" in ids:
-        raise InvalidArgumentError(
-            f"tasks={tasks!r} must be a list of different ids, such as "
-            "['Question-TREC-v0', 'POS-EWT-v0']."
-        )
-    return ids
-
-
-def shares_of(weights: Sequence[float] | None, sizes: Int64Array) -> Int64Array:
-    """Rows of each task: as many in all as there are samples, in the proportion of the weights."""
-    try:
-        given = np.ones(len(sizes)) if weights is None else np.asarray(weights, float)
-    except (TypeError, ValueError):
-        given = np.zeros(0)
-    if given.shape != sizes.shape or not (np.isfinite(given).all() and (given > 0).all()):
-        raise InvalidArgumentError(
-            f"weights={weights!r} must be {len(sizes)} numbers above 0, one for each of the tasks."
-        )
-    shares = np.rint(sizes.sum() * given / given.sum()).astype(np.int64)
-    return np.asarray(np.maximum(shares, 1))
-
-
-def checked_shape(shape: object) -> tuple[int, ...]:
-    """Three numbers from 1 to 64, or `InvalidArgumentError`."""
-    numbers = tuple(shape) if isinstance(shape, (list, tuple)) else ()
-    if len(numbers) != 3 or not all(type(n) is int and 1 <= n <= 64 for n in numbers):
-        raise InvalidArgumentError(
-            f"shape={shape!r} must be three numbers from 1 to 64: units of a row, of a slot and of "
-            "a candidate, such as (2, 3, 2)."
-        )
-    return numbers

@@ -9,7 +9,9 @@ import numpy as np
 
 from nlp_gym.tasks.base import Played
 from nlp_gym.tasks.dispatch import DispatchTask
-from nlp_gym.tasks.mixture import MixedState, Mixture, checked_shape, shares_of
+from nlp_gym.tasks.mixed_state import MixedState
+from nlp_gym.tasks.mixture import Mixture
+from nlp_gym.tasks.mixture_arguments import checked_shape, shares_of
 from nlp_gym.tasks.views import Extra
 from nlp_gym.types import BoolArray, Float64Array, Int64Array, Observation
 
@@ -145,4 +147,4 @@ class MultiTask(DispatchTask):
 
     def extra(self, state: MixedState) -> Observation:
         """The last action and all so far."""
-        return {"last": state.last.copy(), "played": state.played.copy()}
+        return {"last": state.last, "played": state.played}
