@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agents.acting import Act, LogProbs
-from agents.search import BATCH, _search, is_searched
+from agents.search import BATCH, best_outputs, is_searched
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
 from nlp_gym.metrics.base import Score
 from nlp_gym.tasks.base import Output, Task
@@ -162,7 +162,9 @@ def _searched(task: Any, log_probs: LogProbs, rows: Sequence[int] | None) -> lis
     return [
         output
         for start in range(0, len(chosen), BATCH)
-        for output in _search(task, log_probs, chosen[start : start + BATCH], task.beam, "index")
+        for output in best_outputs(
+            task, log_probs, chosen[start : start + BATCH], task.beam, "index"
+        )
     ]
 
 

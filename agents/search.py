@@ -49,7 +49,7 @@ def outputs_of(
     return [
         output
         for start in range(0, len(chosen), BATCH)
-        for output in _search(task, log_probs, chosen[start : start + BATCH], width, obs_type)
+        for output in best_outputs(task, log_probs, chosen[start : start + BATCH], width, obs_type)
     ]
 
 
@@ -70,7 +70,7 @@ def drawn_rows(task: Task, most: int | None) -> list[int] | None:
     return sorted(drawn)
 
 
-def _search(
+def best_outputs(
     task: Any, log_probs: LogProbs, rows: npt.NDArray[np.int64], width: int, obs_type: str
 ) -> list[Output]:
     """Beam search on a batch of samples: after each step every sample keeps its `width` best."""

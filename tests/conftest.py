@@ -5,6 +5,7 @@ Importable helpers of the tests live in this file and nowhere else.
 
 from __future__ import annotations
 
+import dataclasses
 import ipaddress
 import os
 import socket
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from nlp_gym.types import Corpus
 
 ROOT = Path(__file__).resolve().parent.parent
 """The repository root."""
@@ -117,3 +120,20 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def without_gold(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tasks made from here on have samples without gold."""
+    from nlp_gym.tasks.data import TaskData
+
+    load = TaskData.load
+
+    def stripped(self: TaskData, split: str) -> Corpus:
+        corpus = load(self, split)
+        if hasattr(self, "corpus"):  # what is asked for later are facts about the training split
+            return corpus
+        samples = [sample.unannotated() for sample in corpus.samples]
+        return dataclasses.replace(corpus, samples=samples)
+
+    monkeypatch.setattr(TaskData, "load", stripped)

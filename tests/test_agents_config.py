@@ -236,7 +236,7 @@ def test_config_type_hints_of_every_algorithm_are_read(algo: str) -> None:
 
 
 def test_config_hints_skip_only_names_that_are_not_there() -> None:
-    def typed(one: int, two: Absent | str, three: list[Absent]) -> None:  # type: ignore[name-defined]  # noqa: F821
+    def typed(one: int, two: Absent | str, three: list[Absent]) -> None:  # noqa: F821
         pass
 
     assert hint_of(typed, "one") is int

@@ -100,7 +100,7 @@ def test_search_beam_of_one_is_greedy(walker: Any) -> None:
     log_probs = make_log_probs(model)
     assert log_probs is not None
     rows = np.arange(len(task.corpus))
-    assert agents.search._search(task, log_probs, rows, 1, "index") == greedy
+    assert agents.search.best_outputs(task, log_probs, rows, 1, "index") == greedy
 
 
 def test_search_finds_what_all_walks_find(walker: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 import json
 import os
@@ -22,7 +21,6 @@ import nlp_gym
 from nlp_gym.data import READERS
 from nlp_gym.registration import ENVS, make_task
 from nlp_gym.tasks.checks import OBS_TYPES, REWARDS
-from nlp_gym.tasks.data import TaskData
 from nlp_gym.tasks.rollout import rollout
 
 IDS = [row.id for row in ENVS]
@@ -306,21 +304,6 @@ def test_dense_rewards_sum_to_the_sparse_one_exactly(env_id, seed):
         totals[done] = 0.0
         ends += int(done.sum())
     assert ends > 20
-
-
-@pytest.fixture
-def without_gold(monkeypatch):
-    """Tasks made from here on have samples without gold."""
-    load = TaskData.load
-
-    def stripped(self, split):
-        corpus = load(self, split)
-        if hasattr(self, "corpus"):  # what is asked for later are facts about the training split
-            return corpus
-        samples = [sample.unannotated() for sample in corpus.samples]
-        return dataclasses.replace(corpus, samples=samples)
-
-    monkeypatch.setattr(TaskData, "load", stripped)
 
 
 @every_kind

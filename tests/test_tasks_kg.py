@@ -9,7 +9,6 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-import nlp_gym  # noqa: F401  (registers the ids)
 from nlp_gym.errors import DataError, InvalidArgumentError
 from nlp_gym.registration import make_task
 from nlp_gym.tasks.facts import Known, Numbers
@@ -232,14 +231,14 @@ def test_masks_equal_a_plain_reading_of_the_rules():
 
 def test_search_ranks_as_all_walks_do():
     """With equal probabilities, an entity's rank is decided by its most probable walk."""
-    from agents.search import _search
+    from agents.search import best_outputs
 
     task = make_task("KnowledgeGraph-WN18RR-v0", "dev", max_degree=4, **SMALL)
 
     def log_probs(obs, mask):
         return np.where(mask, -np.log(mask.sum(axis=1, keepdims=True)), -np.inf)
 
-    outputs = _search(task, log_probs, np.arange(5), 10_000, "index")
+    outputs = best_outputs(task, log_probs, np.arange(5), 10_000, "index")
     for row in range(5):
         best: dict[str, float] = {}
         state, total = task.initial(np.array([row])), np.zeros(1)
@@ -254,7 +253,7 @@ def test_search_ranks_as_all_walks_do():
         assert set(outputs[row]) == set(best)
         values = [round(best[name], 9) for name in outputs[row]]
         assert values == sorted(values, reverse=True)
-    narrow = _search(task, log_probs, np.arange(5), 3, "index")
+    narrow = best_outputs(task, log_probs, np.arange(5), 3, "index")
     assert all(1 <= len(output) <= 3 for output in narrow)
 
 

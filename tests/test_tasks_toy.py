@@ -10,7 +10,6 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import test_registry as registry
-from test_registry import without_gold  # noqa: F401
 
 from nlp_gym.envs.render import Frame, Piece
 from nlp_gym.metrics.base import Score
