@@ -21,6 +21,7 @@ from agents.progress import TrainingProgress
 from agents.runs import SETTINGS
 from agents.signals import StopRequest
 from agents.snapshots import prune, publish
+from agents.tuning.kl import KLToStart
 from agents.weights import save_weights
 from nlp_gym.files import write_json
 from nlp_gym.metrics.base import Score
@@ -46,6 +47,7 @@ class LoopState:
         next_eval: Timesteps of the next evaluation.
         next_save: Timesteps of the next checkpoint.
         seconds: Wall time spent in earlier processes of this run.
+        kl_coef: Coefficient of the penalty for leaving the start policy; None: there is none.
     """
 
     best: float | None = None
@@ -55,6 +57,7 @@ class LoopState:
     next_eval: int = 0
     next_save: int = 0
     seconds: float = 0.0
+    kl_coef: float | None = None
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,7 @@ class TrainingLoop(BaseCallback):
         progress: Where people watch.
         request: Set by signal handlers.
         any_step: The algorithm's state is whole after any step, not only between rollouts.
+        penalty: For leaving the start policy; its coefficient is part of the state.
     """
 
     def __init__(
@@ -99,8 +103,10 @@ class TrainingLoop(BaseCallback):
         progress: TrainingProgress,
         request: StopRequest,
         any_step: bool = False,
+        penalty: KLToStart | None = None,
     ) -> None:
         super().__init__()
+        self.penalty = penalty
         self.options, self.state = options, state
         self.score, self.settings = score, settings
         self.progress, self.request, self.any_step = progress, request, any_step
@@ -206,6 +212,8 @@ class TrainingLoop(BaseCallback):
     def _save(self) -> None:
         steps = self.model.num_timesteps
         self.state.next_save = _next(steps, self.options.save_freq)
+        if self.penalty is not None:
+            self.state.kl_coef = self.penalty.coef
         extra = {**asdict(self.state), "seconds": self._seconds()}
         checkpoints = self.options.run / "checkpoints"
         with publish(checkpoints / str(steps)) as folder:

@@ -30,6 +30,7 @@ import torch
 
 from agents import episodes
 from agents.snapshots import read_json
+from agents.tuning.live import live_encoders
 from agents.weights import Tensors, load_policy, read_tensors, save_tensors, save_weights
 from nlp_gym.errors import RunError
 
@@ -169,6 +170,8 @@ def save_state(folder: Path, model: Any, extra: Mapping[str, Any]) -> dict[str, 
     Returns:
         The aliases to load the policy with.
     """
+    for encoder in live_encoders(model.policy):
+        encoder.forget()
     aliases = save_weights(folder, model)
     tensors, optimizers = _split_optimizers(model)
     save_tensors(folder / "optimizer.safetensors", tensors)

@@ -17,7 +17,14 @@ from agents.extractors import ACTIVATIONS, NLPExtractor
 from agents.signatures import arguments
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
 
-RUN_KEYS: dict[str, Any] = {"n_envs": int, "n_timesteps": int, "policy": str, "env_kwargs": dict}
+RUN_KEYS: dict[str, Any] = {
+    "n_envs": int,
+    "n_timesteps": int,
+    "policy": str,
+    "env_kwargs": dict,
+    "tuning": dict,
+    "kl": dict,
+}
 """Keys that the training command reads, and their types; others are the algorithm's arguments."""
 
 SCHEDULES = frozenset({"learning_rate", "clip_range", "clip_range_vf"})

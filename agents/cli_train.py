@@ -51,6 +51,16 @@ def pairs(items: Sequence[str] | None) -> dict[str, Any]:
     return parse_overrides(items or [])
 
 
+def rate(text: str | None) -> float | str | None:
+    """A number as a number; a schedule (``"lin_5e-5"``) as it is."""
+    from agents.config import parse_value
+
+    if text is None:
+        return None
+    value: float | str = parse_value(text, f"encoder_lr:{text}")
+    return value
+
+
 def config_of(flags: dict[str, Any], conf_file: Path | None) -> TrainConfig:
     """Flags over a config file over the defaults; flags that were not given are None."""
     from agents.settings import TrainConfig, config_from_file, nested_merge
@@ -96,9 +106,16 @@ def train_command(
     encoder: Annotated[
         str | None, typer.Option(help="minilm, hashed, a Hub name or a folder.")
     ] = None,
-    encoder_mode: Annotated[str | None, typer.Option(help="frozen.")] = None,
+    encoder_mode: Annotated[
+        str | None, typer.Option(help="frozen, finetune, lora or adapter.")
+    ] = None,
     encoder_lr: Annotated[
-        float | None, typer.Option(help="Learning rate of a trainable encoder.")
+        str | None,
+        typer.Option(metavar="RATE", help="Of an encoder that learns: 5e-5, or falling: lin_5e-5."),
+    ] = None,
+    freeze_layers: Annotated[
+        int | None,
+        typer.Option(metavar="K", help="Hidden states 0 (the embeddings) to K stand still."),
     ] = None,
     data_dir: Annotated[str | None, typer.Option(help="Folder of the corpora.")] = None,
     data: Annotated[str | None, typer.Option(help="Your own file, or folder of splits.")] = None,
@@ -141,7 +158,8 @@ def train_command(
         "device": device,
         "encoder": encoder,
         "encoder_mode": encoder_mode,
-        "encoder_lr": encoder_lr,
+        "encoder_lr": rate(encoder_lr),
+        "freeze_layers": freeze_layers,
         "data_dir": data_dir,
         "data": data,
         "warm_start": warm_start,

@@ -2,9 +2,10 @@
 
 A file ``hyperparams/<algo>.yml`` has mappings by name, of which the first that exists is taken
 whole: the environment's id, ``family:NAME`` with the family of its task (``family:choice``), and
-`default` (inherit with YAML's own anchors and ``<<:``). Values are plain YAML: nothing is
-evaluated. Schedules are written ``lin_1e-3`` (falls linearly to 0), classes by a name of a small
-table.
+`default` (inherit with YAML's own anchors and ``<<:``). Where the encoder learns, the same names
+with ``@lora`` (its mode) or ``@finetune`` (any mode that learns) after them come first; for a warm
+start from a frozen encoder those with ``@bc`` do. Values are plain YAML: nothing is evaluated.
+Schedules are written ``lin_1e-3`` (falls linearly to 0), classes by a name of a small table.
 """
 
 from __future__ import annotations
@@ -32,7 +33,12 @@ Params = dict[str, Any]
 
 
 def load_hyperparams(
-    algo: str, env_id: str, overrides: Sequence[str] | Mapping[str, Any] = ()
+    algo: str,
+    env_id: str,
+    overrides: Sequence[str] | Mapping[str, Any] = (),
+    *,
+    encoder_mode: str = "frozen",
+    warm: bool = False,
 ) -> Params:
     """The hyperparameters of an algorithm on an environment, as plain YAML-able values.
 
@@ -43,6 +49,8 @@ def load_hyperparams(
         overrides: ``"key:value"`` strings with YAML values and dotted keys
             (``"policy_kwargs.features_extractor_kwargs.hidden:[512]"``), or a nested mapping.
             Nested mappings are merged into those of the file.
+        encoder_mode: ``"frozen"``, ``"finetune"``, ``"lora"`` or ``"adapter"``.
+        warm: Whether training starts from behaviour cloning.
 
     Returns:
         Values for `build_arguments`, checked.
@@ -55,7 +63,9 @@ def load_hyperparams(
     row = resolve(algo)
     path = FOLDER / f"{algo}.yml"
     table = _read(path if path.exists() else FOLDER / "default.yml")
-    names = (env_id, f"family:{_family(env_id)}", "default")
+    names = [env_id, f"family:{_family(env_id)}", "default"]
+    modes = (encoder_mode, "finetune") if encoder_mode != "frozen" else ("bc",) * warm
+    names = [f"{name}@{mode}" for mode in modes for name in names] + names
     params: Params = copy.deepcopy(next(table[name] for name in names if name in table))
     changes = overrides if isinstance(overrides, Mapping) else parse_overrides(overrides)
     merged = _merge(params, _numbers(changes))

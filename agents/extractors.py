@@ -8,7 +8,7 @@ replay buffers and fast rollouts possible.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch as th
@@ -18,8 +18,9 @@ from torch import nn
 
 from agents.keys import CANDIDATES_KEY, MASK_KEY, Keys, no_source
 from agents.layers import ACTIVATIONS, check_options, trunk
-from agents.pointer import Packed, PointerScorer
+from agents.pointer import Packed, Part, PointerScorer
 from agents.sources import FeatureSource, TableTask
+from agents.tuning.live import LiveEncoder
 from nlp_gym.errors import InvalidArgumentError
 
 __all__ = [
@@ -59,10 +60,13 @@ class NLPExtractor(BaseFeaturesExtractor):
         pointer_dim: Width of the candidates' keys; without effect where actions are labels.
         unit_dim: Width of a unit, of which a candidate may have several; needed where observations
             carry vectors and candidates do have several.
+        live: Makes the encoder, where it learns; None: vectors are those of the frozen one.
 
     Attributes:
+        encoder: The learning encoder; None where it is frozen.
         latent_dim: Width of the trunk's output.
         pointer: Scores candidates; None where actions are labels.
+        legal_only: Illegal candidates get no score, as absent ones; see `agents.heads`.
 
     Raises:
         InvalidArgumentError: A value outside what is allowed, or an observation it cannot read.
@@ -81,13 +85,15 @@ class NLPExtractor(BaseFeaturesExtractor):
         layer_norm: bool = False,
         pointer_dim: int = 128,
         unit_dim: int | None = None,
+        live: Callable[[], LiveEncoder] | None = None,
     ) -> None:
         check_options(hidden, {"dropout": dropout, "input_dropout": input_dropout}, activation)
         keys = Keys.of(observation_space, source, unit_dim)
         self.latent_dim = int(hidden[-1])
         scores = keys.n_actions if keys.n_candidates else 0
         super().__init__(observation_space, features_dim=self.latent_dim + scores)
-        self.source, self.keys = source, keys
+        self.source, self.keys, self.legal_only = source, keys, False
+        self.encoder = None if live is None else live()
         self.gathers, self.context_width = keys.gathers, keys.context
         for key, (_, low, classes) in keys.classes.items():
             # A table of unit vectors: indexing it is several times faster than F.one_hot.
@@ -108,7 +114,7 @@ class NLPExtractor(BaseFeaturesExtractor):
         out = th.empty((batch, self.width), device=next(self.parameters()).device)
         if self.gathers:
             context = out[:, : self.context_width]
-            self._source().gather_into(context, observations["row"], observations["position"])
+            self._gather(context, observations["row"], observations["position"])
         elif self.context_width:
             out[:, : self.context_width] = observations["context"]
         start = self.context_width
@@ -127,13 +133,13 @@ class NLPExtractor(BaseFeaturesExtractor):
         if self.gathers:
             source = self._source()
             ids = source.candidates(observations["row"], observations["position"])  # (B, C, J)
-            owner, place = (ids != source.n_units).any(dim=2).nonzero(as_tuple=True)
+            owner, place = self._scored((ids != source.n_units).any(dim=2), observations)
             # (J, N): of each real candidate, the units of each part in a row.
             real = ids.view(-1, source.parts)[owner * ids.shape[1] + place].T
-            parts, width = [source.units(part) for part in real], source.n_candidates
+            parts, width = [self._units(part) for part in real], source.n_candidates
         else:
             given = observations[CANDIDATES_KEY]  # (B, C, J*D)
-            owner, place = (given != 0).any(dim=2).nonzero(as_tuple=True)
+            owner, place = self._scored((given != 0).any(dim=2), observations)
             own = given[owner, place].split(self.keys.dim, dim=1)
             parts, width = [(part, None) for part in own], given.shape[1]
         owner, place = owner.to(device), place.to(device)
@@ -141,6 +147,12 @@ class NLPExtractor(BaseFeaturesExtractor):
         return Packed(
             owner, place, parts, th.stack(flags, 1) if flags else owner.new_empty(0), width
         )
+
+    def _scored(self, there: th.Tensor, observations: Tensors) -> tuple[th.Tensor, ...]:
+        """(N,) observation and (N,) place of the candidates that get a score, of those `there`."""
+        if self.legal_only and MASK_KEY in observations:
+            there &= observations[MASK_KEY][:, : there.shape[1]].to(there.device) > 0
+        return there.nonzero(as_tuple=True)
 
     def forward(self, observations: Tensors) -> th.Tensor:
         """Features of a batch of observations, (B, features_dim) float32."""
@@ -151,6 +163,28 @@ class NLPExtractor(BaseFeaturesExtractor):
         context = given[:, : self.context_width]
         scores = self.pointer(latent, context, self.pack(observations))
         return th.cat([latent, scores], dim=1)
+
+    def _gather(self, out: th.Tensor, row: th.Tensor, position: th.Tensor) -> None:
+        """Write the contexts of B states into `out` (B, (R+K)*D)."""
+        source = self._source()
+        if self.encoder is None:
+            source.gather_into(out, row, position)
+            return
+        vectors, rows = self._units(source.context(row, position).flatten())
+        out.copy_((vectors if rows is None else vectors.index_select(0, rows)).view(out.shape))
+
+    def _units(self, ids: th.Tensor) -> Part:
+        """Vectors of units, and the row of each in them."""
+        source = self._source()
+        if self.encoder is None:
+            return source.units(ids)
+        if source.book is None:
+            raise InvalidArgumentError(
+                "source: the encoder of this policy learns, and the corpus was opened for a frozen "
+                "one. Use FeatureSource(task, live=True)."
+            )
+        found: Part = self.encoder(source.book, ids)
+        return found
 
     def _source(self) -> FeatureSource:
         if self.source is None:

@@ -12,17 +12,26 @@ from typing import Any
 from agents.algorithms import AlgorithmRow, resolve
 from agents.extractors import reading
 from agents.families import family_of
-from agents.models import build_model, check_obs_type, encode, source_of
+from agents.models import build_model, check_obs_type, encode, source_of, tuning_of
 from agents.runs import find_snapshot
 from agents.search import outputs_of
 from agents.signatures import arguments
+from agents.tuning.options import Tuning
 from agents.weights import load_policy
 from nlp_gym import make_task
 from nlp_gym.encode import Encoder
 from nlp_gym.errors import RunError
 from nlp_gym.tasks.base import Output, Task
 
-__all__ = ["Agent", "build_model", "check_obs_type", "encode", "load_agent", "source_of"]
+__all__ = [
+    "Agent",
+    "build_model",
+    "check_obs_type",
+    "encode",
+    "load_agent",
+    "source_of",
+    "tuning_of",
+]
 
 _NEEDED = frozenset(
     {"algo", "env", "env_kwargs", "labels", "obs_type", "hyperparams", "encoder", "aliases"}
@@ -76,6 +85,11 @@ class Agent:
     def labels(self) -> tuple[str, ...]:
         """Its label inventory, in order of the actions."""
         return tuple(self.settings["labels"])
+
+    @property
+    def tuning(self) -> Tuning | None:
+        """How its encoder learned; None: it was frozen."""
+        return tuning_of(self.settings["hyperparams"])
 
     def task(self, split: str, **overrides: Any) -> Task:
         """The agent's task on another corpus, with the agent's labels and encoder.
@@ -134,12 +148,13 @@ class Agent:
         rows: Sequence[int] | None = None,
     ) -> list[Output]:
         """Play samples of `task` (None: all), each once; one output each. Options as `encode`'s."""
-        obs_type = self.settings["obs_type"]
-        encode(task, progress=progress, cache=cache)
+        obs_type, live = self.settings["obs_type"], self.tuning is not None
+        if not live:
+            encode(task, progress=progress, cache=cache)
         fresh = self._model is None  # then it reads this task already
         model = self.model(task)
         masked = resolve(self.settings["algo"]).masked
-        source = None if fresh else source_of(task, obs_type, model.device)
+        source = None if fresh else source_of(task, obs_type, model.device, live=live)
         with nullcontext() if source is None else reading(model.policy, source):
             return outputs_of(model, task, masked=masked, obs_type=obs_type, rows=rows)
 
@@ -148,7 +163,14 @@ class Agent:
         hyperparams = {**self.settings["hyperparams"], **_learning_nothing(row)}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # advice on batch sizes, for one environment
-            model = build_model(row, task, hyperparams, obs_type=obs_type, device=self.device)
+            model = build_model(
+                row,
+                task,
+                hyperparams,
+                obs_type=obs_type,
+                device=self.device,
+                tuning=self.tuning,
+            )
         load_policy(self.folder, model, self.settings["aliases"])
         return model
 

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from stable_baselines3.common.utils import get_device
+
 from agents.algorithms import AlgorithmRow
 from agents.config import build_arguments
 from agents.devices import check_device
 from agents.extractors import FeatureSource, NLPExtractor
 from agents.heads import pointer_policy
+from agents.tuning.attach import attach, buffer_arguments, check_live, transformer_of
+from agents.tuning.live import LiveEncoders
+from agents.tuning.options import Tuning
 from agents.vec import SB3VecEnv
 from nlp_gym.envs.vector import TaskVectorEnv
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
@@ -45,9 +50,17 @@ def check_obs_type(obs_type: str) -> None:
         raise UnknownNameError("obs_type", obs_type, OBS_TYPES)
 
 
-def source_of(task: Task, obs_type: str, device: Any) -> FeatureSource | None:
+def source_of(
+    task: Task, obs_type: str, device: Any, *, live: bool = False
+) -> FeatureSource | None:
     """Where an extractor gathers vectors from; None where the observation carries them."""
-    return FeatureSource(task, device) if obs_type == "index" else None
+    return FeatureSource(task, device, live=live) if obs_type == "index" else None
+
+
+def tuning_of(hyperparams: Mapping[str, Any]) -> Tuning | None:
+    """How the encoder learns by merged hyperparameters; None: it is frozen."""
+    given = hyperparams.get("tuning")
+    return None if given is None else Tuning.of(given)
 
 
 def build_model(
@@ -60,6 +73,7 @@ def build_model(
     max_episode_steps: int | None = None,
     seed: int = 0,
     device: str = "auto",
+    tuning: Tuning | None = None,
 ) -> Any:
     """A fresh algorithm object on `n_envs` environments of `task`.
 
@@ -72,12 +86,16 @@ def build_model(
         max_episode_steps: Truncate longer episodes.
         seed: Seeds weights, exploration and environments.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``.
+        tuning: How the encoder learns; None: it is frozen.
 
     Raises:
-        InvalidArgumentError: A hyperparameter's value is refused by the algorithm.
+        InvalidArgumentError: A hyperparameter's value is refused by the algorithm, or the encoder
+            cannot learn.
     """
     check_obs_type(obs_type)
     check_device(device)
+    if tuning is not None:
+        check_live(obs_type)
     venv = TaskVectorEnv(task, n_envs, obs_type=obs_type, max_episode_steps=max_episode_steps)
     given = build_arguments(hyperparams)
     if task.tables.candidates is not None:
@@ -86,12 +104,31 @@ def build_model(
     policy_kwargs["features_extractor_class"] = NLPExtractor
     policy_kwargs["features_extractor_kwargs"] = {
         **(policy_kwargs.get("features_extractor_kwargs") or {}),
-        "source": source_of(task, obs_type, device),
+        "source": source_of(task, obs_type, device, live=tuning is not None),
         "unit_dim": task.encoder.dim,
     }
+    if tuning is not None:
+        given = {**buffer_arguments(row), **given}
+        live = LiveEncoders(transformer_of(task), tuning, get_device(device))
+        policy_kwargs["features_extractor_kwargs"]["live"] = live
+    model = _build(row, hyperparams, given, SB3VecEnv(venv), policy_kwargs, seed, device)
+    if tuning is not None:
+        attach(model, venv, tuning)
+    return model
+
+
+def _build(
+    row: AlgorithmRow,
+    hyperparams: Mapping[str, Any],
+    given: Mapping[str, Any],
+    env: SB3VecEnv,
+    policy_kwargs: dict[str, Any],
+    seed: int,
+    device: str,
+) -> Any:
     try:
         return row.cls(
-            env=SB3VecEnv(venv),
+            env=env,
             policy_kwargs=policy_kwargs,
             seed=seed,
             device=device,

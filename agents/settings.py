@@ -16,13 +16,12 @@ from typing import Any
 from agents.config import load_hyperparams
 from agents.devices import check_device_name
 from agents.runs import read_config_file
+from agents.tuning.options import MODES, Tuning
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
 from nlp_gym.registration import is_task_id, task_ids
 
 DEFAULT_ENV = "NER-CoNLL-v0"
 DEFAULT_ALGO = "masked_dqn"
-ENCODER_MODES = ("frozen",)
-_PLANNED_MODES = ("finetune", "lora", "adapter")
 _FLAGS = {
     "split": "training uses train and dev; score another split with `nlp-gym evaluate --split`",
     "num_envs": "use --n-envs",
@@ -53,8 +52,10 @@ class TrainConfig:
         tensorboard_log: Folder of the TensorBoard files; None is the run's own.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ...
         encoder: Encoder name; None takes the environment's default.
-        encoder_mode: How the encoder is used; only ``"frozen"`` exists so far.
-        encoder_lr: Learning rate of a trainable encoder.
+        encoder_mode: ``"frozen"``, or how it learns: ``"finetune"``, ``"lora"``, ``"adapter"``.
+        encoder_lr: Learning rate of an encoder that learns, or its schedule (``"lin_5e-5"``); None
+            takes the hyperparameter file's, as everything under its `tuning`.
+        freeze_layers: The hidden states up to this one stand still (0: the embeddings).
         data_dir: Folder of the corpora.
         data: The user's own file or folder.
         warm_start: ``"bc"``, ``"bc:EPOCHS"`` or the run folder of a `bc` run.
@@ -74,7 +75,8 @@ class TrainConfig:
     device: str = "auto"
     encoder: str | None = None
     encoder_mode: str = "frozen"
-    encoder_lr: float | None = None
+    encoder_lr: float | str | None = None
+    freeze_layers: int | None = None
     data_dir: str | None = None
     data: str | None = None
     warm_start: str | None = None
@@ -148,18 +150,15 @@ def _check(config: TrainConfig) -> None:
         ("seed", 0),
     ):
         _check_number(name, getattr(config, name), low)
-    if config.encoder_mode in _PLANNED_MODES:
-        raise InvalidArgumentError(
-            f"encoder_mode={config.encoder_mode!r} does not exist yet: this release trains on a "
-            "frozen encoder only. Leave --encoder-mode out, or give 'frozen'."
-        )
-    if config.encoder_mode not in ENCODER_MODES:
-        raise UnknownNameError("encoder_mode", config.encoder_mode, ENCODER_MODES)
-    if config.encoder_lr is not None:
-        raise InvalidArgumentError(
-            f"encoder_lr={config.encoder_lr!r} needs a trainable encoder, and encoder_mode="
-            f"{config.encoder_mode!r} keeps it fixed: leave --encoder-lr out."
-        )
+    if config.encoder_mode not in MODES:
+        raise UnknownNameError("encoder_mode", config.encoder_mode, MODES)
+    for name in ("encoder_lr", "freeze_layers"):
+        value = getattr(config, name)
+        if value is not None and config.encoder_mode == "frozen":
+            raise InvalidArgumentError(
+                f"{name}={value!r} needs an encoder that learns, and encoder_mode='frozen' keeps "
+                f"it fixed: leave --{name.replace('_', '-')} out, or give --encoder-mode finetune."
+            )
     check_device_name(config.device)
 
 
@@ -200,6 +199,16 @@ def _where_folder(name: Any) -> Any:
     return _where(name) if folder and not known else name
 
 
+def _set_tuning(params: dict[str, Any], config: TrainConfig) -> None:
+    """Put all options of a learning encoder under `tuning`; a frozen one has none."""
+    given = params.pop("tuning", None) or {}
+    if config.encoder_mode == "frozen":
+        return
+    flags = {"lr": config.encoder_lr, "freeze_layers": config.freeze_layers}
+    typed = {name: value for name, value in flags.items() if value is not None}
+    params["tuning"] = Tuning.of({**given, **typed, "mode": config.encoder_mode}).as_dict()
+
+
 def merge(config: TrainConfig) -> TrainConfig:
     """Fill in everything that was left open; merging the result again changes nothing.
 
@@ -209,7 +218,11 @@ def merge(config: TrainConfig) -> TrainConfig:
     """
     _check_types(config)
     _check(config)
-    params = load_hyperparams(config.algo, config.env, config.hyperparams)
+    mode, warm = config.encoder_mode, config.warm_start is not None
+    params = load_hyperparams(
+        config.algo, config.env, config.hyperparams, encoder_mode=mode, warm=warm
+    )
+    _set_tuning(params, config)
     n_timesteps = config.n_timesteps or int(params.pop("n_timesteps", 100_000))
     n_envs = config.n_envs or int(params.pop("n_envs", 1))
     params.pop("n_timesteps", None)

@@ -11,7 +11,7 @@ from typing import Any
 
 from agents.algorithms import AlgorithmRow, resolve
 from agents.extractors import FeatureSource, reading
-from agents.loading import build_model, check_obs_type, encode, source_of
+from agents.loading import build_model, check_obs_type, encode, source_of, tuning_of
 from agents.search import drawn_rows, outputs_of
 from agents.settings import TrainConfig
 from agents.snapshots import FORMAT_VERSION
@@ -49,6 +49,7 @@ class Setup:
             "obs_type": self.obs_type,
             "labels": list(self.train_task.labels),
             "hyperparams": dict(self.config.hyperparams),
+            "encoder_mode": self.config.encoder_mode,
             "encoder": {
                 "name": encoder.name,
                 "dim": encoder.dim,
@@ -80,7 +81,8 @@ class Setup:
 
     @cached_property
     def _dev_source(self) -> FeatureSource | None:
-        return source_of(self.dev_task, self.obs_type, self.model.device)
+        live = self.config.encoder_mode != "frozen"
+        return source_of(self.dev_task, self.obs_type, self.model.device, live=live)
 
     def facts(self) -> dict[str, Any]:
         """What ``versions.json`` says besides the versions."""
@@ -138,7 +140,7 @@ def _task_kwargs(config: TrainConfig) -> dict[str, Any]:
 
 def set_up(config: TrainConfig, *, progress: bool = False) -> Setup:
     """Load and encode train and dev, and build the model. `config` is merged."""
-    row = resolve(config.algo)
+    row, tuning = resolve(config.algo), tuning_of(config.hyperparams)
     kwargs = _task_kwargs(config)
     obs_type = str(config.env_kwargs.get("obs_type", "index"))
     check_obs_type(obs_type)
@@ -158,7 +160,8 @@ def set_up(config: TrainConfig, *, progress: bool = False) -> Setup:
             size = f"{len(corpus):,} samples, {len(task.units):,} vectors"
             message = f"{corpus.name} {corpus.split}: {size}, encoder {task.encoder.name}"
             print(message, file=sys.stderr, flush=True)
-        encode(task, progress=progress)
+        if tuning is None or tuning.hold:  # a held encoder is a frozen one
+            encode(task, progress=progress)
     model = build_model(
         row,
         train_task,
@@ -168,5 +171,6 @@ def set_up(config: TrainConfig, *, progress: bool = False) -> Setup:
         max_episode_steps=config.env_kwargs.get("max_episode_steps"),
         seed=config.seed,
         device=config.device,
+        tuning=tuning,
     )
     return Setup(config, row, train_task, dev_task, model, obs_type)

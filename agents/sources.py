@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, Protocol
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy.typing as npt
 import torch as th
 from stable_baselines3.common.utils import get_device
 
+from agents.tuning.book import TextBook, ranges, shared_tensor
 from nlp_gym.errors import InvalidArgumentError
 from nlp_gym.tasks.tables import Tables
 from nlp_gym.types import Encoded
@@ -43,9 +43,13 @@ class FeatureSource:
     Args:
         task: Whose corpus is read.
         device: Where gathered vectors are wanted: `"auto"`, `"cpu"`, `"cuda"`.
+        live: The encoder learns (`agents.tuning`): units are named here and encoded by the policy.
 
     Attributes:
-        features: (U+1, D) float16; row U is zeros.
+        features: (U+1, D) float16; row U is zeros. Absent where the encoder learns.
+        book: The texts of the units; None where the encoder is frozen.
+        dim: Width D of a unit.
+        n_units: Number U of units; it also stands for "none" in the tables.
         width: (R+K)*D, the width of a context.
         n_candidates: Most candidates C a state has; 0 where actions are labels.
         parts: Units J a candidate.
@@ -54,7 +58,9 @@ class FeatureSource:
         InvalidArgumentError: The corpus has 2**24 texts (or states of one text) or more.
     """
 
-    def __init__(self, task: TableTask, device: th.device | str = "auto") -> None:
+    def __init__(
+        self, task: TableTask, device: th.device | str = "auto", *, live: bool = False
+    ) -> None:
         self.device = get_device(device)
         tables = task.tables
         if len(tables.offsets) > MAX_ROWS:
@@ -62,9 +68,16 @@ class FeatureSource:
                 f"task: {len(tables.offsets)} texts, but observations count rows in float32, which "
                 f"is exact below {MAX_ROWS}: split the corpus."
             )
-        features = _shared_tensor(task.encoded.features)
-        self._home = self.device if _fits(features, self.device) else th.device("cpu")
-        self.features = features.to(self._home)
+        self._home = self.device
+        self.book: TextBook | None = None
+        if live:
+            self.book = TextBook(task)  # type: ignore[arg-type]  # a whole task, not tables alone
+            self.dim, self.n_units = self.book.encoder.dim, self.book.n_units
+        else:
+            features = shared_tensor(task.encoded.features)
+            self._home = self.device if _fits(features, self.device) else th.device("cpu")
+            self.features = features.to(self._home)
+            self.dim, self.n_units = int(features.shape[1]), len(features) - 1
         self._offsets = self._here(tables.offsets)
         self._context = self._here(tables.context)
         self._row_units = None if tables.row_units is None else self._here(tables.row_units)
@@ -74,15 +87,9 @@ class FeatureSource:
         shape = (0, 0) if tables.candidates is None else tables.candidates.shape[1:]
         self.n_candidates, self.parts = int(shape[0]), int(shape[1])
 
-    @property
-    def dim(self) -> int:
-        """Width D of a unit."""
-        return int(self.features.shape[1])
-
-    @property
-    def n_units(self) -> int:
-        """Number U of units; it also stands for "none" in the tables."""
-        return len(self.features) - 1
+    def __deepcopy__(self, memo: Any) -> FeatureSource:
+        """Copies of a network read the same corpus."""
+        return self
 
     def gather_into(self, out: th.Tensor, row: th.Tensor, position: th.Tensor) -> None:
         """Write the contexts of B states into `out` (B, (R+K)*D) float32.
@@ -92,12 +99,17 @@ class FeatureSource:
             row: (B, 1) index of the text.
             position: (B, 1) index of the state in it.
         """
-        row, slot = self._places(row, position)
-        units = self._context.index_select(0, slot)  # (B, K)
-        if self._row_units is not None:
-            units = th.cat([self._row_units.index_select(0, row), units], dim=1)
+        units = self.context(row, position)
         # Only the gathered rows are widened to float32, in the same pass that copies them.
-        out.copy_(self.features.index_select(0, units.view(-1)).view(len(slot), self.width))
+        out.copy_(self.features.index_select(0, units.view(-1)).view(len(units), self.width))
+
+    def context(self, row: th.Tensor, position: th.Tensor) -> th.Tensor:
+        """(B, R+K) units of the contexts of B states."""
+        row, slot = self._places(row, position)
+        units = self._context.index_select(0, slot)
+        if self._row_units is None:
+            return units
+        return th.cat([self._row_units.index_select(0, row), units], dim=1)
 
     def gather(self, row: th.Tensor, position: th.Tensor) -> th.Tensor:
         """The contexts of B states, (B, (R+K)*D) float32 on the source's device."""
@@ -131,21 +143,28 @@ class FeatureSource:
         vectors = th.empty((len(ids), self.dim), device=self.device)
         return vectors.copy_(self.features.index_select(0, ids)), rows
 
+    def texts_of(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Texts of the `book` that some rows' observations are made of."""
+        assert self.book is not None, "the encoder is frozen"
+        stops = np.append(self._offsets.numpy(force=True), len(self._context))
+        slots = th.from_numpy(ranges(stops[rows], stops[rows + 1])).to(self._home)
+        mine = th.from_numpy(rows).to(self._home)
+        found = [self._context.index_select(0, slots)]
+        if self._row_units is not None:
+            found.append(self._row_units.index_select(0, mine))
+        if self._candidates is not None:
+            found.append(self._candidates.index_select(0, mine if self._by_row else slots))
+        units = th.cat([part.reshape(-1) for part in found]).unique().numpy(force=True)
+        texts = self.book.texts_of(units[units < self.n_units].astype(np.int64))
+        return np.unique(texts)
+
     def _here(self, array: npt.NDArray[Any]) -> th.Tensor:
-        return _shared_tensor(array).to(self._home)
+        return shared_tensor(array).to(self._home)
 
     def _places(self, row: th.Tensor, position: th.Tensor) -> tuple[th.Tensor, th.Tensor]:
         """Rows and slots, (B,) each, where the tables are."""
         row = row.to(self._home).long().view(-1)
         return row, self._offsets[row] + position.to(self._home).long().view(-1)
-
-
-def _shared_tensor(array: npt.NDArray[Any]) -> th.Tensor:
-    """A tensor over the array's own memory. Nothing here writes into it."""
-    with warnings.catch_warnings():
-        # A read-only memory map: torch cannot mark tensors read-only and says so.
-        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
-        return th.from_numpy(np.asarray(array))
 
 
 def _fits(features: th.Tensor, device: th.device) -> bool:

@@ -30,6 +30,7 @@ from agents.setup import Setup, set_up, with_saved_dtype
 from agents.signals import TrainingInterrupted, stop_requests
 from agents.snapshots import newest, read_json
 from agents.starts import keep_exploration, start_warm
+from agents.tuning.penalty import penalty_of
 from nlp_gym.errors import RunError
 
 __all__ = ["TrainConfig", "resume", "train"]
@@ -151,6 +152,7 @@ def _learn(
         config.early_stopping,
         time_limit,
     )
+    penalty = penalty_of(run, config.hyperparams, state.kl_coef)
     with (
         _logging(model, Path(config.tensorboard_log or run / "tensorboard")),
         stop_requests() as request,
@@ -164,10 +166,11 @@ def _learn(
             progress=shown,
             request=request,
             any_step=setup.row.family == "supervised",
+            penalty=penalty,
         )
         model.learn(
             max(total - model.num_timesteps, 0),
-            callback=loop,
+            callback=[loop] if penalty is None else [penalty, loop],
             log_interval=_DUMP_EPISODES if setup.row.family == "q" else 1,
             reset_num_timesteps=False,
         )

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from nlp_gym.encode import load_encoder
-from nlp_gym.encode.runner import drop_layers
+from nlp_gym.encode.words import drop_layers
 from nlp_gym.encode.standardise import Standardiser, calibration_texts
 
 pytestmark = [

@@ -142,7 +142,7 @@ def test_encode_transformer_layers_and_pooling(tiny, options, pick):
 def test_encode_transformer_computes_only_the_layers_it_needs(tiny):
     encoder = load_encoder(str(tiny), layers="0+2", device="cpu")
     raw(encoder, [["a"]])
-    assert len(encoder._runner._model.encoder.layer) == 2
+    assert len(encoder._runner._words.model.encoder.layer) == 2
     assert len(encoder.load_model().encoder.layer) == 3
 
 

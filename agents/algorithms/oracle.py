@@ -45,9 +45,25 @@ class OracleData:
             *(value[index].to(device) for value in (self.actions, self.rewards, self.returns)),
         )
 
-    def batches(self, size: int, seed: int, device: th.device) -> Iterator[OracleData]:
-        """One pass in a random order that `seed` decides; the last batch may be smaller."""
-        order = shuffled(len(self), seed)
+    def order(self, seed: int, *, whole_texts: bool = False) -> th.Tensor:
+        """(M,) a random order that `seed` decides.
+
+        Args:
+            seed: Of the order.
+            whole_texts: Leave the states of a text together, so that a batch has few texts and an
+                encoder that learns encodes few; `index` observations only.
+        """
+        if not whole_texts:
+            return shuffled(len(self), seed)
+        rows = self.observations["row"].flatten().long()
+        place = shuffled(int(rows.max()) + 1, seed)
+        return place[rows].argsort(stable=True)
+
+    def batches(
+        self, size: int, seed: int, device: th.device, *, whole_texts: bool = False
+    ) -> Iterator[OracleData]:
+        """One pass in the order that `seed` decides; the last batch may be smaller."""
+        order = self.order(seed, whole_texts=whole_texts)
         for start in range(0, len(self), size):
             yield self.take(order[start : start + size], device)
 

@@ -15,8 +15,10 @@ from torch.nn import functional as F
 from agents.algorithms.bc import task_of
 from agents.algorithms.cloning import cloning_loss
 from agents.algorithms.oracle import OracleData, collect, obs_type_of
+from agents.checks import schedule_value
 from agents.extractors import is_pointer
 from agents.pointer import real
+from agents.tuning.live import live_encoders
 from nlp_gym.errors import InvalidArgumentError
 
 DEFAULT_EPOCHS = 2
@@ -103,17 +105,26 @@ def _fit(
     seed: int,
 ) -> None:
     """Passes over the oracle's decisions with an optimizer of their own."""
-    parameters = list(model.policy.parameters())
-    optimizer = th.optim.AdamW(parameters, lr=learning_rate, weight_decay=weight_decay)
+    live = live_encoders(model.policy)
+    encoder = [p for p in live[0].parameters() if p.requires_grad] if live else []
+    known = set(encoder)
+    head = [p for p in model.policy.parameters() if p.requires_grad and p not in known]
+    groups = [{"params": head, "lr": learning_rate}]
+    if live:
+        tuning = live[0].tuning
+        peak, _ = schedule_value("encoder_lr", tuning.lr)
+        groups.append({"params": encoder, "lr": peak, "weight_decay": tuning.weight_decay})
+    optimizer = th.optim.AdamW(groups, weight_decay=weight_decay)
     total = epochs * -(-len(data) // batch_size)
     falling = th.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total)
     margin = data.rewards.mean().to(model.device)
     model.policy.set_training_mode(True)
     for epoch in range(epochs):
-        for batch in data.batches(batch_size, seed + epoch, model.device):
+        batches = data.batches(batch_size, seed + epoch, model.device, whole_texts=bool(live))
+        for batch in batches:
             optimizer.zero_grad()
             _loss(model, batch, margin).backward()
-            th.nn.utils.clip_grad_norm_(parameters, 1.0)
+            th.nn.utils.clip_grad_norm_(head + encoder, 1.0)
             optimizer.step()
             falling.step()
 

@@ -16,10 +16,12 @@ import numpy.typing as npt
 
 from nlp_gym.encode import store
 from nlp_gym.encode.base import BOUND, Texts
+from nlp_gym.encode.batching import Batcher
 from nlp_gym.encode.options import TransformerOptions, parse_layers, resolve_dtype
 from nlp_gym.encode.sources import WeightSource
 from nlp_gym.encode.standardise import Standardiser, calibration_hash, calibration_texts
-from nlp_gym.encode.subwords import WordTokenizer
+from nlp_gym.encode.subwords import SubWords, WordTokenizer
+from nlp_gym.encode.windows import Windows, plan_windows
 from nlp_gym.errors import EncoderError, InvalidArgumentError
 from nlp_gym.files import user_cache_dir
 from nlp_gym.types import Tokens
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from nlp_gym.encode.runner import Runner
+    from nlp_gym.encode.words import WordVectors
 
 # Raised when the same options would give other vectors than before: old caches are then left.
 _VERSION = "transformer-1"
@@ -67,7 +70,7 @@ class TransformerEncoder:
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave loaded weights out of pickles: worker processes load their own."""
-        return {k: v for k, v in self.__dict__.items() if k not in ("_runner", "_standardiser")}
+        return {k: v for k, v in self.__dict__.items() if k not in ("_runner", "standardiser")}
 
     def encode(self, texts: Texts, *, progress: bool = False) -> npt.NDArray[np.float16]:
         """See `Encoder.encode`; (W, D).
@@ -77,15 +80,37 @@ class TransformerEncoder:
         """
         if not any(len(text) for text in texts):
             return np.zeros((0, self.dim), np.float16)
-        import torch
+        from nlp_gym.encode.words import standardised
 
-        raw = self._runner.vectors(self._tokenizer.split(texts), progress=progress)
-        mean, scale = (
-            torch.from_numpy(a.astype(np.float32)).to(raw.device)
-            for a in (self._standardiser.mean, self._standardiser.scale)
-        )
-        features = raw.sub_(mean).mul_(scale).clamp_(-BOUND, BOUND).half().cpu().numpy()
+        raw = self._runner.vectors(self.split(texts), progress=progress)
+        features = standardised(raw, self.standardiser).half().cpu().numpy()
         return np.asarray(features, np.float16)
+
+    def split(self, texts: Texts) -> SubWords:
+        """The texts' sub-words, for `windows` and `batcher`."""
+        return self._tokenizer.split(texts)
+
+    def windows(self, tokens: SubWords) -> Windows:
+        """Windows over the texts that fit into one pass each."""
+        return plan_windows(tokens, self._room)
+
+    @cached_property
+    def batcher(self) -> Batcher:
+        """Turns windows into batches, pooled as this encoder pools."""
+        return Batcher(self._tokenizer, self.options.pooling == "first")
+
+    def word_vectors(self) -> WordVectors:
+        """A fresh differentiable copy of the encoder in float32, up to the layer that it reads.
+
+        It gives raw vectors; `nlp_gym.encode.words.standardised` with `standardiser` makes them
+        those of `encode`.
+
+        Raises:
+            EncoderError: The model cannot be loaded, or its files changed since it was found.
+        """
+        from nlp_gym.encode.words import WordVectors
+
+        return WordVectors(self.load_model(), self.layers)
 
     def tokenize(self, texts: Texts) -> Tokens:
         """See `Encoder.tokenize`. A model without special tokens has its padding id for them."""
@@ -119,26 +144,32 @@ class TransformerEncoder:
         return WordTokenizer(self._source.tokenizer_json(), self._source.config, self.name)
 
     @cached_property
-    def _runner(self) -> Runner:
-        from nlp_gym.encode.runner import Plan, Runner
-
+    def _room(self) -> int:
+        """Most sub-words of a text in one pass."""
         room = self.max_length - len(self._tokenizer.prefix) - len(self._tokenizer.suffix)
         if room < 1:
             raise InvalidArgumentError(
                 f"max_length={self.max_length} leaves no room beside the special tokens."
             )
+        return room
+
+    @cached_property
+    def _runner(self) -> Runner:
+        from nlp_gym.encode.runner import Plan, Runner
+
         plan = Plan(
             layers=self.layers,
             first=self.options.pooling == "first",
             dtype=self.dtype,
             device=self.options.device,
-            room=room,
+            room=self._room,
             batch_tokens=self.options.batch_tokens,
         )
         return Runner(self.load_model(), self._tokenizer, plan)
 
     @cached_property
-    def _standardiser(self) -> Standardiser:
+    def standardiser(self) -> Standardiser:
+        """Mean and deviation of raw vectors on the calibration text."""
         path = user_cache_dir() / "calibration" / f"{self.fingerprint}.npy"
         known = store.load_array(path, key=self.fingerprint, shape=(2, self.dim), dtype="<f8")
         if known is not None:

@@ -88,14 +88,14 @@ def _means(units: Units, encoder: Encoder, stream: Iterator[_Features]) -> Itera
         means[done:upto] = (sums[b] - sums[a]) / np.maximum(b - a, 1)[:, None]
         done, at = upto, end
     if units.rescaled:
-        scale = _scale(encoder)
+        scale = sentence_scale(encoder)
         means = np.clip((means - scale.mean) * scale.scale, -encoder.bound, encoder.bound)
     result = np.empty(means.shape, np.float16)
     result[order] = means
     yield result
 
 
-def _scale(encoder: Encoder) -> Standardiser:
+def sentence_scale(encoder: Encoder) -> Standardiser:
     """Mean and deviation of whole sentences' means on the calibration text."""
     if encoder not in _scales:
         _scales[encoder] = Standardiser.fit(_sentence_means(calibration_texts(), encoder))

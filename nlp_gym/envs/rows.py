@@ -48,6 +48,12 @@ class RowSampler:
         self._used[envs] = used + 1
         return self._block[envs, used]
 
+    def peek(self) -> npt.NDArray[np.int64]:
+        """The samples that will be played next, as far as they are drawn."""
+        drawn = np.flatnonzero(self._used < BLOCK)
+        rows: npt.NDArray[np.int64] = self._block[drawn, self._used[drawn]]
+        return rows
+
     def snapshot(self) -> tuple[dict[str, npt.NDArray[np.int64]], list[dict[str, Any]]]:
         """Drawn samples, and the generators' states (JSON-able); all copies."""
         states = [dict(g.bit_generator.state) for g in self._generators if g is not None]

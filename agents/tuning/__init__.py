@@ -1,0 +1,1 @@
+"""Encoders that learn inside the policy."""
