@@ -9,7 +9,7 @@ replay buffers and fast rollouts possible.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch as th
 from gymnasium import spaces
@@ -20,6 +20,7 @@ from agents.keys import CANDIDATES_KEY, MASK_KEY, Keys, no_source
 from agents.layers import ACTIVATIONS, check_options, trunk
 from agents.pointer import Packed, Part, PointerScorer
 from agents.sources import FeatureSource, TableTask
+from agents.tuning.book import TextBook
 from agents.tuning.live import LiveEncoder
 from nlp_gym.errors import InvalidArgumentError
 
@@ -102,7 +103,7 @@ class NLPExtractor(BaseFeaturesExtractor):
         self.width = keys.context + sum(keys.widths.values())
         rates = (input_dropout, dropout)
         self.trunk = trunk(self.width, hidden, rates, ACTIVATIONS[activation], layer_norm)
-        self.pointer = _pointer(keys, self.latent_dim, pointer_dim)
+        self.pointer = PointerScorer.of(keys, self.latent_dim, pointer_dim)
 
     def read(self, observations: Tensors) -> th.Tensor:
         """The trunk's input, (B, width) float32.
@@ -131,12 +132,8 @@ class NLPExtractor(BaseFeaturesExtractor):
         """The real candidates of a batch of observations."""
         device = next(self.parameters()).device
         if self.gathers:
-            source = self._source()
-            ids = source.candidates(observations["row"], observations["position"])  # (B, C, J)
-            owner, place = self._scored((ids != source.n_units).any(dim=2), observations)
-            # (J, N): of each real candidate, the units of each part in a row.
-            real = ids.view(-1, source.parts)[owner * ids.shape[1] + place].T
-            parts, width = [self._units(part) for part in real], source.n_candidates
+            owner, place, real = self._candidates(observations)
+            parts, width = [self._units(part) for part in real], self._source().n_candidates
         else:
             given = observations[CANDIDATES_KEY]  # (B, C, J*D)
             owner, place = self._scored((given != 0).any(dim=2), observations)
@@ -148,6 +145,13 @@ class NLPExtractor(BaseFeaturesExtractor):
             owner, place, parts, th.stack(flags, 1) if flags else owner.new_empty(0), width
         )
 
+    def _candidates(self, observations: Tensors) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
+        """(N,) owner and (N,) place of the real candidates; (J, N) units of each part in a row."""
+        source = self._source()
+        ids = source.candidates(observations["row"], observations["position"])  # (B, C, J)
+        owner, place = self._scored((ids != source.n_units).any(dim=2), observations)
+        return owner, place, ids.view(-1, source.parts)[owner * ids.shape[1] + place].T
+
     def _scored(self, there: th.Tensor, observations: Tensors) -> tuple[th.Tensor, ...]:
         """(N,) observation and (N,) place of the candidates that get a score, of those `there`."""
         if self.legal_only and MASK_KEY in observations:
@@ -156,13 +160,22 @@ class NLPExtractor(BaseFeaturesExtractor):
 
     def forward(self, observations: Tensors) -> th.Tensor:
         """Features of a batch of observations, (B, features_dim) float32."""
-        given = self.read(observations)
-        latent: th.Tensor = self.trunk(given)
-        if self.pointer is None:
-            return latent
-        context = given[:, : self.context_width]
-        scores = self.pointer(latent, context, self.pack(observations))
-        return th.cat([latent, scores], dim=1)
+        with self._together(observations):
+            given = self.read(observations)
+            latent: th.Tensor = self.trunk(given)
+            if self.pointer is None:
+                return latent
+            context = given[:, : self.context_width]
+            scores = self.pointer(latent, context, self.pack(observations))
+            return th.cat([latent, scores], dim=1)
+
+    def _together(self, observations: Tensors) -> AbstractContextManager[None]:
+        """Within it, contexts and candidates share one pass through an encoder that learns."""
+        if self.encoder is None or self.pointer is None or not self.gathers:
+            return nullcontext()
+        near = self._source().context(observations["row"], observations["position"])
+        real = self._candidates(observations)[2]
+        return self.encoder.together(self._book(), th.cat([near.flatten(), real.flatten()]))
 
     def _gather(self, out: th.Tensor, row: th.Tensor, position: th.Tensor) -> None:
         """Write the contexts of B states into `out` (B, (R+K)*D)."""
@@ -175,35 +188,24 @@ class NLPExtractor(BaseFeaturesExtractor):
 
     def _units(self, ids: th.Tensor) -> Part:
         """Vectors of units, and the row of each in them."""
-        source = self._source()
         if self.encoder is None:
-            return source.units(ids)
-        if source.book is None:
+            return self._source().units(ids)
+        found: Part = self.encoder(self._book(), ids)
+        return found
+
+    def _book(self) -> TextBook:
+        book = self._source().book
+        if book is None:
             raise InvalidArgumentError(
                 "source: the encoder of this policy learns, and the corpus was opened for a frozen "
                 "one. Use FeatureSource(task, live=True)."
             )
-        found: Part = self.encoder(source.book, ids)
-        return found
+        return book
 
     def _source(self) -> FeatureSource:
         if self.source is None:
             raise no_source()
         return self.source
-
-
-def _pointer(keys: Keys, hidden: int, width: int) -> PointerScorer | None:
-    if not keys.n_candidates:
-        return None
-    return PointerScorer(
-        keys.dim,
-        keys.parts,
-        flags=len(keys.flags),
-        hidden=hidden,
-        context=keys.context,
-        fixed=keys.n_actions - keys.n_candidates,
-        width=width,
-    )
 
 
 def is_pointer(policy: nn.Module) -> bool:

@@ -7,9 +7,12 @@ nothing of candidates.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch as th
+from sb3_contrib.common.maskable.distributions import MaskableDistribution
 from sb3_contrib.common.maskable.policies import MaskableMultiInputActorCriticPolicy
 from stable_baselines3.common.policies import BasePolicy, MultiInputActorCriticPolicy
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
@@ -71,6 +74,23 @@ def _latent_dim(extractor: BaseFeaturesExtractor, net_arch: Any) -> int:
     return extractor.latent_dim
 
 
+@contextmanager
+def scoring_legal(policy: nn.Module, wanted: bool) -> Iterator[None]:
+    """Let `policy` score legal candidates alone, where `wanted`, for the duration of the block.
+
+    What a mask takes out of a distribution need not be computed: in a long passage most words are
+    out of reach once the first of an answer is chosen.
+    """
+    extractors = [m for m in policy.modules() if isinstance(m, NLPExtractor)]
+    for extractor in extractors:
+        extractor.legal_only = wanted
+    try:
+        yield
+    finally:
+        for extractor in extractors:
+            extractor.legal_only = False
+
+
 class _ActorCriticHeads:
     """Mixin of actor-critic policies: replaces the heads, which are built last, by those above."""
 
@@ -92,7 +112,26 @@ class PointerActorCriticPolicy(_ActorCriticHeads, MultiInputActorCriticPolicy):
 
 
 class PointerMaskablePolicy(_ActorCriticHeads, MaskableMultiInputActorCriticPolicy):
-    """For MaskablePPO."""
+    """For MaskablePPO: given masks, it scores no candidate that they take out."""
+
+    def forward(
+        self, obs: Any, deterministic: bool = False, action_masks: Any = None
+    ) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
+        """Actions, values and log-probabilities, (B,) each."""
+        with scoring_legal(self, action_masks is not None):
+            return super().forward(obs, deterministic, action_masks)
+
+    def evaluate_actions(
+        self, obs: Any, actions: th.Tensor, action_masks: Any = None
+    ) -> tuple[th.Tensor, th.Tensor, th.Tensor | None]:
+        """Values, log-probabilities and entropies of actions (B,)."""
+        with scoring_legal(self, action_masks is not None):
+            return super().evaluate_actions(obs, actions, action_masks)
+
+    def get_distribution(self, obs: PyTorchObs, action_masks: Any = None) -> MaskableDistribution:
+        """Distribution of the actions."""
+        with scoring_legal(self, action_masks is not None):
+            return super().get_distribution(obs, action_masks)
 
 
 class PointerQNetwork(QNetwork):

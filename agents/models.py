@@ -17,7 +17,7 @@ from agents.tuning.live import LiveEncoders
 from agents.tuning.options import Tuning
 from agents.vec import SB3VecEnv
 from nlp_gym.envs.vector import TaskVectorEnv
-from nlp_gym.errors import InvalidArgumentError, UnknownNameError
+from nlp_gym.errors import InvalidArgumentError, NLPGymError, UnknownNameError
 from nlp_gym.tasks.base import Task
 
 OBS_TYPES = ("index", "features")
@@ -94,8 +94,10 @@ def build_model(
     """
     check_obs_type(obs_type)
     check_device(device)
+    learns = None
     if tuning is not None:
         check_live(obs_type)
+        learns = transformer_of(task)
     venv = TaskVectorEnv(task, n_envs, obs_type=obs_type, max_episode_steps=max_episode_steps)
     given = build_arguments(hyperparams)
     if task.tables.candidates is not None:
@@ -107,9 +109,9 @@ def build_model(
         "source": source_of(task, obs_type, device, live=tuning is not None),
         "unit_dim": task.encoder.dim,
     }
-    if tuning is not None:
+    if tuning is not None and learns is not None:
         given = {**buffer_arguments(row), **given}
-        live = LiveEncoders(transformer_of(task), tuning, get_device(device))
+        live = LiveEncoders(learns, tuning, get_device(device))
         policy_kwargs["features_extractor_kwargs"]["live"] = live
     model = _build(row, hyperparams, given, SB3VecEnv(venv), policy_kwargs, seed, device)
     if tuning is not None:
@@ -141,7 +143,7 @@ def _build(
             f"times n_envs) smaller: {dict(hyperparams)}."
         ) from error
     except (AssertionError, TypeError, ValueError, RuntimeError) as error:
-        if isinstance(error, InvalidArgumentError):
+        if isinstance(error, NLPGymError):
             raise
         raise InvalidArgumentError(
             f"algo={row.name!r} refuses its hyperparameters {dict(hyperparams)}: {error}"

@@ -16,6 +16,7 @@ import torch as th
 from torch import nn
 from torch.nn.functional import embedding_bag, normalize
 
+from agents.keys import Keys
 from agents.layers import orthogonal
 from nlp_gym.errors import InvalidArgumentError
 
@@ -156,6 +157,21 @@ class PointerScorer(nn.Module):
         self.gain = nn.Parameter(th.zeros(()))
         self.fixed = nn.Linear(hidden, fixed) if fixed else None
         self.reset_scores()
+
+    @classmethod
+    def of(cls, keys: Keys, hidden: int, width: int) -> PointerScorer | None:
+        """One that fits an observation; None where actions are no candidates."""
+        if not keys.n_candidates:
+            return None
+        return cls(
+            keys.dim,
+            keys.parts,
+            flags=len(keys.flags),
+            hidden=hidden,
+            context=keys.context,
+            fixed=keys.n_actions - keys.n_candidates,
+            width=width,
+        )
 
     def reset_scores(self) -> None:
         """Let all actions begin about equal, as policies with a linear head do."""

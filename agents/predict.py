@@ -11,7 +11,7 @@ from agents.families import MIXTURE, TEXT_FAMILIES
 from agents.inputs import Input, from_text, from_words, gather_inputs, identity
 from agents.loading import Agent, load_agent
 from agents.predict_tasks import inputs_of
-from agents.predictions import about, is_bio, to_record
+from agents.predictions import about, is_bio, report_problems, to_record
 from nlp_gym.data.readers import READERS, read
 from nlp_gym.errors import DataError, DataNotFoundError, InvalidArgumentError
 from nlp_gym.types import Sample
@@ -79,6 +79,7 @@ class Predictor:
         Raises:
             InvalidArgumentError: A text that is not Unicode, see `agents.inputs`, or a text where
                 the task needs more.
+            DataError: Not one of the queries can be answered, see `report_problems`.
         """
         inputs = [item if isinstance(item, Sample) else _as_input(item) for item in given]
         if not self.reads_text and not all(isinstance(item, Sample) for item in inputs):
@@ -123,7 +124,9 @@ class Predictor:
 
     def _records(self, samples: list[Sample], *, progress: bool) -> list[dict[str, Any]]:
         task, outputs = self._outputs(samples, progress=progress)
-        return [task.record(row, output) for row, output in enumerate(outputs)]
+        records = [task.record(row, output) for row, output in enumerate(outputs)]
+        report_problems(samples, records)
+        return records
 
     def _outputs(self, samples: list[Sample], *, progress: bool) -> tuple[Any, list[Any]]:
         if not samples:

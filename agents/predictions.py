@@ -14,7 +14,8 @@ from __future__ import annotations
 import io
 import json
 import sys
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,9 @@ from nlp_gym.data.schemes import entity_spans
 from nlp_gym.errors import DataError, InvalidArgumentError, UnknownNameError
 from nlp_gym.files import atomic_path
 from nlp_gym.types import Sample
+
+_SHOWN = 5
+"""Problems listed one by one."""
 
 FORMATS = ("json", "color", "conll")
 _COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "red")
@@ -45,6 +49,34 @@ def about(item: Input | Sample) -> dict[str, Any]:
         name, text = identity(item), item.extra.get("text")
     facts = {} if name == "" else {"id": name}
     return facts if text is None else {**facts, "text": str(text)}
+
+
+def report_problems(samples: Sequence[Sample], records: Sequence[Mapping[str, Any]]) -> None:
+    """Warn of records that have a ``problem``, each by its file and line.
+
+    Raises:
+        DataError: All records of a knowledge graph have one and none of them an answer.
+    """
+    found = [
+        f"{sample.id or f'sample {index}'}: {record['problem']}"
+        for index, (sample, record) in enumerate(zip(samples, records, strict=True))
+        if "problem" in record
+    ]
+    if not found:
+        return
+    rest = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    listed = "; ".join(found[:_SHOWN]) + rest
+    if len(found) == len(records) and not any(record["answers"] for record in records):
+        raise DataError(
+            f"no query can be answered: {listed}. Ask for entities of the graph that the run was "
+            "trained on."
+        )
+    warnings.warn(
+        f"{len(found)} of {len(records)} queries ask for names that the graph of the run lacks "
+        f"(their records say so in 'problem'): {listed}.",
+        UserWarning,
+        stacklevel=4,
+    )
 
 
 def to_record(item: Input, labels: Sequence[str], *, bio: bool) -> dict[str, Any]:

@@ -152,8 +152,9 @@ def _check(config: TrainConfig) -> None:
         _check_number(name, getattr(config, name), low)
     if config.encoder_mode not in MODES:
         raise UnknownNameError("encoder_mode", config.encoder_mode, MODES)
-    for name in ("encoder_lr", "freeze_layers"):
-        value = getattr(config, name)
+    learning = {name: getattr(config, name) for name in ("encoder_lr", "freeze_layers")}
+    learning["hyperparams tuning"] = config.hyperparams.get("tuning")
+    for name, value in learning.items():
         if value is not None and config.encoder_mode == "frozen":
             raise InvalidArgumentError(
                 f"{name}={value!r} needs an encoder that learns, and encoder_mode='frozen' keeps "

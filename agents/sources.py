@@ -83,6 +83,7 @@ class FeatureSource:
         self._row_units = None if tables.row_units is None else self._here(tables.row_units)
         self._candidates = None if tables.candidates is None else self._here(tables.candidates)
         self._by_row = tables.by == "row"
+        self._begins = np.unique(tables.offsets)
         self.width = tables.n_context * self.dim
         shape = (0, 0) if tables.candidates is None else tables.candidates.shape[1:]
         self.n_candidates, self.parts = int(shape[0]), int(shape[1])
@@ -144,10 +145,12 @@ class FeatureSource:
         return vectors.copy_(self.features.index_select(0, ids)), rows
 
     def texts_of(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Texts of the `book` that some rows' observations are made of."""
+        """Texts of the `book` that some rows' observations are made of.
+
+        Where all rows share their slots (a graph), those of the rows themselves alone.
+        """
         assert self.book is not None, "the encoder is frozen"
-        stops = np.append(self._offsets.numpy(force=True), len(self._context))
-        slots = th.from_numpy(ranges(stops[rows], stops[rows + 1])).to(self._home)
+        slots = th.from_numpy(self._slots_of(rows)).to(self._home)
         mine = th.from_numpy(rows).to(self._home)
         found = [self._context.index_select(0, slots)]
         if self._row_units is not None:
@@ -157,6 +160,14 @@ class FeatureSource:
         units = th.cat([part.reshape(-1) for part in found]).unique().numpy(force=True)
         texts = self.book.texts_of(units[units < self.n_units].astype(np.int64))
         return np.unique(texts)
+
+    def _slots_of(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        if len(self._begins) == 1 < len(self._offsets):
+            return np.zeros(0, np.int64)
+        starts = self._offsets.numpy(force=True)[rows]
+        # Rows may repeat a sample, and then follow each other in another order than slots do.
+        ends = np.append(self._begins, len(self._context))
+        return ranges(starts, ends[np.searchsorted(self._begins, starts) + 1])
 
     def _here(self, array: npt.NDArray[Any]) -> th.Tensor:
         return shared_tensor(array).to(self._home)

@@ -44,6 +44,7 @@ def start_warm(model: Any, config: TrainConfig, task: Task) -> None:
             f"warm_start={text!r} was trained on other labels ({', '.join(agent.labels)}) than "
             f"this task's ({', '.join(task.labels)})."
         )
+    agent.check_encoder(task)
     warm_start(model, agent.model(task).policy, seed=config.seed)
 
 

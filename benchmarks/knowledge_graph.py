@@ -2,11 +2,14 @@
 
     python benchmarks/knowledge_graph.py --data-dir ../shared/data
     python benchmarks/knowledge_graph.py --data-dir ../shared/data --ids KnowledgeGraph-WN18RR-v0
+    python benchmarks/knowledge_graph.py --n-timesteps 200 --encoder hashed --out /tmp/kg  # a try
 
 For each id `bc` learns the oracle's shortest paths and `maskable_ppo` goes on from there; both with
 their hyperparameters of `agents/hyperparams`. Scores are filtered, tails only, by the task's beam
-search. A run that lies complete under `--out` is scored and not trained again. Minutes are those of
-training and its evaluations on dev.
+search. A run that lies complete under `--out` is scored and not trained again, one that was stopped
+goes on. `minutes.json` has the minutes of training (since it went on) and its evaluations on dev.
+Without ``--data-dir`` corpora are looked for as everywhere; where there is none, the bundled
+samples show that all of it runs.
 
 MINERVA's numbers are those of Das et al. (2018), by the same protocol.
 """
@@ -21,7 +24,7 @@ from typing import Any
 
 from agents.evaluate import evaluate, score_record
 from agents.settings import TrainConfig
-from agents.train import train
+from agents.train import resume, train
 from nlp_gym.files import write_json
 
 PUBLISHED = {
@@ -32,15 +35,18 @@ COLUMNS = ("mrr", "hits_at_1", "hits_at_3", "hits_at_10")
 ALGOS = ("bc", "maskable_ppo")
 
 
-def trained(env_id: str, algo: str, seed: int, data_dir: str, out: Path) -> Path:
-    """The run folder of one row, trained now if it is not there."""
-    run = out / f"{env_id}-{algo}-{seed}"
+def trained(env_id: str, algo: str, out: Path, **settings: Any) -> Path:
+    """The run folder of one row, trained now with `settings` if it is not there."""
+    run = out / f"{env_id}-{algo}-{settings['seed']}"
     if (run / "minutes.json").is_file():
         return run
+    teacher = str(trained(env_id, "bc", out, **settings)) if algo != "bc" else None
     start = time.perf_counter()
-    teacher = str(trained(env_id, "bc", seed, data_dir, out)) if algo != "bc" else None
-    config = TrainConfig(env=env_id, algo=algo, seed=seed, data_dir=data_dir, warm_start=teacher)
-    train(config, run_dir=run, progress=False)
+    config = TrainConfig(env=env_id, algo=algo, warm_start=teacher, **settings)
+    if (run / "config.yml").is_file():  # it was stopped
+        resume(run, progress=False)
+    else:
+        train(config, run_dir=run, progress=False)
     write_json(run / "minutes.json", {"minutes": (time.perf_counter() - start) / 60})
     return run
 
@@ -55,19 +61,23 @@ def scores(run: Path, env_id: str, split: str) -> dict[str, Any]:
 def main() -> None:
     """Print the table as Markdown."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data-dir", required=True)
+    parser.add_argument("--data-dir")
     parser.add_argument("--ids", nargs="+", default=list(PUBLISHED))
     parser.add_argument("--algos", nargs="+", default=list(ALGOS))
     parser.add_argument("--splits", nargs="+", default=["dev", "test"])
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--n-timesteps", type=int, help="default: those of the hyperparameters")
+    parser.add_argument("--encoder", help="default: that of the environment")
     parser.add_argument("--out", type=Path, default=Path("runs/knowledge_graph"))
     args = parser.parse_args()
     warnings.simplefilter("ignore")
     args.out.mkdir(parents=True, exist_ok=True)
     print("| id | agent | split | MRR | Hits@1 | Hits@3 | Hits@10 |\n|---|---|---|" + "---:|" * 4)
+    names = ("seed", "data_dir", "n_timesteps", "encoder")
+    settings = {name: getattr(args, name) for name in names}
     for env_id in args.ids:
         for algo in args.algos:
-            run = trained(env_id, algo, args.seed, args.data_dir, args.out)
+            run = trained(env_id, algo, args.out, **settings)
             for split in args.splits:
                 found = scores(run, env_id, split)
                 values = " | ".join(f"{found[name]:.3f}" for name in COLUMNS)

@@ -55,6 +55,7 @@ ENVS: tuple[EnvRow, ...] = (
     EnvRow("POS-EWT-v0", _TAGGING, "ud_ewt", {"scheme": "flat"}),
     EnvRow("POS-v0", _TAGGING, "ud_ewt", {"scheme": "flat"}),
     EnvRow("DialoguePolicy-SGD-v0", f"{_TASKS}.dialogue_policy:DialoguePolicy", "sgd"),
+    EnvRow("DialoguePolicy-v0", f"{_TASKS}.dialogue_policy:DialoguePolicy", "sgd"),
     EnvRow(
         "Relation-SemEval-v0",
         _RELATION,

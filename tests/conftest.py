@@ -9,6 +9,7 @@ import dataclasses
 import ipaddress
 import os
 import socket
+import string
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,9 @@ from nlp_gym.types import Corpus
 
 ROOT = Path(__file__).resolve().parent.parent
 """The repository root."""
+POSITIONS = 40
+"""Most tokens that the model of `save_bert` reads at once."""
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
 
 
 def find_real_data() -> tuple[Path, str | None]:
@@ -51,6 +55,60 @@ def is_loopback(address: Any) -> bool:
         return ipaddress.ip_address(host.split("%")[0]).is_loopback
     except ValueError:
         return False
+
+
+def word_piece() -> Any:
+    """A lower-casing WordPiece tokenizer: "the" is one token, other words are spelled."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+
+    pieces = [*SPECIAL, "the", *string.ascii_lowercase]
+    pieces += [f"##{letter}" for letter in string.ascii_lowercase]
+    vocabulary = {piece: i for i, piece in enumerate(pieces)}
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    # As the files of sentence encoders ship.
+    tokenizer.enable_truncation(4)
+    tokenizer.enable_padding(length=4)
+    return tokenizer
+
+
+def save_bert(folder: Path, tokenizer: Any, **settings: Any) -> Path:
+    """A random BERT of three layers as a folder that `load_encoder` takes."""
+    import torch
+    from transformers import BertConfig, BertModel
+
+    config = BertConfig(
+        **{
+            "vocab_size": tokenizer.get_vocab_size(),
+            "hidden_size": 16,
+            "num_hidden_layers": 3,
+            "num_attention_heads": 2,
+            "intermediate_size": 32,
+            "max_position_embeddings": POSITIONS,
+            # Far from the usual 0.02, so that context matters.
+            "initializer_range": 0.5,
+            **settings,
+        }
+    )
+    torch.manual_seed(0)
+    model = BertModel(config)
+    with torch.no_grad():
+        # A constant dimension in the last layer, as all-MiniLM-L6-v2 has.
+        model.encoder.layer[-1].output.LayerNorm.weight[5] = 0
+        model.encoder.layer[-1].output.LayerNorm.bias[5] = 3
+    model.save_pretrained(folder)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a random BERT that encodes the bundled samples in milliseconds."""
+    return save_bert(tmp_path_factory.mktemp("tiny_bert"), word_piece())
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -137,3 +195,12 @@ def without_gold(monkeypatch: pytest.MonkeyPatch) -> None:
         return dataclasses.replace(corpus, samples=samples)
 
     monkeypatch.setattr(TaskData, "load", stripped)
+
+
+def tiny_task(env_id: str, folder: Path, split: str = "train", **kwargs: Any) -> Any:
+    """A task on the bundled sample, encoded by the model in `folder` (see `save_bert`)."""
+    from nlp_gym import make_task
+
+    options = {"layers": "1+3", "dtype": "float32", **kwargs.pop("encoder_kwargs", {})}
+    given = {"corpus": "sample", "encoder": str(folder), "encoder_kwargs": options, **kwargs}
+    return make_task(env_id, split=split, **given)

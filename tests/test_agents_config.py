@@ -19,6 +19,7 @@ from agents.config import (
     parse_value,
 )
 from agents.loading import build_model
+from agents.settings import TrainConfig, merge
 from agents.signatures import arguments, hint_of
 from nlp_gym import make_task
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
@@ -56,6 +57,19 @@ def test_config_entry_of_an_id_replaces_the_default(
     assert load_hyperparams("ppo", "A-v0") == {"gamma": 0.5, "n_envs": 8}
     assert load_hyperparams("ppo", "B-v0") == {"n_envs": 9}
     assert load_hyperparams("ppo", "C-v0") == {"gamma": 0.5, "n_envs": 4}
+
+
+def test_config_entry_of_a_warm_start_comes_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agents.config.FOLDER", tmp_path)
+    text = "default:\n  gamma: 0.5\n  n_timesteps: 9\nNER-CoNLL-v0@bc:\n  n_timesteps: 7\n"
+    (tmp_path / "ppo.yml").write_text(text, encoding="utf-8")
+    warm = {"algo": "ppo", "env": "NER-CoNLL-v0", "warm_start": "bc"}
+    assert merge(TrainConfig(**warm)).n_timesteps == 7
+    assert merge(TrainConfig(**{**warm, "warm_start": None})).n_timesteps == 9
+    assert merge(TrainConfig(**{**warm, "env": "NER-WNUT-v0"})).n_timesteps == 9
+    assert load_hyperparams("ppo", "NER-CoNLL-v0", warm=True) == {"n_timesteps": 7}
 
 
 def test_config_files_are_never_evaluated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -190,6 +191,43 @@ def test_families_predict_raw_text(
     assert "shows labels of words" in capsys.readouterr().err
 
 
+def test_families_predict_names_that_the_graph_lacks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = trained(tmp_path, "KnowledgeGraph-WN18RR-v0")
+    known = make_task("KnowledgeGraph-WN18RR-v0", **SAMPLE).corpus.samples[0].extra
+    head, relation = known["head"], known["relation"]
+    path, out = tmp_path / "q.txt", tmp_path / "out.jsonl"
+
+    def predict(*rows: str) -> str:
+        path.write_text("".join(f"{row}\n" for row in rows))
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            with pytest.raises(SystemExit) as ended:
+                main(["predict", str(run), "--input", str(path), "--output", str(out)])
+        assert ended.value.code == int(not out.exists())
+        return capsys.readouterr().err
+
+    wrong = f"{head}x\t{relation}"
+    text = predict(f"{head}\t{relation}", wrong, f"{head}\tno such thing")
+    assert text.startswith("warning: 2 of 3 queries")
+    for place in ("q.txt:2: head", "q.txt:3: relation 'no such thing'"):
+        assert place in text
+    records = [json.loads(line) for line in out.read_text().splitlines()]
+    assert "problem" not in records[0]
+    assert [bool(record["answers"]) for record in records] == [True, False, True]
+    assert f"did you mean {head!r}" in records[1]["problem"]
+    assert "relation 'no such thing'" in records[2]["problem"]
+    out.unlink()
+    text = predict(wrong, "a\tb")
+    assert text.startswith("error: no query can be answered: q.txt:1: head")
+    assert "Traceback" not in text
+    extra = {"head": head, "relation": relation}
+    asked = [Sample((head,), None, "", extra), Sample(("z",), None, "", {**extra, "head": "z"})]
+    with pytest.warns(UserWarning, match="1 of 2 queries .* sample 1: head 'z'"):
+        Predictor(run, device="cpu").predict(asked)
+
+
 def test_families_predict_files_of_other_families(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -259,7 +297,7 @@ ONE_PER_FAMILY = {
     "SpanQA-v0": "",
     "ChoiceQA-v0": "",
     "Dialogue-v0": "",
-    "DialoguePolicy-SGD-v0": "",
+    "DialoguePolicy-v0": "",
     "Summary-v0": "",
     "KnowledgeGraph-v0": "",
     "MultiTask-v0": "",

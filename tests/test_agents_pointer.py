@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -293,6 +294,40 @@ def test_pointer_empty_batch_of_candidates(task: Any) -> None:
     scores = extractor(obs)[:, 4:]
     assert (scores[:, :5] == PADDING).all()
     assert th.isfinite(scores).all()
+
+
+@pytest.mark.parametrize("obs_type", ["index", "features"])
+def test_pointer_given_masks_scores_legal_candidates_alone(
+    obs_type: str, task: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy, scored = model_of("maskable_ppo", task, obs_type).policy, []
+    scorer = policy.features_extractor.pointer
+    th.nn.init.normal_(scorer.score.weight)
+    scorer.register_forward_hook(lambda *call: scored.append(len(call[1][2].owner)))
+    state = walked(task)
+    obs, mask = tensors(task.observe(state, obs_type)), th.as_tensor(task.mask(state))
+    there = int((task.tables.candidates[:12] < len(task.units)).sum())
+    legal = int(mask[:, :5].sum())
+    assert legal < there
+
+    def results() -> list[th.Tensor]:
+        policy.zero_grad()
+        values, logs, entropy = policy.evaluate_actions(obs, mask.float().argmax(dim=1), mask)
+        (logs.sum() + entropy.sum() + values.sum()).backward()
+        grads = [p.grad.clone() for p in policy.parameters() if p.grad is not None]
+        return [values, logs, entropy, *grads]
+
+    policy(obs, action_masks=mask)
+    policy.get_distribution(obs, mask)
+    policy.get_distribution(obs)  # without masks every candidate is seen
+    assert scored == [legal, legal, there]
+    few = results()
+    monkeypatch.setattr("agents.heads.scoring_legal", lambda *_: nullcontext())
+    every = results()
+    assert scored[3:] == [legal, there]
+    assert len(few) > 10
+    for one, two in zip(few, every, strict=True):
+        assert th.allclose(one, two, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("algo", list(SMALL))

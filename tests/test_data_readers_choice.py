@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from nlp_gym.data import load_corpus
-from nlp_gym.data.readers import READERS
+from nlp_gym.data.readers import READERS, read
 from nlp_gym.data.readers.base import Options
 from nlp_gym.data.readers.dialogue import DRAWN
-from nlp_gym.errors import DataFormatError
+from nlp_gym.errors import DataFormatError, UnknownNameError
 from nlp_gym.registration import make_task
 
 QUESTION = {"question": "What melts?", "choices": ["ice", "stone", "B"], "answer": 0}
@@ -66,7 +66,7 @@ def test_spellings_of_a_question(row, gold):
         ({"answer": "B"}, r"fits the choices 1 \(B\) and 2 \(C\)"),
         ({"answer": "lava"}, "'answer' is 'lava', allowed: A, B, C or the text of a choice"),
         ({"choices": ["ice"]}, "has 1 item"),
-        ({"choices": ["ice", " "]}, "'choices' is empty"),
+        ({"choices": ["ice", " "]}, r"'choices\[1\]' is empty"),
         ({"choices": "ice"}, "'choices' is a string"),
         ({"question": "\u200b"}, "'question' holds no word"),
         ({"question": {"choices": []}}, "there is no 'stem'"),
@@ -193,6 +193,9 @@ def test_own_dialogues():
     [
         ({"candidates": ["a", "b"], "answer": 0}, "there is no 'context'"),
         ({"context": [], "candidates": ["a"], "answer": 0}, "'context' has 0"),
+        ({"context": ["x", ""], "candidates": ["a", "b"]}, "'context[1]' is empty"),
+        ({"context": " ", "candidates": ["a", "b"]}, "'context' is empty"),
+        ({"context": ["x"], "candidates": ["a", " "]}, "'candidates[1]' is empty"),
         ({"context": ["x"], "candidates": ["a", "b"]}, "there is no 'answer'"),
         ({"context": ["x"], "candidates": ["a", "b"], "answer": 2}, "from 0 to 1"),
         ({"context": ["x"], "candidates": ["a", "b"], "answer": "c"}, "none of the candidates"),
@@ -296,3 +299,22 @@ def test_predictions_show_the_texts_as_written(tmp_path):
     )
     task = make_task("SpanQA-v0", "test", encoder="hashed", data={"test": data, "train": data})
     assert task.record(0, (3, 3))["question"] == "What's it?"
+
+
+def test_the_first_bad_row_says_how_to_list_the_others(tmp_path):
+    file = tmp_path / "my file.jsonl"
+    file.write_text('{"text": "a", "label": "b"}\n' * 3, "utf-8")
+    command = f"nlp-gym data check '{file}' --family choice"
+    for gold in (True, False):
+        with pytest.raises(DataFormatError, match="2 more such rows; list them with: ") as caught:
+            read(file, family="choice", gold=gold)
+        assert str(caught.value).endswith(f"{command}{'' if gold else ' --no-gold'})")
+    with pytest.raises(DataFormatError, match=re.escape(f"{command})")):
+        load_corpus(None, data={"train": file}, family="choice")
+
+
+def test_a_format_that_nothing_tells_is_told_how_to_name(tmp_path):
+    file = tmp_path / "a.txt"
+    file.write_text("one line\n", "utf-8")
+    with pytest.raises(UnknownNameError, match=r"jsonl: \.jsonl .*: rename the file.*data_format="):
+        read(file, family="spanqa")

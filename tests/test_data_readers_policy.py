@@ -60,11 +60,11 @@ def test_policy_jsonl_reads_another_key_and_no_gold_at_all():
         ({"turns": "x"}, "'turns' is a string, not a list"),
         ({"turn": []}, "no 'turns'"),
         ({"turns": [{"acts": ["A"]}]}, "no 'user'"),
-        ({"turns": [{**TURN, "user": " "}]}, "'user' is empty"),
-        ({"turns": [{**TURN, "acts": []}]}, "'acts' has 0 item"),
-        ({"turns": [{**TURN, "acts": [1]}]}, "'acts' is a number"),
-        ({"turns": [{**TURN, "system": 4}]}, "'system' is a number"),
-        ({"turns": ["hello"]}, "turn 1 is a string, not a JSON object"),
+        ({"turns": [{**TURN, "user": " "}]}, "'turns[0].user' is empty"),
+        ({"turns": [{**TURN, "acts": []}]}, "'turns[0].acts' has 0 item"),
+        ({"turns": [{**TURN, "acts": [1]}]}, "'turns[0].acts[0]' is a number"),
+        ({"turns": [{**TURN, "system": 4}]}, "'turns[0].system' is a number"),
+        ({"turns": ["hello"]}, "turns[0] is a string, not a JSON object"),
     ],
 )
 def test_policy_jsonl_names_what_is_wrong(row, message):

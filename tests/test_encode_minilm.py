@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from nlp_gym.encode import load_encoder
-from nlp_gym.encode.words import drop_layers
 from nlp_gym.encode.standardise import Standardiser, calibration_texts
+from nlp_gym.encode.words import drop_layers
 
 pytestmark = [
     pytest.mark.minilm,

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import POSITIONS, save_bert, word_piece
 
 from nlp_gym.encode import BOUND, encode_corpus, encode_texts, load_encoder
 from nlp_gym.encode.standardise import calibration_texts
@@ -20,60 +21,12 @@ from nlp_gym.types import Corpus, Sample
 
 torch = pytest.importorskip("torch")
 
-POSITIONS = 40
-SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
 TEXTS = [
     ["the", "abc", "the"],
     ["zz"],
     ["the", "quick", "brown", "fox", "the", "the", "the"],
     ["Ab", "the", "bca"],
 ]
-
-
-def word_piece() -> Any:
-    """A lower-casing WordPiece tokenizer: "the" is one token, other words are spelled."""
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-
-    pieces = [*SPECIAL, "the", *string.ascii_lowercase]
-    pieces += [f"##{letter}" for letter in string.ascii_lowercase]
-    vocabulary = {piece: i for i, piece in enumerate(pieces)}
-    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    # As the files of sentence encoders ship.
-    tokenizer.enable_truncation(4)
-    tokenizer.enable_padding(length=4)
-    return tokenizer
-
-
-def save_bert(folder: Path, tokenizer: Any, **settings: Any) -> Path:
-    from transformers import BertConfig, BertModel
-
-    config = BertConfig(
-        **{
-            "vocab_size": tokenizer.get_vocab_size(),
-            "hidden_size": 16,
-            "num_hidden_layers": 3,
-            "num_attention_heads": 2,
-            "intermediate_size": 32,
-            "max_position_embeddings": POSITIONS,
-            # Far from the usual 0.02, so that context matters.
-            "initializer_range": 0.5,
-            **settings,
-        }
-    )
-    torch.manual_seed(0)
-    model = BertModel(config)
-    with torch.no_grad():
-        # A constant dimension in the last layer, as all-MiniLM-L6-v2 has.
-        model.encoder.layer[-1].output.LayerNorm.weight[5] = 0
-        model.encoder.layer[-1].output.LayerNorm.bias[5] = 3
-    model.save_pretrained(folder)
-    tokenizer.save(str(folder / "tokenizer.json"))
-    return folder
 
 
 @pytest.fixture(scope="module")

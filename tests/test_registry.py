@@ -9,6 +9,7 @@ import pickle
 import subprocess
 import sys
 import warnings
+from copy import deepcopy
 
 import gymnasium as gym
 import numpy as np
@@ -343,6 +344,18 @@ def test_masks_agree_everywhere(env_id):
 
 
 @every_kind
+def test_observations_that_are_kept_do_not_change(env_id):
+    env = gym.make_vec(env_id, num_envs=4, obs_type="index", **SMALL)
+    kept = [env.reset(seed=0)]
+    copies = deepcopy(kept)
+    for _ in range(12):
+        kept.append(env.step(env.unwrapped.oracle_actions()))
+        copies.append(deepcopy(kept[-1]))
+    for now, then in zip(kept, copies, strict=True):
+        assert data_equivalence(now, then)
+
+
+@every_kind
 @every_obs
 def test_final_observations_have_a_legal_action(env_id, obs_type):
     env = gym.make_vec(env_id, num_envs=8, obs_type=obs_type, **SMALL)
@@ -444,7 +457,8 @@ def test_an_illegal_action_is_played_as_its_repair_and_costs_an_eighth(env_id):
     for _ in range(int(task.lengths.max())):
         actions = rng.integers(task.n_actions, size=len(state.row))
         legal = task.mask(state)[np.arange(len(actions)), actions]
-        repaired = task.repair(state, actions, ~legal)
+        repaired, illegal = task.repair(state, actions)
+        assert np.array_equal(illegal, ~legal)
         assert np.array_equal(repaired[legal], actions[legal])
         assert task.mask(state)[np.arange(len(actions)), repaired].all()
         other = state.take(np.arange(len(actions)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections import deque
 
 import gymnasium as gym
@@ -11,6 +12,7 @@ import pytest
 
 from nlp_gym.errors import DataError, InvalidArgumentError
 from nlp_gym.registration import make_task
+from nlp_gym.tasks.asked_names import AskedNames
 from nlp_gym.tasks.facts import Known, Numbers
 from nlp_gym.tasks.graph import Graph
 from nlp_gym.tasks.rollout import rollout
@@ -336,3 +338,37 @@ def test_full_graphs_reach_as_many_answers_as_measured(real_data):
     task = make_task("KnowledgeGraph-WN18RR-v0", "dev", encoder="hashed", data_dir=real_data)
     score = task.score(rollout(task, "oracle"), bootstrap=0, report=True)
     assert score.value == pytest.approx(0.65, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("head", "relation", "problem"),
+    [
+        ("Oslo", "capital_of", None),
+        ("oslo", "capital_of", "head 'oslo' is none of .*3 entities .did you mean 'Oslo'"),
+        ("Oslp", "capital_of", "did you mean 'Oslo'"),
+        ("Kingdom of Norway", "in", r"did you mean 'Q20', kingdom of Norway\?"),
+        ("Oslo", "capital of", r"^relation 'capital of' .*2 relations .did you mean 'capital_of'"),
+        ("zzz", "Q", "^head 'zzz' is none of the graph's 3 entities; relation 'Q' [^(]*$"),
+        ("奥斯陆", "in", "^head '奥斯陆' is none of the graph's 3 entities$"),
+    ],
+)
+def test_names_that_a_graph_lacks_are_told_with_the_nearest(head, relation, problem):
+    labels = {"Q20": "kingdom of Norway", "Q0": "oslo"}
+    names = AskedNames(["Oslo", "Q20", "Europe"], ["capital_of", "in"], labels)
+    record = names.record(head, relation, ("Q20", "Europe"))
+    if problem is None:
+        assert "problem" not in record
+    else:
+        assert re.search(problem, record["problem"])
+    known = head == "Oslo"
+    labelled = [("Q20", "kingdom of Norway"), ("Europe", "Europe")] if known else []
+    assert [(a["entity"], a["label"]) for a in record["answers"]] == labelled
+
+
+def test_records_of_unknown_names_have_no_answers_or_a_problem(town):
+    task = town("dev")  # (a, likes, ?), then (z, hates, ?)
+    outputs = rollout(task, "oracle")
+    known, unknown = (task.record(row, outputs[row]) for row in range(2))
+    assert "problem" not in known
+    assert unknown["answers"] == []
+    assert re.search("head 'z' .*5 entities.*relation 'hates' .*2 relations", unknown["problem"])

@@ -9,6 +9,7 @@ import pytest
 from sklearn.metrics import f1_score
 from sklearn.preprocessing import MultiLabelBinarizer
 
+from nlp_gym.errors import InvalidArgumentError
 from nlp_gym.metrics.multilabel import multilabel_f1
 from nlp_gym.registration import make_task
 from nlp_gym.tasks.multi_label import MultiLabel
@@ -158,6 +159,14 @@ def test_score_equals_scikit_learn() -> None:
         multilabel_f1([()], [])
 
 
+def test_score_of_a_single_label_has_one_row() -> None:
+    score = multilabel_f1([("a",), (), ("a",)], [("a",), ("a",), ()])
+    assert score.value == 0.5
+    row = {"precision": 0.5, "recall": 0.5, "f1-score": 0.5, "support": 2}
+    assert score.report["labels"] == {"a": row}
+    assert multilabel_f1([()], [("a",)]).report["labels"]["a"]["support"] == 0
+
+
 def test_real_sets_are_within_reach() -> None:
     game = make_task("MultiLabel-GoEmotions-v0", encoder="hashed", corpus="sample")
     assert game.n_actions == 29
@@ -175,3 +184,12 @@ def test_multi_label_counts_texts_with_more_labels_than_an_episode_can_give():
     samples = [Sample(("a",), tuple("uvw")), Sample(("b",), ("u",))]
     with pytest.warns(UserWarning, match="1 of 2 texts have more than max_labels=2"):
         make_task("MultiLabel-v0", data=samples, max_labels=2, encoder="hashed")
+
+
+@pytest.mark.parametrize(("labels", "why"), [((), "no text of the .* has"), (None, "without gold")])
+def test_multi_label_without_any_label_asks_for_the_inventory(labels: Any, why: str) -> None:
+    texts = [Sample((word,), labels) for word in "abc"]
+    with pytest.raises(InvalidArgumentError, match=f"labels is empty: .*{why}.*give labels="):
+        make_task("MultiLabel-v0", data=texts, encoder="hashed")
+    named = make_task("MultiLabel-v0", data=texts, encoder="hashed", labels=["x"])
+    assert named.n_actions == 2

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import string
+import unicodedata
 from collections import Counter
 from typing import Any
 
@@ -12,8 +14,9 @@ import pytest
 
 from nlp_gym.data.tokenize import split_words
 from nlp_gym.encode import load_encoder
-from nlp_gym.errors import InvalidArgumentError
-from nlp_gym.metrics.answers import SpanF1, answer_f1, exact_match, normalise, squad_score
+from nlp_gym.errors import InvalidArgumentError, UnknownNameError
+from nlp_gym.metrics.answers import answer_f1, exact_match, fitting_form, normalise, squad_score
+from nlp_gym.metrics.span_f1 import SpanF1
 from nlp_gym.registration import make_task
 from nlp_gym.tasks.rollout import rollout
 from nlp_gym.tasks.span_units import FLAGS, joint_units, question_flags
@@ -119,6 +122,83 @@ def test_metrics_span_f1_is_the_official_one_on_every_span() -> None:
         assert f1 == pytest.approx(max(official_f1(answer, gold) for gold in golds[row])), answer
         assert f1 == answer_f1(answer, golds[row])
     assert 0.05 < (found > 0).mean() < 0.95
+
+
+@pytest.mark.parametrize(
+    ("predicted", "gold", "f1", "exact"),
+    [
+        ("北京大学", "北京大学。", 1.0, True),
+        ("在北京大学", "北京大学", 8 / 9, False),
+        ("上海", "北京", 0.0, False),
+        ("《红楼梦》", "红楼梦", 1.0, True),
+        ("1850年 the Nile", "1850年", 2 * 2 / 6, False),
+        ("東京タワー", "タワー", 3 * 2 / 8, False),
+        ("กรุงเทพ", "กรุงเทพมหานคร", 7 * 2 / 20, False),
+        ("。", "，", 1.0, True),
+        ("Seoul Tower", "seoul tower!", 1.0, True),
+    ],
+)
+def test_metrics_answers_by_character(predicted: str, gold: str, f1: float, exact: bool) -> None:
+    assert answer_f1(predicted, [gold], "characters") == pytest.approx(f1)
+    assert exact_match(predicted, [gold], "characters") == exact
+
+
+def mlqa_f1(predicted: str, gold: str) -> float:
+    """What MLQA does with a Chinese answer, step by step."""
+
+    def words(text: str) -> list[str]:
+        found, rest = [], ""
+        for char in text.lower():
+            if unicodedata.category(char)[0] == "P" or char in string.punctuation:
+                continue
+            if "\u4e00" <= char <= "\u9fa5":
+                found += [*rest.split(), char]
+                rest = ""
+            else:
+                rest += char
+        return found + rest.split()
+
+    left, right = words(predicted), words(gold)
+    same = sum((Counter(left) & Counter(right)).values())
+    return 2 * same / (len(left) + len(right)) if same else float(left == right)
+
+
+CHINESE = (
+    "1850年，安娜·罗把「老磨坊」卖给了Bolt & Sons公司（the firm）。磨坊在河边，a-b。"
+    "\u3000河水 很深！"
+)
+
+
+def test_metrics_span_f1_by_character_is_that_of_mlqa_on_every_span() -> None:
+    spans = [(a, b) for _, a, b in split_words(CHINESE)]
+    golds = [("老磨坊", "Bolt & Sons公司"), ("河边，a",), ("。",)]
+    table = SpanF1([(CHINESE, spans)], np.zeros(3, np.int64), golds, 9, "characters")
+    found = []
+    for row, first in itertools.product(range(3), range(len(spans))):
+        for last in range(first, min(len(spans), first + 9)):
+            answer = CHINESE[spans[first][0] : spans[last][1]]
+            (f1,) = table(*np.array([[row], [first], [last]]))
+            expected = max(mlqa_f1(answer, gold) for gold in golds[row])
+            assert f1 == pytest.approx(expected), answer
+            found.append(f1)
+    assert 0.05 < np.mean(np.array(found) > 0) < 0.95
+
+
+@pytest.mark.parametrize(
+    ("texts", "form"),
+    [
+        (["The mill was sold in 1850."], "words"),
+        (["Київ — столиця України."], "words"),
+        (["그는 서울에서 태어났다."], "words"),
+        (["他在北京 (Beijing) 学习。"], "characters"),
+        (["กรุงเทพมหานครเป็นเมืองหลวง"], "characters"),
+        (["She wrote 北京 on the wall."], "words"),
+        (["彼は東京で生まれた。", "A line."], "characters"),
+        ([], "words"),
+    ],
+)
+def test_metrics_answers_form_that_suits_the_texts(texts: list[str], form: str) -> None:
+    assert fitting_form(texts) == form
 
 
 class Narrow:
@@ -235,6 +315,34 @@ def test_tasks_span_qa_rewards(
     assert sparse[1] == pytest.approx(sum(metric), abs=1e-6)
 
 
+ASKED = question("北京大学", text="王小明在北京大学学习中文。")
+
+
+def test_tasks_span_qa_of_a_script_without_spaces_counts_characters() -> None:
+    near = (3, 7)  # one character too many
+    task = task_of(ASKED, reward="metric")
+    assert task.f1 == "characters"
+    score = task.score([near], bootstrap=0)
+    assert score.value == pytest.approx(8 / 9)
+    assert "|tokens:characters|" in score.signature
+    assert "normalisation:mlqa" in score.signature
+    dense = play(task, *near)[1]
+    assert sum(dense) == pytest.approx(score.value, abs=1e-6)
+    assert dense[0] == 0  # the first character alone is not of the answer
+    assert play(task_of(ASKED, reward="sparse"), *near)[1] == [0, sum(dense)]
+    assert task.score([(4, 7)], bootstrap=0).value == 1
+
+
+def test_tasks_span_qa_words_are_squads_whatever_the_script() -> None:
+    task = task_of(ASKED, reward="metric", f1="words")
+    assert task.score([(3, 7)], bootstrap=0).value == 0
+    assert sum(play(task, 3, 7)[1]) == 0
+    assert "tokens" not in task.score([(3, 7)], bootstrap=0).signature
+    assert make_task("SpanQA-SQuAD-v0", "dev", **SMALL).f1 == "words"
+    with pytest.raises(UnknownNameError, match=r"f1='chars'.*'characters'.*auto, words"):
+        task_of(ASKED, f1="chars")
+
+
 def test_tasks_span_qa_mask_allows_words_and_then_near_words_behind() -> None:
     task = task_of(question("May"), max_words=20, max_answer=3)
     state, _ = play(task)
@@ -332,6 +440,8 @@ def test_tasks_span_qa_prediction_has_the_passages_own_text() -> None:
         "start": 9,
         "end": 17,
     }
+    nameless = Sample(sample.words, None, "here:1", {**sample.extra, "qid": ""})
+    assert "id" not in task_of(nameless).record(0, output)  # `predict` gives its place instead
     assert task.outputs(task.initial(np.array([0]))) == [(-1, -1)]
     assert task.record(0, (-1, -1))["answer"] == ""
     with pytest.raises(InvalidArgumentError, match="gold"):

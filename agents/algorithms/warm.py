@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch as th
@@ -29,7 +30,7 @@ def warm_start(
     teacher: BasePolicy | int = DEFAULT_EPOCHS,
     *,
     learning_rate: float = 1e-3,
-    batch_size: int = 1024,
+    batch_size: int | None = None,
     weight_decay: float = 1e-4,
     seed: int = 0,
 ) -> None:
@@ -43,8 +44,9 @@ def warm_start(
     Args:
         model: An algorithm of this package, Stable-Baselines3 or sb3-contrib that was just built.
         teacher: The policy of a trained `BC`, or a number of passes over the corpus (from 1).
-        learning_rate: At the start of the passes; it falls linearly to 0.
-        batch_size: Decisions an update.
+        learning_rate: At the start of the passes; it falls linearly to 0. An encoder that learns
+            has its own, and both rise first over its warm-up.
+        batch_size: Decisions an update; None: 1,024, or 512 where the encoder learns.
         weight_decay: Of the passes (AdamW).
         seed: Of the order of the passes.
 
@@ -66,7 +68,7 @@ def warm_start(
         model,
         data,
         epochs,
-        batch_size,
+        batch_size or (512 if live_encoders(model.policy) else 1024),
         learning_rate=learning_rate,
         weight_decay=weight_decay,
         seed=seed,
@@ -106,17 +108,15 @@ def _fit(
 ) -> None:
     """Passes over the oracle's decisions with an optimizer of their own."""
     live = live_encoders(model.policy)
-    encoder = [p for p in live[0].parameters() if p.requires_grad] if live else []
-    known = set(encoder)
-    head = [p for p in model.policy.parameters() if p.requires_grad and p not in known]
-    groups = [{"params": head, "lr": learning_rate}]
-    if live:
-        tuning = live[0].tuning
-        peak, _ = schedule_value("encoder_lr", tuning.lr)
-        groups.append({"params": encoder, "lr": peak, "weight_decay": tuning.weight_decay})
-    optimizer = th.optim.AdamW(groups, weight_decay=weight_decay)
+    optimizer = th.optim.AdamW(
+        _groups(model.policy, learning_rate), lr=learning_rate, weight_decay=weight_decay
+    )
     total = epochs * -(-len(data) // batch_size)
-    falling = th.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total)
+    rising = int(total * live[0].tuning.warmup) if live else 0
+    rate = th.optim.lr_scheduler.LambdaLR(
+        optimizer,
+        lambda step: min((step + 1) / max(rising, 1), (total - step) / max(total - rising, 1)),
+    )
     margin = data.rewards.mean().to(model.device)
     model.policy.set_training_mode(True)
     for epoch in range(epochs):
@@ -124,9 +124,23 @@ def _fit(
         for batch in batches:
             optimizer.zero_grad()
             _loss(model, batch, margin).backward()
-            th.nn.utils.clip_grad_norm_(head + encoder, 1.0)
+            th.nn.utils.clip_grad_norm_(model.policy.parameters(), 1.0)
             optimizer.step()
-            falling.step()
+            rate.step()
+
+
+def _groups(policy: BasePolicy, learning_rate: float) -> list[dict[str, Any]]:
+    """The head's parameters, and those of a learning encoder (a target network's learn nothing)."""
+    live = live_encoders(policy)
+    encoders = {p for encoder in live for p in encoder.parameters()}
+    groups = [
+        {"params": [p for p in policy.parameters() if p not in encoders], "lr": learning_rate}
+    ]
+    if live:
+        tuning, own = live[0].tuning, list(live[0].parameters())
+        peak, _ = schedule_value("encoder_lr", tuning.lr)
+        groups.append({"params": own, "lr": peak, "weight_decay": tuning.weight_decay})
+    return groups
 
 
 def _loss(model: Any, batch: OracleData, margin: th.Tensor) -> th.Tensor:
@@ -182,6 +196,12 @@ def _copy(teacher: BasePolicy, policy: BasePolicy, *, trunk_only: bool) -> None:
     """
     weights = teacher.state_dict()
     own = policy.state_dict()
+    lost = sorted(_of_encoders(weights) - _of_encoders(own))
+    if lost:
+        raise InvalidArgumentError(
+            f"teacher: its encoder learned, and {len(lost)} of its weights ({lost[0]}, ...) have "
+            "no place in the model's. Give both the same --encoder-mode and tuning options."
+        )
     if trunk_only:
         prefix = "features_extractor."
         trunk = {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
@@ -197,3 +217,8 @@ def _copy(teacher: BasePolicy, policy: BasePolicy, *, trunk_only: bool) -> None:
             f"{tuple(own[name].shape)}). Train both with the same hidden, history and encoder."
         )
     policy.load_state_dict({**own, **shared})
+
+
+def _of_encoders(weights: Mapping[str, th.Tensor]) -> set[str]:
+    """Names of learning encoders' weights, whatever network they are in."""
+    return {name.partition(".encoder.")[2] for name in weights if ".encoder." in name}

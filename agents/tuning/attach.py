@@ -18,6 +18,7 @@ from agents.buffers import (
 from agents.extractors import NLPExtractor
 from agents.sources import FeatureSource
 from agents.tuning.book import TextBook
+from agents.tuning.live import live_encoders
 from agents.tuning.optimizer import split_optimizer
 from agents.tuning.options import Tuning
 from nlp_gym.encode.transformer import TransformerEncoder
@@ -72,27 +73,28 @@ def attach(model: Any, venv: TaskVectorEnv, tuning: Tuning) -> None:
         venv: Its environments.
         tuning: As the encoders were made with.
     """
-    extractors = [m for m in model.policy.modules() if isinstance(m, NLPExtractor)]
-    online = extractors[0].encoder  # a target network's copies the online one's
-    assert online is not None
+    encoders = live_encoders(model.policy)
+    known = {p for group in model.policy.optimizer.param_groups for p in group["params"]}
+    # A target network's copies the online one's. Separate actor and critic have one each.
+    online = [encoder for encoder in encoders if known.issuperset(encoder.parameters())]
     rate = split_optimizer(
         model,
-        [p for p in online.parameters() if p.requires_grad],
+        [p for encoder in online for p in encoder.parameters()],
         lr=tuning.lr,
         warmup=tuning.warmup,
         hold=tuning.hold,
         weight_decay=tuning.weight_decay,
     )
-    source = extractors[0].source
+    source = next(m for m in model.policy.modules() if isinstance(m, NLPExtractor)).source
     assert source is not None
-    for extractor in extractors:
-        assert extractor.encoder is not None
-        extractor.encoder.ahead = _Upcoming(venv, source)
 
     def held() -> bool:  # a plain function, which copies of the policy share
         return rate.held(model._current_progress_remaining)
 
-    online.held = held
+    for encoder in online:
+        encoder.held, encoder.ahead = held, _Upcoming(venv, source)
+    for encoder in encoders:
+        encoder.settle()  # a target network begins with the online one's low-rank updates
 
 
 class _Upcoming:

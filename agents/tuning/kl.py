@@ -14,6 +14,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.utils import obs_as_tensor
 
 from agents.sources import FeatureSource
+from agents.tuning.live import live_encoders
 from nlp_gym.errors import InvalidArgumentError, RunError
 from nlp_gym.tasks.checks import check_number
 
@@ -28,9 +29,11 @@ def frozen_copy(policy: Any, shared: Sequence[object] = ()) -> Any:
     Args:
         policy: Any policy.
         shared: Objects behind it that it shares with its copy, besides parameters that need no
-            gradient, the encoded corpus and the optimizer (which the copy does not have).
+            gradient, buffers that are not saved, the encoded corpus and the optimizer (which the
+            copy does not have).
     """
     fixed = [p for p in policy.parameters() if not p.requires_grad]
+    fixed += [m._buffers[name] for m in policy.modules() for name in m._non_persistent_buffers_set]
     corpora = [
         v for m in policy.modules() for v in vars(m).values() if isinstance(v, FeatureSource)
     ]
@@ -106,6 +109,11 @@ class KLToStart(BaseCallback):
             weights: From `start_weights`; before training begins.
         """
         self._weights = dict(weights)
+
+    def forget(self) -> None:
+        """Drop the vectors that the start policy keeps; see `LiveEncoder.forget`."""
+        for encoder in live_encoders(self._start):
+            encoder.forget()
 
     def _init_callback(self) -> None:
         # Without a rollout buffer there is no reward to change before it is learned from; a memory

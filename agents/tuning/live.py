@@ -6,8 +6,8 @@ In an update each distinct text of the batch is encoded once, and positions are 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -18,6 +18,7 @@ from torch import nn
 from torch.nn.functional import embedding_bag
 
 from agents.tuning.book import TextBook
+from agents.tuning.kept import Kept
 from agents.tuning.modes import equip, share_fixed
 from agents.tuning.options import Tuning
 from nlp_gym.encode.base import BOUND
@@ -67,7 +68,8 @@ class LiveEncoder(nn.Module):
         named = [p for p in self.words.parameters() if p.requires_grad]
         self._watched = [p for p in named if p.numel() <= _SMALL] or named
         self._pretrained = self._weights()
-        self._kept: WeakKeyDictionary[TextBook, _Kept] = WeakKeyDictionary()
+        self._together: tuple[_I64, th.Tensor] | None = None
+        self._kept: WeakKeyDictionary[TextBook, Kept] = WeakKeyDictionary()
 
     def apply(self, fn: Any) -> LiveEncoder:
         """Do nothing: Stable-Baselines3 draws the weights of a policy's linear layers anew."""
@@ -84,9 +86,31 @@ class LiveEncoder(nn.Module):
             EncoderError: Memory ran out, or vectors are not finite.
         """
         asked = units.detach().cpu().numpy().astype(np.int64, copy=False)
-        if th.is_grad_enabled() and self.words.training and not self.held():
-            return self._learned(book, asked)
-        return self._remembered(book, units, asked)
+        if not self._learns():
+            return self._remembered(book, units, asked)
+        distinct, vectors = self._together or self._learned(book, asked)
+        return vectors, send(np.searchsorted(distinct, asked), vectors.device)
+
+    @contextmanager
+    def together(self, book: TextBook, units: th.Tensor) -> Iterator[None]:
+        """Encode units that are asked for in several parts in the block, each text once.
+
+        Args:
+            book: The texts they lie in.
+            units: (n,) all of them.
+        """
+        if not self._learns():
+            yield
+            return
+        self._together = self._learned(book, units.detach().cpu().numpy().astype(np.int64))
+        try:
+            yield
+        finally:
+            self._together = None
+
+    def settle(self) -> None:
+        """Take the weights as they are for those of the pretrained encoder, which they must be."""
+        self._pretrained = self._weights()
 
     def forget(self) -> None:
         """Drop what is kept.
@@ -96,15 +120,20 @@ class LiveEncoder(nn.Module):
         """
         self._kept.clear()
 
-    def _learned(self, book: TextBook, asked: _I64) -> Found:
-        distinct, rows = np.unique(asked, return_inverse=True)
+    def _learns(self) -> bool:
+        """Whether what is encoded now is learned from."""
+        return th.is_grad_enabled() and self.words.training and not self.held()
+
+    def _learned(self, book: TextBook, asked: _I64) -> tuple[_I64, th.Tensor]:
+        """The distinct units, ascending, and their vectors."""
+        distinct = np.unique(asked)
         real = distinct[distinct < book.n_units]
         texts = np.unique(book.texts_of(real))
         vectors = self._vectors(book, texts, real)
         self.encoded_texts["learning"] += len(texts)
         if len(real) < len(distinct):
             vectors = th.cat([vectors, vectors.new_zeros(1, vectors.shape[1])])
-        return vectors, send(rows.reshape(-1), vectors.device)
+        return distinct, vectors
 
     @th.no_grad()
     def _remembered(self, book: TextBook, units: th.Tensor, asked: _I64) -> Found:
@@ -113,10 +142,11 @@ class LiveEncoder(nn.Module):
             return book.pretrained.index_select(0, units.cpu().long()).to(device).float(), None
         kept = self._kept.get(book)
         if kept is None:
-            kept = self._kept[book] = _Kept(book, self.words.width, device)
+            kept = self._kept[book] = Kept(book, self.words.width, device)
         kept.refresh(weights)
         missing = kept.missing(book.texts_of(asked[asked < book.n_units]))
-        if len(missing) and self.ahead is not None:
+        # While it learns, the next step of the optimizer makes vectors worthless at once.
+        if len(missing) and self.ahead is not None and not self.words.training:
             missing = kept.missing(np.concatenate([missing, self.ahead(book)]))
         if len(missing):
             own = book.units_of(missing)
@@ -147,12 +177,13 @@ class LiveEncoder(nn.Module):
         if not th.isfinite(raw.detach()).all():
             raise EncoderError(
                 "The encoder gave vectors that are not finite: it has diverged. Use a lower "
-                "--encoder-lr, a longer warmup (--tuning warmup:0.2) or precision:float32."
+                "--encoder-lr, a longer warm-up (--hyperparams tuning.warmup:0.2) or "
+                "tuning.precision:float32."
             )
         vectors = standardised(raw, self._standardiser)
         words, starts = book.words_of(units)
         local = words - shift[np.searchsorted(book.words[texts], words, side="right") - 1]
-        if len(words) == len(units):
+        if len(words) == len(units) and np.array_equal(starts, np.arange(len(units))):
             vectors = vectors.index_select(0, send(local, device))
         else:
             vectors = embedding_bag(send(local, device), vectors, send(starts, device), mode="mean")
@@ -187,31 +218,6 @@ class LiveEncoder(nn.Module):
 def live_encoders(policy: nn.Module) -> list[LiveEncoder]:
     """The learning encoders of a policy; those of a DQN's target network too."""
     return [module for module in policy.modules() if isinstance(module, LiveEncoder)]
-
-
-class _Kept:
-    """Vectors of a book's units for the weights as they were.
-
-    Attributes:
-        vectors: (U+1, D) float16; the last row is zeros.
-        fresh: (N,) texts whose units are there.
-    """
-
-    def __init__(self, book: TextBook, width: int, device: th.device) -> None:
-        self.vectors = th.empty(book.n_units + 1, width, dtype=th.float16, device=device)
-        self.vectors[-1] = 0
-        self.fresh = np.zeros(len(book), bool)
-        self._weights: tuple[float, ...] = ()
-
-    def refresh(self, weights: tuple[float, ...]) -> None:
-        if weights != self._weights:
-            self.fresh[:] = False
-            self._weights = weights
-
-    def missing(self, texts: _I64) -> _I64:
-        """Those of `texts` that are not there, once each, ascending."""
-        absent: _I64 = np.unique(texts[~self.fresh[texts]])
-        return absent
 
 
 class LiveEncoders:

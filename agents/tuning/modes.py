@@ -37,12 +37,14 @@ def equip(model: Any, tuning: Tuning) -> None:
     elif tuning.mode == "adapter":
         _add_adapters(model, tuning)
     elif tuning.freeze_layers is not None:
-        _freeze(model, tuning.freeze_layers)
+        _freeze(model, tuning)
     pooler = getattr(model, "pooler", None)
     if pooler is not None:
         pooler.requires_grad_(False)  # word vectors do not pass through it
     if tuning.checkpointing:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
+        # The latter is the name before transformers 5.
+        enable = getattr(model, "activation_checkpointing_enable", None)
+        (enable or model.gradient_checkpointing_enable)({"use_reentrant": False})
     _fix(model)
 
 
@@ -84,22 +86,27 @@ def _stack(model: Any, tuning: Tuning) -> Any:
     return stack
 
 
-def _freeze(model: Any, upto: int) -> None:
-    stack = _stack(model, Tuning(freeze_layers=upto))
+def _layers(model: Any, tuning: Tuning) -> Any:
+    """The layers that do not stand still."""
+    stack, upto = _stack(model, tuning), tuning.freeze_layers or 0
     if upto >= len(stack.layer):
         raise InvalidArgumentError(
             f"freeze_layers={upto} leaves nothing to learn: the encoder reads hidden states 0 to "
             f"{len(stack.layer)}."
         )
+    return stack.layer[upto:]
+
+
+def _freeze(model: Any, tuning: Tuning) -> None:
+    layers = _layers(model, tuning)
     model.requires_grad_(False)
-    for layer in stack.layer[upto:]:
-        layer.requires_grad_(True)
+    layers.requires_grad_(True)
 
 
 def _add_adapters(model: Any, tuning: Tuning) -> None:
-    stack = _stack(model, tuning)
+    layers = _layers(model, tuning)
     model.requires_grad_(False)
-    for layer in stack.layer[tuning.freeze_layers or 0 :]:
+    for layer in layers:
         layer.adapter = Adapter(model.config.hidden_size, tuning.bottleneck)
         layer.register_forward_hook(_adapt)
 
@@ -117,8 +124,16 @@ def _add_lora(model: Any, tuning: Tuning) -> None:
     except ImportError as error:
         raise MissingDependencyError("peft", "lora", "encoder_mode='lora'") from error
 
-    linear = {name.rpartition(".")[2] for name, m in model.named_modules() if _is_inner(name, m)}
-    names = sorted(linear if tuning.targets == "all" else linear & set(_ATTENTION))
+    inside = set(model.modules())
+    if tuning.freeze_layers is not None:
+        inside = set(_layers(model, tuning).modules())
+    names = [
+        name
+        for name, module in model.named_modules()
+        if module in inside
+        and _is_inner(name, module)
+        and (tuning.targets == "all" or name.rpartition(".")[2] in _ATTENTION)
+    ]
     if not names:
         raise InvalidArgumentError(
             f"tuning: targets='attention' finds no queries and values in a {type(model).__name__}; "

@@ -15,7 +15,7 @@ TARGETS = ("attention", "all")
 
 @dataclass(frozen=True, kw_only=True)
 class Tuning:
-    """Options of a learning encoder (`--encoder-mode` and `--tuning key:value`).
+    """Options of a learning encoder (`--encoder-mode` and `--hyperparams tuning.KEY:VALUE`).
 
     Attributes:
         mode: ``"finetune"`` (its own weights), ``"lora"`` (low-rank updates of its linear layers,

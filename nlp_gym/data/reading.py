@@ -79,7 +79,7 @@ def _read(source: Source, stamps: tuple[Stamp, ...], options: Options) -> tuple[
     content = file_bytes(path)
     _check(source, content)
     reader = find_reader(path, content, source.format, family=source.family, gold=options.gold)
-    return tuple(reader.samples(path, content, options))
+    return tuple(reader.samples(path, content, options, source.family))
 
 
 @lru_cache(maxsize=64)

@@ -1,24 +1,30 @@
-"""Answers as text: SQuAD's exact match and F1, and the same F1 for many spans at once."""
+"""Answers as text: SQuAD's exact match and F1, by words or, without spaces, by characters."""
 
 from __future__ import annotations
 
 import re
 import string
+import unicodedata
 from collections import Counter
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from nlp_gym.metrics.base import BOOTSTRAP_SEED, Score, bootstrap_interval
-from nlp_gym.types import Float64Array, Int64Array
+from nlp_gym.types import Float64Array
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
-Spans = Sequence[tuple[int, int]]
+# Scripts that do not mark words by spaces: Thai, Lao, Myanmar, Khmer, kana, Han.
+_UNSPACED = (
+    "\u0e00-\u0e7f\u0e80-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff"
+    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U000323af"
+)
+_CHARACTER = re.compile(f"[{_UNSPACED}]")
+_MIXED = re.compile(rf"[{_UNSPACED}]|[^\s{_UNSPACED}]+")
 
 
 def normalise(text: str) -> str:
@@ -30,19 +36,65 @@ def normalise(text: str) -> str:
     return " ".join(_ARTICLES.sub(" ", plain).split())
 
 
-def exact_match(predicted: str, golds: Sequence[str]) -> bool:
+class _AnyPunctuation(dict[int, int | None]):
+    """A table for `str.translate` without what Unicode or ASCII calls punctuation."""
+
+    def __missing__(self, code: int) -> int | None:
+        char = chr(code)
+        drop = char in string.punctuation or unicodedata.category(char)[0] == "P"
+        self[code] = None if drop else code
+        return self[code]
+
+
+_NO_MARKS = _AnyPunctuation()
+
+
+def _words(text: str) -> list[str]:
+    return normalise(text).split()
+
+
+def _characters(text: str) -> list[str]:
+    """Mixed segmentation: lower case, no punctuation; a character of such a script is a word.
+
+    As MLQA does for Chinese (Lewis et al. 2020) after CMRC 2018 (Cui et al. 2019), and MKQA
+    (Longpre et al. 2021) for Japanese, Thai and Khmer too. Other words are cut at white space.
+    """
+    return _MIXED.findall(text.lower().translate(_NO_MARKS))
+
+
+FORMS: dict[str, Callable[[str], list[str]]] = {"words": _words, "characters": _characters}
+"""What the words of the metric are."""
+
+
+def is_unspaced(text: str) -> bool:
+    """Whether a character of a script without spaces is in a text."""
+    return _CHARACTER.search(text) is not None
+
+
+def fitting_form(texts: Iterable[str]) -> str:
+    """The name in `FORMS` that suits texts: `characters` if most of their words would be such."""
+    characters = others = 0
+    for text in texts:
+        found = 0 if text.isascii() else len(_CHARACTER.findall(text))
+        characters += found
+        others += (len(_MIXED.findall(text)) if found else len(text.split())) - found
+    return "characters" if characters > others else "words"
+
+
+def exact_match(predicted: str, golds: Sequence[str], f1: str = "words") -> bool:
     """Whether the normal form of an answer is that of one of the golds."""
-    form = normalise(predicted)
-    return any(form == normalise(gold) for gold in golds)
+    form = FORMS[f1]
+    return any(form(predicted) == form(gold) for gold in golds)
 
 
-def answer_f1(predicted: str, golds: Sequence[str]) -> float:
+def answer_f1(predicted: str, golds: Sequence[str], f1: str = "words") -> float:
     """Best F1 of the words in normal form, as multisets, over the golds.
 
     Where one side has no word left it is 1 if neither has one, else 0 (evaluate-v2.0; v1.1 gives
     0 even for an answer such as "The" that is right).
     """
-    return max(_f1(normalise(predicted).split(), normalise(gold).split()) for gold in golds)
+    form = FORMS[f1]
+    return max(_f1(form(predicted), form(gold)) for gold in golds)
 
 
 def _f1(predicted: Sequence[str], gold: Sequence[str]) -> float:
@@ -56,6 +108,7 @@ def squad_score(
     golds: Sequence[Sequence[str]],
     predicted: Sequence[str],
     *,
+    f1: str = "words",
     bootstrap: int = 1000,
     report: bool = True,
 ) -> Score:
@@ -64,143 +117,28 @@ def squad_score(
     Args:
         golds: Right answers of each question, at least one.
         predicted: One answer a question.
+        f1: The metric's words, a name in `FORMS`; SQuAD's are `words`.
         bootstrap: Resamples of the interval over questions; 0: no interval.
         report: Make the text for people.
     """
     counts: npt.NDArray[Any] = np.array(
-        [(answer_f1(p, g), exact_match(p, g), 1) for p, g in zip(predicted, golds, strict=True)],
+        [
+            (answer_f1(p, g, f1), exact_match(p, g, f1), 1)
+            for p, g in zip(predicted, golds, strict=True)
+        ],
         np.float64,
     ).reshape(-1, 3)
-    f1, exact, _ = (counts.sum(0) / max(len(counts), 1)).tolist()
-    signature, interval = "metric:squad_f1|normalisation:squad|golds:max|average:question", None
+    value, exact, _ = (counts.sum(0) / max(len(counts), 1)).tolist()
+    form = "normalisation:squad" if f1 == "words" else f"normalisation:mlqa|tokens:{f1}"
+    signature, interval = f"metric:squad_f1|{form}|golds:max|average:question", None
     if bootstrap and len(counts):
         interval = bootstrap_interval(counts, _mean_f1, draws=bootstrap)
         signature += f"|bs:{bootstrap}|rs:{BOOTSTRAP_SEED}"
-    values = {"squad_f1": f1, "exact_match": exact}
-    lines = [f"{name:>12} {value:.4f}" for name, value in values.items()]
+    values = {"squad_f1": value, "exact_match": exact}
+    lines = [f"{name:>12} {number:.4f}" for name, number in values.items()]
     text = "\n".join([*lines, f"{'questions':>12} {len(counts)}", ""]) if report else ""
-    return Score("squad_f1", f1, interval, len(counts), signature, values, text)
+    return Score("squad_f1", value, interval, len(counts), signature, values, text)
 
 
 def _mean_f1(sums: Float64Array) -> Float64Array:
     return np.asarray(sums[:, 0] / np.maximum(sums[:, 2], 1), np.float64)
-
-
-class SpanF1:
-    """`answer_f1` of any span of words of any passage, for many spans at once.
-
-    Punctuation and clitics are words of a passage but no words of the metric, which sees what
-    white space separates. So the words of a passage are grouped into *chunks* without white space
-    between them; a table has the words of the metric in every stretch of a chunk, and a span is its
-    part of the first chunk, the chunks in between and its part of the last.
-
-    Args:
-        passages: (raw text, (start, end) of each word) of each distinct passage.
-        passage: (N,) passage of each row.
-        golds: Right answers of each row.
-        longest: Most words in a span.
-    """
-
-    def __init__(
-        self,
-        passages: Sequence[tuple[str, Spans]],
-        passage: npt.NDArray[np.int64],
-        golds: Sequence[Sequence[str]],
-        longest: int,
-    ) -> None:
-        self._numbers: dict[str, int] = {}
-        self._bags: dict[str, tuple[int, ...]] = {}
-        self._passage, self._longest = passage, longest
-        chunk: list[int] = []  # first word of each word's chunk
-        base: list[int] = []  # where the stretches that begin with each word are in `stretches`
-        stretches: list[tuple[int, ...]] = []
-        offsets = [0]
-        for text, spans in passages:
-            self._add(text, spans, chunk, base, stretches)
-            offsets.append(len(chunk))
-        self._offsets, self._chunk = np.array(offsets, np.int64), np.array(chunk, np.int64)
-        self._base = np.array(base, np.int64)
-        self._ends = np.append(self._chunk[1:] != self._chunk[:-1], True)  # of its chunk
-        width = max(map(len, stretches))
-        self._words = np.array([bag + (-1,) * (width - len(bag)) for bag in stretches], np.int32)
-        self._stretch = np.append(self._base, len(stretches))[self._offsets]
-        self._count_golds(golds)
-
-    def _add(
-        self,
-        text: str,
-        spans: Spans,
-        chunk: list[int],
-        base: list[int],
-        stretches: list[tuple[int, ...]],
-    ) -> None:
-        """Append the words of a passage to the tables."""
-        gaps = [text[a[1] : b[0]] for a, b in pairwise(spans)]
-        glued = [not gap or bool(gap.strip()) for gap in gaps] + [False]
-        stop = len(spans)
-        stops = [0] * stop  # one past the last word of each word's chunk
-        for i in reversed(range(len(spans))):
-            stop = stop if glued[i] else i + 1
-            stops[i] = stop
-        for i, (start, _) in enumerate(spans):
-            chunk.append(chunk[-1] if i and glued[i - 1] else len(chunk))
-            base.append(len(stretches))
-            for last in range(i, min(stops[i], i + self._longest)):
-                stretches.append(self._bag(text[start : spans[last][1]]))
-
-    def _bag(self, text: str) -> tuple[int, ...]:
-        """Numbers of the metric's words in a stretch of text."""
-        bag = self._bags.get(text)
-        if bag is None:
-            number = self._numbers.setdefault
-            bag = tuple(number(word, len(self._numbers)) for word in normalise(text).split())
-            self._bags[text] = bag
-        return bag
-
-    def _count_golds(self, golds: Sequence[Sequence[str]]) -> None:
-        """Number the words of each row's golds from 1, and find them in its passage."""
-        bags = [[self._bag(answer) for answer in answers] for answers in golds]
-        known = [sorted({word for bag in row for word in bag}) for row in bags]
-        shape = (len(golds), max(map(len, golds)), max(map(len, known)) + 1)
-        self._wanted = np.zeros(shape, np.int32)  # how often a gold has each word
-        self._sizes = np.full(shape[:2], -1, np.int64)  # words of a gold; -1: no such gold
-        marks: list[npt.NDArray[np.int16]] = []
-        for row, words in enumerate(known):
-            number = {word: i for i, word in enumerate(words, 1)}
-            for i, bag in enumerate(bags[row]):
-                self._sizes[row, i] = len(bag)
-                for word in bag:
-                    self._wanted[row, i, number[word]] += 1
-            passage = self._passage[row]
-            part = self._words[self._stretch[passage] : self._stretch[passage + 1]]
-            place = np.searchsorted(np.array([*words, np.inf]), part)
-            same = np.array([*words, -2])[place] == part
-            marks.append(np.where(same, place + 1, 0).astype(np.int16))
-        # Where the marks of each row begin, less where its passage's stretches do.
-        starts = np.append(0, np.cumsum([len(part) for part in marks]))[:-1]
-        self._marks = np.concatenate(marks)
-        self._shift = starts - self._stretch[self._passage]
-
-    def __call__(self, row: Int64Array, first: Int64Array, last: Int64Array) -> Float64Array:
-        """(B,) F1 of the spans from word `first` to word `last` (inclusive) of rows `row`."""
-        begin = self._offsets.take(self._passage.take(row))
-        first, last = begin + first, begin + last
-        sizes = last - first + 1
-        ends = np.cumsum(sizes)
-        owner = np.repeat(np.arange(len(row)), sizes)  # of each word of each span
-        place = np.arange(len(owner)) + np.repeat(last + 1 - ends, sizes)
-        # A chunk is counted at its last word, or at the span's.
-        counted = self._ends.take(place)
-        counted[ends - 1] = True
-        owner, place = owner[counted], place[counted]
-        start = np.maximum(self._chunk.take(place), first.take(owner))
-        stretch = self._base.take(start) + place - start
-        said = (self._words.take(stretch, axis=0) >= 0).sum(1)
-        marks = self._marks.take(stretch + self._shift.take(row).take(owner), axis=0)
-        wanted, golds = self._wanted.take(row, axis=0), self._sizes.take(row, axis=0)
-        b, _, k = wanted.shape
-        found = np.bincount((owner[:, None] * k + marks).ravel(), minlength=b * k).reshape(b, 1, k)
-        same = np.minimum(found, wanted).sum(2)  # (B, G); number 0, other words, is wanted 0 times
-        total = np.bincount(owner, said, b)[:, None] + golds
-        f1 = (2 * same + (total == 0)) / np.maximum(total, 1)
-        return np.asarray(np.where(golds < 0, 0.0, f1).max(1), np.float64)

@@ -78,8 +78,14 @@ def _table(
     if not names:
         return {}
     binary = MultiLabelBinarizer(classes=names).fit([names])
+    # One column alone scikit-learn takes for two classes, of which 1 is the label.
+    shown = [1] if len(names) == 1 else None
     columns = precision_recall_fscore_support(
-        binary.transform(gold), binary.transform(predicted), average=None, zero_division=0
+        binary.transform(gold),
+        binary.transform(predicted),
+        labels=shown,
+        average=None,
+        zero_division=0,
     )
     keys = ("precision", "recall", "f1-score", "support")
     return {

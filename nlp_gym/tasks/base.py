@@ -1,68 +1,27 @@
-"""What every task shares: the algebra of rewards and the interface of the rules.
-
-A task is a set of pure rules over a batch of B decision processes. It holds no episode: a `State`
-of index arrays is carried along by the shells in `nlp_gym.envs` and by `nlp_gym.tasks.rollout`.
-"""
+"""What every task shares: the algebra of rewards, the score, and what is observed of a state."""
 
 from __future__ import annotations
 
-import abc
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from gymnasium import spaces
 
 from nlp_gym.metrics.base import Score
-from nlp_gym.tasks.data import TaskData
-from nlp_gym.tasks.tables import Tables
-from nlp_gym.tasks.views import Extra, TokenView, UnitTokens, Views
+from nlp_gym.tasks.rules import Output, Played, Rules, State
+from nlp_gym.tasks.unit_tokens import UnitTokens
+from nlp_gym.tasks.views import TokenView, Views
 from nlp_gym.types import BoolArray, Float64Array, Int64Array, Observation
 
-if TYPE_CHECKING:
-    from nlp_gym.envs.render import Frame
+__all__ = ["ILLEGAL_COST", "Output", "Played", "State", "Task"]
 
 ILLEGAL_COST = 0.125
 """Reward lost by an action the mask forbids; a power of two keeps reward sums exact."""
 
-Output = Any
-"""What was decided in one episode, in the terms of the task's metric."""
 
-Played = tuple[Float64Array | None, Float64Array | float, BoolArray]
-"""What `Task.play` returns: right, cost, ended."""
-S = TypeVar("S", bound="State")
-
-
-@dataclass
-class State:
-    """Index arrays of B running episodes, first axis B. Subclasses add the task's own.
-
-    Attributes:
-        row: (B,) int64 sample that is played.
-        slot: (B,) int64 place in the task's tables (see `Tables`).
-        value: (B,) float64 metric so far.
-        cost: (B,) float64 costs so far, of illegal actions and others.
-    """
-
-    row: Int64Array
-    slot: Int64Array
-    value: Float64Array
-    cost: Float64Array
-
-    def take(self: S, indices: npt.NDArray[np.integer[Any]] | BoolArray) -> S:
-        """The episodes at `indices`, as a state of their own."""
-        return type(self)(**{name: array[indices] for name, array in vars(self).items()})
-
-    def put(self: S, indices: npt.NDArray[np.integer[Any]], other: S) -> None:
-        """Overwrite the episodes at `indices` by those of `other`."""
-        for name, array in vars(self).items():
-            array[indices] = getattr(other, name)
-
-
-class Task(TaskData):
+class Task(Rules):
     """Rules of one decision process over a corpus; the arguments are those of `TaskData`.
 
     What holds for every task unless its page says otherwise:
@@ -79,70 +38,6 @@ class Task(TaskData):
     - Episodes end as `terminated`; none is `truncated`, unless a step limit is asked for.
     - At the end, with gold, `info["score"]` is the sample's metric.
     """
-
-    metric_name: str
-    exact_oracle: ClassVar[bool] = True
-    """Whether the oracle reaches 1.0 of the metric, but where a limit of the task cuts the gold."""
-    extras: Mapping[str, Extra] = {}
-    """What is seen of a state besides vectors; `extra` gives the values."""
-    further_actions: tuple[str, ...] = ()
-    """Names of the actions that come after labels or candidates, such as ``"stop"``."""
-
-    @abc.abstractmethod
-    def initial(self, rows: Int64Array) -> Any:
-        """State of B fresh episodes on the samples `rows` (B,); see `blank`."""
-
-    @abc.abstractmethod
-    def mask(self, state: Any) -> BoolArray:
-        """(B, A) legal actions, always at least one; at the end those after the last decision."""
-
-    @abc.abstractmethod
-    def oracle(self, state: Any) -> Int64Array:
-        """(B,) the expert's action."""
-
-    @abc.abstractmethod
-    def play(self, state: Any, actions: Int64Array) -> Played:
-        """Play (B,) legal actions, changing `state` in place.
-
-        Returns:
-            right: (B,) credit of each decision for `correctness`, or None without gold.
-            cost: (B,) or a number, reward lost whatever the reward is made of (`on_grid`).
-            ended: (B,) bool.
-        """
-
-    @abc.abstractmethod
-    def potential(self, state: Any) -> Float64Array:
-        """(B,) metric of each episode on its sample as it stands, on the grid of `on_grid`."""
-
-    @abc.abstractmethod
-    def outputs(self, state: Any) -> list[Output]:
-        """What was decided in each of the B episodes, in the terms of the metric."""
-
-    @abc.abstractmethod
-    def corpus_score(
-        self, rows: Sequence[int], outputs: Sequence[Output], *, bootstrap: int, report: bool
-    ) -> Score:
-        """Official score of `outputs`, one for each sample of `rows`; there is gold."""
-
-    @abc.abstractmethod
-    def frame(self, state: Any, i: int) -> Frame:
-        """What a person sees of episode `i`."""
-
-    @abc.abstractmethod
-    def record(self, row: int, output: Output) -> dict[str, Any]:
-        """A prediction as JSON-able fields, for `nlp-gym predict`."""
-
-    def illegal(self, state: Any, actions: Int64Array) -> BoolArray:
-        """(B,) whether `actions` (B,) are forbidden by the mask."""
-        return ~self.mask(state)[np.arange(len(actions)), actions]
-
-    def repair(self, state: Any, actions: Int64Array, illegal: BoolArray) -> Int64Array:
-        """(B,) what is played for `actions`: the first legal action for each that is `illegal`."""
-        return np.where(illegal, self.mask(state).argmax(axis=1), actions)
-
-    def extra(self, state: Any) -> Observation:
-        """(B, size) integers for each key of `extras`."""
-        return {}
 
     def score(
         self,
@@ -170,10 +65,8 @@ class Task(TaskData):
 
     def transition(self, state: Any, actions: Int64Array) -> tuple[Float64Array, BoolArray]:
         """Play (B,) actions, changing `state` in place; gives (B,) rewards and (B,) ended."""
-        illegal = self.illegal(state, actions)
-        if illegal.any():
-            actions = self.repair(state, actions, illegal)
-        right, cost, ended = self.play(state, actions)
+        played, illegal = self.repair(state, actions)
+        right, cost, ended = self.play(state, played)
         lost: Float64Array = np.asarray(cost + ILLEGAL_COST * illegal)
         state.cost += lost
         if right is None:
@@ -185,21 +78,6 @@ class Task(TaskData):
         if self.reward == "sparse":
             return (value - state.cost) * ended, ended
         return value - before - lost, ended
-
-    @property
-    @abc.abstractmethod
-    def tables(self) -> Tables:
-        """Where each state finds its units."""
-
-    @property
-    @abc.abstractmethod
-    def lengths(self) -> Int64Array:
-        """(N,) most decisions an episode on each sample can take."""
-
-    @property
-    def n_actions(self) -> int:
-        """Number A of actions."""
-        return len(self.labels)
 
     def action_name(self, action: int) -> str:
         """What an action means, for people and for `MultiTask`."""

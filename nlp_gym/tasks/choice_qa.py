@@ -126,12 +126,13 @@ class ChoiceQA(ChoiceTask):
     def play(self, state: PickState, actions: Int64Array) -> Played:
         """See `Task.play`: an answer is picked; CONTINUE goes to the next choice."""
         if self.browse:
-            ended = actions == ANSWER
-            self.pick(state, self.place(state), ended)
+            place, ended = self.place(state), actions == ANSWER
+            self.pick(state, place, ended)
             state.slot += ~ended
         else:
-            ended = self.pick(state, actions)
-        return (self.potential(state) if self.has_gold else None), 0.0, ended
+            place, ended = actions, self.pick(state, actions)
+        right = (self._right[state.row, place] & ended).astype(np.float64)
+        return (right if self.has_gold else None), 0.0, ended
 
     def potential(self, state: PickState) -> Float64Array:
         """(B,) 1 where the right choice was picked."""

@@ -62,25 +62,24 @@ class Classification(UnitTask, LabelTask):
     `Discrete(A)`: the labels, numbered as `task.labels`, then READ (not with `reading=False`).
 
     ## Action Mask
-    READ is not legal at the end of the text; it is then played as label 0 and costs 1/8.
+    READ is not legal at the end of the text.
 
     ## Rewards
-    1 for the gold label, else 0, with each `reward`; READ costs `read_cost`, with `sparse` at the
-    end. Without gold costs are all there is. The expert reads to the end before it commits: one
-    that did not could not be learned from the words it has seen.
+    1 for the gold label, else 0, with each `reward`; READ costs `read_cost`. The expert reads to
+    the end before it commits: one that did not could not be learned from the words it has seen.
 
     ## Starting State
-    The first chunk of a text drawn uniformly, or of `reset(options={"row": i})`.
+    The first chunk of a text.
 
     ## Episode End
-    `terminated` by a label. A text has at most 8 chunks; the last is all the rest.
+    With a label. A text has at most 8 chunks; the last is all the rest.
 
     ## Metric
     Accuracy. The report has macro F1 (over labels in gold or prediction), the share of all words
     that was read, the table of up to 60 labels; where `out_of_scope` occurs, its recall.
 
     ## Information
-    `info["action_mask"]`; at the end, with gold, `info["score"]`: 1 for the gold label, else 0.
+    `info["score"]` at the end: 1 for the gold label, else 0. For the rest see `Task`.
 
     ## Arguments
     Those of `Task`; `reading` (True), `chunk` (words; by id, else 8), `read_cost` (1/64),

@@ -10,7 +10,7 @@ from nlp_gym.metrics.ranking import Ranking, reciprocal
 from nlp_gym.tasks.base import Played
 from nlp_gym.tasks.checks import check_int, check_name
 from nlp_gym.tasks.picking import PickState
-from nlp_gym.tasks.selection import ReplyTask
+from nlp_gym.tasks.replies import ReplyTask
 from nlp_gym.types import Float64Array
 
 NEGATIVES = ("both", "random", "adversarial")

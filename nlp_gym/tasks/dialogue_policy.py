@@ -8,7 +8,8 @@ import numpy as np
 
 from nlp_gym.metrics.acts import f1
 from nlp_gym.metrics.base import on_grid
-from nlp_gym.tasks.acts import ActTable, ActTask, PolicyState, check_turns
+from nlp_gym.tasks.act_gold import ActTable, check_turns
+from nlp_gym.tasks.acts import ActTask, PolicyState
 from nlp_gym.tasks.base import Played
 from nlp_gym.tasks.checks import check_int
 from nlp_gym.tasks.views import Extra
@@ -79,7 +80,7 @@ class DialoguePolicy(ActTask):
     Those of `Task`; `max_acts` (4): the most acts of a turn.
 
     ## Registered Ids
-    `DialoguePolicy-SGD-v0`
+    `DialoguePolicy-SGD-v0`, `DialoguePolicy-v0`
 
     ## Version History
     * v0: initial version.

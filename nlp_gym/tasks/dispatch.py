@@ -7,12 +7,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from nlp_gym.errors import InvalidArgumentError
 from nlp_gym.metrics.base import Score
 from nlp_gym.metrics.mean import mean_score
 from nlp_gym.tasks.base import Output, Task
-from nlp_gym.tasks.mixed_state import MixedState, Part, part_of
+from nlp_gym.tasks.mixed_state import MixedState, Part, own_arrays, part_of
 from nlp_gym.tasks.mixture import Mixture
 from nlp_gym.tasks.mixture_arguments import checked_ids, checked_task_kwargs
 from nlp_gym.tasks.tables import Tables, Units
@@ -113,25 +114,39 @@ class DispatchTask(Task):
         return encoded
 
     @cached_property
+    def _fresh(self) -> list[dict[str, npt.NDArray[Any]]]:
+        """What each task adds to the state at the start of each of its samples."""
+        return [own_arrays(task.initial(np.arange(len(task.corpus)))) for task in self.tasks]
+
+    @cached_property
     def _kinds(self) -> list[type[Part]]:
-        return [part_of(type(task.initial(np.zeros(0, np.int64)))) for task in self.tasks]
+        return [part_of(task.initial(np.zeros(0, np.int64))) for task in self.tasks]
 
     def initial(self, rows: Int64Array) -> MixedState:
         """See `Task.initial`."""
-        arrays = {**self.blank(rows), "played": np.zeros((len(rows), self.n_actions), np.int32)}
+        arrays = {**self.blank(rows), "played": np.zeros((len(rows), self.n_actions), np.int8)}
         arrays["last"] = arrays["played"].copy()
-        for k, task in enumerate(self.tasks):
-            local = np.where(self.which[rows] == k, self.local[rows], 0)
-            arrays |= {f"{k}/{name}": a for name, a in vars(task.initial(local)).items()}
+        local = self.local.take(rows)
+        for k, fresh in enumerate(self._fresh):
+            for name, array in fresh.items():
+                # For the rows of other tasks any sample will do.
+                arrays[f"{k}/{name}"] = array.take(local, axis=0, mode="clip")
         return MixedState(**arrays)
 
-    def parts(self, state: MixedState) -> Iterator[tuple[int, Task, Int64Array, Any]]:
+    def parts(self, state: MixedState) -> list[tuple[int, Task, Int64Array, Any]]:
         """(k, task, episodes that play it, their state) for each task that is played."""
-        which = self.which[state.row]
+        if state.parts is None:
+            state.parts = list(self._parts(state))
+        return state.parts
+
+    def _parts(self, state: MixedState) -> Iterator[tuple[int, Task, Int64Array, Any]]:
+        which, row = self.which.take(state.row), self.local.take(state.row)
+        slot = state.slot - self.mixture.slots.take(which)
         for k, task in enumerate(self.tasks):
-            at = np.flatnonzero(which == k)
+            (at,) = (which == k).nonzero()
             if len(at):
-                yield k, task, at, state.part(k, self._kinds[k], at)
+                part = self._kinds[k](vars(state), k, at, row=row.take(at), slot=slot.take(at))
+                yield k, task, at, part
 
     def collect(self, state: MixedState, out: Any, rule: str) -> Any:
         """`out` (B, ...) filled with what a rule of each task gives for its episodes."""
@@ -149,8 +164,8 @@ class DispatchTask(Task):
 
     def frame(self, state: MixedState, i: int) -> Frame:
         """The frame of the task that is played."""
-        k, at = int(self.which[state.row[i]]), np.array([i])
-        return self.tasks[k].frame(state.part(k, self._kinds[k], at), 0)
+        (_, task, _, part), *_ = self.parts(state.take(np.array([i])))
+        return task.frame(part, 0)
 
     def corpus_score(
         self, rows: Sequence[int], outputs: Sequence[Output], *, bootstrap: int, report: bool
@@ -172,4 +187,4 @@ class DispatchTask(Task):
 
     def __getstate__(self) -> dict[str, Any]:
         """As `TaskData.__getstate__`; classes made here cannot be pickled, and are made again."""
-        return {k: v for k, v in super().__getstate__().items() if k != "_kinds"}
+        return {k: v for k, v in super().__getstate__().items() if k not in ("_kinds", "_fresh")}

@@ -1,9 +1,9 @@
-"""What summaries stand on: checks of documents, their units, the expert, scores, drawing."""
+"""What summaries stand on: checks of documents, their units, their drawing."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -13,11 +13,12 @@ import numpy.typing as npt
 
 from nlp_gym.errors import DataError
 from nlp_gym.metrics.base import Score
-from nlp_gym.metrics.overlap import SentenceOverlap, Tokenizer, make_tokenizer, rouge
+from nlp_gym.metrics.overlap import SentenceOverlap, make_tokenizer
 from nlp_gym.tasks.base import Output
 from nlp_gym.tasks.picking import PickState, PickTask
+from nlp_gym.tasks.summary_gold import Expert, summary_score, summary_text
 from nlp_gym.tasks.tables import Tables, Units
-from nlp_gym.types import BoolArray, Int64Array, Sample
+from nlp_gym.types import Int64Array, Sample
 
 if TYPE_CHECKING:
     from nlp_gym.envs.render import Frame, Piece
@@ -54,76 +55,6 @@ def check_documents(samples: Sequence[Sample], most: int) -> Int64Array:
             stacklevel=3,
         )
     return np.array(sizes, np.int64)
-
-
-def sentence_overlap(
-    samples: Sequence[Sample], sizes: Int64Array, tokenizer: Tokenizer
-) -> SentenceOverlap:
-    """ROUGE-1 of selections among the first `sizes` (N,) sentences of annotated documents.
-
-    Raises:
-        DataError: The tokenizer sees nothing in most of the references.
-    """
-    references = [sample.gold for sample in samples]
-    blind = sum(not any(map(tokenizer.tokenize, texts)) for texts in references)
-    if 2 * blind > len(references):
-        raise DataError(
-            f"{blind} of {len(references)} summaries have no token for tokenizer="
-            f'{tokenizer.name!r}, which knows a-z and 0-9 alone: give tokenizer="unicode".'
-        )
-    pairs = zip(samples, sizes.tolist(), strict=True)
-    sentences = [sample.extra["sentence_texts"][:n] for sample, n in pairs]
-    return SentenceOverlap(sentences, references, tokenizer)
-
-
-@dataclass(frozen=True)
-class Expert:
-    """Greedy summaries as an expert of what to pick next.
-
-    Attributes:
-        picks: (N, P) sentences of each document in the order of choice, then -1.
-        stop: The action STOP.
-    """
-
-    picks: npt.NDArray[np.int16]
-    stop: int
-
-    def action(self, row: Int64Array, chosen: BoolArray) -> Int64Array:
-        """(B,) the first sentence of the summary that is not `chosen` (B, C); else STOP."""
-        picks = self.picks.take(row, axis=0).astype(np.int64)
-        missing = (picks >= 0) & ~np.take_along_axis(chosen, np.maximum(picks, 0), axis=1)
-        first = picks[np.arange(len(row)), missing.argmax(axis=1)]
-        return np.where(missing.any(axis=1), first, self.stop)
-
-    def right(self, row: Int64Array, chosen: BoolArray, actions: Int64Array) -> BoolArray:
-        """(B,) a sentence of the summary, or STOP when nothing of it is missing."""
-        listed: BoolArray = (self.picks.take(row, axis=0) == actions[:, None]).any(axis=1)
-        complete: BoolArray = (actions == self.stop) & (self.action(row, chosen) == self.stop)
-        return listed | complete
-
-
-def summary_score(
-    samples: Sequence[Sample],
-    outputs: Sequence[Sequence[int]],
-    tokenizer: Tokenizer,
-    *,
-    beside: Mapping[str, Sequence[Iterable[int]]],
-    bootstrap: int,
-    report: bool,
-) -> Score:
-    """ROUGE of the sentences in `outputs`, with that of other selections `beside`; see `rouge`."""
-    texts, *others = (
-        [summary_text(sample, picks) for sample, picks in zip(samples, selections, strict=True)]
-        for selections in (outputs, *beside.values())
-    )
-    named = dict(zip(beside, others, strict=True))
-    references = [sample.gold for sample in samples]
-    return rouge(references, texts, tokenizer, beside=named, bootstrap=bootstrap, report=report)
-
-
-def summary_text(sample: Sample, sentences: Iterable[int]) -> str:
-    """Sentences of a document in its order, one a line."""
-    return "\n".join(sample.extra["sentence_texts"][k] for k in sorted(sentences) if k >= 0)
 
 
 def document_units(samples: Sequence[Sample], sizes: Int64Array) -> Units:

@@ -16,9 +16,10 @@ class LabelTask(Task):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if not self.labels:
-            raise InvalidArgumentError(
-                "labels is empty: texts without gold need the label inventory, give labels=[...]."
-            )
+            why = "texts without gold need the label inventory"
+            if self.has_gold:
+                why = "no text of the training split has a label"
+            raise InvalidArgumentError(f"labels is empty: {why}, give labels=[...].")
 
 
 class UnitTask(Task):

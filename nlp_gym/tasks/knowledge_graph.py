@@ -11,6 +11,7 @@ import numpy as np
 from nlp_gym.metrics.base import Score
 from nlp_gym.metrics.ranking import Ranking
 from nlp_gym.tasks import walks as around
+from nlp_gym.tasks.asked_names import AskedNames
 from nlp_gym.tasks.base import Output, Played
 from nlp_gym.tasks.checks import check_int
 from nlp_gym.tasks.facts import Numbers
@@ -62,20 +63,17 @@ class KnowledgeGraph(UnitTask):
 
     ## Action Mask
     Edges that are there; at the last hop not to what the graph already has as answers of the query
-    (if all are: NO-OP). A forbidden action is played as the first legal one and costs 1/8.
+    (if all are: NO-OP).
 
     ## Rewards
     - `correctness` (default) and `sparse`: 1 at the end on the right answer, else 0.
     - `metric`: change of "stands on the right answer" (0 before the first hop).
 
-    Illegal actions cost 1/8 each, at once, or with `sparse` at the end; without gold these costs
-    are all there is. The `metric` rewards of an episode sum to its `sparse` reward exactly.
-
     ## Starting State
-    The head of a query drawn uniformly, or of `reset(options={"row": i})`.
+    The head of the query.
 
     ## Episode End
-    `terminated` after T hops. Never `truncated`, unless a step limit is asked for.
+    After T hops.
 
     ## Metric
     MRR (`mrr`) with Hits@1, 3 and 10, filtered: other right answers of train, dev and test leave
@@ -83,7 +81,8 @@ class KnowledgeGraph(UnitTask):
     `beam` walks, each with its best one. What is not in it adds nothing.
 
     ## Information
-    `info["action_mask"]`; at the end, with gold, `info["score"]`: 1 on the right answer.
+    `info["score"]` at the end: 1 on the right answer. A prediction (`record`) says in `problem`
+    which names of its query the graph does not have; from a head it lacks there is no answer.
 
     ## Arguments
     Those of `Task`; `hops` (3): T; `max_degree` (200); `graph` (None): where else the graph is, in
@@ -182,11 +181,13 @@ class KnowledgeGraph(UnitTask):
         metric = Ranking(self.metric_name, detail="filtered:yes|direction:tail")
         return metric.score(ranks, bootstrap=bootstrap, report=report)
 
+    @cached_property
+    def _asked(self) -> AskedNames:
+        return AskedNames.of(self.walks.graph.facts, self.numbers, self._labels)
+
     def record(self, row: int, output: Output) -> dict[str, Any]:
-        """The query and the answers, best first, with their labels."""
-        asked, labels = self._sample(row).extra, self._labels
-        found = [{"entity": name, "label": labels.get(name, name)} for name in output]
-        return {"head": asked["head"], "relation": asked["relation"], "answers": found}
+        """The query and the answers, best first, with their labels; see Information."""
+        return self._asked.record(*around.query_of(self._sample(row)), output)
 
     def frame(self, state: WalkState, i: int) -> Frame:
         """See `Task.frame`."""

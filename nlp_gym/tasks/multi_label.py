@@ -60,28 +60,27 @@ class MultiLabel(UnitTask, LabelTask):
     `Discrete(A)`: the labels, numbered as `task.labels`, then STOP.
 
     ## Action Mask
-    A label is legal once; STOP always. A label chosen already is played as STOP and costs 1/8.
+    A label is legal once; STOP always. A label chosen already is played as STOP.
 
     ## Rewards
     - `correctness` (default): 1 for a gold label, 1 for STOP on exactly the gold set; else 0.
     - `metric`: change of the F1 of the set, 0 at the start; `sparse`: that F1, at the end. An empty
       set scores at STOP: 1 if the gold set is empty too.
 
-    Illegal actions cost 1/8 each, with `sparse` at the end; without gold these costs are all there
-    is. The expert adds the gold labels in the order of the inventory, then stops.
+    The expert adds the gold labels in the order of the inventory, then stops.
 
     ## Starting State
-    No label, on a text drawn uniformly, or that of `reset(options={"row": i})`.
+    No label.
 
     ## Episode End
-    `terminated` by STOP or by label number `max_labels`; a warning counts texts that have more.
+    STOP, or label number `max_labels`; a warning counts texts that have more.
 
     ## Metric
     Micro-averaged F1 over labels. The report has macro F1 (over labels in gold or prediction), the
     mean F1 of texts, the share of exact sets, the table of up to 60 labels.
 
     ## Information
-    `info["action_mask"]`; at the end, with gold, `info["score"]`: the F1 of the set.
+    `info["score"]` at the end: the F1 of the set. For the rest see `Task`.
 
     ## Arguments
     Those of `Task`; `max_labels` (5): the most labels of a text.
@@ -133,9 +132,10 @@ class MultiLabel(UnitTask, LabelTask):
         legal = ~(state.chosen | over[:, None])
         return np.concatenate([legal, np.ones((len(over), 1), bool)], axis=1)
 
-    def repair(self, state: MultiLabelState, actions: Int64Array, illegal: BoolArray) -> Int64Array:
+    def repair(self, state: MultiLabelState, actions: Int64Array) -> tuple[Int64Array, BoolArray]:
         """See `Task.repair`: STOP."""
-        return np.where(illegal, len(self.labels), actions)
+        illegal = ~self.mask(state)[np.arange(len(actions)), actions]
+        return np.where(illegal, len(self.labels), actions), illegal
 
     def play(self, state: MultiLabelState, actions: Int64Array) -> Played:
         """See `Task.play`."""

@@ -105,7 +105,7 @@ class MultiTask(DispatchTask):
     @property
     def n_actions(self) -> int:
         """Most actions of any task."""
-        return max(task.n_actions for task in self.tasks)
+        return self.mixture.n_actions
 
     def mask(self, state: MixedState) -> BoolArray:
         """See `Task.mask`."""
@@ -114,14 +114,16 @@ class MultiTask(DispatchTask):
             legal[at, : task.n_actions] = task.mask(part)
         return legal
 
-    def repair(self, state: MixedState, actions: Int64Array, illegal: BoolArray) -> Int64Array:
+    def repair(self, state: MixedState, actions: Int64Array) -> tuple[Int64Array, BoolArray]:
         """As the task that is played repairs; for an action it does not have, its first one."""
-        played = actions.copy()
+        played, illegal = actions.copy(), np.zeros(len(actions), bool)
         for _, task, at, part in self.parts(state):
-            own = np.where(actions[at] < task.n_actions, actions[at], 0)
-            bad = task.illegal(part, own)
-            played[at] = task.repair(part, own, bad) if bad.any() else own
-        return played
+            own = actions.take(at)
+            missing = own >= task.n_actions
+            own[missing] = 0
+            played[at], bad = task.repair(part, own)
+            illegal[at] = bad | missing
+        return played, illegal
 
     def play(self, state: MixedState, actions: Int64Array) -> Played:
         """See `Task.play`."""
@@ -130,7 +132,7 @@ class MultiTask(DispatchTask):
         for k, task, at, part in self.parts(state):
             good, cost[at], ended[at] = task.play(part, actions[at])
             right[at] = 0.0 if good is None else good
-            state.put_part(k, at, part)
+            state.put_part(part)
             state.slot[at] = part.slot + self.mixture.slots[k]
         state.last[:] = 0
         for seen in (state.last, state.played):
@@ -147,4 +149,4 @@ class MultiTask(DispatchTask):
 
     def extra(self, state: MixedState) -> Observation:
         """The last action and all so far."""
-        return {"last": state.last, "played": state.played}
+        return {"last": state.last.copy(), "played": state.played.copy()}

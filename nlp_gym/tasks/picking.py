@@ -97,12 +97,12 @@ class PickTask(UnitTask):
         Returns:
             (B,) whether the episode has no pick left.
         """
-        at = np.arange(len(places)) if picks is None else np.flatnonzero(picks)
-        place = places[at]
-        turn = np.minimum(state.count[at], state.picked.shape[1] - 1)
+        at = np.arange(len(places)) if picks is None else picks.nonzero()[0]
+        place, count = places.take(at), state.count.take(at)
+        turn = np.minimum(count, state.picked.shape[1] - 1)
         state.chosen[at, place] = True
         state.picked[at, turn] = place
-        state.count[at] += 1
+        state.count[at] = count + 1
         ended: BoolArray = state.count >= self._limits.take(state.row)
         return ended
 

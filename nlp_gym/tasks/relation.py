@@ -53,7 +53,7 @@ class Relation(PairTask):
 
     | obs_type | key | shape | dtype | values |
     |---|---|---|---|---|
-    | all | `action_mask` | (A,) | int8 | 1: every label is legal |
+    | all | `action_mask` | (A,) | int8 | 1 |
     | features | `context` | (K*D,) | float32 | the units; 0 where there is none, and at the end |
     | features | `history` | (H*(A+1),) | float32 | last labels, one-hot, latest first |
     | features | `seen` | (3,) | float32 | earlier relations: of head, of tail, of tail to head |
@@ -75,22 +75,20 @@ class Relation(PairTask):
     - `correctness` (default): 1 for the gold label, else 0.
     - `metric`: change of the micro F1 over relations on the pairs decided so far (nothing to find
       and nothing found is 1); 0 before the first pair.
-    - `sparse`: that F1 at the sentence's end, to which the `metric` rewards sum exactly.
-
-    Without gold all rewards are 0.
+    - `sparse`: that F1, at the sentence's end.
 
     ## Starting State
-    The first pair of a sentence drawn uniformly, or of sample i with `reset(options={"row": i})`.
+    The first pair of a sentence.
 
     ## Episode End
-    `terminated` after the last pair. Never `truncated`, unless a step limit is asked for.
+    After the last pair.
 
     ## Metric
     Micro F1 over all pairs without the label of none. `directed=True` (SemEval): the official macro
     F1 over the nine relations without `Other`; the wrong direction is wrong.
 
     ## Information
-    `info["action_mask"]`; at the end, with gold, `info["score"]`, the sentence's micro F1.
+    `info["score"]` at the end: the sentence's micro F1. For the rest see `Task`.
 
     ## Arguments
     Those of `Task`, and:

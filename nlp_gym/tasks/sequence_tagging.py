@@ -117,9 +117,10 @@ class SequenceTagging(TaggingTask):
         """See `Task.mask`."""
         return self._legal.take(state.history[:, 0], axis=0)
 
-    def repair(self, state: TaggingState, actions: Int64Array, illegal: BoolArray) -> Int64Array:
+    def repair(self, state: TaggingState, actions: Int64Array) -> tuple[Int64Array, BoolArray]:
         """B-X for a forbidden I-X."""
-        return self._repair.take(state.history[:, 0] * self.n_actions + actions)
+        played = self._repair.take(state.history[:, 0] * self.n_actions + actions)
+        return played, played != actions
 
     def play(self, state: TaggingState, actions: Int64Array) -> Played:
         """See `Task.play`."""
@@ -144,4 +145,4 @@ class SequenceTagging(TaggingTask):
 
     def extra(self, state: TaggingState) -> Observation:
         """The last labels."""
-        return {"history": state.history}
+        return {"history": state.history.copy()}

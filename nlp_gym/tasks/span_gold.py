@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from nlp_gym.metrics.answers import SpanF1
+from nlp_gym.metrics.span_f1 import SpanF1
 from nlp_gym.tasks.tables import ragged
 from nlp_gym.types import Float64Array, Int64Array, Sample
 
@@ -18,10 +18,11 @@ class SpanGold:
     Args:
         samples: The questions, with gold.
         max_answer: Most words in an answer.
+        form: What the words of the F1 are, a name in `nlp_gym.metrics.answers.FORMS`.
     """
 
-    def __init__(self, samples: Sequence[Sample], max_answer: int) -> None:
-        self._samples, self.max_answer = samples, max_answer
+    def __init__(self, samples: Sequence[Sample], max_answer: int, form: str) -> None:
+        self._samples, self.max_answer, self._form = samples, max_answer, form
         width = max(len(sample.gold) for sample in samples)
         self._first = ragged([[answer[1] for answer in s.gold] for s in samples], width)
         self._last = ragged([[answer[2] for answer in s.gold] for s in samples], width)
@@ -36,6 +37,7 @@ class SpanGold:
             np.array([number[s.extra["text"]] for s in self._samples], np.int64),
             [[answer[0] for answer in s.gold] for s in self._samples],
             self.max_answer,
+            self._form,
         )
 
     def right(self, row: Int64Array, first: Int64Array, last: Int64Array) -> Float64Array:

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from nlp_gym.metrics.answers import squad_score
+from nlp_gym.metrics.answers import FORMS, fitting_form, squad_score
 from nlp_gym.metrics.base import Score, on_grid
 from nlp_gym.tasks.base import Output, Played
+from nlp_gym.tasks.checks import check_name
 from nlp_gym.tasks.span_gold import SpanGold
 from nlp_gym.tasks.span_task import SpanState, SpanTask
 from nlp_gym.tasks.span_text import answer_of, span_frame
@@ -57,8 +58,7 @@ class SpanQA(SpanTask):
     `Discrete(C)`: word k of the passage.
 
     ## Action Mask
-    First the words of the passage, then at most `max_answer` words from the first one on. Any other
-    word is played as the first legal one and costs 1/8.
+    First the words of the passage, then at most `max_answer` words from the first one on.
 
     ## Rewards
     - `correctness` (default): 1 for the first word of a gold answer; 1 for a last word that makes
@@ -66,20 +66,19 @@ class SpanQA(SpanTask):
     - `metric`: change of the answer's F1; after one decision the answer is that one word.
     - `sparse`: F1 of the answer, at the end.
 
-    Illegal actions cost 1/8 each, at once, or with `sparse` at the end.
-
     ## Starting State
-    A question drawn uniformly, or that of sample i with `reset(options={"row": i})`.
+    No word chosen.
 
     ## Episode End
-    `terminated` after two decisions. Never `truncated`, unless a step limit is asked for.
+    After two decisions.
 
     ## Metric
     SQuAD's F1 (`squad_f1`): words in normal form, the best over the golds, averaged over questions;
-    exact match beside it.
+    exact match beside it. Where a script marks no words by spaces (Chinese, Japanese, Thai, ...),
+    each of its characters is a word, and no punctuation is left: as MLQA scores Chinese.
 
     ## Information
-    `info["action_mask"]` as above; at the end, with gold, `info["score"]`, the answer's F1.
+    `info["score"]` at the end: the answer's F1. For the rest see `Task`.
 
     ## Arguments
     Those of `Task` (`max_tokens` is 512 here), and:
@@ -88,6 +87,7 @@ class SpanQA(SpanTask):
     |---|---|---|
     | `max_words` | 600 | words C that can be chosen; later ones are read, but out of reach |
     | `max_answer` | 30 | most words in an answer |
+    | `f1` | auto | what F1 counts: `words`, `characters` as above, or what suits the passages |
 
     ## Registered Ids
     `SpanQA-SQuAD-v0`, `SpanQA-v0`
@@ -100,12 +100,17 @@ class SpanQA(SpanTask):
     default_layers = (4,)
     metric_name = "squad_f1"
 
-    def __init__(self, *, max_words: int = 600, max_answer: int = 30, **kwargs: Any) -> None:
+    def __init__(
+        self, *, max_words: int = 600, max_answer: int = 30, f1: str = "auto", **kwargs: Any
+    ) -> None:
+        check_name("f1", f1, ("auto", *FORMS))
         super().__init__(max_words, max_answer, **{"max_tokens": 512, **kwargs})
         samples = self.corpus.samples
         self.extras = {**self.extras, **dict.fromkeys(FLAGS, Extra(self.max_words, 1))}
         self._flags = question_flags(samples, self.max_words)
-        self._gold = SpanGold(samples, self.max_answer) if self.has_gold else None
+        texts = {sample.extra["text"] for sample in samples}
+        self.f1 = fitting_form(texts) if f1 == "auto" else f1
+        self._gold = SpanGold(samples, self.max_answer, self.f1) if self.has_gold else None
 
     @cached_property
     def units(self) -> Units:
@@ -159,13 +164,14 @@ class SpanQA(SpanTask):
             answer_of(self._sample(row), output)[0]
             for row, output in zip(rows, outputs, strict=True)
         ]
-        return squad_score(golds, said, bootstrap=bootstrap, report=report)
+        return squad_score(golds, said, f1=self.f1, bootstrap=bootstrap, report=report)
 
     def record(self, row: int, output: Output) -> dict[str, Any]:
         """The answer, its characters and its question."""
         extra, (answer, start, end) = self._sample(row).extra, answer_of(self._sample(row), output)
         asked = extra.get("question_text") or " ".join(extra["question"])
-        return {"id": extra["qid"], "question": asked, "answer": answer, "start": start, "end": end}
+        identity = {"id": extra["qid"]} if extra["qid"] else {}  # else its place in the file
+        return {**identity, "question": asked, "answer": answer, "start": start, "end": end}
 
     def frame(self, state: SpanState, i: int) -> Any:
         """See `Task.frame`."""

@@ -52,10 +52,6 @@ class SpanTask(Task):
         # Row k is true below k: rows are taken many times faster than compared.
         self._below = np.tri(c + 1, c, -1, dtype=bool)
         self.extras = {"start": Extra(c, 1), "step": Extra(1, 2)}
-        # Once a block of this size was freed, glibc keeps the memory of observations for the next
-        # ones; before, it hands it back to the system after every step, which takes longer than
-        # the step does.
-        np.empty(2**24, np.uint8)
 
     @property
     def n_actions(self) -> int:
@@ -82,25 +78,24 @@ class SpanTask(Task):
         """See `Task.mask`."""
         low, stop = self._bounds(state)
         legal: BoolArray = self._below.take(stop, axis=0)
-        legal ^= self._below.take(low, axis=0)
+        if low.any():
+            legal ^= self._below.take(low, axis=0)
         return legal
 
-    def illegal(self, state: SpanState, actions: Int64Array) -> BoolArray:
-        """See `Task.illegal`."""
-        low, stop = self._bounds(state)
-        return (actions < low) | (actions >= stop)
-
-    def repair(self, state: SpanState, actions: Int64Array, illegal: BoolArray) -> Int64Array:
+    def repair(self, state: SpanState, actions: Int64Array) -> tuple[Int64Array, BoolArray]:
         """See `Task.repair`."""
-        return np.where(illegal, self._bounds(state)[0], actions)
+        low, stop = self._bounds(state)
+        illegal = (actions < low) | (actions >= stop)
+        return np.where(illegal, low, actions), illegal
 
     def extra(self, state: SpanState) -> Observation:
         """Where the span begins, as a flag a word, and how many words are chosen."""
-        start = np.zeros((len(state.row), self.max_words), np.int8)
-        begun = np.flatnonzero(state.first >= 0)
-        start[begun, state.first[begun]] = 1
-        step = (state.first >= 0).astype(np.int32) + (state.last >= 0)
-        return {"start": start, "step": step[:, None].astype(np.int32)}
+        begun = state.first >= 0
+        (at,) = begun.nonzero()
+        start = np.zeros((len(begun), self.max_words), np.int8)
+        start[at, state.first.take(at)] = 1
+        step = begun.astype(np.int32) + (state.last >= 0)
+        return {"start": start, "step": step[:, None]}
 
     def outputs(self, state: SpanState) -> list[Output]:
         """See `Task.outputs`: (first, last) word of each answer; (-1, -1) where there is none."""

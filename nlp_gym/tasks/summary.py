@@ -8,7 +8,7 @@ import numpy as np
 
 from nlp_gym.metrics.base import on_grid
 from nlp_gym.metrics.overlap import TOKENIZERS, make_tokenizer
-from nlp_gym.tasks import documents
+from nlp_gym.tasks import documents, summary_gold
 from nlp_gym.tasks.base import Played
 from nlp_gym.tasks.checks import check_int, check_name
 from nlp_gym.tasks.documents import SummaryState
@@ -101,8 +101,8 @@ class Summary(documents.DocumentTask):
         self.extras = {**marks, "count": Extra(1, max(p, 2))}
         if self.has_gold:
             cut = make_tokenizer(tokenizer)
-            self._overlap = documents.sentence_overlap(self.corpus.samples, self._sizes, cut)
-            self._expert = documents.Expert(self._overlap.greedy(self._sizes, p), c)
+            self._overlap = summary_gold.sentence_overlap(self.corpus.samples, self._sizes, cut)
+            self._expert = summary_gold.Expert(self._overlap.greedy(self._sizes, p), c)
 
     def extra(self, state: SummaryState) -> Observation:
         """Sentences picked, places of sentences, and how many are picked."""

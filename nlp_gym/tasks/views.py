@@ -109,14 +109,13 @@ class Views:
     def observe(self, state: State, obs_type: str) -> Observation:
         """Arrays of every key with B in front."""
         task = self.task
-        # Copies: the state's own arrays would change under whoever keeps an observation.
         extras = {
-            key: np.array(values, self._extras[key].dtype)
+            key: values.astype(self._extras[key].dtype, copy=False)
             for key, values in task.extra(state).items()
         }
         if self._knowledge is not None:
             extras["knowledge"] = self._knowledge.take(state.slot, axis=0)
-        seen: Observation = {"action_mask": task.mask(state).astype(np.int8)}
+        seen: Observation = {"action_mask": task.mask(state).view(np.int8)}
         if obs_type == "features":
             seen |= {key: self._floats(key, values) for key, values in extras.items()}
             return seen | self._gathered(state)
@@ -142,67 +141,3 @@ class Views:
             units = tables.candidates_of(state.row, state.slot)
             seen["candidates"] = encoded.gather(units).reshape(b, units.shape[1], -1)
         return seen
-
-
-class UnitTokens:
-    """Sub-word ids of the units a state shows, one row of ids a unit.
-
-    A unit longer than `max_tokens` allows is seen from its beginning only.
-
-    Args:
-        task: Its `max_tokens` is the most ids a row has, special tokens included.
-    """
-
-    def __init__(self, task: Task) -> None:
-        self.task = task
-        units = task.units
-        if units.spans is None:
-            texts = [(word,) for text in units.texts for word in text]
-        else:
-            texts = [tuple(units.texts[t][a:b]) for t, a, b in units.spans.tolist()]
-        tokens = task.encoder.tokenize(texts)
-        sizes = np.diff(tokens.offsets)
-        longest = int(sizes.max(initial=1))
-        self.length = min(longest + 2, task.max_tokens, tokens.max_length)
-        sizes = np.minimum(sizes, self.length - 2)
-        column = np.arange(self.length - 1)
-        body = tokens.ids.take(tokens.offsets[:-1, None] + column, mode="clip")
-        self._ids = np.full((len(texts) + 1, self.length), tokens.pad_id, np.int32)
-        self._ids[:-1, 0] = tokens.bos_id
-        ends = np.where(column == sizes[:, None], tokens.eos_id, tokens.pad_id)
-        self._ids[:-1, 1:] = np.where(column < sizes[:, None], body, ends)
-        self._sizes = np.append(sizes + 2, 0)  # the unit of padding has no token
-        self._top = tokens.vocab_size - 1
-
-    def spaces(self) -> dict[str, _Space]:
-        """`input_ids`, `attention_mask` (R+K, L); `candidate_ids`, `candidate_mask` (C, J*L)."""
-        tables = self.task.tables
-        shapes = {"input_ids": (tables.n_context, self.length)} if tables.n_context else {}
-        if tables.candidates is not None:
-            _, count, units = tables.candidates.shape
-            shapes["candidate_ids"] = (count, units * self.length)
-        boxes: dict[str, _Space] = {}
-        for key, shape in shapes.items():
-            boxes[key] = spaces.Box(0, self._top, shape, np.int32)
-            boxes[_MASKS[key]] = spaces.Box(0, 1, shape, np.int8)
-        return boxes
-
-    def observe(self, state: Any) -> Observation:
-        """See `spaces`."""
-        tables = self.task.tables
-        seen: Observation = {}
-        if tables.n_context:
-            seen |= self._rows("input_ids", tables.context_of(state.row, state.slot))
-        if tables.candidates is not None:
-            seen |= self._rows("candidate_ids", tables.candidates_of(state.row, state.slot))
-        return seen
-
-    def _rows(self, key: str, units: npt.NDArray[Any]) -> Observation:
-        """Ids and mask of `units` (B, n) or (B, C, J): (B, n, L) or (B, C, J*L)."""
-        shape = (*units.shape[:2], -1)
-        mask = np.arange(self.length) < self._sizes.take(units)[..., None]
-        ids = self._ids.take(units, axis=0)
-        return {key: ids.reshape(shape), _MASKS[key]: mask.astype(np.int8).reshape(shape)}
-
-
-_MASKS = {"input_ids": "attention_mask", "candidate_ids": "candidate_mask"}

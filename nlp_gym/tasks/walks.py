@@ -68,16 +68,17 @@ def _split(task: TaskData, split: str) -> Sequence[Sample]:
 
 def all_answers(task: TaskData) -> Answers:
     """Right answers of the task's queries, in whatever split they are."""
-    wanted = {_query(sample) for sample in task.corpus.samples}
+    wanted = {query_of(sample) for sample in task.corpus.samples}
     found: dict[tuple[str, str], set[str]] = {query: set() for query in wanted}
     for split in SPLITS:
         for sample in _split(task, split):
-            if (query := _query(sample)) in found:
+            if (query := query_of(sample)) in found:
                 found[query].update(sample.gold or ())
     return found
 
 
-def _query(sample: Sample) -> tuple[str, str]:
+def query_of(sample: Sample) -> tuple[str, str]:
+    """Head and relation of a query."""
     return sample.extra["head"], sample.extra["relation"]
 
 
@@ -91,7 +92,7 @@ def filtered_ranks(
     ranks = []
     for sample, output in zip(samples, outputs, strict=True):
         answer = sample.gold[0]
-        others = answers[_query(sample)] - {answer}
+        others = answers[query_of(sample)] - {answer}
         ranked = [entity for entity in output if entity not in others]
         ranks.append(ranked.index(answer) + 1 if answer in ranked else 0)
     return ranks
@@ -145,7 +146,7 @@ def walk_pieces(
     def name(entity: str) -> str:
         return " ".join(entity_words(entity, labels))
 
-    head, relation = _query(sample)
+    head, relation = query_of(sample)
     gold = sample.gold[0] if sample.gold else None
     here = "plain" if steps else "here"
     asked = " ".join(relation_words(relation))

@@ -109,7 +109,8 @@ def find_reader(
         None,
         readers,
         f"Neither ending nor content of {path} tells it (family "
-        f"{family!r}; endings: {known}): give format= (--format).",
+        f"{family!r}; endings: {known}): rename the file, or give format= (data_format= of an "
+        "environment, --format of `nlp-gym data check`).",
     )
 
 
@@ -151,7 +152,8 @@ def read(
     path = Path(path)
     data = file_bytes(path)
     options = Options(column, canonical_scheme(scheme), gold, split)
-    return find_reader(path, data, format, family=family, gold=gold).samples(path, data, options)
+    reader = find_reader(path, data, format, family=family, gold=gold)
+    return reader.samples(path, data, options, family)
 
 
 def check(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -147,16 +148,16 @@ class Reader:
         path = Path(path)
         return self.samples(path, file_bytes(path), Options(column, scheme, gold))
 
-    def samples(self, path: Path, data: bytes, options: Options) -> list[Sample]:
-        """Read the bytes of a file; repaired tags give one `UserWarning`."""
+    def samples(
+        self, path: Path, data: bytes, options: Options, family: str = "tagging"
+    ) -> list[Sample]:
+        """Read the bytes of a file of a `family`; repaired tags give one `UserWarning`."""
         parsed = self.parsed(path, data, options)
         if parsed.problems:
             first, more = parsed.problems[0], len(parsed.problems) - 1
-            hint = (
-                f" ({more} more such rows; list them with: nlp-gym data check {path})"
-                if more
-                else ""
-            )
+            command = f"nlp-gym data check {shlex.quote(str(path))} --family {family}"
+            command += "" if options.gold else " --no-gold"
+            hint = f" ({more} more such rows; list them with: {command})" if more else ""
             raise DataFormatError(path, first.line, first.message + hint)
         if parsed.warnings:
             first, more = parsed.warnings[0], len(parsed.warnings) - 1

@@ -176,15 +176,18 @@ def _enough(sample: Sample) -> Sample:
 
 
 def _turns(value: Any, texts: dict[Words, str]) -> tuple[Words, ...]:
-    turns = [value] if isinstance(value, str) else checked_list(value, "context", least=1)
-    return tuple(_noted(turn, "context", texts) for turn in turns)
+    if isinstance(value, str):
+        return (_noted(value, "context", texts),)
+    turns = checked_list(value, "context", least=1)
+    return tuple(_noted(turn, f"context[{i}]", texts) for i, turn in enumerate(turns))
 
 
 def _replies(
     row: dict[str, Any], key: str, texts: dict[Words, str], *, least: int = 1
 ) -> list[Words]:
     """Words of the replies under a key."""
-    return [_noted(r, key, texts) for r in checked_list(field(row, key), key, least=least)]
+    listed = enumerate(checked_list(field(row, key), key, least=least))
+    return [_noted(reply, f"{key}[{i}]", texts) for i, reply in listed]
 
 
 def _noted(value: Any, key: str, texts: dict[Words, str]) -> Words:

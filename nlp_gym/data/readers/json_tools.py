@@ -195,7 +195,8 @@ def checked_string(value: Any, key: str, *, blank: bool = False) -> str:
 
 def checked_strings(value: Any, key: str, *, least: int = 0) -> list[str]:
     """Check that a value is a list of non-empty strings."""
-    return [checked_string(item, key) for item in checked_list(value, key, least=least)]
+    items = enumerate(checked_list(value, key, least=least))
+    return [checked_string(item, f"{key}[{i}]") for i, item in items]
 
 
 def checked_int(value: Any, key: str, *, low: int = 0, high: int | None = None) -> int:

@@ -60,12 +60,13 @@ def parse_jsonl(lines: list[str], name: str, options: Options) -> Parsed:
 
     def build(row: dict[str, Any], number: int) -> Sample:
         found = _Dialogue()
-        for at, value in enumerate(checked_list(field(row, "turns"), "turns", least=1), 1):
-            turn = checked_object(value, f"turn {at}")
-            found.hear(field(turn, "user"), "user")
-            found.said[-1] = _spoken(turn.get("system"), "system")
+        for i, value in enumerate(checked_list(field(row, "turns"), "turns", least=1)):
+            at = f"turns[{i}]"
+            turn = checked_object(value, at)
+            found.hear(field(turn, "user"), f"{at}.user")
+            found.said[-1] = _spoken(turn.get("system"), f"{at}.system")
             if options.gold:
-                acts = checked_strings(field(turn, key), key, least=1)
+                acts = checked_strings(field(turn, key), f"{at}.{key}", least=1)
                 found.acts.append(tuple(sorted(set(acts))))
         return found.sample(f"{name}:{number}", options.gold)
 

@@ -1,0 +1,209 @@
+"""Agents whose encoder learns, for `finetune.py`: trained by `agents.train`, timed and scored."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from agents.algorithms.oracle import collect
+from agents.config import load_hyperparams
+from agents.evaluate import score_record
+from agents.history import read_metrics
+from agents.loading import load_agent
+from agents.settings import TrainConfig, merge, nested_merge
+from agents.setup import Setup
+from agents.train import resume, train
+from agents.tuning.live import live_encoders
+from benchmarks.finetune_supervised import now
+from nlp_gym.errors import RunError
+from nlp_gym.metrics.base import Score
+from nlp_gym.metrics.spans import span_counts
+from nlp_gym.tasks.base import Task
+
+WATCHED = "evaluations.jsonl"
+"""In a run folder: what each evaluation on dev took, and what was encoded before it."""
+
+
+@dataclass(frozen=True)
+class AgentRow:
+    """A row of the table.
+
+    Attributes:
+        algo: The algorithm.
+        mode: How the encoder learns.
+        passes: Train as many passes over the corpus as the supervised row, rather than the steps of
+            the hyperparameter file.
+        warm: Start from behaviour cloning.
+        metric: Earn the metric, where the hyperparameter file names no reward.
+        changes: Fields of `TrainConfig`, on top.
+    """
+
+    algo: str
+    mode: str = "finetune"
+    passes: bool = False
+    warm: bool = False
+    metric: bool = False
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+
+AGENTS = {
+    "bc": AgentRow("bc", passes=True),
+    "lora": AgentRow("bc", "lora", passes=True),
+    "adapter": AgentRow("bc", "adapter", passes=True),
+    "ppo": AgentRow("ppo", warm=True, metric=True),
+    "maskable_ppo": AgentRow("maskable_ppo", warm=True, metric=True),
+    "masked_dqn": AgentRow("masked_dqn", warm=True),
+}
+
+
+def decisions(task: Task) -> int:
+    """Decisions of the oracle in one pass over a corpus."""
+    if task.family == "classification":  # it may stop early
+        return len(collect(task, gamma=0.0))
+    return int(task.lengths.sum())
+
+
+def config_of(
+    row: AgentRow, base: TrainConfig, *, per_pass: int, epochs: float, evaluations: int
+) -> TrainConfig:
+    """The settings of a row.
+
+    Args:
+        row: Which.
+        base: What all rows share; its `warm_start` is for rows that want one.
+        per_pass: See `decisions`.
+        epochs: Passes of the supervised row.
+        evaluations: On dev.
+    """
+    config = base.with_changes(algo=row.algo, encoder_mode=row.mode)
+    if not row.warm:
+        config = config.with_changes(warm_start=None)
+    params = load_hyperparams(row.algo, base.env, encoder_mode=row.mode, warm=row.warm)
+    if row.metric and "reward" not in params.get("env_kwargs", {}):
+        config = config.with_changes(env_kwargs={**base.env_kwargs, "reward": "metric"})
+    if row.passes:
+        config = config.with_changes(n_timesteps=max(round(epochs * per_pass), 1))
+    changes = dict(row.changes)
+    for name in ("hyperparams", "env_kwargs"):
+        changes[name] = nested_merge(getattr(config, name), changes.get(name, {}))
+    config = config.with_changes(**changes)
+    total = merge(config).n_timesteps or 1
+    every = max(total // evaluations, 1)
+    # Saving takes seconds, which would be counted: only at the end, or when it is stopped.
+    return config.with_changes(eval_freq=config.eval_freq or every, save_freq=total)
+
+
+def trained(config: TrainConfig, run: Path) -> None:
+    """Train, or go on with what was stopped."""
+    with watched(run):
+        if (run / "config.yml").is_file():
+            try:
+                resume(run, progress=False)
+            except RunError:  # killed before its first checkpoint
+                shutil.rmtree(run)
+            else:
+                return
+        (run.parent / f"{run.name}.{WATCHED}").unlink(missing_ok=True)
+        train(config, run_dir=run, progress=False)
+
+
+@contextmanager
+def watched(run: Path) -> Iterator[None]:
+    """Write down what evaluations take and how many texts are encoded between them."""
+    original, before = Setup.score, {"learning": 0, "acting": 0}
+    path = run.parent / f"{run.name}.{WATCHED}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+
+    def score(self: Setup) -> Score:
+        device, live = str(self.model.device), live_encoders(self.model.policy)
+        found = {k: sum(e.encoded_texts[k] for e in live) for k in before}
+        line: dict[str, Any] = {k: found[k] - before[k] for k in before}
+        started = now(device)
+        result = original(self)
+        seconds = now(device) - started
+        before.update({k: sum(e.encoded_texts[k] for e in live) for k in before})
+        line |= {"timesteps": self.model.num_timesteps, "evaluation_seconds": seconds}
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line | weights_of(self.model)) + "\n")
+        return result
+
+    with patch.object(Setup, "score", score):
+        yield
+
+
+def weights_of(model: Any) -> dict[str, int]:
+    """How many weights learn: all of them, and those of the encoder."""
+    groups = model.policy.optimizer.param_groups
+    live = live_encoders(model.policy)
+    encoder = [p for p in live[0].parameters() if p.requires_grad] if live else []
+    learning = sum(p.numel() for group in groups for p in group["params"])
+    return {"trained": learning, "trained_encoder": sum(p.numel() for p in encoder)}
+
+
+def curve_of(run: Path, before: Mapping[str, float]) -> tuple[list[dict[str, float]], Any]:
+    """Evaluations on dev by time, without what they took themselves; and what was written down.
+
+    Args:
+        run: The run folder.
+        before: `train_seconds` and `evaluation_seconds` of the run that it started from.
+    """
+    lines = (run.parent / f"{run.name}.{WATCHED}").read_text(encoding="utf-8").splitlines()
+    notes = {note["timesteps"]: note for note in map(json.loads, lines)}  # the last one counts
+    curve, scoring = [], before["evaluation_seconds"]
+    for row in read_metrics(run):
+        scoring += notes[row["timesteps"]]["evaluation_seconds"]
+        seconds = row["seconds"] + before["train_seconds"] + before["evaluation_seconds"]
+        point = {"timesteps": row["timesteps"], "seconds": seconds, "value": row["value"]}
+        curve.append({**point, "train_seconds": seconds - scoring})
+    return curve, notes
+
+
+def agent_record(
+    config: TrainConfig, run: Path, before: Mapping[str, float], *, per_pass: int
+) -> dict[str, Any]:
+    """Train a row and score it.
+
+    Returns:
+        What `finetune_supervised.finetune` returns and the scores.
+    """
+    started = time.perf_counter()
+    trained(config, run)
+    wall = time.perf_counter() - started
+    curve, notes = curve_of(run, before)
+    end = curve[-1]
+    after = [note for steps, note in notes.items() if 0 < steps <= end["timesteps"]]
+    passes = end["timesteps"] / per_pass
+    weights = {k: after[-1][k] for k in ("trained", "trained_encoder")}
+    encoded = {k: sum(note[k] for note in after) / passes for k in ("learning", "acting")}
+    agent = load_agent(run, device=config.device)
+    scores = {}
+    for split in ("dev", "test"):
+        task = agent.task(split)
+        scores[split] = scored(task, agent.outputs(task), config.env, split)
+    shutil.rmtree(run / "checkpoints", ignore_errors=True)
+    return {
+        "curve": curve,
+        "train_seconds": end["train_seconds"],
+        "evaluation_seconds": end["seconds"] - end["train_seconds"],
+        "setup_seconds": max(wall - read_metrics(run)[-1]["seconds"], 0.0),
+        "encoded": encoded,
+        **weights,
+        **scores,
+        "run": str(run),
+    }
+
+
+def scored(task: Task, outputs: list[Any], env_id: str, split: str) -> dict[str, Any]:
+    """The official score, with the entities of each text where there are any."""
+    record = score_record(task.score(outputs), env_id=env_id, split=split)
+    if task.metric_name == "entity_f1" and split == "test":
+        gold = [sample.labels or () for sample in task.corpus.samples]
+        record["counts"] = span_counts(gold, outputs).tolist()
+    return record

@@ -1,0 +1,160 @@
+"""Which texts lie behind units and rows, and which rows are played next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch as th
+from conftest import tiny_task
+
+from agents.algorithms import resolve
+from agents.config import load_hyperparams
+from agents.extractors import FeatureSource
+from agents.models import build_model
+from agents.tuning.book import TextBook, ranges
+from agents.tuning.live import live_encoders
+from agents.tuning.options import Tuning
+from nlp_gym.encode import load_encoder
+from nlp_gym.envs.rows import BLOCK
+from nlp_gym.envs.vector import TaskVectorEnv
+from nlp_gym.tasks.tables import Units
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+IDS = [
+    "NER-v0",
+    "Classification-v0",
+    "Relation-SemEval-v0",
+    "ChoiceQA-ARC-v0",
+    "SpanQA-SQuAD-v0",
+    "Summary-SciTLDR-v0",
+    "MultiTask-v0",
+]
+
+
+def test_book_ranges() -> None:
+    starts, stops = np.array([3, 7, 5, 0]), np.array([5, 7, 6, 2])
+    assert ranges(starts, stops).tolist() == [3, 4, 5, 0, 1]
+    none = np.zeros(0, np.int64)
+    assert ranges(none, none).tolist() == []
+
+
+def test_book_units_and_texts_of_spans(tiny_bert: Path) -> None:
+    texts = [["the", "abc"], [], ["zz"], ["the", "fox", "the"]]
+    spans = np.array([[3, 0, 2], [0, 0, 2], [3, 2, 3], [2, 0, 1], [0, 1, 2]])
+    encoder = load_encoder(str(tiny_bert), dtype="float32", layers="last")
+    task: Any = SimpleNamespace(units=Units(texts, spans), encoder=encoder)
+    book = TextBook(task)
+    assert (len(book), book.n_units) == (4, 5)
+    assert book.words.tolist() == [0, 2, 2, 3, 6]
+    assert book.texts_of(np.arange(5)).tolist() == [3, 0, 3, 2, 0]
+    assert book.units_of(np.array([0])).tolist() == [1, 4]
+    assert book.units_of(np.array([1, 2, 3])).tolist() == [3, 0, 2]
+    words, starts = book.words_of(np.array([0, 3, 2]))
+    assert (words.tolist(), starts.tolist()) == ([3, 4, 2, 5], [0, 2, 3])
+    assert book.windows_of(np.array([1])).tolist() == []
+    assert book.windows_of(np.arange(4)).tolist() == list(range(len(book.windows.starts)))
+
+
+def test_book_units_and_texts_of_words(tiny_bert: Path) -> None:
+    texts = [["the", "abc"], [], ["zz"], ["the", "fox", "the"] * 30]
+    encoder = load_encoder(str(tiny_bert), dtype="float32", layers="last")
+    task: Any = SimpleNamespace(units=Units(texts), encoder=encoder)
+    book = TextBook(task)
+    assert book.texts_of(np.array([0, 1, 2, 3, 92])).tolist() == [0, 0, 2, 3, 3]
+    assert book.units_of(np.array([0, 2])).tolist() == [0, 1, 2]
+    assert len(book.windows_of(np.array([0, 2]))) == 2
+    assert len(book.windows_of(np.array([3]))) > 2
+
+
+@pytest.mark.parametrize("env_id", IDS)
+def test_book_texts_of_rows_are_all_that_their_episodes_show(env_id: str, tiny_bert: Path) -> None:
+    task = tiny_task(env_id, tiny_bert)
+    source = FeatureSource(task, "cpu", live=True)
+    book = source.book
+    assert book is not None
+    rng = np.random.default_rng(0)
+    for row in range(0, len(task.corpus), 5):
+        known = source.texts_of(np.array([row]))
+        assert known.tolist() == sorted(set(known.tolist()))
+        state, seen = task.initial(np.array([row])), []
+        for _ in range(int(task.lengths[row]) + 1):
+            obs = {k: th.as_tensor(v) for k, v in task.observe(state, "index").items()}
+            seen.append(source.context(obs["row"], obs["position"]).flatten())
+            if source.n_candidates:
+                seen.append(source.candidates(obs["row"], obs["position"]).flatten())
+            legal = task.mask(state)[0].nonzero()[0]
+            _, ended = task.transition(state, rng.choice(legal, 1))
+            if ended.all():
+                break
+        units = th.cat(seen).unique().numpy().astype(np.int64)
+        texts = book.texts_of(units[units < book.n_units])
+        assert set(texts.tolist()) <= set(known.tolist())
+    one_by_one = [source.texts_of(np.array([row])) for row in (3, 0, 3)]
+    together = source.texts_of(np.array([3, 0, 3]))
+    assert together.tolist() == np.unique(np.concatenate(one_by_one)).tolist()
+    assert source.texts_of(np.zeros(0, np.int64)).tolist() == []
+
+
+def test_book_rows_of_a_mixture_may_repeat_samples(tiny_bert: Path) -> None:
+    task = tiny_task("MultiTask-v0", tiny_bert, weights=[4, 1, 1, 1])
+    source = FeatureSource(task, "cpu", live=True)
+    rows = np.arange(len(task.corpus))
+    offsets = task.tables.offsets
+    again = np.flatnonzero(offsets[1:] < offsets[:-1])
+    assert len(again), "no sample is repeated: the test says nothing"
+    for row in again:
+        twin = int(np.flatnonzero(offsets == offsets[row])[0])
+        assert source.texts_of(np.array([row])).tolist() == (
+            source.texts_of(np.array([twin])).tolist()
+        )
+    book = source.book
+    assert book is not None
+    assert len(source.texts_of(rows)) <= len(book)
+
+
+def test_book_rows_of_a_graph_are_not_the_whole_graph(tiny_bert: Path) -> None:
+    task = tiny_task("KnowledgeGraph-WN18RR-v0", tiny_bert)
+    source = FeatureSource(task, "cpu", live=True)
+    for row in (0, len(task.corpus) - 1):
+        texts = source.texts_of(np.array([row]))
+        assert len(texts) == 2  # the relation and the head
+
+
+@pytest.mark.parametrize("limit", [None, 3])
+def test_book_upcoming_rows_are_those_played_next(limit: int | None, tiny_bert: Path) -> None:
+    task = tiny_task("Classification-v0", tiny_bert)
+    venv = TaskVectorEnv(task, 3, obs_type="index", max_episode_steps=limit)
+    assert venv.upcoming().tolist() == []
+    obs, _ = venv.reset(seed=0)
+    checked = 0
+    for _ in range(2 * BLOCK + 10):
+        coming = venv.upcoming()
+        obs, _, terminated, truncated, _ = venv.step(venv.oracle_actions())
+        ended = terminated | truncated
+        if len(coming) == 3:
+            assert obs["row"].flatten()[ended].tolist() == coming[ended].tolist()
+            checked += int(ended.sum())
+    assert checked > 2 * BLOCK
+
+
+@pytest.mark.parametrize("env_id", ["NER-v0", "ChoiceQA-ARC-v0"])
+def test_book_rollouts_encode_ahead_what_is_played_next(env_id: str, tiny_bert: Path) -> None:
+    task = tiny_task(env_id, tiny_bert)
+    params = load_hyperparams("ppo", "any", ["n_steps:8", "batch_size:32"])
+    model = build_model(resolve("ppo"), task, params, n_envs=4, device="cpu", tuning=Tuning())
+    (live,) = live_encoders(model.policy)
+    book = model.policy.features_extractor.source.book
+    obs = model.env.reset()
+    model.policy.predict(obs)
+    coming = model.env.venv.upcoming()
+    known = set(model.policy.features_extractor.source.texts_of(coming).tolist())
+    assert known
+    assert known <= set(np.flatnonzero(live._kept[book].fresh).tolist())
+    before = live.encoded_texts["acting"]
+    texts = model.policy.features_extractor.source.texts_of(obs["row"].flatten().astype(np.int64))
+    assert before == len(known | set(texts.tolist()))
