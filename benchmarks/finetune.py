@@ -35,6 +35,7 @@ import torch
 import yaml
 
 from agents.settings import TrainConfig
+from agents.signals import TrainingInterrupted
 from agents.versions import versions
 from benchmarks.finetune_agents import (
     AGENTS,
@@ -231,6 +232,8 @@ def main(argv: list[str] | None = None) -> list[dict[str, Any]]:
         for row in args.rows:
             try:
                 records.append(comparison.record(row, seed))
+            except TrainingInterrupted:
+                raise SystemExit("Stopped; the same command goes on from there.") from None
             except NLPGymError as error:
                 raise SystemExit(f"{row}, seed {seed}: {error}") from error
             print(f"{row}, seed {seed}: test {records[-1]['test']['value']:.4f}", flush=True)
