@@ -40,6 +40,9 @@ TRAIN = [
 ]
 
 
+FINETUNE = ["--encoder-mode", "finetune", "--env-kwargs", "corpus:sample"]
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A run made by the command, and what it printed."""
@@ -139,8 +142,22 @@ def test_cli_envs_lists_ids_with_metric(tmp_path: Path) -> None:
         (["--env-kwargs", "obs_type:indx", "corpus:sample"], "Did you mean 'index'"),
         (["--env-kwargs", "reward:metrics", "corpus:sample"], "Did you mean 'metric'"),
         (["--encoder", "hashd", "--env-kwargs", "corpus:sample"], "Did you mean 'hashed'"),
-        (["--encoder-mode", "finetune"], "does not exist yet"),
-        (["--encoder-lr", "1e-5"], "trainable encoder"),
+        (["--encoder-mode", "finetuned"], "Did you mean 'finetune'"),
+        (["--encoder-lr", "1e-5"], "encoder_lr=1e-05 needs an encoder that learns"),
+        (["--freeze-layers", "2"], "leave --freeze-layers out, or give --encoder-mode"),
+        (["--hyperparams", "tuning.rank:4"], "needs an encoder that learns"),
+        ([*FINETUNE, "--encoder", "hashed"], "encoder='hashed' has no weights to learn"),
+        ([*FINETUNE, "--freeze-layers", "-1"], "freeze_layers=-1 must be a whole number from 0"),
+        ([*FINETUNE, "--encoder-lr", "fast"], "encoder_lr='fast' must be a number, or lin_NUMBER"),
+        ([*FINETUNE, "--encoder-lr", "0"], "encoder_lr=0 must be above 0"),
+        ([*FINETUNE, "--env-kwargs", "obs_type:features", "corpus:sample"], "obs_type='index'"),
+        ([*FINETUNE, "--hyperparams", "tuning.rank:0"], "rank=0 must be a whole number from 1"),
+        ([*FINETUNE, "--hyperparams", "tuning.rnak:2"], "Did you mean 'rank'"),
+        ([*FINETUNE, "--hyperparams", "tuning:3"], "tuning=3 is int, but dict is wanted"),
+        (
+            ["--hyperparams", "policy_kwargs.features_extractor_kwargs.live:1"],
+            "features_extractor_kwargs='live' is not known",
+        ),
         (["--resume", "nowhere"], "does not exist"),
         (["--resume", "nowhere", "--algo", "ppo"], "--algo cannot be given"),
         (["--conf-file", "nowhere.yml"], "nowhere.yml is missing"),
@@ -151,6 +168,30 @@ def test_cli_train_errors_are_one_message(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     text = message("train", *arguments)
+    assert text.startswith("error: ")
+    assert expected in text
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--freeze-layers", "3"], "freeze_layers=3 leaves nothing to learn"),
+        (["--hyperparams", "tuning.hold:0.95"], "together they must be below 1"),
+        (["--encoder-mode", "lora"], "needs the package 'peft'"),
+    ],
+)
+def test_cli_train_errors_of_an_encoder_that_learns(
+    arguments: list[str],
+    expected: str,
+    tiny_bert: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "peft", None)
+    given = [*FINETUNE, "encoder_kwargs.layers:last", "--encoder", str(tiny_bert), *arguments]
+    text = message("train", *given)
     assert text.startswith("error: ")
     assert expected in text
     assert not (tmp_path / "runs").exists()

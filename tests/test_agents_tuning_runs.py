@@ -12,8 +12,7 @@ import torch as th
 from conftest import save_bert, word_piece
 from safetensors.torch import load_file
 
-from agents.algorithms import resolve
-from agents.algorithms.warm import warm_start
+from agents.algorithms.warm import _copy, warm_start
 from agents.evaluate import evaluate
 from agents.history import read_metrics
 from agents.loading import load_agent
@@ -21,6 +20,7 @@ from agents.predict import predict_texts
 from agents.settings import TrainConfig, merge
 from agents.setup import set_up
 from agents.snapshots import newest
+from agents.starts import start_warm
 from agents.train import resume, train
 from agents.tuning.live import live_encoders
 from agents.tuning.penalty import START
@@ -257,7 +257,7 @@ def test_tuning_runs_check_the_penalty(
     [("ppo", "adapter"), pytest.param("masked_dqn", "lora", marks=pytest.mark.slow)],
 )
 def test_tuning_runs_head_first(algo: str, mode: str, tiny_bert: Path, tmp_path: Path) -> None:
-    given = config(algo, mode, tiny_bert, tuning={"hold": 0.7}, n_timesteps=128)
+    given = config(algo, mode, tiny_bert, tuning={"hold": 0.8}, n_timesteps=128)
     setup = set_up(merge(given))
     begun = of_encoder(setup.model.policy.state_dict())
     run = trained(given, tmp_path / "run")
@@ -284,7 +284,7 @@ def test_tuning_warm_start_teaches_the_encoder(algo: str, tiny_bert: Path, tmp_p
         assert not same(state, before)
         assert same(state, encoders[0].state_dict())
     run = trained(given, tmp_path / "run")
-    assert [row["timesteps"] for row in read_metrics(run)][0] == 0
+    assert read_metrics(run)[0]["timesteps"] == 0
 
 
 def test_tuning_warm_start_from_a_run_copies_its_encoder(
@@ -294,8 +294,6 @@ def test_tuning_warm_start_from_a_run_copies_its_encoder(
     first = {"n_timesteps": 32, "warm_start": str(teacher)}
     given = merge(config("ppo", "adapter", tiny_bert, **first))
     setup = set_up(given)
-    from agents.starts import start_warm
-
     start_warm(setup.model, given, setup.train_task)
     wanted = of_encoder(load_file(teacher / "best" / "policy.safetensors"))
     own = setup.model.policy.state_dict()
@@ -303,8 +301,6 @@ def test_tuning_warm_start_from_a_run_copies_its_encoder(
     assert all(th.equal(own[name], value) for name, value in wanted.items())
     q_setup = set_up(merge(config("masked_dqn", "adapter", tiny_bert, **first)))
     weights = load_agent(teacher).model(q_setup.train_task).policy
-    from agents.algorithms.warm import _copy
-
     _copy(weights, q_setup.model.policy, trunk_only=True)
     tails = {name.partition(".encoder.")[2]: value for name, value in wanted.items()}
     for live in live_encoders(q_setup.model.policy):
@@ -362,7 +358,3 @@ def test_tuning_runs_with_minilm(tmp_path: Path) -> None:
     run = trained(given.with_changes(env_kwargs=env_kwargs), tmp_path / "run")
     assert (run / "best" / "policy.safetensors").stat().st_size < 3_000_000
     check_resume(run, tmp_path / "half")
-
-
-def test_tuning_runs_name_the_algorithm_rows() -> None:
-    assert all(resolve(algo) for algo in SMALL)

@@ -74,7 +74,10 @@ def test_project_nlp_gym_never_imports_agents() -> None:
 @pytest.mark.parametrize("package", ["nlp_gym", "agents"])
 def test_project_imports_are_declared_dependencies(package: str) -> None:
     groups = PROJECT["project"]["optional-dependencies"]
-    declared = [*PROJECT["project"]["dependencies"], *groups["optuna"], *groups["minari"]]
+    declared = [
+        *PROJECT["project"]["dependencies"],
+        *(r for extra in ("optuna", "minari", "lora") for r in groups[extra]),
+    ]
     names = {requirement_name(r) for r in declared}
     modules = {MODULES.get(n, n) for n in names}
     third_party = imported_roots(package) - set(sys.stdlib_module_names) - {"nlp_gym", "agents"}

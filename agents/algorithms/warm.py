@@ -138,7 +138,7 @@ def _groups(policy: BasePolicy, learning_rate: float) -> list[dict[str, Any]]:
     ]
     if live:
         tuning, own = live[0].tuning, list(live[0].parameters())
-        peak, _ = schedule_value("encoder_lr", tuning.lr)
+        peak, _ = schedule_value("encoder_lr", tuning.warm_lr or tuning.lr)
         groups.append({"params": own, "lr": peak, "weight_decay": tuning.weight_decay})
     return groups
 

@@ -23,6 +23,8 @@ class Tuning:
             et al. 2019).
         lr: Learning rate of the encoder at its highest, or a schedule as in the hyperparameter
             files (``"lin_5e-5"``).
+        warm_lr: Of the encoder at its highest in a warm start, where it may learn faster than from
+            rewards; None: as `lr`.
         warmup: Share of the run over which it rises from 0, after `hold`.
         hold: Share of the run at the beginning in which the encoder stands still, so that the head
             learns on its features first.
@@ -42,6 +44,7 @@ class Tuning:
 
     mode: str = "finetune"
     lr: float | str = 5e-5
+    warm_lr: float | None = None
     warmup: float = 0.1
     hold: float = 0.0
     weight_decay: float = 0.01
@@ -70,6 +73,8 @@ class Tuning:
         self._check("weight_decay", (int, float), 0, None)
         if not isinstance(self.lr, str):
             self._check("lr", (int, float), 0, None)
+        if self.warm_lr is not None:
+            self._check("warm_lr", (int, float), 0, None)
         for name in ("rank", "alpha", "bottleneck"):
             self._check(name, (int,), 1, None)
         if self.freeze_layers is not None:
