@@ -15,6 +15,7 @@ from agents.loading import build_model, check_obs_type, encode, source_of, tunin
 from agents.search import drawn_rows, outputs_of
 from agents.settings import TrainConfig
 from agents.snapshots import FORMAT_VERSION
+from agents.tuning.attach import check_live, transformer_of
 from nlp_gym import make_task
 from nlp_gym.encode import Encoder
 from nlp_gym.encode.transformer import TransformerEncoder
@@ -144,7 +145,11 @@ def set_up(config: TrainConfig, *, progress: bool = False) -> Setup:
     kwargs = _task_kwargs(config)
     obs_type = str(config.env_kwargs.get("obs_type", "index"))
     check_obs_type(obs_type)
+    if tuning is not None:
+        check_live(obs_type, kwargs.get("encoder"))
     train_task = make_task(config.env, split="train", **kwargs)
+    if tuning is not None:
+        transformer_of(train_task)  # before anything takes long
     shared = {k: v for k, v in kwargs.items() if k not in ("encoder", "encoder_kwargs", "labels")}
     dev_task = make_task(
         config.env,

@@ -34,16 +34,10 @@ from typing import Any
 import torch
 import yaml
 
-from agents.settings import TrainConfig
+from agents.settings import TrainConfig, nested_merge
 from agents.signals import TrainingInterrupted
 from agents.versions import versions
-from benchmarks.finetune_agents import (
-    AGENTS,
-    agent_record,
-    config_of,
-    decisions,
-    scored,
-)
+from benchmarks.finetune_agents import AGENTS, agent_record, config_of, decisions, scored
 from benchmarks.finetune_supervised import Finetuned, Recipe, finetune
 from benchmarks.finetune_tables import CEILING, differences, plot, table, tag_table
 from nlp_gym import make_task
@@ -83,7 +77,7 @@ class Comparison:
     def tasks(self) -> dict[str, Task]:
         """Those of the supervised rows, by split."""
         kwargs: dict[str, Any] = {**self.base.env_kwargs, "data_dir": self.base.data_dir}
-        kwargs["encoder"] = self.encoder
+        kwargs |= {"encoder": self.encoder, "encoder_kwargs": {"layers": "last"}}
         train = make_task(self.base.env, "train", **kwargs)
         if train.family not in FAMILIES:
             raise SystemExit(f"--env {self.base.env}: only for {', '.join(FAMILIES)}.")
@@ -189,6 +183,9 @@ def comparison_of(args: argparse.Namespace) -> Comparison:
     changes: dict[str, Any] = {row: dict(fields) for row, fields in QUICK.items() if args.quick}
     if args.recipes is not None:
         changes |= yaml.safe_load(args.recipes.read_text(encoding="utf-8")) or {}
+    if args.device.startswith("cuda"):  # as the supervised rows
+        precision = {"hyperparams": {"tuning": {"precision": "bfloat16"}}}
+        changes = {row: nested_merge(precision, changes.get(row, {})) for row in AGENTS}
     recipe = Recipe(
         epochs=min(args.epochs, 1.0) if args.quick else args.epochs,
         batch=args.batch,
@@ -209,7 +206,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
     p.add_argument("--seeds", nargs="+", type=int, default=[0])
     p.add_argument("--encoder", help="name or folder; default: minilm")
-    p.add_argument("--device", default="cpu", help="supervised products are bfloat16 on cuda")
+    p.add_argument("--device", default="cpu", help="on cuda products are bfloat16")
     p.add_argument("--epochs", type=float, default=3.0, help="passes of the supervised row")
     p.add_argument("--batch", type=int, default=32, help="texts in a supervised batch")
     p.add_argument("--lr", type=float, default=1e-4, help="of the supervised rows")

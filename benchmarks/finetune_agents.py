@@ -178,7 +178,7 @@ def agent_record(
     wall = time.perf_counter() - started
     curve, notes = curve_of(run, before)
     end = curve[-1]
-    after = [note for steps, note in notes.items() if 0 < steps <= end["timesteps"]]
+    after = [notes[point["timesteps"]] for point in curve if point["timesteps"] > 0]
     passes = end["timesteps"] / per_pass
     weights = {k: after[-1][k] for k in ("trained", "trained_encoder")}
     encoded = {k: sum(note[k] for note in after) / passes for k in ("learning", "acting")}

@@ -23,7 +23,7 @@ _HEAD = (
     "95 % of test",
     "training s",
     "evaluation s",
-    "weights trained",
+    "weights trained (of the encoder's)",
     "texts encoded per pass, learning + acting",
 )
 PUBLISHED = {
@@ -71,7 +71,9 @@ def _cells(record: Record, ceiling: Record | None) -> list[str]:
     cells += [f"{record[split]['value']:.4f}" for split in ("dev", "test")]
     cells += [f"{low:.4f} to {high:.4f}"]
     cells += [f"{record[name]:,.0f}" for name in ("train_seconds", "evaluation_seconds")]
-    cells += [f"{record['trained'] / record['weights']:.1%}"]
+    own = record["trained_encoder"]
+    whole_encoder = record["weights"] - record["trained"] + own
+    cells += [f"{record['trained'] / record['weights']:.1%} ({own / whole_encoder:.1%})"]
     cells += [f"{encoded['learning'] / n:.2f} + {encoded['acting'] / n:.2f} x {n:,}"]
     if ceiling is None:
         return [*cells, "", "", ""]

@@ -26,7 +26,7 @@ from nlp_gym.tasks.tables import Units
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 IDS = [
-    "NER-v0",
+    "POS-v0",
     "Classification-v0",
     "Relation-SemEval-v0",
     "ChoiceQA-ARC-v0",
@@ -142,7 +142,7 @@ def test_book_upcoming_rows_are_those_played_next(limit: int | None, tiny_bert: 
     assert checked > 2 * BLOCK
 
 
-@pytest.mark.parametrize("env_id", ["NER-v0", "ChoiceQA-ARC-v0"])
+@pytest.mark.parametrize("env_id", ["POS-v0", "ChoiceQA-ARC-v0"])
 def test_book_rollouts_encode_ahead_what_is_played_next(env_id: str, tiny_bert: Path) -> None:
     task = tiny_task(env_id, tiny_bert)
     params = load_hyperparams("ppo", "any", ["n_steps:8", "batch_size:32"])

@@ -31,7 +31,7 @@ MODES = ("finetune", "lora", "adapter")
 # Frozen vectors are float16, and so are the words that their means are made of.
 NEAR: dict[str, float] = {"rtol": 4e-3, "atol": 1e-2}
 FAMILIES = {
-    "words": "NER-v0",
+    "words": "POS-v0",
     "spans": "Relation-SemEval-v0",
     "passages": "SpanQA-SQuAD-v0",
     "whole texts": "ChoiceQA-ARC-v0",
@@ -40,9 +40,9 @@ FAMILIES = {
 
 
 @pytest.fixture(scope="module")
-def ner(tiny_bert: Path) -> Any:
+def pos(tiny_bert: Path) -> Any:
     """A task that must not be encoded: its book then knows no vectors."""
-    return tiny_task("NER-v0", tiny_bert)
+    return tiny_task("POS-v0", tiny_bert)
 
 
 def live_of(task: Any, **tuning: Any) -> LiveEncoder:
@@ -100,9 +100,9 @@ def test_live_vectors_begin_as_the_frozen_ones(kind: str, tiny_bert: Path) -> No
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_live_modes_begin_as_the_frozen_encoder(mode: str, ner: Any, tiny_bert: Path) -> None:
-    encoded = tiny_task("NER-v0", tiny_bert)
-    book, live = TextBook(ner), live_of(ner, mode=mode)
+def test_live_modes_begin_as_the_frozen_encoder(mode: str, pos: Any, tiny_bert: Path) -> None:
+    encoded = tiny_task("POS-v0", tiny_bert)
+    book, live = TextBook(pos), live_of(pos, mode=mode)
     close(acting(live, book, everything(book)), encoded.encoded.features)
 
 
@@ -147,29 +147,29 @@ def test_live_learning_and_acting_see_the_same(kind: str, tiny_bert: Path) -> No
     assert all(grad is not None and bool(grad.any()) for grad in grads[2:-2])
 
 
-def test_live_nothing_asked_for(ner: Any) -> None:
-    book, live = TextBook(ner), live_of(ner)
+def test_live_nothing_asked_for(pos: Any) -> None:
+    book, live = TextBook(pos), live_of(pos)
     for nothing in (np.zeros(0, np.int64), np.array([book.n_units])):
         for seen in (acting, learning):
             found = seen(live, book, nothing)
-            assert found.shape == (len(nothing), ner.encoder.dim)
+            assert found.shape == (len(nothing), pos.encoder.dim)
             assert not found.any()
     assert live.encoded_texts == {"learning": 0, "acting": 0}
 
 
-def test_live_company_in_a_batch_does_not_matter(ner: Any) -> None:
-    book = TextBook(ner)
-    whole = acting(shake(live_of(ner)), book, everything(book))
+def test_live_company_in_a_batch_does_not_matter(pos: Any) -> None:
+    book = TextBook(pos)
+    whole = acting(shake(live_of(pos)), book, everything(book))
     for options in ({"batch_tokens": 1}, {"batch_tokens": 10_000}):
-        live = shake(live_of(ner, **options))
+        live = shake(live_of(pos, **options))
         order = np.random.default_rng(0).permutation(book.n_units)[:60]
         found = th.cat([acting(live, book, order[i : i + 1]) for i in range(len(order))])
         close(found, whole[order].numpy())
         close(learning(live, book, order), whole[order].numpy())
 
 
-def test_live_dropout_is_for_learning_alone(ner: Any) -> None:
-    book, plain, live = TextBook(ner), live_of(ner), live_of(ner, dropout=0.5)
+def test_live_dropout_is_for_learning_alone(pos: Any) -> None:
+    book, plain, live = TextBook(pos), live_of(pos), live_of(pos, dropout=0.5)
     units = everything(book)[:20]
     live.train()
     with th.no_grad():  # as DQN values the next states: in training mode, without gradients
@@ -182,20 +182,20 @@ def test_live_dropout_is_for_learning_alone(ner: Any) -> None:
     assert (first - kept).abs().mean() > 0.1
 
 
-def test_live_without_dropout_learning_is_not_random(ner: Any) -> None:
+def test_live_without_dropout_learning_is_not_random(pos: Any) -> None:
     # The pretrained model's own dropout, 0.1, is turned off, that of attention too.
-    book, live = TextBook(ner), live_of(ner)
+    book, live = TextBook(pos), live_of(pos)
     units = everything(book)[:40]
     assert th.equal(learning(live, book, units), learning(live, book, units))
 
 
-def test_live_no_text_is_encoded_twice_while_weights_stand_still(ner: Any) -> None:
-    book, live = TextBook(ner), live_of(ner)
+def test_live_no_text_is_encoded_twice_while_weights_stand_still(pos: Any) -> None:
+    book, live = TextBook(pos), live_of(pos)
     first = acting(live, book, everything(book))
     assert live.encoded_texts == {"learning": 0, "acting": len(book)}
     assert th.equal(acting(live, book, everything(book).flip(0)).flip(0), first)
     assert live.encoded_texts["acting"] == len(book)
-    live = live_of(ner)
+    live = live_of(pos)
     acting(live, book, [0, 1, 0])
     acting(live, book, [int(book.words[1]) - 1, int(book.words[1])])
     assert live.encoded_texts["acting"] == 2
@@ -204,9 +204,9 @@ def test_live_no_text_is_encoded_twice_while_weights_stand_still(ner: Any) -> No
     assert live.encoded_texts["acting"] == 3
 
 
-def test_live_each_book_is_kept_by_itself(ner: Any, tiny_bert: Path) -> None:
-    dev = TextBook(tiny_task("NER-v0", tiny_bert, "dev"))
-    book, live = TextBook(ner), live_of(ner)
+def test_live_each_book_is_kept_by_itself(pos: Any, tiny_bert: Path) -> None:
+    dev = TextBook(tiny_task("POS-v0", tiny_bert, "dev"))
+    book, live = TextBook(pos), live_of(pos)
     for _ in range(2):
         one, other = acting(live, book, [0, 1]), acting(live, dev, [0, 1])
         assert not th.equal(one, other)
@@ -237,24 +237,24 @@ def by_data(live: LiveEncoder, book: TextBook) -> None:
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("change", [step, load, polyak, by_data])
 def test_live_changes_of_the_weights_are_noticed(
-    change: Callable[[LiveEncoder, TextBook], None], mode: str, ner: Any
+    change: Callable[[LiveEncoder, TextBook], None], mode: str, pos: Any
 ) -> None:
-    book, live = TextBook(ner), live_of(ner, mode=mode)
+    book, live = TextBook(pos), live_of(pos, mode=mode)
     units = everything(book)[:30]
     before = acting(live, book, units)
     change(live, book)
     after = acting(live, book, units)
     assert not th.equal(before, after)
-    fresh = live_of(ner, mode=mode)
+    fresh = live_of(pos, mode=mode)
     fresh.load_state_dict(live.state_dict())
     close(after, acting(fresh, book, units).numpy())
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_live_known_vectors_are_used_until_the_weights_move(
-    mode: str, ner: Any, tiny_bert: Path
+    mode: str, pos: Any, tiny_bert: Path
 ) -> None:
-    encoded = tiny_task("NER-v0", tiny_bert)
+    encoded = tiny_task("POS-v0", tiny_bert)
     encoded.encode()
     book, live = TextBook(encoded), live_of(encoded, mode=mode)
     units = everything(book)
@@ -268,11 +268,11 @@ def test_live_known_vectors_are_used_until_the_weights_move(
     shake(live)
     moved = acting(live, book, units)
     assert live.encoded_texts["acting"] == len(book)
-    close(moved, acting(shake(live_of(ner, mode=mode)), TextBook(ner), units).numpy())
+    close(moved, acting(shake(live_of(pos, mode=mode)), TextBook(pos), units).numpy())
 
 
-def test_live_looking_ahead_changes_no_result(ner: Any) -> None:
-    book, plain, live = TextBook(ner), live_of(ner), live_of(ner)
+def test_live_looking_ahead_changes_no_result(pos: Any) -> None:
+    book, plain, live = TextBook(pos), live_of(pos), live_of(pos)
     asked: list[int] = []
 
     def ahead(seen: TextBook) -> Any:
@@ -293,8 +293,8 @@ def test_live_looking_ahead_changes_no_result(ner: Any) -> None:
     assert live.encoded_texts == {"learning": 1, "acting": 4}
 
 
-def test_live_diverged_weights_are_an_error(ner: Any) -> None:
-    book, live = TextBook(ner), live_of(ner)
+def test_live_diverged_weights_are_an_error(pos: Any) -> None:
+    book, live = TextBook(pos), live_of(pos)
     with th.no_grad():
         next(live.parameters()).fill_(th.nan)
     for seen in (acting, learning):
@@ -302,8 +302,8 @@ def test_live_diverged_weights_are_an_error(ner: Any) -> None:
             seen(live, book, [0])
 
 
-def test_live_copies_of_a_policy_are_apart(ner: Any) -> None:
-    book, live = TextBook(ner), live_of(ner)
+def test_live_copies_of_a_policy_are_apart(pos: Any) -> None:
+    book, live = TextBook(pos), live_of(pos)
     before = acting(live, book, [0, 1])
     twin = copy.deepcopy(live)
     shake(live)
@@ -311,7 +311,7 @@ def test_live_copies_of_a_policy_are_apart(ner: Any) -> None:
     assert th.equal(acting(twin, book, [0, 1]), before)
 
 
-@pytest.mark.parametrize("env_id", ["NER-v0", "SpanQA-SQuAD-v0", "ChoiceQA-ARC-v0"])
+@pytest.mark.parametrize("env_id", ["POS-v0", "SpanQA-SQuAD-v0", "ChoiceQA-ARC-v0"])
 def test_live_extractor_reads_what_a_frozen_one_does(env_id: str, tiny_bert: Path) -> None:
     task = tiny_task(env_id, tiny_bert)
     space = task.observation_space("index")
@@ -344,13 +344,13 @@ def test_live_extractor_reads_what_a_frozen_one_does(env_id: str, tiny_bert: Pat
         )
 
 
-def test_live_policies_refuse_a_corpus_opened_for_frozen_ones(ner: Any, tiny_bert: Path) -> None:
-    encoders = LiveEncoders(ner.encoder, Tuning(), th.device("cpu"))
-    source = FeatureSource(ner, "cpu", live=True)
-    extractor = NLPExtractor(ner.observation_space("index"), source, hidden=[8], live=encoders)
-    frozen = FeatureSource(tiny_task("NER-v0", tiny_bert), "cpu")
-    state = ner.initial(np.arange(2))
-    seen = {k: th.as_tensor(v) for k, v in ner.observe(state, "index").items()}
+def test_live_policies_refuse_a_corpus_opened_for_frozen_ones(pos: Any, tiny_bert: Path) -> None:
+    encoders = LiveEncoders(pos.encoder, Tuning(), th.device("cpu"))
+    source = FeatureSource(pos, "cpu", live=True)
+    extractor = NLPExtractor(pos.observation_space("index"), source, hidden=[8], live=encoders)
+    frozen = FeatureSource(tiny_task("POS-v0", tiny_bert), "cpu")
+    state = pos.initial(np.arange(2))
+    seen = {k: th.as_tensor(v) for k, v in pos.observe(state, "index").items()}
     with (
         reading(extractor, frozen),
         pytest.raises(InvalidArgumentError, match=r"opened for a frozen one.*live=True"),
@@ -372,8 +372,8 @@ def build(algo: str, task: Any, *overrides: str, n_envs: int = 4, **tuning: Any)
     )
 
 
-def test_live_updates_encode_each_text_of_a_minibatch_once(ner: Any) -> None:
-    model = build("ppo", ner)
+def test_live_updates_encode_each_text_of_a_minibatch_once(pos: Any) -> None:
+    model = build("ppo", pos)
     (live,) = live_encoders(model.policy)
     wanted = []
     plain = model.policy.evaluate_actions
@@ -391,8 +391,8 @@ def test_live_updates_encode_each_text_of_a_minibatch_once(ner: Any) -> None:
     assert live.encoded_texts["learning"] == sum(wanted)
 
 
-def test_live_rollouts_encode_a_text_once(ner: Any) -> None:
-    model = build("ppo", ner, "n_steps:64", n_envs=4)
+def test_live_rollouts_encode_a_text_once(pos: Any) -> None:
+    model = build("ppo", pos, "n_steps:64", n_envs=4)
     (live,) = live_encoders(model.policy)
     rows: set[int] = set()
     venv = model.env.venv
@@ -415,16 +415,16 @@ def test_live_rollouts_encode_a_text_once(ner: Any) -> None:
     assert live.encoded_texts["acting"] <= min(len(book), len(rows) + 4 + 4)
 
 
-def test_live_ahead_of_a_target_network_is_nothing(ner: Any) -> None:
-    model = build("masked_dqn", ner, "gamma:0.9")
+def test_live_ahead_of_a_target_network_is_nothing(pos: Any) -> None:
+    model = build("masked_dqn", pos, "gamma:0.9")
     online, target = live_encoders(model.policy)
     assert online.ahead is not None
     assert target.ahead is None
     assert online.tuning is target.tuning
 
 
-def test_live_actor_and_critic_may_have_an_encoder_each(ner: Any) -> None:
-    model = build("ppo", ner, "policy_kwargs.share_features_extractor:false", hold=0.8)
+def test_live_actor_and_critic_may_have_an_encoder_each(pos: Any) -> None:
+    model = build("ppo", pos, "policy_kwargs.share_features_extractor:false", hold=0.8)
     encoders = live_encoders(model.policy)
     assert len(encoders) == 2
     head = set(model.policy.optimizer.param_groups[0]["params"])
@@ -437,8 +437,8 @@ def test_live_actor_and_critic_may_have_an_encoder_each(ner: Any) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_live_target_network_begins_as_the_online_one(mode: str, ner: Any, tiny_bert: Path) -> None:
-    encoded = tiny_task("NER-v0", tiny_bert)
+def test_live_target_network_begins_as_the_online_one(mode: str, pos: Any, tiny_bert: Path) -> None:
+    encoded = tiny_task("POS-v0", tiny_bert)
     encoded.encode()
     model = build("masked_dqn", encoded, "gamma:0.9", mode=mode, hold=0.5)
     obs = obs_as_tensor(model.env.reset(), model.device)

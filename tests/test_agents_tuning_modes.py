@@ -19,7 +19,7 @@ from agents.models import build_model
 from agents.tuning.book import TextBook
 from agents.tuning.kl import frozen_copy
 from agents.tuning.live import LiveEncoder, live_encoders
-from agents.tuning.modes import Adapter, share_fixed
+from agents.tuning.modes import Adapter, equip, share_fixed
 from agents.tuning.options import Tuning
 from nlp_gym.encode import load_encoder
 from nlp_gym.errors import InvalidArgumentError, MissingDependencyError, UnknownNameError
@@ -30,8 +30,8 @@ LEARNS = {"finetune": "", "lora": "lora_", "adapter": ".adapter."}
 
 
 @pytest.fixture(scope="module")
-def ner(tiny_bert: Path) -> Any:
-    return tiny_task("NER-v0", tiny_bert)
+def pos(tiny_bert: Path) -> Any:
+    return tiny_task("POS-v0", tiny_bert)
 
 
 def live_of(task: Any, **tuning: Any) -> LiveEncoder:
@@ -66,20 +66,20 @@ def build(algo: str, task: Any, *overrides: str, **tuning: Any) -> Any:
 
 
 @pytest.mark.parametrize("mode", LEARNS)
-def test_modes_what_learns_is_a_parameter_and_the_rest_is_not_saved(mode: str, ner: Any) -> None:
-    live = live_of(ner, mode=mode)
+def test_modes_what_learns_is_a_parameter_and_the_rest_is_not_saved(mode: str, pos: Any) -> None:
+    live = live_of(pos, mode=mode)
     names = [name for name, _ in live.named_parameters()]
     assert names
     assert all(LEARNS[mode] in name for name in names)
     assert all(p.requires_grad for p in live.parameters())
     assert set(live.state_dict()) == set(names)
-    whole = {p.shape.numel() for p in ner.encoder.word_vectors().parameters()}
+    whole = {p.shape.numel() for p in pos.encoder.word_vectors().parameters()}
     assert sum(whole) > 0
     assert sum(b.numel() for b in fixed(live).values()) > 0  # the pooler, at least
     if mode == "finetune":
         assert all("pooler" in name for name in fixed(live))
     else:
-        weights = dict(ner.encoder.word_vectors().named_parameters())
+        weights = dict(pos.encoder.word_vectors().named_parameters())
         assert sum(b.numel() for b in fixed(live).values()) == sum(
             p.numel() for p in weights.values()
         )
@@ -87,8 +87,8 @@ def test_modes_what_learns_is_a_parameter_and_the_rest_is_not_saved(mode: str, n
 
 @pytest.mark.parametrize("mode", LEARNS)
 @pytest.mark.parametrize("upto", [0, 1, 2])
-def test_modes_freeze_layers_up_to_a_hidden_state(upto: int, mode: str, ner: Any) -> None:
-    live, book = live_of(ner, mode=mode, freeze_layers=upto), TextBook(ner)
+def test_modes_freeze_layers_up_to_a_hidden_state(upto: int, mode: str, pos: Any) -> None:
+    live, book = live_of(pos, mode=mode, freeze_layers=upto), TextBook(pos)
     places = {name.partition(".layer.")[2].partition(".")[0] for name in live.state_dict()}
     assert places == {str(layer) for layer in range(upto, 3)}
     (learned(live, book) ** 2).sum().backward()
@@ -96,7 +96,7 @@ def test_modes_freeze_layers_up_to_a_hidden_state(upto: int, mode: str, ner: Any
     optimizer.step()
     # Hidden states 0 to `upto` are what they were, those above are not.
     batch = book.encoder.batcher.batch(book.tokens, book.windows, np.arange(4))
-    fresh = ner.encoder.word_vectors()
+    fresh = pos.encoder.word_vectors()
     ids, mask = th.from_numpy(batch.ids), th.from_numpy(batch.mask)
     with th.no_grad():
         one, two = (
@@ -108,13 +108,13 @@ def test_modes_freeze_layers_up_to_a_hidden_state(upto: int, mode: str, ner: Any
 
 
 @pytest.mark.parametrize("mode", LEARNS)
-def test_modes_freezing_all_layers_leaves_nothing(mode: str, ner: Any) -> None:
+def test_modes_freezing_all_layers_leaves_nothing(mode: str, pos: Any) -> None:
     with pytest.raises(InvalidArgumentError, match=r"freeze_layers=3 leaves nothing.*0 to 3"):
-        live_of(ner, mode=mode, freeze_layers=3)
+        live_of(pos, mode=mode, freeze_layers=3)
 
 
 def test_modes_layers_that_are_not_read_are_not_there(tiny_bert: Path) -> None:
-    task = tiny_task("NER-v0", tiny_bert, encoder_kwargs={"layers": "0+2"})
+    task = tiny_task("POS-v0", tiny_bert, encoder_kwargs={"layers": "0+2"})
     live = live_of(task)
     assert len(live.words.model.encoder.layer) == 2
     with pytest.raises(InvalidArgumentError, match="0 to 2"):
@@ -122,9 +122,9 @@ def test_modes_layers_that_are_not_read_are_not_there(tiny_bert: Path) -> None:
 
 
 @pytest.mark.parametrize("targets", ["attention", "all"])
-def test_modes_lora_begins_without_effect_and_learns(targets: str, ner: Any) -> None:
-    book, plain = TextBook(ner), learned(live_of(ner), TextBook(ner))
-    live = live_of(ner, mode="lora", targets=targets, rank=2, alpha=7)
+def test_modes_lora_begins_without_effect_and_learns(targets: str, pos: Any) -> None:
+    book, plain = TextBook(pos), learned(live_of(pos), TextBook(pos))
+    live = live_of(pos, mode="lora", targets=targets, rank=2, alpha=7)
     assert th.equal(learned(live, book), plain)
     names = {name.rpartition(".lora_")[0].rpartition(".")[2] for name in live.state_dict()}
     assert names == ({"query", "value"} if targets == "attention" else {*names, "key", "dense"})
@@ -144,13 +144,13 @@ def test_modes_lora_begins_without_effect_and_learns(targets: str, ner: Any) -> 
         th.testing.assert_close(layer(x), layer.base_layer(x) + update)
 
 
-def test_modes_adapters_begin_as_the_identity_and_learn(ner: Any) -> None:
-    book = TextBook(ner)
+def test_modes_adapters_begin_as_the_identity_and_learn(pos: Any) -> None:
+    book = TextBook(pos)
     adapter = Adapter(16, 4)
     x = th.randn(2, 3, 16)
     assert th.equal(adapter(x), x)
-    live = live_of(ner, mode="adapter", bottleneck=4)
-    assert th.equal(learned(live, book), learned(live_of(ner), book))
+    live = live_of(pos, mode="adapter", bottleneck=4)
+    assert th.equal(learned(live, book), learned(live_of(pos), book))
     assert sorted({tuple(p.shape) for p in live.parameters()}) == [(4,), (4, 16), (16,), (16, 4)]
     (learned(live, book) ** 2).sum().backward()
     ups = [p.grad for name, p in live.named_parameters() if ".up." in name]
@@ -188,7 +188,7 @@ def test_modes_other_families(kind: str, mode: str, tmp_path: Path) -> None:
         )
     th.manual_seed(0)
     AutoModel.from_config(config).save_pretrained(folder)
-    task = tiny_task("NER-v0", folder)
+    task = tiny_task("POS-v0", folder)
     live, book = live_of(task, mode=mode, freeze_layers=1), TextBook(task)
     places = {name.partition(".layer.")[2].partition(".")[0] for name in live.state_dict()}
     assert places == {"1", "2"}
@@ -197,10 +197,10 @@ def test_modes_other_families(kind: str, mode: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", LEARNS)
-def test_modes_checkpointing_gives_the_same_gradients(mode: str, ner: Any) -> None:
+def test_modes_checkpointing_gives_the_same_gradients(mode: str, pos: Any) -> None:
     grads, passes = [], []
     for checkpointing in (False, True):
-        live, book = live_of(ner, mode=mode, checkpointing=checkpointing), TextBook(ner)
+        live, book = live_of(pos, mode=mode, checkpointing=checkpointing), TextBook(pos)
         calls: list[int] = []
         layer = live.words.model.encoder.layer[1].attention.self.query
         layer.register_forward_hook(lambda *_, calls=calls: calls.append(1))
@@ -216,11 +216,11 @@ def test_modes_checkpointing_gives_the_same_gradients(mode: str, ner: Any) -> No
         th.testing.assert_close(grads[1][name], grad)
 
 
-def test_modes_bfloat16_is_near_and_learns_in_float32(ner: Any) -> None:
-    book = TextBook(ner)
-    live = live_of(ner, precision="bfloat16")
+def test_modes_bfloat16_is_near_and_learns_in_float32(pos: Any) -> None:
+    book = TextBook(pos)
+    live = live_of(pos, precision="bfloat16")
     assert {p.dtype for p in live.parameters()} == {th.float32}
-    exact, rough = learned(live_of(ner), book), learned(live, book)
+    exact, rough = learned(live_of(pos), book), learned(live, book)
     assert rough.dtype == th.float32
     difference = (exact - rough).abs()
     assert 0 < difference.mean().item() < 0.05
@@ -231,8 +231,8 @@ def test_modes_bfloat16_is_near_and_learns_in_float32(ner: Any) -> None:
 
 
 @pytest.mark.parametrize("mode", LEARNS)
-def test_modes_networks_share_what_does_not_learn(mode: str, ner: Any) -> None:
-    one, two = (live_of(ner, mode=mode, freeze_layers=1) for _ in range(2))
+def test_modes_networks_share_what_does_not_learn(mode: str, pos: Any) -> None:
+    one, two = (live_of(pos, mode=mode, freeze_layers=1) for _ in range(2))
     share_fixed(one, two)
     mine, theirs = fixed(one), fixed(two)
     assert mine
@@ -243,9 +243,9 @@ def test_modes_networks_share_what_does_not_learn(mode: str, ner: Any) -> None:
 
 @pytest.mark.parametrize("mode", LEARNS)
 @pytest.mark.parametrize("algo", ["masked_dqn", "dqn", "qrdqn"])
-def test_modes_target_updates_leave_shared_memory_alone(algo: str, mode: str, ner: Any) -> None:
+def test_modes_target_updates_leave_shared_memory_alone(algo: str, mode: str, pos: Any) -> None:
     overrides = ["buffer_size:256"] if algo == "qrdqn" else []
-    model = build(algo, ner, *overrides, mode=mode, freeze_layers=0)
+    model = build(algo, pos, *overrides, mode=mode, freeze_layers=0)
     online, target = live_encoders(model.policy)
     before = {name: value.clone() for name, value in fixed(online).items()}
     assert before
@@ -271,8 +271,8 @@ def test_modes_target_updates_leave_shared_memory_alone(algo: str, mode: str, ne
 
 @pytest.mark.parametrize("mode", LEARNS)
 @pytest.mark.parametrize("algo", ["ppo", "masked_dqn", "bc"])
-def test_modes_policy_holds_what_learns(algo: str, mode: str, ner: Any) -> None:
-    model = build(algo, ner, mode=mode, freeze_layers=1)
+def test_modes_policy_holds_what_learns(algo: str, mode: str, pos: Any) -> None:
+    model = build(algo, pos, mode=mode, freeze_layers=1)
     encoders = live_encoders(model.policy)
     saved = [name for name in model.policy.state_dict() if ".words." in name]
     assert all(LEARNS[mode] in name for name in saved)
@@ -288,10 +288,10 @@ def test_modes_policy_holds_what_learns(algo: str, mode: str, ner: Any) -> None:
 
 
 @pytest.mark.parametrize("mode", LEARNS)
-def test_modes_orthogonal_initialisation_is_for_the_heads(mode: str, ner: Any) -> None:
-    model = build("ppo", ner, mode=mode)
+def test_modes_orthogonal_initialisation_is_for_the_heads(mode: str, pos: Any) -> None:
+    model = build("ppo", pos, mode=mode)
     (live,) = live_encoders(model.policy)
-    for name, weight in ner.encoder.word_vectors().named_parameters():
+    for name, weight in pos.encoder.word_vectors().named_parameters():
         own = {**dict(live.words.named_parameters()), **dict(live.words.named_buffers())}
         found = [own[n] for n in own if n.replace(".base_layer", "") == name]
         assert len(found) == 1
@@ -306,8 +306,8 @@ def test_modes_orthogonal_initialisation_is_for_the_heads(mode: str, ner: Any) -
     th.testing.assert_close(product, product[0, 0] * th.eye(8), atol=1e-4, rtol=0)
 
 
-def test_modes_a_frozen_copy_of_a_policy_shares_what_is_fixed(ner: Any) -> None:
-    model = build("ppo", ner, mode="lora")
+def test_modes_a_frozen_copy_of_a_policy_shares_what_is_fixed(pos: Any) -> None:
+    model = build("ppo", pos, mode="lora")
     twin = frozen_copy(model.policy)
     one, two = live_encoders(model.policy)[0], live_encoders(twin)[0]
     assert all(fixed(two)[n].data_ptr() == b.data_ptr() for n, b in fixed(one).items())
@@ -315,12 +315,12 @@ def test_modes_a_frozen_copy_of_a_policy_shares_what_is_fixed(ner: Any) -> None:
     assert not own & {p.data_ptr() for p in two.parameters()}
 
 
-def test_modes_lora_without_peft(ner: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_modes_lora_without_peft(pos: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "peft", None)
     with pytest.raises(MissingDependencyError, match=r"peft.*nlp-gym\[lora\]"):
-        live_of(ner, mode="lora")
+        live_of(pos, mode="lora")
     with pytest.raises(MissingDependencyError, match="peft"):
-        build("ppo", ner, mode="lora")
+        build("ppo", pos, mode="lora")
 
 
 @pytest.mark.parametrize(
@@ -366,9 +366,10 @@ def test_modes_minilm_shares_of_weights() -> None:
     whole = sum(p.numel() for p in encoder.word_vectors().parameters())
     shares = {}
     for mode in LEARNS:
-        live = LiveEncoder(encoder, Tuning(mode=mode))
-        assert len(live.words.model.encoder.layer) == 4
-        shares[mode] = sum(p.numel() for p in live.parameters()) / whole
+        model = encoder.word_vectors().model
+        equip(model, Tuning(mode=mode))
+        assert len(model.encoder.layer) == 4
+        shares[mode] = sum(p.numel() for p in model.parameters()) / whole
     assert 0 < shares["lora"] < 0.03
     assert 0 < shares["adapter"] < 0.03
     assert shares["finetune"] > 0.98

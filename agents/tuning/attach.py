@@ -27,12 +27,18 @@ from nlp_gym.errors import InvalidArgumentError
 from nlp_gym.tasks.base import Task
 
 
-def check_live(obs_type: str) -> None:
-    """Refuse observations that an encoder cannot learn on.
+def check_live(obs_type: str, encoder: object = None) -> None:
+    """Refuse observations and encoders with which nothing can be learned, before a task is made.
+
+    Args:
+        obs_type: Of the environments.
+        encoder: As the task's argument: a name, an encoder or None.
 
     Raises:
-        InvalidArgumentError: They carry vectors.
+        InvalidArgumentError: Observations carry vectors, or the encoder has no weights.
     """
+    if encoder == "hashed":
+        raise _no_weights(encoder)
     if obs_type != "index":
         raise InvalidArgumentError(
             f"obs_type={obs_type!r} carries the vectors of a frozen encoder; one that learns needs "
@@ -48,9 +54,13 @@ def transformer_of(task: Task) -> TransformerEncoder:
     """
     if isinstance(task.encoder, TransformerEncoder):
         return task.encoder
-    raise InvalidArgumentError(
-        f"encoder={task.encoder.name!r} has no weights to learn: give --encoder minilm or a "
-        "transformer's name, or --encoder-mode frozen."
+    raise _no_weights(task.encoder.name)
+
+
+def _no_weights(encoder: object) -> InvalidArgumentError:
+    return InvalidArgumentError(
+        f"encoder={encoder!r} has no weights to learn: give --encoder minilm or a transformer's "
+        "name, or --encoder-mode frozen."
     )
 
 

@@ -73,6 +73,9 @@ class Tuning:
         self._check("weight_decay", (int, float), 0, None)
         if not isinstance(self.lr, str):
             self._check("lr", (int, float), 0, None)
+        from agents.tuning.optimizer import EncoderRate  # it needs the networks, which need this
+
+        EncoderRate.of(self.lr, warmup=self.warmup, hold=self.hold)
         if self.warm_lr is not None:
             self._check("warm_lr", (int, float), 0, None)
         for name in ("rank", "alpha", "bottleneck"):
