@@ -13,6 +13,7 @@ from conftest import save_bert, word_piece
 from safetensors.torch import load_file
 
 from agents.algorithms.warm import _copy, warm_start
+from agents.callbacks import TrainingLoop
 from agents.evaluate import evaluate
 from agents.history import read_metrics
 from agents.loading import load_agent
@@ -239,6 +240,25 @@ def test_tuning_runs_with_a_penalty_resume_exactly(
     (half / START).write_bytes(b"junk")
     with pytest.raises(RunError, match=r"start\.safetensors.*damaged"):
         resume(half, n_timesteps=128, progress=False)
+
+
+def test_tuning_runs_checkpoints_drop_kept_vectors(
+    tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A resumed run has none, and vectors depend a little on what they are encoded with.
+    kept: list[list[int]] = []
+    plain = TrainingLoop._save
+
+    def looked_at(self: TrainingLoop) -> None:
+        plain(self)
+        assert self.penalty is not None
+        both = live_encoders(self.model.policy) + live_encoders(self.penalty._start)
+        kept.append([len(live._kept) for live in both])
+
+    monkeypatch.setattr(TrainingLoop, "_save", looked_at)
+    options = {"kl": {"coef": 0.1}}
+    trained(config("ppo", "lora", tiny_bert, hyperparams=options), tmp_path / "run")
+    assert kept == [[0, 0]] * 4
 
 
 @pytest.mark.parametrize(
