@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from agents.settings import TrainConfig, merge
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
 from nlp_gym.registration import is_task_id, task_ids
 
+_ALGO = re.compile(r"[^+]+(\+bc(:[1-9]\d*)?)?")
 ALGOS = ("random", "majority", "bc", "masked_dqn", "maskable_ppo")
 
 
@@ -88,10 +90,10 @@ class Plan:
         if algo in BASELINES:
             searched = family_of(env_id) == "kg" and algo in SEARCHED
             return {"env_kwargs": own, **({"searches": self.searches} if searched else {})}
-        if not algo.partition("+")[0] or algo.partition("+")[2] not in ("", "bc"):
+        if not _ALGO.fullmatch(algo):
             raise InvalidArgumentError(
-                f"algos={algo!r} is no algorithm, baseline ({', '.join(BASELINES)}) or "
-                "algorithm started from cloning (masked_dqn+bc)."
+                f"algos={algo!r} is no algorithm, baseline ({', '.join(BASELINES)}) or algorithm "
+                "started from cloning (masked_dqn+bc, or +bc:8 for eight passes)."
             )
         resolve(algo.partition("+")[0])
         config = self.config(env_id, algo, seed).as_dict()

@@ -59,9 +59,10 @@ def test_families_hyperparameters_id_then_family_then_default(
 @pytest.mark.parametrize("algo", sorted(ALGORITHMS))
 def test_families_hyperparameter_files_fit_every_id(algo: str) -> None:
     for env_id in task_ids():
-        load_hyperparams(algo, env_id)
+        for mode in ("frozen", "finetune", "lora"):
+            load_hyperparams(algo, env_id, encoder_mode=mode)
     names = {
-        line[7:-1]
+        line[7:-1].partition("@")[0]
         for line in (FOLDER / f"{algo}.yml").read_text().splitlines()
         if line.startswith("family:")
     }
