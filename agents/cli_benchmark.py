@@ -24,7 +24,8 @@ def benchmark_command(
         str,
         typer.Option(
             metavar="NAME,...",
-            help="Baselines (random, majority, oracle) and algorithms; NAME+bc (NAME+bc:8): warm started.",
+            help="Baselines (random, majority, oracle) and algorithms; NAME+bc or NAME+bc:8: "
+            "warm started.",
         ),
     ] = "random,majority,bc,masked_dqn,maskable_ppo",
     seeds: Annotated[str, typer.Option(metavar="N,N,...", help="Random seeds.")] = "0",
