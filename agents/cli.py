@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from agents.cli_benchmark import benchmark_command, export_minari_command
+from agents.cli_benchmark import Searches, benchmark_command, export_minari_command
 from agents.cli_data import app as data_app
 from agents.cli_train import SpreadCommand, pairs, train_command
 from agents.reporting import ReportingGroup
@@ -63,6 +63,7 @@ def evaluate(
         list[str] | None,
         typer.Option(metavar="KEY:VALUE...", help="Arguments in place of the run's own."),
     ] = None,
+    searches: Searches = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write the score as JSON.")
     ] = None,
@@ -80,9 +81,10 @@ def evaluate(
 
     options: dict[str, Any] = {"checkpoint": checkpoint, "device": device, "bootstrap": bootstrap}
     options |= {"data_dir": data_dir, "progress": True}
-    own: dict[str, Any] = {"data": data, "env_kwargs": pairs(env_kwargs)}
+    own: dict[str, Any] = {"data": data, "env_kwargs": pairs(env_kwargs), "searches": searches}
     if challenge is not None:
-        given = {"--perturb": perturb, "--data": data, "--env-kwargs": env_kwargs}
+        given: dict[str, Any] = {"--perturb": perturb, "--data": data, "--searches": searches}
+        given |= {"--env-kwargs": env_kwargs}
         robustness.check_alone(challenge, {**given, "--split": split != "test"})
         scores = {"clean": robustness.challenge(run, challenge, **options)}
     elif perturb:

@@ -9,6 +9,15 @@ import typer
 
 from agents.cli_train import pairs
 
+Searches = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Score at most N samples, drawn, where answers are found by beam search.",
+    ),
+]
+
 
 def _listed(text: str | None) -> list[str]:
     """Names separated by commas or spaces."""
@@ -38,14 +47,7 @@ def benchmark_command(
     env_kwargs: Annotated[
         list[str] | None, typer.Option(metavar="KEY:VALUE...", help="Of every environment.")
     ] = None,
-    searches: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            metavar="N",
-            help="Score at most N samples, drawn, where answers are found by beam search.",
-        ),
-    ] = None,
+    searches: Searches = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what is to do.")] = False,
 ) -> None:

@@ -7,6 +7,7 @@ same id would have given: the tests replay them there.
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -31,6 +32,7 @@ from nlp_gym.types import BoolArray, Observation
 POLICIES = ("oracle", "random")
 BATCH = 64
 PROJECT = "nlp_gym"
+_DATASET_ID = re.compile(r"(?:[-\w]+/)*[-\w]+-v\d+")
 
 Choose = Callable[[Any, BoolArray], npt.NDArray[np.int64]]
 """From a task's state and its mask to actions."""
@@ -127,6 +129,11 @@ def _check(wanted: Export, agent: Agent | None) -> str:
         )
     if wanted.obs_type not in ("features", "index"):
         raise InvalidArgumentError(f"obs_type={wanted.obs_type!r} must be features or index.")
+    if wanted.dataset_id is not None and not _DATASET_ID.fullmatch(wanted.dataset_id):
+        raise InvalidArgumentError(
+            f"dataset_id={wanted.dataset_id!r} must have the form NAMESPACE/NAME/POLICY-vN, as "
+            f"{PROJECT}/POS-EWT/oracle-v0 has."
+        )
     if wanted.episodes < 1:
         raise InvalidArgumentError(f"episodes={wanted.episodes!r} must be from 1.")
     return env_id

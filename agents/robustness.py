@@ -79,7 +79,8 @@ def perturbed(
     chosen = suitable(run) if list(specs) == ["all"] else tuple(specs)
     if not chosen:
         raise InvalidArgumentError(
-            f"perturb={list(specs)}: none of {PERTURBATIONS} suits this run."
+            f"perturb={list(specs)}: none of {', '.join(PERTURBATIONS)} suits this run, whose "
+            "texts are what its gold is made of."
         )
     for spec in chosen:
         parse(spec)  # a wrong name is told before anything is scored
@@ -149,10 +150,14 @@ def challenge(
     place = {"data_dir": own.get("data_dir"), "corpus": own.get("corpus", "auto")}
     if data_dir is not None:
         place = {"data_dir": data_dir, "corpus": "auto"}
-    samples = load_corpus(row.dataset, "test", **place).samples
+    found = load_corpus(row.dataset, "test", **place)
+    samples = found.samples
     if agent.labels:
         samples = [_relabelled(sample, agent.labels) for sample in samples]
     task = agent.task("test", data={"test": list(samples)})
+    # Samples in memory say nothing of where they are from, which the report has to.
+    origin: dict[str, Any] = {"name": found.name, "source": found.source, "bundled": found.bundled}
+    task.corpus = dataclasses.replace(task.corpus, **origin)
     return _pair_score(agent, task, row, name, bootstrap=bootstrap, progress=progress)
 
 
@@ -204,6 +209,6 @@ def table(scores: Mapping[str, Score]) -> str:
     clean = scores["clean"].value
     lines = [f"{'':<16} {scores['clean'].metric:>10} {'of clean':>10}"]
     for name, score in scores.items():
-        share = score.value / clean if clean else float("nan")
-        lines.append(f"{name:<16} {score.value:>10.4f} {share:>10.3f}")
+        share = f"{score.value / clean:.3f}" if clean else "-"
+        lines.append(f"{name:<16} {score.value:>10.4f} {share:>10}")
     return "\n".join(lines)

@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from nlp_gym.data.readers.base import decode, file_bytes
 from nlp_gym.data.tokenize import split_words
-from nlp_gym.errors import DataFormatError
+from nlp_gym.errors import DataFormatError, InvalidArgumentError
+from nlp_gym.tasks.checks import check_int
 
 Words = tuple[str, ...]
 Match = tuple[int, int, int]
@@ -34,7 +35,7 @@ class KnowledgeBase:
     Args:
         triples: (head, relation, tail) each; heads and tails are names, or keys of `names`.
         names: What the keys are called, where the triples hold keys.
-        roles: How many roles to tell apart, the most frequent ones.
+        roles: How many roles to tell apart, the most frequent ones; from 1.
 
     Attributes:
         roles: The roles told apart: a relation, or ``^relation`` for being its tail; most frequent
@@ -49,6 +50,7 @@ class KnowledgeBase:
         names: Mapping[str, str] | None = None,
         roles: int = 32,
     ) -> None:
+        check_int("roles", roles, 1, 10_000)
         called = names or {}
         self._names: dict[Words, int] = {}
         facts = [
@@ -157,12 +159,21 @@ def read_knowledge(
         roles: As for `KnowledgeBase`.
 
     Raises:
+        InvalidArgumentError: An argument is no path, or `roles` no number from 1.
         DataNotFoundError: There is no such file.
         DataFormatError: A line with too few columns or one that is not UTF-8, or an empty file.
     """
-    rows = [(row[0], row[1], row[2]) for row in _columns(Path(triples), 3)]
-    called = None if names is None else {row[0]: row[1] for row in _columns(Path(names), 2)}
+    rows = [(row[0], row[1], row[2]) for row in _columns(_path("triples", triples), 3)]
+    called = None
+    if names is not None:
+        called = {row[0]: row[1] for row in _columns(_path("names", names), 2)}
     return KnowledgeBase(rows, names=called, roles=roles)
+
+
+def _path(argument: str, value: object) -> Path:
+    if not isinstance(value, (str, Path)) or not str(value).strip():
+        raise InvalidArgumentError(f"{argument}={value!r} must be the path of a file.")
+    return Path(value)
 
 
 def _columns(path: Path, least: int) -> list[list[str]]:
@@ -180,5 +191,5 @@ def _columns(path: Path, least: int) -> list[list[str]]:
             )
         rows.append(row)
     if not rows:
-        raise DataFormatError(path, None, "the file holds no triple")
+        raise DataFormatError(path, None, f"the file holds no row of {least} columns")
     return rows

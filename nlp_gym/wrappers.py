@@ -32,7 +32,8 @@ class KnowledgeObservation(gym.Wrapper[Any, Any, Any, Any]):
         roles: How many roles to tell apart.
 
     Raises:
-        InvalidArgumentError: The environment's task has no names to look up.
+        InvalidArgumentError: The environment's task has no names to look up, or it is a vector
+            environment.
         DataError: A file is missing or bad.
     """
 
@@ -44,6 +45,10 @@ class KnowledgeObservation(gym.Wrapper[Any, Any, Any, Any]):
         names: str | Path | None = None,
         roles: int = 32,
     ) -> None:
+        if isinstance(env, gym.vector.VectorEnv):
+            raise InvalidArgumentError(
+                f"env={env!r} is a vector environment: wrap it in KnowledgeVectorObservation."
+            )
         task = _with_knowledge(env.unwrapped, triples, names, roles)
         inner: Any = env.unwrapped
         inner.use(task)
@@ -61,6 +66,10 @@ class KnowledgeVectorObservation(gym.vector.VectorWrapper):
         names: str | Path | None = None,
         roles: int = 32,
     ) -> None:
+        if not isinstance(env, gym.vector.VectorEnv):
+            raise InvalidArgumentError(
+                f"env={env!r} is no vector environment: wrap it in KnowledgeObservation."
+            )
         task = _with_knowledge(env.unwrapped, triples, names, roles)
         inner: Any = env.unwrapped
         inner.use(task)

@@ -117,6 +117,8 @@ def test_minari_refusals() -> None:
         ({"policy": "expert"}, "oracle, random"),
         ({"obs_type": "tokens"}, "features or index"),
         ({"episodes": 0}, "episodes=0"),
+        ({"dataset_id": "mine"}, "dataset_id='mine' must have the form"),
+        ({"dataset_id": "a b/c-v0"}, "dataset_id='a b/c-v0'"),
     ):
         values: dict[str, Any] = {"env": "POS-EWT-v0", "env_kwargs": SAMPLE, **changes}
         with pytest.raises(InvalidArgumentError, match=words):

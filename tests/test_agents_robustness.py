@@ -12,6 +12,7 @@ from agents.robustness import CHALLENGES, challenge, perturbed, suitable, table
 from agents.settings import TrainConfig
 from agents.train import train
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
+from nlp_gym.metrics.base import Score
 
 SMALL = {"encoder": "hashed", "corpus": "sample"}
 
@@ -37,6 +38,14 @@ def test_robustness_scores_clean_and_perturbed_texts(runs):
     assert f"{scores['upper'].value:.4f}" in shown
 
 
+def test_robustness_table_has_no_share_of_nothing():
+    scores = {
+        "clean": Score("accuracy", 0.0, None, 1, ""),
+        "typos": Score("accuracy", 0.5, None, 1, ""),
+    }
+    assert [line.split()[-1] for line in table(scores).splitlines()[1:]] == ["-", "-"]
+
+
 def test_robustness_all_is_what_suits_the_family(runs):
     assert "entity-swap" in suitable(runs["NER-CoNLL-v0"])
     assert set(suitable(runs["Sentiment-SST2-v0"])) >= {"typos", "lower"}
@@ -56,6 +65,8 @@ def test_robustness_challenge_counts_pairs(runs, name, env):
     score = challenge(runs[env], name, bootstrap=50)
     facts = score.report["challenge"]
     assert facts["pairs"] == score.n // 2
+    assert score.report["corpus"]["bundled"]
+    assert score.report["corpus"]["name"] == CHALLENGES[name].dataset
     first, second = facts[CHALLENGES[name].first], facts[CHALLENGES[name].second]
     assert 0.0 <= facts["both"] <= 1.0
     if name == "counterfactual":  # accuracy: the whole is the mean of the halves
@@ -91,7 +102,13 @@ def test_robustness_command_line(runs, tmp_path):
 
 @pytest.mark.parametrize(
     "options",
-    [["--perturb", "typos"], ["--data", "x"], ["--env-kwargs", "chunk:2"], ["--split", "dev"]],
+    [
+        ["--perturb", "typos"],
+        ["--data", "x"],
+        ["--env-kwargs", "chunk:2"],
+        ["--searches", "3"],
+        ["--split", "dev"],
+    ],
 )
 def test_robustness_challenge_takes_no_other_texts(runs, options):
     run = str(runs["Sentiment-SST2-v0"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -118,6 +120,18 @@ def test_augment_adds_copies_to_the_training_split_only(corpus):
         assert len(
             make_task("NER-CoNLL-v0", split, augment="typos", **SMALL).corpus
         ) == times * len(plain.corpus)
+
+
+@pytest.mark.parametrize("spec", ["typo", "typos:2", "entity-swap", 3, None])
+def test_augment_misuse_names_augment(spec):
+    with pytest.raises(InvalidArgumentError, match=r"^augment="):
+        make_task("Question-TREC-v0", augment=spec, **SMALL)
+
+
+def test_entity_swap_leaves_texts_without_tags_alone(corpus):
+    bare = [sample.unannotated() for sample in corpus.samples]
+    swapped = perturb(dataclasses.replace(corpus, samples=bare), "entity-swap", family="tagging")
+    assert list(swapped.samples) == bare
 
 
 def test_perturb_is_an_argument_of_tasks():

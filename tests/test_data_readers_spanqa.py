@@ -156,6 +156,13 @@ def test_readers_jsonl_takes_answers_in_four_forms(tmp_path: Path) -> None:
     assert samples[2].extra["qid"] == ""
 
 
+def test_readers_ids_of_questions_may_be_numbers(tmp_path: Path) -> None:
+    rows = [{"context": CONTEXT, "question": "Who?", "id": i} for i in (0, "a", 2.5)]
+    path = put(tmp_path, "a.jsonl", "\n".join(map(json.dumps, rows)))
+    samples = read(path, family="spanqa", gold=False)
+    assert [sample.extra["qid"] for sample in samples] == [0, "a", f"{path.name}:3"]
+
+
 def test_readers_content_tells_squad_where_the_ending_does_not(tmp_path: Path) -> None:
     path = put(tmp_path, "questions", squad(row("1850")))
     assert check(path, family="spanqa").format == "squad"

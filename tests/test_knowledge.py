@@ -75,6 +75,36 @@ def test_knowledge_bad_files_name_the_line(tmp_path, content, line):
         read_knowledge(tmp_path / "none.tsv")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"triples": 3}, "triples=3 must be the path of a file"),
+        ({"triples": None}, "triples=None must be"),
+        ({"names": 3}, "names=3 must be"),
+        ({"roles": "a"}, "roles='a' must be an integer from 1"),
+        ({"roles": 0}, "roles=0 must be"),
+    ],
+)
+def test_knowledge_arguments_of_a_wrong_type_name_what_is_allowed(triples, arguments, message):
+    env = gym.make("NER-CoNLL-v0", **SMALL)
+    with pytest.raises(InvalidArgumentError, match=message):
+        KnowledgeObservation(env, **{"triples": triples, **arguments})
+
+
+def test_knowledge_names_need_triples(triples):
+    with pytest.raises(InvalidArgumentError, match=r"knowledge_names=.* knowledge= too"):
+        make_task("NER-CoNLL-v0", knowledge_names=str(triples), **SMALL)
+    with pytest.raises(InvalidArgumentError, match="knowledge_names=4 must be"):
+        make_task("NER-CoNLL-v0", knowledge=str(triples), knowledge_names=4, **SMALL)
+
+
+def test_knowledge_wrappers_are_for_one_environment_or_for_several(triples):
+    with pytest.raises(InvalidArgumentError, match="KnowledgeVectorObservation"):
+        KnowledgeObservation(gym.make_vec("NER-CoNLL-v0", num_envs=2, **SMALL), triples)
+    with pytest.raises(InvalidArgumentError, match="KnowledgeObservation"):
+        KnowledgeVectorObservation(gym.make("NER-CoNLL-v0", **SMALL), triples)
+
+
 def test_knowledge_is_observed_by_a_tagger():
     words = ("In", "New", "Haven", "Ada", "Fox", "slept")
     task = make_task("NER-v0", data=[Sample(words)], labels=["O", "B-X", "I-X"], encoder="hashed")

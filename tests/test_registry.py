@@ -331,6 +331,18 @@ def test_observation_shows_no_gold(env_id, obs_type, request):
 
 
 @every_kind
+@every_obs
+def test_every_split_has_the_same_shapes(env_id, obs_type):
+    """What is trained on one split can be played on another."""
+    spaces = [
+        make_task(env_id, split, **SMALL).observation_space(obs_type)
+        for split in ("train", "dev", "test")
+    ]
+    first, *others = ({key: (box.shape, box.dtype) for key, box in s.items()} for s in spaces)
+    assert all(other == first for other in others)
+
+
+@every_kind
 def test_masks_agree_everywhere(env_id):
     env = make(env_id, obs_type="features")
     obs, info = env.reset(seed=0)

@@ -316,6 +316,12 @@ def test_a_graph_without_triples_is_an_error():
         make_task("KnowledgeGraph-v0", data=[query("a", "r")], graph=[query("a", "r")])
 
 
+@pytest.mark.parametrize("graph", [3, "/no/such/file", {"trian": "x"}])
+def test_a_graph_that_cannot_be_read_is_named(graph):
+    with pytest.raises((InvalidArgumentError, DataError), match=r"^graph=.* data"):
+        make_task("KnowledgeGraph-v0", graph=graph, **SMALL)
+
+
 @pytest.mark.parametrize("arguments", [{"hops": 0}, {"hops": 99}, {"max_degree": 0}])
 def test_arguments_out_of_range_are_errors(arguments):
     name = next(iter(arguments))

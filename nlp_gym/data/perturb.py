@@ -101,7 +101,9 @@ PERTURBATIONS = (*WORD_PERTURBATIONS, "entity-swap")
 """Names for `perturb=` and `augment=`; a rate may follow, as in ``"typos:0.5"``."""
 
 
-def perturb(corpus: Corpus, spec: str, *, family: str, seed: int = 0) -> Corpus:
+def perturb(
+    corpus: Corpus, spec: str, *, family: str, seed: int = 0, argument: str = "perturb"
+) -> Corpus:
     """A corpus with every text perturbed.
 
     Args:
@@ -110,18 +112,19 @@ def perturb(corpus: Corpus, spec: str, *, family: str, seed: int = 0) -> Corpus:
             ``entity-swap``) from 0 to 1.
         family: Of the corpus; it decides what of a sample is perturbed.
         seed: Another seed gives other slips.
+        argument: What `spec` was given as, for messages.
 
     Raises:
         UnknownNameError: No such perturbation.
         InvalidArgumentError: A rate that is none, or a family it does not suit.
     """
-    name, rate = parse(spec)
+    name, rate = parse(spec, argument)
     if name == "entity-swap":
-        return _swapped(corpus, rate, family, seed)
+        return _swapped(corpus, rate, family, seed, argument)
     if family not in FIELDS:
         raise InvalidArgumentError(
-            f"perturb={spec!r} does not suit the family {family!r}, whose texts are what its gold "
-            f"is made of or compared with; it suits: {', '.join(FIELDS)}."
+            f"{argument}={spec!r} does not suit the family {family!r}, whose texts are what its "
+            f"gold is made of or compared with; it suits: {', '.join(FIELDS)}."
         )
     change = WORD_PERTURBATIONS[name][0]
     samples = [
@@ -133,7 +136,8 @@ def perturb(corpus: Corpus, spec: str, *, family: str, seed: int = 0) -> Corpus:
 
 def augment(corpus: Corpus, specs: Sequence[str], *, family: str, seed: int = 1) -> Corpus:
     """A corpus followed by one perturbed copy of it for each of `specs`; see `perturb`."""
-    copies = [perturb(corpus, spec, family=family, seed=seed).samples for spec in specs]
+    options: dict[str, Any] = {"family": family, "seed": seed, "argument": "augment"}
+    copies = [perturb(corpus, spec, **options).samples for spec in specs]
     return dataclasses.replace(corpus, samples=[*corpus.samples, *(s for c in copies for s in c)])
 
 
@@ -141,15 +145,15 @@ def checked_augment(augment: object) -> tuple[str, ...]:
     """One perturbation or several, as a tuple; see `parse` for the errors."""
     specs = (augment,) if isinstance(augment, str) or not isinstance(augment, Iterable) else augment
     for spec in specs:
-        parse(spec)
+        parse(spec, "augment")
     return tuple(specs)
 
 
-def parse(spec: object) -> tuple[str, float]:
+def parse(spec: object, argument: str = "perturb") -> tuple[str, float]:
     """Name and rate of ``"NAME"`` or ``"NAME:RATE"``."""
     name, colon, number = spec.partition(":") if isinstance(spec, str) else (spec, "", "")
     if not isinstance(name, str) or name not in PERTURBATIONS:
-        raise UnknownNameError("perturb", spec, PERTURBATIONS)
+        raise UnknownNameError(argument, spec, PERTURBATIONS)
     if not colon:
         return name, 1.0 if name == "entity-swap" else WORD_PERTURBATIONS[name][1]
     try:
@@ -158,7 +162,7 @@ def parse(spec: object) -> tuple[str, float]:
         rate = -1.0
     if not 0.0 <= rate <= 1.0:
         raise InvalidArgumentError(
-            f"perturb={spec!r}: the rate {number!r} must be a number from 0 to 1, as in "
+            f"{argument}={spec!r}: the rate {number!r} must be a number from 0 to 1, as in "
             "'typos:0.2'."
         )
     return name, rate
@@ -193,11 +197,11 @@ def _joined(turns: Sequence[Words]) -> Words:
     return tuple(word for turn in turns for word in turn)
 
 
-def _swapped(corpus: Corpus, rate: float, family: str, seed: int) -> Corpus:
+def _swapped(corpus: Corpus, rate: float, family: str, seed: int, argument: str) -> Corpus:
     """Every entity's name exchanged for another one of its type from the same corpus."""
     if family != "tagging" or not any(label.startswith("B-") for label in corpus.labels):
         raise InvalidArgumentError(
-            f"perturb='entity-swap' needs BIO tags of entities, which the family {family!r} "
+            f"{argument}='entity-swap' needs BIO tags of entities, which the family {family!r} "
             f"({corpus.name}) has not."
         )
     names: dict[str, list[Words]] = defaultdict(list)
@@ -210,18 +214,20 @@ def _swapped(corpus: Corpus, rate: float, family: str, seed: int) -> Corpus:
 
 
 def _swap(sample: Sample, pools: Mapping[str, list[Words]], rate: float, origin: str) -> Sample:
+    if sample.labels is None:
+        return sample  # where its entities are is not known
     rng = _rng(sample, origin)
     words: list[str] = []
     labels: list[str] = []
     at = 0
-    for first, stop, kind in entity_spans(sample.labels or ()):
+    for first, stop, kind in entity_spans(sample.labels):
         name = sample.words[first:stop]
         if rng.random() < rate:
             name = pools[kind][int(rng.integers(len(pools[kind])))]
         words += [*sample.words[at:first], *name]
-        labels += [*(sample.labels or ())[at:first], f"B-{kind}"] + [f"I-{kind}"] * (len(name) - 1)
+        labels += [*sample.labels[at:first], f"B-{kind}"] + [f"I-{kind}"] * (len(name) - 1)
         at = stop
     words += sample.words[at:]
-    labels += (sample.labels or ())[at:]
+    labels += sample.labels[at:]
     extra = {key: value for key, value in sample.extra.items() if key not in ("text", "spans")}
     return Sample(tuple(words), tuple(labels), sample.id, extra)

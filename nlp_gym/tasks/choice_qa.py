@@ -32,8 +32,8 @@ class ChoiceQA(ChoiceTask):
     The order of choices follows from a hash of the texts: the right one's place says nothing.
 
     ## Observation Space
-    `Dict`, with C = `max_choices`, S = `seen`, D = width of the encoder, L = longest text in
-    sub-words. A choice has 2 units: question and choice read as one text, and the choice alone.
+    `Dict`, with C = `max_choices`, S = `seen`, D = width of the encoder, L = `max_tokens`. A choice
+    has 2 units: question and choice read as one text, and the choice alone.
 
     | obs_type | key | shape browse / pick | dtype | values |
     |---|---|---|---|---|

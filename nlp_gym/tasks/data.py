@@ -107,8 +107,15 @@ class TaskData(abc.ABC):
         self.corpus: Corpus = self.load(split)
         self.labels: tuple[str, ...] = tuple(self.corpus.labels)
         self.has_gold = check_samples(self.corpus.samples)
+        if knowledge_names is not None and knowledge is None:
+            raise InvalidArgumentError(
+                f"knowledge_names={knowledge_names!r} names the keys of triples: give the file of "
+                "these as knowledge= too."
+            )
         if knowledge is not None:
-            check_text("knowledge", str(knowledge) if isinstance(knowledge, Path) else knowledge)
+            for name, file in (("knowledge", knowledge), ("knowledge_names", knowledge_names)):
+                if file is not None:
+                    check_text(name, str(file) if isinstance(file, Path) else file)
             from nlp_gym.knowledge import read_knowledge
 
             self.knowledge = read_knowledge(knowledge, knowledge_names)

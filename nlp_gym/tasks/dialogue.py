@@ -33,8 +33,7 @@ class Dialogue(ReplyTask):
     the texts by hash.
 
     ## Observation Space
-    `Dict`, with C = `max_candidates`, T = `turns`, D = width of the encoder, L = longest text in
-    sub-words:
+    `Dict`, with C = `max_candidates`, T = `turns`, D = width of the encoder, L = `max_tokens`:
 
     | obs_type | key | shape | dtype | values |
     |---|---|---|---|---|

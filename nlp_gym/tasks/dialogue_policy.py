@@ -34,7 +34,7 @@ class DialoguePolicy(ActTask):
     the acts of the training split, sorted; gold acts outside them count as missed.
 
     ## Observation Space
-    `Dict`, with A actions, D = width of the encoder, L = length of a row of ids:
+    `Dict`, with A actions, D = width of the encoder, L = `max_tokens`:
 
     | obs_type | key | shape | dtype | values |
     |---|---|---|---|---|

@@ -42,7 +42,7 @@ class KnowledgeGraph(UnitTask):
     training alone. Tails are asked for, not heads: so did MINERVA, in whose code these rules are.
 
     ## Observation Space
-    `Dict`, with A = C actions, T = `hops`, D = width of the encoder, L = length of a row of ids:
+    `Dict`, with A = C actions, T = `hops`, D = width of the encoder, L = `max_tokens`:
 
     | obs_type | key | shape | dtype | values |
     |---|---|---|---|---|
@@ -85,9 +85,9 @@ class KnowledgeGraph(UnitTask):
     which names of its query the graph does not have; from a head it lacks there is no answer.
 
     ## Arguments
-    Those of `Task`; `hops` (3): T; `max_degree` (200); `graph` (None): where else the graph is, in
-    any form of `data`, of which the training split is taken. Without it, and where `data` has no
-    training split, it is that of the registered corpus.
+    Those of `Task` (`max_tokens` is 48 here); `hops` (3): T; `max_degree` (200); `graph` (None):
+    where else the graph is, in any form of `data`, of which the training split is taken. Without
+    it, and where `data` has no training split, it is that of the registered corpus.
 
     ## Registered Ids
     `KnowledgeGraph-WN18RR-v0`, `KnowledgeGraph-FB15k237-v0`, `KnowledgeGraph-v0`
@@ -106,7 +106,7 @@ class KnowledgeGraph(UnitTask):
     ) -> None:
         check_int("hops", hops, 1, 16)
         check_int("max_degree", max_degree, 1, 10_000)
-        super().__init__(**kwargs)
+        super().__init__(**{"max_tokens": 48, **kwargs})
         samples = self.corpus.samples
         facts, self._labels = around.graph_facts(self, graph, kwargs)
         self.numbers = Numbers.of(facts, samples)

@@ -26,7 +26,8 @@ def checked_task_kwargs(kwargs: object, ids: Sequence[str]) -> dict[str, dict[st
 def checked_ids(tasks: Sequence[str]) -> tuple[str, ...]:
     """Different ids, or `InvalidArgumentError`."""
     ids = tuple(tasks) if isinstance(tasks, (list, tuple)) else ()
-    if not ids or len(set(ids)) < len(ids) or "MultiTask-v0" in ids:
+    names = {name for name in ids if isinstance(name, str)}
+    if not ids or len(names) < len(ids) or "MultiTask-v0" in names:
         raise InvalidArgumentError(
             f"tasks={tasks!r} must be a list of different ids, such as "
             "['Question-TREC-v0', 'POS-EWT-v0']."

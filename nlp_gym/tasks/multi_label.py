@@ -45,7 +45,7 @@ class MultiLabel(UnitTask, LabelTask):
     that the inventory lacks are counted as missed.
 
     ## Observation Space
-    `Dict`, with A actions, D = width of the encoder, L = length of a row of ids:
+    `Dict`, with A actions, D = width of the encoder, L = `max_tokens`:
 
     | obs_type | key | shape | dtype | values |
     |---|---|---|---|---|

@@ -32,8 +32,8 @@ class MultiTask(DispatchTask):
     That of the `tasks`; `data_dir` and `corpus` are handed on to them.
 
     ## Observation Space
-    A = most actions of any task, D the width of the encoder; shorter contexts and candidate lists
-    are filled with zeros:
+    A = most actions of any task, D the width of the encoder, R, K and J those of `shape`; shorter
+    contexts and candidate lists are filled with zeros. Rows of ids are `max_tokens` long:
 
     | obs_type | key | shape | dtype | values |
     |---|---|---|---|---|

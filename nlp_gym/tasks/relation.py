@@ -48,8 +48,9 @@ class Relation(PairTask):
     counted as missed.
 
     ## Observation Space
-    `Dict`, with A labels, H = `history_length`, D = width of the encoder, K units: head, tail, the
-    words between them (means of word vectors) and, if `typed`, the names of the arguments' types.
+    `Dict`, with A labels, H = `history_length`, D = width of the encoder, L = `max_tokens`, K
+    units: head, tail, the words between them (means of word vectors) and, if `typed`, the names of
+    the arguments' types.
 
     | obs_type | key | shape | dtype | values |
     |---|---|---|---|---|

@@ -170,7 +170,7 @@ class SpanQA(SpanTask):
         """The answer, its characters and its question."""
         extra, (answer, start, end) = self._sample(row).extra, answer_of(self._sample(row), output)
         asked = extra.get("question_text") or " ".join(extra["question"])
-        identity = {"id": extra["qid"]} if extra["qid"] else {}  # else its place in the file
+        identity = {"id": extra["qid"]} if extra["qid"] != "" else {}  # else its place in the file
         return {**identity, "question": asked, "answer": answer, "start": start, "end": end}
 
     def frame(self, state: SpanState, i: int) -> Any:

@@ -29,7 +29,7 @@ class Summary(documents.DocumentTask):
     the first C = `max_sentences` sentences can be picked (a warning counts longer documents).
 
     ## Observation Space
-    `Dict`, with D = width of the encoder, P = `max_picks`, L = length of a row of ids:
+    `Dict`, with D = width of the encoder, P = `max_picks`, L = `max_tokens`:
 
     | obs_type | key | shape | dtype | values |
     |---|---|---|---|---|

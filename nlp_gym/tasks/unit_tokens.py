@@ -22,7 +22,8 @@ class UnitTokens:
     A unit longer than `max_tokens` allows is seen from its beginning only.
 
     Args:
-        task: Its `max_tokens` is the most ids a row has, special tokens included.
+        task: Its `max_tokens` is the length of a row, special tokens included (or what the encoder
+            takes, if that is less): the same for all splits, whatever texts they have.
     """
 
     def __init__(self, task: Task) -> None:
@@ -34,8 +35,7 @@ class UnitTokens:
             texts = [tuple(units.texts[t][a:b]) for t, a, b in units.spans.tolist()]
         tokens = task.encoder.tokenize(texts)
         sizes = np.diff(tokens.offsets)
-        longest = int(sizes.max(initial=1))
-        self.length = min(longest + 2, task.max_tokens, tokens.max_length)
+        self.length = min(task.max_tokens, tokens.max_length)
         sizes = np.minimum(sizes, self.length - 2)
         column = np.arange(self.length - 1)
         body = tokens.ids.take(tokens.offsets[:-1, None] + column, mode="clip")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nlp_gym.data.readers.kg_names import entity_words, relation_words
-from nlp_gym.errors import DataError, DataNotFoundError
+from nlp_gym.errors import DataError, DataNotFoundError, InvalidArgumentError
 from nlp_gym.tasks.facts import Numbers, Triples, triples_of
 from nlp_gym.tasks.tables import Tables, TextIndex
 from nlp_gym.tasks.walking import Walks
@@ -48,7 +48,13 @@ def graph_facts(task: TaskData, graph: Any, given: Mapping[str, Any]) -> tuple[T
         samples = _split(task, "train")
     if not samples:
         where = {k: given[k] for k in ("data_dir", "corpus", "column") if k in given}
-        samples = load_corpus(task.dataset, "train", family="kg", data=graph, **where).samples
+        try:
+            samples = load_corpus(task.dataset, "train", family="kg", data=graph, **where).samples
+        except (InvalidArgumentError, DataNotFoundError) as error:
+            if graph is None:
+                raise
+            kind = type(error) if type(error) is DataNotFoundError else InvalidArgumentError
+            raise kind(f"graph={graph!r} is read as data= is: {error}") from error
     triples = triples_of(samples)
     if not triples:
         raise DataError(f"graph={graph!r}: there is no triple in it; every row needs its tail.")

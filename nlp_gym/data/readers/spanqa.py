@@ -103,12 +103,14 @@ def parse_jsonl(lines: list[str], name: str, options: Options) -> Parsed:
 def _sample(row: dict[str, Any], passage: _Passage, where: str, options: Options) -> Sample:
     question, asked, _ = text_words(checked_string(field(row, "question"), "question"), "question")
     identity = row.get("id", "")
+    if isinstance(identity, str):
+        identity = checked_string(identity, "id", blank=True)
     extra = {
         "question": question,
         "question_text": asked,
         "text": passage.text,
         "spans": passage.spans,
-        "qid": checked_string(identity, "id", blank=True) if isinstance(identity, str) else where,
+        "qid": identity if isinstance(identity, str) or type(identity) is int else where,
     }
     gold = None
     if options.gold:
