@@ -13,7 +13,7 @@ from agents.baselines import run_baselines
 from agents.evaluate import evaluate, with_corpus
 from agents.history import read_metrics
 from agents.plans import Plan, default_ids
-from agents.results import BASELINES, Cell, read_cell, write_cell, write_tables
+from agents.results import BASELINES, Cell, read_cell, read_cells, write_cell, write_tables
 from agents.runs import find_snapshot
 from agents.search import drawn_rows
 from agents.train import resume, train
@@ -32,7 +32,7 @@ Tell = Callable[[str], None]
 
 
 def run_plan(plan: Plan, tell: Tell, *, dry_run: bool = False) -> bool:
-    """Measure every cell that has no result yet, and write the tables.
+    """Measure every cell that has no result yet, and write the tables of all results in `out`.
 
     Args:
         plan: What.
@@ -62,7 +62,7 @@ def run_plan(plan: Plan, tell: Tell, *, dry_run: bool = False) -> bool:
                 tell(f"[{i + 1}/{len(cells)}] {_line(results[i])}")
     finally:
         if results:
-            write_tables([results[i] for i in range(len(cells)) if i in results], plan.out)
+            write_tables(read_cells(plan.out), plan.out)
     return all(result["status"] == "done" for result in results.values())
 
 

@@ -47,7 +47,7 @@ def benchmark_command(
     env_kwargs: Annotated[
         list[str] | None, typer.Option(metavar="KEY:VALUE...", help="Of every environment.")
     ] = None,
-    searches: Searches = None,
+    searches: Searches = 2560,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what is to do.")] = False,
 ) -> None:

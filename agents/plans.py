@@ -87,9 +87,10 @@ class Plan:
     def _settings(self, env_id: str, algo: str, seed: int) -> dict[str, Any]:
         """What a number depends on; not where the data lies (its hash is in the result)."""
         own = {k: v for k, v in self.env_kwargs.items() if k != "data_dir"}
+        drawn = family_of(env_id) == "kg" and self.searches is not None
+        limit = {"searches": self.searches} if drawn else {}
         if algo in BASELINES:
-            searched = family_of(env_id) == "kg" and algo in SEARCHED
-            return {"env_kwargs": own, **({"searches": self.searches} if searched else {})}
+            return {"env_kwargs": own, **(limit if algo in SEARCHED else {})}
         if not _ALGO.fullmatch(algo):
             raise InvalidArgumentError(
                 f"algos={algo!r} is no algorithm, baseline ({', '.join(BASELINES)}) or algorithm "
@@ -103,7 +104,7 @@ class Plan:
             **{key: config[key] for key in kept},
             "env_kwargs": kwargs,
             "budget_minutes": self.budget,
-            **({"searches": self.searches} if self.searches else {}),
+            **limit,
         }
 
 

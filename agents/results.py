@@ -14,6 +14,8 @@ from nlp_gym.files import atomic_path, write_json
 
 FORMAT = 1
 BASELINES = ("random", "majority", "majority-word", "oracle")
+ORDER = ("random", "majority", "bc", "masked_dqn", "maskable_ppo", "maskable_ppo+bc")
+"""Of columns."""
 _LAST = ("RL / bc", "wall min", "budget min/run")
 
 
@@ -60,6 +62,28 @@ def read_cell(cell: Cell, out: Path) -> dict[str, Any] | None:
     return found if same else None
 
 
+def read_cells(out: Path) -> list[dict[str, Any]]:
+    """All results under `out`, whichever call wrote them, so that a table can be made in parts.
+
+    Ids are in alphabetical order and algorithms as in `ORDER`, further ones after them.
+    """
+    found = []
+    for path in sorted((out / "cells").glob("*/*.json")):
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if isinstance(record, dict) and record.get("format") == FORMAT:
+            found.append(record)
+
+    def place(record: Mapping[str, Any]) -> tuple[Any, ...]:
+        algo = record["algo"]
+        known = ORDER.index(algo) if algo in ORDER else len(ORDER)
+        return record["id"], known, algo, record["seed"]
+
+    return sorted(found, key=place)
+
+
 def write_cell(cell: Cell, out: Path, result: Mapping[str, Any]) -> dict[str, Any]:
     """Write a result, whole or not at all; gives what the file holds.
 
@@ -100,7 +124,8 @@ def write_tables(results: Sequence[Mapping[str, Any]], out: Path) -> None:
 def build_table(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Rows of ids, columns of algorithms; a column's seeds are put together.
 
-    `share` is the value of the best algorithm that learns from rewards over that of `bc`, on test.
+    `share` is the value on test of the algorithm that learns from rewards and is best on dev, over
+    that of `bc`.
     """
     ids = list(dict.fromkeys(r["id"] for r in results))
     algos = list(dict.fromkeys(r["algo"] for r in results))
@@ -139,11 +164,13 @@ def _times(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def _share(columns: Mapping[str, Mapping[str, Any]]) -> float | None:
     """See `build_table`; None without both, or where `bc` is 0."""
-    values = {name: column["test"]["mean"] for name, column in columns.items() if "test" in column}
-    learned = [value for name, value in values.items() if name not in (*BASELINES, "bc")]
-    if not learned or not values.get("bc"):
+    done = {name: column for name, column in columns.items() if "test" in column}
+    learned = [column for name, column in done.items() if name not in (*BASELINES, "bc")]
+    ceiling = done["bc"]["test"]["mean"] if "bc" in done else 0.0
+    if not learned or not ceiling:
         return None
-    return float(max(learned) / values["bc"])
+    best = max(learned, key=lambda column: float(column["dev"]["mean"]))
+    return float(best["test"]["mean"] / ceiling)
 
 
 def to_markdown(table: Mapping[str, Any]) -> str:

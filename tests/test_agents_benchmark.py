@@ -57,6 +57,13 @@ def test_benchmark_measures_once_and_writes_tables(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "table.json").read_text())["algos"] == list(plan(tmp_path).algos)
 
 
+def test_benchmark_table_holds_what_was_measured_in_parts(tmp_path: Path) -> None:
+    for ids in (["POS-EWT-v0"], ["NER-CoNLL-v0"]):
+        assert run_plan(plan(tmp_path, ids=ids, algos=("random",)), lambda line: None)
+    rows = json.loads((tmp_path / "table.json").read_text())["rows"]
+    assert [row["id"] for row in rows] == ["NER-CoNLL-v0", "POS-EWT-v0"]
+
+
 def test_benchmark_searches_at_most_so_many_samples(tmp_path: Path) -> None:
     few = plan(tmp_path, ids=["KnowledgeGraph-WN18RR-v0"], algos=("bc",), searches=6)
     assert run_plan(few, lambda line: None)
