@@ -204,3 +204,20 @@ def tiny_task(env_id: str, folder: Path, split: str = "train", **kwargs: Any) ->
     options = {"layers": "1+3", "dtype": "float32", **kwargs.pop("encoder_kwargs", {})}
     given = {"corpus": "sample", "encoder": str(folder), "encoder_kwargs": options, **kwargs}
     return make_task(env_id, split=split, **given)
+
+
+@pytest.fixture(scope="module")
+def pos(tiny_bert: Path) -> Any:
+    """A task that must not be encoded: its book then knows no vectors."""
+    return tiny_task("POS-v0", tiny_bert)
+
+
+def live_of(task: Any, **tuning: Any) -> Any:
+    """A learning encoder of a task's, the same at every call."""
+    import torch
+
+    from agents.tuning.live import LiveEncoder
+    from agents.tuning.options import Tuning
+
+    torch.manual_seed(0)
+    return LiveEncoder(task.encoder, Tuning(**tuning))

@@ -11,6 +11,7 @@ from gymnasium import spaces
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from stable_baselines3.common.buffers import DictReplayBuffer, DictRolloutBuffer
+from stable_baselines3.common.utils import set_random_seed
 
 from agents.algorithms import resolve
 from agents.buffers import (
@@ -169,7 +170,7 @@ def test_buffers_seed_decides() -> None:
     starts = drawn_starts(30, 4, 0.2, 0)
     orders = []
     for seed in (0, 0, 1):
-        np.random.seed(seed)  # noqa: NPY002
+        set_random_seed(seed)
         batches = filled(EpisodeRolloutBuffer, starts).get(16)
         orders.append(np.concatenate([numbers(batch) for batch in batches]).tolist())
     assert orders[0] == orders[1] != orders[2]
@@ -196,7 +197,7 @@ def replay(size: int, n_envs: int, steps: int, **options: Any) -> Any:
 @pytest.mark.parametrize("steps", [37, 50, 73])
 def test_buffers_replay_draws_all_equally_often(steps: int) -> None:
     size, n_envs, draws = 50, 3, 4000
-    np.random.seed(0)  # noqa: NPY002
+    set_random_seed(0)
     buffer = replay(size, n_envs, steps, run=8)
     counts = np.zeros((steps, n_envs))
     for _ in range(draws):
@@ -212,7 +213,7 @@ def test_buffers_replay_draws_all_equally_often(steps: int) -> None:
 
 
 def test_buffers_replay_runs() -> None:
-    np.random.seed(0)  # noqa: NPY002
+    set_random_seed(0)
     buffer = replay(64, 4, 50, run=8)
     batch = buffer.sample(32)
     step = batch.observations["position"].flatten().view(4, 8)
@@ -244,7 +245,7 @@ def test_buffers_replay_fields_are_those_of_the_base_class() -> None:
 
 
 def test_buffers_replay_of_single_transitions_spreads() -> None:
-    np.random.seed(0)  # noqa: NPY002
+    set_random_seed(0)
     texts = [
         len(replay(400, 1, 400, run=run).sample(64).observations["row"].unique()) for run in (1, 16)
     ]

@@ -63,7 +63,22 @@ class Copies(BaseCallback):
         return True
 
     def _on_rollout_end(self) -> None:
-        self.buffers.append(copy.deepcopy(self.model.rollout_buffer))  # type: ignore[attr-defined]
+        model: Any = self.model
+        self.buffers.append(copy.deepcopy(model.rollout_buffer))
+
+
+class Distances(BaseCallback):
+    """What each rollout logged as its distance from the start."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[float] = []
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_end(self) -> None:
+        self.seen.append(self.logger.name_to_value["train/kl_to_start"])
 
 
 def collect(model: Any, kl: KLToStart, change: Any = None) -> tuple[Any, Any]:
@@ -161,19 +176,10 @@ def test_tuning_kl_keeps_a_policy_near_its_start(ner: Task) -> None:
     distances = []
     for coef in (0.0, 3.0):
         model = build("ppo", ner)
-        seen: list[float] = []
-        kl = KLToStart(coef)
-
-        class Look(BaseCallback):
-            def _on_step(self) -> bool:
-                return True
-
-            def _on_rollout_end(self) -> None:
-                seen.append(self.logger.name_to_value["train/kl_to_start"])  # noqa: B023
-
-        model.learn(40 * ROLLOUT, callback=[kl, Look()], log_interval=10**9)
-        assert seen[0] == pytest.approx(0, abs=1e-6)
-        distances.append(np.mean(seen[-10:]))
+        log = Distances()
+        model.learn(40 * ROLLOUT, callback=[KLToStart(coef), log], log_interval=10**9)
+        assert log.seen[0] == pytest.approx(0, abs=1e-6)
+        distances.append(np.mean(log.seen[-10:]))
     assert distances[0] > 0.1
     assert distances[1] < 0.5 * distances[0]
 

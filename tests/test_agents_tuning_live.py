@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch as th
-from conftest import tiny_task
+from conftest import live_of, tiny_task
 from stable_baselines3.common.utils import obs_as_tensor, polyak_update
 
 from agents.algorithms import resolve
@@ -37,17 +37,6 @@ FAMILIES = {
     "whole texts": "ChoiceQA-ARC-v0",
     "graph": "KnowledgeGraph-WN18RR-v0",
 }
-
-
-@pytest.fixture(scope="module")
-def pos(tiny_bert: Path) -> Any:
-    """A task that must not be encoded: its book then knows no vectors."""
-    return tiny_task("POS-v0", tiny_bert)
-
-
-def live_of(task: Any, **tuning: Any) -> LiveEncoder:
-    th.manual_seed(0)
-    return LiveEncoder(task.encoder, Tuning(**tuning))
 
 
 def dense(found: tuple[th.Tensor, th.Tensor | None]) -> th.Tensor:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch as th
-from conftest import save_bert, tiny_task, word_piece
+from conftest import live_of, save_bert, tiny_task, word_piece
 from stable_baselines3.common.utils import polyak_update
 from torch import nn
 
@@ -27,16 +27,6 @@ from nlp_gym.errors import InvalidArgumentError, MissingDependencyError, Unknown
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 LEARNS = {"finetune": "", "lora": "lora_", "adapter": ".adapter."}
-
-
-@pytest.fixture(scope="module")
-def pos(tiny_bert: Path) -> Any:
-    return tiny_task("POS-v0", tiny_bert)
-
-
-def live_of(task: Any, **tuning: Any) -> LiveEncoder:
-    th.manual_seed(0)
-    return LiveEncoder(task.encoder, Tuning(**tuning))
 
 
 def fixed(module: nn.Module) -> dict[str, th.Tensor]:

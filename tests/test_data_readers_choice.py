@@ -12,7 +12,7 @@ import pytest
 from nlp_gym.data import load_corpus
 from nlp_gym.data.readers import READERS, read
 from nlp_gym.data.readers.base import Options
-from nlp_gym.data.readers.dialogue import DRAWN
+from nlp_gym.data.readers.reply_pool import DRAWN
 from nlp_gym.errors import DataFormatError, UnknownNameError
 from nlp_gym.registration import make_task
 

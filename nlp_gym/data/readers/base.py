@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from nlp_gym.data.iob2 import to_iob2
 from nlp_gym.data.readers.decoding import Problem, decode, file_bytes
-from nlp_gym.data.schemes import to_iob2
 from nlp_gym.errors import DataFormatError
 from nlp_gym.types import Sample
 

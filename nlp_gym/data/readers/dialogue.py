@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
-import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,18 +18,10 @@ from nlp_gym.data.readers.json_tools import (
     text_words,
     with_id,
 )
+from nlp_gym.data.readers.reply_pool import ReplyPool
 from nlp_gym.types import Sample
 
 Words = tuple[str, ...]
-
-DRAWN = 9
-"""Replies of other dialogues put beside the right one where a row has no wrong replies."""
-
-ALIKE = 4
-"""How many of these share words with the context, as the adversarial ones of dev and test do."""
-
-COMMON = 100
-"""Words in more than one of this many replies say nothing about what a reply is about."""
 
 NEGATIVES = {
     "adversarial": "adversarial_negative_responses",
@@ -73,8 +62,8 @@ def parse_dailydialog(lines: list[str], name: str, options: Options) -> Parsed:
     adversarial ones), ``"random"`` (all random ones) and ``"both"`` (with one random reply less, so
     that there are 1 + 5 + 4). A row without gets `DRAWN` right replies of other contexts in the
     file. Those are sorted by their hash; first come the `ALIKE` that share most with the context
-    (see `_Pool.alike`), then hash of the context and k = 0, 1, ... picks among all. What is right
-    here is passed over. Nothing depends on the order of rows.
+    (see `ReplyPool.alike`), then hash of the context and k = 0, 1, ... picks among all. What is
+    right here is passed over. Nothing depends on the order of rows.
     """
     bare: dict[int, tuple[tuple[Words, ...], str, dict[Words, str]]] = {}  # without negatives
     own: dict[tuple[Words, ...], set[str]] = {}  # what is right after a context
@@ -95,7 +84,7 @@ def parse_dailydialog(lines: list[str], name: str, options: Options) -> Parsed:
         return _enough(sample) if wrong else sample
 
     parsed = json_samples(lines, Parsed(), build)
-    pool = _Pool({text: words[text] for _, text, _ in bare.values()})
+    pool = ReplyPool({text: words[text] for _, text, _ in bare.values()})
     for i, sample in enumerate(parsed.samples):
         number = int(sample.id.rpartition(":")[2])
         if number in bare:
@@ -109,44 +98,6 @@ def parse_dailydialog(lines: list[str], name: str, options: Options) -> Parsed:
             sample = with_id(arranged, identity)
         parsed.samples[i] = sample if options.gold else sample.unannotated()
     return parsed
-
-
-class _Pool:
-    """Replies to draw from, in an order that does not depend on that of rows."""
-
-    def __init__(self, words: Mapping[str, Words]) -> None:
-        self.texts = sorted(words, key=lambda text: (rank(0, (text,)), text))
-        self._holding: dict[str, list[int]] = {}  # word -> places in `texts`
-        for place, text in enumerate(self.texts):
-            for word in {word.lower() for word in words[text]}:
-                self._holding.setdefault(word, []).append(place)
-
-    def alike(self, context: tuple[Words, ...]) -> list[str]:
-        """Replies by what they share with a context, most first: sum of log(n / n with the word).
-
-        Sums are of whole thousandths, so that they do not depend on the order of words.
-        """
-        shared: Counter[int] = Counter()
-        n = len(self.texts)
-        for word in {word.lower() for turn in context for word in turn if word.isalpha()}:
-            places = self._holding.get(word, ())
-            if 0 < len(places) <= max(1, n // COMMON):
-                weight = round(1000 * math.log(n / len(places)))
-                for place in places:
-                    shared[place] += weight
-        best = heapq.nsmallest(4 * DRAWN, shared, key=lambda place: (-shared[place], place))
-        return [self.texts[place] for place in best]
-
-    def draw(self, context: tuple[Words, ...], own: set[str]) -> list[str]:
-        """Up to `DRAWN` distinct replies that are not in `own`."""
-        drawn = dict.fromkeys([text for text in self.alike(context) if text not in own][:ALIKE])
-        for k in range(20 * DRAWN):
-            text = self.texts[rank(k, *context) % len(self.texts)]
-            if text not in own:
-                drawn[text] = None
-            if len(drawn) == DRAWN:
-                break
-        return list(drawn)
 
 
 def _arranged(
