@@ -12,7 +12,8 @@ Rows: `supervised` (a plain transformers loop, see `finetune_supervised.py`), `b
 `--recipes FILE.yml` changes settings of training by row (``ppo: {encoder_lr: 1e-5}``).
 
 What counts as time is training, with a warm start if there is one, without evaluations on dev, in
-this one process; corpus and tokens are read before. Of every row the weights that were best on dev
+this one process (where other work takes the cores: ``--clock cpu`` with ``OMP_NUM_THREADS=1``);
+corpus and tokens are read before. Of every row the weights that were best on dev
 are scored. The warm start of `--warm-start row` is the run of `bc`, whose time is added.
 
 Each row and seed is a JSON file under `--out`, with its learning curve. What is there is not
@@ -24,7 +25,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import time
 import warnings
 from collections.abc import Mapping
 from functools import cached_property
@@ -38,7 +38,7 @@ from agents.settings import TrainConfig, nested_merge
 from agents.signals import TrainingInterrupted
 from agents.versions import versions
 from benchmarks.finetune_agents import AGENTS, agent_record, config_of, decisions, scored
-from benchmarks.finetune_supervised import Finetuned, Recipe, finetune
+from benchmarks.finetune_supervised import CLOCKS, Finetuned, Recipe, finetune
 from benchmarks.finetune_tables import CEILING, differences, plot, table, tag_table
 from nlp_gym import make_task
 from nlp_gym.errors import NLPGymError
@@ -135,9 +135,9 @@ class Comparison:
         if row == LONG:
             times = [self.record(name, seed)["train_seconds"] for name in (CEILING, self.control)]
             recipe = dataclasses.replace(recipe, epochs=recipe.epochs * times[1] / times[0])
-        started = time.perf_counter()
+        started = CLOCKS[recipe.clock]()
         job = Finetuned(self.tasks, self.encoder, recipe)
-        ready = time.perf_counter() - started
+        ready = CLOCKS[recipe.clock]() - started
         found = finetune(job)
         for split in ("dev", "test"):
             found[split] = scored(self.tasks[split], job.outputs(split), self.base.env, split)
@@ -166,7 +166,7 @@ class Comparison:
             evaluations=self.recipe.evaluations,
         )
         run = self.out / "runs" / f"{row}-{seed}"
-        return agent_record(config, run, before, per_pass=self.per_pass)
+        return agent_record(config, run, before, per_pass=self.per_pass, clock=self.recipe.clock)
 
 
 def comparison_of(args: argparse.Namespace) -> Comparison:
@@ -193,6 +193,7 @@ def comparison_of(args: argparse.Namespace) -> Comparison:
         evaluations=args.evaluations,
         device=args.device,
         bfloat16=args.device.startswith("cuda"),
+        clock=args.clock,
     )
     out = args.out or Path("runs/finetune-quick" if args.quick else "runs/finetune")
     return Comparison((out / args.env).resolve(), base, recipe, changes, args.control)
@@ -214,6 +215,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--warm-start", default="row", help="row: bc's; or as for `train.py`")
     p.add_argument("--control", default="maskable_ppo", choices=[*AGENTS])
     p.add_argument("--recipes", type=Path, help="YAML: settings of training by row")
+    p.add_argument("--clock", choices=[*CLOCKS], default="wall", help="cpu: seconds of processors")
     p.add_argument("--quick", action="store_true", help="bundled sample, a few hundred steps")
     p.add_argument("--out", type=Path, help="default: runs/finetune")
     p.add_argument("--plot", type=Path, help="PNG of the learning curves")

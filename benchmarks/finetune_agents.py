@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -21,7 +21,7 @@ from agents.settings import TrainConfig, merge, nested_merge
 from agents.setup import Setup
 from agents.train import resume, train
 from agents.tuning.live import live_encoders
-from benchmarks.finetune_supervised import now
+from benchmarks.finetune_supervised import CLOCKS, now
 from nlp_gym.errors import RunError
 from nlp_gym.metrics.base import Score
 from nlp_gym.metrics.spans import span_counts
@@ -100,9 +100,14 @@ def config_of(
     return config.with_changes(eval_freq=config.eval_freq or every, save_freq=total)
 
 
-def trained(config: TrainConfig, run: Path) -> None:
-    """Train, or go on with what was stopped."""
-    with watched(run):
+def trained(config: TrainConfig, run: Path, clock: str) -> None:
+    """Train, or go on with what was stopped; the run's seconds are the clock's."""
+    ticking = SimpleNamespace(monotonic=CLOCKS[clock])
+    with (
+        watched(run, clock),
+        patch("agents.callbacks.time", ticking),
+        patch("agents.train.time", ticking),
+    ):
         if (run / "config.yml").is_file():
             try:
                 resume(run, progress=False)
@@ -115,7 +120,7 @@ def trained(config: TrainConfig, run: Path) -> None:
 
 
 @contextmanager
-def watched(run: Path) -> Iterator[None]:
+def watched(run: Path, clock: str) -> Iterator[None]:
     """Write down what evaluations take and how many texts are encoded between them."""
     original, before = Setup.score, {"learning": 0, "acting": 0}
     path = run.parent / f"{run.name}.{WATCHED}"
@@ -125,9 +130,9 @@ def watched(run: Path) -> Iterator[None]:
         device, live = str(self.model.device), live_encoders(self.model.policy)
         found = {k: sum(e.encoded_texts[k] for e in live) for k in before}
         line: dict[str, Any] = {k: found[k] - before[k] for k in before}
-        started = now(device)
+        started = now(device, clock)
         result = original(self)
-        seconds = now(device) - started
+        seconds = now(device, clock) - started
         before.update({k: sum(e.encoded_texts[k] for e in live) for k in before})
         line |= {"timesteps": self.model.num_timesteps, "evaluation_seconds": seconds}
         with path.open("a", encoding="utf-8") as file:
@@ -166,16 +171,21 @@ def curve_of(run: Path, before: Mapping[str, float]) -> tuple[list[dict[str, flo
 
 
 def agent_record(
-    config: TrainConfig, run: Path, before: Mapping[str, float], *, per_pass: int
+    config: TrainConfig,
+    run: Path,
+    before: Mapping[str, float],
+    *,
+    per_pass: int,
+    clock: str = "wall",
 ) -> dict[str, Any]:
     """Train a row and score it.
 
     Returns:
         What `finetune_supervised.finetune` returns and the scores.
     """
-    started = time.perf_counter()
-    trained(config, run)
-    wall = time.perf_counter() - started
+    started = CLOCKS[clock]()
+    trained(config, run, clock)
+    spent = CLOCKS[clock]() - started
     curve, notes = curve_of(run, before)
     end = curve[-1]
     after = [notes[point["timesteps"]] for point in curve if point["timesteps"] > 0]
@@ -192,7 +202,7 @@ def agent_record(
         "curve": curve,
         "train_seconds": end["train_seconds"],
         "evaluation_seconds": end["seconds"] - end["train_seconds"],
-        "setup_seconds": max(wall - read_metrics(run)[-1]["seconds"], 0.0),
+        "setup_seconds": max(spent - read_metrics(run)[-1]["seconds"], 0.0),
         "encoded": encoded,
         **weights,
         **scores,
