@@ -16,13 +16,14 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.utils import safe_mean
 
 from agents.checkpoints import save_state
-from agents.history import append_metrics
+from agents.history import append_metrics, read_metrics
 from agents.progress import TrainingProgress
 from agents.runs import SETTINGS
 from agents.signals import StopRequest
 from agents.snapshots import prune, publish
 from agents.tuning.kl import KLToStart
 from agents.weights import save_weights
+from agents.writing.alarms import alarms, watched
 from nlp_gym.files import write_json
 from nlp_gym.metrics.base import Score
 
@@ -186,12 +187,16 @@ class TrainingLoop(BaseCallback):
             "value": score.value,
             "train_reward": float(safe_mean(rewards)) if rewards else None,
             "steps_per_second": round(self._rate(), 1),
+            **watched(score),
         }
         append_metrics(self.options.run, row)
-        self.logger.record(f"dev/{score.metric}", score.value)
+        for name, figure in {score.metric: score.value, **watched(score)}.items():
+            self.logger.record(f"dev/{name}", figure)
         self.logger.dump(steps)
         assert state.best is not None
         self.progress.evaluation(row, best=state.best, improved=improved)
+        for told in alarms(read_metrics(self.options.run)[0], row):
+            self.progress.note(f"Alarm: {told}.")
         if self.options.early_stopping and state.stale >= self.options.early_stopping:
             self.progress.note(
                 f"Early stopping: {state.stale} evaluations without improvement since "

@@ -14,7 +14,9 @@ import torch as th
 
 from agents.algorithms import AlgorithmRow
 from agents.extractors import ACTIVATIONS, NLPExtractor
+from agents.families import WRITTEN
 from agents.signatures import arguments
+from agents.writing.extractor import DecoderExtractor
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
 
 RUN_KEYS: dict[str, Any] = {
@@ -98,12 +100,20 @@ def schedule_value(argument: str, value: Any) -> tuple[float, bool]:
     return float(match[1] if match else value), match is not None
 
 
-def check_params(row: AlgorithmRow, params: Mapping[str, Any]) -> dict[str, Any]:
+def extractor_class(family: str) -> type[NLPExtractor]:
+    """The features extractor for tasks of a family."""
+    return DecoderExtractor if family == WRITTEN else NLPExtractor
+
+
+def check_params(
+    row: AlgorithmRow, params: Mapping[str, Any], *, family: str = ""
+) -> dict[str, Any]:
     """Check names, types and ranges.
 
     Args:
         row: The algorithm that will take them.
         params: As in a file of hyperparameters.
+        family: Of the task, which decides what reads its observations.
 
     Returns:
         The same, with whole floats as integers where integers are wanted (``1e6`` steps).
@@ -122,11 +132,11 @@ def check_params(row: AlgorithmRow, params: Mapping[str, Any]) -> dict[str, Any]
         _check_name("hyperparams", key, allowed)
         checked[key] = _typed(key, value, allowed[key])
         _check_bounds(key, checked[key])
-    _check_policy(row, checked)
+    _check_policy(row, checked, extractor_class(family))
     return checked
 
 
-def _check_policy(row: AlgorithmRow, params: Mapping[str, Any]) -> None:
+def _check_policy(row: AlgorithmRow, params: Mapping[str, Any], reads: type[NLPExtractor]) -> None:
     aliases = getattr(row.cls, "policy_aliases", {})
     policy = params.get("policy")
     if policy is not None and aliases and policy not in aliases:
@@ -141,7 +151,7 @@ def _check_policy(row: AlgorithmRow, params: Mapping[str, Any]) -> None:
         elif known is not None:
             _typed(f"policy_kwargs.{key}", value, known[key])
     nested = "features_extractor_kwargs"
-    extractor = set(_arguments(NLPExtractor)) - {"source", "unit_dim", "live"}
+    extractor = set(_arguments(reads)) - {"source", "unit_dim", "live"}
     _check_names(nested, _mapping(f"policy_kwargs.{nested}", given.get(nested)), extractor)
     optimizer = inspect.signature(OPTIMIZERS[given.get("optimizer_class", "Adam")]).parameters
     options = _mapping("policy_kwargs.optimizer_kwargs", given.get("optimizer_kwargs"))

@@ -143,6 +143,9 @@ def predict(
             help="Arguments in place of the run's own: max_words:600, tasks:\"['POS-EWT-v0']\".",
         ),
     ] = None,
+    alternatives: Annotated[
+        int, typer.Option(min=0, help="Show so many tokens at each place of a written text.")
+    ] = 0,
     checkpoint: Checkpoint = "best",
     device: Device = "auto",
 ) -> None:
@@ -152,6 +155,7 @@ def predict(
 
     choose_format(form, output)
     options: dict[str, Any] = {"checkpoint": checkpoint, "device": device}
+    options["alternatives"] = alternatives
     predictor = Predictor(run, env_kwargs=pairs(env_kwargs), **options)
     chosen = choose_format(form, output, tags=predictor.tags)
     inputs = predictor.gather(text, input_file)

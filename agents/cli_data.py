@@ -69,6 +69,9 @@ def check_command(
         str | None, typer.Option(help="Label column: number, upos or xpos, or a name.")
     ] = None,
     gold: Annotated[bool, typer.Option(help="--no-gold: no annotation is needed.")] = True,
+    pair: Annotated[
+        str | None, typer.Option(help="Languages of source and target (en-de): parallel text.")
+    ] = None,
 ) -> None:
     """Read a file and report every bad row with its line number."""
     from nlp_gym.data import check
@@ -76,7 +79,7 @@ def check_command(
 
     asked = _asked_family(family, env)
     family = asked or guess_family(file, format, gold=gold)
-    report = check(file, format, family=family, scheme=scheme, column=column, gold=gold)
+    report = check(file, format, family=family, scheme=scheme, column=column, gold=gold, pair=pair)
     for problem in report.problems:
         line = "" if problem.line is None else f"{problem.line}:"
         typer.echo(f"{file}:{line} {problem.message}")

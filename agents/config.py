@@ -69,7 +69,7 @@ def load_hyperparams(
     params: Params = copy.deepcopy(next(table[name] for name in names if name in table))
     changes = overrides if isinstance(overrides, Mapping) else parse_overrides(overrides)
     merged = _merge(params, _numbers(changes))
-    return check_params(row, merged)
+    return check_params(row, merged, family=_family(env_id))
 
 
 def parse_overrides(items: Sequence[str]) -> Params:

@@ -6,8 +6,11 @@ import importlib
 
 import gymnasium as gym
 
-TEXT_FAMILIES = ("tagging", "classification", "multilabel")
+TEXT_FAMILIES = ("tagging", "classification", "multilabel", "generation")
 """Families whose whole input is a text."""
+
+WRITTEN = "generation"
+"""The family of tasks whose actions write a text."""
 
 MIXTURE = "multitask"
 """The family of a mixture, whose samples are those of other tasks."""

@@ -14,6 +14,9 @@ from nlp_gym.errors import InvalidArgumentError
 POSITION_KEYS = ("row", "position")
 """Keys of an `index` observation that name a state of the corpus."""
 
+LEGAL_KEY = "legal"
+"""Number of the mask among those of the source, where an observation would be too large with it."""
+
 MASK_KEY = "action_mask"
 """Not a feature: the policies apply it to the actions."""
 

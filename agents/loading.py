@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from agents.search import outputs_of
 from agents.signatures import arguments
 from agents.tuning.options import Tuning
 from agents.weights import load_policy
+from agents.writing.alternatives import Place, with_alternatives
 from nlp_gym import make_task
 from nlp_gym.encode import Encoder
 from nlp_gym.errors import RunError
@@ -102,7 +103,8 @@ class Agent:
             RunError: The encoder gives other vectors than the one of the run.
         """
         labels = list(self.labels) or None  # tasks that choose among candidates have none
-        kwargs = {**self.settings["env_kwargs"], "labels": labels, **overrides}
+        learnt = self.settings.get("learnt", {})
+        kwargs = {**self.settings["env_kwargs"], "labels": labels, **learnt, **overrides}
         if family_of(self.env_id) == "kg" and overrides.get("data") is not None:
             # The graph is what was trained on, whatever the queries are.
             kwargs.setdefault("graph", self.settings["env_kwargs"].get("data"))
@@ -148,15 +150,27 @@ class Agent:
         rows: Sequence[int] | None = None,
     ) -> list[Output]:
         """Play samples of `task` (None: all), each once; one output each. Options as `encode`'s."""
+        masked, obs_type = resolve(self.settings["algo"]).masked, self.settings["obs_type"]
+        with self._reading(task, progress=progress, cache=cache) as model:
+            return outputs_of(model, task, masked=masked, obs_type=obs_type, rows=rows)
+
+    def alternatives(self, task: Task, most: int) -> tuple[list[str], list[list[Place]]]:
+        """Texts written greedily, with what else could have been; see `with_alternatives`."""
+        with self._reading(task, progress=False, cache=False) as model:
+            obs_type = self.settings["obs_type"]
+            return with_alternatives(model, task, most=most, obs_type=obs_type)
+
+    @contextmanager
+    def _reading(self, task: Task, *, progress: bool, cache: bool) -> Iterator[Any]:
+        """The model, which reads `task` in the block."""
         obs_type, live = self.settings["obs_type"], self.tuning is not None
         if not live:
             encode(task, progress=progress, cache=cache)
         fresh = self._model is None  # then it reads this task already
         model = self.model(task)
-        masked = resolve(self.settings["algo"]).masked
         source = None if fresh else source_of(task, obs_type, model.device, live=live)
         with nullcontext() if source is None else reading(model.policy, source):
-            return outputs_of(model, task, masked=masked, obs_type=obs_type, rows=rows)
+            yield model
 
     def _load(self, task: Task) -> Any:
         row, obs_type = resolve(self.settings["algo"]), self.settings["obs_type"]

@@ -8,9 +8,10 @@ from typing import Any
 from stable_baselines3.common.utils import get_device
 
 from agents.algorithms import AlgorithmRow
+from agents.checks import extractor_class
 from agents.config import build_arguments
 from agents.devices import check_device
-from agents.extractors import FeatureSource, NLPExtractor
+from agents.extractors import FeatureSource
 from agents.heads import pointer_policy
 from agents.tuning.attach import attach, buffer_arguments, check_live, transformer_of
 from agents.tuning.live import LiveEncoders
@@ -103,7 +104,7 @@ def build_model(
     if task.tables.candidates is not None:
         given["policy"] = pointer_policy(row, given.get("policy", "MultiInputPolicy"))
     policy_kwargs = dict(given.pop("policy_kwargs", {}))
-    policy_kwargs["features_extractor_class"] = NLPExtractor
+    policy_kwargs["features_extractor_class"] = extractor_class(task.family)
     policy_kwargs["features_extractor_kwargs"] = {
         **(policy_kwargs.get("features_extractor_kwargs") or {}),
         "source": source_of(task, obs_type, device, live=tuning is not None),

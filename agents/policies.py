@@ -19,7 +19,7 @@ from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
 from torch import nn
 
-from agents.keys import MASK_KEY
+from agents.keys import LEGAL_KEY, MASK_KEY
 
 
 class DuelingQNetwork(QNetwork):
@@ -68,7 +68,7 @@ class DuelingQNetwork(QNetwork):
         return value + advantage - advantage.mean(dim=1, keepdim=True)
 
     def _predict(self, observation: PyTorchObs, deterministic: bool = True) -> th.Tensor:
-        return masked(self(observation), mask_of(observation)).argmax(dim=1)
+        return masked(self(observation), mask_of(observation, self)).argmax(dim=1)
 
 
 class DuelingDQNPolicy(DQNPolicy):
@@ -102,10 +102,14 @@ class DuelingDQNPolicy(DQNPolicy):
         return self.network(**net_args, dueling=self._dueling).to(self.device)
 
 
-def mask_of(obs: PyTorchObs) -> th.Tensor | None:
-    """The (B, A) bool mask an observation carries, None where it carries none."""
+def mask_of(obs: PyTorchObs, network: QNetwork) -> th.Tensor | None:
+    """The (B, A) bool mask that an observation carries or names, None where it does neither."""
     if isinstance(obs, dict) and MASK_KEY in obs:
         return obs[MASK_KEY].bool()
+    if isinstance(obs, dict) and LEGAL_KEY in obs:
+        extractor: Any = network.features_extractor
+        masks: th.Tensor = extractor.source.masks
+        return masks.index_select(0, obs[LEGAL_KEY].to(masks.device).long().flatten())
     return None
 
 

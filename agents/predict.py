@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from agents.families import MIXTURE, TEXT_FAMILIES
+from agents.families import MIXTURE, TEXT_FAMILIES, WRITTEN
 from agents.inputs import Input, from_text, from_words, gather_inputs, identity
 from agents.loading import Agent, load_agent
 from agents.predict_tasks import inputs_of
@@ -28,6 +28,8 @@ class Predictor:
         device: ``"auto"``, ``"cpu"``, ``"cuda"``.
         env_kwargs: Arguments of the environment in place of the run's, such as `max_words`. An
             agent of a mixture predicts through one task of it: ``{"tasks": ["POS-EWT-v0"]}``.
+        alternatives: Of an agent that writes: tokens to show at each place of a text, with their
+            probability (or value); 0: none.
 
     Attributes:
         family: What kind of input the agent reads, a name in `nlp_gym.data.FAMILIES`.
@@ -45,11 +47,18 @@ class Predictor:
         checkpoint: str = "best",
         device: str = "auto",
         env_kwargs: Mapping[str, Any] | None = None,
+        alternatives: int = 0,
     ) -> None:
+        self.alternatives = alternatives
         self.agent: Agent = load_agent(run, checkpoint=checkpoint, device=device)
         self._inputs = inputs_of(self.agent, env_kwargs or {})
         self.family = self._inputs.family
         self.bio = self.tags and is_bio(self._inputs.labels)
+        if alternatives and self.family != WRITTEN:
+            raise InvalidArgumentError(
+                f"alternatives={alternatives} is for agents that write texts, and "
+                f"{self.agent.env_id} does not: leave it out."
+            )
 
     @property
     def tags(self) -> bool:
@@ -125,6 +134,10 @@ class Predictor:
     def _records(self, samples: list[Sample], *, progress: bool) -> list[dict[str, Any]]:
         task, outputs = self._outputs(samples, progress=progress)
         records = [task.record(row, output) for row, output in enumerate(outputs)]
+        if self.alternatives and records:
+            texts, places = self.agent.alternatives(task, self.alternatives)
+            for record, text, place in zip(records, texts, places, strict=True):
+                record |= {"greedy": text, "tokens": place}
         report_problems(samples, records)
         return records
 

@@ -9,6 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from agents.acting import LogProbs, make_act, make_log_probs
+from agents.beams import best_of
+from agents.families import WRITTEN
+from agents.writing.beam import search
 from nlp_gym.tasks.base import Output, Task
 from nlp_gym.tasks.rollout import rollout
 
@@ -28,7 +31,8 @@ def outputs_of(
     """What a model decides on each sample.
 
     A task that ranks answers (it has `beam` and `merge`, see `KnowledgeGraph`) is played by beam
-    search over the probabilities of actions; all others greedily.
+    search over the probabilities of actions, and so are texts where a beam is asked for; all others
+    greedily.
 
     Args:
         model: A Stable-Baselines3 algorithm, reading the task's corpus.
@@ -36,16 +40,19 @@ def outputs_of(
         masked: Whether the model acts on masks; a search always does.
         obs_type: What the model reads.
         rows: Samples; None: all.
-        beam: Walks kept; None: as many as the task's official evaluation.
+        beam: Walks or texts kept; None: as many as the task's official evaluation.
 
     Returns:
         One output a row.
     """
     width = getattr(task, "beam", 1) if beam is None else beam
-    log_probs = make_log_probs(model) if width > 1 and is_searched(task) else None
+    writes = task.family == WRITTEN
+    log_probs = make_log_probs(model) if width > 1 and (writes or is_searched(task)) else None
     if log_probs is None:
         return rollout(task, make_act(model, masked), rows, obs_type=obs_type)
     chosen = np.arange(len(task.corpus)) if rows is None else np.asarray(rows, np.int64)
+    if writes:
+        return search(task, log_probs, chosen, width, obs_type)
     return [
         output
         for start in range(0, len(chosen), BATCH)
@@ -92,25 +99,3 @@ def best_outputs(
 
 def _value(pair: tuple[float, Output]) -> float:
     return -pair[0]
-
-
-def best_of(
-    scores: npt.NDArray[np.float64], owner: npt.NDArray[np.int64], width: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """The `width` best pairs of state and action for each owner.
-
-    Args:
-        scores: (n, A), -inf for what cannot be played.
-        owner: (n,) whose state it is.
-        width: Pairs kept, from 1.
-
-    Returns:
-        (m,) states and (m,) actions, by owner and then from the best down; of equal ones the first.
-    """
-    states, actions = np.isfinite(scores).nonzero()
-    order = np.lexsort((-scores[states, actions], owner[states]))
-    own = owner[states[order]]
-    first = np.flatnonzero(np.append(True, own[1:] != own[:-1]))
-    place = np.arange(len(own)) - np.repeat(first, np.diff(np.append(first, len(own))))
-    order = order[place < width]
-    return states[order], actions[order]

@@ -11,6 +11,7 @@ from typing import Any
 
 from agents.algorithms import AlgorithmRow, resolve
 from agents.extractors import FeatureSource, reading
+from agents.families import WRITTEN
 from agents.loading import build_model, check_obs_type, encode, source_of, tuning_of
 from agents.search import drawn_rows, outputs_of
 from agents.settings import TrainConfig
@@ -49,6 +50,7 @@ class Setup:
             "env_kwargs": with_dtype(_task_kwargs(self.config), encoder),
             "obs_type": self.obs_type,
             "labels": list(self.train_task.labels),
+            "learnt": self.train_task.learnt,
             "hyperparams": dict(self.config.hyperparams),
             "encoder_mode": self.config.encoder_mode,
             "encoder": {
@@ -74,7 +76,10 @@ class Setup:
                 rows=rows,
                 beam=min(getattr(self.dev_task, "beam", 1), DEV_BEAM),
             )
-        return self.dev_task.score(outputs, rows=rows, bootstrap=0)
+        writes = (
+            self.dev_task.family == WRITTEN
+        )  # the report has what `agents.writing.alarms` wants
+        return self.dev_task.score(outputs, rows=rows, bootstrap=0, report=writes)
 
     @cached_property
     def _dev_rows(self) -> list[int] | None:
@@ -97,7 +102,8 @@ class Setup:
             RunError: Naming what differs.
         """
         own = self.settings()
-        for key in ("encoder", "corpora", "labels", "obs_type"):
+        saved = {"learnt": {}, **saved}  # older snapshots have none
+        for key in ("encoder", "corpora", "labels", "learnt", "obs_type"):
             if saved.get(key) != own[key]:
                 raise RunError(
                     f"{folder} was saved with {key}={saved.get(key)!r}, now it is {own[key]!r}. "
@@ -150,7 +156,8 @@ def set_up(config: TrainConfig, *, progress: bool = False) -> Setup:
     train_task = make_task(config.env, split="train", **kwargs)
     if tuning is not None:
         transformer_of(train_task)  # before anything takes long
-    shared = {k: v for k, v in kwargs.items() if k not in ("encoder", "encoder_kwargs", "labels")}
+    replaced = {"encoder", "encoder_kwargs", "labels", *train_task.learnt}
+    shared = {k: v for k, v in kwargs.items() if k not in replaced}
     dev_task = make_task(
         config.env,
         split="dev",
@@ -158,6 +165,7 @@ def set_up(config: TrainConfig, *, progress: bool = False) -> Setup:
         encoder=train_task.encoder,
         encoder_kwargs=None,  # the object has them, whatever the id is registered with
         labels=list(train_task.labels) or None,
+        **train_task.learnt,
     )
     for task in (train_task, dev_task):
         if progress:

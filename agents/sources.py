@@ -51,6 +51,8 @@ class FeatureSource:
         dim: Width D of a unit.
         n_units: Number U of units; it also stands for "none" in the tables.
         width: (R+K)*D, the width of a context.
+        masks: (K, A) bool that `legal` of an observation counts; None where it has `action_mask`.
+        longest: Most units of a row, of those that all its states share.
         n_candidates: Most candidates C a state has; 0 where actions are labels.
         parts: Units J a candidate.
 
@@ -82,7 +84,11 @@ class FeatureSource:
         self._context = self._here(tables.context)
         self._row_units = None if tables.row_units is None else self._here(tables.row_units)
         self._candidates = None if tables.candidates is None else self._here(tables.candidates)
+        masks = getattr(task, "masks", None)
+        self.masks = None if masks is None else shared_tensor(masks).to(self.device)
         self._by_row = tables.by == "row"
+        rows = tables.row_units
+        self.longest = 0 if rows is None else int((rows != self.n_units).sum(axis=1).max())
         self._begins = np.unique(tables.offsets)
         self.width = tables.n_context * self.dim
         shape = (0, 0) if tables.candidates is None else tables.candidates.shape[1:]

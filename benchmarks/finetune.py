@@ -5,11 +5,10 @@
     python -m benchmarks.finetune --data-dir ../shared/data --env SpanQA-SQuAD-v0 --plot curves.png
     python -m benchmarks.finetune --quick --rows supervised bc maskable_ppo      # a try
 
-Rows: `supervised` (a plain transformers loop, see `finetune_supervised.py`), `bc`, `lora` and
-`adapter` (cloning, as many passes), `ppo` and `maskable_ppo` (warm start, metric reward),
-`masked_dqn` (warm start), and `supervised-long`: supervised training for the time that the row of
-`--control` took with its warm start. Agents have the hyperparameters of `agents/hyperparams`;
-`--recipes FILE.yml` changes settings of training by row (``ppo: {encoder_lr: 1e-5}``).
+Rows: `supervised` (a plain transformers loop, see `finetune_supervised.py`); `bc`, `lora`,
+`adapter` (cloning, as many passes); `ppo`, `maskable_ppo` (warm start, metric reward), `masked_dqn`
+(warm start); `supervised-long` and `bc-long`, without rewards for the time that `--control` took.
+`--recipes FILE.yml` changes hyperparameters by row (``ppo: {encoder_lr: 1e-5}``).
 
 What counts as time is training, with a warm start if there is one, without evaluations on dev, in
 this one process (where other work takes the cores: ``--clock cpu`` with ``OMP_NUM_THREADS=1``);
@@ -45,8 +44,8 @@ from nlp_gym.errors import NLPGymError
 from nlp_gym.files import write_json
 from nlp_gym.tasks.base import Task
 
-LONG = "supervised-long"
-ROWS = (CEILING, *AGENTS, LONG)
+LONG = {"supervised-long": CEILING, "bc-long": "bc"}
+ROWS = (CEILING, *AGENTS, *LONG)
 FAMILIES = ("tagging", "classification", "spanqa")
 QUICK: dict[str, dict[str, Any]] = {
     "ppo": {"n_timesteps": 2048, "n_envs": 64},
@@ -64,7 +63,7 @@ class Comparison:
         base: Settings that all agents share; its seed is not used.
         recipe: Of the supervised rows; its seed is not used.
         changes: Fields of `TrainConfig` by row.
-        control: The row whose time `supervised-long` has.
+        control: The row whose time those of `LONG` have.
     """
 
     out: Path
@@ -114,7 +113,7 @@ class Comparison:
             if found["settings"] != settings:
                 raise SystemExit(f"{path} has other settings: delete it, or give another --out.")
             return found
-        plain = row in (CEILING, LONG)
+        plain = LONG.get(row, row) == CEILING
         found = self._supervised(row, seed) if plain else self._agent(row, seed)
         weights = self.encoder_weights + found["trained"] - found["trained_encoder"]
         facts = {"env": self.base.env, "row": row, "seed": seed, "settings": settings}
@@ -126,15 +125,18 @@ class Comparison:
     def _settings(self, row: str, seed: int) -> dict[str, Any]:
         recipe = dataclasses.replace(self.recipe, seed=seed)
         settings = {"recipe": dataclasses.asdict(recipe), "base": self.base.as_dict()}
-        if row not in (CEILING, LONG):
-            settings["changes"] = dict(self.changes.get(row, {}))
-        return {**settings, "control": self.control} if row == LONG else settings
+        if LONG.get(row, row) != CEILING:
+            settings["changes"] = dict(self.changes.get(LONG.get(row, row), {}))
+        return {**settings, "control": self.control} if row in LONG else settings
+
+    def _epochs(self, row: str, seed: int) -> float:
+        if row not in LONG:
+            return self.recipe.epochs
+        times = [self.record(name, seed)["train_seconds"] for name in (LONG[row], self.control)]
+        return self.recipe.epochs * times[1] / times[0]
 
     def _supervised(self, row: str, seed: int) -> dict[str, Any]:
-        recipe = dataclasses.replace(self.recipe, seed=seed)
-        if row == LONG:
-            times = [self.record(name, seed)["train_seconds"] for name in (CEILING, self.control)]
-            recipe = dataclasses.replace(recipe, epochs=recipe.epochs * times[1] / times[0])
+        recipe = dataclasses.replace(self.recipe, seed=seed, epochs=self._epochs(row, seed))
         started = CLOCKS[recipe.clock]()
         job = Finetuned(self.tasks, self.encoder, recipe)
         ready = CLOCKS[recipe.clock]() - started
@@ -148,7 +150,8 @@ class Comparison:
         return {**found, "epochs": recipe.epochs, "encoded": {"learning": n, "acting": 0}}
 
     def _agent(self, row: str, seed: int) -> dict[str, Any]:
-        agent = dataclasses.replace(AGENTS[row], changes=self.changes.get(row, {}))
+        name = LONG.get(row, row)
+        agent = dataclasses.replace(AGENTS[name], changes=self.changes.get(name, {}))
         base = self.base.with_changes(seed=seed)
         before = {"train_seconds": 0.0, "evaluation_seconds": 0.0}
         given = agent.changes.get("warm_start", base.warm_start)
@@ -158,15 +161,10 @@ class Comparison:
             base = base.with_changes(warm_start=teacher["run"])
             rest = {k: v for k, v in agent.changes.items() if k != "warm_start"}
             agent = dataclasses.replace(agent, changes=rest)
-        config = config_of(
-            agent,
-            base,
-            per_pass=self.per_pass,
-            epochs=self.recipe.epochs,
-            evaluations=self.recipe.evaluations,
-        )
-        run = self.out / "runs" / f"{row}-{seed}"
-        return agent_record(config, run, before, per_pass=self.per_pass, clock=self.recipe.clock)
+        plan = {"per_pass": self.per_pass, "evaluations": self.recipe.evaluations}
+        config = config_of(agent, base, epochs=self._epochs(row, seed), **plan)
+        run, clock = self.out / "runs" / f"{row}-{seed}", self.recipe.clock
+        return agent_record(config, run, before, per_pass=self.per_pass, clock=clock)
 
 
 def comparison_of(args: argparse.Namespace) -> Comparison:

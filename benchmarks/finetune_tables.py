@@ -15,6 +15,7 @@ from nlp_gym.files import atomic_path
 Record = Mapping[str, Any]
 SHARES = (0.97, 0.99, 1.0)
 CEILING = "supervised"
+_BASES = (CEILING, "bc", "supervised-long", "bc-long")
 _HEAD = (
     "row",
     "seed",
@@ -102,10 +103,10 @@ def differences(records: Sequence[Record], *, draws: int = 2000) -> list[str]:
     Sentences are drawn, the same for both; F1 is averaged over the seeds that both have.
     """
     lines = []
-    for base in (CEILING, "supervised-long"):
+    for i, base in enumerate(_BASES):
         for name in dict.fromkeys(r["row"] for r in records):
             pairs = _pairs(records, name, base)
-            if name == base or not pairs:
+            if name in _BASES[: i + 1] or not pairs:
                 continue
             low, mean, high = _difference(pairs, draws)
             lines.append(f"| `{name}` | `{base}` | {len(pairs)} | {mean:+.4f} | {low:+.4f} to ")

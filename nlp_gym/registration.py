@@ -47,6 +47,10 @@ _MULTI_LABEL = "nlp_gym.tasks.multi_label:MultiLabel"
 _SUMMARY = "nlp_gym.tasks.summary:Summary"
 _SPAN_QA = "nlp_gym.tasks.span_qa:SpanQA"
 _GRAPH = "nlp_gym.tasks.knowledge_graph:KnowledgeGraph"
+_GENERATION = "nlp_gym.tasks.generation:Generation"
+_MULTI30K = {"pair": "en-de", "reward": "metric", "max_source": 48}
+_CHARACTERS = {"reward": "metric", "tokens": "character", "tokenize": "zh", "max_length": 48}
+_CHINESE = {"pair": "en-zh", **_CHARACTERS}
 
 ENVS: tuple[EnvRow, ...] = (
     EnvRow("NER-CoNLL-v0", _TAGGING, "conll2003", {"scheme": "BIO"}),
@@ -84,6 +88,22 @@ ENVS: tuple[EnvRow, ...] = (
     EnvRow("Dialogue-v0", f"{_TASKS}.dialogue:Dialogue", "dailydialog_pp"),
     EnvRow("SpanQA-SQuAD-v0", _SPAN_QA, "squad"),
     EnvRow("SpanQA-v0", _SPAN_QA, "squad"),
+    EnvRow("Translation-Multi30k-v0", _GENERATION, "multi30k", _MULTI30K),
+    EnvRow("Translation-Tatoeba-v0", _GENERATION, "tatoeba_en_zh", _CHINESE),
+    EnvRow("Translation-v0", _GENERATION, "multi30k", {"reward": "metric"}),
+    EnvRow(
+        "Summary-AESLC-v0",
+        _GENERATION,
+        "aeslc",
+        {"reward": "metric", "metric": "rougeL", "max_source": 192, "max_length": 32},
+    ),
+    EnvRow(
+        "DialogueGeneration-v0",
+        _GENERATION,
+        "dailydialog_pp_replies",
+        {"reward": "metric", "max_source": 128},
+    ),
+    EnvRow("Generation-v0", _GENERATION, "continuations", _CHARACTERS),
     EnvRow("MultiTask-v0", f"{_TASKS}.multi_task:MultiTask", "multitask"),
 )
 

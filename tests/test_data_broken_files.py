@@ -68,6 +68,9 @@ VALID = {
     ),
     ("summary", "csv"): 'document,summary\n"It rained. The river\nrose.",A flood.\n好。,好\n',
     ("kg", "csv"): "head,relation,tail\nOslo,capital of,Norway\nNorway,part of,Europe\n",
+    ("generation", "csv"): 'source,target\n"A warm,\nlong day",Ein Tag\n好。,Gut.\n',
+    ("generation", "pairs"): "Hi.\t嗨。\tby someone\nA day.\tEin Tag.\n\nNo.\tNein.\n",
+    ("generation", "text"): "A warm day\n北京 is far.\n",
     ("kg", "jsonl"): '{"head": "Oslo", "relation": "capital of", "tail": "Norway"}\n' * 2,
 }
 
@@ -105,7 +108,7 @@ def put_valid(family: str, name: str, folder: Path) -> list[Path]:
         (folder / found[0]).write_text(found[1], encoding="utf-8")
         return [folder / found[0]]
     beside = READERS[family][name].beside
-    others = [found.parent / other for other in beside(found.name)] if beside else []
+    others = [found.parent / other for other in beside(found.name, Options())] if beside else []
     for path in (there := [found, *(o for o in others if o.is_file())]):
         (folder / path.name).write_bytes(path.read_bytes())
     return [folder / path.name for path in there]
@@ -256,6 +259,10 @@ def check_samples(samples: list[Sample], family: str, gold: bool) -> None:
         if family == "summary":
             assert all(extra["sentences"])
             assert not gold or all(sample.gold)
+        if family == "generation":
+            assert extra["text"]
+            assert not gold or all(text == " ".join(text.split()) for text in sample.gold)
+            assert not gold or len(set(sample.gold)) == len(sample.gold) > 0
         if family == "kg":
             assert extra["head"]
             assert extra["relation"]

@@ -20,8 +20,8 @@ from nlp_gym.types import SPLITS, Corpus
 
 @pytest.mark.parametrize("row", DATASETS.values(), ids=DATASETS)
 def test_catalogue_addresses_are_pinned(row: catalog.Dataset) -> None:
-    assert row.split_files("train") or row.borrow["train"]
-    assert row.split_files("test")
+    assert row.whole or row.split_files("train") or row.borrow["train"]
+    assert row.whole or row.split_files("test")
     assert row.format in READERS[row.family]
     assert row.licence
     for file in row.all_files:
@@ -60,12 +60,13 @@ def test_catalogue_samples_are_whole(row: catalog.Dataset) -> None:
 @pytest.mark.corpus
 @pytest.mark.parametrize("row", DATASETS.values(), ids=DATASETS)
 def test_corpus_real_files_are_the_catalogues(row: catalog.Dataset, real_data: Path) -> None:
-    assert find_corpus(row.name, data_dir=real_data) == real_data / row.name
+    place = row.sample if row.whole else real_data / row.place
+    assert find_corpus(row.name, data_dir=real_data) == place
     splits = {split: load_corpus(row.name, split, data_dir=real_data) for split in SPLITS}
     for file in row.all_files:
-        assert os.path.getsize(real_data / row.name / file.filename) == file.size
+        assert os.path.getsize(place / file.filename) == file.size
     assert len({corpus.labels for corpus in splits.values()}) == 1
-    if not row.split_files("dev"):  # then it was cut from train
+    if not row.whole and not row.split_files("dev"):  # then it was cut from train
         texts = {split: {s.words for s in c.samples} for split, c in splits.items()}
         assert not texts["train"] & texts["dev"]
         share = len(texts["dev"]) / (len(texts["train"]) + len(texts["dev"]))

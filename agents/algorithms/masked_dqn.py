@@ -10,9 +10,9 @@ import torch as th
 from stable_baselines3 import DQN
 from stable_baselines3.common.noise import ActionNoise
 from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.utils import obs_as_tensor
 from torch.nn import functional as F
 
-from agents.keys import MASK_KEY
 from agents.policies import DuelingDQNPolicy, mask_of, masked
 
 
@@ -60,8 +60,9 @@ class MaskedDQN(DQN):
     def _random_legal(self, obs: dict[str, npt.NDArray[Any]]) -> npt.NDArray[Any]:
         """(B,) uniform over each environment's legal actions."""
         draws = th.rand(self.n_envs, int(self.action_space.n)).numpy()  # type: ignore[attr-defined]
-        if MASK_KEY in obs:
-            draws[obs[MASK_KEY] == 0] = -1.0
+        legal = mask_of(obs_as_tensor(obs, th.device("cpu")), self.q_net)
+        if legal is not None:
+            draws[~legal.numpy(force=True)] = -1.0
         chosen: npt.NDArray[Any] = draws.argmax(axis=1)
         return chosen
 
@@ -106,7 +107,7 @@ class MaskedDQN(DQN):
             data.dones,
             chooser=self.q_net(after) if self.double else valuer,
             valuer=valuer,
-            mask=mask_of(after),
+            mask=mask_of(after, self.q_net),
             gamma=self.gamma,
         )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from nlp_gym.data import catalog
 from nlp_gym.data.catalog import Dataset, find_dataset
 from nlp_gym.data.named import data_cache_dir, find_corpus, locate, read_split
+from nlp_gym.data.pairs import check_sample, checked_pair, narrowed
 from nlp_gym.data.readers import family_readers
 from nlp_gym.data.readers.base import Options
 from nlp_gym.data.reading import Source, read_cached
@@ -38,6 +39,7 @@ def load_corpus(
     format: str | None = None,
     column: str | int | None = None,
     scheme: str = "auto",
+    pair: str | None = None,
 ) -> Corpus:
     """Load one split of a named corpus or of a user's data. Never touches the network.
 
@@ -67,6 +69,9 @@ def load_corpus(
         column: Label column, see `readers.read`.
         scheme: Tag scheme, see `readers.read`; with ``"none"`` labels are no tags for the inventory
             either.
+        pair: Languages of source and target of a parallel corpus, such as ``"en-de"``; None: the
+            first of the corpus's `pairs`. For `data` it names the files of format ``"parallel"``,
+            or the columns or keys of a table; else it is ignored.
 
     Returns:
         The split, with at least one sample.
@@ -87,12 +92,15 @@ def load_corpus(
         raise InvalidArgumentError(f"data_dir={data_dir!r} must be a folder's path, or None.")
     if data is None:
         dataset = _named(name, family)
+        dataset, pair = narrowed(dataset, pair)
+        options = replace(options, pair=pair)
         given = None if labels is None else _declared(labels, dataset.family, options.scheme)
         return _named_corpus(dataset, split, given, options, data_dir, corpus)
     if family is None:
         row = catalog.DATASETS.get(name) if isinstance(name, str) else None
         family = "tagging" if row is None else row.family
     family_readers(family)  # a wrong name is an error
+    options = replace(options, pair=checked_pair(pair, family))
     given = None if labels is None else _declared(labels, family, options.scheme)
     return _user_corpus(data, split, family, given, format, options)
 
@@ -120,6 +128,8 @@ def _named_corpus(
     corpus: str,
 ) -> Corpus:
     home = locate(dataset, split, data_dir, corpus)
+    if home.bundled and options.pair is not None:
+        check_sample(dataset, options.pair)
     samples, path = read_split(home, split, options, data_dir, corpus)
     if given is None:
         given = dataset.labels
@@ -131,7 +141,7 @@ def _named_corpus(
                 home_of_train = locate(dataset, "train", data_dir, where)
                 found, _ = read_split(home_of_train, "train", options, data_dir, where)
             given = _found(found, dataset.family, options.scheme)
-    if home.bundled and corpus == "auto":
+    if home.bundled and corpus == "auto" and not dataset.whole:
         _warn_bundled(dataset, split, len(samples))
     return Corpus(dataset.name, split, samples, given, path, home.bundled)
 
@@ -147,13 +157,18 @@ def _user_corpus(
     def read(path: Path, part: str | None) -> Sequence[Sample]:
         return read_cached(Source(path, family, format), replace(options, split=part))
 
-    user: User = open_user_data(data, read, family)
+    user: User = open_user_data(data, read, family, _source_ending(options))
     samples, source = user.split(split)
     if given is None:
         given = ()
         if family in LABELLED:
             given = _found(user.inventory_samples(split), family, options.scheme)
     return Corpus(user.name, split, samples, given, source)
+
+
+def _source_ending(options: Options) -> str | None:
+    """Ending of the source's files among those of a parallel corpus."""
+    return None if options.pair is None else f".{options.pair.partition('-')[0]}"
 
 
 def _found(samples: Iterable[Sample], family: str, scheme: str) -> tuple[str, ...]:

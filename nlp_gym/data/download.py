@@ -5,9 +5,11 @@ This is the only module of the package that opens a connection to a corpus, and 
 
 from __future__ import annotations
 
+import gzip
 import os
 import sys
 import time
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,7 +52,7 @@ def download(
             checksum is an error (it may be the user's own work), and one in the cache is replaced.
 
     Returns:
-        The corpus's folder.
+        The corpus's folder; the package's own for a corpus that ships with it as a whole.
 
     Raises:
         UnknownNameError: There is no such corpus.
@@ -60,7 +62,9 @@ def download(
     """
     dataset = find_dataset(name)
     base = data_cache_dir() if data_dir is None else Path(os.path.expanduser(data_dir))
-    folder = base / dataset.name
+    if dataset.whole:
+        return dataset.sample
+    folder = base / dataset.place
     keep = data_dir is not None and not force
     for lender in dict.fromkeys(name for names in dataset.borrow.values() for name in names):
         download(lender, data_dir=data_dir, progress=progress, force=force)
@@ -156,6 +160,8 @@ def _fetch_once(file: RemoteFile, target: Path, progress: bool) -> None:
     try:
         with atomic_path(target) as temporary:
             fetch(str(file.url), str(temporary), None)
+            if str(file.url).endswith(".gz") and not file.filename.endswith(".gz"):
+                _unpack(temporary, file.size)
             size = temporary.stat().st_size
             if size < file.size:  # older versions of requests take a broken connection for the end
                 raise requests.ConnectionError(f"{size} of {file.size} bytes came")
@@ -168,6 +174,18 @@ def _fetch_once(file: RemoteFile, target: Path, progress: bool) -> None:
     finally:
         if bar is not None:
             bar.close()
+
+
+def _unpack(path: Path, size: int) -> None:
+    """Replace a gzip file by what is in it, of which no more than one byte above `size` is read."""
+    import requests
+
+    try:
+        with gzip.open(path) as packed:
+            content = packed.read(size + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise requests.ConnectionError(f"what came is no whole gzip file: {error}") from error
+    path.write_bytes(content)
 
 
 def _is_passing(error: requests.RequestException) -> bool:

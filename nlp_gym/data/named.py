@@ -94,16 +94,16 @@ def locate(dataset: Dataset, split: str, data_dir: str | Path | None, corpus: st
 
 
 def _locate(dataset: Dataset, split: str, data_dir: str | Path | None, corpus: str) -> Home:
-    if corpus == "sample":
+    if corpus == "sample" or dataset.whole:
         return Home(dataset, dataset.sample, True)
     if data_dir is not None:
         return _in_folder(Path(os.path.expanduser(data_dir)), dataset, split, "data_dir")
     variable = os.environ.get("NLP_GYM_DATA")
     if variable:
         folder = Path(os.path.expanduser(variable))
-        if not os.path.isdir(folder) or (folder / dataset.name).is_dir():
+        if not os.path.isdir(folder) or (folder / dataset.place).is_dir():
             return _in_folder(folder, dataset, split, "NLP_GYM_DATA")
-    home = Home(dataset, data_cache_dir() / dataset.name, False)
+    home = Home(dataset, data_cache_dir() / dataset.place, False)
     try:
         _check_there(home, split)
     except DataNotFoundError as error:
@@ -125,7 +125,7 @@ def _check_there(home: Home, split: str) -> None:
 
 
 def _in_folder(folder: Path, dataset: Dataset, split: str, what: str) -> Home:
-    home = Home(dataset, folder / dataset.name, False)
+    home = Home(dataset, folder / dataset.place, False)
     try:
         _check_there(home, split)
     except DataNotFoundError as error:
@@ -184,10 +184,14 @@ def _read(home: Home, split: str, options: Options) -> tuple[tuple[Sample, ...],
 def find_corpus(name: str, *, data_dir: str | Path | None = None) -> Path | None:
     """Return the folder in which `load_corpus` finds the whole of a named corpus, or None.
 
+    That of a corpus that ships with the package is the package's.
+
     Raises:
         UnknownNameError: There is no such corpus.
     """
     dataset = find_dataset(name)
+    if dataset.whole:
+        return dataset.sample
     lenders = {lender for names in dataset.borrow.values() for lender in names}
     try:
         homes = [locate(dataset, split, data_dir, "full") for split in dataset.files]

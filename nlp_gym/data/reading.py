@@ -53,7 +53,7 @@ def read_sources(
         _checked(source, _stamp(source.path))
     if len(sources) == 1:
         return read_cached(sources[0], options)
-    return _joined(sources, tuple(_stamps(source) for source in sources), options)
+    return _joined(sources, tuple(_stamps(source, options) for source in sources), options)
 
 
 def read_cached(source: Source, options: Options) -> tuple[Sample, ...]:
@@ -62,7 +62,7 @@ def read_cached(source: Source, options: Options) -> tuple[Sample, ...]:
     Raises:
         DataError: It is missing or bad, or its sha256 is not the one given.
     """
-    return _read(source, _stamps(source), options)
+    return _read(source, _stamps(source, options), options)
 
 
 @lru_cache(maxsize=8)
@@ -101,14 +101,14 @@ def _check(source: Source, content: bytes) -> None:
     )
 
 
-def _stamps(source: Source) -> tuple[Stamp, ...]:
+def _stamps(source: Source, options: Options) -> tuple[Stamp, ...]:
     """Stamps of a file and of the files beside it that its reader may look up."""
     readers = family_readers(source.family).values()
     names = [
         name
         for reader in readers
         if reader.beside is not None and source.format in (None, reader.name)
-        for name in reader.beside(source.path.name)
+        for name in reader.beside(source.path.name, options)
     ]
     others = [source.path.parent / name for name in dict.fromkeys(names)]
     return (_stamp(source.path), *(_stamp(other) for other in others if other.is_file()))

@@ -39,13 +39,16 @@ class User(Protocol):
         """
 
 
-def open_user_data(data: object, read: ReadFile, family: str = "tagging") -> User:
+def open_user_data(
+    data: object, read: ReadFile, family: str = "tagging", ending: str | None = None
+) -> User:
     """Tell the forms of `load_corpus`'s argument `data` apart.
 
     Args:
         data: What the user gave.
         read: Reads a file.
         family: Task family: what the labels of samples must fit.
+        ending: File name ending that is preferred in a folder.
 
     Raises:
         InvalidArgumentError: `data` has none of the forms.
@@ -53,7 +56,7 @@ def open_user_data(data: object, read: ReadFile, family: str = "tagging") -> Use
     """
     if isinstance(data, (str, Path)):
         path = Path(os.path.expanduser(data))
-        return _Folder(path, read, family) if os.path.isdir(path) else _File(path, read)
+        return _Folder(path, read, family, ending) if os.path.isdir(path) else _File(path, read)
     if isinstance(data, Mapping):
         return _Mapping(data, read, family)
     if isinstance(data, Sequence):
@@ -154,11 +157,12 @@ def _sequence(value: object, split: str) -> Sequence[Sample]:
 
 
 class _Folder(_Mapping):
-    def __init__(self, folder: Path, read: ReadFile, family: str) -> None:
+    def __init__(self, folder: Path, read: ReadFile, family: str, ending: str | None) -> None:
         try:
             files = sorted(p for p in folder.iterdir() if p.is_file() and _may_be_data(p))
         except OSError as error:
             raise DataError(f"data={str(folder)!r} cannot be read: {error}") from error
+        files = [path for path in files if path.suffix == ending] or files
         found: dict[object, object] = {}
         for split in SPLITS:
             matches = [path for path in files if _is_split(path.name, split)]

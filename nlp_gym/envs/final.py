@@ -15,6 +15,7 @@ def final_infos(
     ended: Int64Array,
     batch: Observation,
     *,
+    masks: npt.NDArray[np.int8],
     scores: Float64Array | None,
     terminated: BoolArray,
 ) -> dict[str, Any]:
@@ -24,6 +25,7 @@ def final_infos(
         num_envs: Number B of environments.
         ended: (E,) those whose episode ended, terminated or truncated.
         batch: Their last observations, E in front.
+        masks: (E, A) their masks.
         scores: (E,) metric of each, if one that terminated has it.
         terminated: (B,) whose episode terminated; only they have a score.
     """
@@ -31,10 +33,9 @@ def final_infos(
     observations[ended] = np.fromiter(_unbatched(batch, len(ended)), object, len(ended))
     which = np.zeros(num_envs, bool)
     which[ended] = True
-    last = batch["action_mask"]
-    masks = np.zeros((num_envs, *last.shape[1:]), last.dtype)
-    masks[ended] = last
-    info: dict[str, npt.NDArray[Any]] = {"action_mask": masks, "_action_mask": which.copy()}
+    legal = np.zeros((num_envs, *masks.shape[1:]), masks.dtype)
+    legal[ended] = masks
+    info: dict[str, npt.NDArray[Any]] = {"action_mask": legal, "_action_mask": which.copy()}
     if scores is not None:
         score = np.zeros(num_envs)
         score[ended] = scores

@@ -76,7 +76,7 @@ class TaskEnv(gym.Env[Observation, Any]):
         observation = self._observe()
         if self.render_mode == "human":
             self.render()
-        return observation, {"action_mask": observation["action_mask"].copy()}
+        return observation, {"action_mask": self._mask_in(observation)}
 
     def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Play one action.
@@ -102,7 +102,7 @@ class TaskEnv(gym.Env[Observation, Any]):
         reward, terminated = float(rewards[0]), bool(ended[0])
         self._running, self._last_reward = not terminated, reward
         observation = self._observe()
-        info: dict[str, Any] = {"action_mask": observation["action_mask"].copy()}
+        info: dict[str, Any] = {"action_mask": self._mask_in(observation)}
         if terminated and self.task.has_gold:
             info["score"] = float(self.task.potential(state)[0])
         if self.render_mode == "human":
@@ -132,6 +132,11 @@ class TaskEnv(gym.Env[Observation, Any]):
 
     def _observe(self) -> Observation:
         return {k: v[0] for k, v in self.task.observe(self._started(), self.obs_type).items()}
+
+    def _mask_in(self, observation: Observation) -> npt.NDArray[np.int8]:
+        batch = {key: value[None] for key, value in observation.items()}
+        mask: npt.NDArray[np.int8] = self.task.mask_in(batch, self._started())[0]
+        return mask
 
     def _started(self) -> State:
         if self._state is None:

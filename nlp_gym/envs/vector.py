@@ -164,7 +164,7 @@ class TaskVectorEnv(gym.vector.VectorEnv[Observation, Any, Any]):
 
     def _info(self, observation: Observation) -> dict[str, Any]:
         return {
-            "action_mask": observation["action_mask"].copy(),
+            "action_mask": self.task.mask_in(observation, self._started()),
             "_action_mask": np.ones(self.num_envs, bool),
         }
 
@@ -172,10 +172,12 @@ class TaskVectorEnv(gym.vector.VectorEnv[Observation, Any, Any]):
         """What is said of the environments `ended`; see `final_infos`."""
         last = self._started().take(ended)
         scored = self.task.has_gold and (self._limit is None or terminated.any())
+        observation = self.task.observe(last, self.obs_type)
         return final_infos(
             self.num_envs,
             ended,
-            self.task.observe(last, self.obs_type),
+            observation,
+            masks=self.task.mask_in(observation, last),
             scores=self.task.potential(last) if scored else None,
             terminated=terminated,
         )
@@ -232,7 +234,7 @@ class TaskVectorEnv(gym.vector.VectorEnv[Observation, Any, Any]):
         self._sampler.restore(arrays, generators)
         self._elapsed[...] = arrays["elapsed"]
         saved = {name: np.array(arrays[f"state/{name}"]) for name in vars(state)}
-        self._state = type(state)(**saved)
+        self._state = self.task.restored(type(state)(**saved))
         return self.task.observe(self._state, self.obs_type)
 
     def _started(self) -> State:

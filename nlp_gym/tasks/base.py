@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from gymnasium import spaces
 
 from nlp_gym.metrics.base import Score
@@ -116,6 +117,12 @@ class Task(Rules):
     def observe(self, state: Any, obs_type: str) -> Observation:
         """Observation of every episode: arrays of `observation_space(obs_type)` with B in front."""
         return self._views.observe(state, obs_type)
+
+    def mask_in(self, observation: Observation, state: Any) -> npt.NDArray[np.int8]:
+        """(B, A) the mask of an observation of `state`, in an array of its own."""
+        if "action_mask" in observation:
+            return observation["action_mask"].copy()
+        return self.mask(state).view(np.int8)
 
     @cached_property
     def _views(self) -> Views:

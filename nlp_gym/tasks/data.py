@@ -60,6 +60,8 @@ class TaskData(abc.ABC):
     """Facts about names that are observed as well; see `nlp_gym.wrappers` too."""
     _scheme: str = "none"
     """Tag scheme the reader converts from."""
+    _pair: str | None = None
+    """Languages that are read of a parallel corpus."""
 
     def __init__(
         self,
@@ -126,13 +128,23 @@ class TaskData(abc.ABC):
         from nlp_gym.data.perturb import augment, perturb
 
         corpus = load_corpus(
-            self.dataset, split, family=self.family, scheme=self._scheme, **self._loading
+            self.dataset,
+            split,
+            family=self.family,
+            scheme=self._scheme,
+            pair=self._pair,
+            **self._loading,
         )
         if self._perturb is not None and split == self.split:
             corpus = perturb(corpus, self._perturb, family=self.family)
         if self._augment and split == "train":
             corpus = augment(corpus, self._augment, family=self.family)
         return corpus
+
+    @property
+    def learnt(self) -> dict[str, Any]:
+        """Arguments, besides `labels`, that training found and other splits are made with."""
+        return {}
 
     @property
     @abc.abstractmethod

@@ -70,6 +70,15 @@ class Rules(TaskData):
     """What is seen of a state besides vectors; `extra` gives the values."""
     further_actions: tuple[str, ...] = ()
     """Names of the actions that come after labels or candidates, such as ``"stop"``."""
+    masks: BoolArray | None = None
+    """(K, A) all the masks there are, for tasks with thousands of actions; else None.
+
+    Their `index` observations have `legal`, the number of the mask, in place of `action_mask`.
+    """
+
+    def mask_row(self, state: Any) -> Int64Array:
+        """(B,) which of `masks` holds in each state."""
+        raise NotImplementedError
 
     @abc.abstractmethod
     def initial(self, rows: Int64Array) -> Any:
@@ -126,6 +135,10 @@ class Rules(TaskData):
         mask = self.mask(state)
         illegal = ~mask[np.arange(len(actions)), actions]
         return np.where(illegal, mask.argmax(axis=1), actions), illegal
+
+    def restored(self, state: Any) -> Any:
+        """A state that another process saved, for this one to go on with."""
+        return state
 
     def extra(self, state: Any) -> Observation:
         """(B, size) integers for each key of `extras`, in arrays that are not the state's own."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,11 +29,7 @@ class UnitTokens:
 
     def __init__(self, task: Task) -> None:
         self.task = task
-        units = task.units
-        if units.spans is None:
-            texts = [(word,) for text in units.texts for word in text]
-        else:
-            texts = [tuple(units.texts[t][a:b]) for t, a, b in units.spans.tolist()]
+        texts = self._texts()
         tokens = task.encoder.tokenize(texts)
         sizes = np.diff(tokens.offsets)
         self.length = min(task.max_tokens, tokens.max_length)
@@ -45,6 +42,13 @@ class UnitTokens:
         self._ids[:-1, 1:] = np.where(column < sizes[:, None], body, ends)
         self._sizes = np.append(sizes + 2, 0)  # the unit of padding has no token
         self._top = tokens.vocab_size - 1
+
+    def _texts(self) -> Sequence[Sequence[str]]:
+        """What has a row of ids each."""
+        units = self.task.units
+        if units.spans is None:
+            return [(word,) for text in units.texts for word in text]
+        return [units.texts[t][a:b] for t, a, b in units.spans.tolist()]
 
     def spaces(self) -> dict[str, spaces.Space[Any]]:
         """`input_ids`, `attention_mask` (R+K, L); `candidate_ids`, `candidate_mask` (C, J*L)."""
@@ -75,3 +79,22 @@ class UnitTokens:
         mask = np.arange(self.length) < self._sizes.take(units)[..., None]
         ids = self._ids.take(units, axis=0)
         return {key: ids.reshape(shape), _MASKS[key]: mask.astype(np.int8).reshape(shape)}
+
+
+class SourceTokens(UnitTokens):
+    """Sub-word ids of each sample's text, one row of ids."""
+
+    def _texts(self) -> Sequence[Sequence[str]]:
+        return [sample.words for sample in self.task.corpus.samples]
+
+    def spaces(self) -> dict[str, spaces.Space[Any]]:
+        """`input_ids`, `attention_mask` (1, L)."""
+        shape = (1, self.length)
+        return {
+            "input_ids": spaces.Box(0, self._top, shape, np.int32),
+            "attention_mask": spaces.Box(0, 1, shape, np.int8),
+        }
+
+    def observe(self, state: Any) -> Observation:
+        """See `spaces`."""
+        return self._rows("input_ids", state.row[:, None])

@@ -27,10 +27,12 @@ class Extra:
     Attributes:
         size: How many.
         high: Each is from 0 to this.
+        plain: Integers in `features` observations too, for values too many for one-hot vectors.
     """
 
     size: int
     high: int
+    plain: bool = False
 
     @property
     def dtype(self) -> type[np.integer[Any]]:
@@ -71,16 +73,20 @@ class Views:
         self._one_hot = {
             key: np.eye(extra.high + 1, dtype=np.float32)
             for key, extra in self._extras.items()
-            if extra.high > 1
+            if extra.high > 1 and not extra.plain
         }
 
     def space(self, obs_type: str) -> spaces.Dict:
         """Boxes of every key."""
         check_obs_type(obs_type)
         task = self.task
-        keys: dict[str, _Space] = {"action_mask": spaces.Box(0, 1, (task.n_actions,), np.int8)}
+        keys: dict[str, _Space] = {}
+        if obs_type == "index" and task.masks is not None:
+            keys["legal"] = spaces.Box(0, len(task.masks) - 1, (1,), np.int32)
+        else:
+            keys["action_mask"] = spaces.Box(0, 1, (task.n_actions,), np.int8)
         for key, extra in self._extras.items():
-            if obs_type == "features":
+            if obs_type == "features" and not extra.plain:
                 keys[key] = spaces.Box(0.0, 1.0, (extra.width,), np.float32)
             else:
                 keys[key] = spaces.Box(0, extra.high, (extra.size,), extra.dtype)
@@ -115,7 +121,10 @@ class Views:
         }
         if self._knowledge is not None:
             extras["knowledge"] = self._knowledge.take(state.slot, axis=0)
-        seen: Observation = {"action_mask": task.mask(state).view(np.int8)}
+        if obs_type == "index" and task.masks is not None:
+            seen: Observation = {"legal": task.mask_row(state).astype(np.int32)[:, None]}
+        else:
+            seen = {"action_mask": task.mask(state).view(np.int8)}
         if obs_type == "features":
             seen |= {key: self._floats(key, values) for key, values in extras.items()}
             return seen | self._gathered(state)
@@ -126,7 +135,9 @@ class Views:
         seen["position"] = task.place(state).astype(np.int32)[:, None]
         return seen
 
-    def _floats(self, key: str, values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    def _floats(self, key: str, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        if self._extras[key].plain:
+            return values
         if key not in self._one_hot:
             return values.astype(np.float32)
         return self._one_hot[key].take(values, axis=0).reshape(len(values), -1)

@@ -14,6 +14,7 @@ from nlp_gym.data.catalog import (
     choice,
     classification,
     dialogue,
+    generation,
     intents,
     kg,
     multilabel,
@@ -40,6 +41,7 @@ _MODULES = (
     policy,
     summary,
     kg,
+    generation,
     challenge,
 )
 

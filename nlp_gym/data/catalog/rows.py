@@ -43,6 +43,9 @@ class Dataset:
     the distinct texts are ranked by the sha256 of their words, the first tenth is dev (and the
     second tenth test, where test has no file either), the rest is train. So 90/10 without dev.
 
+    A row without files of its own or borrowed ones is bundled as a whole: its sample is all there
+    is of it.
+
     Attributes:
         name: Its name here, also that of its folder.
         description: One line.
@@ -63,6 +66,10 @@ class Dataset:
         borrow: Corpora whose training files are those of a split that has none here.
         sample_name: File name of a sample that holds all splits (``"all.json"``).
         obtain: Where and how to get what has no address; `download` says it.
+        folder: Name of the folder that it shares with the row of another family; see `place`.
+        pairs: What ``pair=`` may be for a parallel corpus, such as ``"en-de"``; the first is the
+            usual one.
+        sample_mirrors: Whether the sample's files have the names of `files`.
     """
 
     name: str
@@ -79,6 +86,19 @@ class Dataset:
     borrow: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     sample_name: str | None = None
     obtain: str = ""
+    folder: str = ""
+    pairs: tuple[str, ...] = ()
+    sample_mirrors: bool = False
+
+    @property
+    def place(self) -> str:
+        """Name of its folder among those of the corpora."""
+        return self.folder or self.name
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of it ships with the package."""
+        return not self.files and not self.borrow
 
     @property
     def all_files(self) -> tuple[RemoteFile, ...]:
@@ -126,6 +146,8 @@ class Dataset:
         """Return the bundled sample's file of a split."""
         from nlp_gym.data.readers import READERS
 
+        if self.sample_mirrors:
+            return self.sample / (self.split_files(split) or self.split_files("train"))[0].filename
         ending = READERS[self.family][self.format].extensions[:1] or (f".{self.format}",)
         return self.sample / (self.sample_name or f"{split}{ending[0]}")
 

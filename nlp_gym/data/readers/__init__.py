@@ -11,6 +11,7 @@ from nlp_gym.data.readers import (
     choice,
     classification,
     dialogue,
+    generation,
     kg,
     multilabel,
     policy,
@@ -48,6 +49,7 @@ _MODULES = {
     "policy": policy,
     "summary": summary,
     "kg": kg,
+    "generation": generation,
 }
 
 FAMILIES: tuple[str, ...] = tuple(_MODULES)
@@ -128,6 +130,7 @@ def read(
     scheme: str = "auto",
     gold: bool = True,
     split: str | None = None,
+    pair: str | None = None,
 ) -> list[Sample]:
     """Read a file of texts.
 
@@ -140,6 +143,7 @@ def read(
         scheme: Tag scheme of the labels, converted to IOB2; see `nlp_gym.data.schemes`.
         gold: False reads the input alone: no annotation is needed and none is returned.
         split: Which split of a format that holds all splits in one file; None: all.
+        pair: Languages of source and target of parallel text (``"en-de"``).
 
     Returns:
         The samples in file order, at least one.
@@ -151,7 +155,7 @@ def read(
     """
     path = Path(path)
     data = file_bytes(path)
-    options = Options(column, canonical_scheme(scheme), gold, split)
+    options = Options(column, canonical_scheme(scheme), gold, split, pair=pair)
     reader = find_reader(path, data, format, family=family, gold=gold)
     return reader.samples(path, data, options, family)
 
@@ -165,6 +169,7 @@ def check(
     scheme: str = "auto",
     gold: bool = True,
     split: str | None = None,
+    pair: str | None = None,
 ) -> CheckReport:
     """Read a file and report every bad row; the arguments are those of `read`.
 
@@ -175,7 +180,8 @@ def check(
     path = Path(path)
     data = file_bytes(path)
     reader = find_reader(path, data, format, family=family, gold=gold)
-    parsed = reader.parsed(path, data, Options(column, canonical_scheme(scheme), gold, split))
+    options = Options(column, canonical_scheme(scheme), gold, split, pair=pair)
+    parsed = reader.parsed(path, data, options)
     return CheckReport(
         path=path,
         format=reader.name,

@@ -42,6 +42,8 @@ class Options:
         split: Which split is wanted of a format that holds all in one file; None: everything (a
             user's file is then split by the hash of its texts).
         beside: Lines of the files beside this one that `Reader.beside` asked for and that exist.
+        pair: Languages of source and target of a parallel corpus (``"en-de"``); None: the format's
+            usual ones.
     """
 
     column: str | int | None = None
@@ -49,6 +51,7 @@ class Options:
     gold: bool = True
     split: str | None = None
     beside: Mapping[str, list[str]] = field(default_factory=dict, compare=False)
+    pair: str | None = None
 
 
 @dataclass(slots=True)
@@ -111,7 +114,7 @@ class CheckReport:
 
 Parse = Callable[[list[str], str, Options], Parsed]
 Sniff = Callable[[list[str]], bool]
-Beside = Callable[[str], tuple[str, ...]]
+Beside = Callable[[str, Options], tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -125,8 +128,8 @@ class Reader:
         about: One line for listings.
         sniff: Tells from the first lines that are not blank whether a file looks like this format;
             used where the ending does not decide. The last line may be cut off.
-        beside: From a file's name to the names of the files beside it that the parser wants
-            (`Options.beside`); each may be missing.
+        beside: From a file's name and the options to the names of the files beside it that the
+            parser wants (`Options.beside`); each may be missing.
     """
 
     name: str
@@ -170,7 +173,7 @@ class Reader:
         """Parse the bytes of a file, with the problems of its encoding put in."""
         lines, bad = decode(data)
         if self.beside is not None:
-            options = replace(options, beside=_read_beside(path, self.beside(path.name)))
+            options = replace(options, beside=_read_beside(path, self.beside(path.name, options)))
         parsed = self.parse(lines, path.name, options)
         hidden = {problem.line for problem in bad}  # what follows from a bad byte is not news
         parsed.problems = sorted(

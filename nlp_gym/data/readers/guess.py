@@ -29,7 +29,8 @@ def guess_family(path: str | Path, format: str | None = None, *, gold: bool = Tr
         gold: Whether annotation is wanted.
 
     Returns:
-        A name in `FAMILIES`; ``"tagging"`` where none can read anything.
+        A name in `FAMILIES`; where none can read anything, the only one with files of that ending,
+        else ``"tagging"``.
 
     Raises:
         DataNotFoundError: There is no such file.
@@ -48,7 +49,7 @@ def guess_family(path: str | Path, format: str | None = None, *, gold: bool = Tr
         for family in FAMILIES
         if any(ending in reader.extensions for reader in READERS[family].values())
     ]
-    best, best_share = "tagging", 0.0
+    best, best_share = by_ending[0] if len(by_ending) == 1 else "tagging", 0.0
     any_content = format is not None or ending in _GENERIC
     for family in FAMILIES if any_content else by_ending or FAMILIES:
         try:

@@ -9,6 +9,7 @@ from typing import Any
 
 from nlp_gym.data.readers import classification, kg, multilabel, summary
 from nlp_gym.data.readers.classification_text import TEXT_KEYS
+from nlp_gym.data.readers.generation_text import SOURCE, TARGET
 from nlp_gym.data.readers.json_tools import RowError, load_json
 from nlp_gym.data.readers.table_tools import delimiter_of
 
@@ -17,6 +18,7 @@ _ROWS = 50
 _WORD = {"word", "words", "token", "tokens"}
 _LABEL = tuple(name for name in classification.LABEL if name not in ("labels",))
 _CHOICE = re.compile(r"(?:choice|option)[ _]?[0-9a-z]{1,2}|[a-h]")
+_STOPS = tuple(".!?\u2026\u3002\uff01\uff1f")
 _TAG = re.compile(r"O|[BIESLU]-\S+")
 
 SIGNS: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = (
@@ -26,8 +28,12 @@ SIGNS: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = (
     ("spanqa", (("context",), ("question",))),
     ("relation", (("relations",),)),
     ("kg", (kg.HEAD, kg.RELATION, kg.TAIL)),
+    ("generation", (("source",), ("target", "targets"))),
     ("summary", (summary.DOCUMENT, summary.SUMMARY)),
+    ("generation", (("body",), ("subject",))),
+    ("generation", (("dialogue",), ("summary", "summary1"))),
     ("classification", (TEXT_KEYS, _LABEL)),
+    ("generation", (SOURCE, TARGET)),
 )
 """Families, the most telling first, and what a row of each has: one of each group of names."""
 
@@ -43,11 +49,13 @@ def hinted_family(path: Path, data: bytes) -> str | None:
         return _of_objects(filled[:_ROWS])
     ending = path.suffix.lower()
     if ending not in (".csv", ".tsv"):
-        return None
+        return "generation" if ending in ("", ".txt", ".dat") and _is_pairs(filled) else None
     cells = filled[0].split(delimiter_of(path.name, filled[0]))
     family = _of_names({cell.strip(' "').lower() for cell in cells})
     if family is None and ending == ".tsv" and _is_triples(lines):
         return "kg"
+    if family is None and ending == ".tsv" and _is_pairs(filled):
+        return "generation"
     return family
 
 
@@ -70,6 +78,8 @@ def _of_row(row: dict[str, Any]) -> str | None:
     if isinstance(row.get("question"), dict):  # {"question": {"stem", "choices"}}
         names |= set(row["question"])
     names -= {key for key in _LABEL if isinstance(row.get(key), list)}  # these are sets of labels
+    if isinstance(row.get("source"), list) and "target" in names:  # SciTLDR
+        return "summary"
     return _of_names(names)
 
 
@@ -82,6 +92,15 @@ def _of_names(names: set[str]) -> str | None:
         if not other and all(names & set(group) for group in groups):
             return family
     return None
+
+
+def _is_pairs(lines: list[str]) -> bool:
+    """Whether most lines have one tab, between a text (not a word or label) and another one."""
+    pairs = [line.strip().split("\t") for line in lines[:_ROWS] if line.strip().count("\t") == 1]
+    texts = sum(" " in first or first[-1:] in _STOPS for first, _ in pairs)
+    distinct = len({second for _, second in pairs})
+    n = min(len(lines), _ROWS)
+    return 2 * len(pairs) > n and 2 * texts > n and 2 * distinct > n
 
 
 def _is_triples(lines: list[str]) -> bool:

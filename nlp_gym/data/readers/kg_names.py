@@ -40,7 +40,7 @@ def _cut(text: str, at: re.Pattern[str]) -> tuple[str, ...]:
     return tuple(filter(None, at.split(text))) or (text,)
 
 
-def label_files(filename: str) -> tuple[str, ...]:
+def label_files(filename: str, options: Options) -> tuple[str, ...]:
     """Where the labels of a file of triples are looked for: ``STEM.labels.tsv``, then `LABELS`."""
     return f"{filename.rsplit('.', 1)[0]}.labels.tsv", LABELS
 
@@ -53,7 +53,7 @@ def read_labels(filename: str, options: Options, parsed: Parsed) -> dict[str, st
     Returns:
         The labels; None where there is no such file.
     """
-    name = next((n for n in label_files(filename) if n in options.beside), None)
+    name = next((n for n in label_files(filename, options) if n in options.beside), None)
     if name is None:
         return None
     labels: dict[str, str] = {}

@@ -81,7 +81,7 @@ def parse_aapd(lines: list[str], name: str, options: Options) -> Parsed:
     That file has ``label`` in its name where this one has ``text``.
     """
     parsed = Parsed()
-    (other,) = beside_aapd(name)
+    (other,) = beside_aapd(name, options)
     while lines and not lines[-1].strip():
         lines = lines[:-1]
     beside = options.beside.get(other)
@@ -100,7 +100,7 @@ def parse_aapd(lines: list[str], name: str, options: Options) -> Parsed:
     return parsed
 
 
-def beside_aapd(name: str) -> tuple[str]:
+def beside_aapd(name: str, options: Options) -> tuple[str]:
     """Name of the file with the labels of the file `name`."""
     return (name.replace("text", "label"),)
 
@@ -138,7 +138,7 @@ ROWS: tuple[Reader, ...] = (
         parse_goemotions,
         "GoEmotions: text, label numbers, id; tabs, no header",
         sniff_goemotions,
-        lambda name: ("labels.txt",),
+        lambda name, options: ("labels.txt",),
     ),
     Reader("csv", (".csv", ".tsv"), parse_csv, "columns text and labels (a;b), with a header"),
     Reader(

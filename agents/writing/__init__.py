@@ -1,0 +1,1 @@
+"""Agents that write texts token by token: a transformer decoder as features extractor."""

@@ -1,0 +1,61 @@
+"""Signs that a text's metric rises for the wrong reasons, watched at every evaluation on dev."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nlp_gym.metrics.base import Score
+
+WATCHED = ("length_ratio", "repetition", "copied", "empty", "chrf")
+"""Figures of a score's report that go into ``metrics.jsonl`` and the log."""
+
+_SHIFT = 0.15
+"""Length ratio: further from where it began, and from 1, than this."""
+_RISE = {
+    "repetition": (0.05, "texts repeat themselves"),
+    "copied": (0.05, "texts copy their source"),
+    "empty": (0.02, "texts have no word"),
+}
+_WRITES = 0.05
+"""A policy whose metric is below this has not learned to write: its habits are no measure."""
+_FALL = 0.01
+"""chrF, a metric that is not trained on, where the trained one rises."""
+
+
+def watched(score: Score) -> dict[str, float]:
+    """The figures of a score that are watched; none of a task that writes nothing."""
+    report = score.report
+    if "length_ratio" not in report:
+        return {}
+    found = {name: report[name] for name in WATCHED if name in report}
+    return {name: float(_value(figure)) for name, figure in found.items()}
+
+
+def _value(figure: Any) -> Any:
+    return figure["value"] if isinstance(figure, Mapping) else figure
+
+
+def alarms(first: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What changed since training began that a better metric does not explain.
+
+    Args:
+        first: The first evaluation of the run, a line of ``metrics.jsonl``.
+        now: The last one.
+    """
+    if not all("length_ratio" in row for row in (first, now)) or first["value"] < _WRITES:
+        return []
+    told = []
+    before, after = first["length_ratio"], now["length_ratio"]
+    if abs(after - before) > _SHIFT and abs(after - 1) > max(abs(before - 1), _SHIFT):
+        told.append(f"length ratio {before:.2f} -> {after:.2f}: texts grow too long or too short")
+    for name, (most, meaning) in _RISE.items():
+        if now.get(name, 0.0) - first.get(name, 0.0) > most:
+            told.append(f"{name} {first[name]:.1%} -> {now[name]:.1%}: {meaning}")
+    if "chrf" in first and now["value"] > first["value"]:
+        fall = first["chrf"] - now.get("chrf", 0.0)
+        if fall > _FALL:
+            told.append(
+                f"chrF fell by {fall:.3f} while {now['metric']} rose: it is gamed, not bettered"
+            )
+    return told

@@ -1,0 +1,165 @@
+"""From the source and what is written so far to the state that the next token is read from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import torch as th
+from gymnasium import spaces
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from torch import nn
+
+from agents.extractors import NLPExtractor
+from agents.keys import Keys, no_source
+from agents.sources import FeatureSource
+from agents.tuning.live import LiveEncoder
+from agents.writing.decoder import Decoder, Memory
+from agents.writing.kept import KeptStates
+from agents.writing.prefixes import Texts, leaders
+from nlp_gym.errors import InvalidArgumentError
+
+PREFIX_KEY = "prefix"
+"""The key of an observation that makes it one of a text in progress."""
+
+_CHUNK = 64
+"""Texts of similar length that run through the decoder together."""
+
+Tensors = dict[str, th.Tensor]
+
+
+class DecoderExtractor(NLPExtractor):
+    """A transformer decoder over the tokens written so far, which attends to the source's words.
+
+    In an update the states of a text are computed together, in one pass over the longest of its
+    beginnings in the batch. While nothing is learned from, keys and values of texts in progress are
+    kept until the weights change, so that a step costs one place a text.
+
+    Args:
+        observation_space: Of `nlp_gym.tasks.generation.Generation`, `index` observations.
+        source: Where the words of sources are gathered from.
+        width: Of states.
+        layers: Of the decoder.
+        heads: Of each attention.
+        inner: Width of the feed-forward layers; None: four times `width`.
+        dropout: While training.
+        unit_dim: Unused: of policies that read `features` observations.
+        live: Makes the encoder, where it learns; None: vectors are those of the frozen one.
+
+    Raises:
+        InvalidArgumentError: An option outside what is allowed, or no `index` observations.
+    """
+
+    def __init__(
+        self,
+        observation_space: spaces.Dict,
+        source: FeatureSource | None = None,
+        *,
+        width: int = 256,
+        layers: int = 3,
+        heads: int = 4,
+        inner: int | None = None,
+        dropout: float = 0.1,
+        unit_dim: int | None = None,
+        live: Callable[[], LiveEncoder] | None = None,
+    ) -> None:
+        if source is None or "row" not in observation_space.spaces:
+            raise no_source()
+        sizes = {"width": width, "layers": layers, "heads": heads}
+        for name, value in sizes.items():
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise InvalidArgumentError(f"{name}={value!r} must be an integer from 1.")
+        if width % heads:
+            raise InvalidArgumentError(f"width={width} must be a multiple of heads={heads}.")
+        if not 0 <= dropout < 1:
+            raise InvalidArgumentError(f"dropout={dropout!r} must be from 0 to below 1.")
+        BaseFeaturesExtractor.__init__(self, observation_space, features_dim=width)
+        box = observation_space[PREFIX_KEY]
+        assert isinstance(box, spaces.Box)
+        self.source, self.pointer, self.legal_only = source, None, False
+        self.keys = Keys(True, source.width)
+        self.latent_dim, self.gathers, self.context_width = width, True, source.width
+        self.encoder = None if live is None else live()
+        self.decoder = Decoder(
+            int(box.high.max()) + 1,
+            source.dim,
+            int(box.shape[0]),
+            source.width // source.dim,
+            width=width,
+            layers=layers,
+            heads=heads,
+            inner=inner or 4 * width,
+            dropout=dropout,
+        )
+        self._kept = KeptStates(self.decoder)
+        # Biases and norms: an update that changes the other weights changes these.
+        learning = [p for p in self.parameters() if p.requires_grad]
+        self._watched = [p for p in learning if p.ndim == 1]
+
+    def forward(self, observations: Tensors) -> th.Tensor:
+        """States of a batch of texts in progress, (B, width) float32."""
+        texts = _texts(observations)
+        if th.is_grad_enabled() or self.training:
+            return self._whole(texts)
+        before, same = self._kept.recall(texts, self._stamp())
+        if same:  # asked again, as for the value of a last state
+            return self._kept.again(before)
+        lost = texts.take((before < 0) & (texts.size > 0))
+        if len(lost) and 2 * len(leaders(lost)[0]) < len(lost):
+            return self._whole(texts)  # many places of few texts: nobody goes on from them
+        return self._kept.advance(texts, before, self._remember)
+
+    def _whole(self, texts: Texts) -> th.Tensor:
+        """(n, width) states, those of one text in one pass."""
+        chosen, owner = leaders(texts)
+        order = np.argsort(texts.size[chosen], kind="stable")
+        rank = np.empty_like(order)
+        rank[order] = np.arange(len(order))
+        distinct, source = np.unique(texts.row[chosen], return_inverse=True)
+        memory = self._remember(distinct, whole=False)
+        parts: list[th.Tensor] = []
+        length = int(texts.size[chosen].max()) + 1
+        for start in range(0, len(order), _CHUNK):
+            own = chosen[order[start : start + _CHUNK]]
+            width = int(texts.size[own].max()) + 1
+            tokens = np.zeros((len(own), width), np.int64)
+            tokens[:, 1:] = texts.prefix[own, : width - 1]
+            states, _ = self.decoder(
+                self._index(tokens),
+                memory.take(self._index(source[order[start : start + _CHUNK]])),
+            )
+            parts.append(th.nn.functional.pad(states, (0, 0, 0, length - width)))
+        flat = th.cat(parts).flatten(0, 1)
+        return flat.index_select(0, self._index(rank[owner] * length + texts.size))
+
+    def _remember(self, rows: npt.NDArray[np.int64], *, whole: bool = True) -> Memory:
+        """Sources of (n,) samples, with room for the longest of the corpus if `whole`."""
+        source = self._source()
+        index = th.as_tensor(rows)
+        units = source.context(index[:, None], th.zeros_like(index)[:, None])  # (n, S)
+        there = units != source.n_units
+        width = source.longest if whole else int(there.sum(dim=1).max())
+        units, there = units[:, :width], there[:, :width]
+        vectors, places = self._units(units.flatten())
+        if places is not None:
+            vectors = vectors.index_select(0, places)
+        device = self.decoder.norm.weight.device
+        shape = (*units.shape, source.dim)
+        return self.decoder.remember(vectors.view(shape).to(device), there.to(device))
+
+    def _stamp(self) -> tuple[float, int]:
+        """Changes whenever the weights or the corpus do, in whatever way they are written."""
+        small = nn.utils.parameters_to_vector(self._watched).double()
+        return float(small.square().sum() + small.sum()), id(self.source)
+
+    def _index(self, values: npt.NDArray[np.int64]) -> th.Tensor:
+        return th.as_tensor(values, device=self.decoder.tokens.weight.device)
+
+
+def _texts(observations: Tensors) -> Texts:
+    row, prefix, position = (
+        observations[key].detach().cpu().numpy() for key in ("row", PREFIX_KEY, "position")
+    )
+    size = position.reshape(len(row), -1)[:, 0].astype(np.int64)
+    return Texts(row.reshape(len(row), -1)[:, 0].astype(np.int64), prefix.astype(np.int32), size)

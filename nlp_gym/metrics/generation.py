@@ -1,0 +1,216 @@
+"""Corpus scores of written texts: BLEU and chrF by sacreBLEU, ROUGE by rouge-score."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nlp_gym.errors import InvalidArgumentError, UnknownNameError
+from nlp_gym.metrics.base import BOOTSTRAP_SEED, Score, bootstrap_interval
+from nlp_gym.metrics.bleu import BLEU_ORDER, bleu_counts, bleu_formula, check_bleu, check_references
+from nlp_gym.metrics.fscores import chrf_counts, chrf_of_sums
+from nlp_gym.metrics.habits import writing_habits
+from nlp_gym.metrics.overlap import TOKENIZERS as ROUGE_TOKENIZERS
+from nlp_gym.metrics.overlap import make_tokenizer
+from nlp_gym.types import Float64Array
+
+VALUES = {
+    "bleu": "bleu",
+    "chrf": "chrf",
+    "rouge1": "rouge_1",
+    "rouge2": "rouge_2",
+    "rougeL": "rouge_l",
+}
+"""What the value of a score can be, and its name there."""
+
+_ROUGE = ("rouge1", "rouge2", "rougeL")
+_PARTS = {"precision": "precision", "recall": "recall", "fmeasure": "f1"}
+
+References = Sequence[Sequence[str]]
+Table = dict[str, Any]
+
+
+def generation_score(
+    references: References,
+    outputs: Sequence[str],
+    sources: Sequence[str],
+    *,
+    value: str = "bleu",
+    tokenize: str = "13a",
+    rouge_tokenizer: str = "rouge",
+    bootstrap: int = 1000,
+    report: bool = True,
+) -> Score:
+    """Score written texts against references.
+
+    The report has ``bleu``, ``chrf`` and ``rouge_*`` (of several references the one with the
+    highest F1 of that kind), all in [0, 1], and ``length_ratio``,
+    ``repetition``, ``copied`` and ``empty`` of `writing_habits`.
+
+    Args:
+        references: One or more for each of N texts; not all need have the same number.
+        outputs: The N texts.
+        sources: What they were written from.
+        value: A key of `VALUES`.
+        tokenize: sacreBLEU's tokenizer, which makes the scoring words too.
+        rouge_tokenizer: See `make_tokenizer`.
+        bootstrap: Resamples of texts for the interval of the value; 0: none.
+        report: Whether to compute all tables; else only the value.
+
+    Raises:
+        UnknownNameError: No such value or tokenizer.
+        InvalidArgumentError: References, outputs and sources differ in number.
+    """
+    _check(references, outputs, sources, value, tokenize, rouge_tokenizer)
+    if not outputs:
+        return Score(VALUES[value], 0.0, None, 0, f"metric:{VALUES[value]}|n:0")
+    tables, figures, lines = _tables(
+        references, outputs, tuple(VALUES) if report else (value,), tokenize, rouge_tokenizer
+    )
+    main = tables[VALUES[value]]
+    signature, interval = main["signature"], None
+    if bootstrap:
+        interval = _interval(references, outputs, tokenize, value, figures, bootstrap)
+        signature += f"|bs:{bootstrap}|rs:{BOOTSTRAP_SEED}"
+    if report:
+        habits = writing_habits(references, outputs, sources, tokenize)
+        tables.update(habits)
+        lines += [f"{name} = {number:.4f}" for name, number in habits.items()]
+    text = "\n".join([*lines, ""]) if report else ""
+    shown = tables if report else {}
+    return Score(VALUES[value], main["value"], interval, len(outputs), signature, shown, text)
+
+
+def _tables(
+    references: References,
+    outputs: Sequence[str],
+    values: Sequence[str],
+    tokenize: str,
+    rouge_tokenizer: str,
+) -> tuple[Table, dict[str, Float64Array], list[str]]:
+    """Table of each value by name, (3, N) figures of each ROUGE, and lines for people."""
+    tables: Table = {}
+    lines: list[str] = []
+    if "bleu" in values:
+        tables["bleu"], line = _bleu(references, outputs, tokenize)
+        lines.append(line)
+    if "chrf" in values:
+        tables["chrf"], line = _chrf(references, outputs)
+        lines.append(line)
+    kinds = [kind for kind in _ROUGE if kind in values]
+    figures = dict(zip(kinds, _rouge(references, outputs, rouge_tokenizer, kinds), strict=True))
+    version = importlib.metadata.version("rouge-score")
+    for kind, found in figures.items():
+        name, means = VALUES[kind], found.mean(axis=1).tolist()
+        signature = f"metric:{name}|average:document|references:best|tokens:{rouge_tokenizer}"
+        tables[name] = {"value": means[-1], **dict(zip(_PARTS.values(), means, strict=True))}
+        tables[name]["signature"] = f"{signature}|rouge-score:{version}"
+        lines.append(f"{name} F1 = {100 * means[-1]:.2f}")
+    return tables, figures, lines
+
+
+def _check(
+    references: References,
+    outputs: Sequence[str],
+    sources: Sequence[str],
+    value: str,
+    tokenize: str,
+    rouge_tokenizer: str,
+) -> None:
+    if value not in VALUES:
+        raise UnknownNameError("value", value, VALUES)
+    if rouge_tokenizer not in ROUGE_TOKENIZERS:
+        raise UnknownNameError("rouge_tokenizer", rouge_tokenizer, ROUGE_TOKENIZERS)
+    check_bleu(tokenize, "exp")
+    check_references(references, len(outputs))
+    if len(sources) != len(outputs):
+        raise InvalidArgumentError(
+            f"sources must be as many as the {len(outputs)} outputs, not {len(sources)}."
+        )
+
+
+def _streams(references: References) -> list[list[str | None]]:
+    """References as sacreBLEU takes them: the first of all texts, the second of all, ..."""
+    width = max(map(len, references))
+    return [[row[i] if i < len(row) else None for row in references] for i in range(width)]
+
+
+def _bleu(references: References, outputs: Sequence[str], tokenize: str) -> tuple[Table, str]:
+    from sacrebleu.metrics.bleu import BLEU
+
+    metric: Any = BLEU(tokenize=tokenize, force=True)
+    found = metric.corpus_score(outputs, _streams(references))
+    signature = str(metric.get_signature())
+    table = {
+        "value": min(found.score / 100, 1.0),  # sacreBLEU's best is 100.00000000000004
+        "precisions": [share / 100 for share in found.precisions],
+        "bp": found.bp,
+        "words": found.sys_len,
+        "reference_words": found.ref_len,
+        "signature": f"metric:bleu|{signature}",
+    }
+    return table, str(found.format(signature=signature))
+
+
+def _chrf(references: References, outputs: Sequence[str]) -> tuple[Table, str]:
+    from sacrebleu.metrics.chrf import CHRF
+
+    metric: Any = CHRF()
+    found = metric.corpus_score(outputs, _streams(references))
+    signature = str(metric.get_signature())
+    table = {"value": found.score / 100, "signature": f"metric:chrf|{signature}"}
+    return table, str(found.format(signature=signature))
+
+
+def _rouge(
+    references: References, outputs: Sequence[str], tokenizer: str, kinds: Sequence[str]
+) -> Float64Array:
+    """(kinds, 3, N) precision, recall and F1 against the best reference."""
+    figures = np.zeros((len(kinds), len(_PARTS), len(outputs)))
+    if not kinds:
+        return figures
+    from rouge_score.rouge_scorer import RougeScorer
+
+    scorer = RougeScorer(list(kinds), tokenizer=make_tokenizer(tokenizer))
+    for i, (golds, output) in enumerate(zip(references, outputs, strict=True)):
+        best = scorer.score_multi(golds, output)
+        figures[:, :, i] = [[getattr(best[kind], part) for part in _PARTS] for kind in kinds]
+    return figures
+
+
+def _interval(
+    references: References,
+    outputs: Sequence[str],
+    tokenize: str,
+    value: str,
+    figures: Mapping[str, Float64Array],
+    draws: int,
+) -> tuple[float, float]:
+    counts: npt.NDArray[Any]
+    score: Callable[[Float64Array], Float64Array]
+    if value == "bleu":
+        matches, length, closest = bleu_counts(outputs, references, tokenize)
+        totals = np.maximum(length[:, None] - np.arange(BLEU_ORDER), 0)
+        counts = np.concatenate([matches, totals, length[:, None], closest[:, None]], axis=1)
+        score = _bleu_of_sums
+    elif value == "chrf":
+        counts, score = chrf_counts(outputs, references), chrf_of_sums
+    else:
+        counts = np.stack([figures[value][-1], np.ones(len(outputs))], axis=1)
+        score = _mean
+    return bootstrap_interval(counts, score, draws=draws)
+
+
+def _bleu_of_sums(sums: Float64Array) -> Float64Array:
+    n = BLEU_ORDER
+    return bleu_formula(
+        sums[:, :n], sums[:, -2], sums[:, -1], totals=sums[:, n : 2 * n], effective_order=False
+    )
+
+
+def _mean(sums: Float64Array) -> Float64Array:
+    return np.asarray(sums[:, 0] / sums[:, 1], np.float64)

@@ -1,0 +1,257 @@
+"""Writing a text token by token: the state, what is legal, and what is seen; no rewards."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nlp_gym.data.vocabulary import KINDS, Vocabulary, normal
+from nlp_gym.errors import DataError, InvalidArgumentError
+from nlp_gym.tasks.base import State, Task
+from nlp_gym.tasks.checks import check_int, check_name
+from nlp_gym.tasks.tables import Tables, Units
+from nlp_gym.tasks.unit_tokens import SourceTokens
+from nlp_gym.tasks.views import Extra
+from nlp_gym.types import BoolArray, Int64Array, Observation, Sample
+
+if TYPE_CHECKING:
+    from nlp_gym.envs.render import Frame
+
+_METRIC = "metric_"
+
+
+class WritingState(State):
+    """State of B texts; `slot` counts the tokens written.
+
+    Besides its attributes it has arrays of the metric, whose names begin with ``metric_``.
+
+    Attributes:
+        prefix: (B, L) int32 tokens written so far, then 0.
+        missing: (B,) int64 bytes that the last character still wants.
+    """
+
+    prefix: npt.NDArray[np.int32]
+    missing: Int64Array
+
+    def __init__(self, **arrays: npt.NDArray[Any]) -> None:
+        vars(self).update(arrays)
+
+    @property
+    def metric(self) -> dict[str, npt.NDArray[Any]]:
+        """Arrays of the metric by their own names."""
+        named = vars(self).items()
+        return {k.removeprefix(_METRIC): a for k, a in named if k.startswith(_METRIC)}
+
+    @staticmethod
+    def named(metric: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+        """The names of `metric` as attributes."""
+        return {_METRIC + name: array for name, array in metric.items()}
+
+
+@lru_cache(maxsize=4)
+def learnt(texts: tuple[str, ...], size: int, kind: str) -> Vocabulary:
+    """The vocabulary of some texts, learnt once for all splits and environments."""
+    return Vocabulary.learn(texts, size=size, kind=kind)
+
+
+class Writing(Task):
+    """A text is written from a source, one token of a vocabulary after the other, then STOP.
+
+    Args:
+        vocabulary: `Vocabulary.settings` of what can be written; None: learnt from the references
+            of the training split.
+        vocabulary_size: Most tokens of a vocabulary that is learnt.
+        tokens: ``"subword"`` or ``"character"``.
+        max_length: Most decisions L of an episode.
+        max_source: Words S of a source that are read.
+        beam: Texts that evaluation and prediction keep in a beam search; 1: they choose greedily.
+        **kwargs: Those of `Task`.
+    """
+
+    family = "generation"
+
+    def __init__(
+        self,
+        *,
+        vocabulary: str | None = None,
+        vocabulary_size: int = 4000,
+        tokens: str = "subword",
+        max_length: int = 64,
+        max_source: int = 64,
+        beam: int = 1,
+        **kwargs: Any,
+    ) -> None:
+        check_name("tokens", tokens, KINDS)
+        self.beam = check_int("beam", beam, 1, 64)
+        size = check_int("vocabulary_size", vocabulary_size, 300, 65_536)
+        self.max_length = check_int("max_length", max_length, 2, 1024)
+        self.max_source = check_int("max_source", max_source, 1, 1024)
+        given = None if vocabulary is None else Vocabulary.read(vocabulary)
+        super().__init__(**kwargs)
+        _check_gold(self.corpus.samples)
+        self._warn_cut_sources()
+        self.vocabulary = given or learnt(self._training_texts(), size, tokens)
+        self.masks = self.vocabulary.legal
+        self._missing = self.vocabulary.missing
+        self.extras = {"prefix": Extra(self.max_length, self.n_actions - 1, plain=True)}
+        self._targets = self._encoded_targets() if self.has_gold else None
+
+    def _training_texts(self) -> tuple[str, ...]:
+        own = self.split == "train" and self.has_gold
+        samples = self.corpus.samples if own else self.load("train").samples
+        texts = tuple(text for sample in samples for text in sample.gold or ())
+        if not texts:
+            raise InvalidArgumentError(
+                "vocabulary=None: it is learnt from references, and the training split has none. "
+                "Give the vocabulary of a run, or data with references."
+            )
+        return texts
+
+    def _encoded_targets(self) -> npt.NDArray[np.int32]:
+        """(N, L) tokens of each first reference and STOP, which is 0, to the end."""
+        targets = np.zeros((len(self.corpus), self.max_length), np.int32)
+        encoded = self.vocabulary.encode([sample.gold[0] for sample in self.corpus.samples])
+        for row, tokens in zip(targets, encoded, strict=True):
+            cut = tokens[: self.max_length]
+            row[: len(cut)] = cut
+        longer = sum(len(tokens) > self.max_length for tokens in encoded)
+        if longer:
+            warnings.warn(
+                f"{longer} of {len(encoded)} references have more than {self.max_length} tokens "
+                "and cannot be written whole. max_length= allows more.",
+                UserWarning,
+                stacklevel=5,
+            )
+        return targets
+
+    def _warn_cut_sources(self) -> None:
+        longer = sum(len(sample.words) > self.max_source for sample in self.corpus.samples)
+        if longer:
+            warnings.warn(
+                f"{longer} of {len(self.corpus)} sources have more than {self.max_source} words: "
+                "what follows is encoded but not seen. max_source= allows more (the same for all "
+                "splits).",
+                UserWarning,
+                stacklevel=5,
+            )
+
+    @property
+    def learnt(self) -> dict[str, Any]:
+        """See `TaskData.learnt`."""
+        return {"vocabulary": self.vocabulary.settings}
+
+    @cached_property
+    def units(self) -> Units:
+        """Every word of every source."""
+        return Units([sample.words for sample in self.corpus.samples])
+
+    @cached_property
+    def tables(self) -> Tables:
+        """The words of the source; slots count the tokens written, for all rows alike."""
+        sizes = np.diff(self.corpus.offsets)
+        place = np.arange(self.max_source)
+        words = np.where(place < sizes[:, None], self.corpus.offsets[:-1, None] + place, -1)
+        return Tables.build(
+            len(self.units),
+            offsets=np.zeros(len(sizes), np.int64),
+            context=np.zeros((self.max_length + 1, 0), np.int64),
+            row_units=words,
+        )
+
+    @cached_property
+    def token_view(self) -> SourceTokens:
+        """The source as one row of ids."""
+        return SourceTokens(self)
+
+    @property
+    def n_actions(self) -> int:
+        """Number V of tokens, STOP among them."""
+        return len(self.vocabulary.tokens)
+
+    @property
+    def lengths(self) -> Int64Array:
+        """(N,) L for every sample."""
+        return np.full(len(self.corpus), self.max_length, np.int64)
+
+    def action_name(self, action: int) -> str:
+        """The token, as the tokenizer shows it."""
+        return self.vocabulary.tokens[action]
+
+    def blank(self, rows: Int64Array) -> dict[str, Any]:
+        """See `Task.blank`."""
+        prefix = np.zeros((len(rows), self.max_length), np.int32)
+        missing = np.zeros(len(rows), np.int64)
+        return {**super().blank(rows), "prefix": prefix, "missing": missing}
+
+    def mask_row(self, state: WritingState) -> Int64Array:
+        """(B,) which row of `Vocabulary.legal` holds."""
+        row = np.where(state.missing > 0, 2, (state.slot > 0).astype(np.int64))
+        row[state.slot >= self.max_length] = 3
+        return row
+
+    def mask(self, state: WritingState) -> BoolArray:
+        """See `Task.mask`."""
+        assert self.masks is not None
+        legal: BoolArray = self.masks.take(self.mask_row(state), axis=0)
+        return legal
+
+    def repair(self, state: Any, actions: Int64Array) -> tuple[Int64Array, BoolArray]:
+        """See `Task.repair`; without the masks of all states."""
+        assert self.masks is not None
+        row = self.mask_row(state)
+        illegal = ~self.masks[row, actions]
+        return np.where(illegal, self.masks.argmax(axis=1)[row], actions), illegal
+
+    def write(self, state: WritingState, actions: Int64Array) -> BoolArray:
+        """Write (B,) tokens, changing `state` in place; gives (B,) whether the text ended."""
+        at = actions.nonzero()[0]
+        tokens = actions[at]
+        state.prefix[at, state.slot[at]] = tokens
+        change = self._missing.take(tokens)
+        state.missing[at] = np.where(change < 0, state.missing[at] - 1, change)
+        state.slot[at] += 1
+        ended: BoolArray = (actions == 0) | (state.slot >= self.max_length)
+        return ended
+
+    def extra(self, state: WritingState) -> Observation:
+        """The tokens written."""
+        return {"prefix": state.prefix.copy()}
+
+    def outputs(self, state: WritingState) -> list[str]:
+        """The texts."""
+        written = zip(state.prefix.tolist(), state.slot.tolist(), strict=True)
+        return [self.vocabulary.decode(tokens[:size]) for tokens, size in written]
+
+    def record(self, row: int, output: str) -> dict[str, Any]:
+        """The text."""
+        return {"output": output}
+
+    def frame(self, state: WritingState, i: int) -> Frame:
+        """See `Task.frame`."""
+        from nlp_gym.envs.render import Frame, Piece
+
+        row, text = int(state.row[i]), self.outputs(state.take(np.array([i])))[0]
+        sample = self._sample(row)
+        pieces = [Piece(_source(sample), "dim"), Piece(text or "...", "chosen", line=True)]
+        pieces += [Piece(reference, "here", line=True) for reference in sample.gold or ()]
+        return Frame(self.title(row), f"token {state.slot[i]}/{self.max_length}", pieces)
+
+
+def _source(sample: Sample) -> str:
+    return str(sample.extra.get("text", "")) or " ".join(sample.words)
+
+
+def _check_gold(samples: Sequence[Sample]) -> None:
+    for index, sample in enumerate(samples):
+        gold = sample.gold
+        listed = isinstance(gold, (tuple, list)) and len(gold) > 0
+        if gold is None and sample.labels is None:
+            continue
+        if not listed or not all(isinstance(text, str) and normal(text) for text in gold):
+            where = f"sample {index}{f' ({sample.id})' if sample.id else ''}"
+            raise DataError(f"{where}: gold={gold!r}, allowed: references, strings with a word.")
