@@ -21,7 +21,7 @@ PIECES = [
     *(b" Haus", b"Ha", b"us", b" M", b"ann", b" der", b" Hund", b"hund", b" the", b" dog", b"s"),
     *(b" running", b"run", b"ning", b"a", b"\xc3", b"\xbc", b"\xff", b"\xe4", b"\xb8", b"\xad"),
     *(b"\xe3\x80", b"\x80", b"n't", b"Mr", b" e-mail", b"U.S", b"@x.de", b"\r\n", b"\xc2\xa0"),
-    *(b"\x1c", b"\xe2\x80\x8b", b"foo bar baz"),
+    *(b"\x1c", b"\xe2\x80\x8b", b"foo bar baz", b" (", b" .5"),
     *(
         text.encode()
         for text in (" für", "ü", "中", "天气", "。", "，", "\u3000", " 中", "Σ", "😀")
@@ -149,6 +149,18 @@ def test_memory_stays_bounded_when_nothing_ever_ends(monkeypatch):
     text = b"".join(pieces[t] for t in token).decode()
     expected = BLEU(effective_order=True).sentence_score(text, ["1,2 3"]).score / 100
     assert ours.value(state, rows)[0] == pytest.approx(expected, abs=1e-9)
+
+
+def test_words_that_can_match_nothing_are_one_and_the_same():
+    """Random letters: tables hold what begins a word of the references, and one more."""
+    pieces = [b"a", b"b", b"c", b"d", b" e"]
+    ours = GrowingMetric([["abc dab"]], pieces, max_words=40)
+    rows, rng = np.zeros(50, np.int64), np.random.default_rng(0)
+    state = ours.blank(rows)
+    for _ in range(40):
+        ours.append(state, rows, rng.integers(0, len(pieces), 50))
+    # a, ab, abc, d, da, dab; the blank text, and the run of letters for all others
+    assert len(ours._text._chunks) <= 8
 
 
 @pytest.mark.parametrize("metric", ["bleu", "chrf", "rouge1", "rouge2", "rougeL"])

@@ -94,7 +94,7 @@ def bleu_formula(
     if none.any():
         if smooth_method == "exp":
             # Each order without a match counts half as much as the one before it.
-            right += none * 0.5 ** np.cumsum(none & (total > 0), axis=1)
+            right += none * 0.5 ** np.cumsum(none, axis=1)
         elif smooth_method == "floor":
             right += none * smooth_value
     reached = np.logical_and.accumulate(total > 0, axis=1)
