@@ -31,8 +31,8 @@ import numpy as np
 import torch
 
 from agents import episodes
+from agents.reading import forget
 from agents.snapshots import read_json
-from agents.tuning.live import live_encoders
 from agents.weights import Tensors, load_policy, read_tensors, save_tensors, save_weights
 from nlp_gym.errors import RunError
 
@@ -172,8 +172,7 @@ def save_state(folder: Path, model: Any, extra: Mapping[str, Any]) -> dict[str, 
     Returns:
         The aliases to load the policy with.
     """
-    for encoder in live_encoders(model.policy):
-        encoder.forget()
+    forget(model.policy)
     aliases = save_weights(folder, model)
     tensors, optimizers = _split_optimizers(model)
     save_tensors(folder / "optimizer.safetensors", tensors)

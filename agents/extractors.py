@@ -8,13 +8,12 @@ replay buffers and fast rollouts possible.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import torch as th
 from gymnasium import spaces
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
-from torch import nn
 
 from agents.keys import CANDIDATES_KEY, MASK_KEY, Keys, no_source
 from agents.layers import ACTIVATIONS, check_options, trunk
@@ -30,8 +29,6 @@ __all__ = [
     "FeatureSource",
     "NLPExtractor",
     "TableTask",
-    "is_pointer",
-    "reading",
 ]
 
 Tensors = dict[str, th.Tensor]
@@ -52,7 +49,7 @@ class NLPExtractor(BaseFeaturesExtractor):
     Args:
         observation_space: The environment's, a flat Dict of Boxes.
         source: Where vectors are gathered from; needed where the observation has `row` and
-            `position`. Swap it with `reading` to play another corpus.
+            `position`. Swap it with `agents.reading` to play another corpus.
         hidden: Widths of the trunk's layers.
         dropout: Of each layer's output, while training.
         input_dropout: Of the trunk's input, while training.
@@ -169,6 +166,11 @@ class NLPExtractor(BaseFeaturesExtractor):
             scores = self.pointer(latent, context, self.pack(observations))
             return th.cat([latent, scores], dim=1)
 
+    def forget(self) -> None:
+        """Drop what is kept from one batch to the next; see `LiveEncoder.forget`."""
+        if self.encoder is not None:
+            self.encoder.forget()
+
     def _together(self, observations: Tensors) -> AbstractContextManager[None]:
         """Within it, contexts and candidates share one pass through an encoder that learns."""
         if self.encoder is None or self.pointer is None or not self.gathers:
@@ -206,45 +208,3 @@ class NLPExtractor(BaseFeaturesExtractor):
         if self.source is None:
             raise no_source()
         return self.source
-
-
-def is_pointer(policy: nn.Module) -> bool:
-    """Whether a policy or network scores candidates."""
-    extractors = (m for m in policy.modules() if isinstance(m, NLPExtractor))
-    return any(extractor.pointer is not None for extractor in extractors)
-
-
-@contextmanager
-def reading(policy: nn.Module, source: FeatureSource) -> Iterator[None]:
-    """Let every `NLPExtractor` in `policy` read another corpus for the duration of the block.
-
-    Args:
-        policy: Any policy; extractors of other classes are left alone.
-        source: Of a corpus encoded as the training corpus was.
-
-    Raises:
-        InvalidArgumentError: The contexts have another width than those the policy was built for.
-    """
-    extractors = [m for m in policy.modules() if isinstance(m, NLPExtractor)]
-    before = [extractor.source for extractor in extractors]
-    for extractor in extractors:
-        if extractor.gathers:
-            _check_same_shapes(extractor, source)
-    try:
-        for extractor in extractors:
-            extractor.source = source
-        yield
-    finally:
-        for extractor, old in zip(extractors, before, strict=True):
-            extractor.source = old
-
-
-def _check_same_shapes(extractor: NLPExtractor, source: FeatureSource) -> None:
-    """Candidates may be more or fewer than in training; what each is made of may not differ."""
-    keys = extractor.keys
-    if keys.context != source.width or keys.parts != source.parts:
-        raise InvalidArgumentError(
-            f"source: contexts are {source.width} wide and candidates have {source.parts} units, "
-            f"but the policy reads {keys.context} and {keys.parts}. Use the encoder, layers and "
-            "window the policy was trained with."
-        )

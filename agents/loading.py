@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from agents.algorithms import AlgorithmRow, resolve
-from agents.extractors import reading
 from agents.families import family_of
 from agents.models import build_model, check_obs_type, encode, source_of, tuning_of
+from agents.reading import reading
 from agents.runs import find_snapshot
 from agents.search import outputs_of
 from agents.signatures import arguments

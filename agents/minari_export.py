@@ -22,9 +22,9 @@ import numpy.typing as npt
 from agents.acting import make_act
 from agents.algorithms import resolve
 from agents.baselines import random_act
-from agents.extractors import reading
 from agents.loading import Agent, encode, load_agent, source_of
 from agents.minari_facts import about, facts
+from agents.reading import reading
 from nlp_gym.errors import InvalidArgumentError, MissingDependencyError
 from nlp_gym.registration import is_task_id, task_ids
 from nlp_gym.types import BoolArray, Observation

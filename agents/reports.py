@@ -12,10 +12,10 @@ from agents.algorithms import resolve
 from agents.baselines import run_baselines
 from agents.config import load_hyperparams
 from agents.evaluate import score_record, with_corpus
-from agents.extractors import reading
 from agents.loading import Agent, build_model, encode, load_agent, source_of
 from agents.predict import Predictor
 from agents.predictions import to_json, to_text
+from agents.reading import reading
 from agents.runs import writing
 from agents.search import outputs_of
 from nlp_gym.files import write_json

@@ -10,9 +10,10 @@ from functools import cached_property
 from typing import Any
 
 from agents.algorithms import AlgorithmRow, resolve
-from agents.extractors import FeatureSource, reading
+from agents.extractors import FeatureSource
 from agents.families import WRITTEN
 from agents.loading import build_model, check_obs_type, encode, source_of, tuning_of
+from agents.reading import reading
 from agents.search import drawn_rows, outputs_of
 from agents.settings import TrainConfig
 from agents.snapshots import FORMAT_VERSION

@@ -381,7 +381,7 @@ def test_warm_start_targets_by_hand() -> None:
         rewards=th.tensor([1.0, 1.0]),
         returns=th.tensor([3.0, 1.0]),
     )
-    assert q_targets(batch, th.tensor(1.0)).tolist() == [[2, 2, 3], [1, 0, 0]]
+    assert q_targets(batch, th.tensor(1.0), 3).tolist() == [[2, 2, 3], [1, 0, 0]]
 
 
 def test_warm_start_refusals(pos: Task, ner: Task, teacher: Any) -> None:

@@ -12,7 +12,8 @@ import pytest
 import torch as th
 from gymnasium import spaces
 
-from agents.extractors import FeatureSource, NLPExtractor, reading
+from agents.extractors import FeatureSource, NLPExtractor
+from agents.reading import reading
 from nlp_gym import make_task
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
 from nlp_gym.tasks.base import Task

@@ -17,9 +17,10 @@ import torch as th
 from agents.acting import make_act
 from agents.algorithms import resolve
 from agents.algorithms.warm import warm_start
-from agents.extractors import FeatureSource, NLPExtractor, is_pointer, reading
+from agents.extractors import FeatureSource, NLPExtractor
 from agents.loading import build_model, load_agent
 from agents.pointer import PADDING, Packed, PointerScorer, real, similarities
+from agents.reading import is_pointer, reading
 from agents.settings import TrainConfig
 from agents.train import resume, train
 from nlp_gym import make_task

@@ -16,8 +16,9 @@ from stable_baselines3.common.utils import obs_as_tensor, polyak_update
 
 from agents.algorithms import resolve
 from agents.config import load_hyperparams
-from agents.extractors import FeatureSource, NLPExtractor, reading
+from agents.extractors import FeatureSource, NLPExtractor
 from agents.models import build_model
+from agents.reading import reading
 from agents.tuning.book import TextBook
 from agents.tuning.live import LiveEncoder, LiveEncoders, live_encoders
 from agents.tuning.options import Tuning

@@ -10,8 +10,8 @@ import torch as th
 
 from agents.acting import make_log_probs
 from agents.algorithms import resolve
-from agents.extractors import reading
 from agents.models import build_model
+from agents.reading import reading
 from agents.search import outputs_of
 from agents.sources import FeatureSource
 from agents.writing.beam import search

@@ -35,7 +35,16 @@ class OracleData:
 
     @property
     def masks(self) -> th.Tensor:
-        """(M, A) bool legal actions."""
+        """(M, A) bool legal actions.
+
+        Raises:
+            InvalidArgumentError: Observations only name the mask, where actions are thousands.
+        """
+        if "action_mask" not in self.observations:
+            raise InvalidArgumentError(
+                "mask_loss=True needs `action_mask` in observations, which those of this task "
+                "lack: set mask_loss=False."
+            )
         return self.observations["action_mask"].bool()
 
     def take(self, index: th.Tensor, device: th.device) -> OracleData:

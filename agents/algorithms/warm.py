@@ -17,8 +17,8 @@ from agents.algorithms.bc import task_of
 from agents.algorithms.cloning import cloning_loss
 from agents.algorithms.oracle import OracleData, collect, obs_type_of
 from agents.checks import schedule_value
-from agents.extractors import is_pointer
 from agents.pointer import real
+from agents.reading import is_pointer
 from agents.tuning.live import live_encoders
 from nlp_gym.errors import InvalidArgumentError
 
@@ -77,7 +77,7 @@ def warm_start(
         _after_q(model)
 
 
-def q_targets(batch: OracleData, margin: th.Tensor) -> th.Tensor:
+def q_targets(batch: OracleData, margin: th.Tensor, n_actions: int) -> th.Tensor:
     """What Q(s, a) is regressed on at the oracle's states, (B, A).
 
     The oracle's action is worth the oracle's return G; every other action is worth G - margin, with
@@ -91,8 +91,9 @@ def q_targets(batch: OracleData, margin: th.Tensor) -> th.Tensor:
     Args:
         batch: B of the oracle's decisions.
         margin: Scalar.
+        n_actions: Number A of actions.
     """
-    targets = (batch.returns - margin)[:, None].repeat(1, batch.masks.shape[1])
+    targets = (batch.returns - margin)[:, None].repeat(1, n_actions)
     return targets.scatter(1, batch.actions[:, None], batch.returns[:, None])
 
 
@@ -145,7 +146,8 @@ def _groups(policy: BasePolicy, learning_rate: float) -> list[dict[str, Any]]:
 
 def _loss(model: Any, batch: OracleData, margin: th.Tensor) -> th.Tensor:
     if isinstance(model, DQN):
-        values, targets = model.q_net(batch.observations), q_targets(batch, margin)  # (B, A)
+        values = model.q_net(batch.observations)  # (B, A)
+        targets = q_targets(batch, margin, values.shape[1])
         if is_pointer(model.q_net):
             there = real(values)  # nothing can be learned of a candidate that is not there
             values, targets = values[there], targets[there]
@@ -153,7 +155,8 @@ def _loss(model: Any, batch: OracleData, margin: th.Tensor) -> th.Tensor:
     if isinstance(model, QRDQN):
         quantiles = model.quantile_net(batch.observations)  # (B, Q, A)
         each = quantiles.transpose(1, 2).reshape(-1, quantiles.shape[1])  # (B*A, Q)
-        loss: th.Tensor = quantile_huber_loss(each, q_targets(batch, margin).view(-1, 1))
+        targets = q_targets(batch, margin, quantiles.shape[2])
+        loss: th.Tensor = quantile_huber_loss(each, targets.view(-1, 1))
         return loss
     # Over all actions, not the legal ones alone: PPO and A2C know no masks and would be left with
     # whatever scores the illegal actions started with.

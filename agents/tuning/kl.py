@@ -13,8 +13,8 @@ from gymnasium import spaces
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.utils import obs_as_tensor
 
+from agents.reading import forget
 from agents.sources import FeatureSource
-from agents.tuning.live import live_encoders
 from nlp_gym.errors import InvalidArgumentError, RunError
 from nlp_gym.tasks.checks import check_number
 
@@ -111,9 +111,8 @@ class KLToStart(BaseCallback):
         self._weights = dict(weights)
 
     def forget(self) -> None:
-        """Drop the vectors that the start policy keeps; see `LiveEncoder.forget`."""
-        for encoder in live_encoders(self._start):
-            encoder.forget()
+        """Drop what the start policy keeps; see `LiveEncoder.forget`."""
+        forget(self._start)
 
     def _init_callback(self) -> None:
         # Without a rollout buffer there is no reward to change before it is learned from; a memory

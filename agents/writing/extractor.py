@@ -110,6 +110,11 @@ class DecoderExtractor(NLPExtractor):
             return self._whole(texts)  # many places of few texts: nobody goes on from them
         return self._kept.advance(texts, before, self._remember)
 
+    def forget(self) -> None:
+        """See `NLPExtractor.forget`."""
+        super().forget()
+        self._kept.forget()
+
     def _whole(self, texts: Texts) -> th.Tensor:
         """(n, width) states, those of one text in one pass."""
         chosen, owner = leaders(texts)

@@ -1,0 +1,61 @@
+"""The extractors inside a policy, whatever the policy is: what they read and what they keep."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from torch import nn
+
+from agents.extractors import NLPExtractor
+from agents.sources import FeatureSource
+from nlp_gym.errors import InvalidArgumentError
+
+
+def forget(policy: nn.Module) -> None:
+    """Drop what the extractors of a policy keep from one batch to the next."""
+    for module in policy.modules():
+        if isinstance(module, NLPExtractor):
+            module.forget()
+
+
+def is_pointer(policy: nn.Module) -> bool:
+    """Whether a policy or network scores candidates."""
+    extractors = (m for m in policy.modules() if isinstance(m, NLPExtractor))
+    return any(extractor.pointer is not None for extractor in extractors)
+
+
+@contextmanager
+def reading(policy: nn.Module, source: FeatureSource) -> Iterator[None]:
+    """Let every `NLPExtractor` in `policy` read another corpus for the duration of the block.
+
+    Args:
+        policy: Any policy; extractors of other classes are left alone.
+        source: Of a corpus encoded as the training corpus was.
+
+    Raises:
+        InvalidArgumentError: The contexts have another width than those the policy was built for.
+    """
+    extractors = [m for m in policy.modules() if isinstance(m, NLPExtractor)]
+    before = [extractor.source for extractor in extractors]
+    for extractor in extractors:
+        if extractor.gathers:
+            _check_same_shapes(extractor, source)
+    try:
+        for extractor in extractors:
+            extractor.source = source
+        yield
+    finally:
+        for extractor, old in zip(extractors, before, strict=True):
+            extractor.source = old
+
+
+def _check_same_shapes(extractor: NLPExtractor, source: FeatureSource) -> None:
+    """Candidates may be more or fewer than in training; what each is made of may not differ."""
+    keys = extractor.keys
+    if keys.context != source.width or keys.parts != source.parts:
+        raise InvalidArgumentError(
+            f"source: contexts are {source.width} wide and candidates have {source.parts} units, "
+            f"but the policy reads {keys.context} and {keys.parts}. Use the encoder, layers and "
+            "window the policy was trained with."
+        )

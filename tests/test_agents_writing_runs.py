@@ -1,0 +1,194 @@
+"""Runs that write: resumed exactly, scored, searched, and asked for alternatives."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch as th
+from safetensors.torch import load_file
+from typer.testing import CliRunner
+
+from agents.cli import app
+from agents.evaluate import evaluate
+from agents.history import read_metrics
+from agents.loading import load_agent
+from agents.predict import Predictor, predict_texts
+from agents.settings import TrainConfig
+from agents.snapshots import newest
+from agents.train import resume, train
+from agents.writing.alarms import alarms, watched
+from nlp_gym.errors import InvalidArgumentError, RunError
+from nlp_gym.files import sha256_file
+from nlp_gym.metrics.base import Score
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+DECODER = {"features_extractor_kwargs": {"width": 16, "layers": 1, "heads": 2, "dropout": 0.1}}
+SMALL: dict[str, dict[str, Any]] = {
+    "bc": {"batch_size": 64},
+    "maskable_ppo": {"n_steps": 8, "batch_size": 16, "kl": {"coef": 0.1, "target": 0.01}},
+    "ppo": {"n_steps": 8, "batch_size": 16},
+    "masked_dqn": {"buffer_size": 200, "learning_starts": 16, "batch_size": 16, "train_freq": 2},
+}
+
+
+def config(algo: str, **changes: Any) -> TrainConfig:
+    values: dict[str, Any] = {
+        "env": "Translation-Multi30k-v0",
+        "algo": algo,
+        "n_timesteps": 96,
+        "n_envs": 4,
+        "encoder": "hashed",
+        "hyperparams": {**SMALL[algo], "policy_kwargs": DECODER},
+        "env_kwargs": {"corpus": "sample"},
+        "eval_freq": 48,
+        "save_freq": 32,
+        **changes,
+    }
+    return TrainConfig(**values)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "bc"
+    options = {"batch_size": 128, "learning_rate": 3e-3, "policy_kwargs": DECODER}
+    given = config("bc", n_timesteps=9000, eval_freq=4500, save_freq=4500, hyperparams=options)
+    return train(given, run_dir=folder, progress=False)
+
+
+def last(run: Path) -> dict[str, th.Tensor]:
+    return load_file(newest(run / "checkpoints")[0] / "policy.safetensors")
+
+
+@pytest.mark.parametrize("algo", sorted(SMALL))
+def test_writing_runs_resume_exactly(algo: str, run: Path, tmp_path: Path) -> None:
+    start = {} if algo == "bc" else {"warm_start": str(run)}
+    whole = train(config(algo, **start), run_dir=tmp_path / "whole", progress=False)
+    half = tmp_path / "half"
+    shutil.copytree(whole, half)
+    shutil.rmtree(newest(half / "checkpoints")[0])
+    resume(half, progress=False)
+    one, two = last(whole), last(half)
+    assert all(th.equal(one[name], two[name]) for name in one)
+    values = [[(r["timesteps"], r["value"]) for r in read_metrics(r)] for r in (whole, half)]
+    assert values[0] == values[1]
+
+
+def test_writing_runs_keep_their_vocabulary(run: Path, tmp_path: Path) -> None:
+    settings = json.loads((run / "best" / "settings.json").read_text(encoding="utf-8"))
+    agent = load_agent(run)
+    assert agent.task("test").vocabulary.settings == settings["learnt"]["vocabulary"]
+    other = tmp_path / "other"
+    shutil.copytree(run, other)
+    for path in other.glob("checkpoints/*/settings.json"):
+        changed = json.loads(path.read_text(encoding="utf-8"))
+        changed["learnt"]["vocabulary"] = changed["learnt"]["vocabulary"].replace("Hund", "Hurd")
+        path.write_text(json.dumps(changed), encoding="utf-8")
+        manifest = path.parent / "manifest.json"
+        known = json.loads(manifest.read_text())
+        known["files"]["settings.json"] = sha256_file(path)
+        manifest.write_text(json.dumps(known))
+    with pytest.raises(RunError, match="learnt"):
+        resume(other, n_timesteps=12000, progress=False)
+
+
+def test_writing_runs_are_scored_greedily_and_with_a_beam(run: Path) -> None:
+    best = json.loads((run / "best" / "settings.json").read_text(encoding="utf-8"))
+    assert evaluate(run, "dev", bootstrap=0).value == best["value"]
+    searched = evaluate(run, "dev", env_kwargs={"beam": 3})
+    assert 0 <= searched.value <= 1
+    assert {"chrf", "rouge_l", "length_ratio", "repetition", "copied"} <= set(searched.report)
+    assert "BLEU" in searched.text
+
+
+def test_writing_runs_predict_any_text(run: Path) -> None:
+    texts = ["Two dogs play.", "", "今天天气很好", "word " * 300, "🙂"]
+    with pytest.warns(UserWarning, match="more than 48 words"):
+        found = predict_texts(run, texts)
+    assert [record["text"] for record in found] == texts
+    assert "output" not in found[1]
+    assert all(isinstance(found[i]["output"], str) for i in (0, 2, 3, 4))
+    assert predict_texts(run, texts[:1]) == found[:1]
+
+
+def test_writing_runs_say_what_else_they_could_have_written(run: Path) -> None:
+    records = Predictor(run, checkpoint="last", alternatives=3).predict(
+        ["Two dogs play.", "A cat sleeps."]
+    )
+    for record in records:
+        assert record["greedy"] == record["output"]
+        written = "".join(place["token"] for place in record["tokens"]).removesuffix("</s>")
+        assert " ".join(written.split()) == record["output"]
+        for place in record["tokens"]:
+            shares = [other["probability"] for other in place["alternatives"]]
+            assert len(shares) == 3
+            assert shares == sorted(shares, reverse=True)
+            assert 0 < sum(shares) <= 1 + 1e-6
+            assert place["alternatives"][0]["token"] == place["token"]
+
+
+def test_alternatives_are_for_agents_that_write(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(InvalidArgumentError, match="alternatives=-1"):
+        Predictor(run, alternatives=-1).predict(["A dog."])
+    tags = config("bc", env="POS-v0", hyperparams={}, n_timesteps=64)
+    other = train(tags, run_dir=tmp_path / "tags", progress=False)
+    with pytest.raises(InvalidArgumentError, match="alternatives=2"):
+        Predictor(other, alternatives=2)
+
+
+def test_predict_command_reads_a_file_of_sources(run: Path, tmp_path: Path) -> None:
+    file, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    rows = [{"source": "Two dogs play."}, {"source": "A cat sleeps."}]
+    file.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    done = CliRunner().invoke(
+        app, ["predict", str(run), "--input", str(file), "--output", str(out)]
+    )
+    assert done.exit_code == 0, done.output
+    found = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+    assert len(found) == 2
+    assert all("output" in record for record in found)
+
+
+def score(value: float, **report: float) -> dict[str, Any]:
+    chrf = {"chrf": {"value": report.pop("chrf", 0.4)}}
+    habits = {"length_ratio": 1.0, "repetition": 0.01, "copied": 0.0, "empty": 0.0, **report}
+    found = watched(Score("bleu", value, None, 10, "", {**chrf, **habits}))
+    return {"metric": "bleu", "value": value, **found}
+
+
+@pytest.mark.parametrize(
+    ("now", "word"),
+    [
+        ({"length_ratio": 1.3}, "length ratio"),
+        ({"length_ratio": 0.7}, "length ratio"),
+        ({"repetition": 0.2}, "repetition"),
+        ({"copied": 0.1}, "copied"),
+        ({"empty": 0.1}, "empty"),
+        ({"chrf": 0.35}, "chrF"),
+    ],
+)
+def test_alarms_name_what_a_better_metric_does_not_explain(
+    now: dict[str, float], word: str
+) -> None:
+    told = alarms(score(0.2), score(0.3, **now))
+    assert len(told) == 1
+    assert word in told[0]
+
+
+def test_alarms_are_silent_where_texts_get_better() -> None:
+    assert not alarms(score(0.2), score(0.3, chrf=0.45))
+    assert not alarms(score(0.2, length_ratio=0.7), score(0.3, length_ratio=0.98))
+    assert not alarms(score(0.01), score(0.3, repetition=0.5))  # nothing was written at first
+    assert not alarms(score(0.3), score(0.2, chrf=0.3))  # worse, not gamed
+    tagging = {"metric": "entity_f1", "value": 0.9}
+    assert watched(Score("entity_f1", 0.9, None, 3, "")) == {}
+    assert not alarms(tagging, tagging)
+
+
+def test_writing_runs_log_what_is_watched(run: Path) -> None:
+    rows = read_metrics(run)
+    assert all({"length_ratio", "repetition", "copied", "chrf"} <= set(row) for row in rows)
