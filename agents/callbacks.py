@@ -179,7 +179,7 @@ class TrainingLoop(BaseCallback):
         else:
             state.stale += 1
         rewards = [info["r"] for info in self.model.ep_info_buffer or ()]
-        row = {
+        row: dict[str, Any] = {
             "timesteps": steps,
             "seconds": round(self._seconds(), 3),
             "split": "dev",
@@ -189,13 +189,15 @@ class TrainingLoop(BaseCallback):
             "steps_per_second": round(self._rate(), 1),
             **watched(score),
         }
+        if found := alarms(read_metrics(self.options.run), row):
+            row["alarms"] = found
         append_metrics(self.options.run, row)
         for name, figure in {score.metric: score.value, **watched(score)}.items():
             self.logger.record(f"dev/{name}", figure)
         self.logger.dump(steps)
         assert state.best is not None
         self.progress.evaluation(row, best=state.best, improved=improved)
-        for told in alarms(read_metrics(self.options.run)[0], row):
+        for told in row.get("alarms", ()):
             self.progress.note(f"Alarm: {told}.")
         if self.options.early_stopping and state.stale >= self.options.early_stopping:
             self.progress.note(

@@ -64,9 +64,12 @@ def load_hyperparams(
     path = FOLDER / f"{algo}.yml"
     table = _read(path if path.exists() else FOLDER / "default.yml")
     names = [env_id, f"family:{_family(env_id)}", "default"]
-    modes = (encoder_mode, "finetune") if encoder_mode != "frozen" else ("bc",) * warm
-    names = [f"{name}@{mode}" for mode in modes for name in names] + names
-    params: Params = copy.deepcopy(next(table[name] for name in names if name in table))
+    # A section for warm starts stands for itself; one for a learning encoder is added.
+    found = [f"{name}@bc" for name in names] * warm + names
+    params: Params = copy.deepcopy(next(table[name] for name in found if name in table))
+    if encoder_mode != "frozen":
+        found = [f"{name}@{mode}" for mode in (encoder_mode, "finetune") for name in names]
+        params = _merge(params, next((table[name] for name in found if name in table), {}))
     changes = overrides if isinstance(overrides, Mapping) else parse_overrides(overrides)
     merged = _merge(params, _numbers(changes))
     return check_params(row, merged, family=_family(env_id))

@@ -102,6 +102,11 @@ class NLPExtractor(BaseFeaturesExtractor):
         self.trunk = trunk(self.width, hidden, rates, ACTIVATIONS[activation], layer_norm)
         self.pointer = PointerScorer.of(keys, self.latent_dim, pointer_dim)
 
+    @property
+    def whole_texts(self) -> bool:
+        """Whether decisions on one text share work, here that of an encoder that learns."""
+        return self.encoder is not None
+
     def read(self, observations: Tensors) -> th.Tensor:
         """The trunk's input, (B, width) float32.
 

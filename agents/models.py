@@ -12,6 +12,7 @@ from agents.checks import extractor_class
 from agents.config import build_arguments
 from agents.devices import check_device
 from agents.extractors import FeatureSource
+from agents.families import WRITTEN
 from agents.heads import pointer_policy
 from agents.tuning.attach import attach, buffer_arguments, check_live, transformer_of
 from agents.tuning.live import LiveEncoders
@@ -110,8 +111,9 @@ def build_model(
         "source": source_of(task, obs_type, device, live=tuning is not None),
         "unit_dim": task.encoder.dim,
     }
-    if tuning is not None and learns is not None:
+    if tuning is not None or task.family == WRITTEN:
         given = {**buffer_arguments(row), **given}
+    if tuning is not None and learns is not None:
         live = LiveEncoders(learns, tuning, get_device(device))
         policy_kwargs["features_extractor_kwargs"]["live"] = live
     model = _build(row, hyperparams, given, SB3VecEnv(venv), policy_kwargs, seed, device)

@@ -19,6 +19,12 @@ def forget(policy: nn.Module) -> None:
             module.forget()
 
 
+def reads_whole_texts(policy: nn.Module) -> bool:
+    """Whether decisions on one text share work, so that a batch should hold few texts."""
+    extractors = (m for m in policy.modules() if isinstance(m, NLPExtractor))
+    return any(extractor.whole_texts for extractor in extractors)
+
+
 def is_pointer(policy: nn.Module) -> bool:
     """Whether a policy or network scores candidates."""
     extractors = (m for m in policy.modules() if isinstance(m, NLPExtractor))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,12 @@ from agents.families import WRITTEN
 from agents.writing.beam import search
 from nlp_gym.tasks.base import Output, Task
 from nlp_gym.tasks.rollout import rollout
+
+PLAYED_BATCH = 512
+"""Samples played side by side."""
+
+WRITTEN_BATCH = 128
+"""Texts written side by side; what is kept of one takes megabytes where its source is long."""
 
 BATCH = 64
 """Samples searched side by side; each has up to a beam of states."""
@@ -49,7 +56,15 @@ def outputs_of(
     writes = task.family == WRITTEN
     log_probs = make_log_probs(model) if width > 1 and (writes or is_searched(task)) else None
     if log_probs is None:
-        return rollout(task, make_act(model, masked), rows, obs_type=obs_type)
+        if writes and width > 1:
+            warnings.warn(
+                f"beam={width}: how likely {type(model.policy).__name__} holds its actions is not "
+                "known, so that texts are written greedily.",
+                UserWarning,
+                stacklevel=2,
+            )
+        batch = WRITTEN_BATCH if writes else PLAYED_BATCH
+        return rollout(task, make_act(model, masked), rows, batch=batch, obs_type=obs_type)
     chosen = np.arange(len(task.corpus)) if rows is None else np.asarray(rows, np.int64)
     if writes:
         return search(task, log_probs, chosen, width, obs_type)

@@ -106,10 +106,17 @@ class Setup:
         saved = {"learnt": {}, **saved}  # older snapshots have none
         for key in ("encoder", "corpora", "labels", "learnt", "obs_type"):
             if saved.get(key) != own[key]:
+                both = (_shown(saved.get(key)), _shown(own[key]))
                 raise RunError(
-                    f"{folder} was saved with {key}={saved.get(key)!r}, now it is {own[key]!r}. "
+                    f"{folder} was saved with {key}={both[0]}, now it is {both[1]}. "
                     "Restore the data and packages the run was started with, or train again."
                 )
+
+
+def _shown(value: Any) -> str:
+    """The beginning of what is long, such as a vocabulary."""
+    text = repr(value)
+    return text if len(text) < 400 else f"{text[:100]}... ({len(text)} characters)"
 
 
 def with_dtype(kwargs: Mapping[str, Any], encoder: Encoder) -> dict[str, Any]:

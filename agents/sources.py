@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,6 +18,7 @@ from nlp_gym.types import Encoded
 MAX_ROWS = 2**24
 """Stable-Baselines3 casts observations to float32, which is exact below this."""
 
+_NUMBERS = itertools.count()
 _SHARED = 4
 """Look for units that repeat where there are fewer than this many units a gathered one."""
 
@@ -48,6 +50,7 @@ class FeatureSource:
     Attributes:
         features: (U+1, D) float16; row U is zeros. Absent where the encoder learns.
         book: The texts of the units; None where the encoder is frozen.
+        number: No other source of this process has it.
         dim: Width D of a unit.
         n_units: Number U of units; it also stands for "none" in the tables.
         width: (R+K)*D, the width of a context.
@@ -64,6 +67,7 @@ class FeatureSource:
         self, task: TableTask, device: th.device | str = "auto", *, live: bool = False
     ) -> None:
         self.device = get_device(device)
+        self.number = next(_NUMBERS)
         tables = task.tables
         if len(tables.offsets) > MAX_ROWS:
             raise InvalidArgumentError(

@@ -44,6 +44,11 @@ def start_warm(model: Any, config: TrainConfig, task: Task) -> None:
             f"warm_start={text!r} was trained on other labels ({', '.join(agent.labels)}) than "
             f"this task's ({', '.join(task.labels)})."
         )
+    if agent.settings.get("learnt", {}) != task.learnt:
+        raise RunError(
+            f"warm_start={text!r} writes with another vocabulary than this task: they differ in "
+            "data, pair, tokens or vocabulary_size. Use those of that run."
+        )
     agent.check_encoder(task)
     warm_start(model, agent.model(task).policy, seed=config.seed)
 

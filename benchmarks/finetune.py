@@ -12,11 +12,10 @@ Rows: `supervised` (a plain transformers loop, see `finetune_supervised.py`); `b
 
 What counts as time is training, with a warm start if there is one, without evaluations on dev, in
 this one process (where other work takes the cores: ``--clock cpu`` with ``OMP_NUM_THREADS=1``);
-corpus and tokens are read before. Of every row the weights that were best on dev
-are scored. The warm start of `--warm-start row` is the run of `bc`, whose time is added.
+corpus and tokens are read before. Of every row the weights that were best on dev are scored. The
+warm start of `--warm-start row` is the run of `bc`, whose time is added.
 
-Each row and seed is a JSON file under `--out`, with its learning curve. What is there is not
-measured again, and training that was stopped goes on.
+Each row and seed is a JSON file under `--out`, with its curve. Agents that were stopped go on.
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import shutil
 import warnings
 from collections.abc import Mapping
 from functools import cached_property
@@ -109,7 +109,7 @@ class Comparison:
         path = self.out / f"{row}-{seed}.json"
         settings = self._settings(row, seed)
         if path.is_file():
-            found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            found: dict[str, Any] = json.loads(path.read_text("utf-8"))
             if found["settings"] != settings:
                 raise SystemExit(f"{path} has other settings: delete it, or give another --out.")
             return found
@@ -120,6 +120,8 @@ class Comparison:
         facts |= {"texts": len(self.tasks["train"].corpus), "weights": weights}
         found = {**facts, "threads": torch.get_num_threads(), **found, "versions": versions()}
         write_json(path, found)
+        if "run" in found:  # nobody goes on from there
+            shutil.rmtree(Path(found["run"]) / "checkpoints", ignore_errors=True)
         return found
 
     def _settings(self, row: str, seed: int) -> dict[str, Any]:

@@ -17,8 +17,10 @@ from agents.config import load_hyperparams
 from agents.evaluate import score_record
 from agents.history import read_metrics
 from agents.loading import load_agent
+from agents.runs import alone
 from agents.settings import TrainConfig, merge, nested_merge
 from agents.setup import Setup
+from agents.snapshots import newest
 from agents.train import resume, train
 from agents.tuning.live import live_encoders
 from benchmarks.finetune_supervised import CLOCKS, now
@@ -110,10 +112,12 @@ def trained(config: TrainConfig, run: Path, clock: str) -> None:
     ):
         if (run / "config.yml").is_file():
             try:
-                resume(run, progress=False)
+                newest(run / "checkpoints")
             except RunError:  # killed before its first checkpoint
-                shutil.rmtree(run)
+                with alone(run):
+                    shutil.rmtree(run)
             else:
+                resume(run, progress=False)
                 return
         (run.parent / f"{run.name}.{WATCHED}").unlink(missing_ok=True)
         train(config, run_dir=run, progress=False)
@@ -197,7 +201,6 @@ def agent_record(
     for split in ("dev", "test"):
         task = agent.task(split)
         scores[split] = scored(task, agent.outputs(task), config.env, split)
-    shutil.rmtree(run / "checkpoints", ignore_errors=True)
     return {
         "curve": curve,
         "train_seconds": end["train_seconds"],

@@ -15,7 +15,8 @@ from agents.acting import make_act
 from agents.algorithms import ALGORITHMS, resolve
 from agents.algorithms.masked_dqn import td_target
 from agents.algorithms.oracle import OracleData, collect
-from agents.algorithms.warm import q_targets, warm_start
+from agents.algorithms.warm import warm_start
+from agents.algorithms.warm_loss import q_targets
 from agents.baselines import run_baselines
 from agents.config import build_arguments, load_hyperparams
 from agents.extractors import FeatureSource, NLPExtractor

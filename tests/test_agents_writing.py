@@ -284,5 +284,8 @@ def test_options_of_the_decoder_are_checked(task, venv, options, words):
 
 def test_a_decoder_needs_observations_that_name_samples(task):
     space = TaskVectorEnv(task, 2, obs_type="features").single_observation_space
-    with pytest.raises(InvalidArgumentError, match="source"):
-        DecoderExtractor(space)
+    with pytest.raises(InvalidArgumentError, match="`index` observations"):
+        DecoderExtractor(space, FeatureSource(task))
+    named = TaskVectorEnv(task, 2, obs_type="index").single_observation_space
+    with pytest.raises(InvalidArgumentError, match="source=None"):
+        DecoderExtractor(named)

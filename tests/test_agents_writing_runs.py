@@ -174,19 +174,19 @@ def score(value: float, **report: float) -> dict[str, Any]:
 def test_alarms_name_what_a_better_metric_does_not_explain(
     now: dict[str, float], word: str
 ) -> None:
-    told = alarms(score(0.2), score(0.3, **now))
+    told = alarms([score(0.2)], score(0.3, **now))
     assert len(told) == 1
     assert word in told[0]
 
 
 def test_alarms_are_silent_where_texts_get_better() -> None:
-    assert not alarms(score(0.2), score(0.3, chrf=0.45))
-    assert not alarms(score(0.2, length_ratio=0.7), score(0.3, length_ratio=0.98))
-    assert not alarms(score(0.01), score(0.3, repetition=0.5))  # nothing was written at first
-    assert not alarms(score(0.3), score(0.2, chrf=0.3))  # worse, not gamed
+    assert not alarms([score(0.2)], score(0.3, chrf=0.45))
+    assert not alarms([score(0.2, length_ratio=0.7)], score(0.3, length_ratio=0.98))
+    assert not alarms([score(0.01)], score(0.3, repetition=0.5))  # nothing was written at first
+    assert not alarms([score(0.3)], score(0.2, chrf=0.3))  # worse, not gamed
     tagging = {"metric": "entity_f1", "value": 0.9}
     assert watched(Score("entity_f1", 0.9, None, 3, "")) == {}
-    assert not alarms(tagging, tagging)
+    assert not alarms([tagging], tagging)
 
 
 def test_writing_runs_log_what_is_watched(run: Path) -> None:

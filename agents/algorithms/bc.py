@@ -15,7 +15,7 @@ from stable_baselines3.common.policies import (
 
 from agents.algorithms.cloning import cloning_loss
 from agents.algorithms.oracle import OracleData, collect, obs_type_of
-from agents.tuning.live import live_encoders
+from agents.reading import reads_whole_texts
 from nlp_gym.errors import InvalidArgumentError
 
 SelfBC = TypeVar("SelfBC", bound="BC")
@@ -156,8 +156,8 @@ class BC(BaseAlgorithm):
 
     def _epoch(self, epoch: int, total: int, calls: BaseCallback) -> bool:
         """The rest of an epoch (all of it, unless resumed inside one); False to stop."""
-        live = bool(live_encoders(self.policy))
-        order = self.data.order((self.seed or 0) + epoch, whole_texts=live)
+        whole = reads_whole_texts(self.policy)
+        order = self.data.order((self.seed or 0) + epoch, whole_texts=whole)
         start = self.num_timesteps - epoch * len(self.data)
         losses: list[th.Tensor] = []
         go_on = True

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch as th
 from sb3_contrib import QRDQN
-from sb3_contrib.common.utils import quantile_huber_loss
 from stable_baselines3 import DQN
-from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
+from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.utils import ConstantSchedule
-from torch.nn import functional as F
 
 from agents.algorithms.bc import task_of
-from agents.algorithms.cloning import cloning_loss
 from agents.algorithms.oracle import OracleData, collect, obs_type_of
+from agents.algorithms.warm_loss import warm_loss
 from agents.checks import schedule_value
-from agents.pointer import real
-from agents.reading import is_pointer
-from agents.tuning.live import live_encoders
+from agents.reading import reads_whole_texts
+from agents.tuning.live import LiveEncoder, live_encoders
 from nlp_gym.errors import InvalidArgumentError
 
 DEFAULT_EPOCHS = 2
@@ -68,33 +66,13 @@ def warm_start(
         model,
         data,
         epochs,
-        batch_size or (512 if live_encoders(model.policy) else 1024),
+        batch_size or (512 if reads_whole_texts(model.policy) else 1024),
         learning_rate=learning_rate,
         weight_decay=weight_decay,
         seed=seed,
     )
     if is_q:
         _after_q(model)
-
-
-def q_targets(batch: OracleData, margin: th.Tensor, n_actions: int) -> th.Tensor:
-    """What Q(s, a) is regressed on at the oracle's states, (B, A).
-
-    The oracle's action is worth the oracle's return G; every other action is worth G - margin, with
-    the margin what one decision earns the oracle. In words: a wrong decision forfeits its own
-    reward and no later one, which is what the `correctness` reward says as long as the text goes
-    on. The regression's answer is then G - margin * P(a is wrong | s): values on the scale of the
-    real returns that order the actions as a classifier would, so that the first temporal-difference
-    updates find errors of the size of the noise, not of the size of G. A large fixed margin (as in
-    DQfD, Hester et al. 2018) would order them too but leave all but one value far too low.
-
-    Args:
-        batch: B of the oracle's decisions.
-        margin: Scalar.
-        n_actions: Number A of actions.
-    """
-    targets = (batch.returns - margin)[:, None].repeat(1, n_actions)
-    return targets.scatter(1, batch.actions[:, None], batch.returns[:, None])
 
 
 def _fit(
@@ -120,14 +98,28 @@ def _fit(
     )
     margin = data.rewards.mean().to(model.device)
     model.policy.set_training_mode(True)
-    for epoch in range(epochs):
-        batches = data.batches(batch_size, seed + epoch, model.device, whole_texts=bool(live))
-        for batch in batches:
-            optimizer.zero_grad()
-            _loss(model, batch, margin).backward()
-            th.nn.utils.clip_grad_norm_(model.policy.parameters(), 1.0)
-            optimizer.step()
-            rate.step()
+    whole = reads_whole_texts(model.policy)
+    with _moving(live):
+        for epoch in range(epochs):
+            for batch in data.batches(batch_size, seed + epoch, model.device, whole_texts=whole):
+                optimizer.zero_grad()
+                warm_loss(model, batch, margin).backward()
+                th.nn.utils.clip_grad_norm_(model.policy.parameters(), 1.0)
+                optimizer.step()
+                rate.step()
+
+
+@contextmanager
+def _moving(live: Sequence[LiveEncoder]) -> Iterator[None]:
+    """Encoders learn within it: that they are held is about the training that follows."""
+    before = [encoder.held for encoder in live]
+    for encoder in live:
+        encoder.held = bool
+    try:
+        yield
+    finally:
+        for encoder, held in zip(live, before, strict=True):
+            encoder.held = held
 
 
 def _groups(policy: BasePolicy, learning_rate: float) -> list[dict[str, Any]]:
@@ -142,27 +134,6 @@ def _groups(policy: BasePolicy, learning_rate: float) -> list[dict[str, Any]]:
         peak, _ = schedule_value("encoder_lr", tuning.warm_lr or tuning.lr)
         groups.append({"params": own, "lr": peak, "weight_decay": tuning.weight_decay})
     return groups
-
-
-def _loss(model: Any, batch: OracleData, margin: th.Tensor) -> th.Tensor:
-    if isinstance(model, DQN):
-        values = model.q_net(batch.observations)  # (B, A)
-        targets = q_targets(batch, margin, values.shape[1])
-        if is_pointer(model.q_net):
-            there = real(values)  # nothing can be learned of a candidate that is not there
-            values, targets = values[there], targets[there]
-        return F.smooth_l1_loss(values, targets)
-    if isinstance(model, QRDQN):
-        quantiles = model.quantile_net(batch.observations)  # (B, Q, A)
-        each = quantiles.transpose(1, 2).reshape(-1, quantiles.shape[1])  # (B*A, Q)
-        targets = q_targets(batch, margin, quantiles.shape[2])
-        loss: th.Tensor = quantile_huber_loss(each, targets.view(-1, 1))
-        return loss
-    # Over all actions, not the legal ones alone: PPO and A2C know no masks and would be left with
-    # whatever scores the illegal actions started with.
-    policy: ActorCriticPolicy = model.policy
-    loss, value_loss, _ = cloning_loss(policy, batch)
-    return loss + 0.5 * value_loss
 
 
 def _after_q(model: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nlp_gym.metrics.base import Score
@@ -17,7 +17,7 @@ _RISE = {
     "copied": (0.05, "texts copy their source"),
     "empty": (0.02, "texts have no word"),
 }
-_WRITES = 0.05
+_WRITES = 0.02
 """A policy whose metric is below this has not learned to write: its habits are no measure."""
 _FALL = 0.01
 """chrF, a metric that is not trained on, where the trained one rises."""
@@ -36,19 +36,23 @@ def _value(figure: Any) -> Any:
     return figure["value"] if isinstance(figure, Mapping) else figure
 
 
-def alarms(first: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What changed since training began that a better metric does not explain.
+def alarms(before: Sequence[Mapping[str, Any]], now: Mapping[str, Any]) -> list[str]:
+    """What changed since the policy began to write that a better metric does not explain.
 
     Args:
-        first: The first evaluation of the run, a line of ``metrics.jsonl``.
-        now: The last one.
+        before: Evaluations of the run so far, as in ``metrics.jsonl``.
+        now: This one.
     """
-    if not all("length_ratio" in row for row in (first, now)) or first["value"] < _WRITES:
-        return []
+    writing = (row for row in before if "length_ratio" in row and row["value"] >= _WRITES)
+    first = next(writing, None)
+    return [] if first is None else _changes(first, now)
+
+
+def _changes(first: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     told = []
-    before, after = first["length_ratio"], now["length_ratio"]
-    if abs(after - before) > _SHIFT and abs(after - 1) > max(abs(before - 1), _SHIFT):
-        told.append(f"length ratio {before:.2f} -> {after:.2f}: texts grow too long or too short")
+    old, new = first["length_ratio"], now["length_ratio"]
+    if abs(new - old) > _SHIFT and abs(new - 1) > max(abs(old - 1), _SHIFT):
+        told.append(f"length ratio {old:.2f} -> {new:.2f}: texts grow too long or too short")
     for name, (most, meaning) in _RISE.items():
         if now.get(name, 0.0) - first.get(name, 0.0) > most:
             told.append(f"{name} {first[name]:.1%} -> {now[name]:.1%}: {meaning}")

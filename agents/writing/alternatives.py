@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch as th
+from sb3_contrib.qrdqn.policies import QRDQNPolicy
 from stable_baselines3.common.utils import obs_as_tensor
 from stable_baselines3.dqn.policies import DQNPolicy
 
@@ -31,8 +32,9 @@ def with_alternatives(
         rows: Samples; None: all.
 
     Returns:
-        The texts, and for each of them a place for each token and STOP: ``{"token": ...,
-        "alternatives": [{"token": ..., "probability": ...}, ...]}``, likeliest first. Q-networks
+        The texts, and for each of them a place for each token and STOP: ``{"id": ...,
+        "token": ..., "alternatives": [{"id": ..., "token": ..., "probability": ...}, ...]}``,
+        likeliest first. Q-networks
         have ``"value"`` in place of the probability.
 
     Raises:
@@ -41,7 +43,7 @@ def with_alternatives(
     if most < 1:
         raise InvalidArgumentError(f"alternatives={most!r} must be an integer from 1.")
     policy, names = model.policy, [_shown(piece) for piece in task.vocabulary.pieces]
-    values = isinstance(policy, DQNPolicy)
+    values = isinstance(policy, DQNPolicy | QRDQNPolicy)
     notes: dict[int, list[Place]] = {}
 
     def act(obs: Observation, mask: BoolArray) -> npt.NDArray[np.int64]:
@@ -62,8 +64,9 @@ def with_alternatives(
         )
         for row, tokens, figures in columns:
             pairs = zip(tokens, figures, strict=True)
-            found = [{"token": names[t], kind: f} for t, f in pairs if np.isfinite(f)]
-            notes.setdefault(row, []).append({"token": names[tokens[0]], "alternatives": found})
+            found = [{"id": t, "token": names[t], kind: f} for t, f in pairs if np.isfinite(f)]
+            place = {"id": tokens[0], "token": names[tokens[0]], "alternatives": found}
+            notes.setdefault(row, []).append(place)
         chosen: npt.NDArray[np.int64] = legal.argmax(dim=1).cpu().numpy()
         return chosen
 

@@ -11,8 +11,8 @@ from agents.acting import LogProbs
 from agents.beams import likeliest
 from nlp_gym.tasks.base import Output
 
-_ROWS = 64
-"""Samples searched side by side."""
+_TEXTS = 256
+"""Texts in progress side by side."""
 
 
 def search(
@@ -37,8 +37,9 @@ def search(
     sizes = np.diff(task.corpus.offsets)[rows]
     order = np.argsort(sizes, kind="stable")  # sources of similar length side by side
     outputs: list[Output] = [""] * len(rows)
-    for start in range(0, len(order), _ROWS):
-        places = order[start : start + _ROWS]
+    rows_each = max(_TEXTS // width, 1)
+    for start in range(0, len(order), rows_each):
+        places = order[start : start + rows_each]
         found = _batch(task, log_probs, rows[places], width, obs_type)
         for place, output in zip(places, found, strict=True):
             outputs[place] = output

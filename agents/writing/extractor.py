@@ -64,7 +64,12 @@ class DecoderExtractor(NLPExtractor):
         unit_dim: int | None = None,
         live: Callable[[], LiveEncoder] | None = None,
     ) -> None:
-        if source is None or "row" not in observation_space.spaces:
+        if "row" not in observation_space.spaces:
+            raise InvalidArgumentError(
+                "obs_type='features': agents that write read `index` observations, which is the "
+                "default."
+            )
+        if source is None:
             raise no_source()
         sizes = {"width": width, "layers": layers, "heads": heads}
         for name, value in sizes.items():
@@ -96,6 +101,11 @@ class DecoderExtractor(NLPExtractor):
         # Biases and norms: an update that changes the other weights changes these.
         learning = [p for p in self.parameters() if p.requires_grad]
         self._watched = [p for p in learning if p.ndim == 1]
+
+    @property
+    def whole_texts(self) -> bool:
+        """All decisions on a text are one pass of the decoder."""
+        return True
 
     def forward(self, observations: Tensors) -> th.Tensor:
         """States of a batch of texts in progress, (B, width) float32."""
@@ -156,7 +166,7 @@ class DecoderExtractor(NLPExtractor):
     def _stamp(self) -> tuple[float, int]:
         """Changes whenever the weights or the corpus do, in whatever way they are written."""
         small = nn.utils.parameters_to_vector(self._watched).double()
-        return float(small.square().sum() + small.sum()), id(self.source)
+        return float(small.square().sum() + small.sum()), self._source().number
 
     def _index(self, values: npt.NDArray[np.int64]) -> th.Tensor:
         return th.as_tensor(values, device=self.decoder.tokens.weight.device)

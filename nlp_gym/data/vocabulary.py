@@ -19,12 +19,16 @@ SPACE = "\u2581"
 """How `tokenizers` writes the space before a word."""
 KINDS = ("subword", "character")
 N_LEGAL = 4
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f▁]")
 _BYTE = re.compile(r"<0x([0-9A-F]{2})>")
 
 
 def normal(text: str) -> str:
-    """A text as it can be written: single spaces, none at its ends; ``▁`` is one too."""
-    return " ".join(text.replace(SPACE, " ").split())
+    """A text as it can be written: single spaces, none at its ends.
+
+    ``▁`` is taken for a space too, and so are control characters.
+    """
+    return " ".join(_CONTROL.sub(" ", text).split())
 
 
 @dataclass(frozen=True)

@@ -137,13 +137,12 @@ class TaskVectorEnv(gym.vector.VectorEnv[Observation, Any, Any]):
             done = terminated | truncated
         self._last_reward = reward
         ended = done.nonzero()[0]
-        if not len(ended):
-            observation = self.task.observe(state, self.obs_type)
-            return observation, reward, terminated, truncated, self._info(observation)
-        final = self._final(ended, terminated)
-        state.put(ended, self.task.initial(self._sampler.next(ended)))
-        if self._limit is not None:
-            self._elapsed[ended] = 0
+        final: dict[str, Any] = {}
+        if len(ended):
+            final = self._final(ended, terminated)
+            state.put(ended, self.task.initial(self._sampler.next(ended)))
+            if self._limit is not None:
+                self._elapsed[ended] = 0
         observation = self.task.observe(state, self.obs_type)
         return observation, reward, terminated, truncated, {**final, **self._info(observation)}
 
@@ -226,8 +225,7 @@ class TaskVectorEnv(gym.vector.VectorEnv[Observation, Any, Any]):
     ) -> Observation:
         """Go on from a `snapshot` of an environment of the same task and size.
 
-        Returns:
-            The observation of the running episodes.
+        Gives the observation of the running episodes.
         """
         self.reset()  # makes the state and the generators that are overwritten here
         state = self._started()

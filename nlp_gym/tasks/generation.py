@@ -14,7 +14,8 @@ from nlp_gym.metrics.generation import VALUES, generation_score
 from nlp_gym.metrics.growing import METRICS, GrowingMetric
 from nlp_gym.tasks.base import Played
 from nlp_gym.tasks.checks import check_name
-from nlp_gym.tasks.writing import Writing, WritingState
+from nlp_gym.tasks.writing import Writing
+from nlp_gym.tasks.written import WritingState, warn_uncounted
 from nlp_gym.types import Float64Array, Int64Array
 
 
@@ -28,10 +29,10 @@ class Generation(Writing):
     as in Ranzato et al. (2016).
 
     ## Data
-    Sources with one or more references: Multi30k (Elliott et al. 2016; `pair="en-de"`, ...),
-    Tatoeba, AESLC (Zhang and Tetreault 2019), DailyDialog++ (Sai et al. 2020), JSONL
-    `{"source": ..., "target": text or list}` or CSV `source,target`. Any script: a character that
-    the vocabulary lacks is written in UTF-8 bytes.
+    Sources with one or more references (in training each of them is a sample's first): Multi30k
+    (Elliott et al. 2016; `pair="en-de"`, ...), Tatoeba, AESLC (Zhang and Tetreault 2019),
+    DailyDialog++ (Sai et al. 2020), JSONL `{"source": ..., "target": text or list}` or CSV
+    `source,target`. Any script: a character that the vocabulary lacks is written in UTF-8 bytes.
 
     ## Observation Space
     `Dict`, with V = tokens of the vocabulary, L = `max_length`, S = `max_source`, D = width of the
@@ -114,6 +115,8 @@ class Generation(Writing):
         super().__init__(**kwargs)
         self._growing = None
         if self.has_gold:
+            if metric.startswith("rouge"):
+                warn_uncounted(self.corpus.samples, self._rouge)
             self._growing = GrowingMetric(
                 [[normal(text) for text in sample.gold] for sample in self.corpus.samples],
                 self.vocabulary.pieces,
@@ -142,7 +145,7 @@ class Generation(Writing):
         """See `Task.play`."""
         right = None
         if self._growing is not None:
-            right = (self._wanted(state) == actions).astype(np.float64)
+            right = self._right(state, actions)
             self._growing.append(state.metric, state.row, actions, actions > 0)
         return right, 0.0, self.write(state, actions)
 
@@ -156,10 +159,16 @@ class Generation(Writing):
         self.require_gold("oracle")
         return self.repair(state, self._wanted(state))[0]
 
+    def _right(self, state: WritingState, actions: Int64Array) -> Float64Array:
+        """(B,) 1 for the reference's token at its place, and for STOP right after the last."""
+        right = (self._wanted(state) == actions) & (state.slot <= self._sizes.take(state.row))
+        credit: Float64Array = right.astype(np.float64)
+        return credit
+
     def _wanted(self, state: WritingState) -> Int64Array:
-        assert self._targets is not None
         place = np.minimum(state.slot, self.max_length - 1)
-        return self._targets[state.row, place].astype(np.int64)
+        wanted: Int64Array = self._targets[state.row, place].astype(np.int64)
+        return wanted
 
     def corpus_score(
         self, rows: Sequence[int], outputs: Sequence[str], *, bootstrap: int, report: bool

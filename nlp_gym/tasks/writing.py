@@ -2,61 +2,30 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
-from nlp_gym.data.vocabulary import KINDS, Vocabulary, normal
-from nlp_gym.errors import DataError, InvalidArgumentError
-from nlp_gym.tasks.base import State, Task
+from nlp_gym.data.vocabulary import KINDS, Vocabulary
+from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.tasks.base import Task
 from nlp_gym.tasks.checks import check_int, check_name
 from nlp_gym.tasks.tables import Tables, Units
 from nlp_gym.tasks.unit_tokens import SourceTokens
 from nlp_gym.tasks.views import Extra
-from nlp_gym.types import BoolArray, Int64Array, Observation, Sample
+from nlp_gym.tasks.written import (
+    WritingState,
+    check_references,
+    each_reference,
+    learnt_vocabulary,
+    targets,
+    warn_cut_sources,
+)
+from nlp_gym.types import BoolArray, Corpus, Int64Array, Observation, Sample
 
 if TYPE_CHECKING:
     from nlp_gym.envs.render import Frame
-
-_METRIC = "metric_"
-
-
-class WritingState(State):
-    """State of B texts; `slot` counts the tokens written.
-
-    Besides its attributes it has arrays of the metric, whose names begin with ``metric_``.
-
-    Attributes:
-        prefix: (B, L) int32 tokens written so far, then 0.
-        missing: (B,) int64 bytes that the last character still wants.
-    """
-
-    prefix: npt.NDArray[np.int32]
-    missing: Int64Array
-
-    def __init__(self, **arrays: npt.NDArray[Any]) -> None:
-        vars(self).update(arrays)
-
-    @property
-    def metric(self) -> dict[str, npt.NDArray[Any]]:
-        """Arrays of the metric by their own names."""
-        named = vars(self).items()
-        return {k.removeprefix(_METRIC): a for k, a in named if k.startswith(_METRIC)}
-
-    @staticmethod
-    def named(metric: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
-        """The names of `metric` as attributes."""
-        return {_METRIC + name: array for name, array in metric.items()}
-
-
-@lru_cache(maxsize=4)
-def learnt(texts: tuple[str, ...], size: int, kind: str) -> Vocabulary:
-    """The vocabulary of some texts, learnt once for all splits and environments."""
-    return Vocabulary.learn(texts, size=size, kind=kind)
 
 
 class Writing(Task):
@@ -92,53 +61,34 @@ class Writing(Task):
         self.max_length = check_int("max_length", max_length, 2, 1024)
         self.max_source = check_int("max_source", max_source, 1, 1024)
         given = None if vocabulary is None else Vocabulary.read(vocabulary)
+        if kwargs.get("labels") is not None:
+            raise InvalidArgumentError("labels: texts are written from a vocabulary, not labels.")
         super().__init__(**kwargs)
-        _check_gold(self.corpus.samples)
-        self._warn_cut_sources()
-        self.vocabulary = given or learnt(self._training_texts(), size, tokens)
+        samples = self.corpus.samples
+        check_references(samples)
+        warn_cut_sources(samples, self.max_source)
+        self.vocabulary = given or learnt_vocabulary(self._training_texts(), size, tokens)
         self.masks = self.vocabulary.legal
         self._missing = self.vocabulary.missing
         self.extras = {"prefix": Extra(self.max_length, self.n_actions - 1, plain=True)}
-        self._targets = self._encoded_targets() if self.has_gold else None
+        if self.has_gold:
+            self._targets, self._sizes = targets(self.vocabulary, samples, self.max_length)
+
+    def load(self, split: str) -> Corpus:
+        """See `TaskData.load`; in training every reference of a sample is written once."""
+        corpus = super().load(split)
+        return each_reference(corpus) if split == "train" else corpus
 
     def _training_texts(self) -> tuple[str, ...]:
         own = self.split == "train" and self.has_gold
         samples = self.corpus.samples if own else self.load("train").samples
-        texts = tuple(text for sample in samples for text in sample.gold or ())
+        texts = tuple(sample.gold[0] for sample in samples if sample.gold)
         if not texts:
             raise InvalidArgumentError(
                 "vocabulary=None: it is learnt from references, and the training split has none. "
                 "Give the vocabulary of a run, or data with references."
             )
         return texts
-
-    def _encoded_targets(self) -> npt.NDArray[np.int32]:
-        """(N, L) tokens of each first reference and STOP, which is 0, to the end."""
-        targets = np.zeros((len(self.corpus), self.max_length), np.int32)
-        encoded = self.vocabulary.encode([sample.gold[0] for sample in self.corpus.samples])
-        for row, tokens in zip(targets, encoded, strict=True):
-            cut = tokens[: self.max_length]
-            row[: len(cut)] = cut
-        longer = sum(len(tokens) > self.max_length for tokens in encoded)
-        if longer:
-            warnings.warn(
-                f"{longer} of {len(encoded)} references have more than {self.max_length} tokens "
-                "and cannot be written whole. max_length= allows more.",
-                UserWarning,
-                stacklevel=5,
-            )
-        return targets
-
-    def _warn_cut_sources(self) -> None:
-        longer = sum(len(sample.words) > self.max_source for sample in self.corpus.samples)
-        if longer:
-            warnings.warn(
-                f"{longer} of {len(self.corpus)} sources have more than {self.max_source} words: "
-                "what follows is encoded but not seen. max_source= allows more (the same for all "
-                "splits).",
-                UserWarning,
-                stacklevel=5,
-            )
 
     @property
     def learnt(self) -> dict[str, Any]:
@@ -147,18 +97,21 @@ class Writing(Task):
 
     @cached_property
     def units(self) -> Units:
-        """Every word of every source."""
-        return Units([sample.words for sample in self.corpus.samples])
+        """Every word of every source, equal sources once."""
+        return Units(list(dict.fromkeys(sample.words for sample in self.corpus.samples)))
 
     @cached_property
     def tables(self) -> Tables:
         """The words of the source; slots count the tokens written, for all rows alike."""
-        sizes = np.diff(self.corpus.offsets)
-        place = np.arange(self.max_source)
-        words = np.where(place < sizes[:, None], self.corpus.offsets[:-1, None] + place, -1)
+        sources = self.units.texts
+        numbers = {source: i for i, source in enumerate(sources)}
+        mine = [numbers[sample.words] for sample in self.corpus.samples]
+        sizes = np.array([len(source) for source in sources])
+        first, place = np.cumsum(sizes) - sizes, np.arange(self.max_source)
+        words = np.where(place < sizes[:, None], first[:, None] + place, -1)[mine]
         return Tables.build(
-            len(self.units),
-            offsets=np.zeros(len(sizes), np.int64),
+            int(sizes.sum()),
+            offsets=np.zeros(len(mine), np.int64),
             context=np.zeros((self.max_length + 1, 0), np.int64),
             row_units=words,
         )
@@ -244,14 +197,3 @@ class Writing(Task):
 
 def _source(sample: Sample) -> str:
     return str(sample.extra.get("text", "")) or " ".join(sample.words)
-
-
-def _check_gold(samples: Sequence[Sample]) -> None:
-    for index, sample in enumerate(samples):
-        gold = sample.gold
-        listed = isinstance(gold, (tuple, list)) and len(gold) > 0
-        if gold is None and sample.labels is None:
-            continue
-        if not listed or not all(isinstance(text, str) and normal(text) for text in gold):
-            where = f"sample {index}{f' ({sample.id})' if sample.id else ''}"
-            raise DataError(f"{where}: gold={gold!r}, allowed: references, strings with a word.")

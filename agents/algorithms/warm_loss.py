@@ -1,0 +1,74 @@
+"""What a warm start teaches: the oracle's actions, or values that order actions as it does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch as th
+from sb3_contrib import QRDQN
+from sb3_contrib.common.utils import quantile_huber_loss
+from stable_baselines3 import DQN
+from stable_baselines3.common.policies import ActorCriticPolicy
+from torch.nn import functional as F
+
+from agents.algorithms.cloning import cloning_loss
+from agents.algorithms.oracle import OracleData
+from agents.pointer import real
+from agents.reading import is_pointer
+
+
+def q_targets(batch: OracleData, margin: th.Tensor, n_actions: int) -> th.Tensor:
+    """What Q(s, a) is regressed on at the oracle's states, (B, A).
+
+    The oracle's action is worth the oracle's return G; every other action is worth G - margin, with
+    the margin what one decision earns the oracle. In words: a wrong decision forfeits its own
+    reward and no later one, which is what the `correctness` reward says as long as the text goes
+    on. The regression's answer is then G - margin * P(a is wrong | s): values on the scale of the
+    real returns that order the actions as a classifier would, so that the first temporal-difference
+    updates find errors of the size of the noise, not of the size of G. A large fixed margin (as in
+    DQfD, Hester et al. 2018) would order them too but leave all but one value far too low.
+
+    Args:
+        batch: B of the oracle's decisions.
+        margin: Scalar.
+        n_actions: Number A of actions.
+    """
+    targets = (batch.returns - margin)[:, None].repeat(1, n_actions)
+    return targets.scatter(1, batch.actions[:, None], batch.returns[:, None])
+
+
+_MANY = 256
+"""From so many actions on the oracle's has half of the loss: one in thousands would be nothing."""
+
+
+def _regression(values: th.Tensor, targets: th.Tensor, actions: th.Tensor) -> th.Tensor:
+    """Mean loss of (B, A) values."""
+    if values.shape[1] < _MANY:
+        return F.smooth_l1_loss(values, targets)
+    each = F.smooth_l1_loss(values, targets, reduction="none")
+    own = each.gather(1, actions[:, None])
+    rest = (each.sum(dim=1, keepdim=True) - own) / (values.shape[1] - 1)
+    return 0.5 * (own + rest).mean()
+
+
+def warm_loss(model: Any, batch: OracleData, margin: th.Tensor) -> th.Tensor:
+    """What a step of a warm start makes smaller: see `agents.algorithms.warm.warm_start`."""
+    if isinstance(model, DQN):
+        values = model.q_net(batch.observations)  # (B, A)
+        targets = q_targets(batch, margin, values.shape[1])
+        if is_pointer(model.q_net):
+            there = real(values)  # nothing can be learned of a candidate that is not there
+            values, targets = values[there], targets[there]
+            return F.smooth_l1_loss(values, targets)
+        return _regression(values, targets, batch.actions)
+    if isinstance(model, QRDQN):
+        quantiles = model.quantile_net(batch.observations)  # (B, Q, A)
+        each = quantiles.transpose(1, 2).reshape(-1, quantiles.shape[1])  # (B*A, Q)
+        targets = q_targets(batch, margin, quantiles.shape[2])
+        loss: th.Tensor = quantile_huber_loss(each, targets.view(-1, 1))
+        return loss
+    # Over all actions, not the legal ones alone: PPO and A2C know no masks and would be left with
+    # whatever scores the illegal actions started with.
+    policy: ActorCriticPolicy = model.policy
+    loss, value_loss, _ = cloning_loss(policy, batch)
+    return loss + 0.5 * value_loss
