@@ -16,6 +16,7 @@ from agents.reading import reading
 from agents.runs import find_snapshot
 from agents.search import outputs_of
 from agents.signatures import arguments
+from agents.sources import FeatureSource
 from agents.tuning.options import Tuning
 from agents.weights import load_policy
 from agents.writing.alternatives import Place, with_alternatives
@@ -76,6 +77,8 @@ class Agent:
     device: str = "auto"
     _model: Any = field(default=None, repr=False)
     _encoder: Any = field(default=None, repr=False)
+    _read: Any = field(default=None, repr=False)
+    _source: FeatureSource | None = field(default=None, repr=False)
 
     @property
     def env_id(self) -> str:
@@ -151,25 +154,27 @@ class Agent:
     ) -> list[Output]:
         """Play samples of `task` (None: all), each once; one output each. Options as `encode`'s."""
         masked, obs_type = resolve(self.settings["algo"]).masked, self.settings["obs_type"]
-        with self._reading(task, progress=progress, cache=cache) as model:
+        with self.reading(task, progress=progress, cache=cache) as model:
             return outputs_of(model, task, masked=masked, obs_type=obs_type, rows=rows)
 
     def alternatives(self, task: Task, most: int) -> tuple[list[str], list[list[Place]]]:
         """Texts written greedily, with what else could have been; see `with_alternatives`."""
-        with self._reading(task, progress=False, cache=False) as model:
+        with self.reading(task, cache=False) as model:
             obs_type = self.settings["obs_type"]
             return with_alternatives(model, task, most=most, obs_type=obs_type)
 
     @contextmanager
-    def _reading(self, task: Task, *, progress: bool, cache: bool) -> Iterator[Any]:
-        """The model, which reads `task` in the block."""
+    def reading(self, task: Task, *, progress: bool = False, cache: bool = True) -> Iterator[Any]:
+        """The model, which reads `task` in the block. Options as `encode`'s."""
         obs_type, live = self.settings["obs_type"], self.tuning is not None
         if not live:
             encode(task, progress=progress, cache=cache)
         fresh = self._model is None  # then it reads this task already
         model = self.model(task)
-        source = None if fresh else source_of(task, obs_type, model.device, live=live)
-        with nullcontext() if source is None else reading(model.policy, source):
+        if self._read is not task:
+            self._read = task
+            self._source = None if fresh else source_of(task, obs_type, model.device, live=live)
+        with nullcontext() if self._source is None else reading(model.policy, self._source):
             yield model
 
     def _load(self, task: Task) -> Any:

@@ -10,7 +10,7 @@ import os
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,8 @@ import numpy.typing as npt
 from agents.acting import make_act
 from agents.algorithms import resolve
 from agents.baselines import random_act
-from agents.loading import Agent, encode, load_agent, source_of
+from agents.loading import Agent, encode, load_agent
 from agents.minari_facts import about, facts
-from agents.reading import reading
 from nlp_gym.errors import InvalidArgumentError, MissingDependencyError
 from nlp_gym.registration import is_task_id, task_ids
 from nlp_gym.types import BoolArray, Observation
@@ -176,15 +175,11 @@ def _chooser(wanted: Export, agent: Agent | None, task: Any) -> Choose:
 
 def _agent_chooser(agent: Agent, task: Any) -> Choose:
     agent.check_encoder(task)
-    encode(task)
-    obs_type = agent.settings["obs_type"]
-    model = agent.model(task)
-    act = make_act(model, resolve(agent.settings["algo"]).masked)
-    source = source_of(task, obs_type, model.device)
+    obs_type, masked = agent.settings["obs_type"], resolve(agent.settings["algo"]).masked
 
     def choose(state: Any, mask: BoolArray) -> npt.NDArray[np.int64]:
-        with nullcontext() if source is None else reading(model.policy, source):
-            return act(task.observe(state, obs_type), mask)
+        with agent.reading(task) as model:
+            return make_act(model, masked)(task.observe(state, obs_type), mask)
 
     return choose
 

@@ -12,7 +12,7 @@ from agents.algorithms import resolve
 from agents.baselines import run_baselines
 from agents.config import load_hyperparams
 from agents.evaluate import score_record, with_corpus
-from agents.loading import Agent, build_model, encode, load_agent, source_of
+from agents.loading import Agent, build_model, load_agent, source_of
 from agents.predict import Predictor
 from agents.predictions import to_json, to_text
 from agents.reading import reading
@@ -59,7 +59,6 @@ def final_report(
     """
     agent = load_agent(run, device=device)
     task, train_task = agent.task("test"), agent.task("train")
-    encode(train_task)
     score = with_corpus(task.score(agent.outputs(task, progress=progress)), task)
     words = ["majority-word"] if task.family == "tagging" else []
     names = ["random", "majority", *words, "oracle"]

@@ -18,6 +18,7 @@ from agents.search import drawn_rows, outputs_of
 from agents.settings import TrainConfig
 from agents.snapshots import FORMAT_VERSION
 from agents.tuning.attach import check_live, transformer_of
+from agents.tuning.penalty import check_penalty
 from nlp_gym import make_task
 from nlp_gym.encode import Encoder
 from nlp_gym.encode.transformer import TransformerEncoder
@@ -194,4 +195,5 @@ def set_up(config: TrainConfig, *, progress: bool = False) -> Setup:
         device=config.device,
         tuning=tuning,
     )
+    check_penalty(model, config.hyperparams)
     return Setup(config, row, train_task, dev_task, model, obs_type)

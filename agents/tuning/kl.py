@@ -115,12 +115,16 @@ class KLToStart(BaseCallback):
         forget(self._start)
 
     def _init_callback(self) -> None:
+        self.check(self.model)
+
+    def check(self, model: Any) -> None:
+        """Raise `InvalidArgumentError` where the algorithm cannot be penalised."""
         # Without a rollout buffer there is no reward to change before it is learned from; a memory
         # would have to be replayed by the start policy.
-        policy: Any = self.model.policy
-        if getattr(self.model, "rollout_buffer", None) is None or hasattr(policy, "lstm_actor"):
+        memory = hasattr(model.policy, "lstm_actor")
+        if getattr(model, "rollout_buffer", None) is None or memory:
             raise InvalidArgumentError(
-                f"model={type(self.model).__name__}: a KL penalty in the reward needs an algorithm "
+                f"model={type(model).__name__}: a KL penalty in the reward needs an algorithm "
                 "that learns from rollouts with a feed-forward policy: ppo, maskable_ppo or a2c."
             )
 

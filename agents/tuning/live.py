@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cache as cached
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -64,7 +65,7 @@ class LiveEncoder(nn.Module):
         self.ahead: Callable[[TextBook], _I64] | None = None
         self.encoded_texts = {"learning": 0, "acting": 0}
         self._standardiser = encoder.standardiser
-        self._sentences = sentence_scale(encoder)
+        self._sentences = cached(lambda: sentence_scale(encoder))
         named = [p for p in self.words.parameters() if p.requires_grad]
         self._watched = [p for p in named if p.numel() <= _SMALL] or named
         self._pretrained = self._weights()
@@ -188,7 +189,7 @@ class LiveEncoder(nn.Module):
         else:
             vectors = embedding_bag(send(local, device), vectors, send(starts, device), mode="mean")
         if book.rescaled:
-            vectors = standardised(vectors, self._sentences)
+            vectors = standardised(vectors, self._sentences())
         return vectors.clamp(-BOUND, BOUND)
 
     def _batches(self, book: TextBook, mine: _I64) -> Any:
@@ -212,7 +213,8 @@ class LiveEncoder(nn.Module):
     @th.no_grad()
     def _weights(self) -> tuple[float, ...]:
         """Numbers that change whenever the weights do, in whatever way they are written."""
-        return tuple(th.stack([p.double().sum() for p in self._watched]).tolist())
+        exact = th.float32 if self._watched[0].device.type == "mps" else th.float64
+        return tuple(th.stack([p.sum(dtype=exact) for p in self._watched]).tolist())
 
 
 def live_encoders(policy: nn.Module) -> list[LiveEncoder]:

@@ -46,6 +46,18 @@ def penalty_of(
     return penalty
 
 
+def check_penalty(model: Any, hyperparams: Mapping[str, Any]) -> None:
+    """Raise what training with the penalty would raise, before anything takes long.
+
+    Raises:
+        UnknownNameError: An option that does not exist.
+        InvalidArgumentError: A value outside what is allowed, or an algorithm without rollouts.
+    """
+    penalty = penalty_of(Path(), hyperparams)
+    if penalty is not None:
+        penalty.check(model)
+
+
 class KeptPenalty(KLToStart):
     """A penalty whose start policy outlives the process.
 
