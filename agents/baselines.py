@@ -9,7 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from agents.acting import Act, LogProbs
+from agents.families import WRITTEN
 from agents.search import BATCH, best_outputs, is_searched
+from agents.writing.baselines import WRITTEN_BASELINES
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
 from nlp_gym.metrics.base import Score
 from nlp_gym.tasks.base import Output, Task
@@ -134,7 +136,7 @@ def run_baselines(
     Args:
         train_task: Where frequencies are counted.
         task: What is scored.
-        names: Of `BASELINES`.
+        names: Of `BASELINES`, or of `WRITTEN_BASELINES` where texts are written.
         seed: Of the random baseline.
         rows: Samples that are scored; None: all.
         **options: As for `Task.score`.
@@ -143,12 +145,17 @@ def run_baselines(
         UnknownNameError: A name that is not known.
         InvalidArgumentError: A baseline that does not suit the task, or a corpus without gold.
     """
+    written = WRITTEN_BASELINES if task.family == WRITTEN else {}
+    known = [*BASELINES, *written]
     for name in names:
-        if name not in BASELINES:
-            raise UnknownNameError("baseline", name, BASELINES)
+        if name not in known:
+            raise UnknownNameError("baseline", name, known)
     scores = {}
     for name in names:
-        if is_searched(task) and name in SEARCHED:
+        if name in written:
+            chosen = range(len(task.corpus)) if rows is None else rows
+            outputs = written[name](train_task, [task.corpus.samples[row] for row in chosen])
+        elif is_searched(task) and name in SEARCHED:
             outputs = _searched(task, SEARCHED[name](train_task, task, seed), rows)
         else:
             outputs = rollout(task, BASELINES[name](train_task, task, seed), rows)

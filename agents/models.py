@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stable_baselines3.common.utils import get_device
+from torch import nn
 
 from agents.algorithms import AlgorithmRow
 from agents.checks import extractor_class
@@ -117,9 +118,25 @@ def build_model(
         live = LiveEncoders(learns, tuning, get_device(device))
         policy_kwargs["features_extractor_kwargs"]["live"] = live
     model = _build(row, hyperparams, given, SB3VecEnv(venv), policy_kwargs, seed, device)
+    if task.family == WRITTEN:
+        _start_equal(model.policy)
     if tuning is not None:
         attach(model, venv, tuning)
     return model
+
+
+def _start_equal(policy: nn.Module) -> None:
+    """Let all tokens be worth 0 at first: what one of thousands earns is less than random values.
+
+    Args:
+        policy: Any; those without values by action are left alone.
+    """
+    for network in policy.modules():
+        for name in ("q_net", "quantile_net"):
+            head = getattr(network, name, None)
+            if isinstance(head, nn.Sequential) and isinstance(head[-1], nn.Linear):
+                nn.init.zeros_(head[-1].weight)
+                nn.init.zeros_(head[-1].bias)
 
 
 def _build(

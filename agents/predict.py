@@ -109,7 +109,8 @@ class Predictor:
         """
         if self.family == MIXTURE:
             raise self._needs_more()
-        if self.tags or file is None or (self.reads_text and file.suffix.lower() == ".txt"):
+        lines = file is not None and file.suffix.lower() == ".txt"
+        if self.tags or file is None or (self.reads_text and lines and not self._pairs(file)):
             if not self.reads_text and text is not None:
                 raise self._needs_more()
             return list(gather_inputs(text, file))
@@ -119,7 +120,16 @@ class Predictor:
             raise DataError(f"input={str(file)!r} is a folder: give one of the files in it.")
         if not file.exists():
             raise DataNotFoundError(f"input={str(file)!r} does not exist.")
-        return list(read(file, family=self.family, gold=False))
+        pair = self._inputs.env_kwargs.get("pair", self.agent.settings["env_kwargs"].get("pair"))
+        form = "pairs" if lines else None
+        return list(read(file, form, family=self.family, gold=False, pair=pair))
+
+    def _pairs(self, file: Path) -> bool:
+        """Whether a file of texts has their translations beside them, which are not to be read."""
+        if self.family != WRITTEN or not file.is_file():
+            return False
+        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+        return any(lines) and all("\t" in line for line in lines if line.strip())
 
     def _tag(self, inputs: list[Input], *, progress: bool) -> list[dict[str, Any]]:
         sentences = [sentence for item in inputs for sentence in item.sentences]

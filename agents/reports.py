@@ -12,12 +12,14 @@ from agents.algorithms import resolve
 from agents.baselines import run_baselines
 from agents.config import load_hyperparams
 from agents.evaluate import score_record, with_corpus
+from agents.families import WRITTEN
 from agents.loading import Agent, build_model, load_agent, source_of
 from agents.predict import Predictor
 from agents.predictions import to_json, to_text
 from agents.reading import reading
 from agents.runs import writing
 from agents.search import outputs_of
+from agents.writing.baselines import WRITTEN_BASELINES
 from nlp_gym.files import write_json
 from nlp_gym.metrics.base import Score
 from nlp_gym.tasks.base import Task
@@ -60,8 +62,8 @@ def final_report(
     agent = load_agent(run, device=device)
     task, train_task = agent.task("test"), agent.task("train")
     score = with_corpus(task.score(agent.outputs(task, progress=progress)), task)
-    words = ["majority-word"] if task.family == "tagging" else []
-    names = ["random", "majority", *words, "oracle"]
+    own = {"tagging": ["majority-word"], WRITTEN: list(WRITTEN_BASELINES)}.get(task.family, [])
+    names = ["random", "majority", *own, "oracle"]
     scores = run_baselines(train_task, task, names, report=False)
     if with_bc:
         scores["bc"] = cloning_score(agent, train_task, task, device=device)

@@ -193,6 +193,19 @@ def test_config_whole_floats_become_integers() -> None:
     assert type(got["n_timesteps"]) is int
 
 
+@pytest.mark.parametrize("algo", ["bc", "ppo", "maskable_ppo", "dqn", "masked_dqn"])
+@pytest.mark.parametrize("mode", ["finetune", "lora", "adapter"])
+@pytest.mark.parametrize("env", ["SpanQA-SQuAD-v0", "Sentiment-SST2-v0", "KnowledgeGraph-v0"])
+def test_config_of_learning_encoders_is_added_to_the_familys(
+    algo: str, mode: str, env: str
+) -> None:
+    frozen = load_hyperparams(algo, env)
+    learning = load_hyperparams(algo, env, encoder_mode=mode)
+    assert learning["tuning"]
+    for name in ("gamma", "mask_loss", "env_kwargs", "policy_kwargs"):
+        assert learning.get(name) == frozen.get(name), name
+
+
 def test_config_null_is_allowed_where_the_class_allows_it() -> None:
     got = load_hyperparams("ppo", "NER-CoNLL-v0", ["target_kl:None", "clip_range_vf:null"])
     assert build_arguments(got)["clip_range_vf"] is None

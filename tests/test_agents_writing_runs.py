@@ -12,6 +12,8 @@ import torch as th
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
+from agents.algorithms.oracle import collect
+from agents.baselines import run_baselines
 from agents.cli import app
 from agents.evaluate import evaluate
 from agents.history import read_metrics
@@ -21,9 +23,11 @@ from agents.settings import TrainConfig
 from agents.snapshots import newest
 from agents.train import resume, train
 from agents.writing.alarms import alarms, watched
-from nlp_gym.errors import InvalidArgumentError, RunError
+from agents.writing.baselines import copy, lead
+from nlp_gym.errors import InvalidArgumentError, RunError, UnknownNameError
 from nlp_gym.files import sha256_file
 from nlp_gym.metrics.base import Score
+from nlp_gym.types import Sample
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -129,6 +133,82 @@ def test_writing_runs_say_what_else_they_could_have_written(run: Path) -> None:
             assert shares == sorted(shares, reverse=True)
             assert 0 < sum(shares) <= 1 + 1e-6
             assert place["alternatives"][0]["token"] == place["token"]
+
+
+def test_writing_runs_are_read_again_and_again(run: Path) -> None:
+    predictor = Predictor(run)
+    first = predictor.predict(["A dog."])
+    for texts in (
+        ["Two dogs play in the deep snow."],
+        ["One"],
+        ["A dog.", "Two small cats sleep."],
+    ):
+        assert predictor.predict(texts) == predict_texts(run, texts)
+    assert predictor.predict(["A dog."]) == first
+
+
+def test_files_with_translations_beside_are_read_without_them(run: Path, tmp_path: Path) -> None:
+    file = tmp_path / "pairs.txt"
+    file.write_text("A dog runs.\tEin Hund rennt.\nTwo.\tZwei.\n", encoding="utf-8")
+    predictor = Predictor(run)
+    assert [item.words for item in predictor.gather(None, file)] == [
+        ("A", "dog", "runs", "."),
+        ("Two", "."),
+    ]
+    file.write_text("A dog runs.\n\nTwo.\n", encoding="utf-8")
+    assert len(predictor.gather(None, file)) == 3
+
+
+def test_own_files_are_scored(run: Path, tmp_path: Path) -> None:
+    file = tmp_path / "own.tsv"
+    file.write_text("source\ttarget\nA dog.\tEin Hund.\nA cat.\tEine Katze.\n", encoding="utf-8")
+    score = evaluate(run, data=file, bootstrap=0)
+    assert score.n == 2
+
+
+def test_warm_starts_write_with_the_same_vocabulary(run: Path, tmp_path: Path) -> None:
+    other = config("ppo", warm_start=str(run))
+    other = other.with_changes(env_kwargs={**other.env_kwargs, "pair": "de-en"})
+    with pytest.raises(RunError, match="another vocabulary"):
+        train(other, run_dir=tmp_path / "run", progress=False)
+
+
+def test_q_networks_are_taught_to_write(tmp_path: Path) -> None:
+    options = {**SMALL["masked_dqn"], "policy_kwargs": DECODER, "gamma": 1.0}
+    given = config("masked_dqn", warm_start="bc:4", n_timesteps=32, hyperparams=options)
+    run = train(given, run_dir=tmp_path / "run", progress=False)
+    agent = load_agent(run, checkpoint="last")
+    task = agent.task("train")
+    with agent.reading(task) as model:
+        found = collect(task, gamma=1.0).take(th.arange(300), model.device)
+        best = model.q_net(found.observations).argmax(dim=1)
+    assert (best == found.actions).float().mean() > 0.1  # of 1,400 tokens; by chance .0007
+    assert evaluate(run, "dev", env_kwargs={"beam": 2}, bootstrap=0).n == 30
+    place = Predictor(run, alternatives=2).predict(["A dog."])[0]["tokens"][0]
+    assert "value" in place["alternatives"][0]
+
+
+def test_penalties_are_checked_before_anything_is_trained(run: Path, tmp_path: Path) -> None:
+    target = tmp_path / "run"
+    wrong = {**SMALL["ppo"], "policy_kwargs": DECODER, "kl": {"coeff": 0.1}}
+    with pytest.raises(UnknownNameError, match="coef"):
+        train(config("ppo", hyperparams=wrong, warm_start=str(run)), run_dir=target, progress=False)
+    wrong = {**SMALL["masked_dqn"], "policy_kwargs": DECODER, "kl": {"coef": 0.1}}
+    with pytest.raises(InvalidArgumentError, match="learns from rollouts"):
+        train(config("masked_dqn", hyperparams=wrong), run_dir=target, progress=False)
+    assert not (target / "config.yml").exists()
+
+
+def test_reports_have_the_beginning_of_the_source_beside_them(run: Path) -> None:
+    agent = load_agent(run)
+    train_task, task = agent.task("train"), agent.task("test")
+    scores = run_baselines(train_task, task, ["lead", "copy", "oracle"], bootstrap=0)
+    assert scores["oracle"].value == 1.0
+    assert 0 <= scores["lead"].value < 0.1
+    assert lead(train_task, [Sample(("a",), extra={"text": "one  two"})]) == ["one  two"]
+    long = Sample(("a",), extra={"text": "word " * 50})
+    assert 3 < len(lead(train_task, [long])[0].split()) < 15
+    assert copy(train_task, [long]) == ["word " * 50]
 
 
 def test_alternatives_are_for_agents_that_write(run: Path, tmp_path: Path) -> None:

@@ -38,29 +38,32 @@ def q_targets(batch: OracleData, margin: th.Tensor, n_actions: int) -> th.Tensor
 
 
 _MANY = 256
-"""From so many actions on the oracle's has half of the loss: one in thousands would be nothing."""
+_SHARP = 10.0
 
 
-def _regression(values: th.Tensor, targets: th.Tensor, actions: th.Tensor) -> th.Tensor:
-    """Mean loss of (B, A) values."""
+def _few_or_many(values: th.Tensor, batch: OracleData, margin: th.Tensor) -> th.Tensor:
+    """The loss of (B, A) values: a regression on `q_targets`, where actions are not thousands.
+
+    There the oracle's would have a share of one in A, and nothing would be learned of it. So values
+    are read as logits too, in units of a tenth of the margin: they then order the actions as a
+    classifier would, and the oracle's is regressed on its return.
+    """
     if values.shape[1] < _MANY:
-        return F.smooth_l1_loss(values, targets)
-    each = F.smooth_l1_loss(values, targets, reduction="none")
-    own = each.gather(1, actions[:, None])
-    rest = (each.sum(dim=1, keepdim=True) - own) / (values.shape[1] - 1)
-    return 0.5 * (own + rest).mean()
+        return F.smooth_l1_loss(values, q_targets(batch, margin, values.shape[1]))
+    own = values.gather(1, batch.actions[:, None])[:, 0]
+    logits = values * (_SHARP / margin.clamp(min=1e-3))
+    return F.smooth_l1_loss(own, batch.returns) + F.cross_entropy(logits, batch.actions)
 
 
 def warm_loss(model: Any, batch: OracleData, margin: th.Tensor) -> th.Tensor:
     """What a step of a warm start makes smaller: see `agents.algorithms.warm.warm_start`."""
     if isinstance(model, DQN):
         values = model.q_net(batch.observations)  # (B, A)
+        if not is_pointer(model.q_net):
+            return _few_or_many(values, batch, margin)
+        there = real(values)  # nothing can be learned of a candidate that is not there
         targets = q_targets(batch, margin, values.shape[1])
-        if is_pointer(model.q_net):
-            there = real(values)  # nothing can be learned of a candidate that is not there
-            values, targets = values[there], targets[there]
-            return F.smooth_l1_loss(values, targets)
-        return _regression(values, targets, batch.actions)
+        return F.smooth_l1_loss(values[there], targets[there])
     if isinstance(model, QRDQN):
         quantiles = model.quantile_net(batch.observations)  # (B, Q, A)
         each = quantiles.transpose(1, 2).reshape(-1, quantiles.shape[1])  # (B*A, Q)

@@ -7,6 +7,7 @@ neighbours, so the alignment needs no offsets and a corpus costs as much as its 
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,12 @@ from nlp_gym.errors import EncoderError
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
+
+_UNREADABLE = 0.25
+"""Share of unknown sub-words from which on a text is another script than the encoder's."""
+
+_SMALL = 5000
+"""A vocabulary below this is a toy's, which knows few words of anything."""
 
 _PAD_NAMES = ("[PAD]", "<pad>", "<|endoftext|>", "</s>")
 
@@ -52,7 +59,7 @@ class WordTokenizer:
         Raises:
             EncoderError: The definition cannot be read.
         """
-        self._name = name
+        self._name, self._warned = name, False
         try:
             self._parts: dict[str, Any] = json.loads(definition)
         except ValueError as error:
@@ -92,8 +99,24 @@ class WordTokenizer:
         # Position within `flat` of every token: its word's first one plus its place in the word.
         place = np.arange(starts[-1]) - np.repeat(starts[:-1], counts[index])
         ids = flat[np.repeat(first[index], counts[index]) + place]
+        self._warn_unknown(ids)
         words = text_offsets(len(text) for text in texts)
         return SubWords(ids=ids, offsets=starts[words], word_starts=starts)
+
+    def _warn_unknown(self, ids: npt.NDArray[np.int32]) -> None:
+        """Say once where the encoder cannot read much of the text, such as another script."""
+        if self._warned or self.vocab_size < _SMALL or self._unknown_id == self.pad_id:
+            return
+        share = float((ids == self._unknown_id).mean()) if ids.size else 0.0
+        if share > _UNREADABLE:
+            self._warned = True
+            warnings.warn(
+                f"encoder={self._name!r} does not know {share:.0%} of the sub-words of these "
+                "texts, which it all takes for the same. Use one that knows the script, such as "
+                "bert-base-chinese or bert-base-multilingual-cased.",
+                UserWarning,
+                stacklevel=2,
+            )
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:
