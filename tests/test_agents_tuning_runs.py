@@ -409,3 +409,22 @@ def test_tuning_runs_with_minilm(tmp_path: Path) -> None:
     run = trained(given.with_changes(env_kwargs=env_kwargs), tmp_path / "run")
     assert (run / "best" / "policy.safetensors").stat().st_size < 3_000_000
     check_resume(run, tmp_path / "half")
+
+
+def test_tuning_runs_that_are_held_move_in_their_warm_start(tiny_bert: Path) -> None:
+    given = config("ppo", "finetune", tiny_bert, tuning={"hold": 0.5}, warm_start="bc:1")
+    setup = set_up(merge(given))
+    live = live_encoders(setup.model.policy)[0]
+    before = {name: value.clone() for name, value in live.state_dict().items()}
+    start_warm(setup.model, merge(given), setup.train_task)
+    assert not same(live.state_dict(), before)
+    assert live.held()
+
+
+def test_tuning_runs_start_from_low_ranks_of_the_same_meaning(
+    runs: dict[str, Path], tiny_bert: Path, tmp_path: Path
+) -> None:
+    teacher = trained(config("bc", "lora", tiny_bert, n_timesteps=64), tmp_path / "teacher")
+    given = config("ppo", "lora", tiny_bert, tuning={"alpha": 64}, warm_start=str(teacher))
+    with pytest.raises(RunError, match="tuning.alpha"):
+        trained(given, tmp_path / "run")

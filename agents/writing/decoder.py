@@ -81,9 +81,7 @@ class Layer(nn.Module):
         super().__init__()
         self.written, self.source = (Attention(width, heads, width) for _ in range(2))
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3))
-        self.inner = nn.Sequential(
-            nn.Linear(width, inner), nn.ReLU(), nn.Dropout(dropout), nn.Linear(inner, width)
-        )
+        self.inner = nn.Sequential(nn.Linear(width, inner), nn.ReLU(), nn.Linear(inner, width))
         self.dropout = nn.Dropout(dropout)
 
     def forward(
