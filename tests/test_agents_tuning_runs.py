@@ -426,5 +426,5 @@ def test_tuning_runs_start_from_low_ranks_of_the_same_meaning(
 ) -> None:
     teacher = trained(config("bc", "lora", tiny_bert, n_timesteps=64), tmp_path / "teacher")
     given = config("ppo", "lora", tiny_bert, tuning={"alpha": 64}, warm_start=str(teacher))
-    with pytest.raises(RunError, match="tuning.alpha"):
+    with pytest.raises(RunError, match=r"tuning\.alpha"):
         trained(given, tmp_path / "run")
