@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sb3_contrib import TRPO
 from stable_baselines3.common.utils import get_device
 from torch import nn
 
@@ -100,6 +101,11 @@ def build_model(
     learns = None
     if tuning is not None:
         check_live(obs_type)
+        if issubclass(row.cls, TRPO):
+            raise InvalidArgumentError(
+                f"algo={row.name!r} differentiates gradients, which an encoder that learns does not "
+                "allow: use ppo, or encoder_mode='frozen'."
+            )
         learns = transformer_of(task)
     venv = TaskVectorEnv(task, n_envs, obs_type=obs_type, max_episode_steps=max_episode_steps)
     given = build_arguments(hyperparams)

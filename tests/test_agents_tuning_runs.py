@@ -428,3 +428,9 @@ def test_tuning_runs_start_from_low_ranks_of_the_same_meaning(
     given = config("ppo", "lora", tiny_bert, tuning={"alpha": 64}, warm_start=str(teacher))
     with pytest.raises(RunError, match=r"tuning\.alpha"):
         trained(given, tmp_path / "run")
+
+
+def test_tuning_runs_refuse_what_differentiates_twice(tiny_bert: Path) -> None:
+    given = config("ppo", "finetune", tiny_bert).with_changes(algo="sb3_contrib:TRPO")
+    with pytest.raises(InvalidArgumentError, match="differentiates"):
+        set_up(merge(given.with_changes(hyperparams={"tuning": {"lr": 1e-4}})))
