@@ -103,8 +103,8 @@ def build_model(
         check_live(obs_type)
         if issubclass(row.cls, TRPO):
             raise InvalidArgumentError(
-                f"algo={row.name!r} differentiates gradients, which an encoder that learns does not "
-                "allow: use ppo, or encoder_mode='frozen'."
+                f"algo={row.name!r} differentiates gradients, which an encoder that learns does "
+                "not allow: use ppo, or encoder_mode='frozen'."
             )
         learns = transformer_of(task)
     venv = TaskVectorEnv(task, n_envs, obs_type=obs_type, max_episode_steps=max_episode_steps)
