@@ -121,7 +121,7 @@ class Predictor:
         if not file.exists():
             raise DataNotFoundError(f"input={str(file)!r} does not exist.")
         pair = self._inputs.env_kwargs.get("pair", self.agent.settings["env_kwargs"].get("pair"))
-        form = "pairs" if lines else None
+        form = "pairs" if lines and self.family == WRITTEN else None
         return list(read(file, form, family=self.family, gold=False, pair=pair))
 
     def _pairs(self, file: Path) -> bool:

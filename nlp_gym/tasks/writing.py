@@ -61,9 +61,9 @@ class Writing(Task):
         self.max_length = check_int("max_length", max_length, 2, 1024)
         self.max_source = check_int("max_source", max_source, 1, 1024)
         given = None if vocabulary is None else Vocabulary.read(vocabulary)
+        super().__init__(**kwargs)
         if kwargs.get("labels") is not None:
             raise InvalidArgumentError("labels: texts are written from a vocabulary, not labels.")
-        super().__init__(**kwargs)
         samples = self.corpus.samples
         check_references(samples)
         warn_cut_sources(samples, self.max_source)
