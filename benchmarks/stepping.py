@@ -10,6 +10,7 @@ repair of illegal actions is part of what is timed.
     python benchmarks/stepping.py
     python benchmarks/stepping.py --env NER-CoNLL-v0 --data-dir ../shared/data --encoder minilm
     python benchmarks/stepping.py --every-id     # each id's batched `index` environment
+    python benchmarks/stepping.py --env Translation-Multi30k-v0 --only index --clock cpu
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ import nlp_gym
 from nlp_gym.registration import task_ids
 
 CARTPOLE = "CartPole-v1"
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 MIDDLE_LAYER = {"layers": 4}
 
 
@@ -48,12 +50,12 @@ class Case:
     baseline: str
     rates: list[float] = field(default_factory=list)
 
-    def run(self, seconds: float) -> None:
-        """Step for about `seconds` and append the rate."""
+    def run(self, seconds: float, clock: Callable[[], float] = time.perf_counter) -> None:
+        """Step for about `seconds` of a clock and append the rate."""
         for _ in range(10):
             self.advance()
-        steps, start = 0, time.perf_counter()
-        while (elapsed := time.perf_counter() - start) < seconds:
+        steps, start = 0, clock()
+        while (elapsed := clock() - start) < seconds:
             for _ in range(20):
                 steps += self.advance()
         self.rates.append(steps / elapsed)
@@ -162,16 +164,18 @@ def main(argv: list[str] | None = None) -> list[Case]:
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=0.5, help="per case and repeat")
     parser.add_argument("--only", help="batched cases whose name contains this")
+    parser.add_argument("--clock", choices=[*CLOCKS], default="wall", help="cpu: of processors")
     args = parser.parse_args(argv)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # the bundled sample is on purpose here
         cases = build_cases(args)
     for _ in range(args.repeats):
         for case in cases:
-            case.run(args.seconds)
+            case.run(args.seconds, CLOCKS[args.clock])
     print(
         f"\nnlp_gym {nlp_gym.__version__}, gymnasium {gym.__version__}, numpy {np.__version__}, "
-        f"{args.repeats} interleaved repeats of {args.seconds} s, encoder {args.encoder}\n"
+        f"{args.repeats} interleaved repeats of {args.seconds} s ({args.clock} clock), "
+        f"encoder {args.encoder}\n"
     )
     print_table(cases)
     return cases
