@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.algorithms import AlgorithmRow, resolve
-from agents.families import family_of
+from agents.families import WRITTEN, family_of
 from agents.models import build_model, check_obs_type, encode, source_of, tuning_of
 from agents.reading import reading
 from agents.runs import find_snapshot
@@ -22,7 +22,7 @@ from agents.weights import load_policy
 from agents.writing.alternatives import Place, with_alternatives
 from nlp_gym import make_task
 from nlp_gym.encode import Encoder
-from nlp_gym.errors import RunError
+from nlp_gym.errors import InvalidArgumentError, RunError
 from nlp_gym.tasks.base import Output, Task
 
 __all__ = [
@@ -49,6 +49,16 @@ def _learning_nothing(row: AlgorithmRow) -> dict[str, int]:
     if "buffer_size" in known:
         return {"buffer_size": 1}
     return {name: 2 for name in ("n_steps", "batch_size") if name in known}
+
+
+def _check_writing(overrides: Mapping[str, Any]) -> None:
+    """Refuse arguments that decide the size of what was trained."""
+    for name in ("vocabulary", "vocabulary_size", "tokens", "max_length", "max_source"):
+        if name in overrides:
+            raise InvalidArgumentError(
+                f"{name}={str(overrides[name])[:40]!r} cannot be given to a trained agent, which "
+                "writes with what it learned. Train with it."
+            )
 
 
 def _number_format(encoder: Encoder, kwargs: Mapping[str, Any]) -> str:
@@ -106,6 +116,8 @@ class Agent:
             RunError: The encoder gives other vectors than the one of the run.
         """
         labels = list(self.labels) or None  # tasks that choose among candidates have none
+        if family_of(self.env_id) == WRITTEN:
+            _check_writing(overrides)
         learnt = self.settings.get("learnt", {})
         kwargs = {**self.settings["env_kwargs"], "labels": labels, **learnt, **overrides}
         if family_of(self.env_id) == "kg" and overrides.get("data") is not None:

@@ -159,6 +159,14 @@ def test_files_with_translations_beside_are_read_without_them(run: Path, tmp_pat
     assert len(predictor.gather(None, file)) == 3
 
 
+@pytest.mark.parametrize("name", ["max_length", "max_source", "tokens", "vocabulary"])
+def test_what_was_trained_cannot_be_resized(run: Path, name: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=name):
+        evaluate(run, "dev", env_kwargs={name: 12})
+    with pytest.raises(InvalidArgumentError, match=name):
+        Predictor(run, env_kwargs={name: 12}).predict(["A dog."])
+
+
 def test_own_files_are_scored(run: Path, tmp_path: Path) -> None:
     file = tmp_path / "own.tsv"
     file.write_text("source\ttarget\nA dog.\tEin Hund.\nA cat.\tEine Katze.\n", encoding="utf-8")

@@ -135,6 +135,11 @@ class Mixture:
 
 def _check_fits(task: Task, shape: tuple[int, ...]) -> None:
     """Raise `InvalidArgumentError` where a task cannot be part of a mixture of this shape."""
+    if task.masks is not None:
+        raise InvalidArgumentError(
+            f"tasks: {task.corpus.name} ({type(task).__name__}) writes texts token by token; a "
+            "mixture takes tasks that choose among labels or candidates."
+        )
     tables = task.tables
     if len(tables.offsets) > 1 and not (np.diff(tables.offsets) > 0).all():
         raise InvalidArgumentError(
