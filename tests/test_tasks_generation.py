@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import warnings
 
@@ -10,16 +9,12 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import sacrebleu
-from hypothesis import given
-from hypothesis import strategies as st
 
 from nlp_gym import make_task
-from nlp_gym.data.vocabulary import STOP, Vocabulary, normal
+from nlp_gym.data.vocabulary import normal
 from nlp_gym.envs.vector import TaskVectorEnv
-from nlp_gym.errors import DataError, InvalidArgumentError, UnknownNameError
 from nlp_gym.metrics.generation import VALUES
 from nlp_gym.tasks.rollout import rollout
-from nlp_gym.types import Sample
 
 IDS = [
     "Translation-Multi30k-v0",
@@ -29,53 +24,11 @@ IDS = [
     "Generation-v0",
 ]
 SMALL = {"encoder": "hashed", "corpus": "sample"}
-TEXTS = ["Der Hund läuft.", "Die Katze schläft im Haus.", "今天天气很好，我们去公园吧。", "Ça va?"]
 
 
 @pytest.fixture(scope="module")
 def task():
     return make_task("Translation-Multi30k-v0", **SMALL)
-
-
-@pytest.fixture(scope="module")
-def vocabulary():
-    return Vocabulary.learn(TEXTS * 3, size=330)
-
-
-@given(st.text(st.characters(exclude_categories=["Cs", "Cc"])))
-def test_any_text_can_be_written(vocabulary, text):
-    tokens = vocabulary.encode([text])[0]
-    assert 0 not in tokens
-    assert vocabulary.decode(tokens) == normal(text)
-
-
-def test_tokens_are_stop_bytes_characters_and_merges(vocabulary):
-    assert vocabulary.tokens[0] == STOP
-    assert vocabulary.tokens[1 + ord("A")] == "<0x41>"
-    assert len(vocabulary.tokens) == 330
-    assert any(len(token) > 3 for token in vocabulary.tokens[257:])
-    characters = Vocabulary.learn(TEXTS, size=4000, kind="character")
-    assert all(len(token) == 1 for token in characters.tokens[257:])
-    assert set("今天气Ç") < set(characters.tokens)
-
-
-def test_text_that_looks_like_stop_is_spelt(vocabulary):
-    tokens = vocabulary.encode([f"a {STOP} b <0x41>"])[0]
-    assert 0 not in tokens
-    assert vocabulary.decode(tokens) == f"a {STOP} b <0x41>"
-
-
-def test_a_vocabulary_is_the_same_each_time_and_survives_json(vocabulary):
-    assert Vocabulary.learn(TEXTS * 3, size=330).settings == vocabulary.settings
-    again = Vocabulary.read(json.loads(json.dumps(vocabulary.settings)))
-    assert again.tokens == vocabulary.tokens
-    assert again.encode(TEXTS) == vocabulary.encode(TEXTS)
-
-
-@pytest.mark.parametrize("settings", ["", "{}", 3, None, '{"model": 1}', "x" * 300])
-def test_what_is_no_vocabulary_is_refused(settings):
-    with pytest.raises(InvalidArgumentError, match="vocabulary="):
-        Vocabulary.read(settings)
 
 
 def test_oracle_writes_the_first_reference_for_a_reward_of_exactly_one():
@@ -189,110 +142,6 @@ def test_stop_is_right_only_after_the_last_token_of_the_reference():
             total += task.transition(state, np.array([task.n_actions - 1]))[0][0]
         total += task.transition(state, np.array([0]))[0][0]
         assert total == size + (extra == 0)
-
-
-def test_every_reference_is_written_in_training_and_all_of_them_count():
-    samples = [Sample(("a",), gold=("eins zwei", "drei vier", "fünf")), Sample(("b",), gold=("x",))]
-    options = {"encoder": "hashed", "data": samples}
-    task = make_task("Translation-v0", **options)
-    assert [sample.gold[0] for sample in task.corpus.samples] == [
-        "eins zwei",
-        "drei vier",
-        "fünf",
-        "x",
-    ]
-    assert len(task.units) == 2  # equal sources are encoded once
-    state = task.initial(np.array([0, 1, 2]))
-    tokens = task.vocabulary.encode(["drei vier"])[0]
-    for token in tokens:
-        task.transition(state, np.full(3, token))
-    assert task.potential(state).tolist() == [1.0, 1.0, 1.0]
-    dev = make_task("Translation-v0", "dev", **options, **task.learnt)
-    assert len(dev.corpus) == 2
-
-
-def test_references_that_rouge_cannot_count_are_named_in_a_warning():
-    samples = [Sample(("a",), gold=("今天天气很好",)), Sample(("b",), gold=("很好",))]
-    options = {"encoder": "hashed", "data": samples, "metric": "rougeL"}
-    with pytest.warns(UserWarning, match="tokenize='zh'"):
-        make_task("Translation-v0", **options)
-    task = make_task("Translation-v0", tokenize="zh", **options)
-    assert task.score(rollout(task, "oracle")).value == pytest.approx(1.0)
-
-
-def test_labels_are_refused():
-    with pytest.raises(InvalidArgumentError, match="vocabulary"):
-        make_task("Translation-Multi30k-v0", labels=["a"], **SMALL)
-
-
-def test_dev_and_test_write_what_training_taught(task):
-    dev = make_task("Translation-Multi30k-v0", "dev", **SMALL)
-    assert dev.vocabulary.settings == task.vocabulary.settings
-    given = make_task("Translation-Multi30k-v0", "test", **SMALL, **task.learnt)
-    assert given.n_actions == task.n_actions
-
-
-def test_texts_without_gold_need_a_vocabulary(task):
-    plain = [Sample(("A", "dog"))]
-    with pytest.raises(InvalidArgumentError, match="vocabulary=None"):
-        make_task("Translation-v0", "test", encoder="hashed", data=plain)
-    own = make_task("Translation-v0", "test", encoder="hashed", data=plain, **task.learnt)
-    assert own.action_name(0) == STOP
-    state = own.initial(np.array([0]))
-    reward, _ = own.transition(state, np.array([own.vocabulary.encode(["Hund"])[0][0]]))
-    assert reward.tolist() == [0.0]
-    with pytest.raises(InvalidArgumentError, match="gold"):
-        own.oracle(state)
-
-
-def test_own_pairs_of_any_script_are_learnt_and_scored(tmp_path):
-    file = tmp_path / "own.jsonl"
-    rows = [{"source": f"sentence {i}", "target": f"第{i}句话，很短。"} for i in range(60)]
-    file.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
-    options = {"data": str(file), "tokens": "character", "tokenize": "zh", "encoder": "hashed"}
-    task = make_task("Translation-v0", "test", **options)
-    score = task.score(rollout(task, "oracle"))
-    assert score.value == pytest.approx(1.0)
-    assert "tok:zh" in score.signature
-
-
-def test_long_sources_and_references_are_named_in_warnings():
-    long = [Sample(("word",) * 70, gold=("ein " * 90,)), Sample(("a",), gold=("b",))]
-    with pytest.warns(UserWarning, match="more than 64") as caught:
-        task = make_task("Translation-v0", encoder="hashed", data=long)
-    told = " ".join(str(warning.message) for warning in caught)
-    assert "1 of 2 sources have more than 64 words" in told
-    assert "1 of 2 references have more than 64 tokens" in told
-    state = task.initial(np.array([0]))
-    for _ in range(64):
-        _, ended = task.transition(state, task.oracle(state))
-    assert ended.all()
-
-
-@pytest.mark.parametrize("gold", [(), ("",), (" ",), "text", (3,), [None]])
-def test_samples_need_references_that_are_texts(gold):
-    with pytest.raises(DataError, match="gold="):
-        make_task("Translation-v0", encoder="hashed", data=[Sample(("a",), gold=gold)])
-
-
-@pytest.mark.parametrize(
-    ("options", "error", "words"),
-    [
-        ({"pair": "en-xx"}, UnknownNameError, "en-de"),
-        ({"metric": "bleurt"}, UnknownNameError, "chrf"),
-        ({"tokenize": "moses"}, UnknownNameError, "13a"),
-        ({"tokens": "word"}, UnknownNameError, "subword"),
-        ({"smooth_method": "laplace"}, UnknownNameError, "exp"),
-        ({"vocabulary_size": 10}, InvalidArgumentError, "vocabulary_size=10"),
-        ({"max_length": 1}, InvalidArgumentError, "max_length=1"),
-        ({"max_source": 0}, InvalidArgumentError, "max_source=0"),
-        ({"beam": 0}, InvalidArgumentError, "beam=0"),
-        ({"vocabulary": "x"}, InvalidArgumentError, "vocabulary="),
-    ],
-)
-def test_arguments_are_checked(options, error, words):
-    with pytest.raises(error, match=words):
-        make_task("Translation-Multi30k-v0", **SMALL, **options)
 
 
 def test_a_snapshot_goes_on_in_another_object(task):
