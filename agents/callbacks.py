@@ -187,12 +187,12 @@ class TrainingLoop(BaseCallback):
             "value": score.value,
             "train_reward": float(safe_mean(rewards)) if rewards else None,
             "steps_per_second": round(self._rate(), 1),
-            **watched(score),
+            **(figures := watched(score)),
         }
-        if found := alarms(read_metrics(self.options.run), row):
+        if figures and (found := alarms(read_metrics(self.options.run), row)):
             row["alarms"] = found
         append_metrics(self.options.run, row)
-        for name, figure in {score.metric: score.value, **watched(score)}.items():
+        for name, figure in {score.metric: score.value, **figures}.items():
             self.logger.record(f"dev/{name}", figure)
         self.logger.dump(steps)
         assert state.best is not None

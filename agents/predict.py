@@ -142,21 +142,33 @@ class Predictor:
         return records
 
     def _records(self, samples: list[Sample], *, progress: bool) -> list[dict[str, Any]]:
+        if self.alternatives and samples:
+            return self._with_alternatives(samples, progress=progress)
         task, outputs = self._outputs(samples, progress=progress)
         records = [task.record(row, output) for row, output in enumerate(outputs)]
-        if self.alternatives and records:
-            texts, places = self.agent.alternatives(task, self.alternatives)
-            for record, text, place in zip(records, texts, places, strict=True):
-                record |= {"greedy": text, "tokens": place}
         report_problems(samples, records)
         return records
+
+    def _with_alternatives(self, samples: list[Sample], *, progress: bool) -> list[dict[str, Any]]:
+        task = self._task(samples)
+        texts, places = self.agent.alternatives(task, self.alternatives)
+        outputs = texts  # what is written greedily
+        if task.beam > 1:
+            outputs = self.agent.outputs(task, progress=progress, cache=False)
+        return [
+            {**task.record(row, output), "greedy": text, "tokens": place}
+            for row, (output, text, place) in enumerate(zip(outputs, texts, places, strict=True))
+        ]
 
     def _outputs(self, samples: list[Sample], *, progress: bool) -> tuple[Any, list[Any]]:
         if not samples:
             return None, []
-        data = [sample.unannotated() for sample in samples]
-        task = self.agent.task("test", **self._inputs.arguments(data))
+        task = self._task(samples)
         return task, self.agent.outputs(task, progress=progress, cache=False)
+
+    def _task(self, samples: list[Sample]) -> Any:
+        data = [sample.unannotated() for sample in samples]
+        return self.agent.task("test", **self._inputs.arguments(data))
 
     def _needs_more(self) -> InvalidArgumentError:
         if self.family == MIXTURE:

@@ -17,7 +17,6 @@ _FIXED = {
     "data": "what is decided on is the text or --input FILE",
     "split": "what is decided on is the text or --input FILE",
     "labels": "the labels are those that the run was trained on",
-    "vocabulary": "the vocabulary is that of the run",
 }
 
 

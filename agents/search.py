@@ -16,12 +16,6 @@ from agents.writing.beam import search
 from nlp_gym.tasks.base import Output, Task
 from nlp_gym.tasks.rollout import rollout
 
-PLAYED_BATCH = 512
-"""Samples played side by side."""
-
-WRITTEN_BATCH = 128
-"""Texts written side by side; what is kept of one takes megabytes where its source is long."""
-
 BATCH = 64
 """Samples searched side by side; each has up to a beam of states."""
 
@@ -63,8 +57,7 @@ def outputs_of(
                 UserWarning,
                 stacklevel=2,
             )
-        batch = WRITTEN_BATCH if writes else PLAYED_BATCH
-        return rollout(task, make_act(model, masked), rows, batch=batch, obs_type=obs_type)
+        return rollout(task, make_act(model, masked), rows, obs_type=obs_type)
     chosen = np.arange(len(task.corpus)) if rows is None else np.asarray(rows, np.int64)
     if writes:
         return search(task, log_probs, chosen, width, obs_type)

@@ -78,10 +78,9 @@ class Setup:
                 rows=rows,
                 beam=min(getattr(self.dev_task, "beam", 1), DEV_BEAM),
             )
-        writes = (
-            self.dev_task.family == WRITTEN
-        )  # the report has what `agents.writing.alarms` wants
-        return self.dev_task.score(outputs, rows=rows, bootstrap=0, report=writes)
+        # The report of written texts has what `agents.writing.alarms` looks at.
+        report = self.dev_task.family == WRITTEN
+        return self.dev_task.score(outputs, rows=rows, bootstrap=0, report=report)
 
     @cached_property
     def _dev_rows(self) -> list[int] | None:

@@ -7,6 +7,7 @@ from statistics import mean
 from typing import Any
 
 from nlp_gym.data.tokenize import split_words
+from nlp_gym.tasks.written import source_text
 from nlp_gym.types import Sample
 
 
@@ -14,12 +15,12 @@ def lead(train_task: Any, samples: Sequence[Sample]) -> list[str]:
     """As many words of the source, from its beginning, as references have in training."""
     golds = [sample.gold[0] for sample in train_task.corpus.samples]
     length = max(round(mean(len(split_words(text)) for text in golds)), 1)
-    return [_beginning(_text(sample), length) for sample in samples]
+    return [_beginning(source_text(sample), length) for sample in samples]
 
 
 def copy(train_task: Any, samples: Sequence[Sample]) -> list[str]:
     """The source as it is."""
-    return [_text(sample) for sample in samples]
+    return [source_text(sample) for sample in samples]
 
 
 WRITTEN_BASELINES: dict[str, Callable[[Any, Sequence[Sample]], list[str]]] = {
@@ -27,10 +28,6 @@ WRITTEN_BASELINES: dict[str, Callable[[Any, Sequence[Sample]], list[str]]] = {
     "copy": copy,
 }
 """By name: from the training task and samples to their texts."""
-
-
-def _text(sample: Sample) -> str:
-    return str(sample.extra.get("text", "")) or " ".join(sample.words)
 
 
 def _beginning(text: str, length: int) -> str:

@@ -19,10 +19,12 @@ from agents.writing.decoder import Decoder, Memory
 from agents.writing.kept import KeptStates
 from agents.writing.prefixes import Texts, leaders
 from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.tasks.checks import check_int
 
 PREFIX_KEY = "prefix"
 """The key of an observation that makes it one of a text in progress."""
 
+_LARGEST = 2**16
 _CHUNK = 64
 """Texts of similar length that run through the decoder together."""
 
@@ -71,10 +73,9 @@ class DecoderExtractor(NLPExtractor):
             )
         if source is None:
             raise no_source()
-        sizes = {"width": width, "layers": layers, "heads": heads}
+        sizes = {"width": width, "layers": layers, "heads": heads, "inner": inner or 4 * width}
         for name, value in sizes.items():
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise InvalidArgumentError(f"{name}={value!r} must be an integer from 1.")
+            check_int(name, value, 1, _LARGEST)
         if width % heads:
             raise InvalidArgumentError(f"width={width} must be a multiple of heads={heads}.")
         if not 0 <= dropout < 1:
@@ -94,7 +95,7 @@ class DecoderExtractor(NLPExtractor):
             width=width,
             layers=layers,
             heads=heads,
-            inner=inner or 4 * width,
+            inner=sizes["inner"],
             dropout=dropout,
         )
         self._kept = KeptStates(self.decoder)

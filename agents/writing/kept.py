@@ -118,13 +118,11 @@ class KeptStates:
             self._memory = remember(rows)
             self._pairs = self._blank(len(rows), room)
             return
-        if not np.array_equal(before, np.arange(len(self._texts or ()))):
-            in_place = len(before) == len(self._texts or ())
-            moved = (before != np.arange(len(before))) & (before >= 0)
-            if not (in_place and not moved.any()):
-                index = self._index(np.maximum(before, 0))
-                self._memory = self._memory.take(index)
-                self._pairs = [(k[index], v[index]) for k, v in self._pairs]
+        in_place = (before < 0) | (before == np.arange(len(before)))
+        if len(before) != len(self._states) or not in_place.all():
+            index = self._index(np.maximum(before, 0))
+            self._memory = self._memory.take(index)
+            self._pairs = [(k[index], v[index]) for k, v in self._pairs]
         have = self._pairs[0][0].shape[2]
         if have < room:
             more = -(-room // _ROOM) * _ROOM - have

@@ -20,7 +20,7 @@ def rollout(
     act: Act | Literal["oracle"],
     rows: Sequence[int] | None = None,
     *,
-    batch: int = 512,
+    batch: int | None = None,
     obs_type: str = "index",
     progress: bool = False,
 ) -> list[Output]:
@@ -31,7 +31,8 @@ def rollout(
         act: Maps an observation (arrays with B in front) and the (B, A) mask to (B,) actions; or
             ``"oracle"``.
         rows: Samples to play; default: all.
-        batch: Episodes played side by side, of similar length so that few stand idle.
+        batch: Episodes played side by side, of similar length so that few stand idle; None: the
+            task's `side_by_side`.
         obs_type: Kind of observation `act` wants.
         progress: Show a progress bar on stderr.
 
@@ -42,7 +43,8 @@ def rollout(
     chosen = np.arange(len(task.corpus)) if rows is None else np.asarray(rows, np.int64)
     order = np.argsort(task.lengths[chosen], kind="stable")
     results: list[Output] = [()] * len(chosen)
-    chunks: Any = [order[i : i + batch] for i in range(0, len(order), batch)]
+    size = batch or task.side_by_side
+    chunks: Any = [order[i : i + size] for i in range(0, len(order), size)]
     if progress:
         from rich.console import Console
         from rich.progress import track

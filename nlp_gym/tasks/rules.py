@@ -66,6 +66,8 @@ class Rules(TaskData):
     metric_name: str
     exact_oracle: ClassVar[bool] = True
     """Whether the oracle reaches 1.0 of the metric, but where a limit of the task cuts the gold."""
+    side_by_side: ClassVar[int] = 512
+    """Episodes that `rollout` plays together."""
     extras: Mapping[str, Extra] = {}
     """What is seen of a state besides vectors; `extra` gives the values."""
     further_actions: tuple[str, ...] = ()

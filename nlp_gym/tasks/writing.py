@@ -19,10 +19,11 @@ from nlp_gym.tasks.written import (
     check_references,
     each_reference,
     learnt_vocabulary,
+    source_text,
     targets,
     warn_cut_sources,
 )
-from nlp_gym.types import BoolArray, Corpus, Int64Array, Observation, Sample
+from nlp_gym.types import BoolArray, Corpus, Int64Array, Observation
 
 if TYPE_CHECKING:
     from nlp_gym.envs.render import Frame
@@ -43,6 +44,7 @@ class Writing(Task):
     """
 
     family = "generation"
+    side_by_side = 128  # what agents keep of a text takes megabytes where its source is long
 
     def __init__(
         self,
@@ -190,10 +192,6 @@ class Writing(Task):
 
         row, text = int(state.row[i]), self.outputs(state.take(np.array([i])))[0]
         sample = self._sample(row)
-        pieces = [Piece(_source(sample), "dim"), Piece(text or "...", "chosen", line=True)]
+        pieces = [Piece(source_text(sample), "dim"), Piece(text or "...", "chosen", line=True)]
         pieces += [Piece(reference, "here", line=True) for reference in sample.gold or ()]
         return Frame(self.title(row), f"token {state.slot[i]}/{self.max_length}", pieces)
-
-
-def _source(sample: Sample) -> str:
-    return str(sample.extra.get("text", "")) or " ".join(sample.words)

@@ -84,6 +84,11 @@ def _writable(text: str) -> bool:
     return bool(normal(text))
 
 
+def source_text(sample: Sample) -> str:
+    """The source as it was given; its words, where only they are known."""
+    return str(sample.extra.get("text", "")) or " ".join(sample.words)
+
+
 def targets(vocabulary: Vocabulary, samples: Sequence[Sample], length: int) -> tuple[Any, Any]:
     """Tokens of the first references.
 
