@@ -13,7 +13,7 @@ from typing import Any
 import torch as th
 
 from agents.algorithms import AlgorithmRow
-from agents.extractors import ACTIVATIONS, NLPExtractor
+from agents.extractors import ACTIVATIONS, CorpusExtractor, NLPExtractor
 from agents.families import WRITTEN
 from agents.signatures import arguments
 from agents.writing.extractor import DecoderExtractor
@@ -100,7 +100,7 @@ def schedule_value(argument: str, value: Any) -> tuple[float, bool]:
     return float(match[1] if match else value), match is not None
 
 
-def extractor_class(family: str) -> type[NLPExtractor]:
+def extractor_class(family: str) -> type[CorpusExtractor]:
     """The features extractor for tasks of a family."""
     return DecoderExtractor if family == WRITTEN else NLPExtractor
 
@@ -136,7 +136,9 @@ def check_params(
     return checked
 
 
-def _check_policy(row: AlgorithmRow, params: Mapping[str, Any], reads: type[NLPExtractor]) -> None:
+def _check_policy(
+    row: AlgorithmRow, params: Mapping[str, Any], reads: type[CorpusExtractor]
+) -> None:
     aliases = getattr(row.cls, "policy_aliases", {})
     policy = params.get("policy")
     if policy is not None and aliases and policy not in aliases:

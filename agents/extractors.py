@@ -26,6 +26,7 @@ from nlp_gym.errors import InvalidArgumentError
 __all__ = [
     "ACTIVATIONS",
     "MASK_KEY",
+    "CorpusExtractor",
     "FeatureSource",
     "NLPExtractor",
     "TableTask",
@@ -34,7 +35,69 @@ __all__ = [
 Tensors = dict[str, th.Tensor]
 
 
-class NLPExtractor(BaseFeaturesExtractor):
+class CorpusExtractor(BaseFeaturesExtractor):
+    """What reads a corpus: vectors of its units, frozen or from an encoder that learns.
+
+    Args:
+        observation_space: The environment's, a flat Dict of Boxes.
+        features_dim: Width of the features.
+        source: Where vectors are gathered from. Swap it with `agents.reading` to play another
+            corpus.
+        live: Makes the encoder, where it learns; None: vectors are those of the frozen one.
+
+    Attributes:
+        encoder: The learning encoder; None where it is frozen.
+        gathers: Vectors come from the source, not with the observation.
+        shape: Width of the contexts and units a candidate, which another corpus must share.
+    """
+
+    gathers: bool
+    shape: tuple[int, int]
+
+    def __init__(
+        self,
+        observation_space: spaces.Dict,
+        features_dim: int,
+        source: FeatureSource | None,
+        live: Callable[[], LiveEncoder] | None,
+    ) -> None:
+        super().__init__(observation_space, features_dim=features_dim)
+        self.source = source
+        self.encoder = None if live is None else live()
+
+    @property
+    def whole_texts(self) -> bool:
+        """Whether decisions on one text share work, here that of an encoder that learns."""
+        return self.encoder is not None
+
+    def forget(self) -> None:
+        """Drop what is kept from one batch to the next; see `LiveEncoder.forget`."""
+        if self.encoder is not None:
+            self.encoder.forget()
+
+    def _units(self, ids: th.Tensor) -> Part:
+        """Vectors of units, and the row of each in them."""
+        if self.encoder is None:
+            return self._source().units(ids)
+        found: Part = self.encoder(self._book(), ids)
+        return found
+
+    def _book(self) -> TextBook:
+        book = self._source().book
+        if book is None:
+            raise InvalidArgumentError(
+                "source: the encoder of this policy learns, and the corpus was opened for a frozen "
+                "one. Use FeatureSource(task, live=True)."
+            )
+        return book
+
+    def _source(self) -> FeatureSource:
+        if self.source is None:
+            raise no_source()
+        return self.source
+
+
+class NLPExtractor(CorpusExtractor):
     """Context and history through a trunk of fully connected layers, and scores of candidates.
 
     The input is the context (gathered or given), every other float vector of the observation and
@@ -61,7 +124,6 @@ class NLPExtractor(BaseFeaturesExtractor):
         live: Makes the encoder, where it learns; None: vectors are those of the frozen one.
 
     Attributes:
-        encoder: The learning encoder; None where it is frozen.
         latent_dim: Width of the trunk's output.
         pointer: Scores candidates; None where actions are labels.
         legal_only: Illegal candidates get no score, as absent ones; see `agents.heads`.
@@ -87,12 +149,11 @@ class NLPExtractor(BaseFeaturesExtractor):
     ) -> None:
         check_options(hidden, {"dropout": dropout, "input_dropout": input_dropout}, activation)
         keys = Keys.of(observation_space, source, unit_dim)
-        self.latent_dim = int(hidden[-1])
         scores = keys.n_actions if keys.n_candidates else 0
-        super().__init__(observation_space, features_dim=self.latent_dim + scores)
-        self.source, self.keys, self.legal_only = source, keys, False
-        self.encoder = None if live is None else live()
+        super().__init__(observation_space, int(hidden[-1]) + scores, source, live)
+        self.keys, self.latent_dim, self.legal_only = keys, int(hidden[-1]), False
         self.gathers, self.context_width = keys.gathers, keys.context
+        self.shape = keys.context, keys.parts
         for key, (_, low, classes) in keys.classes.items():
             # A table of unit vectors: indexing it is several times faster than F.one_hot.
             self.register_buffer(f"_unit_{key}", th.eye(classes), persistent=False)
@@ -101,11 +162,6 @@ class NLPExtractor(BaseFeaturesExtractor):
         rates = (input_dropout, dropout)
         self.trunk = trunk(self.width, hidden, rates, ACTIVATIONS[activation], layer_norm)
         self.pointer = PointerScorer.of(keys, self.latent_dim, pointer_dim)
-
-    @property
-    def whole_texts(self) -> bool:
-        """Whether decisions on one text share work, here that of an encoder that learns."""
-        return self.encoder is not None
 
     def read(self, observations: Tensors) -> th.Tensor:
         """The trunk's input, (B, width) float32.
@@ -171,11 +227,6 @@ class NLPExtractor(BaseFeaturesExtractor):
             scores = self.pointer(latent, context, self.pack(observations))
             return th.cat([latent, scores], dim=1)
 
-    def forget(self) -> None:
-        """Drop what is kept from one batch to the next; see `LiveEncoder.forget`."""
-        if self.encoder is not None:
-            self.encoder.forget()
-
     def _together(self, observations: Tensors) -> AbstractContextManager[None]:
         """Within it, contexts and candidates share one pass through an encoder that learns."""
         if self.encoder is None or self.pointer is None or not self.gathers:
@@ -192,24 +243,3 @@ class NLPExtractor(BaseFeaturesExtractor):
             return
         vectors, rows = self._units(source.context(row, position).flatten())
         out.copy_((vectors if rows is None else vectors.index_select(0, rows)).view(out.shape))
-
-    def _units(self, ids: th.Tensor) -> Part:
-        """Vectors of units, and the row of each in them."""
-        if self.encoder is None:
-            return self._source().units(ids)
-        found: Part = self.encoder(self._book(), ids)
-        return found
-
-    def _book(self) -> TextBook:
-        book = self._source().book
-        if book is None:
-            raise InvalidArgumentError(
-                "source: the encoder of this policy learns, and the corpus was opened for a frozen "
-                "one. Use FeatureSource(task, live=True)."
-            )
-        return book
-
-    def _source(self) -> FeatureSource:
-        if self.source is None:
-            raise no_source()
-        return self.source

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from torch import nn
 
-from agents.extractors import NLPExtractor
+from agents.extractors import CorpusExtractor, NLPExtractor
 from agents.sources import FeatureSource
 from nlp_gym.errors import InvalidArgumentError
 
@@ -15,13 +15,13 @@ from nlp_gym.errors import InvalidArgumentError
 def forget(policy: nn.Module) -> None:
     """Drop what the extractors of a policy keep from one batch to the next."""
     for module in policy.modules():
-        if isinstance(module, NLPExtractor):
+        if isinstance(module, CorpusExtractor):
             module.forget()
 
 
 def reads_whole_texts(policy: nn.Module) -> bool:
     """Whether decisions on one text share work, so that a batch should hold few texts."""
-    extractors = (m for m in policy.modules() if isinstance(m, NLPExtractor))
+    extractors = (m for m in policy.modules() if isinstance(m, CorpusExtractor))
     return any(extractor.whole_texts for extractor in extractors)
 
 
@@ -33,7 +33,7 @@ def is_pointer(policy: nn.Module) -> bool:
 
 @contextmanager
 def reading(policy: nn.Module, source: FeatureSource) -> Iterator[None]:
-    """Let every `NLPExtractor` in `policy` read another corpus for the duration of the block.
+    """Let every `CorpusExtractor` in `policy` read another corpus for the duration of the block.
 
     Args:
         policy: Any policy; extractors of other classes are left alone.
@@ -42,7 +42,7 @@ def reading(policy: nn.Module, source: FeatureSource) -> Iterator[None]:
     Raises:
         InvalidArgumentError: The contexts have another width than those the policy was built for.
     """
-    extractors = [m for m in policy.modules() if isinstance(m, NLPExtractor)]
+    extractors = [m for m in policy.modules() if isinstance(m, CorpusExtractor)]
     before = [extractor.source for extractor in extractors]
     for extractor in extractors:
         if extractor.gathers:
@@ -56,12 +56,12 @@ def reading(policy: nn.Module, source: FeatureSource) -> Iterator[None]:
             extractor.source = old
 
 
-def _check_same_shapes(extractor: NLPExtractor, source: FeatureSource) -> None:
+def _check_same_shapes(extractor: CorpusExtractor, source: FeatureSource) -> None:
     """Candidates may be more or fewer than in training; what each is made of may not differ."""
-    keys = extractor.keys
-    if keys.context != source.width or keys.parts != source.parts:
+    width, parts = extractor.shape
+    if width != source.width or parts != source.parts:
         raise InvalidArgumentError(
             f"source: contexts are {source.width} wide and candidates have {source.parts} units, "
-            f"but the policy reads {keys.context} and {keys.parts}. Use the encoder, layers and "
+            f"but the policy reads {width} and {parts}. Use the encoder, layers and "
             "window the policy was trained with."
         )

@@ -15,7 +15,7 @@ from agents.buffers import (
     EpisodeRolloutBuffer,
     MaskableEpisodeRolloutBuffer,
 )
-from agents.extractors import NLPExtractor
+from agents.extractors import CorpusExtractor
 from agents.sources import FeatureSource
 from agents.tuning.book import TextBook
 from agents.tuning.live import live_encoders
@@ -95,7 +95,7 @@ def attach(model: Any, venv: TaskVectorEnv, tuning: Tuning) -> None:
         hold=tuning.hold,
         weight_decay=tuning.weight_decay,
     )
-    source = next(m for m in model.policy.modules() if isinstance(m, NLPExtractor)).source
+    source = next(m for m in model.policy.modules() if isinstance(m, CorpusExtractor)).source
     assert source is not None
 
     def held() -> bool:  # a plain function, which copies of the policy share

@@ -8,11 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import torch as th
 from gymnasium import spaces
-from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import nn
 
-from agents.extractors import NLPExtractor
-from agents.keys import Keys, no_source
+from agents.extractors import CorpusExtractor
+from agents.keys import no_source
 from agents.sources import FeatureSource
 from agents.tuning.live import LiveEncoder
 from agents.writing.decoder import Decoder, Memory
@@ -31,7 +30,7 @@ _CHUNK = 64
 Tensors = dict[str, th.Tensor]
 
 
-class DecoderExtractor(NLPExtractor):
+class DecoderExtractor(CorpusExtractor):
     """A transformer decoder over the tokens written so far, which attends to the source's words.
 
     In an update the states of a text are computed together, in one pass over the longest of its
@@ -80,13 +79,10 @@ class DecoderExtractor(NLPExtractor):
             raise InvalidArgumentError(f"width={width} must be a multiple of heads={heads}.")
         if not 0 <= dropout < 1:
             raise InvalidArgumentError(f"dropout={dropout!r} must be from 0 to below 1.")
-        BaseFeaturesExtractor.__init__(self, observation_space, features_dim=width)
+        super().__init__(observation_space, width, source, live)
+        self.gathers, self.shape = True, (source.width, source.parts)
         box = observation_space[PREFIX_KEY]
         assert isinstance(box, spaces.Box)
-        self.source, self.pointer, self.legal_only = source, None, False
-        self.keys = Keys(True, source.width)
-        self.latent_dim, self.gathers, self.context_width = width, True, source.width
-        self.encoder = None if live is None else live()
         self.decoder = Decoder(
             int(box.high.max()) + 1,
             source.dim,
@@ -122,7 +118,7 @@ class DecoderExtractor(NLPExtractor):
         return self._kept.advance(texts, before, self._remember)
 
     def forget(self) -> None:
-        """See `NLPExtractor.forget`."""
+        """See `CorpusExtractor.forget`."""
         super().forget()
         self._kept.forget()
 
