@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -154,5 +156,11 @@ def gather_inputs(text: str | None, file: Path | None) -> list[Input]:
     if not item.sentences:
         raise InvalidArgumentError(
             f"text={text!r} holds no word. Give some text in quotes: predict RUN 'text'."
+        )
+    if os.path.isfile(text or ""):  # unlike Path.is_file, False where a text is too long for a name
+        warnings.warn(
+            f"text={text!r} is read as a text, and there is a file of that name. For the texts "
+            f"in it: --input {text}",
+            stacklevel=2,
         )
     return [item]

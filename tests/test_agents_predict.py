@@ -196,6 +196,11 @@ def test_predictions_command_line_inputs(monkeypatch: pytest.MonkeyPatch, tmp_pa
         gather_inputs(None, None)
     with pytest.raises(InvalidArgumentError, match="either"):
         gather_inputs("x", tmp_path)
+    file = tmp_path / "texts.txt"
+    file.write_text("one", encoding="utf-8")
+    with pytest.warns(UserWarning, match="--input"):
+        assert [item.text for item in gather_inputs(str(file), None)] == [str(file)]
+    assert gather_inputs("word " * 2000, None)  # too long for the name of a file
     with pytest.raises(InvalidArgumentError, match="Did you mean 'json'"):
         choose_format("jsno", None)
     assert choose_format(None, Path("x.conll")) == "conll"
