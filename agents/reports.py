@@ -23,6 +23,7 @@ from agents.writing.baselines import WRITTEN_BASELINES
 from nlp_gym.files import write_json
 from nlp_gym.metrics.base import Score
 from nlp_gym.tasks.base import Task
+from nlp_gym.tasks.written import source_text
 
 EXAMPLE = "Maria Lopez flew from Madrid to Geneva on Monday to meet the United Nations."
 
@@ -101,9 +102,15 @@ def print_report(report: dict[str, Any], console: Console) -> None:
 
 
 def print_example(run: str | Path, console: Console, *, device: str = "auto") -> None:
-    """One sentence, decided on by the trained agent, where a raw text is all that it reads."""
+    """One sentence, decided on by the trained agent, where a raw text is all that it reads.
+
+    An agent that writes knows little but the words of its corpus, and gets a text of the test part.
+    """
     predictor = Predictor(run, device=device)
     if predictor.reads_text:
-        (record,) = predictor.predict([EXAMPLE])
+        text = EXAMPLE
+        if predictor.family == WRITTEN:
+            text = source_text(predictor.agent.task("test").corpus.samples[0])
+        (record,) = predictor.predict([text])
         shown = to_text(record) if predictor.tags else to_json([record]).rstrip()
         console.print(shown, markup=False, highlight=False, soft_wrap=True)
