@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 
 from torch import nn
@@ -49,6 +50,8 @@ def trunk(
 ) -> nn.Sequential:
     """Fully connected layers, orthogonal as in Stable-Baselines3's actor-critic policies.
 
+    Layers have the same names with dropout and without, so that one can start from the other.
+
     Args:
         width: Of the input.
         hidden: Widths of the layers.
@@ -57,15 +60,18 @@ def trunk(
         layer_norm: Normalise each layer before its activation.
     """
     rate_in, rate = dropout
-    layers: list[nn.Module] = [nn.Dropout(rate_in)] if rate_in else []
+    layers: list[nn.Module] = []
     for inputs, outputs in zip((width, *hidden[:-1]), hidden, strict=True):
         layers.append(orthogonal(inputs, outputs))
         if layer_norm:
             layers.append(nn.LayerNorm(outputs))
         layers.append(activation())
-        if rate:
-            layers.append(nn.Dropout(rate))
-    return nn.Sequential(*layers)
+    named: dict[str, nn.Module] = {"input_dropout": nn.Dropout(rate_in)} if rate_in else {}
+    for place, layer in enumerate(layers):
+        named[str(place)] = layer
+        if rate and isinstance(layer, activation):
+            named[f"dropout_{place}"] = nn.Dropout(rate)
+    return nn.Sequential(OrderedDict(named))
 
 
 def orthogonal(

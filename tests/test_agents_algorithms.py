@@ -339,6 +339,22 @@ def test_warm_start_copies_actor_critics(algo: str, pos: Task, teacher: Any) -> 
     assert same_weights(model, teacher)
 
 
+@pytest.mark.parametrize("algo", ["maskable_ppo", "masked_dqn"])
+def test_warm_start_copies_all_layers_or_none(algo: str, pos: Task, teacher: Any) -> None:
+    kwargs = "policy_kwargs.features_extractor_kwargs"
+    dropping = build(algo, pos, f"{kwargs}.input_dropout:0.2", f"{kwargs}.dropout:0.2")
+    for other in (build(algo, pos), dropping):
+        warm_start(other, teacher.policy, learning_rate=0.0)
+        trunks = [m for m in other.policy.modules() if isinstance(m, NLPExtractor)]
+        for trunk in trunks:
+            own, its = trunk.state_dict(), teacher.policy.features_extractor.state_dict()
+            assert own.keys() == its.keys()
+            assert all(th.equal(own[key], its[key]) for key in own)
+    for change in ("layer_norm:true", "hidden:[32, 32]", "hidden:[16]"):
+        with pytest.raises(InvalidArgumentError, match="do not fit"):
+            warm_start(build(algo, pos, f"{kwargs}.{change}"), teacher.policy)
+
+
 @pytest.mark.parametrize("algo", ["dqn", "masked_dqn", "qrdqn"])
 @pytest.mark.parametrize("start", ["policy", "passes"])
 def test_warm_start_regresses_values(algo: str, start: str, pos: Task, teacher: Any) -> None:

@@ -22,6 +22,8 @@ from nlp_gym.errors import InvalidArgumentError
 
 DEFAULT_EPOCHS = 2
 
+_ENCODER = ".encoder."  # in the names of its weights, whatever network it is in
+
 
 def warm_start(
     model: Any,
@@ -168,31 +170,30 @@ def _copy(teacher: BasePolicy, policy: BasePolicy, *, trunk_only: bool) -> None:
     Raises:
         InvalidArgumentError: The networks differ in shape.
     """
-    weights = teacher.state_dict()
-    own = policy.state_dict()
+    weights, own = teacher.state_dict(), policy.state_dict()
     lost = sorted(_of_encoders(weights) - _of_encoders(own))
     if lost:
         raise InvalidArgumentError(
             f"teacher: its encoder learned, and {len(lost)} of its weights ({lost[0]}, ...) have "
             "no place in the model's. Give both the same --encoder-mode and tuning options."
         )
-    if trunk_only:
+    if trunk_only:  # of as many networks as the model has
         prefix = "features_extractor."
+        own = {k: v for k, v in own.items() if prefix in k}
         trunk = {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
-        places = [(k, k.partition(prefix)[2]) for k in own]
-        weights = {k: trunk[rest] for k, rest in places if rest in trunk}
-    shared = {k: v for k, v in weights.items() if k in own}
-    different = [k for k, v in shared.items() if v.shape != own[k].shape]
-    if different or not shared:
-        name = different[0] if different else next(iter(own))
-        theirs = tuple(weights[name].shape) if different else "absent"
-        raise InvalidArgumentError(
-            f"teacher: its weights do not fit the model's ({name}: {theirs} against "
-            f"{tuple(own[name].shape)}). Train both with the same hidden, history and encoder."
-        )
-    policy.load_state_dict({**own, **shared})
+        before = {k.partition(prefix)[0] for k in own}
+        weights = {f"{name}{prefix}{rest}": v for name in before for rest, v in trunk.items()}
+    wanted = sorted({k for k in (*own, *weights) if _ENCODER not in k or k in weights})
+    shapes = [[tuple(w[k].shape) if k in w else "absent" for w in (weights, own)] for k in wanted]
+    for name, (theirs, shape) in zip(wanted, shapes, strict=True):
+        if theirs != shape:
+            raise InvalidArgumentError(
+                f"teacher: its weights do not fit the model's ({name}: {theirs} against {shape}). "
+                "Train both with the same hidden, history and encoder."
+            )
+    policy.load_state_dict(weights, strict=False)
 
 
 def _of_encoders(weights: Mapping[str, th.Tensor]) -> set[str]:
     """Names of learning encoders' weights, whatever network they are in."""
-    return {name.partition(".encoder.")[2] for name in weights if ".encoder." in name}
+    return {name.partition(_ENCODER)[2] for name in weights if _ENCODER in name}
