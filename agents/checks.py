@@ -26,6 +26,7 @@ RUN_KEYS: dict[str, Any] = {
     "env_kwargs": dict,
     "tuning": dict,
     "kl": dict,
+    "start": dict,
 }
 """Keys that the training command reads, and their types; others are the algorithm's arguments."""
 

@@ -17,6 +17,7 @@ from agents.reading import reading
 from agents.search import drawn_rows, outputs_of
 from agents.settings import TrainConfig
 from agents.snapshots import FORMAT_VERSION
+from agents.starts import Start
 from agents.tuning.attach import check_live, transformer_of
 from agents.tuning.penalty import check_penalty
 from nlp_gym import make_task
@@ -195,4 +196,5 @@ def set_up(config: TrainConfig, *, progress: bool = False) -> Setup:
         tuning=tuning,
     )
     check_penalty(model, config.hyperparams)
+    Start.of(config.hyperparams).check(model)
     return Setup(config, row, train_task, dev_task, model, obs_type)

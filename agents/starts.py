@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch as th
 from stable_baselines3.common.utils import ConstantSchedule
 
 from agents.algorithms.warm import warm_start
@@ -12,8 +15,62 @@ from agents.loading import load_agent
 from agents.models import tuning_of
 from agents.settings import TrainConfig
 from agents.tuning.options import Tuning
-from nlp_gym.errors import InvalidArgumentError, RunError
+from agents.tuning.values import FittedValues
+from nlp_gym.errors import InvalidArgumentError, RunError, UnknownNameError
 from nlp_gym.tasks.base import Task
+from nlp_gym.tasks.checks import check_bool, check_number
+
+
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """How training goes on from a warm start: ``start: {...}`` among the hyperparameters.
+
+    Attributes:
+        temperature: Logits are divided by it. Below 1 what is sampled in training comes nearer to
+            what is chosen greedily in the end; of thousands of tokens the many unlikely ones have
+            a large share together.
+        fit_values: See `FittedValues`.
+    """
+
+    temperature: float = 1.0
+    fit_values: bool = False
+
+    @classmethod
+    def of(cls, hyperparams: Mapping[str, Any]) -> Start:
+        """From merged hyperparameters.
+
+        Raises:
+            UnknownNameError: An option that does not exist.
+            InvalidArgumentError: A value outside what is allowed.
+        """
+        given = hyperparams.get("start") or {}
+        names = [field.name for field in dataclasses.fields(cls)]
+        for name in given:
+            if name not in names:
+                raise UnknownNameError("start option", name, names)
+        start = cls(**given)
+        check_number("start.temperature", start.temperature, 1e-3, 1e3)
+        check_bool("start.fit_values", start.fit_values)
+        return start
+
+    def check(self, model: Any) -> None:
+        """Raise `InvalidArgumentError` where `model` cannot start like this."""
+        head = getattr(model.policy, "action_net", None)
+        if self.temperature != 1 and not isinstance(head, th.nn.Linear):
+            raise InvalidArgumentError(
+                f"start.temperature={self.temperature!r}: {type(model).__name__} has no linear "
+                "head of actions here. It is for ppo, maskable_ppo and a2c where actions are "
+                "labels or tokens."
+            )
+        if self.fit_values:
+            FittedValues().check(model)
+
+    @th.no_grad()
+    def sharpen(self, model: Any) -> None:
+        """Divide the logits of the policy by the temperature."""
+        if self.temperature != 1:
+            for parameter in model.policy.action_net.parameters():
+                parameter /= self.temperature
 
 
 def start_warm(model: Any, config: TrainConfig, task: Task) -> None:
@@ -23,6 +80,11 @@ def start_warm(model: Any, config: TrainConfig, task: Task) -> None:
         InvalidArgumentError: None of these forms, or a run of another task.
         RunError: The run cannot be loaded.
     """
+    _teach(model, config, task)
+    Start.of(config.hyperparams).sharpen(model)
+
+
+def _teach(model: Any, config: TrainConfig, task: Task) -> None:
     text = config.warm_start or ""
     name, colon, epochs = text.partition(":")
     if name == "bc":

@@ -29,8 +29,9 @@ from agents.settings import TrainConfig, config_from, merge
 from agents.setup import Setup, set_up, with_saved_dtype
 from agents.signals import TrainingInterrupted, stop_requests
 from agents.snapshots import newest, read_json
-from agents.starts import keep_exploration, start_warm
+from agents.starts import Start, keep_exploration, start_warm
 from agents.tuning.penalty import penalty_of
+from agents.tuning.values import FittedValues
 from nlp_gym.errors import RunError
 
 __all__ = ["TrainConfig", "resume", "train"]
@@ -153,6 +154,7 @@ def _learn(
         time_limit,
     )
     penalty = penalty_of(run, config.hyperparams, state.kl_coef)
+    fitted = [FittedValues()] if Start.of(config.hyperparams).fit_values else []
     with (
         _logging(model, Path(config.tensorboard_log or run / "tensorboard")),
         stop_requests() as request,
@@ -170,7 +172,7 @@ def _learn(
         )
         model.learn(
             max(total - model.num_timesteps, 0),
-            callback=[loop] if penalty is None else [penalty, loop],
+            callback=[*([] if penalty is None else [penalty]), *fitted, loop],
             log_interval=_DUMP_EPISODES if setup.row.family == "q" else 1,
             reset_num_timesteps=False,
         )

@@ -15,10 +15,10 @@ from stable_baselines3.common.utils import obs_as_tensor
 
 from agents.reading import forget
 from agents.sources import FeatureSource
+from agents.tuning.rollouts import Places, by_step, parts
 from nlp_gym.errors import InvalidArgumentError, RunError
 from nlp_gym.tasks.checks import check_number
 
-_BATCH = 2048  # decisions evaluated at a time
 _GAIN = 0.2  # by how much of itself the coefficient moves a rollout, at most
 _LARGEST = 1e6
 
@@ -172,30 +172,19 @@ class KLToStart(BaseCallback):
     @th.no_grad()
     def _start_log_probs(self) -> npt.NDArray[np.float32]:
         """(T, E) logarithms of the start policy's probabilities of the actions taken."""
-        model: Any = self.model
-        steps, n_envs = model.rollout_buffer.rewards.shape
-        # One environment after the other: decisions on a text are evaluated together.
-        envs, places = np.divmod(np.arange(steps * n_envs), steps)
-        parts = [
-            self._evaluate(places[begin : begin + _BATCH], envs[begin : begin + _BATCH])
-            for begin in range(0, steps * n_envs, _BATCH)
-        ]
-        return th.cat(parts).cpu().numpy().reshape(n_envs, steps).T
+        buffer = self.model.rollout_buffer  # type: ignore[attr-defined]  # `check` looked for it
+        found = [self._evaluate(at, seen) for at, seen in parts(buffer)]
+        return by_step(th.cat(found).cpu().numpy(), buffer)
 
-    def _evaluate(self, step: npt.NDArray[np.int64], place: npt.NDArray[np.int64]) -> th.Tensor:
+    def _evaluate(self, at: Places, observations: Any) -> th.Tensor:
         """The start policy's log probabilities (B,) of the actions at B steps and environments."""
         model: Any = self.model
         buffer = model.rollout_buffer
-        seen = buffer.observations
-        if isinstance(seen, dict):
-            observations: Any = {key: values[step, place] for key, values in seen.items()}
-        else:
-            observations = seen[step, place]
-        actions = th.as_tensor(buffer.actions[step, place], device=model.device)  # (B, N)
+        actions = th.as_tensor(buffer.actions[at], device=model.device)  # (B, N)
         if isinstance(model.action_space, spaces.Discrete):
             actions = actions.long().flatten()
         masks = getattr(buffer, "action_masks", None)
-        given = {} if masks is None else {"action_masks": masks[step, place]}
+        given = {} if masks is None else {"action_masks": masks[at]}
         _, log_probs, _ = self._start.evaluate_actions(
             obs_as_tensor(observations, model.device), actions, **given
         )
