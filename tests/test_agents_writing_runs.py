@@ -26,6 +26,7 @@ from agents.settings import TrainConfig
 from agents.snapshots import newest
 from agents.train import resume, train
 from agents.writing.baselines import copy, lead
+from benchmarks.writing import compare
 from nlp_gym.errors import InvalidArgumentError, RunError, UnknownNameError
 from nlp_gym.files import sha256_file
 from nlp_gym.tasks.written import source_text
@@ -119,6 +120,13 @@ def test_writing_runs_predict_any_text(run: Path) -> None:
     assert "output" not in found[1]
     assert all(isinstance(found[i]["output"], str) for i in (0, 2, 3, 4))
     assert predict_texts(run, texts[:1]) == found[:1]
+
+
+def test_writing_runs_are_compared_on_the_same_texts(run: Path) -> None:
+    found = compare([str(run), str(run)], "dev", 2)
+    assert found["texts"] == 30
+    assert found["runs"][str(run)]["bleu"] == evaluate(run, "dev", env_kwargs={"beam": 2}).value
+    assert all(difference == (0, 0, 0) for difference in found["differences"].values())
 
 
 def test_writing_runs_show_what_they_make_of_a_text_of_their_corpus(run: Path) -> None:

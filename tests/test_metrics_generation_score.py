@@ -12,7 +12,7 @@ from sacrebleu.metrics import BLEU, CHRF
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
 from nlp_gym.metrics.bleu import BLEU_ORDER, bleu_counts, bleu_formula
 from nlp_gym.metrics.fscores import chrf_counts, chrf_of_sums
-from nlp_gym.metrics.generation import VALUES, generation_score
+from nlp_gym.metrics.generation import VALUES, generation_score, score_difference
 from nlp_gym.metrics.habits import writing_habits
 
 WORDS = [
@@ -147,3 +147,37 @@ def test_no_outputs_and_bad_arguments():
         generation_score([["a"]], ["a"], [])
     with pytest.raises(InvalidArgumentError, match="1 texts, not 2"):
         generation_score([["a"], ["b"]], ["a"], ["a"])
+
+
+@pytest.mark.parametrize("value", sorted(VALUES))
+def test_generation_scores_are_compared_on_the_same_texts(value: str) -> None:
+    rng = np.random.default_rng(5)
+    words = [
+        "a",
+        "man",
+        "rides",
+        "the",
+        "old",
+        "horse",
+        "past",
+        "two",
+        "dogs",
+        "on",
+        "green",
+        "grass",
+    ]
+    golds = [[" ".join(rng.choice(words, 9))] for _ in range(60)]
+    worse = [" ".join(rng.permutation(gold[0].split())) for gold in golds]
+    better = [gold[0] + " grass" * (i % 3) for i, gold in enumerate(golds)]
+    found = score_difference(golds, better, worse, value=value, bootstrap=300)
+    scores = [
+        generation_score(golds, texts, texts, value=value, bootstrap=0).value
+        for texts in (better, worse)
+    ]
+    assert found[0] == pytest.approx(scores[0] - scores[1], abs=1e-9)
+    assert found[1] <= found[0] <= found[2]
+    assert score_difference(golds, worse, worse, value=value, bootstrap=50) == (0, 0, 0)
+    mirrored = score_difference(golds, worse, better, value=value, bootstrap=300)
+    np.testing.assert_allclose(mirrored, [-found[0], -found[2], -found[1]], atol=1e-12)
+    with pytest.raises(InvalidArgumentError):
+        score_difference(golds, better, worse[1:], value=value)

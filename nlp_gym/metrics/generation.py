@@ -74,7 +74,8 @@ def generation_score(
     main = tables[VALUES[value]]
     signature, interval = main["signature"], None
     if bootstrap:
-        interval = _interval(references, outputs, tokenize, value, figures, bootstrap)
+        counts, score = _additive(references, outputs, tokenize, value, figures)
+        interval = bootstrap_interval(counts, score, draws=bootstrap)
         signature += f"|bs:{bootstrap}|rs:{BOOTSTRAP_SEED}"
     if report:
         habits = writing_habits(references, outputs, sources, tokenize)
@@ -182,27 +183,68 @@ def _rouge(
     return figures
 
 
-def _interval(
+def score_difference(
+    references: References,
+    outputs: Sequence[str],
+    others: Sequence[str],
+    *,
+    value: str = "bleu",
+    tokenize: str = "13a",
+    rouge_tokenizer: str = "rouge",
+    bootstrap: int = 1000,
+) -> tuple[float, float, float]:
+    """By how much outputs score above others, by paired bootstrap (Koehn 2004).
+
+    Args:
+        references: One or more for each of N texts, N above 0.
+        outputs: The N texts.
+        others: N texts to compare with.
+        value: A key of `VALUES`.
+        tokenize: sacreBLEU's tokenizer.
+        rouge_tokenizer: See `make_tokenizer`.
+        bootstrap: Resamples; each draws the same texts of both.
+
+    Returns:
+        The difference, and the ends of its 95 % interval.
+
+    Raises:
+        UnknownNameError: No such value or tokenizer.
+        InvalidArgumentError: References, outputs and others differ in number.
+    """
+    sides = []
+    for texts in (outputs, others):
+        _check(references, texts, texts, value, tokenize, rouge_tokenizer)
+        rouge = _rouge(references, texts, rouge_tokenizer, [k for k in _ROUGE if k == value])
+        sides.append(
+            _additive(references, texts, tokenize, value, dict(zip([value], rouge, strict=False)))
+        )
+    (own, score), (other, _) = sides
+    width = own.shape[1]
+
+    def less(sums: Float64Array) -> Float64Array:
+        return score(sums[:, :width]) - score(sums[:, width:])
+
+    counts = np.concatenate([own, other], axis=1)
+    low, high = bootstrap_interval(counts, less, draws=bootstrap)
+    return float(less(counts.sum(axis=0, dtype=np.float64)[None])[0]), low, high
+
+
+def _additive(
     references: References,
     outputs: Sequence[str],
     tokenize: str,
     value: str,
     figures: Mapping[str, Float64Array],
-    draws: int,
-) -> tuple[float, float]:
-    counts: npt.NDArray[Any]
-    score: Callable[[Float64Array], Float64Array]
+) -> tuple[npt.NDArray[Any], Callable[[Float64Array], Float64Array]]:
+    """(N, K) counts that add up over texts, and the value of (R, K) sums."""
     if value == "bleu":
         matches, length, closest = bleu_counts(outputs, references, tokenize)
         totals = np.maximum(length[:, None] - np.arange(BLEU_ORDER), 0)
-        counts = np.concatenate([matches, totals, length[:, None], closest[:, None]], axis=1)
-        score = _bleu_of_sums
-    elif value == "chrf":
-        counts, score = chrf_counts(outputs, references), chrf_of_sums
-    else:
-        counts = np.stack([figures[value][-1], np.ones(len(outputs))], axis=1)
-        score = _mean
-    return bootstrap_interval(counts, score, draws=draws)
+        ends = [length[:, None], closest[:, None]]
+        return np.concatenate([matches, totals, *ends], axis=1), _bleu_of_sums
+    if value == "chrf":
+        return chrf_counts(outputs, references), chrf_of_sums
+    return np.stack([figures[value][-1], np.ones(len(outputs))], axis=1), _mean
 
 
 def _bleu_of_sums(sums: Float64Array) -> Float64Array:
