@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, nullcontext
 import torch as th
 from gymnasium import spaces
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from torch import nn
 
 from agents.keys import CANDIDATES_KEY, MASK_KEY, Keys, no_source
 from agents.layers import ACTIVATIONS, check_options, trunk
@@ -69,6 +70,10 @@ class CorpusExtractor(BaseFeaturesExtractor):
     def whole_texts(self) -> bool:
         """Whether decisions on one text share work, here that of an encoder that learns."""
         return self.encoder is not None
+
+    def heads(self) -> tuple[nn.Module, nn.Module] | None:
+        """Fresh heads of actions and of the value that read these features; None: linear ones."""
+        return None
 
     def forget(self) -> None:
         """Drop what is kept from one batch to the next; see `LiveEncoder.forget`."""

@@ -22,7 +22,7 @@ from torch import nn
 
 from agents.algorithms import ALGORITHMS, AlgorithmRow
 from agents.extractors import NLPExtractor
-from agents.layers import orthogonal
+from agents.layers import LatentHead
 from agents.pointer import real
 from agents.policies import DuelingDQNPolicy, DuelingQNetwork
 from nlp_gym.errors import InvalidArgumentError
@@ -42,22 +42,6 @@ class Scores(nn.Module):
     def forward(self, features: th.Tensor) -> th.Tensor:
         """(B, A) of (B, width + A)."""
         return features[:, self.width :]
-
-
-class LatentHead(nn.Module):
-    """A linear value of h.
-
-    Args:
-        width: Width of h.
-    """
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.linear = orthogonal(width, 1, gain=1.0)
-
-    def forward(self, features: th.Tensor) -> th.Tensor:
-        """(B, 1) of (B, width + A)."""
-        return self.linear(features[:, : self.linear.in_features])
 
 
 def _latent_dim(extractor: BaseFeaturesExtractor, net_arch: Any) -> int:
@@ -97,8 +81,11 @@ class _ActorCriticHeads:
     def _build(self, lr_schedule: Schedule) -> None:
         super()._build(lr_schedule)  # type: ignore[misc]
         policy: Any = self
-        policy.action_net = Scores(_latent_dim(policy.features_extractor, policy.net_arch))
-        policy.value_net = LatentHead(policy.features_extractor.latent_dim)
+        heads = policy.features_extractor.heads()
+        if heads is None:
+            width = _latent_dim(policy.features_extractor, policy.net_arch)
+            heads = Scores(width), LatentHead(width)
+        policy.action_net, policy.value_net = heads
         for module in policy.modules():  # Stable-Baselines3 has drawn all weights anew
             if isinstance(module, NLPExtractor) and module.pointer is not None:
                 module.pointer.reset_scores()

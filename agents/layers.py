@@ -6,6 +6,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 
+import torch as th
 from torch import nn
 
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
@@ -83,3 +84,19 @@ def orthogonal(
     if bias:
         nn.init.zeros_(linear.bias)
     return linear
+
+
+class LatentHead(nn.Module):
+    """A linear value of h.
+
+    Args:
+        width: Width of h.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.linear = orthogonal(width, 1, gain=1.0)
+
+    def forward(self, features: th.Tensor) -> th.Tensor:
+        """(B, 1) of (B, width + A)."""
+        return self.linear(features[:, : self.linear.in_features])

@@ -109,7 +109,7 @@ def build_model(
         learns = transformer_of(task)
     venv = TaskVectorEnv(task, n_envs, obs_type=obs_type, max_episode_steps=max_episode_steps)
     given = build_arguments(hyperparams)
-    if task.tables.candidates is not None:
+    if task.tables.candidates is not None or _copies(row, task, given):
         given["policy"] = pointer_policy(row, given.get("policy", "MultiInputPolicy"))
     policy_kwargs = dict(given.pop("policy_kwargs", {}))
     policy_kwargs["features_extractor_class"] = extractor_class(task.family)
@@ -129,6 +129,19 @@ def build_model(
     if tuning is not None:
         attach(model, venv, tuning)
     return model
+
+
+def _copies(row: AlgorithmRow, task: Task, arguments: Mapping[str, Any]) -> bool:
+    """Whether words of the source can be copied, which takes heads of its own."""
+    options = (arguments.get("policy_kwargs") or {}).get("features_extractor_kwargs") or {}
+    if task.family != WRITTEN or not options.get("copy"):
+        return False
+    if row.family == "q":
+        raise InvalidArgumentError(
+            f"copy=True: words are copied with some probability, and {row.name} has values. Use "
+            "bc, ppo, maskable_ppo or a2c, or features_extractor_kwargs copy: false."
+        )
+    return True
 
 
 def _start_equal(policy: nn.Module) -> None:

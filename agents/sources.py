@@ -88,6 +88,8 @@ class FeatureSource:
         self._context = self._here(tables.context)
         self._row_units = None if tables.row_units is None else self._here(tables.row_units)
         self._candidates = None if tables.candidates is None else self._here(tables.candidates)
+        self._pieces_of = getattr(task, "source_pieces", None)
+        self._pieces: dict[int, th.Tensor] = {}
         masks = getattr(task, "masks", None)
         self.masks = None if masks is None else shared_tensor(masks).to(self.device)
         self._by_row = tables.by == "row"
@@ -121,6 +123,19 @@ class FeatureSource:
         if self._row_units is None:
             return units
         return th.cat([self._row_units.index_select(0, row), units], dim=1)
+
+    def pieces(self, units: th.Tensor, most: int) -> th.Tensor:
+        """(..., most) tokens of words of sources, see `Writing.source_pieces`; 0 for no word.
+
+        Args:
+            units: (...) words.
+            most: Tokens of each.
+        """
+        if not most or self._pieces_of is None:
+            return units.new_zeros(*units.shape, most)
+        if most not in self._pieces:
+            self._pieces[most] = th.as_tensor(self._pieces_of(most))
+        return self._pieces[most][units.cpu()].long()
 
     def gather(self, row: th.Tensor, position: th.Tensor) -> th.Tensor:
         """The contexts of B states, (B, (R+K)*D) float32 on the source's device."""

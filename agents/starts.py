@@ -16,6 +16,7 @@ from agents.models import tuning_of
 from agents.settings import TrainConfig
 from agents.tuning.options import Tuning
 from agents.tuning.values import FittedValues
+from agents.writing.copying import CopyHead
 from nlp_gym.errors import InvalidArgumentError, RunError, UnknownNameError
 from nlp_gym.tasks.base import Task
 from nlp_gym.tasks.checks import check_bool, check_number
@@ -56,7 +57,7 @@ class Start:
     def check(self, model: Any) -> None:
         """Raise `InvalidArgumentError` where `model` cannot start like this."""
         head = getattr(model.policy, "action_net", None)
-        if self.temperature != 1 and not isinstance(head, th.nn.Linear):
+        if self.temperature != 1 and not isinstance(head, th.nn.Linear | CopyHead):
             raise InvalidArgumentError(
                 f"start.temperature={self.temperature!r}: {type(model).__name__} has no linear "
                 "head of actions here. It is for ppo, maskable_ppo and a2c where actions are "
@@ -68,7 +69,10 @@ class Start:
     @th.no_grad()
     def sharpen(self, model: Any) -> None:
         """Divide the logits of the policy by the temperature."""
-        if self.temperature != 1:
+        head = getattr(model.policy, "action_net", None)
+        if isinstance(head, CopyHead):
+            head.sharpen(1.0 / self.temperature)
+        elif self.temperature != 1:
             for parameter in model.policy.action_net.parameters():
                 parameter /= self.temperature
 

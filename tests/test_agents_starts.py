@@ -124,7 +124,6 @@ def test_starts_sharpen_without_another_choice(pos: Task) -> None:
         ("POS-EWT-v0", "dqn", {"fit_values": True}, InvalidArgumentError, "no rollouts"),
         ("POS-EWT-v0", "recurrent_ppo", {"fit_values": True}, InvalidArgumentError, "no rollouts"),
         ("SpanQA-SQuAD-v0", "ppo", {"temperature": 0.5}, InvalidArgumentError, "no linear"),
-        ("SpanQA-SQuAD-v0", "ppo", {"fit_values": True}, InvalidArgumentError, "no rollouts"),
     ],
 )
 def test_starts_refuse_what_cannot_be(

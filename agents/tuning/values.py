@@ -11,6 +11,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.utils import obs_as_tensor
 
+from agents.layers import LatentHead
 from agents.tuning.rollouts import by_step, parts
 from nlp_gym.errors import InvalidArgumentError
 
@@ -46,17 +47,12 @@ class FittedValues(BaseCallback):
 
     def check(self, model: Any) -> None:
         """Raise `InvalidArgumentError` where nothing can be fitted."""
-        head = getattr(model.policy, "value_net", None)
         rollouts = getattr(model, "rollout_buffer", None) is not None
-        if (
-            not rollouts
-            or hasattr(model.policy, "lstm_actor")
-            or not isinstance(head, th.nn.Linear)
-        ):
+        memory = hasattr(model.policy, "lstm_actor")
+        if not rollouts or memory or _linear(model.policy) is None:
             raise InvalidArgumentError(
                 f"start.fit_values=True: {type(model).__name__} has no rollouts with a linear "
-                "value head. It is for ppo, maskable_ppo and a2c where actions are labels or "
-                "tokens."
+                "value head. It is for ppo, maskable_ppo and a2c."
             )
 
     def _on_training_start(self) -> None:
@@ -86,7 +82,7 @@ class FittedValues(BaseCallback):
             buffer.values[:] = by_step(features @ weights, buffer)
             values = last @ weights
         self._advantages(values)
-        head = model.policy.value_net
+        head: Any = _linear(model.policy)
         head.weight.copy_(th.as_tensor(weights[None, :-1]))
         head.bias.copy_(th.as_tensor(weights[-1:]))
 
@@ -102,8 +98,16 @@ class FittedValues(BaseCallback):
         policy: Any = self.model.policy
         tensors = obs_as_tensor(observations, self.model.device)
         found = BasePolicy.extract_features(policy, tensors, policy.vf_features_extractor)
-        read: _Floats = policy.mlp_extractor.forward_critic(found).double().cpu().numpy()
-        return read
+        read = policy.mlp_extractor.forward_critic(found)[:, : _linear(policy).in_features]
+        features: _Floats = read.double().cpu().numpy()
+        return features
+
+
+def _linear(policy: Any) -> Any:
+    """The linear layer that values come from, which reads the first of the features; or None."""
+    head = getattr(policy, "value_net", None)
+    head = head.linear if isinstance(head, LatentHead) else head
+    return head if isinstance(head, th.nn.Linear) else None
 
 
 def _with_one(features: _Floats) -> _Floats:

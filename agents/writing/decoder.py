@@ -3,33 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import torch as th
 from torch import nn
 from torch.nn import functional as F
 
-Pair = tuple[th.Tensor, th.Tensor]
-"""Keys and values, (n, heads, places, width / heads) each."""
-
-
-@dataclass
-class Memory:
-    """What is read while a text is written.
-
-    Attributes:
-        pairs: Keys and values of the source, by layer.
-        hidden: (n, 1, 1, S) float32, 0 where there is a word of the source and -inf elsewhere.
-    """
-
-    pairs: list[Pair]
-    hidden: th.Tensor
-
-    def take(self, index: th.Tensor) -> Memory:
-        """Those of some texts."""
-        pairs = [(k.index_select(0, index), v.index_select(0, index)) for k, v in self.pairs]
-        return Memory(pairs, self.hidden.index_select(0, index))
+from agents.writing.copying import Copying
+from agents.writing.memory import Memory, Pair
 
 
 class Attention(nn.Module):
@@ -119,6 +100,10 @@ class Decoder(nn.Module):
         heads: Of each attention.
         inner: Width of the feed-forward layers.
         dropout: While training.
+        copy: Words of the source can be copied.
+
+    Attributes:
+        copying: Does so; None where words cannot be copied.
     """
 
     def __init__(
@@ -133,9 +118,11 @@ class Decoder(nn.Module):
         heads: int,
         inner: int,
         dropout: float,
+        copy: bool = False,
     ) -> None:
         super().__init__()
         self.width, self.heads, self.length = width, heads, length
+        self.n_tokens = n_tokens
         self.tokens = nn.Embedding(n_tokens, width)
         self.places = nn.Embedding(length + 1, width)
         self.source_places = nn.Embedding(max_source, width)
@@ -143,12 +130,15 @@ class Decoder(nn.Module):
         self.stack = nn.ModuleList(Layer(width, heads, inner, dropout) for _ in range(layers))
         self.source_norm, self.norm = nn.LayerNorm(width), nn.LayerNorm(width)
         self.dropout = nn.Dropout(dropout)
+        self.copying = Copying(width, heads) if copy else None
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight)
                 nn.init.zeros_(module.bias)
             elif isinstance(module, nn.Embedding):
                 nn.init.normal_(module.weight, std=self.width**-0.5)
+        if self.copying is not None:
+            self.copying.start()
 
     @property
     def layers(self) -> list[Layer]:
@@ -159,18 +149,36 @@ class Decoder(nn.Module):
         """Do nothing: Stable-Baselines3 would draw the weights of linear layers anew."""
         return self
 
-    def remember(self, vectors: th.Tensor, there: th.Tensor) -> Memory:
+    def remember(
+        self, vectors: th.Tensor, there: th.Tensor, pieces: th.Tensor | None = None
+    ) -> Memory:
         """Keys and values of sources.
 
         Args:
             vectors: (n, S, source) words.
             there: (n, S) bool which of them are real; at least one of each source.
+            pieces: (n, S, K) their tokens, where they can be copied.
         """
         states = self.read(vectors) + self.source_places.weight[: vectors.shape[1]]
         states = self.dropout(self.source_norm(states))
         hidden = states.new_zeros(there.shape).masked_fill(~there, -math.inf)
         pairs = [layer.source.keep(states) for layer in self.layers]
-        return Memory(pairs, hidden[:, None, None, :])
+        none = th.zeros(*there.shape, 0, dtype=th.long, device=there.device)
+        return Memory(pairs, hidden[:, None, None, :], none if pieces is None else pieces)
+
+    def features(self, states: th.Tensor, memory: Memory, recent: th.Tensor) -> th.Tensor:
+        """What heads read: states, and behind them probabilities of what is copied.
+
+        Args:
+            states: (n, T, width) of T places of n texts.
+            memory: Of their sources.
+            recent: (n, T, K - 1) tokens written before each place, the last one last.
+        """
+        if self.copying is None:
+            return states
+        keys = memory.pairs[-1][0]
+        copied = self.copying(states, keys, memory.pieces, recent, self.n_tokens)
+        return th.cat([states, copied], dim=2)
 
     def forward(self, tokens: th.Tensor, memory: Memory) -> tuple[th.Tensor, list[Pair]]:
         """All places of n texts.

@@ -9,16 +9,20 @@ import numpy.typing as npt
 import torch as th
 from gymnasium import spaces
 from torch import nn
+from torch.nn import functional as F
 
 from agents.extractors import CorpusExtractor
 from agents.keys import no_source
+from agents.layers import LatentHead
 from agents.sources import FeatureSource
 from agents.tuning.live import LiveEncoder
-from agents.writing.decoder import Decoder, Memory
+from agents.writing.copying import CopyHead
+from agents.writing.decoder import Decoder
 from agents.writing.kept import KeptStates
+from agents.writing.memory import Memory
 from agents.writing.prefixes import Texts, leaders
 from nlp_gym.errors import InvalidArgumentError
-from nlp_gym.tasks.checks import check_int
+from nlp_gym.tasks.checks import check_bool, check_int
 
 PREFIX_KEY = "prefix"
 """The key of an observation that makes it one of a text in progress."""
@@ -26,6 +30,8 @@ PREFIX_KEY = "prefix"
 _LARGEST = 2**16
 _CHUNK = 64
 """Texts of similar length that run through the decoder together."""
+_PIECES = 4
+"""Tokens K of a word that can be copied; what is left of a longer one has to be written."""
 
 Tensors = dict[str, th.Tensor]
 
@@ -45,6 +51,8 @@ class DecoderExtractor(CorpusExtractor):
         heads: Of each attention.
         inner: Width of the feed-forward layers; None: four times `width`.
         dropout: While training.
+        copy: Words of the source can be copied; see `agents.writing.copying`. The features are then
+            states and, behind them, probabilities of tokens, which `heads` put together.
         unit_dim: Unused: of policies that read `features` observations.
         live: Makes the encoder, where it learns; None: vectors are those of the frozen one.
 
@@ -62,6 +70,7 @@ class DecoderExtractor(CorpusExtractor):
         heads: int = 4,
         inner: int | None = None,
         dropout: float = 0.1,
+        copy: bool = False,
         unit_dim: int | None = None,
         live: Callable[[], LiveEncoder] | None = None,
     ) -> None:
@@ -79,12 +88,14 @@ class DecoderExtractor(CorpusExtractor):
             raise InvalidArgumentError(f"width={width} must be a multiple of heads={heads}.")
         if not 0 <= dropout < 1:
             raise InvalidArgumentError(f"dropout={dropout!r} must be from 0 to below 1.")
-        super().__init__(observation_space, width, source, live)
-        self.gathers, self.shape = True, (source.width, source.parts)
         box = observation_space[PREFIX_KEY]
         assert isinstance(box, spaces.Box)
+        size = int(box.high.max()) + 1
+        wide = width + size * check_bool("copy", copy)
+        super().__init__(observation_space, wide, source, live)
+        self.gathers, self.shape = True, (source.width, source.parts)
         self.decoder = Decoder(
-            int(box.high.max()) + 1,
+            size,
             source.dim,
             int(box.shape[0]),
             source.width // source.dim,
@@ -93,6 +104,7 @@ class DecoderExtractor(CorpusExtractor):
             heads=heads,
             inner=sizes["inner"],
             dropout=dropout,
+            copy=copy,
         )
         self._kept = KeptStates(self.decoder)
         # Biases and norms: an update that changes the other weights changes these.
@@ -105,17 +117,17 @@ class DecoderExtractor(CorpusExtractor):
         return True
 
     def forward(self, observations: Tensors) -> th.Tensor:
-        """States of a batch of texts in progress, (B, width) float32."""
+        """Features of a batch of texts in progress, (B, features) float32."""
         texts = _texts(observations)
         if th.is_grad_enabled() or self.training:
             return self._whole(texts)
         before, same = self._kept.recall(texts, self._stamp())
         if same:  # asked again, as for the value of a last state
-            return self._kept.again(before)
+            return self._featured(texts, *self._kept.again(before))
         lost = texts.take((before < 0) & (texts.size > 0))
         if len(lost) and 2 * len(leaders(lost)[0]) < len(lost):
             return self._whole(texts)  # many places of few texts: nobody goes on from them
-        return self._kept.advance(texts, before, self._remember)
+        return self._featured(texts, *self._kept.advance(texts, before, self._remember))
 
     def forget(self) -> None:
         """See `CorpusExtractor.forget`."""
@@ -123,7 +135,7 @@ class DecoderExtractor(CorpusExtractor):
         self._kept.forget()
 
     def _whole(self, texts: Texts) -> th.Tensor:
-        """(n, width) states, those of one text in one pass."""
+        """(n, features), those of one text in one pass."""
         chosen, owner = leaders(texts)
         order = np.argsort(texts.size[chosen], kind="stable")
         rank = np.empty_like(order)
@@ -137,13 +149,27 @@ class DecoderExtractor(CorpusExtractor):
             width = int(texts.size[own].max()) + 1
             tokens = np.zeros((len(own), width), np.int64)
             tokens[:, 1:] = texts.prefix[own, : width - 1]
-            states, _ = self.decoder(
-                self._index(tokens),
-                memory.take(self._index(source[order[start : start + _CHUNK]])),
-            )
-            parts.append(th.nn.functional.pad(states, (0, 0, 0, length - width)))
+            given = self._index(tokens)
+            read = memory.take(self._index(source[order[start : start + _CHUNK]]))
+            recent = F.pad(given, (_PIECES - 2, 0)).unfold(1, _PIECES - 1, 1)
+            features = self.decoder.features(self.decoder(given, read)[0], read, recent)
+            parts.append(F.pad(features, (0, 0, 0, length - width)))
         flat = th.cat(parts).flatten(0, 1)
         return flat.index_select(0, self._index(rank[owner] * length + texts.size))
+
+    def _featured(self, texts: Texts, states: th.Tensor, memory: Memory) -> th.Tensor:
+        """(n, features) of (n, width) states at the ends of texts."""
+        places = texts.size[:, None] - np.arange(_PIECES - 1, 0, -1)
+        before = np.take_along_axis(texts.prefix, np.maximum(places, 0), axis=1)
+        recent = np.where(places >= 0, before, 0).astype(np.int64)
+        return self.decoder.features(states[:, None], memory, self._index(recent)[:, None])[:, 0]
+
+    def heads(self) -> tuple[nn.Module, nn.Module] | None:
+        """See `CorpusExtractor.heads`."""
+        if self.decoder.copying is None:
+            return None
+        width = self.decoder.width
+        return CopyHead(width, self.decoder.n_tokens), LatentHead(width)
 
     def _remember(self, rows: npt.NDArray[np.int64], *, whole: bool = True) -> Memory:
         """Sources of (n,) samples, with room for the longest of the corpus if `whole`."""
@@ -158,7 +184,9 @@ class DecoderExtractor(CorpusExtractor):
             vectors = vectors.index_select(0, places)
         device = self.decoder.norm.weight.device
         shape = (*units.shape, source.dim)
-        return self.decoder.remember(vectors.view(shape).to(device), there.to(device))
+        most = 0 if self.decoder.copying is None else _PIECES
+        pieces = source.pieces(units, most).to(device)
+        return self.decoder.remember(vectors.view(shape).to(device), there.to(device), pieces)
 
     def _stamp(self) -> tuple[float, int]:
         """Changes whenever the weights or the corpus do, in whatever way they are written."""

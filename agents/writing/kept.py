@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import torch as th
 
-from agents.writing.decoder import Decoder, Memory, Pair
+from agents.writing.decoder import Decoder
+from agents.writing.memory import Memory, Pair
 from agents.writing.prefixes import Texts, found
 
 _I64 = npt.NDArray[np.int64]
@@ -68,12 +69,14 @@ class KeptStates:
         before = found(texts.parents().keys(), old)
         return np.where(texts.size > 0, before, -1), False
 
-    def again(self, places: _I64) -> th.Tensor:
-        """(n, width) states of texts of the last step."""
-        return self._states.index_select(0, self._index(places))
+    def again(self, places: _I64) -> tuple[th.Tensor, Memory]:
+        """(n, width) states of texts of the last step, and the memory of their sources."""
+        assert self._memory is not None
+        index = self._index(places)
+        return self._states.index_select(0, index), self._memory.take(index)
 
-    def advance(self, texts: Texts, before: _I64, remember: Remember) -> th.Tensor:
-        """(n, width) states of texts, which are kept from now on.
+    def advance(self, texts: Texts, before: _I64, remember: Remember) -> tuple[th.Tensor, Memory]:
+        """(n, width) states of texts, which are kept from now on, and the memory of their sources.
 
         Args:
             texts: n texts.
@@ -96,7 +99,7 @@ class KeptStates:
         if lost.any():
             self._begin(np.flatnonzero(lost), texts)
         self._texts = texts
-        return self._states
+        return self._states, self._memory
 
     def _begin(self, places: _I64, texts: Texts) -> None:
         """Compute the texts at (m,) `places` from their beginning."""
@@ -132,9 +135,7 @@ class KeptStates:
             ]
         if len(new):
             index, fresh = self._index(new), remember(rows[new])
-            self._memory.hidden[index] = fresh.hidden
-            for (keys, values), (key, value) in zip(self._memory.pairs, fresh.pairs, strict=True):
-                keys[index], values[index] = key, value
+            self._memory.put(index, fresh)
 
     def _blank(self, n: int, room: int) -> list[Pair]:
         weight, decoder = self.decoder.norm.weight, self.decoder

@@ -19,6 +19,7 @@ from nlp_gym.tasks.written import (
     check_references,
     each_reference,
     learnt_vocabulary,
+    source_pieces,
     source_text,
     targets,
     warn_cut_sources,
@@ -123,6 +124,10 @@ class Writing(Task):
         """The source as one row of ids."""
         return SourceTokens(self)
 
+    def source_pieces(self, most: int) -> Int64Array:
+        """(U+1, most) tokens of the units, see `written.source_pieces`."""
+        return source_pieces(self.vocabulary, self.units.texts, most)
+
     @property
     def n_actions(self) -> int:
         """Number V of tokens, STOP among them."""
@@ -139,9 +144,8 @@ class Writing(Task):
 
     def blank(self, rows: Int64Array) -> dict[str, Any]:
         """See `Task.blank`."""
-        prefix = np.zeros((len(rows), self.max_length), np.int32)
-        missing = np.zeros(len(rows), np.int64)
-        return {**super().blank(rows), "prefix": prefix, "missing": missing}
+        own = {"prefix": np.zeros((len(rows), self.max_length), np.int32)}
+        return {**super().blank(rows), **own, "missing": np.zeros(len(rows), np.int64)}
 
     def mask_row(self, state: WritingState) -> Int64Array:
         """(B,) which row of `Vocabulary.legal` holds."""
@@ -158,8 +162,7 @@ class Writing(Task):
     def repair(self, state: Any, actions: Int64Array) -> tuple[Int64Array, BoolArray]:
         """See `Task.repair`; without the masks of all states."""
         assert self.masks is not None
-        row = self.mask_row(state)
-        illegal = ~self.masks[row, actions]
+        illegal = ~self.masks[(row := self.mask_row(state)), actions]
         return np.where(illegal, self.masks.argmax(axis=1)[row], actions), illegal
 
     def write(self, state: WritingState, actions: Int64Array) -> BoolArray:

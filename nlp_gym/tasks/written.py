@@ -89,6 +89,31 @@ def source_text(sample: Sample) -> str:
     return str(sample.extra.get("text", "")) or " ".join(sample.words)
 
 
+def source_pieces(
+    vocabulary: Vocabulary, sources: Sequence[Sequence[str]], most: int
+) -> Int64Array:
+    """Tokens that write each word of the sources, for those who copy words.
+
+    A word without a letter or digit has none: how it is spaced depends on what is around it.
+
+    Args:
+        vocabulary: Of what is written.
+        sources: With U words in all.
+        most: Tokens K of a word; what a longer one has more is left out.
+
+    Returns:
+        (U+1, K) tokens, then 0; row U is a word that is not there.
+    """
+    words = [word for source in sources for word in source]
+    distinct = sorted({word for word in words if any(map(str.isalnum, word))})
+    encoded = dict(zip(distinct, vocabulary.encode(distinct), strict=True))
+    table = np.zeros((len(words) + 1, most), np.int64)
+    for row, word in zip(table, words, strict=False):
+        tokens = encoded.get(word, [])[:most]
+        row[: len(tokens)] = tokens
+    return table
+
+
 def targets(vocabulary: Vocabulary, samples: Sequence[Sample], length: int) -> tuple[Any, Any]:
     """Tokens of the first references.
 
