@@ -63,7 +63,8 @@ def rate(text: str | None) -> float | str | None:
 
 def config_of(flags: dict[str, Any], conf_file: Path | None) -> TrainConfig:
     """Flags over a config file over the defaults; flags that were not given are None."""
-    from agents.settings import TrainConfig, config_from_file, nested_merge
+    from agents.config import nested_merge
+    from agents.settings import TrainConfig, config_from_file
 
     config = TrainConfig() if conf_file is None else config_from_file(conf_file)
     given = {name: value for name, value in flags.items() if value is not None}

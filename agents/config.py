@@ -69,9 +69,9 @@ def load_hyperparams(
     params: Params = copy.deepcopy(next(table[name] for name in found if name in table))
     if encoder_mode != "frozen":
         found = [f"{name}@{mode}" for mode in (encoder_mode, "finetune") for name in names]
-        params = _merge(params, next((table[name] for name in found if name in table), {}))
+        params = nested_merge(params, next((table[name] for name in found if name in table), {}))
     changes = overrides if isinstance(overrides, Mapping) else parse_overrides(overrides)
-    merged = _merge(params, _numbers(changes))
+    merged = nested_merge(params, _numbers(changes))
     return check_params(row, merged, family=_family(env_id))
 
 
@@ -93,7 +93,7 @@ def parse_overrides(items: Sequence[str]) -> Params:
         nested: Any = parse_value(text, item)
         for name in reversed(names):
             nested = {name: nested}
-        parsed = _merge(parsed, nested)
+        parsed = nested_merge(parsed, nested)
     return parsed
 
 
@@ -169,10 +169,11 @@ def _numbers(value: Any) -> Any:
     return value
 
 
-def _merge(into: Params, changes: Mapping[str, Any]) -> Params:
-    merged = dict(into)
+def nested_merge(into: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`into` with the values of `changes`; mappings inside are merged rather than replaced."""
+    result = dict(into)
     for key, value in changes.items():
-        old = merged.get(key)
+        old = result.get(key)
         both = isinstance(old, Mapping) and isinstance(value, Mapping)
-        merged[key] = _merge(dict(old), value) if both else value  # type: ignore[arg-type]
-    return merged
+        result[key] = nested_merge(old, value) if both and isinstance(old, Mapping) else value
+    return result

@@ -59,6 +59,9 @@ def trunk(
         dropout: Of the input, and of each layer's output.
         activation: After each layer.
         layer_norm: Normalise each layer before its activation.
+
+    Returns:
+        Layers named by their number, dropout apart.
     """
     rate_in, rate = dropout
     layers: list[nn.Module] = []

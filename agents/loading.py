@@ -146,8 +146,10 @@ class Agent:
             raise RunError(
                 f"encoder {task.encoder.name!r} {_number_format(task.encoder, asked or {})}has "
                 f"fingerprint {found[:12]}, but the run was trained with {expected[:12]}: its "
-                "weights, options (dtype among them) or the release differ, and so do its vectors. "
-                "Use what the run's versions.json names, or train again."
+                "weights, options (layers and dtype among them) or the release differ, and so do "
+                "its vectors. Use what the run's versions.json and config.yml name (one that "
+                "learns has 'encoder_kwargs:{layers: last}' unless --env-kwargs says otherwise), "
+                "or train again."
             )
 
     def model(self, task: Task) -> Any:

@@ -6,9 +6,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from agents.config import nested_merge
 from agents.history import read_metrics
 from agents.runs import claim_run, new_run, write_settings, writing
-from agents.settings import TrainConfig, merge, nested_merge
+from agents.settings import TrainConfig, merge
 from agents.signals import TrainingInterrupted
 from agents.train import train
 from nlp_gym.errors import MissingDependencyError

@@ -13,8 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from agents.config import load_hyperparams
+from agents.algorithms import resolve
+from agents.checks import check_params
+from agents.config import load_hyperparams, nested_merge
 from agents.devices import check_device_name
+from agents.families import family_of
+from agents.places import absolute, absolute_folder
 from agents.runs import read_config_file
 from agents.tuning.options import MODES, Tuning
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
@@ -98,16 +102,6 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def nested_merge(into: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """`into` with the values of `changes`; mappings inside are merged rather than replaced."""
-    result = dict(into)
-    for key, value in changes.items():
-        old = result.get(key)
-        both = isinstance(old, Mapping) and isinstance(value, Mapping)
-        result[key] = nested_merge(old, value) if both and isinstance(old, Mapping) else value
-    return result
-
-
 def config_from(values: Mapping[str, Any], *, source: str) -> TrainConfig:
     """A config from the mapping in a file.
 
@@ -186,20 +180,6 @@ def _check_types(config: TrainConfig) -> None:
                 )
 
 
-def _where(path: Any) -> Any:
-    """A path as an absolute one: it is found again when the run is used from another folder."""
-    if isinstance(path, Mapping):  # one file a split
-        return {split: _where(file) for split, file in path.items()}
-    return str(Path(path).expanduser().resolve()) if isinstance(path, str | os.PathLike) else path
-
-
-def _where_folder(name: Any) -> Any:
-    """As `_where`, for what is a folder or a name."""
-    known = isinstance(name, str) and name.partition(":")[0] in ("bc", "minilm", "hashed")
-    folder = isinstance(name, str | os.PathLike) and Path(name).expanduser().is_dir()
-    return _where(name) if folder and not known else name
-
-
 def _set_tuning(params: dict[str, Any], config: TrainConfig) -> None:
     """Put all options of a learning encoder under `tuning`; a frozen one has none."""
     given = params.pop("tuning", None) or {}
@@ -210,8 +190,13 @@ def _set_tuning(params: dict[str, Any], config: TrainConfig) -> None:
     params["tuning"] = Tuning.of({**given, **typed, "mode": config.encoder_mode}).as_dict()
 
 
-def merge(config: TrainConfig) -> TrainConfig:
+def merge(config: TrainConfig, *, complete: bool = False) -> TrainConfig:
     """Fill in everything that was left open; merging the result again changes nothing.
+
+    Args:
+        config: What was asked for.
+        complete: It is that of a run: what its hyperparameters lack it was trained without,
+            whatever the files of this release say.
 
     Raises:
         UnknownNameError: The id, algorithm, encoder mode or a hyperparameter is not known.
@@ -220,22 +205,33 @@ def merge(config: TrainConfig) -> TrainConfig:
     _check_types(config)
     _check(config)
     mode, warm = config.encoder_mode, config.warm_start is not None
-    params = load_hyperparams(
-        config.algo, config.env, config.hyperparams, encoder_mode=mode, warm=warm
-    )
+    given = config.hyperparams
+    if complete:
+        params = check_params(resolve(config.algo), given, family=family_of(config.env))
+    else:
+        params = load_hyperparams(config.algo, config.env, given, encoder_mode=mode, warm=warm)
+    if params.get("start") and not warm:
+        raise InvalidArgumentError(
+            f"start={params['start']!r} says how training goes on from a warm start: give "
+            "--warm-start, or leave it out."
+        )
     _set_tuning(params, config)
     n_timesteps = config.n_timesteps or int(params.pop("n_timesteps", 100_000))
     n_envs = config.n_envs or int(params.pop("n_envs", 1))
     params.pop("n_timesteps", None)
     params.pop("n_envs", None)
-    env_kwargs = {**params.pop("env_kwargs", {}), **config.env_kwargs}
+    env_kwargs = nested_merge(params.pop("env_kwargs", {}), config.env_kwargs)
     _check_env_kwargs(env_kwargs)
-    places = {name: _where(getattr(config, name)) for name in ("data", "data_dir")}
-    places["encoder"] = _where_folder(config.encoder)
+    places = {name: absolute(getattr(config, name)) for name in ("data", "data_dir")}
+    places["encoder"] = absolute_folder(config.encoder)
     env_kwargs |= {name: place for name, place in places.items() if place is not None}
-    for name, absolute in (("data", _where), ("data_dir", _where), ("encoder", _where_folder)):
+    for name, resolved in (
+        ("data", absolute),
+        ("data_dir", absolute),
+        ("encoder", absolute_folder),
+    ):
         if name in env_kwargs:
-            env_kwargs[name] = absolute(env_kwargs[name])
+            env_kwargs[name] = resolved(env_kwargs[name])
     eval_freq = config.eval_freq or max(n_timesteps // _EVALUATIONS, 1)
     return config.with_changes(
         n_timesteps=n_timesteps,
@@ -244,7 +240,7 @@ def merge(config: TrainConfig) -> TrainConfig:
         env_kwargs=_plain(env_kwargs),
         eval_freq=eval_freq,
         save_freq=config.save_freq or eval_freq,
-        tensorboard_log=_where(config.tensorboard_log),
-        warm_start=_where_folder(config.warm_start),
+        tensorboard_log=absolute(config.tensorboard_log),
+        warm_start=absolute_folder(config.warm_start),
         **places,
     )

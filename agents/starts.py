@@ -1,4 +1,4 @@
-"""`--warm-start`: teach the model the oracle's behaviour before training."""
+"""`--warm-start`: teach the model the oracle's behaviour, and what training makes of it first."""
 
 from __future__ import annotations
 
@@ -55,7 +55,11 @@ class Start:
         return start
 
     def check(self, model: Any) -> None:
-        """Raise `InvalidArgumentError` where `model` cannot start like this."""
+        """Refuse a model that cannot start like this.
+
+        Raises:
+            InvalidArgumentError: Its actions have no head of their own, or see `FittedValues`.
+        """
         head = getattr(model.policy, "action_net", None)
         if self.temperature != 1 and not isinstance(head, th.nn.Linear | CopyHead):
             raise InvalidArgumentError(

@@ -112,9 +112,10 @@ def resume(
     """
     run = check_run(run)
     with alone(run):
-        config = merge(config_from(read_config(run), source=str(run / "config.yml")))
+        config = config_from(read_config(run), source=str(run / "config.yml"))
         if n_timesteps is not None:
-            config = merge(config.with_changes(n_timesteps=n_timesteps))
+            config = config.with_changes(n_timesteps=n_timesteps)
+        config = merge(config, complete=True)
         setup, state = _restored(run, config, progress=progress)
         if n_timesteps is not None:
             rewrite_config(run, config.as_dict(), command=command or sys.argv)

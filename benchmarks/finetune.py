@@ -33,7 +33,8 @@ from typing import Any
 import torch
 import yaml
 
-from agents.settings import TrainConfig, nested_merge
+from agents.config import load_hyperparams, nested_merge
+from agents.settings import TrainConfig
 from agents.signals import TrainingInterrupted
 from agents.versions import versions
 from benchmarks.finetune_agents import AGENTS, agent_record, config_of, decisions, scored
@@ -128,7 +129,12 @@ class Comparison:
         recipe = dataclasses.replace(self.recipe, seed=seed)
         settings = {"recipe": dataclasses.asdict(recipe), "base": self.base.as_dict()}
         if LONG.get(row, row) != CEILING:
-            settings["changes"] = dict(self.changes.get(LONG.get(row, row), {}))
+            name = LONG.get(row, row)
+            settings["changes"] = dict(self.changes.get(name, {}))
+            mode, warm = AGENTS[name].mode, AGENTS[name].warm
+            settings["hyperparams"] = load_hyperparams(
+                AGENTS[name].algo, self.base.env, encoder_mode=mode, warm=warm
+            )
         return {**settings, "control": self.control} if row in LONG else settings
 
     def _epochs(self, row: str, seed: int) -> float:

@@ -13,12 +13,12 @@ from typing import Any
 from unittest.mock import patch
 
 from agents.algorithms.oracle import collect
-from agents.config import load_hyperparams
+from agents.config import load_hyperparams, nested_merge
 from agents.evaluate import score_record
 from agents.history import read_metrics
 from agents.loading import load_agent
 from agents.runs import alone
-from agents.settings import TrainConfig, merge, nested_merge
+from agents.settings import TrainConfig, merge
 from agents.setup import Setup
 from agents.snapshots import newest
 from agents.train import resume, train

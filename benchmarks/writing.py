@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.loading import load_agent
-from nlp_gym.errors import NLPGymError
+from nlp_gym.errors import InvalidArgumentError, NLPGymError
 from nlp_gym.files import write_json
 from nlp_gym.metrics.generation import VALUES, generation_score, score_difference
 from nlp_gym.tasks.written import source_text
@@ -32,19 +32,26 @@ def written(run: str, split: str, beam: int) -> tuple[Any, list[str]]:
 
 def compare(runs: list[str], split: str, beam: int) -> dict[str, Any]:
     """Figures of both runs and the differences."""
-    (task, own), (_, other) = (written(run, split, beam) for run in runs)
+    (task, own), (base, other) = (written(run, split, beam) for run in runs)
     samples = task.corpus.samples
+    if [(s.gold, source_text(s)) for s in samples] != [
+        (s.gold, source_text(s)) for s in base.corpus.samples
+    ]:
+        raise InvalidArgumentError(
+            f"runs={runs!r} were trained on different texts (corpus, pair or data), and cannot be "
+            "compared on the same ones."
+        )
     golds = [sample.gold for sample in samples]
     sources = [source_text(sample) for sample in samples]
+    tokens = {"tokenize": task.tokenize, "rouge_tokenizer": task.rouge_tokenizer}
     found: dict[str, Any] = {"split": split, "beam": beam, "texts": len(samples), "runs": {}}
     for run, texts in zip(runs, (own, other), strict=True):
-        score = generation_score(golds, texts, sources, tokenize=task.tokenize, bootstrap=0)
+        score = generation_score(golds, texts, sources, bootstrap=0, **tokens)
         table = {name: score.report[VALUES[name]]["value"] for name in METRICS}
         found["runs"][run] = table | {name: score.report[name] for name in HABITS}
         found["signature"] = score.signature
     found["differences"] = {
-        name: score_difference(golds, own, other, value=name, tokenize=task.tokenize)
-        for name in METRICS
+        name: score_difference(golds, own, other, value=name, **tokens) for name in METRICS
     }
     return found
 

@@ -193,7 +193,7 @@ def test_config_whole_floats_become_integers() -> None:
     assert type(got["n_timesteps"]) is int
 
 
-@pytest.mark.parametrize("algo", ["bc", "ppo", "maskable_ppo", "dqn", "masked_dqn"])
+@pytest.mark.parametrize("algo", ["bc", "ppo", "maskable_ppo", "dqn", "masked_dqn", "a2c"])
 @pytest.mark.parametrize("mode", ["finetune", "lora", "adapter"])
 @pytest.mark.parametrize("env", ["SpanQA-SQuAD-v0", "Sentiment-SST2-v0", "KnowledgeGraph-v0"])
 def test_config_of_learning_encoders_is_added_to_the_familys(
@@ -202,8 +202,10 @@ def test_config_of_learning_encoders_is_added_to_the_familys(
     frozen = load_hyperparams(algo, env)
     learning = load_hyperparams(algo, env, encoder_mode=mode)
     assert learning["tuning"]
-    for name in ("gamma", "mask_loss", "env_kwargs", "policy_kwargs"):
+    for name in ("gamma", "mask_loss", "policy_kwargs"):
         assert learning.get(name) == frozen.get(name), name
+    kept = {"encoder_kwargs": {"layers": "last"}, **frozen.get("env_kwargs", {})}
+    assert learning["env_kwargs"] == kept
 
 
 def test_config_null_is_allowed_where_the_class_allows_it() -> None:

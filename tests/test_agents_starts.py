@@ -135,7 +135,30 @@ def test_starts_refuse_what_cannot_be(
         n_timesteps=64,
         device="cpu",
         hyperparams={"start": start},
+        warm_start="bc",
         env_kwargs={"corpus": "sample", "encoder": "hashed"},
     )
     with pytest.raises(error, match=message):
         set_up(merge(config), progress=False)
+
+
+def test_starts_are_those_of_warm_starts() -> None:
+    config = TrainConfig("POS-EWT-v0", "ppo", hyperparams={"start": {"fit_values": True}})
+    with pytest.raises(InvalidArgumentError, match="--warm-start"):
+        merge(config)
+
+
+def test_starts_of_a_run_are_not_those_of_another_release() -> None:
+    written = merge(TrainConfig("Translation-Multi30k-v0", "maskable_ppo", warm_start="bc"))
+    assert merge(written, complete=True) == written
+    assert "start" in written.hyperparams
+    older = {k: v for k, v in written.hyperparams.items() if k not in ("start", "kl")}
+    found = merge(written.with_changes(hyperparams=older), complete=True)
+    assert found.hyperparams == older
+
+
+def test_starts_with_an_encoder_that_learns_keep_its_layers() -> None:
+    given = {"encoder_kwargs": {"dtype": "float32"}}
+    config = TrainConfig("Intent-CLINC-v0", "a2c", env_kwargs=given, encoder_mode="finetune")
+    found = merge(config).env_kwargs["encoder_kwargs"]
+    assert found == {"dtype": "float32", "layers": "last"}

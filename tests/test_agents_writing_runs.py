@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import shutil
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Any
 
 import pytest
 import torch as th
-from rich.console import Console
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
@@ -21,15 +19,12 @@ from agents.evaluate import evaluate
 from agents.history import read_metrics
 from agents.loading import load_agent
 from agents.predict import Predictor, predict_texts
-from agents.reports import print_example
 from agents.settings import TrainConfig
 from agents.snapshots import newest
 from agents.train import resume, train
 from agents.writing.baselines import copy, lead
-from benchmarks.writing import compare
 from nlp_gym.errors import InvalidArgumentError, RunError, UnknownNameError
 from nlp_gym.files import sha256_file
-from nlp_gym.tasks.written import source_text
 from nlp_gym.types import Sample
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -125,21 +120,6 @@ def test_writing_runs_predict_any_text(run: Path) -> None:
     assert "output" not in found[1]
     assert all(isinstance(found[i]["output"], str) for i in (0, 2, 3, 4))
     assert predict_texts(run, texts[:1]) == found[:1]
-
-
-def test_writing_runs_are_compared_on_the_same_texts(run: Path) -> None:
-    found = compare([str(run), str(run)], "dev", 2)
-    assert found["texts"] == 30
-    assert found["runs"][str(run)]["bleu"] == evaluate(run, "dev", env_kwargs={"beam": 2}).value
-    assert all(difference == (0, 0, 0) for difference in found["differences"].values())
-
-
-def test_writing_runs_show_what_they_make_of_a_text_of_their_corpus(run: Path) -> None:
-    shown = io.StringIO()
-    print_example(run, Console(file=shown))
-    record = json.loads(shown.getvalue())
-    assert record["text"] == source_text(load_agent(run).task("test").corpus.samples[0])
-    assert isinstance(record["output"], str)
 
 
 def test_writing_runs_say_what_else_they_could_have_written(run: Path) -> None:

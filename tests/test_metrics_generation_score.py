@@ -181,3 +181,7 @@ def test_generation_scores_are_compared_on_the_same_texts(value: str) -> None:
     np.testing.assert_allclose(mirrored, [-found[0], -found[2], -found[1]], atol=1e-12)
     with pytest.raises(InvalidArgumentError):
         score_difference(golds, better, worse[1:], value=value)
+    with pytest.raises(InvalidArgumentError, match="bootstrap=0"):
+        score_difference(golds, better, worse, value=value, bootstrap=0)
+    with pytest.raises(InvalidArgumentError, match="one or more"):
+        score_difference([], [], [], value=value)

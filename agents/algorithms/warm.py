@@ -189,7 +189,7 @@ def _copy(teacher: BasePolicy, policy: BasePolicy, *, trunk_only: bool) -> None:
         if theirs != shape:
             raise InvalidArgumentError(
                 f"teacher: its weights do not fit the model's ({name}: {theirs} against {shape}). "
-                "Train both with the same hidden, history and encoder."
+                "Train both with the same policy_kwargs, history and encoder."
             )
     policy.load_state_dict(weights, strict=False)
 

@@ -31,6 +31,14 @@ def parts(buffer: Any) -> Iterator[tuple[Places, Any]]:
 
 
 def by_step(values: npt.NDArray[Any], buffer: Any) -> npt.NDArray[Any]:
-    """Values in the order of `parts` as (T, E)."""
+    """Put values in the order of the buffer.
+
+    Args:
+        values: (T * E,) in the order of `parts`.
+        buffer: Whose they are.
+
+    Returns:
+        (T, E) the same.
+    """
     steps, n_envs = buffer.rewards.shape
     return values.reshape(n_envs, steps).T

@@ -16,8 +16,11 @@ from agents.tuning.rollouts import by_step, parts
 from nlp_gym.errors import InvalidArgumentError
 
 _ROUNDS = 10
+"""Of computing targets and fitting: with a lambda of .95 hardly a target but the last of a rollout
+depends on the values of the round before."""
 _RIDGE = 0.01
-"""Penalty on the weights, in units of the mean square of a feature."""
+"""Penalty on the weights, in units of the mean square of a feature times the decisions: from .0001
+to .1 the explained variance of other decisions of a writer was .34 to .35."""
 
 _Floats = npt.NDArray[np.float64]
 
@@ -31,11 +34,9 @@ class FittedValues(BaseCallback):
     Value Optimization Holds the Secret", train the value network first for this reason.)
 
     The targets are lambda-returns, which use values themselves where the rollout breaks off; so
-    they are computed and fitted by turns. A run that is resumed has its values already.
-
-    Raises:
-        InvalidArgumentError: When training begins: the algorithm has no rollouts, or its values are
-            no linear function of the extractor's features.
+    they are computed and fitted by turns. Where an episode is cut short (`max_episode_steps`) the
+    value it breaks off at stays what it was, since it is among the rewards by then. A run that is
+    resumed has its values already.
     """
 
     def __init__(self) -> None:
@@ -46,7 +47,12 @@ class FittedValues(BaseCallback):
         self.check(self.model)
 
     def check(self, model: Any) -> None:
-        """Raise `InvalidArgumentError` where nothing can be fitted."""
+        """Refuse a model of which nothing can be fitted.
+
+        Raises:
+            InvalidArgumentError: The algorithm has no rollouts, or its values are no linear
+                function of the extractor's features.
+        """
         rollouts = getattr(model, "rollout_buffer", None) is not None
         memory = hasattr(model.policy, "lstm_actor")
         if not rollouts or memory or _linear(model.policy) is None:

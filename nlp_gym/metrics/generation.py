@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
 from nlp_gym.metrics.base import BOOTSTRAP_SEED, Score, bootstrap_interval
-from nlp_gym.metrics.bleu import BLEU_ORDER, bleu_counts, bleu_formula, check_bleu, check_references
-from nlp_gym.metrics.fscores import chrf_counts, chrf_of_sums
+from nlp_gym.metrics.bleu import check_bleu, check_references
+from nlp_gym.metrics.counts import additive_counts
 from nlp_gym.metrics.habits import writing_habits
 from nlp_gym.metrics.overlap import TOKENIZERS as ROUGE_TOKENIZERS
 from nlp_gym.metrics.overlap import make_tokenizer
@@ -74,7 +73,7 @@ def generation_score(
     main = tables[VALUES[value]]
     signature, interval = main["signature"], None
     if bootstrap:
-        counts, score = _additive(references, outputs, tokenize, value, figures)
+        counts, score = additive_counts(references, outputs, tokenize, value, figures)
         interval = bootstrap_interval(counts, score, draws=bootstrap)
         signature += f"|bs:{bootstrap}|rs:{BOOTSTRAP_SEED}"
     if report:
@@ -209,15 +208,22 @@ def score_difference(
 
     Raises:
         UnknownNameError: No such value or tokenizer.
-        InvalidArgumentError: References, outputs and others differ in number.
+        InvalidArgumentError: References, outputs and others differ in number, or there are none.
     """
+    if isinstance(bootstrap, bool) or not isinstance(bootstrap, int) or bootstrap < 1:
+        raise InvalidArgumentError(f"bootstrap={bootstrap!r} must be a whole number from 1.")
+    if not len(outputs) == len(others) == len(references) > 0:
+        raise InvalidArgumentError(
+            f"references, outputs and others must be as many texts, one or more: they are "
+            f"{len(references)}, {len(outputs)} and {len(others)}."
+        )
     sides = []
     for texts in (outputs, others):
         _check(references, texts, texts, value, tokenize, rouge_tokenizer)
-        rouge = _rouge(references, texts, rouge_tokenizer, [k for k in _ROUGE if k == value])
-        sides.append(
-            _additive(references, texts, tokenize, value, dict(zip([value], rouge, strict=False)))
-        )
+        kinds = [kind for kind in _ROUGE if kind == value]
+        found = _rouge(references, texts, rouge_tokenizer, kinds)
+        figures = dict(zip(kinds, found, strict=True))
+        sides.append(additive_counts(references, texts, tokenize, value, figures))
     (own, score), (other, _) = sides
     width = own.shape[1]
 
@@ -227,32 +233,3 @@ def score_difference(
     counts = np.concatenate([own, other], axis=1)
     low, high = bootstrap_interval(counts, less, draws=bootstrap)
     return float(less(counts.sum(axis=0, dtype=np.float64)[None])[0]), low, high
-
-
-def _additive(
-    references: References,
-    outputs: Sequence[str],
-    tokenize: str,
-    value: str,
-    figures: Mapping[str, Float64Array],
-) -> tuple[npt.NDArray[Any], Callable[[Float64Array], Float64Array]]:
-    """(N, K) counts that add up over texts, and the value of (R, K) sums."""
-    if value == "bleu":
-        matches, length, closest = bleu_counts(outputs, references, tokenize)
-        totals = np.maximum(length[:, None] - np.arange(BLEU_ORDER), 0)
-        ends = [length[:, None], closest[:, None]]
-        return np.concatenate([matches, totals, *ends], axis=1), _bleu_of_sums
-    if value == "chrf":
-        return chrf_counts(outputs, references), chrf_of_sums
-    return np.stack([figures[value][-1], np.ones(len(outputs))], axis=1), _mean
-
-
-def _bleu_of_sums(sums: Float64Array) -> Float64Array:
-    n = BLEU_ORDER
-    return bleu_formula(
-        sums[:, :n], sums[:, -2], sums[:, -1], totals=sums[:, n : 2 * n], effective_order=False
-    )
-
-
-def _mean(sums: Float64Array) -> Float64Array:
-    return np.asarray(sums[:, 0] / sums[:, 1], np.float64)

@@ -111,19 +111,19 @@ class Generation(Writing):
         check_name("tokenize", tokenize, TOKENIZERS)
         self.metric, self.metric_name, self.tokenize = metric, VALUES[metric], tokenize
         self._pair = pair
-        self._rouge = "unicode" if tokenize in ("zh", "char") else "rouge"
+        self.rouge_tokenizer = "unicode" if tokenize in ("zh", "char") else "rouge"
         super().__init__(**kwargs)
         self._growing = None
         if self.has_gold:
             if metric.startswith("rouge"):
-                warn_uncounted(self.corpus.samples, self._rouge)
+                warn_uncounted(self.corpus.samples, self.rouge_tokenizer)
             self._growing = GrowingMetric(
                 [[normal(text) for text in sample.gold] for sample in self.corpus.samples],
                 self.vocabulary.pieces,
                 metric=metric,
                 tokenize=tokenize,
                 smooth_method=smooth_method,
-                rouge_tokenizer=self._rouge,
+                rouge_tokenizer=self.rouge_tokenizer,
                 max_words=self.max_length,
             )
 
@@ -181,7 +181,7 @@ class Generation(Writing):
             [" ".join(sample.words) for sample in samples],
             value=self.metric,
             tokenize=self.tokenize,
-            rouge_tokenizer=self._rouge,
+            rouge_tokenizer=self.rouge_tokenizer,
             bootstrap=bootstrap,
             report=report,
         )

@@ -1,0 +1,55 @@
+"""What corpus scores of written texts are made of: counts that add up over texts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nlp_gym.metrics.bleu import BLEU_ORDER, bleu_counts, bleu_formula
+from nlp_gym.metrics.fscores import chrf_counts, chrf_of_sums
+from nlp_gym.types import Float64Array
+
+References = Sequence[Sequence[str]]
+
+
+def additive_counts(
+    references: References,
+    outputs: Sequence[str],
+    tokenize: str,
+    value: str,
+    figures: Mapping[str, Float64Array],
+) -> tuple[npt.NDArray[Any], Callable[[Float64Array], Float64Array]]:
+    """Counts that add up over texts, for resampling.
+
+    Args:
+        references: One or more for each of N texts.
+        outputs: The N texts.
+        tokenize: sacreBLEU's tokenizer.
+        value: ``"bleu"``, ``"chrf"`` or a key of `figures`.
+        figures: (3, N) precision, recall and F1 of each ROUGE.
+
+    Returns:
+        (N, K) counts, and what gives the (R,) values of (R, K) sums of them.
+    """
+    if value == "bleu":
+        matches, length, closest = bleu_counts(outputs, references, tokenize)
+        totals = np.maximum(length[:, None] - np.arange(BLEU_ORDER), 0)
+        ends = [length[:, None], closest[:, None]]
+        return np.concatenate([matches, totals, *ends], axis=1), _bleu_of_sums
+    if value == "chrf":
+        return chrf_counts(outputs, references), chrf_of_sums
+    return np.stack([figures[value][-1], np.ones(len(outputs))], axis=1), _mean
+
+
+def _bleu_of_sums(sums: Float64Array) -> Float64Array:
+    n = BLEU_ORDER
+    return bleu_formula(
+        sums[:, :n], sums[:, -2], sums[:, -1], totals=sums[:, n : 2 * n], effective_order=False
+    )
+
+
+def _mean(sums: Float64Array) -> Float64Array:
+    return np.asarray(sums[:, 0] / sums[:, 1], np.float64)

@@ -1,0 +1,59 @@
+"""Runs that write beside each other, and what they show at their end."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from agents.evaluate import evaluate
+from agents.loading import load_agent
+from agents.reports import print_example
+from agents.settings import TrainConfig
+from agents.train import train
+from benchmarks.writing import compare
+from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.tasks.written import source_text
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def trained(folder: Path, pair: str) -> Path:
+    decoder = {"features_extractor_kwargs": {"width": 16, "layers": 1, "heads": 2}}
+    config = TrainConfig(
+        "Translation-Multi30k-v0",
+        "bc",
+        n_timesteps=96,
+        hyperparams={"batch_size": 64, "policy_kwargs": decoder},
+        env_kwargs={"corpus": "sample", "encoder": "hashed", "pair": pair},
+        device="cpu",
+    )
+    return train(config, run_dir=folder, progress=False)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return trained(tmp_path_factory.mktemp("compared") / "bc", "en-de")
+
+
+def test_writing_runs_are_compared_on_the_same_texts(run: Path) -> None:
+    found = compare([str(run), str(run)], "dev", 2)
+    assert found["texts"] == 30
+    assert found["runs"][str(run)]["bleu"] == evaluate(run, "dev", env_kwargs={"beam": 2}).value
+    assert all(difference == (0, 0, 0) for difference in found["differences"].values())
+
+
+def test_writing_runs_show_what_they_make_of_a_text_of_their_corpus(run: Path) -> None:
+    shown = io.StringIO()
+    print_example(run, Console(file=shown))
+    record = json.loads(shown.getvalue())
+    assert record["text"] == source_text(load_agent(run).task("test").corpus.samples[0])
+    assert isinstance(record["output"], str)
+
+
+def test_writing_runs_on_other_texts_are_not_compared(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(InvalidArgumentError, match="different texts"):
+        compare([str(run), str(trained(tmp_path / "other", "de-en"))], "dev", 1)
