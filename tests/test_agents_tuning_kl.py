@@ -15,7 +15,7 @@ from agents.algorithms import resolve
 from agents.config import load_hyperparams
 from agents.extractors import NLPExtractor
 from agents.models import build_model
-from agents.tuning import kl as module
+from agents.tuning import rollouts
 from agents.tuning.kl import KLToStart, frozen_copy
 from nlp_gym import make_task
 from nlp_gym.errors import InvalidArgumentError, RunError
@@ -140,7 +140,7 @@ def test_tuning_kl_returns_are_computed_again(ner: Task, algo: str) -> None:
 def test_tuning_kl_is_nothing_at_the_start(
     ner: Task, algo: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_BATCH", 24)  # a rollout takes several, the last one smaller
+    monkeypatch.setattr(rollouts, "_BATCH", 24)  # a rollout takes several, the last one smaller
     model = build(algo, ner)
     without, penalised = collect(model, KLToStart(5.0))
     for name in ("rewards", "returns", "advantages"):
