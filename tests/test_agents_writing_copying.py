@@ -58,26 +58,29 @@ def test_copying_goes_on_with_words_and_with_nothing_else() -> None:
     copying = Copying(8, 2)
     pieces = th.tensor([[[5, 6, 7], [5, 8, 0], [9, 0, 0], [0, 0, 0]]])
     keys = th.randn(1, 2, 4, 4)
-    recent = th.tensor([[[0, 0], [0, 5], [5, 6], [3, 6], [9, 9]]])
+    before = th.tensor([[0, 0, 0, 5, 6, 3, 9]])  # two zeros, then the places 0 to 4
     with th.no_grad():
         states = th.randn(1, 5, 8)
-        found = copying(states, keys, pieces, recent, 12)[0]
+        found = copying(states, keys, pieces, before, 12)[0]
         amount = copying.amount(states).sigmoid()[0, :, 0]
+        last = copying(states[:, -1:], keys, pieces, before, 12)[0]
+    th.testing.assert_close(last[0], found[-1])
     th.testing.assert_close(found.sum(dim=1), amount)
     allowed = [{5, 9}, {5, 9, 6, 8}, {5, 9, 7}, {5, 9}, {5, 9}]
     assert [set(row.nonzero()[:, 0].tolist()) for row in found] == allowed
-    query = copying.query(states)[0, 0].detach()
-    scores = th.stack([query @ keys[0, :, j].flatten() / 8**0.5 for j in range(3)])
-    shares = scores.softmax(dim=0) * amount[0]
-    th.testing.assert_close(found[0, 9], shares[2])
-    th.testing.assert_close(found[0, 5], shares[0] + shares[1])
+    for place, begun in ((0, [0, 0, 0]), (3, [1, 1, 0]), (4, [1, 1, 1])):
+        query = copying.query(states)[0, place].detach()
+        scores = th.stack([query @ keys[0, :, j].flatten() / 8**0.5 for j in range(3)])
+        shares = (scores - th.tensor(begun)).softmax(dim=0) * amount[place]
+        th.testing.assert_close(found[place, 9], shares[2])
+        th.testing.assert_close(found[place, 5], shares[0] + shares[1])
 
 
 def test_copying_nothing_where_no_word_can_be() -> None:
     copying = Copying(8, 2)
     states = th.randn(1, 1, 8, requires_grad=True)
     none = th.zeros(1, 3, 2, dtype=th.long)
-    found = copying(states, th.randn(1, 2, 3, 4), none, th.zeros(1, 1, 1, dtype=th.long), 6)
+    found = copying(states, th.randn(1, 2, 3, 4), none, th.zeros(1, 1, dtype=th.long), 6)
     assert (found == 0).all()
     head = CopyHead(8, 6)
     features = th.cat([states[0], found[0]], dim=1)

@@ -19,7 +19,8 @@ class Copying(nn.Module):
     """Probabilities of the tokens that go on with a word of the source.
 
     A word of the source is several tokens. Its first may follow anything; a later one only those
-    before it, so that what is copied are words.
+    before it, so that what is copied are words. A word that was begun before has less of a share:
+    without such a coverage pointers repeat themselves (the same paper, section 2.3).
 
     Args:
         width: Of the decoder's states.
@@ -32,6 +33,7 @@ class Copying(nn.Module):
         self.query = nn.Linear(width, width)
         self.amount = nn.Linear(width, 1)
         self.further = nn.Parameter(th.ones(1))
+        self.covered = nn.Parameter(th.ones(1))
 
     def start(self) -> None:
         """Copy little at first."""
@@ -39,7 +41,7 @@ class Copying(nn.Module):
         nn.init.constant_(self.amount.bias, -2.0)
 
     def forward(
-        self, states: th.Tensor, keys: th.Tensor, pieces: th.Tensor, recent: th.Tensor, size: int
+        self, states: th.Tensor, keys: th.Tensor, pieces: th.Tensor, before: th.Tensor, size: int
     ) -> th.Tensor:
         """(n, T, V) probabilities, which sum to the share that is copied.
 
@@ -47,19 +49,22 @@ class Copying(nn.Module):
             states: (n, T, width) of T places of n texts.
             keys: (n, heads, S, width / heads) of the words of the sources.
             pieces: (n, S, K) tokens of the words, then 0; 0 for what is not copied.
-            recent: (n, T, K - 1) tokens written before each place, the last one last.
+            before: (n, K - 2 + P) zeros for K - 2 places, then what was written before each of P
+                places of which the last T are meant: 0, then all tokens but the last.
             size: Tokens V.
         """
         n, places, width = states.shape
         query = self.query(states).view(n, places, self.heads, -1).transpose(1, 2)
         scores = (query @ keys.transpose(2, 3)).sum(dim=1) / math.sqrt(width)  # (n, T, S)
-        last = recent.shape[2]
+        most = pieces.shape[2]
+        recent = before.unfold(1, most - 1, 1)[:, -places:]  # (n, T, K - 1)
+        begun = (before[:, :, None] == pieces[:, None, :, 0]).cumsum(dim=1)[:, -places:] > 0
         parts = []
-        for k in range(pieces.shape[2]):
+        for k in range(most):
             fits = (pieces[:, None, :, k] > 0).expand_as(scores)
             for i in range(k):  # the k tokens before are the word's first k
-                fits = fits & (recent[:, :, last - k + i, None] == pieces[:, None, :, i])
-            own = scores + self.further if k else scores
+                fits = fits & (recent[:, :, most - 1 - k + i, None] == pieces[:, None, :, i])
+            own = scores + self.further if k else scores - self.covered * begun
             parts.append(own.masked_fill(~fits, -math.inf))
         logits = th.stack(parts, dim=3).flatten(2)  # (n, T, S * K)
         found = logits.amax(dim=2, keepdim=True) > -math.inf

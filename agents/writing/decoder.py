@@ -166,18 +166,18 @@ class Decoder(nn.Module):
         none = th.zeros(*there.shape, 0, dtype=th.long, device=there.device)
         return Memory(pairs, hidden[:, None, None, :], none if pieces is None else pieces)
 
-    def features(self, states: th.Tensor, memory: Memory, recent: th.Tensor) -> th.Tensor:
+    def features(self, states: th.Tensor, memory: Memory, before: th.Tensor) -> th.Tensor:
         """What heads read: states, and behind them probabilities of what is copied.
 
         Args:
             states: (n, T, width) of T places of n texts.
             memory: Of their sources.
-            recent: (n, T, K - 1) tokens written before each place, the last one last.
+            before: (n, K - 2 + P) what was written before the places, see `Copying`.
         """
         if self.copying is None:
             return states
         keys = memory.pairs[-1][0]
-        copied = self.copying(states, keys, memory.pieces, recent, self.n_tokens)
+        copied = self.copying(states, keys, memory.pieces, before, self.n_tokens)
         return th.cat([states, copied], dim=2)
 
     def forward(self, tokens: th.Tensor, memory: Memory) -> tuple[th.Tensor, list[Pair]]:

@@ -151,18 +151,21 @@ class DecoderExtractor(CorpusExtractor):
             tokens[:, 1:] = texts.prefix[own, : width - 1]
             given = self._index(tokens)
             read = memory.take(self._index(source[order[start : start + _CHUNK]]))
-            recent = F.pad(given, (_PIECES - 2, 0)).unfold(1, _PIECES - 1, 1)
-            features = self.decoder.features(self.decoder(given, read)[0], read, recent)
+            before = F.pad(given, (_PIECES - 2, 0))
+            features = self.decoder.features(self.decoder(given, read)[0], read, before)
             parts.append(F.pad(features, (0, 0, 0, length - width)))
         flat = th.cat(parts).flatten(0, 1)
         return flat.index_select(0, self._index(rank[owner] * length + texts.size))
 
     def _featured(self, texts: Texts, states: th.Tensor, memory: Memory) -> th.Tensor:
         """(n, features) of (n, width) states at the ends of texts."""
-        places = texts.size[:, None] - np.arange(_PIECES - 1, 0, -1)
-        before = np.take_along_axis(texts.prefix, np.maximum(places, 0), axis=1)
-        recent = np.where(places >= 0, before, 0).astype(np.int64)
-        return self.decoder.features(states[:, None], memory, self._index(recent)[:, None])[:, 0]
+        tokens = texts.prefix[:, : int(texts.size.max())].astype(np.int64)
+        before = F.pad(self._index(tokens), (_PIECES - 1, 0))
+        # To the right, so that the last place is the text's end.
+        size = self._index(texts.size)[:, None]
+        place = th.arange(before.shape[1], device=size.device) - (tokens.shape[1] - size)
+        before = before.gather(1, place.clamp(min=0)) * (place >= 0)
+        return self.decoder.features(states[:, None], memory, before)[:, 0]
 
     def heads(self) -> tuple[nn.Module, nn.Module] | None:
         """See `CorpusExtractor.heads`."""
