@@ -174,6 +174,7 @@ def nested_merge(into: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[st
     result = dict(into)
     for key, value in changes.items():
         old = result.get(key)
-        both = isinstance(old, Mapping) and isinstance(value, Mapping)
-        result[key] = nested_merge(old, value) if both and isinstance(old, Mapping) else value
+        if isinstance(old, Mapping) and isinstance(value, Mapping):
+            value = nested_merge(old, value)
+        result[key] = value
     return result

@@ -21,7 +21,7 @@ from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
 from torch import nn
 
 from agents.algorithms import ALGORITHMS, AlgorithmRow
-from agents.extractors import NLPExtractor
+from agents.extractors import CorpusExtractor, NLPExtractor
 from agents.layers import LatentHead
 from agents.pointer import real
 from agents.policies import DuelingDQNPolicy, DuelingQNetwork
@@ -81,10 +81,16 @@ class _ActorCriticHeads:
     def _build(self, lr_schedule: Schedule) -> None:
         super()._build(lr_schedule)  # type: ignore[misc]
         policy: Any = self
-        heads = policy.features_extractor.heads()
+        extractor = policy.features_extractor
+        heads = extractor.heads() if isinstance(extractor, CorpusExtractor) else None
         if heads is None:
-            width = _latent_dim(policy.features_extractor, policy.net_arch)
+            width = _latent_dim(extractor, policy.net_arch)
             heads = Scores(width), LatentHead(width)
+        elif policy.net_arch:
+            raise InvalidArgumentError(
+                f"net_arch={policy.net_arch!r} must be [] where words of the source are copied: "
+                "the heads read what the extractor says of them."
+            )
         policy.action_net, policy.value_net = heads
         for module in policy.modules():  # Stable-Baselines3 has drawn all weights anew
             if isinstance(module, NLPExtractor) and module.pointer is not None:

@@ -33,7 +33,7 @@ from typing import Any
 import torch
 import yaml
 
-from agents.config import load_hyperparams, nested_merge
+from agents.config import nested_merge
 from agents.settings import TrainConfig
 from agents.signals import TrainingInterrupted
 from agents.versions import versions
@@ -128,13 +128,10 @@ class Comparison:
     def _settings(self, row: str, seed: int) -> dict[str, Any]:
         recipe = dataclasses.replace(self.recipe, seed=seed)
         settings = {"recipe": dataclasses.asdict(recipe), "base": self.base.as_dict()}
-        if LONG.get(row, row) != CEILING:
-            name = LONG.get(row, row)
+        name = LONG.get(row, row)
+        if name != CEILING:
             settings["changes"] = dict(self.changes.get(name, {}))
-            mode, warm = AGENTS[name].mode, AGENTS[name].warm
-            settings["hyperparams"] = load_hyperparams(
-                AGENTS[name].algo, self.base.env, encoder_mode=mode, warm=warm
-            )
+            settings["hyperparams"] = AGENTS[name].hyperparams(self.base.env)
         return {**settings, "control": self.control} if row in LONG else settings
 
     def _epochs(self, row: str, seed: int) -> float:

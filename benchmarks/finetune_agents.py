@@ -54,6 +54,10 @@ class AgentRow:
     metric: bool = False
     changes: Mapping[str, Any] = field(default_factory=dict)
 
+    def hyperparams(self, env: str) -> dict[str, Any]:
+        """Those of the files, on an id."""
+        return load_hyperparams(self.algo, env, encoder_mode=self.mode, warm=self.warm)
+
 
 AGENTS = {
     "bc": AgentRow("bc", passes=True),
@@ -87,8 +91,7 @@ def config_of(
     config = base.with_changes(algo=row.algo, encoder_mode=row.mode)
     if not row.warm:
         config = config.with_changes(warm_start=None)
-    params = load_hyperparams(row.algo, base.env, encoder_mode=row.mode, warm=row.warm)
-    if row.metric and "reward" not in params.get("env_kwargs", {}):
+    if row.metric and "reward" not in row.hyperparams(base.env).get("env_kwargs", {}):
         config = config.with_changes(env_kwargs={**base.env_kwargs, "reward": "metric"})
     if row.passes:
         config = config.with_changes(n_timesteps=max(round(epochs * per_pass), 1))

@@ -13,6 +13,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from agents.families import WRITTEN, family_of
 from agents.loading import load_agent
 from nlp_gym.errors import InvalidArgumentError, NLPGymError
 from nlp_gym.files import write_json
@@ -26,6 +27,11 @@ HABITS = ("length_ratio", "repetition", "copied")
 def written(run: str, split: str, beam: int) -> tuple[Any, list[str]]:
     """The task of a run, and its texts."""
     agent = load_agent(run)
+    if family_of(agent.env_id) != WRITTEN:
+        raise InvalidArgumentError(
+            f"run={run!r} was trained on {agent.env_id}, where no texts are written: give runs of "
+            "translation, written summaries, replies or free text."
+        )
     task: Any = agent.task(split, beam=beam)
     return task, agent.outputs(task, progress=True)
 
@@ -34,9 +40,8 @@ def compare(runs: list[str], split: str, beam: int) -> dict[str, Any]:
     """Figures of both runs and the differences."""
     (task, own), (base, other) = (written(run, split, beam) for run in runs)
     samples = task.corpus.samples
-    if [(s.gold, source_text(s)) for s in samples] != [
-        (s.gold, source_text(s)) for s in base.corpus.samples
-    ]:
+    texts = [[(s.gold, source_text(s)) for s in t.corpus.samples] for t in (task, base)]
+    if texts[0] != texts[1]:
         raise InvalidArgumentError(
             f"runs={runs!r} were trained on different texts (corpus, pair or data), and cannot be "
             "compared on the same ones."
@@ -45,8 +50,8 @@ def compare(runs: list[str], split: str, beam: int) -> dict[str, Any]:
     sources = [source_text(sample) for sample in samples]
     tokens = {"tokenize": task.tokenize, "rouge_tokenizer": task.rouge_tokenizer}
     found: dict[str, Any] = {"split": split, "beam": beam, "texts": len(samples), "runs": {}}
-    for run, texts in zip(runs, (own, other), strict=True):
-        score = generation_score(golds, texts, sources, bootstrap=0, **tokens)
+    for run, outputs in zip(runs, (own, other), strict=True):
+        score = generation_score(golds, outputs, sources, bootstrap=0, **tokens)
         table = {name: score.report[VALUES[name]]["value"] for name in METRICS}
         found["runs"][run] = table | {name: score.report[name] for name in HABITS}
         found["signature"] = score.signature

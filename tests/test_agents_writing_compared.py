@@ -57,3 +57,16 @@ def test_writing_runs_show_what_they_make_of_a_text_of_their_corpus(run: Path) -
 def test_writing_runs_on_other_texts_are_not_compared(run: Path, tmp_path: Path) -> None:
     with pytest.raises(InvalidArgumentError, match="different texts"):
         compare([str(run), str(trained(tmp_path / "other", "de-en"))], "dev", 1)
+
+
+def test_runs_that_do_not_write_are_not_compared(tmp_path: Path) -> None:
+    config = TrainConfig(
+        "POS-EWT-v0",
+        "bc",
+        n_timesteps=64,
+        env_kwargs={"corpus": "sample", "encoder": "hashed"},
+        device="cpu",
+    )
+    tagger = str(train(config, run_dir=tmp_path / "tagger", progress=False))
+    with pytest.raises(InvalidArgumentError, match="no texts are written"):
+        compare([tagger, tagger], "dev", 1)

@@ -104,8 +104,8 @@ def test_copy_heads_mix_and_sharpen() -> None:
 
 
 def test_source_pieces_write_the_words() -> None:
-    task = make_task("Summary-AESLC-v0", encoder="hashed", corpus="sample")
-    vocabulary, sources = task.vocabulary, task.units.texts  # type: ignore[attr-defined]
+    task: Any = make_task("Summary-AESLC-v0", encoder="hashed", corpus="sample")
+    vocabulary, sources = task.vocabulary, task.units.texts
     table = source_pieces(vocabulary, sources, 4)
     words = [word for source in sources for word in source]
     assert table.shape == (len(words) + 1, 4)
@@ -203,3 +203,10 @@ def test_copying_starts_from_what_copies(copier: Path, tmp_path: Path) -> None:
             run_dir=tmp_path / "p",
             progress=False,
         )
+
+
+def test_copying_has_heads_of_its_own(tmp_path: Path) -> None:
+    kwargs = {"features_extractor_kwargs": EXTRACTOR, "net_arch": [8]}
+    changed = config("bc", hyperparams={"batch_size": 64, "policy_kwargs": kwargs})
+    with pytest.raises(InvalidArgumentError, match="net_arch"):
+        train(changed, run_dir=tmp_path / "n", progress=False)

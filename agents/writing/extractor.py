@@ -121,13 +121,16 @@ class DecoderExtractor(CorpusExtractor):
         texts = _texts(observations)
         if th.is_grad_enabled() or self.training:
             return self._whole(texts)
+        plain = self.decoder.copying is None
         before, same = self._kept.recall(texts, self._stamp())
         if same:  # asked again, as for the value of a last state
-            return self._featured(texts, *self._kept.again(before))
+            states = self._kept.again(before)
+            return states if plain else self._featured(texts, states, self._kept.memory(before))
         lost = texts.take((before < 0) & (texts.size > 0))
         if len(lost) and 2 * len(leaders(lost)[0]) < len(lost):
             return self._whole(texts)  # many places of few texts: nobody goes on from them
-        return self._featured(texts, *self._kept.advance(texts, before, self._remember))
+        states = self._kept.advance(texts, before, self._remember)
+        return states if plain else self._featured(texts, states, self._kept.memory())
 
     def forget(self) -> None:
         """See `CorpusExtractor.forget`."""

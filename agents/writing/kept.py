@@ -69,14 +69,17 @@ class KeptStates:
         before = found(texts.parents().keys(), old)
         return np.where(texts.size > 0, before, -1), False
 
-    def again(self, places: _I64) -> tuple[th.Tensor, Memory]:
-        """(n, width) states of texts of the last step, and the memory of their sources."""
-        assert self._memory is not None
-        index = self._index(places)
-        return self._states.index_select(0, index), self._memory.take(index)
+    def again(self, places: _I64) -> th.Tensor:
+        """(n, width) states of texts of the last step."""
+        return self._states.index_select(0, self._index(places))
 
-    def advance(self, texts: Texts, before: _I64, remember: Remember) -> tuple[th.Tensor, Memory]:
-        """(n, width) states of texts, which are kept from now on, and the memory of their sources.
+    def memory(self, places: _I64 | None = None) -> Memory:
+        """What is read for texts of the last step; None: for all of them, in order."""
+        assert self._memory is not None
+        return self._memory if places is None else self._memory.take(self._index(places))
+
+    def advance(self, texts: Texts, before: _I64, remember: Remember) -> th.Tensor:
+        """(n, width) states of texts, which are kept from now on.
 
         Args:
             texts: n texts.
@@ -99,7 +102,7 @@ class KeptStates:
         if lost.any():
             self._begin(np.flatnonzero(lost), texts)
         self._texts = texts
-        return self._states, self._memory
+        return self._states
 
     def _begin(self, places: _I64, texts: Texts) -> None:
         """Compute the texts at (m,) `places` from their beginning."""

@@ -72,7 +72,6 @@ class Writing(Task):
         warn_cut_sources(samples, self.max_source)
         self.vocabulary = given or learnt_vocabulary(self._training_texts(), size, tokens)
         self.masks = self.vocabulary.legal
-        self._missing = self.vocabulary.missing
         self.extras = {"prefix": Extra(self.max_length, self.n_actions - 1, plain=True)}
         if self.has_gold:
             self._targets, self._sizes = targets(self.vocabulary, samples, self.max_length)
@@ -162,7 +161,8 @@ class Writing(Task):
     def repair(self, state: Any, actions: Int64Array) -> tuple[Int64Array, BoolArray]:
         """See `Task.repair`; without the masks of all states."""
         assert self.masks is not None
-        illegal = ~self.masks[(row := self.mask_row(state)), actions]
+        row = self.mask_row(state)
+        illegal = ~self.masks[row, actions]
         return np.where(illegal, self.masks.argmax(axis=1)[row], actions), illegal
 
     def write(self, state: WritingState, actions: Int64Array) -> BoolArray:
@@ -170,7 +170,7 @@ class Writing(Task):
         at = actions.nonzero()[0]
         tokens = actions[at]
         state.prefix[at, state.slot[at]] = tokens
-        change = self._missing.take(tokens)
+        change = self.vocabulary.missing.take(tokens)
         state.missing[at] = np.where(change < 0, state.missing[at] - 1, change)
         state.slot[at] += 1
         ended: BoolArray = (actions == 0) | (state.slot >= self.max_length)
