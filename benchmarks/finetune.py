@@ -37,7 +37,7 @@ from agents.config import nested_merge
 from agents.settings import TrainConfig
 from agents.signals import TrainingInterrupted
 from agents.versions import versions
-from benchmarks.finetune_agents import AGENTS, agent_record, config_of, decisions, scored
+from benchmarks.finetune_agents import AGENTS, QUICK, agent_record, config_of, decisions, scored
 from benchmarks.finetune_supervised import CLOCKS, Finetuned, Recipe, finetune
 from benchmarks.finetune_tables import CEILING, differences, plot, table, tag_table
 from nlp_gym import make_task
@@ -48,11 +48,6 @@ from nlp_gym.tasks.base import Task
 LONG = {"supervised-long": CEILING, "bc-long": "bc"}
 ROWS = (CEILING, *AGENTS, *LONG)
 FAMILIES = ("tagging", "classification", "spanqa")
-QUICK: dict[str, dict[str, Any]] = {
-    "ppo": {"n_timesteps": 2048, "n_envs": 64},
-    "maskable_ppo": {"n_timesteps": 2048, "n_envs": 64},
-    "masked_dqn": {"n_timesteps": 600, "n_envs": 8, "hyperparams": {"learning_starts": 100}},
-}
 
 
 @dataclasses.dataclass

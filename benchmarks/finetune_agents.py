@@ -69,6 +69,14 @@ AGENTS = {
 }
 
 
+QUICK: dict[str, dict[str, Any]] = {
+    "ppo": {"n_timesteps": 2048, "n_envs": 64},
+    "maskable_ppo": {"n_timesteps": 2048, "n_envs": 64},
+    "masked_dqn": {"n_timesteps": 600, "n_envs": 8, "hyperparams": {"learning_starts": 100}},
+}
+"""Changes of a try, by row."""
+
+
 def decisions(task: Task) -> int:
     """Decisions of the oracle in one pass over a corpus."""
     if task.family == "classification":  # it may stop early
