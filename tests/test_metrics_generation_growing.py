@@ -6,11 +6,12 @@ import random
 
 import numpy as np
 import pytest
+from nltk.translate.gleu_score import sentence_gleu
 from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu.metrics import BLEU, CHRF
 
 from nlp_gym.metrics import chunks
-from nlp_gym.metrics.growing import GrowingMetric
+from nlp_gym.metrics.growing import METRICS, GrowingMetric
 from nlp_gym.metrics.overlap import make_tokenizer
 
 # What is hard: parts of characters and of what a tokenizer replaces, hyphens at line ends, white
@@ -30,6 +31,7 @@ PIECES = [
 CASES = [
     *(("bleu", tokenize, "exp") for tokenize in ("13a", "intl", "zh", "char", "none")),
     *(("bleu", "13a", smooth) for smooth in ("floor", "add-k", "none")),
+    *(("gleu", tokenize, "exp") for tokenize in ("13a", "zh")),
     *((metric, "rouge", "exp") for metric in ("chrf", "rouge1", "rouge2", "rougeL")),
     *((metric, "unicode", "exp") for metric in ("rouge1", "rouge2", "rougeL")),
 ]
@@ -56,6 +58,11 @@ def library(metric, tokenize, smooth):
     if metric == "bleu":
         bleu = BLEU(tokenize=tokenize, smooth_method=smooth, effective_order=True)
         return lambda text, golds: bleu.sentence_score(text, golds).score / 100
+    if metric == "gleu":
+        cut = BLEU(tokenize=tokenize, force=True).tokenizer
+        return lambda text, golds: sentence_gleu(
+            [cut(gold).split() for gold in golds], cut(text).split()
+        )
     if metric == "chrf":
         return lambda text, golds: CHRF().sentence_score(text, golds).score / 100
     scorer = RougeScorer([metric], tokenizer=make_tokenizer(tokenize))
@@ -163,7 +170,7 @@ def test_words_that_can_match_nothing_are_one_and_the_same():
     assert len(ours._text._chunks) <= 8
 
 
-@pytest.mark.parametrize("metric", ["bleu", "chrf", "rouge1", "rouge2", "rougeL"])
+@pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize(
     ("text", "tokenize", "rouge"),
     [
@@ -217,7 +224,7 @@ def test_rows_of_a_state_can_be_copied_and_set():
         assert value == pytest.approx(score, abs=1e-9)
 
 
-@pytest.mark.parametrize("metric", ["bleu", "chrf", "rouge1", "rouge2", "rougeL"])
+@pytest.mark.parametrize("metric", METRICS)
 def test_long_references_and_texts(metric):
     """Two hundred words: rows of several integers in the bit-parallel subsequence."""
     rng = random.Random(0)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from nlp_gym.metrics.bleu import BLEU_ORDER, bleu_counts, bleu_formula
 from nlp_gym.metrics.fscores import chrf_counts, chrf_of_sums
+from nlp_gym.metrics.gleu import gleu_counts
 from nlp_gym.types import Float64Array
 
 References = Sequence[Sequence[str]]
@@ -28,7 +29,7 @@ def additive_counts(
         references: One or more for each of N texts.
         outputs: The N texts.
         tokenize: sacreBLEU's tokenizer.
-        value: ``"bleu"``, ``"chrf"`` or a key of `figures`.
+        value: ``"bleu"``, ``"gleu"``, ``"chrf"`` or a key of `figures`.
         figures: (3, N) precision, recall and F1 of each ROUGE.
 
     Returns:
@@ -39,9 +40,11 @@ def additive_counts(
         totals = np.maximum(length[:, None] - np.arange(BLEU_ORDER), 0)
         ends = [length[:, None], closest[:, None]]
         return np.concatenate([matches, totals, *ends], axis=1), _bleu_of_sums
+    if value == "gleu":
+        return gleu_counts(outputs, references, tokenize), _ratio
     if value == "chrf":
         return chrf_counts(outputs, references), chrf_of_sums
-    return np.stack([figures[value][-1], np.ones(len(outputs))], axis=1), _mean
+    return np.stack([figures[value][-1], np.ones(len(outputs))], axis=1), _ratio
 
 
 def _bleu_of_sums(sums: Float64Array) -> Float64Array:
@@ -51,5 +54,5 @@ def _bleu_of_sums(sums: Float64Array) -> Float64Array:
     )
 
 
-def _mean(sums: Float64Array) -> Float64Array:
+def _ratio(sums: Float64Array) -> Float64Array:
     return np.asarray(sums[:, 0] / sums[:, 1], np.float64)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nlp_gym.metrics.ngrams import sequence_matches
+from nlp_gym.metrics.pairs import Pairs
 from nlp_gym.metrics.scoring import scoring_words
 from nlp_gym.types import Float64Array, Int64Array
 
@@ -61,27 +61,13 @@ def _chrf(
 
 def chrf_counts(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Int64Array:
     """(N, 18) what chrF is made of: n-grams of the text, of its best reference and of both."""
-    cut = scoring_words("bleu", "char").of
-    index: dict[str, int] = {}
-    golds = [
-        [index.setdefault(char, len(index) + 1) for char in cut(text)]
-        for texts in references
-        for text in texts
-    ]
-    sizes = np.array([len(texts) for texts in references], np.int64)
-    texts = [[index.get(char, 0) for char in cut(text)] for text in hypotheses]
-    owner = np.repeat(np.arange(len(texts)), sizes)
-    matches = sequence_matches([[gold] for gold in golds], [texts[i] for i in owner], CHRF_ORDER)
-    length = np.array([len(text) for text in texts], np.int64)[owner]
-    reference = np.array([len(gold) for gold in golds], np.int64)
-    scores = chrf_formula(matches[:, None], length, reference[:, None])[:, 0]
-    # Of each text the reference with the highest score, of equal ones the first.
-    ranked = np.lexsort((-scores, owner))
-    best = ranked[np.cumsum(sizes) - sizes]
+    pairs = Pairs.of(hypotheses, references, scoring_words("bleu", "char").of, CHRF_ORDER)
+    scores = chrf_formula(pairs.matches[:, None], pairs.length, pairs.reference[:, None])[:, 0]
+    best = pairs.best(scores)
     orders = np.arange(CHRF_ORDER)
-    wanted = np.maximum(reference[best, None] - orders, 0)
-    found = np.maximum(length[best, None] - orders, 0) * (wanted > 0)
-    return np.concatenate([found, wanted, matches[best]], axis=1)
+    wanted = np.maximum(pairs.reference[best, None] - orders, 0)
+    found = np.maximum(pairs.length[best, None] - orders, 0) * (wanted > 0)
+    return np.concatenate([found, wanted, pairs.matches[best]], axis=1)
 
 
 def chrf_of_sums(sums: Float64Array) -> Float64Array:

@@ -1,4 +1,4 @@
-"""Corpus scores of written texts: BLEU and chrF by sacreBLEU, ROUGE by rouge-score."""
+"""Corpus scores of written texts: BLEU and chrF by sacreBLEU, GLEU by NLTK, ROUGE by rouge-score."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ from nlp_gym.metrics.counts import additive_counts
 from nlp_gym.metrics.habits import writing_habits
 from nlp_gym.metrics.overlap import TOKENIZERS as ROUGE_TOKENIZERS
 from nlp_gym.metrics.overlap import make_tokenizer
+from nlp_gym.metrics.scoring import scoring_words
 from nlp_gym.types import Float64Array
 
 VALUES = {
     "bleu": "bleu",
+    "gleu": "gleu",
     "chrf": "chrf",
     "rouge1": "rouge_1",
     "rouge2": "rouge_2",
@@ -46,9 +48,9 @@ def generation_score(
 ) -> Score:
     """Score written texts against references.
 
-    The report has ``bleu``, ``chrf`` and ``rouge_*`` (of several references the one with the
-    highest F1 of that kind), all in [0, 1], and ``length_ratio``,
-    ``repetition``, ``copied`` and ``empty`` of `writing_habits`.
+    The report has ``bleu``, ``gleu``, ``chrf`` and ``rouge_*`` (of several references the one with
+    the highest F1 of that kind), all in [0, 1], and ``length_ratio``, ``repetition``, ``copied``
+    and ``empty`` of `writing_habits`.
 
     Args:
         references: One or more for each of N texts; not all need have the same number.
@@ -97,6 +99,9 @@ def _tables(
     lines: list[str] = []
     if "bleu" in values:
         tables["bleu"], line = _bleu(references, outputs, tokenize)
+        lines.append(line)
+    if "gleu" in values:
+        tables["gleu"], line = _gleu(references, outputs, tokenize)
         lines.append(line)
     if "chrf" in values:
         tables["chrf"], line = _chrf(references, outputs)
@@ -154,6 +159,17 @@ def _bleu(references: References, outputs: Sequence[str], tokenize: str) -> tupl
         "signature": f"metric:bleu|{signature}",
     }
     return table, str(found.format(signature=signature))
+
+
+def _gleu(references: References, outputs: Sequence[str], tokenize: str) -> tuple[Table, str]:
+    from nltk.translate.gleu_score import corpus_gleu
+
+    cut = scoring_words("bleu", tokenize).of
+    golds = [[cut(text) for text in texts] for texts in references]
+    value = float(corpus_gleu(golds, [cut(text) for text in outputs]))
+    version = importlib.metadata.version("nltk")
+    signature = f"metric:gleu|orders:1-4|references:best|tok:{tokenize}|nltk:{version}"
+    return {"value": value, "signature": signature}, f"GLEU = {100 * value:.2f}"
 
 
 def _chrf(references: References, outputs: Sequence[str]) -> tuple[Table, str]:

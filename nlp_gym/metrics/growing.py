@@ -12,14 +12,15 @@ from nlp_gym.errors import InvalidArgumentError, UnknownNameError
 from nlp_gym.metrics.bleu import BLEU_ORDER, Lengths, bleu_formula, check_bleu, check_references
 from nlp_gym.metrics.chunks import GrowingText
 from nlp_gym.metrics.fscores import CHRF_ORDER, chrf_formula, f1
+from nlp_gym.metrics.gleu import GLEU_ORDER, gleu_formula
 from nlp_gym.metrics.lcs import CommonSubsequence
 from nlp_gym.metrics.ngrams import Matches, Trie
 from nlp_gym.metrics.overlap import TOKENIZERS as ROUGE_TOKENIZERS
 from nlp_gym.metrics.scoring import scoring_words
 from nlp_gym.types import BoolArray, Float64Array, Int64Array
 
-METRICS = ("bleu", "chrf", "rouge1", "rouge2", "rougeL")
-_ORDERS = {"bleu": BLEU_ORDER, "chrf": CHRF_ORDER, "rouge1": 1, "rouge2": 2, "rougeL": 1}
+METRICS = ("bleu", "gleu", "chrf", "rouge1", "rouge2", "rougeL")
+_ORDERS = {"bleu": BLEU_ORDER, "gleu": GLEU_ORDER, "chrf": CHRF_ORDER, "rouge1": 1, "rouge2": 2, "rougeL": 1}
 
 State = Mapping[str, npt.NDArray[Any]]
 
@@ -31,6 +32,7 @@ class GrowingMetric:
     at any time equals what the library that defines the metric says about that text to 1e-9:
 
     - ``"bleu"``: sacreBLEU's sentence BLEU with effective order, / 100;
+    - ``"gleu"``: NLTK's sentence GLEU of the words that sacreBLEU's tokenizer makes;
     - ``"chrf"``: sacreBLEU's sentence chrF, / 100;
     - ``"rouge1"``, ``"rouge2"``, ``"rougeL"``: F1 by rouge-score with stemming, of the reference
       for which it is highest.
@@ -43,7 +45,7 @@ class GrowingMetric:
         pieces: The UTF-8 that each of V tokens adds, ``b""`` for none. A piece may be a part of a
             character.
         metric: One of `METRICS`.
-        tokenize: sacreBLEU's tokenizer, for BLEU.
+        tokenize: sacreBLEU's tokenizer, for BLEU and GLEU.
         smooth_method: Smoothing of BLEU, with sacreBLEU's default value.
         max_words: Most tokens of a hypothesis.
         rouge_tokenizer: ``"rouge"`` (letters a to z and digits, stemmed) or ``"unicode"`` (words
@@ -177,6 +179,8 @@ class GrowingMetric:
             matches = state["matches"].reshape(len(length), -1, order)
             if self.metric == "chrf":
                 each = chrf_formula(matches, length, sizes)
+            elif self.metric == "gleu":
+                each = gleu_formula(matches, length[:, None], sizes)
             else:
                 found = np.maximum(length[:, None] - (order - 1), 0)
                 each = f1(matches[:, :, -1], found, np.maximum(sizes - (order - 1), 0))

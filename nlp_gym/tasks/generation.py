@@ -67,11 +67,12 @@ class Generation(Writing):
 
     ## Metric
     Corpus BLEU (`bleu`; package sacreBLEU, whose signature the score has), as a share of 1; with it
-    chrF, ROUGE-1, 2 and L, the length ratio, and the shares of what is repeated and copied.
-    The sentence metric of rewards is that of sacreBLEU too (smoothing `exp`, effective order).
+    GLEU, chrF, ROUGE-1, 2 and L, the length ratio, and the shares of what is repeated and copied.
+    The sentence metric of rewards is that of sacreBLEU too (smoothing `exp`, effective order), or
+    GLEU (Wu et al. 2016; NLTK), which charges a text that is too long like one too short.
 
     ## Information
-    `info["score"]` at the end: the sentence metric. For the rest see `Task`.
+    `info["score"]` at the end: the sentence metric of rewards. For the rest see `Task`.
 
     ## Arguments
     Those of `Task`, and:
@@ -79,8 +80,9 @@ class Generation(Writing):
     | name | default | meaning |
     |---|---|---|
     | `pair` | None | languages of a parallel corpus, such as `"en-de"` |
-    | `metric` | bleu | of rewards and score: `bleu`, `chrf`, `rouge1`, `rouge2`, `rougeL` |
-    | `tokenize` | 13a | words of BLEU: sacreBLEU's `13a`, `intl`, `zh`, `char`, `none` |
+    | `metric` | bleu | of the score: `bleu`, `gleu`, `chrf`, `rouge1`, `rouge2`, `rougeL` |
+    | `reward_metric` | None | of rewards, another one of these; None: `metric` |
+    | `tokenize` | 13a | words of BLEU and GLEU: sacreBLEU's `13a`, `intl`, `zh`, `char`, `none` |
     | | | (with `zh` and `char` ROUGE counts words of any script, else English stems) |
     | `smooth_method` | exp | of sentence BLEU: sacreBLEU's `exp`, `floor`, `add-k`, `none` |
     | `tokens` | subword | `character`: no token has more than one character |
@@ -103,11 +105,14 @@ class Generation(Writing):
         *,
         pair: str | None = None,
         metric: str = "bleu",
+        reward_metric: str | None = None,
         tokenize: str = "13a",
         smooth_method: str = "exp",
         **kwargs: Any,
     ) -> None:
         check_name("metric", metric, METRICS)
+        earned = metric if reward_metric is None else reward_metric
+        check_name("reward_metric", earned, METRICS)
         check_name("tokenize", tokenize, TOKENIZERS)
         self.metric, self.metric_name, self.tokenize = metric, VALUES[metric], tokenize
         self._pair = pair
@@ -115,12 +120,12 @@ class Generation(Writing):
         super().__init__(**kwargs)
         self._growing = None
         if self.has_gold:
-            if metric.startswith("rouge"):
+            if "rouge" in f"{metric} {earned}":
                 warn_uncounted(self.corpus.samples, self.rouge_tokenizer)
             self._growing = GrowingMetric(
                 [[normal(text) for text in sample.gold] for sample in self.corpus.samples],
                 self.vocabulary.pieces,
-                metric=metric,
+                metric=earned,
                 tokenize=tokenize,
                 smooth_method=smooth_method,
                 rouge_tokenizer=self.rouge_tokenizer,
