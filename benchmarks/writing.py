@@ -3,7 +3,7 @@
     python -m benchmarks.writing RUN BASE --beam 1 4            # on test
     python -m benchmarks.writing RUN BASE --split dev --json compared.json
 
-BLEU, chrF and ROUGE-L of both, how long, repetitive and copied their texts are, and the difference
+BLEU, GLEU, chrF and ROUGE-L of both, how long, repetitive and copied their texts are, and the difference
 of each metric with the 95 % interval of the paired bootstrap (1,000 resamples of texts).
 """
 
@@ -20,7 +20,7 @@ from nlp_gym.files import write_json
 from nlp_gym.metrics.generation import VALUES, generation_score, score_difference
 from nlp_gym.tasks.written import source_text
 
-METRICS = ("bleu", "chrf", "rougeL")
+METRICS = ("bleu", "gleu", "chrf", "rougeL")
 HABITS = ("length_ratio", "repetition", "copied")
 
 

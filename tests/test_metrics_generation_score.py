@@ -6,6 +6,7 @@ import random
 
 import numpy as np
 import pytest
+from nltk.translate.gleu_score import corpus_gleu
 from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu.metrics import BLEU, CHRF
 
@@ -13,6 +14,7 @@ from nlp_gym.errors import InvalidArgumentError, UnknownNameError
 from nlp_gym.metrics.bleu import BLEU_ORDER, bleu_counts, bleu_formula
 from nlp_gym.metrics.fscores import chrf_counts, chrf_of_sums
 from nlp_gym.metrics.generation import VALUES, generation_score, score_difference
+from nlp_gym.metrics.gleu import gleu_counts
 from nlp_gym.metrics.habits import writing_habits
 
 WORDS = [
@@ -66,7 +68,7 @@ def test_report_equals_the_libraries(tokenize):
     assert f"= {100 * score.value:.2f} " in score.text.splitlines()[0]
 
 
-def test_sums_of_counts_are_sacrebleus_corpus_scores():
+def test_sums_of_counts_are_the_libraries_corpus_scores():
     """What the bootstrap resamples: at the whole corpus it is the official number."""
     for seed in range(5):
         references, outputs, _ = make_corpus(seed)
@@ -84,6 +86,11 @@ def test_sums_of_counts_are_sacrebleus_corpus_scores():
         sums = chrf_counts(outputs, references).sum(0, keepdims=True).astype(np.float64)
         chrf = CHRF().corpus_score(outputs, streams(references)).score / 100
         assert chrf_of_sums(sums)[0] == pytest.approx(chrf, abs=1e-12)
+        cut = BLEU(force=True).tokenizer
+        golds = [[cut(text).split() for text in texts] for texts in references]
+        gleu = corpus_gleu(golds, [cut(text).split() for text in outputs])
+        same, possible = gleu_counts(outputs, references, "13a").sum(0)
+        assert same / possible == pytest.approx(gleu, abs=1e-12)
 
 
 @pytest.mark.parametrize("value", sorted(VALUES))

@@ -9,10 +9,13 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import sacrebleu
+from nltk.translate.gleu_score import sentence_gleu
+from sacrebleu.metrics import BLEU
 
 from nlp_gym import make_task
 from nlp_gym.data.vocabulary import normal
 from nlp_gym.envs.vector import TaskVectorEnv
+from nlp_gym.errors import UnknownNameError
 from nlp_gym.metrics.generation import VALUES
 from nlp_gym.tasks.rollout import rollout
 
@@ -66,7 +69,7 @@ def test_rewards_are_changes_of_sacrebleus_sentence_bleu(task):
         before = np.array(now)
 
 
-@pytest.mark.parametrize("metric", ["chrf", "rouge1", "rouge2", "rougeL"])
+@pytest.mark.parametrize("metric", ["gleu", "chrf", "rouge1", "rouge2", "rougeL"])
 def test_other_metrics_reward_the_reference_with_one(metric):
     task = make_task("Translation-Multi30k-v0", metric=metric, reward="metric", **SMALL)
     texts = rollout(task, "oracle", range(10))
@@ -76,6 +79,23 @@ def test_other_metrics_reward_the_reference_with_one(metric):
     for _ in range(task.max_length):
         total += task.transition(state, task.oracle(state))[0]
     assert (total == 1.0).all()
+
+
+def test_rewards_may_be_of_another_metric_than_the_score():
+    task = make_task("Translation-Multi30k-v0", reward_metric="gleu", reward="metric", **SMALL)
+    state, total = task.initial(np.arange(10)), np.zeros(10)
+    for place in range(task.max_length):
+        actions = task.oracle(state) if place < 5 else np.zeros(10, np.int64)
+        total += task.transition(state, actions)[0]
+    cut = BLEU(tokenize="13a", force=True).tokenizer
+    texts = [cut(text).split() for text in task.outputs(state)]
+    golds = [[cut(text).split() for text in task.corpus.samples[row].gold] for row in range(10)]
+    expected = [sentence_gleu(gold, text) for gold, text in zip(golds, texts, strict=True)]
+    np.testing.assert_allclose(total, expected, atol=3e-6)
+    assert 0 < total.min() < total.max() < 1
+    assert task.score(task.outputs(state), rows=range(10), bootstrap=0).metric == "bleu"
+    with pytest.raises(UnknownNameError, match="reward_metric"):
+        make_task("Translation-Multi30k-v0", reward_metric="bleau", **SMALL)
 
 
 def test_masks_let_only_whole_characters_be_written(task):

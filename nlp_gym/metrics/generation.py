@@ -1,10 +1,8 @@
-"""Corpus scores of written texts: BLEU and chrF by sacreBLEU, GLEU by NLTK, ROUGE by rouge-score."""
+"""Scores of written texts against references, with their intervals."""
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -13,9 +11,16 @@ from nlp_gym.metrics.base import BOOTSTRAP_SEED, Score, bootstrap_interval
 from nlp_gym.metrics.bleu import check_bleu, check_references
 from nlp_gym.metrics.counts import additive_counts
 from nlp_gym.metrics.habits import writing_habits
+from nlp_gym.metrics.libraries import (
+    References,
+    Table,
+    bleu_table,
+    chrf_table,
+    gleu_table,
+    rouge_figures,
+    rouge_table,
+)
 from nlp_gym.metrics.overlap import TOKENIZERS as ROUGE_TOKENIZERS
-from nlp_gym.metrics.overlap import make_tokenizer
-from nlp_gym.metrics.scoring import scoring_words
 from nlp_gym.types import Float64Array
 
 VALUES = {
@@ -29,10 +34,6 @@ VALUES = {
 """What the value of a score can be, and its name there."""
 
 _ROUGE = ("rouge1", "rouge2", "rougeL")
-_PARTS = {"precision": "precision", "recall": "recall", "fmeasure": "f1"}
-
-References = Sequence[Sequence[str]]
-Table = dict[str, Any]
 
 
 def generation_score(
@@ -96,25 +97,18 @@ def _tables(
 ) -> tuple[Table, dict[str, Float64Array], list[str]]:
     """Table of each value by name, (3, N) figures of each ROUGE, and lines for people."""
     tables: Table = {}
-    lines: list[str] = []
     if "bleu" in values:
-        tables["bleu"], line = _bleu(references, outputs, tokenize)
-        lines.append(line)
+        tables["bleu"] = bleu_table(references, outputs, tokenize)
     if "gleu" in values:
-        tables["gleu"], line = _gleu(references, outputs, tokenize)
-        lines.append(line)
+        tables["gleu"] = gleu_table(references, outputs, tokenize)
     if "chrf" in values:
-        tables["chrf"], line = _chrf(references, outputs)
-        lines.append(line)
+        tables["chrf"] = chrf_table(references, outputs)
     kinds = [kind for kind in _ROUGE if kind in values]
-    figures = dict(zip(kinds, _rouge(references, outputs, rouge_tokenizer, kinds), strict=True))
-    version = importlib.metadata.version("rouge-score")
-    for kind, found in figures.items():
-        name, means = VALUES[kind], found.mean(axis=1).tolist()
-        signature = f"metric:{name}|average:document|references:best|tokens:{rouge_tokenizer}"
-        tables[name] = {"value": means[-1], **dict(zip(_PARTS.values(), means, strict=True))}
-        tables[name]["signature"] = f"{signature}|rouge-score:{version}"
-        lines.append(f"{name} F1 = {100 * means[-1]:.2f}")
+    found = rouge_figures(references, outputs, rouge_tokenizer, kinds)
+    figures = dict(zip(kinds, found, strict=True))
+    for kind in kinds:
+        tables[VALUES[kind]] = rouge_table(VALUES[kind], figures[kind], rouge_tokenizer)
+    lines = [table.pop("line") for table in tables.values()]
     return tables, figures, lines
 
 
@@ -136,66 +130,6 @@ def _check(
         raise InvalidArgumentError(
             f"sources must be as many as the {len(outputs)} outputs, not {len(sources)}."
         )
-
-
-def _streams(references: References) -> list[list[str | None]]:
-    """References as sacreBLEU takes them: the first of all texts, the second of all, ..."""
-    width = max(map(len, references))
-    return [[row[i] if i < len(row) else None for row in references] for i in range(width)]
-
-
-def _bleu(references: References, outputs: Sequence[str], tokenize: str) -> tuple[Table, str]:
-    from sacrebleu.metrics.bleu import BLEU
-
-    metric: Any = BLEU(tokenize=tokenize, force=True)
-    found = metric.corpus_score(outputs, _streams(references))
-    signature = str(metric.get_signature())
-    table = {
-        "value": min(found.score / 100, 1.0),  # sacreBLEU's best is 100.00000000000004
-        "precisions": [share / 100 for share in found.precisions],
-        "bp": found.bp,
-        "words": found.sys_len,
-        "reference_words": found.ref_len,
-        "signature": f"metric:bleu|{signature}",
-    }
-    return table, str(found.format(signature=signature))
-
-
-def _gleu(references: References, outputs: Sequence[str], tokenize: str) -> tuple[Table, str]:
-    from nltk.translate.gleu_score import corpus_gleu
-
-    cut = scoring_words("bleu", tokenize).of
-    golds = [[cut(text) for text in texts] for texts in references]
-    value = float(corpus_gleu(golds, [cut(text) for text in outputs]))
-    version = importlib.metadata.version("nltk")
-    signature = f"metric:gleu|orders:1-4|references:best|tok:{tokenize}|nltk:{version}"
-    return {"value": value, "signature": signature}, f"GLEU = {100 * value:.2f}"
-
-
-def _chrf(references: References, outputs: Sequence[str]) -> tuple[Table, str]:
-    from sacrebleu.metrics.chrf import CHRF
-
-    metric: Any = CHRF()
-    found = metric.corpus_score(outputs, _streams(references))
-    signature = str(metric.get_signature())
-    table = {"value": found.score / 100, "signature": f"metric:chrf|{signature}"}
-    return table, str(found.format(signature=signature))
-
-
-def _rouge(
-    references: References, outputs: Sequence[str], tokenizer: str, kinds: Sequence[str]
-) -> Float64Array:
-    """(kinds, 3, N) precision, recall and F1 against the best reference."""
-    figures = np.zeros((len(kinds), len(_PARTS), len(outputs)))
-    if not kinds:
-        return figures
-    from rouge_score.rouge_scorer import RougeScorer
-
-    scorer = RougeScorer(list(kinds), tokenizer=make_tokenizer(tokenizer))
-    for i, (golds, output) in enumerate(zip(references, outputs, strict=True)):
-        best = scorer.score_multi(golds, output)
-        figures[:, :, i] = [[getattr(best[kind], part) for part in _PARTS] for kind in kinds]
-    return figures
 
 
 def score_difference(
@@ -236,8 +170,8 @@ def score_difference(
     sides = []
     for texts in (outputs, others):
         _check(references, texts, texts, value, tokenize, rouge_tokenizer)
-        kinds = [kind for kind in _ROUGE if kind == value]
-        found = _rouge(references, texts, rouge_tokenizer, kinds)
+        kinds = [value] if value in _ROUGE else []
+        found = rouge_figures(references, texts, rouge_tokenizer, kinds)
         figures = dict(zip(kinds, found, strict=True))
         sides.append(additive_counts(references, texts, tokenize, value, figures))
     (own, score), (other, _) = sides

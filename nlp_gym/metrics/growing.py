@@ -20,7 +20,14 @@ from nlp_gym.metrics.scoring import scoring_words
 from nlp_gym.types import BoolArray, Float64Array, Int64Array
 
 METRICS = ("bleu", "gleu", "chrf", "rouge1", "rouge2", "rougeL")
-_ORDERS = {"bleu": BLEU_ORDER, "gleu": GLEU_ORDER, "chrf": CHRF_ORDER, "rouge1": 1, "rouge2": 2, "rougeL": 1}
+_ORDERS = {
+    "bleu": BLEU_ORDER,
+    "gleu": GLEU_ORDER,
+    "chrf": CHRF_ORDER,
+    "rouge1": 1,
+    "rouge2": 2,
+    "rougeL": 1,
+}
 
 State = Mapping[str, npt.NDArray[Any]]
 
