@@ -71,6 +71,7 @@ class LoopOptions:
         save_freq: Timesteps between checkpoints.
         early_stopping: Evaluations without improvement after which training stops; 0 for never.
         seconds: Wall time, of all processes of the run together, after which training stops.
+        rewarded: The metric of rewards, as a report names it, where it is not that of the score.
     """
 
     run: Path
@@ -78,6 +79,7 @@ class LoopOptions:
     save_freq: int
     early_stopping: int = 0
     seconds: float | None = None
+    rewarded: str | None = None
 
 
 class TrainingLoop(BaseCallback):
@@ -189,7 +191,8 @@ class TrainingLoop(BaseCallback):
             "steps_per_second": round(self._rate(), 1),
             **(figures := watched(score)),
         }
-        if figures and (found := alarms(read_metrics(self.options.run), row)):
+        before = read_metrics(self.options.run) if figures else []
+        if found := alarms(before, row, self.options.rewarded):
             row["alarms"] = found
         append_metrics(self.options.run, row)
         for name, figure in {score.metric: score.value, **figures}.items():

@@ -33,6 +33,7 @@ from agents.starts import Start, keep_exploration, start_warm
 from agents.tuning.penalty import penalty_of
 from agents.tuning.values import FittedValues
 from nlp_gym.errors import RunError
+from nlp_gym.metrics.generation import VALUES
 
 __all__ = ["TrainConfig", "resume", "train"]
 
@@ -153,6 +154,7 @@ def _learn(
         config.save_freq or total,
         config.early_stopping,
         time_limit,
+        VALUES.get(getattr(setup.train_task, "reward_metric", "")),
     )
     penalty = penalty_of(run, config.hyperparams, state.kl_coef)
     fitted = [FittedValues()] if Start.of(config.hyperparams).fit_values else []

@@ -3,8 +3,8 @@
     python -m benchmarks.writing RUN BASE --beam 1 4            # on test
     python -m benchmarks.writing RUN BASE --split dev --json compared.json
 
-BLEU, GLEU, chrF and ROUGE-L of both, how long, repetitive and copied their texts are, and the difference
-of each metric with the 95 % interval of the paired bootstrap (1,000 resamples of texts).
+BLEU, GLEU, chrF and ROUGE-L of both, how long, repetitive and copied their texts are, and the
+difference of each metric with the 95 % interval of the paired bootstrap (1,000 resamples of texts).
 """
 
 from __future__ import annotations

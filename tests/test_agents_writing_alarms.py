@@ -13,7 +13,8 @@ from nlp_gym.metrics.base import Score
 def score(value: float, **report: float) -> dict[str, Any]:
     chrf = {"chrf": {"value": report.pop("chrf", 0.4)}}
     habits = {"length_ratio": 1.0, "repetition": 0.01, "copied": 0.0, "empty": 0.0, **report}
-    found = watched(Score("bleu", value, None, 10, "", {**chrf, **habits}))
+    tables = {"bleu": {"value": value}, "gleu": {"value": report.pop("gleu", value)}, **chrf}
+    found = watched(Score("bleu", value, None, 10, "", {**tables, **habits}))
     return {"metric": "bleu", "value": value, **found}
 
 
@@ -34,6 +35,18 @@ def test_alarms_name_what_a_better_metric_does_not_explain(
     told = alarms([score(0.2)], score(0.3, **now))
     assert len(told) == 1
     assert word in told[0]
+
+
+def test_what_falls_while_the_metric_of_rewards_rises_is_named() -> None:
+    first = score(0.3, gleu=0.3)
+    assert not alarms([first], score(0.35, gleu=0.35), "gleu")
+    told = alarms([first], score(0.28, gleu=0.35), "gleu")
+    assert told == ["BLEU fell by 0.020 while GLEU rose: it is gamed, not bettered"]
+    assert "chrF fell" in alarms([first], score(0.35, gleu=0.35, chrf=0.35), "gleu")[0]
+    assert not alarms([first], score(0.28, gleu=0.29), "gleu")  # worse, not gamed
+    # chrF itself is rewarded: its fall is no sign, but that of BLEU while it rises.
+    assert not alarms([first], score(0.35, chrf=0.35), "chrf")
+    assert "BLEU fell" in alarms([first], score(0.28, chrf=0.45), "chrf")[0]
 
 
 def test_alarms_are_silent_where_texts_get_better() -> None:

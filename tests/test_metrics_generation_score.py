@@ -53,6 +53,16 @@ def test_report_equals_the_libraries(tokenize):
     assert score.signature == f"metric:bleu|{bleu.get_signature()}"
     assert "nrefs:var" in score.signature
     assert f"tok:{tokenize}" in score.signature
+    cut = bleu.tokenizer
+    golds = [[cut(text).split() for text in texts] for texts in references]
+    expected = corpus_gleu(golds, [cut(text).split() for text in outputs])
+    assert score.report["gleu"]["value"] == expected
+    same, possible = gleu_counts(outputs, references, tokenize).sum(0)
+    assert same / possible == pytest.approx(expected, abs=1e-12)
+    assert (
+        f"metric:gleu|nrefs:var|case:mixed|orders:1-4|tok:{tokenize}|sacrebleu:"
+        in (score.report["gleu"]["signature"])
+    )
     table = score.report["bleu"]
     assert table["precisions"] == pytest.approx([p / 100 for p in found.precisions])
     assert table["bp"] == found.bp
@@ -86,11 +96,6 @@ def test_sums_of_counts_are_the_libraries_corpus_scores():
         sums = chrf_counts(outputs, references).sum(0, keepdims=True).astype(np.float64)
         chrf = CHRF().corpus_score(outputs, streams(references)).score / 100
         assert chrf_of_sums(sums)[0] == pytest.approx(chrf, abs=1e-12)
-        cut = BLEU(force=True).tokenizer
-        golds = [[cut(text).split() for text in texts] for texts in references]
-        gleu = corpus_gleu(golds, [cut(text).split() for text in outputs])
-        same, possible = gleu_counts(outputs, references, "13a").sum(0)
-        assert same / possible == pytest.approx(gleu, abs=1e-12)
 
 
 @pytest.mark.parametrize("value", sorted(VALUES))
@@ -116,13 +121,27 @@ def test_outputs_equal_to_their_references_score_one():
         "Größere Äpfel kosten 3,50 €.",
     ]
     references = [[text] for text in texts]
-    for value in ("bleu", "chrf"):
+    for value in ("bleu", "gleu", "chrf"):
         score = generation_score(
             references, texts, texts, value=value, tokenize="zh", rouge_tokenizer="unicode"
         )
         assert score.value == pytest.approx(1.0, abs=1e-12)
         assert score.interval == pytest.approx((1.0, 1.0), abs=1e-12)
     assert score.report["rouge_l"]["f1"] == 1.0
+
+
+@pytest.mark.parametrize("value", sorted(VALUES))
+@pytest.mark.filterwarnings("error")
+def test_references_without_words_are_nobodys_best_and_make_no_intervals_of_nothing(value):
+    """sacreBLEU's 13a drops <skipped>."""
+    references = [["<skipped>", "a b"], ["a b c"]]
+    score = generation_score(references, ["", "a b c"], ["x", "y"], value=value, bootstrap=100)
+    assert 0 <= score.interval[0] <= score.value <= score.interval[1] <= 1
+    assert np.isfinite(score_difference(references, ["", "a"], ["", "a b"], value=value)).all()
+    nothing = generation_score([["<skipped>"]], [""], ["x"], value=value, bootstrap=10)
+    assert nothing.interval == (0.0, 0.0)
+    same, possible = gleu_counts(["", "a b c"], references, "13a").sum(0)
+    assert (same, possible) == (6, 3 + 6)
 
 
 def test_habits_by_hand():

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import sacrebleu
 from nltk.translate.gleu_score import sentence_gleu
+from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu.metrics import BLEU
 
 from nlp_gym import make_task
@@ -94,6 +95,27 @@ def test_rewards_may_be_of_another_metric_than_the_score():
     np.testing.assert_allclose(total, expected, atol=3e-6)
     assert 0 < total.min() < total.max() < 1
     assert task.score(task.outputs(state), rows=range(10), bootstrap=0).metric == "bleu"
+
+
+@pytest.mark.parametrize("reward", ["sparse", "correctness"])
+def test_an_episode_ends_with_the_metric_of_rewards_whatever_is_rewarded(reward):
+    env = gym.make("DialogueGeneration-v0", reward_metric="rouge1", reward=reward, **SMALL)
+    env.reset(seed=0, options={"row": 0})
+    written = []
+    for _ in range(8):
+        written.append(env.unwrapped.oracle_action())
+        env.step(written[-1])
+    _, earned, ended, _, info = env.step(0)
+    task = env.unwrapped.task
+    scorer = RougeScorer(["rouge1"], use_stemmer=True)
+    found = scorer.score_multi(task.corpus.samples[0].gold, task.vocabulary.decode(written))
+    assert ended
+    assert 0 < found["rouge1"].fmeasure < 1
+    assert info["score"] == pytest.approx(found["rouge1"].fmeasure, abs=3e-6)
+    assert earned == (info["score"] if reward == "sparse" else 0.0)
+
+
+def test_a_wrong_metric_of_rewards_is_named():
     with pytest.raises(UnknownNameError, match="reward_metric"):
         make_task("Translation-Multi30k-v0", reward_metric="bleau", **SMALL)
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nlp_gym.metrics.base import Score
+from nlp_gym.metrics.generation import VALUES
 
-WATCHED = ("length_ratio", "repetition", "copied", "empty", "chrf")
+WATCHED = ("length_ratio", "repetition", "copied", "empty", *VALUES.values())
 """Figures of a score's report that go into ``metrics.jsonl`` and the log."""
 
 _SHIFT = 0.15
@@ -20,7 +21,8 @@ _RISE = {
 _WRITES = 0.02
 """A policy whose metric is below this has not learned to write: its habits are no measure."""
 _FALL = 0.01
-"""chrF, a metric that is not trained on, where the trained one rises."""
+"""Of a metric that is not trained on, where the one that is rises."""
+_NAMES = {"bleu": "BLEU", "gleu": "GLEU", "chrf": "chrF"}
 
 
 def watched(score: Score) -> dict[str, float]:
@@ -36,19 +38,22 @@ def _value(figure: Any) -> Any:
     return figure["value"] if isinstance(figure, Mapping) else figure
 
 
-def alarms(before: Sequence[Mapping[str, Any]], now: Mapping[str, Any]) -> list[str]:
+def alarms(
+    before: Sequence[Mapping[str, Any]], now: Mapping[str, Any], trained: str | None = None
+) -> list[str]:
     """What changed since the policy began to write that a better metric does not explain.
 
     Args:
         before: Evaluations of the run so far, as in ``metrics.jsonl``.
         now: This one.
+        trained: The metric of rewards, as reports name it; None: that of the score.
     """
     writing = (row for row in before if "length_ratio" in row and row["value"] >= _WRITES)
     first = next(writing, None)
-    return [] if first is None else _changes(first, now)
+    return [] if first is None else _changes(first, now, trained or now["metric"])
 
 
-def _changes(first: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+def _changes(first: Mapping[str, Any], now: Mapping[str, Any], trained: str) -> list[str]:
     told = []
     old, new = first["length_ratio"], now["length_ratio"]
     if abs(new - old) > _SHIFT and abs(new - 1) > max(abs(old - 1), _SHIFT):
@@ -56,10 +61,13 @@ def _changes(first: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     for name, (most, meaning) in _RISE.items():
         if now.get(name, 0.0) - first.get(name, 0.0) > most:
             told.append(f"{name} {first[name]:.1%} -> {now[name]:.1%}: {meaning}")
-    if "chrf" in first and now["value"] > first["value"]:
-        fall = first["chrf"] - now.get("chrf", 0.0)
-        if fall > _FALL:
-            told.append(
-                f"chrF fell by {fall:.3f} while {now['metric']} rose: it is gamed, not bettered"
-            )
+    if now.get(trained, 0.0) > first.get(trained, 0.0):
+        others = dict.fromkeys((now["metric"], "bleu" if trained == "chrf" else "chrf"))
+        for name in others:
+            fall = first.get(name, 0.0) - now.get(name, 0.0)
+            if name != trained and fall > _FALL:
+                told.append(
+                    f"{_NAMES.get(name, name)} fell by {fall:.3f} while "
+                    f"{_NAMES.get(trained, trained)} rose: it is gamed, not bettered"
+                )
     return told

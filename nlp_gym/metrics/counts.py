@@ -9,11 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from nlp_gym.metrics.bleu import BLEU_ORDER, bleu_counts, bleu_formula
-from nlp_gym.metrics.fscores import chrf_counts, chrf_of_sums
+from nlp_gym.metrics.fscores import chrf_counts, chrf_of_sums, share
 from nlp_gym.metrics.gleu import gleu_counts
+from nlp_gym.metrics.libraries import References
 from nlp_gym.types import Float64Array
-
-References = Sequence[Sequence[str]]
 
 
 def additive_counts(
@@ -55,4 +54,4 @@ def _bleu_of_sums(sums: Float64Array) -> Float64Array:
 
 
 def _ratio(sums: Float64Array) -> Float64Array:
-    return np.asarray(sums[:, 0] / sums[:, 1], np.float64)
+    return share(sums[:, 0], sums[:, 1])

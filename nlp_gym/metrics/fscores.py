@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nlp_gym.metrics.pairs import Pairs
+from nlp_gym.metrics.references import Pairs
 from nlp_gym.metrics.scoring import scoring_words
 from nlp_gym.types import Float64Array, Int64Array
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nlp_gym.metrics.bleu import BLEU_ORDER
-from nlp_gym.metrics.pairs import Pairs
+from nlp_gym.metrics.references import Pairs
 from nlp_gym.metrics.scoring import scoring_words
 from nlp_gym.types import Float64Array, Int64Array
 
@@ -28,8 +28,8 @@ def gleu_formula(
 ) -> Float64Array:
     """(...) GLEU in [0, 1] (Wu et al. 2016): the lower one of n-gram precision and recall.
 
-    A text that is too long loses as much as one that is too short, and a single sentence needs no
-    smoothing, which is why they made it a reward in place of BLEU.
+    Symmetric in text and reference: twice as long costs like half as long. Single sentences need no
+    smoothing, which is why it was made as a reward in place of BLEU.
 
     Args:
         matches: (..., orders) clipped matches of n-grams.
@@ -47,6 +47,7 @@ def gleu_counts(
     """(N, 2) n-grams in common with the best reference, and those there could be."""
     cut = scoring_words("bleu", tokenize).of
     pairs = Pairs.of(hypotheses, references, cut, GLEU_ORDER)
-    best = pairs.best(gleu_formula(pairs.matches, pairs.length, pairs.reference))
-    longer = np.maximum(pairs.length, pairs.reference)[best]
-    return np.stack([pairs.matches[best].sum(axis=1), ngrams_of(longer)], axis=1)
+    possible = ngrams_of(np.maximum(pairs.length, pairs.reference))
+    scores = gleu_formula(pairs.matches, pairs.length, pairs.reference)
+    best = pairs.best(np.where(possible > 0, scores, -1.0))
+    return np.stack([pairs.matches[best].sum(axis=1), possible[best]], axis=1)

@@ -1,6 +1,6 @@
 """What sacreBLEU, NLTK and rouge-score say about a corpus of N texts.
 
-Tables have the value in [0, 1], a signature, and a line for people.
+Tables have the ``value`` in [0, 1], a ``signature``, and a ``line`` for people, to be taken out.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ from nlp_gym.metrics.overlap import make_tokenizer
 from nlp_gym.metrics.scoring import scoring_words
 from nlp_gym.types import Float64Array
 
-PARTS = {"precision": "precision", "recall": "recall", "fmeasure": "f1"}
-"""rouge-score's names, and those in tables."""
+_PARTS = {"precision": "precision", "recall": "recall", "fmeasure": "f1"}
 
 References = Sequence[Sequence[str]]
 Table = dict[str, Any]
@@ -54,7 +53,12 @@ def gleu_table(references: References, outputs: Sequence[str], tokenize: str) ->
     golds = [[cut(text) for text in texts] for texts in references]
     value = float(corpus_gleu(golds, [cut(text) for text in outputs]))
     version = importlib.metadata.version("nltk")
-    signature = f"metric:gleu|orders:1-4|references:best|tok:{tokenize}|nltk:{version}"
+    from sacrebleu import __version__ as cutter
+
+    tokens = f"tok:{tokenize}|sacrebleu:{cutter}"
+    counts = {len(texts) for texts in golds}
+    number = counts.pop() if len(counts) == 1 else "var"
+    signature = f"metric:gleu|nrefs:{number}|case:mixed|orders:1-4|{tokens}|nltk:{version}"
     return {"value": value, "signature": signature, "line": f"GLEU = {100 * value:.2f}"}
 
 
@@ -73,7 +77,7 @@ def rouge_figures(
     references: References, outputs: Sequence[str], tokenizer: str, kinds: Sequence[str]
 ) -> Float64Array:
     """(kinds, 3, N) precision, recall and F1 against the best reference."""
-    figures = np.zeros((len(kinds), len(PARTS), len(outputs)))
+    figures = np.zeros((len(kinds), len(_PARTS), len(outputs)))
     if not kinds:
         return figures
     from rouge_score.rouge_scorer import RougeScorer
@@ -81,7 +85,7 @@ def rouge_figures(
     scorer = RougeScorer(list(kinds), tokenizer=make_tokenizer(tokenizer))
     for i, (golds, output) in enumerate(zip(references, outputs, strict=True)):
         best = scorer.score_multi(golds, output)
-        figures[:, :, i] = [[getattr(best[kind], part) for part in PARTS] for kind in kinds]
+        figures[:, :, i] = [[getattr(best[kind], part) for part in _PARTS] for kind in kinds]
     return figures
 
 
@@ -91,7 +95,7 @@ def rouge_table(name: str, figures: Float64Array, tokenizer: str) -> Table:
     signature = f"metric:{name}|average:document|references:best|tokens:{tokenizer}"
     return {
         "value": means[-1],
-        **dict(zip(PARTS.values(), means, strict=True)),
+        **dict(zip(_PARTS.values(), means, strict=True)),
         "signature": f"{signature}|rouge-score:{importlib.metadata.version('rouge-score')}",
         "line": f"{name} F1 = {100 * means[-1]:.2f}",
     }

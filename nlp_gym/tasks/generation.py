@@ -55,7 +55,7 @@ class Generation(Writing):
     bytes only its further bytes.
 
     ## Rewards
-    - `metric` (default of the ids): change of the sentence metric of the text, from 0 to 1.
+    - `metric` (default of the ids): change of the text's `reward_metric`, which is from 0 to 1.
     - `sparse`: that metric, at the end.
     - `correctness`: 1 for the token that the first reference has at this place, STOP after it.
 
@@ -68,11 +68,12 @@ class Generation(Writing):
     ## Metric
     Corpus BLEU (`bleu`; package sacreBLEU, whose signature the score has), as a share of 1; with it
     GLEU, chrF, ROUGE-1, 2 and L, the length ratio, and the shares of what is repeated and copied.
-    The sentence metric of rewards is that of sacreBLEU too (smoothing `exp`, effective order), or
-    GLEU (Wu et al. 2016; NLTK), which charges a text that is too long like one too short.
+    The sentence metrics of rewards are sacreBLEU's BLEU (`smooth_method`, effective order) and
+    chrF, NLTK's GLEU (Wu et al. 2016) and rouge-score's ROUGE.
 
     ## Information
-    `info["score"]` at the end: the sentence metric of rewards. For the rest see `Task`.
+    `info["score"]` at the end: the text's `reward_metric`, whatever the reward. For the rest see
+    `Task`.
 
     ## Arguments
     Those of `Task`, and:
@@ -81,7 +82,8 @@ class Generation(Writing):
     |---|---|---|
     | `pair` | None | languages of a parallel corpus, such as `"en-de"` |
     | `metric` | bleu | of the score: `bleu`, `gleu`, `chrf`, `rouge1`, `rouge2`, `rougeL` |
-    | `reward_metric` | None | of rewards, another one of these; None: `metric` |
+    | `reward_metric` | None | of rewards, another one of these; None: `metric`, which chooses |
+    | | | the best checkpoint in any case |
     | `tokenize` | 13a | words of BLEU and GLEU: sacreBLEU's `13a`, `intl`, `zh`, `char`, `none` |
     | | | (with `zh` and `char` ROUGE counts words of any script, else English stems) |
     | `smooth_method` | exp | of sentence BLEU: sacreBLEU's `exp`, `floor`, `add-k`, `none` |
@@ -111,8 +113,8 @@ class Generation(Writing):
         **kwargs: Any,
     ) -> None:
         check_name("metric", metric, METRICS)
-        earned = metric if reward_metric is None else reward_metric
-        check_name("reward_metric", earned, METRICS)
+        self.reward_metric = metric if reward_metric is None else reward_metric
+        check_name("reward_metric", self.reward_metric, METRICS)
         check_name("tokenize", tokenize, TOKENIZERS)
         self.metric, self.metric_name, self.tokenize = metric, VALUES[metric], tokenize
         self._pair = pair
@@ -120,12 +122,12 @@ class Generation(Writing):
         super().__init__(**kwargs)
         self._growing = None
         if self.has_gold:
-            if "rouge" in f"{metric} {earned}":
+            if any(name.startswith("rouge") for name in (metric, self.reward_metric)):
                 warn_uncounted(self.corpus.samples, self.rouge_tokenizer)
             self._growing = GrowingMetric(
                 [[normal(text) for text in sample.gold] for sample in self.corpus.samples],
                 self.vocabulary.pieces,
-                metric=earned,
+                metric=self.reward_metric,
                 tokenize=tokenize,
                 smooth_method=smooth_method,
                 rouge_tokenizer=self.rouge_tokenizer,

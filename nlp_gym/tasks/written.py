@@ -150,7 +150,7 @@ def warn_uncounted(samples: Sequence[Sample], tokenizer: str) -> None:
     if 2 * empty > len(samples):
         _warn(
             f"{empty} of {len(samples)} references have no letter a-z or digit, and ROUGE counts "
-            "nothing else: their score is always 0. tokenize='zh' counts words of any script."
+            "nothing else: it is always 0 there. tokenize='zh' counts words of any script."
         )
 
 

@@ -64,5 +64,5 @@ class Pairs:
 
     def best(self, scores: Float64Array) -> Int64Array:
         """(N,) the pair of each text with the highest of `scores` (P,), of equal ones the first."""
-        ranked: Int64Array = np.lexsort((-scores, self.text))[self.first]
-        return ranked
+        highest: Int64Array = np.lexsort((-scores, self.text))[self.first]
+        return highest
