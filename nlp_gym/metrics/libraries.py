@@ -52,13 +52,10 @@ def gleu_table(references: References, outputs: Sequence[str], tokenize: str) ->
     cut = scoring_words("bleu", tokenize).of
     golds = [[cut(text) for text in texts] for texts in references]
     value = float(corpus_gleu(golds, [cut(text) for text in outputs]))
-    version = importlib.metadata.version("nltk")
-    from sacrebleu import __version__ as cutter
-
-    tokens = f"tok:{tokenize}|sacrebleu:{cutter}"
+    versions = "|".join(f"{p}:{importlib.metadata.version(p)}" for p in ("sacrebleu", "nltk"))
     counts = {len(texts) for texts in golds}
     number = counts.pop() if len(counts) == 1 else "var"
-    signature = f"metric:gleu|nrefs:{number}|case:mixed|orders:1-4|{tokens}|nltk:{version}"
+    signature = f"metric:gleu|nrefs:{number}|case:mixed|orders:1-4|tok:{tokenize}|{versions}"
     return {"value": value, "signature": signature, "line": f"GLEU = {100 * value:.2f}"}
 
 
