@@ -71,7 +71,7 @@ class LoopOptions:
         save_freq: Timesteps between checkpoints.
         early_stopping: Evaluations without improvement after which training stops; 0 for never.
         seconds: Wall time, of all processes of the run together, after which training stops.
-        rewarded: The metric of rewards, as a report names it, where it is not that of the score.
+        rewarded: The metric of rewards, as a report names it; None: that of the score.
     """
 
     run: Path
