@@ -3,7 +3,7 @@
 
 import sys
 
-from agents.cli import main
+from nlp_gym_agents.cli.main import main
 
 if __name__ == "__main__":
     main(["train", *sys.argv[1:]])

@@ -31,7 +31,7 @@ from tokenizers import Tokenizer
 
 from nlp_gym.data import load_corpus
 from nlp_gym.encode import Encoder, encode_corpus, encode_texts, load_encoder
-from nlp_gym.encode.minilm import MiniLMPackage
+from nlp_gym.encode.weights.minilm import MiniLMPackage
 
 Texts = list[tuple[str, ...]]
 

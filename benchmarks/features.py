@@ -14,9 +14,9 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from agents.evaluate import evaluate
-from agents.settings import TrainConfig
-from agents.train import train
+from nlp_gym_agents.config.train_config import TrainConfig
+from nlp_gym_agents.evaluation.evaluate import evaluate
+from nlp_gym_agents.training.train import train
 
 FEATURES: dict[str, dict[str, Any]] = {
     "last layer": {"encoder_kwargs": {"layers": "last"}, "window": 0},

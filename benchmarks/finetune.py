@@ -33,17 +33,17 @@ from typing import Any
 import torch
 import yaml
 
-from agents.config import nested_merge
-from agents.settings import TrainConfig
-from agents.signals import TrainingInterrupted
-from agents.versions import versions
 from benchmarks.finetune_agents import AGENTS, QUICK, agent_record, config_of, decisions, scored
 from benchmarks.finetune_supervised import CLOCKS, Finetuned, Recipe, finetune
 from benchmarks.finetune_tables import CEILING, differences, plot, table, tag_table
 from nlp_gym import make_task
 from nlp_gym.errors import NLPGymError
 from nlp_gym.files import write_json
-from nlp_gym.tasks.base import Task
+from nlp_gym.tasks.core.task import Task
+from nlp_gym_agents.config.hyperparams import nested_merge
+from nlp_gym_agents.config.train_config import TrainConfig
+from nlp_gym_agents.runs.versions import versions
+from nlp_gym_agents.training.signals import TrainingInterrupted
 
 LONG = {"supervised-long": CEILING, "bc-long": "bc"}
 ROWS = (CEILING, *AGENTS, *LONG)

@@ -1,4 +1,4 @@
-"""Agents whose encoder learns, for `finetune.py`: trained by `agents.train`, timed and scored."""
+"""Agents whose encoder learns, for `finetune.py`: trained by `training.train`, timed and scored."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
-from agents.algorithms.oracle import collect
-from agents.config import load_hyperparams, nested_merge
-from agents.evaluate import score_record
-from agents.history import read_metrics
-from agents.loading import load_agent
-from agents.runs import alone
-from agents.settings import TrainConfig, merge
-from agents.setup import Setup
-from agents.snapshots import newest
-from agents.train import resume, train
-from agents.tuning.live import live_encoders
 from benchmarks.finetune_supervised import CLOCKS, now
 from nlp_gym.errors import RunError
 from nlp_gym.metrics.base import Score
-from nlp_gym.metrics.spans import span_counts
-from nlp_gym.tasks.base import Task
+from nlp_gym.metrics.labels.entities import span_counts
+from nlp_gym.tasks.core.task import Task
+from nlp_gym_agents.algorithms.demonstrations import collect
+from nlp_gym_agents.config.hyperparams import load_hyperparams, nested_merge
+from nlp_gym_agents.config.train_config import TrainConfig, merge
+from nlp_gym_agents.evaluation.evaluate import score_record
+from nlp_gym_agents.models.agent import load_agent
+from nlp_gym_agents.networks.encoder.trainable import live_encoders
+from nlp_gym_agents.runs.folder import alone
+from nlp_gym_agents.runs.metrics_log import read_metrics
+from nlp_gym_agents.runs.snapshots import newest
+from nlp_gym_agents.training.setup import Setup
+from nlp_gym_agents.training.train import resume, train
 
 WATCHED = "evaluations.jsonl"
 """In a run folder: what each evaluation on dev took, and what was encoded before it."""
@@ -118,8 +118,8 @@ def trained(config: TrainConfig, run: Path, clock: str) -> None:
     ticking = SimpleNamespace(monotonic=CLOCKS[clock])
     with (
         watched(run, clock),
-        patch("agents.callbacks.time", ticking),
-        patch("agents.train.time", ticking),
+        patch("nlp_gym_agents.training.callbacks.loop.time", ticking),
+        patch("nlp_gym_agents.training.train.time", ticking),
     ):
         if (run / "config.yml").is_file():
             try:

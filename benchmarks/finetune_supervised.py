@@ -26,7 +26,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from benchmarks.finetune_texts import IGNORED, Reader, Text, repaired
-from nlp_gym.tasks.base import Task
+from nlp_gym.tasks.core.task import Task
 from nlp_gym.types import Sample
 
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}

@@ -9,8 +9,8 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from nlp_gym.encode.load import ENCODERS
-from nlp_gym.encode.sources import find_source
-from nlp_gym.tasks.base import Task
+from nlp_gym.encode.weights.sources import find_source
+from nlp_gym.tasks.core.task import Task
 from nlp_gym.types import Sample
 
 IGNORED = -100  # of `torch.nn.functional.cross_entropy`

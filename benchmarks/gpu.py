@@ -30,14 +30,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from agents.algorithms import resolve
-from agents.config import load_hyperparams
-from agents.loading import build_model, encode
 from benchmarks.finetune import ROWS, Comparison, comparison_of
 from benchmarks.finetune import parser as finetune_parser
 from benchmarks.finetune_supervised import Finetuned, Recipe, now
 from benchmarks.finetune_tables import CEILING, table
 from nlp_gym.encode import encode_texts, load_encoder
+from nlp_gym_agents.algorithms.registry import resolve
+from nlp_gym_agents.config.hyperparams import load_hyperparams
+from nlp_gym_agents.models.build import build_model, encode
 
 SIZES = (2048, 4096, 8192, 16384)
 

@@ -5,11 +5,11 @@
     python benchmarks/knowledge_graph.py --n-timesteps 200 --encoder hashed --out /tmp/kg  # a try
 
 For each id `bc` learns the oracle's shortest paths and `maskable_ppo` goes on from there; both with
-their hyperparameters of `agents/hyperparams`. Scores are filtered, tails only, by the task's beam
-search. A run that lies complete under `--out` is scored and not trained again, one that was stopped
-goes on. `minutes.json` has the minutes of training (since it went on) and its evaluations on dev.
-Without ``--data-dir`` corpora are looked for as everywhere; where there is none, the bundled
-samples show that all of it runs.
+their hyperparameters of `nlp_gym_agents/hyperparams`. Scores are filtered, tails only, by the
+task's beam search. A run that lies complete under `--out` is scored and not trained again, one that
+was stopped goes on. `minutes.json` has the minutes of training (since it went on) and its
+evaluations on dev. Without ``--data-dir`` corpora are looked for as everywhere; where there is
+none, the bundled samples show that all of it runs.
 
 MINERVA's numbers are those of Das et al. (2018), by the same protocol.
 """
@@ -22,10 +22,10 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from agents.evaluate import evaluate, score_record
-from agents.settings import TrainConfig
-from agents.train import resume, train
 from nlp_gym.files import write_json
+from nlp_gym_agents.config.train_config import TrainConfig
+from nlp_gym_agents.evaluation.evaluate import evaluate, score_record
+from nlp_gym_agents.training.train import resume, train
 
 PUBLISHED = {
     "KnowledgeGraph-WN18RR-v0": (0.448, 0.413, 0.456, 0.513),

@@ -19,11 +19,11 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from agents.baselines import run_baselines
-from agents.evaluate import evaluate, score_record
 from nlp_gym import make_task
 from nlp_gym.files import write_json
 from nlp_gym.metrics.base import Score
+from nlp_gym_agents.evaluation.baselines import run_baselines
+from nlp_gym_agents.evaluation.evaluate import evaluate, score_record
 
 ROOT = Path(__file__).resolve().parent.parent
 IDS = ("NER-CoNLL-v0", "NER-WNUT-v0", "POS-EWT-v0")

@@ -26,8 +26,8 @@ import numpy.typing as npt
 from sacrebleu.metrics.bleu import BLEU
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
-from nlp_gym.metrics.bleu import sentence_bleu
-from nlp_gym.metrics.growing import GrowingMetric
+from nlp_gym.metrics.incremental.metric import GrowingMetric
+from nlp_gym.metrics.text.bleu import sentence_bleu
 
 SAMPLE = Path(__file__).resolve().parent.parent / "nlp_gym" / "data" / "samples"
 MARK = "\u2581"

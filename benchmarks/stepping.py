@@ -27,7 +27,7 @@ import gymnasium as gym
 import numpy as np
 
 import nlp_gym
-from nlp_gym.registration import task_ids
+from nlp_gym.tasks.core.make import task_ids
 
 CARTPOLE = "CartPole-v1"
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}

@@ -3,10 +3,11 @@
     python benchmarks/training.py
     python benchmarks/training.py --data-dir ../shared/data --repeats 3
 
-Each algorithm trains with its hyperparameters of `agents/hyperparams`, with 64 environments, on
-features of one layer (384 wide) and on the default ones (three layers of three words, 3456 wide),
-an MLP of 256 on top. Repeats are interleaved and the median is quoted; the clock starts after a
-warm-up that fills DQN's buffer. PPO is timed with its tuned small rollouts and with larger ones.
+Each algorithm trains with its hyperparameters of `nlp_gym_agents/hyperparams`, with 64
+environments, on features of one layer (384 wide) and on the default ones (three layers of three
+words, 3456 wide), an MLP of 256 on top. Repeats are interleaved and the median is quoted; the clock
+starts after a warm-up that fills DQN's buffer. PPO is timed with its tuned small rollouts and with
+larger ones.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ import time
 import warnings
 from typing import Any
 
-from agents.algorithms import resolve
-from agents.config import load_hyperparams
-from agents.loading import build_model
 from nlp_gym import make_task
+from nlp_gym_agents.algorithms.registry import resolve
+from nlp_gym_agents.config.hyperparams import load_hyperparams
+from nlp_gym_agents.models.build import build_model
 
 FEATURES: dict[str, dict[str, Any]] = {
     "one layer": {"encoder_kwargs": {"layers": 4}, "window": 0},

@@ -13,12 +13,12 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from agents.families import WRITTEN, family_of
-from agents.loading import load_agent
 from nlp_gym.errors import InvalidArgumentError, NLPGymError
 from nlp_gym.files import write_json
-from nlp_gym.metrics.generation import VALUES, generation_score, score_difference
-from nlp_gym.tasks.written import source_text
+from nlp_gym.metrics.text.corpus import VALUES, generation_score, score_difference
+from nlp_gym.tasks.core.make import WRITTEN, family_of
+from nlp_gym.tasks.generation.samples import source_text
+from nlp_gym_agents.models.agent import load_agent
 
 METRICS = ("bleu", "gleu", "chrf", "rougeL")
 HABITS = ("length_ratio", "repetition", "copied")

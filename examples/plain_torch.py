@@ -20,7 +20,7 @@ from torch.distributions import Categorical
 from torch.nn import functional as F
 
 import nlp_gym
-from nlp_gym.tasks.rollout import rollout
+from nlp_gym.tasks.core.rollout import rollout
 
 HORIZON, EPOCHS, MINIBATCH, CLIP, ENTROPY, LAMBDA = 32, 4, 256, 0.2, 0.01, 0.9
 Batch = dict[str, torch.Tensor]

@@ -4,7 +4,8 @@
 nor transformers; the first encoding does.
 """
 
-from nlp_gym.registration import ENVS, make_task, register_envs
+from nlp_gym.registration import ENVS, register_envs
+from nlp_gym.tasks.core.make import make_task
 
 __version__ = "0.1.0"
 __all__ = ["ENVS", "__version__", "make_task", "register_envs"]

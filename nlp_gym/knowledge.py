@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from nlp_gym.data.readers.base import decode, file_bytes
-from nlp_gym.data.tokenize import split_words
+from nlp_gym.checks import check_int
+from nlp_gym.data.readers.shared.decoding import decode, file_bytes
+from nlp_gym.data.text.tokenize import split_words
 from nlp_gym.errors import DataFormatError, InvalidArgumentError
-from nlp_gym.tasks.checks import check_int
 
 Words = tuple[str, ...]
 Match = tuple[int, int, int]

@@ -26,7 +26,6 @@ Observation = dict[str, npt.NDArray[Any]]
 
 SPLITS = ("train", "dev", "test")
 
-
 _ESCAPES = str.maketrans({control: f"\x1b{control}" for control in "\x1b\x1e\x1f"})
 
 
@@ -211,3 +210,30 @@ class Tokens:
     pad_id: int
     vocab_size: int
     max_length: int
+
+
+@dataclass(frozen=True)
+class Units:
+    """What is encoded: U units over texts.
+
+    Attributes:
+        texts: Texts for the encoder, each a sequence of words.
+        spans: (U, 3) int64 (text, first word, one past the last): the unit is the mean of its
+            words' vectors. None: every word of every text, in order, is a unit.
+        rescaled: Standardise the means on whole sentences (for units that are whole texts: a mean
+            varies less than a word). False leaves them on the scale of words.
+    """
+
+    texts: Sequence[Sequence[str]]
+    spans: npt.NDArray[np.int64] | None = None
+    rescaled: bool = False
+
+    def __len__(self) -> int:
+        return sum(map(len, self.texts)) if self.spans is None else len(self.spans)
+
+    @classmethod
+    def whole(cls, texts: Sequence[Sequence[str]]) -> Units:
+        """One unit a text: the standardised mean of its words."""
+        ends = np.array([len(text) for text in texts], np.int64)
+        spans = np.stack([np.arange(len(texts)), np.zeros_like(ends), ends], axis=1)
+        return cls(texts, spans, rescaled=True)

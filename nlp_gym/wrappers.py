@@ -15,7 +15,7 @@ import gymnasium as gym
 
 from nlp_gym.errors import InvalidArgumentError
 from nlp_gym.knowledge import KnowledgeBase, read_knowledge
-from nlp_gym.tasks.base import Task
+from nlp_gym.tasks.core.task import Task
 
 
 class KnowledgeObservation(gym.Wrapper[Any, Any, Any, Any]):

@@ -183,7 +183,7 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture
 def without_gold(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tasks made from here on have samples without gold."""
-    from nlp_gym.tasks.data import TaskData
+    from nlp_gym.tasks.core.corpus_task import TaskData
 
     load = TaskData.load
 
@@ -216,8 +216,8 @@ def live_of(task: Any, **tuning: Any) -> Any:
     """A learning encoder of a task's, the same at every call."""
     import torch
 
-    from agents.tuning.live import LiveEncoder
-    from agents.tuning.options import Tuning
+    from nlp_gym_agents.networks.encoder.options import Tuning
+    from nlp_gym_agents.networks.encoder.trainable import LiveEncoder
 
     torch.manual_seed(0)
     return LiveEncoder(task.encoder, Tuning(**tuning))

@@ -11,22 +11,23 @@ import torch as th
 from stable_baselines3.common.buffers import DictReplayBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 
-from agents.acting import make_act
-from agents.algorithms import ALGORITHMS, resolve
-from agents.algorithms.masked_dqn import td_target
-from agents.algorithms.oracle import OracleData, collect
-from agents.algorithms.warm import warm_start
-from agents.algorithms.warm_loss import q_targets
-from agents.baselines import run_baselines
-from agents.config import build_arguments, load_hyperparams
-from agents.extractors import FeatureSource, NLPExtractor
-from agents.vec import SB3VecEnv
 from nlp_gym import make_task
 from nlp_gym.envs.vector import TaskVectorEnv
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
-from nlp_gym.tasks.base import Task
-from nlp_gym.tasks.rollout import rollout
-from nlp_gym.tasks.sequence_tagging import SequenceTagging, TaggingState
+from nlp_gym.tasks.core.rollout import rollout
+from nlp_gym.tasks.core.task import Task
+from nlp_gym.tasks.tagging.task import SequenceTagging, TaggingState
+from nlp_gym_agents.algorithms.demonstrations import OracleData, collect
+from nlp_gym_agents.algorithms.masked_dqn import td_target
+from nlp_gym_agents.algorithms.pretraining import warm_start
+from nlp_gym_agents.algorithms.pretraining_loss import q_targets
+from nlp_gym_agents.algorithms.registry import ALGORITHMS, resolve
+from nlp_gym_agents.algorithms.vec_env import SB3VecEnv
+from nlp_gym_agents.config.hyperparams import build_arguments, load_hyperparams
+from nlp_gym_agents.evaluation.baselines import run_baselines
+from nlp_gym_agents.models.acting import make_act
+from nlp_gym_agents.networks.features.extractor import NLPExtractor
+from nlp_gym_agents.networks.features.source import FeatureSource
 
 Q_OPTIONS = [
     "n_envs:32",
@@ -123,7 +124,7 @@ def test_algorithms_by_import_path() -> None:
     row = resolve("sb3_contrib:TRPO")
     assert (row.family, row.masked, row.cls.__name__) == ("actor_critic", False, "TRPO")
     assert resolve("sb3_contrib:MaskablePPO").masked
-    assert resolve("agents.algorithms.masked_dqn:MaskedDQN").masked
+    assert resolve("nlp_gym_agents.algorithms.masked_dqn:MaskedDQN").masked
     assert resolve("stable_baselines3:DQN").family == "q"
 
 

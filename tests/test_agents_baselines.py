@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from agents.baselines import BASELINES, SEARCHED, run_baselines
 from nlp_gym import make_task
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
-from nlp_gym.tasks.base import Task
-from nlp_gym.tasks.rollout import rollout
+from nlp_gym.tasks.core.rollout import rollout
+from nlp_gym.tasks.core.task import Task
 from nlp_gym.types import Sample
+from nlp_gym_agents.evaluation.baselines import BASELINES, SEARCHED, run_baselines
 
 BOTH = ("train", "dev")
 LABELS = ["O", "B-X", "I-X"]

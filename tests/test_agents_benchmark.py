@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from agents import benchmark
-from agents.benchmark import Plan, default_ids, run_plan
-from agents.cli import main
-from agents.history import read_metrics
-from agents.results import BASELINES, Cell, build_table, to_markdown
-from agents.signals import TrainingInterrupted
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
+from nlp_gym_agents.cli.main import main
+from nlp_gym_agents.evaluation.benchmark import run as benchmark
+from nlp_gym_agents.evaluation.benchmark.plan import Plan, default_ids
+from nlp_gym_agents.evaluation.benchmark.run import run_plan
+from nlp_gym_agents.evaluation.benchmark.table import BASELINES, Cell, build_table, to_markdown
+from nlp_gym_agents.runs.metrics_log import read_metrics
+from nlp_gym_agents.training.signals import TrainingInterrupted
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 IDS = ("ChoiceQA-ARC-v0", "POS-EWT-v0")

@@ -13,18 +13,18 @@ from hypothesis import strategies as st
 from stable_baselines3.common.buffers import DictReplayBuffer, DictRolloutBuffer
 from stable_baselines3.common.utils import set_random_seed
 
-from agents.algorithms import resolve
-from agents.buffers import (
+from nlp_gym import make_task
+from nlp_gym.errors import InvalidArgumentError
+from nlp_gym_agents.algorithms.buffers import (
     EpisodeReplayBuffer,
     EpisodeRolloutBuffer,
     MaskableEpisodeRolloutBuffer,
     packed,
     segments,
 )
-from agents.config import load_hyperparams
-from agents.models import build_model
-from nlp_gym import make_task
-from nlp_gym.errors import InvalidArgumentError
+from nlp_gym_agents.algorithms.registry import resolve
+from nlp_gym_agents.config.hyperparams import load_hyperparams
+from nlp_gym_agents.models.build import build_model
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -18,16 +18,18 @@ import torch
 import yaml
 from typer.testing import CliRunner
 
-from agents import cli_train, predict, reports
-from agents import evaluate as evaluating
-from agents import train as training
-from agents.cli import app
-from agents.cli_train import config_of, spread
-from agents.loading import load_agent
-from agents.reporting import user_message
-from agents.settings import merge
-from agents.signals import TrainingInterrupted
 from nlp_gym.errors import RunError
+from nlp_gym_agents.cli import train as cli_train
+from nlp_gym_agents.cli.errors import user_message
+from nlp_gym_agents.cli.main import app
+from nlp_gym_agents.cli.train import config_of, spread
+from nlp_gym_agents.config.train_config import merge
+from nlp_gym_agents.evaluation import evaluate as evaluating
+from nlp_gym_agents.evaluation import test_report as reports
+from nlp_gym_agents.models.agent import load_agent
+from nlp_gym_agents.prediction import predictor as predict
+from nlp_gym_agents.training import train as training
+from nlp_gym_agents.training.signals import TrainingInterrupted
 
 ROOT = Path(__file__).resolve().parent.parent
 TRAIN = [
@@ -287,7 +289,7 @@ def test_cli_errors_of_the_system_are_one_line(
         raise error
 
     monkeypatch.setattr(evaluating, "evaluate", fails)
-    monkeypatch.setattr("nlp_gym.data.corpus.find_corpus", fails)
+    monkeypatch.setattr("nlp_gym.data.corpora.named.find_corpus", fails)
     for command in (["evaluate", "run"], ["data", "list"]):
         result = CliRunner().invoke(app, command)
         assert (result.exit_code, result.stderr) == (1, f"error: {expected}\n")
@@ -300,8 +302,9 @@ def test_cli_bugs_keep_their_traceback() -> None:
 
 def test_cli_help_is_light() -> None:
     code = (
-        "import sys; from agents.cli import app; heavy = {'torch', 'stable_baselines3', "
-        "'transformers'} & set(sys.modules); sys.exit(str(heavy) if heavy else 0)"
+        "import sys; from nlp_gym_agents.cli.main import app; "
+        "heavy = {'torch', 'stable_baselines3', 'transformers'} & set(sys.modules); "
+        "sys.exit(str(heavy) if heavy else 0)"
     )
     result = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False

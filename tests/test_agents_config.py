@@ -10,20 +10,20 @@ import torch as th
 import yaml
 from stable_baselines3.common.utils import LinearSchedule
 
-from agents.algorithms import ALGORITHMS
-from agents.config import (
+from nlp_gym import make_task
+from nlp_gym.errors import InvalidArgumentError, UnknownNameError
+from nlp_gym.tasks.core.make import task_ids
+from nlp_gym_agents.algorithms.registry import ALGORITHMS
+from nlp_gym_agents.config.hyperparams import (
     FOLDER,
     build_arguments,
     load_hyperparams,
     parse_overrides,
     parse_value,
 )
-from agents.loading import build_model
-from agents.settings import TrainConfig, merge
-from agents.signatures import arguments, hint_of
-from nlp_gym import make_task
-from nlp_gym.errors import InvalidArgumentError, UnknownNameError
-from nlp_gym.registration import task_ids
+from nlp_gym_agents.config.signatures import arguments, hint_of
+from nlp_gym_agents.config.train_config import TrainConfig, merge
+from nlp_gym_agents.models.build import build_model
 
 HIDDEN = "policy_kwargs.features_extractor_kwargs.hidden"
 
@@ -47,7 +47,7 @@ def test_config_every_algorithm_has_a_file(algo: str) -> None:
 def test_config_entry_of_an_id_replaces_the_default(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agents.config.FOLDER", tmp_path)
+    monkeypatch.setattr("nlp_gym_agents.config.hyperparams.FOLDER", tmp_path)
     (tmp_path / "ppo.yml").write_text(
         "default: &d\n  gamma: 0.5\n  n_envs: 4\n"
         "A-v0:\n  <<: *d\n  n_envs: 8\n"
@@ -62,7 +62,7 @@ def test_config_entry_of_an_id_replaces_the_default(
 def test_config_entry_of_a_warm_start_comes_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agents.config.FOLDER", tmp_path)
+    monkeypatch.setattr("nlp_gym_agents.config.hyperparams.FOLDER", tmp_path)
     text = "default:\n  gamma: 0.5\n  n_timesteps: 9\nNER-CoNLL-v0@bc:\n  n_timesteps: 7\n"
     (tmp_path / "ppo.yml").write_text(text, encoding="utf-8")
     warm = {"algo": "ppo", "env": "NER-CoNLL-v0", "warm_start": "bc"}
@@ -73,7 +73,7 @@ def test_config_entry_of_a_warm_start_comes_first(
 
 
 def test_config_files_are_never_evaluated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agents.config.FOLDER", tmp_path)
+    monkeypatch.setattr("nlp_gym_agents.config.hyperparams.FOLDER", tmp_path)
     (tmp_path / "ppo.yml").write_text("default:\n  gamma: !!python/object/apply:os.getcwd []\n")
     with pytest.raises(yaml.YAMLError):
         load_hyperparams("ppo", "A-v0")

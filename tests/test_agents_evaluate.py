@@ -1,4 +1,4 @@
-"""`agents.evaluate`: the whole split once, the official score, JSON for programs."""
+"""`evaluation.evaluate`: the whole split once, the official score, JSON for programs."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 import torch
 
-from agents import evaluate as evaluating
-from agents.algorithms import ALGORITHMS
-from agents.evaluate import evaluate, score_line, score_record
-from agents.history import read_metrics
-from agents.loading import load_agent
-from agents.settings import TrainConfig
-from agents.train import resume, train
 from nlp_gym import make_task
 from nlp_gym.errors import DataError, RunError, UnknownNameError
+from nlp_gym_agents.algorithms.registry import ALGORITHMS
+from nlp_gym_agents.config.train_config import TrainConfig
+from nlp_gym_agents.evaluation import evaluate as evaluating
+from nlp_gym_agents.evaluation.evaluate import evaluate, score_line, score_record
+from nlp_gym_agents.models.agent import load_agent
+from nlp_gym_agents.runs.metrics_log import read_metrics
+from nlp_gym_agents.training.train import resume, train
 
 
 @pytest.fixture(scope="module")

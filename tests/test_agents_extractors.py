@@ -12,13 +12,14 @@ import pytest
 import torch as th
 from gymnasium import spaces
 
-from agents.extractors import FeatureSource, NLPExtractor
-from agents.reading import reading
 from nlp_gym import make_task
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
-from nlp_gym.tasks.base import Task
-from nlp_gym.tasks.tables import Tables
+from nlp_gym.tasks.core.tables import Tables
+from nlp_gym.tasks.core.task import Task
 from nlp_gym.types import Encoded
+from nlp_gym_agents.networks.features.extractor import NLPExtractor
+from nlp_gym_agents.networks.features.source import FeatureSource
+from nlp_gym_agents.networks.features.swap_source import reading
 
 
 @pytest.fixture(scope="module")

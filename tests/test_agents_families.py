@@ -11,24 +11,25 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from agents.acting import make_act, make_log_probs
-from agents.algorithms import ALGORITHMS, resolve
-from agents.cli import app, main
-from agents.config import FOLDER, load_hyperparams
-from agents.families import family_of
-from agents.inputs import identity
-from agents.listing import HEADER, env_rows
-from agents.loading import build_model
-from agents.predict import Predictor
-from agents.search import best_of, drawn_rows, outputs_of
-from agents.settings import TrainConfig
-from agents.train import train
 from nlp_gym import make_task
 from nlp_gym.data import FAMILIES
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
-from nlp_gym.registration import task_ids
-from nlp_gym.tasks.rollout import rollout
+from nlp_gym.tasks.core.make import family_of, task_ids
+from nlp_gym.tasks.core.rollout import rollout
 from nlp_gym.types import Sample
+from nlp_gym_agents.algorithms.registry import ALGORITHMS, resolve
+from nlp_gym_agents.cli.envs import HEADER, env_rows
+from nlp_gym_agents.cli.main import app, main
+from nlp_gym_agents.config.hyperparams import FOLDER, load_hyperparams
+from nlp_gym_agents.config.train_config import TrainConfig
+from nlp_gym_agents.models import play
+from nlp_gym_agents.models.acting import make_act, make_log_probs
+from nlp_gym_agents.models.beam_search import best_of
+from nlp_gym_agents.models.build import build_model
+from nlp_gym_agents.models.play import drawn_rows, outputs_of
+from nlp_gym_agents.prediction.inputs import identity
+from nlp_gym_agents.prediction.predictor import Predictor
+from nlp_gym_agents.training.train import train
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 SAMPLE: dict[str, Any] = {"corpus": "sample", "encoder": "hashed"}
@@ -49,7 +50,7 @@ def test_families_hyperparameters_id_then_family_then_default(
     rows = "\nfamily:choice:\n  <<: *default\n  batch_size: 7\n"
     rows += "\nChoiceQA-ARC-v0:\n  <<: *default\n  batch_size: 5\n"
     (tmp_path / "bc.yml").write_text(text.split("\nNER-")[0] + rows)
-    monkeypatch.setattr("agents.config.FOLDER", tmp_path)
+    monkeypatch.setattr("nlp_gym_agents.config.hyperparams.FOLDER", tmp_path)
     assert load_hyperparams("bc", "ChoiceQA-ARC-v0")["batch_size"] == 5
     assert load_hyperparams("bc", "ChoiceQA-OpenBookQA-v0")["batch_size"] == 7
     assert load_hyperparams("bc", "POS-EWT-v0")["batch_size"] == 512
@@ -97,12 +98,11 @@ def test_search_beam_of_one_is_greedy(walker: Any) -> None:
     model, task = walker
     greedy = rollout(task, make_act(model, masked=True))
     assert outputs_of(model, task, masked=True, beam=1) == greedy
-    import agents.search
 
     log_probs = make_log_probs(model)
     assert log_probs is not None
     rows = np.arange(len(task.corpus))
-    assert agents.search.best_outputs(task, log_probs, rows, 1, "index") == greedy
+    assert play.best_outputs(task, log_probs, rows, 1, "index") == greedy
 
 
 def test_search_finds_what_all_walks_find(walker: Any) -> None:
@@ -325,16 +325,20 @@ def test_families_train_command_keeps_the_run_folder_when_the_end_fails(
         raise KeyError("tokens")
 
     run = tmp_path / "r"
-    monkeypatch.setattr("agents.train.train", lambda *arguments, **options: run)
-    monkeypatch.setattr("agents.runs.read_config", lambda run: {"device": "cpu"})
-    monkeypatch.setattr("agents.reports.final_report", lambda *arguments, **options: {})
-    monkeypatch.setattr("agents.reports.print_report", lambda *arguments: None)
-    monkeypatch.setattr("agents.reports.print_example", broken)
+    monkeypatch.setattr("nlp_gym_agents.training.train.train", lambda *arguments, **options: run)
+    monkeypatch.setattr("nlp_gym_agents.runs.folder.read_config", lambda run: {"device": "cpu"})
+    monkeypatch.setattr(
+        "nlp_gym_agents.evaluation.test_report.final_report", lambda *arguments, **options: {}
+    )
+    monkeypatch.setattr(
+        "nlp_gym_agents.evaluation.test_report.print_report", lambda *arguments: None
+    )
+    monkeypatch.setattr("nlp_gym_agents.evaluation.test_report.print_example", broken)
     result = CliRunner().invoke(app, ["train"])
     assert result.exit_code == 0
     assert "no example: KeyError" in result.stderr
     assert result.stdout.splitlines() == [str(run)]
-    monkeypatch.setattr("agents.reports.final_report", broken)
+    monkeypatch.setattr("nlp_gym_agents.evaluation.test_report.final_report", broken)
     result = CliRunner().invoke(app, ["train"])
     assert result.exit_code == 1
     assert result.stdout.splitlines() == [str(run)]

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agents.cli import main
-from agents.minari_export import Export, export
-from agents.settings import TrainConfig
-from agents.train import train
 from nlp_gym import make_task
 from nlp_gym.errors import InvalidArgumentError, MissingDependencyError
+from nlp_gym_agents.cli.main import main
+from nlp_gym_agents.config.train_config import TrainConfig
+from nlp_gym_agents.evaluation.minari import Export, export
+from nlp_gym_agents.training.train import train
 
 minari = pytest.importorskip("minari")
 pytest.importorskip("h5py")

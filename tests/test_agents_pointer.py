@@ -14,25 +14,32 @@ import numpy as np
 import pytest
 import torch as th
 
-from agents.acting import make_act
-from agents.algorithms import resolve
-from agents.algorithms.warm import warm_start
-from agents.extractors import FeatureSource, NLPExtractor
-from agents.loading import build_model, load_agent
-from agents.pointer import PADDING, Packed, PointerScorer, real, similarities
-from agents.reading import is_pointer, reading
-from agents.settings import TrainConfig
-from agents.train import resume, train
 from nlp_gym import make_task
-from nlp_gym.envs.render import Frame
 from nlp_gym.errors import InvalidArgumentError
 from nlp_gym.metrics.base import Score
-from nlp_gym.tasks.base import State
-from nlp_gym.tasks.kinds import UnitTask
-from nlp_gym.tasks.rollout import rollout
-from nlp_gym.tasks.tables import Tables, ragged
-from nlp_gym.tasks.views import Extra
+from nlp_gym.render import Frame
+from nlp_gym.tasks.core.kinds import UnitTask
+from nlp_gym.tasks.core.rollout import rollout
+from nlp_gym.tasks.core.tables import Extra, Tables, ragged
+from nlp_gym.tasks.core.task import State
 from nlp_gym.types import Corpus, Sample
+from nlp_gym_agents.algorithms.pretraining import warm_start
+from nlp_gym_agents.algorithms.registry import resolve
+from nlp_gym_agents.config.train_config import TrainConfig
+from nlp_gym_agents.models.acting import make_act
+from nlp_gym_agents.models.agent import load_agent
+from nlp_gym_agents.models.build import build_model
+from nlp_gym_agents.networks.features.extractor import NLPExtractor
+from nlp_gym_agents.networks.features.pointer import (
+    PADDING,
+    Packed,
+    PointerScorer,
+    real,
+    similarities,
+)
+from nlp_gym_agents.networks.features.source import FeatureSource
+from nlp_gym_agents.networks.features.swap_source import is_pointer, reading
+from nlp_gym_agents.training.train import resume, train
 
 ID = "PointerToy-v0"
 WORDS = [f"{a}{b}" for a in "bdfgklmnprst" for b in ("ado", "elu", "iri", "ona", "umi")]
@@ -323,7 +330,9 @@ def test_pointer_given_masks_scores_legal_candidates_alone(
     policy.get_distribution(obs)  # without masks every candidate is seen
     assert scored == [legal, legal, there]
     few = results()
-    monkeypatch.setattr("agents.heads.scoring_legal", lambda *_: nullcontext())
+    monkeypatch.setattr(
+        "nlp_gym_agents.networks.policies.pointer.scoring_legal", lambda *_: nullcontext()
+    )
     every = results()
     assert scored[3:] == [legal, there]
     assert len(few) > 10
@@ -373,8 +382,8 @@ def test_pointer_warm_start(algo: str, task: Any) -> None:
 
 
 def test_pointer_label_smoothing_leaves_padding_alone(task: Any) -> None:
-    from agents.algorithms.cloning import cloning_loss
-    from agents.algorithms.oracle import collect
+    from nlp_gym_agents.algorithms.bc import cloning_loss
+    from nlp_gym_agents.algorithms.demonstrations import collect
 
     model = model_of("bc", task)
     batch = collect(task, gamma=0.0).take(th.arange(50), th.device("cpu"))

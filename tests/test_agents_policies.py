@@ -9,16 +9,17 @@ import numpy as np
 import pytest
 import torch as th
 
-from agents.acting import make_act
-from agents.algorithms import resolve
-from agents.extractors import FeatureSource, NLPExtractor
-from agents.policies import DuelingDQNPolicy, action_scores, masked
-from agents.vec import SB3VecEnv
 from nlp_gym import make_task
 from nlp_gym.envs.vector import TaskVectorEnv
 from nlp_gym.errors import InvalidArgumentError
-from nlp_gym.tasks.base import Task
-from nlp_gym.tasks.rollout import rollout
+from nlp_gym.tasks.core.rollout import rollout
+from nlp_gym.tasks.core.task import Task
+from nlp_gym_agents.algorithms.registry import resolve
+from nlp_gym_agents.algorithms.vec_env import SB3VecEnv
+from nlp_gym_agents.models.acting import make_act
+from nlp_gym_agents.networks.features.extractor import NLPExtractor
+from nlp_gym_agents.networks.features.source import FeatureSource
+from nlp_gym_agents.networks.policies.dueling import DuelingDQNPolicy, action_scores, masked
 
 BUFFER = {"buffer_size": 64}
 

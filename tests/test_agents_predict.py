@@ -1,4 +1,4 @@
-"""`agents.predict`: raw text in any script to records with character offsets."""
+"""`prediction.predictor`: raw text in any script to records with character offsets."""
 
 from __future__ import annotations
 
@@ -11,18 +11,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from agents.inputs import from_text, from_words, gather_inputs, read_inputs
-from agents.predict import Predictor, predict_texts
-from agents.predictions import (
-    choose_format,
-    to_conll,
-    to_json,
-    to_record,
-    to_text,
-)
-from agents.settings import TrainConfig
-from agents.train import train
-from nlp_gym.data.schemes import entity_spans
+from nlp_gym.data.tags.schemes import entity_spans
 from nlp_gym.errors import (
     DataError,
     DataFormatError,
@@ -30,6 +19,11 @@ from nlp_gym.errors import (
     InvalidArgumentError,
     RunError,
 )
+from nlp_gym_agents.config.train_config import TrainConfig
+from nlp_gym_agents.prediction.inputs import from_text, from_words, gather_inputs, read_inputs
+from nlp_gym_agents.prediction.predictor import Predictor, predict_texts
+from nlp_gym_agents.prediction.records import choose_format, to_conll, to_json, to_record, to_text
+from nlp_gym_agents.training.train import train
 
 TEXTS = [
     "Ann Lee lives in Rome. She works for the U.N. there!",

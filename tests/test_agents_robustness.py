@@ -7,12 +7,12 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from agents.cli import app
-from agents.robustness import CHALLENGES, challenge, perturbed, suitable, table
-from agents.settings import TrainConfig
-from agents.train import train
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
 from nlp_gym.metrics.base import Score
+from nlp_gym_agents.cli.main import app
+from nlp_gym_agents.config.train_config import TrainConfig
+from nlp_gym_agents.evaluation.robustness import CHALLENGES, challenge, perturbed, suitable, table
+from nlp_gym_agents.training.train import train
 
 SMALL = {"encoder": "hashed", "corpus": "sample"}
 

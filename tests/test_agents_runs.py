@@ -9,11 +9,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from agents.history import append_metrics, read_metrics, rewind_metrics
-from agents.runs import check_run, claim_run, find_snapshot, new_run, read_config, write_config
-from agents.snapshots import locate, newest, prune, publish, read_json, verify
-from agents.weights import read_tensors, save_tensors
 from nlp_gym.errors import RunError, UnknownNameError
+from nlp_gym_agents.runs.folder import (
+    check_run,
+    claim_run,
+    find_snapshot,
+    new_run,
+    read_config,
+    write_config,
+)
+from nlp_gym_agents.runs.metrics_log import append_metrics, read_metrics, rewind_metrics
+from nlp_gym_agents.runs.snapshots import locate, newest, prune, publish, read_json, verify
+from nlp_gym_agents.runs.weights import read_tensors, save_tensors
 
 
 def write(folder: Path, text: str = "1") -> None:

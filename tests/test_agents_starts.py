@@ -11,17 +11,17 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.utils import obs_as_tensor
 
-from agents.algorithms import resolve
-from agents.config import load_hyperparams
-from agents.models import build_model
-from agents.settings import TrainConfig, merge
-from agents.setup import set_up
-from agents.starts import Start
-from agents.tuning.rollouts import by_step, parts
-from agents.tuning.values import FittedValues
 from nlp_gym import make_task
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
-from nlp_gym.tasks.base import Task
+from nlp_gym.tasks.core.task import Task
+from nlp_gym_agents.algorithms.registry import resolve
+from nlp_gym_agents.config.hyperparams import load_hyperparams
+from nlp_gym_agents.config.train_config import TrainConfig, merge
+from nlp_gym_agents.models.build import build_model
+from nlp_gym_agents.training.callbacks.rollout_parts import by_step, parts
+from nlp_gym_agents.training.callbacks.value_fit import FittedValues
+from nlp_gym_agents.training.setup import set_up
+from nlp_gym_agents.training.warm_start import Start
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

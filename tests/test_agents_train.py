@@ -20,25 +20,23 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from agents import checkpoints, history, reports, runs
-from agents import optimize as optimizing
-from agents.history import read_metrics
-from agents.optimize import optimize
-from agents.runs import LOCK, alone, claim_run, read_config
-from agents.settings import TrainConfig, config_from_file, merge
-from agents.setup import Setup, with_dtype, with_saved_dtype
-from agents.signals import TrainingInterrupted
-from agents.snapshots import newest
-from agents.train import resume, train
 from nlp_gym.encode import load_encoder
-from nlp_gym.encode.transformer import TransformerEncoder
-from nlp_gym.errors import (
-    InvalidArgumentError,
-    MissingDependencyError,
-    RunError,
-    UnknownNameError,
-)
+from nlp_gym.encode.transformer.encoder import TransformerEncoder
+from nlp_gym.errors import InvalidArgumentError, MissingDependencyError, RunError, UnknownNameError
 from nlp_gym.metrics.base import Score
+from nlp_gym_agents.config.train_config import TrainConfig, config_from_file, merge
+from nlp_gym_agents.evaluation import test_report as reports
+from nlp_gym_agents.runs import checkpoints
+from nlp_gym_agents.runs import folder as runs
+from nlp_gym_agents.runs import metrics_log as history
+from nlp_gym_agents.runs.folder import LOCK, alone, claim_run, read_config
+from nlp_gym_agents.runs.metrics_log import read_metrics
+from nlp_gym_agents.runs.snapshots import newest
+from nlp_gym_agents.training import optimize as optimizing
+from nlp_gym_agents.training.optimize import optimize
+from nlp_gym_agents.training.setup import Setup, with_dtype, with_saved_dtype
+from nlp_gym_agents.training.signals import TrainingInterrupted
+from nlp_gym_agents.training.train import resume, train
 
 ROOT = Path(__file__).resolve().parent.parent
 TINY = {"policy_kwargs": {"features_extractor_kwargs": {"hidden": [8]}}}
@@ -367,7 +365,7 @@ def files(run: Path) -> dict[Path, bytes]:
 
 
 HOLD = (
-    "import sys\nfrom pathlib import Path\nfrom agents.runs import alone\n"
+    "import sys\nfrom pathlib import Path\nfrom nlp_gym_agents.runs.folder import alone\n"
     "with alone(Path(sys.argv[1])):\n    print('in', flush=True)\n    sys.stdin.read()\n"
 )
 

@@ -11,17 +11,17 @@ import pytest
 import torch as th
 from conftest import tiny_task
 
-from agents.algorithms import resolve
-from agents.config import load_hyperparams
-from agents.extractors import FeatureSource
-from agents.models import build_model
-from agents.tuning.book import TextBook, ranges
-from agents.tuning.live import live_encoders
-from agents.tuning.options import Tuning
 from nlp_gym.encode import load_encoder
 from nlp_gym.envs.rows import BLOCK
 from nlp_gym.envs.vector import TaskVectorEnv
-from nlp_gym.tasks.tables import Units
+from nlp_gym.types import Units
+from nlp_gym_agents.algorithms.registry import resolve
+from nlp_gym_agents.config.hyperparams import load_hyperparams
+from nlp_gym_agents.models.build import build_model
+from nlp_gym_agents.networks.encoder.options import Tuning
+from nlp_gym_agents.networks.encoder.trainable import live_encoders
+from nlp_gym_agents.networks.encoder.unit_texts import TextBook, ranges
+from nlp_gym_agents.networks.features.source import FeatureSource
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

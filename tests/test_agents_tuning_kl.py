@@ -11,15 +11,15 @@ import torch as th
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.utils import obs_as_tensor
 
-from agents.algorithms import resolve
-from agents.config import load_hyperparams
-from agents.extractors import NLPExtractor
-from agents.models import build_model
-from agents.tuning import rollouts
-from agents.tuning.kl import KLToStart, frozen_copy
 from nlp_gym import make_task
 from nlp_gym.errors import InvalidArgumentError, RunError
-from nlp_gym.tasks.base import Task
+from nlp_gym.tasks.core.task import Task
+from nlp_gym_agents.algorithms.registry import resolve
+from nlp_gym_agents.config.hyperparams import load_hyperparams
+from nlp_gym_agents.models.build import build_model
+from nlp_gym_agents.networks.features.extractor import NLPExtractor
+from nlp_gym_agents.training.callbacks import rollout_parts as rollouts
+from nlp_gym_agents.training.callbacks.kl_penalty import KLToStart, frozen_copy
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -14,17 +14,18 @@ import torch as th
 from conftest import live_of, tiny_task
 from stable_baselines3.common.utils import obs_as_tensor, polyak_update
 
-from agents.algorithms import resolve
-from agents.config import load_hyperparams
-from agents.extractors import FeatureSource, NLPExtractor
-from agents.models import build_model
-from agents.reading import reading
-from agents.tuning.book import TextBook
-from agents.tuning.live import LiveEncoder, LiveEncoders, live_encoders
-from agents.tuning.options import Tuning
 from nlp_gym.encode import load_encoder
 from nlp_gym.errors import EncoderError, InvalidArgumentError
-from nlp_gym.tasks.tables import Units
+from nlp_gym.types import Units
+from nlp_gym_agents.algorithms.registry import resolve
+from nlp_gym_agents.config.hyperparams import load_hyperparams
+from nlp_gym_agents.models.build import build_model
+from nlp_gym_agents.networks.encoder.options import Tuning
+from nlp_gym_agents.networks.encoder.trainable import LiveEncoder, LiveEncoders, live_encoders
+from nlp_gym_agents.networks.encoder.unit_texts import TextBook
+from nlp_gym_agents.networks.features.extractor import NLPExtractor
+from nlp_gym_agents.networks.features.source import FeatureSource
+from nlp_gym_agents.networks.features.swap_source import reading
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -13,16 +13,16 @@ from conftest import live_of, save_bert, tiny_task, word_piece
 from stable_baselines3.common.utils import polyak_update
 from torch import nn
 
-from agents.algorithms import resolve
-from agents.config import load_hyperparams
-from agents.models import build_model
-from agents.tuning.book import TextBook
-from agents.tuning.kl import frozen_copy
-from agents.tuning.live import LiveEncoder, live_encoders
-from agents.tuning.modes import Adapter, equip, share_fixed
-from agents.tuning.options import Tuning
 from nlp_gym.encode import load_encoder
 from nlp_gym.errors import InvalidArgumentError, MissingDependencyError, UnknownNameError
+from nlp_gym_agents.algorithms.registry import resolve
+from nlp_gym_agents.config.hyperparams import load_hyperparams
+from nlp_gym_agents.models.build import build_model
+from nlp_gym_agents.networks.encoder.modes import Adapter, equip, share_fixed
+from nlp_gym_agents.networks.encoder.options import Tuning
+from nlp_gym_agents.networks.encoder.trainable import LiveEncoder, live_encoders
+from nlp_gym_agents.networks.encoder.unit_texts import TextBook
+from nlp_gym_agents.training.callbacks.kl_penalty import frozen_copy
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

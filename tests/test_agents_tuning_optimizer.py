@@ -10,14 +10,15 @@ import torch as th
 from stable_baselines3.common.callbacks import BaseCallback
 from torch import nn
 
-from agents.algorithms import resolve
-from agents.checkpoints import load_state, save_state
-from agents.config import load_hyperparams
-from agents.models import build_model
-from agents.tuning.optimizer import EncoderRate, split_optimizer
 from nlp_gym import make_task
 from nlp_gym.errors import InvalidArgumentError, RunError
-from nlp_gym.tasks.base import Task
+from nlp_gym.tasks.core.task import Task
+from nlp_gym_agents.algorithms.encoder_optimizer import split_optimizer
+from nlp_gym_agents.algorithms.registry import resolve
+from nlp_gym_agents.config.hyperparams import load_hyperparams
+from nlp_gym_agents.models.build import build_model
+from nlp_gym_agents.networks.encoder.schedule import EncoderRate
+from nlp_gym_agents.runs.checkpoints import load_state, save_state
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -12,21 +12,21 @@ import torch as th
 from conftest import save_bert, word_piece
 from safetensors.torch import load_file
 
-from agents.algorithms.warm import _copy, warm_start
-from agents.callbacks import TrainingLoop
-from agents.evaluate import evaluate
-from agents.history import read_metrics
-from agents.loading import load_agent
-from agents.predict import predict_texts
-from agents.settings import TrainConfig, merge
-from agents.setup import set_up
-from agents.snapshots import newest
-from agents.starts import start_warm
-from agents.train import resume, train
-from agents.tuning.live import live_encoders
-from agents.tuning.penalty import START
 from nlp_gym.encode import load_encoder
 from nlp_gym.errors import InvalidArgumentError, RunError, UnknownNameError
+from nlp_gym_agents.algorithms.pretraining import _copy, warm_start
+from nlp_gym_agents.config.train_config import TrainConfig, merge
+from nlp_gym_agents.evaluation.evaluate import evaluate
+from nlp_gym_agents.models.agent import load_agent
+from nlp_gym_agents.networks.encoder.trainable import live_encoders
+from nlp_gym_agents.prediction.predictor import predict_texts
+from nlp_gym_agents.runs.metrics_log import read_metrics
+from nlp_gym_agents.runs.snapshots import newest
+from nlp_gym_agents.training.callbacks.kl_penalty import START
+from nlp_gym_agents.training.callbacks.loop import TrainingLoop
+from nlp_gym_agents.training.setup import set_up
+from nlp_gym_agents.training.train import resume, train
+from nlp_gym_agents.training.warm_start import start_warm
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -10,8 +10,8 @@ import pytest
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 
 import nlp_gym  # noqa: F401 - registers the ids
-from agents.vec import SB3VecEnv
 from nlp_gym.errors import InvalidArgumentError, NotResetError
+from nlp_gym_agents.algorithms.vec_env import SB3VecEnv
 
 OPTIONS: dict[str, Any] = {"corpus": "sample", "encoder": "hashed", "obs_type": "index"}
 

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch as th
 
-from agents.reading import reading
-from agents.sources import FeatureSource
-from agents.writing.decoder import Decoder
-from agents.writing.extractor import DecoderExtractor
-from agents.writing.prefixes import Texts, found, leaders
 from nlp_gym import make_task
 from nlp_gym.envs.vector import TaskVectorEnv
 from nlp_gym.errors import InvalidArgumentError
+from nlp_gym_agents.networks.decoder.extractor import DecoderExtractor
+from nlp_gym_agents.networks.decoder.prefixes import Texts, found, leaders
+from nlp_gym_agents.networks.decoder.transformer import Decoder
+from nlp_gym_agents.networks.features.source import FeatureSource
+from nlp_gym_agents.networks.features.swap_source import reading
 
 ENV = "Translation-Multi30k-v0"
 SMALL = {"width": 32, "layers": 2, "heads": 4}

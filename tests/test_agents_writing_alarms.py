@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from agents.writing.alarms import alarms, watched
 from nlp_gym.metrics.base import Score
+from nlp_gym_agents.training.callbacks.reward_hacking import alarms, watched
 
 
 def score(value: float, **report: float) -> dict[str, Any]:

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch as th
 
-from agents.acting import make_log_probs
-from agents.algorithms import resolve
-from agents.models import build_model
-from agents.search import outputs_of
-from agents.writing.beam import search
-from agents.writing.extractor import DecoderExtractor
 from nlp_gym import make_task
+from nlp_gym_agents.algorithms.registry import resolve
+from nlp_gym_agents.models.acting import make_log_probs
+from nlp_gym_agents.models.beam_search import search
+from nlp_gym_agents.models.build import build_model
+from nlp_gym_agents.models.play import outputs_of
+from nlp_gym_agents.networks.decoder.extractor import DecoderExtractor
 
 ENV = "Translation-Multi30k-v0"
 SMALL = {"width": 32, "layers": 2, "heads": 4}

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from agents.evaluate import evaluate
-from agents.loading import load_agent
-from agents.reports import print_example
-from agents.settings import TrainConfig
-from agents.train import train
 from benchmarks.writing import compare
 from nlp_gym.errors import InvalidArgumentError
-from nlp_gym.tasks.written import source_text
+from nlp_gym.tasks.generation.samples import source_text
+from nlp_gym_agents.config.train_config import TrainConfig
+from nlp_gym_agents.evaluation.evaluate import evaluate
+from nlp_gym_agents.evaluation.test_report import print_example
+from nlp_gym_agents.models.agent import load_agent
+from nlp_gym_agents.training.train import train
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -11,16 +11,16 @@ import pytest
 import torch as th
 from safetensors.torch import load_file
 
-from agents.evaluate import evaluate
-from agents.loading import load_agent
-from agents.predict import Predictor, predict_texts
-from agents.settings import TrainConfig
-from agents.snapshots import newest
-from agents.train import resume, train
-from agents.writing.copying import CopyHead, Copying
 from nlp_gym import make_task
 from nlp_gym.errors import InvalidArgumentError, RunError
-from nlp_gym.tasks.written import source_pieces
+from nlp_gym.tasks.generation.samples import source_pieces
+from nlp_gym_agents.config.train_config import TrainConfig
+from nlp_gym_agents.evaluation.evaluate import evaluate
+from nlp_gym_agents.models.agent import load_agent
+from nlp_gym_agents.networks.decoder.copying import CopyHead, Copying
+from nlp_gym_agents.prediction.predictor import Predictor, predict_texts
+from nlp_gym_agents.runs.snapshots import newest
+from nlp_gym_agents.training.train import resume, train
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -164,7 +164,7 @@ def test_copying_in_a_rollout_is_that_of_an_update(copier: Path) -> None:
 
 
 def _texts(observations: Any) -> Any:
-    from agents.writing.extractor import _texts as texts
+    from nlp_gym_agents.networks.decoder.extractor import _texts as texts
 
     return texts(observations)
 

@@ -12,20 +12,19 @@ import torch as th
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
-from agents.algorithms.oracle import collect
-from agents.baselines import run_baselines
-from agents.cli import app
-from agents.evaluate import evaluate
-from agents.history import read_metrics
-from agents.loading import load_agent
-from agents.predict import Predictor, predict_texts
-from agents.settings import TrainConfig
-from agents.snapshots import newest
-from agents.train import resume, train
-from agents.writing.baselines import copy, lead
 from nlp_gym.errors import InvalidArgumentError, RunError, UnknownNameError
 from nlp_gym.files import sha256_file
 from nlp_gym.types import Sample
+from nlp_gym_agents.algorithms.demonstrations import collect
+from nlp_gym_agents.cli.main import app
+from nlp_gym_agents.config.train_config import TrainConfig
+from nlp_gym_agents.evaluation.baselines import copy, lead, run_baselines
+from nlp_gym_agents.evaluation.evaluate import evaluate
+from nlp_gym_agents.models.agent import load_agent
+from nlp_gym_agents.prediction.predictor import Predictor, predict_texts
+from nlp_gym_agents.runs.metrics_log import read_metrics
+from nlp_gym_agents.runs.snapshots import newest
+from nlp_gym_agents.training.train import resume, train
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

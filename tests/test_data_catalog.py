@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from nlp_gym.data import DATASETS, READERS, catalog, load_corpus
-from nlp_gym.data.corpus import LABELLED, find_corpus
-from nlp_gym.data.download import download
+from nlp_gym.data.corpora.download import download
+from nlp_gym.data.corpora.load import LABELLED
+from nlp_gym.data.corpora.named import find_corpus
 from nlp_gym.errors import UnknownNameError
 from nlp_gym.types import SPLITS, Corpus
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from agents.cli_data import app
 from nlp_gym.data import DATASETS, FAMILIES
 from nlp_gym.errors import DownloadError
-from nlp_gym.registration import task_ids
+from nlp_gym.tasks.core.make import task_ids
+from nlp_gym_agents.cli.data import app
 
 run = CliRunner().invoke
 
@@ -115,7 +115,7 @@ def test_data_cli_download_prints_licence_and_folder(
             raise DownloadError("the network\nis away")
         return tmp_path / name
 
-    monkeypatch.setattr("nlp_gym.data.download.download", fetch)
+    monkeypatch.setattr("nlp_gym.data.corpora.download.download", fetch)
     result = run(app, ["download", "conll2003", "ud_ewt", "--data-dir", str(tmp_path), "--force"])
     assert asked == [("conll2003", tmp_path, True), ("ud_ewt", tmp_path, True)]
     assert DATASETS["conll2003"].licence in result.output

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from nlp_gym.data import DATASETS, catalog, load_corpus
-from nlp_gym.data.corpus import find_corpus
+from nlp_gym.data.corpora.named import find_corpus
 from nlp_gym.errors import (
     ChecksumError,
     DataError,

@@ -14,10 +14,10 @@ import pytest
 
 from nlp_gym.data import DATASETS, FAMILIES, RemoteFile, catalog, check, load_corpus, read
 from nlp_gym.data.catalog import Dataset
-from nlp_gym.data.corpus import find_corpus
-from nlp_gym.data.download import download
-from nlp_gym.data.readers.guess import guess_family
-from nlp_gym.data.user import split_samples
+from nlp_gym.data.corpora.download import download
+from nlp_gym.data.corpora.named import find_corpus
+from nlp_gym.data.corpora.user import split_samples
+from nlp_gym.data.readers.guess.family import guess_family
 from nlp_gym.errors import (
     ChecksumError,
     DataError,

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from agents.cli_data import app
 from nlp_gym.data import check, load_corpus, read
 from nlp_gym.data.readers import READERS, Options
-from nlp_gym.data.readers.base import Parsed
+from nlp_gym.data.readers.shared.base import Parsed
 from nlp_gym.errors import DataError, DataFormatError, InvalidArgumentError
 from nlp_gym.types import SPLITS, Sample
+from nlp_gym_agents.cli.data import app
 
 FAMILY = "generation"
 

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from nlp_gym.data import DATASETS, RemoteFile, catalog, load_corpus
-from nlp_gym.data.corpus import find_corpus
-from nlp_gym.data.download import ATTEMPTS, download
+from nlp_gym.data.corpora.download import ATTEMPTS, download
+from nlp_gym.data.corpora.named import find_corpus
 from nlp_gym.errors import ChecksumError, DataNotFoundError, DownloadError
 from nlp_gym.types import SPLITS, Corpus
 

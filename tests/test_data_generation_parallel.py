@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from agents.cli_data import app
 from nlp_gym.data import check, load_corpus, read
 from nlp_gym.errors import (
     DataFormatError,
@@ -18,6 +17,7 @@ from nlp_gym.errors import (
     UnknownNameError,
 )
 from nlp_gym.types import SPLITS, Corpus
+from nlp_gym_agents.cli.data import app
 
 FAMILY = "generation"
 WORDS = {"en": "text", "de": "Satz"}

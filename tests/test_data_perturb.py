@@ -7,10 +7,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from nlp_gym.data.perturb import PERTURBATIONS, augment, perturb
-from nlp_gym.data.schemes import entity_spans
+from nlp_gym.data.tags.schemes import entity_spans
+from nlp_gym.data.text.perturb import PERTURBATIONS, augment, perturb
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
-from nlp_gym.registration import make_task
+from nlp_gym.tasks.core.make import make_task
 from nlp_gym.types import Corpus, Sample
 
 SMALL = {"encoder": "hashed", "corpus": "sample"}

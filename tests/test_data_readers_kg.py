@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nlp_gym.data import check, load_corpus, read
-from nlp_gym.data.readers.kg_names import entity_words, relation_words
+from nlp_gym.data.readers.knowledge_graph.names import entity_words, relation_words
 from nlp_gym.errors import DataFormatError
 
 TABLE = "Head;Relation;Tail\nOslo;capital of;Norway\n北京;capital of;中国\n"

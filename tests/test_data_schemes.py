@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nlp_gym.data.iob2 import to_iob2
-from nlp_gym.data.schemes import SCHEMES, canonical_scheme, inventory, split_tag
+from nlp_gym.data.tags.iob2 import to_iob2
+from nlp_gym.data.tags.schemes import SCHEMES, canonical_scheme, inventory, split_tag
 from nlp_gym.errors import UnknownNameError
 
 # The same text in four schemes: IOB2, IOB1, BIOES, BILOU.

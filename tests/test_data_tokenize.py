@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from nlp_gym.data.tokenize import split_sentences, split_words
+from nlp_gym.data.text.tokenize import split_sentences, split_words
 from nlp_gym.errors import DataError
 
 # The words, separated by one space, and the raw text.

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nlp_gym.data.readers.base import Parsed, Problem
-from nlp_gym.data.readers.facts import count_facts
-from nlp_gym.data.readers.json_tools import (
+from nlp_gym.data.readers.shared.base import Parsed
+from nlp_gym.data.readers.shared.check_counts import count_facts
+from nlp_gym.data.readers.shared.decoding import Problem
+from nlp_gym.data.readers.shared.json_tools import (
     RowError,
     checked_int,
     checked_list,
@@ -24,7 +25,7 @@ from nlp_gym.data.readers.json_tools import (
     load_json,
     text_words,
 )
-from nlp_gym.data.readers.table_tools import open_table, table_rows
+from nlp_gym.data.readers.shared.table_tools import open_table, table_rows
 from nlp_gym.types import Sample
 
 TEXT = '{"a": [1, {"b": "{[\\"]"},\n  {}\n],\n\n"c": {"d":\n[]}}'

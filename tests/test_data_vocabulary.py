@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nlp_gym.data.vocabulary import STOP, Vocabulary, normal
+from nlp_gym.data.text.vocabulary import STOP, Vocabulary, normal
 from nlp_gym.errors import InvalidArgumentError
 
 TEXTS = ["Der Hund läuft.", "Die Katze schläft im Haus.", "今天天气很好，我们去公园吧。", "Ça va?"]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from nlp_gym.encode.words import _POST_NORM, drop_layers
+from nlp_gym.encode.transformer.pooling import _POST_NORM, drop_layers
 
 torch = pytest.importorskip("torch")
 

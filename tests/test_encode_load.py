@@ -9,7 +9,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from nlp_gym.encode import load_encoder, minilm, stamps
+from nlp_gym.encode import load_encoder
+from nlp_gym.encode.weights import file_digests as stamps
+from nlp_gym.encode.weights import minilm
 from nlp_gym.errors import (
     ChecksumError,
     EncoderError,

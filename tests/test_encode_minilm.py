@@ -10,7 +10,7 @@ import pytest
 
 from nlp_gym.encode import load_encoder
 from nlp_gym.encode.standardise import Standardiser, calibration_texts
-from nlp_gym.encode.words import drop_layers
+from nlp_gym.encode.transformer.pooling import drop_layers
 
 pytestmark = [
     pytest.mark.minilm,

@@ -7,8 +7,8 @@ import pytest
 
 from nlp_gym.encode import encode_units, load_encoder
 from nlp_gym.encode.standardise import calibration_texts
-from nlp_gym.tasks.tables import TextIndex, Units
-from nlp_gym.types import Encoded
+from nlp_gym.tasks.core.tables import TextIndex
+from nlp_gym.types import Encoded, Units
 
 TEXTS = [
     ("the", "red", "hill"),

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nlp_gym.encode.subwords import SubWords
-from nlp_gym.encode.windows import batches, plan_windows
+from nlp_gym.encode.transformer.subwords import SubWords
+from nlp_gym.encode.transformer.windows import batches, plan_windows
 
 
 def subwords(texts: list[list[int]]) -> SubWords:

@@ -9,7 +9,7 @@ from gymnasium.utils.env_checker import check_env
 
 from nlp_gym.errors import DataFormatError, DataNotFoundError, InvalidArgumentError
 from nlp_gym.knowledge import KnowledgeBase, read_knowledge
-from nlp_gym.registration import make_task
+from nlp_gym.tasks.core.make import make_task
 from nlp_gym.types import Sample
 from nlp_gym.wrappers import KnowledgeObservation, KnowledgeVectorObservation
 

@@ -12,8 +12,8 @@ from seqeval.metrics import f1_score
 from seqeval.scheme import IOB2
 
 from nlp_gym.metrics.base import bootstrap_interval, on_grid
-from nlp_gym.metrics.labels import Accuracy, label_table
-from nlp_gym.metrics.spans import EntityF1, span_counts
+from nlp_gym.metrics.labels.accuracy import Accuracy, label_table
+from nlp_gym.metrics.labels.entities import EntityF1, span_counts
 
 TAGS = ["O", "B-LOC", "I-LOC", "B-PER", "I-PER"]
 LEGAL = [t for t in TAGS if not t.startswith("I-")]

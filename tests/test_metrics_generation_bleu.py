@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from sacrebleu.metrics import BLEU
 
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
-from nlp_gym.metrics.bleu import SMOOTH_METHODS, TOKENIZERS, sentence_bleu
-from nlp_gym.metrics.growing import GrowingMetric
-from nlp_gym.metrics.scoring import scoring_words
+from nlp_gym.metrics.incremental.metric import GrowingMetric
+from nlp_gym.metrics.text.bleu import SMOOTH_METHODS, TOKENIZERS, sentence_bleu
+from nlp_gym.metrics.text.scoring_tokens import scoring_words
 
 SENTENCES = {
     "en": (

@@ -10,9 +10,9 @@ from nltk.translate.gleu_score import sentence_gleu
 from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu.metrics import BLEU, CHRF
 
-from nlp_gym.metrics import chunks
-from nlp_gym.metrics.growing import METRICS, GrowingMetric
-from nlp_gym.metrics.overlap import make_tokenizer
+from nlp_gym.metrics.incremental import text as chunks
+from nlp_gym.metrics.incremental.metric import METRICS, GrowingMetric
+from nlp_gym.metrics.text.rouge import make_tokenizer
 
 # What is hard: parts of characters and of what a tokenizer replaces, hyphens at line ends, white
 # space of many kinds, punctuation beside digits, scripts without spaces, bytes that are no UTF-8.

@@ -11,11 +11,11 @@ from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu.metrics import BLEU, CHRF
 
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
-from nlp_gym.metrics.bleu import BLEU_ORDER, bleu_counts, bleu_formula
-from nlp_gym.metrics.fscores import chrf_counts, chrf_of_sums
-from nlp_gym.metrics.generation import VALUES, generation_score, score_difference
-from nlp_gym.metrics.gleu import gleu_counts
-from nlp_gym.metrics.habits import writing_habits
+from nlp_gym.metrics.text.bleu import BLEU_ORDER, bleu_counts, bleu_formula
+from nlp_gym.metrics.text.chrf_rouge_f1 import chrf_counts, chrf_of_sums
+from nlp_gym.metrics.text.corpus import VALUES, generation_score, score_difference
+from nlp_gym.metrics.text.diagnostics import writing_habits
+from nlp_gym.metrics.text.gleu import gleu_counts
 
 WORDS = [
     *("the", "a", "dog", "cat", "runs", "sleeps", "home", "over", "grass"),

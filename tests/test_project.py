@@ -21,7 +21,14 @@ else:
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-HEAVY = ("torch", "transformers", "tokenizers", "stable_baselines3", "sb3_contrib", "agents")
+HEAVY = (
+    "torch",
+    "transformers",
+    "tokenizers",
+    "stable_baselines3",
+    "sb3_contrib",
+    "nlp_gym_agents",
+)
 
 # Distributions that are not named like their module.
 MODULES = {"pyyaml": "yaml", "rouge-score": "rouge_score", "scikit_learn": "sklearn"}
@@ -61,17 +68,17 @@ def test_project_import_nlp_gym_is_light() -> None:
 
 def test_project_listing_ids_is_light() -> None:
     code = (
-        "import sys, gymnasium, nlp_gym.registration as r; ids = r.task_ids(); assert ids;"
+        "import sys, gymnasium, nlp_gym.tasks.core.make as r; ids = r.task_ids(); assert ids;"
         f"[gymnasium.spec(i) for i in ids]; print([m for m in {HEAVY!r} if m in sys.modules])"
     )
     assert run_python(code).strip() == "[]"
 
 
 def test_project_nlp_gym_never_imports_agents() -> None:
-    assert not imported_roots("nlp_gym") & {"agents", "stable_baselines3", "sb3_contrib"}
+    assert not imported_roots("nlp_gym") & {"nlp_gym_agents", "stable_baselines3", "sb3_contrib"}
 
 
-@pytest.mark.parametrize("package", ["nlp_gym", "agents"])
+@pytest.mark.parametrize("package", ["nlp_gym", "agents/nlp_gym_agents"])
 def test_project_imports_are_declared_dependencies(package: str) -> None:
     groups = PROJECT["project"]["optional-dependencies"]
     declared = [
@@ -80,7 +87,8 @@ def test_project_imports_are_declared_dependencies(package: str) -> None:
     ]
     names = {requirement_name(r) for r in declared}
     modules = {MODULES.get(n, n) for n in names}
-    third_party = imported_roots(package) - set(sys.stdlib_module_names) - {"nlp_gym", "agents"}
+    own = {"nlp_gym", "nlp_gym_agents"}
+    third_party = imported_roots(package) - set(sys.stdlib_module_names) - own
     assert sorted(third_party - modules) == []
 
 
@@ -89,7 +97,7 @@ def test_project_version_is_consistent() -> None:
     assert nlp_gym.__version__ == version
     assert f"\n## {version}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     try:
-        installed = importlib.metadata.version("nlp-gym")
+        installed = importlib.metadata.version("nlp-gymnasium")
     except importlib.metadata.PackageNotFoundError:
         return  # run from a checkout that was not installed
     assert installed == version

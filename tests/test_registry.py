@@ -19,10 +19,11 @@ from gymnasium.utils.env_checker import data_equivalence as about_equal
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import nlp_gym
+from nlp_gym.checks import OBS_TYPES, REWARDS
 from nlp_gym.data import READERS
-from nlp_gym.registration import ENVS, make_task
-from nlp_gym.tasks.checks import OBS_TYPES, REWARDS
-from nlp_gym.tasks.rollout import rollout
+from nlp_gym.registration import ENVS
+from nlp_gym.tasks.core.make import make_task
+from nlp_gym.tasks.core.rollout import rollout
 
 IDS = [row.id for row in ENVS]
 SMALL = {"encoder": "hashed", "corpus": "sample"}

@@ -7,9 +7,9 @@ import pytest
 
 from nlp_gym.errors import DataError, NLPGymError
 from nlp_gym.metrics.ranking import Ranking, choice_accuracy
-from nlp_gym.registration import make_task
-from nlp_gym.tasks.browsing import ANSWER, CONTINUE
-from nlp_gym.tasks.rollout import rollout
+from nlp_gym.tasks.candidates.choice_qa import ANSWER, CONTINUE
+from nlp_gym.tasks.core.make import make_task
+from nlp_gym.tasks.core.rollout import rollout
 from nlp_gym.types import Sample
 
 

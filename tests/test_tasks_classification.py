@@ -9,11 +9,10 @@ import pytest
 from sklearn.metrics import f1_score
 
 from nlp_gym.errors import DataError, InvalidArgumentError
-from nlp_gym.metrics.classification import text_accuracy
-from nlp_gym.registration import make_task
-from nlp_gym.tasks.classification import Classification
-from nlp_gym.tasks.reading import MOST_CHUNKS
-from nlp_gym.tasks.rollout import rollout
+from nlp_gym.metrics.labels.classification import text_accuracy
+from nlp_gym.tasks.core.make import make_task
+from nlp_gym.tasks.core.rollout import rollout
+from nlp_gym.tasks.labels.classification import MOST_CHUNKS, Classification
 from nlp_gym.types import Sample
 
 IDS = ("Sentiment-SST2-v0", "Topic-AGNews-v0", "Question-TREC-v0", "Intent-CLINC-v0")

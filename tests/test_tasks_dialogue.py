@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from nlp_gym.errors import DataError, NLPGymError
-from nlp_gym.registration import make_task
-from nlp_gym.tasks.rollout import rollout
+from nlp_gym.tasks.core.make import make_task
+from nlp_gym.tasks.core.rollout import rollout
 from nlp_gym.types import Sample
 
 

@@ -14,11 +14,11 @@ from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu.metrics import BLEU
 
 from nlp_gym import make_task
-from nlp_gym.data.vocabulary import normal
+from nlp_gym.data.text.vocabulary import normal
 from nlp_gym.envs.vector import TaskVectorEnv
 from nlp_gym.errors import UnknownNameError
-from nlp_gym.metrics.generation import VALUES
-from nlp_gym.tasks.rollout import rollout
+from nlp_gym.metrics.text.corpus import VALUES
+from nlp_gym.tasks.core.rollout import rollout
 
 IDS = [
     "Translation-Multi30k-v0",

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from nlp_gym import make_task
-from nlp_gym.data.vocabulary import STOP
+from nlp_gym.data.text.vocabulary import STOP
 from nlp_gym.errors import DataError, InvalidArgumentError, UnknownNameError
-from nlp_gym.tasks.rollout import rollout
+from nlp_gym.tasks.core.rollout import rollout
 from nlp_gym.types import Sample
 
 SMALL = {"encoder": "hashed", "corpus": "sample"}

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from nlp_gym.errors import DataError, InvalidArgumentError
-from nlp_gym.registration import make_task
-from nlp_gym.tasks.asked_names import AskedNames
-from nlp_gym.tasks.facts import Known, Numbers
-from nlp_gym.tasks.graph import Graph
-from nlp_gym.tasks.rollout import rollout
-from nlp_gym.tasks.walks import filtered_ranks
+from nlp_gym.tasks.core.make import make_task
+from nlp_gym.tasks.core.rollout import rollout
+from nlp_gym.tasks.knowledge_graph.graph import Graph
+from nlp_gym.tasks.knowledge_graph.queries import filtered_ranks
+from nlp_gym.tasks.knowledge_graph.triples import Known, Numbers
+from nlp_gym.tasks.knowledge_graph.unknown_names import AskedNames
 from nlp_gym.types import Sample
 
 SMALL = {"encoder": "hashed", "corpus": "sample"}
@@ -233,7 +233,7 @@ def test_masks_equal_a_plain_reading_of_the_rules():
 
 def test_search_ranks_as_all_walks_do():
     """With equal probabilities, an entity's rank is decided by its most probable walk."""
-    from agents.search import best_outputs
+    from nlp_gym_agents.models.play import best_outputs
 
     task = make_task("KnowledgeGraph-WN18RR-v0", "dev", max_degree=4, **SMALL)
 
@@ -260,7 +260,7 @@ def test_search_ranks_as_all_walks_do():
 
 
 def test_only_walks_that_arrive_are_cloned():
-    from agents.algorithms.oracle import collect
+    from nlp_gym_agents.algorithms.demonstrations import collect
 
     task = make_task("KnowledgeGraph-FB15k237-v0", **SMALL)
     arrived = [output[0] == s.gold[0] for output, s in
@@ -273,7 +273,7 @@ def test_only_walks_that_arrive_are_cloned():
 
 
 def test_nothing_to_clone_is_an_error():
-    from agents.algorithms.oracle import collect
+    from nlp_gym_agents.algorithms.demonstrations import collect
 
     facts = [query("a", "r", "b"), query("c", "r", "d")]
     data = {"train": facts, "dev": facts, "test": facts}

@@ -10,10 +10,10 @@ from sklearn.metrics import f1_score
 from sklearn.preprocessing import MultiLabelBinarizer
 
 from nlp_gym.errors import InvalidArgumentError
-from nlp_gym.metrics.multilabel import multilabel_f1
-from nlp_gym.registration import make_task
-from nlp_gym.tasks.multi_label import MultiLabel
-from nlp_gym.tasks.rollout import rollout
+from nlp_gym.metrics.labels.multilabel import multilabel_f1
+from nlp_gym.tasks.core.make import make_task
+from nlp_gym.tasks.core.rollout import rollout
+from nlp_gym.tasks.labels.multi_label import MultiLabel
 from nlp_gym.types import Sample
 
 LABELS = ["a", "b", "c", "d"]

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from agents.cli import app
-from agents.settings import TrainConfig
-from agents.train import train
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
-from nlp_gym.registration import make_task
-from nlp_gym.tasks.mixture import describe
-from nlp_gym.tasks.rollout import rollout
+from nlp_gym.tasks.core.make import make_task
+from nlp_gym.tasks.core.rollout import rollout
+from nlp_gym.tasks.multi_task.mixture import describe
+from nlp_gym_agents.cli.main import app
+from nlp_gym_agents.config.train_config import TrainConfig
+from nlp_gym_agents.training.train import train
 
 SMALL = {"encoder": "hashed", "corpus": "sample"}
 TWO = ("Question-TREC-v0", "POS-EWT-v0")

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from nlp_gym.errors import DataError, InvalidArgumentError
-from nlp_gym.metrics.acts import act_f1
-from nlp_gym.registration import make_task
-from nlp_gym.tasks.rollout import rollout
+from nlp_gym.metrics.labels.dialogue_acts import act_f1
+from nlp_gym.tasks.core.make import make_task
+from nlp_gym.tasks.core.rollout import rollout
 from nlp_gym.types import Sample
 
 ID = "DialoguePolicy-SGD-v0"

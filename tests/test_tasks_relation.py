@@ -10,9 +10,9 @@ from sklearn.metrics import f1_score
 
 from nlp_gym.data.catalog.relation import SEMEVAL_RELATIONS
 from nlp_gym.errors import DataError, InvalidArgumentError
-from nlp_gym.metrics.relations import RelationF1
-from nlp_gym.registration import make_task
-from nlp_gym.tasks.rollout import rollout
+from nlp_gym.metrics.labels.relations import RelationF1
+from nlp_gym.tasks.core.make import make_task
+from nlp_gym.tasks.core.rollout import rollout
 from nlp_gym.types import Sample
 
 LABELS = ("NONE", "A", "B")

@@ -12,14 +12,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nlp_gym.data.tokenize import split_words
+from nlp_gym.data.text.tokenize import split_words
 from nlp_gym.encode import load_encoder
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
-from nlp_gym.metrics.answers import answer_f1, exact_match, fitting_form, normalise, squad_score
-from nlp_gym.metrics.span_f1 import SpanF1
-from nlp_gym.registration import make_task
-from nlp_gym.tasks.rollout import rollout
-from nlp_gym.tasks.span_units import FLAGS, joint_units, question_flags
+from nlp_gym.metrics.answers.span_table import SpanF1
+from nlp_gym.metrics.answers.squad import (
+    answer_f1,
+    exact_match,
+    fitting_form,
+    normalise,
+    squad_score,
+)
+from nlp_gym.tasks.core.make import make_task
+from nlp_gym.tasks.core.rollout import rollout
+from nlp_gym.tasks.span_qa.units import FLAGS, joint_units, question_flags
 from nlp_gym.types import Sample
 
 SMALL: dict[str, Any] = {"encoder": "hashed", "corpus": "sample"}

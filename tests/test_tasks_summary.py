@@ -10,9 +10,9 @@ import pytest
 from rouge_score.rouge_scorer import RougeScorer
 
 from nlp_gym.errors import DataError, InvalidArgumentError, UnknownNameError
-from nlp_gym.metrics.overlap import SentenceOverlap, make_tokenizer, rouge
-from nlp_gym.registration import make_task
-from nlp_gym.tasks.rollout import rollout
+from nlp_gym.metrics.text.rouge import SentenceOverlap, make_tokenizer, rouge
+from nlp_gym.tasks.core.make import make_task
+from nlp_gym.tasks.core.rollout import rollout
 from nlp_gym.types import Sample
 
 ID = "Summary-v0"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nlp_gym.tasks.tables import Tables, ragged
+from nlp_gym.tasks.core.tables import Tables, ragged
 
 
 def test_tables_fill_up_with_the_zero_unit():

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from nlp_gym.errors import DataError, InvalidArgumentError, UnknownNameError
-from nlp_gym.registration import make_task
-from nlp_gym.tasks.rollout import rollout
+from nlp_gym.tasks.core.make import make_task
+from nlp_gym.tasks.core.rollout import rollout
 from nlp_gym.types import Sample
 
 LABELS = ("O", "B-LOC", "I-LOC", "B-PER", "I-PER")

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 import test_registry as registry
 
-from nlp_gym.envs.render import Frame, Piece
 from nlp_gym.metrics.base import Score
-from nlp_gym.registration import ENVS, EnvRow, make_task, register_envs
-from nlp_gym.tasks.base import State
-from nlp_gym.tasks.kinds import UnitTask
-from nlp_gym.tasks.tables import Tables, ragged
+from nlp_gym.registration import ENVS, EnvRow, register_envs
+from nlp_gym.render import Frame, Piece
+from nlp_gym.tasks.core.kinds import UnitTask
+from nlp_gym.tasks.core.make import make_task
+from nlp_gym.tasks.core.tables import Tables, ragged
+from nlp_gym.tasks.core.task import State
 
 
 @dataclass

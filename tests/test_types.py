@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from nlp_gym.data.user import split_samples
+from nlp_gym.data.corpora.user import split_samples
 from nlp_gym.types import Corpus, Sample, text_key
 
 # What encodings are stored under: a change here makes every user encode everything again.

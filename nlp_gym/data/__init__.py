@@ -1,7 +1,7 @@
 """Corpora: the catalogue, the readers and `load_corpus`."""
 
 from nlp_gym.data.catalog import DATASETS, Dataset, RemoteFile
-from nlp_gym.data.corpus import load_corpus
+from nlp_gym.data.corpora.load import load_corpus
 from nlp_gym.data.readers import FAMILIES, READERS, CheckReport, Problem, check, read
 
 __all__ = [

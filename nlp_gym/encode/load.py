@@ -8,8 +8,8 @@ from weakref import WeakValueDictionary
 from nlp_gym.encode.base import Encoder
 from nlp_gym.encode.hashed import HashedEncoder, HashedOptions
 from nlp_gym.encode.options import TransformerOptions, make_options
-from nlp_gym.encode.sources import find_source
-from nlp_gym.encode.transformer import TransformerEncoder
+from nlp_gym.encode.transformer.encoder import TransformerEncoder
+from nlp_gym.encode.weights.sources import find_source
 from nlp_gym.errors import InvalidArgumentError
 
 ENCODERS = ("minilm", "hashed")

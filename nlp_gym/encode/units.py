@@ -1,4 +1,4 @@
-"""Vectors of a task's units (`nlp_gym.tasks.tables.Units`), through the feature cache."""
+"""Vectors of a task's units (`nlp_gym.types.Units`), through the feature cache."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nlp_gym.encode.standardise import Standardiser, calibration_hash, calibrati
 from nlp_gym.types import Encoded
 
 if TYPE_CHECKING:
-    from nlp_gym.tasks.tables import Units
+    from nlp_gym.types import Units
 
 _FORMAT = "units-1"
 _Features = npt.NDArray[np.float16]

@@ -1,1 +1,1 @@
-"""The two generic shells over any task: a single environment and a native batch of them."""
+"""The Gymnasium shells around any task, single and vectorised; imports `tasks.core`."""

@@ -8,12 +8,12 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
-from nlp_gym.envs.render import RENDER_MODES, draw
+from nlp_gym.checks import check_obs_type
 from nlp_gym.envs.rows import RowSampler, chosen_rows
 from nlp_gym.errors import InvalidActionError, NotResetError, UnknownNameError
-from nlp_gym.registration import build_task
-from nlp_gym.tasks.base import State, Task
-from nlp_gym.tasks.checks import check_obs_type
+from nlp_gym.render import RENDER_MODES, draw
+from nlp_gym.tasks.core.make import build_task
+from nlp_gym.tasks.core.task import State, Task
 from nlp_gym.types import Observation
 
 _ONLY = np.zeros(1, np.int64)

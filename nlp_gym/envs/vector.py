@@ -12,14 +12,14 @@ from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
+from nlp_gym.checks import check_obs_type
 from nlp_gym.envs.final import final_infos
-from nlp_gym.envs.render import RENDER_MODES, draw
 from nlp_gym.envs.rows import RowSampler, chosen_rows
 from nlp_gym.envs.single import check_render_mode
 from nlp_gym.errors import InvalidActionError, InvalidArgumentError, NotResetError
-from nlp_gym.registration import build_task
-from nlp_gym.tasks.base import State, Task
-from nlp_gym.tasks.checks import check_obs_type
+from nlp_gym.render import RENDER_MODES, draw
+from nlp_gym.tasks.core.make import build_task
+from nlp_gym.tasks.core.task import State, Task
 from nlp_gym.types import BoolArray, Observation
 
 

@@ -1,1 +1,1 @@
-"""Metrics: additive counts while an episode runs, official corpus scores with a signature."""
+"""Rewards and official scores from the same additive counts; imports `data.text` at most."""

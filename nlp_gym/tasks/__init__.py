@@ -1,1 +1,1 @@
-"""Tasks: the rules of each decision process, one family a file, written once over a batch."""
+"""The decision processes, one package a family; imports `data`, `metrics`, `encode`."""

@@ -11,17 +11,14 @@ from types import MappingProxyType
 
 from nlp_gym.data.catalog import (
     challenge,
-    choice,
     classification,
     dialogue,
     generation,
     intents,
-    kg,
+    knowledge_graph,
     multilabel,
-    policy,
+    questions,
     relation,
-    spanqa,
-    summary,
     tagging,
 )
 from nlp_gym.data.catalog.rows import Dataset, RemoteFile
@@ -29,25 +26,21 @@ from nlp_gym.errors import UnknownNameError
 
 __all__ = ["DATASETS", "Dataset", "RemoteFile", "find_dataset"]
 
-_MODULES = (
-    tagging,
-    classification,
-    intents,
-    multilabel,
-    relation,
-    spanqa,
-    choice,
-    dialogue,
-    policy,
-    summary,
-    kg,
-    generation,
-    challenge,
+_ROWS = (
+    *tagging.ROWS,
+    *classification.ROWS,
+    *intents.ROWS,
+    *multilabel.ROWS,
+    *relation.ROWS,
+    *questions.ROWS,
+    *dialogue.ROWS,
+    *generation.EXTRACTIVE_ROWS,
+    *knowledge_graph.ROWS,
+    *generation.WRITTEN_ROWS,
+    *challenge.ROWS,
 )
 
-DATASETS: Mapping[str, Dataset] = MappingProxyType(
-    {row.name: row for module in _MODULES for row in module.ROWS}
-)
+DATASETS: Mapping[str, Dataset] = MappingProxyType({row.name: row for row in _ROWS})
 
 
 def find_dataset(name: str) -> Dataset:

@@ -1,4 +1,4 @@
-"""Sets of pairs that test robustness: see `agents.robustness`."""
+"""Sets of pairs that test robustness: see `nlp_gym_agents.evaluation.robustness`."""
 
 from __future__ import annotations
 

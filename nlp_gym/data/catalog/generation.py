@@ -1,11 +1,46 @@
-"""Texts to write: translations, subject lines, summaries, replies and continuations."""
+"""Corpora of texts with references: translations, summaries, replies."""
 
 from __future__ import annotations
 
 from itertools import permutations
 
-from nlp_gym.data.catalog import dialogue, summary
+from nlp_gym.data.catalog.dialogue import REPLY_ROWS
 from nlp_gym.data.catalog.rows import RAW, SAMPLES, Dataset, RemoteFile
+
+_SCITLDR = f"{RAW}/allenai/scitldr/5ccad9c00a60ad75c9e04abf7f27d0f53f983b20/SciTLDR-Data/SciTLDR-A"
+
+EXTRACTIVE_ROWS: tuple[Dataset, ...] = (
+    Dataset(
+        name="scitldr",
+        description="SciTLDR-A: abstracts of papers with summaries of one sentence",
+        licence="Apache-2.0",
+        homepage="https://github.com/allenai/scitldr",
+        format="scitldr",
+        labels=(),
+        files={
+            "train": RemoteFile(
+                "train.jsonl",
+                f"{_SCITLDR}/train.jsonl",
+                "b222771d387be585cfdf5ae957b36757138415a352e0a3e3b23f73f87c3b1119",
+                3_155_015,
+            ),
+            "dev": RemoteFile(
+                "dev.jsonl",
+                f"{_SCITLDR}/dev.jsonl",
+                "3191fa98ccc09521332b7a1cd63b1930be4e8df125a235ccd31e40329709525e",
+                1_124_865,
+            ),
+            "test": RemoteFile(
+                "test.jsonl",
+                f"{_SCITLDR}/test.jsonl",
+                "fb42dd6cd4f4a1928ae8a01a189456fbfe994a07e938bd49f68653933f6503c9",
+                1_204_107,
+            ),
+        },
+        sample=SAMPLES / "scitldr",
+        family="summary",
+    ),
+)
 
 _MULTI30K = f"{RAW}/multi30k/dataset/a3d2e0d26b56f3846f66a952536ffed4e401d05a/data/task1/raw"
 _DIALOGSUM = f"{RAW}/cylnlp/dialogsum/848cc8c05e0a04def79326539de827f1b28786a0/DialogSum_Data"
@@ -156,7 +191,7 @@ def _written(row: Dataset, name: str, description: str, format: str) -> Dataset:
     )
 
 
-ROWS: tuple[Dataset, ...] = (
+WRITTEN_ROWS: tuple[Dataset, ...] = (
     *TRANSLATION,
     *SUMMARIES,
     *(
@@ -166,7 +201,7 @@ ROWS: tuple[Dataset, ...] = (
             "SciTLDR-A: abstracts of papers and the summaries of one sentence to write",
             "scitldr",
         )
-        for row in summary.ROWS
+        for row in EXTRACTIVE_ROWS
     ),
     *(
         _written(
@@ -175,7 +210,7 @@ ROWS: tuple[Dataset, ...] = (
             "DailyDialog++: daily conversations and five right replies each, to write",
             "replies",
         )
-        for row in dialogue.ROWS
+        for row in REPLY_ROWS
     ),
     Dataset(
         name="continuations",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from nlp_gym.data.catalog.classification_labels import AAPD
+from nlp_gym.data.catalog.classification import AAPD
 from nlp_gym.data.catalog.rows import RAW, SAMPLES, Dataset, RemoteFile
-from nlp_gym.data.readers.multilabel import GOEMOTIONS
+from nlp_gym.data.readers.classification.multilabel import GOEMOTIONS
 
 _GO = f"{RAW}/monologg/GoEmotions-pytorch/b75f9d3a8b76bc1060687925b04ca98a1b8ea66b/data/original"
 _AAPD = f"{RAW}/rajcscw/nlp-gym/39d86066388d095c9453c9b7627d4af165ff3134/nlp_gym/data/AAPD"

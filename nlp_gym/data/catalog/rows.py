@@ -39,7 +39,7 @@ Files = Mapping[str, "RemoteFile | tuple[RemoteFile, ...]"]
 class Dataset:
     """One named corpus.
 
-    A split that has no file is cut from the training split by `nlp_gym.data.user.split_samples`:
+    A split that has no file is cut from the training split by `data.corpora.user.split_samples`:
     the distinct texts are ranked by the sha256 of their words, the first tenth is dev (and the
     second tenth test, where test has no file either), the rest is train. So 90/10 without dev.
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from nlp_gym.data.catalog.rows import RAW, SAMPLES, Dataset, RemoteFile
-from nlp_gym.data.readers.conllu import UPOS
-from nlp_gym.data.schemes import inventory
+from nlp_gym.data.readers.tagging.conllu import UPOS
+from nlp_gym.data.tags.schemes import inventory
 
 
 def _tags(*types: str) -> tuple[str, ...]:

@@ -7,22 +7,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from nlp_gym.data.readers import (
-    choice,
-    classification,
-    dialogue,
-    generation,
-    kg,
-    multilabel,
-    policy,
-    relation,
-    spanqa,
-    summary,
-    tagging,
-)
-from nlp_gym.data.readers.base import CheckReport, Options, Problem, Reader, file_bytes
-from nlp_gym.data.readers.facts import count_facts
-from nlp_gym.data.schemes import canonical_scheme
+from nlp_gym.data.readers.classification import multilabel
+from nlp_gym.data.readers.classification import rows as classification
+from nlp_gym.data.readers.dialogue import dialogue, policy
+from nlp_gym.data.readers.generation import extractive as summary
+from nlp_gym.data.readers.generation import rows as generation
+from nlp_gym.data.readers.knowledge_graph import triples as kg
+from nlp_gym.data.readers.questions import choice
+from nlp_gym.data.readers.questions import span as spanqa
+from nlp_gym.data.readers.relation import rows as relation
+from nlp_gym.data.readers.shared.base import CheckReport, Options, Reader
+from nlp_gym.data.readers.shared.check_counts import count_facts
+from nlp_gym.data.readers.shared.decoding import Problem, file_bytes
+from nlp_gym.data.readers.tagging import rows as tagging
+from nlp_gym.data.tags.schemes import canonical_scheme
 from nlp_gym.errors import UnknownNameError
 from nlp_gym.types import Sample
 
@@ -140,7 +138,7 @@ def read(
         family: Task family, a name in `FAMILIES`.
         column: Which column holds the label: a number (conll), ``"upos"`` or ``"xpos"`` (conllu), a
             column's or key's name (csv, jsonl). None: the format's usual one.
-        scheme: Tag scheme of the labels, converted to IOB2; see `nlp_gym.data.schemes`.
+        scheme: Tag scheme of the labels, converted to IOB2; see `nlp_gym.data.tags.schemes`.
         gold: False reads the input alone: no annotation is needed and none is returned.
         split: Which split of a format that holds all splits in one file; None: all.
         pair: Languages of source and target of parallel text (``"en-de"``).

@@ -1,0 +1,1 @@
+"""Learning rules, buffers and the `VecEnv`, and the table of algorithms; imports `networks`."""

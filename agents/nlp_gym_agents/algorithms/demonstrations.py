@@ -1,0 +1,162 @@
+"""The oracle's decisions on a whole corpus, collected once, and batches of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch as th
+
+from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.types import Observation
+
+
+@dataclass(frozen=True)
+class OracleData:
+    """M states on the oracle's way through every text, as tensors on the CPU.
+
+    Attributes:
+        observations: By key, (M, ...).
+        actions: (M,) int64 the oracle's.
+        rewards: (M,) float32 what they earned.
+        returns: (M,) float32 discounted sum of rewards from there to the end of the text.
+    """
+
+    observations: dict[str, th.Tensor]
+    actions: th.Tensor
+    rewards: th.Tensor
+    returns: th.Tensor
+
+    def __len__(self) -> int:
+        return len(self.actions)
+
+    @property
+    def masks(self) -> th.Tensor:
+        """(M, A) bool legal actions.
+
+        Raises:
+            InvalidArgumentError: Observations only name the mask, where actions are thousands.
+        """
+        if "action_mask" not in self.observations:
+            raise InvalidArgumentError(
+                "mask_loss=True needs `action_mask` in observations, which those of this task "
+                "lack: set mask_loss=False."
+            )
+        return self.observations["action_mask"].bool()
+
+    def take(self, index: th.Tensor, device: th.device) -> OracleData:
+        """The states at `index` (B,), on a device."""
+        return OracleData(
+            {key: value[index].to(device) for key, value in self.observations.items()},
+            *(value[index].to(device) for value in (self.actions, self.rewards, self.returns)),
+        )
+
+    def order(self, seed: int, *, whole_texts: bool = False) -> th.Tensor:
+        """(M,) a random order that `seed` decides.
+
+        Args:
+            seed: Of the order.
+            whole_texts: Leave the states of a text together, so that a batch has few texts and an
+                encoder that learns encodes few; `index` observations only.
+        """
+        if not whole_texts:
+            return shuffled(len(self), seed)
+        rows = self.observations["row"].flatten().long()
+        place = shuffled(int(rows.max()) + 1, seed)
+        return place[rows].argsort(stable=True)
+
+    def batches(
+        self, size: int, seed: int, device: th.device, *, whole_texts: bool = False
+    ) -> Iterator[OracleData]:
+        """One pass in the order that `seed` decides; the last batch may be smaller."""
+        order = self.order(seed, whole_texts=whole_texts)
+        for start in range(0, len(self), size):
+            yield self.take(order[start : start + size], device)
+
+
+def shuffled(n: int, seed: int) -> th.Tensor:
+    """A permutation of n that depends on `seed` alone, so that a resumed run repeats it."""
+    return th.randperm(n, generator=th.Generator().manual_seed(seed))
+
+
+def obs_type_of(keys: Any) -> str:
+    """The `obs_type` whose observations have these keys."""
+    if "row" in keys:
+        return "index"
+    return "tokens" if "input_ids" in keys else "features"
+
+
+def collect(task: Any, *, gamma: float, obs_type: str = "index", batch: int = 1024) -> OracleData:
+    """Play the oracle once through every text of a task.
+
+    Where the oracle does not always know the way (`exact_oracle` is False), only episodes that earn
+    something are kept: what it does in the others is nothing to learn.
+
+    With `obs_type="index"` a state takes tens of bytes; with `"features"` the contexts of the whole
+    corpus are held in memory.
+
+    Args:
+        task: A `nlp_gym.tasks.core.task.Task` with gold.
+        gamma: Discount of the returns.
+        obs_type: Kind of observation to keep.
+        batch: Texts played side by side.
+
+    Raises:
+        InvalidArgumentError: The corpus has no gold (from the task's oracle), or the oracle earns
+            nothing on it.
+    """
+    order = np.argsort(task.lengths, kind="stable")  # of similar length side by side
+    parts = [
+        _play(task, order[i : i + batch], gamma, obs_type) for i in range(0, len(order), batch)
+    ]
+    observations = {
+        key: th.from_numpy(np.concatenate([part[0][key] for part in parts])) for key in parts[0][0]
+    }
+    rest = [th.from_numpy(np.concatenate(column)) for column in list(zip(*parts, strict=True))[1:]]
+    if not len(rest[0]):
+        raise InvalidArgumentError(
+            f"{task.corpus.name}: the oracle earns nothing on any sample of it, so that there is "
+            "nothing to learn from it."
+        )
+    return OracleData(observations, *rest)
+
+
+def _compact(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Marks and masks as wide as a passage in bytes; networks read floats all the same."""
+    wide = values.ndim == 2 and values.shape[1] > 8 and values.dtype.kind == "i"
+    return values.astype(np.int8) if wide and values.max(initial=0) < 128 else values
+
+
+def _play(task: Any, rows: npt.NDArray[np.int64], gamma: float, obs_type: str) -> tuple[Any, ...]:
+    """One batch of texts to their ends: observations, actions, rewards, returns."""
+    state, left = task.initial(rows), np.arange(len(rows))
+    steps: list[tuple[npt.NDArray[np.int64], Observation, Any, Any]] = []
+    while len(left):
+        seen, actions = task.observe(state, obs_type), task.oracle(state)
+        rewards, ended = task.transition(state, actions)
+        steps.append((left, seen, actions, rewards.astype(np.float32)))
+        if ended.any():
+            state, left = state.take(~ended), left[~ended]
+    ahead = np.zeros(len(rows), np.float32)  # return of each text from the next step on
+    returns: list[npt.NDArray[np.float32]] = []
+    for left, _, _, rewards in reversed(steps):
+        ahead[left] = rewards + gamma * ahead[left]
+        returns.append(ahead[left])
+    earned = np.zeros(len(rows))
+    for left, _, _, rewards in steps:
+        earned[left] += rewards
+    useful = (earned > 0) | task.exact_oracle
+    kept = [(step, useful[step[0]]) for step in steps]
+    observations = {
+        key: np.concatenate([_compact(seen[key])[keep] for (_, seen, _, _), keep in kept])
+        for key in steps[0][1]
+    }
+    columns = (
+        [step[2][keep] for step, keep in kept],
+        [step[3][keep] for step, keep in kept],
+        [value[keep] for value, (_, keep) in zip(returns[::-1], kept, strict=True)],
+    )
+    return observations, *(np.concatenate(column) for column in columns)

@@ -1,0 +1,143 @@
+"""An encoder's own learning rate and schedule, for any Stable-Baselines3 algorithm.
+
+Stable-Baselines3 keeps one flat group of parameters and, before each update, writes one rate into
+every group. `split_optimizer` gives the encoder groups of its own, and has their rate put in right
+before each step of the optimizer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch as th
+from torch import nn
+
+from nlp_gym.checks import check_number
+from nlp_gym.errors import InvalidArgumentError
+from nlp_gym_agents.networks.encoder.schedule import EncoderRate
+
+_DECAY = "encoder_decay"
+"""Key of an encoder's group: its decoupled weight decay. Other groups do not have it."""
+
+
+def split_optimizer(
+    model: Any,
+    encoder_parameters: Sequence[nn.Parameter],
+    *,
+    lr: float | str,
+    warmup: float = 0.1,
+    hold: float = 0.0,
+    weight_decay: float = 0.01,
+) -> EncoderRate:
+    """Rebuild the optimizer of `model.policy` so that the encoder has a rate of its own.
+
+    The new optimizer is of the same class with the same options. Parameters that need no gradient
+    are in none of its groups. The encoder's weight decay is decoupled (Loshchilov and Hutter 2019)
+    whatever the class, and leaves out offsets and LayerNorm's weights; that of the head stays as it
+    was. While the encoder is held, its gradients are dropped and its optimizer state stays empty;
+    they still count for the gradient's length, so leave them uncomputed then if you can.
+
+    All that a run needs to continue is in the optimizer's `state_dict` and in the progress that
+    Stable-Baselines3 derives from the timesteps. The rate is logged as ``train/encoder_lr``.
+
+    Args:
+        model: A Stable-Baselines3 algorithm whose policy has one optimizer. Split it once.
+        encoder_parameters: Parameters of `model.policy`.
+        lr: The encoder's rate: a number, or ``"lin_NUMBER"`` to fall linearly to 0.
+        warmup: Share of the run over which the rate rises from 0.
+        hold: Share of the run, at its beginning, in which the encoder does not move.
+        weight_decay: Of the encoder's matrices, as in AdamW.
+
+    Returns:
+        The encoder's rate by progress.
+
+    Raises:
+        InvalidArgumentError: A value outside what is allowed, nothing to train, a parameter that is
+            not the policy's, or an optimizer that is split already.
+    """
+    rate = EncoderRate.of(lr, warmup=warmup, hold=hold)
+    check_number("weight_decay", weight_decay, 0.0, 1.0)
+    old = _optimizer_of(model)
+    encoder = _trainable(encoder_parameters)
+    _check_owned(model.policy, encoder)
+    groups = _groups(old.param_groups, encoder, weight_decay)
+    optimizer = type(old)(groups, **{"lr": groups[0]["lr"], **model.policy.optimizer_kwargs})
+    for group in optimizer.param_groups:
+        optimizer.state.update({p: old.state[p] for p in group["params"] if p in old.state})
+    optimizer.register_step_pre_hook(_Before(model, rate))
+    model.policy.optimizer = optimizer
+    return rate
+
+
+class _Before:
+    """What happens to an encoder's groups before each step of the optimizer.
+
+    Args:
+        model: Whose progress and logger are used.
+        rate: The encoder's rate.
+    """
+
+    def __init__(self, model: Any, rate: EncoderRate) -> None:
+        self.model, self.rate = model, rate
+
+    @th.no_grad()
+    def __call__(self, optimizer: Any, args: object, kwargs: object) -> None:
+        """Put in the rate, and decay or hold the weights."""
+        progress = self.model._current_progress_remaining
+        rate, held = self.rate(progress), self.rate.held(progress)
+        for group in optimizer.param_groups:
+            if _DECAY not in group:
+                continue
+            group["lr"] = rate
+            for parameter in group["params"]:
+                if held:
+                    parameter.grad = None  # optimizers pass over it and keep no state for it
+                elif group[_DECAY] and parameter.grad is not None:
+                    parameter.mul_(1.0 - rate * group[_DECAY])
+        if getattr(self.model, "_logger", None) is not None:  # None outside learn()
+            self.model.logger.record("train/encoder_lr", rate)
+
+
+def _optimizer_of(model: Any) -> th.optim.Optimizer:
+    optimizer = getattr(getattr(model, "policy", None), "optimizer", None)
+    if not isinstance(optimizer, th.optim.Optimizer):
+        raise InvalidArgumentError(
+            f"model={type(model).__name__} has no `policy.optimizer` that could be split: train a "
+            "frozen encoder, or use an algorithm whose policy has one optimizer."
+        )
+    if any(_DECAY in group for group in optimizer.param_groups):
+        raise InvalidArgumentError(
+            f"model={type(model).__name__}: its optimizer is split already; split it once."
+        )
+    return optimizer
+
+
+def _trainable(parameters: Sequence[nn.Parameter]) -> list[nn.Parameter]:
+    """Those that need gradients, each once."""
+    return [p for p in dict.fromkeys(parameters) if p.requires_grad]
+
+
+def _check_owned(policy: nn.Module, encoder: Sequence[nn.Parameter]) -> None:
+    foreign = set(encoder) - set(policy.parameters())
+    if foreign or not encoder:
+        problem = f"holds {len(foreign)} that are not the policy's" if foreign else "has none"
+        raise InvalidArgumentError(
+            f"encoder_parameters: of parameters that need gradients, it {problem}. Give those of "
+            "the encoder inside the policy, and set requires_grad before."
+        )
+
+
+def _groups(
+    old: Sequence[Mapping[str, Any]], encoder: Sequence[nn.Parameter], weight_decay: float
+) -> list[dict[str, Any]]:
+    """The head's groups as they were without the encoder, then the encoder's."""
+    own = set(encoder)
+    kept = [{**g, "params": [p for p in _trainable(g["params"]) if p not in own]} for g in old]
+    options = {**old[0], "weight_decay": 0.0}
+    decays = ((weight_decay, lambda p: p.ndim > 1), (0.0, lambda p: p.ndim <= 1))
+    added = [
+        {**options, "params": [p for p in encoder if chosen(p)], _DECAY: decay}
+        for decay, chosen in decays
+    ]
+    return [group for group in kept + added if group["params"]]

@@ -1,0 +1,199 @@
+"""Warm start: teach a model the oracle's behaviour before it learns from rewards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch as th
+from sb3_contrib import QRDQN
+from stable_baselines3 import DQN
+from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.utils import ConstantSchedule
+
+from nlp_gym.errors import InvalidArgumentError
+from nlp_gym_agents.algorithms.bc import task_of
+from nlp_gym_agents.algorithms.demonstrations import OracleData, collect, obs_type_of
+from nlp_gym_agents.algorithms.pretraining_loss import warm_loss
+from nlp_gym_agents.networks.encoder.schedule import schedule_value
+from nlp_gym_agents.networks.encoder.trainable import LiveEncoder, live_encoders
+from nlp_gym_agents.networks.features.swap_source import reads_whole_texts
+
+DEFAULT_EPOCHS = 2
+
+_ENCODER = ".encoder."  # in the names of its weights, whatever network it is in
+
+
+def warm_start(
+    model: Any,
+    teacher: BasePolicy | int = DEFAULT_EPOCHS,
+    *,
+    learning_rate: float = 1e-3,
+    batch_size: int | None = None,
+    weight_decay: float = 1e-4,
+    seed: int = 0,
+) -> None:
+    """Teach `model` the oracle's behaviour, in place.
+
+    Actor-critic models copy the weights of a `BC` policy, or are cloned for some epochs. Q-learning
+    models cannot copy logits, which are no values: they take over the trunk, if a policy is given,
+    and regress their values on the oracle's states (see `q_targets`). They then explore at their
+    final rate from the first step: random actions would only bury what was taught.
+
+    Args:
+        model: An algorithm of this package, Stable-Baselines3 or sb3-contrib that was just built.
+        teacher: The policy of a trained `BC`, or a number of passes over the corpus (from 1).
+        learning_rate: At the start of the passes; it falls linearly to 0. An encoder that learns
+            has its own, and both rise first over its warm-up.
+        batch_size: Decisions an update; None: 1,024, or 512 where the encoder learns.
+        weight_decay: Of the passes (AdamW).
+        seed: Of the order of the passes.
+
+    Raises:
+        InvalidArgumentError: `teacher` is neither a policy nor a number from 1, the model is of
+            another family, or its environments have no oracle.
+    """
+    is_q = isinstance(model, DQN | QRDQN)
+    _check(model, teacher, is_q=is_q)
+    if isinstance(teacher, BasePolicy):
+        _copy(teacher, model.policy, trunk_only=is_q)
+        if not is_q:
+            return
+    data = collect(
+        task_of(model), gamma=model.gamma, obs_type=obs_type_of(model.observation_space.spaces)
+    )
+    epochs = DEFAULT_EPOCHS if isinstance(teacher, BasePolicy) else teacher
+    _fit(
+        model,
+        data,
+        epochs,
+        batch_size or (512 if reads_whole_texts(model.policy) else 1024),
+        learning_rate=learning_rate,
+        weight_decay=weight_decay,
+        seed=seed,
+    )
+    if is_q:
+        _after_q(model)
+
+
+def _fit(
+    model: Any,
+    data: OracleData,
+    epochs: int,
+    batch_size: int,
+    *,
+    learning_rate: float,
+    weight_decay: float,
+    seed: int,
+) -> None:
+    """Passes over the oracle's decisions with an optimizer of their own."""
+    live = live_encoders(model.policy)
+    optimizer = th.optim.AdamW(
+        _groups(model.policy, learning_rate), lr=learning_rate, weight_decay=weight_decay
+    )
+    total = epochs * -(-len(data) // batch_size)
+    rising = int(total * live[0].tuning.warmup) if live else 0
+    rate = th.optim.lr_scheduler.LambdaLR(
+        optimizer,
+        lambda step: min((step + 1) / max(rising, 1), (total - step) / max(total - rising, 1)),
+    )
+    margin = data.rewards.mean().to(model.device)
+    model.policy.set_training_mode(True)
+    whole = reads_whole_texts(model.policy)
+    with _moving(live):
+        for epoch in range(epochs):
+            for batch in data.batches(batch_size, seed + epoch, model.device, whole_texts=whole):
+                optimizer.zero_grad()
+                warm_loss(model, batch, margin).backward()
+                th.nn.utils.clip_grad_norm_(model.policy.parameters(), 1.0)
+                optimizer.step()
+                rate.step()
+
+
+@contextmanager
+def _moving(live: Sequence[LiveEncoder]) -> Iterator[None]:
+    """Encoders learn within it: that they are held is about the training that follows."""
+    before = [encoder.held for encoder in live]
+    for encoder in live:
+        encoder.held = bool
+    try:
+        yield
+    finally:
+        for encoder, held in zip(live, before, strict=True):
+            encoder.held = held
+
+
+def _groups(policy: BasePolicy, learning_rate: float) -> list[dict[str, Any]]:
+    """The head's parameters, and those of a learning encoder (a target network's learn nothing)."""
+    live = live_encoders(policy)
+    encoders = {p for encoder in live for p in encoder.parameters()}
+    groups = [
+        {"params": [p for p in policy.parameters() if p not in encoders], "lr": learning_rate}
+    ]
+    if live:
+        tuning, own = live[0].tuning, list(live[0].parameters())
+        peak, _ = schedule_value("encoder_lr", tuning.warm_lr or tuning.lr)
+        groups.append({"params": own, "lr": peak, "weight_decay": tuning.weight_decay})
+    return groups
+
+
+def _after_q(model: Any) -> None:
+    online, target = (
+        (model.q_net, model.q_net_target)
+        if isinstance(model, DQN)
+        else (model.quantile_net, model.quantile_net_target)
+    )
+    target.load_state_dict(online.state_dict())
+    model.exploration_schedule = ConstantSchedule(model.exploration_final_eps)
+
+
+def _check(model: Any, teacher: object, *, is_q: bool) -> None:
+    whole = isinstance(teacher, int) and not isinstance(teacher, bool) and teacher >= 1
+    if not (whole or isinstance(teacher, BasePolicy)):
+        raise InvalidArgumentError(
+            f"teacher={teacher!r} must be a policy, or a number of passes from 1."
+        )
+    policy = getattr(model, "policy", None)
+    # A recurrent policy's heads read its memory, which single decisions do not teach.
+    plain = hasattr(policy, "action_net") and not hasattr(policy, "lstm_actor")
+    if not (is_q or plain):
+        raise InvalidArgumentError(
+            f"model={type(model).__name__} cannot be warm started. Algorithms that can: those with "
+            "a feed-forward actor-critic policy, and DQN, QRDQN and what derives from them."
+        )
+
+
+def _copy(teacher: BasePolicy, policy: BasePolicy, *, trunk_only: bool) -> None:
+    """Copy weights by name; Q-networks keep their heads.
+
+    Raises:
+        InvalidArgumentError: The networks differ in shape.
+    """
+    weights, own = teacher.state_dict(), policy.state_dict()
+    lost = sorted(_of_encoders(weights) - _of_encoders(own))
+    if lost:
+        raise InvalidArgumentError(
+            f"teacher: its encoder learned, and {len(lost)} of its weights ({lost[0]}, ...) have "
+            "no place in the model's. Give both the same --encoder-mode and tuning options."
+        )
+    if trunk_only:  # of as many networks as the model has
+        prefix = "features_extractor."
+        own = {k: v for k, v in own.items() if prefix in k}
+        trunk = {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
+        before = {k.partition(prefix)[0] for k in own}
+        weights = {f"{name}{prefix}{rest}": v for name in before for rest, v in trunk.items()}
+    wanted = sorted({k for k in (*own, *weights) if _ENCODER not in k or k in weights})
+    shapes = [[tuple(w[k].shape) if k in w else "absent" for w in (weights, own)] for k in wanted]
+    for name, (theirs, shape) in zip(wanted, shapes, strict=True):
+        if theirs != shape:
+            raise InvalidArgumentError(
+                f"teacher: its weights do not fit the model's ({name}: {theirs} against {shape}). "
+                "Train both with the same policy_kwargs, history and encoder."
+            )
+    policy.load_state_dict(weights, strict=False)
+
+
+def _of_encoders(weights: Mapping[str, th.Tensor]) -> set[str]:
+    """Names of learning encoders' weights, whatever network they are in."""
+    return {name.partition(_ENCODER)[2] for name in weights if _ENCODER in name}

@@ -1,0 +1,126 @@
+"""The table of algorithms: one row a name. Entries are strings: listing imports nothing heavy."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+from nlp_gym.errors import InvalidArgumentError, UnknownNameError
+
+Family = Literal["q", "actor_critic", "supervised", "other"]
+
+
+@dataclass(frozen=True)
+class AlgorithmRow:
+    """One algorithm.
+
+    Attributes:
+        name: As given to `--algo`.
+        entry: ``"module:Class"``.
+        family: What its policy scores: values (`q`), logits beside a value (`actor_critic`), logits
+            learned from the oracle (`supervised`); `other` for what cannot be told.
+        masked: Whether it acts on masks; evaluation then masks too.
+        doc: One line for people.
+    """
+
+    name: str
+    entry: str
+    family: Family
+    masked: bool
+    doc: str
+
+    @cached_property
+    def cls(self) -> type[Any]:
+        """The class, imported on first use."""
+        return _import(self.entry)
+
+
+_ROWS = (
+    AlgorithmRow("a2c", "stable_baselines3:A2C", "actor_critic", False, "Advantage actor-critic."),
+    AlgorithmRow(
+        "bc", "nlp_gym_agents.algorithms.bc:BC", "supervised", True, "Cross-entropy on the oracle."
+    ),
+    AlgorithmRow("dqn", "stable_baselines3:DQN", "q", False, "Deep Q-network."),
+    AlgorithmRow(
+        "maskable_ppo", "sb3_contrib:MaskablePPO", "actor_critic", True, "PPO over legal actions."
+    ),
+    AlgorithmRow(
+        "masked_dqn",
+        "nlp_gym_agents.algorithms.masked_dqn:MaskedDQN",
+        "q",
+        True,
+        "Double, dueling DQN over legal actions.",
+    ),
+    AlgorithmRow(
+        "ppo", "stable_baselines3:PPO", "actor_critic", False, "Proximal policy optimisation."
+    ),
+    AlgorithmRow("qrdqn", "sb3_contrib:QRDQN", "q", False, "Quantile regression DQN."),
+    AlgorithmRow(
+        "recurrent_ppo", "sb3_contrib:RecurrentPPO", "actor_critic", False, "PPO with an LSTM."
+    ),
+)
+
+ALGORITHMS: dict[str, AlgorithmRow] = {row.name: row for row in _ROWS}
+"""Rows by name."""
+
+
+def resolve(name: str) -> AlgorithmRow:
+    """The row of a known name, or one made for ``"package.module:Class"``.
+
+    Args:
+        name: What `--algo` was given.
+
+    Raises:
+        UnknownNameError: Neither a known name nor of the form ``"package.module:Class"``.
+        InvalidArgumentError: The class cannot be imported, or is no algorithm.
+    """
+    if name in ALGORITHMS:
+        return ALGORITHMS[name]
+    if ":" not in name:
+        raise UnknownNameError(
+            "algo", name, ALGORITHMS, hint="Any other algorithm is given as 'package.module:Class'."
+        )
+    cls = _import(name)
+    missing = [part for part in ("learn", "predict") if not hasattr(cls, part)]
+    if not inspect.isclass(cls) or missing:
+        raise InvalidArgumentError(
+            f"algo={name!r} is no algorithm class (missing: {', '.join(missing) or 'a class'}); it "
+            "needs the interface of stable_baselines3's BaseAlgorithm."
+        )
+    predict: Any = vars(cls).get("predict") or getattr(cls, "predict")  # noqa: B009
+    takes_masks = "action_masks" in inspect.signature(predict).parameters
+    doc = (inspect.getdoc(cls) or "").partition("\n")[0]
+    return AlgorithmRow(name, name, _family(cls), takes_masks or _masked_base(cls), doc)
+
+
+def _import(entry: str) -> type[Any]:
+    module, _, attribute = entry.partition(":")
+    try:
+        cls: type[Any] = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InvalidArgumentError(
+            f"algo={entry!r} cannot be imported ({error}); it has the form 'package.module:Class', "
+            "importable from where the command runs."
+        ) from error
+    return cls
+
+
+def _bases(cls: type[Any]) -> list[AlgorithmRow]:
+    """Rows of the table that a class derives from."""
+    return [row for row in _ROWS if issubclass(cls, row.cls)]
+
+
+def _masked_base(cls: type[Any]) -> bool:
+    return any(row.masked for row in _bases(cls))
+
+
+def _family(cls: type[Any]) -> Family:
+    from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+
+    families = [row.family for row in _bases(cls)]
+    if families:
+        return families[0]
+    return "actor_critic" if issubclass(cls, OnPolicyAlgorithm) else "other"

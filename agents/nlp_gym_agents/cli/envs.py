@@ -1,0 +1,43 @@
+"""``nlp-gym envs``: the registered ids and where their corpora are."""
+
+from __future__ import annotations
+
+import gymnasium as gym
+
+from nlp_gym import make_task
+from nlp_gym.data.corpora.named import find_corpus
+from nlp_gym.errors import NLPGymError
+from nlp_gym.tasks.core.make import MIXTURE, family_of, task_ids
+
+HEADER = ("id", "family", "task", "corpus", "metric", "full corpus")
+
+
+def env_rows() -> list[tuple[str, ...]]:
+    """One row an id: id, family, task, corpus, metric, and the place of the full corpus."""
+    rows: list[tuple[str, ...]] = []
+    for env_id in task_ids():
+        kwargs = gym.spec(env_id).kwargs
+        task, dataset = str(kwargs["task"]).rpartition(":")[2], str(kwargs.get("dataset", "-"))
+        family = metric = "-"
+        try:
+            family = family_of(env_id) or "-"
+            metric = make_task(env_id, "test", corpus="sample", encoder="hashed").metric_name
+            if family == MIXTURE:
+                dataset, where = "-", "those of its tasks"
+            else:
+                place = find_corpus(dataset)
+                where = str(place) if place else f"not here: nlp-gym data download {dataset}"
+        except NLPGymError as error:  # a third party's row must not hide the others
+            where = str(error)
+        rows.append((env_id, family, task, dataset, metric, where))
+    return rows
+
+
+def env_table() -> str:
+    """The rows as aligned text; never cut, whatever the width of the terminal."""
+    rows = [HEADER, *env_rows()]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(HEADER) - 1)]
+    return "\n".join(
+        "  ".join([*(cell.ljust(w) for cell, w in zip(row[:-1], widths, strict=True)), row[-1]])
+        for row in rows
+    )

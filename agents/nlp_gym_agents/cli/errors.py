@@ -1,0 +1,57 @@
+"""How commands fail: one message on stderr and exit code 1, without a traceback."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+
+def user_message(error: BaseException) -> str | None:
+    """What to tell a user about an error made on purpose; None for a bug (show its traceback).
+
+    Errors of the operating system that nobody gave a better message (disk full, no permission) and
+    a lack of memory are no bugs either.
+    """
+    import gymnasium
+
+    from nlp_gym.errors import NLPGymError
+
+    if isinstance(error, NLPGymError | gymnasium.error.Error):
+        return " ".join(str(error).split())
+    if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
+        place = f"{error.filename}: " if error.filename else ""
+        return " ".join(f"{place}{error.strerror or error}".split())
+    if isinstance(error, MemoryError):
+        return f"memory ran out. {error}".rstrip()
+    return None
+
+
+class ReportingGroup(TyperGroup):
+    """Commands whose errors are one message on stderr and an exit code, without a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the chosen command."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise typer.Exit(_interrupted(error)) from None
+        except Exception as error:
+            message = user_message(error)
+            if message is None:
+                raise
+            typer.echo(f"error: {message}", err=True)
+            raise typer.Exit(1) from None
+
+
+def _interrupted(error: KeyboardInterrupt) -> int:
+    """Report an interruption; gives the exit code, 128 plus the signal's number."""
+    from nlp_gym_agents.training.signals import TrainingInterrupted
+
+    if not isinstance(error, TrainingInterrupted):
+        typer.echo("interrupted", err=True)
+        return 130
+    typer.echo(f"Saved. Continue with: nlp-gym train --resume {error.run}", err=True)
+    typer.echo(error.run)
+    return 128 + error.signal_number

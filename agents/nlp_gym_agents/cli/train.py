@@ -1,0 +1,225 @@
+"""``nlp-gym train``: flags to an `train_config.TrainConfig`, and what is printed at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+if TYPE_CHECKING:
+    from nlp_gym_agents.config.train_config import TrainConfig
+
+SPREAD = ("--hyperparams", "--hyperparameters", "--env-kwargs")
+_STRONGER = {
+    "hyperparams": ("n_timesteps", "n_envs"),
+    "env_kwargs": ("encoder", "data", "data_dir"),
+}
+"""Settings that these flags can give too; typed, they win over those of a config file."""
+
+
+def spread(arguments: Sequence[str]) -> list[str]:
+    """RL Zoo's ``--flag a:1 b:2`` as the ``--flag a:1 --flag b:2`` that click knows."""
+    result: list[str] = []
+    flag: str | None = None
+    fresh = False
+    for argument in arguments:
+        if argument.startswith("-"):
+            flag, fresh = (argument, True) if argument in SPREAD else (None, False)
+        elif flag is not None and not fresh:
+            result.append(flag)
+        else:
+            fresh = False
+        result.append(argument)
+    return result
+
+
+class SpreadCommand(TyperCommand):
+    """A command whose `SPREAD` flags take several values."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments after spreading them."""
+        return super().parse_args(ctx, spread(args))
+
+
+def pairs(items: Sequence[str] | None) -> dict[str, Any]:
+    """Nested mapping of ``KEY:VALUE`` items."""
+    from nlp_gym_agents.config.hyperparams import parse_overrides
+
+    return parse_overrides(items or [])
+
+
+def rate(text: str | None) -> float | str | None:
+    """A number as a number; a schedule (``"lin_5e-5"``) as it is."""
+    from nlp_gym_agents.config.hyperparams import parse_value
+
+    if text is None:
+        return None
+    value: float | str = parse_value(text, f"encoder_lr:{text}")
+    return value
+
+
+def config_of(flags: dict[str, Any], conf_file: Path | None) -> TrainConfig:
+    """Flags over a config file over the defaults; flags that were not given are None."""
+    from nlp_gym_agents.config.hyperparams import nested_merge
+    from nlp_gym_agents.config.train_config import TrainConfig, config_from_file
+
+    config = TrainConfig() if conf_file is None else config_from_file(conf_file)
+    given = {name: value for name, value in flags.items() if value is not None}
+    for name, fields in _STRONGER.items():
+        typed = pairs(given.get(name))
+        given[name] = nested_merge(getattr(config, name), typed)
+        # Without this the file's field would win over what was typed.
+        given |= {key: None for key in fields if key in typed and key not in given}
+    return config.with_changes(**given)
+
+
+def train_command(
+    env: Annotated[str | None, typer.Option(help="Environment id; see `nlp-gym envs`.")] = None,
+    algo: Annotated[
+        str | None, typer.Option(help="Algorithm, or package.module:Class of your own.")
+    ] = None,
+    n_timesteps: Annotated[
+        int | None, typer.Option("-n", "--n-timesteps", help="Decisions to train on.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Random seed.")] = None,
+    n_envs: Annotated[int | None, typer.Option(help="Environments side by side.")] = None,
+    hyperparams: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--hyperparams", "--hyperparameters", metavar="KEY:VALUE...", help="learning_rate:1e-3"
+        ),
+    ] = None,
+    env_kwargs: Annotated[
+        list[str] | None, typer.Option(metavar="KEY:VALUE...", help="window:2 reward:metric")
+    ] = None,
+    eval_freq: Annotated[
+        int | None, typer.Option(help="Timesteps between evaluations on dev.")
+    ] = None,
+    save_freq: Annotated[int | None, typer.Option(help="Timesteps between checkpoints.")] = None,
+    tensorboard_log: Annotated[str | None, typer.Option(help="Folder; default: the run's.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, ...")] = None,
+    progress: Annotated[bool, typer.Option(help="Show progress on stderr.")] = True,
+    optimize: Annotated[bool, typer.Option("--optimize", help="Search hyperparameters.")] = False,
+    n_trials: Annotated[int, typer.Option(min=1, help="Trials of --optimize.")] = 10,
+    encoder: Annotated[
+        str | None, typer.Option(help="minilm, hashed, a Hub name or a folder.")
+    ] = None,
+    encoder_mode: Annotated[
+        str | None, typer.Option(help="frozen, finetune, lora or adapter.")
+    ] = None,
+    encoder_lr: Annotated[
+        str | None,
+        typer.Option(metavar="RATE", help="Of an encoder that learns: 5e-5, or falling: lin_5e-5."),
+    ] = None,
+    freeze_layers: Annotated[
+        int | None,
+        typer.Option(metavar="K", help="Hidden states 0 (the embeddings) to K stand still."),
+    ] = None,
+    data_dir: Annotated[str | None, typer.Option(help="Folder of the corpora.")] = None,
+    data: Annotated[str | None, typer.Option(help="Your own file, or folder of splits.")] = None,
+    augment: Annotated[
+        list[str] | None,
+        typer.Option(help="Train on perturbed copies of the texts too: typos, lower:0.5, ..."),
+    ] = None,
+    warm_start: Annotated[
+        str | None, typer.Option(help="bc, bc:EPOCHS or the folder of a bc run.")
+    ] = None,
+    early_stopping: Annotated[
+        int | None, typer.Option(metavar="N", help="Stop after N evaluations without improvement.")
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Go on with a run that was stopped.")
+    ] = None,
+    run_dir: Annotated[Path | None, typer.Option(help="Exactly where to train.")] = None,
+    conf_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Settings, such as a run's config.yml.")
+    ] = None,
+    report: Annotated[bool, typer.Option(help="Score test and baselines at the end.")] = True,
+    with_bc: Annotated[
+        bool, typer.Option("--with-bc", help="Behaviour cloning among the baselines.")
+    ] = False,
+) -> None:
+    """Train an agent. The last line printed is the run folder."""
+    if augment:
+        env_kwargs = [*(env_kwargs or []), f"augment:{augment!r}"]
+    flags: dict[str, Any] = {
+        "env": env,
+        "algo": algo,
+        "n_timesteps": n_timesteps,
+        "seed": seed,
+        "n_envs": n_envs,
+        "hyperparams": hyperparams,
+        "env_kwargs": env_kwargs,
+        "eval_freq": eval_freq,
+        "save_freq": save_freq,
+        "tensorboard_log": tensorboard_log,
+        "device": device,
+        "encoder": encoder,
+        "encoder_mode": encoder_mode,
+        "encoder_lr": rate(encoder_lr),
+        "freeze_layers": freeze_layers,
+        "data_dir": data_dir,
+        "data": data,
+        "warm_start": warm_start,
+        "early_stopping": early_stopping,
+    }
+    if resume is not None:
+        run = _resume(resume, flags, run_dir, progress=progress)
+    elif optimize:
+        _optimize(config_of(flags, conf_file), run_dir, n_trials=n_trials, progress=progress)
+        return
+    else:
+        from nlp_gym_agents.training.train import train
+
+        run = train(config_of(flags, conf_file), run_dir=run_dir, progress=progress)
+    try:
+        if report:
+            _report(run, with_bc=with_bc, progress=progress)
+    finally:  # the run is there, whatever becomes of its report
+        typer.echo(run)
+
+
+def _resume(resume: Path, flags: dict[str, Any], run_dir: Path | None, *, progress: bool) -> Path:
+    from nlp_gym.errors import InvalidArgumentError
+    from nlp_gym_agents.training.train import resume as go_on
+
+    ignored = [k for k, v in flags.items() if v is not None and k != "n_timesteps"]
+    if run_dir is not None or ignored:
+        name = (ignored or ["run_dir"])[0].replace("_", "-")
+        raise InvalidArgumentError(
+            f"--{name} cannot be given with --resume: a run goes on with its own settings "
+            "(config.yml). Only -n may be given, to train longer."
+        )
+    return go_on(resume, n_timesteps=flags["n_timesteps"], progress=progress)
+
+
+def _optimize(config: TrainConfig, run_dir: Path | None, *, n_trials: int, progress: bool) -> None:
+    from nlp_gym_agents.training.optimize import optimize
+
+    folder = optimize(config, n_trials=n_trials, run_dir=run_dir, progress=progress)
+    typer.echo((folder / "best.yml").read_text(encoding="utf-8"))
+    typer.echo(folder)
+
+
+def _report(run: Path, *, with_bc: bool, progress: bool) -> None:
+    from rich.console import Console
+
+    from nlp_gym.errors import NLPGymError
+    from nlp_gym_agents.evaluation.test_report import final_report, print_example, print_report
+    from nlp_gym_agents.runs.folder import read_config
+
+    console = Console()
+    try:
+        device = read_config(run)["device"]
+        report = final_report(run, with_bc=with_bc, device=device, progress=progress)
+        print_report(report, console)
+    except NLPGymError as error:  # training itself went well
+        typer.echo(f"warning: no test report: {error}", err=True)
+        return
+    try:
+        print_example(run, console, device=device)
+    except Exception as error:  # an ornament: the run and its report are complete
+        typer.echo(f"warning: no example: {type(error).__name__}: {error}", err=True)

@@ -1,0 +1,255 @@
+"""What a training run is asked for: the settings, their defaults, and paths made absolute."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nlp_gym.errors import InvalidArgumentError, UnknownNameError
+from nlp_gym.tasks.core.make import family_of, is_task_id, task_ids
+from nlp_gym_agents.algorithms.registry import resolve
+from nlp_gym_agents.config.devices import check_device_name
+from nlp_gym_agents.config.hyperparams import load_hyperparams, nested_merge
+from nlp_gym_agents.config.validation import check_params
+from nlp_gym_agents.networks.encoder.options import MODES, Tuning
+from nlp_gym_agents.runs.folder import read_config_file
+
+
+def absolute(path: Any) -> Any:
+    """A path as an absolute one: it is found again when the run is used from another folder."""
+    if isinstance(path, Mapping):  # one file a split
+        return {split: absolute(file) for split, file in path.items()}
+    return str(Path(path).expanduser().resolve()) if isinstance(path, str | os.PathLike) else path
+
+
+def absolute_folder(name: Any) -> Any:
+    """As `absolute`, for what is a folder or a name."""
+    known = isinstance(name, str) and name.partition(":")[0] in ("bc", "minilm", "hashed")
+    folder = isinstance(name, str | os.PathLike) and Path(name).expanduser().is_dir()
+    return absolute(name) if folder and not known else name
+
+
+DEFAULT_ENV = "NER-CoNLL-v0"
+DEFAULT_ALGO = "masked_dqn"
+_FLAGS = {
+    "split": "training uses train and dev; score another split with `nlp-gym evaluate --split`",
+    "num_envs": "use --n-envs",
+    "render_mode": "training shows nothing; render with gymnasium.make",
+    "vectorization_mode": "the environments run side by side in one process, see --n-envs",
+}
+"""Arguments of `gymnasium.make` and `make_vec` that a training run does not take, and why."""
+_TEXTS = ("env", "algo", "device", "encoder_mode")
+_PLACES = ("data", "data_dir", "encoder", "tensorboard_log", "warm_start")
+_MAPPINGS = ("hyperparams", "env_kwargs")
+_EVALUATIONS = 20  # of a run whose --eval-freq is not given
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Everything `training.train.train` needs; its fields are those of ``config.yml``.
+
+    Attributes:
+        env: Environment id.
+        algo: A name of `algorithms.registry.ALGORITHMS` or ``"package.module:Class"``.
+        n_timesteps: Decisions to train on; None takes the hyperparameter file's.
+        seed: Of weights, exploration and environments.
+        n_envs: Environments side by side; None takes the hyperparameter file's.
+        hyperparams: Overrides of the hyperparameter file, nested as in it.
+        env_kwargs: Arguments of the environment.
+        eval_freq: Timesteps between evaluations on dev; None is a 20th of the run.
+        save_freq: Timesteps between checkpoints; None as `eval_freq`.
+        tensorboard_log: Folder of the TensorBoard files; None is the run's own.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ...
+        encoder: Encoder name; None takes the environment's default.
+        encoder_mode: ``"frozen"``, or how it learns: ``"finetune"``, ``"lora"``, ``"adapter"``.
+        encoder_lr: Learning rate of an encoder that learns, or its schedule (``"lin_5e-5"``); None
+            takes the hyperparameter file's, as everything under its `tuning`.
+        freeze_layers: The hidden states up to this one stand still (0: the embeddings).
+        data_dir: Folder of the corpora.
+        data: The user's own file or folder.
+        warm_start: ``"bc"``, ``"bc:EPOCHS"`` or the run folder of a `bc` run.
+        early_stopping: Evaluations without improvement after which to stop; 0 for never.
+    """
+
+    env: str = DEFAULT_ENV
+    algo: str = DEFAULT_ALGO
+    n_timesteps: int | None = None
+    seed: int = 0
+    n_envs: int | None = None
+    hyperparams: Mapping[str, Any] = field(default_factory=dict)
+    env_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    eval_freq: int | None = None
+    save_freq: int | None = None
+    tensorboard_log: str | None = None
+    device: str = "auto"
+    encoder: str | None = None
+    encoder_mode: str = "frozen"
+    encoder_lr: float | str | None = None
+    freeze_layers: int | None = None
+    data_dir: str | None = None
+    data: str | None = None
+    warm_start: str | None = None
+    early_stopping: int = 0
+
+    def with_changes(self, **changes: Any) -> TrainConfig:
+        """A copy with some fields replaced."""
+        return dataclasses.replace(self, **changes)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for YAML and JSON."""
+        plain: dict[str, Any] = _plain(dataclasses.asdict(self))
+        return plain
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def config_from(values: Mapping[str, Any], *, source: str) -> TrainConfig:
+    """A config from the mapping in a file.
+
+    Raises:
+        UnknownNameError: A key that is no setting.
+    """
+    names = [item.name for item in dataclasses.fields(TrainConfig)]
+    for key in values:
+        if key not in names:
+            raise UnknownNameError("setting", key, names, hint=f"It is in {source}.")
+    return TrainConfig(**values)
+
+
+def config_from_file(path: str | Path) -> TrainConfig:
+    """The config in a ``config.yml``.
+
+    Raises:
+        RunError: The file is missing, damaged or of another version.
+        UnknownNameError: A key that is no setting.
+    """
+    return config_from(read_config_file(path), source=str(path))
+
+
+def _check_number(name: str, value: Any, low: int) -> None:
+    if value is None and name != "seed":
+        return
+    if isinstance(value, bool) or not isinstance(value, int) or value < low:
+        raise InvalidArgumentError(f"{name}={value!r} must be a whole number from {low}.")
+
+
+def _check(config: TrainConfig) -> None:
+    if not is_task_id(config.env):
+        raise UnknownNameError("env", config.env, task_ids())
+    for name, low in (
+        ("n_timesteps", 1),
+        ("n_envs", 1),
+        ("eval_freq", 1),
+        ("save_freq", 1),
+        ("early_stopping", 0),
+        ("seed", 0),
+    ):
+        _check_number(name, getattr(config, name), low)
+    if config.encoder_mode not in MODES:
+        raise UnknownNameError("encoder_mode", config.encoder_mode, MODES)
+    learning = {name: getattr(config, name) for name in ("encoder_lr", "freeze_layers")}
+    learning["hyperparams tuning"] = config.hyperparams.get("tuning")
+    for name, value in learning.items():
+        if value is not None and config.encoder_mode == "frozen":
+            raise InvalidArgumentError(
+                f"{name}={value!r} needs an encoder that learns, and encoder_mode='frozen' keeps "
+                f"it fixed: leave --{name.replace('_', '-')} out, or give --encoder-mode finetune."
+            )
+    check_device_name(config.device)
+
+
+def _check_env_kwargs(env_kwargs: Mapping[str, Any]) -> None:
+    for name, instead in _FLAGS.items():
+        if name in env_kwargs:
+            raise InvalidArgumentError(
+                f"env_kwargs: {name}={env_kwargs[name]!r} cannot be given here: {instead}."
+            )
+
+
+def _check_types(config: TrainConfig) -> None:
+    """A file may hold anything; numbers are checked with their ranges."""
+    for names, types, wanted in (
+        (_TEXTS, (str,), "text"),
+        (_PLACES, (str, os.PathLike, type(None)), "text or null"),
+        (_MAPPINGS, (Mapping,), "a mapping"),
+    ):
+        for name in names:
+            value = getattr(config, name)
+            if not isinstance(value, types):
+                raise InvalidArgumentError(
+                    f"{name}={value!r} is {type(value).__name__}, but {wanted} is wanted."
+                )
+
+
+def _set_tuning(params: dict[str, Any], config: TrainConfig) -> None:
+    """Put all options of a learning encoder under `tuning`; a frozen one has none."""
+    given = params.pop("tuning", None) or {}
+    if config.encoder_mode == "frozen":
+        return
+    flags = {"lr": config.encoder_lr, "freeze_layers": config.freeze_layers}
+    typed = {name: value for name, value in flags.items() if value is not None}
+    params["tuning"] = Tuning.of({**given, **typed, "mode": config.encoder_mode}).as_dict()
+
+
+def merge(config: TrainConfig, *, complete: bool = False) -> TrainConfig:
+    """Fill in everything that was left open; merging the result again changes nothing.
+
+    Args:
+        config: What was asked for.
+        complete: It is that of a run: what its hyperparameters lack it was trained without,
+            whatever the files of this release say.
+
+    Raises:
+        UnknownNameError: The id, algorithm, encoder mode or a hyperparameter is not known.
+        InvalidArgumentError: A value outside what is allowed.
+    """
+    _check_types(config)
+    _check(config)
+    mode, warm = config.encoder_mode, config.warm_start is not None
+    given = config.hyperparams
+    if complete:
+        params = check_params(resolve(config.algo), given, family=family_of(config.env))
+    else:
+        params = load_hyperparams(config.algo, config.env, given, encoder_mode=mode, warm=warm)
+    if params.get("start") and not warm:
+        raise InvalidArgumentError(
+            f"start={params['start']!r} says how training goes on from a warm start: give "
+            "--warm-start, or leave it out."
+        )
+    _set_tuning(params, config)
+    n_timesteps = config.n_timesteps or int(params.pop("n_timesteps", 100_000))
+    n_envs = config.n_envs or int(params.pop("n_envs", 1))
+    params.pop("n_timesteps", None)
+    params.pop("n_envs", None)
+    env_kwargs = nested_merge(params.pop("env_kwargs", {}), config.env_kwargs)
+    _check_env_kwargs(env_kwargs)
+    places = {name: absolute(getattr(config, name)) for name in ("data", "data_dir")}
+    places["encoder"] = absolute_folder(config.encoder)
+    env_kwargs |= {name: place for name, place in places.items() if place is not None}
+    for name, resolved in (
+        ("data", absolute),
+        ("data_dir", absolute),
+        ("encoder", absolute_folder),
+    ):
+        if name in env_kwargs:
+            env_kwargs[name] = resolved(env_kwargs[name])
+    eval_freq = config.eval_freq or max(n_timesteps // _EVALUATIONS, 1)
+    return config.with_changes(
+        n_timesteps=n_timesteps,
+        n_envs=n_envs,
+        hyperparams=_plain(params),
+        env_kwargs=_plain(env_kwargs),
+        eval_freq=eval_freq,
+        save_freq=config.save_freq or eval_freq,
+        tensorboard_log=absolute(config.tensorboard_log),
+        warm_start=absolute_folder(config.warm_start),
+        **places,
+    )

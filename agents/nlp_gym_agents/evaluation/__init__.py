@@ -1,0 +1,1 @@
+"""A number for an agent: scores, baselines, robustness, exports; imports `training` and below."""

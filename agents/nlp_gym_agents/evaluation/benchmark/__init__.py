@@ -1,0 +1,1 @@
+"""Many algorithms on many ids, resumable, as a table; imports `evaluation`."""

@@ -1,0 +1,192 @@
+"""``nlp-gym benchmark``: a table of ids and algorithms that goes on where it was stopped."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nlp_gym import make_task
+from nlp_gym.errors import RunError
+from nlp_gym.files import write_json
+from nlp_gym.metrics.base import Score
+from nlp_gym_agents.evaluation.baselines import run_baselines
+from nlp_gym_agents.evaluation.benchmark.plan import Plan, default_ids
+from nlp_gym_agents.evaluation.benchmark.table import (
+    BASELINES,
+    Cell,
+    read_cell,
+    read_cells,
+    write_cell,
+    write_tables,
+)
+from nlp_gym_agents.evaluation.evaluate import evaluate, with_corpus
+from nlp_gym_agents.models.play import drawn_rows
+from nlp_gym_agents.runs.folder import find_snapshot
+from nlp_gym_agents.runs.metrics_log import read_metrics
+from nlp_gym_agents.runs.versions import versions
+from nlp_gym_agents.training.train import resume, train
+
+__all__ = ["Plan", "default_ids", "measure", "run_plan"]
+
+MARK = "benchmark.json"
+"""In the folder of a cell's training run: the settings it was started with."""
+
+Tell = Callable[[str], None]
+
+
+def run_plan(plan: Plan, tell: Tell, *, dry_run: bool = False) -> bool:
+    """Measure every cell that has no result yet, and write the tables of all results in `out`.
+
+    Args:
+        plan: What.
+        tell: Gets a line of progress a cell.
+        dry_run: Only tell what there is to do.
+
+    Returns:
+        Whether no cell failed.
+
+    Raises:
+        NLPGymError: The plan is not usable. What fails in one cell is recorded there.
+        KeyboardInterrupt: It was stopped; results are kept, training goes on with the next call.
+    """
+    cells = plan.cells()
+    results: dict[Cell | int, dict[str, Any]] = {}
+    for i, cell in enumerate(cells):
+        found = read_cell(cell, plan.out)
+        if found is not None and found["status"] == "done":
+            results[i] = found
+    if dry_run:
+        _tell_plan(plan, cells, results, tell)
+        return True
+    try:
+        for i, cell in enumerate(cells):
+            if i not in results:
+                results[i] = measure(plan, cell)
+                tell(f"[{i + 1}/{len(cells)}] {_line(results[i])}")
+    finally:
+        if results:
+            write_tables(read_cells(plan.out), plan.out)
+    return all(result["status"] == "done" for result in results.values())
+
+
+def _tell_plan(plan: Plan, cells: Sequence[Cell], done: Mapping[Any, Any], tell: Tell) -> None:
+    open_runs = 0
+    for i, cell in enumerate(cells):
+        trains = cell.algo not in BASELINES
+        open_runs += trains and i not in done
+        state = "done" if i in done else "to train" if trains else "to play"
+        tell(f"[{i + 1}/{len(cells)}] {cell.id} {cell.algo} seed {cell.seed}: {state}")
+    tell(
+        f"{len(cells) - len(done)} of {len(cells)} cells to do; {open_runs} training runs of at "
+        f"most {plan.budget:g} minutes, {open_runs * plan.budget / 60:.1f} h, and evaluations."
+    )
+
+
+def _line(result: Mapping[str, Any]) -> str:
+    head = f"{result['id']} {result['algo']} seed {result['seed']}:"
+    if result["status"] != "done":
+        return f"{head} FAILED: {result['error']}"
+    tail = " (stopped at the time limit)" if result.get("stopped") == "budget" else ""
+    return (
+        f"{head} {result['metric']} dev {result['dev']['value']:.4f} test "
+        f"{result['test']['value']:.4f} in {result['seconds']:.0f} s{tail}"
+    )
+
+
+def measure(plan: Plan, cell: Cell) -> dict[str, Any]:
+    """Measure one cell and write its result, the error where it fails."""
+    started = time.monotonic()
+    try:
+        measured = _baseline if cell.algo in BASELINES else _trained
+        result = {"status": "done", **measured(plan, cell)}
+    except Exception as error:  # whatever it is, the other cells are worth having
+        message = str(error).splitlines()[0] if str(error) else "no message"
+        result = {"status": "failed", "error": f"{type(error).__name__}: {message}"}
+    seconds = round(time.monotonic() - started, 1)
+    # Training keeps its own time, which counts what earlier calls spent.
+    result = {"seconds": seconds, **result, "versions": versions()}
+    return write_cell(cell, plan.out, result)
+
+
+def _scores(scores: Mapping[str, Score]) -> dict[str, Any]:
+    test = scores["test"]
+    splits = {
+        split: {
+            "value": score.value,
+            "interval": None if score.interval is None else list(score.interval),
+            "n": score.n,
+            "corpus": score.report.get("corpus"),
+        }
+        for split, score in scores.items()
+    }
+    return {"metric": test.metric, "signature": test.signature, **splits}
+
+
+def _baseline(plan: Plan, cell: Cell) -> dict[str, Any]:
+    kwargs = dict(plan.env_kwargs)
+    train_task = make_task(cell.id, "train", **kwargs)
+    labels = list(train_task.labels) or None
+    scores = {}
+    for split in ("dev", "test"):
+        task = make_task(cell.id, split, **{"labels": labels, **kwargs})
+        rows = drawn_rows(task, plan.searches)  # as for agents
+        score = run_baselines(
+            train_task, task, [cell.algo], seed=cell.seed, rows=rows, report=False
+        )
+        scores[split] = with_corpus(score[cell.algo], task)
+    return _scores(scores)
+
+
+def _trained(plan: Plan, cell: Cell) -> dict[str, Any]:
+    run = plan.out / "runs" / cell.name
+    limit = plan.budget * 60
+    _train(plan, cell, run, limit)
+    rows = read_metrics(run)
+    total = cell.settings["n_timesteps"]
+    options: dict[str, Any] = {"device": plan.device, "searches": plan.searches}
+    started = time.monotonic()
+    scores = {split: evaluate(run, split, **options) for split in ("dev", "test")}
+    scoring = round(time.monotonic() - started, 3)
+    _, settings = find_snapshot(run)
+    shutil.rmtree(run / "checkpoints", ignore_errors=True)  # nobody resumes a finished cell
+    return {
+        **_scores(scores),
+        "timesteps": rows[-1]["timesteps"],
+        "best_timesteps": settings["timesteps"],
+        "seconds": rows[-1]["seconds"],
+        "scoring_seconds": scoring,
+        "stopped": "budget" if rows[-1]["timesteps"] < total else None,
+        "encoder": settings["encoder"],
+        "run": str(run),
+    }
+
+
+def _train(plan: Plan, cell: Cell, run: Path, limit: float) -> None:
+    """Train from the beginning, or from where a stopped run of the same settings was saved."""
+    mark = run.parent / f"{run.name}.{MARK}"
+    if run.exists() and _started_as(mark) == cell.digest:
+        try:
+            resume(run, progress=False, time_limit=limit)
+            return
+        except RunError:  # killed before its first checkpoint, or since the release changed
+            pass
+    if run.exists() and mark.exists():
+        shutil.rmtree(run)
+    run.parent.mkdir(parents=True, exist_ok=True)
+    write_json(mark, {"settings_hash": cell.digest})
+    config = plan.config(cell.id, cell.algo, cell.seed)
+    total = config.n_timesteps or 1
+    # Checkpoints with large replay buffers take a while to write; a signal saves one anyway.
+    config = config.with_changes(save_freq=max(total // 3, 1))
+    train(config, run_dir=run, progress=False, time_limit=limit)
+
+
+def _started_as(mark: Path) -> str | None:
+    try:
+        return str(json.loads(mark.read_text(encoding="utf-8"))["settings_hash"])
+    except (OSError, ValueError, KeyError):
+        return None

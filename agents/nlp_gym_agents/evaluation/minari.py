@@ -1,0 +1,275 @@
+"""Episodes as a Minari dataset, for offline reinforcement learning."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import re
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+
+import nlp_gym
+from nlp_gym.data import DATASETS
+from nlp_gym.errors import InvalidArgumentError, MissingDependencyError
+from nlp_gym.tasks.core.make import is_task_id, task_ids
+from nlp_gym.types import BoolArray, Observation
+from nlp_gym_agents.algorithms.registry import resolve
+from nlp_gym_agents.evaluation.baselines import random_act
+from nlp_gym_agents.models.acting import make_act
+from nlp_gym_agents.models.agent import Agent, load_agent
+from nlp_gym_agents.models.build import encode
+
+
+def about(env_id: str, *, player: str, split: str, obs_type: str) -> dict[str, Any]:
+    """Arguments of `minari.create_dataset_from_buffers` that describe a dataset."""
+    dataset = gym.spec(env_id).kwargs.get("dataset")
+    row = DATASETS.get(str(dataset))
+    licence = f"Text of {row.name}: {row.licence} ({row.homepage})." if row else ""
+    return {
+        "algorithm_name": player,
+        "author": "nlp_gym",
+        "description": (
+            f"{player} on {env_id}, split {split}, observations {obs_type!r}. {licence}"
+        ).strip(),
+        "requirements": [f"nlp-gym>={nlp_gym.__version__}"],
+    }
+
+
+def facts(task: Any, *, seed: int) -> dict[str, Any]:
+    """What the numbers depend on."""
+    corpus = task.corpus
+    packages = ("gymnasium", "minari", "numpy")
+    return {
+        "corpus": corpus.name,
+        "text_sha256": corpus.text_hash,
+        "bundled_sample": corpus.bundled,
+        "labels": list(task.labels),
+        "seed": seed,
+        "encoder": {"name": task.encoder.name, "fingerprint": task.encoder.fingerprint},
+        "versions": {
+            "nlp-gym": nlp_gym.__version__,
+            **{name: importlib.metadata.version(name) for name in packages},
+        },
+    }
+
+
+POLICIES = ("oracle", "random")
+BATCH = 64
+PROJECT = "nlp_gym"
+_DATASET_ID = re.compile(r"(?:[-\w]+/)*[-\w]+-v\d+")
+
+Choose = Callable[[Any, BoolArray], npt.NDArray[np.int64]]
+"""From a task's state and its mask to actions."""
+
+
+@dataclass(frozen=True)
+class Export:
+    """What to export.
+
+    Attributes:
+        env: Environment id; with `run`, None is the run's.
+        policy: ``"oracle"`` or ``"random"`` (uniform over legal actions), where there is no `run`.
+        run: Run folder of an agent that plays, greedily.
+        episodes: How many; samples come in a random order, all once before any comes again.
+        split: ``"train"``, ``"dev"`` or ``"test"``.
+        obs_type: ``"features"`` (for any library) or ``"index"`` (small; for agents of this one).
+        seed: Of the order and of the random policy.
+        env_kwargs: Arguments of the environment.
+        dataset_id: Minari's; None: ``nlp_gym/NAME/POLICY-v0`` with the id's name.
+    """
+
+    env: str | None = None
+    policy: str = "oracle"
+    run: Path | None = None
+    episodes: int = 1000
+    split: str = "train"
+    obs_type: str = "features"
+    seed: int = 0
+    env_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    dataset_id: str | None = None
+
+
+def export(wanted: Export) -> Any:
+    """Write a dataset into Minari's folder (``MINARI_DATASETS_PATH``).
+
+    Its `env_spec` names the id and arguments, but no folder of corpora: where the dataset was made
+    from a full corpus, set ``NLP_GYM_DATA`` before `recover_environment`.
+
+    Args:
+        wanted: What to export.
+
+    Returns:
+        The `minari.MinariDataset`.
+
+    Raises:
+        MissingDependencyError: minari is not installed.
+        InvalidArgumentError: A value outside what is allowed, or the dataset exists.
+        NLPGymError: The corpus or the run cannot be loaded.
+    """
+    minari = _load_minari()
+    agent = None if wanted.run is None else load_agent(wanted.run)
+    env_id = _check(wanted, agent)
+    dataset_id = wanted.dataset_id or f"{PROJECT}/{_name(env_id)}/{_player(wanted, agent)}-v0"
+    kwargs = {**(agent.settings["env_kwargs"] if agent else {}), **wanted.env_kwargs}
+    if agent is not None:
+        kwargs |= {"labels": list(agent.labels) or None}
+    player = _player(wanted, agent)
+    said = about(env_id, player=player, split=wanted.split, obs_type=wanted.obs_type)
+    with _data_folder(kwargs.pop("data_dir", None)):
+        env = gym.make(env_id, split=wanted.split, obs_type=wanted.obs_type, **kwargs)
+        task: Any = env.unwrapped.task  # type: ignore[attr-defined]
+        if wanted.obs_type == "features":
+            encode(task)
+        batches = _batches(task, _chooser(wanted, agent, task), wanted)
+        dataset = _create(minari, dataset_id, env, next(batches), said)
+        for batch in batches:
+            dataset.storage.update_episodes(batch)
+    dataset.storage.update_metadata({"nlp_gym": facts(task, seed=wanted.seed)})
+    return minari.load_dataset(dataset_id)
+
+
+def _load_minari() -> Any:
+    try:
+        import h5py  # noqa: F401 - the format that is written
+        import minari
+    except ImportError as error:
+        raise MissingDependencyError("minari", "minari", "export-minari") from error
+    return minari
+
+
+def _check(wanted: Export, agent: Agent | None) -> str:
+    """The id, with everything checked."""
+    env_id = wanted.env or (agent.env_id if agent else None)
+    if env_id is None or not is_task_id(env_id):
+        raise InvalidArgumentError(
+            f"env={env_id!r} is no environment of this suite. Known: {', '.join(task_ids())}."
+        )
+    if agent is not None and env_id != agent.env_id:
+        raise InvalidArgumentError(f"env={env_id!r}, but run was trained on {agent.env_id!r}.")
+    if wanted.policy not in POLICIES:
+        raise InvalidArgumentError(
+            f"policy={wanted.policy!r} must be one of {', '.join(POLICIES)}; an agent is given as "
+            "run (--run)."
+        )
+    if wanted.obs_type not in ("features", "index"):
+        raise InvalidArgumentError(f"obs_type={wanted.obs_type!r} must be features or index.")
+    if wanted.dataset_id is not None and not _DATASET_ID.fullmatch(wanted.dataset_id):
+        raise InvalidArgumentError(
+            f"dataset_id={wanted.dataset_id!r} must have the form NAMESPACE/NAME/POLICY-vN, as "
+            f"{PROJECT}/POS-EWT/oracle-v0 has."
+        )
+    if wanted.episodes < 1:
+        raise InvalidArgumentError(f"episodes={wanted.episodes!r} must be from 1.")
+    return env_id
+
+
+def _name(env_id: str) -> str:
+    return env_id.rpartition("-v")[0] or env_id
+
+
+def _player(wanted: Export, agent: Agent | None) -> str:
+    if agent is None:
+        return wanted.policy
+    return str(agent.settings["algo"]).rpartition(":")[2].replace("_", "-")
+
+
+@contextmanager
+def _data_folder(folder: Any) -> Iterator[None]:
+    """Look for corpora in `folder` without naming it in the environment's spec."""
+    if folder is None:
+        yield
+        return
+    before = os.environ.get("NLP_GYM_DATA")
+    os.environ["NLP_GYM_DATA"] = str(Path(folder).expanduser().resolve())
+    try:
+        yield
+    finally:
+        os.environ.pop("NLP_GYM_DATA")
+        if before is not None:
+            os.environ["NLP_GYM_DATA"] = before
+
+
+def _chooser(wanted: Export, agent: Agent | None, task: Any) -> Choose:
+    if agent is None:
+        if wanted.policy == "oracle":
+            return lambda state, mask: task.oracle(state)
+        draw: Any = random_act(task, task, wanted.seed)
+        return lambda state, mask: draw({}, mask)
+    return _agent_chooser(agent, task)
+
+
+def _agent_chooser(agent: Agent, task: Any) -> Choose:
+    agent.check_encoder(task)
+    obs_type, masked = agent.settings["obs_type"], resolve(agent.settings["algo"]).masked
+
+    def choose(state: Any, mask: BoolArray) -> npt.NDArray[np.int64]:
+        with agent.reading(task) as model:
+            return make_act(model, masked)(task.observe(state, obs_type), mask)
+
+    return choose
+
+
+def _batches(task: Any, choose: Choose, wanted: Export) -> Iterator[list[Any]]:
+    """Buffers of the episodes, `BATCH` at a time."""
+    rng, n = np.random.default_rng(wanted.seed), len(task.corpus)
+    passes = -(-wanted.episodes // n)
+    rows = np.concatenate([rng.permutation(n) for _ in range(passes)])[: wanted.episodes]
+    for start in range(0, len(rows), BATCH):
+        yield _play(task, choose, rows[start : start + BATCH], wanted.obs_type)
+
+
+def _play(task: Any, choose: Choose, rows: npt.NDArray[np.int64], obs_type: str) -> list[Any]:
+    from minari.data_collector import EpisodeBuffer
+
+    state, left = task.initial(rows), np.arange(len(rows))
+    seen: list[list[Observation]] = [[] for _ in rows]
+    played: list[list[tuple[int, float]]] = [[] for _ in rows]
+    _note(seen, left, task.observe(state, obs_type))
+    while len(left):
+        actions = choose(state, task.mask(state))
+        rewards, ended = task.transition(state, actions)
+        for i, action, reward in zip(left, actions.tolist(), rewards.tolist(), strict=True):
+            played[i].append((action, reward))
+        _note(seen, left, task.observe(state, obs_type))
+        state, left = state.take(~ended), left[~ended]
+    return [
+        EpisodeBuffer(
+            options={"row": int(row)},
+            observations={key: np.stack([o[key] for o in obs]) for key in obs[0]},
+            actions=np.array([action for action, _ in steps], np.int64),
+            rewards=[reward for _, reward in steps],
+            terminations=[False] * (len(steps) - 1) + [True],
+            truncations=[False] * len(steps),
+            infos={"row": np.full(len(obs), row)},  # a loaded episode does not show its options
+        )
+        for row, obs, steps in zip(rows, seen, played, strict=True)
+    ]
+
+
+def _note(seen: list[list[Observation]], left: Any, batch: Observation) -> None:
+    for j, i in enumerate(left):
+        seen[i].append({key: values[j] for key, values in batch.items()})
+
+
+def _create(
+    minari: Any, dataset_id: str, env: Any, first: list[Any], said: Mapping[str, Any]
+) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about metadata that is left out on purpose
+        try:
+            return minari.create_dataset_from_buffers(
+                dataset_id, first, env, jpeg_encoding=False, **said
+            )
+        except ValueError as error:
+            raise InvalidArgumentError(
+                f"dataset_id={dataset_id!r} cannot be created: {error} Give another with "
+                "--dataset-id NAMESPACE/NAME/POLICY-vN, or delete the old one."
+            ) from error

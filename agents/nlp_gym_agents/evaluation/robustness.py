@@ -1,0 +1,214 @@
+"""How a trained agent fares on perturbed texts and on sets of pairs made to trip it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from nlp_gym.data import load_corpus
+from nlp_gym.data.text.perturb import FIELDS, PERTURBATIONS, WORD_PERTURBATIONS, parse
+from nlp_gym.errors import InvalidArgumentError, UnknownNameError
+from nlp_gym.metrics.base import Score
+from nlp_gym.tasks.core.make import family_of
+from nlp_gym.tasks.core.task import Task
+from nlp_gym.types import Sample
+from nlp_gym_agents.evaluation.evaluate import evaluate, with_corpus
+from nlp_gym_agents.models.agent import Agent, load_agent
+
+
+@dataclass(frozen=True)
+class Challenge:
+    """A set of pairs.
+
+    Attributes:
+        dataset: Row of the catalogue; its test split is the set.
+        family: Of the agents that can take it.
+        halves: The first half pairs with the second, row by row; else each row with the next.
+        first: What the first of a pair is.
+        second: What the second is.
+    """
+
+    dataset: str
+    family: str
+    halves: bool
+    first: str
+    second: str
+
+
+CHALLENGES: Mapping[str, Challenge] = MappingProxyType(
+    {
+        "counterfactual": Challenge(
+            "counterfactual", "classification", False, "one of a pair", "the other"
+        ),
+        "paraphrase": Challenge("paraphrased_squad", "spanqa", True, "original", "paraphrased"),
+    }
+)
+"""Counterfactual reviews (Kaushik et al. 2020), paraphrased questions (Gan and Ng 2019)."""
+
+
+def suitable(run: str | Path) -> tuple[str, ...]:
+    """Names of the perturbations that suit a run, for ``--perturb all``."""
+    family = family_of(load_agent(run).env_id)
+    words = tuple(WORD_PERTURBATIONS) if family in FIELDS else ()
+    swaps = family == "tagging" and any(x.startswith("B-") for x in load_agent(run).labels)
+    return (*words, *(("entity-swap",) if swaps else ()))
+
+
+def perturbed(
+    run: str | Path, specs: Sequence[str], split: str = "test", **options: Any
+) -> dict[str, Score]:
+    """Scores of a run on a split as it is (``"clean"``) and under each perturbation.
+
+    Args:
+        run: A run folder.
+        specs: As for `nlp_gym.data.text.perturb.perturb`; ``["all"]``: those that suit.
+        split: ``"train"``, ``"dev"`` or ``"test"``.
+        **options: As for `nlp_gym_agents.evaluation.evaluate.evaluate`.
+
+    Raises:
+        UnknownNameError: No such perturbation.
+        InvalidArgumentError: One that does not suit the run's family.
+        RunError: See `evaluate`.
+    """
+    chosen = suitable(run) if list(specs) == ["all"] else tuple(specs)
+    if not chosen:
+        raise InvalidArgumentError(
+            f"perturb={list(specs)}: none of {', '.join(PERTURBATIONS)} suits this run, whose "
+            "texts are what its gold is made of."
+        )
+    for spec in chosen:
+        parse(spec)  # a wrong name is told before anything is scored
+    scores = {"clean": evaluate(run, split, **options)}
+    scores |= {spec: evaluate(run, split, perturb=spec, **options) for spec in chosen}
+    return scores
+
+
+def check_alone(name: str, given: Mapping[str, object]) -> None:
+    """Refuse options that would say which texts are scored: a set of pairs is scored as it is.
+
+    Args:
+        name: The set.
+        given: Whether each option was given, by its name.
+
+    Raises:
+        InvalidArgumentError: One of them was.
+    """
+    found = [option for option, value in given.items() if value]
+    if found:
+        options = ", ".join(found)
+        raise InvalidArgumentError(
+            f"challenge={name!r} cannot be combined with {options}: a set of pairs has its own "
+            f"texts and is scored whole, as it is. Leave out {options}, or leave out --challenge."
+        )
+
+
+def challenge(
+    run: str | Path,
+    name: str,
+    *,
+    data_dir: str | Path | None = None,
+    checkpoint: str = "best",
+    device: str = "auto",
+    bootstrap: int = 1000,
+    progress: bool = False,
+) -> Score:
+    """Score a run on a set of pairs: the official metric, and how many pairs are wholly right.
+
+    Args:
+        run: A run folder.
+        name: A name of `CHALLENGES`.
+        data_dir: Folder of the corpora; None: where the run has its own.
+        checkpoint: ``"best"`` or ``"last"``.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``.
+        bootstrap: Resamples behind the 95% interval; 0 for none.
+        progress: Show bars on stderr.
+
+    Returns:
+        The score of the whole set; its report has ``challenge``: the scores of the `first` and the
+        `second` of each pair, and `both`, the share of pairs of which both are wholly right.
+
+    Raises:
+        UnknownNameError: No such set.
+        InvalidArgumentError: The set is for another family, or has labels the run has not.
+        DataError: The set cannot be read.
+    """
+    if name not in CHALLENGES:
+        raise UnknownNameError("challenge", name, CHALLENGES)
+    row, agent = CHALLENGES[name], load_agent(run, checkpoint=checkpoint, device=device)
+    if family_of(agent.env_id) != row.family:
+        raise InvalidArgumentError(
+            f"challenge={name!r} is for agents of the family {row.family!r}, and {agent.env_id} is "
+            f"of {family_of(agent.env_id)!r}."
+        )
+    own = agent.settings["env_kwargs"]
+    place = {"data_dir": own.get("data_dir"), "corpus": own.get("corpus", "auto")}
+    if data_dir is not None:
+        place = {"data_dir": data_dir, "corpus": "auto"}
+    found = load_corpus(row.dataset, "test", **place)
+    samples = found.samples
+    if agent.labels:
+        samples = [_relabelled(sample, agent.labels) for sample in samples]
+    task = agent.task("test", data={"test": list(samples)})
+    # Samples in memory say nothing of where they are from, which the report has to.
+    origin: dict[str, Any] = {"name": found.name, "source": found.source, "bundled": found.bundled}
+    task.corpus = dataclasses.replace(task.corpus, **origin)
+    return _pair_score(agent, task, row, name, bootstrap=bootstrap, progress=progress)
+
+
+def _relabelled(sample: Sample, labels: Sequence[str]) -> Sample:
+    """The sample with its label spelt as the run spells it."""
+    spelt = {label.casefold(): label for label in labels}
+    gold = tuple(spelt.get(label.casefold(), "") for label in sample.labels or ())
+    if "" in gold:
+        raise InvalidArgumentError(
+            f"challenge: its labels are {sample.labels}, and the run has {list(labels)}; it needs "
+            "a run trained on the same labels, such as Sentiment-SST2-v0."
+        )
+    return dataclasses.replace(sample, labels=gold)
+
+
+def _pair_score(
+    agent: Agent, task: Task, row: Challenge, name: str, *, bootstrap: int, progress: bool
+) -> Score:
+    outputs = agent.outputs(task, progress=progress)
+    n = len(outputs)
+    rows = np.arange(n)
+    sides = (rows[: n // 2], rows[n // 2 :]) if row.halves else (rows[0::2], rows[1::2])
+    right = np.array(
+        [task.score([o], rows=[i], bootstrap=0).value == 1.0 for i, o in enumerate(outputs)]
+    )
+    both = float((right[sides[0]] & right[sides[1]]).mean())
+    first, second = (
+        task.score([outputs[i] for i in side], rows=side.tolist(), bootstrap=0) for side in sides
+    )
+    whole = with_corpus(task.score(outputs, bootstrap=bootstrap), task)
+    facts = {
+        "name": name,
+        "pairs": n // 2,
+        row.first: first.value,
+        row.second: second.value,
+        "both": both,
+    }
+    lines = [
+        f"{first.metric}, {row.first}: {first.value:.4f}",
+        f"{second.metric}, {row.second}: {second.value:.4f}",
+        f"both of a pair wholly right: {both:.4f} of {n // 2:,} pairs",
+    ]
+    text = "\n".join([whole.text, *lines])
+    return dataclasses.replace(whole, report={**whole.report, "challenge": facts}, text=text)
+
+
+def table(scores: Mapping[str, Score]) -> str:
+    """Clean and perturbed scores, and what is left of the clean one, for people."""
+    clean = scores["clean"].value
+    lines = [f"{'':<16} {scores['clean'].metric:>10} {'of clean':>10}"]
+    for name, score in scores.items():
+        share = f"{score.value / clean:.3f}" if clean else "-"
+        lines.append(f"{name:<16} {score.value:>10.4f} {share:>10}")
+    return "\n".join(lines)

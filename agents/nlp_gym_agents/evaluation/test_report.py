@@ -1,0 +1,116 @@
+"""The end of a training run: the test report beside the baselines, and one example."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from nlp_gym.files import write_json
+from nlp_gym.metrics.base import Score
+from nlp_gym.tasks.core.make import WRITTEN
+from nlp_gym.tasks.core.task import Task
+from nlp_gym.tasks.generation.samples import source_text
+from nlp_gym_agents.algorithms.registry import resolve
+from nlp_gym_agents.config.hyperparams import load_hyperparams
+from nlp_gym_agents.evaluation.baselines import WRITTEN_BASELINES, run_baselines
+from nlp_gym_agents.evaluation.evaluate import score_record, with_corpus
+from nlp_gym_agents.models.agent import Agent, load_agent
+from nlp_gym_agents.models.build import build_model, source_of
+from nlp_gym_agents.models.play import outputs_of
+from nlp_gym_agents.networks.features.swap_source import reading
+from nlp_gym_agents.prediction.predictor import Predictor
+from nlp_gym_agents.prediction.records import to_json, to_text
+from nlp_gym_agents.runs.folder import writing
+
+EXAMPLE = "Maria Lopez flew from Madrid to Geneva on Monday to meet the United Nations."
+
+
+def cloning_score(agent: Agent, train_task: Task, task: Task, *, device: str = "auto") -> Score:
+    """Score of behaviour cloning: what supervised learning makes of the same features."""
+    row, params = resolve("bc"), load_hyperparams("bc", agent.env_id)
+    total = int(params.pop("n_timesteps"))
+    for key in ("n_envs", "env_kwargs"):
+        params.pop(key, None)
+    model = build_model(row, train_task, params, device=device)
+    model.learn(total, log_interval=None)
+    source = source_of(task, "index", model.device)
+    assert source is not None
+    with reading(model.policy, source):
+        return task.score(outputs_of(model, task, masked=row.masked), report=False)
+
+
+def final_report(
+    run: str | Path, *, with_bc: bool = False, device: str = "auto", progress: bool = False
+) -> dict[str, Any]:
+    """Score ``best/`` and the baselines on test and write ``report.json``.
+
+    Args:
+        run: A finished run.
+        with_bc: Also train behaviour cloning for the comparison.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``.
+        progress: Show bars on stderr.
+
+    Returns:
+        What the file holds: the record of `nlp-gym evaluate --json`, ``algo``, ``timesteps``,
+        ``dev``, ``baselines`` and ``text``.
+
+    Raises:
+        RunError: The run cannot be loaded, or its folder cannot be written to.
+    """
+    agent = load_agent(run, device=device)
+    task, train_task = agent.task("test"), agent.task("train")
+    score = with_corpus(task.score(agent.outputs(task, progress=progress)), task)
+    own = {"tagging": ["majority-word"], WRITTEN: list(WRITTEN_BASELINES)}.get(task.family, [])
+    names = ["random", "majority", *own, "oracle"]
+    scores = run_baselines(train_task, task, names, report=False)
+    if with_bc:
+        scores["bc"] = cloning_score(agent, train_task, task, device=device)
+    report = {
+        **score_record(score, env_id=agent.env_id, split="test"),
+        "algo": agent.settings["algo"],
+        "timesteps": agent.settings["timesteps"],
+        "dev": agent.settings["value"],
+        "baselines": {
+            name: {
+                "value": other.value,
+                "interval": list(other.interval) if other.interval else None,
+            }
+            for name, other in scores.items()
+        },
+        "text": score.text,
+    }
+    with writing(Path(run)):
+        write_json(Path(run) / "report.json", report)
+    return report
+
+
+def print_report(report: dict[str, Any], console: Console) -> None:
+    """Show a `final_report` to people."""
+    console.print(report["text"], markup=False, highlight=False, soft_wrap=True)
+    table = Table(title=f"{report['id']} test, {report['metric']}, n = {report['n']:,}")
+    for column in ("", report["metric"], "95% interval"):
+        table.add_column(column, justify="left" if not column else "right")
+    rows = {report["algo"]: report, **report["baselines"]}
+    for name, row in rows.items():
+        interval = "{:.4f} to {:.4f}".format(*row["interval"]) if row["interval"] else ""
+        table.add_row(name, f"{row['value']:.4f}", interval)
+    console.print(table)
+    console.print(report["signature"], markup=False, highlight=False, soft_wrap=True)
+
+
+def print_example(run: str | Path, console: Console, *, device: str = "auto") -> None:
+    """One sentence, decided on by the trained agent, where a raw text is all that it reads.
+
+    An agent that writes knows little but the words of its corpus, and gets a text of the test part.
+    """
+    predictor = Predictor(run, device=device)
+    if predictor.reads_text:
+        text = EXAMPLE
+        if predictor.family == WRITTEN:
+            text = source_text(predictor.agent.task("test").corpus.samples[0])
+        (record,) = predictor.predict([text])
+        shown = to_text(record) if predictor.tags else to_json([record]).rstrip()
+        console.print(shown, markup=False, highlight=False, soft_wrap=True)

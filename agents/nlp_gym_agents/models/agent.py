@@ -1,0 +1,226 @@
+"""From settings to a model: a fresh one to train, or a saved policy to act with."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nlp_gym import make_task
+from nlp_gym.encode import Encoder
+from nlp_gym.errors import InvalidArgumentError, RunError
+from nlp_gym.tasks.core.make import WRITTEN, family_of
+from nlp_gym.tasks.core.task import Output, Task
+from nlp_gym_agents.algorithms.registry import AlgorithmRow, resolve
+from nlp_gym_agents.config.signatures import arguments
+from nlp_gym_agents.models.alternatives import Place, with_alternatives
+from nlp_gym_agents.models.build import build_model, check_obs_type, encode, source_of, tuning_of
+from nlp_gym_agents.models.play import outputs_of
+from nlp_gym_agents.networks.encoder.options import Tuning
+from nlp_gym_agents.networks.features.source import FeatureSource
+from nlp_gym_agents.networks.features.swap_source import reading
+from nlp_gym_agents.runs.folder import find_snapshot
+from nlp_gym_agents.runs.weights import load_policy
+
+__all__ = [
+    "Agent",
+    "build_model",
+    "check_obs_type",
+    "encode",
+    "load_agent",
+    "source_of",
+    "tuning_of",
+]
+
+_NEEDED = frozenset(
+    {"algo", "env", "env_kwargs", "labels", "obs_type", "hyperparams", "encoder", "aliases"}
+)
+
+
+def _learning_nothing(row: AlgorithmRow) -> dict[str, int]:
+    """The least memory and the shortest rollouts, for a model that only acts.
+
+    Rollouts as in training would not do either: one environment stands for many here.
+    """
+    known = arguments(row.cls)
+    if "buffer_size" in known:
+        return {"buffer_size": 1}
+    return {name: 2 for name in ("n_steps", "batch_size") if name in known}
+
+
+def _check_writing(overrides: Mapping[str, Any]) -> None:
+    """Refuse arguments that decide the size of what was trained."""
+    for name in ("vocabulary", "vocabulary_size", "tokens", "max_length", "max_source"):
+        if name in overrides:
+            raise InvalidArgumentError(
+                f"{name}={str(overrides[name])[:40]!r} cannot be given to a trained agent, which "
+                "writes with what it learned. Train with it."
+            )
+
+
+def _number_format(encoder: Encoder, kwargs: Mapping[str, Any]) -> str:
+    """``"(dtype float32, asked for as auto) "`` where the encoder has one."""
+    dtype = getattr(encoder, "dtype", None)
+    if dtype is None:
+        return ""
+    asked = (kwargs.get("encoder_kwargs") or {}).get("dtype", "auto")
+    return f"(dtype {dtype}, asked for as {asked}) "
+
+
+@dataclass
+class Agent:
+    """A trained policy and what it was trained on. Made by `load_agent`; loads no pickle.
+
+    Attributes:
+        run: Its run folder.
+        folder: The snapshot inside it.
+        settings: ``settings.json`` of the snapshot.
+        device: Where it runs.
+    """
+
+    run: Path
+    folder: Path
+    settings: dict[str, Any]
+    device: str = "auto"
+    _model: Any = field(default=None, repr=False)
+    _encoder: Any = field(default=None, repr=False)
+    _read: Any = field(default=None, repr=False)
+    _source: FeatureSource | None = field(default=None, repr=False)
+
+    @property
+    def env_id(self) -> str:
+        """The id it was trained on."""
+        return str(self.settings["env"])
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Its label inventory, in order of the actions."""
+        return tuple(self.settings["labels"])
+
+    @property
+    def tuning(self) -> Tuning | None:
+        """How its encoder learned; None: it was frozen."""
+        return tuning_of(self.settings["hyperparams"])
+
+    def task(self, split: str, **overrides: Any) -> Task:
+        """The agent's task on another corpus, with the agent's labels and encoder.
+
+        Args:
+            split: ``"train"``, ``"dev"`` or ``"test"``.
+            **overrides: Arguments of the task, such as `data` and `data_dir`.
+
+        Raises:
+            RunError: The encoder gives other vectors than the one of the run.
+        """
+        labels = list(self.labels) or None  # tasks that choose among candidates have none
+        if family_of(self.env_id) == WRITTEN:
+            _check_writing(overrides)
+        learnt = self.settings.get("learnt", {})
+        kwargs = {**self.settings["env_kwargs"], "labels": labels, **learnt, **overrides}
+        if family_of(self.env_id) == "kg" and overrides.get("data") is not None:
+            # The graph is what was trained on, whatever the queries are.
+            kwargs.setdefault("graph", self.settings["env_kwargs"].get("data"))
+        if self._encoder is not None:
+            kwargs["encoder"] = self._encoder
+            kwargs["encoder_kwargs"] = None
+        task = make_task(self.env_id, split=split, **kwargs)
+        self.check_encoder(task, asked=kwargs)
+        self._encoder = task.encoder
+        return task
+
+    def check_encoder(self, task: Task, *, asked: Mapping[str, Any] | None = None) -> None:
+        """Refuse a task whose vectors are not those the agent was trained on.
+
+        Args:
+            task: Its encoder is looked at.
+            asked: The arguments it was made with, for the message.
+
+        Raises:
+            RunError: The encoder gives other vectors than the one of the run.
+        """
+        expected, found = self.settings["encoder"]["fingerprint"], task.encoder.fingerprint
+        if found != expected:
+            raise RunError(
+                f"encoder {task.encoder.name!r} {_number_format(task.encoder, asked or {})}has "
+                f"fingerprint {found[:12]}, but the run was trained with {expected[:12]}: its "
+                "weights, options (layers and dtype among them) or the release differ, and so do "
+                "its vectors. Use what the run's versions.json and config.yml name (one that "
+                "learns has 'encoder_kwargs:{layers: last}' unless --env-kwargs says otherwise), "
+                "or train again."
+            )
+
+    def model(self, task: Task) -> Any:
+        """The algorithm object with the saved policy; `task`, encoded, is what it reads first."""
+        if self._model is None:
+            self._model = self._load(task)
+        return self._model
+
+    def outputs(
+        self,
+        task: Task,
+        *,
+        progress: bool = False,
+        cache: bool = True,
+        rows: Sequence[int] | None = None,
+    ) -> list[Output]:
+        """Play samples of `task` (None: all), each once; one output each. Options as `encode`'s."""
+        masked, obs_type = resolve(self.settings["algo"]).masked, self.settings["obs_type"]
+        with self.reading(task, progress=progress, cache=cache) as model:
+            return outputs_of(model, task, masked=masked, obs_type=obs_type, rows=rows)
+
+    def alternatives(self, task: Task, most: int) -> tuple[list[str], list[list[Place]]]:
+        """Texts written greedily, with what else could have been; see `with_alternatives`."""
+        with self.reading(task, cache=False) as model:
+            obs_type = self.settings["obs_type"]
+            return with_alternatives(model, task, most=most, obs_type=obs_type)
+
+    @contextmanager
+    def reading(self, task: Task, *, progress: bool = False, cache: bool = True) -> Iterator[Any]:
+        """The model, which reads `task` in the block. Options as `encode`'s."""
+        obs_type, live = self.settings["obs_type"], self.tuning is not None
+        if not live:
+            encode(task, progress=progress, cache=cache)
+        fresh = self._model is None  # then it reads this task already
+        model = self.model(task)
+        if self._read is not task:
+            self._read = task
+            self._source = None if fresh else source_of(task, obs_type, model.device, live=live)
+        with nullcontext() if self._source is None else reading(model.policy, self._source):
+            yield model
+
+    def _load(self, task: Task) -> Any:
+        row, obs_type = resolve(self.settings["algo"]), self.settings["obs_type"]
+        hyperparams = {**self.settings["hyperparams"], **_learning_nothing(row)}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # advice on batch sizes, for one environment
+            model = build_model(
+                row,
+                task,
+                hyperparams,
+                obs_type=obs_type,
+                device=self.device,
+                tuning=self.tuning,
+            )
+        load_policy(self.folder, model, self.settings["aliases"])
+        return model
+
+
+def load_agent(run: str | Path, *, checkpoint: str = "best", device: str = "auto") -> Agent:
+    """The trained policy of a run folder.
+
+    Args:
+        run: The folder that `nlp-gym train` printed.
+        checkpoint: ``"best"`` by the dev metric, or ``"last"``.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``.
+
+    Raises:
+        RunError: The folder is missing, incomplete, damaged or of another version.
+    """
+    folder, settings = find_snapshot(run, checkpoint)
+    missing = sorted(_NEEDED - set(settings))
+    if missing:
+        raise RunError(f"{folder / 'settings.json'} is damaged: it lacks {', '.join(missing)}.")
+    return Agent(Path(run), folder, settings, device)

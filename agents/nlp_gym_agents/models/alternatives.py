@@ -1,0 +1,85 @@
+"""What else could have been written at each place of a text, and how likely it was."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch as th
+from sb3_contrib.qrdqn.policies import QRDQNPolicy
+from stable_baselines3.common.utils import obs_as_tensor
+from stable_baselines3.dqn.policies import DQNPolicy
+
+from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.tasks.core.rollout import rollout
+from nlp_gym.types import BoolArray, Observation
+from nlp_gym_agents.networks.policies.dueling import action_scores, masked
+
+Place = dict[str, Any]
+
+
+def with_alternatives(
+    model: Any, task: Any, *, most: int, obs_type: str = "index", rows: Any = None
+) -> tuple[list[str], list[list[Place]]]:
+    """Write greedily and note the alternatives.
+
+    Args:
+        model: A Stable-Baselines3 algorithm, reading the task's corpus.
+        task: `nlp_gym.tasks.generation.task.Generation`.
+        most: Alternatives at each place, the chosen token included.
+        obs_type: What the model reads; ``"index"``.
+        rows: Samples; None: all.
+
+    Returns:
+        The texts, and for each of them a place for each token and STOP: ``{"id": ...,
+        "token": ..., "alternatives": [{"id": ..., "token": ..., "probability": ...}, ...]}``,
+        likeliest first. Q-networks
+        have ``"value"`` in place of the probability.
+
+    Raises:
+        InvalidArgumentError: `most` is below 1, or the policy's scores are not known.
+    """
+    if most < 1:
+        raise InvalidArgumentError(f"alternatives={most!r} must be an integer from 1.")
+    policy, names = model.policy, [_shown(piece) for piece in task.vocabulary.pieces]
+    values = isinstance(policy, DQNPolicy | QRDQNPolicy)
+    notes: dict[int, list[Place]] = {}
+
+    def act(obs: Observation, mask: BoolArray) -> npt.NDArray[np.int64]:
+        policy.set_training_mode(False)
+        with th.no_grad():
+            tensors: Any = obs_as_tensor(obs, policy.device)
+            scores = action_scores(policy, tensors)
+            if scores is None:
+                raise InvalidArgumentError(
+                    f"alternatives: {type(policy).__name__} does not say how likely actions are."
+                )
+            legal = masked(scores, th.as_tensor(mask, device=scores.device))
+            shown = legal if values else legal.softmax(dim=1)
+            top = shown.topk(min(most, shown.shape[1]), dim=1)
+        kind = "value" if values else "probability"
+        columns = zip(
+            obs["row"][:, 0].tolist(), top.indices.tolist(), top.values.tolist(), strict=True
+        )
+        for row, tokens, figures in columns:
+            pairs = zip(tokens, figures, strict=True)
+            found = [{"id": t, "token": names[t], kind: f} for t, f in pairs if np.isfinite(f)]
+            place = {"id": tokens[0], "token": names[tokens[0]], "alternatives": found}
+            notes.setdefault(row, []).append(place)
+        chosen: npt.NDArray[np.int64] = legal.argmax(dim=1).cpu().numpy()
+        return chosen
+
+    texts = rollout(task, act, rows, obs_type=obs_type)
+    order = range(len(task.corpus)) if rows is None else rows
+    return texts, [notes[int(row)] for row in order]
+
+
+def _shown(piece: bytes) -> str:
+    """A token as text; a byte inside a character by its number, STOP as what it is."""
+    if not piece:
+        return "</s>"
+    try:
+        return piece.decode("utf-8")
+    except UnicodeDecodeError:
+        return f"<0x{piece[0]:02X}>"

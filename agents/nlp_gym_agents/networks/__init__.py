@@ -1,0 +1,1 @@
+"""The torch modules of policies; imports `nlp_gym` alone."""

@@ -1,0 +1,1 @@
+"""The decoder that writes texts, as a features extractor; imports `networks.features`."""

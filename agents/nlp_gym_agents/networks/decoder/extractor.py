@@ -1,0 +1,210 @@
+"""From the source and what is written so far to the state that the next token is read from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import torch as th
+from gymnasium import spaces
+from torch import nn
+from torch.nn import functional as F
+
+from nlp_gym.checks import check_bool, check_int
+from nlp_gym.errors import InvalidArgumentError
+from nlp_gym_agents.networks.decoder.cache import KeptStates
+from nlp_gym_agents.networks.decoder.copying import CopyHead
+from nlp_gym_agents.networks.decoder.prefixes import Texts, leaders
+from nlp_gym_agents.networks.decoder.transformer import Decoder, Memory
+from nlp_gym_agents.networks.encoder.trainable import LiveEncoder
+from nlp_gym_agents.networks.features.extractor import CorpusExtractor
+from nlp_gym_agents.networks.features.layers import LatentHead
+from nlp_gym_agents.networks.features.observation_keys import no_source
+from nlp_gym_agents.networks.features.source import FeatureSource
+
+PREFIX_KEY = "prefix"
+"""The key of an observation that makes it one of a text in progress."""
+
+_LARGEST = 2**16
+_CHUNK = 64
+"""Texts of similar length that run through the decoder together."""
+_PIECES = 4
+"""Tokens K of a word that can be copied; what is left of a longer one has to be written."""
+
+Tensors = dict[str, th.Tensor]
+
+
+class DecoderExtractor(CorpusExtractor):
+    """A transformer decoder over the tokens written so far, which attends to the source's words.
+
+    In an update the states of a text are computed together, in one pass over the longest of its
+    beginnings in the batch. While nothing is learned from, keys and values of texts in progress are
+    kept until the weights change, so that a step costs one place a text.
+
+    Args:
+        observation_space: Of `nlp_gym.tasks.generation.task.Generation`, `index` observations.
+        source: Where the words of sources are gathered from.
+        width: Of states.
+        layers: Of the decoder.
+        heads: Of each attention.
+        inner: Width of the feed-forward layers; None: four times `width`.
+        dropout: While training.
+        copy: Words of the source can be copied; see `decoder.copying`. The features are then
+            states and, behind them, probabilities of tokens, which `heads` put together.
+        unit_dim: Unused: of policies that read `features` observations.
+        live: Makes the encoder, where it learns; None: vectors are those of the frozen one.
+
+    Raises:
+        InvalidArgumentError: An option outside what is allowed, or no `index` observations.
+    """
+
+    def __init__(
+        self,
+        observation_space: spaces.Dict,
+        source: FeatureSource | None = None,
+        *,
+        width: int = 256,
+        layers: int = 3,
+        heads: int = 4,
+        inner: int | None = None,
+        dropout: float = 0.1,
+        copy: bool = False,
+        unit_dim: int | None = None,
+        live: Callable[[], LiveEncoder] | None = None,
+    ) -> None:
+        if "row" not in observation_space.spaces:
+            raise InvalidArgumentError(
+                "obs_type='features': agents that write read `index` observations, which is the "
+                "default."
+            )
+        if source is None:
+            raise no_source()
+        sizes = {"width": width, "layers": layers, "heads": heads, "inner": inner or 4 * width}
+        for name, value in sizes.items():
+            check_int(name, value, 1, _LARGEST)
+        if width % heads:
+            raise InvalidArgumentError(f"width={width} must be a multiple of heads={heads}.")
+        if not 0 <= dropout < 1:
+            raise InvalidArgumentError(f"dropout={dropout!r} must be from 0 to below 1.")
+        box = observation_space[PREFIX_KEY]
+        assert isinstance(box, spaces.Box)
+        size = int(box.high.max()) + 1
+        wide = width + size * check_bool("copy", copy)
+        super().__init__(observation_space, wide, source, live)
+        self.gathers, self.shape = True, (source.width, source.parts)
+        self.decoder = Decoder(
+            size,
+            source.dim,
+            int(box.shape[0]),
+            source.width // source.dim,
+            width=width,
+            layers=layers,
+            heads=heads,
+            inner=sizes["inner"],
+            dropout=dropout,
+            copy=copy,
+        )
+        self._kept = KeptStates(self.decoder)
+        # Biases and norms: an update that changes the other weights changes these.
+        learning = [p for p in self.parameters() if p.requires_grad]
+        self._watched = [p for p in learning if p.ndim == 1]
+
+    @property
+    def whole_texts(self) -> bool:
+        """All decisions on a text are one pass of the decoder."""
+        return True
+
+    def forward(self, observations: Tensors) -> th.Tensor:
+        """Features of a batch of texts in progress, (B, features) float32."""
+        texts = _texts(observations)
+        if th.is_grad_enabled() or self.training:
+            return self._whole(texts)
+        plain = self.decoder.copying is None
+        before, same = self._kept.recall(texts, self._stamp())
+        if same:  # asked again, as for the value of a last state
+            states = self._kept.again(before)
+            return states if plain else self._featured(texts, states, self._kept.memory(before))
+        lost = texts.take((before < 0) & (texts.size > 0))
+        if len(lost) and 2 * len(leaders(lost)[0]) < len(lost):
+            return self._whole(texts)  # many places of few texts: nobody goes on from them
+        states = self._kept.advance(texts, before, self._remember)
+        return states if plain else self._featured(texts, states, self._kept.memory())
+
+    def forget(self) -> None:
+        """See `CorpusExtractor.forget`."""
+        super().forget()
+        self._kept.forget()
+
+    def _whole(self, texts: Texts) -> th.Tensor:
+        """(n, features), those of one text in one pass."""
+        chosen, owner = leaders(texts)
+        order = np.argsort(texts.size[chosen], kind="stable")
+        rank = np.empty_like(order)
+        rank[order] = np.arange(len(order))
+        distinct, source = np.unique(texts.row[chosen], return_inverse=True)
+        memory = self._remember(distinct, whole=False)
+        parts: list[th.Tensor] = []
+        length = int(texts.size[chosen].max()) + 1
+        for start in range(0, len(order), _CHUNK):
+            own = chosen[order[start : start + _CHUNK]]
+            width = int(texts.size[own].max()) + 1
+            tokens = np.zeros((len(own), width), np.int64)
+            tokens[:, 1:] = texts.prefix[own, : width - 1]
+            given = self._index(tokens)
+            read = memory.take(self._index(source[order[start : start + _CHUNK]]))
+            before = F.pad(given, (_PIECES - 2, 0))
+            features = self.decoder.features(self.decoder(given, read)[0], read, before)
+            parts.append(F.pad(features, (0, 0, 0, length - width)))
+        flat = th.cat(parts).flatten(0, 1)
+        return flat.index_select(0, self._index(rank[owner] * length + texts.size))
+
+    def _featured(self, texts: Texts, states: th.Tensor, memory: Memory) -> th.Tensor:
+        """(n, features) of (n, width) states at the ends of texts."""
+        tokens = texts.prefix[:, : int(texts.size.max())].astype(np.int64)
+        before = F.pad(self._index(tokens), (_PIECES - 1, 0))
+        # To the right, so that the last place is the text's end.
+        size = self._index(texts.size)[:, None]
+        place = th.arange(before.shape[1], device=size.device) - (tokens.shape[1] - size)
+        before = before.gather(1, place.clamp(min=0)) * (place >= 0)
+        return self.decoder.features(states[:, None], memory, before)[:, 0]
+
+    def heads(self) -> tuple[nn.Module, nn.Module] | None:
+        """See `CorpusExtractor.heads`."""
+        if self.decoder.copying is None:
+            return None
+        width = self.decoder.width
+        return CopyHead(width, self.decoder.n_tokens), LatentHead(width)
+
+    def _remember(self, rows: npt.NDArray[np.int64], *, whole: bool = True) -> Memory:
+        """Sources of (n,) samples, with room for the longest of the corpus if `whole`."""
+        source = self._source()
+        index = th.as_tensor(rows)
+        units = source.context(index[:, None], th.zeros_like(index)[:, None])  # (n, S)
+        there = units != source.n_units
+        width = source.longest if whole else int(there.sum(dim=1).max())
+        units, there = units[:, :width], there[:, :width]
+        vectors, places = self._units(units.flatten())
+        if places is not None:
+            vectors = vectors.index_select(0, places)
+        device = self.decoder.norm.weight.device
+        shape = (*units.shape, source.dim)
+        most = 0 if self.decoder.copying is None else _PIECES
+        pieces = source.pieces(units, most).to(device)
+        return self.decoder.remember(vectors.view(shape).to(device), there.to(device), pieces)
+
+    def _stamp(self) -> tuple[float, int]:
+        """Changes whenever the weights or the corpus do, in whatever way they are written."""
+        small = nn.utils.parameters_to_vector(self._watched).double()
+        return float(small.square().sum() + small.sum()), self._source().number
+
+    def _index(self, values: npt.NDArray[np.int64]) -> th.Tensor:
+        return th.as_tensor(values, device=self.decoder.tokens.weight.device)
+
+
+def _texts(observations: Tensors) -> Texts:
+    row, prefix, position = (
+        observations[key].detach().cpu().numpy() for key in ("row", PREFIX_KEY, "position")
+    )
+    size = position.reshape(len(row), -1)[:, 0].astype(np.int64)
+    return Texts(row.reshape(len(row), -1)[:, 0].astype(np.int64), prefix.astype(np.int32), size)

@@ -1,0 +1,259 @@
+"""A transformer decoder that attends to the encoder's words, and the sources it reads."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch as th
+from torch import nn
+from torch.nn import functional as F
+
+from nlp_gym_agents.networks.decoder.copying import Copying
+
+Pair = tuple[th.Tensor, th.Tensor]
+"""Keys and values, (n, heads, places, width / heads) each."""
+
+
+@dataclass
+class Memory:
+    """What is read while a text is written.
+
+    Attributes:
+        pairs: Keys and values of the source, by layer.
+        hidden: (n, 1, 1, S) float32, 0 where there is a word of the source and -inf elsewhere.
+        pieces: (n, S, K) tokens of the source's words, see `Copying`; K is 0 where none are copied.
+    """
+
+    pairs: list[Pair]
+    hidden: th.Tensor
+    pieces: th.Tensor
+
+    def take(self, index: th.Tensor) -> Memory:
+        """Those of some texts."""
+        pairs = [(k.index_select(0, index), v.index_select(0, index)) for k, v in self.pairs]
+        return Memory(pairs, *(v.index_select(0, index) for v in (self.hidden, self.pieces)))
+
+    def put(self, index: th.Tensor, other: Memory) -> None:
+        """Replace those of some texts, in place."""
+        self.hidden[index], self.pieces[index] = other.hidden, other.pieces
+        for (keys, values), (key, value) in zip(self.pairs, other.pairs, strict=True):
+            keys[index], values[index] = key, value
+
+
+class Attention(nn.Module):
+    """Multi-head attention (Vaswani et al. 2017) whose keys and values can be kept.
+
+    Args:
+        width: Of queries and of the result.
+        heads: Number of heads.
+        source: Width of what keys and values are made from.
+    """
+
+    def __init__(self, width: int, heads: int, source: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query, self.out = nn.Linear(width, width), nn.Linear(width, width)
+        self.pair = nn.Linear(source, 2 * width)
+
+    def keep(self, states: th.Tensor) -> Pair:
+        """Keys and values of (n, S, source) states."""
+        keys, values = self._split(self.pair(states)).chunk(2, dim=1)
+        return keys, values
+
+    def forward(
+        self, states: th.Tensor, pair: Pair, hidden: th.Tensor | None, *, causal: bool = False
+    ) -> th.Tensor:
+        """(n, T, width) for queries from (n, T, width) states; `hidden` is added to the scores."""
+        query = self._split(self.query(states))
+        found = F.scaled_dot_product_attention(query, *pair, attn_mask=hidden, is_causal=causal)
+        result: th.Tensor = self.out(found.transpose(1, 2).flatten(2))
+        return result
+
+    def _split(self, states: th.Tensor) -> th.Tensor:
+        n, places, width = states.shape
+        size = self.query.out_features // self.heads
+        return states.view(n, places, width // size, size).transpose(1, 2)
+
+
+class Layer(nn.Module):
+    """Attention to what is written and to the source, then a feed-forward layer; norms come first.
+
+    Args:
+        width: Of states.
+        heads: Of both attentions.
+        inner: Width of the feed-forward layer.
+        dropout: Of each part's result.
+    """
+
+    def __init__(self, width: int, heads: int, inner: int, dropout: float) -> None:
+        super().__init__()
+        self.written, self.source = (Attention(width, heads, width) for _ in range(2))
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3))
+        self.inner = nn.Sequential(nn.Linear(width, inner), nn.ReLU(), nn.Linear(inner, width))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(
+        self,
+        states: th.Tensor,
+        pair: Pair,
+        memory: Pair,
+        hidden: tuple[th.Tensor | None, th.Tensor],
+        *,
+        causal: bool,
+    ) -> th.Tensor:
+        """(n, T, width) states; `pair` are the keys and values of `normed(states)`."""
+        found = self.written(self.normed(states), pair, hidden[0], causal=causal)
+        states = states + self.dropout(found)
+        found = self.source(self.norms[1](states), memory, hidden[1])
+        states = states + self.dropout(found)
+        return states + self.dropout(self.inner(self.norms[2](states)))
+
+    def normed(self, states: th.Tensor) -> th.Tensor:
+        """What the first attention reads."""
+        result: th.Tensor = self.norms[0](states)
+        return result
+
+
+class Decoder(nn.Module):
+    """States from which the next token is read.
+
+    Args:
+        n_tokens: Tokens V; 0 stands for the beginning as well.
+        source: Width of the source's vectors.
+        length: Most tokens L of a text.
+        max_source: Most vectors S of a source.
+        width: Of states.
+        layers: Number of layers.
+        heads: Of each attention.
+        inner: Width of the feed-forward layers.
+        dropout: While training.
+        copy: Words of the source can be copied.
+
+    Attributes:
+        copying: Does so; None where words cannot be copied.
+    """
+
+    def __init__(
+        self,
+        n_tokens: int,
+        source: int,
+        length: int,
+        max_source: int,
+        *,
+        width: int,
+        layers: int,
+        heads: int,
+        inner: int,
+        dropout: float,
+        copy: bool = False,
+    ) -> None:
+        super().__init__()
+        self.width, self.heads, self.length = width, heads, length
+        self.n_tokens = n_tokens
+        self.tokens = nn.Embedding(n_tokens, width)
+        self.places = nn.Embedding(length + 1, width)
+        self.source_places = nn.Embedding(max_source, width)
+        self.read = nn.Linear(source, width)
+        self.stack = nn.ModuleList(Layer(width, heads, inner, dropout) for _ in range(layers))
+        self.source_norm, self.norm = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.dropout = nn.Dropout(dropout)
+        self.copying = Copying(width, heads) if copy else None
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+                nn.init.zeros_(module.bias)
+            elif isinstance(module, nn.Embedding):
+                nn.init.normal_(module.weight, std=self.width**-0.5)
+        if self.copying is not None:
+            self.copying.start()
+
+    @property
+    def layers(self) -> list[Layer]:
+        """From the first to the last."""
+        return [layer for layer in self.stack if isinstance(layer, Layer)]
+
+    def apply(self, fn: Any) -> Decoder:
+        """Do nothing: Stable-Baselines3 would draw the weights of linear layers anew."""
+        return self
+
+    def remember(
+        self, vectors: th.Tensor, there: th.Tensor, pieces: th.Tensor | None = None
+    ) -> Memory:
+        """Keys and values of sources.
+
+        Args:
+            vectors: (n, S, source) words.
+            there: (n, S) bool which of them are real; at least one of each source.
+            pieces: (n, S, K) their tokens, where they can be copied.
+        """
+        states = self.read(vectors) + self.source_places.weight[: vectors.shape[1]]
+        states = self.dropout(self.source_norm(states))
+        hidden = states.new_zeros(there.shape).masked_fill(~there, -math.inf)
+        pairs = [layer.source.keep(states) for layer in self.layers]
+        none = th.zeros(*there.shape, 0, dtype=th.long, device=there.device)
+        return Memory(pairs, hidden[:, None, None, :], none if pieces is None else pieces)
+
+    def features(self, states: th.Tensor, memory: Memory, before: th.Tensor) -> th.Tensor:
+        """What heads read: states, and behind them probabilities of what is copied.
+
+        Args:
+            states: (n, T, width) of T places of n texts.
+            memory: Of their sources.
+            before: (n, K - 2 + P) what was written before the places, see `Copying`.
+        """
+        if self.copying is None:
+            return states
+        keys = memory.pairs[-1][0]
+        copied = self.copying(states, keys, memory.pieces, before, self.n_tokens)
+        return th.cat([states, copied], dim=2)
+
+    def forward(self, tokens: th.Tensor, memory: Memory) -> tuple[th.Tensor, list[Pair]]:
+        """All places of n texts.
+
+        Args:
+            tokens: (n, T) what was written before each place: 0, then all tokens but the last.
+            memory: Their sources.
+
+        Returns:
+            (n, T, width) states, and keys and values of what is written, by layer.
+        """
+        places = self.places.weight[: tokens.shape[1]]
+        states, pairs = self._embedded(tokens, places), []
+        for layer, source in zip(self.layers, memory.pairs, strict=True):
+            pair = layer.written.keep(layer.normed(states))
+            pairs.append(pair)
+            states = layer(states, pair, source, (None, memory.hidden), causal=True)
+        return self.norm(states), pairs
+
+    def step(
+        self, tokens: th.Tensor, places: th.Tensor, kept: list[Pair], memory: Memory
+    ) -> th.Tensor:
+        """One place of n texts.
+
+        Args:
+            tokens: (n,) what was written last.
+            places: (n,) places.
+            kept: Keys and values of the places before, by layer; those of this one are written
+                into it.
+            memory: Their sources.
+
+        Returns:
+            (n, width) states.
+        """
+        row, width = th.arange(len(tokens), device=tokens.device), int(places.max()) + 1
+        states = self._embedded(tokens[:, None], self.places(places)[:, None])
+        later = th.arange(width, device=tokens.device) > places[:, None]
+        hidden = states.new_zeros(later.shape).masked_fill(later, -math.inf)[:, None, None, :]
+        for layer, (keys, values), source in zip(self.layers, kept, memory.pairs, strict=True):
+            key, value = layer.written.keep(layer.normed(states))
+            keys[row, :, places], values[row, :, places] = key[:, :, 0], value[:, :, 0]
+            pair = keys[:, :, :width], values[:, :, :width]
+            states = layer(states, pair, source, (hidden, memory.hidden), causal=False)
+        result: th.Tensor = self.norm(states)[:, 0]
+        return result
+
+    def _embedded(self, tokens: th.Tensor, places: th.Tensor) -> th.Tensor:
+        found: th.Tensor = self.dropout(self.tokens(tokens) * math.sqrt(self.width) + places)
+        return found

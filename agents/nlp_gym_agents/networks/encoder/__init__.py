@@ -1,0 +1,1 @@
+"""Encoders that learn with the policy: what learns, which texts, which rate; imports `nlp_gym`."""

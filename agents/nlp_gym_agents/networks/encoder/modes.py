@@ -1,0 +1,158 @@
+"""What learns in an encoder: all of it, low-rank updates or adapters; the rest becomes fixed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch as th
+from torch import nn
+
+from nlp_gym.encode.transformer.pooling import layer_stack
+from nlp_gym.errors import InvalidArgumentError, MissingDependencyError
+from nlp_gym_agents.networks.encoder.options import Tuning
+
+_ATTENTION = ("query", "value", "q_lin", "v_lin", "q_proj", "v_proj")
+"""Names of the linear layers of queries and values in the usual families."""
+
+
+def equip(model: Any, tuning: Tuning) -> None:
+    """Prepare a fresh pretrained model, in place.
+
+    What does not learn is turned from parameters into buffers that are not saved: optimizers,
+    target networks and checkpoints then see nothing but what learns.
+
+    Args:
+        model: A transformer.
+        tuning: How it learns.
+
+    Raises:
+        InvalidArgumentError: Its family has no list of layers, and the mode needs one.
+        MissingDependencyError: peft is not installed, and the mode is ``"lora"``.
+    """
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = tuning.dropout
+    if tuning.mode == "lora":
+        _add_lora(model, tuning)
+    elif tuning.mode == "adapter":
+        _add_adapters(model, tuning)
+    elif tuning.freeze_layers is not None:
+        _freeze(model, tuning)
+    pooler = getattr(model, "pooler", None)
+    if pooler is not None:
+        pooler.requires_grad_(False)  # word vectors do not pass through it
+    if tuning.checkpointing:
+        # The latter is the name before transformers 5.
+        enable = getattr(model, "activation_checkpointing_enable", None)
+        (enable or model.gradient_checkpointing_enable)({"use_reentrant": False})
+    _fix(model)
+
+
+def share_fixed(source: nn.Module, target: nn.Module) -> None:
+    """Let `target`, built alike, use the memory of `source` for what does not learn."""
+    for own, other in zip(target.modules(), source.modules(), strict=True):
+        for name in own._non_persistent_buffers_set:
+            own._buffers[name] = other._buffers[name]
+
+
+class Adapter(nn.Module):
+    """A bottleneck with a residual connection, which begins as the identity.
+
+    Args:
+        width: Of the hidden states.
+        bottleneck: Of the adapter.
+    """
+
+    def __init__(self, width: int, bottleneck: int) -> None:
+        super().__init__()
+        self.down, self.up = nn.Linear(width, bottleneck), nn.Linear(bottleneck, width)
+        nn.init.zeros_(self.up.weight)
+        nn.init.zeros_(self.up.bias)
+
+    def forward(self, hidden: th.Tensor) -> th.Tensor:
+        """(B, L, width) of the same."""
+        changed: th.Tensor = hidden + self.up(nn.functional.gelu(self.down(hidden)))
+        return changed
+
+
+def _stack(model: Any, tuning: Tuning) -> Any:
+    stack = layer_stack(model)
+    if stack is None:
+        raise InvalidArgumentError(
+            f"encoder_mode={tuning.mode!r} (freeze_layers={tuning.freeze_layers}): the layers of a "
+            f"{type(model).__name__} are not known. Use a model of BERT's family, "
+            "encoder_mode='finetune' without freeze_layers, or 'lora'."
+        )
+    return stack
+
+
+def _layers(model: Any, tuning: Tuning) -> Any:
+    """The layers that do not stand still."""
+    stack, upto = _stack(model, tuning), tuning.freeze_layers or 0
+    if upto >= len(stack.layer):
+        raise InvalidArgumentError(
+            f"freeze_layers={upto} leaves nothing to learn: the encoder reads hidden states 0 to "
+            f"{len(stack.layer)}."
+        )
+    return stack.layer[upto:]
+
+
+def _freeze(model: Any, tuning: Tuning) -> None:
+    layers = _layers(model, tuning)
+    model.requires_grad_(False)
+    layers.requires_grad_(True)
+
+
+def _add_adapters(model: Any, tuning: Tuning) -> None:
+    layers = _layers(model, tuning)
+    model.requires_grad_(False)
+    for layer in layers:
+        layer.adapter = Adapter(model.config.hidden_size, tuning.bottleneck)
+        layer.register_forward_hook(_adapt)
+
+
+def _adapt(layer: Any, _: Any, output: Any) -> Any:
+    """A layer's output through its own adapter; some families give a tuple."""
+    if isinstance(output, tuple):
+        return (layer.adapter(output[0]), *output[1:])
+    return layer.adapter(output)
+
+
+def _add_lora(model: Any, tuning: Tuning) -> None:
+    try:
+        from peft import LoraConfig, inject_adapter_in_model
+    except ImportError as error:
+        raise MissingDependencyError("peft", "lora", "encoder_mode='lora'") from error
+
+    inside = set(model.modules())
+    if tuning.freeze_layers is not None:
+        inside = set(_layers(model, tuning).modules())
+    names = [
+        name
+        for name, module in model.named_modules()
+        if module in inside
+        and _is_inner(name, module)
+        and (tuning.targets == "all" or name.rpartition(".")[2] in _ATTENTION)
+    ]
+    if not names:
+        raise InvalidArgumentError(
+            f"tuning: targets='attention' finds no queries and values in a {type(model).__name__}; "
+            "use targets='all'."
+        )
+    config = LoraConfig(
+        r=tuning.rank, lora_alpha=tuning.alpha, lora_dropout=tuning.dropout, target_modules=names
+    )
+    inject_adapter_in_model(config, model)  # it also fixes everything else
+
+
+def _is_inner(name: str, module: nn.Module) -> bool:
+    return isinstance(module, nn.Linear) and "pooler" not in name
+
+
+def _fix(model: nn.Module) -> None:
+    """Turn parameters that do not learn into buffers that are not saved."""
+    for module in model.modules():
+        for name, parameter in list(module._parameters.items()):
+            if parameter is not None and not parameter.requires_grad:
+                del module._parameters[name]
+                module.register_buffer(name, parameter.data, persistent=False)

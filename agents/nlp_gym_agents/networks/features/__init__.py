@@ -1,0 +1,1 @@
+"""From an observation to features; imports `networks.encoder`."""

@@ -1,0 +1,255 @@
+"""From an observation to the features a policy's heads read.
+
+One extractor serves the observation types `index` and `features`: the first names a state of the
+corpus and the extractor gathers its vectors from the encoded corpus, the second carries them.
+Both give the same numbers, but an `index` observation is about 20 bytes, which is what makes large
+replay buffers and fast rollouts possible.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+
+import torch as th
+from gymnasium import spaces
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from torch import nn
+
+from nlp_gym.errors import InvalidArgumentError
+from nlp_gym_agents.networks.encoder.trainable import LiveEncoder
+from nlp_gym_agents.networks.encoder.unit_texts import TextBook
+from nlp_gym_agents.networks.features.layers import ACTIVATIONS, check_options, trunk
+from nlp_gym_agents.networks.features.observation_keys import (
+    CANDIDATES_KEY,
+    MASK_KEY,
+    Keys,
+    no_source,
+)
+from nlp_gym_agents.networks.features.pointer import Packed, Part, PointerScorer
+from nlp_gym_agents.networks.features.source import FeatureSource, TableTask
+
+__all__ = [
+    "ACTIVATIONS",
+    "MASK_KEY",
+    "CorpusExtractor",
+    "FeatureSource",
+    "NLPExtractor",
+    "TableTask",
+]
+
+Tensors = dict[str, th.Tensor]
+
+
+class CorpusExtractor(BaseFeaturesExtractor):
+    """What reads a corpus: vectors of its units, frozen or from an encoder that learns.
+
+    Args:
+        observation_space: The environment's, a flat Dict of Boxes.
+        features_dim: Width of the features.
+        source: Where vectors are gathered from. Swap it with `features.swap_source` to play another
+            corpus.
+        live: Makes the encoder, where it learns; None: vectors are those of the frozen one.
+
+    Attributes:
+        encoder: The learning encoder; None where it is frozen.
+        gathers: Vectors come from the source, not with the observation.
+        shape: Width of the contexts and units a candidate, which another corpus must share.
+    """
+
+    gathers: bool
+    shape: tuple[int, int]
+
+    def __init__(
+        self,
+        observation_space: spaces.Dict,
+        features_dim: int,
+        source: FeatureSource | None,
+        live: Callable[[], LiveEncoder] | None,
+    ) -> None:
+        super().__init__(observation_space, features_dim=features_dim)
+        self.source = source
+        self.encoder = None if live is None else live()
+
+    @property
+    def whole_texts(self) -> bool:
+        """Whether decisions on one text share work, here that of an encoder that learns."""
+        return self.encoder is not None
+
+    def heads(self) -> tuple[nn.Module, nn.Module] | None:
+        """Fresh heads of actions and of the value that read these features; None: linear ones."""
+        return None
+
+    def forget(self) -> None:
+        """Drop what is kept from one batch to the next; see `LiveEncoder.forget`."""
+        if self.encoder is not None:
+            self.encoder.forget()
+
+    def _units(self, ids: th.Tensor) -> Part:
+        """Vectors of units, and the row of each in them."""
+        if self.encoder is None:
+            return self._source().units(ids)
+        found: Part = self.encoder(self._book(), ids)
+        return found
+
+    def _book(self) -> TextBook:
+        book = self._source().book
+        if book is None:
+            raise InvalidArgumentError(
+                "source: the encoder of this policy learns, and the corpus was opened for a frozen "
+                "one. Use FeatureSource(task, live=True)."
+            )
+        return book
+
+    def _source(self) -> FeatureSource:
+        if self.source is None:
+            raise no_source()
+        return self.source
+
+
+class NLPExtractor(CorpusExtractor):
+    """Context and history through a trunk of fully connected layers, and scores of candidates.
+
+    The input is the context (gathered or given), every other float vector of the observation and
+    every 0 or 1 as it is, and every other integer as a one-hot over its range. The trunk is inside
+    the extractor, so that with `net_arch=[]` the policy's and the value's head share it, as does a
+    Q-network.
+
+    Where actions are candidates, the features are the trunk's output followed by a score for each
+    action (`features.pointer`), which `policies.pointer` give to the right heads. A 0 or 1 for each
+    candidate belongs to the candidate and is no input of the trunk.
+
+    Args:
+        observation_space: The environment's, a flat Dict of Boxes.
+        source: Where vectors are gathered from; needed where the observation has `row` and
+            `position`. Swap it with `networks.features.swap_source` to play another corpus.
+        hidden: Widths of the trunk's layers.
+        dropout: Of each layer's output, while training.
+        input_dropout: Of the trunk's input, while training.
+        activation: A name of `ACTIVATIONS`.
+        layer_norm: Normalise each layer before its activation.
+        pointer_dim: Width of the candidates' keys; without effect where actions are labels.
+        unit_dim: Width of a unit, of which a candidate may have several; needed where observations
+            carry vectors and candidates do have several.
+        live: Makes the encoder, where it learns; None: vectors are those of the frozen one.
+
+    Attributes:
+        latent_dim: Width of the trunk's output.
+        pointer: Scores candidates; None where actions are labels.
+        legal_only: Illegal candidates get no score, as absent ones; see `policies.pointer`.
+
+    Raises:
+        InvalidArgumentError: A value outside what is allowed, or an observation it cannot read.
+        UnknownNameError: The activation is not known.
+    """
+
+    def __init__(
+        self,
+        observation_space: spaces.Dict,
+        source: FeatureSource | None = None,
+        *,
+        hidden: Sequence[int] = (256,),
+        dropout: float = 0.0,
+        input_dropout: float = 0.0,
+        activation: str = "relu",
+        layer_norm: bool = False,
+        pointer_dim: int = 128,
+        unit_dim: int | None = None,
+        live: Callable[[], LiveEncoder] | None = None,
+    ) -> None:
+        check_options(hidden, {"dropout": dropout, "input_dropout": input_dropout}, activation)
+        keys = Keys.of(observation_space, source, unit_dim)
+        scores = keys.n_actions if keys.n_candidates else 0
+        super().__init__(observation_space, int(hidden[-1]) + scores, source, live)
+        self.keys, self.latent_dim, self.legal_only = keys, int(hidden[-1]), False
+        self.gathers, self.context_width = keys.gathers, keys.context
+        self.shape = keys.context, keys.parts
+        for key, (_, low, classes) in keys.classes.items():
+            # A table of unit vectors: indexing it is several times faster than F.one_hot.
+            self.register_buffer(f"_unit_{key}", th.eye(classes), persistent=False)
+            self.register_buffer(f"_low_{key}", th.tensor(low), persistent=False)
+        self.width = keys.context + sum(keys.widths.values())
+        rates = (input_dropout, dropout)
+        self.trunk = trunk(self.width, hidden, rates, ACTIVATIONS[activation], layer_norm)
+        self.pointer = PointerScorer.of(keys, self.latent_dim, pointer_dim)
+
+    def read(self, observations: Tensors) -> th.Tensor:
+        """The trunk's input, (B, width) float32.
+
+        Raises:
+            InvalidArgumentError: Contexts are to be gathered, but there is no source.
+        """
+        batch = len(next(iter(observations.values())))
+        out = th.empty((batch, self.width), device=next(self.parameters()).device)
+        if self.gathers:
+            context = out[:, : self.context_width]
+            self._gather(context, observations["row"], observations["position"])
+        elif self.context_width:
+            out[:, : self.context_width] = observations["context"]
+        start = self.context_width
+        for key, width in self.keys.widths.items():
+            part = observations[key]
+            if key in self.keys.classes:
+                index = part.long() - getattr(self, f"_low_{key}")
+                part = getattr(self, f"_unit_{key}")[index]
+            out[:, start : start + width] = part.reshape(batch, -1)
+            start += width
+        return out
+
+    def pack(self, observations: Tensors) -> Packed:
+        """The real candidates of a batch of observations."""
+        device = next(self.parameters()).device
+        if self.gathers:
+            owner, place, real = self._candidates(observations)
+            parts, width = [self._units(part) for part in real], self._source().n_candidates
+        else:
+            given = observations[CANDIDATES_KEY]  # (B, C, J*D)
+            owner, place = self._scored((given != 0).any(dim=2), observations)
+            own = given[owner, place].split(self.keys.dim, dim=1)
+            parts, width = [(part, None) for part in own], given.shape[1]
+        owner, place = owner.to(device), place.to(device)
+        flags = [observations[key][owner, place].float() for key in self.keys.flags]
+        return Packed(
+            owner, place, parts, th.stack(flags, 1) if flags else owner.new_empty(0), width
+        )
+
+    def _candidates(self, observations: Tensors) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
+        """(N,) owner and (N,) place of the real candidates; (J, N) units of each part in a row."""
+        source = self._source()
+        ids = source.candidates(observations["row"], observations["position"])  # (B, C, J)
+        owner, place = self._scored((ids != source.n_units).any(dim=2), observations)
+        return owner, place, ids.view(-1, source.parts)[owner * ids.shape[1] + place].T
+
+    def _scored(self, there: th.Tensor, observations: Tensors) -> tuple[th.Tensor, ...]:
+        """(N,) observation and (N,) place of the candidates that get a score, of those `there`."""
+        if self.legal_only and MASK_KEY in observations:
+            there &= observations[MASK_KEY][:, : there.shape[1]].to(there.device) > 0
+        return there.nonzero(as_tuple=True)
+
+    def forward(self, observations: Tensors) -> th.Tensor:
+        """Features of a batch of observations, (B, features_dim) float32."""
+        with self._together(observations):
+            given = self.read(observations)
+            latent: th.Tensor = self.trunk(given)
+            if self.pointer is None:
+                return latent
+            context = given[:, : self.context_width]
+            scores = self.pointer(latent, context, self.pack(observations))
+            return th.cat([latent, scores], dim=1)
+
+    def _together(self, observations: Tensors) -> AbstractContextManager[None]:
+        """Within it, contexts and candidates share one pass through an encoder that learns."""
+        if self.encoder is None or self.pointer is None or not self.gathers:
+            return nullcontext()
+        near = self._source().context(observations["row"], observations["position"])
+        real = self._candidates(observations)[2]
+        return self.encoder.together(self._book(), th.cat([near.flatten(), real.flatten()]))
+
+    def _gather(self, out: th.Tensor, row: th.Tensor, position: th.Tensor) -> None:
+        """Write the contexts of B states into `out` (B, (R+K)*D)."""
+        source = self._source()
+        if self.encoder is None:
+            source.gather_into(out, row, position)
+            return
+        vectors, rows = self._units(source.context(row, position).flatten())
+        out.copy_((vectors if rows is None else vectors.index_select(0, rows)).view(out.shape))

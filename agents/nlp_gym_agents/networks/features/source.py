@@ -1,0 +1,210 @@
+"""Where vectors are gathered from: an encoded corpus as tensors, shared by all networks."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch as th
+from stable_baselines3.common.utils import get_device
+
+from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.tasks.core.tables import Tables
+from nlp_gym.types import Encoded
+from nlp_gym_agents.networks.encoder.unit_texts import TextBook, ranges, shared_tensor
+
+MAX_ROWS = 2**24
+"""Stable-Baselines3 casts observations to float32, which is exact below this."""
+
+_NUMBERS = itertools.count()
+_SHARED = 4
+"""Look for units that repeat where there are fewer than this many units a gathered one."""
+
+
+class TableTask(Protocol):
+    """What `FeatureSource` needs of a task."""
+
+    @property
+    def encoded(self) -> Encoded:
+        """Vectors of the units."""
+
+    @property
+    def tables(self) -> Tables:
+        """From states to units."""
+
+
+class FeatureSource:
+    """The encoded units of a task and its tables as tensors, to gather observations from.
+
+    On the CPU the features share memory with the task's (memory-mapped) array; on a GPU they are
+    moved there once, if they fit into 80% of the free memory. Networks share a source, and it is
+    no part of their weights.
+
+    Args:
+        task: Whose corpus is read.
+        device: Where gathered vectors are wanted: `"auto"`, `"cpu"`, `"cuda"`.
+        live: The encoder learns (`agents.tuning`): units are named here and encoded by the policy.
+
+    Attributes:
+        features: (U+1, D) float16; row U is zeros. Absent where the encoder learns.
+        book: The texts of the units; None where the encoder is frozen.
+        number: No other source of this process has it.
+        dim: Width D of a unit.
+        n_units: Number U of units; it also stands for "none" in the tables.
+        width: (R+K)*D, the width of a context.
+        masks: (K, A) bool that `legal` of an observation counts; None where it has `action_mask`.
+        longest: Most units of a row, of those that all its states share.
+        n_candidates: Most candidates C a state has; 0 where actions are labels.
+        parts: Units J a candidate.
+
+    Raises:
+        InvalidArgumentError: The corpus has 2**24 texts (or states of one text) or more.
+    """
+
+    def __init__(
+        self, task: TableTask, device: th.device | str = "auto", *, live: bool = False
+    ) -> None:
+        self.device = get_device(device)
+        self.number = next(_NUMBERS)
+        tables = task.tables
+        if len(tables.offsets) > MAX_ROWS:
+            raise InvalidArgumentError(
+                f"task: {len(tables.offsets)} texts, but observations count rows in float32, which "
+                f"is exact below {MAX_ROWS}: split the corpus."
+            )
+        self._home = self.device
+        self.book: TextBook | None = None
+        if live:
+            self.book = TextBook(task)  # type: ignore[arg-type]  # a whole task, not tables alone
+            self.dim, self.n_units = self.book.encoder.dim, self.book.n_units
+        else:
+            features = shared_tensor(task.encoded.features)
+            self._home = self.device if _fits(features, self.device) else th.device("cpu")
+            self.features = features.to(self._home)
+            self.dim, self.n_units = int(features.shape[1]), len(features) - 1
+        self._offsets = self._here(tables.offsets)
+        self._context = self._here(tables.context)
+        self._row_units = None if tables.row_units is None else self._here(tables.row_units)
+        self._candidates = None if tables.candidates is None else self._here(tables.candidates)
+        self._pieces_of = getattr(task, "source_pieces", None)
+        self._pieces: dict[int, th.Tensor] = {}
+        masks = getattr(task, "masks", None)
+        self.masks = None if masks is None else shared_tensor(masks).to(self.device)
+        self._by_row = tables.by == "row"
+        rows = tables.row_units
+        self.longest = 0 if rows is None else int((rows != self.n_units).sum(axis=1).max())
+        self._begins = np.unique(tables.offsets)
+        self.width = tables.n_context * self.dim
+        shape = (0, 0) if tables.candidates is None else tables.candidates.shape[1:]
+        self.n_candidates, self.parts = int(shape[0]), int(shape[1])
+
+    def __deepcopy__(self, memo: Any) -> FeatureSource:
+        """Copies of a network read the same corpus."""
+        return self
+
+    def gather_into(self, out: th.Tensor, row: th.Tensor, position: th.Tensor) -> None:
+        """Write the contexts of B states into `out` (B, (R+K)*D) float32.
+
+        Args:
+            out: Where to write; may be a slice of a wider tensor.
+            row: (B, 1) index of the text.
+            position: (B, 1) index of the state in it.
+        """
+        units = self.context(row, position)
+        # Only the gathered rows are widened to float32, in the same pass that copies them.
+        out.copy_(self.features.index_select(0, units.view(-1)).view(len(units), self.width))
+
+    def context(self, row: th.Tensor, position: th.Tensor) -> th.Tensor:
+        """(B, R+K) units of the contexts of B states."""
+        row, slot = self._places(row, position)
+        units = self._context.index_select(0, slot)
+        if self._row_units is None:
+            return units
+        return th.cat([self._row_units.index_select(0, row), units], dim=1)
+
+    def pieces(self, units: th.Tensor, most: int) -> th.Tensor:
+        """(..., most) tokens of words of sources, see `Writing.source_pieces`; 0 for no word.
+
+        Args:
+            units: (...) words.
+            most: Tokens of each.
+        """
+        if not most or self._pieces_of is None:
+            return units.new_zeros(*units.shape, most)
+        if most not in self._pieces:
+            self._pieces[most] = th.as_tensor(self._pieces_of(most))
+        return self._pieces[most][units.cpu()].long()
+
+    def gather(self, row: th.Tensor, position: th.Tensor) -> th.Tensor:
+        """The contexts of B states, (B, (R+K)*D) float32 on the source's device."""
+        out = th.empty((row.numel(), self.width), device=self.device)
+        self.gather_into(out, row, position)
+        return out
+
+    def candidates(self, row: th.Tensor, position: th.Tensor) -> th.Tensor:
+        """(B, C, J) units of the candidates of B states, `n_units` where there is none."""
+        assert self._candidates is not None, "this task has no candidates"
+        row, slot = self._places(row, position)
+        return self._candidates.index_select(0, row if self._by_row else slot)
+
+    def units(self, ids: th.Tensor) -> tuple[th.Tensor, th.Tensor | None]:
+        """Vectors of N units on the source's device, each once where they are likely to repeat.
+
+        Args:
+            ids: (N,) units.
+
+        Returns:
+            (n, D) float32 vectors, and the row (N,) of each of `ids` in them; None where n is N.
+        """
+        rows = None
+        if self.n_units < _SHARED * len(ids):
+            seen = th.zeros(self.n_units + 1, dtype=th.bool, device=ids.device)
+            seen[ids.long()] = True
+            distinct = seen.nonzero().flatten()
+            if 2 * len(distinct) < len(ids):  # else spreading costs more than it saves
+                place = th.cumsum(seen, 0) - 1
+                ids, rows = distinct, place[ids.long()].to(self.device)
+        vectors = th.empty((len(ids), self.dim), device=self.device)
+        return vectors.copy_(self.features.index_select(0, ids)), rows
+
+    def texts_of(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Texts of the `book` that some rows' observations are made of.
+
+        Where all rows share their slots (a graph), those of the rows themselves alone.
+        """
+        assert self.book is not None, "the encoder is frozen"
+        slots = th.from_numpy(self._slots_of(rows)).to(self._home)
+        mine = th.from_numpy(rows).to(self._home)
+        found = [self._context.index_select(0, slots)]
+        if self._row_units is not None:
+            found.append(self._row_units.index_select(0, mine))
+        if self._candidates is not None:
+            found.append(self._candidates.index_select(0, mine if self._by_row else slots))
+        units = th.cat([part.reshape(-1) for part in found]).unique().numpy(force=True)
+        texts = self.book.texts_of(units[units < self.n_units].astype(np.int64))
+        return np.unique(texts)
+
+    def _slots_of(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        if len(self._begins) == 1 < len(self._offsets):
+            return np.zeros(0, np.int64)
+        starts = self._offsets.numpy(force=True)[rows]
+        # Rows may repeat a sample, and then follow each other in another order than slots do.
+        ends = np.append(self._begins, len(self._context))
+        return ranges(starts, ends[np.searchsorted(self._begins, starts) + 1])
+
+    def _here(self, array: npt.NDArray[Any]) -> th.Tensor:
+        return shared_tensor(array).to(self._home)
+
+    def _places(self, row: th.Tensor, position: th.Tensor) -> tuple[th.Tensor, th.Tensor]:
+        """Rows and slots, (B,) each, where the tables are."""
+        row = row.to(self._home).long().view(-1)
+        return row, self._offsets[row] + position.to(self._home).long().view(-1)
+
+
+def _fits(features: th.Tensor, device: th.device) -> bool:
+    if device.type != "cuda":
+        return True
+    free, _ = th.cuda.mem_get_info(device)
+    return features.nbytes <= 0.8 * free

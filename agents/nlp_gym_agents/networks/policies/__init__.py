@@ -1,0 +1,1 @@
+"""Heads on the features: dueling and pointer policies; imports `networks.features`."""

@@ -1,0 +1,143 @@
+"""Policies beyond Stable-Baselines3's own: a Q-network with dueling heads, and reading any policy.
+
+The actor-critic, quantile and plain Q policies are Stable-Baselines3's; with `NLPExtractor` as
+their features extractor and `net_arch=[]` their heads sit on one shared trunk.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch as th
+from gymnasium import spaces
+from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
+from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
+from sb3_contrib.qrdqn.policies import QRDQNPolicy
+from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, create_mlp
+from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
+from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
+from torch import nn
+
+from nlp_gym_agents.networks.features.observation_keys import LEGAL_KEY, MASK_KEY
+
+
+class DuelingQNetwork(QNetwork):
+    """Q(s, a) = V(s) + A(s, a) - mean over a' of A(s, a') (Wang et al. 2016).
+
+    Most of a tagging state's value is how much text is left, which no action changes: the value
+    head learns it once instead of once an action.
+
+    Args:
+        observation_space: The environment's.
+        action_space: The environment's.
+        features_extractor: The trunk.
+        features_dim: Its width.
+        dueling: False gives the plain Q-network.
+        net_arch: Widths of further layers, of each head.
+        **kwargs: As for `QNetwork`.
+    """
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Discrete,
+        features_extractor: BaseFeaturesExtractor,
+        features_dim: int,
+        *,
+        dueling: bool = True,
+        net_arch: list[int] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            observation_space, action_space, features_extractor, features_dim, net_arch, **kwargs
+        )
+        self.value_net = (
+            nn.Sequential(*create_mlp(features_dim, 1, self.net_arch, self.activation_fn))
+            if dueling
+            else None
+        )
+
+    def forward(self, obs: PyTorchObs) -> th.Tensor:
+        """Values of all actions, (B, A)."""
+        latent = self.extract_features(obs, self.features_extractor)
+        advantage: th.Tensor = self.q_net(latent)  # (B, A)
+        if self.value_net is None:
+            return advantage
+        value: th.Tensor = self.value_net(latent)  # (B, 1)
+        return value + advantage - advantage.mean(dim=1, keepdim=True)
+
+    def _predict(self, observation: PyTorchObs, deterministic: bool = True) -> th.Tensor:
+        return masked(self(observation), mask_of(observation, self)).argmax(dim=1)
+
+
+class DuelingDQNPolicy(DQNPolicy):
+    """Online and target `DuelingQNetwork` (or what `network` says); greedy actions are legal.
+
+    Args:
+        observation_space: The environment's.
+        action_space: The environment's.
+        lr_schedule: Learning rate by progress remaining.
+        dueling: See `DuelingQNetwork`.
+        **kwargs: As for `DQNPolicy`.
+    """
+
+    network: ClassVar[type[DuelingQNetwork]] = DuelingQNetwork
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Discrete,
+        lr_schedule: Schedule,
+        *,
+        dueling: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        self._dueling = dueling  # read by make_q_net, which the base class calls
+        super().__init__(observation_space, action_space, lr_schedule, **kwargs)
+
+    def make_q_net(self) -> QNetwork:
+        """A fresh Q-network with an extractor of its own (the feature source is shared)."""
+        net_args = self._update_features_extractor(self.net_args, features_extractor=None)
+        return self.network(**net_args, dueling=self._dueling).to(self.device)
+
+
+def mask_of(obs: PyTorchObs, network: QNetwork) -> th.Tensor | None:
+    """The (B, A) bool mask that an observation carries or names, None where it does neither."""
+    if isinstance(obs, dict) and MASK_KEY in obs:
+        return obs[MASK_KEY].bool()
+    if isinstance(obs, dict) and LEGAL_KEY in obs:
+        extractor: Any = network.features_extractor
+        masks: th.Tensor = extractor.source.masks
+        return masks.index_select(0, obs[LEGAL_KEY].to(masks.device).long().flatten())
+    return None
+
+
+def masked(scores: th.Tensor, mask: th.Tensor | None) -> th.Tensor:
+    """Scores (B, A) with illegal actions at minus infinity."""
+    return scores if mask is None else scores.masked_fill(~mask, -th.inf)
+
+
+def action_scores(policy: BasePolicy, obs: dict[str, th.Tensor]) -> th.Tensor | None:
+    """What a policy's greedy action maximises: logits or values, (B, A), before any mask.
+
+    Args:
+        policy: Of any algorithm.
+        obs: Observation as tensors on the policy's device, B in front.
+
+    Returns:
+        None for a policy of another family (or a recurrent one, whose scores need its memory).
+    """
+    if isinstance(policy, DQNPolicy):
+        values: th.Tensor = policy.q_net(obs)
+        return values
+    if isinstance(policy, QRDQNPolicy):
+        quantiles: th.Tensor = policy.quantile_net(obs)  # (B, Q, A)
+        return quantiles.mean(dim=1)
+    if isinstance(policy, RecurrentActorCriticPolicy):
+        return None
+    if isinstance(policy, ActorCriticPolicy | MaskableActorCriticPolicy):
+        latent = BasePolicy.extract_features(policy, obs, policy.pi_features_extractor)
+        logits: th.Tensor = policy.action_net(policy.mlp_extractor.forward_actor(latent))
+        return logits
+    return None

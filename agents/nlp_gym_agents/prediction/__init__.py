@@ -1,0 +1,1 @@
+"""New input to records; imports `models` and below."""

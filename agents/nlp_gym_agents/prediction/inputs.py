@@ -1,0 +1,166 @@
+"""What `nlp-gym predict` reads: texts with their words and sentences."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from nlp_gym.data.readers import read
+from nlp_gym.data.readers.shared.decoding import decode, file_bytes
+from nlp_gym.data.text.tokenize import split_sentences, split_words
+from nlp_gym.errors import DataError, DataFormatError, DataNotFoundError, InvalidArgumentError
+from nlp_gym.types import Sample
+
+Word = tuple[str, int, int]
+
+
+@dataclass(frozen=True)
+class Input:
+    """One text to predict.
+
+    Attributes:
+        text: The text, unchanged.
+        sentences: Its words with character offsets, in order, by sentence; none for a blank text.
+        id: What the file calls it, or ``"file:line"``; ``""`` where it is from no file.
+    """
+
+    text: str
+    sentences: tuple[tuple[Word, ...], ...]
+    id: Any = field(default="", compare=False)
+
+    @property
+    def words(self) -> tuple[Word, ...]:
+        """All words in order."""
+        return tuple(word for sentence in self.sentences for word in sentence)
+
+
+def from_text(text: str) -> Input:
+    """Split raw text into sentences and these into words.
+
+    Raises:
+        InvalidArgumentError: The text holds half of a surrogate pair, which is no character.
+    """
+    _check_characters(text)
+    sentences = []
+    for part, start, _ in split_sentences(text):
+        words = tuple((word, start + i, start + j) for word, i, j in split_words(part))
+        if words:
+            sentences.append(words)
+    return Input(text, tuple(sentences))
+
+
+def from_words(words: Sequence[str]) -> Input:
+    """Take words as they are; the text is the words joined by spaces.
+
+    Raises:
+        InvalidArgumentError: A word holds half of a surrogate pair, which is no character.
+    """
+    spans, start = [], 0
+    for word in words:
+        _check_characters(word)
+        spans.append((word, start, start + len(word)))
+        start += len(word) + 1
+    return Input(" ".join(words), (tuple(spans),) if spans else ())
+
+
+def _check_characters(text: str) -> None:
+    """Python keeps bytes that are not UTF-8, and JSON's escapes, as what cannot be encoded."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        near = text[max(error.start - 20, 0) : error.start + 20]
+        raise InvalidArgumentError(
+            f"text={near!r}: character {error.start + 1} is half of a surrogate pair, most often a "
+            "byte that is not UTF-8. Give the text as UTF-8."
+        ) from error
+
+
+def read_inputs(path: str | Path) -> list[Input]:
+    """Read ``.txt`` (a text a line), or what `nlp_gym.data` reads without labels.
+
+    A blank line of a ``.txt`` is a blank text, so that line numbers stay.
+
+    Raises:
+        DataNotFoundError: No such file.
+        DataFormatError: A line cannot be read, or the file is empty.
+        DataError: It is a folder.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise DataError(f"input={str(path)!r} is a folder: give one of the files in it.")
+    if not path.exists():
+        raise DataNotFoundError(f"input={str(path)!r} does not exist.")
+    suffix = path.suffix.lower()
+    if suffix == ".txt":
+        return from_lines(file_bytes(path), path)
+    samples = read(path, "jsonl" if suffix == ".json" else None, gold=False)
+    return [from_sample(sample) for sample in samples]
+
+
+def from_sample(sample: Sample) -> Input:
+    """The raw text of a sample; words that were given stay as they are."""
+    raw = "spans" in sample.extra
+    item = from_text(str(sample.extra["text"])) if raw else from_words(sample.words)
+    return replace(item, id=identity(sample))
+
+
+def identity(sample: Sample) -> Any:
+    """What the file of a sample calls it, where that can be written as JSON; else its place."""
+    own = sample.extra.get("id", "")
+    try:
+        json.dumps(own, ensure_ascii=False, allow_nan=False).encode("utf-8")
+    except (TypeError, ValueError):
+        own = ""
+    return sample.id if own in ("", None) else own
+
+
+def from_lines(data: bytes, name: str | Path) -> list[Input]:
+    """One raw text a line.
+
+    Args:
+        data: UTF-8, a byte order mark is dropped.
+        name: Where it is from, for messages.
+
+    Raises:
+        DataFormatError: A line that is not UTF-8, or no text at all.
+    """
+    lines, problems = decode(data)
+    if problems:
+        raise DataFormatError(name, problems[0].line, problems[0].message)
+    if not any(line.strip() for line in lines):
+        raise DataFormatError(name, None, "there is no text in it: nothing to predict.")
+    lines, place = lines if lines[-1] else lines[:-1], Path(name).name
+    return [replace(from_text(line), id=f"{place}:{i}") for i, line in enumerate(lines, 1)]
+
+
+def gather_inputs(text: str | None, file: Path | None) -> list[Input]:
+    """The texts of a command line: an argument, ``-`` for stdin, or a file.
+
+    Raises:
+        InvalidArgumentError: None of them or two, or an argument without any text.
+        DataError: The file cannot be read.
+    """
+    if (text is None) == (file is None):
+        raise InvalidArgumentError("Give either a text (`-` for stdin) or --input FILE.")
+    if file is not None:
+        return read_inputs(file)
+    if text == "-":
+        return from_lines(sys.stdin.buffer.read(), "stdin")
+    item = from_text(text or "")
+    if not item.sentences:
+        raise InvalidArgumentError(
+            f"text={text!r} holds no word. Give some text in quotes: predict RUN 'text'."
+        )
+    if os.path.isfile(text or ""):  # unlike Path.is_file, False where a text is too long for a name
+        warnings.warn(
+            f"text={text!r} is read as a text, and there is a file of that name. For the texts "
+            f"in it: --input {text}",
+            stacklevel=2,
+        )
+    return [item]

@@ -1,0 +1,202 @@
+"""Decide on new input with a trained agent: raw text, or samples of any task family."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from nlp_gym.data.readers import READERS, read
+from nlp_gym.errors import DataError, DataNotFoundError, InvalidArgumentError
+from nlp_gym.tasks.core.make import MIXTURE, TEXT_FAMILIES, WRITTEN
+from nlp_gym.types import Sample
+from nlp_gym_agents.models.agent import Agent, load_agent
+from nlp_gym_agents.prediction.inputs import Input, from_text, from_words, gather_inputs, identity
+from nlp_gym_agents.prediction.records import about, is_bio, report_problems, to_record
+from nlp_gym_agents.prediction.task_choice import inputs_of
+
+Given = str | Sequence[str] | Input | Sample
+
+
+class Predictor:
+    """A loaded run, for many calls.
+
+    Args:
+        run: A run folder.
+        checkpoint: ``"best"`` or ``"last"``.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``.
+        env_kwargs: Arguments of the environment in place of the run's, such as `max_words`. An
+            agent of a mixture predicts through one task of it: ``{"tasks": ["POS-EWT-v0"]}``.
+        alternatives: Of an agent that writes: tokens to show at each place of a text, with their
+            probability (or value); 0: none.
+
+    Attributes:
+        family: What kind of input the agent reads, a name in `nlp_gym.data.FAMILIES`.
+        bio: Whether it labels words with BIO tags.
+
+    Raises:
+        RunError: The run cannot be loaded.
+        InvalidArgumentError: `env_kwargs` has what a prediction cannot change.
+    """
+
+    def __init__(
+        self,
+        run: str | Path,
+        *,
+        checkpoint: str = "best",
+        device: str = "auto",
+        env_kwargs: Mapping[str, Any] | None = None,
+        alternatives: int = 0,
+    ) -> None:
+        self.alternatives = alternatives
+        self.agent: Agent = load_agent(run, checkpoint=checkpoint, device=device)
+        self._inputs = inputs_of(self.agent, env_kwargs or {})
+        self.family = self._inputs.family
+        self.bio = self.tags and is_bio(self._inputs.labels)
+        if alternatives and self.family != WRITTEN:
+            raise InvalidArgumentError(
+                f"alternatives={alternatives} is for agents that write texts, and "
+                f"{self.agent.env_id} does not: leave it out."
+            )
+
+    @property
+    def tags(self) -> bool:
+        """Whether it labels every word."""
+        return self.family == "tagging"
+
+    @property
+    def reads_text(self) -> bool:
+        """Whether a raw text is all that it needs."""
+        return self.family in TEXT_FAMILIES
+
+    def predict(self, given: Sequence[Given], *, progress: bool = False) -> list[dict[str, Any]]:
+        """Decide on texts or samples.
+
+        For tagging, raw text is cut into sentences, which are labelled one by one as in training,
+        and these into words. Other families read a text as a whole. A blank text gives a record
+        with nothing decided.
+
+        Args:
+            given: Raw texts, sequences of words, or samples (their gold is not looked at).
+            progress: Show bars on stderr.
+
+        Returns:
+            One record each: see `nlp_gym_agents.prediction.records` for tagging, else the task's
+            `record` and, of a raw text, ``"text"``.
+
+        Raises:
+            InvalidArgumentError: A text that is not Unicode (see `prediction.inputs`), or a
+                text where the task needs more.
+            DataError: Not one of the queries can be answered, see `report_problems`.
+        """
+        inputs = [item if isinstance(item, Sample) else _as_input(item) for item in given]
+        if not self.reads_text and not all(isinstance(item, Sample) for item in inputs):
+            raise self._needs_more()
+        if self.tags:
+            return self._tag([_as_words(item) for item in inputs], progress=progress)
+        samples = [_as_sample(item) for item in inputs]
+        found = iter(self._records([s for s in samples if s.words], progress=progress))
+        records = [next(found) if sample.words else {} for sample in samples]
+        return [{**about(i), **record} for i, record in zip(inputs, records, strict=True)]
+
+    def gather(self, text: str | None, file: Path | None) -> list[Given]:
+        """The input of a command line: a text, ``-`` for texts on stdin, or a file.
+
+        Raises:
+            InvalidArgumentError: None of them or two, or a text where the task needs more.
+            DataError: The file cannot be read.
+        """
+        if self.family == MIXTURE:
+            raise self._needs_more()
+        lines = file is not None and file.suffix.lower() == ".txt"
+        if self.tags or file is None or (self.reads_text and lines and not self._pairs(file)):
+            if not self.reads_text and text is not None:
+                raise self._needs_more()
+            return list(gather_inputs(text, file))
+        if text is not None:
+            raise InvalidArgumentError("Give either a text (`-` for stdin) or --input FILE.")
+        if file.is_dir():
+            raise DataError(f"input={str(file)!r} is a folder: give one of the files in it.")
+        if not file.exists():
+            raise DataNotFoundError(f"input={str(file)!r} does not exist.")
+        pair = self._inputs.env_kwargs.get("pair", self.agent.settings["env_kwargs"].get("pair"))
+        form = "pairs" if lines and self.family == WRITTEN else None
+        return list(read(file, form, family=self.family, gold=False, pair=pair))
+
+    def _pairs(self, file: Path) -> bool:
+        """Whether a file of texts has their translations beside them, which are not to be read."""
+        if self.family != WRITTEN or not file.is_file():
+            return False
+        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+        return any(lines) and all("\t" in line for line in lines if line.strip())
+
+    def _tag(self, inputs: list[Input], *, progress: bool) -> list[dict[str, Any]]:
+        sentences = [sentence for item in inputs for sentence in item.sentences]
+        samples = [Sample(tuple(word for word, _, _ in sentence)) for sentence in sentences]
+        outputs = iter(self._outputs(samples, progress=progress)[1])
+        records = []
+        for item in inputs:
+            labels = [label for _ in item.sentences for label in next(outputs)]
+            records.append(to_record(item, labels, bio=self.bio))
+        return records
+
+    def _records(self, samples: list[Sample], *, progress: bool) -> list[dict[str, Any]]:
+        if self.alternatives and samples:
+            return self._with_alternatives(samples, progress=progress)
+        task, outputs = self._outputs(samples, progress=progress)
+        records = [task.record(row, output) for row, output in enumerate(outputs)]
+        report_problems(samples, records)
+        return records
+
+    def _with_alternatives(self, samples: list[Sample], *, progress: bool) -> list[dict[str, Any]]:
+        task = self._task(samples)
+        texts, places = self.agent.alternatives(task, self.alternatives)
+        outputs = texts  # what is written greedily
+        if task.beam > 1:
+            outputs = self.agent.outputs(task, progress=progress, cache=False)
+        return [
+            {**task.record(row, output), "greedy": text, "tokens": place}
+            for row, (output, text, place) in enumerate(zip(outputs, texts, places, strict=True))
+        ]
+
+    def _outputs(self, samples: list[Sample], *, progress: bool) -> tuple[Any, list[Any]]:
+        if not samples:
+            return None, []
+        task = self._task(samples)
+        return task, self.agent.outputs(task, progress=progress, cache=False)
+
+    def _task(self, samples: list[Sample]) -> Any:
+        data = [sample.unannotated() for sample in samples]
+        return self.agent.task("test", **self._inputs.arguments(data))
+
+    def _needs_more(self) -> InvalidArgumentError:
+        if self.family == MIXTURE:
+            return self._inputs.many()
+        form = READERS[self.family]["jsonl"].about
+        return InvalidArgumentError(
+            f"{self.agent.env_id} needs more than a text. Give --input FILE with samples of family "
+            f"{self.family!r}, the answers left out: JSON Lines with {form}; or another format of "
+            f"it ({', '.join(READERS[self.family])})."
+        )
+
+
+def _as_input(text: str | Sequence[str] | Input) -> Input:
+    if isinstance(text, Input):
+        return text
+    return from_text(text) if isinstance(text, str) else from_words(text)
+
+
+def _as_words(item: Input | Sample) -> Input:
+    if not isinstance(item, Sample):
+        return item
+    return replace(from_words(item.words), id=identity(item))
+
+
+def _as_sample(item: Input | Sample) -> Sample:
+    return item if isinstance(item, Sample) else Sample(tuple(word for word, _, _ in item.words))
+
+
+def predict_texts(run: str | Path, texts: Sequence[Given], **options: Any) -> list[dict[str, Any]]:
+    """Decide on texts with a run, see `Predictor`."""
+    return Predictor(run, **options).predict(texts)

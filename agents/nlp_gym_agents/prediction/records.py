@@ -1,0 +1,179 @@
+"""What `nlp-gym predict` writes; no model in here.
+
+A prediction is one JSON-able dict a text or sample: ``id`` of what is from a file (its own, else
+``"file:line"``), ``text`` where there is raw text, and the fields of the task's `record`. For
+tagging:
+
+``text``      the text as given (words that came split are joined by single spaces)
+``tokens``    ``{"text", "start", "end", "label"}`` a word; offsets count characters of ``text``
+``entities``  ``{"text", "start", "end", "label"}`` an entity; only where the labels are BIO tags
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from nlp_gym.data.tags.schemes import entity_spans
+from nlp_gym.errors import DataError, InvalidArgumentError, UnknownNameError
+from nlp_gym.files import atomic_path
+from nlp_gym.types import Sample
+from nlp_gym_agents.prediction.inputs import Input, identity
+
+_SHOWN = 5
+"""Problems listed one by one."""
+
+FORMATS = ("json", "color", "conll")
+_COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "red")
+
+
+def is_bio(labels: Sequence[str]) -> bool:
+    """Whether an inventory is one of BIO tags."""
+    return "O" in labels and all(name == "O" or name[:2] in ("B-", "I-") for name in labels)
+
+
+def about(item: Input | Sample) -> dict[str, Any]:
+    """What a record says of its input: ``id`` and ``text``, each where there is one."""
+    text: Any
+    if isinstance(item, Input):
+        name, text = item.id, item.text
+    else:
+        name, text = identity(item), item.extra.get("text")
+    facts = {} if name == "" else {"id": name}
+    return facts if text is None else {**facts, "text": str(text)}
+
+
+def report_problems(samples: Sequence[Sample], records: Sequence[Mapping[str, Any]]) -> None:
+    """Warn of records that have a ``problem``, each by its file and line.
+
+    Raises:
+        DataError: All records of a knowledge graph have one and none of them an answer.
+    """
+    found = [
+        f"{sample.id or f'sample {index}'}: {record['problem']}"
+        for index, (sample, record) in enumerate(zip(samples, records, strict=True))
+        if "problem" in record
+    ]
+    if not found:
+        return
+    rest = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    listed = "; ".join(found[:_SHOWN]) + rest
+    if len(found) == len(records) and not any(record["answers"] for record in records):
+        raise DataError(
+            f"no query can be answered: {listed}. Ask for entities of the graph that the run was "
+            "trained on."
+        )
+    warnings.warn(
+        f"{len(found)} of {len(records)} queries ask for names that the graph of the run lacks "
+        f"(their records say so in 'problem'): {listed}.",
+        UserWarning,
+        stacklevel=4,
+    )
+
+
+def to_record(item: Input, labels: Sequence[str], *, bio: bool) -> dict[str, Any]:
+    """The prediction of one text, see the module."""
+    tokens = [
+        {"text": word, "start": start, "end": end, "label": label}
+        for (word, start, end), label in zip(item.words, labels, strict=True)
+    ]
+    record: dict[str, Any] = {**about(item), "tokens": tokens}
+    if bio:
+        record["entities"] = []
+        for first, stop, kind in entity_spans(labels):
+            start, end = item.words[first][1], item.words[stop - 1][2]
+            entity = {"text": item.text[start:end], "start": start, "end": end, "label": kind}
+            record["entities"].append(entity)
+    return record
+
+
+def to_json(records: Iterable[dict[str, Any]]) -> str:
+    """One JSON object a line."""
+    return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+
+
+def to_conll(records: Iterable[dict[str, Any]]) -> str:
+    """``word<TAB>label`` a line, a blank line after each text."""
+    return "".join(
+        "".join(f"{token['text']}\t{token['label']}\n" for token in record["tokens"]) + "\n"
+        for record in records
+        if record["tokens"]
+    )
+
+
+def to_text(record: dict[str, Any]) -> Text:
+    """The text for a terminal: entities coloured, or each word with its label."""
+    marks = record.get("entities", record["tokens"])
+    kinds = sorted({mark["label"] for mark in marks})
+    line, place = Text(), 0
+    for mark in marks:
+        colour = _COLOURS[kinds.index(mark["label"]) % len(_COLOURS)]
+        line.append(record["text"][place : mark["start"]])
+        line.append(record["text"][mark["start"] : mark["end"]], style=f"bold {colour}")
+        line.append(f"[{mark['label']}]", style=f"dim {colour}")
+        place = mark["end"]
+    return line.append(record["text"][place:])
+
+
+def write_output(path: str | Path, text: str) -> None:
+    """Write a file whole or not at all.
+
+    Raises:
+        DataError: It cannot be written.
+    """
+    try:
+        with atomic_path(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"{path} cannot be written: {error.strerror or error}.") from error
+
+
+def choose_format(form: str | None, output: Path | None, *, tags: bool = True) -> str:
+    """The format asked for, or the one that suits where the output goes.
+
+    Args:
+        form: One of `FORMATS`, None for any.
+        output: The file it goes to, None for stdout.
+        tags: Whether predictions are labels of words; all others are written as JSON.
+
+    Raises:
+        UnknownNameError: `form` is none of `FORMATS`.
+        InvalidArgumentError: `form` is for labels of words only.
+    """
+    if form is not None and form not in FORMATS:
+        raise UnknownNameError("format", form, FORMATS)
+    if not tags:
+        if form not in (None, "json"):
+            raise InvalidArgumentError(
+                f"format={form!r} shows labels of words, and this run makes none: use 'json'."
+            )
+        return "json"
+    if form is None and output is not None:
+        return "conll" if output.suffix.lower() == ".conll" else "json"
+    return form or ("color" if sys.stdout.isatty() else "json")
+
+
+def formatted(records: Sequence[dict[str, Any]], form: str, *, output: Path | None = None) -> None:
+    """Write predictions in one of `FORMATS` to a file or to stdout.
+
+    Colours appear only where stdout is a terminal and ``NO_COLOR`` is not set.
+    """
+    if form == "color":
+        console = Console(file=io.StringIO() if output else None, highlight=False)
+        for record in records:
+            console.print(to_text(record), soft_wrap=True)
+        text = console.file.getvalue() if isinstance(console.file, io.StringIO) else ""
+    else:
+        text = to_json(records) if form == "json" else to_conll(records)
+    if output is not None:
+        write_output(output, text)
+    elif form != "color":
+        sys.stdout.write(text)

@@ -1,0 +1,96 @@
+"""Which task of a run decides on new input, and with which arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nlp_gym.errors import InvalidArgumentError, UnknownNameError
+from nlp_gym.tasks.core.make import MIXTURE, family_of, is_task_id, task_ids
+from nlp_gym.tasks.multi_task.task import DEFAULT_TASKS
+from nlp_gym.types import Sample
+from nlp_gym_agents.models.agent import Agent
+
+_FIXED = {
+    "data": "what is decided on is the text or --input FILE",
+    "split": "what is decided on is the text or --input FILE",
+    "labels": "the labels are those that the run was trained on",
+}
+
+
+@dataclass(frozen=True)
+class TaskInputs:
+    """The task that reads new input.
+
+    Attributes:
+        agent: Who decides.
+        family: What it reads; `MIXTURE` where no task of a mixture was chosen.
+        labels: Of the task that decides, in order of its actions.
+        env_kwargs: Arguments in place of the run's.
+        through: The task of a mixture that decides, None for any other run.
+    """
+
+    agent: Agent
+    family: str
+    labels: tuple[str, ...]
+    env_kwargs: Mapping[str, Any]
+    through: str | None = None
+
+    def arguments(self, data: Sequence[Sample]) -> dict[str, Any]:
+        """Arguments of the agent's task with new samples in place of its corpus."""
+        if self.through is None:
+            return {**self.env_kwargs, "data": data}
+        own = {**_own(_merged(self.agent, self.env_kwargs), self.through), "data": data}
+        own |= {"labels": list(self.labels) or None}
+        return {**self.env_kwargs, "tasks": [self.through], "task_kwargs": {self.through: own}}
+
+    def many(self) -> InvalidArgumentError:
+        """What to tell where no task of a mixture was chosen."""
+        known = _tasks(_merged(self.agent, self.env_kwargs))
+        return InvalidArgumentError(
+            f"{self.agent.env_id} is a mixture and predicts through one of its tasks "
+            f"({', '.join(known)}): name it with --env-kwargs \"tasks:['{known[0]}']\"."
+        )
+
+
+def inputs_of(agent: Agent, env_kwargs: Mapping[str, Any]) -> TaskInputs:
+    """How an agent reads new input.
+
+    Args:
+        agent: A loaded run.
+        env_kwargs: Arguments in place of the run's.
+
+    Raises:
+        InvalidArgumentError: An argument that a prediction cannot change, or no such task.
+    """
+    for name, why in _FIXED.items():
+        if name in env_kwargs:
+            raise InvalidArgumentError(f"env_kwargs={name!r} cannot be given to predict: {why}.")
+    family = family_of(agent.env_id)
+    if family != MIXTURE:
+        return TaskInputs(agent, family, agent.labels, env_kwargs)
+    merged = _merged(agent, env_kwargs)
+    known = _tasks(merged)
+    if len(known) != 1:
+        return TaskInputs(agent, family, (), env_kwargs)
+    if not is_task_id(known[0]):
+        raise UnknownNameError("tasks", known[0], task_ids())
+    labels = _own(merged, known[0]).get("labels")
+    if labels is None:  # those of its corpus
+        labels = agent.task("test", **env_kwargs).tasks[0].labels  # type: ignore[attr-defined]
+    return TaskInputs(agent, family_of(known[0]), tuple(labels), env_kwargs, known[0])
+
+
+def _merged(agent: Agent, env_kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    return {**agent.settings["env_kwargs"], **env_kwargs}
+
+
+def _tasks(merged: Mapping[str, Any]) -> list[str]:
+    found = merged.get("tasks") or DEFAULT_TASKS
+    return [found] if isinstance(found, str) else [str(name) for name in found]
+
+
+def _own(merged: Mapping[str, Any], env_id: str) -> dict[str, Any]:
+    """What the mixture hands to one of its tasks."""
+    return dict((merged.get("task_kwargs") or {}).get(env_id, {}))

@@ -1,0 +1,239 @@
+"""The run folder ``runs/<algo>/<env>_<k>/``: where it is, what is in it, how it is read back.
+
+``config.yml``      the merged settings; ``nlp-gym train --conf-file config.yml`` repeats the run
+``command.txt``     the command line; another line where a resume changed the settings
+``versions.json``   Python, packages, processor, threads, encoder fingerprint, corpus text hashes
+``metrics.jsonl``   one JSON object per evaluation on dev
+``tensorboard/``    Stable-Baselines3's scalars and the dev metric
+``checkpoints/N/``  the state after N timesteps (`nlp_gym_agents.runs.checkpoints`), the last two
+``best/``           the policy with the best dev metric and the settings needed to load it
+``report.json``     the final test report beside the baselines
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from nlp_gym.errors import RunError, UnknownNameError
+from nlp_gym.files import atomic_path, file_lock, write_json
+from nlp_gym_agents.runs.snapshots import (
+    FORMAT_VERSION,
+    check_version,
+    locate,
+    newest,
+    read_json,
+    verify,
+)
+from nlp_gym_agents.runs.versions import versions
+
+SETTINGS = "settings.json"
+LOCK = ".run.lock"  # of `alone`
+
+
+def file_name(text: str) -> str:
+    """`text` as a folder name: third-party algorithms and ids hold ``:`` and ``/``."""
+    return re.sub(r"[^\w.+-]+", "_", text)
+
+
+def new_run(algo: str, env_id: str, *, root: str | Path = "runs") -> Path:
+    """Create the next free ``root/<algo>/<env>_<k>/``; safe with runs that start together.
+
+    Raises:
+        RunError: The folder cannot be created.
+    """
+    parent = Path(root) / file_name(algo)
+    stem = file_name(env_id)
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        pattern = re.compile(rf"{re.escape(stem)}_(\d+)")
+        taken = [int(m[1]) for p in parent.iterdir() if (m := pattern.fullmatch(p.name))]
+        number = max(taken, default=0) + 1
+        while True:
+            try:
+                (parent / f"{stem}_{number}").mkdir()
+                return parent / f"{stem}_{number}"
+            except FileExistsError:
+                number += 1
+    except OSError as error:
+        raise RunError(
+            f"Cannot create a run folder under {parent}: {error.strerror}. Give another place with "
+            "--run-dir DIR."
+        ) from error
+
+
+@contextmanager
+def alone(run: Path) -> Iterator[None]:
+    """Hold the run folder `run`, which exists, against every other process.
+
+    Raises:
+        RunError: Another process holds it, or the folder cannot be written to.
+    """
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(file_lock(run / "run", timeout=0))
+        except TimeoutError as error:
+            raise RunError(f"Another process is training in {run}: stop it first.") from error
+        except OSError as error:
+            raise RunError(f"{run} cannot be written to: {error.strerror or error}.") from error
+        yield
+
+
+@contextmanager
+def writing(run: Path) -> Iterator[None]:
+    """Turn a failure to write into the run folder into a `RunError` that names the file."""
+    try:
+        yield
+    except OSError as error:
+        place = error.filename or run
+        raise RunError(f"Could not write {place}: {error.strerror or error}.") from error
+
+
+def claim_run(folder: str | Path) -> Path:
+    """Create the exact folder `folder`.
+
+    Two processes may be given the same one: ask again once it is held (`alone`).
+
+    Raises:
+        RunError: It is not empty (a run is never overwritten) or cannot be created.
+    """
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        occupied = any(path.name != LOCK for path in folder.iterdir())
+    except OSError as error:
+        raise RunError(f"run_dir={str(folder)!r} cannot be created: {error.strerror}.") from error
+    if occupied:
+        raise RunError(
+            f"run_dir={str(folder)!r} is not empty and would be overwritten. Continue that run "
+            f"with --resume {shlex.quote(str(folder))}, or name another folder."
+        )
+    return folder
+
+
+def write_config(
+    run: Path, config: Mapping[str, Any], *, command: Iterable[str], facts: Mapping[str, Any]
+) -> None:
+    """Write what reproduces the run: ``config.yml``, ``command.txt``, ``versions.json``.
+
+    Args:
+        run: An existing folder.
+        config: Fields of `nlp_gym_agents.config.train_config.TrainConfig`, merged.
+        command: The command line, as a list.
+        facts: Encoder fingerprint and corpus hashes.
+
+    Raises:
+        RunError: The folder cannot be written to.
+    """
+    with writing(run):
+        write_settings(run / "config.yml", config)
+        with atomic_path(run / "command.txt") as path:
+            path.write_text(shlex.join(command) + "\n", encoding="utf-8")
+        write_json(run / "versions.json", {**versions(), **facts})
+
+
+def rewrite_config(run: Path, config: Mapping[str, Any], *, command: Iterable[str]) -> None:
+    """Put changed settings of a resumed run on record, and the command that changed them.
+
+    Args:
+        run: Its folder.
+        config: Fields of `nlp_gym_agents.config.train_config.TrainConfig`, merged.
+        command: The command line, as a list; becomes the last line of ``command.txt``.
+
+    Raises:
+        RunError: The folder cannot be written to.
+    """
+    with writing(run):
+        write_settings(run / "config.yml", config)
+        file = run / "command.txt"
+        before = file.read_text(encoding="utf-8") if file.exists() else ""
+        with atomic_path(file) as path:
+            path.write_text(before + shlex.join(command) + "\n", encoding="utf-8")
+
+
+def write_settings(path: Path, config: Mapping[str, Any]) -> None:
+    """Write a file for ``--conf-file``, whole or not at all.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    with atomic_path(path) as temporary:
+        text = yaml.safe_dump({"format_version": FORMAT_VERSION, **config}, sort_keys=False)
+        temporary.write_text(text, encoding="utf-8")
+
+
+def check_run(run: str | Path) -> Path:
+    """`run` as a path, if it looks like a run folder.
+
+    Raises:
+        RunError: Missing, not a run, or nothing was trained yet.
+    """
+    run = Path(run)
+    if not run.is_dir():
+        raise RunError(
+            f"run={str(run)!r} does not exist. `nlp-gym train` prints the folder it used as its "
+            "last line; by default it is under runs/."
+        )
+    if not (run / "config.yml").is_file() and not locate(run / "best").is_dir():
+        raise RunError(
+            f"run={str(run)!r} is not a run folder: it has neither config.yml nor best/. Give the "
+            "folder that `nlp-gym train` printed, not one inside or above it."
+        )
+    return run
+
+
+def read_config(run: str | Path) -> dict[str, Any]:
+    """The fields in ``config.yml`` of a run folder.
+
+    Raises:
+        RunError: It is missing, damaged or of another format version.
+    """
+    path = check_run(run) / "config.yml"
+    return read_config_file(path)
+
+
+def read_config_file(path: str | Path) -> dict[str, Any]:
+    """As `read_config`, for the file itself."""
+    try:
+        config = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise RunError(f"{path} is missing or damaged ({error}).") from error
+    if not isinstance(config, dict):
+        raise RunError(f"{path} is damaged: it does not hold a mapping of settings.")
+    check_version(config.pop("format_version", None), Path(path))
+    return config
+
+
+def find_snapshot(run: str | Path, checkpoint: str = "best") -> tuple[Path, dict[str, Any]]:
+    """The verified folder a policy is loaded from, and its settings.
+
+    Args:
+        run: A run folder.
+        checkpoint: ``"best"`` (by the dev metric) or ``"last"``.
+
+    Raises:
+        RunError: Missing, cut short, damaged or of another version.
+        UnknownNameError: Another `checkpoint`.
+    """
+    run = check_run(run)
+    if checkpoint not in ("best", "last"):
+        raise UnknownNameError("checkpoint", checkpoint, ["best", "last"])
+    if checkpoint == "last":
+        folder, _ = newest(run / "checkpoints")
+    else:
+        folder = locate(run / "best")
+        if not folder.is_dir():
+            raise RunError(
+                f"{run} has no best/: training stopped before its first evaluation on dev. Finish "
+                f"it with `nlp-gym train --resume {shlex.quote(str(run))}`."
+            )
+        verify(folder)
+    settings = read_json(folder / SETTINGS)
+    check_version(settings.get("format_version"), folder / SETTINGS)
+    return folder, settings

@@ -1,0 +1,234 @@
+"""The one callback of a training run: evaluates on dev, keeps the best, saves, stops.
+
+All of it happens at rollout boundaries, between an update and the next experience: there the state
+that a checkpoint holds is whole. Frequencies are therefore rounded up to whole rollouts.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.utils import safe_mean
+
+from nlp_gym.files import write_json
+from nlp_gym.metrics.base import Score
+from nlp_gym_agents.runs.checkpoints import save_state
+from nlp_gym_agents.runs.folder import SETTINGS
+from nlp_gym_agents.runs.metrics_log import append_metrics, read_metrics
+from nlp_gym_agents.runs.snapshots import prune, publish
+from nlp_gym_agents.runs.weights import save_weights
+from nlp_gym_agents.training.callbacks.kl_penalty import KLToStart
+from nlp_gym_agents.training.callbacks.reward_hacking import alarms, watched
+from nlp_gym_agents.training.progress import TrainingProgress
+from nlp_gym_agents.training.signals import StopRequest
+
+GRACE = 3.0  # seconds a requested stop waits for the end of a rollout before it gives it up
+KEPT_CHECKPOINTS = 2
+
+
+def _next(steps: int, every: int) -> int:
+    """The first multiple of `every` after `steps`."""
+    return (steps // every + 1) * every
+
+
+@dataclass
+class LoopState:
+    """What the loop remembers, across a resume too.
+
+    Attributes:
+        best: Best dev value so far, None before the first evaluation.
+        best_timesteps: When that was.
+        stale: Evaluations since.
+        evaluated: Timesteps of the last evaluation, -1 before the first.
+        next_eval: Timesteps of the next evaluation.
+        next_save: Timesteps of the next checkpoint.
+        seconds: Wall time spent in earlier processes of this run.
+        kl_coef: Coefficient of the penalty for leaving the start policy; None: there is none.
+    """
+
+    best: float | None = None
+    best_timesteps: int = -1
+    stale: int = 0
+    evaluated: int = -1
+    next_eval: int = 0
+    next_save: int = 0
+    seconds: float = 0.0
+    kl_coef: float | None = None
+
+
+@dataclass(frozen=True)
+class LoopOptions:
+    """Settings of the loop.
+
+    Attributes:
+        run: The run folder.
+        eval_freq: Timesteps between evaluations.
+        save_freq: Timesteps between checkpoints.
+        early_stopping: Evaluations without improvement after which training stops; 0 for never.
+        seconds: Wall time, of all processes of the run together, after which training stops.
+        rewarded: The metric of rewards, as a report names it; None: that of the score.
+    """
+
+    run: Path
+    eval_freq: int
+    save_freq: int
+    early_stopping: int = 0
+    seconds: float | None = None
+    rewarded: str | None = None
+
+
+class TrainingLoop(BaseCallback):
+    """Evaluation, `best/`, checkpoints, early stopping and stop requests.
+
+    Args:
+        options: See `LoopOptions`.
+        state: Fresh, or from a checkpoint's ``extra``.
+        score: Scores the current policy on dev; must leave the random generators alone.
+        settings: JSON-able settings written beside every saved policy.
+        progress: Where people watch.
+        request: Set by signal handlers.
+        any_step: The algorithm's state is whole after any step, not only between rollouts.
+        penalty: For leaving the start policy; its coefficient is part of the state.
+    """
+
+    def __init__(
+        self,
+        options: LoopOptions,
+        state: LoopState,
+        *,
+        score: Callable[[], Score],
+        settings: Mapping[str, Any],
+        progress: TrainingProgress,
+        request: StopRequest,
+        any_step: bool = False,
+        penalty: KLToStart | None = None,
+    ) -> None:
+        super().__init__()
+        self.penalty = penalty
+        self.options, self.state = options, state
+        self.score, self.settings = score, settings
+        self.progress, self.request, self.any_step = progress, request, any_step
+        # "early", "budget" or "interrupted" where it ended before its time
+        self.stopped: str | None = None
+        self._started, self._steps_at_start = time.monotonic(), 0
+
+    def _on_training_start(self) -> None:
+        self._started, self._steps_at_start = time.monotonic(), self.model.num_timesteps
+        if self.options.early_stopping and self.state.stale >= self.options.early_stopping:
+            self.stopped = "early"  # a finished run was resumed
+
+    def _on_rollout_start(self) -> None:
+        self._boundary()
+
+    def _boundary(self) -> None:
+        """Where the model's state is whole."""
+        if self.request.number is not None:
+            self.stopped = "interrupted"
+        elif self.options.seconds is not None and self._seconds() >= self.options.seconds:
+            self._give_up()
+        elif self.model.num_timesteps >= self.state.next_eval:
+            self._evaluate()
+        if self.model.num_timesteps >= self.state.next_save or self.stopped:
+            self._save()
+
+    def _give_up(self) -> None:
+        """The time is over: the policy as it is counts too."""
+        steps = self.model.num_timesteps
+        if self.state.evaluated != steps:
+            self._evaluate()
+        self.stopped = "budget"
+        self.progress.note(
+            f"Stopped at the limit of {self.options.seconds:,.0f} s after {steps:,} steps."
+        )
+
+    def _on_step(self) -> bool:
+        if self.any_step:
+            self._boundary()
+        elif self.request.seconds() > GRACE and self.stopped is None:
+            # Nobody waits for a long rollout to end: its steps count but are not learned from.
+            self.stopped = "interrupted"
+            self._save()
+        self.progress.step(self.model.num_timesteps, self._rate())
+        return self.stopped is None
+
+    def _on_training_end(self) -> None:
+        if self.stopped is not None:
+            return  # saved where it was decided; there is at most one step since
+        if self.state.evaluated != self.model.num_timesteps:
+            self._evaluate()
+        self._save()
+
+    def _seconds(self) -> float:
+        return self.state.seconds + time.monotonic() - self._started
+
+    def _rate(self) -> float:
+        elapsed = time.monotonic() - self._started
+        return (self.model.num_timesteps - self._steps_at_start) / max(elapsed, 1e-9)
+
+    def _evaluate(self) -> None:
+        state, steps = self.state, self.model.num_timesteps
+        score = self.score()
+        state.evaluated, state.next_eval = steps, _next(steps, self.options.eval_freq)
+        improved = state.best is None or score.value > state.best
+        if improved:
+            state.best, state.best_timesteps, state.stale = score.value, steps, 0
+            self._save_best(score)
+        else:
+            state.stale += 1
+        rewards = [info["r"] for info in self.model.ep_info_buffer or ()]
+        row: dict[str, Any] = {
+            "timesteps": steps,
+            "seconds": round(self._seconds(), 3),
+            "split": "dev",
+            "metric": score.metric,
+            "value": score.value,
+            "train_reward": float(safe_mean(rewards)) if rewards else None,
+            "steps_per_second": round(self._rate(), 1),
+            **(figures := watched(score)),
+        }
+        before = read_metrics(self.options.run) if figures else []
+        if found := alarms(before, row, self.options.rewarded):
+            row["alarms"] = found
+        append_metrics(self.options.run, row)
+        for name, figure in {score.metric: score.value, **figures}.items():
+            self.logger.record(f"dev/{name}", figure)
+        self.logger.dump(steps)
+        assert state.best is not None
+        self.progress.evaluation(row, best=state.best, improved=improved)
+        for told in row.get("alarms", ()):
+            self.progress.note(f"Alarm: {told}.")
+        if self.options.early_stopping and state.stale >= self.options.early_stopping:
+            self.progress.note(
+                f"Early stopping: {state.stale} evaluations without improvement since "
+                f"{state.best_timesteps:,} steps."
+            )
+            self.stopped = "early"
+
+    def _save_best(self, score: Score) -> None:
+        with publish(self.options.run / "best") as folder:
+            chosen = {
+                "aliases": save_weights(folder, self.model),
+                "timesteps": self.model.num_timesteps,
+                "metric": score.metric,
+                "value": score.value,
+            }
+            write_json(folder / SETTINGS, {**self.settings, **chosen})
+
+    def _save(self) -> None:
+        steps = self.model.num_timesteps
+        self.state.next_save = _next(steps, self.options.save_freq)
+        if self.penalty is not None:
+            self.state.kl_coef = self.penalty.coef
+            self.penalty.forget()
+        extra = {**asdict(self.state), "seconds": self._seconds()}
+        checkpoints = self.options.run / "checkpoints"
+        with publish(checkpoints / str(steps)) as folder:
+            aliases = save_state(folder, self.model, extra)
+            chosen = {"aliases": aliases, "timesteps": steps}
+            write_json(folder / SETTINGS, {**self.settings, **chosen})
+        prune(checkpoints, keep=KEPT_CHECKPOINTS)

@@ -1,0 +1,206 @@
+"""What a training run is built from: tasks, encodings, model. No run folder yet."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from nlp_gym import make_task
+from nlp_gym.encode import Encoder
+from nlp_gym.encode.transformer.encoder import TransformerEncoder
+from nlp_gym.errors import RunError
+from nlp_gym.metrics.base import Score
+from nlp_gym.tasks.core.make import SHELL_ARGUMENTS, WRITTEN
+from nlp_gym.tasks.core.task import Task
+from nlp_gym_agents.algorithms.registry import AlgorithmRow, resolve
+from nlp_gym_agents.config.train_config import TrainConfig
+from nlp_gym_agents.models.build import (
+    build_model,
+    check_live,
+    check_obs_type,
+    encode,
+    source_of,
+    transformer_of,
+    tuning_of,
+)
+from nlp_gym_agents.models.play import drawn_rows, outputs_of
+from nlp_gym_agents.networks.features.source import FeatureSource
+from nlp_gym_agents.networks.features.swap_source import reading
+from nlp_gym_agents.runs.snapshots import FORMAT_VERSION
+from nlp_gym_agents.training.callbacks.kl_penalty import check_penalty
+from nlp_gym_agents.training.warm_start import Start
+
+DEV_BEAM, DEV_SEARCHES = 10, 1000
+"""Beam and number of samples of an evaluation during training, where a task is played by search."""
+
+
+@dataclass
+class Setup:
+    """A merged config and what is built from it, before a run folder exists."""
+
+    config: TrainConfig
+    row: AlgorithmRow
+    train_task: Task
+    dev_task: Task
+    model: Any
+    obs_type: str
+
+    def settings(self) -> dict[str, Any]:
+        """What is written beside every saved policy: enough to load it anywhere."""
+        encoder = self.train_task.encoder
+        return {
+            "format_version": FORMAT_VERSION,
+            "algo": self.config.algo,
+            "env": self.config.env,
+            "env_kwargs": with_dtype(_task_kwargs(self.config), encoder),
+            "obs_type": self.obs_type,
+            "labels": list(self.train_task.labels),
+            "learnt": self.train_task.learnt,
+            "hyperparams": dict(self.config.hyperparams),
+            "encoder_mode": self.config.encoder_mode,
+            "encoder": {
+                "name": encoder.name,
+                "dim": encoder.dim,
+                "fingerprint": encoder.fingerprint,
+            },
+            "corpora": {
+                task.corpus.split: {"name": task.corpus.name, "text_sha256": task.corpus.text_hash}
+                for task in (self.train_task, self.dev_task)
+            },
+        }
+
+    def score(self) -> Score:
+        """The current policy on dev, greedily; uses no random numbers."""
+        source, rows = self._dev_source, self._dev_rows
+        with nullcontext() if source is None else reading(self.model.policy, source):
+            outputs = outputs_of(
+                self.model,
+                self.dev_task,
+                masked=self.row.masked,
+                obs_type=self.obs_type,
+                rows=rows,
+                beam=min(getattr(self.dev_task, "beam", 1), DEV_BEAM),
+            )
+        # The report of written texts has what `training.callbacks.reward_hacking` looks at.
+        report = self.dev_task.family == WRITTEN
+        return self.dev_task.score(outputs, rows=rows, bootstrap=0, report=report)
+
+    @cached_property
+    def _dev_rows(self) -> list[int] | None:
+        return drawn_rows(self.dev_task, DEV_SEARCHES)
+
+    @cached_property
+    def _dev_source(self) -> FeatureSource | None:
+        live = self.config.encoder_mode != "frozen"
+        return source_of(self.dev_task, self.obs_type, self.model.device, live=live)
+
+    def facts(self) -> dict[str, Any]:
+        """What ``versions.json`` says besides the versions."""
+        settings = self.settings()
+        return {"encoder": settings["encoder"], "corpora": settings["corpora"]}
+
+    def check_same(self, saved: dict[str, Any], folder: Any) -> None:
+        """Refuse to go on where the corpus, the labels or the encoder are not those of the run.
+
+        Raises:
+            RunError: Naming what differs.
+        """
+        own = self.settings()
+        saved = {"learnt": {}, **saved}  # older snapshots have none
+        for key in ("encoder", "corpora", "labels", "learnt", "obs_type"):
+            if saved.get(key) != own[key]:
+                both = (_shown(saved.get(key)), _shown(own[key]))
+                raise RunError(
+                    f"{folder} was saved with {key}={both[0]}, now it is {both[1]}. "
+                    "Restore the data and packages the run was started with, or train again."
+                )
+
+
+def _shown(value: Any) -> str:
+    """The beginning of what is long, such as a vocabulary."""
+    text = repr(value)
+    return text if len(text) < 400 else f"{text[:100]}... ({len(text)} characters)"
+
+
+def with_dtype(kwargs: Mapping[str, Any], encoder: Encoder) -> dict[str, Any]:
+    """`kwargs` with the number format that the encoder resolved ``dtype="auto"`` to.
+
+    Machines resolve it differently and get other vectors, so a policy is saved with the one that it
+    learned from.
+
+    Args:
+        kwargs: Arguments of the task.
+        encoder: The encoder made from them.
+    """
+    named = isinstance(kwargs.get("encoder", ""), str)  # an object brings its options
+    if not (named and isinstance(encoder, TransformerEncoder)):
+        return dict(kwargs)
+    return {
+        **kwargs,
+        "encoder_kwargs": {**(kwargs.get("encoder_kwargs") or {}), "dtype": encoder.dtype},
+    }
+
+
+def with_saved_dtype(config: TrainConfig, saved: Mapping[str, Any]) -> TrainConfig:
+    """`config` with the number format of a snapshot's settings; older snapshots have none."""
+    dtype = (saved.get("env_kwargs", {}).get("encoder_kwargs") or {}).get("dtype")
+    if dtype is None:
+        return config
+    own = config.env_kwargs.get("encoder_kwargs") or {}
+    env_kwargs = {**config.env_kwargs, "encoder_kwargs": {**own, "dtype": dtype}}
+    return config.with_changes(env_kwargs=env_kwargs)
+
+
+def _task_kwargs(config: TrainConfig) -> dict[str, Any]:
+    """Arguments of the rules; those of the environment's shell are used where it is made."""
+    return {k: v for k, v in config.env_kwargs.items() if k not in SHELL_ARGUMENTS}
+
+
+def set_up(config: TrainConfig, *, progress: bool = False) -> Setup:
+    """Load and encode train and dev, and build the model. `config` is merged."""
+    row, tuning = resolve(config.algo), tuning_of(config.hyperparams)
+    kwargs = _task_kwargs(config)
+    obs_type = str(config.env_kwargs.get("obs_type", "index"))
+    check_obs_type(obs_type)
+    if tuning is not None:
+        check_live(obs_type, kwargs.get("encoder"))
+    train_task = make_task(config.env, split="train", **kwargs)
+    if tuning is not None:
+        transformer_of(train_task)  # before anything takes long
+    replaced = {"encoder", "encoder_kwargs", "labels", *train_task.learnt}
+    shared = {k: v for k, v in kwargs.items() if k not in replaced}
+    dev_task = make_task(
+        config.env,
+        split="dev",
+        **shared,
+        encoder=train_task.encoder,
+        encoder_kwargs=None,  # the object has them, whatever the id is registered with
+        labels=list(train_task.labels) or None,
+        **train_task.learnt,
+    )
+    for task in (train_task, dev_task):
+        if progress:
+            corpus = task.corpus
+            size = f"{len(corpus):,} samples, {len(task.units):,} vectors"
+            message = f"{corpus.name} {corpus.split}: {size}, encoder {task.encoder.name}"
+            print(message, file=sys.stderr, flush=True)
+        if tuning is None or tuning.hold:  # a held encoder is a frozen one
+            encode(task, progress=progress)
+    model = build_model(
+        row,
+        train_task,
+        config.hyperparams,
+        n_envs=config.n_envs or 1,
+        obs_type=obs_type,
+        max_episode_steps=config.env_kwargs.get("max_episode_steps"),
+        seed=config.seed,
+        device=config.device,
+        tuning=tuning,
+    )
+    check_penalty(model, config.hyperparams)
+    Start.of(config.hyperparams).check(model)
+    return Setup(config, row, train_task, dev_task, model, obs_type)

@@ -1,0 +1,206 @@
+"""Train an agent into a run folder, or go on with one that was stopped."""
+
+from __future__ import annotations
+
+import sys
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from nlp_gym.errors import RunError
+from nlp_gym.metrics.text.corpus import VALUES
+from nlp_gym_agents.config.train_config import TrainConfig, config_from, merge
+from nlp_gym_agents.runs.checkpoints import load_state
+from nlp_gym_agents.runs.folder import (
+    SETTINGS,
+    alone,
+    check_run,
+    claim_run,
+    new_run,
+    read_config,
+    rewrite_config,
+    write_config,
+    writing,
+)
+from nlp_gym_agents.runs.metrics_log import rewind_metrics
+from nlp_gym_agents.runs.snapshots import newest, read_json
+from nlp_gym_agents.training.callbacks.kl_penalty import penalty_of
+from nlp_gym_agents.training.callbacks.loop import LoopOptions, LoopState, TrainingLoop
+from nlp_gym_agents.training.callbacks.value_fit import FittedValues
+from nlp_gym_agents.training.progress import TrainingProgress
+from nlp_gym_agents.training.setup import Setup, set_up, with_saved_dtype
+from nlp_gym_agents.training.signals import TrainingInterrupted, stop_requests
+from nlp_gym_agents.training.warm_start import Start, keep_exploration, start_warm
+
+__all__ = ["TrainConfig", "resume", "train"]
+
+_DUMP_EPISODES = 1000  # off-policy algorithms count episodes; their default, 4, swamps TensorBoard
+
+
+def train(
+    config: TrainConfig,
+    *,
+    run_dir: str | Path | None = None,
+    progress: bool = True,
+    command: Sequence[str] | None = None,
+    time_limit: float | None = None,
+) -> Path:
+    """Train a new run.
+
+    Args:
+        config: What to train; open fields are filled in by `config.train_config.merge`.
+        run_dir: Exactly where; None counts up under ``runs/``.
+        progress: Show bars and evaluations on stderr.
+        command: What to write into ``command.txt``; None is this process's command line.
+        time_limit: Seconds, those of a warm start included, after which training stops wherever
+            it is; None for no limit.
+
+    Returns:
+        The run folder.
+
+    Raises:
+        TrainingInterrupted: A signal stopped it; its state is saved.
+        NLPGymError: The settings or the data are not usable, or the disk is full.
+    """
+    config = merge(config)
+    with ExitStack() as held:
+        run = None
+        if run_dir is not None:
+            run = claim_run(run_dir)
+            held.enter_context(alone(run))
+            claim_run(run)  # another process may have begun, and ended, in between
+        setup = set_up(config, progress=progress)
+        state, started = LoopState(), time.monotonic()
+        if config.warm_start is not None:
+            start_warm(setup.model, config, setup.train_task)
+            state.seconds = time.monotonic() - started
+        if run is None:  # only now: settings that do not work leave no folder
+            run = new_run(config.algo, config.env)
+            held.enter_context(alone(run))
+        write_config(run, config.as_dict(), command=command or sys.argv, facts=setup.facts())
+        _learn(run, setup, state, progress=progress, time_limit=time_limit)
+    return run
+
+
+def resume(
+    run: str | Path,
+    *,
+    n_timesteps: int | None = None,
+    progress: bool = True,
+    command: Sequence[str] | None = None,
+    time_limit: float | None = None,
+) -> Path:
+    """Go on from the newest complete checkpoint of a run; see `runs.checkpoints` for exactness.
+
+    Args:
+        run: The run folder.
+        n_timesteps: A new total, to train longer than the run was meant to; the run keeps it.
+        progress: Show bars and evaluations on stderr.
+        command: What to add to ``command.txt`` with a new total; None is this process's command
+            line.
+        time_limit: As for `train`; the time trained before counts.
+
+    Returns:
+        The run folder.
+
+    Raises:
+        RunError: There is no complete checkpoint, the corpus or encoder changed, or another process
+            is training in the folder, which is then left alone.
+        TrainingInterrupted: A signal stopped it again; its state is saved.
+    """
+    run = check_run(run)
+    with alone(run):
+        config = config_from(read_config(run), source=str(run / "config.yml"))
+        if n_timesteps is not None:
+            config = config.with_changes(n_timesteps=n_timesteps)
+        config = merge(config, complete=True)
+        setup, state = _restored(run, config, progress=progress)
+        if n_timesteps is not None:
+            rewrite_config(run, config.as_dict(), command=command or sys.argv)
+        with writing(run):
+            rewind_metrics(run, setup.model.num_timesteps)
+        _learn(run, setup, state, progress=progress, time_limit=time_limit)
+    return run
+
+
+def _restored(run: Path, config: TrainConfig, *, progress: bool) -> tuple[Setup, LoopState]:
+    """The newest complete checkpoint of a run, in memory; nothing in the folder changes."""
+    folder, skipped = newest(run / "checkpoints")
+    for message in skipped:
+        warnings.warn(message, stacklevel=3)
+    saved = read_json(folder / SETTINGS)
+    setup = set_up(with_saved_dtype(config, saved), progress=progress)
+    setup.check_same(saved, folder)
+    if config.warm_start is not None:
+        keep_exploration(setup.model)
+    state = LoopState(**load_state(folder, setup.model))
+    if setup.model._last_obs is None:  # other than the first episodes again
+        setup.model.env.seed((config.seed + setup.model.num_timesteps) % 2**31)
+    return setup, state
+
+
+def _learn(
+    run: Path, setup: Setup, state: LoopState, *, progress: bool, time_limit: float | None
+) -> None:
+    """The training loop, from wherever `setup.model` is to the end or a signal."""
+    config, model = setup.config, setup.model
+    total = config.n_timesteps or 0
+    options = LoopOptions(
+        run,
+        config.eval_freq or total,
+        config.save_freq or total,
+        config.early_stopping,
+        time_limit,
+        VALUES.get(getattr(setup.train_task, "reward_metric", "")),
+    )
+    penalty = penalty_of(run, config.hyperparams, state.kl_coef)
+    fitted = [FittedValues()] if Start.of(config.hyperparams).fit_values else []
+    with (
+        _logging(model, Path(config.tensorboard_log or run / "tensorboard")),
+        stop_requests() as request,
+        TrainingProgress(total, setup.dev_task.metric_name, shown=progress) as shown,
+    ):
+        loop = TrainingLoop(
+            options,
+            state,
+            score=setup.score,
+            settings=setup.settings(),
+            progress=shown,
+            request=request,
+            any_step=setup.row.family == "supervised",
+            penalty=penalty,
+        )
+        model.learn(
+            max(total - model.num_timesteps, 0),
+            callback=[*([] if penalty is None else [penalty]), *fitted, loop],
+            log_interval=_DUMP_EPISODES if setup.row.family == "q" else 1,
+            reset_num_timesteps=False,
+        )
+    if loop.stopped == "interrupted" and request.number is not None:
+        raise TrainingInterrupted(run, request.number)
+
+
+@contextmanager
+def _logging(model: Any, folder: Path) -> Iterator[None]:
+    """Stable-Baselines3's scalars go to TensorBoard files and nowhere else.
+
+    Raises:
+        RunError: The folder cannot be written to.
+    """
+    from stable_baselines3.common.logger import Logger, make_output_format
+
+    try:
+        logger = Logger(str(folder), [make_output_format("tensorboard", str(folder))])
+    except OSError as error:
+        raise RunError(
+            f"tensorboard_log={str(folder)!r} cannot be written to: {error.strerror or error}. "
+            "Give another folder with --tensorboard-log."
+        ) from error
+    model.set_logger(logger)
+    try:
+        yield
+    finally:
+        logger.close()

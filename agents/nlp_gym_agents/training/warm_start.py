@@ -1,0 +1,149 @@
+"""`--warm-start`: teach the model the oracle's behaviour, and what training makes of it first."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch as th
+from stable_baselines3.common.utils import ConstantSchedule
+
+from nlp_gym.checks import check_bool, check_number
+from nlp_gym.errors import InvalidArgumentError, RunError, UnknownNameError
+from nlp_gym.tasks.core.task import Task
+from nlp_gym_agents.algorithms.pretraining import warm_start
+from nlp_gym_agents.config.train_config import TrainConfig
+from nlp_gym_agents.models.agent import load_agent
+from nlp_gym_agents.models.build import tuning_of
+from nlp_gym_agents.networks.decoder.copying import CopyHead
+from nlp_gym_agents.networks.encoder.options import Tuning
+from nlp_gym_agents.training.callbacks.value_fit import FittedValues
+
+
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """How training goes on from a warm start: ``start: {...}`` among the hyperparameters.
+
+    Attributes:
+        temperature: Logits are divided by it. Below 1 what is sampled in training comes nearer to
+            what is chosen greedily in the end; of thousands of tokens the many unlikely ones have
+            a large share together.
+        fit_values: See `FittedValues`.
+    """
+
+    temperature: float = 1.0
+    fit_values: bool = False
+
+    @classmethod
+    def of(cls, hyperparams: Mapping[str, Any]) -> Start:
+        """From merged hyperparameters.
+
+        Raises:
+            UnknownNameError: An option that does not exist.
+            InvalidArgumentError: A value outside what is allowed.
+        """
+        given = hyperparams.get("start") or {}
+        names = [field.name for field in dataclasses.fields(cls)]
+        for name in given:
+            if name not in names:
+                raise UnknownNameError("start option", name, names)
+        start = cls(**given)
+        check_number("start.temperature", start.temperature, 1e-3, 1e3)
+        check_bool("start.fit_values", start.fit_values)
+        return start
+
+    def check(self, model: Any) -> None:
+        """Refuse a model that cannot start like this.
+
+        Raises:
+            InvalidArgumentError: Its actions have no head of their own, or see `FittedValues`.
+        """
+        head = getattr(model.policy, "action_net", None)
+        if self.temperature != 1 and not isinstance(head, th.nn.Linear | CopyHead):
+            raise InvalidArgumentError(
+                f"start.temperature={self.temperature!r}: {type(model).__name__} has no linear "
+                "head of actions here. It is for ppo, maskable_ppo and a2c where actions are "
+                "labels or tokens."
+            )
+        if self.fit_values:
+            FittedValues().check(model)
+
+    @th.no_grad()
+    def sharpen(self, model: Any) -> None:
+        """Divide the logits of the policy by the temperature."""
+        head = getattr(model.policy, "action_net", None)
+        if isinstance(head, CopyHead):
+            head.sharpen(1.0 / self.temperature)
+        elif self.temperature != 1:
+            for parameter in model.policy.action_net.parameters():
+                parameter /= self.temperature
+
+
+def start_warm(model: Any, config: TrainConfig, task: Task) -> None:
+    """Apply ``config.warm_start``: ``"bc"``, ``"bc:EPOCHS"`` or the run folder of a `bc` run.
+
+    Raises:
+        InvalidArgumentError: None of these forms, or a run of another task.
+        RunError: The run cannot be loaded.
+    """
+    _teach(model, config, task)
+    Start.of(config.hyperparams).sharpen(model)
+
+
+def _teach(model: Any, config: TrainConfig, task: Task) -> None:
+    text = config.warm_start or ""
+    name, colon, epochs = text.partition(":")
+    if name == "bc":
+        if colon and not (epochs.isdigit() and int(epochs) > 0):
+            raise InvalidArgumentError(
+                f"warm_start={text!r}: EPOCHS in bc:EPOCHS is a whole number from 1."
+            )
+        options = {"seed": config.seed}
+        if colon:
+            warm_start(model, int(epochs), **options)
+        else:
+            warm_start(model, **options)
+        return
+    if not Path(text).is_dir():
+        raise InvalidArgumentError(
+            f"warm_start={text!r} is neither 'bc', 'bc:EPOCHS' nor an existing run folder."
+        )
+    agent = load_agent(text, device=config.device)
+    if agent.labels != task.labels:
+        raise RunError(
+            f"warm_start={text!r} was trained on other labels ({', '.join(agent.labels)}) than "
+            f"this task's ({', '.join(task.labels)})."
+        )
+    if agent.settings.get("learnt", {}) != task.learnt:
+        raise RunError(
+            f"warm_start={text!r} writes with another vocabulary than this task: they differ in "
+            "data, pair, tokens or vocabulary_size. Use those of that run."
+        )
+    agent.check_encoder(task)
+    _check_tuning(text, agent.tuning, tuning_of(config.hyperparams))
+    warm_start(model, agent.model(task).policy, seed=config.seed)
+
+
+def keep_exploration(model: Any) -> None:
+    """What a warm start does to the exploration of a Q-learning model; a resumed run repeats it."""
+    if hasattr(model, "exploration_schedule"):
+        model.exploration_schedule = ConstantSchedule(model.exploration_final_eps)
+
+
+_SHAPE = ("mode", "rank", "alpha", "targets", "bottleneck")
+"""Options of a learning encoder that say what its weights mean."""
+
+
+def _check_tuning(text: str, teacher: Tuning | None, own: Tuning | None) -> None:
+    """Refuse weights that would mean something else here."""
+    if teacher is None or own is None or teacher.mode != own.mode:
+        return  # what a frozen or another encoder has is left as it is, see `warm_start`
+    for name in _SHAPE:
+        values = getattr(teacher, name), getattr(own, name)
+        if values[0] != values[1]:
+            raise RunError(
+                f"warm_start={text!r} was trained with tuning.{name}={values[0]!r}, and this run "
+                f"has {values[1]!r}: give --hyperparams tuning.{name}:{values[0]}."
+            )

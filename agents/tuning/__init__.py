@@ -1,1 +1,0 @@
-"""Encoders that learn inside the policy."""

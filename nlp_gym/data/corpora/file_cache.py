@@ -1,0 +1,124 @@
+"""Files read once: checksums, and what was read before while a file has not changed."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from nlp_gym.data.readers import family_readers, find_reader
+from nlp_gym.data.readers.shared.base import Options
+from nlp_gym.data.readers.shared.decoding import file_bytes
+from nlp_gym.errors import ChecksumError
+from nlp_gym.types import Sample
+
+Stamp = tuple[int, int]  # size and time of the last change, in nanoseconds
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file to read.
+
+    Attributes:
+        path: The file.
+        family: Task family of its reader.
+        format: Name of its reader; None goes by ending and content.
+        sha256: What its sha256 may be; None: it is not checked.
+        folder: Folder of the named corpus it belongs to.
+    """
+
+    path: Path
+    family: str
+    format: str | None
+    sha256: frozenset[str] | None = None
+    folder: Path | None = None
+
+
+def read_sources(
+    sources: tuple[Source, ...],
+    options: Options,
+    extra: tuple[Source, ...] = (),
+) -> tuple[Sample, ...]:
+    """Read files one after the other, or return what was read from them before.
+
+    Args:
+        sources: The files.
+        options: How they are read.
+        extra: Files that readers look up beside them: only checked.
+
+    Raises:
+        DataError: One is missing or bad, or its sha256 is not the one given.
+    """
+    for source in extra:
+        _checked(source, _stamp(source.path))
+    if len(sources) == 1:
+        return read_cached(sources[0], options)
+    return _joined(sources, tuple(_stamps(source, options) for source in sources), options)
+
+
+def read_cached(source: Source, options: Options) -> tuple[Sample, ...]:
+    """Read a file, or return what was read from it before if it has not changed since.
+
+    Raises:
+        DataError: It is missing or bad, or its sha256 is not the one given.
+    """
+    return _read(source, _stamps(source, options), options)
+
+
+@lru_cache(maxsize=8)
+def _joined(
+    sources: tuple[Source, ...], stamps: tuple[tuple[Stamp, ...], ...], options: Options
+) -> tuple[Sample, ...]:
+    return tuple(sample for source in sources for sample in read_cached(source, options))
+
+
+@lru_cache(maxsize=16)
+def _read(source: Source, stamps: tuple[Stamp, ...], options: Options) -> tuple[Sample, ...]:
+    """Read a file once while `stamps` stay: many environments share it."""
+    path = source.path
+    content = file_bytes(path)
+    _check(source, content)
+    reader = find_reader(path, content, source.format, family=source.family, gold=options.gold)
+    return tuple(reader.samples(path, content, options, source.family))
+
+
+@lru_cache(maxsize=64)
+def _checked(source: Source, stamp: Stamp) -> None:
+    _check(source, file_bytes(source.path))
+
+
+def _check(source: Source, content: bytes) -> None:
+    if source.sha256 is None:
+        return
+    found, folder = hashlib.sha256(content).hexdigest(), source.folder or source.path.parent
+    if found in source.sha256:
+        return
+    raise ChecksumError(
+        f"{source.path}: the sha256 is {found}, not {' or '.join(sorted(source.sha256))}: the file "
+        "was changed or is damaged, and is not used. If the change is meant, pass the files as "
+        f"data={{'train': FILE, ...}}; otherwise: nlp-gym data download {folder.name} --data-dir "
+        f"{folder.parent} --force"
+    )
+
+
+def _stamps(source: Source, options: Options) -> tuple[Stamp, ...]:
+    """Stamps of a file and of the files beside it that its reader may look up."""
+    readers = family_readers(source.family).values()
+    names = [
+        name
+        for reader in readers
+        if reader.beside is not None and source.format in (None, reader.name)
+        for name in reader.beside(source.path.name, options)
+    ]
+    others = [source.path.parent / name for name in dict.fromkeys(names)]
+    return (_stamp(source.path), *(_stamp(other) for other in others if other.is_file()))
+
+
+def _stamp(path: Path) -> Stamp:
+    try:
+        stat = path.stat()
+    except (OSError, ValueError):
+        file_bytes(path)  # raises, with a message
+        raise
+    return stat.st_size, stat.st_mtime_ns

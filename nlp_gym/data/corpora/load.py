@@ -1,0 +1,215 @@
+"""`load_corpus`: from a name or a user's data to a `Corpus`."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import replace
+from pathlib import Path
+
+from nlp_gym.data import catalog
+from nlp_gym.data.catalog import Dataset, find_dataset
+from nlp_gym.data.corpora.file_cache import Source, read_cached
+from nlp_gym.data.corpora.language_pairs import check_sample, checked_pair, narrowed
+from nlp_gym.data.corpora.named import data_cache_dir, find_corpus, locate, read_split
+from nlp_gym.data.corpora.user import User, open_user_data
+from nlp_gym.data.readers import family_readers
+from nlp_gym.data.readers.shared.base import Options
+from nlp_gym.data.tags.schemes import canonical_scheme, inventory, split_tag
+from nlp_gym.errors import InvalidArgumentError, UnknownNameError
+from nlp_gym.types import SPLITS, Corpus, Sample
+
+__all__ = ["CORPORA", "Data", "data_cache_dir", "find_corpus", "load_corpus"]
+
+Data = str | Path | Mapping[str, "str | Path | Sequence[Sample]"] | Sequence[Sample]
+CORPORA = ("auto", "full", "sample")
+LABELLED = ("tagging", "classification", "multilabel", "relation")
+"""Families whose gold is labels of one inventory."""
+
+
+def load_corpus(
+    name: str | None,
+    split: str = "train",
+    *,
+    family: str | None = None,
+    data: Data | None = None,
+    data_dir: str | Path | None = None,
+    corpus: str = "auto",
+    labels: Sequence[str] | None = None,
+    format: str | None = None,
+    column: str | int | None = None,
+    scheme: str = "auto",
+    pair: str | None = None,
+) -> Corpus:
+    """Load one split of a named corpus or of a user's data. Never touches the network.
+
+    A named corpus is looked for in `data_dir`, in the folder named by the environment variable
+    ``NLP_GYM_DATA`` (each as ``FOLDER/NAME/FILE``), in the user's cache, and last among the samples
+    that ship with the package. A file whose sha256 is not the catalogue's is never used. A split
+    that the corpus has not is cut from its training split, see `nlp_gym.data.catalog.Dataset`.
+
+    A user's `data` comes first, whatever `name` says. Its label inventory is that of the training
+    split, whichever split is asked for, unless `labels` gives it; a label that only dev or test
+    have is data all the same. Families without labels have no inventory.
+
+    Args:
+        name: A row of `DATASETS`; may be None if `data` is given.
+        split: ``"train"``, ``"dev"`` or ``"test"``.
+        family: Task family, a name in `FAMILIES`: which formats `data` may have. None: that of the
+            corpus `name`, or ``"tagging"``.
+        data: A file (split 80/10/10 by a hash of each text: order and repetitions do not matter,
+            equal texts stay together), a folder with train, dev and test files, a mapping from
+            split to file, or a sequence of `Sample`, which is the split itself.
+        data_dir: Folder that holds the folders of named corpora.
+        corpus: ``"auto"``, ``"full"`` (never the bundled sample) or ``"sample"`` (always, and
+            without a warning).
+        labels: Label inventory in order. Gold may hold others: a task says what becomes of them.
+        format: Format of `data`, a name in ``READERS[family]``; None goes by the file's ending and
+            content.
+        column: Label column, see `readers.read`.
+        scheme: Tag scheme, see `readers.read`; with ``"none"`` labels are no tags for the inventory
+            either.
+        pair: Languages of source and target of a parallel corpus, such as ``"en-de"``; None: the
+            first of the corpus's `pairs`. For `data` it names the files of format ``"parallel"``,
+            or the columns or keys of a table; else it is ignored.
+
+    Returns:
+        The split, with at least one sample.
+
+    Raises:
+        DataNotFoundError: Not found where it was asked for.
+        ChecksumError: A file of a named corpus was changed or is damaged.
+        DataFormatError: A bad row, with file and line.
+        DataError: Too few texts to split.
+        InvalidArgumentError: An argument is outside what is allowed.
+    """
+    if split not in SPLITS:
+        raise UnknownNameError("split", split, SPLITS)
+    if corpus not in CORPORA:
+        raise UnknownNameError("corpus", corpus, CORPORA)
+    options = Options(_checked_column(column), canonical_scheme(scheme))
+    if not isinstance(data_dir, (str, Path, type(None))):
+        raise InvalidArgumentError(f"data_dir={data_dir!r} must be a folder's path, or None.")
+    if data is None:
+        dataset = _named(name, family)
+        dataset, pair = narrowed(dataset, pair)
+        options = replace(options, pair=pair)
+        given = None if labels is None else _declared(labels, dataset.family, options.scheme)
+        return _named_corpus(dataset, split, given, options, data_dir, corpus)
+    if family is None:
+        row = catalog.DATASETS.get(name) if isinstance(name, str) else None
+        family = "tagging" if row is None else row.family
+    family_readers(family)  # a wrong name is an error
+    options = replace(options, pair=checked_pair(pair, family))
+    given = None if labels is None else _declared(labels, family, options.scheme)
+    return _user_corpus(data, split, family, given, format, options)
+
+
+def _named(name: str | None, family: str | None) -> Dataset:
+    if name is None:
+        raise InvalidArgumentError("Nothing to load: give the name of a corpus, or data=FILE.")
+    dataset = find_dataset(name)
+    if family is not None and family != dataset.family:
+        family_readers(family)
+        fitting = ", ".join(row.name for row in catalog.DATASETS.values() if row.family == family)
+        raise InvalidArgumentError(
+            f"The corpus {name!r} is of the family {dataset.family!r}, not {family!r}. Those "
+            f"of it: {fitting or 'none'}. Or give data=FILE."
+        )
+    return dataset
+
+
+def _named_corpus(
+    dataset: Dataset,
+    split: str,
+    given: tuple[str, ...] | None,
+    options: Options,
+    data_dir: str | Path | None,
+    corpus: str,
+) -> Corpus:
+    home = locate(dataset, split, data_dir, corpus)
+    if home.bundled and options.pair is not None:
+        check_sample(dataset, options.pair)
+    samples, path = read_split(home, split, options, data_dir, corpus)
+    if given is None:
+        given = dataset.labels
+        # found in training; also for another annotation layer than the one the row declares
+        if dataset.family in LABELLED and (options.column is not None or not given):
+            found = samples
+            if split != "train":
+                where = "sample" if home.bundled else corpus
+                home_of_train = locate(dataset, "train", data_dir, where)
+                found, _ = read_split(home_of_train, "train", options, data_dir, where)
+            given = _found(found, dataset.family, options.scheme)
+    if home.bundled and corpus == "auto" and not dataset.whole:
+        _warn_bundled(dataset, split, len(samples))
+    return Corpus(dataset.name, split, samples, given, path, home.bundled)
+
+
+def _user_corpus(
+    data: Data,
+    split: str,
+    family: str,
+    given: tuple[str, ...] | None,
+    format: str | None,
+    options: Options,
+) -> Corpus:
+    def read(path: Path, part: str | None) -> Sequence[Sample]:
+        return read_cached(Source(path, family, format), replace(options, split=part))
+
+    user: User = open_user_data(data, read, family, _source_ending(options))
+    samples, source = user.split(split)
+    if given is None:
+        given = ()
+        if family in LABELLED:
+            given = _found(user.inventory_samples(split), family, options.scheme)
+    return Corpus(user.name, split, samples, given, source)
+
+
+def _source_ending(options: Options) -> str | None:
+    """Ending of the source's files among those of a parallel corpus."""
+    return None if options.pair is None else f".{options.pair.partition('-')[0]}"
+
+
+def _found(samples: Iterable[Sample], family: str, scheme: str) -> tuple[str, ...]:
+    labels = {label for sample in samples for label in sample.labels or ()}
+    return inventory(labels, scheme) if family == "tagging" else tuple(sorted(labels))
+
+
+def _checked_column(column: object) -> str | int | None:
+    if column is not None and (isinstance(column, bool) or not isinstance(column, (str, int))):
+        raise InvalidArgumentError(
+            f"column={column!r} is not allowed: give 'upos' or 'xpos' (CoNLL-U), a number (CoNLL), "
+            "or the name of a column or key (CSV, JSONL)."
+        )
+    return column
+
+
+def _declared(labels: object, family: str, scheme: str) -> tuple[str, ...]:
+    ordered = isinstance(labels, Iterable) and not isinstance(labels, (str, Set, Mapping))
+    given = tuple(labels) if ordered and isinstance(labels, Iterable) else ()
+    named = all(isinstance(x, str) and x for x in given)
+    if not given or not named or len(set(given)) != len(given):
+        raise InvalidArgumentError(
+            f"labels={labels!r} is not allowed: give a list of distinct names, as in "
+            "['O', 'B-PER', 'I-PER']."
+        )
+    if scheme == "none" or family != "tagging":
+        return given
+    for label in given:
+        parts = split_tag(label)
+        if parts and parts[0] == "I" and f"B-{parts[1]}" not in given:
+            raise InvalidArgumentError(f"labels= holds {label!r} but not 'B-{parts[1]}': add it.")
+    return given
+
+
+def _warn_bundled(dataset: Dataset, split: str, size: int) -> None:
+    what = "sentences" if dataset.family == "tagging" else "samples"
+    warnings.warn(
+        f"{dataset.name}: the full corpus is not on this machine, so the bundled sample is used: "
+        f"{size} {what} written for this project ({split}), too few for results to report. "
+        f"Get the corpus with: nlp-gym data download {dataset.name} "
+        "(corpus='sample' asks for the sample without this warning).",
+        UserWarning,
+        stacklevel=4,
+    )

@@ -1,0 +1,1 @@
+"""Readers of labelled texts, one label or a set; imports `readers.shared`."""

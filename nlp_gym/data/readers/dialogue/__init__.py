@@ -1,0 +1,1 @@
+"""Readers of dialogues: replies, and acts; imports `readers.shared`."""

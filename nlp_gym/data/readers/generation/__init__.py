@@ -1,0 +1,1 @@
+"""Readers of sources with references; imports `readers.shared`."""

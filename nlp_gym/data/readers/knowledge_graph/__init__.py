@@ -1,0 +1,1 @@
+"""Readers of triples and of the names in them; imports `readers.shared`."""

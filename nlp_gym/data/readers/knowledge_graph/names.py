@@ -1,0 +1,70 @@
+"""Names of entities and relations as words, and files of labels."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from itertools import groupby
+
+from nlp_gym.data.readers.shared.base import Options, Parsed
+from nlp_gym.data.readers.shared.decoding import Problem
+
+SYNSET = re.compile(r"(.+)\.([nvasr])\.[0-9]+")
+_SPEECH = {"n": "noun", "v": "verb", "a": "adjective", "s": "adjective", "r": "adverb"}
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_ENTITY, _RELATION = re.compile(r"[\s_]+"), re.compile(r"[\s_/:.]+")
+LABELS = "entity_labels.tsv"
+
+
+def entity_words(name: str, labels: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """Words of an entity: its label's, or those of the name itself.
+
+    A WordNet synset ``land_reform.n.01`` is its lemma and part of speech: ``land reform noun``.
+    """
+    text = (labels or {}).get(name, name)
+    synset = SYNSET.fullmatch(text)
+    if synset:
+        return (*_cut(synset[1], _ENTITY), _SPEECH[synset[2]])
+    return _cut(text, _ENTITY)
+
+
+def relation_words(name: str) -> tuple[str, ...]:
+    """Words of a relation: paths, snake and camel case are cut, repetitions dropped.
+
+    ``/people/person/nationality`` is ``people person nationality``.
+    """
+    words = _cut(_CAMEL.sub(" ", name), _RELATION)
+    return tuple(word for word, _ in groupby(words))
+
+
+def _cut(text: str, at: re.Pattern[str]) -> tuple[str, ...]:
+    return tuple(filter(None, at.split(text))) or (text,)
+
+
+def label_files(filename: str, options: Options) -> tuple[str, ...]:
+    """Where the labels of a file of triples are looked for: ``STEM.labels.tsv``, then `LABELS`."""
+    return f"{filename.rsplit('.', 1)[0]}.labels.tsv", LABELS
+
+
+def read_labels(filename: str, options: Options, parsed: Parsed) -> dict[str, str] | None:
+    """Labels of entities from the file beside the triples: ``id<TAB>label``, more is ignored.
+
+    A bad row becomes a problem of `parsed` without a line of its own, its line in the message.
+
+    Returns:
+        The labels; None where there is no such file.
+    """
+    name = next((n for n in label_files(filename, options) if n in options.beside), None)
+    if name is None:
+        return None
+    labels: dict[str, str] = {}
+    for number, line in enumerate(options.beside[name], 1):
+        cells = line.split("\t")
+        if not line.strip():
+            continue
+        if len(cells) < 2 or not cells[0].strip() or not cells[1].strip():
+            message = f"{name}, line {number}: id, a tab and a label are needed"
+            parsed.problems.append(Problem(None, message))
+        else:
+            labels[cells[0].strip()] = cells[1].strip()
+    return labels

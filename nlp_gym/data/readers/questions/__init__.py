@@ -1,0 +1,1 @@
+"""Readers of questions: answer spans, and choices; imports `readers.shared`."""

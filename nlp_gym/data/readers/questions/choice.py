@@ -1,0 +1,174 @@
+"""Readers of multiple-choice questions: JSON Lines (also of ARC's schema) and tables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from string import ascii_uppercase
+from typing import Any
+
+from nlp_gym.data.readers.shared.base import Options, Parsed, Reader
+from nlp_gym.data.readers.shared.decoding import Problem
+from nlp_gym.data.readers.shared.json_tools import (
+    RowError,
+    checked_int,
+    checked_list,
+    checked_string,
+    checked_strings,
+    field,
+    json_samples,
+    text_words,
+    with_id,
+)
+from nlp_gym.data.readers.shared.table_tools import Table, open_table
+from nlp_gym.types import Sample
+
+ANSWER_KEYS = ("answer", "answerKey")
+QUESTION_COLUMNS = ("question", "stem")
+_CHOICE_COLUMN = re.compile(r"(?:choice|option|answer)[ _]?(\d{1,2}|[a-z])|([a-z])", re.IGNORECASE)
+
+
+def parse_jsonl(lines: list[str], name: str, options: Options) -> Parsed:
+    """Read one question a line.
+
+    Either ``{"question": "...", "choices": ["...", ...], "answer": ...}`` or the schema of ARC,
+    OpenBookQA and QASC (Clark et al. 2018): ``{"question": {"stem": "...", "choices": [{"text":
+    "...", "label": "A"}, ...]}, "answerKey": "A"}``. `choices` may also be ``{"text": [...],
+    "label": [...]}``. An `answer` is an index from 0, a choice's label (A, B, ... where none is
+    given) or a choice's text; an `answerKey` a label. `options.column` names another key for it.
+    Other keys are ignored.
+    """
+
+    def build(row: dict[str, Any], number: int) -> Sample:
+        question, holder = field(row, "question"), row
+        if isinstance(question, dict):
+            holder, question = question, field(question, "stem")
+        texts, labels = _choices(field(holder, "choices"))
+        gold = None
+        if options.gold:
+            names = ANSWER_KEYS if options.column is None else (str(options.column),)
+            value = field(row, *names)
+            key = next(n for n in names if n in row)
+            if type(value) is int and key != "answerKey":
+                gold = checked_int(value, key, high=len(texts) - 1)
+            else:
+                text = checked_string(value, key)
+                gold = _named(text, key, labels, () if key == "answerKey" else texts)
+        return _sample(question, texts, gold, f"{name}:{number}")
+
+    return json_samples(lines, Parsed(), build)
+
+
+def parse_table(lines: list[str], name: str, options: Options) -> Parsed:
+    """Read one question a row: columns `question`, `choice1` to `choiceN` and `answer`.
+
+    Choices may also be called `option1`, ... or `A`, `B`, ...; empty cells after the last choice
+    are no choices. An `answer` is the number or letter in the column's name, or the choice's text;
+    `options.column` names another column for it.
+    """
+    parsed = Parsed()
+    table = open_table(lines, name, parsed)
+    if table is None:
+        return parsed
+    wanted = ANSWER_KEYS if options.column is None else (str(options.column),)
+    question, answer = table.find(*QUESTION_COLUMNS), table.find(*wanted)
+    columns, identity = _choice_columns(table, answer), table.find("id")
+    for absent, names in (
+        (question is None, QUESTION_COLUMNS),
+        (answer is None and options.gold, wanted),
+        (len(columns) < 2, ("choice1", "choice2", "A", "B")),
+    ):
+        if absent:
+            parsed.problems.append(table.missing(*names))
+    if parsed.problems:
+        return parsed
+    assert question is not None
+    for number, cells in table.rows:
+        try:
+            found = [(label, cells[i].strip()) for i, label in columns]
+            texts = _filled([text for _, text in found])
+            labels = [label for label, _ in found[: len(texts)]]
+            gold = None
+            if options.gold and answer is not None:
+                gold = _named(checked_string(cells[answer], wanted[0]), wanted[0], labels, texts)
+            sample = _sample(cells[question], texts, gold, f"{name}:{number}")
+            parsed.samples.append(with_id(sample, None if identity is None else cells[identity]))
+        except RowError as error:
+            parsed.problems.append(Problem(number, str(error)))
+    return parsed
+
+
+def _choice_columns(table: Table, answer: int | None) -> list[tuple[int, str]]:
+    """(index, label) of each column that holds a choice."""
+    matches = [(i, _CHOICE_COLUMN.fullmatch(cell.strip())) for i, cell in enumerate(table.header)]
+    return [(i, (m[1] or m[2]).upper()) for i, m in matches if m is not None and i != answer]
+
+
+def _filled(cells: Sequence[str]) -> list[str]:
+    """The cells up to the last that is not empty; those before it must not be empty."""
+    n = max((i + 1 for i, cell in enumerate(cells) if cell), default=0)
+    return list(cells[:n])
+
+
+def _choices(value: Any) -> tuple[list[str], list[str]]:
+    """(texts, labels) of the choices in any of the spellings of `parse_jsonl`."""
+    if isinstance(value, dict):
+        texts = checked_strings(field(value, "text"), "choices.text")
+        labels = checked_strings(field(value, "label"), "choices.label")
+        if len(labels) != len(texts):
+            raise RowError(f"{len(texts)} texts of choices but {len(labels)} labels")
+        return texts, labels
+    items = checked_list(value, "choices")
+    if items and all(isinstance(item, dict) for item in items):
+        texts = [checked_string(field(item, "text"), "choices.text") for item in items]
+        if all("label" in item for item in items):
+            return texts, [checked_string(item["label"], "choices.label") for item in items]
+    else:
+        texts = checked_strings(items, "choices")
+    return texts, [ascii_uppercase[i] if i < 26 else str(i) for i in range(len(texts))]
+
+
+def _named(value: str, key: str, labels: Sequence[str], texts: Sequence[str]) -> int:
+    """Index of the choice with this label or text."""
+    wanted = value.strip()
+    fitting = {i for i, label in enumerate(labels) if label.strip().upper() == wanted.upper()}
+    fitting |= {i for i, text in enumerate(texts) if text.strip() == wanted}
+    if len(fitting) == 1:
+        return fitting.pop()
+    if fitting:
+        which = " and ".join(f"{i} ({labels[i]})" for i in sorted(fitting)[:4])
+        raise RowError(f"{key!r} is {wanted!r}, which fits the choices {which}: give an index")
+    allowed = ", ".join(labels[:26])
+    also = " or the text of a choice" if texts else ""
+    raise RowError(f"{key!r} is {wanted[:80]!r}, allowed: {allowed}{also}")
+
+
+def _sample(question: Any, texts: Sequence[str], gold: int | None, where: str) -> Sample:
+    if len(texts) < 2:
+        raise RowError(f"'choices' has {len(texts)} item(s), at least 2 needed")
+    words, text, _ = text_words(question, "question")
+    choices = tuple(text_words(choice, f"choice {i}")[0] for i, choice in enumerate(texts))
+    extra = {"text": text, "choices": choices, "choice_texts": tuple(texts)}
+    return Sample(words, None, where, extra, gold)
+
+
+def _is_jsonl(lines: list[str]) -> bool:
+    return bool(lines) and lines[0].lstrip().startswith("{")
+
+
+ROWS: tuple[Reader, ...] = (
+    Reader(
+        "jsonl",
+        (".jsonl", ".ndjson", ".json"),
+        parse_jsonl,
+        'one question a line: {"question", "choices", "answer"} or the schema of ARC',
+        _is_jsonl,
+    ),
+    Reader(
+        "csv",
+        (".csv", ".tsv"),
+        parse_table,
+        "columns question, choice1, choice2, ..., answer, with a header",
+        lambda lines: bool(lines) and "question" in lines[0].lower(),
+    ),
+)

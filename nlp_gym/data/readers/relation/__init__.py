@@ -1,0 +1,1 @@
+"""Readers of relations between marked entities; imports `readers.shared`."""

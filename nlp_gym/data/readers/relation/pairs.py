@@ -1,0 +1,109 @@
+"""What the readers of relations share: arguments as word spans, and the pairs to decide."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+
+from nlp_gym.data.readers.shared.base import LONG_TEXT, Parsed
+from nlp_gym.data.readers.shared.decoding import Problem
+from nlp_gym.data.text.tokenize import split_words
+from nlp_gym.types import Sample
+
+NONE = "NONE"
+"""Label of a pair that stands in no relation, where the format has no name of its own for it."""
+
+Span = tuple[int, int]
+"""First word and one past the last."""
+
+Pair = tuple[Span, Span]
+"""Head and tail."""
+
+
+def cut_words(text: str, spans: Iterable[Span]) -> tuple[list[str], dict[Span, Span]]:
+    """Cut a text into words, so that every span of characters is a span of words.
+
+    A word in which a span begins or ends ("pre-[war]") is cut there.
+
+    Args:
+        text: Any text without halves of surrogate pairs.
+        spans: (start, end) in characters, end exclusive, within the text.
+
+    Returns:
+        The words, and for each span the words it covers: its white space at either side does not
+        count. A span without a word is left out.
+    """
+    spans = set(spans)
+    edges = sorted({edge for span in spans for edge in span})
+    words, starts, ends = list[str](), list[int](), list[int]()
+    for _, start, end in split_words(text):
+        cuts = [start, *(edge for edge in edges if start < edge < end), end]
+        for first, last in itertools.pairwise(cuts):
+            words.append(text[first:last])
+            starts.append(first)
+            ends.append(last)
+    places = {}
+    for start, end in spans:
+        inside = [i for i in range(len(words)) if start <= starts[i] and ends[i] <= end]
+        if inside:
+            places[start, end] = (inside[0], inside[-1] + 1)
+    return words, places
+
+
+def ordered_pairs(entities: Iterable[Span]) -> list[Pair]:
+    """Every ordered pair of different entities, by the head's place, then by the tail's."""
+    return list(itertools.permutations(sorted(entities), 2))
+
+
+def pair_sample(
+    words: Sequence[str],
+    pairs: Sequence[Pair],
+    labels: Mapping[Pair, str] | None,
+    *,
+    name: str,
+    line: int,
+    parsed: Parsed,
+    types: Mapping[Span, str] | None = None,
+    none: str = NONE,
+    extra: Mapping[str, object] | None = None,
+) -> Sample | None:
+    """Make the sample of one text; one without pairs holds no decision and is left out.
+
+    With gold that is only noted; without, it is a warning, as predictions then do not line up with
+    the file.
+
+    Args:
+        words: The text.
+        pairs: The pairs to decide, in this order.
+        labels: Gold of the pairs that stand in a relation; None: not annotated.
+        name: File name.
+        line: Line at which the text begins.
+        parsed: Takes the notes and warnings.
+        types: Type of every entity, if the file has types.
+        none: Label of all other pairs.
+        extra: More input to keep.
+    """
+    if not pairs:
+        message = "fewer than two entities, so no pair to decide: the text is left out"
+        if labels is None:
+            parsed.warnings.append(Problem(line, f"{message}, and predictions skip it"))
+        else:
+            parsed.notes.append(Problem(line, message))
+        return None
+    if len(words) > LONG_TEXT:
+        message = f"a text of {len(words)} words begins here; is a separator missing?"
+        parsed.notes.append(Problem(line, message))
+    kept: dict[str, object] = {"pairs": tuple((*head, *tail) for head, tail in pairs)}
+    if types is not None:
+        kept["types"] = tuple((types[head], types[tail]) for head, tail in pairs)
+    gold = None if labels is None else tuple(labels.get(pair, none) for pair in pairs)
+    return Sample(tuple(words), gold, f"{name}:{line}", {**kept, **(extra or {})})
+
+
+def nothing_left(parsed: Parsed) -> Parsed:
+    """Report a file whose texts were all left out."""
+    left_out = [*parsed.warnings, *parsed.notes]
+    if not parsed.samples and not parsed.problems and left_out:
+        message = "no text of the file has two entities: there is no pair to decide"
+        parsed.problems.append(Problem(left_out[0].line, message))
+    return parsed

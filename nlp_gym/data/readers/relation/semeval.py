@@ -1,0 +1,94 @@
+"""SemEval-2010 Task 8: two marked nominals and one relation (Hendrickx et al. 2010)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from nlp_gym.data.readers.relation.pairs import Pair, Span, cut_words, pair_sample
+from nlp_gym.data.readers.shared.base import Options, Parsed
+from nlp_gym.data.readers.shared.decoding import Problem
+
+OTHER = "Other"
+"""Label of a pair in none of the nine relations."""
+
+_SENTENCE = re.compile(r"[0-9]+\t(.*)")
+_MARK = re.compile(r"</?e[12]>")
+_RELATION = re.compile(r"[^\s()]+(?:\((?:e1,e2|e2,e1)\))?")
+
+
+class _SentenceError(Exception):
+    """What is wrong with a sentence."""
+
+
+def parse(lines: list[str], name: str, options: Options) -> Parsed:
+    r"""Read blocks of ``id<TAB>"sentence"``, relation and ``Comment: ...``, split by blank lines.
+
+    The sentence marks its two nominals, ``<e1>...</e1>`` and ``<e2>...</e2>``; the relation is
+    ``Name(e1,e2)``, ``Name(e2,e1)`` or a name alone (``Other``). Comments are dropped. Without
+    gold, lines of sentences alone will do (the official test file). The pair's head is e1, its tail
+    e2; a relation's direction is in its label.
+    """
+    parsed = Parsed()
+    for line, sentence, relation in _blocks(lines, parsed):
+        if options.gold and not relation:
+            parsed.problems.append(Problem(line, "the sentence's relation is missing (next line)"))
+            continue
+        if options.gold and not _RELATION.fullmatch(relation):
+            message = f"{relation!r} is no relation: 'Name(e1,e2)', 'Name(e2,e1)' or a name alone"
+            parsed.problems.append(Problem(line + 1, message))
+            continue
+        try:
+            words, pair = _marked(sentence)
+        except _SentenceError as error:
+            parsed.problems.append(Problem(line, str(error)))
+            continue
+        labels = {pair: relation} if options.gold else None
+        sample = pair_sample(words, [pair], labels, name=name, line=line, parsed=parsed, none=OTHER)
+        parsed.samples += [sample] if sample else []
+    return parsed
+
+
+def _blocks(lines: list[str], parsed: Parsed) -> Iterator[tuple[int, str, str]]:
+    """Yield (line, sentence, relation) of each block; a missing relation is ``""``."""
+    line, sentence, relation = 0, None, ""
+    for number, text in enumerate(lines, 1):
+        found = _SENTENCE.fullmatch(text)
+        if (found or not text.strip()) and sentence is not None:
+            yield line, sentence, relation
+            sentence = None
+        if found:
+            line, sentence, relation = number, found[1], ""
+        elif sentence is not None and number == line + 1 and not text.startswith("Comment:"):
+            relation = text.strip()
+        elif text.strip() and not text.startswith("Comment:"):
+            message = f"{text[:40]!r} is neither a sentence (number, tab, text) nor follows one"
+            parsed.problems.append(Problem(number, message))
+    if sentence is not None:
+        yield line, sentence, relation
+
+
+def _marked(sentence: str) -> tuple[list[str], Pair]:
+    """Take the marks out of a sentence: its words, and the words of e1 and e2."""
+    sentence = sentence.strip()
+    if len(sentence) > 1 and sentence[0] == sentence[-1] == '"':
+        sentence = sentence[1:-1]
+    at: dict[str, int] = {}
+    text, position = "", 0
+    for mark in _MARK.finditer(sentence):
+        text += sentence[position : mark.start()]
+        position = mark.end()
+        if mark[0] in at:
+            raise _SentenceError(f"{mark[0]} is there twice")
+        at[mark[0]] = len(text)
+    text += sentence[position:]
+    spans: list[Span] = []
+    for k in (1, 2):
+        if f"<e{k}>" not in at or f"</e{k}>" not in at:
+            raise _SentenceError(f"the sentence needs one <e{k}> and one </e{k}>")
+        spans.append((at[f"<e{k}>"], at[f"</e{k}>"]))
+    words, places = cut_words(text, spans)
+    for k, span in enumerate(spans, 1):
+        if span not in places:
+            raise _SentenceError(f"there is no word between <e{k}> and </e{k}>")
+    return words, (places[spans[0]], places[spans[1]])

@@ -1,0 +1,1 @@
+"""What the readers share: rows, encodings, tables, JSON; imports `data.text` and `data.tags`."""

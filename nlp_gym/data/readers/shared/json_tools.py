@@ -1,0 +1,237 @@
+"""What the readers of JSON share: strict values, objects a line, documents with line numbers."""
+
+from __future__ import annotations
+
+import bisect
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, NoReturn
+
+from nlp_gym.data.readers.shared.base import Parsed
+from nlp_gym.data.readers.shared.decoding import Problem
+from nlp_gym.data.text.tokenize import split_words
+from nlp_gym.types import Sample
+
+_STRING_OR_OPENING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[{]', re.DOTALL)
+_STRING_OR_CONSTANT = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|-?(?:NaN|Infinity)', re.DOTALL)
+
+
+class RowError(Exception):
+    """What is wrong with one row; its text is the problem's message."""
+
+
+def load_json(text: str) -> Any:
+    """Parse strict JSON: no NaN or Infinity, no key twice in an object.
+
+    Raises:
+        RowError: It is not JSON.
+    """
+    try:
+        return json.loads(text, parse_constant=_constant, object_pairs_hook=_object)
+    except (ValueError, RecursionError) as error:
+        raise RowError(f"not JSON: {error}") from error
+
+
+def _constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"an object has the key {twice!r} twice")
+    return found
+
+
+def json_samples(
+    lines: list[str], parsed: Parsed, build: Callable[[dict[str, Any], int], Sample | None]
+) -> Parsed:
+    """Read one JSON object a line; blank lines are skipped, a key `id` is kept.
+
+    Args:
+        lines: The file.
+        parsed: Is filled and returned.
+        build: (object, line number) -> sample, or None to skip it; raises `RowError` for a bad row.
+    """
+    for number, line in enumerate(lines, 1):
+        if not line or line.isspace():
+            continue
+        try:
+            row = checked_object(load_json(line), "the row")
+            sample = build(row, number)
+        except RowError as error:
+            parsed.problems.append(Problem(number, str(error)))
+            continue
+        if sample is not None:
+            parsed.samples.append(with_id(sample, row.get("id")))
+    return parsed
+
+
+def with_id(sample: Sample, identity: Any) -> Sample:
+    """The sample with the user's own id of it in `extra`; as it is where `identity` is none.
+
+    An id is text that can be encoded or a whole number; with it predictions are told apart.
+    """
+    try:
+        if type(identity) is not int:
+            checked_string(identity, "id")
+    except RowError:
+        return sample
+    return replace(sample, extra={"id": identity, **sample.extra})
+
+
+@dataclass(frozen=True)
+class Document:
+    """A file that is one JSON value.
+
+    Attributes:
+        value: The value.
+    """
+
+    value: Any
+    _lines: dict[int, int]
+
+    def line(self, container: dict[str, Any] | list[Any]) -> int:
+        """Line (from 1) on which an object or list of the document begins."""
+        return self._lines.get(id(container), 1)
+
+
+def json_document(lines: list[str], parsed: Parsed) -> Document | None:
+    """Parse the whole file as one strict JSON value; None, with a problem, if it is none."""
+    text = "\n".join(lines)
+    try:
+        value = json.loads(text, parse_constant=_constant, object_pairs_hook=_object)
+    except json.JSONDecodeError as error:
+        message = f"not JSON: {error.msg} (column {error.colno})"
+        parsed.problems.append(Problem(error.lineno, message))
+        return None
+    except (ValueError, RecursionError) as error:
+        tokens = _STRING_OR_CONSTANT.finditer(text)
+        at = next((m.start() for m in tokens if m.group()[0] != '"'), 0)
+        parsed.problems.append(Problem(text.count("\n", 0, at) + 1, f"not JSON: {error}"))
+        return None
+    breaks = [match.start() for match in re.finditer("\n", text)]
+    openings = (m.start() for m in _STRING_OR_OPENING.finditer(text) if m.group()[0] != '"')
+    starts = (bisect.bisect_left(breaks, at) + 1 for at in openings)
+    return Document(value, dict(zip(map(id, _containers(value)), starts, strict=True)))
+
+
+def _containers(value: Any) -> Iterator[Any]:
+    """Objects and lists in the order of their opening brackets."""
+    stack = [value]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, dict):
+            yield value
+            stack.extend(reversed(value.values()))
+        elif isinstance(value, list):
+            yield value
+            stack.extend(reversed(value))
+
+
+def kind(value: Any) -> str:
+    """Name the JSON type of a value, with an article."""
+    names = {
+        dict: "an object",
+        list: "a list",
+        str: "a string",
+        bool: "a boolean",
+        type(None): "null",
+    }
+    return names.get(type(value), "a number")
+
+
+def field(row: dict[str, Any], *names: str) -> Any:
+    """Return the value of the first of the keys that is there.
+
+    Raises:
+        RowError: None of them is.
+    """
+    for name in names:
+        if name in row:
+            return row[name]
+    keys = ", ".join(map(repr, list(row)[:8])) or "none"
+    raise RowError(f"there is no {' or '.join(map(repr, names))} (keys: {keys})")
+
+
+def checked_object(value: Any, key: str) -> dict[str, Any]:
+    """Check that a value is an object."""
+    if not isinstance(value, dict):
+        raise RowError(f"{key} is {kind(value)}, not a JSON object")
+    return value
+
+
+def checked_list(value: Any, key: str, *, least: int = 0) -> list[Any]:
+    """Check that a value is a list of at least `least` items."""
+    if not isinstance(value, list):
+        raise RowError(f"{key!r} is {kind(value)}, not a list")
+    if len(value) < least:
+        raise RowError(f"{key!r} has {len(value)} item(s), at least {least} needed")
+    return value
+
+
+def checked_string(value: Any, key: str, *, blank: bool = False) -> str:
+    """Check that a value is text that can be encoded: no half surrogate, no NUL.
+
+    Args:
+        value: The value.
+        key: What it is, for the message.
+        blank: Whether it may be empty or white space.
+    """
+    if not isinstance(value, str):
+        raise RowError(f"{key!r} is {kind(value)} where a string is needed")
+    if not blank and (not value or value.isspace()):
+        raise RowError(f"{key!r} is empty")
+    # An escape such as "\ud83d" alone is legal JSON, but no character: it cannot be encoded.
+    if not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
+        raise RowError(f"{key!r} holds half of a surrogate pair")
+    if "\0" in value:
+        raise RowError(f"{key!r} holds a NUL character")
+    return value
+
+
+def checked_strings(value: Any, key: str, *, least: int = 0) -> list[str]:
+    """Check that a value is a list of non-empty strings."""
+    items = enumerate(checked_list(value, key, least=least))
+    return [checked_string(item, f"{key}[{i}]") for i, item in items]
+
+
+def checked_int(value: Any, key: str, *, low: int = 0, high: int | None = None) -> int:
+    """Check that a value is a whole number from `low` to `high` (inclusive)."""
+    if type(value) is not int:  # bool is an int to Python, not to us
+        raise RowError(f"{key!r} is {kind(value)} where a whole number is needed")
+    if value < low or (high is not None and value > high):
+        upto = "" if high is None else f" to {high}"
+        shown = value if abs(value) < 10**12 else "a huge number"
+        raise RowError(f"{key!r} is {shown}, allowed: from {low}{upto}")
+    return value
+
+
+def text_words(value: Any, key: str) -> tuple[tuple[str, ...], str, tuple[tuple[int, int], ...]]:
+    """Cut a raw text into words: (words, text, (start, end) of each word in characters).
+
+    A list of strings is taken as the words themselves; the text is then these with single spaces.
+
+    Raises:
+        RowError: It is neither, or holds no word.
+    """
+    if isinstance(value, list):
+        words = tuple(checked_strings(value, key, least=1))
+        spans, start = [], 0
+        for word in words:
+            spans.append((start, start + len(word)))
+            start += len(word) + 1
+        return words, " ".join(words), tuple(spans)
+    text = checked_string(value, key)
+    found = split_words(text)
+    if not found:
+        raise RowError(f"{key!r} holds no word")
+    return (
+        tuple(word for word, _, _ in found),
+        text,
+        tuple((start, end) for _, start, end in found),
+    )

@@ -1,0 +1,83 @@
+"""CoNLL-U (Universal Dependencies): ten tab-separated columns, part of speech in UPOS or XPOS."""
+
+from __future__ import annotations
+
+from nlp_gym.data.readers.shared.base import Options, Parsed, Rows, finish
+from nlp_gym.data.readers.shared.decoding import Problem
+from nlp_gym.errors import UnknownNameError
+
+UPOS = (
+    "ADJ", "ADP", "ADV", "AUX", "CCONJ", "DET", "INTJ", "NOUN", "NUM", "PART", "PRON", "PROPN",
+    "PUNCT", "SCONJ", "SYM", "VERB", "X",
+)  # fmt: skip
+"""The 17 universal parts of speech, sorted. Source: universaldependencies.org/u/pos."""
+
+COLUMNS = {"upos": 3, "xpos": 4}
+
+
+def parse(lines: list[str], name: str, options: Options) -> Parsed:
+    """Read the words of CoNLL-U: multi-word tokens (``3-4``) and empty nodes (``8.1``) are skipped.
+
+    The label is UPOS, or XPOS with ``column="xpos"``. Words of a sentence are numbered from 1.
+    """
+    wanted = "upos" if options.column is None else options.column
+    if wanted not in COLUMNS:
+        raise UnknownNameError("column", wanted, COLUMNS)
+    column = COLUMNS[str(wanted)]
+    parsed, texts = Parsed(), list[Rows]()
+    words, labels, at = list[str](), list[str](), list[int]()
+    expected = 1
+    unknown: dict[str, int] = {}
+    shared: dict[str, str] = {}
+    for number, line in enumerate([*lines, ""], 1):
+        if not line or line.isspace():
+            if words:
+                texts.append(Rows(words, labels, at))
+                words, labels, at = [], [], []
+            expected = 1
+            continue
+        if line[0] == "#":
+            continue
+        cells = line.split("\t")
+        key = cells[0]
+        if len(cells) == 10 and not key.isdigit() and _is_skipped(key):
+            continue
+        problem = _fault(cells, expected, column, options.gold)
+        expected = int(key) + 1 if key.isdecimal() and len(key) < 10 else expected + 1
+        if problem:
+            parsed.problems.append(Problem(number, problem))
+            continue
+        label = cells[column]
+        words.append(cells[1])
+        labels.append(shared.setdefault(label, label))
+        at.append(number)
+        if column == 3 and label not in UPOS:
+            unknown.setdefault(label, number)
+    if options.gold:
+        parsed.warnings += [
+            Problem(line, f"{label!r} is not one of the 17 universal parts of speech")
+            for label, line in unknown.items()
+        ]
+    # Parts of speech are no entity tags, whatever they look like.
+    return finish(texts, name, Options(options.column, "none", options.gold), parsed)
+
+
+def _is_skipped(key: str) -> bool:
+    for separator in "-.":
+        left, found, right = key.partition(separator)
+        if found and left.isdecimal() and right.isdecimal():
+            return True
+    return False
+
+
+def _fault(cells: list[str], expected: int, column: int, gold: bool) -> str | None:
+    if len(cells) != 10:
+        return f"{len(cells)} column(s), separated by tabs, where CoNLL-U has 10"
+    if cells[0] != str(expected):
+        return f"the word's number is {cells[0]!r}, expected '{expected}'"
+    if not cells[1] or cells[1].isspace():
+        return "the word (FORM) is empty"
+    if gold and (cells[column] in ("", "_") or cells[column].isspace()):
+        which = "UPOS" if column == 3 else "XPOS"
+        return f"the word {cells[1]!r} has no {which}"
+    return None

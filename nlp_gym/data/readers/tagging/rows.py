@@ -1,0 +1,51 @@
+"""Readers of tagging: one label a word."""
+
+from __future__ import annotations
+
+from nlp_gym.data.readers.shared import raw_text as plain
+from nlp_gym.data.readers.shared.base import Reader
+from nlp_gym.data.readers.tagging import conll, conllu, jsonl, table
+
+
+def _is_jsonl(lines: list[str]) -> bool:
+    return bool(lines) and lines[0].lstrip().startswith("{")
+
+
+def _is_conllu(lines: list[str]) -> bool:
+    return any(line.count("\t") == 9 and line[0].isdigit() for line in lines[:20])
+
+
+def _is_csv(lines: list[str]) -> bool:
+    return bool(lines) and table.is_header(lines[0])
+
+
+def _is_conll(lines: list[str]) -> bool:
+    """What is nothing else."""
+    return not (_is_jsonl(lines) or _is_conllu(lines) or _is_csv(lines))
+
+
+ROWS: tuple[Reader, ...] = (
+    Reader(
+        "conll",
+        (".conll", ".iob", ".iob2", ".iob1", ".bio", ".bioes", ".bilou", ".ner", ".tsv"),
+        conll.parse,
+        "one word a line, first column the word, last column the label; blank lines",
+        _is_conll,
+    ),
+    Reader("conllu", (".conllu",), conllu.parse, "Universal Dependencies, ten columns", _is_conllu),
+    Reader(
+        "jsonl",
+        (".jsonl", ".ndjson"),
+        jsonl.parse,
+        'one object a line: {"words", "labels"} or {"text", "entities"}',
+        _is_jsonl,
+    ),
+    Reader(
+        "csv",
+        (".csv", ".tsv"),
+        table.parse,
+        "columns sentence, word, label (or text), with a header",
+        _is_csv,
+    ),
+    Reader("text", (), plain.parse, "one text a line, for prediction"),
+)

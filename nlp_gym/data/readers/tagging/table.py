@@ -1,0 +1,124 @@
+"""CSV and other delimited tables with a header: one word a row, or one raw text a row."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+
+from nlp_gym.data.readers.shared.base import Options, Parsed, Rows, finish
+from nlp_gym.data.readers.shared.decoding import Problem
+from nlp_gym.data.readers.shared.raw_text import text_rows
+from nlp_gym.data.readers.shared.table_tools import delimiter_of, first_row, table_rows
+
+SENTENCE = ("sentence", "sentence_id", "sentence #", "sentence_idx", "sent_id")
+WORD = ("word", "token", "words", "tokens")
+LABEL = ("label", "tag", "ner_tag", "ner", "labels", "tags", "ner_tags", "upos", "pos")
+TEXT = ("text",)
+
+
+def is_header(line: str) -> bool:
+    """Tell whether a line is the header of such a table."""
+    try:
+        cells = next(csv.reader([line], delimiter=delimiter_of("", line)))
+    except csv.Error:
+        return False
+    names = {cell.strip().lower() for cell in cells}
+    return bool(names & {*WORD, *TEXT} and names & {*SENTENCE, *LABEL, "id"})
+
+
+def parse(lines: list[str], name: str, options: Options) -> Parsed:
+    """Read a table. The delimiter (comma, semicolon, tab or bar) is that of the header.
+
+    One word a row: columns `sentence` (an id; rows of one sentence stand together, an empty cell
+    continues the sentence), `word` and `label`. Without labels also one raw text a row: column
+    `text`. Other usual names are known (`token`, `tag`, ...); `options.column` names the label
+    column.
+    """
+    parsed = Parsed()
+    first = first_row(lines)
+    if first is None:
+        return parsed
+    rows = table_rows(lines, parsed, delimiter=delimiter_of(name, lines[first]), first=first)
+    _, header = next(rows, (0, []))
+    names = [cell.strip().lower() for cell in header]
+    where = {"sentence": _find(names, SENTENCE), "word": _find(names, WORD)}
+    wanted = LABEL if options.column is None else (str(options.column).lower(),)
+    where["label"] = _find(names, wanted) if options.gold else None
+    text = _find(names, TEXT)
+    if where["word"] is None and text is not None and not options.gold:
+        texts = _texts(rows, text, len(names), parsed)
+        return finish(texts, name, options, parsed)
+    missing = [key for key in where if where[key] is None and (options.gold or key != "label")]
+    if missing:
+        parsed.problems.append(Problem(first + 1, _missing(missing, wanted, header)))
+        return parsed
+    texts = _sentences(rows, where, len(names), parsed)
+    return finish(texts, name, options, parsed)
+
+
+def _missing(missing: list[str], wanted: tuple[str, ...], header: list[str]) -> str:
+    lacking = ", ".join(wanted[0] if key == "label" else key for key in missing)
+    columns = ", ".join(map(repr, header)) or "none"
+    return f"the header has no column {lacking} (columns: {columns}); needed: sentence, word, label"
+
+
+def _find(names: list[str], wanted: tuple[str, ...]) -> int | None:
+    return next((names.index(name) for name in wanted if name in names), None)
+
+
+def _texts(
+    rows: Iterator[tuple[int, list[str]]], column: int, width: int, parsed: Parsed
+) -> list[Rows]:
+    texts = []
+    for number, cells in rows:
+        found = text_rows(cells[column], number) if len(cells) == width else None
+        if found is None:
+            parsed.problems.append(
+                Problem(number, _width(cells, width) or "the text holds no word")
+            )
+        else:
+            texts.append(found)
+    return texts
+
+
+def _sentences(
+    rows: Iterator[tuple[int, list[str]]], where: dict[str, int | None], width: int, parsed: Parsed
+) -> list[Rows]:
+    texts: list[Rows] = []
+    begun: dict[str, int] = {}  # sentence id -> its first line
+    current = ""
+    sentence, word_at, label_at = where["sentence"], where["word"], where["label"]
+    assert sentence is not None
+    assert word_at is not None
+    for number, cells in rows:
+        problem = _width(cells, width)
+        key = current if problem else cells[sentence].strip() or current
+        if key != current and key in begun:
+            problem = f"sentence {key!r} of line {begun[key]} goes on: its rows must stand together"
+        elif key != current:
+            begun[key], current = number, key
+            texts.append(Rows([], [], []))
+        if not problem:
+            problem = _cell_fault(key, cells, word_at, label_at)
+        if problem:
+            parsed.problems.append(Problem(number, problem))
+            continue
+        texts[-1].words.append(cells[word_at].strip())
+        texts[-1].lines.append(number)
+        if label_at is not None:
+            texts[-1].labels.append(cells[label_at].strip())
+    return [text for text in texts if text.words]
+
+
+def _cell_fault(key: str, cells: list[str], word_at: int, label_at: int | None) -> str | None:
+    if not key:
+        return "the sentence id is empty"
+    if not cells[word_at].strip():
+        return "the word is empty"
+    if label_at is not None and not cells[label_at].strip():
+        return f"the label of {cells[word_at]!r} is empty"
+    return None
+
+
+def _width(cells: list[str], width: int) -> str | None:
+    return None if len(cells) == width else f"{len(cells)} cell(s) where the header has {width}"

@@ -1,0 +1,1 @@
+"""Tag schemes and their conversion to IOB2; imports nothing of `data`."""

@@ -1,0 +1,1 @@
+"""Text itself: words, vocabularies, perturbations; imports nothing of `data`."""

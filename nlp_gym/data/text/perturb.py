@@ -1,0 +1,233 @@
+"""Perturbed texts: the same decisions on typos, other case, other names.
+
+A perturbation keeps the gold. It is a pure function of the sample, its name, its rate and a seed,
+so that a perturbed split is the same for everyone. As a test it asks whether a policy holds on
+noisy text (Belinkov and Bisk 2018; Ribeiro et al. 2020); added to the training split it is
+augmentation.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from nlp_gym.data.tags.schemes import entity_spans
+from nlp_gym.errors import InvalidArgumentError, UnknownNameError
+from nlp_gym.types import Corpus, Sample, text_key
+
+Words = tuple[str, ...]
+Rng = np.random.Generator
+
+_KEYBOARD = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
+_NEAR = {
+    char: [row[j] for j in (i - 1, i + 1) if 0 <= j < len(row)]
+    for row in _KEYBOARD
+    for i, char in enumerate(row)
+}
+
+FIELDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "tagging": ("words",),
+        "classification": ("words",),
+        "multilabel": ("words",),
+        "relation": ("words",),
+        "choice": ("words",),
+        "dialogue": ("words", "context"),
+        "policy": ("words", "turns"),
+        "spanqa": ("question",),
+    }
+)
+"""What is perturbed, by family. Gold points into the rest (a passage, a reply), which stays.
+
+Where `words` are the turns of `context` or `turns` joined, they stay so: each turn is perturbed.
+"""
+
+RAW = ("text", "spans", "question_text", "context_texts", "turn_texts")
+"""What else of `extra` tells the wording of what is perturbed; a passage's stays."""
+
+
+def _typo(word: str, rng: Rng) -> str:
+    """One slip in a word of at least three letters: swap, drop, double, or a neighbouring key."""
+    if len(word) < 3 or not any(char.isalpha() for char in word):
+        return word
+    i = int(rng.integers(1, len(word) - 1))  # the first letter is rarely mistyped
+    kind = rng.integers(4)
+    if kind == 0:
+        return f"{word[:i]}{word[i + 1]}{word[i]}{word[i + 2 :]}"
+    if kind == 1:
+        return word[:i] + word[i + 1 :]
+    near = _NEAR.get(word[i].lower())
+    if kind == 2 or near is None:
+        return word[:i] + word[i] + word[i:]
+    return word[:i] + near[int(rng.integers(len(near)))] + word[i + 1 :]
+
+
+def _each(change: Callable[[str, Rng], str]) -> Callable[[Words, float, Rng], Words]:
+    """Change a share of the words."""
+
+    def perturb(words: Words, rate: float, rng: Rng) -> Words:
+        chosen = rng.random(len(words)) < rate
+        return tuple(change(w, rng) if c else w for w, c in zip(words, chosen, strict=True))
+
+    return perturb
+
+
+_ACCENTS = str.maketrans("aeiouAEIOU", "áéíóúÁÉÍÓÚ")
+
+WORD_PERTURBATIONS: Mapping[str, tuple[Callable[[Words, float, Rng], Words], float]] = (
+    MappingProxyType(
+        {
+            "typos": (_each(_typo), 0.2),
+            "lower": (_each(lambda word, _: word.lower()), 1.0),
+            "upper": (_each(lambda word, _: word.upper()), 1.0),
+            "case": (_each(lambda word, _: word.swapcase()), 0.3),
+            "accents": (_each(lambda word, _: word.translate(_ACCENTS)), 0.3),
+        }
+    )
+)
+"""By name: slips of the keyboard, no capitals, capitals throughout, swapped case, accents on
+vowels; the function, and the share of words where none is given."""
+
+ORDERED = ("choice", "dialogue")
+"""Families whose candidates are ordered by the unperturbed text, kept as ``"order_words"``."""
+
+PERTURBATIONS = (*WORD_PERTURBATIONS, "entity-swap")
+"""Names for `perturb=` and `augment=`; a rate may follow, as in ``"typos:0.5"``."""
+
+
+def perturb(
+    corpus: Corpus, spec: str, *, family: str, seed: int = 0, argument: str = "perturb"
+) -> Corpus:
+    """A corpus with every text perturbed.
+
+    Args:
+        corpus: Any split.
+        spec: A name of `PERTURBATIONS`, or ``"NAME:RATE"`` with the share of words (of entities for
+            ``entity-swap``) from 0 to 1.
+        family: Of the corpus; it decides what of a sample is perturbed.
+        seed: Another seed gives other slips.
+        argument: What `spec` was given as, for messages.
+
+    Raises:
+        UnknownNameError: No such perturbation.
+        InvalidArgumentError: A rate that is none, or a family it does not suit.
+    """
+    name, rate = parse(spec, argument)
+    if name == "entity-swap":
+        return _swapped(corpus, rate, family, seed, argument)
+    if family not in FIELDS:
+        raise InvalidArgumentError(
+            f"{argument}={spec!r} does not suit the family {family!r}, whose texts are what its "
+            f"gold is made of or compared with; it suits: {', '.join(FIELDS)}."
+        )
+    change = WORD_PERTURBATIONS[name][0]
+    samples = [
+        _changed(sample, family, lambda words, rng: change(words, rate, rng), f"{seed}:{spec}")
+        for sample in corpus.samples
+    ]
+    return dataclasses.replace(corpus, samples=samples)
+
+
+def augment(corpus: Corpus, specs: Sequence[str], *, family: str, seed: int = 1) -> Corpus:
+    """A corpus followed by one perturbed copy of it for each of `specs`; see `perturb`."""
+    options: dict[str, Any] = {"family": family, "seed": seed, "argument": "augment"}
+    copies = [perturb(corpus, spec, **options).samples for spec in specs]
+    return dataclasses.replace(corpus, samples=[*corpus.samples, *(s for c in copies for s in c)])
+
+
+def checked_augment(augment: object) -> tuple[str, ...]:
+    """One perturbation or several, as a tuple; see `parse` for the errors."""
+    specs = (augment,) if isinstance(augment, str) or not isinstance(augment, Iterable) else augment
+    for spec in specs:
+        parse(spec, "augment")
+    return tuple(specs)
+
+
+def parse(spec: object, argument: str = "perturb") -> tuple[str, float]:
+    """Name and rate of ``"NAME"`` or ``"NAME:RATE"``."""
+    name, colon, number = spec.partition(":") if isinstance(spec, str) else (spec, "", "")
+    if not isinstance(name, str) or name not in PERTURBATIONS:
+        raise UnknownNameError(argument, spec, PERTURBATIONS)
+    if not colon:
+        return name, 1.0 if name == "entity-swap" else WORD_PERTURBATIONS[name][1]
+    try:
+        rate = float(number)
+    except ValueError:
+        rate = -1.0
+    if not 0.0 <= rate <= 1.0:
+        raise InvalidArgumentError(
+            f"{argument}={spec!r}: the rate {number!r} must be a number from 0 to 1, as in "
+            "'typos:0.2'."
+        )
+    return name, rate
+
+
+def _rng(sample: Sample, origin: str) -> Rng:
+    digest = hashlib.sha256(origin.encode() + b"\0" + text_key(sample.words)).digest()
+    return np.random.default_rng(int.from_bytes(digest[:8], "big"))
+
+
+def _changed(
+    sample: Sample, family: str, change: Callable[[Words, Rng], Words], origin: str
+) -> Sample:
+    rng = _rng(sample, origin)
+    words, extra, joined = sample.words, dict(sample.extra), False
+    for field in (name for name in FIELDS[family] if name != "words" and name in extra):
+        value: Any = extra[field]
+        nested = bool(value) and not isinstance(value[0], str)
+        extra[field] = tuple(change(v, rng) for v in value) if nested else change(value, rng)
+        if "words" in FIELDS[family] and sample.words == _joined(value):
+            words, joined = _joined(extra[field]), True
+    if "words" in FIELDS[family] and not joined:
+        words = change(words, rng)
+    kept = ("text", "spans") if family == "spanqa" else ()  # of the passage
+    extra = {key: value for key, value in extra.items() if key in kept or key not in RAW}
+    if family in ORDERED:
+        extra.setdefault("order_words", sample.words)
+    return dataclasses.replace(sample, words=words, extra=extra)
+
+
+def _joined(turns: Sequence[Words]) -> Words:
+    return tuple(word for turn in turns for word in turn)
+
+
+def _swapped(corpus: Corpus, rate: float, family: str, seed: int, argument: str) -> Corpus:
+    """Every entity's name exchanged for another one of its type from the same corpus."""
+    if family != "tagging" or not any(label.startswith("B-") for label in corpus.labels):
+        raise InvalidArgumentError(
+            f"{argument}='entity-swap' needs BIO tags of entities, which the family {family!r} "
+            f"({corpus.name}) has not."
+        )
+    names: dict[str, list[Words]] = defaultdict(list)
+    for sample in corpus.samples:
+        for first, stop, kind in entity_spans(sample.labels or ()):
+            names[kind].append(sample.words[first:stop])
+    pools = {kind: sorted(set(found)) for kind, found in names.items()}
+    samples = [_swap(sample, pools, rate, f"{seed}:entity-swap") for sample in corpus.samples]
+    return dataclasses.replace(corpus, samples=samples)
+
+
+def _swap(sample: Sample, pools: Mapping[str, list[Words]], rate: float, origin: str) -> Sample:
+    if sample.labels is None:
+        return sample  # where its entities are is not known
+    rng = _rng(sample, origin)
+    words: list[str] = []
+    labels: list[str] = []
+    at = 0
+    for first, stop, kind in entity_spans(sample.labels):
+        name = sample.words[first:stop]
+        if rng.random() < rate:
+            name = pools[kind][int(rng.integers(len(pools[kind])))]
+        words += [*sample.words[at:first], *name]
+        labels += [*sample.labels[at:first], f"B-{kind}"] + [f"I-{kind}"] * (len(name) - 1)
+        at = stop
+    words += sample.words[at:]
+    labels += sample.labels[at:]
+    extra = {key: value for key, value in sample.extra.items() if key not in ("text", "spans")}
+    return Sample(tuple(words), tuple(labels), sample.id, extra)

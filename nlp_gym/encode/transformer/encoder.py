@@ -1,0 +1,219 @@
+"""Word vectors from the hidden layers of a pretrained transformer.
+
+Everything that decides the vectors is known when the encoder is made; torch and the weights are
+loaded at the first `encode`, which a cached corpus never needs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nlp_gym.encode import store
+from nlp_gym.encode.base import BOUND, Texts
+from nlp_gym.encode.options import TransformerOptions, parse_layers, resolve_dtype
+from nlp_gym.encode.standardise import Standardiser, calibration_hash, calibration_texts
+from nlp_gym.encode.transformer.subwords import SubWords, WordTokenizer
+from nlp_gym.encode.transformer.windows import Batcher, Windows, plan_windows
+from nlp_gym.encode.weights.sources import WeightSource
+from nlp_gym.errors import EncoderError, InvalidArgumentError
+from nlp_gym.files import user_cache_dir
+from nlp_gym.types import Tokens
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from nlp_gym.encode.transformer.pooling import WordVectors
+    from nlp_gym.encode.transformer.runner import Runner
+
+# Raised when the same options would give other vectors than before: old caches are then left.
+_VERSION = "transformer-1"
+# Position tables of these begin after the padding index.
+_OFFSET_POSITIONS = ("roberta", "xlm-roberta", "camembert")
+_DEFAULT_POSITIONS = 512
+
+
+class TransformerEncoder:
+    """A pretrained transformer as a source of word vectors.
+
+    Attributes:
+        name: As it was asked for.
+        dim: Width D: the model's width times the layers that are concatenated.
+        fingerprint: See `Encoder`.
+        max_length: Most tokens in one pass, special tokens included.
+        options: As given.
+    """
+
+    bound = BOUND
+
+    def __init__(self, source: WeightSource, options: TransformerOptions) -> None:
+        """Read the model's settings; weights are not touched.
+
+        Raises:
+            EncoderError: The settings are not those of an encoder that is supported.
+            InvalidArgumentError: `layers` or `max_length` does not fit the model.
+        """
+        self.name, self.options, self._source = source.name, options, source
+        width, n_layers = _shape(source)
+        self.layers = parse_layers(options.layers, n_layers)
+        self.dim = width * self.layers.parts
+        self.dtype = resolve_dtype(options.dtype, options.device)
+        self.max_length = _max_length(source.config, options.max_length)
+        self._identity = source.identity()
+        self.fingerprint = self._fingerprint()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave loaded weights out of pickles: worker processes load their own."""
+        return {k: v for k, v in self.__dict__.items() if k not in ("_runner", "standardiser")}
+
+    def encode(self, texts: Texts, *, progress: bool = False) -> npt.NDArray[np.float16]:
+        """See `Encoder.encode`; (W, D).
+
+        Raises:
+            EncoderError: The model cannot be loaded, memory ran out, or vectors are not finite.
+        """
+        if not any(len(text) for text in texts):
+            return np.zeros((0, self.dim), np.float16)
+        from nlp_gym.encode.transformer.pooling import standardised
+
+        raw = self._runner.vectors(self.split(texts), progress=progress)
+        features = standardised(raw, self.standardiser).half().cpu().numpy()
+        return np.asarray(features, np.float16)
+
+    def split(self, texts: Texts) -> SubWords:
+        """The texts' sub-words, for `windows` and `batcher`."""
+        return self._tokenizer.split(texts)
+
+    def windows(self, tokens: SubWords) -> Windows:
+        """Windows over the texts that fit into one pass each."""
+        return plan_windows(tokens, self._room)
+
+    @cached_property
+    def batcher(self) -> Batcher:
+        """Turns windows into batches, pooled as this encoder pools."""
+        return Batcher(self._tokenizer, self.options.pooling == "first")
+
+    def word_vectors(self) -> WordVectors:
+        """A fresh differentiable copy of the encoder in float32, up to the layer that it reads.
+
+        It gives raw vectors; `pooling.standardised` with `standardiser` makes them
+        those of `encode`.
+
+        Raises:
+            EncoderError: The model cannot be loaded, or its files changed since it was found.
+        """
+        from nlp_gym.encode.transformer.pooling import WordVectors
+
+        return WordVectors(self.load_model(), self.layers)
+
+    def tokenize(self, texts: Texts) -> Tokens:
+        """See `Encoder.tokenize`. A model without special tokens has its padding id for them."""
+        tokenizer = self._tokenizer
+        parts = tokenizer.split(texts)
+        return Tokens(
+            ids=parts.ids,
+            offsets=parts.offsets,
+            word_starts=parts.word_starts,
+            bos_id=tokenizer.prefix[0] if tokenizer.prefix else tokenizer.pad_id,
+            eos_id=tokenizer.suffix[-1] if tokenizer.suffix else tokenizer.pad_id,
+            pad_id=tokenizer.pad_id,
+            vocab_size=tokenizer.vocab_size,
+            max_length=self.max_length,
+        )
+
+    def load_model(self) -> PreTrainedModel:
+        """Return a fresh copy of the whole pretrained model in float32, for finetuning.
+
+        Raises:
+            EncoderError: The model cannot be loaded, or its files changed since it was found.
+        """
+        if self._source.identity() != self._identity:
+            raise EncoderError(
+                f"encoder={self.name!r}: its files changed while it was in use. Load it again."
+            )
+        return self._source.load_model()
+
+    @cached_property
+    def _tokenizer(self) -> WordTokenizer:
+        return WordTokenizer(self._source.tokenizer_json(), self._source.config, self.name)
+
+    @cached_property
+    def _room(self) -> int:
+        """Most sub-words of a text in one pass."""
+        room = self.max_length - len(self._tokenizer.prefix) - len(self._tokenizer.suffix)
+        if room < 1:
+            raise InvalidArgumentError(
+                f"max_length={self.max_length} leaves no room beside the special tokens."
+            )
+        return room
+
+    @cached_property
+    def _runner(self) -> Runner:
+        from nlp_gym.encode.transformer.runner import Plan, Runner
+
+        plan = Plan(
+            layers=self.layers,
+            first=self.options.pooling == "first",
+            dtype=self.dtype,
+            device=self.options.device,
+            room=self._room,
+            batch_tokens=self.options.batch_tokens,
+        )
+        return Runner(self.load_model(), self._tokenizer, plan)
+
+    @cached_property
+    def standardiser(self) -> Standardiser:
+        """Mean and deviation of raw vectors on the calibration text."""
+        path = user_cache_dir() / "calibration" / f"{self.fingerprint}.npy"
+        known = store.load_array(path, key=self.fingerprint, shape=(2, self.dim), dtype="<f8")
+        if known is not None:
+            return Standardiser(*known)
+        raw = self._runner.vectors(self._tokenizer.split(calibration_texts()))
+        fitted = Standardiser.fit(raw.cpu().numpy())
+        store.save_array(path, np.stack([fitted.mean, fitted.scale]), key=self.fingerprint)
+        return fitted
+
+    def _fingerprint(self) -> str:
+        decides = {
+            "version": _VERSION,
+            "weights": self._identity,
+            "layers": self.layers.indices,
+            "mean": self.layers.mean,
+            "pooling": self.options.pooling,
+            "dtype": self.dtype,
+            "max_length": self.max_length,
+            "calibration": calibration_hash(),
+            "bound": BOUND,
+        }
+        return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
+
+
+def _shape(source: WeightSource) -> tuple[int, int]:
+    """Width and number of layers from the settings of the common families."""
+    config = source.config
+    if config.get("is_encoder_decoder"):
+        raise EncoderError(
+            f"encoder={source.name!r} is an encoder-decoder model; one of BERT's kind is needed."
+        )
+    width = config.get("hidden_size") or config.get("dim") or config.get("n_embd")
+    layers = config.get("num_hidden_layers") or config.get("n_layers") or config.get("n_layer")
+    if not (isinstance(width, int) and isinstance(layers, int)):
+        raise EncoderError(
+            f"encoder={source.name!r}: its config.json names no hidden_size and num_hidden_layers; "
+            "an encoder of BERT's kind is needed."
+        )
+    return width, layers
+
+
+def _max_length(config: dict[str, Any], asked: int | None) -> int:
+    limit = int(config.get("max_position_embeddings") or _DEFAULT_POSITIONS)
+    if config.get("model_type") in _OFFSET_POSITIONS:
+        limit -= int(config.get("pad_token_id", 1)) + 1
+    if asked is not None and asked > limit:
+        raise InvalidArgumentError(f"max_length={asked} is above the model's limit, {limit}.")
+    return limit if asked is None else asked

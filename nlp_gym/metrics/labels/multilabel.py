@@ -1,0 +1,94 @@
+"""F1 of label sets: micro (the headline), macro over labels, and mean over texts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nlp_gym.metrics.base import BOOTSTRAP_SEED, Score, bootstrap_interval, on_grid
+from nlp_gym.metrics.labels.accuracy import label_table_text
+from nlp_gym.metrics.labels.dialogue_acts import f1
+
+LabelSet = Sequence[str]
+MOST_ROWS = 60
+"""Labels up to which a report has a table by label."""
+
+
+def set_f1(counts: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.float64]:
+    """(B,) F1 of label sets from (B, 3) right, chosen and gold labels; 1 for none and none."""
+    return on_grid(f1(counts))
+
+
+def multilabel_f1(
+    gold: Sequence[LabelSet],
+    predicted: Sequence[LabelSet],
+    *,
+    bootstrap: int = 1000,
+    report: bool = True,
+) -> Score:
+    """Micro-averaged F1 over the labels of N texts.
+
+    Args:
+        gold: N label sets.
+        predicted: N label sets.
+        bootstrap: Resamples of texts for the interval; 0 leaves it out.
+        report: Also macro F1 (over labels in gold or prediction), the mean F1 of the texts (1 where
+            gold and prediction are both empty), the share of sets exactly right, and for at most
+            `MOST_ROWS` labels their table; as scikit-learn computes them.
+
+    Raises:
+        ValueError: The numbers of texts differ.
+    """
+    sides = [[frozenset(labels) for labels in side] for side in (gold, predicted)]
+    pairs = list(zip(*sides, strict=True))
+    counts = np.array([(len(g & p), len(p), len(g)) for g, p in pairs], np.int64).reshape(-1, 3)
+    value = float(f1(counts.sum(axis=0, keepdims=True))[0])
+    signature, interval = "metric:multilabel_f1|average:micro|unit:text", None
+    if bootstrap and len(counts):
+        interval = bootstrap_interval(counts, f1, draws=bootstrap)
+        signature += f"|bs:{bootstrap}|rs:{BOOTSTRAP_SEED}"
+    full: dict[str, Any] = {}
+    text = ""
+    if report and pairs:
+        table = _table(*sides)
+        full = {
+            "micro_f1": value,
+            "macro_f1": float(np.mean([row["f1-score"] for row in table.values()] or [1.0])),
+            "sample_f1": float(f1(counts).mean()),
+            "exact_sets": float(np.mean([g == p for g, p in pairs])),
+        }
+        text = "".join(f"{name}: {figure:.4f}\n" for name, figure in full.items())
+        if 0 < len(table) <= MOST_ROWS:
+            full["labels"] = table
+            text += label_table_text(table, "texts")
+    return Score("multilabel_f1", value, interval, len(pairs), signature, full, text)
+
+
+def _table(
+    gold: Sequence[frozenset[str]], predicted: Sequence[frozenset[str]]
+) -> dict[str, dict[str, float | int]]:
+    """Precision, recall, F1 and support of each label in gold or prediction."""
+    from sklearn.metrics import precision_recall_fscore_support  # a second to import
+    from sklearn.preprocessing import MultiLabelBinarizer
+
+    names = sorted(frozenset().union(*gold, *predicted))
+    if not names:
+        return {}
+    binary = MultiLabelBinarizer(classes=names).fit([names])
+    # One column alone scikit-learn takes for two classes, of which 1 is the label.
+    shown = [1] if len(names) == 1 else None
+    columns = precision_recall_fscore_support(
+        binary.transform(gold),
+        binary.transform(predicted),
+        labels=shown,
+        average=None,
+        zero_division=0,
+    )
+    keys = ("precision", "recall", "f1-score", "support")
+    return {
+        name: {k: int(v) if k == "support" else float(v) for k, v in zip(keys, row, strict=True)}
+        for name, row in zip(names, zip(*columns, strict=True), strict=True)
+    }

@@ -1,0 +1,1 @@
+"""Metrics of written texts: BLEU, GLEU, chrF, ROUGE; imports `metrics.base`."""

@@ -1,0 +1,178 @@
+"""BLEU of many sentences at once, equal to sacreBLEU's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nlp_gym.errors import InvalidArgumentError, UnknownNameError
+from nlp_gym.metrics.text.ngrams import sequence_matches
+from nlp_gym.metrics.text.scoring_tokens import scoring_words
+from nlp_gym.types import Float64Array, Int64Array
+
+BLEU_ORDER = 4
+TOKENIZERS = ("13a", "intl", "zh", "char", "none")
+SMOOTH_METHODS = {"exp": 0.0, "floor": 0.1, "add-k": 1.0, "none": 0.0}
+"""Smoothing of sacreBLEU (Chen and Cherry 2014) and the value each method has by default."""
+
+
+def check_bleu(tokenize: object, smooth_method: object, smooth_value: float | None = None) -> float:
+    """Return the smoothing value; `UnknownNameError` or `InvalidArgumentError` for bad options."""
+    if not isinstance(tokenize, str) or tokenize not in TOKENIZERS:
+        raise UnknownNameError("tokenize", tokenize, TOKENIZERS)
+    if not isinstance(smooth_method, str) or smooth_method not in SMOOTH_METHODS:
+        raise UnknownNameError("smooth_method", smooth_method, SMOOTH_METHODS)
+    if smooth_value is None:
+        return SMOOTH_METHODS[smooth_method]
+    if (
+        isinstance(smooth_value, bool)
+        or not isinstance(smooth_value, (int, float))
+        or not 0 <= smooth_value < np.inf
+    ):
+        raise InvalidArgumentError(
+            f"smooth_value={smooth_value!r} must be None or a number from 0, such as 0.1."
+        )
+    return float(smooth_value)
+
+
+class Lengths:
+    """Reference lengths of N rows.
+
+    Args:
+        lengths: Words of each reference, by row.
+    """
+
+    def __init__(self, lengths: Sequence[Sequence[int]]) -> None:
+        width = max(map(len, lengths), default=1)
+        # A repeated length changes nothing: the closest stays the closest.
+        padded = [[*row, *[row[0]] * (width - len(row))] for row in lengths]
+        self._lengths = np.array(padded, np.int64).reshape(len(lengths), width)
+
+    def closest(self, rows: Int64Array, length: npt.NDArray[Any]) -> Int64Array:
+        """(B,) length of the reference closest to `length` (B,), of two the shorter one."""
+        lengths = self._lengths[rows]
+        if lengths.shape[1] == 1:
+            return lengths[:, 0]
+        rank = np.abs(lengths - length[:, None]) * 2**20 + lengths
+        nearest: Int64Array = lengths[np.arange(len(rows)), rank.argmin(axis=1)]
+        return nearest
+
+
+def bleu_formula(
+    matches: npt.NDArray[Any],
+    length: npt.NDArray[Any],
+    reference: npt.NDArray[Any],
+    *,
+    smooth_method: str = "exp",
+    smooth_value: float = 0.0,
+    effective_order: bool = True,
+    totals: npt.NDArray[Any] | None = None,
+) -> Float64Array:
+    """(B,) BLEU in [0, 1] (Papineni et al. 2002) from counts.
+
+    Args:
+        matches: (B, orders) clipped n-gram matches.
+        length: (B,) words of the hypothesis.
+        reference: (B,) words of the reference.
+        smooth_method: A key of `SMOOTH_METHODS`.
+        smooth_value: Its value.
+        effective_order: Leave out the orders for which the hypothesis is too short, as is usual for
+            single sentences.
+        totals: (B, orders) n-grams of the hypothesis; None: those of one text of `length`.
+    """
+    orders = np.arange(matches.shape[1])
+    if totals is None:
+        totals = np.maximum(length[:, None] - orders, 0)
+    right, total = matches.astype(np.float64), totals.astype(np.float64)
+    if smooth_method == "add-k":
+        right[:, 1:] += smooth_value
+        total[:, 1:] += smooth_value
+    none = right == 0
+    if none.any():
+        if smooth_method == "exp":
+            # Each order without a match counts half as much as the one before it.
+            right += none * 0.5 ** np.cumsum(none, axis=1)
+        elif smooth_method == "floor":
+            right += none * smooth_value
+    reached = np.logical_and.accumulate(total > 0, axis=1)
+    known = reached & (right > 0)
+    logs = np.log(np.divide(right, total, out=np.ones_like(right), where=known))
+    n = reached.sum(axis=1) if effective_order else np.full(len(right), len(orders))
+    zero = (reached & (right <= 0)).any(axis=1) | ~matches.any(axis=1)
+    if not effective_order:
+        zero |= ~reached.all(axis=1)
+    brevity = np.minimum(1 - reference / np.maximum(length, 1), 0.0)
+    score: Float64Array = np.exp(brevity) * np.exp(logs.sum(axis=1) / np.maximum(n, 1)) * ~zero
+    return score
+
+
+def sentence_bleu(
+    hypotheses: Sequence[str],
+    references: Sequence[Sequence[str]],
+    *,
+    tokenize: str = "13a",
+    smooth_method: str = "exp",
+    smooth_value: float | None = None,
+    effective_order: bool = True,
+) -> Float64Array:
+    """Sentence BLEU of N pairs, equal to sacreBLEU's divided by 100.
+
+    Args:
+        hypotheses: N texts.
+        references: One or more for each.
+        tokenize: One of `TOKENIZERS`, sacreBLEU's own.
+        smooth_method: A key of `SMOOTH_METHODS`.
+        smooth_value: Value of ``"floor"`` and ``"add-k"``; None: sacreBLEU's default.
+        effective_order: Leave out the orders for which a hypothesis is too short.
+
+    Returns:
+        (N,) scores in [0, 1].
+
+    Raises:
+        UnknownNameError: No such tokenizer or smoothing.
+        InvalidArgumentError: Not as many references as hypotheses, or a text without references.
+    """
+    value = check_bleu(tokenize, smooth_method, smooth_value)
+    check_references(references, len(hypotheses))
+    matches, length, reference = bleu_counts(hypotheses, references, tokenize)
+    return bleu_formula(
+        matches,
+        length,
+        reference,
+        smooth_method=smooth_method,
+        smooth_value=value,
+        effective_order=effective_order,
+    )
+
+
+def check_references(references: Sequence[Sequence[str]], n: int | None = None) -> None:
+    """`InvalidArgumentError` unless there are `n` rows of one or more strings."""
+    if n is not None and len(references) != n:
+        raise InvalidArgumentError(
+            f"references must have one row for each of the {n} texts, not {len(references)} rows."
+        )
+    for row, texts in enumerate(references):
+        if isinstance(texts, str) or not texts or not all(isinstance(t, str) for t in texts):
+            raise InvalidArgumentError(
+                f"references[{row}]={texts!r} must be a sequence of one or more strings."
+            )
+
+
+def bleu_counts(
+    hypotheses: Sequence[str], references: Sequence[Sequence[str]], tokenize: str
+) -> tuple[Int64Array, Int64Array, Int64Array]:
+    """Counts of N pairs: (N, 4) clipped matches, (N,) length and (N,) closest reference length."""
+    cut = scoring_words("bleu", tokenize).of
+    index: dict[str, int] = {}
+    golds = [
+        [[index.setdefault(w, len(index) + 1) for w in cut(t)] for t in texts]
+        for texts in references
+    ]
+    words = [[index.get(w, 0) for w in cut(text)] for text in hypotheses]
+    found = sequence_matches(golds, words, BLEU_ORDER)
+    length = np.array([len(text) for text in words], np.int64)
+    closest = Lengths([[len(text) for text in texts] for texts in golds])
+    return found, length, closest.closest(np.arange(len(words)), length)

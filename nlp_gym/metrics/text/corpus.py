@@ -1,0 +1,185 @@
+"""Scores of written texts against references, with their intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from nlp_gym.errors import InvalidArgumentError, UnknownNameError
+from nlp_gym.metrics.base import BOOTSTRAP_SEED, Score, bootstrap_interval
+from nlp_gym.metrics.text.additive_counts import additive_counts
+from nlp_gym.metrics.text.bleu import check_bleu, check_references
+from nlp_gym.metrics.text.diagnostics import writing_habits
+from nlp_gym.metrics.text.reference_libraries import (
+    References,
+    Table,
+    bleu_table,
+    chrf_table,
+    gleu_table,
+    rouge_figures,
+    rouge_table,
+)
+from nlp_gym.metrics.text.rouge import TOKENIZERS as ROUGE_TOKENIZERS
+from nlp_gym.types import Float64Array
+
+VALUES = {
+    "bleu": "bleu",
+    "gleu": "gleu",
+    "chrf": "chrf",
+    "rouge1": "rouge_1",
+    "rouge2": "rouge_2",
+    "rougeL": "rouge_l",
+}
+"""What the value of a score can be, and its name there."""
+
+_ROUGE = ("rouge1", "rouge2", "rougeL")
+
+
+def generation_score(
+    references: References,
+    outputs: Sequence[str],
+    sources: Sequence[str],
+    *,
+    value: str = "bleu",
+    tokenize: str = "13a",
+    rouge_tokenizer: str = "rouge",
+    bootstrap: int = 1000,
+    report: bool = True,
+) -> Score:
+    """Score written texts against references.
+
+    The report has ``bleu``, ``gleu``, ``chrf`` and ``rouge_*`` (of several references the one with
+    the highest F1 of that kind), all in [0, 1], and ``length_ratio``, ``repetition``, ``copied``
+    and ``empty`` of `writing_habits`.
+
+    Args:
+        references: One or more for each of N texts; not all need have the same number.
+        outputs: The N texts.
+        sources: What they were written from.
+        value: A key of `VALUES`.
+        tokenize: sacreBLEU's tokenizer, which makes the scoring words too.
+        rouge_tokenizer: See `make_tokenizer`.
+        bootstrap: Resamples of texts for the interval of the value; 0: none.
+        report: Whether to compute all tables; else only the value.
+
+    Raises:
+        UnknownNameError: No such value or tokenizer.
+        InvalidArgumentError: References, outputs and sources differ in number.
+    """
+    _check(references, outputs, sources, value, tokenize, rouge_tokenizer)
+    if not outputs:
+        return Score(VALUES[value], 0.0, None, 0, f"metric:{VALUES[value]}|n:0")
+    tables, figures, lines = _tables(
+        references, outputs, tuple(VALUES) if report else (value,), tokenize, rouge_tokenizer
+    )
+    main = tables[VALUES[value]]
+    signature, interval = main["signature"], None
+    if bootstrap:
+        counts, score = additive_counts(references, outputs, tokenize, value, figures)
+        interval = bootstrap_interval(counts, score, draws=bootstrap)
+        signature += f"|bs:{bootstrap}|rs:{BOOTSTRAP_SEED}"
+    if report:
+        habits = writing_habits(references, outputs, sources, tokenize)
+        tables.update(habits)
+        lines += [f"{name} = {number:.4f}" for name, number in habits.items()]
+    text = "\n".join([*lines, ""]) if report else ""
+    shown = tables if report else {}
+    return Score(VALUES[value], main["value"], interval, len(outputs), signature, shown, text)
+
+
+def _tables(
+    references: References,
+    outputs: Sequence[str],
+    values: Sequence[str],
+    tokenize: str,
+    rouge_tokenizer: str,
+) -> tuple[Table, dict[str, Float64Array], list[str]]:
+    """Table of each value by name, (3, N) figures of each ROUGE, and lines for people."""
+    tables: Table = {}
+    if "bleu" in values:
+        tables["bleu"] = bleu_table(references, outputs, tokenize)
+    if "gleu" in values:
+        tables["gleu"] = gleu_table(references, outputs, tokenize)
+    if "chrf" in values:
+        tables["chrf"] = chrf_table(references, outputs)
+    kinds = [kind for kind in _ROUGE if kind in values]
+    found = rouge_figures(references, outputs, rouge_tokenizer, kinds)
+    figures = dict(zip(kinds, found, strict=True))
+    for kind in kinds:
+        tables[VALUES[kind]] = rouge_table(VALUES[kind], figures[kind], rouge_tokenizer)
+    lines = [table.pop("line") for table in tables.values()]
+    return tables, figures, lines
+
+
+def _check(
+    references: References,
+    outputs: Sequence[str],
+    sources: Sequence[str],
+    value: str,
+    tokenize: str,
+    rouge_tokenizer: str,
+) -> None:
+    if value not in VALUES:
+        raise UnknownNameError("value", value, VALUES)
+    if rouge_tokenizer not in ROUGE_TOKENIZERS:
+        raise UnknownNameError("rouge_tokenizer", rouge_tokenizer, ROUGE_TOKENIZERS)
+    check_bleu(tokenize, "exp")
+    check_references(references, len(outputs))
+    if len(sources) != len(outputs):
+        raise InvalidArgumentError(
+            f"sources must be as many as the {len(outputs)} outputs, not {len(sources)}."
+        )
+
+
+def score_difference(
+    references: References,
+    outputs: Sequence[str],
+    others: Sequence[str],
+    *,
+    value: str = "bleu",
+    tokenize: str = "13a",
+    rouge_tokenizer: str = "rouge",
+    bootstrap: int = 1000,
+) -> tuple[float, float, float]:
+    """By how much outputs score above others, by paired bootstrap (Koehn 2004).
+
+    Args:
+        references: One or more for each of N texts, N above 0.
+        outputs: The N texts.
+        others: N texts to compare with.
+        value: A key of `VALUES`.
+        tokenize: sacreBLEU's tokenizer.
+        rouge_tokenizer: See `make_tokenizer`.
+        bootstrap: Resamples; each draws the same texts of both.
+
+    Returns:
+        The difference, and the ends of its 95 % interval.
+
+    Raises:
+        UnknownNameError: No such value or tokenizer.
+        InvalidArgumentError: References, outputs and others differ in number, or there are none.
+    """
+    if isinstance(bootstrap, bool) or not isinstance(bootstrap, int) or bootstrap < 1:
+        raise InvalidArgumentError(f"bootstrap={bootstrap!r} must be a whole number from 1.")
+    if not len(outputs) == len(others) == len(references) > 0:
+        raise InvalidArgumentError(
+            f"references, outputs and others must be as many texts, one or more: they are "
+            f"{len(references)}, {len(outputs)} and {len(others)}."
+        )
+    sides = []
+    for texts in (outputs, others):
+        _check(references, texts, texts, value, tokenize, rouge_tokenizer)
+        kinds = [value] if value in _ROUGE else []
+        found = rouge_figures(references, texts, rouge_tokenizer, kinds)
+        figures = dict(zip(kinds, found, strict=True))
+        sides.append(additive_counts(references, texts, tokenize, value, figures))
+    (own, score), (other, _) = sides
+    width = own.shape[1]
+
+    def less(sums: Float64Array) -> Float64Array:
+        return score(sums[:, :width]) - score(sums[:, width:])
+
+    counts = np.concatenate([own, other], axis=1)
+    low, high = bootstrap_interval(counts, less, draws=bootstrap)
+    return float(less(counts.sum(axis=0, dtype=np.float64)[None])[0]), low, high

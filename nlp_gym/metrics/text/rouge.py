@@ -1,0 +1,223 @@
+"""Overlap of summaries with references: ROUGE, and a table form of ROUGE-1 for single steps."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, lru_cache
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from nlp_gym.data.text.tokenize import split_words
+from nlp_gym.metrics.base import BOOTSTRAP_SEED, Score, bootstrap_interval
+from nlp_gym.types import Float64Array, Int64Array
+
+TOKENIZERS = ("rouge", "unicode")
+_TYPES = {"rouge1": "rouge_1", "rouge2": "rouge_2", "rougeL": "rouge_l"}
+_PARTS = {"precision": "precision", "recall": "recall", "fmeasure": "f1"}
+
+References = Sequence[str]
+
+
+class Tokenizer(Protocol):
+    """Cuts a text into the tokens whose overlap counts."""
+
+    name: str
+
+    def tokenize(self, text: str) -> list[str]:
+        """Tokens of a text; those of several lines are those of each line, joined."""
+        ...
+
+
+class _ByLine:
+    """A tokenizer that keeps what it found for each line: stemming is the slow part of ROUGE."""
+
+    def __init__(self, name: str, cut: Callable[[str], list[str]]) -> None:
+        self.name = name
+        self._line: Callable[[str], list[str]] = lru_cache(maxsize=1 << 17)(cut)
+
+    def tokenize(self, text: str) -> list[str]:
+        """See `Tokenizer`."""
+        return [token for line in text.split("\n") for token in self._line(line)]
+
+
+@cache
+def make_tokenizer(name: str) -> Tokenizer:
+    """A tokenizer by name.
+
+    ``"rouge"`` is that of the package rouge-score with Porter stemming: lower case, and only the
+    letters a to z and digits 0 to 9 make tokens. ``"unicode"`` takes the words of `split_words`
+    that have a letter or digit of any script, in lower case.
+    """
+    if name == "rouge":
+        from rouge_score.tokenizers import DefaultTokenizer
+
+        return _ByLine(name, DefaultTokenizer(use_stemmer=True).tokenize)
+    return _ByLine(name, _unicode_tokens)
+
+
+def _unicode_tokens(text: str) -> list[str]:
+    found = (word for word, _, _ in split_words(text))
+    return [word.lower() for word in found if any(map(str.isalnum, word))]
+
+
+def rouge(
+    references: Sequence[References],
+    summaries: Sequence[str],
+    tokenizer: Tokenizer,
+    *,
+    beside: Mapping[str, Sequence[str]] | None = None,
+    bootstrap: int = 1000,
+    report: bool = True,
+) -> Score:
+    """ROUGE (Lin 2004) by the package rouge-score; the value is the mean ROUGE-1 F1.
+
+    Of several references the one with the highest ROUGE-1 F1 gives all three figures of a summary,
+    as in the evaluation of SciTLDR (Cachola et al. 2020). ROUGE-L is that of whole summaries.
+
+    Args:
+        references: One or more for each of N summaries.
+        summaries: The summaries; a line break between sentences changes nothing.
+        tokenizer: See `make_tokenizer`.
+        beside: Other summaries by name, reported next to these.
+        bootstrap: Resamples of documents for the interval; 0: none.
+        report: Whether to give precision, recall and F1 of ROUGE-1, 2 and L; else ROUGE-1 alone is
+            computed.
+    """
+    kinds = tuple(_TYPES) if report else ("rouge1",)
+    figures = _figures(references, summaries, tokenizer, kinds)
+    values = figures[0, -1]
+    version = importlib.metadata.version("rouge-score")
+    signature = "metric:rouge_1|average:document|references:best|"
+    signature += f"tokens:{tokenizer.name}|rouge-score:{version}"
+    interval = None
+    if bootstrap:
+        counts: npt.NDArray[Any] = np.stack([values, np.ones(len(values))], axis=1)
+        interval = bootstrap_interval(counts, lambda s: s[:, 0] / s[:, 1], draws=bootstrap)
+        signature += f"|bs:{bootstrap}|rs:{BOOTSTRAP_SEED}"
+    tables: dict[str, Any] = {}
+    if report:
+        others = {
+            name: _table(_figures(references, texts, tokenizer, kinds))
+            for name, texts in (beside or {}).items()
+        }
+        tables = {**_table(figures), "beside": others}
+    value = float(values.mean()) if len(values) else 0.0
+    return Score("rouge_1", value, interval, len(values), signature, tables, _text(tables))
+
+
+def _figures(
+    references: Sequence[References],
+    summaries: Sequence[str],
+    tokenizer: Tokenizer,
+    kinds: Sequence[str],
+) -> Float64Array:
+    """(kinds, 3, N) precision, recall and F1 against the best reference."""
+    from rouge_score.rouge_scorer import RougeScorer
+
+    scorer = RougeScorer(list(kinds), tokenizer=tokenizer)
+    rows = []
+    for golds, summary in zip(references, summaries, strict=True):
+        found = [scorer.score(gold, summary) for gold in golds]
+        best = max(found, key=lambda scores: scores["rouge1"].fmeasure)
+        rows.append([[getattr(best[kind], part) for part in _PARTS] for kind in kinds])
+    figures = np.array(rows, np.float64).reshape(-1, len(kinds), len(_PARTS))
+    return np.ascontiguousarray(figures.transpose(1, 2, 0))
+
+
+def _table(figures: Float64Array) -> dict[str, dict[str, float]]:
+    means = figures.mean(axis=-1).tolist()
+    return {
+        name: dict(zip(_PARTS.values(), parts, strict=True))
+        for name, parts in zip(_TYPES.values(), means, strict=True)
+    }
+
+
+def _text(tables: Mapping[str, Any]) -> str:
+    if not tables:
+        return ""
+    rows = {"summaries": tables, **tables["beside"]}
+    width = max(map(len, rows)) + 2
+    lines = [f"{'F1':>{width}}" + "".join(f"{name:>10}" for name in _TYPES.values())]
+    for name, row in rows.items():
+        cells = "".join(f"{row[kind]['f1']:>10.4f}" for kind in _TYPES.values())
+        lines.append(f"{name:>{width}}{cells}")
+    return "\n".join(lines) + "\n"
+
+
+class SentenceOverlap:
+    """ROUGE-1 F1 of any selection of sentences, from counts; equal to rouge-score's.
+
+    Args:
+        documents: The sentences of each of N documents.
+        references: Its reference summaries.
+        tokenizer: See `make_tokenizer`.
+
+    Attributes:
+        starts: (N,) index of each document's first sentence in `counts`.
+        counts: (S, V+1) int32 how often a sentence has each of the V tokens that the references of
+            its document have; last, its length.
+    """
+
+    def __init__(
+        self,
+        documents: Sequence[Sequence[str]],
+        references: Sequence[References],
+        tokenizer: Tokenizer,
+    ) -> None:
+        golds = [[Counter(tokenizer.tokenize(text)) for text in texts] for texts in references]
+        kinds = [
+            {token: i for i, token in enumerate(sum(counters, Counter()))} for counters in golds
+        ]
+        v, r = max(map(len, kinds)), max(map(len, golds))
+        self._wanted = np.zeros((len(golds), r, v), np.int32)
+        self._lengths = np.ones((len(golds), r), np.int64)
+        for row, (counters, index) in enumerate(zip(golds, kinds, strict=True)):
+            for k, counter in enumerate(counters):
+                self._lengths[row, k] = max(sum(counter.values()), 1)
+                self._wanted[row, k, [index[token] for token in counter]] = list(counter.values())
+        sizes = [len(sentences) for sentences in documents]
+        self.starts: Int64Array = np.cumsum([0, *sizes[:-1]], dtype=np.int64)
+        self.counts = np.zeros((sum(sizes), v + 1), np.int32)
+        place = 0
+        for sentences, index in zip(documents, kinds, strict=True):
+            for sentence in sentences:
+                tokens = tokenizer.tokenize(sentence)
+                self.counts[place, -1] = len(tokens)
+                for token, n in Counter(t for t in tokens if t in index).items():
+                    self.counts[place, index[token]] = n
+                place += 1
+
+    def f1(self, row: Int64Array, counts: npt.NDArray[np.int32]) -> Float64Array:
+        """(B,) best F1 over the references of selections whose rows of `counts` sum to (B, V+1)."""
+        shared = np.minimum(counts[:, None, :-1], self._wanted.take(row, axis=0)).sum(axis=-1)
+        both = counts[:, -1:] + self._lengths.take(row, axis=0)
+        best: Float64Array = (2 * shared / both).max(axis=1)
+        return best
+
+    def greedy(self, sizes: Int64Array, most: int) -> npt.NDArray[np.int16]:
+        """Greedy summaries (N, P): each sentence the one that helps most, while one does.
+
+        Args:
+            sizes: (N,) how many of a document's sentences may be picked, at least 1.
+            most: Most sentences P of a summary; one is always picked.
+
+        Returns:
+            Sentences in the order of choice, then -1; ties go to the first.
+        """
+        picked = np.full((len(sizes), most), -1, np.int16)
+        for row, n in enumerate(sizes.tolist()):
+            sentences = self.counts[self.starts[row] : self.starts[row] + n]
+            total, value = np.zeros_like(sentences[0]), -1.0
+            for turn in range(min(most, n)):
+                values = self.f1(np.full(n, row), total + sentences)
+                values[picked[row, :turn]] = -1.0
+                best = int(values.argmax())
+                if values[best] <= value:
+                    break
+                value, total = float(values[best]), total + sentences[best]
+                picked[row, turn] = best
+        return picked

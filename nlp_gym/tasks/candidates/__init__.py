@@ -1,0 +1,1 @@
+"""Tasks that pick among candidates: choices, replies, sentences; imports `tasks.core`."""

@@ -1,0 +1,1 @@
+"""What every task stands on: interface, corpus, tables, observations; imports no task."""

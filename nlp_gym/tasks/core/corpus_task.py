@@ -1,0 +1,201 @@
+"""What a task is made of: its corpus and the encoding of it."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from nlp_gym.checks import REWARDS, check_int, check_name, check_options, check_samples, check_text
+from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.types import SPLITS, Corpus, Encoded, Sample, Units
+
+if TYPE_CHECKING:
+    from nlp_gym.encode import Encoder
+    from nlp_gym.knowledge import KnowledgeBase
+
+
+class TaskData(abc.ABC):
+    """A corpus, loaded, and its units, encoded when they are first needed.
+
+    Args:
+        dataset: Catalogue name of the corpus.
+        split: ``"train"``, ``"dev"`` or ``"test"``.
+        reward: ``"correctness"``, ``"metric"`` or ``"sparse"``.
+        encoder: Encoder name, path or instance (`nlp_gym.encode.load_encoder`).
+        encoder_kwargs: Options of the encoder, such as ``{"layers": (0, 2, 4)}``.
+        max_tokens: Longest row of sub-word ids in `tokens` observations.
+        data: The user's own file(s) or samples in place of the catalogue's.
+        data_dir: Folder that holds corpora by catalogue name.
+        corpus: ``"auto"``, ``"full"`` (no fallback to the bundled sample) or ``"sample"``.
+        labels: Label inventory; default: the corpus's.
+        data_format: Reader to use where the file's extension does not say.
+        column: Label column of the file: ``"upos"`` or ``"xpos"`` (CoNLL-U), a number (CoNLL), a
+            column's or key's name (CSV, JSONL). Default: the format's usual one.
+        perturb: Play perturbed texts, such as ``"typos:0.2"`` (`nlp_gym.data.text.perturb`).
+        knowledge: File of triples whose facts about names in the text are observed as well
+            (`nlp_gym.knowledge`); for tagging and relations.
+        knowledge_names: File of ``key<TAB>name`` where the triples hold keys.
+        augment: Perturbations of which the training split has a copy besides its own texts.
+    """
+
+    family: ClassVar[str]
+    """Which readers read its files."""
+    default_layers: ClassVar[Any] = None
+    """Layers of a transformer that serve this task best; None: the encoder's own default."""
+    knowledge: KnowledgeBase | None = None
+    """Facts about names that are observed as well; see `nlp_gym.wrappers` too."""
+    _scheme: str = "none"
+    """Tag scheme the reader converts from."""
+    _pair: str | None = None
+    """Languages that are read of a parallel corpus."""
+
+    def __init__(
+        self,
+        *,
+        dataset: str,
+        split: str = "train",
+        reward: str = "correctness",
+        encoder: str | Encoder = "minilm",
+        encoder_kwargs: Mapping[str, Any] | None = None,
+        max_tokens: int = 128,
+        data: Any = None,
+        data_dir: str | Path | None = None,
+        corpus: str = "auto",
+        labels: Sequence[str] | None = None,
+        data_format: str | None = None,
+        column: str | int | None = None,
+        perturb: str | None = None,
+        augment: str | Sequence[str] = (),
+        knowledge: str | Path | None = None,
+        knowledge_names: str | Path | None = None,
+    ) -> None:
+        from nlp_gym.data import READERS
+        from nlp_gym.data.text.perturb import checked_augment
+
+        check_name("split", split, SPLITS)
+        check_name("reward", reward, REWARDS)
+        if data_format is not None and self.family in READERS:
+            check_name("data_format", data_format, tuple(READERS[self.family]))
+        self.max_tokens = check_int("max_tokens", max_tokens, 8, 512)
+        self.reward, self.dataset, self.split = reward, dataset, split
+        self._encoder_name = encoder
+        self._encoder_kwargs = check_options("encoder_kwargs", encoder_kwargs)
+        if not isinstance(encoder, str):
+            _ = self.encoder  # an object is checked now; a name when it is needed
+        self._loading: dict[str, Any] = {
+            "data": data,
+            "data_dir": data_dir,
+            "corpus": corpus,
+            "labels": labels,
+            "format": data_format,
+            "column": column,
+        }
+        self._perturb = perturb
+        self._augment = checked_augment(augment)
+        self.corpus: Corpus = self.load(split)
+        self.labels: tuple[str, ...] = tuple(self.corpus.labels)
+        self.has_gold = check_samples(self.corpus.samples)
+        if knowledge_names is not None and knowledge is None:
+            raise InvalidArgumentError(
+                f"knowledge_names={knowledge_names!r} names the keys of triples: give the file of "
+                "these as knowledge= too."
+            )
+        if knowledge is not None:
+            for name, file in (("knowledge", knowledge), ("knowledge_names", knowledge_names)):
+                if file is not None:
+                    check_text(name, str(file) if isinstance(file, Path) else file)
+            from nlp_gym.knowledge import read_knowledge
+
+            self.knowledge = read_knowledge(knowledge, knowledge_names)
+
+    def load(self, split: str) -> Corpus:
+        """A split of the corpus this task was made with."""
+        from nlp_gym.data import load_corpus
+        from nlp_gym.data.text.perturb import augment, perturb
+
+        corpus = load_corpus(
+            self.dataset,
+            split,
+            family=self.family,
+            scheme=self._scheme,
+            pair=self._pair,
+            **self._loading,
+        )
+        if self._perturb is not None and split == self.split:
+            corpus = perturb(corpus, self._perturb, family=self.family)
+        if self._augment and split == "train":
+            corpus = augment(corpus, self._augment, family=self.family)
+        return corpus
+
+    @property
+    def learnt(self) -> dict[str, Any]:
+        """Arguments, besides `labels`, that training found and other splits are made with."""
+        return {}
+
+    @property
+    @abc.abstractmethod
+    def units(self) -> Units:
+        """What is encoded."""
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """The encoder, loaded on first use (weights are read at the first encoding)."""
+        from nlp_gym.encode import load_encoder
+
+        options = dict(self._encoder_kwargs)
+        named = isinstance(self._encoder_name, str) and self._encoder_name != "hashed"
+        if named and self.default_layers is not None:
+            options.setdefault("layers", self.default_layers)
+        return load_encoder(self._encoder_name, **options)
+
+    @cached_property
+    def encoded(self) -> Encoded:
+        """Vectors of the units, from the cache or encoded now."""
+        return self.encode()
+
+    def encode(self, *, progress: bool | None = None, cache: bool = True) -> Encoded:
+        """Encode the units now, rather than at the first observation.
+
+        Args:
+            progress: Show a bar on stderr. None: where stderr is a terminal.
+            cache: False for texts that will not be seen again.
+        """
+        from nlp_gym.encode import encode_units
+
+        encoded = encode_units(self.units, self.encoder, progress=progress, cache=cache)
+        self.__dict__["encoded"] = encoded
+        return encoded
+
+    def describe(self, knowledge: KnowledgeBase) -> npt.NDArray[np.int8]:
+        """(n_slots, n) 0/1: what a knowledge base says about the names at each slot."""
+        raise InvalidArgumentError(
+            f"knowledge: {type(self).__name__} decides about no names in a text; tagging and "
+            "relation tasks can observe knowledge."
+        )
+
+    @cached_property
+    def knowledge_table(self) -> npt.NDArray[np.int8] | None:
+        """`describe` of the task's own knowledge base; None where it has none."""
+        return None if self.knowledge is None else self.describe(self.knowledge)
+
+    def require_gold(self, what: str) -> None:
+        """Raise `InvalidArgumentError` where the corpus is not annotated."""
+        if not self.has_gold:
+            raise InvalidArgumentError(f"{what} needs gold, and this corpus has none.")
+
+    def title(self, row: int) -> str:
+        """Corpus, split and sample, for people."""
+        return f"{self.corpus.name}/{self.corpus.split} {self.corpus.samples[row].id or row}"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Encodings are left out of a pickle: where it is opened, the cache has them."""
+        return {k: v for k, v in self.__dict__.items() if k not in ("encoded", "token_view")}
+
+    def _sample(self, row: int) -> Sample:
+        return self.corpus.samples[row]

@@ -1,0 +1,115 @@
+"""From a registered id, or from ``"module:Class"``, to a task without an environment around it."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+from typing import Any
+
+import gymnasium as gym
+
+from nlp_gym.errors import InvalidArgumentError, UnknownNameError
+from nlp_gym.tasks.core.task import Task
+
+SHELL_ARGUMENTS = ("obs_type", "render_mode", "num_envs", "max_episode_steps", "vectorization_mode")
+"""Arguments of the environment shells; everything else belongs to the task."""
+
+
+def is_task_id(env_id: str) -> bool:
+    """True where `env_id` is registered and played by one of this package's shells."""
+    spec = gym.registry.get(env_id)
+    return spec is not None and "task" in spec.kwargs
+
+
+def task_ids() -> list[str]:
+    """Every registered id that is a task of this suite, third-party ones included, sorted."""
+    return sorted(i for i in gym.registry if is_task_id(i))
+
+
+def make_task(env_id: str, split: str = "train", **kwargs: Any) -> Task:
+    """The rules behind an id, without an environment around them.
+
+    Args:
+        env_id: A registered id, such as ``"NER-CoNLL-v0"``.
+        split: ``"train"``, ``"dev"`` or ``"test"``.
+        **kwargs: As for `gymnasium.make`; `obs_type` and `render_mode` are the shell's and ignored.
+
+    Returns:
+        The task, as ``gym.make(env_id, split=split, **kwargs).unwrapped.task`` would hold.
+
+    Raises:
+        UnknownNameError: No such id or argument.
+    """
+    if not is_task_id(env_id):
+        raise UnknownNameError("env", env_id, task_ids())
+    merged = {**gym.spec(env_id).kwargs, **kwargs, "split": split}
+    return build_task(
+        merged.pop("task"), **{k: v for k, v in merged.items() if k not in SHELL_ARGUMENTS}
+    )
+
+
+def _argument_names(cls: type) -> list[str]:
+    """Keyword arguments of a class, those its ``**kwargs`` hand on to its bases included."""
+    names: dict[str, None] = {}
+    for base in cls.__mro__:
+        if "__init__" not in vars(base):
+            continue
+        parameters = inspect.signature(base).parameters.values()
+        names.update({p.name: None for p in parameters if p.kind is p.KEYWORD_ONLY})
+        if all(p.kind is not p.VAR_KEYWORD for p in parameters):
+            break
+    return list(names)
+
+
+def build_task(entry: str | Task, **kwargs: Any) -> Task:
+    """Build a task from ``"module:Class"``, checking the names of the arguments first."""
+    if not isinstance(entry, str):
+        return entry
+    module, _, name = entry.partition(":")
+    try:
+        cls = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InvalidArgumentError(
+            f"task={entry!r} cannot be imported ({error}); it has the form 'package.module:Class'."
+        ) from error
+    allowed = _argument_names(cls)
+    unknown = [k for k in kwargs if k not in allowed]
+    if unknown:
+        hints = [
+            f"{k!r} -> {near[0]!r}"
+            for k in unknown
+            if (near := difflib.get_close_matches(k, allowed, 1))
+        ]
+        raise UnknownNameError(
+            "argument",
+            unknown[0],
+            [*allowed, "obs_type", "render_mode"],
+            hint=f"All unknown: {', '.join(map(repr, unknown))}. {'; '.join(hints)}",
+        )
+    task: Task = cls(**kwargs)
+    return task
+
+
+TEXT_FAMILIES = ("tagging", "classification", "multilabel", "generation")
+"""Families whose whole input is a text."""
+
+
+WRITTEN = "generation"
+"""The family of tasks whose actions write a text."""
+
+
+MIXTURE = "multitask"
+"""The family of a mixture, whose samples are those of other tasks."""
+
+
+def family_of(env_id: str) -> str:
+    """The family of a registered id (`nlp_gym.data.FAMILIES`); ``""`` where its task has none."""
+    entry = gym.spec(env_id).kwargs["task"]
+    if isinstance(entry, str):
+        module, _, name = entry.partition(":")
+        try:
+            entry = getattr(importlib.import_module(module), name)
+        except (ImportError, AttributeError, ValueError):  # building the task says what is wrong
+            return ""
+    return str(getattr(entry, "family", ""))

@@ -1,0 +1,191 @@
+"""The three kinds of observation, for any task: `features`, `tokens` and `index`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from gymnasium import spaces
+
+from nlp_gym.checks import check_obs_type
+from nlp_gym.encode import Encoder
+from nlp_gym.tasks.core.tables import Extra, Tables
+from nlp_gym.types import BoolArray, Corpus, Encoded, Int64Array, Observation, Units
+
+_Space = spaces.Space[Any]
+
+
+class TokenView(Protocol):
+    """What `tokens` observations hold besides mask and extras."""
+
+    def spaces(self) -> dict[str, _Space]:
+        """Boxes of every key."""
+        ...
+
+    def observe(self, state: Any) -> Observation:
+        """Arrays of every key with B in front."""
+        ...
+
+
+class ObservedTask(Protocol):
+    """What an observation is made of; `nlp_gym.tasks.core.task.Task` has it all."""
+
+    corpus: Corpus
+    max_tokens: int
+    extras: Mapping[str, Extra]
+    masks: BoolArray | None
+
+    @property
+    def encoder(self) -> Encoder:
+        """Makes the vectors."""
+        ...
+
+    @property
+    def encoded(self) -> Encoded:
+        """Vectors of the units."""
+        ...
+
+    @property
+    def units(self) -> Units:
+        """What is encoded once."""
+        ...
+
+    @property
+    def tables(self) -> Tables:
+        """Where each state finds its units."""
+        ...
+
+    @property
+    def n_actions(self) -> int:
+        """Number A of actions."""
+        ...
+
+    @property
+    def n_positions(self) -> int:
+        """Positions a row can have."""
+        ...
+
+    @property
+    def knowledge_table(self) -> npt.NDArray[np.int8] | None:
+        """Bits of each slot, where there is knowledge."""
+        ...
+
+    @property
+    def token_view(self) -> TokenView:
+        """What `tokens` observations hold."""
+        ...
+
+    def extra(self, state: Any) -> Observation:
+        """Integers for each key of `extras`."""
+        ...
+
+    def mask(self, state: Any) -> BoolArray:
+        """(B, A) legal actions."""
+        ...
+
+    def mask_row(self, state: Any) -> Int64Array:
+        """(B,) which of `masks` holds."""
+        ...
+
+    def place(self, state: Any) -> Int64Array:
+        """(B,) position of each state in its row."""
+        ...
+
+
+class Views:
+    """Observations of a task's states; keys and shapes are in the task's docstring.
+
+    Args:
+        task: The task; its encoder is loaded when an observation needs it.
+    """
+
+    def __init__(self, task: ObservedTask) -> None:
+        self.task = task
+        self._knowledge = task.knowledge_table
+        self._extras = dict(task.extras)
+        if self._knowledge is not None:
+            self._extras["knowledge"] = Extra(self._knowledge.shape[1], 1)
+        self._one_hot = {
+            key: np.eye(extra.high + 1, dtype=np.float32)
+            for key, extra in self._extras.items()
+            if extra.high > 1 and not extra.plain
+        }
+
+    def space(self, obs_type: str) -> spaces.Dict:
+        """Boxes of every key."""
+        check_obs_type(obs_type)
+        task = self.task
+        keys: dict[str, _Space] = {}
+        if obs_type == "index" and task.masks is not None:
+            keys["legal"] = spaces.Box(0, len(task.masks) - 1, (1,), np.int32)
+        else:
+            keys["action_mask"] = spaces.Box(0, 1, (task.n_actions,), np.int8)
+        for key, extra in self._extras.items():
+            if obs_type == "features" and not extra.plain:
+                keys[key] = spaces.Box(0.0, 1.0, (extra.width,), np.float32)
+            else:
+                keys[key] = spaces.Box(0, extra.high, (extra.size,), extra.dtype)
+        if obs_type == "features":
+            keys |= self._vectors()
+        elif obs_type == "tokens":
+            keys |= task.token_view.spaces()
+        else:
+            keys["row"] = spaces.Box(0, max(len(task.corpus) - 1, 1), (1,), np.int32)
+            keys["position"] = spaces.Box(0, max(task.n_positions - 1, 1), (1,), np.int32)
+        return spaces.Dict(keys)
+
+    def _vectors(self) -> dict[str, _Space]:
+        tables, dim = self.task.tables, self.task.encoder.dim
+        bound = float(self.task.encoder.bound)
+        shapes = {"context": (tables.n_context * dim,)}
+        if tables.candidates is not None:
+            _, count, units = tables.candidates.shape
+            shapes["candidates"] = (count, units * dim)  # type: ignore[assignment]
+        return {
+            key: spaces.Box(-bound, bound, shape, np.float32)
+            for key, shape in shapes.items()
+            if 0 not in shape
+        }
+
+    def observe(self, state: Any, obs_type: str) -> Observation:
+        """Arrays of every key with B in front."""
+        task = self.task
+        extras = {
+            key: values.astype(self._extras[key].dtype, copy=False)
+            for key, values in task.extra(state).items()
+        }
+        if self._knowledge is not None:
+            extras["knowledge"] = self._knowledge.take(state.slot, axis=0)
+        if obs_type == "index" and task.masks is not None:
+            seen: Observation = {"legal": task.mask_row(state).astype(np.int32)[:, None]}
+        else:
+            seen = {"action_mask": task.mask(state).view(np.int8)}
+        if obs_type == "features":
+            seen |= {key: self._floats(key, values) for key, values in extras.items()}
+            return seen | self._gathered(state)
+        seen |= extras
+        if obs_type == "tokens":
+            return seen | task.token_view.observe(state)
+        seen["row"] = state.row.astype(np.int32)[:, None]
+        seen["position"] = task.place(state).astype(np.int32)[:, None]
+        return seen
+
+    def _floats(self, key: str, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        if self._extras[key].plain:
+            return values
+        if key not in self._one_hot:
+            return values.astype(np.float32)
+        return self._one_hot[key].take(values, axis=0).reshape(len(values), -1)
+
+    def _gathered(self, state: Any) -> Observation:
+        tables, encoded, b = self.task.tables, self.task.encoded, len(state.row)
+        seen: Observation = {}
+        if tables.n_context:
+            units = tables.context_of(state.row, state.slot)
+            seen["context"] = encoded.gather(units).reshape(b, -1)
+        if tables.candidates is not None:
+            units = tables.candidates_of(state.row, state.slot)
+            seen["candidates"] = encoded.gather(units).reshape(b, units.shape[1], -1)
+        return seen

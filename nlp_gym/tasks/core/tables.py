@@ -1,0 +1,141 @@
+"""Units and tables: what the vectors of an observation are, and where each state finds its own.
+
+A task names the *units* that are encoded once (words, texts or spans of texts) and index tables
+from states to units. A step then moves indices; vectors are gathered where they are needed, by the
+environment (`features` observations) or by the agent (`index` observations).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    pass
+
+
+Indices = npt.NDArray[np.integer[Any]]
+
+
+@dataclass
+class TextIndex:
+    """Numbers distinct texts in order of first sight."""
+
+    texts: list[tuple[str, ...]] = field(default_factory=list)
+    _numbers: dict[tuple[str, ...], int] = field(default_factory=dict, repr=False)
+
+    def add(self, words: Sequence[str]) -> int:
+        """The number of a text; equal texts have one number.
+
+        A text without a word has no vector: its number is -1, which `Tables.build` turns into the
+        zero vector.
+        """
+        key = tuple(words)
+        if not key:
+            return -1
+        number = self._numbers.setdefault(key, len(self.texts))
+        if number == len(self.texts):
+            self.texts.append(key)
+        return number
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Index tables from states to units; U, one past the last unit, is the zero vector.
+
+    Attributes:
+        offsets: (N,) int64 slot of position 0 of each row; slot = offsets[row] + position.
+        context: (n_slots, K) units of the state.
+        row_units: (N, R) units of the row itself, put before `context`; None: R = 0.
+        candidates: (N or n_slots, C, J) units of each candidate; None: actions are labels.
+        by: Whether `candidates` has an entry a ``"row"`` or a ``"slot"``.
+    """
+
+    offsets: npt.NDArray[np.int64]
+    context: Indices
+    row_units: Indices | None = None
+    candidates: Indices | None = None
+    by: str = "row"
+
+    @classmethod
+    def build(
+        cls,
+        n_units: int,
+        *,
+        offsets: Any,
+        context: Any,
+        row_units: Any = None,
+        candidates: Any = None,
+        by: str = "row",
+    ) -> Tables:
+        """Tables from integer arrays in which -1 stands for "no unit"."""
+
+        def closed(array: Any) -> npt.NDArray[np.int32]:
+            units = np.asarray(array)
+            return np.where(units < 0, n_units, units).astype(np.int32)
+
+        return cls(
+            np.asarray(offsets, np.int64),
+            closed(context),
+            None if row_units is None else closed(row_units),
+            None if candidates is None else closed(candidates),
+            by,
+        )
+
+    @property
+    def n_context(self) -> int:
+        """Units R + K in a context."""
+        rows = 0 if self.row_units is None else int(self.row_units.shape[1])
+        return int(self.context.shape[1]) + rows
+
+    def context_of(self, row: Indices, slot: Indices) -> Indices:
+        """(B, R+K) units of the contexts of B states."""
+        near = self.context.take(slot, axis=0)
+        if self.row_units is None:
+            return near
+        return np.concatenate([self.row_units.take(row, axis=0), near], axis=1)
+
+    def candidates_of(self, row: Indices, slot: Indices) -> Indices:
+        """(B, C, J) units of the candidates of B states; the task has candidates."""
+        assert self.candidates is not None
+        return self.candidates.take(row if self.by == "row" else slot, axis=0)
+
+
+def ragged(lists: Sequence[Sequence[int]], width: int) -> npt.NDArray[np.int32]:
+    """(len(lists), width) int32, each list followed by -1; longer lists are cut."""
+    table = np.full((len(lists), width), -1, np.int32)
+    for row, values in enumerate(lists):
+        part = values[:width]
+        table[row, : len(part)] = part
+    return table
+
+
+@dataclass(frozen=True)
+class Extra:
+    """Small integers seen of a state besides vectors, such as the last labels.
+
+    In `features` observations they are floats where they are 0 or 1, one-hot vectors otherwise.
+
+    Attributes:
+        size: How many.
+        high: Each is from 0 to this.
+        plain: Integers in `features` observations too, for values too many for one-hot vectors.
+    """
+
+    size: int
+    high: int
+    plain: bool = False
+
+    @property
+    def dtype(self) -> type[np.integer[Any]]:
+        """int8 for flags, of which a state may have hundreds; else int32."""
+        return np.int8 if self.high == 1 else np.int32
+
+    @property
+    def width(self) -> int:
+        """Floats they take in `features` observations."""
+        return self.size if self.high == 1 else self.size * (self.high + 1)

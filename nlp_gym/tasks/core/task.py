@@ -1,0 +1,280 @@
+"""The interface of a task, and what every task shares: the algebra of rewards and the score."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from gymnasium import spaces
+
+from nlp_gym.metrics.base import Score
+from nlp_gym.tasks.core.corpus_task import TaskData
+from nlp_gym.tasks.core.observation import TokenView, Views
+from nlp_gym.tasks.core.tables import Extra, Tables
+from nlp_gym.tasks.core.token_observation import UnitTokens
+from nlp_gym.types import BoolArray, Float64Array, Int64Array, Observation
+
+if TYPE_CHECKING:
+    from nlp_gym.render import Frame
+
+__all__ = ["ILLEGAL_COST", "Task"]
+
+
+Output = Any
+"""What was decided in one episode, in the terms of the task's metric."""
+
+Played = tuple[Float64Array | None, Float64Array | float, BoolArray]
+"""What `Task.play` returns: right, cost, ended."""
+S = TypeVar("S", bound="State")
+
+
+@dataclass
+class State:
+    """Index arrays of B running episodes, first axis B. Subclasses add the task's own.
+
+    Attributes:
+        row: (B,) int64 sample that is played.
+        slot: (B,) int64 place in the task's tables (see `Tables`).
+        value: (B,) float64 metric so far.
+        cost: (B,) float64 costs so far, of illegal actions and others.
+    """
+
+    row: Int64Array
+    slot: Int64Array
+    value: Float64Array
+    cost: Float64Array
+
+    def take(self: S, indices: npt.NDArray[np.integer[Any]] | BoolArray) -> S:
+        """The episodes at `indices`, as a state of their own."""
+        where = np.asarray(indices)
+        if where.dtype == bool:
+            where = where.nonzero()[0]
+        return type(self)(**{name: a.take(where, axis=0) for name, a in vars(self).items()})
+
+    def put(self: S, indices: npt.NDArray[np.integer[Any]], other: S) -> None:
+        """Overwrite the episodes at `indices` by those of `other`."""
+        for name, array in vars(self).items():
+            array[indices] = getattr(other, name)
+
+
+class Rules(TaskData):
+    """What each task says for itself; `nlp_gym.tasks.core.task.Task` makes episodes of it."""
+
+    metric_name: str
+    exact_oracle: ClassVar[bool] = True
+    """Whether the oracle reaches 1.0 of the metric, but where a limit of the task cuts the gold."""
+    side_by_side: ClassVar[int] = 512
+    """Episodes that `rollout` plays together."""
+    extras: Mapping[str, Extra] = {}
+    """What is seen of a state besides vectors; `extra` gives the values."""
+    further_actions: tuple[str, ...] = ()
+    """Names of the actions that come after labels or candidates, such as ``"stop"``."""
+    masks: BoolArray | None = None
+    """(K, A) all the masks there are, for tasks with thousands of actions; else None.
+
+    Their `index` observations have `legal`, the number of the mask, in place of `action_mask`.
+    """
+
+    def mask_row(self, state: Any) -> Int64Array:
+        """(B,) which of `masks` holds in each state."""
+        raise NotImplementedError
+
+    @abc.abstractmethod
+    def initial(self, rows: Int64Array) -> Any:
+        """State of B fresh episodes on the samples `rows` (B,); see `blank`."""
+
+    @abc.abstractmethod
+    def mask(self, state: Any) -> BoolArray:
+        """(B, A) legal actions, always at least one; at the end those after the last decision.
+
+        The array is the caller's to keep and to change.
+        """
+
+    @abc.abstractmethod
+    def oracle(self, state: Any) -> Int64Array:
+        """(B,) the expert's action."""
+
+    @abc.abstractmethod
+    def play(self, state: Any, actions: Int64Array) -> Played:
+        """Play (B,) legal actions, changing `state` in place.
+
+        Returns:
+            right: (B,) credit of each decision for `correctness`, or None without gold.
+            cost: (B,) or a number, reward lost whatever the reward is made of (`on_grid`).
+            ended: (B,) bool.
+        """
+
+    @abc.abstractmethod
+    def potential(self, state: Any) -> Float64Array:
+        """(B,) metric of each episode on its sample as it stands, on the grid of `on_grid`."""
+
+    @abc.abstractmethod
+    def outputs(self, state: Any) -> list[Output]:
+        """What was decided in each of the B episodes, in the terms of the metric."""
+
+    @abc.abstractmethod
+    def corpus_score(
+        self, rows: Sequence[int], outputs: Sequence[Output], *, bootstrap: int, report: bool
+    ) -> Score:
+        """Official score of `outputs`, one for each sample of `rows`; there is gold."""
+
+    @abc.abstractmethod
+    def frame(self, state: Any, i: int) -> Frame:
+        """What a person sees of episode `i`."""
+
+    @abc.abstractmethod
+    def record(self, row: int, output: Output) -> dict[str, Any]:
+        """A prediction as JSON-able fields, for `nlp-gym predict`."""
+
+    def repair(self, state: Any, actions: Int64Array) -> tuple[Int64Array, BoolArray]:
+        """(B,) what is played for `actions` (B,), and which of these the mask forbids.
+
+        By default the first legal action is played for an illegal one.
+        """
+        mask = self.mask(state)
+        illegal = ~mask[np.arange(len(actions)), actions]
+        return np.where(illegal, mask.argmax(axis=1), actions), illegal
+
+    def restored(self, state: Any) -> Any:
+        """A state that another process saved, for this one to go on with."""
+        return state
+
+    def extra(self, state: Any) -> Observation:
+        """(B, size) integers for each key of `extras`, in arrays that are not the state's own."""
+        return {}
+
+    @property
+    @abc.abstractmethod
+    def tables(self) -> Tables:
+        """Where each state finds its units."""
+
+    @property
+    @abc.abstractmethod
+    def lengths(self) -> Int64Array:
+        """(N,) most decisions an episode on each sample can take."""
+
+    @property
+    def n_actions(self) -> int:
+        """Number A of actions."""
+        return len(self.labels)
+
+
+ILLEGAL_COST = 0.125
+"""Reward lost by an action the mask forbids; a power of two keeps reward sums exact."""
+
+
+class Task(Rules):
+    """Rules of one decision process over a corpus; the arguments are those of `TaskData`.
+
+    What holds for every task unless its page says otherwise:
+
+    - An episode plays one sample: drawn uniformly, or sample i with `reset(options={"row": i})`.
+    - `action_mask` (A,) int8 is 1 where an action is legal; `info["action_mask"]` is the same. An
+      illegal action is played as its repair, the first legal one, and costs `ILLEGAL_COST`, 1/8.
+    - Keys of values 0 and 1 are float32 in `features` observations, else int8 (`Extra.dtype`);
+      `index` has `row` and `position`, (1,) int32 each.
+    - `reward="correctness"` is the credit of a decision, `"metric"` the change of the sample's
+      metric and `"sparse"` that metric at the end, each less the costs (`"sparse"`: at the end).
+      The `metric` rewards of an episode sum to its `sparse` reward exactly. Without gold the costs
+      are all there is (nothing with `"sparse"`).
+    - Episodes end as `terminated`; none is `truncated`, unless a step limit is asked for.
+    - At the end, with gold, `info["score"]` is the sample's metric.
+    """
+
+    def score(
+        self,
+        outputs: Sequence[Output],
+        *,
+        rows: Sequence[int] | None = None,
+        bootstrap: int = 1000,
+        report: bool | None = None,
+    ) -> Score:
+        """Official corpus score.
+
+        Args:
+            outputs: One for each of `rows`.
+            rows: Samples; default: all.
+            bootstrap: Resamples behind the 95 % interval; 0 for none.
+            report: Make the full tables. None: where there is an interval.
+
+        Raises:
+            InvalidArgumentError: The corpus has no gold.
+        """
+        self.require_gold("score")
+        chosen = range(len(self.corpus)) if rows is None else [int(row) for row in rows]
+        wanted = bootstrap > 0 if report is None else report
+        return self.corpus_score(chosen, outputs, bootstrap=bootstrap, report=wanted)
+
+    def transition(self, state: Any, actions: Int64Array) -> tuple[Float64Array, BoolArray]:
+        """Play (B,) actions, changing `state` in place; gives (B,) rewards and (B,) ended."""
+        played, illegal = self.repair(state, actions)
+        right, cost, ended = self.play(state, played)
+        lost: Float64Array = np.asarray(cost + ILLEGAL_COST * illegal)
+        state.cost += lost
+        if right is None:
+            return (np.zeros(len(lost)) if self.reward == "sparse" else -lost), ended
+        if self.reward == "correctness":
+            return right - lost, ended
+        value = self.potential(state)
+        before, state.value = state.value, value
+        if self.reward == "sparse":
+            return (value - state.cost) * ended, ended
+        return value - before - lost, ended
+
+    def action_name(self, action: int) -> str:
+        """What an action means, for people and for `MultiTask`."""
+        if self.tables.candidates is not None:
+            first = int(self.tables.candidates.shape[1])
+            names: Sequence[str] = [f"candidate {i + 1}" for i in range(first)]
+        else:
+            names = self.labels
+        named = [*names, *self.further_actions]
+        return named[action] if action < len(named) else f"action {action + 1}"
+
+    @property
+    def n_positions(self) -> int:
+        """Positions a row can have: `position` observations are below this."""
+        return int(np.diff(np.append(self.tables.offsets, len(self.tables.context))).max())
+
+    @property
+    def action_space(self) -> spaces.Discrete:
+        """One of A actions."""
+        return spaces.Discrete(self.n_actions)
+
+    def blank(self, rows: Int64Array) -> dict[str, Any]:
+        """The fields of `State` for B fresh episodes."""
+        b = len(rows)
+        slot = self.tables.offsets.take(rows)
+        return {"row": rows, "slot": slot, "value": np.zeros(b), "cost": np.zeros(b)}
+
+    def place(self, state: State) -> Int64Array:
+        """(B,) position of each state in its row: slot less the row's offset."""
+        return state.slot - self.tables.offsets.take(state.row)
+
+    def observation_space(self, obs_type: str) -> spaces.Dict:
+        """Flat Dict of Boxes for one episode."""
+        return self._views.space(obs_type)
+
+    def observe(self, state: Any, obs_type: str) -> Observation:
+        """Observation of every episode: arrays of `observation_space(obs_type)` with B in front."""
+        return self._views.observe(state, obs_type)
+
+    def mask_in(self, observation: Observation, state: Any) -> npt.NDArray[np.int8]:
+        """(B, A) the mask of an observation of `state`, in an array of its own."""
+        if "action_mask" in observation:
+            return observation["action_mask"].copy()
+        return self.mask(state).view(np.int8)
+
+    @cached_property
+    def _views(self) -> Views:
+        return Views(self)
+
+    @cached_property
+    def token_view(self) -> TokenView:
+        """Sub-word ids of `tokens` observations: a row of ids for each unit of the context."""
+        return UnitTokens(self)

@@ -1,0 +1,1 @@
+"""Texts written token by token; imports `tasks.core`."""

@@ -1,0 +1,199 @@
+"""Knowledge graphs: walk from the head of a query along edges to its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nlp_gym.checks import check_int
+from nlp_gym.metrics.base import Score
+from nlp_gym.metrics.ranking import Ranking
+from nlp_gym.tasks.core.kinds import UnitTask
+from nlp_gym.tasks.core.tables import Extra, Tables
+from nlp_gym.tasks.core.task import Output, Played
+from nlp_gym.tasks.knowledge_graph import queries as around
+from nlp_gym.tasks.knowledge_graph.triples import Numbers
+from nlp_gym.tasks.knowledge_graph.unknown_names import AskedNames
+from nlp_gym.tasks.knowledge_graph.walk import Walks, WalkState
+from nlp_gym.types import BoolArray, Float64Array, Int64Array, Observation
+
+if TYPE_CHECKING:
+    from nlp_gym.render import Frame
+
+MOST_RELATIONS = 499  # with more, one-hot vectors of `path` would be too wide
+
+
+class KnowledgeGraph(UnitTask):
+    """Question answering on a knowledge graph as a decision process (MINERVA, Das et al. 2018).
+
+    ## Description
+    For a query (head, relation, ?) the agent starts at the head and takes T edges of the graph, or
+    stays (NO-OP). Where it stands at the end is its answer.
+
+    ## Data
+    Triples `head<TAB>relation<TAB>tail`, CSV or JSONL; labels of entities in `entity_labels.tsv`
+    beside them. The graph has the triples of the *training* split (R relations), each backwards too
+    (`inverse of ...`). Of an entity with more than `max_degree` edges those to the targets with the
+    most edges are shown. A training row is played without its own edge; the mask tells its gold in
+    training alone. Tails are asked for, not heads: so did MINERVA, in whose code these rules are.
+
+    ## Observation Space
+    `Dict`, with A = C actions, T = `hops`, D = width of the encoder, L = `max_tokens`:
+
+    | obs_type | key | shape | dtype | values |
+    |---|---|---|---|---|
+    | all | `action_mask` | (A,) | int8 | 1 where the edge can be taken |
+    | features | `hop` | (T+1,) | float32 | hops made, one-hot |
+    | features | `path` | (T*(2R+2),) | float32 | relations taken, one-hot; 2R+1: not yet |
+    | features | `context` | (3*D,) | float32 | relation and head of the query, current entity |
+    | features | `candidates` | (A, 2*D) | float32 | relation and target of each edge, 0: no edge |
+    | tokens | `input_ids`, `attention_mask` | (3, L) | int32, int8 | sub-words of the same names |
+    | tokens | `candidate_ids`, `candidate_mask` | (A, 2*L) | int32, int8 | likewise |
+    | tokens, index | `hop`, `path` | (1,), (T,) | int32 | R+r: inverse of r, 2R: NO-OP |
+    | index | `row`, `position` | (1,) | int32 | query, and current entity |
+
+    A graph of 500 relations and more has no `path`.
+
+    ## Action Space
+    `Discrete(A)`: NO-OP, then the edges of the current entity.
+
+    ## Action Mask
+    Edges that are there; at the last hop not to what the graph already has as answers of the query
+    (if all are: NO-OP).
+
+    ## Rewards
+    - `correctness` (default) and `sparse`: 1 at the end on the right answer, else 0.
+    - `metric`: change of "stands on the right answer" (0 before the first hop).
+
+    ## Starting State
+    The head of the query.
+
+    ## Episode End
+    After T hops.
+
+    ## Metric
+    MRR (`mrr`) with Hits@1, 3 and 10, filtered: other right answers of train, dev and test leave
+    the ranking. An output is a ranking: the entity a walk ends at or, from a beam search, those of
+    `beam` walks, each with its best one. What is not in it adds nothing.
+
+    ## Information
+    `info["score"]` at the end: 1 on the right answer. A prediction (`record`) says in `problem`
+    which names of its query the graph does not have; from a head it lacks there is no answer.
+
+    ## Arguments
+    Those of `Task` (`max_tokens` is 48 here); `hops` (3): T; `max_degree` (200); `graph` (None):
+    where else the graph is, in any form of `data`, of which the training split is taken. Without
+    it, and where `data` has no training split, it is that of the registered corpus.
+
+    ## Registered Ids
+    `KnowledgeGraph-WN18RR-v0`, `KnowledgeGraph-FB15k237-v0`, `KnowledgeGraph-v0`
+
+    ## Version History
+    * v0: initial version.
+    """
+
+    family = "kg"
+    metric_name = "mrr"
+    exact_oracle = False
+    beam = 100  # walks kept by the search of the official evaluation, as in MINERVA
+
+    def __init__(
+        self, *, hops: int = 3, max_degree: int = 200, graph: Any = None, **kwargs: Any
+    ) -> None:
+        check_int("hops", hops, 1, 16)
+        check_int("max_degree", max_degree, 1, 10_000)
+        super().__init__(**{"max_tokens": 48, **kwargs})
+        samples = self.corpus.samples
+        facts, self._labels = around.graph_facts(self, graph, kwargs)
+        self.numbers = Numbers.of(facts, samples)
+        self.names, self._edges = list(self.numbers.entities), around.edge_names(self.numbers)
+        training = self.split == "train"
+        sizes = {"hops": hops, "max_degree": max_degree}
+        self.walks = Walks(facts, self.numbers, samples, **sizes, training=training)
+        self.extras = {"hop": Extra(1, hops)}
+        if self.numbers.n_relations <= MOST_RELATIONS:
+            self.extras["path"] = Extra(hops, self.walks.nothing)
+
+    @property
+    def n_actions(self) -> int:
+        """Edges C shown of an entity, NO-OP included."""
+        return self.walks.graph.width
+
+    @property
+    def lengths(self) -> Int64Array:
+        """(N,) hops."""
+        return np.full(len(self.corpus), self.walks.hops)
+
+    @cached_property
+    def tables(self) -> Tables:
+        """A slot is an entity, whatever the row."""
+        return around.walk_tables(self.walks, self.numbers, self._texts, self._labels)
+
+    def initial(self, rows: Int64Array) -> WalkState:
+        """See `Task.initial`."""
+        return self.walks.start(self.blank(rows))
+
+    def mask(self, state: WalkState) -> BoolArray:
+        """See `Task.mask`."""
+        return state.legal.copy()
+
+    def play(self, state: WalkState, actions: Int64Array) -> Played:
+        """See `Task.play`."""
+        ended = self.walks.step(state, actions)
+        right = (ended & self.walks.arrived(state)).astype(np.float64) if self.has_gold else None
+        return right, 0.0, ended
+
+    def potential(self, state: WalkState) -> Float64Array:
+        """See `Task.potential`."""
+        return self.walks.arrived(state).astype(np.float64)
+
+    def oracle(self, state: WalkState) -> Int64Array:
+        """(B,) an edge on a shortest path to the answer; NO-OP there, and where no path leads."""
+        self.require_gold("oracle")
+        return self.walks.best(state)
+
+    def extra(self, state: WalkState) -> Observation:
+        """Hops made and relations taken."""
+        seen = {"hop": state.hop.astype(np.int32)[:, None], "path": state.path.copy()}
+        return {key: seen[key] for key in self.extras}
+
+    def outputs(self, state: WalkState) -> list[Output]:
+        """See `Task.outputs`: a tuple with the entity that was reached."""
+        return [(self.names[entity],) for entity in state.slot.tolist()]
+
+    def merge(self, outputs: Sequence[Output]) -> Output:
+        """One ranking of the outputs of several walks, best first."""
+        return tuple(dict.fromkeys(entity for output in outputs for entity in output))
+
+    @cached_property
+    def _answers(self) -> around.Answers:
+        return around.all_answers(self)
+
+    def corpus_score(
+        self, rows: Sequence[int], outputs: Sequence[Output], *, bootstrap: int, report: bool
+    ) -> Score:
+        """See `Task.corpus_score`."""
+        ranks = around.filtered_ranks([self._sample(row) for row in rows], outputs, self._answers)
+        metric = Ranking(self.metric_name, detail="filtered:yes|direction:tail")
+        return metric.score(ranks, bootstrap=bootstrap, report=report)
+
+    @cached_property
+    def _asked(self) -> AskedNames:
+        return AskedNames.of(self.walks.graph.facts, self.numbers, self._labels)
+
+    def record(self, row: int, output: Output) -> dict[str, Any]:
+        """The query and the answers, best first, with their labels; see Information."""
+        return self._asked.record(*around.query_of(self._sample(row)), output)
+
+    def frame(self, state: WalkState, i: int) -> Frame:
+        """See `Task.frame`."""
+        from nlp_gym.render import Frame
+
+        sample, hop = self._sample(int(state.row[i])), int(state.hop[i])
+        taken = zip(state.path[i, :hop].tolist(), state.trail[i, :hop].tolist(), strict=True)
+        steps = [(self._edges[kind], self.names[entity]) for kind, entity in taken]
+        pieces = around.walk_pieces(sample, steps, self._labels, ended=hop == self.walks.hops)
+        return Frame(self.title(int(state.row[i])), f"hop {hop}/{self.walks.hops}", pieces)

@@ -1,0 +1,1 @@
+"""Mixtures of other tasks; imports `tasks.core`, and families only through the registration."""

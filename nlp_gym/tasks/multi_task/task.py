@@ -1,0 +1,331 @@
+"""A weighted mixture of tasks behind one observation space and one action space."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.metrics.base import Score
+from nlp_gym.metrics.mean import mean_score
+from nlp_gym.tasks.core.make import make_task
+from nlp_gym.tasks.core.tables import Extra, Tables
+from nlp_gym.tasks.core.task import Output, Played, Task
+from nlp_gym.tasks.multi_task.mixture import (
+    Mixture,
+    checked_ids,
+    checked_shape,
+    checked_task_kwargs,
+    shares_of,
+)
+from nlp_gym.tasks.multi_task.state import MixedState, Part, own_arrays, part_of
+from nlp_gym.types import BoolArray, Corpus, Encoded, Float64Array, Int64Array, Observation, Units
+
+if TYPE_CHECKING:
+    from nlp_gym.render import Frame
+
+
+class DispatchTask(Task):
+    """A task whose rows are samples of other tasks; without the rules.
+
+    Args:
+        tasks: Ids of the tasks.
+        task_kwargs: Further arguments of tasks, by id.
+        **kwargs: Those of `Task`.
+
+    Attributes:
+        tasks: The tasks, which `load` makes.
+        which: (N,) task of each row.
+        local: (N,) sample of that task.
+        mixture: Their units and tables.
+    """
+
+    family = "multitask"
+    metric_name = "mean_score"
+    default_layers = "last"
+    tasks: Sequence[Task]
+    which: Int64Array
+    local: Int64Array
+    mixture: Mixture
+
+    def __init__(
+        self, *, tasks: Sequence[str], task_kwargs: Mapping[str, Mapping[str, Any]], **kwargs: Any
+    ) -> None:
+        self._ids = checked_ids(tasks)
+        self._task_kwargs = checked_task_kwargs(task_kwargs, self._ids)
+        super().__init__(**kwargs)
+
+    def lay_out(self, shares: Int64Array, sizes: Int64Array) -> None:
+        """Give each task its share of the rows; its samples take turns in them.
+
+        Args:
+            shares: (n,) rows of each task.
+            sizes: (n,) samples of each task.
+        """
+        self.which = np.repeat(np.arange(len(sizes)), shares)
+        self.local = np.concatenate([np.arange(n) % m for n, m in zip(shares, sizes, strict=True)])
+        # Place of each row's sample among those of all tasks, one task after the other.
+        self._pooled = np.concatenate([[0], np.cumsum(sizes)])[self.which] + self.local
+        samples = [self.corpus.samples[i] for i in self._pooled]
+        self.corpus = Corpus(self.corpus.name, self.split, samples, ())
+
+    def load(self, split: str) -> Corpus:
+        """The samples of all tasks, which are made here, over one encoder."""
+        for name in ("data", "labels", "column", "format"):
+            if self._loading[name] is not None and (name, self._loading[name]) != ("labels", []):
+                raise InvalidArgumentError(
+                    f"{name}={self._loading[name]!r} belongs to one task: give it in task_kwargs="
+                    f"{{{self._ids[0]!r}: {{...}}}}."
+                )
+        shared = {name: self._loading[name] for name in ("data_dir", "corpus")}
+        shared |= {"encoder": self.encoder, "reward": self.reward, "max_tokens": self.max_tokens}
+        shared |= {"perturb": self._perturb, "augment": self._augment}
+        self.tasks = [
+            make_task(i, split, **{**shared, **self._task_kwargs.get(i, {})}) for i in self._ids
+        ]
+        samples = [sample for task in self.tasks for sample in task.corpus.samples]
+        return Corpus("multitask", split, samples, ())
+
+    @property
+    def n_positions(self) -> int:
+        """See `Task.n_positions`."""
+        return max(task.n_positions for task in self.tasks)
+
+    @cached_property
+    def lengths(self) -> Int64Array:
+        """See `Task.lengths`."""
+        lengths = np.concatenate([task.lengths for task in self.tasks])
+        return np.asarray(lengths[self._pooled])
+
+    @cached_property
+    def tables(self) -> Tables:
+        """See `Task.tables`."""
+        return self.mixture.tables(self.which, self.local)
+
+    @cached_property
+    def units(self) -> Units:
+        """See `Task.units`."""
+        return self.mixture.units()
+
+    def encode(self, *, progress: bool | None = None, cache: bool = True) -> Encoded:
+        """See `TaskData.encode`."""
+        encoded = self.mixture.encode(self.encoder, progress=progress, cache=cache)
+        self.__dict__["encoded"] = encoded
+        return encoded
+
+    @cached_property
+    def _fresh(self) -> list[dict[str, npt.NDArray[Any]]]:
+        """What each task adds to the state at the start of each of its samples."""
+        return [own_arrays(task.initial(np.arange(len(task.corpus)))) for task in self.tasks]
+
+    @cached_property
+    def _kinds(self) -> list[type[Part]]:
+        return [part_of(task.initial(np.zeros(0, np.int64))) for task in self.tasks]
+
+    def initial(self, rows: Int64Array) -> MixedState:
+        """See `Task.initial`."""
+        arrays = {**self.blank(rows), "played": np.zeros((len(rows), self.n_actions), np.int8)}
+        arrays["last"] = arrays["played"].copy()
+        local = self.local.take(rows)
+        for k, fresh in enumerate(self._fresh):
+            for name, array in fresh.items():
+                # For the rows of other tasks any sample will do.
+                arrays[f"{k}/{name}"] = array.take(local, axis=0, mode="clip")
+        return MixedState(**arrays)
+
+    def parts(self, state: MixedState) -> list[tuple[int, Task, Int64Array, Any]]:
+        """(k, task, episodes that play it, their state) for each task that is played."""
+        if state.parts is None:
+            state.parts = list(self._parts(state))
+        return state.parts
+
+    def _parts(self, state: MixedState) -> Iterator[tuple[int, Task, Int64Array, Any]]:
+        which, row = self.which.take(state.row), self.local.take(state.row)
+        slot = state.slot - self.mixture.slots.take(which)
+        for k, task in enumerate(self.tasks):
+            (at,) = (which == k).nonzero()
+            if len(at):
+                part = self._kinds[k](vars(state), k, at, row=row.take(at), slot=slot.take(at))
+                yield k, task, at, part
+
+    def collect(self, state: MixedState, out: Any, rule: str) -> Any:
+        """`out` (B, ...) filled with what a rule of each task gives for its episodes."""
+        for _, task, at, part in self.parts(state):
+            out[at] = getattr(task, rule)(part)
+        return out
+
+    def outputs(self, state: MixedState) -> list[Output]:
+        """See `Task.outputs`: what the task that is played gives."""
+        outputs: list[Output] = [None] * len(state.row)
+        for _, task, at, part in self.parts(state):
+            for place, output in zip(at, task.outputs(part), strict=True):
+                outputs[place] = output
+        return outputs
+
+    def frame(self, state: MixedState, i: int) -> Frame:
+        """The frame of the task that is played."""
+        (_, task, _, part), *_ = self.parts(state.take(np.array([i])))
+        return task.frame(part, 0)
+
+    def corpus_score(
+        self, rows: Sequence[int], outputs: Sequence[Output], *, bootstrap: int, report: bool
+    ) -> Score:
+        """See `Task.corpus_score`; a sample that has several rows counts once a row."""
+        scores = {}
+        which, local = self.which[list(rows)], self.local[list(rows)]
+        for k in np.unique(which).tolist():
+            at = np.flatnonzero(which == k).tolist()
+            scores[self._ids[k]] = self.tasks[k].corpus_score(
+                local[at].tolist(), [outputs[i] for i in at], bootstrap=bootstrap, report=report
+            )
+        return mean_score(scores, self.metric_name)
+
+    def record(self, row: int, output: Output) -> dict[str, Any]:
+        """The task's own record, and the id of the task."""
+        k = int(self.which[row])
+        return {"task": self._ids[k], **self.tasks[k].record(int(self.local[row]), output)}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """As `TaskData.__getstate__`; classes made here cannot be pickled, and are made again."""
+        return {k: v for k, v in super().__getstate__().items() if k not in ("_kinds", "_fresh")}
+
+
+DEFAULT_TASKS = ("Question-TREC-v0", "Sentiment-SST2-v0", "ChoiceQA-OpenBookQA-v0", "POS-EWT-v0")
+"""Classification in steps, tagging and choice; together 0.4 million words to encode."""
+
+
+class MultiTask(DispatchTask):
+    """A weighted mixture of tasks as one decision process.
+
+    ## Description
+    Every episode is an episode of one of the `tasks`. Actions are chosen by what they mean: each
+    label is a candidate with the vector of its description (its name, or `descriptions`), beside
+    the candidates of tasks that have some. An agent with a pointer policy therefore also plays
+    tasks and label sets it has never seen (Yin et al. 2019): give it other `tasks`.
+
+    ## Data
+    That of the `tasks`; `data_dir` and `corpus` are handed on to them.
+
+    ## Observation Space
+    A = most actions of any task, D the width of the encoder, R, K and J those of `shape`; shorter
+    contexts and candidate lists are filled with zeros. Rows of ids are `max_tokens` long:
+
+    | obs_type | key | shape | dtype | values |
+    |---|---|---|---|---|
+    | all | `action_mask` | (A,) | int8 | 1 where the action is legal now |
+    | all | `last`, `played` | (A,) | int8 (features: float32) | the last action; all so far |
+    | features | `context` | ((R+K)*D,) | float32 | what the task's own context holds |
+    | features | `candidates` | (A, J*D) | float32 | a label's description, or a candidate |
+    | tokens | `input_ids`, `attention_mask`, `candidate_ids`, `candidate_mask` | | | sub-words |
+    | index | `row`, `position` | (1,) | int32 | sample of the mixture, place in it |
+
+    ## Action Space
+    `Discrete(A)`: action i of the task that is played.
+
+    ## Action Mask
+    That of the task that is played, with its repair; actions it does not have are illegal.
+
+    ## Rewards
+    Those of the tasks, each with the `reward` asked for.
+
+    ## Starting State
+    In training, each task has its share of `weights` among the rows (default: equal shares); a
+    small corpus is then seen more often. On dev and test every sample of every task is one row.
+
+    ## Episode End
+    That of the task that is played.
+
+    ## Metric
+    Mean over the tasks of each one's own metric; the report has them one by one.
+
+    ## Information
+    `info["score"]` at the end, by the task that is played. For the rest see `Task`.
+
+    ## Arguments
+    Those of `Task` but `data`, `labels`, `column`, and:
+
+    | name | default | meaning |
+    |---|---|---|
+    | `tasks` | four ids | ids with labels, or with candidates that belong to a sample |
+    | `weights` | equal | share of each task in training |
+    | `task_kwargs` | none | further arguments by id |
+    | `descriptions` | none | words for a label, where its name does not say what it means |
+    | `shape` | (2, 3, 2) | room for units R of a row, K of a slot, J of a candidate |
+
+    ## Registered Ids
+    `MultiTask-v0`
+
+    ## Version History
+    * v0: initial version.
+    """
+
+    def __init__(
+        self,
+        *,
+        tasks: Sequence[str] = DEFAULT_TASKS,
+        weights: Sequence[float] | None = None,
+        task_kwargs: Mapping[str, Mapping[str, Any]] | None = None,
+        descriptions: Mapping[str, str] | None = None,
+        shape: Sequence[int] = (2, 3, 2),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(tasks=tasks, task_kwargs=task_kwargs or {}, **kwargs)
+        sizes = np.array([len(task.corpus) for task in self.tasks])
+        shares = shares_of(weights, sizes) if self.split == "train" else sizes
+        self.lay_out(shares, sizes)
+        self.mixture = Mixture(self.tasks, descriptions or {}, checked_shape(shape))
+        a = self.n_actions
+        self.extras = {"last": Extra(a, 1), "played": Extra(a, 1)}
+
+    @property
+    def n_actions(self) -> int:
+        """Most actions of any task."""
+        return self.mixture.n_actions
+
+    def mask(self, state: MixedState) -> BoolArray:
+        """See `Task.mask`."""
+        legal = np.zeros((len(state.row), self.n_actions), bool)
+        for _, task, at, part in self.parts(state):
+            legal[at, : task.n_actions] = task.mask(part)
+        return legal
+
+    def repair(self, state: MixedState, actions: Int64Array) -> tuple[Int64Array, BoolArray]:
+        """As the task that is played repairs; for an action it does not have, its first one."""
+        played, illegal = actions.copy(), np.zeros(len(actions), bool)
+        for _, task, at, part in self.parts(state):
+            own = actions.take(at)
+            missing = own >= task.n_actions
+            own[missing] = 0
+            played[at], bad = task.repair(part, own)
+            illegal[at] = bad | missing
+        return played, illegal
+
+    def play(self, state: MixedState, actions: Int64Array) -> Played:
+        """See `Task.play`."""
+        b = len(actions)
+        right, cost, ended = np.zeros(b), np.zeros(b), np.zeros(b, bool)
+        for k, task, at, part in self.parts(state):
+            good, cost[at], ended[at] = task.play(part, actions[at])
+            right[at] = 0.0 if good is None else good
+            state.put_part(part)
+            state.slot[at] = part.slot + self.mixture.slots[k]
+        state.last[:] = 0
+        for seen in (state.last, state.played):
+            seen[np.arange(b), actions] = 1
+        return right if self.has_gold else None, cost, ended
+
+    def potential(self, state: MixedState) -> Float64Array:
+        """See `Task.potential`."""
+        return np.asarray(self.collect(state, np.zeros(len(state.row)), "potential"))
+
+    def oracle(self, state: MixedState) -> Int64Array:
+        """See `Task.oracle`."""
+        return np.asarray(self.collect(state, np.zeros(len(state.row), np.int64), "oracle"))
+
+    def extra(self, state: MixedState) -> Observation:
+        """The last action and all so far."""
+        return {"last": state.last.copy(), "played": state.played.copy()}

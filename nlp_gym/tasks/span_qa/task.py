@@ -1,0 +1,325 @@
+"""Span question answering: the first word of the answer, then its last."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nlp_gym.checks import check_int, check_name
+from nlp_gym.metrics.answers.squad import FORMS, fitting_form, squad_score
+from nlp_gym.metrics.base import Score, on_grid
+from nlp_gym.tasks.core.tables import Extra, Tables
+from nlp_gym.tasks.core.task import Output, Played, State, Task
+from nlp_gym.tasks.span_qa.gold import SpanGold
+from nlp_gym.tasks.span_qa.units import FLAGS, JointTokens, joint_units, question_flags, span_tables
+from nlp_gym.types import BoolArray, Float64Array, Int64Array, Observation, Sample, Units
+
+if TYPE_CHECKING:
+    from nlp_gym.render import Frame
+
+
+Span = tuple[int, int]
+
+
+def answer_of(sample: Sample, words: Span) -> tuple[str, int, int]:
+    """Text of an answer and its characters [start, end) in the passage.
+
+    Args:
+        sample: The question.
+        words: First and last word; -1: none, which gives an empty text.
+    """
+    if words[0] < 0:
+        return "", 0, 0
+    spans, text = sample.extra["spans"], sample.extra["text"]
+    start, end = spans[words[0]][0], spans[max(words)][1]
+    return text[start:end], start, end
+
+
+def span_frame(title: str, sample: Sample, words: Span, stop: int) -> Frame:
+    """Drawing of an episode: passage, question, and once it is there the answer.
+
+    Args:
+        title: As in `Frame`.
+        sample: The question.
+        words: First and last word chosen; -1: not yet.
+        stop: Words from here on cannot be chosen.
+    """
+    from nlp_gym.render import Frame, Piece
+
+    first, last = words
+    inside = range(first, max(first, last) + 1) if first >= 0 else range(0)
+    golds = sample.gold or ()
+    good = {i for _, begin, end in golds for i in range(begin, end + 1)}
+    pieces = []
+    for i, word in enumerate(sample.words):
+        mark = "dim" if i >= stop or (first >= 0 and last < 0 and i < first) else "plain"
+        if i in inside:
+            mark = "chosen" if i in good or not golds else "wrong"
+        pieces.append(Piece(word, mark, "answer" if i == first else ""))
+    pieces.append(Piece("Question: " + " ".join(sample.extra["question"]), line=True))
+    if first >= 0:
+        right = not golds or (first, max(words)) in {answer[1:] for answer in golds}
+        text = answer_of(sample, words)[0]
+        gold = "" if right or last < 0 else " / ".join(answer[0] for answer in golds)
+        mark = "here" if last < 0 else "chosen" if right else "wrong"
+        pieces.append(Piece("Answer: " + text, mark, gold=gold, line=True))
+    return Frame(title, f"decision {(first >= 0) + (last >= 0)}/2", pieces)
+
+
+FEW = 0.01
+"""Share of texts that may be longer than can be reached without a warning."""
+
+
+@dataclass
+class SpanState(State):
+    """Adds `first` and `last` (B,) int64: words chosen, -1 before."""
+
+    first: Int64Array
+    last: Int64Array
+
+
+class SpanTask(Task):
+    """A task whose actions are the words of a text: two of them make a span.
+
+    Args:
+        max_words: Words C that can be chosen; later ones are out of reach.
+        max_answer: Most words in a span.
+        **kwargs: Those of `Task`.
+    """
+
+    def __init__(self, max_words: int, max_answer: int, **kwargs: Any) -> None:
+        self.max_words = check_int("max_words", max_words, 1, 4096)
+        self.max_answer = check_int("max_answer", max_answer, 1, 1000)
+        super().__init__(**kwargs)
+        words = np.array([len(sample.words) for sample in self.corpus.samples], np.int64)
+        cut = int((words > max_words).sum())
+        if cut > FEW * len(words):
+            warnings.warn(
+                f"{cut} of {len(words)} texts are longer than max_words={max_words}: what comes "
+                f"after cannot be chosen. Give max_words={words.max()} to reach all of it.",
+                UserWarning,
+                stacklevel=3,
+            )
+        self._sizes = np.minimum(words, self.max_words)
+        c = self.max_words
+        # Row k is true below k: rows are taken many times faster than compared.
+        self._below = np.tri(c + 1, c, -1, dtype=bool)
+        self.extras = {"start": Extra(c, 1), "step": Extra(1, 2)}
+
+    @property
+    def n_actions(self) -> int:
+        """Number C of words that can be chosen."""
+        return self.max_words
+
+    @property
+    def lengths(self) -> Int64Array:
+        """(N,) two decisions."""
+        return np.full(len(self.corpus), 2, np.int64)
+
+    def initial(self, rows: Int64Array) -> SpanState:
+        """See `Task.initial`."""
+        none = np.full(len(rows), -1, np.int64)
+        return SpanState(**self.blank(rows), first=none, last=none.copy())
+
+    def _bounds(self, state: SpanState) -> tuple[Int64Array, Int64Array]:
+        """(B,) first legal word and (B,) one past the last."""
+        size = self._sizes.take(state.row)
+        stop = np.where(state.first < 0, size, np.minimum(size, state.first + self.max_answer))
+        return np.maximum(state.first, 0), stop
+
+    def mask(self, state: SpanState) -> BoolArray:
+        """See `Task.mask`."""
+        low, stop = self._bounds(state)
+        legal: BoolArray = self._below.take(stop, axis=0)
+        if low.any():
+            legal ^= self._below.take(low, axis=0)
+        return legal
+
+    def repair(self, state: SpanState, actions: Int64Array) -> tuple[Int64Array, BoolArray]:
+        """See `Task.repair`."""
+        low, stop = self._bounds(state)
+        illegal = (actions < low) | (actions >= stop)
+        return np.where(illegal, low, actions), illegal
+
+    def extra(self, state: SpanState) -> Observation:
+        """Where the span begins, as a flag a word, and how many words are chosen."""
+        begun = state.first >= 0
+        (at,) = begun.nonzero()
+        start = np.zeros((len(begun), self.max_words), np.int8)
+        start[at, state.first.take(at)] = 1
+        step = begun.astype(np.int32) + (state.last >= 0)
+        return {"start": start, "step": step[:, None]}
+
+    def outputs(self, state: SpanState) -> list[Output]:
+        """See `Task.outputs`: (first, last) word of each answer; (-1, -1) where there is none."""
+        last = np.maximum(state.last, state.first)
+        return list(zip(state.first.tolist(), last.tolist(), strict=True))
+
+
+class SpanQA(SpanTask):
+    """Span question answering as a decision process.
+
+    ## Description
+    The answer to a question stands in a passage. The agent chooses the word at which it begins,
+    then the word at which it ends (pointing as in Wang and Jiang 2017, Machine Comprehension Using
+    Match-LSTM and Answer Pointer). Question and passage are encoded together.
+
+    ## Data
+    SQuAD 1.1 (Rajpurkar et al. 2016); dev is a tenth of the training passages, test the published
+    dev file. Own files: SQuAD JSON, or JSONL with `context`, `question` and `answers`. An answer
+    that does not begin and end with a word is pointed at by the words that cover it.
+
+    ## Observation Space
+    `Dict`, with C = `max_words`, D = width of the encoder, L = `max_tokens`:
+
+    | obs_type | key | shape | dtype | values |
+    |---|---|---|---|---|
+    | all | `action_mask` | (C,) | int8 | 1 where the word can be chosen now |
+    | features | `context` | (2*D,) | float32 | question (mean); first word of the answer or 0 |
+    | features | `candidates` | (C, D) | float32 | words of the passage, 0 after its end |
+    | features | `step` | (3,) | float32 | words chosen so far, one-hot |
+    | tokens | `input_ids` | (L,) | int32 | sub-word ids of question and passage |
+    | tokens | `attention_mask` | (L,) | int8 | 1 on ids, 0 on padding |
+    | tokens | `word_starts` | (C,) | int32 | place of each word in `input_ids`, 0: not seen |
+    | tokens, index | `step` | (1,) | int32 | words chosen so far |
+    | index | `row` | (1,) | int32 | sample |
+    | index | `position` | (1,) | int32 | 0, then 1 + first word of the answer |
+    | all | `start` | (C,) | float32 or int8 | 1 at the first word of the answer |
+    | all | `overlap` | (C,) | float32 or int8 | 1 at content words that the question has too |
+    | all | `near` | (C,) | float32 or int8 | 1 within 5 words of one of those |
+    | all | `dense` | (C,) | float32 or int8 | 1 within 15 words of three of those |
+
+    ## Action Space
+    `Discrete(C)`: word k of the passage.
+
+    ## Action Mask
+    First the words of the passage, then at most `max_answer` words from the first one on.
+
+    ## Rewards
+    - `correctness` (default): 1 for the first word of a gold answer; 1 for a last word that makes
+      the span a gold answer.
+    - `metric`: change of the answer's F1; after one decision the answer is that one word.
+    - `sparse`: F1 of the answer, at the end.
+
+    ## Starting State
+    No word chosen.
+
+    ## Episode End
+    After two decisions.
+
+    ## Metric
+    SQuAD's F1 (`squad_f1`): words in normal form, the best over the golds, averaged over questions;
+    exact match beside it. Where a script marks no words by spaces (Chinese, Japanese, Thai, ...),
+    each of its characters is a word, and no punctuation is left: as MLQA scores Chinese.
+
+    ## Information
+    `info["score"]` at the end: the answer's F1. For the rest see `Task`.
+
+    ## Arguments
+    Those of `Task` (`max_tokens` is 512 here), and:
+
+    | name | default | meaning |
+    |---|---|---|
+    | `max_words` | 600 | words C that can be chosen; later ones are read, but out of reach |
+    | `max_answer` | 30 | most words in an answer |
+    | `f1` | auto | what F1 counts: `words`, `characters` as above, or what suits the passages |
+
+    ## Registered Ids
+    `SpanQA-SQuAD-v0`, `SpanQA-v0`
+
+    ## Version History
+    * v0: initial version.
+    """
+
+    family = "spanqa"
+    default_layers = (4,)
+    metric_name = "squad_f1"
+
+    def __init__(
+        self, *, max_words: int = 600, max_answer: int = 30, f1: str = "auto", **kwargs: Any
+    ) -> None:
+        check_name("f1", f1, ("auto", *FORMS))
+        super().__init__(max_words, max_answer, **{"max_tokens": 512, **kwargs})
+        samples = self.corpus.samples
+        self.extras = {**self.extras, **dict.fromkeys(FLAGS, Extra(self.max_words, 1))}
+        self._flags = question_flags(samples, self.max_words)
+        texts = {sample.extra["text"] for sample in samples}
+        self.f1 = fitting_form(texts) if f1 == "auto" else f1
+        self._gold = SpanGold(samples, self.max_answer, self.f1) if self.has_gold else None
+
+    @cached_property
+    def units(self) -> Units:
+        """For each row its question, then the words of its passage."""
+        return joint_units(self.corpus.samples, self.encoder)
+
+    @cached_property
+    def tables(self) -> Tables:
+        """See `Task.tables`."""
+        return span_tables(np.diff(self.corpus.offsets), self.max_words)
+
+    @cached_property
+    def token_view(self) -> JointTokens:
+        """Question and passage as one row of ids."""
+        return JointTokens(
+            self.corpus.samples,
+            self.encoder,
+            max_tokens=self.max_tokens,
+            max_words=self.n_actions,
+        )
+
+    def play(self, state: SpanState, actions: Int64Array) -> Played:
+        """See `Task.play`."""
+        begins = state.first < 0
+        state.last = np.where(begins, -1, actions)
+        state.first = np.where(begins, actions, state.first)
+        state.slot = self.tables.offsets.take(state.row) + 1 + state.first
+        gold = self._gold
+        right = None if gold is None else gold.right(state.row, state.first, state.last)
+        return right, 0.0, ~begins
+
+    def oracle(self, state: SpanState) -> Int64Array:
+        """See `SpanGold.expert`."""
+        self.require_gold("oracle")
+        assert self._gold is not None
+        return self._gold.expert(state.row, state.first, *self._bounds(state))
+
+    def potential(self, state: SpanState) -> Float64Array:
+        """See `Task.potential`."""
+        assert self._gold is not None
+        first = np.maximum(state.first, 0)
+        value = self._gold.f1(state.row, first, np.maximum(state.last, first))
+        return on_grid(np.where(state.first < 0, 0.0, value))
+
+    def extra(self, state: SpanState) -> Observation:
+        """See the class's Observation Space."""
+        flags = {key: table.take(state.row, axis=0) for key, table in self._flags.items()}
+        return super().extra(state) | flags
+
+    def corpus_score(
+        self, rows: Sequence[int], outputs: Sequence[Output], *, bootstrap: int, report: bool
+    ) -> Score:
+        """See `Task.corpus_score`."""
+        golds = [[answer[0] for answer in self._sample(row).gold] for row in rows]
+        said = [
+            answer_of(self._sample(row), output)[0]
+            for row, output in zip(rows, outputs, strict=True)
+        ]
+        return squad_score(golds, said, f1=self.f1, bootstrap=bootstrap, report=report)
+
+    def record(self, row: int, output: Output) -> dict[str, Any]:
+        """The answer, its characters and its question."""
+        extra, (answer, start, end) = self._sample(row).extra, answer_of(self._sample(row), output)
+        asked = extra.get("question_text") or " ".join(extra["question"])
+        identity = {"id": extra["qid"]} if extra["qid"] != "" else {}  # else its place in the file
+        return {**identity, "question": asked, "answer": answer, "start": start, "end": end}
+
+    def frame(self, state: SpanState, i: int) -> Any:
+        """See `Task.frame`."""
+        row = int(state.row[i])
+        words, chosen = self._sizes[row], (int(state.first[i]), int(state.last[i]))
+        return span_frame(self.title(row), self._sample(row), chosen, int(words))

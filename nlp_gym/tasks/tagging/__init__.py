@@ -1,0 +1,1 @@
+"""Sequence tagging, word by word; imports `tasks.core`."""

@@ -1,0 +1,220 @@
+"""Sequence tagging, left to right, one label a word: named entities (BIO) and parts of speech."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nlp_gym.checks import check_int, check_name
+from nlp_gym.data.tags.schemes import canonical_scheme
+from nlp_gym.metrics.base import Score
+from nlp_gym.metrics.labels.accuracy import Accuracy
+from nlp_gym.metrics.labels.entities import EntityF1
+from nlp_gym.tasks.core.gold import index_gold
+from nlp_gym.tasks.core.tables import Extra
+from nlp_gym.tasks.core.task import Output, Played, State
+from nlp_gym.tasks.tagging.bio import transitions
+from nlp_gym.tasks.tagging.words import WordTask
+from nlp_gym.types import BoolArray, Float64Array, Int64Array, Observation
+
+if TYPE_CHECKING:
+    from nlp_gym.render import Frame
+
+
+@dataclass
+class TaggingState(State):
+    """Last labels (B, H), latest first; all labels so far (B, T); the metric's counts (B, K)."""
+
+    history: npt.NDArray[np.int32]
+    played: npt.NDArray[np.int16]
+    counts: npt.NDArray[np.int32]
+
+    def note(self, places: Int64Array, labels: Int64Array) -> None:
+        """Write down the `labels` (B,) of the words at `places` (B,), and go to the next word."""
+        self.played[np.arange(len(labels)), places] = labels
+        self.history[:, 1:] = self.history[:, :-1]
+        self.history[:, 0] = labels
+        self.slot += 1
+
+
+class TaggingTask(WordTask):
+    """One label a word, scored over words or over entities; without the rules.
+
+    Attributes:
+        metric: The official score, and a sentence's from counts.
+        neutral: Label that is not drawn where it is right, or None.
+    """
+
+    family = "tagging"
+    metric: EntityF1 | Accuracy
+    neutral: str | None
+
+    def initial(self, rows: Int64Array) -> TaggingState:
+        """See `Task.initial`: no label yet is the number A in the history."""
+        b, h = len(rows), self.extras["history"].size
+        return TaggingState(
+            **self.blank(rows),
+            history=np.full((b, h), self.n_actions, np.int32),
+            played=np.zeros((b, int(self.lengths.max())), np.int16),
+            counts=np.zeros((b, self.metric.n_counts), np.int32),
+        )
+
+    def outputs(self, state: TaggingState) -> list[Output]:
+        """See `Task.outputs`: B tuples of labels, one a word tagged so far."""
+        played = zip(state.played.tolist(), self.place(state).tolist(), strict=True)
+        return [tuple(self.labels[k] for k in tags[:n]) for tags, n in played]
+
+    def corpus_score(
+        self, rows: Sequence[int], outputs: Sequence[Output], *, bootstrap: int, report: bool
+    ) -> Score:
+        """See `Task.corpus_score`."""
+        gold = [self._sample(i).labels or () for i in rows]
+        return self.metric.score(gold, outputs, bootstrap=bootstrap, report=report)
+
+    def record(self, row: int, output: Output) -> dict[str, Any]:
+        """Words and their labels."""
+        return {"words": list(self._sample(row).words), "labels": list(output)}
+
+    def frame(self, state: TaggingState, i: int) -> Frame:
+        """See `Task.frame`."""
+        from nlp_gym.render import tagging_frame
+
+        sample, n = self._sample(int(state.row[i])), int(self.place(state)[i])
+        played = [self.labels[k] for k in state.played[i, :n]]
+        title = self.title(int(state.row[i]))
+        return tagging_frame(title, sample.words, played, sample.labels, neutral=self.neutral)
+
+
+SCHEMES = ("BIO", "flat")
+
+
+class SequenceTagging(TaggingTask):
+    """Sequence tagging as a decision process.
+
+    ## Description
+    The agent reads a sentence from left to right and gives every word one label: a BIO tag of a
+    named entity (`scheme="BIO"`) or a plain label such as a part of speech (`scheme="flat"`). It
+    sees its own earlier labels, as in SEARN and DAgger (Daumé III et al. 2009; Ross et al. 2011).
+
+    ## Data
+    A corpus whose samples have words and one label a word: CoNLL, CoNLL-U, JSONL or CSV. Gold
+    labels that the inventory lacks are counted as missed.
+
+    ## Observation Space
+    A labels, H = `history_length`, D the width of the encoder, L = `max_tokens`:
+
+    | obs_type | key | shape | dtype | values |
+    |---|---|---|---|---|
+    | all | `action_mask` | (A,) | int8 | 1 where the label is legal now |
+    | features | `context` | ((2*window+1)*D,) | float32 | words around, 0 outside the text |
+    | features | `history` | (H*(A+1),) | float32 | last labels, one-hot, latest first |
+    | tokens, index | `history` | (H,) | int32 | last labels, latest first; A: none |
+    | tokens | `input_ids`, `attention_mask` | (L,) | int32, int8 | the text around the word |
+    | tokens | `focus` | (2,) | int32 | [start, end) of the current word in `input_ids` |
+    | index | `row`, `position` | (1,) | int32 | sample and word |
+
+    At the end of a text `context` and `focus` are zero and `position` is its length.
+
+    ## Action Space
+    `Discrete(A)`: the label of the current word, numbered as `task.labels`.
+
+    ## Action Mask
+    BIO: `I-X` only after `B-X` or `I-X`; a forbidden `I-X` is played as `B-X` (the repair the
+    lenient scorers make). Flat: everything is legal.
+
+    ## Rewards
+    - `correctness` (default): 1 for the gold label, else 0.
+    - `metric`: change of the sentence's metric over the words tagged so far: strict entity F1 (an
+      entity still open counts as it stands; nothing to find and nothing found is 1) or, flat, right
+      labels over the sentence's length. The metric is 0 before the first word.
+    - `sparse`: the sentence's metric, at its end.
+
+    ## Starting State
+    The first word of a sentence.
+
+    ## Episode End
+    After the last word.
+
+    ## Metric
+    BIO: micro-averaged entity F1, seqeval strict with IOB2. Flat: accuracy over words.
+
+    ## Information
+    `info["score"]` at the end: the sentence's metric. For the rest see `Task`.
+
+    ## Arguments
+    Those of `Task`, and:
+
+    | name | default | meaning |
+    |---|---|---|
+    | `scheme` | by id | `"BIO"` or `"flat"` (reads labels as they are, unless `data_scheme` says) |
+    | `history_length` | 1 | number H of earlier labels seen |
+    | `window` | 1 | words seen on each side of the current one in `features` observations |
+    | `data_scheme` | auto | tag scheme of the file: `"iob1"`, `"bioes"`, ... or `"none"` |
+
+    ## Registered Ids
+    `NER-CoNLL-v0`, `NER-WNUT-v0`, `NER-v0`, `POS-EWT-v0`, `POS-v0`
+
+    ## Version History
+    * v0: initial version.
+    """
+
+    def __init__(
+        self,
+        *,
+        scheme: str = "BIO",
+        history_length: int = 1,
+        data_scheme: str = "auto",
+        **rest: Any,
+    ) -> None:
+        check_name("scheme", scheme, SCHEMES)
+        bio = scheme == "BIO"
+        self.scheme, self.neutral = scheme, "O" if bio else None
+        history_length = check_int("history_length", history_length, 1, 64)
+        given = canonical_scheme(data_scheme, "data_scheme")
+        # A plain label is no tag, whatever it looks like.
+        self._scheme = "none" if given == "auto" and not bio else given
+        super().__init__(**rest)
+        gold_labels, self._gold = index_gold(self.corpus.samples, self.labels)
+        self.metric = (EntityF1 if bio else Accuracy)(self.labels, gold_labels)
+        self.metric_name = self.metric.name
+        self._legal, self._repair = transitions(self.labels, scheme)
+        self._last = self._positions.ends()
+        self.extras = {"history": Extra(history_length, self.n_actions)}
+
+    def mask(self, state: TaggingState) -> BoolArray:
+        """See `Task.mask`."""
+        return self._legal.take(state.history[:, 0], axis=0)
+
+    def repair(self, state: TaggingState, actions: Int64Array) -> tuple[Int64Array, BoolArray]:
+        """B-X for a forbidden I-X."""
+        played = self._repair.take(state.history[:, 0] * self.n_actions + actions)
+        return played, played != actions
+
+    def play(self, state: TaggingState, actions: Int64Array) -> Played:
+        """See `Task.play`."""
+        right = None
+        if self._gold is not None:
+            gold = self._gold.take(state.slot)
+            self.metric.update(state.counts, actions, gold)
+            right = (actions == gold).astype(np.float64)
+        state.note(self.place(state), actions)
+        return right, 0.0, self._last.take(state.slot)
+
+    def potential(self, state: TaggingState) -> Float64Array:
+        """See `Task.potential`."""
+        return self.metric.potential(state.counts, self.lengths.take(state.row))
+
+    def oracle(self, state: TaggingState) -> Int64Array:
+        """(B,) gold labels; the first label where the gold is not in the inventory."""
+        self.require_gold("oracle")
+        assert self._gold is not None
+        gold = self._gold.take(state.slot)
+        return np.where(gold < self.n_actions, gold, 0)
+
+    def extra(self, state: TaggingState) -> Observation:
+        """The last labels."""
+        return {"history": state.history.copy()}

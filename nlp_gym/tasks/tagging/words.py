@@ -1,0 +1,178 @@
+"""Base class of the tasks that decide word by word, and the sub-word window around a word."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from gymnasium import spaces
+
+from nlp_gym.checks import check_int
+from nlp_gym.tasks.core.kinds import LabelTask
+from nlp_gym.tasks.core.tables import Tables
+from nlp_gym.types import BoolArray, Corpus, Observation, Tokens, Units
+
+if TYPE_CHECKING:
+    from nlp_gym.knowledge import KnowledgeBase
+    from nlp_gym.tasks.core.task import State
+
+
+Indices = npt.NDArray[np.int64]
+
+
+class Positions:
+    """The slots of a corpus. A text of T words has T + 1, the last for "read to the end".
+
+    What a rule needs to know of a place (gold, end, neighbours) is a table over slots: a step is a
+    handful of `take`s, whatever the text.
+
+    Attributes:
+        lengths: (N,) words of each text.
+        offsets: (N,) slot of each text's first word.
+        n_slots: Number of slots, W + N.
+    """
+
+    def __init__(self, corpus: Corpus) -> None:
+        self._words = corpus.offsets
+        self.lengths: Indices = np.diff(corpus.offsets)
+        self.offsets: Indices = corpus.offsets[:-1] + np.arange(len(corpus))
+        self.n_slots = int(corpus.offsets[-1]) + len(corpus)
+
+    def places(self) -> tuple[Indices, Indices]:
+        """(n_slots,) text of each slot, and (n_slots,) place in it: the word's index, or T."""
+        text = np.repeat(np.arange(len(self.lengths)), self.lengths + 1)
+        return text, np.arange(self.n_slots) - self.offsets[text]
+
+    def ends(self) -> BoolArray:
+        """(n_slots,) whether a slot is the end of its text."""
+        last = np.zeros(self.n_slots, bool)
+        last[self.offsets + self.lengths] = True
+        return last
+
+    def neighbours(self, window: int) -> Indices:
+        """(n_slots, 2*window+1) corpus-wide numbers of the words around each slot.
+
+        Positions outside the text, and all of a text's end slot, have the number W.
+        """
+        text, place = self.places()
+        around = place[:, None] + np.arange(-window, window + 1)
+        inside = (
+            (around >= 0)
+            & (around < self.lengths[text, None])
+            & (place < self.lengths[text])[:, None]
+        )
+        return np.where(inside, self._words[text, None] + around, self._words[-1])
+
+
+class TokenWindows:
+    """Fixed-length windows of sub-word ids, one for every position of a corpus.
+
+    A text of at most L - 2 tokens is seen whole; of a longer one, the window centred on the current
+    word.
+
+    Args:
+        tokens: Sub-words of the corpus.
+        corpus: The corpus.
+        length: Length L of an observation, the two special tokens included.
+    """
+
+    def __init__(self, tokens: Tokens, corpus: Corpus, length: int) -> None:
+        self.tokens, self.length = tokens, min(length, tokens.max_length)
+        room = self.length - 2
+        positions = Positions(corpus)
+        text, place = positions.places()
+        at_end = positions.ends()
+        word = corpus.offsets[text] + place
+        first, last = (
+            tokens.word_starts[word],
+            tokens.word_starts[np.minimum(word + 1, corpus.offsets[-1])],
+        )
+        size = tokens.offsets[text + 1] - tokens.offsets[text]
+        centre = (first + last) // 2 - room // 2 - tokens.offsets[text]
+        shift = np.clip(centre, 0, np.maximum(size - room, 0))
+        self._start = tokens.offsets[text] + shift
+        self._size = np.minimum(size, room)
+        focus = np.stack([first, last], -1) - self._start[:, None]
+        self._focus = np.where(at_end[:, None], 0, 1 + np.clip(focus, 0, room)).astype(np.int32)
+
+    def spaces(self) -> dict[str, spaces.Space[Any]]:
+        """Boxes of the three keys."""
+        n = self.length
+        return {
+            "input_ids": spaces.Box(0, self.tokens.vocab_size - 1, (n,), np.int32),
+            "attention_mask": spaces.Box(0, 1, (n,), np.int8),
+            "focus": spaces.Box(0, n, (2,), np.int32),
+        }
+
+    def observe(self, state: State) -> Observation:
+        """Windows at B slots: `input_ids` (B, L), `attention_mask` (B, L), `focus` (B, 2)."""
+        slots = state.slot
+        size = self._size.take(slots)[:, None]
+        column = np.arange(self.length - 1)
+        source = self._start.take(slots)[:, None] + column
+        ids = np.full((len(slots), self.length), self.tokens.pad_id, np.int32)
+        ids[:, 0] = self.tokens.bos_id
+        body = self.tokens.ids.take(source, mode="clip")
+        ids[:, 1:] = np.where(
+            column < size, body, np.where(column == size, self.tokens.eos_id, self.tokens.pad_id)
+        )
+        mask = (np.arange(self.length) < size + 2).astype(np.int8)
+        return {"input_ids": ids, "attention_mask": mask, "focus": self._focus.take(slots, axis=0)}
+
+
+class WordTask(LabelTask):
+    """A task that labels one word after the other.
+
+    Args:
+        window: Words seen on each side of the current one in `features` observations.
+        **kwargs: Those of `Task`.
+    """
+
+    def __init__(self, *, window: int = 1, **kwargs: Any) -> None:
+        self.window = check_int("window", window, 0, 16)
+        super().__init__(**kwargs)
+        self._positions = Positions(self.corpus)
+        self.offsets = self._positions.offsets
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """(N,) words of each text."""
+        return self._positions.lengths
+
+    @cached_property
+    def units(self) -> Units:
+        """Every word of the corpus."""
+        return Units([sample.words for sample in self.corpus.samples])
+
+    @cached_property
+    def tables(self) -> Tables:
+        """See `Task.tables`; words outside the text, and all of an end slot, are the zero unit."""
+        return Tables(self.offsets, self._positions.neighbours(self.window))
+
+    def describe(self, knowledge: KnowledgeBase) -> npt.NDArray[np.int8]:
+        """(n_slots, roles + 2): roles of the name a word is part of, and whether it begins one."""
+        numbers = np.full(self._positions.n_slots, -1)
+        place = np.zeros((len(numbers), 2), np.int8)
+        for sample, offset in zip(self.corpus.samples, self.offsets.tolist(), strict=True):
+            for first, stop, number in knowledge.find(sample.words):
+                numbers[offset + first : offset + stop] = number
+                place[offset + first, 0] = 1
+                place[offset + first + 1 : offset + stop, 1] = 1
+        return np.concatenate([knowledge.describe(numbers), place], axis=1)
+
+    @cached_property
+    def tokens(self) -> Tokens:
+        """Sub-word tokens of the corpus."""
+        return self.encoder.tokenize([sample.words for sample in self.corpus.samples])
+
+    @cached_property
+    def token_view(self) -> TokenWindows:
+        """The text around the current word; see `TokenWindows`."""
+        return TokenWindows(self.tokens, self.corpus, self.max_tokens)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """As `Task.__getstate__`; what is made again quickly is left out too."""
+        dropped = {"tokens", "tables", "_views", "knowledge_table"}
+        return {k: v for k, v in super().__getstate__().items() if k not in dropped}
