@@ -47,8 +47,8 @@ ENVS: tuple[EnvRow, ...] = (
     EnvRow("NER-v0", _TAGGING, "conll2003", {"scheme": "BIO"}),
     EnvRow("POS-EWT-v0", _TAGGING, "ud_ewt", {"scheme": "flat"}),
     EnvRow("POS-v0", _TAGGING, "ud_ewt", {"scheme": "flat"}),
-    EnvRow("DialoguePolicy-SGD-v0", f"{_TASKS}.dialogue_policy:DialoguePolicy", "sgd"),
-    EnvRow("DialoguePolicy-v0", f"{_TASKS}.dialogue_policy:DialoguePolicy", "sgd"),
+    EnvRow("DialoguePolicy-SGD-v0", f"{_TASKS}.labels.dialogue_policy:DialoguePolicy", "sgd"),
+    EnvRow("DialoguePolicy-v0", f"{_TASKS}.labels.dialogue_policy:DialoguePolicy", "sgd"),
     EnvRow(
         "Relation-SemEval-v0",
         _RELATION,
@@ -73,8 +73,8 @@ ENVS: tuple[EnvRow, ...] = (
     EnvRow("KnowledgeGraph-WN18RR-v0", _GRAPH, "wn18rr"),
     EnvRow("KnowledgeGraph-FB15k237-v0", _GRAPH, "fb15k237", {"max_degree": 100}),
     EnvRow("KnowledgeGraph-v0", _GRAPH, "wn18rr"),
-    EnvRow("Dialogue-DailyDialog-v0", f"{_TASKS}.dialogue:Dialogue", "dailydialog_pp"),
-    EnvRow("Dialogue-v0", f"{_TASKS}.dialogue:Dialogue", "dailydialog_pp"),
+    EnvRow("Dialogue-DailyDialog-v0", f"{_TASKS}.candidates.dialogue:Dialogue", "dailydialog_pp"),
+    EnvRow("Dialogue-v0", f"{_TASKS}.candidates.dialogue:Dialogue", "dailydialog_pp"),
     EnvRow("SpanQA-SQuAD-v0", _SPAN_QA, "squad"),
     EnvRow("SpanQA-v0", _SPAN_QA, "squad"),
     EnvRow("Translation-Multi30k-v0", _GENERATION, "multi30k", _MULTI30K),
@@ -93,7 +93,7 @@ ENVS: tuple[EnvRow, ...] = (
         {"reward": "metric", "max_source": 128},
     ),
     EnvRow("Generation-v0", _GENERATION, "continuations", _CHARACTERS),
-    EnvRow("MultiTask-v0", f"{_TASKS}.multi_task:MultiTask", "multitask"),
+    EnvRow("MultiTask-v0", f"{_TASKS}.multi_task.task:MultiTask", "multitask"),
 )
 
 

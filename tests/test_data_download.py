@@ -154,7 +154,7 @@ def test_download_stopped_by_the_user_leaves_nothing(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("nlp_gym.files.sha256_file", stop)
+        patch.setattr("nlp_gym.data.corpora.download.sha256_file", stop)
         with pytest.raises(KeyboardInterrupt):
             download("conll2003", data_dir=tmp_path)
     assert there(tmp_path) == []
