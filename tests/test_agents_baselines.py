@@ -54,7 +54,7 @@ def test_baselines_majority_word_follows_the_training_words(train: Task) -> None
 
 def test_baselines_majority_word_needs_words(train: Task) -> None:
     class Other(type(train)):  # type: ignore[misc]
-        family = "choice"
+        labels_words = False
 
     other = object.__new__(Other)
     other.__dict__.update(train.__dict__)

@@ -45,7 +45,9 @@ def toy_task(features: np.ndarray[Any, Any]) -> Any:
     """Two texts of 2 and 1 words, window 1; the last row is the zero row."""
     offsets = np.array([0, 2])
     neighbours = np.array([[3, 0, 1], [0, 1, 3], [3, 2, 3]])
-    return SimpleNamespace(encoded=Encoded(features, offsets), tables=Tables(offsets, neighbours))
+    tables = Tables(offsets, neighbours)
+    none = {"masks": None, "source_pieces": lambda most: None}
+    return SimpleNamespace(encoded=Encoded(features, offsets), tables=tables, **none)
 
 
 def test_extractors_source_gathers_neighbours() -> None:

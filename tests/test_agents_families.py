@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from nlp_gym import make_task
 from nlp_gym.data import FAMILIES
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
-from nlp_gym.tasks.core.make import family_of, task_ids
+from nlp_gym.tasks.core.make import task_class, task_ids
 from nlp_gym.tasks.core.rollout import rollout
 from nlp_gym.types import Sample
 from nlp_gym_agents.algorithms.registry import ALGORITHMS, resolve
@@ -37,10 +37,10 @@ TINY = {"batch_size": 64}
 
 
 def test_families_of_ids() -> None:
-    assert family_of("NER-CoNLL-v0") == "tagging"
-    assert family_of("KnowledgeGraph-WN18RR-v0") == "kg"
+    assert task_class("NER-CoNLL-v0").family == "tagging"
+    assert task_class("KnowledgeGraph-WN18RR-v0").family == "kg"
     known = {*FAMILIES, "", "multi", "multitask"}
-    assert {family_of(env_id) for env_id in task_ids()} <= known
+    assert {task_class(env_id).family for env_id in task_ids()} <= known
 
 
 def test_families_hyperparameters_id_then_family_then_default(

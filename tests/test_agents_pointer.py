@@ -222,7 +222,9 @@ def test_pointer_source_by_slot() -> None:
         candidates=[[[0, 1], [-1, -1]], [[2, 2], [1, 0]]],
         by="slot",
     )
-    source = FeatureSource(SimpleNamespace(encoded=Encoded(features, np.zeros(1)), tables=tables))
+    encoded = Encoded(features, np.zeros(1))
+    none = {"masks": None, "source_pieces": lambda most: None}
+    source = FeatureSource(SimpleNamespace(encoded=encoded, tables=tables, **none))
     got = source.candidates(th.tensor([[1], [0]]), th.tensor([[0], [1]]))
     assert got.tolist() == [[[0, 1], [3, 3]], [[2, 2], [1, 0]]]
     many, rows = source.units(th.tensor([2, 0, 2, 2, 2]))

@@ -7,7 +7,7 @@ import gymnasium as gym
 from nlp_gym import make_task
 from nlp_gym.data.corpora.named import find_corpus
 from nlp_gym.errors import NLPGymError
-from nlp_gym.tasks.core.make import MIXTURE, family_of, task_ids
+from nlp_gym.tasks.core.make import task_class, task_ids
 
 HEADER = ("id", "family", "task", "corpus", "metric", "full corpus")
 
@@ -20,9 +20,10 @@ def env_rows() -> list[tuple[str, ...]]:
         task, dataset = str(kwargs["task"]).rpartition(":")[2], str(kwargs.get("dataset", "-"))
         family = metric = "-"
         try:
-            family = family_of(env_id) or "-"
+            kind = task_class(env_id)
+            family = kind.family
             metric = make_task(env_id, "test", corpus="sample", encoder="hashed").metric_name
-            if family == MIXTURE:
+            if kind.is_mixture:
                 dataset, where = "-", "those of its tasks"
             else:
                 place = find_corpus(dataset)

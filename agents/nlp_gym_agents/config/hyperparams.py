@@ -20,7 +20,8 @@ import yaml
 from stable_baselines3.common.utils import LinearSchedule
 
 from nlp_gym.errors import InvalidArgumentError
-from nlp_gym.tasks.core.make import family_of, is_task_id
+from nlp_gym.tasks.core.make import is_task_id, task_class
+from nlp_gym.tasks.core.task import Task
 from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.config.validation import POLICY_CLASSES, RUN_KEYS, SCHEDULES, check_params
 from nlp_gym_agents.networks.encoder.schedule import schedule_value
@@ -60,10 +61,10 @@ def load_hyperparams(
         InvalidArgumentError: A value of the wrong type or outside what is allowed, or an override
             that is not ``key:value``.
     """
-    row = resolve(algo)
+    row, task = resolve(algo), _task(env_id)
     path = FOLDER / f"{algo}.yml"
     table = _read(path if path.exists() else FOLDER / "default.yml")
-    names = [env_id, f"family:{_family(env_id)}", "default"]
+    names = [env_id, f"family:{task.family}", "default"]
     # A section for warm starts stands for itself; one for a learning encoder is added.
     found = [f"{name}@bc" for name in names] * warm + names
     params: Params = copy.deepcopy(next(table[name] for name in found if name in table))
@@ -72,7 +73,7 @@ def load_hyperparams(
         params = nested_merge(params, next((table[name] for name in found if name in table), {}))
     changes = overrides if isinstance(overrides, Mapping) else parse_overrides(overrides)
     merged = nested_merge(params, _numbers(changes))
-    return check_params(row, merged, family=_family(env_id))
+    return check_params(row, merged, writes=task.writes)
 
 
 def parse_overrides(items: Sequence[str]) -> Params:
@@ -146,9 +147,9 @@ def build_arguments(params: Mapping[str, Any]) -> Params:
     return {**arguments, "policy_kwargs": policy_kwargs}
 
 
-def _family(env_id: str) -> str:
-    """As `family_of`; ids that are not registered have none."""
-    return family_of(env_id) if is_task_id(env_id) else ""
+def _task(env_id: str) -> type[Task]:
+    """The task of an id; of one that is not registered, any."""
+    return task_class(env_id) if is_task_id(env_id) else Task
 
 
 def _read(path: Path) -> Params:

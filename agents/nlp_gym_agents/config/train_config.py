@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
-from nlp_gym.tasks.core.make import family_of, is_task_id, task_ids
+from nlp_gym.tasks.core.make import is_task_id, task_class, task_ids
 from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.config.devices import check_device_name
 from nlp_gym_agents.config.hyperparams import load_hyperparams, nested_merge
@@ -216,7 +216,7 @@ def merge(config: TrainConfig, *, complete: bool = False) -> TrainConfig:
     mode, warm = config.encoder_mode, config.warm_start is not None
     given = config.hyperparams
     if complete:
-        params = check_params(resolve(config.algo), given, family=family_of(config.env))
+        params = check_params(resolve(config.algo), given, writes=task_class(config.env).writes)
     else:
         params = load_hyperparams(config.algo, config.env, given, encoder_mode=mode, warm=warm)
     if params.get("start") and not warm:

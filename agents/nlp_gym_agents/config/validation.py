@@ -12,7 +12,6 @@ from typing import Any
 import torch as th
 
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
-from nlp_gym.tasks.core.make import WRITTEN
 from nlp_gym_agents.algorithms.registry import AlgorithmRow
 from nlp_gym_agents.config.signatures import arguments
 from nlp_gym_agents.networks.decoder.extractor import DecoderExtractor
@@ -82,20 +81,20 @@ _BOUNDS: dict[str, tuple[float, float, bool]] = {
 }
 
 
-def extractor_class(family: str) -> type[CorpusExtractor]:
-    """The features extractor for tasks of a family."""
-    return DecoderExtractor if family == WRITTEN else NLPExtractor
+def extractor_class(*, writes: bool) -> type[CorpusExtractor]:
+    """The features extractor of a task, by whether its actions write a text (`Task.writes`)."""
+    return DecoderExtractor if writes else NLPExtractor
 
 
 def check_params(
-    row: AlgorithmRow, params: Mapping[str, Any], *, family: str = ""
+    row: AlgorithmRow, params: Mapping[str, Any], *, writes: bool = False
 ) -> dict[str, Any]:
     """Check names, types and ranges.
 
     Args:
         row: The algorithm that will take them.
         params: As in a file of hyperparameters.
-        family: Of the task, which decides what reads its observations.
+        writes: Whether the task writes a text, which decides what reads its observations.
 
     Returns:
         The same, with whole floats as integers where integers are wanted (``1e6`` steps).
@@ -114,7 +113,7 @@ def check_params(
         _check_name("hyperparams", key, allowed)
         checked[key] = _typed(key, value, allowed[key])
         _check_bounds(key, checked[key])
-    _check_policy(row, checked, extractor_class(family))
+    _check_policy(row, checked, extractor_class(writes=writes))
     return checked
 
 

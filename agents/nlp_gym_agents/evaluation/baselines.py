@@ -12,7 +12,6 @@ import numpy.typing as npt
 from nlp_gym.data.text.tokenize import split_words
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
 from nlp_gym.metrics.base import Score
-from nlp_gym.tasks.core.make import WRITTEN
 from nlp_gym.tasks.core.rollout import rollout
 from nlp_gym.tasks.core.task import Output, Task
 from nlp_gym.tasks.generation.samples import source_text
@@ -79,10 +78,10 @@ def majority_word_act(train_task: Task, task: Task, seed: int) -> Act:
     Raises:
         InvalidArgumentError: The task does not decide about one word of a text at a time.
     """
-    if task.family != "tagging":
+    if not task.labels_words:
         raise InvalidArgumentError(
-            "baseline='majority-word' needs a task that decides word by word (family 'tagging'), "
-            f"not {type(task).__name__} (family {task.family!r}): use 'majority'."
+            "baseline='majority-word' needs a task that labels every word of a text, not "
+            f"{type(task).__name__}: use 'majority'."
         )
     words = [word for sample in train_task.corpus.samples for word in sample.words]
     vocabulary = {word: i for i, word in enumerate(dict.fromkeys(words))}
@@ -172,7 +171,7 @@ def run_baselines(
         UnknownNameError: A name that is not known.
         InvalidArgumentError: A baseline that does not suit the task, or a corpus without gold.
     """
-    written = WRITTEN_BASELINES if task.family == WRITTEN else {}
+    written = WRITTEN_BASELINES if task.writes else {}
     known = [*BASELINES, *written]
     for name in names:
         if name not in known:

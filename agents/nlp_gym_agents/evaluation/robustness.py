@@ -15,7 +15,7 @@ from nlp_gym.data import load_corpus
 from nlp_gym.data.text.perturb import FIELDS, PERTURBATIONS, WORD_PERTURBATIONS, parse
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
 from nlp_gym.metrics.base import Score
-from nlp_gym.tasks.core.make import family_of
+from nlp_gym.tasks.core.make import task_class
 from nlp_gym.tasks.core.task import Task
 from nlp_gym.types import Sample
 from nlp_gym_agents.evaluation.evaluate import evaluate, with_corpus
@@ -54,7 +54,7 @@ CHALLENGES: Mapping[str, Challenge] = MappingProxyType(
 
 def suitable(run: str | Path) -> tuple[str, ...]:
     """Names of the perturbations that suit a run, for ``--perturb all``."""
-    family = family_of(load_agent(run).env_id)
+    family = task_class(load_agent(run).env_id).family
     words = tuple(WORD_PERTURBATIONS) if family in FIELDS else ()
     swaps = family == "tagging" and any(x.startswith("B-") for x in load_agent(run).labels)
     return (*words, *(("entity-swap",) if swaps else ()))
@@ -141,10 +141,11 @@ def challenge(
     if name not in CHALLENGES:
         raise UnknownNameError("challenge", name, CHALLENGES)
     row, agent = CHALLENGES[name], load_agent(run, checkpoint=checkpoint, device=device)
-    if family_of(agent.env_id) != row.family:
+    family = task_class(agent.env_id).family
+    if family != row.family:
         raise InvalidArgumentError(
             f"challenge={name!r} is for agents of the family {row.family!r}, and {agent.env_id} is "
-            f"of {family_of(agent.env_id)!r}."
+            f"of {family!r}."
         )
     own = agent.settings["env_kwargs"]
     place = {"data_dir": own.get("data_dir"), "corpus": own.get("corpus", "auto")}

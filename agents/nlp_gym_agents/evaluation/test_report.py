@@ -10,12 +10,11 @@ from rich.table import Table
 
 from nlp_gym.files import write_json
 from nlp_gym.metrics.base import Score
-from nlp_gym.tasks.core.make import WRITTEN
 from nlp_gym.tasks.core.task import Task
 from nlp_gym.tasks.generation.samples import source_text
 from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.config.hyperparams import load_hyperparams
-from nlp_gym_agents.evaluation.baselines import WRITTEN_BASELINES, run_baselines
+from nlp_gym_agents.evaluation.baselines import run_baselines
 from nlp_gym_agents.evaluation.evaluate import score_record, with_corpus
 from nlp_gym_agents.models.agent import Agent, load_agent
 from nlp_gym_agents.models.build import build_model, source_of
@@ -63,8 +62,7 @@ def final_report(
     agent = load_agent(run, device=device)
     task, train_task = agent.task("test"), agent.task("train")
     score = with_corpus(task.score(agent.outputs(task, progress=progress)), task)
-    own = {"tagging": ["majority-word"], WRITTEN: list(WRITTEN_BASELINES)}.get(task.family, [])
-    names = ["random", "majority", *own, "oracle"]
+    names = ["random", "majority", *task.baselines, "oracle"]
     scores = run_baselines(train_task, task, names, report=False)
     if with_bc:
         scores["bc"] = cloning_score(agent, train_task, task, device=device)
@@ -109,7 +107,7 @@ def print_example(run: str | Path, console: Console, *, device: str = "auto") ->
     predictor = Predictor(run, device=device)
     if predictor.reads_text:
         text = EXAMPLE
-        if predictor.family == WRITTEN:
+        if predictor.writes:
             text = source_text(predictor.agent.task("test").corpus.samples[0])
         (record,) = predictor.predict([text])
         shown = to_text(record) if predictor.tags else to_json([record]).rstrip()

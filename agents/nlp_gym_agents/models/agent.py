@@ -12,7 +12,7 @@ from typing import Any
 from nlp_gym import make_task
 from nlp_gym.encode import Encoder
 from nlp_gym.errors import InvalidArgumentError, RunError
-from nlp_gym.tasks.core.make import WRITTEN, family_of
+from nlp_gym.tasks.core.make import task_class
 from nlp_gym.tasks.core.task import Output, Task
 from nlp_gym_agents.algorithms.registry import AlgorithmRow, resolve
 from nlp_gym_agents.config.signatures import arguments
@@ -51,9 +51,9 @@ def _learning_nothing(row: AlgorithmRow) -> dict[str, int]:
     return {name: 2 for name in ("n_steps", "batch_size") if name in known}
 
 
-def _check_writing(overrides: Mapping[str, Any]) -> None:
+def _check_fixed(cls: type[Task], overrides: Mapping[str, Any]) -> None:
     """Refuse arguments that decide the size of what was trained."""
-    for name in ("vocabulary", "vocabulary_size", "tokens", "max_length", "max_source"):
+    for name in cls.fixed_arguments:
         if name in overrides:
             raise InvalidArgumentError(
                 f"{name}={str(overrides[name])[:40]!r} cannot be given to a trained agent, which "
@@ -116,13 +116,12 @@ class Agent:
             RunError: The encoder gives other vectors than the one of the run.
         """
         labels = list(self.labels) or None  # tasks that choose among candidates have none
-        if family_of(self.env_id) == WRITTEN:
-            _check_writing(overrides)
+        cls = task_class(self.env_id)
+        _check_fixed(cls, overrides)
         learnt = self.settings.get("learnt", {})
         kwargs = {**self.settings["env_kwargs"], "labels": labels, **learnt, **overrides}
-        if family_of(self.env_id) == "kg" and overrides.get("data") is not None:
-            # The graph is what was trained on, whatever the queries are.
-            kwargs.setdefault("graph", self.settings["env_kwargs"].get("data"))
+        if overrides.get("data") is not None:
+            kwargs = {**cls.kept_arguments(self.settings["env_kwargs"]), **kwargs}
         if self._encoder is not None:
             kwargs["encoder"] = self._encoder
             kwargs["encoder_kwargs"] = None

@@ -16,7 +16,6 @@ from torch import nn
 from nlp_gym.encode.transformer.encoder import TransformerEncoder
 from nlp_gym.envs.vector import TaskVectorEnv
 from nlp_gym.errors import InvalidArgumentError, NLPGymError, UnknownNameError
-from nlp_gym.tasks.core.make import WRITTEN
 from nlp_gym.tasks.core.task import Task
 from nlp_gym_agents.algorithms.buffers import (
     EpisodeReplayBuffer,
@@ -232,19 +231,19 @@ def build_model(
     if task.tables.candidates is not None or _copies(row, task, given):
         given["policy"] = pointer_policy(row, given.get("policy", "MultiInputPolicy"))
     policy_kwargs = dict(given.pop("policy_kwargs", {}))
-    policy_kwargs["features_extractor_class"] = extractor_class(task.family)
+    policy_kwargs["features_extractor_class"] = extractor_class(writes=task.writes)
     policy_kwargs["features_extractor_kwargs"] = {
         **(policy_kwargs.get("features_extractor_kwargs") or {}),
         "source": source_of(task, obs_type, device, live=tuning is not None),
         "unit_dim": task.encoder.dim,
     }
-    if tuning is not None or task.family == WRITTEN:
+    if tuning is not None or task.writes:
         given = {**buffer_arguments(row), **given}
     if tuning is not None and learns is not None:
         live = LiveEncoders(learns, tuning, get_device(device))
         policy_kwargs["features_extractor_kwargs"]["live"] = live
     model = _build(row, hyperparams, given, SB3VecEnv(venv), policy_kwargs, seed, device)
-    if task.family == WRITTEN:
+    if task.writes:
         _start_equal(model.policy)
     if tuning is not None:
         attach(model, venv, tuning)
@@ -254,7 +253,7 @@ def build_model(
 def _copies(row: AlgorithmRow, task: Task, arguments: Mapping[str, Any]) -> bool:
     """Whether words of the source can be copied, which takes heads of its own."""
     options = (arguments.get("policy_kwargs") or {}).get("features_extractor_kwargs") or {}
-    if task.family != WRITTEN or not options.get("copy"):
+    if not task.writes or not options.get("copy"):
         return False
     if row.family == "q":
         raise InvalidArgumentError(

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nlp_gym.tasks.core.make import WRITTEN
 from nlp_gym.tasks.core.rollout import rollout
 from nlp_gym.tasks.core.task import Output, Task
 from nlp_gym_agents.models.acting import LogProbs, make_act, make_log_probs
@@ -45,11 +44,10 @@ def outputs_of(
     Returns:
         One output a row.
     """
-    width = getattr(task, "beam", 1) if beam is None else beam
-    writes = task.family == WRITTEN
-    log_probs = make_log_probs(model) if width > 1 and (writes or is_searched(task)) else None
+    width = task.beam if beam is None else beam
+    log_probs = make_log_probs(model) if width > 1 and (task.writes or is_searched(task)) else None
     if log_probs is None:
-        if writes and width > 1:
+        if task.writes and width > 1:
             warnings.warn(
                 f"beam={width}: how likely {type(model.policy).__name__} holds its actions is not "
                 "known, so that texts are written greedily.",
@@ -58,7 +56,7 @@ def outputs_of(
             )
         return rollout(task, make_act(model, masked), rows, obs_type=obs_type)
     chosen = np.arange(len(task.corpus)) if rows is None else np.asarray(rows, np.int64)
-    if writes:
+    if task.writes:
         return search(task, log_probs, chosen, width, obs_type)
     return [
         output
@@ -67,9 +65,9 @@ def outputs_of(
     ]
 
 
-def is_searched(task: Any) -> bool:
+def is_searched(task: Task) -> bool:
     """Whether a task ranks its answers by beam search."""
-    return getattr(task, "beam", 1) > 1 and hasattr(task, "merge")
+    return task.ranks_answers and task.beam > 1
 
 
 def drawn_rows(task: Task, most: int | None) -> list[int] | None:

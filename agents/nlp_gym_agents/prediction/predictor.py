@@ -9,7 +9,6 @@ from typing import Any
 
 from nlp_gym.data.readers import READERS, read
 from nlp_gym.errors import DataError, DataNotFoundError, InvalidArgumentError
-from nlp_gym.tasks.core.make import MIXTURE, TEXT_FAMILIES, WRITTEN
 from nlp_gym.types import Sample
 from nlp_gym_agents.models.agent import Agent, load_agent
 from nlp_gym_agents.prediction.inputs import Input, from_text, from_words, gather_inputs, identity
@@ -52,9 +51,10 @@ class Predictor:
         self.alternatives = alternatives
         self.agent: Agent = load_agent(run, checkpoint=checkpoint, device=device)
         self._inputs = inputs_of(self.agent, env_kwargs or {})
-        self.family = self._inputs.family
+        self._task_class = self._inputs.task
+        self.family = self._task_class.family
         self.bio = self.tags and is_bio(self._inputs.labels)
-        if alternatives and self.family != WRITTEN:
+        if alternatives and not self.writes:
             raise InvalidArgumentError(
                 f"alternatives={alternatives} is for agents that write texts, and "
                 f"{self.agent.env_id} does not: leave it out."
@@ -63,12 +63,17 @@ class Predictor:
     @property
     def tags(self) -> bool:
         """Whether it labels every word."""
-        return self.family == "tagging"
+        return self._task_class.labels_words
+
+    @property
+    def writes(self) -> bool:
+        """Whether it writes a text."""
+        return self._task_class.writes
 
     @property
     def reads_text(self) -> bool:
         """Whether a raw text is all that it needs."""
-        return self.family in TEXT_FAMILIES
+        return self._task_class.reads_text
 
     def predict(self, given: Sequence[Given], *, progress: bool = False) -> list[dict[str, Any]]:
         """Decide on texts or samples.
@@ -107,7 +112,7 @@ class Predictor:
             InvalidArgumentError: None of them or two, or a text where the task needs more.
             DataError: The file cannot be read.
         """
-        if self.family == MIXTURE:
+        if self._task_class.is_mixture:
             raise self._needs_more()
         lines = file is not None and file.suffix.lower() == ".txt"
         if self.tags or file is None or (self.reads_text and lines and not self._pairs(file)):
@@ -121,12 +126,12 @@ class Predictor:
         if not file.exists():
             raise DataNotFoundError(f"input={str(file)!r} does not exist.")
         pair = self._inputs.env_kwargs.get("pair", self.agent.settings["env_kwargs"].get("pair"))
-        form = "pairs" if lines and self.family == WRITTEN else None
+        form = "pairs" if lines and self.writes else None
         return list(read(file, form, family=self.family, gold=False, pair=pair))
 
     def _pairs(self, file: Path) -> bool:
         """Whether a file of texts has their translations beside them, which are not to be read."""
-        if self.family != WRITTEN or not file.is_file():
+        if not self.writes or not file.is_file():
             return False
         lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
         return any(lines) and all("\t" in line for line in lines if line.strip())
@@ -171,7 +176,7 @@ class Predictor:
         return self.agent.task("test", **self._inputs.arguments(data))
 
     def _needs_more(self) -> InvalidArgumentError:
-        if self.family == MIXTURE:
+        if self._task_class.is_mixture:
             return self._inputs.many()
         form = READERS[self.family]["jsonl"].about
         return InvalidArgumentError(

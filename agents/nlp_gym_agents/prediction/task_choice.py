@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
-from nlp_gym.tasks.core.make import MIXTURE, family_of, is_task_id, task_ids
+from nlp_gym.tasks.core.make import is_task_id, task_class, task_ids
+from nlp_gym.tasks.core.task import Task
 from nlp_gym.tasks.multi_task.task import DEFAULT_TASKS
 from nlp_gym.types import Sample
 from nlp_gym_agents.models.agent import Agent
@@ -25,14 +26,14 @@ class TaskInputs:
 
     Attributes:
         agent: Who decides.
-        family: What it reads; `MIXTURE` where no task of a mixture was chosen.
+        task: Its class: that of the run or, where one was chosen, of a task of a mixture.
         labels: Of the task that decides, in order of its actions.
         env_kwargs: Arguments in place of the run's.
         through: The task of a mixture that decides, None for any other run.
     """
 
     agent: Agent
-    family: str
+    task: type[Task]
     labels: tuple[str, ...]
     env_kwargs: Mapping[str, Any]
     through: str | None = None
@@ -67,19 +68,19 @@ def inputs_of(agent: Agent, env_kwargs: Mapping[str, Any]) -> TaskInputs:
     for name, why in _FIXED.items():
         if name in env_kwargs:
             raise InvalidArgumentError(f"env_kwargs={name!r} cannot be given to predict: {why}.")
-    family = family_of(agent.env_id)
-    if family != MIXTURE:
-        return TaskInputs(agent, family, agent.labels, env_kwargs)
+    cls = task_class(agent.env_id)
+    if not cls.is_mixture:
+        return TaskInputs(agent, cls, agent.labels, env_kwargs)
     merged = _merged(agent, env_kwargs)
     known = _tasks(merged)
     if len(known) != 1:
-        return TaskInputs(agent, family, (), env_kwargs)
+        return TaskInputs(agent, cls, (), env_kwargs)
     if not is_task_id(known[0]):
         raise UnknownNameError("tasks", known[0], task_ids())
     labels = _own(merged, known[0]).get("labels")
     if labels is None:  # those of its corpus
         labels = agent.task("test", **env_kwargs).tasks[0].labels  # type: ignore[attr-defined]
-    return TaskInputs(agent, family_of(known[0]), tuple(labels), env_kwargs, known[0])
+    return TaskInputs(agent, task_class(known[0]), tuple(labels), env_kwargs, known[0])
 
 
 def _merged(agent: Agent, env_kwargs: Mapping[str, Any]) -> dict[str, Any]:

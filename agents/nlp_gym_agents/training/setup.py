@@ -14,7 +14,7 @@ from nlp_gym.encode import Encoder
 from nlp_gym.encode.transformer.encoder import TransformerEncoder
 from nlp_gym.errors import RunError
 from nlp_gym.metrics.base import Score
-from nlp_gym.tasks.core.make import SHELL_ARGUMENTS, WRITTEN
+from nlp_gym.tasks.core.make import SHELL_ARGUMENTS
 from nlp_gym.tasks.core.task import Task
 from nlp_gym_agents.algorithms.registry import AlgorithmRow, resolve
 from nlp_gym_agents.config.train_config import TrainConfig
@@ -83,10 +83,10 @@ class Setup:
                 masked=self.row.masked,
                 obs_type=self.obs_type,
                 rows=rows,
-                beam=min(getattr(self.dev_task, "beam", 1), DEV_BEAM),
+                beam=min(self.dev_task.beam, DEV_BEAM),
             )
         # The report of written texts has what `training.callbacks.reward_hacking` looks at.
-        report = self.dev_task.family == WRITTEN
+        report = self.dev_task.writes
         return self.dev_task.score(outputs, rows=rows, bootstrap=0, report=report)
 
     @cached_property

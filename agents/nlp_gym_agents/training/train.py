@@ -154,7 +154,7 @@ def _learn(
         config.save_freq or total,
         config.early_stopping,
         time_limit,
-        VALUES.get(getattr(setup.train_task, "reward_metric", "")),
+        VALUES.get(setup.train_task.reward_metric or ""),
     )
     penalty = penalty_of(run, config.hyperparams, state.kl_coef)
     fitted = [FittedValues()] if Start.of(config.hyperparams).fit_values else []

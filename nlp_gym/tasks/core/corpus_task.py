@@ -44,8 +44,8 @@ class TaskData(abc.ABC):
         augment: Perturbations of which the training split has a copy besides its own texts.
     """
 
-    family: ClassVar[str]
-    """Which readers read its files."""
+    family: ClassVar[str] = ""
+    """Which readers read its files, a name of `nlp_gym.data.FAMILIES`; says nothing of agents."""
     default_layers: ClassVar[Any] = None
     """Layers of a transformer that serve this task best; None: the encoder's own default."""
     knowledge: KnowledgeBase | None = None

@@ -66,13 +66,7 @@ def build_task(entry: str | Task, **kwargs: Any) -> Task:
     """Build a task from ``"module:Class"``, checking the names of the arguments first."""
     if not isinstance(entry, str):
         return entry
-    module, _, name = entry.partition(":")
-    try:
-        cls = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InvalidArgumentError(
-            f"task={entry!r} cannot be imported ({error}); it has the form 'package.module:Class'."
-        ) from error
+    cls = _imported(entry)
     allowed = _argument_names(cls)
     unknown = [k for k in kwargs if k not in allowed]
     if unknown:
@@ -87,29 +81,30 @@ def build_task(entry: str | Task, **kwargs: Any) -> Task:
             [*allowed, "obs_type", "render_mode"],
             hint=f"All unknown: {', '.join(map(repr, unknown))}. {'; '.join(hints)}",
         )
-    task: Task = cls(**kwargs)
-    return task
+    return cls(**kwargs)
 
 
-TEXT_FAMILIES = ("tagging", "classification", "multilabel", "generation")
-"""Families whose whole input is a text."""
+def _imported(entry: str) -> type[Task]:
+    module, _, name = entry.partition(":")
+    try:
+        cls = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InvalidArgumentError(
+            f"task={entry!r} cannot be imported ({error}); it has the form 'package.module:Class'."
+        ) from error
+    if not (inspect.isclass(cls) and issubclass(cls, Task)):
+        raise InvalidArgumentError(f"task={entry!r} is no subclass of nlp_gym.tasks.Task.")
+    return cls
 
 
-WRITTEN = "generation"
-"""The family of tasks whose actions write a text."""
+def task_class(env_id: str) -> type[Task]:
+    """The class behind a registered id, without building the task.
 
-
-MIXTURE = "multitask"
-"""The family of a mixture, whose samples are those of other tasks."""
-
-
-def family_of(env_id: str) -> str:
-    """The family of a registered id (`nlp_gym.data.FAMILIES`); ``""`` where its task has none."""
+    Raises:
+        UnknownNameError: No such id.
+        InvalidArgumentError: The class cannot be imported, or is no task.
+    """
+    if not is_task_id(env_id):
+        raise UnknownNameError("env", env_id, task_ids())
     entry = gym.spec(env_id).kwargs["task"]
-    if isinstance(entry, str):
-        module, _, name = entry.partition(":")
-        try:
-            entry = getattr(importlib.import_module(module), name)
-        except (ImportError, AttributeError, ValueError):  # building the task says what is wrong
-            return ""
-    return str(getattr(entry, "family", ""))
+    return _imported(entry) if isinstance(entry, str) else type(entry)

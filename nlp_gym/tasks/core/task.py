@@ -74,15 +74,50 @@ class Rules(TaskData):
     """What is seen of a state besides vectors; `extra` gives the values."""
     further_actions: tuple[str, ...] = ()
     """Names of the actions that come after labels or candidates, such as ``"stop"``."""
+    labels_words: ClassVar[bool] = False
+    """Whether an episode gives every word of the text one label, in order."""
+    reads_text: ClassVar[bool] = False
+    """Whether a raw text is all that a prediction needs."""
+    writes: ClassVar[bool] = False
+    """Whether actions are tokens of a text that is written; agents then read it with a decoder."""
+    ranks_answers: ClassVar[bool] = False
+    """Whether the official evaluation searches for several answers, which `merge` ranks."""
+    is_mixture: ClassVar[bool] = False
+    """Whether its samples are those of other tasks."""
+    baselines: ClassVar[tuple[str, ...]] = ()
+    """Baselines that suit it besides random, majority and oracle, for the test report."""
+    fixed_arguments: ClassVar[tuple[str, ...]] = ()
+    """Arguments that a trained agent cannot be given anew: they decide the size of what learns."""
+    beam: int = 1
+    """Episodes of a sample that an evaluation keeps in a beam search; 1: it plays greedily."""
+    reward_metric: str | None = None
+    """Metric that `reward="metric"` is made of where it need not be the score's."""
     masks: BoolArray | None = None
     """(K, A) all the masks there are, for tasks with thousands of actions; else None.
 
     Their `index` observations have `legal`, the number of the mask, in place of `action_mask`.
     """
 
+    @classmethod
+    def kept_arguments(cls, trained: Mapping[str, Any]) -> dict[str, Any]:
+        """Arguments that stay those of training when an agent is given other data.
+
+        Args:
+            trained: Arguments of the task that the agent was trained on.
+        """
+        return {}
+
     def mask_row(self, state: Any) -> Int64Array:
         """(B,) which of `masks` holds in each state."""
         raise NotImplementedError
+
+    def merge(self, outputs: Sequence[Output]) -> Output:
+        """One output of several episodes on a sample, likeliest first; see `ranks_answers`."""
+        return outputs[0]
+
+    def source_pieces(self, most: int) -> Int64Array | None:
+        """(U+1, most) tokens of each unit, for agents that copy; None where nothing is written."""
+        return None
 
     @abc.abstractmethod
     def initial(self, rows: Int64Array) -> Any:

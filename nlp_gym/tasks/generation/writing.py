@@ -44,6 +44,10 @@ class Writing(Task):
     """
 
     family = "generation"
+    reads_text = True
+    writes = True
+    baselines = ("lead", "copy")
+    fixed_arguments = ("vocabulary", "vocabulary_size", "tokens", "max_length", "max_source")
     side_by_side = 128  # what agents keep of a text takes megabytes where its source is long
 
     def __init__(

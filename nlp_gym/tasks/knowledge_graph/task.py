@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -96,6 +96,7 @@ class KnowledgeGraph(UnitTask):
     """
 
     family = "kg"
+    ranks_answers = True
     metric_name = "mrr"
     exact_oracle = False
     beam = 100  # walks kept by the search of the official evaluation, as in MINERVA
@@ -116,6 +117,11 @@ class KnowledgeGraph(UnitTask):
         self.extras = {"hop": Extra(1, hops)}
         if self.numbers.n_relations <= MOST_RELATIONS:
             self.extras["path"] = Extra(hops, self.walks.nothing)
+
+    @classmethod
+    def kept_arguments(cls, trained: Mapping[str, Any]) -> dict[str, Any]:
+        """The graph is what was trained on, whatever the queries are."""
+        return {"graph": trained.get("data")}
 
     @property
     def n_actions(self) -> int:

@@ -151,6 +151,7 @@ class Classification(UnitTask, LabelTask):
     """
 
     family = "classification"
+    reads_text = True
     metric_name = "accuracy"
     default_layers: ClassVar[Any] = (2, 4, 6)
 

@@ -92,6 +92,7 @@ class MultiLabel(UnitTask, LabelTask):
     """
 
     family = "multilabel"
+    reads_text = True
     metric_name = "multilabel_f1"
     default_layers: ClassVar[Any] = (2, 4, 6)
 

@@ -45,6 +45,7 @@ class DispatchTask(Task):
     """
 
     family = "multitask"
+    is_mixture = True
     metric_name = "mean_score"
     default_layers = "last"
     tasks: Sequence[Task]

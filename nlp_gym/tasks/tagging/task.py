@@ -50,6 +50,9 @@ class TaggingTask(WordTask):
     """
 
     family = "tagging"
+    labels_words = True
+    reads_text = True
+    baselines = ("majority-word",)
     metric: EntityF1 | Accuracy
     neutral: str | None
 

@@ -11,7 +11,7 @@ from typing import Any
 import gymnasium as gym
 
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
-from nlp_gym.tasks.core.make import WRITTEN, family_of, is_task_id, task_ids
+from nlp_gym.tasks.core.make import is_task_id, task_class, task_ids
 from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.config.train_config import TrainConfig, merge
 from nlp_gym_agents.evaluation.baselines import SEARCHED
@@ -86,7 +86,7 @@ class Plan:
     def _settings(self, env_id: str, algo: str, seed: int) -> dict[str, Any]:
         """What a number depends on; not where the data lies (its hash is in the result)."""
         own = {k: v for k, v in self.env_kwargs.items() if k != "data_dir"}
-        drawn = family_of(env_id) == "kg" and self.searches is not None
+        drawn = task_class(env_id).ranks_answers and self.searches is not None
         limit = {"searches": self.searches} if drawn else {}
         if algo in BASELINES:
             return {"env_kwargs": own, **(limit if algo in SEARCHED else {})}
@@ -114,4 +114,4 @@ def default_ids() -> list[str]:
     without a warm start.
     """
     named = [i for i in task_ids() if i.count("-") > 1 and gym.spec(i).kwargs.get("dataset")]
-    return [i for i in named if family_of(i) != WRITTEN]
+    return [i for i in named if not task_class(i).writes]

@@ -12,7 +12,7 @@ from stable_baselines3.common.utils import get_device
 
 from nlp_gym.errors import InvalidArgumentError
 from nlp_gym.tasks.core.tables import Tables
-from nlp_gym.types import Encoded
+from nlp_gym.types import BoolArray, Encoded, Int64Array
 from nlp_gym_agents.networks.encoder.unit_texts import TextBook, ranges, shared_tensor
 
 MAX_ROWS = 2**24
@@ -33,6 +33,13 @@ class TableTask(Protocol):
     @property
     def tables(self) -> Tables:
         """From states to units."""
+
+    @property
+    def masks(self) -> BoolArray | None:
+        """(K, A) all the masks there are, where observations name them by number."""
+
+    def source_pieces(self, most: int) -> Int64Array | None:
+        """(U+1, most) tokens of each unit, where texts are written."""
 
 
 class FeatureSource:
@@ -88,10 +95,9 @@ class FeatureSource:
         self._context = self._here(tables.context)
         self._row_units = None if tables.row_units is None else self._here(tables.row_units)
         self._candidates = None if tables.candidates is None else self._here(tables.candidates)
-        self._pieces_of = getattr(task, "source_pieces", None)
+        self._pieces_of = task.source_pieces
         self._pieces: dict[int, th.Tensor] = {}
-        masks = getattr(task, "masks", None)
-        self.masks = None if masks is None else shared_tensor(masks).to(self.device)
+        self.masks = None if task.masks is None else shared_tensor(task.masks).to(self.device)
         self._by_row = tables.by == "row"
         rows = tables.row_units
         self.longest = 0 if rows is None else int((rows != self.n_units).sum(axis=1).max())
@@ -131,10 +137,12 @@ class FeatureSource:
             units: (...) words.
             most: Tokens of each.
         """
-        if not most or self._pieces_of is None:
-            return units.new_zeros(*units.shape, most)
+        if most and most not in self._pieces:
+            pieces = self._pieces_of(most)
+            if pieces is not None:
+                self._pieces[most] = th.as_tensor(pieces)
         if most not in self._pieces:
-            self._pieces[most] = th.as_tensor(self._pieces_of(most))
+            return units.new_zeros(*units.shape, most)
         return self._pieces[most][units.cpu()].long()
 
     def gather(self, row: th.Tensor, position: th.Tensor) -> th.Tensor:
