@@ -1,165 +1,220 @@
-"""A task written by the recipe of CONTRIBUTING: a file and a row, and the rest comes free."""
+"""Tasks written by the recipe of CONTRIBUTING: a class with a hook or two, and a row."""
 
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
-from functools import cached_property
 
 import gymnasium as gym
-import numpy as np
 import pytest
 import test_registry as registry
 
-from nlp_gym.metrics.base import Score
+from nlp_gym.errors import DataError
 from nlp_gym.registration import ENVS, EnvRow, register_envs
-from nlp_gym.render import Frame, Piece
-from nlp_gym.tasks.core.kinds import UnitTask
-from nlp_gym.tasks.core.make import make_task
-from nlp_gym.tasks.core.tables import Tables, ragged
-from nlp_gym.tasks.core.task import State
+from nlp_gym.tasks import (
+    LabelText,
+    LabelWords,
+    PickOne,
+    PickSeveral,
+    PointSpan,
+    Sample,
+    WriteText,
+    make_task,
+)
 
-
-@dataclass
-class ToyState(State):
-    chosen: np.ndarray
-
-
-class FirstWord(UnitTask):
-    """Which of three texts begins with the longest word?
+PAGE = """A toy.
 
     ## Description
-    A toy: one choice among candidates.
+    A toy.
 
     ## Data
-    Sentences of a tagging corpus, three by three.
+    Sentences of a tagging corpus.
 
     ## Observation Space
-    `candidates` (3, D).
+    That of its kind.
 
     ## Action Space
-    `Discrete(3)`.
+    That of its kind.
 
     ## Action Mask
-    Everything is legal.
+    That of its kind.
 
     ## Rewards
-    1 for the right one.
+    Those of its kind.
 
     ## Starting State
-    A sentence and the two after it.
+    A sentence.
 
     ## Episode End
-    After one decision.
+    That of its kind.
 
     ## Metric
-    Accuracy.
+    That of its kind.
 
     ## Information
     Nothing more.
 
     ## Arguments
-    Those of `Task`.
+    Those of its kind.
 
     ## Registered Ids
-    `Toy-FirstWord-v0`
+    `Toy-{name}-v0`
 
     ## Version History
     * v0: initial version.
     """
 
+
+class FirstWord(PickOne):
+    """Which of three sentences begins with the longest word?"""
+
     family = "tagging"
-    metric_name = "accuracy"
-    n_actions = 3
+    most_candidates = 3
 
-    def __init__(self, **kwargs):
-        super().__init__(**kwargs)
-        n = len(self.corpus)
-        self._near = (np.arange(n)[:, None] + np.arange(3)) % n
-        first = np.array([len(s.words[0]) for s in self.corpus.samples])
-        self._gold = first[self._near].argmax(axis=1)
+    def candidates(self, row):
+        return [self.sample((row + i) % len(self.corpus)).words for i in range(3)]
 
-    @cached_property
-    def tables(self):
-        units = np.array([self._texts.add(s.words) for s in self.corpus.samples])
-        n = len(units)
-        return Tables.build(
-            len(self._texts.texts),
-            offsets=np.arange(n) * 2,
-            context=np.zeros((2 * n, 0), int),
-            candidates=ragged(units[self._near].tolist(), 3)[:, :, None],
-        )
-
-    @property
-    def lengths(self):
-        return np.ones(len(self.corpus), np.int64)
-
-    def initial(self, rows):
-        return ToyState(**self.blank(rows), chosen=np.full(len(rows), -1))
-
-    def mask(self, state):
-        return np.ones((len(state.row), 3), bool)
-
-    def oracle(self, state):
-        self.require_gold("oracle")
-        return self._gold.take(state.row)
-
-    def play(self, state, actions):
-        state.chosen[:] = actions
-        state.slot += 1
-        right = self.potential(state) if self.has_gold else None
-        return right, 0.0, np.ones(len(actions), bool)
-
-    def potential(self, state):
-        return (state.chosen == self._gold.take(state.row)).astype(float)
-
-    def outputs(self, state):
-        return state.chosen.tolist()
-
-    def corpus_score(self, rows, outputs, *, bootstrap, report):
-        right = np.asarray(outputs) == self._gold[np.asarray(rows)]
-        interval = (right.mean(), right.mean()) if bootstrap else None
-        return Score("accuracy", float(right.mean()), interval, len(right), "accuracy|toy")
-
-    def record(self, row, output):
-        return {"choice": int(output)}
-
-    def frame(self, state, i):
-        row, chosen = int(state.row[i]), int(state.chosen[i])
-        pieces = [
-            Piece(" ".join(self._sample(r).words), "chosen" if k == chosen else "here", line=k > 0)
-            for k, r in enumerate(self._near[row])
-        ]
-        return Frame(self.title(row), f"step {int(chosen >= 0)}/1", pieces)
+    def right(self, row):
+        first = [len(words[0]) for words in self.candidates(row)]
+        return first.index(max(first))
 
 
-TOY = "Toy-FirstWord-v0"
+class Capitals(LabelWords):
+    """Is a word written with a capital letter?"""
+
+    def right(self, row):
+        return ["upper" if word[0].isupper() else "lower" for word in self.sample(row).words]
+
+
+class Length(LabelText):
+    """Is a sentence short or long?"""
+
+    family = "tagging"
+
+    def right(self, row):
+        return "long" if len(self.sample(row).words) > 10 else "short"
+
+
+class CapitalWords(PickSeveral):
+    """Which of the first words begin with a capital letter?"""
+
+    family = "tagging"
+    most_candidates = 4
+
+    def candidates(self, row):
+        return [*self.sample(row).words[:3], "Capital"]
+
+    def right(self, row):
+        return [k for k, word in enumerate(self.candidates(row)) if word[0].isupper()]
+
+
+class Longest(PointSpan):
+    """Where is the longest word?"""
+
+    family = "tagging"
+
+    def question(self, row):
+        return "Which word is the longest?"
+
+    def right(self, row):
+        words = [len(word) for word in self.sample(row).words]
+        return [(words.index(max(words)),) * 2]
+
+
+class Shout(WriteText):
+    """Write the first word in capital letters."""
+
+    family = "tagging"
+
+    def source(self, row):
+        return self.sample(row).words[:1]
+
+    def references(self, row):
+        return [" ".join(self.source(row)).upper()]
+
+
+TOYS = {cls.__name__: cls for cls in (FirstWord, Capitals, Length, CapitalWords, Longest, Shout)}
+IDS = {name: f"Toy-{name}-v0" for name in TOYS}
+ARGUMENTS = {
+    "Longest": {"max_words": 80},
+    "Shout": {"metric": "chrf", "max_length": 24, "vocabulary_size": 300},
+}
+for _name, _cls in TOYS.items():
+    _cls.__doc__ = PAGE.format(name=_name)
 
 
 @pytest.fixture(autouse=True)
 def registered(monkeypatch):
-    """The row in the table: what adding a task to `registration.py` is."""
-    module = sys.modules[FirstWord.__module__]
-    row = EnvRow(TOY, f"{module.__name__}:FirstWord", "conll2003")
-    monkeypatch.setattr("nlp_gym.registration.ENVS", (*ENVS, row))
+    """The rows in the table: what adding tasks to `registration.py` is."""
+    module = sys.modules[FirstWord.__module__].__name__
+    rows = [
+        EnvRow(IDS[name], f"{module}:{name}", "conll2003", ARGUMENTS.get(name, {})) for name in TOYS
+    ]
+    monkeypatch.setattr("nlp_gym.registration.ENVS", (*ENVS, *rows))
     register_envs()
     yield
-    gym.registry.pop(TOY)
+    for env_id in IDS.values():
+        gym.registry.pop(env_id)
 
 
+@pytest.mark.parametrize("toy", TOYS)
 @pytest.mark.parametrize("obs_type", ["features", "tokens", "index"])
-def test_toy_task_passes_what_every_id_must(obs_type):
-    registry.test_check_env_is_silent(TOY, obs_type)
-    registry.test_sb3_check_env_is_silent(TOY, obs_type)
-    registry.test_batched_env_equals_single_envs(TOY, obs_type, "metric")
-    registry.test_pickled_env_goes_on_where_it_was(TOY, obs_type)
-    registry.test_final_observations_have_a_legal_action(TOY, obs_type)
+def test_toy_task_passes_what_every_id_must(toy, obs_type):
+    registry.test_check_env_is_silent(IDS[toy], obs_type)
+    registry.test_sb3_check_env_is_silent(IDS[toy], obs_type)
+    registry.test_batched_env_equals_single_envs(IDS[toy], obs_type, "metric")
+    registry.test_pickled_env_goes_on_where_it_was(IDS[toy], obs_type)
+    registry.test_final_observations_have_a_legal_action(IDS[toy], obs_type)
 
 
-def test_toy_task_passes_the_tests_of_rules(request):
-    registry.test_oracle_reaches_the_maximum(TOY, "dev")
-    registry.test_dense_rewards_sum_to_the_sparse_one_exactly(TOY, 0)
-    registry.test_docstring_has_every_heading(TOY)
-    registry.test_seed_decides_the_episodes(TOY)
-    assert make_task(TOY, **registry.SMALL).n_actions == 3
-    registry.test_observation_shows_no_gold(TOY, "features", request)
+@pytest.mark.parametrize("toy", TOYS)
+def test_toy_task_passes_the_tests_of_rules(toy, request):
+    registry.test_oracle_reaches_the_maximum(IDS[toy], "dev")
+    registry.test_dense_rewards_sum_to_the_sparse_one_exactly(IDS[toy], 0)
+    registry.test_docstring_has_every_heading(IDS[toy])
+    registry.test_seed_decides_the_episodes(IDS[toy])
+    registry.test_observation_shows_no_gold(IDS[toy], "features", request)
+
+
+@pytest.mark.parametrize("toy", TOYS)
+@pytest.mark.parametrize("mode", ["ansi", "html"])
+def test_toy_task_is_drawn(toy, mode, capsys):
+    registry.test_render_shows_the_text_and_the_decisions(IDS[toy], mode, capsys)
+
+
+def test_toy_task_has_the_actions_that_its_hooks_make():
+    def actions(toy):
+        return make_task(IDS[toy], **registry.SMALL).n_actions
+
+    assert actions("FirstWord") == 3
+    assert actions("Capitals") == 2
+    assert actions("Length") == 2
+    assert actions("CapitalWords") == 5
+    assert actions("Longest") == 80
+
+
+def test_toy_labels_are_those_of_training_on_every_split():
+    for split in ("train", "dev", "test"):
+        assert make_task(IDS["Capitals"], split, **registry.SMALL).labels == ("lower", "upper")
+
+
+def test_toy_gold_is_not_asked_for_where_there_is_none():
+    samples = [Sample(("Ana", "left")), Sample(("so", "it", "goes"))]
+    small = {**registry.SMALL, "data": samples}
+    for toy in TOYS:
+        extra = {"labels": ["lower", "upper"]} if toy in ("Capitals", "Length") else {}
+        if toy == "Shout":
+            extra["vocabulary"] = make_task(IDS[toy], **registry.SMALL).learnt["vocabulary"]
+        task = make_task(IDS[toy], "test", **small, **extra)
+        assert not task.has_gold
+        assert all(sample.labels is None and sample.gold is None for sample in task.corpus.samples)
+
+
+class Uneven(Capitals):
+    def right(self, row):
+        return ["one"]
+
+
+def test_toy_hook_with_too_few_labels_names_row_and_numbers():
+    samples = [Sample(("Ana", "left"), ("x", "y"), "s:1")]
+    with pytest.raises(DataError, match=r"s:1: right\(0\) gave 1 labels for 2 words"):
+        Uneven(dataset="conll2003", data=samples, encoder="hashed")

@@ -12,10 +12,10 @@ from nlp_gym.checks import check_bool, check_int
 from nlp_gym.metrics.base import Score
 from nlp_gym.metrics.ranking import choice_accuracy
 from nlp_gym.tasks.candidates.picking import PickState
-from nlp_gym.tasks.candidates.selection import Selection
+from nlp_gym.tasks.candidates.selection import PickOne
 from nlp_gym.tasks.core.tables import Extra, Tables, ragged
 from nlp_gym.tasks.core.task import Output, Played
-from nlp_gym.types import BoolArray, Float64Array, Int64Array, Observation
+from nlp_gym.types import BoolArray, Int64Array, Observation
 
 if TYPE_CHECKING:
     from nlp_gym.render import Frame
@@ -24,105 +24,12 @@ if TYPE_CHECKING:
 ANSWER, CONTINUE = 0, 1
 
 
-class ChoiceTask(Selection):
-    """One right choice out of several, shown one at a time or all at once; without the rules.
-
-    Browsing, position k of a row shows choice k; otherwise a row has one position.
-
-    Attributes:
-        browse: Whether choices are shown one at a time.
-        seen: Earlier choices in the context.
-    """
-
-    family = "choice"
-    candidates_key = "choices"
-    metric_name = "accuracy"
-    browse: bool
-    seen: int
-
-    def select(self, *, argument: str, width: int, limit: int = 1) -> None:
-        """See `Selection.select`."""
-        super().select(argument=argument, width=width, limit=limit)
-        each = self._sizes if self.browse else np.ones_like(self._sizes)
-        self.offsets: Int64Array = np.cumsum(each) - each
-
-    @property
-    def lengths(self) -> Int64Array:
-        """(N,) choices of each question, or 1."""
-        return self._sizes if self.browse else self._limits
-
-    @cached_property
-    def tables(self) -> Tables:
-        """See `Task.tables`."""
-        add, c = self._texts.add, self.n_candidates
-        questions = [[add(sample.words)] for sample in self.corpus.samples]
-        joint, alone = [], []
-        for sample, order in zip(self.corpus.samples, self._order.tolist(), strict=True):
-            choices = [self.words_of(sample)[k] for k in order if k >= 0]
-            joint.append([add((*sample.words, *choice)) for choice in choices])
-            alone.append([add(choice) for choice in choices])
-        before = [units[:k][::-1] for units in joint for k in range(len(units))]
-        context = ragged(before, self.seen) if self.browse else np.zeros((len(joint), 0), int)
-        pairs = np.stack([ragged(joint, c), ragged(alone, c)], axis=2)  # (N, C, 2)
-        return Tables.build(
-            len(self._texts.texts),
-            offsets=self.offsets,
-            context=context,
-            row_units=questions,
-            candidates=pairs[self._real][:, None] if self.browse else pairs,
-            by="slot" if self.browse else "row",
-        )
-
-    def left(self, state: PickState) -> Int64Array:
-        """(B,) choices still to come."""
-        return self._sizes.take(state.row) - 1 - self.place(state)
-
-    def outputs(self, state: PickState) -> list[Output]:
-        """See `Task.outputs`: the index of the choice in the file; -1 before there is an answer."""
-        return [picked[0] if picked else -1 for picked in super().outputs(state)]
-
-    def corpus_score(
-        self, rows: Sequence[int], outputs: Sequence[Output], *, bootstrap: int, report: bool
-    ) -> Score:
-        """See `Task.corpus_score`."""
-        right = np.array(self.ranks(rows, [(answer,) for answer in outputs])) == 1
-        sizes, shown = self._sizes[list(rows)], None
-        if self.browse:
-            place = (self._order[list(rows)] == np.array(outputs)[:, None]).argmax(axis=1)
-            shown = np.where(np.array(outputs) < 0, sizes, place + 1)
-        return choice_accuracy(right, sizes, shown=shown, bootstrap=bootstrap, report=report)
-
-    def record(self, row: int, output: Output) -> dict[str, Any]:
-        """The question, its answer and the answer's index in the file."""
-        sample = self._sample(row)
-        choices = [" ".join(words) for words in self.words_of(sample)]
-        texts = list(sample.extra.get("choice_texts", choices))
-        question = sample.extra.get("text", " ".join(sample.words))
-        answer = texts[output] if output >= 0 else None
-        return {"question": question, "answer": answer, "index": output, "choices": texts}
-
-    def frame(self, state: PickState, i: int) -> Frame:
-        """See `Task.frame`."""
-        from nlp_gym.render import Frame, Piece
-
-        row, here, done = int(state.row[i]), int(self.place(state)[i]), bool(state.count[i])
-
-        def waiting(k: int) -> str:
-            if k < here:
-                return "plain"
-            return "dim" if done or (self.browse and k > here) else "here"
-
-        pieces = [Piece(" ".join(self._sample(row).words)), *self.drawn(state, i, waiting)]
-        place = f"choice {here + 1}/{self._sizes[row]}" if self.browse else f"answer {int(done)}/1"
-        return Frame(self.title(row), place, pieces)
-
-
 MOST_LEFT = 3
 """Most choices to come that are told apart: so questions with more choices than those of training
 (QASC's 8 after 3 to 5) look no stranger than they are."""
 
 
-class ChoiceQA(ChoiceTask):
+class ChoiceQA(PickOne):
     """Multiple-choice question answering as a decision process.
 
     ## Description
@@ -189,14 +96,18 @@ class ChoiceQA(ChoiceTask):
     * v0: initial version.
     """
 
+    family = "choice"
+    candidates_key = "choices"
+    limit_argument = "max_choices"
+
     def __init__(
         self, *, browse: bool = True, max_choices: int = 8, seen: int = 0, **kwargs: Any
     ) -> None:
         c = check_int("max_choices", max_choices, 2, 64)
+        self.most_candidates = c
         self.seen = check_int("seen", seen, 0, 8)
         self.browse = check_bool("browse", browse)
         super().__init__(**kwargs)
-        self.select(argument="max_choices", width=c)
         self.extras = {"left": Extra(1, min(c - 1, MOST_LEFT))} if self.browse else {}
 
     @property
@@ -229,16 +140,82 @@ class ChoiceQA(ChoiceTask):
 
     def play(self, state: PickState, actions: Int64Array) -> Played:
         """See `Task.play`: an answer is picked; CONTINUE goes to the next choice."""
-        if self.browse:
-            place, ended = self.place(state), actions == ANSWER
-            self.pick(state, place, ended)
-            state.slot += ~ended
-        else:
-            place, ended = actions, self.pick(state, actions)
+        if not self.browse:
+            return super().play(state, actions)
+        place, ended = self.place(state), actions == ANSWER
+        self.pick(state, place, ended)
+        state.slot += ~ended
         right = (self._right[state.row, place] & ended).astype(np.float64)
         return (right if self.has_gold else None), 0.0, ended
 
-    def potential(self, state: PickState) -> Float64Array:
-        """(B,) 1 where the right choice was picked."""
-        right: BoolArray = np.any(self._right[state.row] & state.chosen, axis=1)
-        return right.astype(np.float64)
+    def select(self, *, argument: str, width: int, limit: int = 1) -> None:
+        """See `Selection.select`."""
+        super().select(argument=argument, width=width, limit=limit)
+        each = self._sizes if self.browse else np.ones_like(self._sizes)
+        self.offsets: Int64Array = np.cumsum(each) - each
+
+    @property
+    def lengths(self) -> Int64Array:
+        """(N,) choices of each question, or 1."""
+        return self._sizes if self.browse else self._limits
+
+    @cached_property
+    def tables(self) -> Tables:
+        """See `Task.tables`."""
+        add, c = self._texts.add, self.n_candidates
+        questions = [[add(sample.words)] for sample in self.corpus.samples]
+        joint, alone = [], []
+        for sample, order in zip(self.corpus.samples, self._order.tolist(), strict=True):
+            choices = [self.words_of(sample)[k] for k in order if k >= 0]
+            joint.append([add((*sample.words, *choice)) for choice in choices])
+            alone.append([add(choice) for choice in choices])
+        before = [units[:k][::-1] for units in joint for k in range(len(units))]
+        context = ragged(before, self.seen) if self.browse else np.zeros((len(joint), 0), int)
+        pairs = np.stack([ragged(joint, c), ragged(alone, c)], axis=2)  # (N, C, 2)
+        return Tables.build(
+            len(self._texts.texts),
+            offsets=self.offsets,
+            context=context,
+            row_units=questions,
+            candidates=pairs[self._real][:, None] if self.browse else pairs,
+            by="slot" if self.browse else "row",
+        )
+
+    def left(self, state: PickState) -> Int64Array:
+        """(B,) choices still to come."""
+        return self._sizes.take(state.row) - 1 - self.place(state)
+
+    def corpus_score(
+        self, rows: Sequence[int], outputs: Sequence[Output], *, bootstrap: int, report: bool
+    ) -> Score:
+        """See `Task.corpus_score`."""
+        right = np.array(self.ranks(rows, [(answer,) for answer in outputs])) == 1
+        sizes, shown = self._sizes[list(rows)], None
+        if self.browse:
+            place = (self._order[list(rows)] == np.array(outputs)[:, None]).argmax(axis=1)
+            shown = np.where(np.array(outputs) < 0, sizes, place + 1)
+        return choice_accuracy(right, sizes, shown=shown, bootstrap=bootstrap, report=report)
+
+    def record(self, row: int, output: Output) -> dict[str, Any]:
+        """The question, its answer and the answer's index in the file."""
+        sample = self.sample(row)
+        choices = [" ".join(words) for words in self.words_of(sample)]
+        texts = list(sample.extra.get("choice_texts", choices))
+        question = sample.extra.get("text", " ".join(sample.words))
+        answer = texts[output] if output >= 0 else None
+        return {"question": question, "answer": answer, "index": output, "choices": texts}
+
+    def frame(self, state: PickState, i: int) -> Frame:
+        """See `Task.frame`."""
+        from nlp_gym.render import Frame, Piece
+
+        row, here, done = int(state.row[i]), int(self.place(state)[i]), bool(state.count[i])
+
+        def waiting(k: int) -> str:
+            if k < here:
+                return "plain"
+            return "dim" if done or (self.browse and k > here) else "here"
+
+        pieces = [Piece(" ".join(self.sample(row).words)), *self.drawn(state, i, waiting)]
+        place = f"choice {here + 1}/{self._sizes[row]}" if self.browse else f"answer {int(done)}/1"
+        return Frame(self.title(row), place, pieces)

@@ -71,7 +71,7 @@ class ReplyTask(Selection):
 
     def record(self, row: int, output: Output) -> dict[str, Any]:
         """The context, the reply, and the ranking as indices of candidates."""
-        sample = self._sample(row)
+        sample = self.sample(row)
         turns = [" ".join(turn) for turn in self.context_of(sample)]
         replies = [" ".join(reply) for reply in self.words_of(sample)]
         turns = list(sample.extra.get("context_texts", turns))
@@ -84,7 +84,7 @@ class ReplyTask(Selection):
 
         row, n = int(state.row[i]), int(state.count[i])
         limit = int(self._limits[row])
-        turns = self.context_of(self._sample(row))
+        turns = self.context_of(self.sample(row))
         pieces = [Piece(" ".join(turn), line=True) for turn in turns]
         pieces += self.drawn(state, i, lambda k: "here" if n < limit else "dim")
         return Frame(self.title(row), f"pick {n}/{limit}", pieces)

@@ -152,14 +152,14 @@ class DocumentTask(PickTask):
             "first three": [range(min(3, self._sizes[row])) for row in rows],
             "greedy": self._expert.picks[list(rows)].tolist(),
         }
-        samples, cut = [self._sample(row) for row in rows], make_tokenizer(self.tokenizer)
+        samples, cut = [self.sample(row) for row in rows], make_tokenizer(self.tokenizer)
         return summary_score(
             samples, outputs, cut, beside=beside, bootstrap=bootstrap, report=report
         )
 
     def record(self, row: int, output: Output) -> dict[str, Any]:
         """The sentences picked and where they are."""
-        text = summary_text(self._sample(row), output).replace("\n", " ")
+        text = summary_text(self.sample(row), output).replace("\n", " ")
         return {"summary": text, "sentences": list(output)}
 
     def frame(self, state: SummaryState, i: int) -> Frame:
@@ -167,7 +167,7 @@ class DocumentTask(PickTask):
         from nlp_gym.render import Frame
 
         row, picked = int(state.row[i]), self.picks(state)[i]
-        pieces = picked_pieces(self._sample(row), picked)
+        pieces = picked_pieces(self.sample(row), picked)
         return Frame(self.title(row), f"picked {len(picked)}/{self._limits[row]}", pieces)
 
 

@@ -119,18 +119,24 @@ class TaskData(abc.ABC):
         from nlp_gym.data import load_corpus
         from nlp_gym.data.text.perturb import augment, perturb
 
-        corpus = load_corpus(
-            self.dataset,
-            split,
-            family=self.family,
-            scheme=self._scheme,
-            pair=self._pair,
-            **self._loading,
+        corpus = self.annotate(
+            load_corpus(
+                self.dataset,
+                split,
+                family=self.family,
+                scheme=self._scheme,
+                pair=self._pair,
+                **self._loading,
+            )
         )
         if self._perturb is not None and split == self.split:
             corpus = perturb(corpus, self._perturb, family=self.family)
         if self._augment and split == "train":
             corpus = augment(corpus, self._augment, family=self.family)
+        return corpus
+
+    def annotate(self, corpus: Corpus) -> Corpus:
+        """What the task makes of a corpus as it was read; see `nlp_gym.tasks.core.kinds`."""
         return corpus
 
     @property
@@ -197,5 +203,6 @@ class TaskData(abc.ABC):
         """Encodings are left out of a pickle: where it is opened, the cache has them."""
         return {k: v for k, v in self.__dict__.items() if k not in ("encoded", "token_view")}
 
-    def _sample(self, row: int) -> Sample:
+    def sample(self, row: int) -> Sample:
+        """The sample of a row."""
         return self.corpus.samples[row]

@@ -13,13 +13,136 @@ from nlp_gym.metrics.base import Score, on_grid
 from nlp_gym.metrics.incremental.metric import METRICS, GrowingMetric
 from nlp_gym.metrics.text.bleu import TOKENIZERS
 from nlp_gym.metrics.text.corpus import VALUES, generation_score
+from nlp_gym.tasks.core.kinds import HookedTask, Text, words_of
 from nlp_gym.tasks.core.task import Played
 from nlp_gym.tasks.generation.samples import WritingState, warn_uncounted
 from nlp_gym.tasks.generation.writing import Writing
-from nlp_gym.types import Float64Array, Int64Array
+from nlp_gym.types import Float64Array, Int64Array, Sample
 
 
-class Generation(Writing):
+class WriteText(Writing, HookedTask):
+    """A kind of task: a text is written for a source, token by token, then STOP.
+
+    A subclass overrides `source` and `references`. The score is corpus BLEU or another of
+    `metric`; the potential is the same metric of the text so far.
+
+    Args:
+        metric: Metric of the score.
+        reward_metric: Metric of rewards; None: that of the score.
+        tokenize: sacreBLEU's tokenizer.
+        smooth_method: How sentence BLEU is smoothed.
+        **kwargs: Those of `Writing`.
+    """
+
+    hooks = ("source", "references")
+
+    def __init__(
+        self,
+        *,
+        metric: str = "bleu",
+        reward_metric: str | None = None,
+        tokenize: str = "13a",
+        smooth_method: str = "exp",
+        **kwargs: Any,
+    ) -> None:
+        check_name("metric", metric, METRICS)
+        self.reward_metric = metric if reward_metric is None else reward_metric
+        check_name("reward_metric", self.reward_metric, METRICS)
+        check_name("tokenize", tokenize, TOKENIZERS)
+        self.metric, self.metric_name, self.tokenize = metric, VALUES[metric], tokenize
+        self.rouge_tokenizer = "unicode" if tokenize in ("zh", "char") else "rouge"
+        super().__init__(**kwargs)
+        self._growing = None
+        if self.has_gold:
+            if any(name.startswith("rouge") for name in (metric, self.reward_metric)):
+                warn_uncounted(self.corpus.samples, self.rouge_tokenizer)
+            self._growing = GrowingMetric(
+                [[normal(text) for text in sample.gold] for sample in self.corpus.samples],
+                self.vocabulary.pieces,
+                metric=self.reward_metric,
+                tokenize=tokenize,
+                smooth_method=smooth_method,
+                rouge_tokenizer=self.rouge_tokenizer,
+                max_words=self.max_length,
+            )
+
+    def source(self, row: int) -> Text:
+        """What the text is written for."""
+        return self.sample(row).words
+
+    def references(self, row: int) -> Sequence[str]:
+        """The texts that are right, at least one."""
+        found: Sequence[str] = self.sample(row).gold
+        return found
+
+    def hooked_sample(self, row: int) -> Sample:
+        """The source and its references."""
+        sample, source = self.sample(row), self.source(row)
+        extra = {"text": source} if isinstance(source, str) else {}
+        gold = tuple(self.references(row)) if sample.annotated else None
+        return Sample(words_of(source), None, sample.id, extra, gold)
+
+    def initial(self, rows: Int64Array) -> WritingState:
+        """See `Task.initial`."""
+        grown = {} if self._growing is None else self._growing.blank(rows)
+        return WritingState(**self.blank(rows), **WritingState.named(grown))
+
+    def restored(self, state: WritingState) -> WritingState:
+        """See `Task.restored`: the metric's arrays are numbers of this object's own."""
+        fresh = self.initial(state.row)
+        if self._growing is not None:
+            for place in range(int(state.slot.max(initial=0))):
+                tokens = state.prefix[:, place].astype(np.int64)
+                self._growing.append(fresh.metric, state.row, tokens, state.slot > place)
+        return WritingState(**{**vars(state), **WritingState.named(fresh.metric)})
+
+    def play(self, state: WritingState, actions: Int64Array) -> Played:
+        """See `Task.play`."""
+        right = None
+        if self._growing is not None:
+            right = self._right(state, actions)
+            self._growing.append(state.metric, state.row, actions, actions > 0)
+        return right, 0.0, self.write(state, actions)
+
+    def potential(self, state: WritingState) -> Float64Array:
+        """See `Task.potential`."""
+        assert self._growing is not None
+        return on_grid(self._growing.value(state.metric, state.row))
+
+    def oracle(self, state: WritingState) -> Int64Array:
+        """(B,) the first reference's token at this place, if it is legal; else what is."""
+        self.require_gold("oracle")
+        return self.repair(state, self._wanted(state))[0]
+
+    def _right(self, state: WritingState, actions: Int64Array) -> Float64Array:
+        """(B,) 1 for the reference's token at its place, and for STOP right after the last."""
+        right = (self._wanted(state) == actions) & (state.slot <= self._sizes.take(state.row))
+        credit: Float64Array = right.astype(np.float64)
+        return credit
+
+    def _wanted(self, state: WritingState) -> Int64Array:
+        place = np.minimum(state.slot, self.max_length - 1)
+        wanted: Int64Array = self._targets[state.row, place].astype(np.int64)
+        return wanted
+
+    def corpus_score(
+        self, rows: Sequence[int], outputs: Sequence[str], *, bootstrap: int, report: bool
+    ) -> Score:
+        """See `Task.corpus_score`."""
+        samples = [self.sample(row) for row in rows]
+        return generation_score(
+            [[normal(text) for text in sample.gold] for sample in samples],
+            outputs,
+            [" ".join(sample.words) for sample in samples],
+            value=self.metric,
+            tokenize=self.tokenize,
+            rouge_tokenizer=self.rouge_tokenizer,
+            bootstrap=bootstrap,
+            report=report,
+        )
+
+
+class Generation(WriteText):
     """Writing a text token by token, as a decision process.
 
     ## Description
@@ -102,93 +225,6 @@ class Generation(Writing):
     * v0: initial version.
     """
 
-    def __init__(
-        self,
-        *,
-        pair: str | None = None,
-        metric: str = "bleu",
-        reward_metric: str | None = None,
-        tokenize: str = "13a",
-        smooth_method: str = "exp",
-        **kwargs: Any,
-    ) -> None:
-        check_name("metric", metric, METRICS)
-        self.reward_metric = metric if reward_metric is None else reward_metric
-        check_name("reward_metric", self.reward_metric, METRICS)
-        check_name("tokenize", tokenize, TOKENIZERS)
-        self.metric, self.metric_name, self.tokenize = metric, VALUES[metric], tokenize
+    def __init__(self, *, pair: str | None = None, **kwargs: Any) -> None:
         self._pair = pair
-        self.rouge_tokenizer = "unicode" if tokenize in ("zh", "char") else "rouge"
         super().__init__(**kwargs)
-        self._growing = None
-        if self.has_gold:
-            if any(name.startswith("rouge") for name in (metric, self.reward_metric)):
-                warn_uncounted(self.corpus.samples, self.rouge_tokenizer)
-            self._growing = GrowingMetric(
-                [[normal(text) for text in sample.gold] for sample in self.corpus.samples],
-                self.vocabulary.pieces,
-                metric=self.reward_metric,
-                tokenize=tokenize,
-                smooth_method=smooth_method,
-                rouge_tokenizer=self.rouge_tokenizer,
-                max_words=self.max_length,
-            )
-
-    def initial(self, rows: Int64Array) -> WritingState:
-        """See `Task.initial`."""
-        grown = {} if self._growing is None else self._growing.blank(rows)
-        return WritingState(**self.blank(rows), **WritingState.named(grown))
-
-    def restored(self, state: WritingState) -> WritingState:
-        """See `Task.restored`: the metric's arrays are numbers of this object's own."""
-        fresh = self.initial(state.row)
-        if self._growing is not None:
-            for place in range(int(state.slot.max(initial=0))):
-                tokens = state.prefix[:, place].astype(np.int64)
-                self._growing.append(fresh.metric, state.row, tokens, state.slot > place)
-        return WritingState(**{**vars(state), **WritingState.named(fresh.metric)})
-
-    def play(self, state: WritingState, actions: Int64Array) -> Played:
-        """See `Task.play`."""
-        right = None
-        if self._growing is not None:
-            right = self._right(state, actions)
-            self._growing.append(state.metric, state.row, actions, actions > 0)
-        return right, 0.0, self.write(state, actions)
-
-    def potential(self, state: WritingState) -> Float64Array:
-        """See `Task.potential`."""
-        assert self._growing is not None
-        return on_grid(self._growing.value(state.metric, state.row))
-
-    def oracle(self, state: WritingState) -> Int64Array:
-        """(B,) the first reference's token at this place, if it is legal; else what is."""
-        self.require_gold("oracle")
-        return self.repair(state, self._wanted(state))[0]
-
-    def _right(self, state: WritingState, actions: Int64Array) -> Float64Array:
-        """(B,) 1 for the reference's token at its place, and for STOP right after the last."""
-        right = (self._wanted(state) == actions) & (state.slot <= self._sizes.take(state.row))
-        credit: Float64Array = right.astype(np.float64)
-        return credit
-
-    def _wanted(self, state: WritingState) -> Int64Array:
-        place = np.minimum(state.slot, self.max_length - 1)
-        wanted: Int64Array = self._targets[state.row, place].astype(np.int64)
-        return wanted
-
-    def corpus_score(
-        self, rows: Sequence[int], outputs: Sequence[str], *, bootstrap: int, report: bool
-    ) -> Score:
-        """See `Task.corpus_score`."""
-        samples = [self._sample(row) for row in rows]
-        return generation_score(
-            [[normal(text) for text in sample.gold] for sample in samples],
-            outputs,
-            [" ".join(sample.words) for sample in samples],
-            value=self.metric,
-            tokenize=self.tokenize,
-            rouge_tokenizer=self.rouge_tokenizer,
-            bootstrap=bootstrap,
-            report=report,
-        )

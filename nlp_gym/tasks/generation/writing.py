@@ -197,7 +197,7 @@ class Writing(Task):
         from nlp_gym.render import Frame, Piece
 
         row, text = int(state.row[i]), self.outputs(state.take(np.array([i])))[0]
-        sample = self._sample(row)
+        sample = self.sample(row)
         pieces = [Piece(source_text(sample), "dim"), Piece(text or "...", "chosen", line=True)]
         pieces += [Piece(reference, "here", line=True) for reference in sample.gold or ()]
         return Frame(self.title(row), f"token {state.slot[i]}/{self.max_length}", pieces)

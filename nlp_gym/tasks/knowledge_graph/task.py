@@ -182,7 +182,7 @@ class KnowledgeGraph(UnitTask):
         self, rows: Sequence[int], outputs: Sequence[Output], *, bootstrap: int, report: bool
     ) -> Score:
         """See `Task.corpus_score`."""
-        ranks = around.filtered_ranks([self._sample(row) for row in rows], outputs, self._answers)
+        ranks = around.filtered_ranks([self.sample(row) for row in rows], outputs, self._answers)
         metric = Ranking(self.metric_name, detail="filtered:yes|direction:tail")
         return metric.score(ranks, bootstrap=bootstrap, report=report)
 
@@ -192,13 +192,13 @@ class KnowledgeGraph(UnitTask):
 
     def record(self, row: int, output: Output) -> dict[str, Any]:
         """The query and the answers, best first, with their labels; see Information."""
-        return self._asked.record(*around.query_of(self._sample(row)), output)
+        return self._asked.record(*around.query_of(self.sample(row)), output)
 
     def frame(self, state: WalkState, i: int) -> Frame:
         """See `Task.frame`."""
         from nlp_gym.render import Frame
 
-        sample, hop = self._sample(int(state.row[i])), int(state.hop[i])
+        sample, hop = self.sample(int(state.row[i])), int(state.hop[i])
         taken = zip(state.path[i, :hop].tolist(), state.trail[i, :hop].tolist(), strict=True)
         steps = [(self._edges[kind], self.names[entity]) for kind, entity in taken]
         pieces = around.walk_pieces(sample, steps, self._labels, ended=hop == self.walks.hops)

@@ -14,7 +14,7 @@ from nlp_gym.errors import InvalidArgumentError
 from nlp_gym.metrics.base import Score, on_grid
 from nlp_gym.metrics.labels.classification import text_accuracy
 from nlp_gym.tasks.core.gold import single_gold
-from nlp_gym.tasks.core.kinds import LabelTask, UnitTask
+from nlp_gym.tasks.core.kinds import HookedTask, LabelTask, Text, UnitTask, words_of
 from nlp_gym.tasks.core.tables import Extra, Tables, TextIndex
 from nlp_gym.tasks.core.task import Output, Played, State
 from nlp_gym.types import BoolArray, Float64Array, Int64Array, Observation, Sample
@@ -88,92 +88,56 @@ class ClassificationState(State):
     label: Int64Array
 
 
-class Classification(UnitTask, LabelTask):
-    """Classification as a decision process.
+class LabelText(UnitTask, LabelTask, HookedTask):
+    """A kind of task: a text gets one label, at once or after reading it chunk by chunk.
 
-    ## Description
-    The agent reads a text chunk by chunk and may commit to a label at any time; to read on costs a
-    little (Dulac-Arnold et al. 2011). With `reading=False` it decides once, on the whole text.
+    A subclass overrides `right` and, where what is read is not the sample's words, `text`. The
+    score is accuracy over texts.
 
-    ## Data
-    Texts with one label: SST-2, AG News, TREC (`column="fine"`: 50 labels), CLINC150, BANKING77,
-    SNIPS; your CSV, TSV (columns `text`, `label`), JSON Lines (`{"text", "label"}`). Gold labels
-    that the inventory lacks are counted as missed.
-
-    ## Observation Space
-    `Dict`, with A actions, D = width of the encoder, L = `max_tokens`:
-
-    | obs_type | key | shape | dtype | values |
-    |---|---|---|---|---|
-    | all | `action_mask` | (A,) | int8 | 1 where the action is legal now |
-    | features | `chunks` | (8,) | float32 | chunks read after the first, one-hot |
-    | features | `context` | (D,) | float32 | mean vector of the words read so far |
-    | tokens | `input_ids`, `attention_mask` | (1, L) | int32, int8 | sub-words read so far |
-    | tokens, index | `chunks` | (1,) | int32 | the same number |
-    | index | `row`, `position` | (1,) | int32 | text, and the same number |
-
-    What was read is encoded as a text of its own: vectors of the whole text would tell of words not
-    read yet. With `reading=False` there is no `chunks`.
-
-    ## Action Space
-    `Discrete(A)`: the labels, numbered as `task.labels`, then READ (not with `reading=False`).
-
-    ## Action Mask
-    READ is not legal at the end of the text.
-
-    ## Rewards
-    1 for the gold label, else 0, with each `reward`; READ costs `read_cost`. The expert reads to
-    the end before it commits: one that did not could not be learned from the words it has seen.
-
-    ## Starting State
-    The first chunk of a text.
-
-    ## Episode End
-    With a label. A text has at most 8 chunks; the last is all the rest.
-
-    ## Metric
-    Accuracy. The report has macro F1 (over labels in gold or prediction), the share of all words
-    that was read, the table of up to 60 labels; where `out_of_scope` occurs, its recall.
-
-    ## Information
-    `info["score"]` at the end: 1 for the gold label, else 0. For the rest see `Task`.
-
-    ## Arguments
-    Those of `Task`; `reading` (True), `chunk` (words; by id, else 8), `read_cost` (1/64),
-    `out_of_scope` (`"oos"`): the label of texts in no class.
-
-    ## Registered Ids
-    `Sentiment-SST2-v0`, `Topic-AGNews-v0`, `Question-TREC-v0`, `Intent-CLINC-v0` and
-    `Classification-v0`
-
-    ## Version History
-    * v0: initial version.
+    Args:
+        reading: Read chunk by chunk, with an action READ; else one decision on the whole text.
+        chunk: Words per chunk.
+        read_cost: Reward that READ costs.
+        **kwargs: Those of `Task`.
     """
 
     family = "classification"
     reads_text = True
     metric_name = "accuracy"
     default_layers: ClassVar[Any] = (2, 4, 6)
+    out_of_scope: str | None = None
+    """Label of texts in no class, whose recall the report has."""
+    hooks = ("text", "right")
 
     def __init__(
         self,
         *,
-        reading: bool = True,
+        reading: bool = False,
         chunk: int = 8,
         read_cost: float = 1 / 64,
-        out_of_scope: str | None = "oos",
         **kwargs: Any,
     ) -> None:
         self.reading = check_bool("reading", reading)
-        self.out_of_scope = (
-            None if out_of_scope is None else check_text("out_of_scope", out_of_scope)
-        )
         size = check_int("chunk", chunk, 1, 100_000)
         self.read_cost = check_cost("read_cost", read_cost)
         super().__init__(**kwargs)
         self._gold = single_gold(self.corpus.samples, self.labels)
         self._chunks = Chunks(self.corpus.samples, size if self.reading else None)
         self.extras = {"chunks": Extra(1, MOST_CHUNKS - 1)} if self.reading else {}
+
+    def text(self, row: int) -> Text:
+        """What is read."""
+        return self.sample(row).words
+
+    def right(self, row: int) -> str:
+        """The gold label of a text."""
+        return (self.sample(row).labels or ("",))[0]
+
+    def hooked_sample(self, row: int) -> Sample:
+        """The text and its label."""
+        sample = self.sample(row)
+        labels = (str(self.right(row)),) if sample.annotated else None
+        return Sample(words_of(self.text(row)), labels, sample.id)
 
     @property
     def n_actions(self) -> int:
@@ -236,7 +200,7 @@ class Classification(UnitTask, LabelTask):
         self, rows: Sequence[int], outputs: Sequence[Output], *, bootstrap: int, report: bool
     ) -> Score:
         """See `Task.corpus_score`."""
-        gold = [(self._sample(row).labels or ("",))[0] for row in rows]
+        gold = [(self.sample(row).labels or ("",))[0] for row in rows]
         return text_accuracy(
             gold, outputs, out_of_scope=self.out_of_scope, bootstrap=bootstrap, report=report
         )
@@ -250,9 +214,79 @@ class Classification(UnitTask, LabelTask):
         from nlp_gym.render import Frame, Piece
 
         row, place = int(state.row[i]), int(self.place(state)[i])
-        pieces = self._chunks.pieces(self._sample(row), row, place)
+        pieces = self._chunks.pieces(self.sample(row), row, place)
         if state.label[i] >= 0:
             label = self.labels[state.label[i]]
-            wrong = [gold for gold in self._sample(row).labels or () if gold != label]
+            wrong = [gold for gold in self.sample(row).labels or () if gold != label]
             pieces.append(Piece("=", "wrong" if wrong else "chosen", label, "".join(wrong), True))
         return Frame(self.title(row), f"chunk {place + 1}/{self.lengths[row]}", pieces)
+
+
+class Classification(LabelText):
+    """Classification as a decision process.
+
+    ## Description
+    The agent reads a text chunk by chunk and may commit to a label at any time; to read on costs a
+    little (Dulac-Arnold et al. 2011). With `reading=False` it decides once, on the whole text.
+
+    ## Data
+    Texts with one label: SST-2, AG News, TREC (`column="fine"`: 50 labels), CLINC150, BANKING77,
+    SNIPS; your CSV, TSV (columns `text`, `label`), JSON Lines (`{"text", "label"}`). Gold labels
+    that the inventory lacks are counted as missed.
+
+    ## Observation Space
+    `Dict`, with A actions, D = width of the encoder, L = `max_tokens`:
+
+    | obs_type | key | shape | dtype | values |
+    |---|---|---|---|---|
+    | all | `action_mask` | (A,) | int8 | 1 where the action is legal now |
+    | features | `chunks` | (8,) | float32 | chunks read after the first, one-hot |
+    | features | `context` | (D,) | float32 | mean vector of the words read so far |
+    | tokens | `input_ids`, `attention_mask` | (1, L) | int32, int8 | sub-words read so far |
+    | tokens, index | `chunks` | (1,) | int32 | the same number |
+    | index | `row`, `position` | (1,) | int32 | text, and the same number |
+
+    What was read is encoded as a text of its own: vectors of the whole text would tell of words not
+    read yet. With `reading=False` there is no `chunks`.
+
+    ## Action Space
+    `Discrete(A)`: the labels, numbered as `task.labels`, then READ (not with `reading=False`).
+
+    ## Action Mask
+    READ is not legal at the end of the text.
+
+    ## Rewards
+    1 for the gold label, else 0, with each `reward`; READ costs `read_cost`. The expert reads to
+    the end before it commits: one that did not could not be learned from the words it has seen.
+
+    ## Starting State
+    The first chunk of a text.
+
+    ## Episode End
+    With a label. A text has at most 8 chunks; the last is all the rest.
+
+    ## Metric
+    Accuracy. The report has macro F1 (over labels in gold or prediction), the share of all words
+    that was read, the table of up to 60 labels; where `out_of_scope` occurs, its recall.
+
+    ## Information
+    `info["score"]` at the end: 1 for the gold label, else 0. For the rest see `Task`.
+
+    ## Arguments
+    Those of `Task`; `reading` (True), `chunk` (words; by id, else 8), `read_cost` (1/64),
+    `out_of_scope` (`"oos"`): the label of texts in no class.
+
+    ## Registered Ids
+    `Sentiment-SST2-v0`, `Topic-AGNews-v0`, `Question-TREC-v0`, `Intent-CLINC-v0` and
+    `Classification-v0`
+
+    ## Version History
+    * v0: initial version.
+    """
+
+    def __init__(
+        self, *, reading: bool = True, out_of_scope: str | None = "oos", **kwargs: Any
+    ) -> None:
+        if out_of_scope is not None:
+            self.out_of_scope = check_text("out_of_scope", out_of_scope)
+        super().__init__(reading=reading, **kwargs)

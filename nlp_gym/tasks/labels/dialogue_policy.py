@@ -124,12 +124,12 @@ class ActTask(UnitTask):
         self, rows: Sequence[int], outputs: Sequence[Output], *, bootstrap: int, report: bool
     ) -> Score:
         """See `Task.corpus_score`."""
-        gold = [self._sample(i).gold for i in rows]
+        gold = [self.sample(i).gold for i in rows]
         return act_f1(gold, outputs, bootstrap=bootstrap, report=report)
 
     def record(self, row: int, output: Output) -> dict[str, Any]:
         """Each turn's words of the user and acts of the system."""
-        extra = self._sample(row).extra
+        extra = self.sample(row).extra
         users = extra.get("turn_texts") or [" ".join(turn) for turn in extra["turns"]]
         turns = zip(users, output, strict=False)
         return {"turns": [{"user": user, "acts": list(acts)} for user, acts in turns]}
@@ -141,7 +141,7 @@ class ActTask(UnitTask):
         row, at = int(state.row[i]), int(state.turn[i])
         acts = [[self.labels[k] for k in np.flatnonzero(turn)] for turn in state.played[i]]
         place = f"turn {at}/{self._turns[row]}"
-        return Frame(self.title(row), place, turn_pieces(self._sample(row), acts, at))
+        return Frame(self.title(row), place, turn_pieces(self.sample(row), acts, at))
 
 
 LAST_TURN = 15

@@ -178,7 +178,7 @@ class MultiLabel(UnitTask, LabelTask):
         self, rows: Sequence[int], outputs: Sequence[Output], *, bootstrap: int, report: bool
     ) -> Score:
         """See `Task.corpus_score`."""
-        gold = [self._sample(row).labels or () for row in rows]
+        gold = [self.sample(row).labels or () for row in rows]
         return multilabel_f1(gold, outputs, bootstrap=bootstrap, report=report)
 
     def record(self, row: int, output: Output) -> dict[str, Any]:
@@ -190,7 +190,7 @@ class MultiLabel(UnitTask, LabelTask):
         from nlp_gym.render import Frame, Piece
 
         row, (chosen,) = int(state.row[i]), self.outputs(state.take(np.array([i])))
-        sample = self._sample(row)
+        sample = self.sample(row)
         gold = chosen if sample.labels is None else sample.labels
         marks = ["chosen" if label in gold else "wrong" for label in chosen]
         pieces = [Piece(" ".join(sample.words), "plain" if state.stopped[i] else "here")]

@@ -64,7 +64,7 @@ class PairTask(LabelTask):
 
     def record(self, row: int, output: Output) -> dict[str, Any]:
         """Words and the relations found, at word offsets."""
-        sample = self._sample(row)
+        sample = self.sample(row)
         found = [
             {"head": [a, b], "tail": [c, d], "label": label}
             for (a, b, c, d), label in zip(sample.extra["pairs"], output, strict=False)
@@ -273,11 +273,11 @@ class Relation(PairTask):
         self, rows: Sequence[int], outputs: Sequence[Output], *, bootstrap: int, report: bool
     ) -> Score:
         """See `Task.corpus_score`."""
-        gold = [self._sample(i).labels or () for i in rows]
+        gold = [self.sample(i).labels or () for i in rows]
         return self.metric.score(gold, outputs, bootstrap=bootstrap, report=report)
 
     def frame(self, state: RelationState, i: int) -> Any:
         """See `Task.frame`."""
         row, n = int(state.row[i]), int(self.place(state)[i])
         labels = [self.labels[k] for k in state.played[i, :n].tolist()]
-        return pair_frame(self.title(row), self._sample(row), labels, self.none)
+        return pair_frame(self.title(row), self.sample(row), labels, self.none)

@@ -13,6 +13,7 @@ import numpy as np
 from nlp_gym.checks import check_int, check_name
 from nlp_gym.metrics.answers.squad import FORMS, fitting_form, squad_score
 from nlp_gym.metrics.base import Score, on_grid
+from nlp_gym.tasks.core.kinds import HookedTask, Text, words_of
 from nlp_gym.tasks.core.tables import Extra, Tables
 from nlp_gym.tasks.core.task import Output, Played, State, Task
 from nlp_gym.tasks.span_qa.gold import SpanGold
@@ -161,7 +162,130 @@ class SpanTask(Task):
         return list(zip(state.first.tolist(), last.tolist(), strict=True))
 
 
-class SpanQA(SpanTask):
+class PointSpan(SpanTask, HookedTask):
+    """A kind of task: a span of the text is pointed at, its first word and then its last.
+
+    A subclass overrides `question` and `right`. The score is SQuAD's F1.
+
+    Args:
+        max_words: Words C that can be chosen; later ones are out of reach.
+        max_answer: Most words in a span.
+        f1: What F1 counts: ``"words"``, ``"characters"`` or ``"auto"``, what suits the texts.
+        **kwargs: Those of `Task`.
+    """
+
+    default_layers = (4,)
+    metric_name = "squad_f1"
+    hooks = ("question", "right")
+
+    def __init__(
+        self, *, max_words: int = 600, max_answer: int = 30, f1: str = "auto", **kwargs: Any
+    ) -> None:
+        check_name("f1", f1, ("auto", *FORMS))
+        super().__init__(max_words, max_answer, **{"max_tokens": 512, **kwargs})
+        samples = self.corpus.samples
+        self.extras = {**self.extras, **dict.fromkeys(FLAGS, Extra(self.max_words, 1))}
+        self._flags = question_flags(samples, self.max_words)
+        texts = {sample.extra["text"] for sample in samples}
+        self.f1 = fitting_form(texts) if f1 == "auto" else f1
+        self._gold = SpanGold(samples, self.max_answer, self.f1) if self.has_gold else None
+
+    def question(self, row: int) -> Text:
+        """What is asked of the text."""
+        asked: Text = self.sample(row).extra["question"]
+        return asked
+
+    def right(self, row: int) -> Sequence[Span]:
+        """The gold answers of a row: first and last word of each, both included."""
+        return [(first, last) for _, first, last in self.sample(row).gold]
+
+    def hooked_sample(self, row: int) -> Sample:
+        """The text as passage, with the question and the answers."""
+        sample, asked = self.sample(row), words_of(self.question(row))
+        ends = np.cumsum([len(word) + 1 for word in sample.words]).tolist()
+        text = " ".join(sample.words)
+        spans = [(end - 1 - len(w), end - 1) for w, end in zip(sample.words, ends, strict=True)]
+        gold = None
+        if sample.annotated:
+            pairs = [(int(first), int(last)) for first, last in self.right(row)]
+            gold = tuple((text[spans[a][0] : spans[b][1]], a, b) for a, b in pairs)
+        extra = {"question": asked, "text": text, "spans": tuple(spans), "qid": ""}
+        return Sample(sample.words, None, sample.id, extra, gold)
+
+    @cached_property
+    def units(self) -> Units:
+        """For each row its question, then the words of its passage."""
+        return joint_units(self.corpus.samples, self.encoder)
+
+    @cached_property
+    def tables(self) -> Tables:
+        """See `Task.tables`."""
+        return span_tables(np.diff(self.corpus.offsets), self.max_words)
+
+    @cached_property
+    def token_view(self) -> JointTokens:
+        """Question and passage as one row of ids."""
+        return JointTokens(
+            self.corpus.samples,
+            self.encoder,
+            max_tokens=self.max_tokens,
+            max_words=self.n_actions,
+        )
+
+    def play(self, state: SpanState, actions: Int64Array) -> Played:
+        """See `Task.play`."""
+        begins = state.first < 0
+        state.last = np.where(begins, -1, actions)
+        state.first = np.where(begins, actions, state.first)
+        state.slot = self.tables.offsets.take(state.row) + 1 + state.first
+        gold = self._gold
+        right = None if gold is None else gold.right(state.row, state.first, state.last)
+        return right, 0.0, ~begins
+
+    def oracle(self, state: SpanState) -> Int64Array:
+        """See `SpanGold.expert`."""
+        self.require_gold("oracle")
+        assert self._gold is not None
+        return self._gold.expert(state.row, state.first, *self._bounds(state))
+
+    def potential(self, state: SpanState) -> Float64Array:
+        """See `Task.potential`."""
+        assert self._gold is not None
+        first = np.maximum(state.first, 0)
+        value = self._gold.f1(state.row, first, np.maximum(state.last, first))
+        return on_grid(np.where(state.first < 0, 0.0, value))
+
+    def extra(self, state: SpanState) -> Observation:
+        """See the class's Observation Space."""
+        flags = {key: table.take(state.row, axis=0) for key, table in self._flags.items()}
+        return super().extra(state) | flags
+
+    def corpus_score(
+        self, rows: Sequence[int], outputs: Sequence[Output], *, bootstrap: int, report: bool
+    ) -> Score:
+        """See `Task.corpus_score`."""
+        golds = [[answer[0] for answer in self.sample(row).gold] for row in rows]
+        said = [
+            answer_of(self.sample(row), output)[0]
+            for row, output in zip(rows, outputs, strict=True)
+        ]
+        return squad_score(golds, said, f1=self.f1, bootstrap=bootstrap, report=report)
+
+    def record(self, row: int, output: Output) -> dict[str, Any]:
+        """The answer, its characters and its question."""
+        extra, (answer, start, end) = self.sample(row).extra, answer_of(self.sample(row), output)
+        asked = extra.get("question_text") or " ".join(extra["question"])
+        identity = {"id": extra["qid"]} if extra["qid"] != "" else {}  # else its place in the file
+        return {**identity, "question": asked, "answer": answer, "start": start, "end": end}
+
+    def frame(self, state: SpanState, i: int) -> Any:
+        """See `Task.frame`."""
+        row = int(state.row[i])
+        words, chosen = self._sizes[row], (int(state.first[i]), int(state.last[i]))
+        return span_frame(self.title(row), self.sample(row), chosen, int(words))
+
+
+class SpanQA(PointSpan):
     """Span question answering as a decision process.
 
     ## Description
@@ -237,89 +361,3 @@ class SpanQA(SpanTask):
     """
 
     family = "spanqa"
-    default_layers = (4,)
-    metric_name = "squad_f1"
-
-    def __init__(
-        self, *, max_words: int = 600, max_answer: int = 30, f1: str = "auto", **kwargs: Any
-    ) -> None:
-        check_name("f1", f1, ("auto", *FORMS))
-        super().__init__(max_words, max_answer, **{"max_tokens": 512, **kwargs})
-        samples = self.corpus.samples
-        self.extras = {**self.extras, **dict.fromkeys(FLAGS, Extra(self.max_words, 1))}
-        self._flags = question_flags(samples, self.max_words)
-        texts = {sample.extra["text"] for sample in samples}
-        self.f1 = fitting_form(texts) if f1 == "auto" else f1
-        self._gold = SpanGold(samples, self.max_answer, self.f1) if self.has_gold else None
-
-    @cached_property
-    def units(self) -> Units:
-        """For each row its question, then the words of its passage."""
-        return joint_units(self.corpus.samples, self.encoder)
-
-    @cached_property
-    def tables(self) -> Tables:
-        """See `Task.tables`."""
-        return span_tables(np.diff(self.corpus.offsets), self.max_words)
-
-    @cached_property
-    def token_view(self) -> JointTokens:
-        """Question and passage as one row of ids."""
-        return JointTokens(
-            self.corpus.samples,
-            self.encoder,
-            max_tokens=self.max_tokens,
-            max_words=self.n_actions,
-        )
-
-    def play(self, state: SpanState, actions: Int64Array) -> Played:
-        """See `Task.play`."""
-        begins = state.first < 0
-        state.last = np.where(begins, -1, actions)
-        state.first = np.where(begins, actions, state.first)
-        state.slot = self.tables.offsets.take(state.row) + 1 + state.first
-        gold = self._gold
-        right = None if gold is None else gold.right(state.row, state.first, state.last)
-        return right, 0.0, ~begins
-
-    def oracle(self, state: SpanState) -> Int64Array:
-        """See `SpanGold.expert`."""
-        self.require_gold("oracle")
-        assert self._gold is not None
-        return self._gold.expert(state.row, state.first, *self._bounds(state))
-
-    def potential(self, state: SpanState) -> Float64Array:
-        """See `Task.potential`."""
-        assert self._gold is not None
-        first = np.maximum(state.first, 0)
-        value = self._gold.f1(state.row, first, np.maximum(state.last, first))
-        return on_grid(np.where(state.first < 0, 0.0, value))
-
-    def extra(self, state: SpanState) -> Observation:
-        """See the class's Observation Space."""
-        flags = {key: table.take(state.row, axis=0) for key, table in self._flags.items()}
-        return super().extra(state) | flags
-
-    def corpus_score(
-        self, rows: Sequence[int], outputs: Sequence[Output], *, bootstrap: int, report: bool
-    ) -> Score:
-        """See `Task.corpus_score`."""
-        golds = [[answer[0] for answer in self._sample(row).gold] for row in rows]
-        said = [
-            answer_of(self._sample(row), output)[0]
-            for row, output in zip(rows, outputs, strict=True)
-        ]
-        return squad_score(golds, said, f1=self.f1, bootstrap=bootstrap, report=report)
-
-    def record(self, row: int, output: Output) -> dict[str, Any]:
-        """The answer, its characters and its question."""
-        extra, (answer, start, end) = self._sample(row).extra, answer_of(self._sample(row), output)
-        asked = extra.get("question_text") or " ".join(extra["question"])
-        identity = {"id": extra["qid"]} if extra["qid"] != "" else {}  # else its place in the file
-        return {**identity, "question": asked, "answer": answer, "start": start, "end": end}
-
-    def frame(self, state: SpanState, i: int) -> Any:
-        """See `Task.frame`."""
-        row = int(state.row[i])
-        words, chosen = self._sizes[row], (int(state.first[i]), int(state.last[i]))
-        return span_frame(self.title(row), self._sample(row), chosen, int(words))

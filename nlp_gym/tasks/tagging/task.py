@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,15 +11,17 @@ import numpy.typing as npt
 
 from nlp_gym.checks import check_int, check_name
 from nlp_gym.data.tags.schemes import canonical_scheme
+from nlp_gym.errors import DataError
 from nlp_gym.metrics.base import Score
 from nlp_gym.metrics.labels.accuracy import Accuracy
 from nlp_gym.metrics.labels.entities import EntityF1
 from nlp_gym.tasks.core.gold import index_gold
+from nlp_gym.tasks.core.kinds import HookedTask
 from nlp_gym.tasks.core.tables import Extra
 from nlp_gym.tasks.core.task import Output, Played, State
 from nlp_gym.tasks.tagging.bio import transitions
 from nlp_gym.tasks.tagging.words import WordTask
-from nlp_gym.types import BoolArray, Float64Array, Int64Array, Observation
+from nlp_gym.types import BoolArray, Float64Array, Int64Array, Observation, Sample
 
 if TYPE_CHECKING:
     from nlp_gym.render import Frame
@@ -41,11 +43,18 @@ class TaggingState(State):
         self.slot += 1
 
 
-class TaggingTask(WordTask):
-    """One label a word, scored over words or over entities; without the rules.
+class LabelWords(WordTask, HookedTask):
+    """A kind of task: every word of a text gets one label, from left to right.
+
+    A subclass overrides `right`. The score is accuracy over words.
+
+    Args:
+        history_length: Number H of earlier labels that are seen.
+        **kwargs: Those of `WordTask`.
 
     Attributes:
         metric: The official score, and a sentence's from counts.
+        scheme: ``"BIO"`` where labels are tags of entities, else ``"flat"``.
         neutral: Label that is not drawn where it is right, or None.
     """
 
@@ -53,8 +62,41 @@ class TaggingTask(WordTask):
     labels_words = True
     reads_text = True
     baselines = ("majority-word",)
+    hooks = ("right",)
     metric: EntityF1 | Accuracy
-    neutral: str | None
+    scheme: str = "flat"
+    neutral: str | None = None
+
+    def __init__(self, *, history_length: int = 1, **kwargs: Any) -> None:
+        history_length = check_int("history_length", history_length, 1, 64)
+        super().__init__(**kwargs)
+        gold_labels, self._gold = index_gold(self.corpus.samples, self.labels)
+        self.metric = (EntityF1 if self.scheme == "BIO" else Accuracy)(self.labels, gold_labels)
+        self.metric_name = self.metric.name
+        self._legal, self._repair = transitions(self.labels, self.scheme)
+        self._last = self._positions.ends()
+        self.extras = {"history": Extra(history_length, self.n_actions)}
+
+    def right(self, row: int) -> Sequence[str]:
+        """The gold labels of a text, one per word."""
+        return self.sample(row).labels or ()
+
+    def hooked_sample(self, row: int) -> Sample:
+        """The text with the labels of `right`.
+
+        Raises:
+            DataError: There are more or fewer labels than words.
+        """
+        sample = self.sample(row)
+        if not sample.annotated:
+            return sample
+        labels = tuple(self.right(row))
+        if len(labels) != len(sample.words):
+            raise DataError(
+                f"{self.title(row)}: right({row}) gave {len(labels)} labels for "
+                f"{len(sample.words)} words; give one per word."
+            )
+        return replace(sample.unannotated(), labels=labels)
 
     def initial(self, rows: Int64Array) -> TaggingState:
         """See `Task.initial`: no label yet is the number A in the history."""
@@ -75,27 +117,61 @@ class TaggingTask(WordTask):
         self, rows: Sequence[int], outputs: Sequence[Output], *, bootstrap: int, report: bool
     ) -> Score:
         """See `Task.corpus_score`."""
-        gold = [self._sample(i).labels or () for i in rows]
+        gold = [self.sample(i).labels or () for i in rows]
         return self.metric.score(gold, outputs, bootstrap=bootstrap, report=report)
 
     def record(self, row: int, output: Output) -> dict[str, Any]:
         """Words and their labels."""
-        return {"words": list(self._sample(row).words), "labels": list(output)}
+        return {"words": list(self.sample(row).words), "labels": list(output)}
 
     def frame(self, state: TaggingState, i: int) -> Frame:
         """See `Task.frame`."""
         from nlp_gym.render import tagging_frame
 
-        sample, n = self._sample(int(state.row[i])), int(self.place(state)[i])
+        sample, n = self.sample(int(state.row[i])), int(self.place(state)[i])
         played = [self.labels[k] for k in state.played[i, :n]]
         title = self.title(int(state.row[i]))
         return tagging_frame(title, sample.words, played, sample.labels, neutral=self.neutral)
+
+    def mask(self, state: TaggingState) -> BoolArray:
+        """See `Task.mask`."""
+        return self._legal.take(state.history[:, 0], axis=0)
+
+    def repair(self, state: TaggingState, actions: Int64Array) -> tuple[Int64Array, BoolArray]:
+        """B-X for a forbidden I-X."""
+        played = self._repair.take(state.history[:, 0] * self.n_actions + actions)
+        return played, played != actions
+
+    def play(self, state: TaggingState, actions: Int64Array) -> Played:
+        """See `Task.play`."""
+        right = None
+        if self._gold is not None:
+            gold = self._gold.take(state.slot)
+            self.metric.update(state.counts, actions, gold)
+            right = (actions == gold).astype(np.float64)
+        state.note(self.place(state), actions)
+        return right, 0.0, self._last.take(state.slot)
+
+    def potential(self, state: TaggingState) -> Float64Array:
+        """See `Task.potential`."""
+        return self.metric.potential(state.counts, self.lengths.take(state.row))
+
+    def oracle(self, state: TaggingState) -> Int64Array:
+        """(B,) gold labels; the first label where the gold is not in the inventory."""
+        self.require_gold("oracle")
+        assert self._gold is not None
+        gold = self._gold.take(state.slot)
+        return np.where(gold < self.n_actions, gold, 0)
+
+    def extra(self, state: TaggingState) -> Observation:
+        """The last labels."""
+        return {"history": state.history.copy()}
 
 
 SCHEMES = ("BIO", "flat")
 
 
-class SequenceTagging(TaggingTask):
+class SequenceTagging(LabelWords):
     """Sequence tagging as a decision process.
 
     ## Description
@@ -165,59 +241,11 @@ class SequenceTagging(TaggingTask):
     * v0: initial version.
     """
 
-    def __init__(
-        self,
-        *,
-        scheme: str = "BIO",
-        history_length: int = 1,
-        data_scheme: str = "auto",
-        **rest: Any,
-    ) -> None:
+    def __init__(self, *, scheme: str = "BIO", data_scheme: str = "auto", **rest: Any) -> None:
         check_name("scheme", scheme, SCHEMES)
         bio = scheme == "BIO"
         self.scheme, self.neutral = scheme, "O" if bio else None
-        history_length = check_int("history_length", history_length, 1, 64)
         given = canonical_scheme(data_scheme, "data_scheme")
         # A plain label is no tag, whatever it looks like.
         self._scheme = "none" if given == "auto" and not bio else given
         super().__init__(**rest)
-        gold_labels, self._gold = index_gold(self.corpus.samples, self.labels)
-        self.metric = (EntityF1 if bio else Accuracy)(self.labels, gold_labels)
-        self.metric_name = self.metric.name
-        self._legal, self._repair = transitions(self.labels, scheme)
-        self._last = self._positions.ends()
-        self.extras = {"history": Extra(history_length, self.n_actions)}
-
-    def mask(self, state: TaggingState) -> BoolArray:
-        """See `Task.mask`."""
-        return self._legal.take(state.history[:, 0], axis=0)
-
-    def repair(self, state: TaggingState, actions: Int64Array) -> tuple[Int64Array, BoolArray]:
-        """B-X for a forbidden I-X."""
-        played = self._repair.take(state.history[:, 0] * self.n_actions + actions)
-        return played, played != actions
-
-    def play(self, state: TaggingState, actions: Int64Array) -> Played:
-        """See `Task.play`."""
-        right = None
-        if self._gold is not None:
-            gold = self._gold.take(state.slot)
-            self.metric.update(state.counts, actions, gold)
-            right = (actions == gold).astype(np.float64)
-        state.note(self.place(state), actions)
-        return right, 0.0, self._last.take(state.slot)
-
-    def potential(self, state: TaggingState) -> Float64Array:
-        """See `Task.potential`."""
-        return self.metric.potential(state.counts, self.lengths.take(state.row))
-
-    def oracle(self, state: TaggingState) -> Int64Array:
-        """(B,) gold labels; the first label where the gold is not in the inventory."""
-        self.require_gold("oracle")
-        assert self._gold is not None
-        gold = self._gold.take(state.slot)
-        return np.where(gold < self.n_actions, gold, 0)
-
-    def extra(self, state: TaggingState) -> Observation:
-        """The last labels."""
-        return {"history": state.history.copy()}
