@@ -72,7 +72,7 @@ endef
 # $(call install_extras,EXTRAS): pip reads PIP_FIND_LINKS by itself, uv has to be told.
 define install_extras
 	@rm -f $@
-	@echo "Installing nlp-gym[$(1)] into $(VENV); the first time takes minutes"
+	@echo "Installing nlp-gymnasium[$(1)] into $(VENV); the first time takes minutes"
 	@if [ -n '$(UV)' ]; then \
 		'$(UV)' pip install --quiet --python $(RUN) -c constraints.txt \
 			$${PIP_FIND_LINKS:+--find-links "$$PIP_FIND_LINKS"} -e '.[$(1)]'; \

@@ -8,8 +8,45 @@ derive from `NLPGymError`, and each also from the builtin a caller would expect,
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from pathlib import Path
+
+
+_SHORTEST_PART = 3
+"""Fewer letters are found inside too many names to mean one of them."""
+
+
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """The name that was probably meant: the same letters, then a part of it, then the most alike.
+
+    Case and what stands between the letters do not count: ``ner-conll-v0`` means ``NER-CoNLL-v0``
+    and ``squad-v0`` means ``SpanQA-SQuAD-v0``.
+
+    Args:
+        name: What was typed.
+        names: What there is.
+
+    Returns:
+        One of `names`, or None where none is near.
+    """
+    wanted = _letters(name)
+    spelled: dict[str, str] = {}
+    for known in names:
+        spelled.setdefault(_letters(known), known)
+    if wanted in spelled:
+        return spelled[wanted]
+    if len(wanted) >= _SHORTEST_PART:
+        around = [letters for letters in spelled if wanted in letters]
+        if around:
+            return spelled[min(around, key=len)]
+    near = difflib.get_close_matches(wanted, spelled, n=1, cutoff=0.5)
+    return spelled[near[0]] if near else None
+
+
+def _letters(name: str) -> str:
+    """A name's letters and digits, without case."""
+    return re.sub(r"[\W_]+", "", name.casefold())
 
 
 class NLPGymError(Exception):
@@ -27,10 +64,10 @@ class UnknownNameError(InvalidArgumentError):
         self, argument: str, value: object, allowed: Iterable[str], hint: str = ""
     ) -> None:
         names = list(allowed)
-        near = difflib.get_close_matches(str(value), names, n=1, cutoff=0.5)
+        near = nearest(str(value), names)
         message = f"{argument}={value!r} is not known."
-        if near:
-            message += f" Did you mean {near[0]!r}?"
+        if near is not None:
+            message += f" Did you mean {near!r}?"
         message += f" Allowed: {', '.join(names) if names else 'none'}."
         super().__init__(f"{message} {hint}".rstrip())
         self.argument, self.value, self.allowed = argument, value, names
@@ -45,12 +82,13 @@ class NotResetError(NLPGymError, RuntimeError):
 
 
 class MissingDependencyError(NLPGymError, ImportError):
-    """An optional package is needed for what was asked."""
+    """A package is needed for what was asked; an empty `extra` means that the plain one has it."""
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
+        wanted = f"'nlp-gymnasium[{extra}]'" if extra else "nlp-gymnasium"
         super().__init__(
             f"{purpose} needs the package {package!r}, which is not installed. "
-            f"Install it with: pip install 'nlp-gym[{extra}]'"
+            f"Install it with: pip install {wanted}"
         )
         self.package, self.extra = package, extra
 

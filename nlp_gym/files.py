@@ -39,7 +39,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     temporary = path.parent / f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{PART}"
     try:
         yield temporary
-        with temporary.open("rb") as written:
+        with temporary.open("r+b") as written:  # Windows flushes only what may be written to
             os.fsync(written.fileno())
         os.replace(temporary, path)
     except BaseException:

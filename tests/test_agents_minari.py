@@ -138,5 +138,5 @@ def test_minari_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
         return real(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", missing)
-    with pytest.raises(MissingDependencyError, match=r"pip install 'nlp-gym\[minari\]'"):
+    with pytest.raises(MissingDependencyError, match=r"pip install 'nlp-gymnasium\[minari\]'"):
         export(Export("POS-EWT-v0"))

@@ -8,7 +8,6 @@ import errno
 import hashlib
 import http.server
 import os
-import resource
 import threading
 import time
 from collections.abc import Iterator
@@ -195,6 +194,7 @@ def test_download_to_a_full_disk(
 
 
 def test_download_when_the_kernel_refuses_to_write(server: Server, tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource", reason="no limits on Windows")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
     try:

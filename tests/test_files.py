@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -53,6 +52,7 @@ def test_files_atomic_path_failure_keeps_the_old_file(tmp_path: Path, error: Bas
 
 
 def test_files_atomic_path_when_the_kernel_refuses_to_write(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource", reason="no limits on Windows")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
     try:

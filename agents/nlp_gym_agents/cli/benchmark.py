@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from nlp_gym_agents.cli import completion
 from nlp_gym_agents.cli.train import pairs
 
 Searches = Annotated[
@@ -81,9 +82,17 @@ def benchmark_command(
 
 def export_minari_command(
     env_id: Annotated[
-        str | None, typer.Argument(metavar="ID", help="Environment id; default: the run's.")
+        str | None,
+        typer.Argument(
+            metavar="ID",
+            help="Environment id; default: the run's.",
+            autocompletion=completion.environments,
+        ),
     ] = None,
-    env: Annotated[str | None, typer.Option(help="The same as ID.")] = None,
+    env: Annotated[
+        str | None,
+        typer.Option(help="The same as ID.", autocompletion=completion.environments),
+    ] = None,
     policy: Annotated[str, typer.Option(help="Who plays: oracle or random.")] = "oracle",
     run: Annotated[
         Path | None, typer.Option(metavar="RUN", help="A trained agent plays, greedily.")

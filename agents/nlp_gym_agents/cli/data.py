@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nlp_gym_agents.cli import completion
 from nlp_gym_agents.cli.errors import ReportingGroup
 
 if TYPE_CHECKING:
@@ -61,7 +62,10 @@ def check_command(
     family: Annotated[
         str | None, typer.Option(help="Task family (tagging, classification, ...); else guessed.")
     ] = None,
-    env: Annotated[str | None, typer.Option(help="Environment id: its family.")] = None,
+    env: Annotated[
+        str | None,
+        typer.Option(help="Environment id: its family.", autocompletion=completion.environments),
+    ] = None,
     scheme: Annotated[
         str, typer.Option(help="Tag scheme: auto, iob2, iob1, bioes, bilou or none.")
     ] = "auto",
@@ -118,7 +122,12 @@ def _asked_family(family: str | None, env: str | None) -> str | None:
 
 @app.command("download")
 def download_command(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Names from data list.")],
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NAME...", help="Names from data list.", autocompletion=completion.corpora
+        ),
+    ],
     data_dir: Annotated[
         Path | None, typer.Option(help="Where to put them; else the user's cache.")
     ] = None,

@@ -24,7 +24,6 @@ def _show_warning(message: Warning | str, *details: Any) -> None:
 app = typer.Typer(
     cls=ReportingGroup,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -38,8 +37,23 @@ Checkpoint = Annotated[str, typer.Option(help="`best` by the dev metric, or `las
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, ...")]
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from nlp_gym import __version__
+
+        typer.echo(f"nlp-gym {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def _main() -> None:
+def _main(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
     """NLP tasks as reinforcement learning environments: train, evaluate, predict."""
     warnings.showwarning = _show_warning  # type: ignore[assignment]
 

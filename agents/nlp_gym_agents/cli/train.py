@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from nlp_gym_agents.cli import completion
+
 if TYPE_CHECKING:
     from nlp_gym_agents.config.train_config import TrainConfig
 
@@ -44,11 +46,11 @@ class SpreadCommand(TyperCommand):
         return super().parse_args(ctx, spread(args))
 
 
-def pairs(items: Sequence[str] | None) -> dict[str, Any]:
-    """Nested mapping of ``KEY:VALUE`` items."""
+def pairs(items: Sequence[str] | None, flag: str = "--env-kwargs") -> dict[str, Any]:
+    """Nested mapping of the ``KEY:VALUE`` items of a flag."""
     from nlp_gym_agents.config.hyperparams import parse_overrides
 
-    return parse_overrides(items or [])
+    return parse_overrides(items or [], argument=flag)
 
 
 def rate(text: str | None) -> float | str | None:
@@ -57,7 +59,7 @@ def rate(text: str | None) -> float | str | None:
 
     if text is None:
         return None
-    value: float | str = parse_value(text, f"encoder_lr:{text}")
+    value: float | str = parse_value(text, f"--encoder-lr={text!r}")
     return value
 
 
@@ -69,7 +71,7 @@ def config_of(flags: dict[str, Any], conf_file: Path | None) -> TrainConfig:
     config = TrainConfig() if conf_file is None else config_from_file(conf_file)
     given = {name: value for name, value in flags.items() if value is not None}
     for name, fields in _STRONGER.items():
-        typed = pairs(given.get(name))
+        typed = pairs(given.get(name), f"--{name.replace('_', '-')}")
         given[name] = nested_merge(getattr(config, name), typed)
         # Without this the file's field would win over what was typed.
         given |= {key: None for key in fields if key in typed and key not in given}
@@ -77,9 +79,18 @@ def config_of(flags: dict[str, Any], conf_file: Path | None) -> TrainConfig:
 
 
 def train_command(
-    env: Annotated[str | None, typer.Option(help="Environment id; see `nlp-gym envs`.")] = None,
+    env: Annotated[
+        str | None,
+        typer.Option(
+            help="Environment id; see `nlp-gym envs`.", autocompletion=completion.environments
+        ),
+    ] = None,
     algo: Annotated[
-        str | None, typer.Option(help="Algorithm, or package.module:Class of your own.")
+        str | None,
+        typer.Option(
+            help="Algorithm, or package.module:Class of your own.",
+            autocompletion=completion.algorithms,
+        ),
     ] = None,
     n_timesteps: Annotated[
         int | None, typer.Option("-n", "--n-timesteps", help="Decisions to train on.")

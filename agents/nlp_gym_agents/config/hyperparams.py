@@ -30,6 +30,11 @@ FOLDER = Path(__file__).parent.parent / "hyperparams"
 
 _EXPONENT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+")
 
+_EXAMPLES = {
+    "hyperparams": "learning_rate:3e-4 or policy_kwargs.features_extractor_kwargs.hidden:[512]",
+    "--env-kwargs": "window:2 or reward:metric",
+}
+
 Params = dict[str, Any]
 
 
@@ -76,8 +81,12 @@ def load_hyperparams(
     return check_params(row, merged, writes=task.writes)
 
 
-def parse_overrides(items: Sequence[str]) -> Params:
+def parse_overrides(items: Sequence[str], *, argument: str = "hyperparams") -> Params:
     """Nested mapping of ``"a.b:value"`` strings; a later item wins over an earlier one.
+
+    Args:
+        items: The strings.
+        argument: What the user gave them as, for the message: ``"--env-kwargs"``.
 
     Raises:
         InvalidArgumentError: An item has no ``:``, no key, or a value that is not YAML.
@@ -87,23 +96,29 @@ def parse_overrides(items: Sequence[str]) -> Params:
         key, colon, text = item.partition(":")
         names = [name.strip() for name in key.split(".")]
         if not colon or not all(names):
-            raise InvalidArgumentError(
-                f"hyperparams={item!r} is not of the form key:value, such as learning_rate:3e-4 or "
-                "policy_kwargs.features_extractor_kwargs.hidden:[512]."
-            )
-        nested: Any = parse_value(text, item)
+            raise InvalidArgumentError(_not_a_pair(argument, item))
+        nested: Any = parse_value(text, f"{argument}={item!r}")
         for name in reversed(names):
             nested = {name: nested}
         parsed = nested_merge(parsed, nested)
     return parsed
 
 
-def parse_value(text: str, item: str | None = None) -> Any:
+def _not_a_pair(argument: str, item: str) -> str:
+    key, sign, value = item.partition("=")
+    if sign and key.strip() and ":" not in item:
+        fix = f"write {key.strip()}:{value.strip()}"
+    else:
+        fix = f"such as {_EXAMPLES.get(argument, _EXAMPLES['hyperparams'])}"
+    return f"{argument}={item!r} is not of the form key:value; {fix}."
+
+
+def parse_value(text: str, given: str | None = None) -> Any:
     """A YAML value; ``1e-3`` is a number (YAML 1.1 reads a string) and ``None`` is null.
 
     Args:
         text: The value.
-        item: What the user typed, for the message.
+        given: The argument and what the user typed for it, for the message.
 
     Raises:
         InvalidArgumentError: It is not YAML.
@@ -113,7 +128,7 @@ def parse_value(text: str, item: str | None = None) -> Any:
     except yaml.YAMLError as error:
         problem = str(error).splitlines()[0]
         raise InvalidArgumentError(
-            f"hyperparams={item or text!r}: the value is not YAML ({problem}). Quote strings with "
+            f"{given or f'value={text!r}'}: the value is not YAML ({problem}). Quote strings with "
             "special characters."
         ) from error
 

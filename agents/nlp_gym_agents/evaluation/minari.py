@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 import nlp_gym
 from nlp_gym.data import DATASETS
-from nlp_gym.errors import InvalidArgumentError, MissingDependencyError
+from nlp_gym.errors import InvalidArgumentError, MissingDependencyError, UnknownNameError
 from nlp_gym.tasks.core.make import is_task_id, task_ids
 from nlp_gym.types import BoolArray, Observation
 from nlp_gym_agents.algorithms.registry import resolve
@@ -148,10 +148,10 @@ def _load_minari() -> Any:
 def _check(wanted: Export, agent: Agent | None) -> str:
     """The id, with everything checked."""
     env_id = wanted.env or (agent.env_id if agent else None)
-    if env_id is None or not is_task_id(env_id):
-        raise InvalidArgumentError(
-            f"env={env_id!r} is no environment of this suite. Known: {', '.join(task_ids())}."
-        )
+    if env_id is None:
+        raise InvalidArgumentError("env=None and run=None: name the environment, or a trained run.")
+    if not is_task_id(env_id):
+        raise UnknownNameError("env", env_id, task_ids())
     if agent is not None and env_id != agent.env_id:
         raise InvalidArgumentError(f"env={env_id!r}, but run was trained on {agent.env_id!r}.")
     if wanted.policy not in POLICIES:

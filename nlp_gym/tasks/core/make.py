@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
 from typing import Any
 
 import gymnasium as gym
 
-from nlp_gym.errors import InvalidArgumentError, UnknownNameError
+from nlp_gym.errors import InvalidArgumentError, UnknownNameError, nearest
 from nlp_gym.tasks.core.task import Task
 
 SHELL_ARGUMENTS = ("obs_type", "render_mode", "num_envs", "max_episode_steps", "vectorization_mode")
@@ -70,11 +69,7 @@ def build_task(entry: str | Task, **kwargs: Any) -> Task:
     allowed = _argument_names(cls)
     unknown = [k for k in kwargs if k not in allowed]
     if unknown:
-        hints = [
-            f"{k!r} -> {near[0]!r}"
-            for k in unknown
-            if (near := difflib.get_close_matches(k, allowed, 1))
-        ]
+        hints = [f"{k!r} -> {near!r}" for k in unknown if (near := nearest(k, allowed))]
         raise UnknownNameError(
             "argument",
             unknown[0],

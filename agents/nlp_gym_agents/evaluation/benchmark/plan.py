@@ -12,7 +12,7 @@ import gymnasium as gym
 
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
 from nlp_gym.tasks.core.make import is_task_id, task_class, task_ids
-from nlp_gym_agents.algorithms.registry import resolve
+from nlp_gym_agents.algorithms.registry import ALGORITHMS, resolve
 from nlp_gym_agents.config.train_config import TrainConfig, merge
 from nlp_gym_agents.evaluation.baselines import SEARCHED
 from nlp_gym_agents.evaluation.benchmark.table import BASELINES, Cell
@@ -95,7 +95,10 @@ class Plan:
                 f"algos={algo!r} is no algorithm, baseline ({', '.join(BASELINES)}) or algorithm "
                 "started from cloning (masked_dqn+bc, or +bc:8 for eight passes)."
             )
-        resolve(algo.partition("+")[0])
+        name = algo.partition("+")[0]
+        if ":" not in name and name not in ALGORITHMS:
+            raise UnknownNameError("algos", algo, [*BASELINES, *ALGORITHMS])
+        resolve(name)
         config = self.config(env_id, algo, seed).as_dict()
         kwargs = {k: v for k, v in config["env_kwargs"].items() if k != "data_dir"}
         kept = ("n_timesteps", "n_envs", "hyperparams", "warm_start")
