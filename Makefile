@@ -22,7 +22,7 @@ PINS := pyproject.toml constraints.txt
 TRAIN_STAMP := $(VENV)/.installed-minilm
 DEV_STAMP := $(VENV)/.installed-minilm-dev
 
-PYTHONS := python3 python3.13 python3.12 python3.11 python3.10
+PYTHONS := python3 python3.13 python3.12 python3.11 python3.10 python3.14
 MINIMUM := import sys; sys.exit(sys.version_info < (3, 10))
 # Prints the interpreter's own path: a name like python3 may be a shim that depends on the folder.
 FIND := import sys; sys.version_info < (3, 10) and sys.exit(1); print(sys.executable)
@@ -38,7 +38,7 @@ help:
 	@echo 'make test       the default tests: offline, under three minutes'
 	@echo 'make test-all   also the slow tests and those on the real corpora'
 	@echo 'make check      what CI runs first: lint, type, test'
-	@echo 'make lint       ruff check and ruff format --check'
+	@echo 'make lint       ruff check, ruff format --check, and the layers: who imports whom'
 	@echo 'make type       mypy'
 	@echo 'make format     let ruff rewrite the code'
 	@echo 'make benchmark  stepping speed beside Gymnasium CartPole'
@@ -108,9 +108,14 @@ test: $(DEV_STAMP)
 test-all: $(DEV_STAMP)
 	$(PYTEST) -m 'not network' $(ARGS)
 
+# The contracts of the layers, [tool.importlinter] in pyproject.toml; it has no `python -m` of its own.
+IMPORTS := PYTHONPATH=agents $(RUN) -c 'from importlinter.cli import lint_imports_command as lint; lint()' \
+	--no-logo --cache-dir .cache/imports
+
 lint: $(DEV_STAMP)
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
+	$(IMPORTS)
 
 type: $(DEV_STAMP)
 	$(RUN) -m mypy
