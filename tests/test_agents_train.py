@@ -341,7 +341,7 @@ def test_optimize_without_optuna_names_the_extra(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)
-    with pytest.raises(MissingDependencyError, match=r"nlp-gym\[optuna\]"):
+    with pytest.raises(MissingDependencyError, match=r"nlp-gymnasium\[optuna\]"):
         optimize(small(), run_dir=tmp_path / "study")
     assert not (tmp_path / "study").exists()
 

@@ -55,6 +55,27 @@ def build(algo: str, task: Any, *overrides: str, **tuning: Any) -> Any:
     return build_model(resolve(algo), task, params, n_envs=2, device="cpu", tuning=Tuning(**tuning))
 
 
+def test_modes_dropout_that_attention_keeps_as_a_number() -> None:
+    from transformers import ModernBertConfig, ModernBertModel
+
+    config = ModernBertConfig(
+        vocab_size=30,
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        attention_dropout=0.5,
+        pad_token_id=0,
+    )
+    words = th.arange(1, 9)[None]
+    for rate, same in ((0.0, True), (0.5, False)):
+        model = ModernBertModel(config)
+        equip(model, Tuning(mode="finetune", dropout=rate))
+        model.train()
+        first, second = (model(input_ids=words).last_hidden_state for _ in range(2))
+        assert th.equal(first, second) is same
+
+
 @pytest.mark.parametrize("mode", LEARNS)
 def test_modes_what_learns_is_a_parameter_and_the_rest_is_not_saved(mode: str, pos: Any) -> None:
     live = live_of(pos, mode=mode)
@@ -307,7 +328,7 @@ def test_modes_a_frozen_copy_of_a_policy_shares_what_is_fixed(pos: Any) -> None:
 
 def test_modes_lora_without_peft(pos: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "peft", None)
-    with pytest.raises(MissingDependencyError, match=r"peft.*nlp-gym\[lora\]"):
+    with pytest.raises(MissingDependencyError, match=r"peft.*nlp-gymnasium\[lora\]"):
         live_of(pos, mode="lora")
     with pytest.raises(MissingDependencyError, match="peft"):
         build("ppo", pos, mode="lora")

@@ -175,7 +175,7 @@ def _typed(key: str, value: Any, hint: Any) -> Any:
             schedule_value(key, value)
         return value
     members = _members(hint)
-    names = {m if isinstance(m, type) else typing.get_origin(m) for m in members}
+    names = {typing.get_origin(m) or m for m in members}
     if Any in members or not names & {int, float, bool, str, dict, list, tuple}:
         return value
     if isinstance(value, float) and value.is_integer() and float not in names and int in names:

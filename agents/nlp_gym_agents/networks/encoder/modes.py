@@ -15,6 +15,10 @@ _ATTENTION = ("query", "value", "q_lin", "v_lin", "q_proj", "v_proj")
 """Names of the linear layers of queries and values in the usual families."""
 
 
+_RATES = ("attention_dropout", "dropout_prob")
+"""Attributes in which attention keeps its rate as a number, where it has no module for dropout."""
+
+
 def equip(model: Any, tuning: Tuning) -> None:
     """Prepare a fresh pretrained model, in place.
 
@@ -32,6 +36,9 @@ def equip(model: Any, tuning: Tuning) -> None:
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.p = tuning.dropout
+        for name in set(_RATES) & set(vars(module)):
+            if isinstance(vars(module)[name], float):
+                setattr(module, name, tuning.dropout)
     if tuning.mode == "lora":
         _add_lora(model, tuning)
     elif tuning.mode == "adapter":
