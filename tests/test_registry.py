@@ -368,6 +368,87 @@ def test_observations_that_are_kept_do_not_change(env_id):
         assert data_equivalence(now, then)
 
 
+def arrays_in(data):
+    """Every array of numbers in what a call returned."""
+    if isinstance(data, np.ndarray) and data.dtype != object:
+        return [data]
+    if isinstance(data, dict):
+        data = data.values()
+    elif not isinstance(data, tuple | list | np.ndarray):
+        return []
+    return [array for part in data for array in arrays_in(part)]
+
+
+def make_env(env_id, obs_type, batched):
+    kwargs = {**SMALL, "obs_type": obs_type}
+    if batched:
+        return gym.make_vec(env_id, num_envs=4, render_mode="ansi", **kwargs)
+    return gym.make(env_id, **kwargs).unwrapped
+
+
+def played(env_id, obs_type, batched, spoil=False):
+    """What each call returns while a game is played, with a reset in the middle.
+
+    Args:
+        env_id: The id.
+        obs_type: As in `gym.make`.
+        batched: Play the vector environment.
+        spoil: Yield copies, and overwrite what was returned, as its owner may.
+    """
+
+    def handed(returned):
+        if not spoil:
+            return returned
+        kept = deepcopy(returned)
+        for array in arrays_in(returned):
+            array[...] = 1
+        return kept
+
+    rng = np.random.default_rng(0)
+    env = make_env(env_id, obs_type, batched)
+    for seed in (0, 1):
+        yield handed(env.reset(seed=seed))
+        for _ in range(10):
+            if batched:
+                yield handed(env.step(rng.integers(env.single_action_space.n, size=4)))
+                continue
+            returned = env.step(int(rng.integers(env.action_space.n)))
+            yield handed(returned)
+            if returned[2]:
+                yield handed(env.reset())
+
+
+each_shell = pytest.mark.parametrize("batched", [False, True], ids=["single", "batched"])
+
+
+@every_kind
+@every_obs
+@each_shell
+def test_no_two_arrays_that_are_returned_share_memory(env_id, obs_type, batched):
+    kept, copies = [], []
+    for returned in played(env_id, obs_type, batched):
+        kept.append(returned)
+        copies.append(deepcopy(returned))
+    assert data_equivalence(kept, copies)  # no later call wrote to them
+    arrays = arrays_in(kept)
+    assert len(arrays) > 20
+    for i, array in enumerate(arrays):
+        assert array.flags.writeable
+        assert not any(np.shares_memory(array, other) for other in arrays[:i])
+
+
+@every_kind
+@every_obs
+@each_shell
+def test_what_is_returned_can_be_overwritten(env_id, obs_type, batched):
+    both = zip(
+        played(env_id, obs_type, batched),
+        played(env_id, obs_type, batched, spoil=True),
+        strict=True,
+    )
+    assert all(data_equivalence(left, right) for left, right in both)
+
+
 @every_kind
 @every_obs
 def test_final_observations_have_a_legal_action(env_id, obs_type):
@@ -427,6 +508,9 @@ def test_batched_render_gives_a_drawing_an_env_or_prints_it(env_id, capsys):
         if mode == "human":
             assert drawn is None
             drawn = capsys.readouterr().out
+        elif mode == "rgb_array":  # see test_render_envs
+            assert [(picture.ndim, picture.dtype) for picture in drawn] == [(3, np.uint8)] * 2
+            continue
         else:
             assert len(drawn) == 2
             assert all(isinstance(text, str) for text in drawn)

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from nlp_gym.checks import check_obs_type
 from nlp_gym.envs.rows import RowSampler, chosen_rows
-from nlp_gym.errors import InvalidActionError, NotResetError, UnknownNameError
-from nlp_gym.render import RENDER_MODES, draw
+from nlp_gym.errors import InvalidActionError, NotResetError
+from nlp_gym.render import RENDER_MODES, check_render_mode, draw
 from nlp_gym.tasks.core.make import build_task
 from nlp_gym.tasks.core.task import State, Task
 from nlp_gym.types import Observation
@@ -25,7 +25,7 @@ class TaskEnv(gym.Env[Observation, Any]):
     Args:
         task: ``"module:Class"`` of the rules (as registered), or a `Task` to share.
         obs_type: ``"features"``, ``"tokens"`` or ``"index"``; the keys are in the task's docstring.
-        render_mode: None, ``"ansi"``, ``"human"`` or ``"html"``.
+        render_mode: None, ``"rgb_array"``, ``"ansi"``, ``"html"`` or ``"human"``.
         **kwargs: Arguments of the task.
     """
 
@@ -122,13 +122,21 @@ class TaskEnv(gym.Env[Observation, Any]):
         return self.task.outputs(self._started())[0]
 
     def render(self) -> Any:
-        """The text with the decisions so far: a string (`ansi`, `html`), or printed (`human`)."""
+        """The text with the decisions so far.
+
+        Returns:
+            A picture of constant size (`rgb_array`: height, width, 3 of uint8), a string (`ansi`,
+            `html`), or None (`human`: it is printed).
+        """
         if self.render_mode is None:
             gym.logger.warn(
-                "render() without render_mode; pass one of ansi, human, html to gym.make."
+                f"render() without render_mode; pass one of {', '.join(RENDER_MODES)} to gym.make."
             )
             return None
-        return draw(self.render_mode, self.task.frame(self._started(), 0), self._last_reward)
+        frame = self.task.frame(self._started(), 0)
+        return draw(
+            self.render_mode, frame if self._running else frame.at_the_end(), self._last_reward
+        )
 
     def _observe(self) -> Observation:
         return {k: v[0] for k, v in self.task.observe(self._started(), self.obs_type).items()}
@@ -142,9 +150,3 @@ class TaskEnv(gym.Env[Observation, Any]):
         if self._state is None:
             raise NotResetError("call reset() first.")
         return self._state
-
-
-def check_render_mode(render_mode: str | None) -> None:
-    """Raise `UnknownNameError` unless `render_mode` is None or known."""
-    if render_mode is not None and render_mode not in RENDER_MODES:
-        raise UnknownNameError("render_mode", render_mode, RENDER_MODES)

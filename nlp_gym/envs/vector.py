@@ -15,9 +15,8 @@ from gymnasium.vector.utils import batch_space
 from nlp_gym.checks import check_obs_type
 from nlp_gym.envs.final import final_infos
 from nlp_gym.envs.rows import RowSampler, chosen_rows
-from nlp_gym.envs.single import check_render_mode
 from nlp_gym.errors import InvalidActionError, InvalidArgumentError, NotResetError
-from nlp_gym.render import RENDER_MODES, draw
+from nlp_gym.render import RENDER_MODES, check_render_mode, draw
 from nlp_gym.tasks.core.make import build_task
 from nlp_gym.tasks.core.task import State, Task
 from nlp_gym.types import BoolArray, Observation
@@ -30,8 +29,8 @@ class TaskVectorEnv(gym.vector.VectorEnv[Observation, Any, Any]):
         task: ``"module:Class"`` of the rules (as registered), or a `Task` to share.
         num_envs: Number B of environments.
         obs_type: ``"features"``, ``"tokens"`` or ``"index"``.
-        render_mode: None, ``"ansi"``, ``"html"`` (`render` gives one string an environment) or
-            ``"human"`` (`render` prints one an environment and gives None).
+        render_mode: None, ``"rgb_array"``, ``"ansi"``, ``"html"`` (`render` gives one picture or
+            string per environment) or ``"human"`` (`render` prints each and gives None).
         max_episode_steps: Truncate longer episodes; None: never.
         **kwargs: Arguments of the task.
     """
@@ -93,7 +92,7 @@ class TaskVectorEnv(gym.vector.VectorEnv[Observation, Any, Any]):
         rows = chosen_rows(options, self.num_envs, len(self.task.corpus))
         self._state = self.task.initial(self._sampler.next(self._all) if rows is None else rows)
         self._elapsed[:] = 0
-        self._last_reward[:] = 0.0
+        self._last_reward = np.zeros(self.num_envs)
         observation = self.task.observe(self._state, self.obs_type)
         return observation, self._info(observation)
 
@@ -135,7 +134,8 @@ class TaskVectorEnv(gym.vector.VectorEnv[Observation, Any, Any]):
             self._elapsed += 1
             truncated = self._elapsed >= self._limit
             done = terminated | truncated
-        self._last_reward = reward
+        if self.render_mode is not None:
+            self._last_reward = np.where(done, 0.0, reward)  # what is seen next is a new episode
         ended = done.nonzero()[0]
         final: dict[str, Any] = {}
         if len(ended):
@@ -198,7 +198,7 @@ class TaskVectorEnv(gym.vector.VectorEnv[Observation, Any, Any]):
         return list(self.task.outputs(self._started()))
 
     def render(self) -> tuple[Any, ...] | None:
-        """One drawing an environment; None where there is no mode, or where it was printed."""
+        """One drawing per environment; None where there is no mode, or where it was printed."""
         if self.render_mode is None:
             return None
         state = self._started()

@@ -198,6 +198,7 @@ class Writing(Task):
 
         row, text = int(state.row[i]), self.outputs(state.take(np.array([i])))[0]
         sample = self.sample(row)
-        pieces = [Piece(source_text(sample), "dim"), Piece(text or "...", "chosen", line=True)]
-        pieces += [Piece(reference, "here", line=True) for reference in sample.gold or ()]
+        pieces = [Piece(source_text(sample)), Piece(text or "...", "chosen", line=True)]
+        for reference in sample.gold or ():
+            pieces.append(Piece(reference, "dim", "reference", line=True))
         return Frame(self.title(row), f"token {state.slot[i]}/{self.max_length}", pieces)

@@ -1,0 +1,95 @@
+"""What there is to see of an episode: marked pieces of text."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from nlp_gym.checks import check_name
+
+MARKS = ("plain", "dim", "here", "chosen", "wrong")
+
+COLOURS = 10
+"""How many colours a label can have."""
+
+_FIRST = 8724  # with it, the labels of CoNLL-2003, WNUT-17, CoNLL-04 and TREC differ in colour
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A stretch of text with one mark.
+
+    Attributes:
+        text: The text.
+        mark: ``"plain"``; ``"dim"``: not reached yet; ``"here"``: what is decided on now;
+            ``"chosen"``: decided; ``"wrong"``: decided, and not as the gold has it.
+        label: The decision, shown beside the text; it also sets the colour.
+        gold: What the gold says where the decision is wrong.
+        line: Begins a line of its own.
+    """
+
+    text: str
+    mark: str = "plain"
+    label: str = ""
+    gold: str = ""
+    line: bool = False
+
+    def __post_init__(self) -> None:
+        """Check `mark`."""
+        check_name("mark", self.mark, MARKS)
+
+    @property
+    def colour(self) -> int:
+        """Index of the label's colour; B-X and I-X share one, the same in every process."""
+        kind = self.label.removeprefix("B-").removeprefix("I-")
+        return zlib.crc32(kind.encode(), _FIRST) % COLOURS
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What a person sees of an episode.
+
+    Attributes:
+        title: Corpus, split and sample.
+        place: How far the episode is, such as ``"word 3/12"``.
+        pieces: The text.
+    """
+
+    title: str
+    place: str
+    pieces: Sequence[Piece]
+
+    def at_the_end(self) -> Frame:
+        """The frame of an episode that is over: not every last action, such as STOP, is seen."""
+        return replace(self, place=f"{self.place} (end)")
+
+
+def tagging_frame(
+    title: str,
+    words: Sequence[str],
+    labels: Sequence[str],
+    gold: Sequence[str] | None,
+    *,
+    neutral: str | None = None,
+) -> Frame:
+    """The frame of a text that is labelled word by word.
+
+    Args:
+        title: As in `Frame`.
+        words: The text.
+        labels: Decisions so far, one for each of the first words.
+        gold: Gold labels, or None.
+        neutral: Label that is not drawn where it is right (``"O"``), or None.
+    """
+    pieces = []
+    for i, word in enumerate(words):
+        if i >= len(labels):
+            pieces.append(Piece(word, "here" if i == len(labels) else "dim"))
+        elif gold is not None and labels[i] != gold[i]:
+            pieces.append(Piece(word, "wrong", labels[i], gold[i]))
+        elif labels[i] == neutral:
+            pieces.append(Piece(word))
+        else:
+            pieces.append(Piece(word, "chosen", labels[i]))
+    return Frame(title, f"word {len(labels)}/{len(words)}", pieces)
