@@ -19,10 +19,10 @@ import numpy as np
 import numpy.typing as npt
 
 from nlp_gym.encode.base import Encoder, Texts, text_blocks, text_offsets
-from nlp_gym.encode.progress import bar, piece
 from nlp_gym.encode.store import RowSink, load_array
 from nlp_gym.errors import EncoderError
 from nlp_gym.files import file_lock, remove_leftovers, user_cache_dir
+from nlp_gym.progress import part_of_bar, progress_bar
 from nlp_gym.types import Corpus, Encoded, text_key
 
 _FORMAT = "features-1"
@@ -169,10 +169,10 @@ def encode_blocks(
     texts: Texts, encoder: Encoder, n_words: int, progress: bool | None
 ) -> Iterator[_Features]:
     """Word vectors of texts, whole texts at a time, checked, with a bar over `n_words` words."""
-    with bar(n_words, "word", show=progress) as advance:
+    with progress_bar(n_words, "encoding", unit="words", show=progress) as advance:
         for block in text_blocks(texts):
             words = sum(len(text) for text in block)
-            with piece(advance, words):
+            with part_of_bar(advance, words):
                 rows = encoder.encode(block)
             # NaN is not within the bound either.
             if rows.shape != (words, encoder.dim) or not (np.abs(rows) <= encoder.bound).all():

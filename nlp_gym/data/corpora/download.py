@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gzip
 import os
-import sys
 import time
 import zlib
 from pathlib import Path
@@ -17,6 +16,7 @@ from nlp_gym.data.catalog import Dataset, RemoteFile, find_dataset
 from nlp_gym.data.corpora.named import data_cache_dir
 from nlp_gym.errors import ChecksumError, DownloadError
 from nlp_gym.files import atomic_path, file_lock, remove_leftovers, sha256_file
+from nlp_gym.progress import Advance, progress_bar
 from nlp_gym.types import SPLITS
 
 if TYPE_CHECKING:
@@ -144,36 +144,43 @@ def _fetch_once(file: RemoteFile, target: Path, progress: bool) -> None:
     import pooch  # type: ignore[import-untyped]
     import requests
 
-    bar = None
-    if progress:
-        from tqdm import tqdm
+    with (
+        progress_bar(file.size, file.filename, unit="bytes", show=progress) as advance,
+        atomic_path(target) as temporary,
+    ):
+        bar = _PoochBar(advance)
+        fetch = pooch.HTTPDownloader(progressbar=bar, chunk_size=_CHUNK, timeout=TIMEOUT)
+        fetch(str(file.url), str(temporary), None)
+        if str(file.url).endswith(".gz") and not file.filename.endswith(".gz"):
+            _unpack(temporary, file.size)
+        size = temporary.stat().st_size
+        if size < file.size:  # older versions of requests take a broken connection for the end
+            raise requests.ConnectionError(f"{size} of {file.size} bytes came")
+        found = sha256_file(temporary)
+        if file.sha256 is not None and found != file.sha256:
+            raise ChecksumError(
+                f"{file.url}: the sha256 is {found}, not {file.sha256}: the download was "
+                "thrown away. A proxy may have changed it, or the file behind the address has."
+            )
 
-        bar = tqdm(
-            total=file.size,
-            unit="B",
-            unit_scale=True,
-            desc=file.filename,
-            delay=2.0,
-            file=sys.stderr,
-        )
-    fetch = pooch.HTTPDownloader(progressbar=bar or False, chunk_size=_CHUNK, timeout=TIMEOUT)
-    try:
-        with atomic_path(target) as temporary:
-            fetch(str(file.url), str(temporary), None)
-            if str(file.url).endswith(".gz") and not file.filename.endswith(".gz"):
-                _unpack(temporary, file.size)
-            size = temporary.stat().st_size
-            if size < file.size:  # older versions of requests take a broken connection for the end
-                raise requests.ConnectionError(f"{size} of {file.size} bytes came")
-            found = sha256_file(temporary)
-            if file.sha256 is not None and found != file.sha256:
-                raise ChecksumError(
-                    f"{file.url}: the sha256 is {found}, not {file.sha256}: the download was "
-                    "thrown away. A proxy may have changed it, or the file behind the address has."
-                )
-    finally:
-        if bar is not None:
-            bar.close()
+
+class _PoochBar:
+    """A `progress_bar` with the methods that pooch calls on a progress bar."""
+
+    total = 0
+
+    def __init__(self, advance: Advance) -> None:
+        self._advance: Advance | None = advance
+
+    def update(self, size: int) -> None:
+        if self._advance is not None:
+            self._advance(size)
+
+    def reset(self) -> None:
+        self._advance = None  # pooch then reports the whole file once more
+
+    def close(self) -> None:
+        pass
 
 
 def _unpack(path: Path, size: int) -> None:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import torch
 
 from nlp_gym.encode.options import LayerChoice
-from nlp_gym.encode.progress import bar
 from nlp_gym.encode.transformer.pooling import WordVectors, default_batch_tokens, send
 from nlp_gym.encode.transformer.subwords import SubWords, WordTokenizer
 from nlp_gym.encode.transformer.windows import Batcher, batches, plan_windows
 from nlp_gym.errors import EncoderError
+from nlp_gym.progress import progress_bar
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -54,7 +54,11 @@ class Runner:
         windows = plan_windows(tokens, self._plan.room)
         sums = torch.zeros(len(tokens.word_starts) - 1, self._words.width, device=self.device)
         sizes = windows.stops - windows.starts
-        with torch.inference_mode(), bar(int(sizes.sum()), "token", show=progress) as advance:
+        total = int(sizes.sum())
+        with (
+            torch.inference_mode(),
+            progress_bar(total, "encoding", unit="tokens", show=progress) as advance,
+        ):
             for chosen in batches(windows, self._batcher.extra, budget):
                 batch = self._batcher.batch(tokens, windows, chosen)
                 sums.index_add_(0, send(batch.words, self.device), self._words(batch))
