@@ -26,7 +26,7 @@ import numpy.typing as npt
 from sacrebleu.metrics.bleu import BLEU
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
-from nlp_gym.metrics.incremental.metric import GrowingMetric
+from nlp_gym.metrics.incremental.metric import IncrementalMetric
 from nlp_gym.metrics.text.bleu import sentence_bleu
 
 SAMPLE = Path(__file__).resolve().parent.parent / "nlp_gym" / "data" / "samples"
@@ -100,7 +100,7 @@ def drawn(rng: Any, ids: list[list[int]], rows: Ints, size: int) -> Ints:
 
 
 def time_steps(
-    metric: GrowingMetric,
+    metric: IncrementalMetric,
     ids: list[list[int]],
     size: int,
     draw: Callable[[Any, list[list[int]], Ints, int], Ints],
@@ -111,7 +111,7 @@ def time_steps(
     spent: list[float] = []
     while sum(spent) < seconds * 1000:
         rows = rng.integers(0, len(ids), TEXTS)
-        tokens, state = draw(rng, ids, rows, size), metric.blank(rows)
+        tokens, state = draw(rng, ids, rows, size), metric.initial(rows)
         begin = time.process_time()
         for step in range(STEPS):
             metric.append(state, rows, tokens[step])
@@ -137,7 +137,7 @@ def main() -> None:
         print(f"{name:>12} {rate:>10,.0f} pairs/s  x {rate / rates['sacreBLEU']:.2f}")
     pieces, ids = learn_pieces(lines, arguments.vocabulary)
     for name in arguments.metrics:
-        metric = GrowingMetric([[line] for line in lines], pieces, metric=name, max_words=STEPS)
+        metric = IncrementalMetric([[line] for line in lines], pieces, metric=name, max_words=STEPS)
         for draw in (written, drawn):
             spent = time_steps(metric, ids, len(pieces), draw, arguments.seconds)
             rate = TEXTS / spent * 1000

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from nlp_gym.progress import progress_bar
+
 PART = ".part"
 """Ending of the temporary files of `atomic_path`; a killed process leaves one behind."""
-
-_PROGRESS_AFTER = 2.0  # seconds; anything quicker needs no bar
 
 
 @contextlib.contextmanager
@@ -85,26 +85,16 @@ def sha256_file(path: str | Path, *, progress: bool = False) -> str:
     Raises:
         OSError: The file cannot be read.
     """
-    digest = hashlib.sha256()
-    with Path(path).open("rb") as file, _bar(path, progress) as advance:
+    digest, path = hashlib.sha256(), Path(path)
+    size, text = path.stat().st_size, f"checking {path.name}"
+    with (
+        path.open("rb") as file,
+        progress_bar(size, text, unit="bytes", show=progress) as advance,
+    ):
         while block := file.read(1 << 20):
             digest.update(block)
             advance(len(block))
     return digest.hexdigest()
-
-
-@contextlib.contextmanager
-def _bar(path: str | Path, progress: bool) -> Iterator[Any]:
-    if not progress:
-        yield lambda size: None
-        return
-    from tqdm import tqdm  # only where a bar was asked for
-
-    total, name = Path(path).stat().st_size, Path(path).name
-    with tqdm(
-        total=total, unit="B", unit_scale=True, desc=f"checking {name}", delay=_PROGRESS_AFTER
-    ) as bar:
-        yield bar.update
 
 
 def user_cache_dir() -> Path:

@@ -13,19 +13,25 @@ import pytest
 
 from nlp_gym.data import DATASETS, READERS, catalog, load_corpus
 from nlp_gym.data.corpora.download import download
-from nlp_gym.data.corpora.load import LABELLED
+from nlp_gym.data.corpora.load import LABEL_FAMILIES
 from nlp_gym.data.corpora.named import find_corpus
 from nlp_gym.errors import UnknownNameError
 from nlp_gym.types import SPLITS, Corpus
 
 
+def corpus_files(row: catalog.Dataset) -> list[catalog.RemoteFile]:
+    """Every file of a corpus once; not the official ones."""
+    listed = [file for split in SPLITS for file in row.split_files(split)]
+    return list(dict.fromkeys([*listed, *row.extra_files]))
+
+
 @pytest.mark.parametrize("row", DATASETS.values(), ids=DATASETS)
 def test_catalogue_addresses_are_pinned(row: catalog.Dataset) -> None:
-    assert row.whole or row.split_files("train") or row.borrow["train"]
-    assert row.whole or row.split_files("test")
+    assert row.sample_only or row.split_files("train") or row.borrow["train"]
+    assert row.sample_only or row.split_files("test")
     assert row.format in READERS[row.family]
     assert row.licence
-    for file in row.all_files:
+    for file in corpus_files(row):
         assert re.fullmatch("[0-9a-f]{64}", file.sha256 or "")
         assert file.size > 0
         if file.url is not None:
@@ -53,7 +59,7 @@ def test_catalogue_samples_are_whole(row: catalog.Dataset) -> None:
     assert len({corpus.text_hash for corpus in splits.values()}) == 3
     for corpus in splits.values():
         assert all(sample.annotated for sample in corpus.samples)
-        if row.family in LABELLED:
+        if row.family in LABEL_FAMILIES:
             gold = {label for sample in corpus.samples for label in sample.labels or ()}
             assert gold <= set(corpus.labels)
 
@@ -61,13 +67,13 @@ def test_catalogue_samples_are_whole(row: catalog.Dataset) -> None:
 @pytest.mark.corpus
 @pytest.mark.parametrize("row", DATASETS.values(), ids=DATASETS)
 def test_corpus_real_files_are_the_catalogues(row: catalog.Dataset, real_data: Path) -> None:
-    place = row.sample if row.whole else real_data / row.place
+    place = row.sample if row.sample_only else real_data / row.folder_name
     assert find_corpus(row.name, data_dir=real_data) == place
     splits = {split: load_corpus(row.name, split, data_dir=real_data) for split in SPLITS}
-    for file in row.all_files:
+    for file in corpus_files(row):
         assert os.path.getsize(place / file.filename) == file.size
     assert len({corpus.labels for corpus in splits.values()}) == 1
-    if not row.whole and not row.split_files("dev"):  # then it was cut from train
+    if not row.sample_only and not row.split_files("dev"):  # then it was cut from train
         texts = {split: {s.words for s in c.samples} for split, c in splits.items()}
         assert not texts["train"] & texts["dev"]
         share = len(texts["dev"]) / (len(texts["train"]) + len(texts["dev"]))

@@ -24,7 +24,7 @@ def test_data_cli_list_shows_licences_and_places(
     assert result.exit_code == 0
     for row in DATASETS.values():
         assert row.licence in result.output
-        assert row.whole or f"nlp-gym data download {row.name}" in result.output
+        assert row.sample_only or f"nlp-gym data download {row.name}" in result.output
 
 
 def test_data_cli_check_reports_every_bad_row(tmp_path: Path) -> None:

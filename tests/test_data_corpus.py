@@ -55,7 +55,7 @@ def numbered(count: int, start: int = 0) -> str:
     return "".join(f"word{i} B-X\nend O\n\n" for i in range(start, start + count))
 
 
-@pytest.mark.parametrize("name", [name for name, row in DATASETS.items() if not row.whole])
+@pytest.mark.parametrize("name", [name for name, row in DATASETS.items() if not row.sample_only])
 def test_corpus_bundled_sample_is_the_last_resort_and_says_so(name: str) -> None:
     with pytest.warns(UserWarning, match=f"nlp-gym data download {name}") as caught:
         corpus = load_corpus(name)

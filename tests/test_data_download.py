@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from nlp_gym import progress
 from nlp_gym.data import DATASETS, RemoteFile, catalog, load_corpus
 from nlp_gym.data.corpora.download import ATTEMPTS, download
 from nlp_gym.errors import ChecksumError, DownloadError
@@ -97,6 +98,16 @@ def test_download_puts_the_corpus_where_it_is_found(server: Server, tmp_path: Pa
     assert server.asked == []  # nothing to do
     download("conll2003", force=True)
     assert sorted(server.asked) == sorted(CONTENT)
+
+
+def test_download_shows_a_bar_when_it_takes_long(
+    server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "DELAY_S", 0.0)
+    download("conll2003")
+    shown = capsys.readouterr().err
+    assert "eng.train" in shown
+    assert "90.0/90.0 kB" in shown
 
 
 @pytest.mark.parametrize("failures", [["500"], ["503", "half"], ["half"], ["429", "408"]])

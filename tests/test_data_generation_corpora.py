@@ -149,11 +149,11 @@ def test_continuations_ship_as_a_whole() -> None:
 )
 def test_rows_of_two_families_share_a_folder(name: str, other: str, tmp_path: Path) -> None:
     row, lender = DATASETS[name], DATASETS[other]
-    assert (row.place, row.files, row.sample) == (other, lender.files, lender.sample)
+    assert (row.folder_name, row.files, row.sample) == (other, lender.files, lender.sample)
     with pytest.raises(DataNotFoundError, match=rf"{other}.*download {name}"):
         load_corpus(name, data_dir=tmp_path)
     (tmp_path / other).mkdir()
-    for file in row.all_files:
+    for file in row.download_files:
         (tmp_path / other / file.filename).write_text("{}\n")
     assert find_corpus(name, data_dir=tmp_path) == tmp_path / other
     with pytest.raises(ChecksumError, match=f"download {other}"):

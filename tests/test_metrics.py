@@ -12,8 +12,9 @@ from seqeval.metrics import f1_score
 from seqeval.scheme import IOB2
 
 from nlp_gym.metrics.base import bootstrap_interval, on_grid
-from nlp_gym.metrics.labels.accuracy import Accuracy, label_table
+from nlp_gym.metrics.labels.accuracy import Accuracy
 from nlp_gym.metrics.labels.entities import EntityF1, span_counts
+from nlp_gym.metrics.labels.tables import label_table
 
 TAGS = ["O", "B-LOC", "I-LOC", "B-PER", "I-PER"]
 LEGAL = [t for t in TAGS if not t.startswith("I-")]

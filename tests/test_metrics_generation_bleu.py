@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from sacrebleu.metrics import BLEU
 
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
-from nlp_gym.metrics.incremental.metric import GrowingMetric
+from nlp_gym.metrics.incremental.metric import IncrementalMetric
 from nlp_gym.metrics.text.bleu import SMOOTH_METHODS, TOKENIZERS, sentence_bleu
-from nlp_gym.metrics.text.scoring_tokens import scoring_words
+from nlp_gym.metrics.text.scoring_tokens import scoring_tokenizer
 
 SENTENCES = {
     "en": (
@@ -135,7 +135,7 @@ def test_any_text_equals_sacrebleu(tokenize, text, golds):
 def test_words_of_pieces_are_words_of_the_text(tokenize, text):
     text = "".join(text)
     whole = BLEU(tokenize=tokenize, effective_order=True).tokenizer(text.rstrip()).split()
-    assert scoring_words("bleu", tokenize).of(text) == whole
+    assert scoring_tokenizer("bleu", tokenize).tokenize(text) == whole
 
 
 def test_equal_texts_score_exactly_one():
@@ -185,15 +185,15 @@ def test_bad_references_are_named():
 )
 def test_bad_options_of_growing_texts_are_named(options, error, named):
     with pytest.raises(error, match=named):
-        GrowingMetric([["a"]], [b"a"], **{"max_words": 3, **options})
+        IncrementalMetric([["a"]], [b"a"], **{"max_words": 3, **options})
 
 
 def test_bad_references_and_tokens_of_growing_texts_are_named():
     for bad in ([[]], ["a"], [[None]]):
         with pytest.raises(InvalidArgumentError, match=r"references\[0\]"):
-            GrowingMetric(bad, [b"a"], max_words=3)
-    ours, rows = GrowingMetric([["a"]], [b"a"], max_words=2), np.zeros(1, np.int64)
-    state = ours.blank(rows)
+            IncrementalMetric(bad, [b"a"], max_words=3)
+    ours, rows = IncrementalMetric([["a"]], [b"a"], max_words=2), np.zeros(1, np.int64)
+    state = ours.initial(rows)
     with pytest.raises(InvalidArgumentError, match="from 0 to 0"):
         ours.append(state, rows, np.array([1]))
     for _ in range(2):

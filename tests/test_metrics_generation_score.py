@@ -12,9 +12,9 @@ from sacrebleu.metrics import BLEU, CHRF
 
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
 from nlp_gym.metrics.text.bleu import BLEU_ORDER, bleu_counts, bleu_formula
-from nlp_gym.metrics.text.chrf_rouge_f1 import chrf_counts, chrf_of_sums
+from nlp_gym.metrics.text.chrf import chrf_counts, chrf_of_sums
 from nlp_gym.metrics.text.corpus import VALUES, generation_score, score_difference
-from nlp_gym.metrics.text.diagnostics import writing_habits
+from nlp_gym.metrics.text.diagnostics import output_diagnostics
 from nlp_gym.metrics.text.gleu import gleu_counts
 
 WORDS = [
@@ -148,7 +148,7 @@ def test_habits_by_hand():
     references = [["a b c d", "a b c d e f g"], ["x y"]]
     outputs = ["a b a a b", ""]
     sources = ["a q", "x"]
-    habits = writing_habits(references, outputs, sources, "none")
+    habits = output_diagnostics(references, outputs, sources, "none")
     # The first output has 5 words, the closest reference 4; the second 0 and 2.
     assert habits["length_ratio"] == pytest.approx(5 / 6)
     # Pairs: ab ba aa ab, one of them for the second time.
@@ -156,7 +156,7 @@ def test_habits_by_hand():
     # Three of five output words are in the source; of the references' 13: a, a and x.
     assert habits["copied"] == pytest.approx(3 / 5 - 3 / 13)
     assert habits["empty"] == pytest.approx(1 / 2)
-    silent = writing_habits(references, ["", ""], sources, "none")
+    silent = output_diagnostics(references, ["", ""], sources, "none")
     assert silent == {"length_ratio": 0.0, "repetition": 0.0, "copied": 0.0, "empty": 1.0}
 
 

@@ -18,8 +18,8 @@ from nlp_gym.errors import InvalidArgumentError, UnknownNameError
 from nlp_gym.metrics.answers.span_table import SpanF1
 from nlp_gym.metrics.answers.squad import (
     answer_f1,
+    choose_tokens,
     exact_match,
-    fitting_form,
     normalise,
     squad_score,
 )
@@ -204,7 +204,7 @@ def test_metrics_span_f1_by_character_is_that_of_mlqa_on_every_span() -> None:
     ],
 )
 def test_metrics_answers_form_that_suits_the_texts(texts: list[str], form: str) -> None:
-    assert fitting_form(texts) == form
+    assert choose_tokens(texts) == form
 
 
 class Narrow:

@@ -10,7 +10,7 @@ import pytest
 from rouge_score.rouge_scorer import RougeScorer
 
 from nlp_gym.errors import DataError, InvalidArgumentError, UnknownNameError
-from nlp_gym.metrics.text.rouge import SentenceOverlap, make_tokenizer, rouge
+from nlp_gym.metrics.text.rouge import SentenceRouge1, make_tokenizer, rouge
 from nlp_gym.tasks.core.make import make_task
 from nlp_gym.tasks.core.rollout import rollout
 from nlp_gym.types import Sample
@@ -172,7 +172,7 @@ def test_greedy_is_no_worse_than_the_first_sentences_and_stops_in_time():
 
 
 def test_greedy_picks_one_sentence_even_where_nothing_overlaps():
-    overlap = SentenceOverlap([["a b", "c"], ["d"]], [["x"], ["d"]], make_tokenizer("rouge"))
+    overlap = SentenceRouge1([["a b", "c"], ["d"]], [["x"], ["d"]], make_tokenizer("rouge"))
     assert overlap.greedy(np.array([2, 1]), 3).tolist() == [[0, -1, -1], [0, -1, -1]]
 
 

@@ -1,4 +1,7 @@
-"""Corpora: the catalogue, the readers and `load_corpus`."""
+"""Corpora: the catalogue, the readers and `load_corpus`.
+
+Of other packages only the top-level modules of `nlp_gym` are imported.
+"""
 
 from nlp_gym.data.catalog import DATASETS, Dataset, RemoteFile
 from nlp_gym.data.corpora.load import load_corpus

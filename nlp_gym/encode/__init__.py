@@ -1,6 +1,7 @@
-"""Encoders turn words into vectors, and the cache keeps what they computed.
+"""Encoders turn words into vectors, and a cache on disk keeps these.
 
-torch and transformers are imported when a transformer first encodes, not before.
+Nothing else of `nlp_gym` is imported but its top-level modules. Torch and transformers are imported
+when a transformer first encodes, not before.
 """
 
 from nlp_gym.encode.base import BOUND, Encoder

@@ -1,4 +1,4 @@
-"""What an encoder is, and the two constants every encoder shares."""
+"""The `Encoder` protocol, and what its implementations share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BOUND = 8.0
 """Every feature lies in [-BOUND, BOUND], so that observation spaces are bounded."""
 
 BLOCK_WORDS = 32_768
-"""Words encoded between two writes: enough to sort well by length, few enough for memory."""
+"""Words encoded between two writes to disk: enough to sort by length, few enough for memory."""
 
 
 @runtime_checkable
@@ -49,7 +49,7 @@ class Encoder(Protocol):
         ...
 
     def tokenize(self, texts: Texts) -> Tokens:
-        """Return the sub-word ids of the texts, at least one a word."""
+        """Return the sub-word ids of N texts, at least one per word."""
         ...
 
 
@@ -68,7 +68,7 @@ def text_blocks(texts: Texts, max_words: int = BLOCK_WORDS) -> Iterator[Texts]:
 
 
 def number_words(texts: Texts) -> tuple[list[str], npt.NDArray[np.int64]]:
-    """Distinct words in order of first sight, and (W,) the index of each word among them."""
+    """Distinct words in order of first occurrence, and (W,) the index of each word among them."""
     numbers: dict[str, int] = {}
     number = numbers.setdefault
     index = np.array([number(word, len(numbers)) for text in texts for word in text], np.int64)

@@ -1,9 +1,9 @@
-"""The feature cache: a corpus is encoded once per encoder and options, and memory-mapped after.
+"""The feature cache: a corpus is encoded once per encoder and options, then memory-mapped.
 
-The key is the sha256 of the corpus's words, the encoder's fingerprint and the format's version, so
-that another text, another option or other weights never meet old features. Of several processes
-that need the same features at once, one encodes and the others wait. A process that is killed
-leaves nothing under the final name.
+The key is the sha256 of the corpus's words, the encoder's fingerprint and the format's version:
+features are never used for another text, other options or other weights. Of several processes that
+need the same features at once, one encodes and the others wait. A process that is killed leaves
+nothing under the final name.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ import numpy as np
 import numpy.typing as npt
 
 from nlp_gym.encode.base import Encoder, Texts, text_blocks, text_offsets
-from nlp_gym.encode.progress import bar, piece
-from nlp_gym.encode.store import RowSink, load_array
+from nlp_gym.encode.store import RowWriter, load_array
 from nlp_gym.errors import EncoderError
 from nlp_gym.files import file_lock, remove_leftovers, user_cache_dir
+from nlp_gym.progress import part_of_bar, progress_bar
 from nlp_gym.types import Corpus, Encoded, text_key
 
 _FORMAT = "features-1"
 _DTYPE = "<f2"
 
 _Features = npt.NDArray[np.float16]
-# Arrays in use in this process, by file and its stamp: many environments over one corpus check the
-# file once.
+# Arrays in use in this process, by path, size, times and inode of the file: many environments over
+# one corpus verify the file once.
 _in_use: WeakValueDictionary[tuple[object, ...], _Features] = WeakValueDictionary()
 
 
@@ -45,7 +45,7 @@ def encode_corpus(
 
     Args:
         corpus: The corpus; only its words matter.
-        encoder: See `load_encoder`.
+        encoder: An encoder, as from `load_encoder`.
         progress: Show a bar on stderr when encoding takes longer than two seconds. None: where
             stderr is a terminal.
         cache_dir: Folder of the cache. None: ``features`` in `nlp_gym.files.user_cache_dir`.
@@ -78,10 +78,10 @@ def cached_features(
     """Return features from the cache, or compute and store them.
 
     Args:
-        origin: What they are made of: equal for equal texts, different otherwise.
-        shape: Of the features, the zero row at the end included.
-        encoder: What makes them; its fingerprint is part of the key.
-        blocks: Computes them, in order and without the zero row.
+        origin: Hash of the texts: equal for equal texts, different otherwise.
+        shape: Shape of the features, the zero row at the end included.
+        encoder: The encoder of the features; its fingerprint is part of the key.
+        blocks: Computes the features, in order and without the zero row.
         cache_dir: Folder of the cache. None: the user's.
     """
     folder = user_cache_dir() / "features" if cache_dir is None else Path(cache_dir)
@@ -89,7 +89,7 @@ def cached_features(
     path = folder / f"{key}.npy"
     features = _load(path, key, shape)
     if features is None:
-        with _alone(path):
+        with _locked(path):
             # Another process may have made it while this one waited.
             features = load_array(path, key=key, shape=shape, dtype=_DTYPE, quiet=True)
             if features is None:
@@ -111,7 +111,7 @@ def encode_texts(texts: Texts, encoder: Encoder, *, progress: bool | None = Fals
 
     Args:
         texts: N texts, each a sequence of words.
-        encoder: See `load_encoder`.
+        encoder: An encoder, as from `load_encoder`.
         progress: As in `encode_corpus`.
     """
     offsets = text_offsets(len(text) for text in texts)
@@ -121,24 +121,6 @@ def encode_texts(texts: Texts, encoder: Encoder, *, progress: bool | None = Fals
         features[at : at + len(block)] = block
         at += len(block)
     return Encoded(features, offsets)
-
-
-def clear(cache_dir: str | Path | None = None) -> int:
-    """Delete what encoders have stored: features, calibrations and digests of weight files.
-
-    Args:
-        cache_dir: Folder of features, as given to `encode_corpus`. None: the user's cache.
-
-    Returns:
-        How many files were deleted.
-    """
-    names = ("features", "calibration", "digests")
-    folders = [Path(cache_dir)] if cache_dir else [user_cache_dir() / name for name in names]
-    found = [file for folder in folders if folder.is_dir() for file in folder.iterdir()]
-    stored = [file for file in found if file.suffix in (".npy", ".json", ".part")]
-    for file in stored:
-        file.unlink(missing_ok=True)
-    return len(stored)
 
 
 def _load(path: Path, key: str, shape: tuple[int, int]) -> _Features | None:
@@ -158,21 +140,31 @@ def _load(path: Path, key: str, shape: tuple[int, int]) -> _Features | None:
 def _build(path: Path, key: str, shape: tuple[int, int], blocks: Iterable[_Features]) -> _Features:
     with suppress(OSError):
         remove_leftovers(path)
-    with RowSink(path, key=key, shape=shape, dtype=_DTYPE) as sink:
+    with RowWriter(path, key=key, shape=shape, dtype=_DTYPE) as writer:
         for block in blocks:
-            sink.append(block)
-        sink.append(np.zeros((1, shape[1]), np.float16))
-    return sink.array
+            writer.append(block)
+        writer.append(np.zeros((1, shape[1]), np.float16))
+    return writer.array
 
 
 def encode_blocks(
     texts: Texts, encoder: Encoder, n_words: int, progress: bool | None
 ) -> Iterator[_Features]:
-    """Word vectors of texts, whole texts at a time, checked, with a bar over `n_words` words."""
-    with bar(n_words, "word", show=progress) as advance:
+    """Yield the word vectors of texts in blocks of whole texts, and check them.
+
+    Args:
+        texts: N texts, each a sequence of words.
+        encoder: The encoder.
+        n_words: Number of words of all texts, for the progress bar.
+        progress: As in `encode_corpus`.
+
+    Raises:
+        EncoderError: The encoder gives vectors of another shape, not finite or beyond its bound.
+    """
+    with progress_bar(n_words, "encoding", unit="words", show=progress) as advance:
         for block in text_blocks(texts):
             words = sum(len(text) for text in block)
-            with piece(advance, words):
+            with part_of_bar(advance, words):
                 rows = encoder.encode(block)
             # NaN is not within the bound either.
             if rows.shape != (words, encoder.dim) or not (np.abs(rows) <= encoder.bound).all():
@@ -184,8 +176,8 @@ def encode_blocks(
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Hold the lock of `path`; say so when another process has it."""
+def _locked(path: Path) -> Iterator[None]:
+    """Hold the lock of `path`; tell the user when another process holds it."""
     with ExitStack() as stack:
         waits = False
         try:

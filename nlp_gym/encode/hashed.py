@@ -1,7 +1,7 @@
-"""`encoder="hashed"`: deterministic vectors from hashes of a word and its pieces; numpy only.
+"""`encoder="hashed"`: deterministic vectors from hashes of a word and its parts; numpy only.
 
-For tests and for a quick look at a task. Words that share letters are near each other, words in
-different contexts are not told apart.
+The encoder is for tests and for a quick look at a task. Words that share letters have similar
+vectors; a word has the same vector in every context.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import override
 
-from nlp_gym.encode.base import BOUND, Texts, number_words
+from nlp_gym.encode.base import BOUND, Encoder, Texts, number_words, text_offsets
 from nlp_gym.encode.options import require_positive
 from nlp_gym.types import Tokens
 
@@ -37,8 +38,8 @@ class HashedOptions:
         require_positive("dim", self.dim)
 
 
-class HashedEncoder:
-    """Word vectors from hashes; the same in every process, on every machine.
+class HashedEncoder(Encoder):
+    """Word vectors from hashes: the same in every process and on every machine.
 
     A vector is the sum of one pseudo-random vector for the word, for its lower-case form, for its
     shape (case and digits) and for each character trigram, scaled to about unit variance.
@@ -48,14 +49,14 @@ class HashedEncoder:
     bound = BOUND
 
     def __init__(self, options: HashedOptions | None = None) -> None:
-        """Set it up; nothing is loaded."""
+        """Set the encoder up; nothing is loaded."""
         self.options = options or HashedOptions()
         self.dim = self.options.dim
         self.fingerprint = hashlib.sha256(f"{_VERSION}:{self.dim}".encode()).hexdigest()
         self._rows: dict[str, npt.NDArray[np.float16]] = {}
 
+    @override
     def encode(self, texts: Texts, *, progress: bool = False) -> npt.NDArray[np.float16]:
-        """See `Encoder.encode`; (W, D)."""
         distinct, index = number_words(texts)
         table = np.empty((len(distinct), self.dim), np.float16)
         if len(self._rows) > _CACHED_WORDS:
@@ -67,14 +68,14 @@ class HashedEncoder:
             table[row] = vector
         return table[index]
 
+    @override
     def tokenize(self, texts: Texts) -> Tokens:
-        """One token a word, its id a hash of the word."""
+        """Return one token per word; its id is a hash of the word."""
         distinct, index = number_words(texts)
         ids = np.fromiter((_token_id(word) for word in distinct), np.int32, len(distinct))
-        lengths = np.fromiter((len(text) for text in texts), np.int64, len(texts))
         return Tokens(
             ids=ids[index],
-            offsets=np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]),
+            offsets=text_offsets(len(text) for text in texts),
             word_starts=np.arange(len(index) + 1, dtype=np.int64),
             bos_id=_BOS,
             eos_id=_EOS,
@@ -84,22 +85,23 @@ class HashedEncoder:
         )
 
     def _vector(self, word: str) -> npt.NDArray[np.float16]:
-        pieces = _pieces(word)
+        names = _parts(word)
         blocks = -(-self.dim // _DIGEST)
         raw = b"".join(
             hashlib.blake2b(
-                _bytes(piece), digest_size=_DIGEST, salt=block.to_bytes(4, "big")
+                _bytes(name), digest_size=_DIGEST, salt=block.to_bytes(4, "big")
             ).digest()
-            for piece in pieces
+            for name in names
             for block in range(blocks)
         )
-        parts = np.frombuffer(raw, np.int8).reshape(len(pieces), blocks * _DIGEST)
+        parts = np.frombuffer(raw, np.int8).reshape(len(names), blocks * _DIGEST)
         total = parts.sum(axis=0, dtype=np.float64)[: self.dim]
-        scaled = (total + 0.5 * len(pieces)) / (_INT8_STD * np.sqrt(len(pieces)))
+        scaled = (total + 0.5 * len(names)) / (_INT8_STD * np.sqrt(len(names)))
         return np.asarray(np.clip(scaled, -BOUND, BOUND), np.float16)
 
 
-def _pieces(word: str) -> list[str]:
+def _parts(word: str) -> list[str]:
+    """The word, its lower-case form, its shape and its trigrams, each marked by its kind."""
     shape = "".join("9" if c.isdigit() else "X" if c.isupper() else "x" for c in word[:12])
     framed = f"<{word.lower()}>"
     trigrams = {f"3{framed[i : i + 3]}": None for i in range(min(len(framed) - 2, 64))}

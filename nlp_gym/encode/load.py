@@ -1,4 +1,4 @@
-"""Encoders by name."""
+"""`load_encoder`: from a name or path to an encoder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nlp_gym.errors import InvalidArgumentError
 ENCODERS = ("minilm", "hashed")
 """Built-in names; a folder's path or a Hugging Face Hub name works too."""
 
-# One copy of the weights, however many environments and splits ask for the same encoder.
+# Environments and splits with the same encoder share one copy of its weights.
 _in_use: WeakValueDictionary[tuple[object, ...], TransformerEncoder] = WeakValueDictionary()
 
 
@@ -26,8 +26,8 @@ def load_encoder(name: str | Encoder = "minilm", **options: Any) -> Encoder:
         name: ``"minilm"`` (all-MiniLM-L6-v2, from the package of the extra ``minilm``),
             ``"hashed"`` (numpy, for tests), a folder, the name of a model in the local Hugging Face
             cache, or an `Encoder`, which is returned as it is.
-        **options: `HashedOptions` for ``"hashed"``, otherwise `TransformerOptions`: `layers`,
-            `pooling`, `dtype`, `device`, `max_length`, `batch_tokens`.
+        **options: Fields of `HashedOptions` for ``"hashed"``, otherwise of `TransformerOptions`:
+            `layers`, `pooling`, `dtype`, `device`, `max_length`, `batch_tokens`.
 
     Raises:
         UnknownNameError: The name or an option is not known.

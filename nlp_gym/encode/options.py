@@ -1,4 +1,4 @@
-"""Options of the transformer encoder: checked when given, resolved without importing torch."""
+"""Options of encoders: checked when they are given, resolved without importing torch."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class TransformerOptions:
         device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"`` or ``"auto"``: CUDA if present.
         max_length: Most sub-words in one pass, special ones included; longer texts go through
             overlapping windows. None: the model's limit.
-        batch_tokens: Sub-words in one pass over a batch, padding included: speed and memory only.
-            None: `default_batch_tokens`.
+        batch_tokens: Most sub-words in a batch, padding included; it affects speed and memory
+            alone. None: `default_batch_tokens`.
     """
 
     layers: int | str | Sequence[int] | None = None
@@ -46,7 +46,7 @@ class TransformerOptions:
     batch_tokens: int | None = None
 
     def __post_init__(self) -> None:
-        """Reject what can be rejected before the model is known."""
+        """Check all that can be checked before the model is known."""
         if self.pooling not in POOLINGS:
             raise UnknownNameError("pooling", self.pooling, POOLINGS)
         if self.dtype not in DTYPES:
@@ -61,14 +61,14 @@ class TransformerOptions:
 
 @dataclass(frozen=True)
 class LayerChoice:
-    """Hidden states to read (`indices`), concatenated or, with `mean`, averaged."""
+    """The hidden states that make a vector: `indices`, concatenated or, with `mean`, averaged."""
 
     indices: tuple[int, ...]
     mean: bool = False
 
     @property
     def parts(self) -> int:
-        """How many model widths one vector is wide."""
+        """Width of a vector in units of the model's width."""
         return 1 if self.mean else len(self.indices)
 
 
@@ -134,8 +134,8 @@ def resolve_dtype(dtype: str, device: str) -> str:
     That is on NVIDIA GPUs and on CPUs with AMX tiles. A CPU that has bfloat16 as AVX-512
     instructions alone took 1.6 times as long in it as in float32 (`benchmarks/encoding.py`).
 
-    Decided from the CPU's flags and the presence of an NVIDIA driver, not by asking torch: the
-    number format is part of the fingerprint, which must be known without importing torch.
+    The CPU's flags and the presence of an NVIDIA driver decide, not torch: the number format is
+    part of the fingerprint, which must be known without importing torch.
     """
     if dtype != "auto":
         return dtype

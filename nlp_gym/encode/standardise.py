@@ -1,7 +1,7 @@
-"""Standardisation: every feature gets mean 0 and deviation 1 on a fixed English text.
+"""Standardisation: every feature gets mean 0 and standard deviation 1 on a fixed English text.
 
-The text ships with the package and not with the corpus, so that a word's vector does not depend on
-which corpus or split it stands in.
+That text ships with the package, so a word's vector does not depend on the corpus or split that the
+word stands in.
 """
 
 from __future__ import annotations
@@ -14,22 +14,25 @@ from importlib.resources import files
 import numpy as np
 import numpy.typing as npt
 
-# A dimension whose deviation is below this share of the median one is constant but for rounding;
-# all-MiniLM-L6-v2 has one. Dividing by its deviation would blow the rounding up.
+# A dimension whose deviation is below this share of the median deviation is constant but for
+# rounding errors; all-MiniLM-L6-v2 has one. Dividing by its deviation would amplify these.
 _CONSTANT = 1e-2
 _EPSILON = 1e-6
 
 
 @dataclass(frozen=True)
 class Standardiser:
-    """Mean and reciprocal deviation per dimension, both (D,) float64; 0 for constant ones."""
+    """Mean and reciprocal deviation per dimension, both (D,) float64.
+
+    The reciprocal is 0 for dimensions that are constant.
+    """
 
     mean: npt.NDArray[np.float64]
     scale: npt.NDArray[np.float64]
 
     @classmethod
     def fit(cls, vectors: npt.NDArray[np.floating]) -> Standardiser:
-        """Estimate from (W, D) vectors."""
+        """Estimate mean and deviation from (W, D) vectors."""
         wide = vectors.astype(np.float64)
         mean, deviation = wide.mean(axis=0), wide.std(axis=0)
         varies = deviation > max(_EPSILON, _CONSTANT * float(np.median(deviation)))

@@ -1,8 +1,8 @@
-"""Arrays on disk that are either right or absent.
+"""Arrays on disk with checksums: a damaged array counts as absent.
 
 An array is a ``.npy`` file with a ``.json`` file beside it that holds its size and sha256. Both are
-written under temporary names and renamed. On load everything is checked; whatever does not match
-counts as absent, with one line in the log.
+written under temporary names and renamed. Loading checks everything; an array that does not match
+is treated as absent, with one line in the log.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ Array = npt.NDArray[Any]
 def load_array(
     path: Path, *, key: str, shape: Sequence[int], dtype: str, quiet: bool = False
 ) -> Array | None:
-    """Return the array, memory-mapped (written to, it changes in memory only), or None.
+    """Return an array, memory-mapped copy-on-write; None if it is absent or damaged.
 
     Args:
         path: The ``.npy`` file.
-        key: What the array was made from, as given when it was saved.
+        key: Identifies what the array was made from, as given when it was saved.
         shape: Expected shape.
         dtype: Expected number format, as NumPy writes it (``"<f2"``).
         quiet: Do not log that the file is damaged.
@@ -44,7 +44,7 @@ def load_array(
     if not path.exists() or not _sidecar(path).exists():
         return None
     try:
-        problem = _problem(path, _head(key, shape, dtype))
+        problem = _problem(path, _description(key, shape, dtype))
         if problem is None:
             return map_array(path)
     except (OSError, ValueError, AttributeError) as error:
@@ -55,7 +55,7 @@ def load_array(
 
 
 def save_array(path: Path, array: Array, *, key: str) -> None:
-    """Write a small array; where it cannot be written nothing happens: it is only a cache."""
+    """Write a small array. Failure to write is ignored: the array is only a cache."""
     content = io.BytesIO()
     np.lib.format.write_array(content, array, allow_pickle=False)
     data = content.getvalue()
@@ -63,33 +63,42 @@ def save_array(path: Path, array: Array, *, key: str) -> None:
         discard(path)
         with atomic_path(path) as temporary:
             temporary.write_bytes(data)
-        note = _head(key, array.shape, array.dtype.str)
-        write_json(_sidecar(path), _seal(note, len(data), hashlib.sha256(data).hexdigest()))
+        note = _description(key, array.shape, array.dtype.str)
+        write_json(
+            _sidecar(path), _with_checksum(note, len(data), hashlib.sha256(data).hexdigest())
+        )
 
 
 def map_array(path: Path) -> Array:
-    """Memory-map an array, copy on write: torch takes it without a warning, the file is safe."""
-    # As a plain array: what is gathered from a memmap would be a memmap by type.
+    """Memory-map an array copy-on-write: torch takes it without a warning, the file is safe."""
+    # As a plain array: indexing a memmap would give a memmap.
     return np.asarray(np.load(path, mmap_mode="c", allow_pickle=False))
 
 
 def discard(path: Path) -> None:
-    """Remove an array and its checksum, if they are there; the checksum first."""
+    """Remove an array and its checksum if they exist; the checksum first."""
     _sidecar(path).unlink(missing_ok=True)
     path.unlink(missing_ok=True)
 
 
-class RowSink:
-    """Takes a large array row by row and writes it to disk, so that memory stays flat.
+class RowWriter:
+    """Writes a large array to disk block by block, so that it is never in memory as a whole.
 
-    Where the folder cannot be written or the disk fills up, a `UserWarning` says so and the array
-    is kept in memory. Use as a context manager; afterwards `array` is the result.
+    If the folder cannot be written to or the disk is full, a `UserWarning` says so and the array is
+    kept in memory. Use it as a context manager; afterwards `array` is the result.
     """
 
     array: Array
 
     def __init__(self, path: Path, *, key: str, shape: tuple[int, int], dtype: str) -> None:
-        """Prepare to write `path`; `shape` is that of the whole array, `key` names its origin."""
+        """Prepare to write an array.
+
+        Args:
+            path: The ``.npy`` file.
+            key: Identifies what the array is made from.
+            shape: Shape of the whole array.
+            dtype: Number format, as NumPy writes it (``"<f2"``).
+        """
         self._path, self._shape, self._dtype, self._key = path, shape, np.dtype(dtype), key
         self._rows = 0
         self._memory: Array | None = None
@@ -97,12 +106,12 @@ class RowSink:
         self._stack = contextlib.ExitStack()
         self._header = _header(shape, self._dtype)
 
-    def __enter__(self) -> RowSink:
+    def __enter__(self) -> RowWriter:
         """Open a temporary file beside the final one."""
         try:
             discard(self._path)
             self._temporary = self._stack.enter_context(atomic_path(self._path))
-            # Unbuffered, so that a full disk shows in `append` and nowhere else.
+            # Unbuffered, so that a full disk raises in `append` and nowhere else.
             self._file = self._stack.enter_context(self._temporary.open("w+b", buffering=0))
             self._write(self._header)
         except OSError as error:
@@ -144,9 +153,9 @@ class RowSink:
     def _finish(self) -> Array:
         size = self._file.tell()
         self._stack.close()
-        note = _head(self._key, self._shape, self._dtype.str)
+        note = _description(self._key, self._shape, self._dtype.str)
         try:
-            write_json(_sidecar(self._path), _seal(note, size, self._digest.hexdigest()))
+            write_json(_sidecar(self._path), _with_checksum(note, size, self._digest.hexdigest()))
         except OSError as error:
             self._warn(error)
         return map_array(self._path)
@@ -184,16 +193,16 @@ def _sidecar(path: Path) -> Path:
     return path.with_suffix(".json")
 
 
-def _head(key: str, shape: Sequence[int], dtype: str) -> dict[str, Any]:
+def _description(key: str, shape: Sequence[int], dtype: str) -> dict[str, Any]:
     return {"format": 1, "key": key, "shape": list(shape), "dtype": dtype}
 
 
-def _seal(head: dict[str, Any], size: int, digest: str) -> dict[str, Any]:
-    return {**head, "size": size, "sha256": digest}
+def _with_checksum(note: dict[str, Any], size: int, digest: str) -> dict[str, Any]:
+    return {**note, "size": size, "sha256": digest}
 
 
 def _problem(path: Path, expected: dict[str, Any]) -> str | None:
-    """Say what is wrong with an array on disk."""
+    """What is wrong with an array on disk; None if nothing is."""
     note = json.loads(_sidecar(path).read_text(encoding="utf-8"))
     for name, value in expected.items():
         if note.get(name) != value:

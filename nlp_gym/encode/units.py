@@ -1,4 +1,4 @@
-"""Vectors of a task's units (`nlp_gym.types.Units`), through the feature cache."""
+"""Vectors of a task's units (`nlp_gym.types.Units`), from the feature cache."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ def encode_units(
     cache: bool = True,
     cache_dir: str | Path | None = None,
 ) -> Encoded:
-    """Return the vectors of units; words and means alike lie within the encoder's bound.
+    """Return the vectors of units, from the cache where it has them.
 
     Args:
-        units: What to encode.
-        encoder: See `nlp_gym.encode.load_encoder`.
+        units: The units: words, or means over spans of words.
+        encoder: An encoder, as from `nlp_gym.encode.load_encoder`.
         progress: As in `nlp_gym.encode.encode_corpus`.
         cache: False neither reads nor writes the feature cache.
         cache_dir: Folder of the cache. None: the user's.
 
     Returns:
-        `Encoded` with U+1 rows of features, the last all zeros.
+        `Encoded` with (U+1, D) features in the encoder's bound, the last row all zeros.
 
     Raises:
         EncoderError: The encoder cannot be loaded or gives vectors that are not finite.
@@ -53,7 +53,7 @@ def encode_units(
 
     def blocks() -> Iterator[_Features]:
         stream = encode_blocks(units.texts, encoder, words, progress)
-        return stream if units.spans is None else _means(units, encoder, stream)
+        return stream if units.spans is None else _span_means(units, encoder, stream)
 
     if not cache:
         features = np.concatenate([*blocks(), np.zeros((1, encoder.dim), np.float16)])
@@ -68,10 +68,10 @@ def encode_units(
     )
 
 
-def _means(units: Units, encoder: Encoder, stream: Iterator[_Features]) -> Iterator[_Features]:
-    """Means over spans, block by block of whole texts, so that words are never all in memory.
+def _span_means(units: Units, encoder: Encoder, stream: Iterator[_Features]) -> Iterator[_Features]:
+    """Yield the means over spans, from blocks of whole texts: words are never all in memory.
 
-    Spans are grouped by text for that and given back in their own order at the end.
+    Spans are sorted by text to follow the blocks; the means come out in the order of the units.
     """
     assert units.spans is not None
     text, first, stop = units.spans.T
@@ -79,7 +79,7 @@ def _means(units: Units, encoder: Encoder, stream: Iterator[_Features]) -> Itera
     starts = text_offsets(len(t) for t in units.texts)
     first, stop = (starts[text] + first)[order], (starts[text] + stop)[order]
     means = np.zeros((len(order), encoder.dim), np.float32)
-    done, at = 0, 0  # spans finished, words seen
+    done, at = 0, 0  # spans finished, words read
     for block in stream:
         end = at + len(block)
         upto = int(np.searchsorted(text[order], np.searchsorted(starts, end, "right") - 1))
@@ -96,7 +96,7 @@ def _means(units: Units, encoder: Encoder, stream: Iterator[_Features]) -> Itera
 
 
 def sentence_scale(encoder: Encoder) -> Standardiser:
-    """Mean and deviation of whole sentences' means on the calibration text."""
+    """Mean and deviation of the mean vectors of whole sentences, on the calibration text."""
     if encoder not in _scales:
         _scales[encoder] = Standardiser.fit(_sentence_means(calibration_texts(), encoder))
     return _scales[encoder]

@@ -1,19 +1,24 @@
-"""What every metric shares: the reported score, the bootstrap interval and exact rewards."""
+"""A corpus score with its bootstrap interval, and the rounding that makes reward sums exact."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from nlp_gym.types import Float64Array
+
 GRID = float(2**20)
 """Potentials are rounded to multiples of 1/GRID: differences and sums of those are exact in
 floating point, so the dense rewards of an episode add up to the sparse one to the last bit."""
 
 BOOTSTRAP_SEED = 12345
+
+Formula = Callable[[Float64Array], Float64Array]
+"""Maps (R, K) sums of additive counts to (R,) corpus scores."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,7 @@ class Score:
         n: Number of samples scored.
         signature: Metric, scheme, averaging and versions in one line.
         report: The full tables, JSON-able.
-        text: The same for people.
+        text: The report as text for people.
     """
 
     metric: str
@@ -38,15 +43,48 @@ class Score:
     report: Mapping[str, Any] = field(default_factory=dict)
     text: str = ""
 
+    @classmethod
+    def from_counts(
+        cls,
+        metric: str,
+        counts: npt.NDArray[Any],
+        formula: Formula,
+        *,
+        signature: str,
+        bootstrap: int,
+        value: float | None = None,
+        report: Mapping[str, Any] | None = None,
+        text: str = "",
+    ) -> Score:
+        """Score a corpus from the additive counts of its samples.
 
-def on_grid(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Round to the grid on which reward sums are exact."""
-    return np.rint(values * GRID) / GRID
+        Args:
+            metric: Name of the metric.
+            counts: (N, K) additive counts of each sample.
+            formula: Maps (R, K) summed counts to (R,) corpus scores.
+            signature: Metric, scheme, averaging and versions; the bootstrap is added to it.
+            bootstrap: Number of resamples of the interval over samples; 0: no interval.
+            value: The score where a library has computed it; None: `formula` of the summed counts.
+            report: The tables.
+            text: The report as text.
+        """
+        interval = None
+        if bootstrap and len(counts):
+            interval = bootstrap_interval(counts, formula, draws=bootstrap)
+            signature += f"|bs:{bootstrap}|rs:{BOOTSTRAP_SEED}"
+        if value is None:
+            value = corpus_value(counts, formula)
+        return cls(metric, value, interval, len(counts), signature, report or {}, text)
+
+
+def corpus_value(counts: npt.NDArray[Any], formula: Formula) -> float:
+    """Score of a corpus from the (N, K) counts of its samples."""
+    return float(formula(counts.sum(axis=0, keepdims=True).astype(np.float64))[0])
 
 
 def bootstrap_interval(
-    counts: npt.NDArray[np.int64],
-    corpus_score: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]],
+    counts: npt.NDArray[Any],
+    formula: Formula,
     *,
     draws: int = 1000,
     seed: int = BOOTSTRAP_SEED,
@@ -55,8 +93,8 @@ def bootstrap_interval(
 
     Args:
         counts: (N, K) additive counts of each sample.
-        corpus_score: Maps (R, K) summed counts to (R,) scores.
-        draws: Resamples R.
+        formula: Maps (R, K) summed counts to (R,) scores.
+        draws: Number of resamples R.
         seed: Seed of the resampling.
 
     Returns:
@@ -69,5 +107,46 @@ def bootstrap_interval(
         rng.multinomial(n, np.full(n, 1.0 / n), size=min(chunk, draws - start)) @ counts
         for start in range(0, draws, chunk)
     ]
-    low, high = np.percentile(corpus_score(np.concatenate(sums).astype(np.float64)), [2.5, 97.5])
+    low, high = np.percentile(formula(np.concatenate(sums).astype(np.float64)), [2.5, 97.5])
     return float(low), float(high)
+
+
+def mean_of_first(sums: Float64Array) -> Float64Array:
+    """(R,) mean per item of the first of (R, K) summed counts; the last is the number of items."""
+    return np.asarray(sums[:, 0] / np.maximum(sums[:, -1], 1), np.float64)
+
+
+def f1(
+    right: npt.NDArray[Any],
+    predicted: npt.NDArray[Any],
+    gold: npt.NDArray[Any],
+    *,
+    empty: float = 0.0,
+) -> Float64Array:
+    """F1 from numbers of right, predicted and gold items, of any shapes that broadcast.
+
+    Args:
+        right: Predicted items that are gold items too.
+        predicted: Predicted items.
+        gold: Gold items.
+        empty: Value where there are neither predicted nor gold items.
+    """
+    items = predicted + gold
+    ratio: Float64Array = 2 * right / np.maximum(items, 1)
+    return np.where(items > 0, ratio, empty) if empty else ratio
+
+
+def micro_f1(sums: npt.NDArray[Any]) -> Float64Array:
+    """(R,) F1 from (R, 3) right, predicted and gold items; 1 where there are neither."""
+    return f1(*sums.T, empty=1.0)
+
+
+def on_grid(values: Float64Array) -> Float64Array:
+    """Round to the grid on which sums of rewards are exact; see `GRID`."""
+    return np.rint(values * GRID) / GRID
+
+
+def check_same_lengths(gold: Sequence[Sized], predicted: Sequence[Sized]) -> None:
+    """Raise `ValueError` unless both have as many sequences, of the same lengths."""
+    if [len(labels) for labels in gold] != [len(labels) for labels in predicted]:
+        raise ValueError("gold and predicted sequences differ in number or length")

@@ -10,13 +10,13 @@ from nlp_gym.metrics.base import Score
 
 
 def mean_score(scores: Mapping[str, Score], metric: str) -> Score:
-    """Unweighted mean of scores by name.
+    """Unweighted mean of scores.
 
-    The interval is that of a mean of independent scores, each with the spread its own bootstrap
-    interval has.
+    The interval is that of a mean of independent scores, each with the spread of its own bootstrap
+    interval; there is none unless every score has one.
 
     Args:
-        scores: At least one.
+        scores: At least one score, by the name of its task.
         metric: Name of the mean.
     """
     parts = list(scores.values())

@@ -1,18 +1,18 @@
-"""Rank metrics: mean reciprocal rank and the share found among the first k."""
+"""Rank metrics: mean reciprocal rank, and the share of right answers among the first k."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from nlp_gym.errors import InvalidArgumentError
-from nlp_gym.metrics.base import BOOTSTRAP_SEED, Score, bootstrap_interval, on_grid
+from nlp_gym.metrics.base import Score, corpus_value, mean_of_first, on_grid
+from nlp_gym.types import Float64Array
 
 
-def reciprocal(ranks: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+def reciprocal_rank(ranks: npt.NDArray[np.int64]) -> Float64Array:
     """(B,) 1 / rank on the exact grid; 0 where the rank is 0 (not found)."""
     return on_grid(np.where(ranks > 0, 1.0 / np.maximum(ranks, 1), 0.0))
 
@@ -25,9 +25,9 @@ class Ranking:
 
     Args:
         headline: The score that `Score.value` holds: ``"mrr"`` or ``"<word>_at_<k>"``.
-        at: The k reported.
+        at: Values of k that are reported.
         word: ``"hits"`` (knowledge graphs) or ``"recall"`` (reply selection).
-        detail: Put in the signature, such as ``"filtered:yes"``.
+        detail: Text put in the signature, such as ``"filtered:yes"``.
     """
 
     def __init__(
@@ -46,39 +46,34 @@ class Ranking:
             )
         self.name = headline
 
-    def counts(self, ranks: npt.ArrayLike) -> npt.NDArray[Any]:
-        """(N, 2+K) counts of (N,) ranks: 1 / rank, one 0/1 for each k, and 1 for the sample."""
+    def counts(self, ranks: npt.ArrayLike) -> Float64Array:
+        """(N, 2+K) counts of (N,) ranks: 1 / rank, a 0/1 for each k, and 1 for the sample."""
         n = np.asarray(ranks, np.int64).reshape(-1)
         hits = [(n > 0) & (n <= k) for k in self.at]
-        return np.stack([reciprocal(n), *hits, np.ones(len(n))], axis=1).astype(np.float64)
+        return np.stack([reciprocal_rank(n), *hits, np.ones(len(n))], axis=1).astype(np.float64)
 
     def score(self, ranks: npt.ArrayLike, *, bootstrap: int = 1000, report: bool = True) -> Score:
         """Corpus score.
 
         Args:
             ranks: (N,) rank of the first right answer of each sample, from 1; 0: none.
-            bootstrap: Resamples of the interval over samples; 0: no interval.
+            bootstrap: Number of resamples of samples for the interval; 0: no interval.
             report: Whether to give every score and the text.
 
         Returns:
             The headline; the report has all of `columns`.
         """
         counts = self.counts(ranks)
-        means = counts.sum(0) / max(len(counts), 1)
-        place = self.columns.index(self.name)
-        signature, interval = f"metric:{self.name}|ties:none", None
-        if self.detail:
-            signature += f"|{self.detail}"
-        if bootstrap:
-            interval = bootstrap_interval(
-                counts[:, [place, -1]], lambda s: s[:, 0] / np.maximum(s[:, 1], 1), draws=bootstrap
-            )
-            signature += f"|bs:{bootstrap}|rs:{BOOTSTRAP_SEED}"
-        table = {name: float(means[i]) for i, name in enumerate(self.columns)} if report else {}
-        text = "\n".join(f"{name:>14} {value:.4f}" for name, value in table.items())
-        value = float(means[place])
-        return Score(
-            self.name, value, interval, len(counts), signature, table, text and text + "\n"
+        pairs = {name: counts[:, [i, -1]] for i, name in enumerate(self.columns)}
+        table = {n: corpus_value(pairs[n], mean_of_first) for n in pairs} if report else {}
+        return Score.from_counts(
+            self.name,
+            pairs[self.name],
+            mean_of_first,
+            signature=f"metric:{self.name}|ties:none" + (f"|{self.detail}" if self.detail else ""),
+            bootstrap=bootstrap,
+            report=table,
+            text=_text(table),
         )
 
 
@@ -94,23 +89,28 @@ def choice_accuracy(
 
     Args:
         right: (N,) whether the choice is right.
-        sizes: (N,) choices of each question; the report has the accuracy of guessing.
-        shown: (N,) choices looked at, if not all; the report has their share.
-        bootstrap: Resamples of the interval over questions; 0: no interval.
+        sizes: (N,) number of choices of each question; the report has the accuracy of guessing.
+        shown: (N,) number of choices looked at, if not all; the report has their share.
+        bootstrap: Number of resamples of questions for the interval; 0: no interval.
         report: Whether to give report and text.
     """
-    counts: npt.NDArray[Any] = np.stack([np.asarray(right, bool), np.ones_like(sizes)], axis=1)
-    counts = counts.astype(np.int64)
-    signature, interval = "metric:accuracy|unit:question", None
-    if bootstrap:
-        interval = bootstrap_interval(
-            counts, lambda s: s[:, 0] / np.maximum(s[:, 1], 1), draws=bootstrap
-        )
-        signature += f"|bs:{bootstrap}|rs:{BOOTSTRAP_SEED}"
-    value, table = float(counts[:, 0].mean()), {}
+    counts = np.stack([np.asarray(right, bool), np.ones_like(sizes)], axis=1).astype(np.int64)
+    table = {}
     if report:
-        table = {"accuracy": value, "chance": float(np.mean(1 / np.asarray(sizes)))}
+        chance = float(np.mean(1 / np.asarray(sizes)))
+        table = {"accuracy": corpus_value(counts, mean_of_first), "chance": chance}
         if shown is not None:
             table["shown"] = float(np.sum(shown) / np.sum(sizes))
-    text = "".join(f"{name:>14} {number:.4f}\n" for name, number in table.items())
-    return Score("accuracy", value, interval, len(counts), signature, table, text)
+    return Score.from_counts(
+        "accuracy",
+        counts,
+        mean_of_first,
+        signature="metric:accuracy|unit:question",
+        bootstrap=bootstrap,
+        report=table,
+        text=_text(table),
+    )
+
+
+def _text(table: dict[str, float]) -> str:
+    return "".join(f"{name:>14} {value:.4f}\n" for name, value in table.items())

@@ -1,7 +1,7 @@
-"""The catalogue: one row for each named corpus, with pinned addresses and checksums.
+"""The catalogue: one row per named corpus, with pinned addresses and checksums.
 
-Every address names a commit, so the bytes behind it do not change; the sha256 proves it. The rows
-are in one module a family.
+Every address names a commit, so the bytes behind it do not change; the sha256 verifies it. Related
+families share a module of rows. The catalogue imports `data.readers` and `data.tags`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from nlp_gym.data.catalog import (
     relation,
     tagging,
 )
-from nlp_gym.data.catalog.rows import Dataset, RemoteFile
+from nlp_gym.data.catalog.dataset import Dataset, RemoteFile
 from nlp_gym.errors import UnknownNameError
 
 __all__ = ["DATASETS", "Dataset", "RemoteFile", "find_dataset"]
@@ -44,7 +44,7 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType({row.name: row for row in _RO
 
 
 def find_dataset(name: str) -> Dataset:
-    """Return the catalogue's row `name`.
+    """Return the row of the corpus `name`.
 
     Raises:
         UnknownNameError: There is no such row.

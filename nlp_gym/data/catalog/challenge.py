@@ -1,8 +1,8 @@
-"""Sets of pairs that test robustness: see `nlp_gym_agents.evaluation.robustness`."""
+"""Corpora of pairs of texts that test robustness: an original and its counterpart."""
 
 from __future__ import annotations
 
-from nlp_gym.data.catalog.rows import RAW, SAMPLES, Dataset, RemoteFile
+from nlp_gym.data.catalog.dataset import RAW, SAMPLES, Dataset, RemoteFile
 
 _CAD = (
     f"{RAW}/acmi-lab/counterfactually-augmented-data/6f232a1d2a11462a30ce08fb4825b734ab30828e"

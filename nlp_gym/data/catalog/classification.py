@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nlp_gym.data.catalog.rows import RAW, SAMPLES, Dataset, RemoteFile
+from nlp_gym.data.catalog.dataset import RAW, SAMPLES, Dataset, RemoteFile
 from nlp_gym.data.readers.classification.official import AG_LABELS, SST2_LABELS
 
 _CLINC150 = """
@@ -61,7 +61,7 @@ stat.ML stat.TH
 """
 
 CLINC150 = tuple(_CLINC150.split())
-"""The 150 intents of CLINC150, sorted, and `oos` for what is out of scope."""
+"""The 150 intents of CLINC150, sorted, and `oos` for texts out of scope."""
 
 BANKING77 = tuple(_BANKING77.split())
 """The 77 intents of BANKING77, sorted."""

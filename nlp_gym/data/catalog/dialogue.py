@@ -1,8 +1,8 @@
-"""Corpora of dialogues: replies among candidates, and the system's acts."""
+"""Corpora of dialogues: with candidate replies, or with the acts of the system."""
 
 from __future__ import annotations
 
-from nlp_gym.data.catalog.rows import RAW, SAMPLES, Dataset, RemoteFile
+from nlp_gym.data.catalog.dataset import RAW, SAMPLES, Dataset, RemoteFile
 
 _DAILYDIALOG = (
     f"{RAW}/iitmnlp/DailyDialog-plusplus/4b02f9ff671e7e27d8e6b8a1925158bd5729abda/dataset"

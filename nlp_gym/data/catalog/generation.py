@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from itertools import permutations
 
+from nlp_gym.data.catalog.dataset import RAW, SAMPLES, Dataset, RemoteFile
 from nlp_gym.data.catalog.dialogue import REPLY_ROWS
-from nlp_gym.data.catalog.rows import RAW, SAMPLES, Dataset, RemoteFile
 
 _SCITLDR = f"{RAW}/allenai/scitldr/5ccad9c00a60ad75c9e04abf7f27d0f53f983b20/SciTLDR-Data/SciTLDR-A"
 
@@ -65,7 +65,7 @@ _TRANSLATED = {
 
 
 def _multi30k(stem: str) -> tuple[RemoteFile, ...]:
-    """The files of a split; they are compressed at their address."""
+    """The files of a split; they are compressed at their addresses."""
     return tuple(
         RemoteFile(f"{stem}.{code}", f"{_MULTI30K}/{stem}.{code}.gz", sha256, size)
         for code, size, sha256 in _TRANSLATED[stem]
@@ -176,7 +176,7 @@ SUMMARIES = (
 
 
 def _written(row: Dataset, name: str, description: str, format: str) -> Dataset:
-    """A corpus of another family as texts to write; its files stay where they are."""
+    """The row that offers a corpus of another family as texts to write, from the same files."""
     return Dataset(
         name=name,
         description=description,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nlp_gym.data.catalog.classification import BANKING77, CLINC150
-from nlp_gym.data.catalog.rows import RAW, SAMPLES, Dataset, RemoteFile
+from nlp_gym.data.catalog.dataset import RAW, SAMPLES, Dataset, RemoteFile
 
 _CLINC = f"{RAW}/clinc/oos-eval/828f8093932c8fe6ca7936c3d2e52903b1c523de/data/data_full.json"
 _BANKING = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nlp_gym.data.catalog.rows import RAW, SAMPLES, Dataset, RemoteFile
+from nlp_gym.data.catalog.dataset import RAW, SAMPLES, Dataset, RemoteFile
 
 _WN18RR = (
     f"{RAW}/villmow/datasets_knowledge_embedding/9e392453d6804d1f51c13e5650ae58ed48b638d5"

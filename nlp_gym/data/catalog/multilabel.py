@@ -1,9 +1,9 @@
-"""Multi-label corpora: a set of labels a text."""
+"""Multi-label corpora: a set of labels per text."""
 
 from __future__ import annotations
 
 from nlp_gym.data.catalog.classification import AAPD
-from nlp_gym.data.catalog.rows import RAW, SAMPLES, Dataset, RemoteFile
+from nlp_gym.data.catalog.dataset import RAW, SAMPLES, Dataset, RemoteFile
 from nlp_gym.data.readers.classification.multilabel import GOEMOTIONS
 
 _GO = f"{RAW}/monologg/GoEmotions-pytorch/b75f9d3a8b76bc1060687925b04ca98a1b8ea66b/data/original"

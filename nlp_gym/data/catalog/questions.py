@@ -1,8 +1,8 @@
-"""Corpora of questions: answers as spans, and as one of several choices."""
+"""Corpora of questions whose answers are spans of a passage, or one of several choices."""
 
 from __future__ import annotations
 
-from nlp_gym.data.catalog.rows import RAW, SAMPLES, Dataset, RemoteFile
+from nlp_gym.data.catalog.dataset import RAW, SAMPLES, Dataset, RemoteFile
 
 _XQUAD = f"{RAW}/deepmind/xquad/60cac411649156efb6aab9dd4c9cde787a2c0345"
 _SQUAD = "https://rajpurkar.github.io/SQuAD-explorer/dataset"
@@ -54,7 +54,7 @@ _ARISTO = f"{RAW}/allenai/aristo-leaderboard/60d5be31b5a7d36f29d13223ece29a8d2bf
 
 
 def _official(*splits: str) -> dict[str, RemoteFile]:
-    """Files as their authors publish them: their bytes are not pinned here."""
+    """Files that users get from the authors themselves: no bytes are pinned."""
     return {split: RemoteFile(f"official.{split}.jsonl", None, None, 0) for split in splits}
 
 

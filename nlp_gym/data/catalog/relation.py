@@ -1,8 +1,8 @@
-"""Relation corpora: one label a pair of entities."""
+"""Relation corpora: one label per pair of entities."""
 
 from __future__ import annotations
 
-from nlp_gym.data.catalog.rows import RAW, SAMPLES, Dataset, RemoteFile
+from nlp_gym.data.catalog.dataset import RAW, SAMPLES, Dataset, RemoteFile
 
 SEMEVAL_RELATIONS = (
     "Cause-Effect", "Component-Whole", "Content-Container", "Entity-Destination", "Entity-Origin",

@@ -1,8 +1,8 @@
-"""Tagging corpora: one label a word."""
+"""Tagging corpora: one label per word."""
 
 from __future__ import annotations
 
-from nlp_gym.data.catalog.rows import RAW, SAMPLES, Dataset, RemoteFile
+from nlp_gym.data.catalog.dataset import RAW, SAMPLES, Dataset, RemoteFile
 from nlp_gym.data.readers.tagging.conllu import UPOS
 from nlp_gym.data.tags.schemes import inventory
 

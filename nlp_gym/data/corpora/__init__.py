@@ -1,1 +1,1 @@
-"""From a name or a file to a `Corpus`: where it is, its splits; imports `catalog` and `readers`."""
+"""Finds, reads and splits corpora, named ones and users' files; imports `catalog`, `readers`."""

@@ -1,13 +1,12 @@
-"""Download of the catalogue's corpora: pinned addresses, checksums, retries, nothing half-written.
+"""Downloads the catalogue's corpora: pinned addresses, checksums, retries, atomic writes.
 
-This is the only module of the package that opens a connection to a corpus, and only when called.
+No other module of the package opens a connection to get a corpus.
 """
 
 from __future__ import annotations
 
 import gzip
 import os
-import sys
 import time
 import zlib
 from pathlib import Path
@@ -17,6 +16,7 @@ from nlp_gym.data.catalog import Dataset, RemoteFile, find_dataset
 from nlp_gym.data.corpora.named import data_cache_dir
 from nlp_gym.errors import ChecksumError, DownloadError
 from nlp_gym.files import atomic_path, file_lock, remove_leftovers, sha256_file
+from nlp_gym.progress import Advance, progress_bar
 from nlp_gym.types import SPLITS
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 ATTEMPTS = 4
 TIMEOUT = 30.0
-"""Seconds without a byte after which a connection is given up."""
+"""Seconds without a byte after which a connection is closed."""
 
 _CHUNK = 1 << 16
 
@@ -36,47 +36,48 @@ def download(
     progress: bool = True,
     force: bool = False,
 ) -> Path:
-    """Download a corpus; files that are there and have the right checksum are left alone.
+    """Download a corpus; files that exist and have the right checksum are kept.
 
-    Connections that break and answers of a busy server are tried again; several processes may call
-    this at once. Stopped at any moment, it leaves no half-written file under its final name. Where
-    the catalogue knows an address of the official full files, these are what is downloaded. Corpora
-    that this one borrows from are downloaded too.
+    After a broken connection or the answer of a busy server it tries again; several processes may
+    call it at once. Stopped at any moment, it leaves no half-written file under its final name. The
+    official full files are downloaded if the catalogue has an address of them. Corpora that this
+    one borrows from are downloaded too.
 
     Args:
-        name: A row of `DATASETS`.
-        data_dir: Where to put the corpus's folder; None is the user's cache, where `load_corpus`
-            looks by itself.
-        progress: Show a bar on stderr for what takes more than two seconds.
-        force: Replace files whatever they hold. Otherwise a file in `data_dir` with another
-            checksum is an error (it may be the user's own work), and one in the cache is replaced.
+        name: Name of a corpus in `DATASETS`.
+        data_dir: Folder in which to put the corpus's folder; None: the user's cache, where
+            `load_corpus` looks by itself.
+        progress: Show a bar on stderr for a file that takes more than two seconds.
+        force: Replace all files. Otherwise a file in `data_dir` with another checksum is an error
+            (it may be the user's own work), and one in the cache is replaced.
 
     Returns:
-        The corpus's folder; the package's own for a corpus that ships with it as a whole.
+        The corpus's folder; that of the bundled sample for a corpus that ships with the package.
 
     Raises:
         UnknownNameError: There is no such corpus.
         DownloadError: The server, the network or the disk failed, or a file has no pinned address
-            and is not there; the message says which and where.
-        ChecksumError: A file has another sha256 than the catalogue's. It is not kept.
+            and does not exist; the message says which and where.
+        ChecksumError: A file has another sha256 than the catalogue's; what was downloaded is
+            deleted.
     """
     dataset = find_dataset(name)
     base = data_cache_dir() if data_dir is None else Path(os.path.expanduser(data_dir))
-    if dataset.whole:
+    if dataset.sample_only:
         return dataset.sample
-    folder = base / dataset.place
+    folder = base / dataset.folder_name
     keep = data_dir is not None and not force
     for lender in dict.fromkeys(name for names in dataset.borrow.values() for name in names):
         download(lender, data_dir=data_dir, progress=progress, force=force)
     try:
-        _complain(dataset, folder, keep)
+        _check_obtainable(dataset, folder, keep)
         wanted = tuple(file for file in dataset.download_files if file.url)
-        if force or not all(_is_there(dataset, folder, file, keep) for file in wanted):
+        if force or not all(_is_present(dataset, folder, file, keep) for file in wanted):
             with file_lock(folder):
                 for file in wanted:
                     remove_leftovers(folder / file.filename)
-                    # another process may have been quicker
-                    if force or not _is_there(dataset, folder, file, keep):
+                    # another process may have downloaded it meanwhile
+                    if force or not _is_present(dataset, folder, file, keep):
                         _fetch(dataset, file, folder / file.filename, progress)
     except DownloadError:
         raise
@@ -88,11 +89,11 @@ def download(
     return folder
 
 
-def _complain(dataset: Dataset, folder: Path, keep: bool) -> None:
-    """Raise if a file without an address is not there, before the first byte is asked for."""
+def _check_obtainable(dataset: Dataset, folder: Path, keep: bool) -> None:
+    """Raise `DownloadError` if a file without an address is missing, before any download."""
     lacking = []
     for file in dataset.download_files:
-        if file.url or _is_there(dataset, folder, file, keep):
+        if file.url or _is_present(dataset, folder, file, keep):
             continue
         split = next((s for s in SPLITS if file in dataset.split_files(s)), None)
         official = dataset.official_files(split) if split else ()
@@ -107,8 +108,8 @@ def _complain(dataset: Dataset, folder: Path, keep: bool) -> None:
         )
 
 
-def _is_there(dataset: Dataset, folder: Path, file: RemoteFile, keep: bool) -> bool:
-    target, allowed = folder / file.filename, dataset.allowed(file)
+def _is_present(dataset: Dataset, folder: Path, file: RemoteFile, keep: bool) -> bool:
+    target, allowed = folder / file.filename, dataset.allowed_digests(file)
     if not target.exists():
         return False
     if allowed is None or sha256_file(target) in allowed:
@@ -131,7 +132,7 @@ def _fetch(dataset: Dataset, file: RemoteFile, target: Path, progress: bool) -> 
             _fetch_once(file, target, progress)
             return
         except requests.RequestException as error:
-            if attempt == ATTEMPTS or not _is_passing(error):
+            if attempt == ATTEMPTS or not _is_transient(error):
                 raise DownloadError(
                     f"{dataset.name}: {file.url} could not be downloaded ({_reason(error)}; "
                     f"{attempt} attempt(s)). Check the connection and run again: nlp-gym data "
@@ -144,40 +145,47 @@ def _fetch_once(file: RemoteFile, target: Path, progress: bool) -> None:
     import pooch  # type: ignore[import-untyped]
     import requests
 
-    bar = None
-    if progress:
-        from tqdm import tqdm
+    with (
+        progress_bar(file.size, file.filename, unit="bytes", show=progress) as advance,
+        atomic_path(target) as temporary,
+    ):
+        bar = _PoochBar(advance)
+        fetch = pooch.HTTPDownloader(progressbar=bar, chunk_size=_CHUNK, timeout=TIMEOUT)
+        fetch(str(file.url), str(temporary), None)
+        if str(file.url).endswith(".gz") and not file.filename.endswith(".gz"):
+            _unpack(temporary, file.size)
+        size = temporary.stat().st_size
+        if size < file.size:  # older versions of requests take a broken connection for the end
+            raise requests.ConnectionError(f"{size} of {file.size} bytes came")
+        found = sha256_file(temporary)
+        if file.sha256 is not None and found != file.sha256:
+            raise ChecksumError(
+                f"{file.url}: the sha256 is {found}, not {file.sha256}: the download was "
+                "thrown away. A proxy may have changed it, or the file behind the address has."
+            )
 
-        bar = tqdm(
-            total=file.size,
-            unit="B",
-            unit_scale=True,
-            desc=file.filename,
-            delay=2.0,
-            file=sys.stderr,
-        )
-    fetch = pooch.HTTPDownloader(progressbar=bar or False, chunk_size=_CHUNK, timeout=TIMEOUT)
-    try:
-        with atomic_path(target) as temporary:
-            fetch(str(file.url), str(temporary), None)
-            if str(file.url).endswith(".gz") and not file.filename.endswith(".gz"):
-                _unpack(temporary, file.size)
-            size = temporary.stat().st_size
-            if size < file.size:  # older versions of requests take a broken connection for the end
-                raise requests.ConnectionError(f"{size} of {file.size} bytes came")
-            found = sha256_file(temporary)
-            if file.sha256 is not None and found != file.sha256:
-                raise ChecksumError(
-                    f"{file.url}: the sha256 is {found}, not {file.sha256}: the download was "
-                    "thrown away. A proxy may have changed it, or the file behind the address has."
-                )
-    finally:
-        if bar is not None:
-            bar.close()
+
+class _PoochBar:
+    """A `progress_bar` with the methods that pooch calls on a progress bar."""
+
+    total = 0
+
+    def __init__(self, advance: Advance) -> None:
+        self._advance: Advance | None = advance
+
+    def update(self, size: int) -> None:
+        if self._advance is not None:
+            self._advance(size)
+
+    def reset(self) -> None:
+        self._advance = None  # pooch then reports the whole file once more
+
+    def close(self) -> None:
+        pass
 
 
 def _unpack(path: Path, size: int) -> None:
-    """Replace a gzip file by what is in it, of which no more than one byte above `size` is read."""
+    """Replace a gzip file by its content, of which at most `size` + 1 bytes are read."""
     import requests
 
     try:
@@ -188,8 +196,8 @@ def _unpack(path: Path, size: int) -> None:
     path.write_bytes(content)
 
 
-def _is_passing(error: requests.RequestException) -> bool:
-    """Tell whether trying again may help: not if the server has answered that it will not."""
+def _is_transient(error: requests.RequestException) -> bool:
+    """Whether trying again may help: no connection, or an answer that says so."""
     status = error.response.status_code if error.response is not None else None
     return status is None or status >= 500 or status in (408, 425, 429)
 

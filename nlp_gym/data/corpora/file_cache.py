@@ -1,4 +1,4 @@
-"""Files read once: checksums, and what was read before while a file has not changed."""
+"""Reads files with their checksums, and caches the samples as long as a file is unchanged."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from nlp_gym.data.readers.shared.decoding import file_bytes
 from nlp_gym.errors import ChecksumError
 from nlp_gym.types import Sample
 
-Stamp = tuple[int, int]  # size and time of the last change, in nanoseconds
+Stamp = tuple[int, int]
+"""Size of a file and time of its last change, in nanoseconds."""
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceFile:
     """A file to read.
 
     Attributes:
         path: The file.
         family: Task family of its reader.
-        format: Name of its reader; None goes by ending and content.
-        sha256: What its sha256 may be; None: it is not checked.
-        folder: Folder of the named corpus it belongs to.
+        format: Name of its reader; None: it is chosen by ending and content.
+        sha256: Allowed sha256 digests; None: they are not checked.
+        folder: Folder of the named corpus that the file belongs to.
     """
 
     path: Path
@@ -36,59 +37,59 @@ class Source:
 
 
 def read_sources(
-    sources: tuple[Source, ...],
+    sources: tuple[SourceFile, ...],
     options: Options,
-    extra: tuple[Source, ...] = (),
+    extra: tuple[SourceFile, ...] = (),
 ) -> tuple[Sample, ...]:
-    """Read files one after the other, or return what was read from them before.
+    """Read files one after the other; unchanged files are read once per process.
 
     Args:
         sources: The files.
         options: How they are read.
-        extra: Files that readers look up beside them: only checked.
+        extra: Files that readers look up beside them; only their checksums are verified.
 
     Raises:
-        DataError: One is missing or bad, or its sha256 is not the one given.
+        DataError: A file is missing or bad, or its sha256 is not an allowed one.
     """
     for source in extra:
-        _checked(source, _stamp(source.path))
+        _verify_once(source, _stamp(source.path))
     if len(sources) == 1:
         return read_cached(sources[0], options)
-    return _joined(sources, tuple(_stamps(source, options) for source in sources), options)
+    return _read_all(sources, tuple(_stamps(source, options) for source in sources), options)
 
 
-def read_cached(source: Source, options: Options) -> tuple[Sample, ...]:
-    """Read a file, or return what was read from it before if it has not changed since.
+def read_cached(source: SourceFile, options: Options) -> tuple[Sample, ...]:
+    """Read a file; an unchanged file is read once per process.
 
     Raises:
-        DataError: It is missing or bad, or its sha256 is not the one given.
+        DataError: It is missing or bad, or its sha256 is not an allowed one.
     """
     return _read(source, _stamps(source, options), options)
 
 
 @lru_cache(maxsize=8)
-def _joined(
-    sources: tuple[Source, ...], stamps: tuple[tuple[Stamp, ...], ...], options: Options
+def _read_all(
+    sources: tuple[SourceFile, ...], stamps: tuple[tuple[Stamp, ...], ...], options: Options
 ) -> tuple[Sample, ...]:
     return tuple(sample for source in sources for sample in read_cached(source, options))
 
 
 @lru_cache(maxsize=16)
-def _read(source: Source, stamps: tuple[Stamp, ...], options: Options) -> tuple[Sample, ...]:
-    """Read a file once while `stamps` stay: many environments share it."""
+def _read(source: SourceFile, stamps: tuple[Stamp, ...], options: Options) -> tuple[Sample, ...]:
+    """Read a file once per `stamps`: many environments share its samples."""
     path = source.path
     content = file_bytes(path)
-    _check(source, content)
+    _verify(source, content)
     reader = find_reader(path, content, source.format, family=source.family, gold=options.gold)
     return tuple(reader.samples(path, content, options, source.family))
 
 
 @lru_cache(maxsize=64)
-def _checked(source: Source, stamp: Stamp) -> None:
-    _check(source, file_bytes(source.path))
+def _verify_once(source: SourceFile, stamp: Stamp) -> None:
+    _verify(source, file_bytes(source.path))
 
 
-def _check(source: Source, content: bytes) -> None:
+def _verify(source: SourceFile, content: bytes) -> None:
     if source.sha256 is None:
         return
     found, folder = hashlib.sha256(content).hexdigest(), source.folder or source.path.parent
@@ -102,7 +103,7 @@ def _check(source: Source, content: bytes) -> None:
     )
 
 
-def _stamps(source: Source, options: Options) -> tuple[Stamp, ...]:
+def _stamps(source: SourceFile, options: Options) -> tuple[Stamp, ...]:
     """Stamps of a file and of the files beside it that its reader may look up."""
     readers = family_readers(source.family).values()
     names = [

@@ -1,4 +1,4 @@
-"""Pairs of languages: a parallel corpus as the one direction of it that was asked for."""
+"""Pairs of languages: selects one direction of a parallel corpus."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from nlp_gym.data import catalog
-from nlp_gym.data.catalog.rows import Dataset, RemoteFile
+from nlp_gym.data.catalog.dataset import Dataset, RemoteFile
 from nlp_gym.errors import DataNotFoundError, InvalidArgumentError, UnknownNameError
 from nlp_gym.types import SPLITS
 
 _PAIR = re.compile(r"[A-Za-z]{2,8}(?:_[A-Za-z]{2,8})?-[A-Za-z]{2,8}(?:_[A-Za-z]{2,8})?")
 
 
-def checked_pair(pair: object, family: str) -> str | None:
+def check_pair(pair: object, family: str) -> str | None:
     """Check a pair of languages given beside a user's own data.
 
     Raises:
-        InvalidArgumentError: It is no pair, or the family has none.
+        InvalidArgumentError: It is no pair, or the family has no pairs.
     """
     if pair is None:
         return None
@@ -33,11 +33,18 @@ def checked_pair(pair: object, family: str) -> str | None:
     return pair
 
 
-def narrowed(dataset: Dataset, pair: object) -> tuple[Dataset, str | None]:
-    """The row of one direction, and the pair: the first of the row's where None was given.
+def select_pair(dataset: Dataset, pair: object) -> tuple[Dataset, str | None]:
+    """Select one direction of a parallel corpus.
 
-    Where each language has files of its own, the source's are left as `files` and the target's are
-    beside them (`extra_files`).
+    If each language has files of its own, the row that is returned has the source's as `files` and
+    the target's among `extra_files`.
+
+    Args:
+        dataset: Row of the corpus.
+        pair: Languages of source and target (``"en-de"``); None: the corpus's first pair.
+
+    Returns:
+        The row of the direction, and its pair; None for a corpus that is not parallel.
 
     Raises:
         UnknownNameError: The corpus has other pairs.
@@ -57,22 +64,22 @@ def narrowed(dataset: Dataset, pair: object) -> tuple[Dataset, str | None]:
         raise UnknownNameError("pair", pair, dataset.pairs, f"(corpus {dataset.name!r})")
     source, target = pair.split("-")
     files = {split: dataset.split_files(split) for split in SPLITS}
-    if not any(_of(found, source) for found in files.values()):
+    if not any(_in_language(found, source) for found in files.values()):
         return dataset, pair
-    targets = [file for found in files.values() for file in _of(found, target)]
-    sources = {split: _of(found, source) for split, found in files.items() if found}
+    targets = [file for found in files.values() for file in _in_language(found, target)]
+    sources = {split: _in_language(found, source) for split, found in files.items() if found}
     return replace(dataset, files=sources, extra_files=(*dataset.extra_files, *targets)), pair
 
 
-def _of(files: Iterable[RemoteFile], language: str) -> tuple[RemoteFile, ...]:
+def _in_language(files: Iterable[RemoteFile], language: str) -> tuple[RemoteFile, ...]:
     return tuple(file for file in files if file.filename.endswith(f".{language}"))
 
 
-def check_sample(dataset: Dataset, pair: str) -> None:
-    """Raise if the bundled sample lacks a language of the pair.
+def check_sample_has_pair(dataset: Dataset, pair: str) -> None:
+    """Check that the bundled sample has both languages of a pair.
 
     Raises:
-        DataNotFoundError: It does.
+        DataNotFoundError: It lacks one.
     """
     if not dataset.sample_mirrors:
         return

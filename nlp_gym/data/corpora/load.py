@@ -9,22 +9,20 @@ from pathlib import Path
 
 from nlp_gym.data import catalog
 from nlp_gym.data.catalog import Dataset, find_dataset
-from nlp_gym.data.corpora.file_cache import Source, read_cached
-from nlp_gym.data.corpora.language_pairs import check_sample, checked_pair, narrowed
-from nlp_gym.data.corpora.named import data_cache_dir, find_corpus, locate, read_split
-from nlp_gym.data.corpora.user import User, open_user_data
+from nlp_gym.data.corpora.file_cache import SourceFile, read_cached
+from nlp_gym.data.corpora.language_pairs import check_pair, check_sample_has_pair, select_pair
+from nlp_gym.data.corpora.named import locate, read_split
+from nlp_gym.data.corpora.user import UserData, open_user_data
 from nlp_gym.data.readers import family_readers
 from nlp_gym.data.readers.shared.base import Options
 from nlp_gym.data.tags.schemes import canonical_scheme, inventory, split_tag
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
 from nlp_gym.types import SPLITS, Corpus, Sample
 
-__all__ = ["CORPORA", "Data", "data_cache_dir", "find_corpus", "load_corpus"]
-
 Data = str | Path | Mapping[str, "str | Path | Sequence[Sample]"] | Sequence[Sample]
 CORPORA = ("auto", "full", "sample")
-LABELLED = ("tagging", "classification", "multilabel", "relation")
-"""Families whose gold is labels of one inventory."""
+LABEL_FAMILIES = ("tagging", "classification", "multilabel", "relation")
+"""Families whose gold consists of labels of one inventory."""
 
 
 def load_corpus(
@@ -46,38 +44,38 @@ def load_corpus(
     A named corpus is looked for in `data_dir`, in the folder named by the environment variable
     ``NLP_GYM_DATA`` (each as ``FOLDER/NAME/FILE``), in the user's cache, and last among the samples
     that ship with the package. A file whose sha256 is not the catalogue's is never used. A split
-    that the corpus has not is cut from its training split, see `nlp_gym.data.catalog.Dataset`.
+    that the corpus lacks is cut from its training split, see `nlp_gym.data.catalog.Dataset`.
 
-    A user's `data` comes first, whatever `name` says. Its label inventory is that of the training
-    split, whichever split is asked for, unless `labels` gives it; a label that only dev or test
-    have is data all the same. Families without labels have no inventory.
+    If `data` is given, it is loaded whatever `name` says. Its label inventory is that of the
+    training split, for every split, unless `labels` gives it; gold of dev and test may hold other
+    labels. Families without labels have no inventory.
 
     Args:
-        name: A row of `DATASETS`; may be None if `data` is given.
+        name: Name of a corpus in `DATASETS`; may be None if `data` is given.
         split: ``"train"``, ``"dev"`` or ``"test"``.
-        family: Task family, a name in `FAMILIES`: which formats `data` may have. None: that of the
-            corpus `name`, or ``"tagging"``.
+        family: Task family, a name in `FAMILIES`, which decides on the formats of `data`. None:
+            that of the corpus `name`, or ``"tagging"``.
         data: A file (split 80/10/10 by a hash of each text: order and repetitions do not matter,
             equal texts stay together), a folder with train, dev and test files, a mapping from
             split to file, or a sequence of `Sample`, which is the split itself.
         data_dir: Folder that holds the folders of named corpora.
         corpus: ``"auto"``, ``"full"`` (never the bundled sample) or ``"sample"`` (always, and
             without a warning).
-        labels: Label inventory in order. Gold may hold others: a task says what becomes of them.
-        format: Format of `data`, a name in ``READERS[family]``; None goes by the file's ending and
-            content.
-        column: Label column, see `readers.read`.
-        scheme: Tag scheme, see `readers.read`; with ``"none"`` labels are no tags for the inventory
-            either.
+        labels: Label inventory in order. Gold may hold others; each task says how it treats these.
+        format: Format of `data`, a name in ``READERS[family]``; None: the file's ending and content
+            decide.
+        column: Label column, as in `readers.read`.
+        scheme: Tag scheme, as in `readers.read`; ``"none"``: labels are not tags, and the inventory
+            is sorted as plain labels.
         pair: Languages of source and target of a parallel corpus, such as ``"en-de"``; None: the
             first of the corpus's `pairs`. For `data` it names the files of format ``"parallel"``,
-            or the columns or keys of a table; else it is ignored.
+            or the columns or keys of a table; otherwise it is ignored.
 
     Returns:
         The split, with at least one sample.
 
     Raises:
-        DataNotFoundError: Not found where it was asked for.
+        DataNotFoundError: The corpus or file does not exist where it was looked for.
         ChecksumError: A file of a named corpus was changed or is damaged.
         DataFormatError: A bad row, with file and line.
         DataError: Too few texts to split.
@@ -91,21 +89,20 @@ def load_corpus(
     if not isinstance(data_dir, (str, Path, type(None))):
         raise InvalidArgumentError(f"data_dir={data_dir!r} must be a folder's path, or None.")
     if data is None:
-        dataset = _named(name, family)
-        dataset, pair = narrowed(dataset, pair)
+        dataset, pair = select_pair(_find_named(name, family), pair)
         options = replace(options, pair=pair)
-        given = None if labels is None else _declared(labels, dataset.family, options.scheme)
+        given = None if labels is None else _checked_labels(labels, dataset.family, options.scheme)
         return _named_corpus(dataset, split, given, options, data_dir, corpus)
     if family is None:
         row = catalog.DATASETS.get(name) if isinstance(name, str) else None
         family = "tagging" if row is None else row.family
     family_readers(family)  # a wrong name is an error
-    options = replace(options, pair=checked_pair(pair, family))
-    given = None if labels is None else _declared(labels, family, options.scheme)
+    options = replace(options, pair=check_pair(pair, family))
+    given = None if labels is None else _checked_labels(labels, family, options.scheme)
     return _user_corpus(data, split, family, given, format, options)
 
 
-def _named(name: str | None, family: str | None) -> Dataset:
+def _find_named(name: str | None, family: str | None) -> Dataset:
     if name is None:
         raise InvalidArgumentError("Nothing to load: give the name of a corpus, or data=FILE.")
     dataset = find_dataset(name)
@@ -127,23 +124,23 @@ def _named_corpus(
     data_dir: str | Path | None,
     corpus: str,
 ) -> Corpus:
-    home = locate(dataset, split, data_dir, corpus)
-    if home.bundled and options.pair is not None:
-        check_sample(dataset, options.pair)
-    samples, path = read_split(home, split, options, data_dir, corpus)
+    location = locate(dataset, split, data_dir, corpus)
+    if location.bundled and options.pair is not None:
+        check_sample_has_pair(dataset, options.pair)
+    samples, path = read_split(location, split, options, data_dir, corpus)
     if given is None:
         given = dataset.labels
-        # found in training; also for another annotation layer than the one the row declares
-        if dataset.family in LABELLED and (options.column is not None or not given):
-            found = samples
+        # The row declares no labels, or those of another annotation layer than `column`.
+        if dataset.family in LABEL_FAMILIES and (options.column is not None or not given):
+            training = samples
             if split != "train":
-                where = "sample" if home.bundled else corpus
-                home_of_train = locate(dataset, "train", data_dir, where)
-                found, _ = read_split(home_of_train, "train", options, data_dir, where)
-            given = _found(found, dataset.family, options.scheme)
-    if home.bundled and corpus == "auto" and not dataset.whole:
+                where = "sample" if location.bundled else corpus
+                train = locate(dataset, "train", data_dir, where)
+                training, _ = read_split(train, "train", options, data_dir, where)
+            given = _inventory_of(training, dataset.family, options.scheme)
+    if location.bundled and corpus == "auto" and not dataset.sample_only:
         _warn_bundled(dataset, split, len(samples))
-    return Corpus(dataset.name, split, samples, given, path, home.bundled)
+    return Corpus(dataset.name, split, samples, given, path, location.bundled)
 
 
 def _user_corpus(
@@ -155,23 +152,23 @@ def _user_corpus(
     options: Options,
 ) -> Corpus:
     def read(path: Path, part: str | None) -> Sequence[Sample]:
-        return read_cached(Source(path, family, format), replace(options, split=part))
+        return read_cached(SourceFile(path, family, format), replace(options, split=part))
 
-    user: User = open_user_data(data, read, family, _source_ending(options))
+    user: UserData = open_user_data(data, read, family, _source_ending(options))
     samples, source = user.split(split)
     if given is None:
         given = ()
-        if family in LABELLED:
-            given = _found(user.inventory_samples(split), family, options.scheme)
+        if family in LABEL_FAMILIES:
+            given = _inventory_of(user.inventory_samples(split), family, options.scheme)
     return Corpus(user.name, split, samples, given, source)
 
 
 def _source_ending(options: Options) -> str | None:
-    """Ending of the source's files among those of a parallel corpus."""
+    """File name ending of the source language of a parallel corpus."""
     return None if options.pair is None else f".{options.pair.partition('-')[0]}"
 
 
-def _found(samples: Iterable[Sample], family: str, scheme: str) -> tuple[str, ...]:
+def _inventory_of(samples: Iterable[Sample], family: str, scheme: str) -> tuple[str, ...]:
     labels = {label for sample in samples for label in sample.labels or ()}
     return inventory(labels, scheme) if family == "tagging" else tuple(sorted(labels))
 
@@ -185,7 +182,7 @@ def _checked_column(column: object) -> str | int | None:
     return column
 
 
-def _declared(labels: object, family: str, scheme: str) -> tuple[str, ...]:
+def _checked_labels(labels: object, family: str, scheme: str) -> tuple[str, ...]:
     ordered = isinstance(labels, Iterable) and not isinstance(labels, (str, Set, Mapping))
     given = tuple(labels) if ordered and isinstance(labels, Iterable) else ()
     named = all(isinstance(x, str) and x for x in given)

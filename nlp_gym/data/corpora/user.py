@@ -1,4 +1,4 @@
-"""A user's own data: one file that is split here, a folder, a mapping, or samples in memory."""
+"""A user's own data: a file, which is split here, a folder, a mapping, or samples in memory."""
 
 from __future__ import annotations
 
@@ -9,49 +9,52 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from typing_extensions import override
+
 from nlp_gym.errors import DataError, DataNotFoundError, InvalidArgumentError, UnknownNameError
 from nlp_gym.types import SPLITS, Sample, text_key
 
 ReadFile = Callable[["Path", "str | None"], Sequence[Sample]]
-"""Reads a file; the split is that of a format that holds all splits, None for all of it."""
-Found = tuple[Sequence[Sample], "Path | None"]
+"""Reads a split of a file, for formats that hold all splits in one file; None: everything."""
+SplitSamples = tuple[Sequence[Sample], "Path | None"]
+"""Samples of a split, and the file that they come from."""
 
 _SYNONYMS = {
     "train": ("train", "training"),
     "dev": ("dev", "valid", "validation", "val", "testa"),
     "test": ("test", "testb"),
 }
-_NO_DATA = (".md", ".rst", ".pdf", ".py", ".sha256")  # what lies beside data and may say "test"
+_NOT_DATA = (".md", ".rst", ".pdf", ".py", ".sha256")  # whose names may say "test" too
 
 
-class User(Protocol):
-    """A user's data, whatever form it was given in."""
+class UserData(Protocol):
+    """A user's data, in any of the forms of `load_corpus`'s argument `data`."""
 
     name: str
 
-    def split(self, split: str) -> Found:
-        """Return a split's samples and the file they come from."""
+    def split(self, split: str) -> SplitSamples:
+        """Return the samples of a split, and the file that they come from."""
 
     def inventory_samples(self, split: str) -> Sequence[Sample]:
-        """Return the samples whose labels are the inventory when `split` was asked for.
+        """Return the samples whose labels make the inventory: those of the training split.
 
-        They are the same for every split, so that the numbers of labels are: the training split's.
+        So labels have the same indices in every split.
         """
 
 
 def open_user_data(
     data: object, read: ReadFile, family: str = "tagging", ending: str | None = None
-) -> User:
-    """Tell the forms of `load_corpus`'s argument `data` apart.
+) -> UserData:
+    """Open the argument `data` of `load_corpus`, whichever form it has.
 
     Args:
-        data: What the user gave.
+        data: The argument.
         read: Reads a file.
-        family: Task family: what the labels of samples must fit.
+        family: Task family, which the labels of samples must fit.
         ending: File name ending that is preferred in a folder.
 
     Raises:
-        InvalidArgumentError: `data` has none of the forms.
+        InvalidArgumentError: `data` has none of the allowed forms.
         DataNotFoundError: There is no such file.
     """
     if isinstance(data, (str, Path)):
@@ -67,7 +70,7 @@ def open_user_data(
     )
 
 
-class _Samples:
+class _Samples(UserData):
     name = "samples"
 
     def __init__(self, samples: Sequence[Sample], family: str) -> None:
@@ -83,15 +86,17 @@ class _Samples:
                 raise DataError(f"data[{index}]: {fault}.")
         self.samples = samples
 
-    def split(self, split: str) -> Found:
+    @override
+    def split(self, split: str) -> SplitSamples:
         return self.samples, None
 
+    @override
     def inventory_samples(self, split: str) -> Sequence[Sample]:
         return self.samples
 
 
 def _label_fault(sample: Sample, family: str) -> str | None:
-    """What is wrong with the number of labels of an annotated sample."""
+    """What is wrong with the number of labels of an annotated sample; None if nothing is."""
     found = len(sample.labels or ())
     if family == "tagging" and found != len(sample.words):
         return f"{len(sample.words)} words but {found} labels"
@@ -102,20 +107,22 @@ def _label_fault(sample: Sample, family: str) -> str | None:
     return None
 
 
-class _File:
+class _File(UserData):
     def __init__(self, path: Path, read: ReadFile) -> None:
         if not os.path.exists(path):
             raise DataNotFoundError(f"data={str(path)!r}: there is no such file or folder.")
         self.name, self.path, self.read = path.stem, path, read
 
-    def split(self, split: str) -> Found:
+    @override
+    def split(self, split: str) -> SplitSamples:
         return split_samples(self.read(self.path, None), split, str(self.path)), self.path
 
+    @override
     def inventory_samples(self, split: str) -> Sequence[Sample]:
         return self.split("train")[0]
 
 
-class _Mapping:
+class _Mapping(UserData):
     def __init__(
         self,
         data: Mapping[object, object],
@@ -131,7 +138,8 @@ class _Mapping:
         is_file = isinstance(first, (str, Path))
         self.name = name or (Path(str(first)).stem if is_file else "samples")
 
-    def split(self, split: str) -> Found:
+    @override
+    def split(self, split: str) -> SplitSamples:
         if split not in self.data:
             there = ", ".join(map(str, self.data)) or "none"
             raise DataNotFoundError(f"data= has no {split!r} split (it has: {there}).")
@@ -141,6 +149,7 @@ class _Mapping:
             return self.read(path, split), path
         return _Samples(_sequence(value, split), self.family).split(split)
 
+    @override
     def inventory_samples(self, split: str) -> Sequence[Sample]:
         if "train" not in self.data:
             raise DataNotFoundError(
@@ -183,7 +192,7 @@ class _Folder(_Mapping):
 
 
 def _may_be_data(path: Path) -> bool:
-    return not path.name.startswith(".") and path.suffix.lower() not in _NO_DATA
+    return not path.name.startswith(".") and path.suffix.lower() not in _NOT_DATA
 
 
 def _is_split(filename: str, split: str) -> bool:
@@ -196,16 +205,17 @@ def split_samples(
     what: str,
     held_out: Sequence[str] = ("dev", "test"),
 ) -> list[Sample]:
-    """Return a part of samples: a tenth of their *distinct* texts for each split held out.
+    """Return one part of samples: each split of `held_out` gets a tenth of the *distinct* texts.
 
-    So 80 % train, 10 % dev, 10 % test. The distinct texts are ranked by the sha256 of their words:
-    the parts depend neither on the order nor on repetitions, and equal texts are in the same part.
+    By default that is 80 % train, 10 % dev, 10 % test. The distinct texts are ranked by the sha256
+    of their words: the parts depend neither on order nor on repetitions, and equal texts are in the
+    same part.
 
     Args:
-        samples: What is split.
-        split: The part wanted: ``"train"`` (the rest), or one of `held_out`.
-        what: What it is, for messages.
-        held_out: The first tenth in rank is for the first of them, and so on.
+        samples: The samples to split.
+        split: The part to return: ``"train"`` (the rest), or one of `held_out`.
+        what: Name of the samples, for messages.
+        held_out: Splits that get the first tenth in rank, the second, and so on.
 
     Raises:
         DataError: There are fewer distinct texts than parts.

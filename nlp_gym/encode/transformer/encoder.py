@@ -1,7 +1,7 @@
 """Word vectors from the hidden layers of a pretrained transformer.
 
-Everything that decides the vectors is known when the encoder is made; torch and the weights are
-loaded at the first `encode`, which a cached corpus never needs.
+All that determines the vectors is known when the encoder is made; torch and the weights are loaded
+at the first `encode`, which a cached corpus never needs.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import override
 
 from nlp_gym.encode import store
-from nlp_gym.encode.base import BOUND, Texts
+from nlp_gym.encode.base import BOUND, Encoder, Texts
 from nlp_gym.encode.options import TransformerOptions, parse_layers, resolve_dtype
 from nlp_gym.encode.standardise import Standardiser, calibration_hash, calibration_texts
 from nlp_gym.encode.transformer.subwords import SubWords, WordTokenizer
 from nlp_gym.encode.transformer.windows import Batcher, Windows, plan_windows
-from nlp_gym.encode.weights.sources import WeightSource
+from nlp_gym.encode.weights.weight_source import WeightSource
 from nlp_gym.errors import EncoderError, InvalidArgumentError
 from nlp_gym.files import user_cache_dir
 from nlp_gym.types import Tokens
@@ -31,31 +32,31 @@ if TYPE_CHECKING:
     from nlp_gym.encode.transformer.pooling import WordVectors
     from nlp_gym.encode.transformer.runner import Runner
 
-# Raised when the same options would give other vectors than before: old caches are then left.
+# To be changed when the same options give other vectors than before: old caches are then unused.
 _VERSION = "transformer-1"
-# Position tables of these begin after the padding index.
+# Families whose position embeddings begin after the padding index.
 _OFFSET_POSITIONS = ("roberta", "xlm-roberta", "camembert")
 _DEFAULT_POSITIONS = 512
 
 
-class TransformerEncoder:
-    """A pretrained transformer as a source of word vectors.
+class TransformerEncoder(Encoder):
+    """Word vectors from a pretrained transformer.
 
     Attributes:
-        name: As it was asked for.
-        dim: Width D: the model's width times the layers that are concatenated.
-        fingerprint: See `Encoder`.
+        name: The name or path that was given to `load_encoder`.
+        dim: Width D: the model's width times the number of layers that are concatenated.
+        fingerprint: As of every `Encoder`.
         max_length: Most tokens in one pass, special tokens included.
-        options: As given.
+        options: The options that were given.
     """
 
     bound = BOUND
 
     def __init__(self, source: WeightSource, options: TransformerOptions) -> None:
-        """Read the model's settings; weights are not touched.
+        """Read the model's settings; the weights are not read.
 
         Raises:
-            EncoderError: The settings are not those of an encoder that is supported.
+            EncoderError: The model is of a kind that is not supported.
             InvalidArgumentError: `layers` or `max_length` does not fit the model.
         """
         self.name, self.options, self._source = source.name, options, source
@@ -71,8 +72,9 @@ class TransformerEncoder:
         """Leave loaded weights out of pickles: worker processes load their own."""
         return {k: v for k, v in self.__dict__.items() if k not in ("_runner", "standardiser")}
 
+    @override
     def encode(self, texts: Texts, *, progress: bool = False) -> npt.NDArray[np.float16]:
-        """See `Encoder.encode`; (W, D).
+        """Return one standardised vector per word, (W, D).
 
         Raises:
             EncoderError: The model cannot be loaded, memory ran out, or vectors are not finite.
@@ -86,39 +88,40 @@ class TransformerEncoder:
         return np.asarray(features, np.float16)
 
     def split(self, texts: Texts) -> SubWords:
-        """The texts' sub-words, for `windows` and `batcher`."""
+        """Sub-words of the texts, for `windows` and `batcher`."""
         return self._tokenizer.split(texts)
 
     def windows(self, tokens: SubWords) -> Windows:
-        """Windows over the texts that fit into one pass each."""
-        return plan_windows(tokens, self._room)
+        """Windows over the texts, each of which fits into one pass."""
+        return plan_windows(tokens, self._window_size)
 
     @cached_property
     def batcher(self) -> Batcher:
-        """Turns windows into batches, pooled as this encoder pools."""
+        """Makes batches of windows, pooled as this encoder pools."""
         return Batcher(self._tokenizer, self.options.pooling == "first")
 
     def word_vectors(self) -> WordVectors:
         """A fresh differentiable copy of the encoder in float32, up to the layer that it reads.
 
-        It gives raw vectors; `pooling.standardised` with `standardiser` makes them
-        those of `encode`.
+        It gives raw vectors; `pooling.standardised` with `standardiser` turns them into those of
+        `encode`.
 
         Raises:
-            EncoderError: The model cannot be loaded, or its files changed since it was found.
+            EncoderError: The model cannot be loaded, or its files changed meanwhile.
         """
         from nlp_gym.encode.transformer.pooling import WordVectors
 
         return WordVectors(self.load_model(), self.layers)
 
+    @override
     def tokenize(self, texts: Texts) -> Tokens:
-        """See `Encoder.tokenize`. A model without special tokens has its padding id for them."""
+        """Return the sub-word ids; a model without special tokens has its padding id for them."""
         tokenizer = self._tokenizer
-        parts = tokenizer.split(texts)
+        subwords = tokenizer.split(texts)
         return Tokens(
-            ids=parts.ids,
-            offsets=parts.offsets,
-            word_starts=parts.word_starts,
+            ids=subwords.ids,
+            offsets=subwords.offsets,
+            word_starts=subwords.word_starts,
             bos_id=tokenizer.prefix[0] if tokenizer.prefix else tokenizer.pad_id,
             eos_id=tokenizer.suffix[-1] if tokenizer.suffix else tokenizer.pad_id,
             pad_id=tokenizer.pad_id,
@@ -130,7 +133,7 @@ class TransformerEncoder:
         """Return a fresh copy of the whole pretrained model in float32, for finetuning.
 
         Raises:
-            EncoderError: The model cannot be loaded, or its files changed since it was found.
+            EncoderError: The model cannot be loaded, or its files changed meanwhile.
         """
         if self._source.identity() != self._identity:
             raise EncoderError(
@@ -143,28 +146,28 @@ class TransformerEncoder:
         return WordTokenizer(self._source.tokenizer_json(), self._source.config, self.name)
 
     @cached_property
-    def _room(self) -> int:
-        """Most sub-words of a text in one pass."""
-        room = self.max_length - len(self._tokenizer.prefix) - len(self._tokenizer.suffix)
-        if room < 1:
+    def _window_size(self) -> int:
+        """Most sub-words of a text in one pass, without special tokens."""
+        size = self.max_length - len(self._tokenizer.prefix) - len(self._tokenizer.suffix)
+        if size < 1:
             raise InvalidArgumentError(
                 f"max_length={self.max_length} leaves no room beside the special tokens."
             )
-        return room
+        return size
 
     @cached_property
     def _runner(self) -> Runner:
-        from nlp_gym.encode.transformer.runner import Plan, Runner
+        from nlp_gym.encode.transformer.runner import Runner, RunnerOptions
 
-        plan = Plan(
+        options = RunnerOptions(
             layers=self.layers,
             first=self.options.pooling == "first",
             dtype=self.dtype,
             device=self.options.device,
-            room=self._room,
+            window_size=self._window_size,
             batch_tokens=self.options.batch_tokens,
         )
-        return Runner(self.load_model(), self._tokenizer, plan)
+        return Runner(self.load_model(), self._tokenizer, options)
 
     @cached_property
     def standardiser(self) -> Standardiser:
@@ -179,7 +182,7 @@ class TransformerEncoder:
         return fitted
 
     def _fingerprint(self) -> str:
-        decides = {
+        settings = {
             "version": _VERSION,
             "weights": self._identity,
             "layers": self.layers.indices,
@@ -190,11 +193,11 @@ class TransformerEncoder:
             "calibration": calibration_hash(),
             "bound": BOUND,
         }
-        return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
 def _shape(source: WeightSource) -> tuple[int, int]:
-    """Width and number of layers from the settings of the common families."""
+    """Width and number of layers of a model, from the keys that common families use."""
     config = source.config
     if config.get("is_encoder_decoder"):
         raise EncoderError(
@@ -210,10 +213,10 @@ def _shape(source: WeightSource) -> tuple[int, int]:
     return width, layers
 
 
-def _max_length(config: dict[str, Any], asked: int | None) -> int:
+def _max_length(config: dict[str, Any], requested: int | None) -> int:
     limit = int(config.get("max_position_embeddings") or _DEFAULT_POSITIONS)
     if config.get("model_type") in _OFFSET_POSITIONS:
         limit -= int(config.get("pad_token_id", 1)) + 1
-    if asked is not None and asked > limit:
-        raise InvalidArgumentError(f"max_length={asked} is above the model's limit, {limit}.")
-    return limit if asked is None else asked
+    if requested is not None and requested > limit:
+        raise InvalidArgumentError(f"max_length={requested} is above the model's limit, {limit}.")
+    return limit if requested is None else requested

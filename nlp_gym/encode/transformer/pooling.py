@@ -1,4 +1,4 @@
-"""A pretrained transformer with the pooling of words on top, as a torch module."""
+"""A torch module: a pretrained transformer with pooling of sub-words to words."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from nlp_gym.errors import EncoderError
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-# Families whose layers end with their own normalisation, so that the first k layers alone give
-# hidden state k of the whole model; and where their layers are.
+# Families whose layers end with a normalisation, so that the first k layers alone give hidden state
+# k of the whole model; and the attribute that holds their layers.
 _POST_NORM = {
     "bert": "encoder",
     "camembert": "encoder",
@@ -33,13 +33,13 @@ _POST_NORM = {
 
 
 class WordVectors(nn.Module):
-    """Batches in, raw word vectors out; differentiable.
+    """Computes the raw word vectors of a batch; differentiable.
 
-    Layers above the highest one that is read are dropped.
+    Layers above the highest one that is read are removed.
 
     Args:
-        model: A fresh copy, which the module takes over.
-        layers: Hidden states that make up a vector.
+        model: A fresh copy of the model, which the module changes.
+        layers: The hidden states that make a vector.
 
     Attributes:
         width: Width of a word's vector.
@@ -53,7 +53,7 @@ class WordVectors(nn.Module):
         self.model = model.train(mode=False)
 
     def forward(self, batch: Batch) -> torch.Tensor:
-        """(K, width) float32, one vector a bag of the batch: add those of one word.
+        """(K, width) float32, one vector per bag of the batch; those of one word are to be added.
 
         Raises:
             EncoderError: Memory ran out, or the model is of another kind.
@@ -75,7 +75,7 @@ class WordVectors(nn.Module):
         return torch.stack(pooled).mean(dim=0) if self.layers.mean else torch.cat(pooled, dim=1)
 
     def _states(self, batch: Batch) -> list[torch.Tensor]:
-        """The (B, L, hidden) hidden states of the layers asked for."""
+        """The (B, L, hidden) hidden states of `layers`."""
         device = self.model.device
         try:
             states = self.model(
@@ -97,7 +97,7 @@ class WordVectors(nn.Module):
 
 
 def standardised(raw: torch.Tensor, by: Standardiser) -> torch.Tensor:
-    """Raw vectors (n, D) as `Encoder.encode` gives them, but float32 and differentiable."""
+    """Standardise raw vectors (n, D) as `Encoder.encode` does, in float32 and differentiable."""
     mean, scale = (
         torch.from_numpy(a.astype(np.float32)).to(raw.device) for a in (by.mean, by.scale)
     )
@@ -105,7 +105,7 @@ def standardised(raw: torch.Tensor, by: Standardiser) -> torch.Tensor:
 
 
 def send(array: npt.NDArray[Any], device: torch.device) -> torch.Tensor:
-    """An array as a tensor on a device."""
+    """Copy an array to a device as a tensor."""
     tensor = torch.from_numpy(np.ascontiguousarray(array))
     if device.type == "cuda":
         # Pinned and asynchronous: the copy overlaps with the previous batch.
@@ -114,7 +114,7 @@ def send(array: npt.NDArray[Any], device: torch.device) -> torch.Tensor:
 
 
 def default_batch_tokens(device: torch.device) -> int:
-    """Sub-words in a batch: what stays in a CPU core's cache, or what keeps a GPU busy.
+    """Most sub-words in a batch by default: what fits a CPU core's cache, or keeps a GPU busy.
 
     On two CPU cores 512 and 1,024 were equally fast, 4,096 a quarter slower.
     """
@@ -124,7 +124,7 @@ def default_batch_tokens(device: torch.device) -> int:
 
 
 def layer_stack(model: PreTrainedModel) -> Any:
-    """The module whose `layer` are the model's layers; None in other families."""
+    """The module whose attribute `layer` holds the model's layers; None in other families."""
     return getattr(model, _POST_NORM.get(model.config.model_type, ""), None)
 
 

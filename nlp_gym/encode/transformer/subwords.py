@@ -1,7 +1,8 @@
-"""Words to sub-word ids with the model's own tokenizer, aligned by construction.
+"""Sub-word ids of words, by the model's own tokenizer.
 
-Words are tokenised one at a time, each distinct word once: a word's sub-words do not depend on its
-neighbours, so the alignment needs no offsets and a corpus costs as much as its vocabulary.
+Each distinct word is tokenised once and by itself. So the sub-words of a word do not depend on its
+neighbours, which of them belong to which word is known without offsets, and a corpus costs as much
+as its vocabulary.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ from nlp_gym.errors import EncoderError
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-_UNREADABLE = 0.25
-"""Share of unknown sub-words from which on a text is another script than the encoder's."""
+_MAX_UNKNOWN = 0.25
+"""A warning is given if a larger share of sub-words is unknown: the script may be another one."""
 
-_SMALL = 5000
-"""A vocabulary below this is a toy's, which knows few words of anything."""
+_MIN_VOCABULARY = 5000
+"""No warning is given for a smaller vocabulary: it is a toy model's and knows few words at all."""
 
 _PAD_NAMES = ("[PAD]", "<pad>", "<|endoftext|>", "</s>")
 
@@ -45,16 +46,16 @@ class WordTokenizer:
     Attributes:
         prefix: Ids put before a text ([CLS]).
         suffix: Ids put after a text ([SEP]).
-        pad_id: Id that fills up.
+        pad_id: Id of the padding token.
     """
 
     def __init__(self, definition: str, config: dict[str, Any], name: str) -> None:
-        """Build it from the text of ``tokenizer.json``.
+        """Build the tokenizer.
 
         Args:
-            definition: That text.
+            definition: Text of ``tokenizer.json``.
             config: The model's ``config.json``, for the vocabulary's size and padding.
-            name: The encoder, for messages.
+            name: Name of the encoder, for messages.
 
         Raises:
             EncoderError: The definition cannot be read.
@@ -96,7 +97,7 @@ class WordTokenizer:
             )
         starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts[index])])
         first = np.cumsum(counts) - counts
-        # Position within `flat` of every token: its word's first one plus its place in the word.
+        # Index of each token in `flat`: that of its word's first token plus its place in the word.
         place = np.arange(starts[-1]) - np.repeat(starts[:-1], counts[index])
         ids = flat[np.repeat(first[index], counts[index]) + place]
         self._warn_unknown(ids)
@@ -104,11 +105,11 @@ class WordTokenizer:
         return SubWords(ids=ids, offsets=starts[words], word_starts=starts)
 
     def _warn_unknown(self, ids: npt.NDArray[np.int32]) -> None:
-        """Say once where the encoder cannot read much of the text, such as another script."""
-        if self._warned or self.vocab_size < _SMALL or self._unknown_id == self.pad_id:
+        """Warn once if the tokenizer does not know much of the text, such as another script."""
+        if self._warned or self.vocab_size < _MIN_VOCABULARY or self._unknown_id == self.pad_id:
             return
         share = float((ids == self._unknown_id).mean()) if ids.size else 0.0
-        if share > _UNREADABLE:
+        if share > _MAX_UNKNOWN:
             self._warned = True
             warnings.warn(
                 f"encoder={self._name!r} does not know {share:.0%} of the sub-words of these "
@@ -132,7 +133,7 @@ class WordTokenizer:
 
     @cached_property
     def _unknown_id(self) -> int:
-        """Id for a word that yields no token: the unknown token's, else the padding's."""
+        """Id for a word without sub-words: that of the unknown token, else that of padding."""
         model = self._parts.get("model") or {}
         if isinstance(model.get("unk_id"), int):
             return int(model["unk_id"])
@@ -160,7 +161,7 @@ def _printable(word: str) -> str:
 
 
 def _mark_word_starts(pre_tokenizer: Any) -> None:
-    """Switch on the mark of a word's start, as in running text, for byte-level and Metaspace."""
+    """Make byte-level and Metaspace tokenizers mark a word's start, as in running text."""
     if isinstance(pre_tokenizer, list):
         for part in pre_tokenizer:
             _mark_word_starts(part)

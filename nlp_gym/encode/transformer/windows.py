@@ -1,4 +1,4 @@
-"""Cutting long texts into overlapping windows, and windows into padded batches; numpy only."""
+"""Cuts long texts into overlapping windows, and makes padded batches of these; numpy only."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Windows:
     Attributes:
         starts: (K,) first token of each window.
         stops: (K,) one past its last token.
-        token_window: (S,) window that each token's vector is taken from.
+        token_window: (S,) the window that each token's vector is taken from.
     """
 
     starts: _I64
@@ -28,18 +28,18 @@ class Windows:
     token_window: _I64
 
 
-def plan_windows(tokens: SubWords, room: int) -> Windows:
-    """Cover every text with windows of at most `room` tokens (special tokens not counted)."""
+def plan_windows(tokens: SubWords, size: int) -> Windows:
+    """Cover every text with windows of at most `size` tokens (special tokens not counted)."""
     lengths = np.diff(tokens.offsets)
-    stride = max(1, room // 2)
-    counts = np.where(lengths > room, -(-(lengths - room) // stride) + 1, lengths > 0)
+    stride = max(1, size // 2)
+    counts = np.where(lengths > size, -(-(lengths - size) // stride) + 1, lengths > 0)
     first = np.cumsum(counts) - counts
     text = np.repeat(np.arange(len(lengths)), counts)
     place = np.arange(counts.sum()) - first[text]
-    # The last window of a long text ends with the text, so that all its windows are full.
-    latest = np.maximum(lengths[text] - room, 0)
+    # The last window of a long text ends with the text, so that all windows of it are full.
+    latest = np.maximum(lengths[text] - size, 0)
     starts = tokens.offsets[text] + np.minimum(place * stride, latest)
-    stops = np.minimum(starts + room, tokens.offsets[text + 1])
+    stops = np.minimum(starts + size, tokens.offsets[text + 1])
     window = np.repeat(first, lengths)
     for i in np.flatnonzero(counts > 1):
         own = slice(int(first[i]), int(first[i] + counts[i]))
@@ -49,10 +49,10 @@ def plan_windows(tokens: SubWords, room: int) -> Windows:
 
 
 def _centres(tokens: SubWords, span: slice, longest: int) -> npt.NDArray[np.float64]:
-    """Centre of the word that each token of the span belongs to.
+    """Centre of the word of each token in the span.
 
-    A word too long to lie in one window for certain (over `longest` tokens) has each of its tokens
-    placed by itself.
+    A word of more than `longest` tokens may not lie in one window; the centres of its tokens are
+    their own.
     """
     positions = np.arange(span.start, span.stop)
     word = np.searchsorted(tokens.word_starts, positions, side="right") - 1
@@ -61,20 +61,21 @@ def _centres(tokens: SubWords, span: slice, longest: int) -> npt.NDArray[np.floa
 
 
 def _nearest(starts: _I64, stops: _I64, centres: npt.NDArray[np.float64]) -> _I64:
+    """Index of the window whose middle is nearest to each of `centres`."""
     middle = (starts + stops) / 2
     return np.searchsorted((middle[:-1] + middle[1:]) / 2, centres, side="left")
 
 
 def batches(windows: Windows, extra: int, budget: int) -> Iterator[_I64]:
-    """Yield window indices by length, longest first, so that a batch has at most `budget` slots.
+    """Yield the window indices of each batch, longest windows first.
 
     Args:
-        windows: The plan.
-        extra: Special tokens a window gets.
-        budget: Slots in a batch, padding included; a single window may exceed it.
+        windows: The windows.
+        extra: Number of special tokens added to a window.
+        budget: Most tokens in a batch, padding included; a single window may exceed it.
     """
     lengths = windows.stops - windows.starts + extra
-    # Longest first: if memory is too small it shows at once, not after an hour.
+    # Longest first: if memory is too small, the first batch fails and not one after an hour.
     order = np.argsort(-lengths, kind="stable")
     at = 0
     while at < len(order):
@@ -85,15 +86,15 @@ def batches(windows: Windows, extra: int, budget: int) -> Iterator[_I64]:
 
 @dataclass(frozen=True)
 class Batch:
-    """B windows side by side, and the bags of slots that are pooled to words.
+    """B padded windows, and the bags of their sub-words that are pooled to words.
 
     Attributes:
         ids: (B, L) sub-words, special tokens and padding included.
-        mask: (B, L) 1 for what is not padding.
-        slots: (S,) places in the flattened batch that are used.
-        weights: (S,) float32 of each in its word's vector.
-        starts: (K,) where in `slots` each bag begins.
-        words: (K,) word that each bag belongs to; a very long word has several.
+        mask: (B, L) attention mask: 0 for padding, 1 for all else.
+        slots: (S,) indices in the flattened batch of the sub-words that are pooled.
+        weights: (S,) float32 weight of each in its word's vector.
+        starts: (K,) index in `slots` of the first sub-word of each bag.
+        words: (K,) the word that each bag belongs to; a very long word has several bags.
     """
 
     ids: _I64
@@ -106,11 +107,11 @@ class Batch:
 
 @dataclass(frozen=True)
 class Batcher:
-    """Makes batches.
+    """Makes batches of windows.
 
     Attributes:
-        tokenizer: Knows special tokens and padding.
-        first: A word is its first sub-word, not the mean of all.
+        tokenizer: Tokenizer with the special tokens and the padding id.
+        first: Whether a word's vector is that of its first sub-word, not the mean.
     """
 
     tokenizer: WordTokenizer
@@ -118,11 +119,11 @@ class Batcher:
 
     @property
     def extra(self) -> int:
-        """Special tokens a window gets."""
+        """Number of special tokens added to a window."""
         return len(self.tokenizer.prefix) + len(self.tokenizer.suffix)
 
     def batch(self, tokens: SubWords, windows: Windows, chosen: _I64) -> Batch:
-        """The windows `chosen`, in that order."""
+        """Make a batch of the windows `chosen` (B,), in that order."""
         ids, mask = self._padded(tokens, windows, chosen)
         lengths = (windows.stops - windows.starts)[chosen]
         row = np.repeat(np.arange(len(chosen)), lengths)
@@ -146,6 +147,7 @@ class Batcher:
         )
 
     def _padded(self, tokens: SubWords, windows: Windows, chosen: _I64) -> tuple[_I64, _I64]:
+        """The (B, L) ids and attention mask of a batch."""
         prefix, suffix = self.tokenizer.prefix, self.tokenizer.suffix
         lengths = (windows.stops - windows.starts)[chosen]
         total = len(prefix) + int(lengths.max()) + len(suffix)

@@ -1,1 +1,1 @@
-"""Where a pretrained model's files are: a package, a folder, the Hub's cache; imports `errors`."""
+"""Finds and loads a pretrained model's files: from a package, a folder or the Hub's cache."""

@@ -1,4 +1,4 @@
-"""Sha256 of big files, remembered from start to start while the file is unchanged."""
+"""Sha256 of big files, cached on disk while the file is unchanged."""
 
 from __future__ import annotations
 

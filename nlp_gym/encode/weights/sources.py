@@ -1,4 +1,4 @@
-"""Where a transformer's files are: the package that carries MiniLM, a folder, or the Hub's cache.
+"""Finds a transformer's files: in the package that carries MiniLM, a folder, or the Hub's cache.
 
 Nothing here imports torch, and nothing goes to the network unless ``NLP_GYM_ALLOW_DOWNLOAD=1``.
 """
@@ -8,41 +8,14 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
 
 from nlp_gym.encode.weights.folders import ModelFolder, first_line
 from nlp_gym.encode.weights.minilm import MiniLMPackage
+from nlp_gym.encode.weights.weight_source import WeightSource
 from nlp_gym.errors import EncoderError, UnknownNameError
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
 
 _HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 _DOWNLOAD_VARIABLE = "NLP_GYM_ALLOW_DOWNLOAD"
-
-
-class WeightSource(Protocol):
-    """A pretrained transformer's files.
-
-    Attributes:
-        name: For messages.
-        config: The model's ``config.json``.
-    """
-
-    name: str
-    config: dict[str, Any]
-
-    def identity(self) -> str:
-        """Sha256 over the weights and settings; cheap when called again."""
-        ...
-
-    def tokenizer_json(self) -> str:
-        """Return the text of the fast tokenizer's ``tokenizer.json``."""
-        ...
-
-    def load_model(self) -> PreTrainedModel:
-        """Build the torch module with its pretrained weights, on the CPU, in float32."""
-        ...
 
 
 def find_source(name: str, known: tuple[str, ...]) -> WeightSource:
@@ -53,8 +26,8 @@ def find_source(name: str, known: tuple[str, ...]) -> WeightSource:
         known: The built-in names, for the message.
 
     Raises:
-        UnknownNameError: It is none of these; names the nearest built-in name.
-        EncoderError: It looks like a path or a Hub name, but is not there.
+        UnknownNameError: There is no such folder or model; names the nearest built-in name.
+        EncoderError: A path or a Hub name with an owner does not exist, or the Hub's client failed.
         MissingDependencyError: ``"minilm"`` without its package.
     """
     if name == "minilm":

@@ -1,4 +1,7 @@
-"""Answers as text: SQuAD's exact match and F1, by words or, without spaces, by characters."""
+"""SQuAD's exact match and F1 of answer texts, by words or by characters.
+
+Characters are the tokens for scripts that do not separate words by spaces.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +10,13 @@ import string
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from nlp_gym.metrics.base import BOOTSTRAP_SEED, Score, bootstrap_interval
-from nlp_gym.types import Float64Array
+from nlp_gym.metrics.base import Score, mean_of_first
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
-_NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
+_NO_ASCII_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 # Scripts that do not mark words by spaces: Thai, Lao, Myanmar, Khmer, kana, Han.
 _UNSPACED = (
@@ -32,12 +32,12 @@ def normalise(text: str) -> str:
 
     As in the official script (Rajpurkar et al. 2016, evaluate-v1.1 and v2.0).
     """
-    plain = text.lower().translate(_NO_PUNCTUATION)
+    plain = text.lower().translate(_NO_ASCII_PUNCTUATION)
     return " ".join(_ARTICLES.sub(" ", plain).split())
 
 
-class _AnyPunctuation(dict[int, int | None]):
-    """A table for `str.translate` without what Unicode or ASCII calls punctuation."""
+class _DropPunctuation(dict[int, int | None]):
+    """A table for `str.translate` that drops what Unicode or ASCII calls punctuation."""
 
     def __missing__(self, code: int) -> int | None:
         char = chr(code)
@@ -46,7 +46,7 @@ class _AnyPunctuation(dict[int, int | None]):
         return self[code]
 
 
-_NO_MARKS = _AnyPunctuation()
+_NO_UNICODE_PUNCTUATION = _DropPunctuation()
 
 
 def _words(text: str) -> list[str]:
@@ -54,25 +54,28 @@ def _words(text: str) -> list[str]:
 
 
 def _characters(text: str) -> list[str]:
-    """Mixed segmentation: lower case, no punctuation; a character of such a script is a word.
+    """Mixed segmentation: lower case, no punctuation; a character of an unspaced script is a token.
 
-    As MLQA does for Chinese (Lewis et al. 2020) after CMRC 2018 (Cui et al. 2019), and MKQA
-    (Longpre et al. 2021) for Japanese, Thai and Khmer too. Other words are cut at white space.
+    MLQA does so for Chinese (Lewis et al. 2020) after CMRC 2018 (Cui et al. 2019), and MKQA
+    (Longpre et al. 2021) for Japanese, Thai and Khmer too. Other text is cut at white space.
     """
-    return _MIXED.findall(text.lower().translate(_NO_MARKS))
+    return _MIXED.findall(text.lower().translate(_NO_UNICODE_PUNCTUATION))
 
 
-FORMS: dict[str, Callable[[str], list[str]]] = {"words": _words, "characters": _characters}
-"""What the words of the metric are."""
+ANSWER_TOKENIZERS: dict[str, Callable[[str], list[str]]] = {
+    "words": _words,
+    "characters": _characters,
+}
+"""How an answer is cut into the tokens that F1 counts."""
 
 
-def is_unspaced(text: str) -> bool:
-    """Whether a character of a script without spaces is in a text."""
+def has_unspaced_script(text: str) -> bool:
+    """Whether a text has a character of a script that does not separate words by spaces."""
     return _CHARACTER.search(text) is not None
 
 
-def fitting_form(texts: Iterable[str]) -> str:
-    """The name in `FORMS` that suits texts: `characters` if most of their words would be such."""
+def choose_tokens(texts: Iterable[str]) -> str:
+    """Name in `ANSWER_TOKENIZERS` for texts: `characters` if most tokens would be characters."""
     characters = others = 0
     for text in texts:
         found = 0 if text.isascii() else len(_CHARACTER.findall(text))
@@ -81,23 +84,23 @@ def fitting_form(texts: Iterable[str]) -> str:
     return "characters" if characters > others else "words"
 
 
-def exact_match(predicted: str, golds: Sequence[str], f1: str = "words") -> bool:
-    """Whether the normal form of an answer is that of one of the golds."""
-    form = FORMS[f1]
-    return any(form(predicted) == form(gold) for gold in golds)
+def exact_match(predicted: str, golds: Sequence[str], tokens: str = "words") -> bool:
+    """Whether an answer has the same tokens in the same order as one of the golds."""
+    tokenize = ANSWER_TOKENIZERS[tokens]
+    return any(tokenize(predicted) == tokenize(gold) for gold in golds)
 
 
-def answer_f1(predicted: str, golds: Sequence[str], f1: str = "words") -> float:
-    """Best F1 of the words in normal form, as multisets, over the golds.
+def answer_f1(predicted: str, golds: Sequence[str], tokens: str = "words") -> float:
+    """Best F1 over the golds of the answer's tokens as multisets.
 
-    Where one side has no word left it is 1 if neither has one, else 0 (evaluate-v2.0; v1.1 gives
-    0 even for an answer such as "The" that is right).
+    Where one side has no token it is 1 if neither has one, else 0 (evaluate-v2.0; v1.1 gives 0 even
+    for an answer such as "The" that is right).
     """
-    form = FORMS[f1]
-    return max(_f1(form(predicted), form(gold)) for gold in golds)
+    tokenize = ANSWER_TOKENIZERS[tokens]
+    return max(_multiset_f1(tokenize(predicted), tokenize(gold)) for gold in golds)
 
 
-def _f1(predicted: Sequence[str], gold: Sequence[str]) -> float:
+def _multiset_f1(predicted: Sequence[str], gold: Sequence[str]) -> float:
     if not predicted or not gold:
         return float(not predicted and not gold)
     same = sum((Counter(predicted) & Counter(gold)).values())
@@ -108,7 +111,7 @@ def squad_score(
     golds: Sequence[Sequence[str]],
     predicted: Sequence[str],
     *,
-    f1: str = "words",
+    tokens: str = "words",
     bootstrap: int = 1000,
     report: bool = True,
 ) -> Score:
@@ -116,29 +119,28 @@ def squad_score(
 
     Args:
         golds: Right answers of each question, at least one.
-        predicted: One answer a question.
-        f1: The metric's words, a name in `FORMS`; SQuAD's are `words`.
-        bootstrap: Resamples of the interval over questions; 0: no interval.
-        report: Make the text for people.
+        predicted: One answer per question.
+        tokens: A name in `ANSWER_TOKENIZERS`; SQuAD's is `words`.
+        bootstrap: Number of resamples of questions for the interval; 0: no interval.
+        report: Whether to give the text.
     """
-    counts: npt.NDArray[Any] = np.array(
+    counts = np.array(
         [
-            (answer_f1(p, g, f1), exact_match(p, g, f1), 1)
+            (answer_f1(p, g, tokens), exact_match(p, g, tokens), 1)
             for p, g in zip(predicted, golds, strict=True)
         ],
         np.float64,
     ).reshape(-1, 3)
     value, exact, _ = (counts.sum(0) / max(len(counts), 1)).tolist()
-    form = "normalisation:squad" if f1 == "words" else f"normalisation:mlqa|tokens:{f1}"
-    signature, interval = f"metric:squad_f1|{form}|golds:max|average:question", None
-    if bootstrap and len(counts):
-        interval = bootstrap_interval(counts, _mean_f1, draws=bootstrap)
-        signature += f"|bs:{bootstrap}|rs:{BOOTSTRAP_SEED}"
+    form = "normalisation:squad" if tokens == "words" else f"normalisation:mlqa|tokens:{tokens}"
     values = {"squad_f1": value, "exact_match": exact}
     lines = [f"{name:>12} {number:.4f}" for name, number in values.items()]
-    text = "\n".join([*lines, f"{'questions':>12} {len(counts)}", ""]) if report else ""
-    return Score("squad_f1", value, interval, len(counts), signature, values, text)
-
-
-def _mean_f1(sums: Float64Array) -> Float64Array:
-    return np.asarray(sums[:, 0] / np.maximum(sums[:, 2], 1), np.float64)
+    return Score.from_counts(
+        "squad_f1",
+        counts,
+        mean_of_first,
+        signature=f"metric:squad_f1|{form}|golds:max|average:question",
+        bootstrap=bootstrap,
+        report=values,
+        text="\n".join([*lines, f"{'questions':>12} {len(counts)}", ""]) if report else "",
+    )

@@ -1,1 +1,1 @@
-"""The metrics of texts after every token of them; imports `metrics.text`."""
+"""Metrics of texts after each token that is written; imports `metrics.text`."""

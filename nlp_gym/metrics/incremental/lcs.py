@@ -1,32 +1,31 @@
-"""Longest common subsequences of growing word sequences with references, bit by bit.
+"""Bit-parallel longest common subsequences of word sequences with references.
 
-The row of the dynamic program that is usually kept, the length for each beginning of the reference,
-rises by 0 or 1 from one place to the next. So it is a string of bits, and adding a word to the
-sequence is an addition of integers (Hyyrö 2004, "Bit-parallel LCS-length computation revisited").
+The usual dynamic program keeps a row with the length for each prefix of the reference. From one
+entry to the next that length rises by 0 or 1. So the row is a string of bits, and appending a word
+to the sequence is an addition of integers (Hyyrö 2004, "Bit-parallel LCS-length computation
+revisited").
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from nlp_gym.metrics.text.ngrams import Trie
-from nlp_gym.types import Int64Array
-
-State = Mapping[str, npt.NDArray[Any]]
+from nlp_gym.metrics.text.ngrams import State, Trie
+from nlp_gym.types import Int32Array, Int64Array
 
 _BITS = 64
-_ONES = np.array([bin(byte).count("1") for byte in range(256)], np.int64)
+_POPCOUNT = np.array([bin(byte).count("1") for byte in range(256)], np.int64)
 
 
 class CommonSubsequence:
-    """Longest common subsequences of B growing sequences with R documents each.
+    """Length of the longest common subsequence of B sequences with R documents each.
 
-    State, B in front: ``bits`` (B, words + 1, R * limbs) uint64 the row after each word (a zero bit
-    where the length rises), ``length`` (B,) in words.
+    The state of B sequences: ``bits`` (B, words + 1, R * limbs) uint64, the row after each word (a
+    zero bit where the length rises); ``length`` (B,), in words. A limb is a 64-bit part of a row.
 
     Args:
         documents: D texts as word ids from 1.
@@ -41,48 +40,46 @@ class CommonSubsequence:
         self._limbs = max(-(-int(sizes.max(initial=1)) // _BITS), 1)
         owner = np.repeat(np.arange(len(documents)), sizes)
         words = np.fromiter((w for text in documents for w in text), np.int64, sizes.sum())
-        place = np.arange(len(words)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        position = np.arange(len(words)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
         nodes = self._trie.find((owner + 1).astype(np.int32), words)
         self._masks = np.zeros((len(self._trie.limit), self._limbs), np.uint64)
-        bit = np.uint64(1) << (place % _BITS).astype(np.uint64)
-        np.bitwise_or.at(self._masks, (nodes, place // _BITS), bit)
+        bit = np.uint64(1) << (position % _BITS).astype(np.uint64)
+        np.bitwise_or.at(self._masks, (nodes, position // _BITS), bit)
 
-    def blank(self, n: int) -> dict[str, npt.NDArray[Any]]:
+    def initial(self, n: int) -> dict[str, npt.NDArray[Any]]:
         """State of `n` empty sequences."""
         width = self._table.shape[1] * self._limbs
         bits = np.zeros((n, self._longest + 1, width), np.uint64)
         bits[:, 0] = ~np.uint64(0)
         return {"bits": bits, "length": np.zeros(n, np.int32)}
 
-    def push(
-        self, state: State, rows: Int64Array, at: Int64Array, words: npt.NDArray[np.int32]
-    ) -> None:
-        """Add a word to the sequences `at` (M,), which are of `rows` (M,)."""
-        owner = self._table[rows]
-        place = state["length"][at]
-        shape = (*owner.shape, self._limbs)
-        roots = (owner + 1).astype(np.int32).reshape(-1)
-        nodes = self._trie.find(roots, np.repeat(words.astype(np.int64), owner.shape[1]))
+    def push(self, state: State, rows: Int64Array, at: Int64Array, words: Int32Array) -> None:
+        """Append a word of `words` (M,) to each sequence of `at` (M,) of `rows` (M,), in place."""
+        documents = self._table[rows]
+        position = state["length"][at]
+        shape = (*documents.shape, self._limbs)
+        roots = (documents + 1).astype(np.int32).reshape(-1)
+        nodes = self._trie.find(roots, np.repeat(words.astype(np.int64), documents.shape[1]))
         mask = self._masks[nodes].reshape(shape)
-        old = state["bits"][at, place].reshape(shape)
-        kept = old & mask
-        carry = np.zeros(owner.shape, np.uint64)
+        old = state["bits"][at, position].reshape(shape)
+        matched = old & mask
+        carry = np.zeros(documents.shape, np.uint64)
         total = np.empty_like(old)
         for limb in range(self._limbs):
-            part = old[..., limb] + kept[..., limb]
+            part = old[..., limb] + matched[..., limb]
             total[..., limb] = part + carry
             carry = ((part < old[..., limb]) | (total[..., limb] < part)).astype(np.uint64)
-        state["bits"][at, place + 1] = (total | (old & ~mask)).reshape(len(at), -1)
+        state["bits"][at, position + 1] = (total | (old & ~mask)).reshape(len(at), -1)
         state["length"][at] += 1
 
     def pop(self, state: State, rows: Int64Array, at: Int64Array) -> None:
-        """Take the last word from the sequences `at` (M,); `rows` is not needed."""
+        """Remove the last word of the sequences `at` (M,), in place; `rows` is not needed."""
         state["length"][at] -= 1
 
     def length(self, state: State, rows: Int64Array) -> Int64Array:
-        """(B, R) length of the longest common subsequences."""
+        """(B, R) length of the longest common subsequence with each document."""
         bits = state["bits"][np.arange(len(rows)), state["length"]]
         shape = (len(rows), self._table.shape[1], self._limbs * 8)
-        ones = _ONES[bits.view(np.uint8).reshape(shape)].sum(axis=-1)
+        ones = _POPCOUNT[bits.view(np.uint8).reshape(shape)].sum(axis=-1)
         lengths: Int64Array = self._limbs * _BITS - ones
         return lengths

@@ -1,28 +1,29 @@
-"""The metric of texts that are being written, after every token and for many texts at once."""
+"""A text metric after every token that is written, for many texts at once."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
+from nlp_gym.metrics.base import f1
 from nlp_gym.metrics.incremental.lcs import CommonSubsequence
-from nlp_gym.metrics.incremental.text import GrowingText
+from nlp_gym.metrics.incremental.tokenizer import IncrementalTokenizer
 from nlp_gym.metrics.text.bleu import (
     BLEU_ORDER,
-    Lengths,
+    ReferenceLengths,
     bleu_formula,
-    check_bleu,
+    check_bleu_options,
     check_references,
 )
-from nlp_gym.metrics.text.chrf_rouge_f1 import CHRF_ORDER, chrf_formula, f1
+from nlp_gym.metrics.text.chrf import CHRF_ORDER, chrf_formula
 from nlp_gym.metrics.text.gleu import GLEU_ORDER, gleu_formula
-from nlp_gym.metrics.text.ngrams import Matches, Trie
+from nlp_gym.metrics.text.ngrams import NgramMatcher, State, Trie, number_words
 from nlp_gym.metrics.text.rouge import TOKENIZERS as ROUGE_TOKENIZERS
-from nlp_gym.metrics.text.scoring_tokens import scoring_words
+from nlp_gym.metrics.text.scoring_tokens import scoring_tokenizer
 from nlp_gym.types import BoolArray, Float64Array, Int64Array
 
 METRICS = ("bleu", "gleu", "chrf", "rouge1", "rouge2", "rougeL")
@@ -35,28 +36,26 @@ _ORDERS = {
     "rougeL": 1,
 }
 
-State = Mapping[str, npt.NDArray[Any]]
 
-
-class GrowingMetric:
-    """A metric of B growing texts (hypotheses), each against the references of its row.
+class IncrementalMetric:
+    """A metric of B hypotheses that are written token by token, each against its row's references.
 
     The text of a hypothesis is ``b"".join(pieces).decode("utf-8", "replace").strip()``. Its value
-    at any time equals what the library that defines the metric says about that text to 1e-9:
+    after any token equals, to 1e-9, the value of that text by the library that defines the metric:
 
     - ``"bleu"``: sacreBLEU's sentence BLEU with effective order, / 100;
     - ``"gleu"``: NLTK's sentence GLEU of the words that sacreBLEU's tokenizer makes;
     - ``"chrf"``: sacreBLEU's sentence chrF, / 100;
-    - ``"rouge1"``, ``"rouge2"``, ``"rougeL"``: F1 by rouge-score with stemming, of the reference
-      for which it is highest.
+    - ``"rouge1"``, ``"rouge2"``, ``"rougeL"``: F1 by rouge-score with stemming, the highest over
+      the references.
 
-    A state is a dict of arrays with B in front, so that rows of it can be copied and set like those
-    of any array. It belongs to the object that made it and cannot be used with another one.
+    A state is a dict of arrays whose first axis is B, so that hypotheses can be copied and set like
+    rows of any array. It belongs to the object that made it and cannot be used with another one.
 
     Args:
         references: One or more texts for each of N rows.
-        pieces: The UTF-8 that each of V tokens adds, ``b""`` for none. A piece may be a part of a
-            character.
+        pieces: The UTF-8 bytes that each of V tokens appends, ``b""`` for none. A piece may be a
+            part of a character.
         metric: One of `METRICS`.
         tokenize: sacreBLEU's tokenizer, for BLEU and GLEU.
         smooth_method: Smoothing of BLEU, with sacreBLEU's default value.
@@ -84,7 +83,7 @@ class GrowingMetric:
             raise UnknownNameError("metric", metric, METRICS)
         if rouge_tokenizer not in ROUGE_TOKENIZERS:
             raise UnknownNameError("rouge_tokenizer", rouge_tokenizer, ROUGE_TOKENIZERS)
-        self._smooth_value = check_bleu(tokenize, smooth_method)
+        self._smooth_value = check_bleu_options(tokenize, smooth_method)
         check_references(references)
         if max_words < 1 or not pieces:
             raise InvalidArgumentError(
@@ -94,25 +93,23 @@ class GrowingMetric:
         self.metric, self._smooth, self._max_words = metric, smooth_method, max_words
         self._n_pieces = len(pieces)
         if metric.startswith("rouge"):
-            scoring = scoring_words("rouge", rouge_tokenizer)
+            scoring = scoring_tokenizer("rouge", rouge_tokenizer)
         else:
-            scoring = scoring_words("bleu", "char" if metric == "chrf" else tokenize)
-        index: dict[str, int] = {}
-        golds = [
-            [[index.setdefault(w, len(index) + 1) for w in scoring.of(t)] for t in texts]
-            for texts in references
-        ]
-        self._text = GrowingText(pieces, scoring, index, max_words)
-        most = max(scoring.most(piece.decode("utf-8", "replace")) for piece in pieces)
-        self._kernel = self._match(golds, max_words * max(most, 1))
+            scoring = scoring_tokenizer("bleu", "char" if metric == "chrf" else tokenize)
+        index, golds = number_words(references, scoring.tokenize)
+        self._tokenizer = IncrementalTokenizer(pieces, scoring, index, max_words)
+        most = max(scoring.max_words(piece.decode("utf-8", "replace")) for piece in pieces)
+        self._matcher = self._make_matcher(golds, max_words * max(most, 1))
 
-    def _match(self, golds: list[list[list[int]]], longest: int) -> Matches | CommonSubsequence:
-        """What keeps the matches of the words with the references."""
-        self._lengths = Lengths([[len(text) for text in texts] for texts in golds])
+    def _make_matcher(
+        self, golds: list[list[list[int]]], longest: int
+    ) -> NgramMatcher | CommonSubsequence:
+        """The object that keeps the matches of at most `longest` words with the references."""
+        self._lengths = ReferenceLengths([[len(text) for text in texts] for texts in golds])
         order = _ORDERS[self.metric]
-        if self.metric == "bleu":  # an n-gram counts as often as it is in one of the references
-            return Matches(Trie(golds, order), np.arange(len(golds))[:, None], longest)
-        # Here each reference is scored by itself; document 0 is empty and fills up.
+        if self.metric == "bleu":  # an n-gram counts as often as one of the references has it
+            return NgramMatcher(Trie(golds, order), np.arange(len(golds))[:, None], longest)
+        # The other metrics score each reference by itself; document 0 is empty, for padding.
         documents: list[list[list[int]]] = [[[]]]
         table = np.zeros((len(golds), max(map(len, golds), default=1)), np.int64)
         for row, texts in enumerate(golds):
@@ -121,25 +118,25 @@ class GrowingMetric:
         self._sizes = np.array([len(texts[0]) for texts in documents], np.int64)[table]
         if self.metric == "rougeL":
             return CommonSubsequence([texts[0] for texts in documents], table, longest)
-        return Matches(Trie(documents, order), table, longest)
+        return NgramMatcher(Trie(documents, order), table, longest)
 
-    def blank(self, rows: Int64Array) -> dict[str, npt.NDArray[Any]]:
-        """State of empty hypotheses for `rows` (B,)."""
-        return {**self._text.blank(len(rows)), **self._kernel.blank(len(rows))}
+    def initial(self, rows: Int64Array) -> dict[str, npt.NDArray[Any]]:
+        """State of empty hypotheses for the references of `rows` (B,)."""
+        return {**self._tokenizer.initial(len(rows)), **self._matcher.initial(len(rows))}
 
     def append(
         self, state: State, rows: Int64Array, tokens: Int64Array, where: BoolArray | None = None
     ) -> None:
-        """Add a token to each hypothesis, in place.
+        """Append a token to each hypothesis, in place.
 
         Args:
-            state: See `blank`.
+            state: A state of `initial`.
             rows: (B,) rows of the references.
             tokens: (B,) tokens from 0 to V-1.
-            where: (B,) hypotheses that get their token; None: all.
+            where: (B,) whether a hypothesis gets its token; None: all do.
 
         Raises:
-            InvalidArgumentError: A token is none of the V, a hypothesis has `max_words` tokens
+            InvalidArgumentError: A token is outside 0 to V-1, a hypothesis has `max_words` tokens
                 already, or an array of the state is not contiguous.
         """
         at = np.arange(len(rows)) if where is None else np.flatnonzero(where)
@@ -147,14 +144,14 @@ class GrowingMetric:
             return
         rows, tokens = np.asarray(rows)[at], np.asarray(tokens, np.int64)[at]
         self._check(state, at, tokens)
-        change = self._text.grow(state, at, tokens)
-        for i in range(int(change.drop.max())):
-            some = (change.drop > i).nonzero()[0]
-            self._kernel.pop(state, rows[some], at[some])
-        for i in range(int(change.count.max())):
-            some = (change.count > i).nonzero()[0]
-            words = change.pool[change.start[some] + i]
-            self._kernel.push(state, rows[some], at[some], words)
+        edit = self._tokenizer.append(state, at, tokens)
+        for i in range(int(edit.drop.max())):
+            some = (edit.drop > i).nonzero()[0]
+            self._matcher.pop(state, rows[some], at[some])
+        for i in range(int(edit.count.max())):
+            some = (edit.count > i).nonzero()[0]
+            words = edit.pool[edit.start[some] + i]
+            self._matcher.push(state, rows[some], at[some], words)
 
     def _check(self, state: State, at: Int64Array, tokens: Int64Array) -> None:
         if int(tokens.min()) < 0 or int(tokens.max()) >= self._n_pieces:
@@ -164,7 +161,7 @@ class GrowingMetric:
         if int(state["n_tokens"][at].max()) >= self._max_words:
             raise InvalidArgumentError(
                 f"a hypothesis has max_words={self._max_words} tokens already: give a larger "
-                "max_words to GrowingMetric."
+                "max_words to IncrementalMetric."
             )
         for name, array in state.items():
             if not array.flags.c_contiguous:
@@ -173,7 +170,7 @@ class GrowingMetric:
                 )
 
     def value(self, state: State, rows: Int64Array) -> Float64Array:
-        """(B,) the metric in [0, 1] of the hypotheses as they stand; 0 for one without words."""
+        """(B,) the metric in [0, 1] of the hypotheses so far; 0 for one without words."""
         length = state["length"]
         if self.metric == "bleu":
             closest = self._lengths.closest(rows, length)
@@ -185,8 +182,8 @@ class GrowingMetric:
                 smooth_value=self._smooth_value,
             )
         sizes = self._sizes[rows]
-        if isinstance(self._kernel, CommonSubsequence):
-            each = f1(self._kernel.length(state, rows), length[:, None], sizes)
+        if isinstance(self._matcher, CommonSubsequence):
+            each = f1(self._matcher.length(state, rows), length[:, None], sizes)
         else:
             order = _ORDERS[self.metric]
             matches = state["matches"].reshape(len(length), -1, order)
@@ -195,7 +192,7 @@ class GrowingMetric:
             elif self.metric == "gleu":
                 each = gleu_formula(matches, length[:, None], sizes)
             else:
-                found = np.maximum(length[:, None] - (order - 1), 0)
-                each = f1(matches[:, :, -1], found, np.maximum(sizes - (order - 1), 0))
+                written = np.maximum(length[:, None] - (order - 1), 0)
+                each = f1(matches[:, :, -1], written, np.maximum(sizes - (order - 1), 0))
         best: Float64Array = each.max(axis=1)
         return best

@@ -1,4 +1,4 @@
-"""Accuracy over single labels and the precision/recall/F1 table by label."""
+"""Accuracy over single labels, such as the tags of words."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from nlp_gym.metrics.base import BOOTSTRAP_SEED, Score, bootstrap_interval, on_grid
-
-Table = dict[str, dict[str, float | int]]
+from nlp_gym.metrics.base import Score, check_same_lengths, mean_of_first, on_grid
+from nlp_gym.metrics.labels.tables import label_table, table_text
 
 
 class Accuracy:
@@ -51,9 +50,8 @@ class Accuracy:
         bootstrap: int = 1000,
         report: bool = True,
     ) -> Score:
-        """Corpus accuracy over words; arguments as `EntityF1.score`."""
-        if [len(tags) for tags in gold] != [len(tags) for tags in predicted]:
-            raise ValueError("gold and predicted sequences differ in number or length")
+        """Corpus accuracy over words; the arguments are those of `EntityF1.score`."""
+        check_same_lengths(gold, predicted)
         counts = np.array(
             [
                 (sum(g == p for g, p in zip(gs, ps, strict=True)), len(gs))
@@ -61,52 +59,13 @@ class Accuracy:
             ],
             np.int64,
         ).reshape(-1, 2)
-        value = float(_ratio(counts.sum(0, keepdims=True).astype(np.float64))[0])
-        signature, interval = "metric:accuracy|average:micro|unit:word", None
-        if bootstrap:
-            interval = bootstrap_interval(counts, _ratio, draws=bootstrap)
-            signature += f"|bs:{bootstrap}|rs:{BOOTSTRAP_SEED}"
         table = label_table(gold, predicted) if report else {}
-        text = label_table_text(table) if report else ""
-        return Score(self.name, value, interval, len(counts), signature, {"tags": table}, text)
-
-
-def _ratio(sums: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    return sums[:, 0] / np.maximum(sums[:, 1], 1)
-
-
-def label_table(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]) -> Table:
-    """Precision, recall, F1 and support by label over all words, accuracy and macro average."""
-    flat = [[label for labels in seqs for label in labels] for seqs in (gold, predicted)]
-    names = sorted(set(flat[0]) | set(flat[1]))
-    index = {name: i for i, name in enumerate(names)}
-    g, p = (np.array([index[name] for name in side], np.int64) for side in flat)
-    matrix = np.bincount(g * len(names) + p, minlength=len(names) ** 2).reshape(len(names), -1)
-    right, of_gold, of_predicted = matrix.diagonal(), matrix.sum(1), matrix.sum(0)
-    table: Table = {
-        name: {
-            "precision": float(right[i] / max(of_predicted[i], 1)),
-            "recall": float(right[i] / max(of_gold[i], 1)),
-            "f1-score": float(2 * right[i] / max(of_gold[i] + of_predicted[i], 1)),
-            "support": int(of_gold[i]),
-        }
-        for i, name in enumerate(names)
-    }
-    seen = [name for i, name in enumerate(names) if of_gold[i]]
-    macro = float(np.mean([table[name]["f1-score"] for name in seen])) if seen else 0.0
-    total = len(flat[0])
-    table["macro avg"] = {"f1-score": macro, "support": total}
-    table["accuracy"] = {"f1-score": float(right.sum() / max(total, 1)), "support": total}
-    return table
-
-
-def label_table_text(table: Table, unit: str = "words") -> str:
-    """The table of `label_table` in aligned columns, of words or other units."""
-    width = max(len(name) for name in table) + 2
-    lines = [f"{unit}, by label", f"{'':>{width}} precision    recall  f1-score   support"]
-    for name, row in table.items():
-        cells = [f"{row[k]:.4f}" if k in row else "" for k in ("precision", "recall", "f1-score")]
-        lines.append(
-            f"{name:>{width}}" + "".join(f"{c:>10}" for c in cells) + f"{row['support']:>10}"
+        return Score.from_counts(
+            self.name,
+            counts,
+            mean_of_first,
+            signature="metric:accuracy|average:micro|unit:word",
+            bootstrap=bootstrap,
+            report={"tags": table},
+            text=table_text(table, title="words, by label") if report else "",
         )
-    return "\n".join(lines) + "\n"

@@ -6,16 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from nlp_gym.metrics.base import BOOTSTRAP_SEED, Score, bootstrap_interval
-from nlp_gym.metrics.labels.accuracy import label_table, label_table_text
-
-MOST_ROWS = 60
-"""Labels up to which a report has a table by label."""
+from nlp_gym.metrics.base import Score, mean_of_first
+from nlp_gym.metrics.labels.tables import MAX_LABELS, label_table, table_text
+from nlp_gym.types import BoolArray
 
 Decision = tuple[str, int, int]
-"""Label, words read, and words of the text."""
+"""Label, number of words read, and number of words of the text."""
 
 
 def text_accuracy(
@@ -30,13 +27,13 @@ def text_accuracy(
 
     Args:
         gold: N labels.
-        outputs: N labels (an empty one is wrong) and how much of each text was read.
+        outputs: N labels (an empty one is wrong), each with how much of its text was read.
         out_of_scope: The label of texts outside the scope of all others: the report tells the
             accuracy of texts in scope and the recall of those out of it (Larson et al. 2019), where
             there are any.
-        bootstrap: Resamples for the interval; 0 leaves it out.
-        report: Also macro F1 (scikit-learn's, over labels in gold or prediction), the share of all
-            words that was read, and for at most `MOST_ROWS` labels their table.
+        bootstrap: Number of resamples of texts for the interval; 0: no interval.
+        report: Also compute macro F1 (scikit-learn's, over labels in gold or prediction), the share
+            of all words that was read, and for at most `MAX_LABELS` labels their table.
 
     Raises:
         ValueError: The numbers of texts differ.
@@ -45,33 +42,28 @@ def text_accuracy(
         raise ValueError(f"{len(gold)} gold labels but {len(outputs)} predicted ones")
     predicted = [label for label, _, _ in outputs]
     right = np.array([g == p for g, p in zip(gold, predicted, strict=True)], bool)
-    counts = np.stack([right, np.ones_like(right)], axis=1).astype(np.int64)
-    signature, interval = "metric:accuracy|unit:text", None
-    if bootstrap and len(counts):
-        interval = bootstrap_interval(counts, _ratio, draws=bootstrap)
-        signature += f"|bs:{bootstrap}|rs:{BOOTSTRAP_SEED}"
-    full: dict[str, Any] = {}
+    tables: dict[str, Any] = {}
     text = ""
     if report:
-        full = _figures(gold, outputs, right, out_of_scope)
-        text = "".join(f"{name}: {value:.4f}\n" for name, value in full.items())
-        if 0 < len({*gold, *predicted}) <= MOST_ROWS:
-            table = label_table([gold], [predicted])
-            full["labels"] = {k: v for k, v in table.items() if "precision" in v}
-            text += label_table_text(full["labels"], "texts")
-    value = float(right.mean()) if len(right) else 0.0
-    return Score("accuracy", value, interval, len(right), signature, full, text)
-
-
-def _ratio(sums: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    return sums[:, 0] / np.maximum(sums[:, 1], 1)
+        tables = _figures(gold, outputs, right, out_of_scope)
+        text = "".join(f"{name}: {value:.4f}\n" for name, value in tables.items())
+        if 0 < len({*gold, *predicted}) <= MAX_LABELS:
+            rows = label_table([gold], [predicted])
+            tables["labels"] = {k: v for k, v in rows.items() if "precision" in v}
+            text += table_text(tables["labels"], title="texts, by label")
+    return Score.from_counts(
+        "accuracy",
+        np.stack([right, np.ones_like(right)], axis=1).astype(np.int64),
+        mean_of_first,
+        signature="metric:accuracy|unit:text",
+        bootstrap=bootstrap,
+        report=tables,
+        text=text,
+    )
 
 
 def _figures(
-    gold: Sequence[str],
-    outputs: Sequence[Decision],
-    right: npt.NDArray[np.bool_],
-    out_of_scope: str | None,
+    gold: Sequence[str], outputs: Sequence[Decision], right: BoolArray, out_of_scope: str | None
 ) -> dict[str, Any]:
     from sklearn.metrics import f1_score  # a second to import
 

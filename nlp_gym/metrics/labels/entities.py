@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nlp_gym.metrics.base import BOOTSTRAP_SEED, Score, bootstrap_interval, on_grid
-from nlp_gym.metrics.labels.accuracy import label_table, label_table_text
+from nlp_gym.metrics.base import Score, check_same_lengths, f1, on_grid
+from nlp_gym.metrics.labels.tables import label_table, table_text
+from nlp_gym.types import Float64Array
 
 Tags = Sequence[str]
 
@@ -27,8 +28,8 @@ class EntityF1:
 
     Args:
         labels: The A labels that can be predicted.
-        gold_labels: The labels that gold indices refer to; begins with `labels`, unseen ones
-        follow.
+        gold_labels: The labels that gold indices refer to: `labels`, then those that occur in gold
+            alone.
     """
 
     name = "entity_f1"
@@ -39,7 +40,7 @@ class EntityF1:
         played, gold = np.meshgrid(np.arange(n_labels), np.arange(n_gold), indexing="ij")
         begins = np.array([name.startswith("B-") for name in gold_labels])
         inside = np.array([name.startswith("I-") for name in gold_labels])
-        # (2, A, G, K): change of the counts for [does the open entity match so far, tag, gold tag].
+        # (2, A, G, K): change of the counts for [open entity matches so far, tag, gold tag].
         change = np.zeros((2, n_labels, n_gold, self.n_counts), np.int32)
         for open_match in (0, 1):
             closes = open_match & ~inside[played] & ~inside[gold]
@@ -72,9 +73,7 @@ class EntityF1:
     ) -> npt.NDArray[np.float64]:
         """(B,) F1 of the words tagged so far; an entity open at the end counts as it stands."""
         closed, opened, predicted, gold = counts.T
-        found = predicted + gold
-        nothing = found == 0
-        return on_grid((2 * (closed + opened) + nothing) / (found + nothing))  # 1 / 1 of nothing
+        return on_grid(f1(closed + opened, predicted, gold, empty=1.0))
 
     def score(
         self,
@@ -89,25 +88,25 @@ class EntityF1:
         Args:
             gold: N gold tag sequences.
             predicted: N predicted tag sequences of the same lengths.
-            bootstrap: Resamples for the interval; 0 leaves it out.
-            report: Also build seqeval's report and the token table.
+            bootstrap: Number of resamples of texts for the interval; 0: no interval.
+            report: Also build seqeval's report and the table by token tag.
         """
-        counts = span_counts(gold, predicted)
-        value = float(_f1(counts.sum(0, keepdims=True).astype(np.float64))[0])
         version = importlib.metadata.version("seqeval")
-        signature = f"metric:entity_f1|average:micro|mode:strict|scheme:IOB2|seqeval:{version}"
-        interval = None
-        if bootstrap:
-            interval = bootstrap_interval(counts, _f1, draws=bootstrap)
-            signature += f"|bs:{bootstrap}|rs:{BOOTSTRAP_SEED}"
-        full, text = _report(gold, predicted) if report else ({}, "")
-        return Score(self.name, value, interval, len(counts), signature, full, text)
+        tables, text = _report(gold, predicted) if report else ({}, "")
+        return Score.from_counts(
+            self.name,
+            span_counts(gold, predicted),
+            _corpus_f1,
+            signature=f"metric:entity_f1|average:micro|mode:strict|scheme:IOB2|seqeval:{version}",
+            bootstrap=bootstrap,
+            report=tables,
+            text=text,
+        )
 
 
 def span_counts(gold: Sequence[Tags], predicted: Sequence[Tags]) -> npt.NDArray[np.int64]:
     """(N, 3) matched, predicted and gold entities of each sequence, strict IOB2."""
-    if [len(tags) for tags in gold] != [len(tags) for tags in predicted]:
-        raise ValueError("gold and predicted sequences differ in number or length")
+    check_same_lengths(gold, predicted)
     lengths = np.array([len(tags) for tags in gold], np.int64)
     starts = np.cumsum(lengths + 1) - (lengths + 1)
     index: dict[str, int] = {"O": 0}
@@ -118,37 +117,35 @@ def span_counts(gold: Sequence[Tags], predicted: Sequence[Tags]) -> npt.NDArray[
     types: dict[str, int] = {}
     kind = np.array([types.setdefault(name[2:], len(types)) for name in names])
     first = [begins[tags] for tags in flat]
-    last = [_ends(tags, inside, kind) for tags in flat]
+    last = [_entity_ends(tags, inside, kind) for tags in flat]
     match = first[0] & first[1] & (flat[0] == flat[1]) & (last[0] == last[1])
     columns = np.stack([match, first[1], first[0]], -1).astype(np.int64)
     return np.add.reduceat(columns, starts, axis=0) if len(lengths) else np.zeros((0, 3), np.int64)
 
 
 def _flatten(sequences: Sequence[Tags], index: dict[str, int]) -> npt.NDArray[np.int64]:
-    """All tags in one line, an O after each sequence so that no entity crosses its end."""
+    """Ids of all tags one after the other, with an O after each sequence, which ends entities."""
     flat = [index.setdefault(tag, len(index)) for tags in sequences for tag in (*tags, "O")]
     return np.array(flat, np.int64)
 
 
-def _ends(
+def _entity_ends(
     tags: npt.NDArray[np.int64], inside: npt.NDArray[np.bool_], kind: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.int64]:
-    """For every place, the first place after it at which an entity that is open there has ended."""
-    goes_on = np.zeros(len(tags) + 1, bool)
-    goes_on[1:-1] = inside[tags[1:]] & (kind[tags[1:]] == kind[tags[:-1]])
-    places = np.where(goes_on, len(tags), np.arange(len(tags) + 1))
-    return np.asarray(np.minimum.accumulate(places[::-1])[::-1][1:], np.int64)
+    """For every position, the first one after it at which an entity open there has ended."""
+    continues = np.zeros(len(tags) + 1, bool)
+    continues[1:-1] = inside[tags[1:]] & (kind[tags[1:]] == kind[tags[:-1]])
+    ends = np.where(continues, len(tags), np.arange(len(tags) + 1))
+    return np.asarray(np.minimum.accumulate(ends[::-1])[::-1][1:], np.int64)
 
 
-def _f1(sums: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """(R,) F1 from (R, 3) matched, predicted, gold; 0 where there is neither."""
-    return np.where(
-        sums[:, 1] + sums[:, 2] > 0, 2 * sums[:, 0] / np.maximum(sums[:, 1] + sums[:, 2], 1), 0.0
-    )
+def _corpus_f1(sums: Float64Array) -> Float64Array:
+    """(R,) F1 from (R, 3) matched, predicted and gold entities; 0 where there are neither."""
+    return f1(*sums.T)
 
 
 def _report(gold: Sequence[Tags], predicted: Sequence[Tags]) -> tuple[dict[str, Any], str]:
-    """Seqeval's classification report as a mapping and as text, with the table by token tag."""
+    """Seqeval's classification report with the table by token tag, as a mapping and as text."""
     from seqeval.metrics import classification_report
     from seqeval.scheme import IOB2
 
@@ -164,7 +161,6 @@ def _report(gold: Sequence[Tags], predicted: Sequence[Tags]) -> tuple[dict[str, 
         for name, row in entities.items()
     }
     tokens = label_table(gold, predicted)
-    full = (
-        f"entities ({len(gold)} texts; seqeval, strict, IOB2)\n{text}\n{label_table_text(tokens)}"
-    )
-    return {"entities": plain, "tags": tokens}, full
+    title = f"entities ({len(gold)} texts; seqeval, strict, IOB2)"
+    by_tag = table_text(tokens, title="words, by label")
+    return {"entities": plain, "tags": tokens}, f"{title}\n{text}\n{by_tag}"

@@ -8,18 +8,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nlp_gym.metrics.base import BOOTSTRAP_SEED, Score, bootstrap_interval, on_grid
-from nlp_gym.metrics.labels.accuracy import label_table_text
-from nlp_gym.metrics.labels.dialogue_acts import f1
+from nlp_gym.metrics.base import Score, corpus_value, micro_f1, on_grid
+from nlp_gym.metrics.labels.tables import MAX_LABELS, Table, table_text
 
 LabelSet = Sequence[str]
-MOST_ROWS = 60
-"""Labels up to which a report has a table by label."""
 
 
 def set_f1(counts: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.float64]:
-    """(B,) F1 of label sets from (B, 3) right, chosen and gold labels; 1 for none and none."""
-    return on_grid(f1(counts))
+    """(B,) F1 of label sets from (B, 3) right, chosen and gold labels; 1 if both sets are empty."""
+    return on_grid(micro_f1(counts))
 
 
 def multilabel_f1(
@@ -34,10 +31,10 @@ def multilabel_f1(
     Args:
         gold: N label sets.
         predicted: N label sets.
-        bootstrap: Resamples of texts for the interval; 0 leaves it out.
-        report: Also macro F1 (over labels in gold or prediction), the mean F1 of the texts (1 where
-            gold and prediction are both empty), the share of sets exactly right, and for at most
-            `MOST_ROWS` labels their table; as scikit-learn computes them.
+        bootstrap: Number of resamples of texts for the interval; 0: no interval.
+        report: Also compute, as scikit-learn does, macro F1 (over labels in gold or prediction),
+            the mean F1 of the texts (1 where gold and prediction are both empty), the share of sets
+            exactly right, and for at most `MAX_LABELS` labels their table.
 
     Raises:
         ValueError: The numbers of texts differ.
@@ -45,31 +42,32 @@ def multilabel_f1(
     sides = [[frozenset(labels) for labels in side] for side in (gold, predicted)]
     pairs = list(zip(*sides, strict=True))
     counts = np.array([(len(g & p), len(p), len(g)) for g, p in pairs], np.int64).reshape(-1, 3)
-    value = float(f1(counts.sum(axis=0, keepdims=True))[0])
-    signature, interval = "metric:multilabel_f1|average:micro|unit:text", None
-    if bootstrap and len(counts):
-        interval = bootstrap_interval(counts, f1, draws=bootstrap)
-        signature += f"|bs:{bootstrap}|rs:{BOOTSTRAP_SEED}"
-    full: dict[str, Any] = {}
+    tables: dict[str, Any] = {}
     text = ""
     if report and pairs:
         table = _table(*sides)
-        full = {
-            "micro_f1": value,
+        tables = {
+            "micro_f1": corpus_value(counts, micro_f1),
             "macro_f1": float(np.mean([row["f1-score"] for row in table.values()] or [1.0])),
-            "sample_f1": float(f1(counts).mean()),
+            "sample_f1": float(micro_f1(counts).mean()),
             "exact_sets": float(np.mean([g == p for g, p in pairs])),
         }
-        text = "".join(f"{name}: {figure:.4f}\n" for name, figure in full.items())
-        if 0 < len(table) <= MOST_ROWS:
-            full["labels"] = table
-            text += label_table_text(table, "texts")
-    return Score("multilabel_f1", value, interval, len(pairs), signature, full, text)
+        text = "".join(f"{name}: {figure:.4f}\n" for name, figure in tables.items())
+        if 0 < len(table) <= MAX_LABELS:
+            tables["labels"] = table
+            text += table_text(table, title="texts, by label")
+    return Score.from_counts(
+        "multilabel_f1",
+        counts,
+        micro_f1,
+        signature="metric:multilabel_f1|average:micro|unit:text",
+        bootstrap=bootstrap,
+        report=tables,
+        text=text,
+    )
 
 
-def _table(
-    gold: Sequence[frozenset[str]], predicted: Sequence[frozenset[str]]
-) -> dict[str, dict[str, float | int]]:
+def _table(gold: Sequence[frozenset[str]], predicted: Sequence[frozenset[str]]) -> Table:
     """Precision, recall, F1 and support of each label in gold or prediction."""
     from sklearn.metrics import precision_recall_fscore_support  # a second to import
     from sklearn.preprocessing import MultiLabelBinarizer
@@ -78,7 +76,7 @@ def _table(
     if not names:
         return {}
     binary = MultiLabelBinarizer(classes=names).fit([names])
-    # One column alone scikit-learn takes for two classes, of which 1 is the label.
+    # Scikit-learn takes a single column for two classes, of which 1 is the label.
     shown = [1] if len(names) == 1 else None
     columns = precision_recall_fscore_support(
         binary.transform(gold),

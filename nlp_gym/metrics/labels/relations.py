@@ -13,10 +13,11 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from nlp_gym.metrics.base import BOOTSTRAP_SEED, Score, bootstrap_interval, on_grid
+from nlp_gym.metrics.base import Score, check_same_lengths, f1, on_grid
+from nlp_gym.metrics.labels.tables import Table, table_row, table_text
+from nlp_gym.types import Float64Array
 
 Labels = Sequence[str]
-Table = dict[str, dict[str, float | int]]
 
 
 class RelationF1:
@@ -61,9 +62,7 @@ class RelationF1:
     def potential(self, counts: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
         """(B,) micro F1 of the pairs decided so far."""
         right, predicted, gold = counts.T
-        found = predicted + gold
-        nothing = found == 0
-        return on_grid((2 * right + nothing) / (found + nothing))  # 1 / 1 of nothing
+        return on_grid(f1(right, predicted, gold, empty=1.0))
 
     def score(
         self,
@@ -76,29 +75,29 @@ class RelationF1:
         """Corpus score.
 
         Args:
-            gold: N texts' gold labels, one a pair.
-            predicted: N texts' predicted labels, as many.
-            bootstrap: Resamples of texts for the interval; 0 leaves it out.
+            gold: Gold labels of N texts, one per pair.
+            predicted: Predicted labels of N texts, one per pair.
+            bootstrap: Number of resamples of texts for the interval; 0: no interval.
             report: Also build the table by relation.
         """
         names, counts = self.counts(gold, predicted)
-        value = float(self._corpus(counts.sum(0, keepdims=True).astype(np.float64))[0])
         average = "macro,both directions together" if self.directed else "micro"
-        signature = f"metric:{self.name}|average:{average}|left out:{self.none}|unit:pair"
-        interval = None
-        if bootstrap:
-            interval = bootstrap_interval(counts, self._corpus, draws=bootstrap)
-            signature += f"|bs:{bootstrap}|rs:{BOOTSTRAP_SEED}"
         table = _table(names, counts.sum(0).reshape(-1, 3)) if report else {}
-        text = _text(table) if report else ""
-        return Score(self.name, value, interval, len(counts), signature, {"relations": table}, text)
+        return Score.from_counts(
+            self.name,
+            counts,
+            self._corpus_f1,
+            signature=f"metric:{self.name}|average:{average}|left out:{self.none}|unit:pair",
+            bootstrap=bootstrap,
+            report={"relations": table},
+            text=table_text(table, title="relations") if report else "",
+        )
 
     def counts(
         self, gold: Sequence[Labels], predicted: Sequence[Labels]
     ) -> tuple[list[str], npt.NDArray[np.int64]]:
         """Relations in order, and (N, 3R) right, predicted and gold ones of each text."""
-        if [len(labels) for labels in gold] != [len(labels) for labels in predicted]:
-            raise ValueError("gold and predicted labels differ in number")
+        check_same_lengths(gold, predicted)
         kinds = {
             label: self._kind(label) for side in (gold, predicted) for s in side for label in s
         }
@@ -116,43 +115,24 @@ class RelationF1:
         return names, counts
 
     def _kind(self, label: str) -> str | None:
-        """The relation a label is of; None for the label of no relation."""
+        """Name of a label's relation; None for the label of no relation."""
         if label == self.none:
             return None
         return label.partition("(")[0] if self.directed else label
 
-    def _corpus(self, sums: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    def _corpus_f1(self, sums: Float64Array) -> Float64Array:
         """(R,) corpus scores from (R, 3 * relations) sums; 0 where there is no relation at all."""
         right, predicted, gold = sums.reshape(len(sums), -1, 3).transpose(2, 0, 1)
         if not self.directed:
-            return np.asarray(2 * right.sum(1) / np.maximum((predicted + gold).sum(1), 1))
-        found = predicted + gold
-        f1 = 2 * right / np.maximum(found, 1)
-        return np.asarray(f1.sum(1) / np.maximum((found > 0).sum(1), 1))
+            return f1(right.sum(1), predicted.sum(1), gold.sum(1))
+        occurs = predicted + gold > 0
+        return np.asarray(f1(right, predicted, gold).sum(1) / np.maximum(occurs.sum(1), 1))
 
 
 def _table(names: Sequence[str], sums: npt.NDArray[np.int64]) -> Table:
     """Precision, recall and F1 of each relation, their mean, and all relations together."""
-    table = {name: _row(*row) for name, row in zip(names, sums.astype(int).tolist(), strict=True)}
+    table = {name: table_row(*row) for name, row in zip(names, sums.tolist(), strict=True)}
     keys = ("precision", "recall", "f1-score")
     means = {key: sum(row[key] for row in table.values()) / max(len(table), 1) for key in keys}
-    micro = _row(*sums.sum(0).tolist())
+    micro = table_row(*sums.sum(0).tolist())
     return {**table, "macro avg": {**means, "support": micro["support"]}, "micro avg": micro}
-
-
-def _row(right: int, predicted: int, gold: int) -> dict[str, float | int]:
-    return {
-        "precision": right / max(predicted, 1),
-        "recall": right / max(gold, 1),
-        "f1-score": 2 * right / max(predicted + gold, 1),
-        "support": gold,
-    }
-
-
-def _text(table: Table) -> str:
-    width = max(len(name) for name in table) + 2
-    lines = ["relations", f"{'':>{width}} precision    recall  f1-score   support"]
-    for name, row in table.items():
-        cells = "".join(f"{row[k]:>10.4f}" for k in ("precision", "recall", "f1-score"))
-        lines.append(f"{name:>{width}}{cells}{row['support']:>10}")
-    return "\n".join(lines) + "\n"

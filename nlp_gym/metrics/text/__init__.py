@@ -1,1 +1,1 @@
-"""Metrics of written texts: BLEU, GLEU, chrF, ROUGE; imports `metrics.base`."""
+"""Metrics of written texts: BLEU, GLEU, chrF, ROUGE; imports `metrics.base` and `data.text`."""

@@ -9,17 +9,19 @@ import numpy as np
 import numpy.typing as npt
 
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
-from nlp_gym.metrics.text.ngrams import sequence_matches
-from nlp_gym.metrics.text.scoring_tokens import scoring_words
+from nlp_gym.metrics.text.ngrams import number_words, sequence_matches, word_ids
+from nlp_gym.metrics.text.scoring_tokens import scoring_tokenizer
 from nlp_gym.types import Float64Array, Int64Array
 
 BLEU_ORDER = 4
 TOKENIZERS = ("13a", "intl", "zh", "char", "none")
 SMOOTH_METHODS = {"exp": 0.0, "floor": 0.1, "add-k": 1.0, "none": 0.0}
-"""Smoothing of sacreBLEU (Chen and Cherry 2014) and the value each method has by default."""
+"""sacreBLEU's smoothing methods (Chen and Cherry 2014) and the default value of each."""
 
 
-def check_bleu(tokenize: object, smooth_method: object, smooth_value: float | None = None) -> float:
+def check_bleu_options(
+    tokenize: object, smooth_method: object, smooth_value: float | None = None
+) -> float:
     """Return the smoothing value; `UnknownNameError` or `InvalidArgumentError` for bad options."""
     if not isinstance(tokenize, str) or tokenize not in TOKENIZERS:
         raise UnknownNameError("tokenize", tokenize, TOKENIZERS)
@@ -38,11 +40,11 @@ def check_bleu(tokenize: object, smooth_method: object, smooth_value: float | No
     return float(smooth_value)
 
 
-class Lengths:
-    """Reference lengths of N rows.
+class ReferenceLengths:
+    """Lengths of the references of N rows.
 
     Args:
-        lengths: Words of each reference, by row.
+        lengths: Number of words of each reference of each row.
     """
 
     def __init__(self, lengths: Sequence[Sequence[int]]) -> None:
@@ -52,7 +54,7 @@ class Lengths:
         self._lengths = np.array(padded, np.int64).reshape(len(lengths), width)
 
     def closest(self, rows: Int64Array, length: npt.NDArray[Any]) -> Int64Array:
-        """(B,) length of the reference closest to `length` (B,), of two the shorter one."""
+        """(B,) length of the reference closest to `length` (B,); the shorter of two as close."""
         lengths = self._lengths[rows]
         if lengths.shape[1] == 1:
             return lengths[:, 0]
@@ -78,10 +80,10 @@ def bleu_formula(
         length: (B,) words of the hypothesis.
         reference: (B,) words of the reference.
         smooth_method: A key of `SMOOTH_METHODS`.
-        smooth_value: Its value.
+        smooth_value: Value of the smoothing method.
         effective_order: Leave out the orders for which the hypothesis is too short, as is usual for
             single sentences.
-        totals: (B, orders) n-grams of the hypothesis; None: those of one text of `length`.
+        totals: (B, orders) number of n-grams of the hypothesis; None: that of a text of `length`.
     """
     orders = np.arange(matches.shape[1])
     if totals is None:
@@ -122,7 +124,7 @@ def sentence_bleu(
 
     Args:
         hypotheses: N texts.
-        references: One or more for each.
+        references: One or more references of each text.
         tokenize: One of `TOKENIZERS`, sacreBLEU's own.
         smooth_method: A key of `SMOOTH_METHODS`.
         smooth_value: Value of ``"floor"`` and ``"add-k"``; None: sacreBLEU's default.
@@ -135,7 +137,7 @@ def sentence_bleu(
         UnknownNameError: No such tokenizer or smoothing.
         InvalidArgumentError: Not as many references as hypotheses, or a text without references.
     """
-    value = check_bleu(tokenize, smooth_method, smooth_value)
+    value = check_bleu_options(tokenize, smooth_method, smooth_value)
     check_references(references, len(hypotheses))
     matches, length, reference = bleu_counts(hypotheses, references, tokenize)
     return bleu_formula(
@@ -149,7 +151,7 @@ def sentence_bleu(
 
 
 def check_references(references: Sequence[Sequence[str]], n: int | None = None) -> None:
-    """`InvalidArgumentError` unless there are `n` rows of one or more strings."""
+    """Raise `InvalidArgumentError` unless there are `n` rows of one or more strings."""
     if n is not None and len(references) != n:
         raise InvalidArgumentError(
             f"references must have one row for each of the {n} texts, not {len(references)} rows."
@@ -164,15 +166,11 @@ def check_references(references: Sequence[Sequence[str]], n: int | None = None) 
 def bleu_counts(
     hypotheses: Sequence[str], references: Sequence[Sequence[str]], tokenize: str
 ) -> tuple[Int64Array, Int64Array, Int64Array]:
-    """Counts of N pairs: (N, 4) clipped matches, (N,) length and (N,) closest reference length."""
-    cut = scoring_words("bleu", tokenize).of
-    index: dict[str, int] = {}
-    golds = [
-        [[index.setdefault(w, len(index) + 1) for w in cut(t)] for t in texts]
-        for texts in references
-    ]
-    words = [[index.get(w, 0) for w in cut(text)] for text in hypotheses]
-    found = sequence_matches(golds, words, BLEU_ORDER)
+    """Counts of N texts: (N, 4) clipped matches, (N,) length, (N,) closest reference length."""
+    cut = scoring_tokenizer("bleu", tokenize).tokenize
+    index, golds = number_words(references, cut)
+    words = word_ids(hypotheses, cut, index)
+    matches = sequence_matches(golds, words, BLEU_ORDER)
     length = np.array([len(text) for text in words], np.int64)
-    closest = Lengths([[len(text) for text in texts] for texts in golds])
-    return found, length, closest.closest(np.arange(len(words)), length)
+    lengths = ReferenceLengths([[len(text) for text in texts] for texts in golds])
+    return matches, length, lengths.closest(np.arange(len(words)), length)

@@ -1,16 +1,18 @@
-"""Scores of written texts against references, with their intervals."""
+"""Corpus scores of written texts against references, with bootstrap intervals."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
-from nlp_gym.metrics.base import BOOTSTRAP_SEED, Score, bootstrap_interval
+from nlp_gym.metrics.base import Formula, Score, bootstrap_interval, mean_of_first
 from nlp_gym.metrics.text.additive_counts import additive_counts
-from nlp_gym.metrics.text.bleu import check_bleu, check_references
-from nlp_gym.metrics.text.diagnostics import writing_habits
+from nlp_gym.metrics.text.bleu import check_bleu_options, check_references
+from nlp_gym.metrics.text.diagnostics import output_diagnostics
 from nlp_gym.metrics.text.reference_libraries import (
     References,
     Table,
@@ -31,7 +33,7 @@ VALUES = {
     "rouge2": "rouge_2",
     "rougeL": "rouge_l",
 }
-"""What the value of a score can be, and its name there."""
+"""Metrics that can be the value of a score, and the name of each in a score and its report."""
 
 _ROUGE = ("rouge1", "rouge2", "rougeL")
 
@@ -49,19 +51,20 @@ def generation_score(
 ) -> Score:
     """Score written texts against references.
 
-    The report has ``bleu``, ``gleu``, ``chrf`` and ``rouge_*`` (of several references the one with
-    the highest F1 of that kind), all in [0, 1], and ``length_ratio``, ``repetition``, ``copied``
-    and ``empty`` of `writing_habits`.
+    The report has ``bleu``, ``gleu``, ``chrf`` and ``rouge_*`` (each against the reference with the
+    highest F1 of that kind), all in [0, 1], and ``length_ratio``, ``repetition``, ``copied`` and
+    ``empty`` of `output_diagnostics`.
 
     Args:
-        references: One or more for each of N texts; not all need have the same number.
+        references: One or more references of each of N texts; their numbers may differ.
         outputs: The N texts.
-        sources: What they were written from.
+        sources: The text that each was written from.
         value: A key of `VALUES`.
-        tokenize: sacreBLEU's tokenizer, which makes the scoring words too.
-        rouge_tokenizer: See `make_tokenizer`.
-        bootstrap: Resamples of texts for the interval of the value; 0: none.
-        report: Whether to compute all tables; else only the value.
+        tokenize: Name of sacreBLEU's tokenizer, which cuts the words of GLEU and the diagnostics
+            too.
+        rouge_tokenizer: Name of a tokenizer of `make_tokenizer`.
+        bootstrap: Number of resamples of texts for the interval of the value; 0: no interval.
+        report: Whether to compute all tables; False: only the value.
 
     Raises:
         UnknownNameError: No such value or tokenizer.
@@ -74,18 +77,25 @@ def generation_score(
         references, outputs, tuple(VALUES) if report else (value,), tokenize, rouge_tokenizer
     )
     main = tables[VALUES[value]]
-    signature, interval = main["signature"], None
+    # The libraries give the value; counts are needed for the interval alone.
+    counts: npt.NDArray[Any] = np.zeros((len(outputs), 1))
+    formula: Formula = mean_of_first
     if bootstrap:
-        counts, score = additive_counts(references, outputs, tokenize, value, figures)
-        interval = bootstrap_interval(counts, score, draws=bootstrap)
-        signature += f"|bs:{bootstrap}|rs:{BOOTSTRAP_SEED}"
+        counts, formula = additive_counts(references, outputs, tokenize, value, figures)
     if report:
-        habits = writing_habits(references, outputs, sources, tokenize)
-        tables.update(habits)
-        lines += [f"{name} = {number:.4f}" for name, number in habits.items()]
-    text = "\n".join([*lines, ""]) if report else ""
-    shown = tables if report else {}
-    return Score(VALUES[value], main["value"], interval, len(outputs), signature, shown, text)
+        diagnostics = output_diagnostics(references, outputs, sources, tokenize)
+        tables.update(diagnostics)
+        lines += [f"{name} = {number:.4f}" for name, number in diagnostics.items()]
+    return Score.from_counts(
+        VALUES[value],
+        counts,
+        formula,
+        signature=main["signature"],
+        bootstrap=bootstrap,
+        value=main["value"],
+        report=tables if report else {},
+        text="\n".join([*lines, ""]) if report else "",
+    )
 
 
 def _tables(
@@ -95,7 +105,7 @@ def _tables(
     tokenize: str,
     rouge_tokenizer: str,
 ) -> tuple[Table, dict[str, Float64Array], list[str]]:
-    """Table of each value by name, (3, N) figures of each ROUGE, and lines for people."""
+    """Table of each value by name, (3, N) figures of each ROUGE, and a line of text per value."""
     tables: Table = {}
     if "bleu" in values:
         tables["bleu"] = bleu_table(references, outputs, tokenize)
@@ -104,8 +114,7 @@ def _tables(
     if "chrf" in values:
         tables["chrf"] = chrf_table(references, outputs)
     kinds = [kind for kind in _ROUGE if kind in values]
-    found = rouge_figures(references, outputs, rouge_tokenizer, kinds)
-    figures = dict(zip(kinds, found, strict=True))
+    figures = rouge_figures(references, outputs, rouge_tokenizer, kinds)
     for kind in kinds:
         tables[VALUES[kind]] = rouge_table(VALUES[kind], figures[kind], rouge_tokenizer)
     lines = [table.pop("line") for table in tables.values()]
@@ -124,7 +133,7 @@ def _check(
         raise UnknownNameError("value", value, VALUES)
     if rouge_tokenizer not in ROUGE_TOKENIZERS:
         raise UnknownNameError("rouge_tokenizer", rouge_tokenizer, ROUGE_TOKENIZERS)
-    check_bleu(tokenize, "exp")
+    check_bleu_options(tokenize, "exp")
     check_references(references, len(outputs))
     if len(sources) != len(outputs):
         raise InvalidArgumentError(
@@ -142,19 +151,19 @@ def score_difference(
     rouge_tokenizer: str = "rouge",
     bootstrap: int = 1000,
 ) -> tuple[float, float, float]:
-    """By how much outputs score above others, by paired bootstrap (Koehn 2004).
+    """Difference between the scores of outputs and others, by paired bootstrap (Koehn 2004).
 
     Args:
-        references: One or more for each of N texts, N above 0.
+        references: One or more references of each of N texts, N above 0.
         outputs: The N texts.
         others: N texts to compare with.
         value: A key of `VALUES`.
-        tokenize: sacreBLEU's tokenizer.
-        rouge_tokenizer: See `make_tokenizer`.
-        bootstrap: Resamples; each draws the same texts of both.
+        tokenize: Name of sacreBLEU's tokenizer.
+        rouge_tokenizer: Name of a tokenizer of `make_tokenizer`.
+        bootstrap: Number of resamples; each draws the same texts of both.
 
     Returns:
-        The difference, and the ends of its 95 % interval.
+        The score of `outputs` minus that of `others`, and the ends of its 95 % interval.
 
     Raises:
         UnknownNameError: No such value or tokenizer.
@@ -171,15 +180,14 @@ def score_difference(
     for texts in (outputs, others):
         _check(references, texts, texts, value, tokenize, rouge_tokenizer)
         kinds = [value] if value in _ROUGE else []
-        found = rouge_figures(references, texts, rouge_tokenizer, kinds)
-        figures = dict(zip(kinds, found, strict=True))
+        figures = rouge_figures(references, texts, rouge_tokenizer, kinds)
         sides.append(additive_counts(references, texts, tokenize, value, figures))
-    (own, score), (other, _) = sides
+    (own, formula), (other, _) = sides
     width = own.shape[1]
 
-    def less(sums: Float64Array) -> Float64Array:
-        return score(sums[:, :width]) - score(sums[:, width:])
+    def difference(sums: Float64Array) -> Float64Array:
+        return formula(sums[:, :width]) - formula(sums[:, width:])
 
     counts = np.concatenate([own, other], axis=1)
-    low, high = bootstrap_interval(counts, less, draws=bootstrap)
-    return float(less(counts.sum(axis=0, dtype=np.float64)[None])[0]), low, high
+    low, high = bootstrap_interval(counts, difference, draws=bootstrap)
+    return float(difference(counts.sum(axis=0, dtype=np.float64)[None])[0]), low, high

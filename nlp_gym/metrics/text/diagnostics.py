@@ -1,52 +1,52 @@
-"""Habits of a writer that a metric may reward by mistake: length, repetition, copying, silence."""
+"""Diagnostics of written texts that a metric may reward by mistake: length, repetition, copying."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
 
-from nlp_gym.metrics.text.scoring_tokens import scoring_words
+from nlp_gym.metrics.text.scoring_tokens import scoring_tokenizer
 
 
-def writing_habits(
+def output_diagnostics(
     references: Sequence[Sequence[str]],
     outputs: Sequence[str],
     sources: Sequence[str],
     tokenize: str = "13a",
 ) -> dict[str, float]:
-    """What tells whether a score was earned, of the outputs of N texts together.
+    """Length, repetition, copying and emptiness of N texts, each as one number over all of them.
 
-    - ``length_ratio``: scoring words of the outputs / of the closest references;
-    - ``repetition``: share of the pairs of neighbouring scoring words in the outputs that are in
-      the same output before;
-    - ``copied``: share of the outputs' scoring words that are in their source too, minus that share
-      of the references' words. Above 0: more is copied than the references do;
-    - ``empty``: share of the outputs without a scoring word.
+    - ``length_ratio``: number of words of the outputs over that of the closest references;
+    - ``repetition``: share of the word bigrams of the outputs that occur earlier in the same
+      output;
+    - ``copied``: share of the outputs' words that occur in their source, minus that share of the
+      references' words; above 0, the outputs copy more than the references do;
+    - ``empty``: share of the outputs without a word.
 
     Args:
-        references: One or more for each of N texts.
+        references: One or more references of each of N texts.
         outputs: The N texts.
-        sources: What they were written from.
-        tokenize: sacreBLEU's tokenizer, which makes the scoring words.
+        sources: The text that each was written from.
+        tokenize: Name of sacreBLEU's tokenizer, which cuts the words.
     """
-    cut = scoring_words("bleu", tokenize).of
-    words = wanted = pairs = repeated = empty = 0
-    shared, others, gold_words = 0, 0, 0
+    cut = scoring_tokenizer("bleu", tokenize).tokenize
+    words = wanted = bigrams = repeated = empty = 0
+    copied, copied_by_golds, gold_words = 0, 0, 0
     for golds, output, source in zip(references, outputs, sources, strict=True):
-        found, known = cut(output), set(cut(source))
+        written, in_source = cut(output), set(cut(source))
         texts = [cut(gold) for gold in golds]
-        words += len(found)
-        wanted += min((abs(len(text) - len(found)), len(text)) for text in texts)[1]
-        neighbours = list(pairwise(found))
-        pairs += len(neighbours)
-        repeated += len(neighbours) - len(set(neighbours))
-        empty += not found
-        shared += sum(word in known for word in found)
-        others += sum(word in known for text in texts for word in text)
+        words += len(written)
+        wanted += min((abs(len(text) - len(written)), len(text)) for text in texts)[1]
+        pairs = list(pairwise(written))
+        bigrams += len(pairs)
+        repeated += len(pairs) - len(set(pairs))
+        empty += not written
+        copied += sum(word in in_source for word in written)
+        copied_by_golds += sum(word in in_source for text in texts for word in text)
         gold_words += sum(map(len, texts))
     return {
         "length_ratio": words / max(wanted, 1),
-        "repetition": repeated / max(pairs, 1),
-        "copied": shared / max(words, 1) - others / max(gold_words, 1) if words else 0.0,
+        "repetition": repeated / max(bigrams, 1),
+        "copied": copied / max(words, 1) - copied_by_golds / max(gold_words, 1) if words else 0.0,
         "empty": empty / max(len(outputs), 1),
     }

@@ -1,45 +1,72 @@
-"""N-grams of references as a trie, and growing word sequences matched against them.
+"""A trie of the n-grams of references, and clipped n-gram matches of word sequences with it.
 
-All n-grams of a document (up to an order) are nodes of one trie: a node is an n-gram, its parent
-the n-gram without the last word. A sequence that grows by a word w needs one look-up an order: the
-n-gram that ends in w is the child w of the (n-1)-gram that ended before it. The trie is a hash
-table in numpy arrays, so that the look-ups of a batch are a handful of array operations.
+Every n-gram of a document, up to an order, is a node of the trie; its parent is the n-gram without
+the last word. Appending a word w to a sequence takes one look-up per order: the n-gram that ends
+with w is the child w of the (n-1)-gram that ended before it. The trie is a hash table in numpy
+arrays, so that the look-ups of a batch are a handful of array operations.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from nlp_gym.types import Int64Array
+from nlp_gym.types import Int32Array, Int64Array
 
-Int32Array = npt.NDArray[np.int32]
 State = Mapping[str, npt.NDArray[Any]]
+"""Arrays with one row per sequence."""
 
-_MIX = np.uint64(0x9E3779B97F4A7C15)
+_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2**64 over the golden ratio: Fibonacci hashing
 _HALF = np.uint64(32)
-_ROOM = 3  # places of the hash table per n-gram: a search then ends after 1.6 places on average
-_BATCH = 1 << 20  # numbers that a batch of sequences remembers
+_SLOTS_PER_NGRAM = 3  # of the hash table: a search then takes 1.6 slots on average
+_BATCH = 1 << 20  # array elements of the state of a batch of sequences
+
+
+def number_words(
+    references: Sequence[Sequence[str]], tokenize: Callable[[str], Sequence[str]]
+) -> tuple[dict[str, int], list[list[list[int]]]]:
+    """Number the distinct words of references from 1, in order of first occurrence.
+
+    Args:
+        references: One or more texts per row.
+        tokenize: Cuts a text into words.
+
+    Returns:
+        The number of each word, and the word ids of each text of each row.
+    """
+    index: dict[str, int] = {}
+    ids = [
+        [[index.setdefault(word, len(index) + 1) for word in tokenize(text)] for text in texts]
+        for texts in references
+    ]
+    return index, ids
+
+
+def word_ids(
+    texts: Sequence[str], tokenize: Callable[[str], Sequence[str]], index: Mapping[str, int]
+) -> list[list[int]]:
+    """Ids of the words of texts by `index`; 0 for words that it lacks."""
+    return [[index.get(word, 0) for word in tokenize(text)] for text in texts]
 
 
 class Trie:
     """The n-grams of D documents.
 
-    Nodes are numbers: 0 is no n-gram, 1 to D are the roots (the empty n-gram of each document), and
-    then come the n-grams, those of a document side by side.
+    Nodes are numbers: 0 stands for no n-gram, 1 to D for the roots (the empty n-gram of each
+    document). The n-grams follow, those of a document side by side.
 
     Args:
-        documents: One or more texts of each document, as word ids from 1 (0 is the word that no
-            document has).
+        documents: One or more texts of each document, as word ids from 1 (0 stands for words that
+            no document has).
         order: Longest n-gram.
 
     Attributes:
         limit: (nodes,) int32 most occurrences of the n-gram in one text of its document.
-        base: (D,) int64, node number minus this is 1, 2, ... within a document.
-        width: Highest such number, plus one.
+        base: (D,) int64; the nodes of document d are `base[d]` + 1, + 2, ...
+        width: One more than the highest number of n-grams of a document.
     """
 
     def __init__(self, documents: Sequence[Sequence[Sequence[int]]], order: int) -> None:
@@ -51,28 +78,28 @@ class Trie:
         self._text = np.repeat(np.arange(len(texts)), sizes)
         self._document = owner[self._text]
         self._end = np.cumsum(sizes)[self._text]
-        self._span = int(self._words.max(initial=0)) + 1
-        parts = self._grow(len(documents))
+        self._n_words = int(self._words.max(initial=0)) + 1
+        nodes = self._collect(len(documents))
         del self._words, self._text, self._document, self._end
-        self._number(len(documents), *parts)
-        self._hash()
+        self._number(len(documents), *nodes)
+        self._build_table()
 
-    def _grow(self, n: int) -> tuple[Int64Array, Int64Array, Int64Array, Int64Array]:
-        """Parent, word, document and limit of every node after the roots, shortest first."""
+    def _collect(self, n: int) -> tuple[Int64Array, Int64Array, Int64Array, Int64Array]:
+        """Parent, word, document and limit of every n-gram, shortest first."""
         starts, prefix = np.arange(len(self._words)), self._document + 1
         found: list[tuple[Int64Array, ...]] = []
         total, texts = n + 1, int(self._text.max(initial=0)) + 1
         for size in range(1, self.order + 1):
             inside = starts + size <= self._end[starts]
             starts, prefix = starts[inside], prefix[inside]
-            keys = prefix * self._span + self._words[starts + size - 1]
+            keys = prefix * self._n_words + self._words[starts + size - 1]
             unique, first, node = np.unique(keys, return_index=True, return_inverse=True)
             node = node.reshape(-1)
             pairs, counts = np.unique(node * texts + self._text[starts], return_counts=True)
             limit = np.zeros(len(unique), np.int64)
             np.maximum.at(limit, pairs // texts, counts)
             document = self._document[starts[first]]
-            found.append((unique // self._span, unique % self._span, document, limit))
+            found.append((unique // self._n_words, unique % self._n_words, document, limit))
             prefix = total + node
             total += len(unique)
         parent, word, document, limit = map(np.concatenate, zip(*found, strict=True))
@@ -86,53 +113,55 @@ class Trie:
         place = np.arange(n + 1 + len(order))
         place[n + 1 + order] = n + 1 + np.arange(len(order))
         lead = np.zeros(n + 1, np.int64)
-        self._keys = np.concatenate([lead - 1, place[parent[order]] * self._span + word[order]])
+        self._keys = np.concatenate([lead - 1, place[parent[order]] * self._n_words + word[order]])
         self.limit = np.concatenate([lead, limit[order]]).astype(np.int32)
         sizes = np.bincount(document, minlength=n)
         self.base: Int64Array = n + np.cumsum([0, *sizes[:-1]])
         self.width = int(sizes.max(initial=0)) + 1
 
-    def _hash(self) -> None:
+    def _build_table(self) -> None:
         first = len(self.base) + 1
         nodes = np.arange(first, len(self._keys), dtype=np.int32)
-        self._places = max(_ROOM * len(nodes), 16)
-        self._table = np.zeros(self._places, np.int32)
-        place = self._place(self._keys[first:])
+        self._n_slots = max(_SLOTS_PER_NGRAM * len(nodes), 16)
+        self._table = np.zeros(self._n_slots, np.int32)
+        slot = self._slot(self._keys[first:])
         while len(nodes):
-            free = self._table[place] == 0
-            self._table[place[free]] = nodes[free]  # of several the last one stays
-            left = self._table[place] != nodes
-            nodes, place = nodes[left], (place[left] + 1) % self._places
+            free = self._table[slot] == 0
+            self._table[slot[free]] = nodes[free]  # of several nodes the last one stays
+            left = self._table[slot] != nodes
+            nodes, slot = nodes[left], (slot[left] + 1) % self._n_slots
 
-    def _place(self, keys: Int64Array) -> Int64Array:
-        mixed = keys.view(np.uint64) * _MIX
+    def _slot(self, keys: Int64Array) -> Int64Array:
+        """Slot of the hash table at which the search for each key begins."""
+        mixed = keys.view(np.uint64) * _MULTIPLIER
         mixed >>= _HALF
-        mixed *= np.uint64(self._places)
+        mixed *= np.uint64(self._n_slots)
         mixed >>= _HALF
         return mixed.view(np.int64)
 
     def find(self, parents: Int32Array, words: Int64Array) -> Int32Array:
-        """(M,) the child `words` (M,) of each node `parents` (M,); 0 where there is none."""
+        """(M,) the child of each node of `parents` (M,) by the word of `words` (M,); 0: none."""
         found = np.zeros(len(parents), np.int32)
         live = ((parents != 0) & (words != 0)).nonzero()[0]
-        keys = parents.take(live) * np.int64(self._span) + words.take(live)
-        place = self._place(keys)
+        keys = parents.take(live) * np.int64(self._n_words) + words.take(live)
+        slot = self._slot(keys)
         while len(live):
-            node = self._table.take(place)
+            node = self._table.take(slot)
             right = self._keys.take(node) == keys
             found[live] = node * right
             left = (right < (node != 0)).nonzero()[0]
             live, keys = live.take(left), keys.take(left)
-            place = (place.take(left) + 1) % self._places
+            slot = (slot.take(left) + 1) % self._n_slots
         return found
 
 
-class Matches:
-    """How many n-grams of B growing sequences are in documents, each at most `Trie.limit` times.
+class NgramMatcher:
+    """Counts the n-grams of B sequences that R documents each have, as words come and go.
 
-    A sequence is matched against R documents at once. State, B sequences in front: ``nodes``
-    (B, words + 1, R * order) the n-gram that ends at each word, ``counts`` (B, R * width) how often
-    the sequence has it, ``matches`` (B, R * order), ``length`` (B,) in words.
+    An n-gram matches at most as often as `Trie.limit` says (clipped matches). The state of B
+    sequences: ``nodes`` (B, words + 1, R * order), the n-grams that end at each word; ``counts``
+    (B, R * width), how often the sequence has each n-gram; ``matches`` (B, R * order), the clipped
+    matches; ``length`` (B,), in words.
 
     Args:
         trie: The documents' n-grams.
@@ -144,12 +173,12 @@ class Matches:
         self._trie, self._documents, self._longest = trie, documents, longest
         n_documents = documents.shape[1]
         self._shape = (n_documents, trie.order)
-        # Where each (document, order) of a sequence has its counters: those of its n-grams, and the
-        # one in front of them for all that is no n-gram of the document and matches nothing.
-        self._lanes = np.repeat(np.arange(n_documents) * trie.width, trie.order)
-        self._shift = np.repeat(trie.base[documents], trie.order, axis=1) - self._lanes
+        # First counter of each (document, order) in `counts`: it counts what is no n-gram of the
+        # document and matches nothing; the counters of the document's n-grams follow it.
+        self._spare = np.repeat(np.arange(n_documents) * trie.width, trie.order)
+        self._shift = np.repeat(trie.base[documents], trie.order, axis=1) - self._spare
 
-    def blank(self, n: int) -> dict[str, npt.NDArray[Any]]:
+    def initial(self, n: int) -> dict[str, npt.NDArray[Any]]:
         """State of `n` empty sequences."""
         documents, order = self._shape
         return {
@@ -160,7 +189,14 @@ class Matches:
         }
 
     def push(self, state: State, rows: Int64Array, at: Int64Array, words: Int32Array) -> None:
-        """Add a word to the sequences `at` (M,), which are of `rows` (M,)."""
+        """Append a word of `words` (M,) to each sequence of `at` (M,), in place.
+
+        Args:
+            state: See the class.
+            rows: (M,) rows of the sequences.
+            at: (M,) indices of the sequences in the state.
+            words: (M,) word ids.
+        """
         documents, order = self._shape
         ends, owner = self._ends(state, at), self._documents[rows]
         nodes = self._flat(state, "nodes")
@@ -168,14 +204,14 @@ class Matches:
         parents[:, :, 0] = owner + 1
         parents[:, :, 1:] = nodes.take(ends, axis=0).reshape(parents.shape)[:, :, :-1]
         each = np.repeat(words.astype(np.int64), documents * order)
-        found = self._trie.find(parents.reshape(-1), each).reshape(len(at), -1)
-        nodes[ends + 1] = found
-        self._count(state, rows, at, found, 1)
+        ngrams = self._trie.find(parents.reshape(-1), each).reshape(len(at), -1)
+        nodes[ends + 1] = ngrams
+        self._count(state, rows, at, ngrams, 1)
 
     def pop(self, state: State, rows: Int64Array, at: Int64Array) -> None:
-        """Take the last word from the sequences `at` (M,)."""
-        found = self._flat(state, "nodes").take(self._ends(state, at), axis=0)
-        self._count(state, rows, at, found, -1)
+        """Remove the last word of the sequences `at` (M,) of `rows` (M,), in place."""
+        ngrams = self._flat(state, "nodes").take(self._ends(state, at), axis=0)
+        self._count(state, rows, at, ngrams, -1)
 
     def _ends(self, state: State, at: Int64Array) -> Int64Array:
         ends: Int64Array = at * (self._longest + 1) + state["length"][at]
@@ -186,43 +222,44 @@ class Matches:
         return state[name].reshape(-1, state[name].shape[-1])
 
     def _count(
-        self, state: State, rows: Int64Array, at: Int64Array, found: Int32Array, by: int
+        self, state: State, rows: Int64Array, at: Int64Array, ngrams: Int32Array, by: int
     ) -> None:
+        """Count the n-grams (M, R * order) of the last words once more or once less."""
         counts = state["counts"]
-        place = np.where(found != 0, found - self._shift.take(rows, axis=0), self._lanes)
-        place += (at * counts.shape[1])[:, None]
+        counter = np.where(ngrams != 0, ngrams - self._shift.take(rows, axis=0), self._spare)
+        counter += (at * counts.shape[1])[:, None]
         flat = counts.reshape(-1)
-        before = flat.take(place)
+        before = flat.take(counter)
         after = before + np.uint16(by % 2**16)
-        flat[place] = after
+        flat[counter] = after
         lower = before if by > 0 else after
-        state["matches"][at] += by * (lower < self._trie.limit.take(found))
+        state["matches"][at] += by * (lower < self._trie.limit.take(ngrams))
         state["length"][at] += by
 
 
 def sequence_matches(
     documents: Sequence[Sequence[Sequence[int]]], words: Sequence[Sequence[int]], order: int
 ) -> Int64Array:
-    """(N, order) clipped matches of N whole sequences, each with the document of its own.
+    """(N, order) clipped n-gram matches of N whole sequences, each with a document of its own.
 
     Args:
-        documents: See `Trie`.
+        documents: One or more texts of each document, as for `Trie`.
         words: Word ids of each sequence.
         order: Longest n-gram.
     """
     length = np.array([len(text) for text in words], np.int64)
     flat = np.fromiter((word for text in words for word in text), np.int32, length.sum())
     starts = np.cumsum(length) - length
-    ranked = np.argsort(-length, kind="stable")  # those of a like length together: little padding
+    ranked = np.argsort(-length, kind="stable")  # similar lengths together: little padding
     matches = np.zeros((len(words), order), np.int64)
     first = 0
     while first < len(ranked):
         longest = int(length[ranked[first]])
         rows = ranked[first : first + max(_BATCH // (order * max(longest, 1)), 1)]
-        matcher = Matches(
+        matcher = NgramMatcher(
             Trie([documents[row] for row in rows], order), np.arange(len(rows))[:, None], longest
         )
-        state = matcher.blank(len(rows))
+        state = matcher.initial(len(rows))
         for position in range(longest):
             at = np.arange(int((length[rows] > position).sum()))
             matcher.push(state, at, at, flat[starts[rows[at]] + position])

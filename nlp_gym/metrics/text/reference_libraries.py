@@ -1,6 +1,7 @@
-"""What sacreBLEU, NLTK and rouge-score say about a corpus of N texts.
+"""Corpus scores as the reference libraries compute them: sacreBLEU, NLTK and rouge-score.
 
-Tables have the ``value`` in [0, 1], a ``signature``, and a ``line`` for people, to be taken out.
+A table has the ``value`` in [0, 1], a ``signature``, and a ``line`` of text, which the caller takes
+out of it.
 """
 
 from __future__ import annotations
@@ -11,18 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from nlp_gym.metrics.text.rouge import make_tokenizer
-from nlp_gym.metrics.text.scoring_tokens import scoring_words
+from nlp_gym.metrics.text.rouge import ROUGE_PARTS, make_tokenizer
+from nlp_gym.metrics.text.scoring_tokens import scoring_tokenizer
 from nlp_gym.types import Float64Array
-
-_PARTS = {"precision": "precision", "recall": "recall", "fmeasure": "f1"}
 
 References = Sequence[Sequence[str]]
 Table = dict[str, Any]
 
 
 def _streams(references: References) -> list[list[str | None]]:
-    """References as sacreBLEU takes them: the first of all texts, the second of all, ..."""
+    """References as sacreBLEU takes them: a list of every text's first, one of the second, ..."""
     width = max(map(len, references))
     return [[row[i] if i < len(row) else None for row in references] for i in range(width)]
 
@@ -46,10 +45,10 @@ def bleu_table(references: References, outputs: Sequence[str], tokenize: str) ->
 
 
 def gleu_table(references: References, outputs: Sequence[str], tokenize: str) -> Table:
-    """Corpus GLEU (Wu et al. 2016) of sacreBLEU's words."""
+    """Corpus GLEU (Wu et al. 2016) by NLTK, of the words that sacreBLEU's tokenizer cuts."""
     from nltk.translate.gleu_score import corpus_gleu
 
-    cut = scoring_words("bleu", tokenize).of
+    cut = scoring_tokenizer("bleu", tokenize).tokenize
     golds = [[cut(text) for text in texts] for texts in references]
     value = float(corpus_gleu(golds, [cut(text) for text in outputs]))
     versions = "|".join(f"{p}:{importlib.metadata.version(p)}" for p in ("sacrebleu", "nltk"))
@@ -72,27 +71,27 @@ def chrf_table(references: References, outputs: Sequence[str]) -> Table:
 
 def rouge_figures(
     references: References, outputs: Sequence[str], tokenizer: str, kinds: Sequence[str]
-) -> Float64Array:
-    """(kinds, 3, N) precision, recall and F1 against the best reference."""
-    figures = np.zeros((len(kinds), len(_PARTS), len(outputs)))
+) -> dict[str, Float64Array]:
+    """(3, N) precision, recall and F1 against the best reference, for each of `kinds`."""
     if not kinds:
-        return figures
+        return {}
+    figures = np.zeros((len(kinds), len(ROUGE_PARTS), len(outputs)))
     from rouge_score.rouge_scorer import RougeScorer
 
     scorer = RougeScorer(list(kinds), tokenizer=make_tokenizer(tokenizer))
     for i, (golds, output) in enumerate(zip(references, outputs, strict=True)):
         best = scorer.score_multi(golds, output)
-        figures[:, :, i] = [[getattr(best[kind], part) for part in _PARTS] for kind in kinds]
-    return figures
+        figures[:, :, i] = [[getattr(best[kind], part) for part in ROUGE_PARTS] for kind in kinds]
+    return dict(zip(kinds, figures, strict=True))
 
 
 def rouge_table(name: str, figures: Float64Array, tokenizer: str) -> Table:
-    """Mean ROUGE (Lin 2004) from its (3, N) `rouge_figures`."""
+    """Mean ROUGE (Lin 2004) over texts, from its (3, N) `rouge_figures`."""
     means = figures.mean(axis=1).tolist()
     signature = f"metric:{name}|average:document|references:best|tokens:{tokenizer}"
     return {
         "value": means[-1],
-        **dict(zip(_PARTS.values(), means, strict=True)),
+        **dict(zip(ROUGE_PARTS.values(), means, strict=True)),
         "signature": f"{signature}|rouge-score:{importlib.metadata.version('rouge-score')}",
         "line": f"{name} F1 = {100 * means[-1]:.2f}",
     }

@@ -1,4 +1,4 @@
-"""N-gram matches of texts with each of their references, and the best of these."""
+"""N-gram matches of texts with each of their references, and the best reference of each."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nlp_gym.metrics.text.ngrams import sequence_matches
+from nlp_gym.metrics.text.ngrams import number_words, sequence_matches, word_ids
 from nlp_gym.types import Float64Array, Int64Array
 
 
 @dataclass(frozen=True)
-class Pairs:
-    """Each text with each of its references, P pairs in all.
+class ReferencePairs:
+    """N-gram matches of each text with each of its references, P pairs in all.
 
     Attributes:
         matches: (P, orders) clipped matches of n-grams.
         length: (P,) words of the text.
         reference: (P,) words of the reference.
-        text: (P,) number of the text, in order.
+        text: (P,) index of the text, ascending.
         first: (N,) first pair of each text.
     """
 
@@ -30,29 +30,25 @@ class Pairs:
     first: Int64Array
 
     @classmethod
-    def of(
+    def count(
         cls,
         hypotheses: Sequence[str],
         references: Sequence[Sequence[str]],
-        cut: Callable[[str], Sequence[str]],
+        tokenize: Callable[[str], Sequence[str]],
         order: int,
-    ) -> Pairs:
-        """Count them.
+    ) -> ReferencePairs:
+        """Count the matches of all pairs.
 
         Args:
             hypotheses: N texts.
-            references: One or more for each.
-            cut: The words of a text.
+            references: One or more references of each text.
+            tokenize: Cuts a text into words.
             order: Longest n-gram.
         """
-        index: dict[str, int] = {}
-        golds = [
-            [index.setdefault(word, len(index) + 1) for word in cut(text)]
-            for texts in references
-            for text in texts
-        ]
-        sizes = np.array([len(texts) for texts in references], np.int64)
-        texts = [[index.get(word, 0) for word in cut(text)] for text in hypotheses]
+        index, rows = number_words(references, tokenize)
+        golds = [gold for row in rows for gold in row]
+        sizes = np.array([len(row) for row in rows], np.int64)
+        texts = word_ids(hypotheses, tokenize, index)
         owner = np.repeat(np.arange(len(texts)), sizes)
         return cls(
             sequence_matches([[gold] for gold in golds], [texts[i] for i in owner], order),
@@ -63,6 +59,6 @@ class Pairs:
         )
 
     def best(self, scores: Float64Array) -> Int64Array:
-        """(N,) the pair of each text with the highest of `scores` (P,), of equal ones the first."""
+        """(N,) pair of each text with the highest of `scores` (P,); the first of equal ones."""
         highest: Int64Array = np.lexsort((-scores, self.text))[self.first]
         return highest

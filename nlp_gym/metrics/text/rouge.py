@@ -1,4 +1,4 @@
-"""Overlap of summaries with references: ROUGE, and a table form of ROUGE-1 for single steps."""
+"""ROUGE of summaries, and ROUGE-1 of selections of sentences from token counts."""
 
 from __future__ import annotations
 
@@ -10,43 +10,45 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import override
 
 from nlp_gym.data.text.tokenize import split_words
-from nlp_gym.metrics.base import BOOTSTRAP_SEED, Score, bootstrap_interval
+from nlp_gym.metrics.base import Score, mean_of_first
 from nlp_gym.types import Float64Array, Int64Array
 
 TOKENIZERS = ("rouge", "unicode")
 _TYPES = {"rouge1": "rouge_1", "rouge2": "rouge_2", "rougeL": "rouge_l"}
-_PARTS = {"precision": "precision", "recall": "recall", "fmeasure": "f1"}
+ROUGE_PARTS = {"precision": "precision", "recall": "recall", "fmeasure": "f1"}
+"""Fields of rouge-score's `Score`, and their names in reports."""
 
 References = Sequence[str]
 
 
 class Tokenizer(Protocol):
-    """Cuts a text into the tokens whose overlap counts."""
+    """Cuts a text into the tokens that ROUGE compares."""
 
     name: str
 
     def tokenize(self, text: str) -> list[str]:
-        """Tokens of a text; those of several lines are those of each line, joined."""
+        """Tokens of a text, line by line."""
         ...
 
 
-class _ByLine:
-    """A tokenizer that keeps what it found for each line: stemming is the slow part of ROUGE."""
+class _CachedTokenizer(Tokenizer):
+    """Caches the tokens of each line: stemming is the slow part of ROUGE."""
 
-    def __init__(self, name: str, cut: Callable[[str], list[str]]) -> None:
+    def __init__(self, name: str, tokenize_line: Callable[[str], list[str]]) -> None:
         self.name = name
-        self._line: Callable[[str], list[str]] = lru_cache(maxsize=1 << 17)(cut)
+        self._tokenize_line: Callable[[str], list[str]] = lru_cache(maxsize=1 << 17)(tokenize_line)
 
+    @override
     def tokenize(self, text: str) -> list[str]:
-        """See `Tokenizer`."""
-        return [token for line in text.split("\n") for token in self._line(line)]
+        return [token for line in text.split("\n") for token in self._tokenize_line(line)]
 
 
 @cache
 def make_tokenizer(name: str) -> Tokenizer:
-    """A tokenizer by name.
+    """Make the tokenizer of a name in `TOKENIZERS`.
 
     ``"rouge"`` is that of the package rouge-score with Porter stemming: lower case, and only the
     letters a to z and digits 0 to 9 make tokens. ``"unicode"`` takes the words of `split_words`
@@ -55,8 +57,8 @@ def make_tokenizer(name: str) -> Tokenizer:
     if name == "rouge":
         from rouge_score.tokenizers import DefaultTokenizer
 
-        return _ByLine(name, DefaultTokenizer(use_stemmer=True).tokenize)
-    return _ByLine(name, _unicode_tokens)
+        return _CachedTokenizer(name, DefaultTokenizer(use_stemmer=True).tokenize)
+    return _CachedTokenizer(name, _unicode_tokens)
 
 
 def _unicode_tokens(text: str) -> list[str]:
@@ -79,12 +81,12 @@ def rouge(
     as in the evaluation of SciTLDR (Cachola et al. 2020). ROUGE-L is that of whole summaries.
 
     Args:
-        references: One or more for each of N summaries.
+        references: One or more references of each of N summaries.
         summaries: The summaries; a line break between sentences changes nothing.
-        tokenizer: See `make_tokenizer`.
+        tokenizer: A tokenizer of `make_tokenizer`.
         beside: Other summaries by name, reported next to these.
-        bootstrap: Resamples of documents for the interval; 0: none.
-        report: Whether to give precision, recall and F1 of ROUGE-1, 2 and L; else ROUGE-1 alone is
+        bootstrap: Number of resamples of documents for the interval; 0: no interval.
+        report: Whether to give precision, recall and F1 of ROUGE-1, 2 and L; False: only ROUGE-1 is
             computed.
     """
     kinds = tuple(_TYPES) if report else ("rouge1",)
@@ -93,11 +95,6 @@ def rouge(
     version = importlib.metadata.version("rouge-score")
     signature = "metric:rouge_1|average:document|references:best|"
     signature += f"tokens:{tokenizer.name}|rouge-score:{version}"
-    interval = None
-    if bootstrap:
-        counts: npt.NDArray[Any] = np.stack([values, np.ones(len(values))], axis=1)
-        interval = bootstrap_interval(counts, lambda s: s[:, 0] / s[:, 1], draws=bootstrap)
-        signature += f"|bs:{bootstrap}|rs:{BOOTSTRAP_SEED}"
     tables: dict[str, Any] = {}
     if report:
         others = {
@@ -105,8 +102,16 @@ def rouge(
             for name, texts in (beside or {}).items()
         }
         tables = {**_table(figures), "beside": others}
-    value = float(values.mean()) if len(values) else 0.0
-    return Score("rouge_1", value, interval, len(values), signature, tables, _text(tables))
+    return Score.from_counts(
+        "rouge_1",
+        np.stack([values, np.ones(len(values))], axis=1),
+        mean_of_first,
+        signature=signature,
+        bootstrap=bootstrap,
+        value=float(values.mean()) if len(values) else 0.0,
+        report=tables,
+        text=_text(tables),
+    )
 
 
 def _figures(
@@ -123,15 +128,15 @@ def _figures(
     for golds, summary in zip(references, summaries, strict=True):
         found = [scorer.score(gold, summary) for gold in golds]
         best = max(found, key=lambda scores: scores["rouge1"].fmeasure)
-        rows.append([[getattr(best[kind], part) for part in _PARTS] for kind in kinds])
-    figures = np.array(rows, np.float64).reshape(-1, len(kinds), len(_PARTS))
+        rows.append([[getattr(best[kind], part) for part in ROUGE_PARTS] for kind in kinds])
+    figures = np.array(rows, np.float64).reshape(-1, len(kinds), len(ROUGE_PARTS))
     return np.ascontiguousarray(figures.transpose(1, 2, 0))
 
 
 def _table(figures: Float64Array) -> dict[str, dict[str, float]]:
     means = figures.mean(axis=-1).tolist()
     return {
-        name: dict(zip(_PARTS.values(), parts, strict=True))
+        name: dict(zip(ROUGE_PARTS.values(), parts, strict=True))
         for name, parts in zip(_TYPES.values(), means, strict=True)
     }
 
@@ -148,18 +153,20 @@ def _text(tables: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-class SentenceOverlap:
-    """ROUGE-1 F1 of any selection of sentences, from counts; equal to rouge-score's.
+class SentenceRouge1:
+    """ROUGE-1 F1 of any selection of a document's sentences, from token counts.
+
+    The values equal those of rouge-score.
 
     Args:
         documents: The sentences of each of N documents.
-        references: Its reference summaries.
-        tokenizer: See `make_tokenizer`.
+        references: The reference summaries of each document.
+        tokenizer: A tokenizer of `make_tokenizer`.
 
     Attributes:
         starts: (N,) index of each document's first sentence in `counts`.
-        counts: (S, V+1) int32 how often a sentence has each of the V tokens that the references of
-            its document have; last, its length.
+        counts: (S, V+1) int32, for each sentence how often it has each of the V tokens of its
+            document's references; the last column is its number of tokens.
     """
 
     def __init__(
@@ -169,44 +176,49 @@ class SentenceOverlap:
         tokenizer: Tokenizer,
     ) -> None:
         golds = [[Counter(tokenizer.tokenize(text)) for text in texts] for texts in references]
-        kinds = [
+        indices = [
             {token: i for i, token in enumerate(sum(counters, Counter()))} for counters in golds
         ]
-        v, r = max(map(len, kinds)), max(map(len, golds))
+        v, r = max(map(len, indices)), max(map(len, golds))
         self._wanted = np.zeros((len(golds), r, v), np.int32)
         self._lengths = np.ones((len(golds), r), np.int64)
-        for row, (counters, index) in enumerate(zip(golds, kinds, strict=True)):
+        for row, (counters, index) in enumerate(zip(golds, indices, strict=True)):
             for k, counter in enumerate(counters):
                 self._lengths[row, k] = max(sum(counter.values()), 1)
                 self._wanted[row, k, [index[token] for token in counter]] = list(counter.values())
         sizes = [len(sentences) for sentences in documents]
         self.starts: Int64Array = np.cumsum([0, *sizes[:-1]], dtype=np.int64)
         self.counts = np.zeros((sum(sizes), v + 1), np.int32)
-        place = 0
-        for sentences, index in zip(documents, kinds, strict=True):
+        row = 0
+        for sentences, index in zip(documents, indices, strict=True):
             for sentence in sentences:
                 tokens = tokenizer.tokenize(sentence)
-                self.counts[place, -1] = len(tokens)
+                self.counts[row, -1] = len(tokens)
                 for token, n in Counter(t for t in tokens if t in index).items():
-                    self.counts[place, index[token]] = n
-                place += 1
+                    self.counts[row, index[token]] = n
+                row += 1
 
     def f1(self, row: Int64Array, counts: npt.NDArray[np.int32]) -> Float64Array:
-        """(B,) best F1 over the references of selections whose rows of `counts` sum to (B, V+1)."""
+        """(B,) best F1 over the references of selections of sentences.
+
+        Args:
+            row: (B,) documents.
+            counts: (B, V+1) sums of the `counts` of the selected sentences.
+        """
         shared = np.minimum(counts[:, None, :-1], self._wanted.take(row, axis=0)).sum(axis=-1)
         both = counts[:, -1:] + self._lengths.take(row, axis=0)
         best: Float64Array = (2 * shared / both).max(axis=1)
         return best
 
     def greedy(self, sizes: Int64Array, most: int) -> npt.NDArray[np.int16]:
-        """Greedy summaries (N, P): each sentence the one that helps most, while one does.
+        """Greedy summaries: add the sentence that raises F1 most, as long as one raises it.
 
         Args:
-            sizes: (N,) how many of a document's sentences may be picked, at least 1.
+            sizes: (N,) the first so many sentences of a document can be picked, at least 1.
             most: Most sentences P of a summary; one is always picked.
 
         Returns:
-            Sentences in the order of choice, then -1; ties go to the first.
+            (N, P) sentences in the order of choice, then -1; ties go to the first sentence.
         """
         picked = np.full((len(sizes), most), -1, np.int16)
         for row, n in enumerate(sizes.tolist()):

@@ -10,7 +10,7 @@ import numpy as np
 
 from nlp_gym.checks import check_int, check_name
 from nlp_gym.metrics.base import Score
-from nlp_gym.metrics.ranking import Ranking, reciprocal
+from nlp_gym.metrics.ranking import Ranking, reciprocal_rank
 from nlp_gym.tasks.candidates.picking import PickState
 from nlp_gym.tasks.candidates.selection import Selection
 from nlp_gym.tasks.core.tables import Tables, ragged
@@ -194,4 +194,4 @@ class Dialogue(ReplyTask):
         """(B,) 1 / rank of the first right reply picked; 0 before."""
         places = np.maximum(state.picked, 0).astype(np.int64)
         right = np.take_along_axis(self._right[state.row], places, axis=1) & (state.picked >= 0)
-        return reciprocal(np.where(right.any(axis=1), right.argmax(axis=1) + 1, 0))
+        return reciprocal_rank(np.where(right.any(axis=1), right.argmax(axis=1) + 1, 0))

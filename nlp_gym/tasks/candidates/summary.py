@@ -14,7 +14,7 @@ import numpy.typing as npt
 from nlp_gym.checks import check_int, check_name
 from nlp_gym.errors import DataError
 from nlp_gym.metrics.base import Score, on_grid
-from nlp_gym.metrics.text.rouge import TOKENIZERS, SentenceOverlap, make_tokenizer
+from nlp_gym.metrics.text.rouge import TOKENIZERS, SentenceRouge1, make_tokenizer
 from nlp_gym.tasks.candidates import summary_gold
 from nlp_gym.tasks.candidates.picking import PickState, PickTask
 from nlp_gym.tasks.candidates.summary_gold import Expert, summary_score, summary_text
@@ -106,7 +106,7 @@ def picked_pieces(sample: Sample, picked: Container[int]) -> list[Piece]:
 
 @dataclass
 class SummaryState(PickState):
-    """And token counts (B, V+1) of the sentences picked; see `SentenceOverlap`."""
+    """And token counts (B, V+1) of the sentences picked; see `SentenceRouge1`."""
 
     tokens: npt.NDArray[np.int32]
 
@@ -121,7 +121,7 @@ class DocumentTask(PickTask):
     family = "summary"
     metric_name = "rouge_1"
     tokenizer: str
-    _overlap: SentenceOverlap
+    _overlap: SentenceRouge1
     _expert: Expert
 
     @cached_property

@@ -10,13 +10,13 @@ import numpy.typing as npt
 
 from nlp_gym.errors import DataError
 from nlp_gym.metrics.base import Score
-from nlp_gym.metrics.text.rouge import SentenceOverlap, Tokenizer, rouge
+from nlp_gym.metrics.text.rouge import SentenceRouge1, Tokenizer, rouge
 from nlp_gym.types import BoolArray, Int64Array, Sample
 
 
 def sentence_overlap(
     samples: Sequence[Sample], sizes: Int64Array, tokenizer: Tokenizer
-) -> SentenceOverlap:
+) -> SentenceRouge1:
     """ROUGE-1 of selections among the first `sizes` (N,) sentences of annotated documents.
 
     Raises:
@@ -32,7 +32,7 @@ def sentence_overlap(
         )
     pairs = zip(samples, sizes.tolist(), strict=True)
     sentences = [sample.extra["sentence_texts"][:n] for sample, n in pairs]
-    return SentenceOverlap(sentences, references, tokenizer)
+    return SentenceRouge1(sentences, references, tokenizer)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 from nlp_gym.checks import check_name
 from nlp_gym.data.text.vocabulary import normal
 from nlp_gym.metrics.base import Score, on_grid
-from nlp_gym.metrics.incremental.metric import METRICS, GrowingMetric
+from nlp_gym.metrics.incremental.metric import METRICS, IncrementalMetric
 from nlp_gym.metrics.text.bleu import TOKENIZERS
 from nlp_gym.metrics.text.corpus import VALUES, generation_score
 from nlp_gym.tasks.core.kinds import HookedTask, Text, words_of
@@ -56,7 +56,7 @@ class WriteText(Writing, HookedTask):
         if self.has_gold:
             if any(name.startswith("rouge") for name in (metric, self.reward_metric)):
                 warn_uncounted(self.corpus.samples, self.rouge_tokenizer)
-            self._growing = GrowingMetric(
+            self._growing = IncrementalMetric(
                 [[normal(text) for text in sample.gold] for sample in self.corpus.samples],
                 self.vocabulary.pieces,
                 metric=self.reward_metric,
@@ -84,7 +84,7 @@ class WriteText(Writing, HookedTask):
 
     def initial(self, rows: Int64Array) -> WritingState:
         """See `Task.initial`."""
-        grown = {} if self._growing is None else self._growing.blank(rows)
+        grown = {} if self._growing is None else self._growing.initial(rows)
         return WritingState(**self.blank(rows), **WritingState.named(grown))
 
     def restored(self, state: WritingState) -> WritingState:

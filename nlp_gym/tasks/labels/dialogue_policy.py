@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nlp_gym.checks import check_int
-from nlp_gym.metrics.base import Score, on_grid
-from nlp_gym.metrics.labels.dialogue_acts import act_f1, f1
+from nlp_gym.metrics.base import Score, micro_f1, on_grid
+from nlp_gym.metrics.labels.dialogue_acts import act_f1
 from nlp_gym.tasks.core.kinds import UnitTask
 from nlp_gym.tasks.core.tables import Extra, Tables
 from nlp_gym.tasks.core.task import Output, Played, State
@@ -253,7 +253,8 @@ class DialoguePolicy(ActTask):
         assert self._gold is not None
         wanted = self._gold.wanted.take(state.row)[:, None]
         started = state.counts[:, 1] > 0
-        return on_grid(np.where(started, f1(np.concatenate([state.counts, wanted], axis=1)), 0.0))
+        counts = np.concatenate([state.counts, wanted], axis=1)
+        return on_grid(np.where(started, micro_f1(counts), 0.0))
 
     def oracle(self, state: PolicyState) -> Int64Array:
         """(B,) the first gold act that is missing, else DONE."""

@@ -18,7 +18,7 @@ class SpanGold:
     Args:
         samples: The questions, with gold.
         max_answer: Most words in an answer.
-        form: What the words of the F1 are, a name in `nlp_gym.metrics.answers.squad.FORMS`.
+        form: How F1 cuts tokens, a name in `metrics.answers.squad.ANSWER_TOKENIZERS`.
     """
 
     def __init__(self, samples: Sequence[Sample], max_answer: int, form: str) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nlp_gym.checks import check_int, check_name
-from nlp_gym.metrics.answers.squad import FORMS, fitting_form, squad_score
+from nlp_gym.metrics.answers.squad import ANSWER_TOKENIZERS, choose_tokens, squad_score
 from nlp_gym.metrics.base import Score, on_grid
 from nlp_gym.tasks.core.kinds import HookedTask, Text, words_of
 from nlp_gym.tasks.core.tables import Extra, Tables
@@ -181,13 +181,13 @@ class PointSpan(SpanTask, HookedTask):
     def __init__(
         self, *, max_words: int = 600, max_answer: int = 30, f1: str = "auto", **kwargs: Any
     ) -> None:
-        check_name("f1", f1, ("auto", *FORMS))
+        check_name("f1", f1, ("auto", *ANSWER_TOKENIZERS))
         super().__init__(max_words, max_answer, **{"max_tokens": 512, **kwargs})
         samples = self.corpus.samples
         self.extras = {**self.extras, **dict.fromkeys(FLAGS, Extra(self.max_words, 1))}
         self._flags = question_flags(samples, self.max_words)
         texts = {sample.extra["text"] for sample in samples}
-        self.f1 = fitting_form(texts) if f1 == "auto" else f1
+        self.f1 = choose_tokens(texts) if f1 == "auto" else f1
         self._gold = SpanGold(samples, self.max_answer, self.f1) if self.has_gold else None
 
     def question(self, row: int) -> Text:
@@ -269,7 +269,7 @@ class PointSpan(SpanTask, HookedTask):
             answer_of(self.sample(row), output)[0]
             for row, output in zip(rows, outputs, strict=True)
         ]
-        return squad_score(golds, said, f1=self.f1, bootstrap=bootstrap, report=report)
+        return squad_score(golds, said, tokens=self.f1, bootstrap=bootstrap, report=report)
 
     def record(self, row: int, output: Output) -> dict[str, Any]:
         """The answer, its characters and its question."""

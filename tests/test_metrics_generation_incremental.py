@@ -1,4 +1,4 @@
-"""The metric of growing texts against sacreBLEU and rouge-score on the same texts."""
+"""Metrics after every token of a text against sacreBLEU and rouge-score on the same texts."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from nltk.translate.gleu_score import sentence_gleu
 from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu.metrics import BLEU, CHRF
 
-from nlp_gym.metrics.incremental import text as chunks
-from nlp_gym.metrics.incremental.metric import METRICS, GrowingMetric
+from nlp_gym.metrics.incremental import tokenizer
+from nlp_gym.metrics.incremental.metric import METRICS, IncrementalMetric
 from nlp_gym.metrics.text.rouge import make_tokenizer
 
 # What is hard: parts of characters and of what a tokenizer replaces, hyphens at line ends, white
@@ -72,7 +72,7 @@ def library(metric, tokenize, smooth):
 def build(references, pieces, metric, tokenize, smooth, max_words):
     option = "rouge_tokenizer" if metric.startswith("rouge") else "tokenize"
     options = {} if metric == "chrf" else {option: tokenize}
-    return GrowingMetric(
+    return IncrementalMetric(
         references, pieces, metric=metric, smooth_method=smooth, max_words=max_words, **options
     )
 
@@ -80,7 +80,7 @@ def build(references, pieces, metric, tokenize, smooth, max_words):
 def follow(rng, metric, one, references, made, pieces, steps, width):
     """Write `width` texts in step, half like references; assert all values; return the highest."""
     rows = np.array([rng.randrange(len(references)) for _ in range(width)])
-    state, texts, best = metric.blank(rows), [b""] * width, 0.0
+    state, texts, best = metric.initial(rows), [b""] * width, 0.0
     assert not metric.value(state, rows).any()
     for step in range(steps):
         tokens = np.array(
@@ -131,27 +131,27 @@ def test_tables_that_are_full_are_dropped_and_nothing_changes(
 ):
     rng = random.Random(5)
     references, made = make_references(rng, 6)
-    monkeypatch.setattr(chunks, "FULL_STEPS", 15)
+    monkeypatch.setattr(tokenizer, "MAX_STEPS", 15)
     ours = build(references, PIECES, metric, tokenize, smooth, 12)
     one = library(metric, tokenize, smooth)
     follow(rng, ours, one, references, made, PIECES, 12, 10)
-    assert ours._text._base > 0  # tables were dropped at all
+    assert ours._tokenizer._base > 0  # tables were dropped at all
 
 
 def test_memory_stays_bounded_when_nothing_ever_ends(monkeypatch):
     """Digits and commas without white space: each text is one chunk that never was before."""
-    monkeypatch.setattr(chunks, "FULL_STEPS", 2000)
-    monkeypatch.setattr(chunks, "FULL_BYTES", 50_000)
+    monkeypatch.setattr(tokenizer, "MAX_STEPS", 2000)
+    monkeypatch.setattr(tokenizer, "MAX_BYTES", 50_000)
     pieces = [b"1", b"2", b",3", b"4,5"]
     rows, steps = np.zeros(64, np.int64), 60
-    ours = GrowingMetric([["1,2 3"]], pieces, max_words=steps)
+    ours = IncrementalMetric([["1,2 3"]], pieces, max_words=steps)
     rng = np.random.default_rng(0)
     for _ in range(3):
-        state = ours.blank(rows)
+        state = ours.initial(rows)
         for _ in range(steps):
             ours.append(state, rows, rng.integers(0, 4, 64))
-            assert len(ours._text._memo) <= 2000 + 64
-            assert ours._text._bytes <= 50_000 + 64 * 2 * 3 * steps
+            assert len(ours._tokenizer._memo) <= 2000 + 64
+            assert ours._tokenizer._bytes <= 50_000 + 64 * 2 * 3 * steps
     token = state["tokens"][0]
     text = b"".join(pieces[t] for t in token).decode()
     expected = BLEU(effective_order=True).sentence_score(text, ["1,2 3"]).score / 100
@@ -161,13 +161,13 @@ def test_memory_stays_bounded_when_nothing_ever_ends(monkeypatch):
 def test_words_that_can_match_nothing_are_one_and_the_same():
     """Random letters: tables hold what begins a word of the references, and one more."""
     pieces = [b"a", b"b", b"c", b"d", b" e"]
-    ours = GrowingMetric([["abc dab"]], pieces, max_words=40)
+    ours = IncrementalMetric([["abc dab"]], pieces, max_words=40)
     rows, rng = np.zeros(50, np.int64), np.random.default_rng(0)
-    state = ours.blank(rows)
+    state = ours.initial(rows)
     for _ in range(40):
         ours.append(state, rows, rng.integers(0, len(pieces), 50))
     # a, ab, abc, d, da, dab; the blank text, and the run of letters for all others
-    assert len(ours._text._chunks) <= 8
+    assert len(ours._tokenizer._chunks) <= 8
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -183,7 +183,7 @@ def test_text_equal_to_the_reference_scores_exactly_one(metric, text, tokenize, 
     pieces = [char.encode() for char in dict.fromkeys(text)]
     tokens = [pieces.index(char.encode()) for char in text]
     rows = np.zeros(1, np.int64)
-    ours = GrowingMetric(
+    ours = IncrementalMetric(
         [[text, "other"]],
         pieces,
         metric=metric,
@@ -191,7 +191,7 @@ def test_text_equal_to_the_reference_scores_exactly_one(metric, text, tokenize, 
         rouge_tokenizer=rouge,
         max_words=len(text),
     )
-    state = ours.blank(rows)
+    state = ours.initial(rows)
     values = []
     for token in tokens:
         ours.append(state, rows, np.array([token]))
@@ -204,16 +204,16 @@ def test_rows_of_a_state_can_be_copied_and_set():
     """Beam search copies hypotheses, an environment starts single ones anew."""
     references = [["the dog runs home now"], ["a man and a dog"]]
     pieces = [b" the", b" dog", b" runs", b" a", b" man", b"s"]
-    ours = GrowingMetric(references, pieces, max_words=8)
+    ours = IncrementalMetric(references, pieces, max_words=8)
     rows = np.array([0, 1])
-    state = ours.blank(rows)
+    state = ours.initial(rows)
     for tokens in ([0, 3], [1, 4]):
         ours.append(state, rows, np.array(tokens))
     before = ours.value(state, rows)
     twice = {name: array[[1, 0, 1]] for name, array in state.items()}
     more = rows[[1, 0, 1]]
     np.testing.assert_array_equal(ours.value(twice, more), before[[1, 0, 1]])
-    fresh = ours.blank(more)
+    fresh = ours.initial(more)
     for name, array in twice.items():
         array[0] = fresh[name][0]
     ours.append(twice, more, np.array([3, 2, 5]))
@@ -233,7 +233,7 @@ def test_long_references_and_texts(metric):
     pieces = [b" " + word.encode() for word in words]
     ours = build(references, pieces, metric, "rouge" if "rouge" in metric else "13a", "exp", 200)
     rows, text = np.array([0, 1]), [[], []]
-    state = ours.blank(rows)
+    state = ours.initial(rows)
     one = library(metric, "rouge" if "rouge" in metric else "13a", "exp")
     for step in range(200):
         tokens = np.array([rng.randrange(len(words)) for _ in rows])

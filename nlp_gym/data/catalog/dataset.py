@@ -1,4 +1,4 @@
-"""What a row of the catalogue is: `Dataset`, and the files it is made of."""
+"""`Dataset`, a row of the catalogue of named corpora, and `RemoteFile`, one of its files."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nlp_gym.data.readers import READERS
 from nlp_gym.types import SPLITS
 
 SAMPLES = Path(__file__).parent.parent / "samples"
@@ -19,11 +20,11 @@ class RemoteFile:
     """One file of a corpus.
 
     Attributes:
-        filename: Its path in the corpus's folder (``"train/schema.json"``).
-        url: Where exactly these bytes are downloaded from; None where no pinned address has them.
-        sha256: Of its bytes, in hexadecimal; None where it is not known: such a file is not checked
-            (official full files only).
-        size: Bytes.
+        filename: Path in the corpus's folder (``"train/schema.json"``).
+        url: Address from which exactly these bytes are downloaded; None: there is no pinned one.
+        sha256: Digest of its bytes, in hexadecimal; None (official full files only): it is not
+            known, and the file is not checked.
+        size: Number of bytes.
     """
 
     filename: str
@@ -39,36 +40,35 @@ Files = Mapping[str, "RemoteFile | tuple[RemoteFile, ...]"]
 class Dataset:
     """One named corpus.
 
-    A split that has no file is cut from the training split by `data.corpora.user.split_samples`:
-    the distinct texts are ranked by the sha256 of their words, the first tenth is dev (and the
-    second tenth test, where test has no file either), the rest is train. So 90/10 without dev.
+    A split without files is cut from the training split by `data.corpora.user.split_samples`: the
+    distinct texts are ranked by the sha256 of their words, the first tenth is dev (and the second
+    tenth is test, if test has no files either), the rest is train.
 
-    A row without files of its own or borrowed ones is bundled as a whole: its sample is all there
-    is of it.
+    A corpus with neither `files` nor `borrow` ships with the package: its sample is all of it.
 
     Attributes:
-        name: Its name here, also that of its folder.
+        name: Name in the catalogue, and of its folder unless `folder` says otherwise.
         description: One line.
         licence: One line; what a user must know before downloading.
-        homepage: Where it comes from.
+        homepage: Address of the corpus's own page.
         format: Name of its reader among those of its family, as in `READERS`.
-        labels: Label inventory, in order; empty: what the training split has, sorted (and nothing
-            for families without labels).
+        labels: Label inventory, in order; empty: the labels of the training split, sorted (none for
+            families without labels).
         files: The file or files of each split, read one after the other. One file may stand for
             several splits: its reader is told which is wanted.
         sample: Folder of the bundled sample (``train``, ``dev`` and ``test`` files).
-        family: Which readers, a name in `nlp_gym.data.readers.FAMILIES`.
-        extra_files: Files beside these that the reader wants (label names, a schema): downloaded
-            and checked like the others.
-        official: The full file or files of a split whose `files` are a subset. Where they lie in
-            the corpus's folder they are used in place of `files`, and `download` gets them where
-            they have an address. The file name may be the subset's: the sha256 tells them apart.
-        borrow: Corpora whose training files are those of a split that has none here.
+        family: Task family of its reader, a name in `nlp_gym.data.readers.FAMILIES`.
+        extra_files: Other files that the reader needs (label names, a schema); they are downloaded
+            and checked too.
+        official: The full file or files of a split whose `files` are a subset. If they lie in the
+            corpus's folder they are used in place of `files`; `download` gets them if they have an
+            address. They may have the subset's file name: the sha256 tells them apart.
+        borrow: For a split without files, the corpora whose training files stand in for it.
         sample_name: File name of a sample that holds all splits (``"all.json"``).
-        obtain: Where and how to get what has no address; `download` says it.
-        folder: Name of the folder that it shares with the row of another family; see `place`.
-        pairs: What ``pair=`` may be for a parallel corpus, such as ``"en-de"``; the first is the
-            usual one.
+        obtain: How a user obtains the files without an address; shown by `download`.
+        folder: Name of a folder that it shares with a corpus of another family.
+        pairs: Allowed values of ``pair=`` for a parallel corpus, such as ``"en-de"``; the first is
+            the default.
         sample_mirrors: Whether the sample's files have the names of `files`.
     """
 
@@ -91,24 +91,18 @@ class Dataset:
     sample_mirrors: bool = False
 
     @property
-    def place(self) -> str:
-        """Name of its folder among those of the corpora."""
+    def folder_name(self) -> str:
+        """Name of its folder in a data folder."""
         return self.folder or self.name
 
     @property
-    def whole(self) -> bool:
-        """Whether all of it ships with the package."""
+    def sample_only(self) -> bool:
+        """Whether the bundled sample is all of the corpus."""
         return not self.files and not self.borrow
 
     @property
-    def all_files(self) -> tuple[RemoteFile, ...]:
-        """Every file once, in the order of the splits; not the official ones."""
-        listed = [file for split in SPLITS for file in self.split_files(split)]
-        return tuple(dict.fromkeys([*listed, *self.extra_files]))
-
-    @property
     def download_files(self) -> tuple[RemoteFile, ...]:
-        """What `download` gets: the official files of a split where these have addresses."""
+        """Files that `download` gets: a split's official ones if they have addresses."""
         listed: list[RemoteFile] = []
         for split in SPLITS:
             official = self.official_files(split)
@@ -118,13 +112,13 @@ class Dataset:
 
     @property
     def size(self) -> int:
-        """Bytes of a download."""
+        """Number of bytes of a download."""
         return sum(file.size for file in self.download_files)
 
-    def allowed(self, file: RemoteFile) -> frozenset[str] | None:
-        """What the sha256 of a file may be; None: anything.
+    def allowed_digests(self, file: RemoteFile) -> frozenset[str] | None:
+        """Allowed sha256 digests of a file; None: any.
 
-        The full file and the subset of it that stands in for it may have one name.
+        There are several where the official full file has the name of the subset.
         """
         listed = [
             *self.extra_files,
@@ -135,23 +129,21 @@ class Dataset:
         return known if len(known) == len(found) else None
 
     def split_files(self, split: str) -> tuple[RemoteFile, ...]:
-        """Return the files of a split; none where it is cut from train or borrowed."""
-        return as_tuple(self.files.get(split, ()))
+        """Return the files of a split; none if it is cut from train or borrowed."""
+        return _as_tuple(self.files.get(split, ()))
 
     def official_files(self, split: str) -> tuple[RemoteFile, ...]:
         """Return the official full files of a split, if `files` are a subset of them."""
-        return as_tuple(self.official.get(split, ()))
+        return _as_tuple(self.official.get(split, ()))
 
     def sample_file(self, split: str) -> Path:
         """Return the bundled sample's file of a split."""
-        from nlp_gym.data.readers import READERS
-
         if self.sample_mirrors:
             return self.sample / (self.split_files(split) or self.split_files("train"))[0].filename
         ending = READERS[self.family][self.format].extensions[:1] or (f".{self.format}",)
         return self.sample / (self.sample_name or f"{split}{ending[0]}")
 
 
-def as_tuple(files: RemoteFile | Iterable[RemoteFile]) -> tuple[RemoteFile, ...]:
-    """One file or several, as a tuple."""
+def _as_tuple(files: RemoteFile | Iterable[RemoteFile]) -> tuple[RemoteFile, ...]:
+    """A file or several files as a tuple."""
     return (files,) if isinstance(files, RemoteFile) else tuple(files)

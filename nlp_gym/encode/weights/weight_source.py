@@ -1,0 +1,32 @@
+"""The `WeightSource` protocol: the files of one pretrained transformer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+class WeightSource(Protocol):
+    """The files of a pretrained transformer.
+
+    Attributes:
+        name: Name of the encoder, for messages.
+        config: The model's ``config.json``.
+    """
+
+    name: str
+    config: dict[str, Any]
+
+    def identity(self) -> str:
+        """Return the sha256 over weights and settings; cheap when called again."""
+        ...
+
+    def tokenizer_json(self) -> str:
+        """Return the text of the fast tokenizer's ``tokenizer.json``."""
+        ...
+
+    def load_model(self) -> PreTrainedModel:
+        """Build the torch module with its pretrained weights, on the CPU, in float32."""
+        ...

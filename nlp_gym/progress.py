@@ -1,0 +1,95 @@
+"""A progress bar on stderr for work that takes longer than two seconds."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+DELAY_S = 2.0
+"""Seconds of work before a bar appears: quick work needs none."""
+
+Advance = Callable[[int], object]
+"""Moves a bar by so many units."""
+
+# Moves the enclosing bar by a share, from 0 to 1, of the part that runs now; see `part_of_bar`.
+_enclosing: ContextVar[Callable[[float], None] | None] = ContextVar("enclosing", default=None)
+
+
+@contextmanager
+def progress_bar(
+    total: int, description: str, *, unit: str, show: bool | None
+) -> Iterator[Advance]:
+    """Show a bar on stderr after `DELAY_S`; inside `part_of_bar`, move the enclosing bar instead.
+
+    Args:
+        total: Number of units of work.
+        description: Text in front of the bar.
+        unit: Name of the units in the plural, such as ``"words"``; ``"bytes"`` are shown in MB.
+        show: Whether to show a bar; None: only if stderr is a terminal.
+
+    Yields:
+        A function to be called with the number of units that were done since its last call.
+    """
+    enclosing = _enclosing.get()
+    if enclosing is not None:
+        yield lambda units: enclosing(units / max(total, 1))
+        return
+    if show is None:
+        show = sys.stderr.isatty()
+    if not show:
+        yield lambda units: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    counts = TextColumn(f"{{task.completed:,.0f}}/{{task.total:,.0f}} {unit}")
+    progress = Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn() if unit == "bytes" else counts,
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+    task = progress.add_task(description, total=total)
+    done, start = 0, time.monotonic() + DELAY_S
+
+    def advance(units: int) -> None:
+        nonlocal done
+        done = min(done + units, total)
+        progress.update(task, completed=done)
+        if not progress.live.is_started and time.monotonic() >= start:
+            progress.start()
+
+    try:
+        yield advance
+    finally:
+        if progress.live.is_started:
+            progress.stop()
+
+
+@contextmanager
+def part_of_bar(advance: Advance, units: int) -> Iterator[None]:
+    """Let a `progress_bar` opened inside move the enclosing bar; in the end by exactly `units`.
+
+    Args:
+        advance: What the enclosing `progress_bar` yielded.
+        units: Units of the enclosing bar that the work inside stands for.
+    """
+    done, reported = 0.0, 0
+
+    def step(share: float) -> None:
+        nonlocal done, reported
+        # Whole units, so that rounding never takes the bar past its end.
+        done = min(done + share * units, units)
+        advance(int(done) - reported)
+        reported = int(done)
+
+    token = _enclosing.set(step)
+    try:
+        yield
+    finally:
+        _enclosing.reset(token)
+    advance(units - reported)
