@@ -7,13 +7,12 @@ different contexts are not told apart.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from nlp_gym.encode.base import BOUND, Texts, number_words
-from nlp_gym.encode.options import require_positive
+from nlp_gym.encode.options import EncoderOptions
 from nlp_gym.types import Tokens
 
 _VERSION = "hashed-2"
@@ -26,17 +25,6 @@ _MAX_LENGTH = 512
 _CACHED_WORDS = 200_000
 
 
-@dataclass(frozen=True, kw_only=True)
-class HashedOptions:
-    """Options of the hashed encoder: `dim` is the width D of a vector."""
-
-    dim: int = 64
-
-    def __post_init__(self) -> None:
-        """Check `dim`."""
-        require_positive("dim", self.dim)
-
-
 class HashedEncoder:
     """Word vectors from hashes; the same in every process, on every machine.
 
@@ -47,10 +35,13 @@ class HashedEncoder:
     name = "hashed"
     bound = BOUND
 
-    def __init__(self, options: HashedOptions | None = None) -> None:
-        """Set it up; nothing is loaded."""
-        self.options = options or HashedOptions()
-        self.dim = self.options.dim
+    def __init__(self, encoder_kwargs: EncoderOptions) -> None:
+        """Set it up; nothing is loaded.
+
+        Args:
+            encoder_kwargs: Its options; only `dim` matters.
+        """
+        self.options, self.dim = encoder_kwargs, encoder_kwargs.dim
         self.fingerprint = hashlib.sha256(f"{_VERSION}:{self.dim}".encode()).hexdigest()
         self._rows: dict[str, npt.NDArray[np.float16]] = {}
 
