@@ -62,14 +62,27 @@ def check_text(argument: str, value: object) -> str:
     return value
 
 
-def check_options(argument: str, value: object) -> dict[str, Any]:
-    """Return keyword options as a dict (None: empty); `InvalidArgumentError` for anything else."""
+def check_options(argument: str, value: object, known: Sequence[str]) -> dict[str, Any]:
+    """Return a mapping of options as a dict (None: empty).
+
+    Args:
+        argument: What holds the options.
+        value: The mapping from their names to their values, or None.
+        known: The names of those that there are.
+
+    Raises:
+        UnknownNameError: An option that there is not.
+        InvalidArgumentError: No mapping.
+    """
     options = {} if value is None else value
     if not isinstance(options, Mapping) or not all(isinstance(key, str) for key in options):
         raise InvalidArgumentError(
             f"{argument}={value!r} must be None or a mapping from the names of options to their "
-            "values, such as {'layers': (0, 2, 4)}."
+            f"values. The options are {', '.join(known)}."
         )
+    for name in options:
+        if name not in known:
+            raise UnknownNameError(f"{argument} option", name, known)
     return dict(options)
 
 

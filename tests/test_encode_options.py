@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from nlp_gym.encode import options
-from nlp_gym.encode.options import LayerChoice, TransformerOptions, parse_layers, resolve_dtype
+from nlp_gym.encode.options import EncoderOptions, LayerChoice, parse_layers, resolve_dtype
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
 
 
@@ -50,12 +50,12 @@ def test_encode_options_bad_layers_are_named(given):
 )
 def test_encode_options_bad_values_are_named(option, value):
     with pytest.raises(InvalidArgumentError, match=f"{option}="):
-        TransformerOptions(**{option: value})
+        EncoderOptions(**{option: value})
 
 
 def test_encode_options_suggests_the_nearest_name():
     with pytest.raises(UnknownNameError, match="Did you mean 'pooling'"):
-        options.make_options(TransformerOptions, {"poling": "mean"})
+        EncoderOptions.of({"poling": "mean"})
 
 
 @pytest.mark.parametrize(
@@ -86,3 +86,33 @@ def test_encode_options_hidden_gpus_do_not_count(monkeypatch):
     monkeypatch.setattr(options, "version", lambda _: "2.9.0+cu128")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert not options._nvidia_gpu()
+
+
+@pytest.mark.parametrize(
+    ("given", "encoder", "message"),
+    [
+        ({"poling": "mean"}, "minilm", "encoder_kwargs option='poling'.*Did you mean 'pooling'"),
+        ({"dim": 8}, "minilm", "encoder_kwargs option='dim' is not known"),
+        ({"layers": 2}, "hashed", "encoder_kwargs option='layers' is not known"),
+        (EncoderOptions(layers=2), "hashed", "encoder_kwargs option='layers' is not known"),
+        ({"pooling": "max"}, "minilm", "encoder_kwargs: pooling='max' is not known"),
+        ({"dtype": 16}, "minilm", "encoder_kwargs: dtype=16 is not known"),
+        ({"dim": 0}, "hashed", "encoder_kwargs: dim=0 must be"),
+        (3, "minilm", "encoder_kwargs=3 must be"),
+        ({"dim": 8}, object(), "encoder_kwargs=.*encoder is an object"),
+        (EncoderOptions(dim=8), object(), "encoder_kwargs=.*encoder is an object"),
+    ],
+)
+def test_encode_options_messages_name_the_argument_and_the_option(given, encoder, message):
+    with pytest.raises(InvalidArgumentError, match=message):
+        EncoderOptions.of(given, encoder=encoder)
+
+
+def test_encode_options_are_one_object():
+    assert EncoderOptions.of(None) == EncoderOptions.of({}) == EncoderOptions()
+    made = EncoderOptions.of({"pooling": "first"}, layers="last")
+    assert made == EncoderOptions(pooling="first", layers="last")
+    assert EncoderOptions.of({"layers": None}, layers="last").layers is None
+    assert EncoderOptions.of(made) == made
+    assert EncoderOptions.of(EncoderOptions(), layers="last").layers is None
+    assert made.changed() == {"pooling": "first", "layers": "last"}

@@ -7,14 +7,13 @@ vectors; a word has the same vector in every context.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from typing_extensions import override
 
 from nlp_gym.encode.base import BOUND, Encoder, Texts, number_words, text_offsets
-from nlp_gym.encode.options import require_positive
+from nlp_gym.encode.options import EncoderOptions
 from nlp_gym.types import Tokens
 
 _VERSION = "hashed-2"
@@ -27,17 +26,6 @@ _MAX_LENGTH = 512
 _CACHED_WORDS = 200_000
 
 
-@dataclass(frozen=True, kw_only=True)
-class HashedOptions:
-    """Options of the hashed encoder: `dim` is the width D of a vector."""
-
-    dim: int = 64
-
-    def __post_init__(self) -> None:
-        """Check `dim`."""
-        require_positive("dim", self.dim)
-
-
 class HashedEncoder(Encoder):
     """Word vectors from hashes: the same in every process and on every machine.
 
@@ -48,10 +36,13 @@ class HashedEncoder(Encoder):
     name = "hashed"
     bound = BOUND
 
-    def __init__(self, options: HashedOptions | None = None) -> None:
-        """Set the encoder up; nothing is loaded."""
-        self.options = options or HashedOptions()
-        self.dim = self.options.dim
+    def __init__(self, encoder_kwargs: EncoderOptions) -> None:
+        """Set it up; nothing is loaded.
+
+        Args:
+            encoder_kwargs: Its options; only `dim` matters.
+        """
+        self.options, self.dim = encoder_kwargs, encoder_kwargs.dim
         self.fingerprint = hashlib.sha256(f"{_VERSION}:{self.dim}".encode()).hexdigest()
         self._rows: dict[str, npt.NDArray[np.float16]] = {}
 

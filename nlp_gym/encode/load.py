@@ -6,8 +6,8 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from nlp_gym.encode.base import Encoder
-from nlp_gym.encode.hashed import HashedEncoder, HashedOptions
-from nlp_gym.encode.options import TransformerOptions, make_options
+from nlp_gym.encode.hashed import HashedEncoder
+from nlp_gym.encode.options import EncoderOptions
 from nlp_gym.encode.transformer.encoder import TransformerEncoder
 from nlp_gym.encode.weights.sources import find_source
 from nlp_gym.errors import InvalidArgumentError
@@ -26,8 +26,8 @@ def load_encoder(name: str | Encoder = "minilm", **options: Any) -> Encoder:
         name: ``"minilm"`` (all-MiniLM-L6-v2, from the package of the extra ``minilm``),
             ``"hashed"`` (numpy, for tests), a folder, the name of a model in the local Hugging Face
             cache, or an `Encoder`, which is returned as it is.
-        **options: Fields of `HashedOptions` for ``"hashed"``, otherwise of `TransformerOptions`:
-            `layers`, `pooling`, `dtype`, `device`, `max_length`, `batch_tokens`.
+        **options: Fields of `EncoderOptions`: `dim` for ``"hashed"``, otherwise `layers`,
+            `pooling`, `dtype`, `device`, `max_length` and `batch_tokens`.
 
     Raises:
         UnknownNameError: The name or an option is not known.
@@ -35,20 +35,20 @@ def load_encoder(name: str | Encoder = "minilm", **options: Any) -> Encoder:
         MissingDependencyError: ``"minilm"`` without its package.
         EncoderError: A folder or Hub name has no usable model.
     """
+    return make_encoder(name, EncoderOptions.of(options, encoder=name))
+
+
+def make_encoder(name: str | Encoder, encoder_kwargs: EncoderOptions) -> Encoder:
+    """As `load_encoder`, with options that are checked already."""
     if not isinstance(name, str):
         if not isinstance(name, Encoder):
             raise InvalidArgumentError(
                 f"encoder={name!r} must be a name ({', '.join(ENCODERS)}, a folder, a Hub name) or "
                 "an object with name, dim, fingerprint, bound, encode and tokenize."
             )
-        if options:
-            raise InvalidArgumentError(
-                f"encoder is an object, so that the options {sorted(options)} have no effect. "
-                "Give them when you make it."
-            )
         return name
     if name == "hashed":
-        return HashedEncoder(make_options(HashedOptions, options))
-    checked: TransformerOptions = make_options(TransformerOptions, options)
-    encoder = TransformerEncoder(find_source(name, ENCODERS), checked)
-    return _in_use.setdefault((encoder.fingerprint, checked.device, checked.batch_tokens), encoder)
+        return HashedEncoder(encoder_kwargs)
+    encoder = TransformerEncoder(find_source(name, ENCODERS), encoder_kwargs)
+    key = (encoder.fingerprint, encoder_kwargs.device, encoder_kwargs.batch_tokens)
+    return _in_use.setdefault(key, encoder)

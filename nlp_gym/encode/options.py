@@ -11,7 +11,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from nlp_gym.checks import check_name, check_options
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
+
+Layers = int | str | Sequence[int] | None
+"""A choice of hidden states, see `EncoderOptions`."""
 
 POOLINGS = ("mean", "first")
 DTYPES = ("auto", "float32", "bfloat16")
@@ -22,8 +26,10 @@ _LAYER_HELP = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class TransformerOptions:
-    """Options of `load_encoder` for transformers.
+class EncoderOptions:
+    """Options of an encoder: what `encoder_kwargs` holds, checked.
+
+    Transformers have all of them but `dim`, which is the only one of ``"hashed"``.
 
     Attributes:
         layers: Which hidden states make the vector, 0 being the embeddings: a number, ``"last"``,
@@ -36,27 +42,68 @@ class TransformerOptions:
             overlapping windows. None: the model's limit.
         batch_tokens: Most sub-words in a batch, padding included; it affects speed and memory
             alone. None: `default_batch_tokens`.
+        dim: Width D of a vector of the hashed encoder.
     """
 
-    layers: int | str | Sequence[int] | None = None
+    layers: Layers = None
     pooling: str = "mean"
     dtype: str = "auto"
     device: str = "auto"
     max_length: int | None = None
     batch_tokens: int | None = None
+    dim: int = 64
 
     def __post_init__(self) -> None:
-        """Check all that can be checked before the model is known."""
-        if self.pooling not in POOLINGS:
-            raise UnknownNameError("pooling", self.pooling, POOLINGS)
-        if self.dtype not in DTYPES:
-            raise UnknownNameError("dtype", self.dtype, DTYPES)
+        """Reject what can be rejected before the model is known."""
+        check_name("encoder_kwargs: pooling", self.pooling, POOLINGS)
+        check_name("encoder_kwargs: dtype", self.dtype, DTYPES)
         if not (isinstance(self.device, str) and _DEVICE.fullmatch(self.device)):
-            raise UnknownNameError("device", self.device, ["auto", "cpu", "cuda", "cuda:N", "mps"])
-        if self.batch_tokens is not None:
-            require_positive("batch_tokens", self.batch_tokens)
-        if self.max_length is not None:
-            require_positive("max_length", self.max_length)
+            known = ["auto", "cpu", "cuda", "cuda:N", "mps"]
+            raise UnknownNameError("encoder_kwargs: device", self.device, known)
+        for name in ("batch_tokens", "max_length"):
+            if getattr(self, name) is not None:
+                _require_positive(name, getattr(self, name))
+        _require_positive("dim", self.dim)
+
+    @classmethod
+    def of(
+        cls,
+        given: EncoderOptions | Mapping[str, Any] | None,
+        *,
+        encoder: object = "minilm",
+        layers: Layers = None,
+    ) -> EncoderOptions:
+        """The options of an encoder, from what `encoder_kwargs` was given.
+
+        Args:
+            given: A mapping from names to values, or options that were made before.
+            encoder: The encoder's name, or an object, which has its options already.
+            layers: The layers of a transformer where `given` is a mapping that does not name any.
+
+        Raises:
+            UnknownNameError: The encoder has no such option.
+            InvalidArgumentError: A value does not fit, or the encoder is an object.
+        """
+        typed = isinstance(given, EncoderOptions)
+        named = given.changed() if isinstance(given, EncoderOptions) else given
+        if named and not isinstance(encoder, str):
+            raise InvalidArgumentError(
+                f"encoder_kwargs={named!r}: encoder is an object, so that options have no effect. "
+                "Give them when you make it."
+            )
+        known = ["dim"] if encoder == "hashed" else [name for name in _NAMES if name != "dim"]
+        options = check_options("encoder_kwargs", named, known)
+        if "layers" in known and not typed:
+            options.setdefault("layers", layers)
+        return cls(**options)
+
+    def changed(self) -> dict[str, Any]:
+        """The options that differ from their defaults."""
+        own = {f.name: (getattr(self, f.name), f.default) for f in fields(self)}
+        return {name: value for name, (value, default) in own.items() if value != default}
+
+
+_NAMES = tuple(f.name for f in fields(EncoderOptions))
 
 
 @dataclass(frozen=True)
@@ -72,22 +119,15 @@ class LayerChoice:
         return 1 if self.mean else len(self.indices)
 
 
-def require_positive(argument: str, value: object) -> None:
-    """Raise `InvalidArgumentError` unless `value` is an int above zero."""
+def _require_positive(option: str, value: object) -> None:
+    """Raise `InvalidArgumentError` unless the value of an option is an int above zero."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InvalidArgumentError(f"{argument}={value!r} must be a whole number above 0.")
+        raise InvalidArgumentError(
+            f"encoder_kwargs: {option}={value!r} must be a whole number above 0."
+        )
 
 
-def make_options(kind: type[Any], options: Mapping[str, Any]) -> Any:
-    """Build the options dataclass `kind`; an option it does not have is an `UnknownNameError`."""
-    known = [f.name for f in fields(kind)]
-    for name in options:
-        if name not in known:
-            raise UnknownNameError("encoder option", name, known)
-    return kind(**options)
-
-
-def parse_layers(layers: int | str | Sequence[int] | None, n_layers: int) -> LayerChoice:
+def parse_layers(layers: Layers, n_layers: int) -> LayerChoice:
     """Resolve the option `layers` for a model of `n_layers` layers (hidden states 0..n_layers)."""
     if layers is None:
         choice = LayerChoice(tuple(dict.fromkeys((0, n_layers // 3, 2 * n_layers // 3))))
@@ -100,7 +140,7 @@ def parse_layers(layers: int | str | Sequence[int] | None, n_layers: int) -> Lay
     bad = [i for i in choice.indices if not 0 <= i <= n_layers]
     if bad or not choice.indices or len(set(choice.indices)) < len(choice.indices):
         raise InvalidArgumentError(
-            f"layers={layers!r} does not fit this encoder: its layers are 0 (embeddings) to "
+            f"encoder_kwargs: layers={layers!r} does not fit this encoder: its layers are 0 (embeddings) to "
             f"{n_layers}, each at most once. {_LAYER_HELP}."
         )
     return choice
@@ -112,7 +152,7 @@ def _as_ints(layers: Any) -> list[int]:
     except TypeError:
         values = [None]
     if any(isinstance(v, bool) or not isinstance(v, int) for v in values):
-        raise InvalidArgumentError(f"layers={layers!r} is not a choice of layers. {_LAYER_HELP}.")
+        raise _no_choice(layers)
     return values
 
 
@@ -125,7 +165,13 @@ def _parse_layer_text(text: str, n_layers: int) -> LayerChoice:
         return LayerChoice(tuple(range(int(found[1]), int(found[2]) + 1)), mean=True)
     if re.fullmatch(r"\d+(\+\d+)*", text):
         return LayerChoice(tuple(int(part) for part in text.split("+")))
-    raise InvalidArgumentError(f"layers={text!r} is not a choice of layers. {_LAYER_HELP}.")
+    raise _no_choice(text)
+
+
+def _no_choice(layers: object) -> InvalidArgumentError:
+    return InvalidArgumentError(
+        f"encoder_kwargs: layers={layers!r} is not a choice of layers. {_LAYER_HELP}."
+    )
 
 
 def resolve_dtype(dtype: str, device: str) -> str:

@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from nlp_gym.encode import store
 from nlp_gym.encode.base import BOUND, Encoder, Texts
-from nlp_gym.encode.options import TransformerOptions, parse_layers, resolve_dtype
+from nlp_gym.encode.options import EncoderOptions, parse_layers, resolve_dtype
 from nlp_gym.encode.standardise import Standardiser, calibration_hash, calibration_texts
 from nlp_gym.encode.transformer.subwords import SubWords, WordTokenizer
 from nlp_gym.encode.transformer.windows import Batcher, Windows, plan_windows
@@ -52,19 +52,23 @@ class TransformerEncoder(Encoder):
 
     bound = BOUND
 
-    def __init__(self, source: WeightSource, options: TransformerOptions) -> None:
+    def __init__(self, source: WeightSource, encoder_kwargs: EncoderOptions) -> None:
         """Read the model's settings; the weights are not read.
+
+        Args:
+            source: Where settings and weights are.
+            encoder_kwargs: The options, kept as `options`.
 
         Raises:
             EncoderError: The model is of a kind that is not supported.
             InvalidArgumentError: `layers` or `max_length` does not fit the model.
         """
-        self.name, self.options, self._source = source.name, options, source
+        self.name, self.options, self._source = source.name, encoder_kwargs, source
         width, n_layers = _shape(source)
-        self.layers = parse_layers(options.layers, n_layers)
+        self.layers = parse_layers(encoder_kwargs.layers, n_layers)
         self.dim = width * self.layers.parts
-        self.dtype = resolve_dtype(options.dtype, options.device)
-        self.max_length = _max_length(source.config, options.max_length)
+        self.dtype = resolve_dtype(encoder_kwargs.dtype, encoder_kwargs.device)
+        self.max_length = _max_length(source.config, encoder_kwargs.max_length)
         self._identity = source.identity()
         self.fingerprint = self._fingerprint()
 
@@ -218,5 +222,7 @@ def _max_length(config: dict[str, Any], requested: int | None) -> int:
     if config.get("model_type") in _OFFSET_POSITIONS:
         limit -= int(config.get("pad_token_id", 1)) + 1
     if requested is not None and requested > limit:
-        raise InvalidArgumentError(f"max_length={requested} is above the model's limit, {limit}.")
+        raise InvalidArgumentError(
+            f"encoder_kwargs: max_length={requested} is above the model's limit, {limit}."
+        )
     return limit if requested is None else requested

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from nlp_gym.checks import REWARDS, check_int, check_name, check_options, check_samples, check_text
+from nlp_gym.checks import REWARDS, check_int, check_name, check_samples, check_text
+from nlp_gym.encode import Encoder, EncoderOptions, encode_units, make_encoder
+from nlp_gym.encode.options import Layers
 from nlp_gym.errors import InvalidArgumentError
 from nlp_gym.types import SPLITS, Corpus, Encoded, Sample, Units
 
 if TYPE_CHECKING:
-    from nlp_gym.encode import Encoder
     from nlp_gym.knowledge import KnowledgeBase
 
 
@@ -28,7 +29,8 @@ class TaskData(abc.ABC):
         split: ``"train"``, ``"dev"`` or ``"test"``.
         reward: ``"correctness"``, ``"metric"`` or ``"sparse"``.
         encoder: Encoder name, path or instance (`nlp_gym.encode.load_encoder`).
-        encoder_kwargs: Options of the encoder, such as ``{"layers": (0, 2, 4)}``.
+        encoder_kwargs: Options of the encoder, such as ``{"layers": (0, 2, 4)}``, or
+            `nlp_gym.encode.EncoderOptions`.
         max_tokens: Longest row of sub-word ids in `tokens` observations.
         data: The user's own file(s) or samples in place of the catalogue's.
         data_dir: Folder that holds corpora by catalogue name.
@@ -46,7 +48,7 @@ class TaskData(abc.ABC):
 
     family: ClassVar[str] = ""
     """Which readers read its files, a name of `nlp_gym.data.FAMILIES`; says nothing of agents."""
-    default_layers: ClassVar[Any] = None
+    default_layers: ClassVar[Layers] = None
     """Layers of a transformer that serve this task best; None: the encoder's own default."""
     knowledge: KnowledgeBase | None = None
     """Facts about names that are observed as well; see `nlp_gym.wrappers` too."""
@@ -62,7 +64,7 @@ class TaskData(abc.ABC):
         split: str = "train",
         reward: str = "correctness",
         encoder: str | Encoder = "minilm",
-        encoder_kwargs: Mapping[str, Any] | None = None,
+        encoder_kwargs: EncoderOptions | Mapping[str, Any] | None = None,
         max_tokens: int = 128,
         data: Any = None,
         data_dir: str | Path | None = None,
@@ -85,7 +87,9 @@ class TaskData(abc.ABC):
         self.max_tokens = check_int("max_tokens", max_tokens, 8, 512)
         self.reward, self.dataset, self.split = reward, dataset, split
         self._encoder_name = encoder
-        self._encoder_kwargs = check_options("encoder_kwargs", encoder_kwargs)
+        self._encoder_kwargs = EncoderOptions.of(
+            encoder_kwargs, encoder=encoder, layers=self.default_layers
+        )
         if not isinstance(encoder, str):
             _ = self.encoder  # an object is checked now; a name when it is needed
         self._loading: dict[str, Any] = {
@@ -152,13 +156,7 @@ class TaskData(abc.ABC):
     @cached_property
     def encoder(self) -> Encoder:
         """The encoder, loaded on first use (weights are read at the first encoding)."""
-        from nlp_gym.encode import load_encoder
-
-        options = dict(self._encoder_kwargs)
-        named = isinstance(self._encoder_name, str) and self._encoder_name != "hashed"
-        if named and self.default_layers is not None:
-            options.setdefault("layers", self.default_layers)
-        return load_encoder(self._encoder_name, **options)
+        return make_encoder(self._encoder_name, self._encoder_kwargs)
 
     @cached_property
     def encoded(self) -> Encoded:
@@ -172,8 +170,6 @@ class TaskData(abc.ABC):
             progress: Show a bar on stderr. None: where stderr is a terminal.
             cache: False for texts that will not be seen again.
         """
-        from nlp_gym.encode import encode_units
-
         encoded = encode_units(self.units, self.encoder, progress=progress, cache=cache)
         self.__dict__["encoded"] = encoded
         return encoded
