@@ -12,27 +12,28 @@ import numpy.typing as npt
 from nlp_gym.data.text.tokenize import split_words
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
 from nlp_gym.metrics.base import Score
-from nlp_gym.tasks.core.rollout import rollout
-from nlp_gym.tasks.core.task import Output, Task
+from nlp_gym.tasks.core.rollout import Act, play, rollout, side_by_side
+from nlp_gym.tasks.core.task import Task
 from nlp_gym.tasks.generation.samples import source_text
 from nlp_gym.types import BoolArray, Observation, Sample
-from nlp_gym_agents.models.acting import Act, LogProbs
-from nlp_gym_agents.models.play import BATCH, best_outputs, is_searched
+from nlp_gym_agents.models.acting import LogProbs
+from nlp_gym_agents.models.beam_search import search
+from nlp_gym_agents.models.play import is_searched
 
 
-def lead(train_task: Any, samples: Sequence[Sample]) -> list[str]:
+def lead(train_task: Task, samples: Sequence[Sample]) -> list[str]:
     """As many words of the source, from its beginning, as references have in training."""
     golds = [sample.gold[0] for sample in train_task.corpus.samples]
     length = max(round(mean(len(split_words(text)) for text in golds)), 1)
     return [_beginning(source_text(sample), length) for sample in samples]
 
 
-def copy(train_task: Any, samples: Sequence[Sample]) -> list[str]:
+def copy(train_task: Task, samples: Sequence[Sample]) -> list[str]:
     """The source as it is."""
     return [source_text(sample) for sample in samples]
 
 
-WRITTEN_BASELINES: dict[str, Callable[[Any, Sequence[Sample]], list[str]]] = {
+WRITTEN_BASELINES: dict[str, Callable[[Task, Sequence[Sample]], list[str]]] = {
     "lead": lead,
     "copy": copy,
 }
@@ -182,23 +183,11 @@ def run_baselines(
             chosen = range(len(task.corpus)) if rows is None else rows
             outputs = written[name](train_task, [task.corpus.samples[row] for row in chosen])
         elif is_searched(task) and name in SEARCHED:
-            outputs = _searched(task, SEARCHED[name](train_task, task, seed), rows)
+            outputs = search(task, SEARCHED[name](train_task, task, seed), rows, task.beam)
         else:
             outputs = rollout(task, BASELINES[name](train_task, task, seed), rows)
         scores[name] = task.score(outputs, rows=rows, **options)
     return scores
-
-
-def _searched(task: Any, log_probs: LogProbs, rows: Sequence[int] | None) -> list[Output]:
-    """The outputs of the search that `nlp_gym_agents.models.play.outputs_of` makes with a model."""
-    chosen = np.arange(len(task.corpus)) if rows is None else np.asarray(rows, np.int64)
-    return [
-        output
-        for start in range(0, len(chosen), BATCH)
-        for output in best_outputs(
-            task, log_probs, chosen[start : start + BATCH], task.beam, "index"
-        )
-    ]
 
 
 def _counts(train_task: Task, task: Task) -> npt.NDArray[np.int64]:
@@ -215,16 +204,10 @@ def _decisions(task: Task) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]
         (M,) order that sorts them by text and step, and (M,) actions.
     """
     texts, steps, actions = [], [], []
-    rows = np.argsort(task.lengths, kind="stable")
-    for start in range(0, len(rows), _BATCH):
-        left = rows[start : start + _BATCH]
-        state, step = task.initial(left), 0
-        while len(left):
-            chosen = task.oracle(state)
-            texts.append(left)
-            steps.append(np.full(len(left), step))
-            actions.append(chosen)
-            _, ended = task.transition(state, chosen)
-            state, left, step = state.take(~ended), left[~ended], step + 1
+    for rows in side_by_side(task.lengths, _BATCH):
+        for number, step in enumerate(play(task, rows, lambda state, _: task.oracle(state))):
+            texts.append(rows[step.place])
+            steps.append(np.full(len(step.place), number))
+            actions.append(step.actions)
     order = np.lexsort((np.concatenate(steps), np.concatenate(texts)))
     return order, np.concatenate(actions)
