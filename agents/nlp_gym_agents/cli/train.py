@@ -1,54 +1,22 @@
-"""``nlp-gym train``: flags to an `train_config.TrainConfig`, and what is printed at the end."""
+"""``nlp-gym train``: flags to a `TrainConfig`, and what is printed at the end."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperCommand
+
+from nlp_gym_agents.cli.options import DataDir, pairs
 
 if TYPE_CHECKING:
     from nlp_gym_agents.config.train_config import TrainConfig
 
-SPREAD = ("--hyperparams", "--hyperparameters", "--env-kwargs")
 _STRONGER = {
     "hyperparams": ("n_timesteps", "n_envs"),
     "env_kwargs": ("encoder", "data", "data_dir"),
 }
 """Settings that these flags can give too; typed, they win over those of a config file."""
-
-
-def spread(arguments: Sequence[str]) -> list[str]:
-    """RL Zoo's ``--flag a:1 b:2`` as the ``--flag a:1 --flag b:2`` that click knows."""
-    result: list[str] = []
-    flag: str | None = None
-    fresh = False
-    for argument in arguments:
-        if argument.startswith("-"):
-            flag, fresh = (argument, True) if argument in SPREAD else (None, False)
-        elif flag is not None and not fresh:
-            result.append(flag)
-        else:
-            fresh = False
-        result.append(argument)
-    return result
-
-
-class SpreadCommand(TyperCommand):
-    """A command whose `SPREAD` flags take several values."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse the arguments after spreading them."""
-        return super().parse_args(ctx, spread(args))
-
-
-def pairs(items: Sequence[str] | None) -> dict[str, Any]:
-    """Nested mapping of ``KEY:VALUE`` items."""
-    from nlp_gym_agents.config.hyperparams import parse_overrides
-
-    return parse_overrides(items or [])
 
 
 def rate(text: str | None) -> float | str | None:
@@ -118,7 +86,7 @@ def train_command(
         int | None,
         typer.Option(metavar="K", help="Hidden states 0 (the embeddings) to K stand still."),
     ] = None,
-    data_dir: Annotated[str | None, typer.Option(help="Folder of the corpora.")] = None,
+    data_dir: DataDir = None,
     data: Annotated[str | None, typer.Option(help="Your own file, or folder of splits.")] = None,
     augment: Annotated[
         list[str] | None,
