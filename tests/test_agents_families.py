@@ -26,7 +26,7 @@ from nlp_gym_agents.models.acting import make_act, make_log_probs
 from nlp_gym_agents.models.beam_search import best_of, search
 from nlp_gym_agents.models.build import build_model
 from nlp_gym_agents.models.play import drawn_rows, outputs_of
-from nlp_gym_agents.prediction.inputs import identity
+from nlp_gym_agents.prediction.inputs import sample_id
 from nlp_gym_agents.prediction.predictor import Predictor
 from nlp_gym_agents.training.train import train
 
@@ -358,7 +358,7 @@ def test_families_predict_names_what_it_read(tmp_path: Path) -> None:
     assert record["id"] == 7
     assert "text" not in record
     for bad in ("\ud83d", float("nan"), None, ""):  # no JSON in UTF-8: its place is told
-        assert identity(Sample(("a",), id="f:1", extra={"id": bad})) == "f:1"
+        assert sample_id(Sample(("a",), id="f:1", extra={"id": bad})) == "f:1"
 
 
 def test_families_predict_takes_arguments_of_the_environment(

@@ -50,10 +50,10 @@ def evaluate_command(
     if challenge is not None:
         given: dict[str, Any] = {"--perturb": perturb, "--data": data, "--searches": searches}
         given |= {"--env-kwargs": env_kwargs}
-        robustness.check_alone(challenge, {**given, "--split": split != "test"})
-        scores = {"clean": robustness.challenge(run, challenge, **options)}
+        robustness.check_no_other_options(challenge, {**given, "--split": split != "test"})
+        scores = {"clean": robustness.evaluate_challenge(run, challenge, **options)}
     elif perturb:
-        scores = robustness.perturbed(run, perturb, split, **own, **options)
+        scores = robustness.evaluate_perturbed(run, perturb, split, **own, **options)
     else:
         scores = {"clean": scoring.evaluate(run, split, **own, **options)}
     score = scores["clean"]
@@ -61,16 +61,10 @@ def evaluate_command(
     typer.echo(scoring.score_line(score))
     typer.echo(score.signature)
     if perturb:
-        typer.echo(robustness.table(scores))
+        typer.echo(robustness.perturbation_table(scores))
     if json_file is not None:
         import json
 
         env_id = load_agent(run, checkpoint=checkpoint).env_id
-        record = scoring.score_record(score, env_id=env_id, split=split)
-        changed = {name: s for name, s in scores.items() if name != "clean"}
-        if changed:
-            record["perturbed"] = {
-                name: scoring.score_record(s, env_id=env_id, split=split)
-                for name, s in changed.items()
-            }
+        record = robustness.scores_record(scores, env_id=env_id, split=split)
         write_output(json_file, json.dumps(record, indent=2, ensure_ascii=False) + "\n")

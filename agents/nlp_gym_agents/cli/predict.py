@@ -49,7 +49,7 @@ def predict_command(
 ) -> None:
     """Decide on raw text, or on a file of samples: labels, answers, choices, ..."""
     from nlp_gym_agents.prediction.predictor import Predictor
-    from nlp_gym_agents.prediction.records import choose_format, formatted
+    from nlp_gym_agents.prediction.records import choose_format, write_records
 
     choose_format(form, output)
     options: dict[str, Any] = {"checkpoint": checkpoint, "device": device}
@@ -58,4 +58,4 @@ def predict_command(
     chosen = choose_format(form, output, tags=predictor.tags)
     inputs = predictor.gather(text, input_file)
     records = predictor.predict(inputs, progress=input_file is not None)
-    formatted(records, chosen, output=output)
+    write_records(records, chosen, output=output)

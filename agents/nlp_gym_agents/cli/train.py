@@ -20,7 +20,7 @@ _STRONGER = {
 
 
 def rate(text: str | None) -> float | str | None:
-    """A number as a number; a schedule (``"lin_5e-5"``) as it is."""
+    """A rate as a number, or a schedule (``"lin_5e-5"``) as it is."""
     from nlp_gym_agents.config.hyperparams import parse_value
 
     if text is None:
@@ -30,7 +30,7 @@ def rate(text: str | None) -> float | str | None:
 
 
 def config_of(flags: dict[str, Any], conf_file: Path | None) -> TrainConfig:
-    """Flags over a config file over the defaults; flags that were not given are None."""
+    """Settings by flags (None: not given), else by a config file, else by default."""
     from nlp_gym_agents.config.hyperparams import nested_merge
     from nlp_gym_agents.config.train_config import TrainConfig, config_from_file
 
@@ -189,5 +189,5 @@ def _report(run: Path, *, with_bc: bool, progress: bool) -> None:
         return
     try:
         print_example(run, console, device=device)
-    except Exception as error:  # an ornament: the run and its report are complete
+    except Exception as error:  # the run and its report are complete without it
         typer.echo(f"warning: no example: {type(error).__name__}: {error}", err=True)

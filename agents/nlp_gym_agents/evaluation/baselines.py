@@ -22,7 +22,7 @@ from nlp_gym_agents.models.play import is_searched
 
 
 def lead(train_task: Task, samples: Sequence[Sample]) -> list[str]:
-    """As many words of the source, from its beginning, as references have in training."""
+    """The first words of the source, as many as a reference has on average in training."""
     golds = [sample.gold[0] for sample in train_task.corpus.samples]
     length = max(round(mean(len(split_words(text)) for text in golds)), 1)
     return [_beginning(source_text(sample), length) for sample in samples]
@@ -47,6 +47,7 @@ def _beginning(text: str, length: int) -> str:
 
 _BATCH = 4096
 _TIES = 1e-9
+"""Below every difference of log-probabilities that are not equal."""
 
 Baseline = Act | Literal["oracle"]
 
@@ -74,7 +75,7 @@ def majority_act(train_task: Task, task: Task, seed: int) -> Act:
 def majority_word_act(train_task: Task, task: Task, seed: int) -> Act:
     """The oracle's most frequent action for this word in training, among the legal ones.
 
-    For a word training lacks, or whose actions are all illegal now, that is the majority action.
+    For a word that training lacks, or whose actions are all illegal now, it is the majority action.
 
     Raises:
         InvalidArgumentError: The task does not decide about one word of a text at a time.
@@ -109,7 +110,7 @@ def oracle_act(train_task: Task, task: Task, seed: int) -> Literal["oracle"]:
 
 
 def random_log_probs(train_task: Task, task: Task, seed: int) -> LogProbs:
-    """Of `random_act`, for a search; which of equal walks are kept is drawn."""
+    """Log-probabilities of `random_act`, for a search; ties are broken by chance."""
     rng = np.random.default_rng(seed)
 
     def log_probs(obs: Observation, mask: BoolArray) -> npt.NDArray[np.float64]:
@@ -120,7 +121,7 @@ def random_log_probs(train_task: Task, task: Task, seed: int) -> LogProbs:
 
 
 def majority_log_probs(train_task: Task, task: Task, seed: int) -> LogProbs:
-    """Of `majority_act`, for a search: frequencies among the legal actions, each plus one."""
+    """Log-probabilities of `majority_act`, for a search: frequencies plus one of legal actions."""
     counts = _counts(train_task, task) + 1.0
 
     def log_probs(obs: Observation, mask: BoolArray) -> npt.NDArray[np.float64]:
@@ -158,13 +159,13 @@ def run_baselines(
 ) -> dict[str, Score]:
     """Scores of baselines on a split, each text played once.
 
-    A task that ranks answers is played by beam search, as agents play it; the oracle walks once.
+    A task that ranks answers is played by beam search, as agents play it; the oracle plays it once.
 
     Args:
         train_task: Where frequencies are counted.
         task: What is scored.
         names: Of `BASELINES`, or of `WRITTEN_BASELINES` where texts are written.
-        seed: Of the random baseline.
+        seed: Seed of the random baseline.
         rows: Samples that are scored; None: all.
         **options: As for `Task.score`.
 

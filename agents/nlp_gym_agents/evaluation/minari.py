@@ -29,7 +29,7 @@ from nlp_gym_agents.models.agent import Agent, load_agent
 from nlp_gym_agents.models.build import encode
 
 
-def about(env_id: str, *, player: str, split: str, obs_type: str) -> dict[str, Any]:
+def description(env_id: str, *, player: str, split: str, obs_type: str) -> dict[str, Any]:
     """Arguments of `minari.create_dataset_from_buffers` that describe a dataset."""
     dataset = gym.spec(env_id).kwargs.get("dataset")
     row = DATASETS.get(str(dataset))
@@ -44,8 +44,8 @@ def about(env_id: str, *, player: str, split: str, obs_type: str) -> dict[str, A
     }
 
 
-def facts(task: Task, *, seed: int) -> dict[str, Any]:
-    """What the numbers depend on."""
+def provenance(task: Task, *, seed: int) -> dict[str, Any]:
+    """What the episodes depend on: corpus, seed, encoder and versions."""
     corpus = task.corpus
     packages = ("gymnasium", "minari", "numpy")
     return {
@@ -76,15 +76,15 @@ class Export:
     """What to export.
 
     Attributes:
-        env: Environment id; with `run`, None is the run's.
+        env: Environment id; None: that of `run`.
         policy: ``"oracle"`` or ``"random"`` (uniform over legal actions), where there is no `run`.
         run: Run folder of an agent that plays, greedily.
         episodes: How many; samples come in a random order, all once before any comes again.
         split: ``"train"``, ``"dev"`` or ``"test"``.
         obs_type: ``"features"`` (for any library) or ``"index"`` (small; for agents of this one).
-        seed: Of the order and of the random policy.
+        seed: Seed of the order and of the random policy.
         env_kwargs: Arguments of the environment.
-        dataset_id: Minari's; None: ``nlp_gym/NAME/POLICY-v0`` with the id's name.
+        dataset_id: Id of the dataset; None: ``nlp_gym/NAME/POLICY-v0`` with the name in `env`.
     """
 
     env: str | None = None
@@ -118,23 +118,23 @@ def export(wanted: Export) -> Any:
     minari = _load_minari()
     agent = None if wanted.run is None else load_agent(wanted.run)
     env_id = _check(wanted, agent)
-    dataset_id = wanted.dataset_id or f"{PROJECT}/{_name(env_id)}/{_player(wanted, agent)}-v0"
+    dataset_id = wanted.dataset_id or f"{PROJECT}/{_name(env_id)}/{_player_name(wanted, agent)}-v0"
     kwargs = {**(agent.settings["env_kwargs"] if agent else {}), **wanted.env_kwargs}
     if agent is not None:
         kwargs |= {"labels": list(agent.labels) or None}
-    player = _player(wanted, agent)
-    said = about(env_id, player=player, split=wanted.split, obs_type=wanted.obs_type)
+    player = _player_name(wanted, agent)
+    said = description(env_id, player=player, split=wanted.split, obs_type=wanted.obs_type)
     with _data_folder(kwargs.pop("data_dir", None)):
         env = gym.make(env_id, split=wanted.split, obs_type=wanted.obs_type, **kwargs)
         task: Task = env.unwrapped.task  # type: ignore[attr-defined]
         if wanted.obs_type == "features":
             encode(task)
-        with _chooser(wanted, agent, task) as choose:
+        with _playing(wanted, agent, task) as choose:
             batches = _batches(task, choose, wanted)
             dataset = _create(minari, dataset_id, env, next(batches), said)
             for batch in batches:
                 dataset.storage.update_episodes(batch)
-    dataset.storage.update_metadata({"nlp_gym": facts(task, seed=wanted.seed)})
+    dataset.storage.update_metadata({"nlp_gym": provenance(task, seed=wanted.seed)})
     return minari.load_dataset(dataset_id)
 
 
@@ -148,7 +148,7 @@ def _load_minari() -> Any:
 
 
 def _check(wanted: Export, agent: Agent | None) -> str:
-    """The id, with everything checked."""
+    """Check what is wanted; gives the environment id."""
     env_id = wanted.env or (agent.env_id if agent else None)
     if env_id is None or not is_task_id(env_id):
         raise InvalidArgumentError(
@@ -177,7 +177,7 @@ def _name(env_id: str) -> str:
     return env_id.rpartition("-v")[0] or env_id
 
 
-def _player(wanted: Export, agent: Agent | None) -> str:
+def _player_name(wanted: Export, agent: Agent | None) -> str:
     if agent is None:
         return wanted.policy
     return str(agent.settings["algo"]).rpartition(":")[2].replace("_", "-")
@@ -200,8 +200,8 @@ def _data_folder(folder: Any) -> Iterator[None]:
 
 
 @contextmanager
-def _chooser(wanted: Export, agent: Agent | None, task: Task) -> Iterator[Choose]:
-    """Who plays in the block."""
+def _playing(wanted: Export, agent: Agent | None, task: Task) -> Iterator[Choose]:
+    """The function that plays within the block."""
     if agent is not None:
         agent.check_encoder(task)
         obs_type, masked = agent.settings["obs_type"], resolve(agent.settings["algo"]).masked

@@ -1,4 +1,4 @@
-"""What else could have been written at each place of a text, and how likely it was."""
+"""Write texts with the likeliest other tokens at each place, and their probabilities."""
 
 from __future__ import annotations
 
