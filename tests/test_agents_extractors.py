@@ -17,6 +17,7 @@ from nlp_gym.errors import InvalidArgumentError, UnknownNameError
 from nlp_gym.tasks.core.tables import Tables
 from nlp_gym.tasks.core.task import Task
 from nlp_gym.types import Encoded
+from nlp_gym_agents.networks.features import layers
 from nlp_gym_agents.networks.features.extractor import NLPExtractor
 from nlp_gym_agents.networks.features.source import FeatureSource
 from nlp_gym_agents.networks.features.swap_source import reading
@@ -183,6 +184,11 @@ def test_extractors_dropout_and_norm_are_in_the_trunk(task: Task) -> None:
 def test_extractors_trunk_is_orthogonal(task: Task) -> None:
     weight = NLPExtractor(task.observation_space("features"), hidden=[8]).trunk[0].weight
     assert th.allclose(weight @ weight.T, 2 * th.eye(8), atol=1e-5)
+
+
+def test_extractors_trunk_of_a_task_that_shows_candidates_alone_has_no_inputs() -> None:
+    trunk = layers.trunk(0, [4], (0.0, 0.0), th.nn.ReLU, False)  # a warning is an error here
+    assert trunk(th.zeros(2, 0)).shape == (2, 4)
 
 
 def test_extractors_source_is_not_among_the_weights(task: Task) -> None:

@@ -22,12 +22,11 @@ from nlp_gym_agents.cli.envs import HEADER, env_rows
 from nlp_gym_agents.cli.main import app, main
 from nlp_gym_agents.config.hyperparams import FOLDER, load_hyperparams
 from nlp_gym_agents.config.train_config import TrainConfig
-from nlp_gym_agents.models import play
 from nlp_gym_agents.models.acting import make_act, make_log_probs
-from nlp_gym_agents.models.beam_search import best_of
+from nlp_gym_agents.models.beam_search import best_of, search
 from nlp_gym_agents.models.build import build_model
 from nlp_gym_agents.models.play import drawn_rows, outputs_of
-from nlp_gym_agents.prediction.inputs import identity
+from nlp_gym_agents.prediction.inputs import sample_id
 from nlp_gym_agents.prediction.predictor import Predictor
 from nlp_gym_agents.training.train import train
 
@@ -102,7 +101,7 @@ def test_search_beam_of_one_is_greedy(walker: Any) -> None:
     log_probs = make_log_probs(model)
     assert log_probs is not None
     rows = np.arange(len(task.corpus))
-    assert play.best_outputs(task, log_probs, rows, 1, "index") == greedy
+    assert search(task, log_probs, rows, 1, "index") == greedy
 
 
 def test_search_finds_what_all_walks_find(walker: Any) -> None:
@@ -359,7 +358,7 @@ def test_families_predict_names_what_it_read(tmp_path: Path) -> None:
     assert record["id"] == 7
     assert "text" not in record
     for bad in ("\ud83d", float("nan"), None, ""):  # no JSON in UTF-8: its place is told
-        assert identity(Sample(("a",), id="f:1", extra={"id": bad})) == "f:1"
+        assert sample_id(Sample(("a",), id="f:1", extra={"id": bad})) == "f:1"
 
 
 def test_families_predict_takes_arguments_of_the_environment(

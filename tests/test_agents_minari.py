@@ -15,6 +15,7 @@ from nlp_gym.errors import InvalidArgumentError, MissingDependencyError
 from nlp_gym_agents.cli.main import main
 from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.evaluation.minari import Export, export
+from nlp_gym_agents.models.agent import load_agent
 from nlp_gym_agents.training.train import train
 
 minari = pytest.importorskip("minari")
@@ -94,6 +95,30 @@ def test_minari_agent_plays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert ended.value.code == 0
     assert capsys.readouterr().out.splitlines()[-1] == "nlp_gym/ChoiceQA-ARC/bc-v0"
     assert replay(minari.load_dataset("nlp_gym/ChoiceQA-ARC/bc-v0")) >= 10
+
+
+def test_minari_agent_with_a_memory_plays_as_it_is_scored(tmp_path: Path) -> None:
+    hyperparams = {"n_steps": 16, "batch_size": 64, "learning_rate": 0.01}
+    config = TrainConfig(
+        env="POS-EWT-v0",
+        algo="recurrent_ppo",
+        n_timesteps=1024,
+        n_envs=8,
+        env_kwargs=SAMPLE,
+        hyperparams=hyperparams,
+    )
+    run = train(config, run_dir=tmp_path / "run", progress=False)
+    agent = load_agent(run)
+    task = agent.task("dev")
+    outputs = agent.outputs(task)
+    for obs_type in ("features", "index"):
+        name = f"nlp_gym/{obs_type}/agent-v0"
+        wanted = Export(
+            run=run, split="dev", episodes=len(outputs), obs_type=obs_type, dataset_id=name
+        )
+        for episode in export(wanted).iterate_episodes():
+            played = [task.labels[action] for action in episode.actions]
+            assert played == list(outputs[int(episode.infos["row"][0])])
 
 
 def test_minari_command_line_takes_the_id(capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,7 +21,7 @@ from nlp_gym.errors import (
 )
 from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.prediction.inputs import from_text, from_words, gather_inputs, read_inputs
-from nlp_gym_agents.prediction.predictor import Predictor, predict_texts
+from nlp_gym_agents.prediction.predictor import Predictor
 from nlp_gym_agents.prediction.records import choose_format, to_conll, to_json, to_record, to_text
 from nlp_gym_agents.training.train import train
 
@@ -76,7 +76,7 @@ def test_predict_any_text(predictor: Predictor) -> None:
 
 def test_predict_each_text_by_itself_gives_the_same(predictor: Predictor) -> None:
     assert predictor.predict(TEXTS) == [predictor.predict([text])[0] for text in TEXTS]
-    assert predict_texts(predictor.agent.run, TEXTS[:1]) == predictor.predict(TEXTS[:1])
+    assert Predictor(predictor.agent.run).predict(TEXTS[:1]) == predictor.predict(TEXTS[:1])
 
 
 def test_predict_long_text_and_given_words(predictor: Predictor) -> None:
@@ -101,7 +101,7 @@ def test_predict_leaves_no_cache_files(
 
 def test_predict_missing_run_is_a_run_error(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="does not exist"):
-        predict_texts(tmp_path / "no", ["x"])
+        Predictor(tmp_path / "no").predict(["x"])
 
 
 def test_predictions_spans_and_records() -> None:

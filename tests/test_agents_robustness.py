@@ -11,7 +11,13 @@ from nlp_gym.errors import InvalidArgumentError, UnknownNameError
 from nlp_gym.metrics.base import Score
 from nlp_gym_agents.cli.main import app
 from nlp_gym_agents.config.train_config import TrainConfig
-from nlp_gym_agents.evaluation.robustness import CHALLENGES, challenge, perturbed, suitable, table
+from nlp_gym_agents.evaluation.robustness import (
+    CHALLENGES,
+    evaluate_challenge,
+    evaluate_perturbed,
+    perturbation_table,
+    suitable_perturbations,
+)
 from nlp_gym_agents.training.train import train
 
 SMALL = {"encoder": "hashed", "corpus": "sample"}
@@ -30,11 +36,11 @@ def runs(tmp_path_factory):
 
 
 def test_robustness_scores_clean_and_perturbed_texts(runs):
-    scores = perturbed(runs["NER-CoNLL-v0"], ["upper", "entity-swap"], "dev", bootstrap=0)
+    scores = evaluate_perturbed(runs["NER-CoNLL-v0"], ["upper", "entity-swap"], "dev", bootstrap=0)
     assert list(scores) == ["clean", "upper", "entity-swap"]
     hashes = [score.report["corpus"]["text_sha256"] for score in scores.values()]
     assert len(set(hashes)) == 3
-    shown = table(scores)
+    shown = perturbation_table(scores)
     assert f"{scores['upper'].value:.4f}" in shown
 
 
@@ -43,26 +49,26 @@ def test_robustness_table_has_no_share_of_nothing():
         "clean": Score("accuracy", 0.0, None, 1, ""),
         "typos": Score("accuracy", 0.5, None, 1, ""),
     }
-    assert [line.split()[-1] for line in table(scores).splitlines()[1:]] == ["-", "-"]
+    assert [line.split()[-1] for line in perturbation_table(scores).splitlines()[1:]] == ["-", "-"]
 
 
 def test_robustness_all_is_what_suits_the_family(runs):
-    assert "entity-swap" in suitable(runs["NER-CoNLL-v0"])
-    assert set(suitable(runs["Sentiment-SST2-v0"])) >= {"typos", "lower"}
-    assert "entity-swap" not in suitable(runs["Sentiment-SST2-v0"])
+    assert "entity-swap" in suitable_perturbations(runs["NER-CoNLL-v0"])
+    assert set(suitable_perturbations(runs["Sentiment-SST2-v0"])) >= {"typos", "lower"}
+    assert "entity-swap" not in suitable_perturbations(runs["Sentiment-SST2-v0"])
     with pytest.raises(InvalidArgumentError, match="suits"):
-        perturbed(runs["KnowledgeGraph-WN18RR-v0"], ["all"])
+        evaluate_perturbed(runs["KnowledgeGraph-WN18RR-v0"], ["all"])
     with pytest.raises(InvalidArgumentError, match="does not suit"):
-        perturbed(runs["KnowledgeGraph-WN18RR-v0"], ["typos"])
+        evaluate_perturbed(runs["KnowledgeGraph-WN18RR-v0"], ["typos"])
     with pytest.raises(UnknownNameError, match="typos"):
-        perturbed(runs["NER-CoNLL-v0"], ["typo"])
+        evaluate_perturbed(runs["NER-CoNLL-v0"], ["typo"])
 
 
 @pytest.mark.parametrize(
     ("name", "env"), [("counterfactual", "Sentiment-SST2-v0"), ("paraphrase", "SpanQA-SQuAD-v0")]
 )
 def test_robustness_challenge_counts_pairs(runs, name, env):
-    score = challenge(runs[env], name, bootstrap=50)
+    score = evaluate_challenge(runs[env], name, bootstrap=50)
     facts = score.report["challenge"]
     assert facts["pairs"] == score.n // 2
     assert score.report["corpus"]["bundled"]
@@ -76,9 +82,9 @@ def test_robustness_challenge_counts_pairs(runs, name, env):
 
 def test_robustness_challenge_misuse(runs):
     with pytest.raises(UnknownNameError, match="counterfactual"):
-        challenge(runs["Sentiment-SST2-v0"], "counter")
+        evaluate_challenge(runs["Sentiment-SST2-v0"], "counter")
     with pytest.raises(InvalidArgumentError, match="family 'spanqa'"):
-        challenge(runs["Sentiment-SST2-v0"], "paraphrase")
+        evaluate_challenge(runs["Sentiment-SST2-v0"], "paraphrase")
 
 
 def test_robustness_command_line(runs, tmp_path):

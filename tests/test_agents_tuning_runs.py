@@ -19,7 +19,7 @@ from nlp_gym_agents.config.train_config import TrainConfig, merge
 from nlp_gym_agents.evaluation.evaluate import evaluate
 from nlp_gym_agents.models.agent import load_agent
 from nlp_gym_agents.networks.encoder.trainable import live_encoders
-from nlp_gym_agents.prediction.predictor import predict_texts
+from nlp_gym_agents.prediction.predictor import Predictor
 from nlp_gym_agents.runs.metrics_log import read_metrics
 from nlp_gym_agents.runs.snapshots import newest
 from nlp_gym_agents.training.callbacks.kl_penalty import START
@@ -192,9 +192,9 @@ def test_tuning_runs_are_scored_and_predict(mode: str, runs: dict[str, Path]) ->
     first, again = (evaluate(run, "test", checkpoint="last", bootstrap=0) for _ in range(2))
     assert first == again
     texts = ["Ann lives in Paris.", "", "the quick brown fox " * 30]
-    found = predict_texts(run, texts)
+    found = Predictor(run).predict(texts)
     assert len(found) == 3
-    assert found == predict_texts(run, texts)
+    assert found == Predictor(run).predict(texts)
 
 
 def test_tuning_runs_of_another_encoder_are_refused(tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ def test_tuning_runs_of_another_encoder_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="fingerprint"):
         evaluate(run, "dev", bootstrap=0)
     with pytest.raises(RunError, match="fingerprint"):
-        predict_texts(run, ["the fox"])
+        Predictor(run).predict(["the fox"])
     with pytest.raises(RunError, match="encoder"):
         resume(run, progress=False)
     given = config("ppo", "lora", folder, warm_start=str(run))

@@ -18,7 +18,7 @@ from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.evaluation.evaluate import evaluate
 from nlp_gym_agents.models.agent import load_agent
 from nlp_gym_agents.networks.decoder.copying import CopyHead, Copying
-from nlp_gym_agents.prediction.predictor import Predictor, predict_texts
+from nlp_gym_agents.prediction.predictor import Predictor
 from nlp_gym_agents.runs.snapshots import newest
 from nlp_gym_agents.training.train import resume, train
 
@@ -131,8 +131,8 @@ def test_copying_runs_are_scored_and_predict(copier: Path) -> None:
     assert 0 <= evaluate(copier, "dev", env_kwargs={"beam": 2}).value <= 1
     texts = ["Please send the Rivera contract to Houston by Friday.", "好的", "word " * 120]
     with pytest.warns(UserWarning, match="more than 100 words"):
-        found = predict_texts(copier, texts)
-    assert predict_texts(copier, texts[:1]) == found[:1]
+        found = Predictor(copier).predict(texts)
+    assert Predictor(copier).predict(texts[:1]) == found[:1]
     (record,) = Predictor(copier, alternatives=2).predict(texts[:1])
     assert record["greedy"] == record["output"]
 

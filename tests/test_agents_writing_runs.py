@@ -21,7 +21,7 @@ from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.evaluation.baselines import copy, lead, run_baselines
 from nlp_gym_agents.evaluation.evaluate import evaluate
 from nlp_gym_agents.models.agent import load_agent
-from nlp_gym_agents.prediction.predictor import Predictor, predict_texts
+from nlp_gym_agents.prediction.predictor import Predictor
 from nlp_gym_agents.runs.metrics_log import read_metrics
 from nlp_gym_agents.runs.snapshots import newest
 from nlp_gym_agents.training.train import resume, train
@@ -114,11 +114,11 @@ def test_writing_runs_are_scored_greedily_and_with_a_beam(run: Path) -> None:
 def test_writing_runs_predict_any_text(run: Path) -> None:
     texts = ["Two dogs play.", "", "今天天气很好", "word " * 300, "🙂"]
     with pytest.warns(UserWarning, match="more than 48 words"):
-        found = predict_texts(run, texts)
+        found = Predictor(run).predict(texts)
     assert [record["text"] for record in found] == texts
     assert "output" not in found[1]
     assert all(isinstance(found[i]["output"], str) for i in (0, 2, 3, 4))
-    assert predict_texts(run, texts[:1]) == found[:1]
+    assert Predictor(run).predict(texts[:1]) == found[:1]
 
 
 def test_writing_runs_say_what_else_they_could_have_written(run: Path) -> None:
@@ -145,7 +145,7 @@ def test_writing_runs_are_read_again_and_again(run: Path) -> None:
         ["One"],
         ["A dog.", "Two small cats sleep."],
     ):
-        assert predictor.predict(texts) == predict_texts(run, texts)
+        assert predictor.predict(texts) == Predictor(run).predict(texts)
     assert predictor.predict(["A dog."]) == first
 
 

@@ -233,14 +233,14 @@ def test_masks_equal_a_plain_reading_of_the_rules():
 
 def test_search_ranks_as_all_walks_do():
     """With equal probabilities, an entity's rank is decided by its most probable walk."""
-    from nlp_gym_agents.models.play import best_outputs
+    from nlp_gym_agents.models.beam_search import search
 
     task = make_task("KnowledgeGraph-WN18RR-v0", "dev", max_degree=4, **SMALL)
 
     def log_probs(obs, mask):
         return np.where(mask, -np.log(mask.sum(axis=1, keepdims=True)), -np.inf)
 
-    outputs = best_outputs(task, log_probs, np.arange(5), 10_000, "index")
+    outputs = search(task, log_probs, np.arange(5), 10_000, "index")
     for row in range(5):
         best: dict[str, float] = {}
         state, total = task.initial(np.array([row])), np.zeros(1)
@@ -255,7 +255,7 @@ def test_search_ranks_as_all_walks_do():
         assert set(outputs[row]) == set(best)
         values = [round(best[name], 9) for name in outputs[row]]
         assert values == sorted(values, reverse=True)
-    narrow = best_outputs(task, log_probs, np.arange(5), 3, "index")
+    narrow = search(task, log_probs, np.arange(5), 3, "index")
     assert all(1 <= len(output) <= 3 for output in narrow)
 
 

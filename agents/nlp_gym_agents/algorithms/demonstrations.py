@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,9 @@ import numpy.typing as npt
 import torch as th
 
 from nlp_gym.errors import InvalidArgumentError
-from nlp_gym.types import Observation
+from nlp_gym.tasks.core.rollout import play, side_by_side
+from nlp_gym.tasks.core.task import Task
+from nlp_gym.types import Int64Array, Observation
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ def obs_type_of(keys: Any) -> str:
     return "tokens" if "input_ids" in keys else "features"
 
 
-def collect(task: Any, *, gamma: float, obs_type: str = "index", batch: int = 1024) -> OracleData:
+def collect(task: Task, *, gamma: float, obs_type: str = "index", batch: int = 1024) -> OracleData:
     """Play the oracle once through every text of a task.
 
     Where the oracle does not always know the way (`exact_oracle` is False), only episodes that earn
@@ -99,7 +101,7 @@ def collect(task: Any, *, gamma: float, obs_type: str = "index", batch: int = 10
     corpus are held in memory.
 
     Args:
-        task: A `nlp_gym.tasks.core.task.Task` with gold.
+        task: It has gold.
         gamma: Discount of the returns.
         obs_type: Kind of observation to keep.
         batch: Texts played side by side.
@@ -108,10 +110,7 @@ def collect(task: Any, *, gamma: float, obs_type: str = "index", batch: int = 10
         InvalidArgumentError: The corpus has no gold (from the task's oracle), or the oracle earns
             nothing on it.
     """
-    order = np.argsort(task.lengths, kind="stable")  # of similar length side by side
-    parts = [
-        _play(task, order[i : i + batch], gamma, obs_type) for i in range(0, len(order), batch)
-    ]
+    parts = [_play(task, rows, gamma, obs_type) for rows in side_by_side(task.lengths, batch)]
     observations = {
         key: th.from_numpy(np.concatenate([part[0][key] for part in parts])) for key in parts[0][0]
     }
@@ -130,33 +129,32 @@ def _compact(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return values.astype(np.int8) if wide and values.max(initial=0) < 128 else values
 
 
-def _play(task: Any, rows: npt.NDArray[np.int64], gamma: float, obs_type: str) -> tuple[Any, ...]:
+def _play(task: Task, rows: Int64Array, gamma: float, obs_type: str) -> tuple[Any, ...]:
     """One batch of texts to their ends: observations, actions, rewards, returns."""
-    state, left = task.initial(rows), np.arange(len(rows))
-    steps: list[tuple[npt.NDArray[np.int64], Observation, Any, Any]] = []
-    while len(left):
-        seen, actions = task.observe(state, obs_type), task.oracle(state)
-        rewards, ended = task.transition(state, actions)
-        steps.append((left, seen, actions, rewards.astype(np.float32)))
-        if ended.any():
-            state, left = state.take(~ended), left[~ended]
+    seen: list[Observation] = []
+
+    def decide(state: Any, place: Int64Array) -> Int64Array:
+        seen.append(task.observe(state, obs_type))
+        return task.oracle(state)
+
+    steps = [
+        (step.place, step.actions, step.rewards.astype(np.float32))
+        for step in play(task, rows, decide)
+    ]
     ahead = np.zeros(len(rows), np.float32)  # return of each text from the next step on
     returns: list[npt.NDArray[np.float32]] = []
-    for left, _, _, rewards in reversed(steps):
-        ahead[left] = rewards + gamma * ahead[left]
-        returns.append(ahead[left])
+    for place, _, rewards in reversed(steps):
+        ahead[place] = rewards + gamma * ahead[place]
+        returns.append(ahead[place])
     earned = np.zeros(len(rows))
-    for left, _, _, rewards in steps:
-        earned[left] += rewards
+    for place, _, rewards in steps:
+        earned[place] += rewards
     useful = (earned > 0) | task.exact_oracle
-    kept = [(step, useful[step[0]]) for step in steps]
-    observations = {
-        key: np.concatenate([_compact(seen[key])[keep] for (_, seen, _, _), keep in kept])
-        for key in steps[0][1]
-    }
-    columns = (
-        [step[2][keep] for step, keep in kept],
-        [step[3][keep] for step, keep in kept],
-        [value[keep] for value, (_, keep) in zip(returns[::-1], kept, strict=True)],
-    )
-    return observations, *(np.concatenate(column) for column in columns)
+    kept = [useful[place] for place, _, _ in steps]
+    _, actions, rewarded = zip(*steps, strict=True)
+
+    def joined(column: Iterable[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+        return np.concatenate([part[keep] for part, keep in zip(column, kept, strict=True)])
+
+    observations = {key: joined(_compact(one[key]) for one in seen) for key in seen[0]}
+    return observations, joined(actions), joined(rewarded), joined(returns[::-1])

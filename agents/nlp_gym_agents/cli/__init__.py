@@ -1,1 +1,1 @@
-"""The command `nlp-gym`, one command a file; imports everything else when a command runs."""
+"""The command `nlp-gym`, one command per file; imports everything else when a command runs."""

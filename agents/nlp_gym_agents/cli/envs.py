@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import gymnasium as gym
-
-from nlp_gym import make_task
-from nlp_gym.data.corpora.named import find_corpus
-from nlp_gym.errors import NLPGymError
-from nlp_gym.tasks.core.make import task_class, task_ids
+import typer
 
 HEADER = ("id", "family", "task", "corpus", "metric", "full corpus")
 
 
 def env_rows() -> list[tuple[str, ...]]:
-    """One row an id: id, family, task, corpus, metric, and the place of the full corpus."""
+    """One row per id: id, family, task, corpus, metric, and the place of the full corpus."""
+    import gymnasium as gym
+
+    from nlp_gym import make_task
+    from nlp_gym.data.corpora.named import find_corpus
+    from nlp_gym.errors import NLPGymError
+    from nlp_gym.tasks.core.make import task_class, task_ids
+
     rows: list[tuple[str, ...]] = []
     for env_id in task_ids():
         kwargs = gym.spec(env_id).kwargs
@@ -42,3 +44,8 @@ def env_table() -> str:
         "  ".join([*(cell.ljust(w) for cell, w in zip(row[:-1], widths, strict=True)), row[-1]])
         for row in rows
     )
+
+
+def envs_command() -> None:
+    """List the environments, and where their corpora are."""
+    typer.echo(env_table())

@@ -1,20 +1,18 @@
-"""``nlp-gym train``: flags to an `train_config.TrainConfig`, and what is printed at the end."""
+"""``nlp-gym train``: flags to a `TrainConfig`, and what is printed at the end."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperCommand
 
 from nlp_gym_agents.cli import completion
+from nlp_gym_agents.cli.options import DataDir, pairs
 
 if TYPE_CHECKING:
     from nlp_gym_agents.config.train_config import TrainConfig
 
-SPREAD = ("--hyperparams", "--hyperparameters", "--env-kwargs")
 _STRONGER = {
     "hyperparams": ("n_timesteps", "n_envs"),
     "env_kwargs": ("encoder", "data", "data_dir"),
@@ -22,39 +20,8 @@ _STRONGER = {
 """Settings that these flags can give too; typed, they win over those of a config file."""
 
 
-def spread(arguments: Sequence[str]) -> list[str]:
-    """RL Zoo's ``--flag a:1 b:2`` as the ``--flag a:1 --flag b:2`` that click knows."""
-    result: list[str] = []
-    flag: str | None = None
-    fresh = False
-    for argument in arguments:
-        if argument.startswith("-"):
-            flag, fresh = (argument, True) if argument in SPREAD else (None, False)
-        elif flag is not None and not fresh:
-            result.append(flag)
-        else:
-            fresh = False
-        result.append(argument)
-    return result
-
-
-class SpreadCommand(TyperCommand):
-    """A command whose `SPREAD` flags take several values."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse the arguments after spreading them."""
-        return super().parse_args(ctx, spread(args))
-
-
-def pairs(items: Sequence[str] | None, flag: str = "--env-kwargs") -> dict[str, Any]:
-    """Nested mapping of the ``KEY:VALUE`` items of a flag."""
-    from nlp_gym_agents.config.hyperparams import parse_overrides
-
-    return parse_overrides(items or [], argument=flag)
-
-
 def rate(text: str | None) -> float | str | None:
-    """A number as a number; a schedule (``"lin_5e-5"``) as it is."""
+    """A rate as a number, or a schedule (``"lin_5e-5"``) as it is."""
     from nlp_gym_agents.config.hyperparams import parse_value
 
     if text is None:
@@ -64,7 +31,7 @@ def rate(text: str | None) -> float | str | None:
 
 
 def config_of(flags: dict[str, Any], conf_file: Path | None) -> TrainConfig:
-    """Flags over a config file over the defaults; flags that were not given are None."""
+    """Settings by flags (None: not given), else by a config file, else by default."""
     from nlp_gym_agents.config.hyperparams import nested_merge
     from nlp_gym_agents.config.train_config import TrainConfig, config_from_file
 
@@ -129,7 +96,7 @@ def train_command(
         int | None,
         typer.Option(metavar="K", help="Hidden states 0 (the embeddings) to K stand still."),
     ] = None,
-    data_dir: Annotated[str | None, typer.Option(help="Folder of the corpora.")] = None,
+    data_dir: DataDir = None,
     data: Annotated[str | None, typer.Option(help="Your own file, or folder of splits.")] = None,
     augment: Annotated[
         list[str] | None,
@@ -232,5 +199,5 @@ def _report(run: Path, *, with_bc: bool, progress: bool) -> None:
         return
     try:
         print_example(run, console, device=device)
-    except Exception as error:  # an ornament: the run and its report are complete
+    except Exception as error:  # the run and its report are complete without it
         typer.echo(f"warning: no example: {type(error).__name__}: {error}", err=True)

@@ -1,11 +1,12 @@
 """Hyperparameters: RL Zoo's YAML files, overrides from the command line, and what a class takes.
 
 A file ``hyperparams/<algo>.yml`` has mappings by name, of which the first that exists is taken
-whole: the environment's id, ``family:NAME`` with the family of its task (``family:choice``), and
-`default` (inherit with YAML's own anchors and ``<<:``). Where the encoder learns, the same names
-with ``@lora`` (its mode) or ``@finetune`` (any mode that learns) after them come first; for a warm
-start from a frozen encoder those with ``@bc`` do. Values are plain YAML: nothing is evaluated.
-Schedules are written ``lin_1e-3`` (falls linearly to 0), classes by a name of a small table.
+whole: the environment's id, ``writes`` where its task writes texts (these have other networks) and
+else ``family:NAME`` with the task's family (``family:choice``), and `default` (inherit with YAML's
+own anchors and ``<<:``). Where the encoder learns, the same names with ``@lora`` (its mode) or
+``@finetune`` (any mode that learns) after them come first; for a warm start from a frozen encoder
+those with ``@bc`` do. Values are plain YAML: nothing is evaluated. Schedules are written
+``lin_1e-3`` (falls linearly to 0), classes by a name of a small table.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ def load_hyperparams(
     row, task = resolve(algo), _task(env_id)
     path = FOLDER / f"{algo}.yml"
     table = _read(path if path.exists() else FOLDER / "default.yml")
-    names = [env_id, f"family:{task.family}", "default"]
+    names = [env_id, "writes" if task.writes else f"family:{task.family}", "default"]
     # A section for warm starts stands for itself; one for a learning encoder is added.
     found = [f"{name}@bc" for name in names] * warm + names
     params: Params = copy.deepcopy(next(table[name] for name in found if name in table))

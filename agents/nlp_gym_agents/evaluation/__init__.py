@@ -1,1 +1,1 @@
-"""A number for an agent: scores, baselines, robustness, exports; imports `training` and below."""
+"""Scores of agents and baselines, robustness, exports of episodes; imports `training` and below."""

@@ -12,27 +12,28 @@ import numpy.typing as npt
 from nlp_gym.data.text.tokenize import split_words
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
 from nlp_gym.metrics.base import Score
-from nlp_gym.tasks.core.rollout import rollout
-from nlp_gym.tasks.core.task import Output, Task
+from nlp_gym.tasks.core.rollout import Act, play, rollout, side_by_side
+from nlp_gym.tasks.core.task import Task
 from nlp_gym.tasks.generation.samples import source_text
 from nlp_gym.types import BoolArray, Observation, Sample
-from nlp_gym_agents.models.acting import Act, LogProbs
-from nlp_gym_agents.models.play import BATCH, best_outputs, is_searched
+from nlp_gym_agents.models.acting import LogProbs
+from nlp_gym_agents.models.beam_search import search
+from nlp_gym_agents.models.play import is_searched
 
 
-def lead(train_task: Any, samples: Sequence[Sample]) -> list[str]:
-    """As many words of the source, from its beginning, as references have in training."""
+def lead(train_task: Task, samples: Sequence[Sample]) -> list[str]:
+    """The first words of the source, as many as a reference has on average in training."""
     golds = [sample.gold[0] for sample in train_task.corpus.samples]
     length = max(round(mean(len(split_words(text)) for text in golds)), 1)
     return [_beginning(source_text(sample), length) for sample in samples]
 
 
-def copy(train_task: Any, samples: Sequence[Sample]) -> list[str]:
+def copy(train_task: Task, samples: Sequence[Sample]) -> list[str]:
     """The source as it is."""
     return [source_text(sample) for sample in samples]
 
 
-WRITTEN_BASELINES: dict[str, Callable[[Any, Sequence[Sample]], list[str]]] = {
+WRITTEN_BASELINES: dict[str, Callable[[Task, Sequence[Sample]], list[str]]] = {
     "lead": lead,
     "copy": copy,
 }
@@ -46,6 +47,7 @@ def _beginning(text: str, length: int) -> str:
 
 _BATCH = 4096
 _TIES = 1e-9
+"""Below every difference of log-probabilities that are not equal."""
 
 Baseline = Act | Literal["oracle"]
 
@@ -73,7 +75,7 @@ def majority_act(train_task: Task, task: Task, seed: int) -> Act:
 def majority_word_act(train_task: Task, task: Task, seed: int) -> Act:
     """The oracle's most frequent action for this word in training, among the legal ones.
 
-    For a word training lacks, or whose actions are all illegal now, that is the majority action.
+    For a word that training lacks, or whose actions are all illegal now, it is the majority action.
 
     Raises:
         InvalidArgumentError: The task does not decide about one word of a text at a time.
@@ -108,7 +110,7 @@ def oracle_act(train_task: Task, task: Task, seed: int) -> Literal["oracle"]:
 
 
 def random_log_probs(train_task: Task, task: Task, seed: int) -> LogProbs:
-    """Of `random_act`, for a search; which of equal walks are kept is drawn."""
+    """Log-probabilities of `random_act`, for a search; ties are broken by chance."""
     rng = np.random.default_rng(seed)
 
     def log_probs(obs: Observation, mask: BoolArray) -> npt.NDArray[np.float64]:
@@ -119,7 +121,7 @@ def random_log_probs(train_task: Task, task: Task, seed: int) -> LogProbs:
 
 
 def majority_log_probs(train_task: Task, task: Task, seed: int) -> LogProbs:
-    """Of `majority_act`, for a search: frequencies among the legal actions, each plus one."""
+    """Log-probabilities of `majority_act`, for a search: frequencies plus one of legal actions."""
     counts = _counts(train_task, task) + 1.0
 
     def log_probs(obs: Observation, mask: BoolArray) -> npt.NDArray[np.float64]:
@@ -157,13 +159,13 @@ def run_baselines(
 ) -> dict[str, Score]:
     """Scores of baselines on a split, each text played once.
 
-    A task that ranks answers is played by beam search, as agents play it; the oracle walks once.
+    A task that ranks answers is played by beam search, as agents play it; the oracle plays it once.
 
     Args:
         train_task: Where frequencies are counted.
         task: What is scored.
         names: Of `BASELINES`, or of `WRITTEN_BASELINES` where texts are written.
-        seed: Of the random baseline.
+        seed: Seed of the random baseline.
         rows: Samples that are scored; None: all.
         **options: As for `Task.score`.
 
@@ -182,23 +184,11 @@ def run_baselines(
             chosen = range(len(task.corpus)) if rows is None else rows
             outputs = written[name](train_task, [task.corpus.samples[row] for row in chosen])
         elif is_searched(task) and name in SEARCHED:
-            outputs = _searched(task, SEARCHED[name](train_task, task, seed), rows)
+            outputs = search(task, SEARCHED[name](train_task, task, seed), rows, task.beam)
         else:
             outputs = rollout(task, BASELINES[name](train_task, task, seed), rows)
         scores[name] = task.score(outputs, rows=rows, **options)
     return scores
-
-
-def _searched(task: Any, log_probs: LogProbs, rows: Sequence[int] | None) -> list[Output]:
-    """The outputs of the search that `nlp_gym_agents.models.play.outputs_of` makes with a model."""
-    chosen = np.arange(len(task.corpus)) if rows is None else np.asarray(rows, np.int64)
-    return [
-        output
-        for start in range(0, len(chosen), BATCH)
-        for output in best_outputs(
-            task, log_probs, chosen[start : start + BATCH], task.beam, "index"
-        )
-    ]
 
 
 def _counts(train_task: Task, task: Task) -> npt.NDArray[np.int64]:
@@ -215,16 +205,10 @@ def _decisions(task: Task) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]
         (M,) order that sorts them by text and step, and (M,) actions.
     """
     texts, steps, actions = [], [], []
-    rows = np.argsort(task.lengths, kind="stable")
-    for start in range(0, len(rows), _BATCH):
-        left = rows[start : start + _BATCH]
-        state, step = task.initial(left), 0
-        while len(left):
-            chosen = task.oracle(state)
-            texts.append(left)
-            steps.append(np.full(len(left), step))
-            actions.append(chosen)
-            _, ended = task.transition(state, chosen)
-            state, left, step = state.take(~ended), left[~ended], step + 1
+    for rows in side_by_side(task.lengths, _BATCH):
+        for number, step in enumerate(play(task, rows, lambda state, _: task.oracle(state))):
+            texts.append(rows[step.place])
+            steps.append(np.full(len(step.place), number))
+            actions.append(step.actions)
     order = np.lexsort((np.concatenate(steps), np.concatenate(texts)))
     return order, np.concatenate(actions)

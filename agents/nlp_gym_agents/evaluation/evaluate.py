@@ -96,7 +96,7 @@ def with_corpus(score: Score, task: Task) -> Score:
 def _check_corpus(
     agent: Agent, task: Task, *, explicit: bool, overrides: Mapping[str, Any]
 ) -> None:
-    """Tell where the corpus found now is not the one of the run: another file, or the sample.
+    """Refuse or warn where the corpus found now is not the one that the run was trained with.
 
     A run remembers the text of train and dev; the dev split stands for test.
     """
@@ -127,14 +127,21 @@ def _check_corpus(
     warnings.warn(message, UserWarning, stacklevel=3)
 
 
+def value_and_interval(score: Score) -> dict[str, Any]:
+    """Value and interval as JSON has them."""
+    return {
+        "value": score.value,
+        "interval": None if score.interval is None else list(score.interval),
+    }
+
+
 def score_record(score: Score, *, env_id: str, split: str) -> dict[str, Any]:
     """A score as the JSON object that `nlp-gym evaluate --json` writes."""
     return {
         "id": env_id,
         "split": split,
         "metric": score.metric,
-        "value": score.value,
-        "interval": None if score.interval is None else list(score.interval),
+        **value_and_interval(score),
         "signature": score.signature,
         "n": score.n,
         **score.report,

@@ -14,13 +14,14 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-import numpy.typing as npt
 
 import nlp_gym
 from nlp_gym.data import DATASETS
 from nlp_gym.errors import InvalidArgumentError, MissingDependencyError, UnknownNameError
 from nlp_gym.tasks.core.make import is_task_id, task_ids
-from nlp_gym.types import BoolArray, Observation
+from nlp_gym.tasks.core.rollout import observed, play
+from nlp_gym.tasks.core.task import Task
+from nlp_gym.types import BoolArray, Int64Array, Observation
 from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.evaluation.baselines import random_act
 from nlp_gym_agents.models.acting import make_act
@@ -28,7 +29,7 @@ from nlp_gym_agents.models.agent import Agent, load_agent
 from nlp_gym_agents.models.build import encode
 
 
-def about(env_id: str, *, player: str, split: str, obs_type: str) -> dict[str, Any]:
+def description(env_id: str, *, player: str, split: str, obs_type: str) -> dict[str, Any]:
     """Arguments of `minari.create_dataset_from_buffers` that describe a dataset."""
     dataset = gym.spec(env_id).kwargs.get("dataset")
     row = DATASETS.get(str(dataset))
@@ -43,8 +44,8 @@ def about(env_id: str, *, player: str, split: str, obs_type: str) -> dict[str, A
     }
 
 
-def facts(task: Any, *, seed: int) -> dict[str, Any]:
-    """What the numbers depend on."""
+def provenance(task: Task, *, seed: int) -> dict[str, Any]:
+    """What the episodes depend on: corpus, seed, encoder and versions."""
     corpus = task.corpus
     packages = ("gymnasium", "minari", "numpy")
     return {
@@ -66,8 +67,8 @@ BATCH = 64
 PROJECT = "nlp_gym"
 _DATASET_ID = re.compile(r"(?:[-\w]+/)*[-\w]+-v\d+")
 
-Choose = Callable[[Any, BoolArray], npt.NDArray[np.int64]]
-"""From a task's state and its mask to actions."""
+Choose = Callable[[Any, Observation, BoolArray], Int64Array]
+"""From a task's state, the observation of it that is exported and its mask to actions."""
 
 
 @dataclass(frozen=True)
@@ -75,15 +76,15 @@ class Export:
     """What to export.
 
     Attributes:
-        env: Environment id; with `run`, None is the run's.
+        env: Environment id; None: that of `run`.
         policy: ``"oracle"`` or ``"random"`` (uniform over legal actions), where there is no `run`.
         run: Run folder of an agent that plays, greedily.
         episodes: How many; samples come in a random order, all once before any comes again.
         split: ``"train"``, ``"dev"`` or ``"test"``.
         obs_type: ``"features"`` (for any library) or ``"index"`` (small; for agents of this one).
-        seed: Of the order and of the random policy.
+        seed: Seed of the order and of the random policy.
         env_kwargs: Arguments of the environment.
-        dataset_id: Minari's; None: ``nlp_gym/NAME/POLICY-v0`` with the id's name.
+        dataset_id: Id of the dataset; None: ``nlp_gym/NAME/POLICY-v0`` with the name in `env`.
     """
 
     env: str | None = None
@@ -117,22 +118,23 @@ def export(wanted: Export) -> Any:
     minari = _load_minari()
     agent = None if wanted.run is None else load_agent(wanted.run)
     env_id = _check(wanted, agent)
-    dataset_id = wanted.dataset_id or f"{PROJECT}/{_name(env_id)}/{_player(wanted, agent)}-v0"
+    dataset_id = wanted.dataset_id or f"{PROJECT}/{_name(env_id)}/{_player_name(wanted, agent)}-v0"
     kwargs = {**(agent.settings["env_kwargs"] if agent else {}), **wanted.env_kwargs}
     if agent is not None:
         kwargs |= {"labels": list(agent.labels) or None}
-    player = _player(wanted, agent)
-    said = about(env_id, player=player, split=wanted.split, obs_type=wanted.obs_type)
+    player = _player_name(wanted, agent)
+    said = description(env_id, player=player, split=wanted.split, obs_type=wanted.obs_type)
     with _data_folder(kwargs.pop("data_dir", None)):
         env = gym.make(env_id, split=wanted.split, obs_type=wanted.obs_type, **kwargs)
-        task: Any = env.unwrapped.task  # type: ignore[attr-defined]
+        task: Task = env.unwrapped.task  # type: ignore[attr-defined]
         if wanted.obs_type == "features":
             encode(task)
-        batches = _batches(task, _chooser(wanted, agent, task), wanted)
-        dataset = _create(minari, dataset_id, env, next(batches), said)
-        for batch in batches:
-            dataset.storage.update_episodes(batch)
-    dataset.storage.update_metadata({"nlp_gym": facts(task, seed=wanted.seed)})
+        with _playing(wanted, agent, task) as choose:
+            batches = _batches(task, choose, wanted)
+            dataset = _create(minari, dataset_id, env, next(batches), said)
+            for batch in batches:
+                dataset.storage.update_episodes(batch)
+    dataset.storage.update_metadata({"nlp_gym": provenance(task, seed=wanted.seed)})
     return minari.load_dataset(dataset_id)
 
 
@@ -146,7 +148,7 @@ def _load_minari() -> Any:
 
 
 def _check(wanted: Export, agent: Agent | None) -> str:
-    """The id, with everything checked."""
+    """Check what is wanted; gives the environment id."""
     env_id = wanted.env or (agent.env_id if agent else None)
     if env_id is None:
         raise InvalidArgumentError("env=None and run=None: name the environment, or a trained run.")
@@ -175,7 +177,7 @@ def _name(env_id: str) -> str:
     return env_id.rpartition("-v")[0] or env_id
 
 
-def _player(wanted: Export, agent: Agent | None) -> str:
+def _player_name(wanted: Export, agent: Agent | None) -> str:
     if agent is None:
         return wanted.policy
     return str(agent.settings["algo"]).rpartition(":")[2].replace("_", "-")
@@ -197,27 +199,26 @@ def _data_folder(folder: Any) -> Iterator[None]:
             os.environ["NLP_GYM_DATA"] = before
 
 
-def _chooser(wanted: Export, agent: Agent | None, task: Any) -> Choose:
-    if agent is None:
-        if wanted.policy == "oracle":
-            return lambda state, mask: task.oracle(state)
-        draw: Any = random_act(task, task, wanted.seed)
-        return lambda state, mask: draw({}, mask)
-    return _agent_chooser(agent, task)
-
-
-def _agent_chooser(agent: Agent, task: Any) -> Choose:
-    agent.check_encoder(task)
-    obs_type, masked = agent.settings["obs_type"], resolve(agent.settings["algo"]).masked
-
-    def choose(state: Any, mask: BoolArray) -> npt.NDArray[np.int64]:
+@contextmanager
+def _playing(wanted: Export, agent: Agent | None, task: Task) -> Iterator[Choose]:
+    """The function that plays within the block."""
+    if agent is not None:
+        agent.check_encoder(task)
+        obs_type, masked = agent.settings["obs_type"], resolve(agent.settings["algo"]).masked
         with agent.reading(task) as model:
-            return make_act(model, masked)(task.observe(state, obs_type), mask)
+            act = make_act(model, masked)
+            if obs_type == wanted.obs_type:
+                yield lambda state, seen, mask: act(seen, mask)
+            else:
+                yield lambda state, seen, mask: act(task.observe(state, obs_type), mask)
+    elif wanted.policy == "oracle":
+        yield lambda state, seen, mask: task.oracle(state)
+    else:
+        draw = random_act(task, task, wanted.seed)
+        yield lambda state, seen, mask: draw(seen, mask)
 
-    return choose
 
-
-def _batches(task: Any, choose: Choose, wanted: Export) -> Iterator[list[Any]]:
+def _batches(task: Task, choose: Choose, wanted: Export) -> Iterator[list[Any]]:
     """Buffers of the episodes, `BATCH` at a time."""
     rng, n = np.random.default_rng(wanted.seed), len(task.corpus)
     passes = -(-wanted.episodes // n)
@@ -226,20 +227,27 @@ def _batches(task: Any, choose: Choose, wanted: Export) -> Iterator[list[Any]]:
         yield _play(task, choose, rows[start : start + BATCH], wanted.obs_type)
 
 
-def _play(task: Any, choose: Choose, rows: npt.NDArray[np.int64], obs_type: str) -> list[Any]:
+def _play(task: Task, choose: Choose, rows: Int64Array, obs_type: str) -> list[Any]:
     from minari.data_collector import EpisodeBuffer
 
-    state, left = task.initial(rows), np.arange(len(rows))
     seen: list[list[Observation]] = [[] for _ in rows]
     played: list[list[tuple[int, float]]] = [[] for _ in rows]
-    _note(seen, left, task.observe(state, obs_type))
-    while len(left):
-        actions = choose(state, task.mask(state))
-        rewards, ended = task.transition(state, actions)
-        for i, action, reward in zip(left, actions.tolist(), rewards.tolist(), strict=True):
-            played[i].append((action, reward))
-        _note(seen, left, task.observe(state, obs_type))
-        state, left = state.take(~ended), left[~ended]
+
+    def note(place: Int64Array, batch: Observation) -> None:
+        for j, i in enumerate(place):
+            seen[i].append({key: values[j] for key, values in batch.items()})
+
+    def decide(state: Any, place: Int64Array) -> Int64Array:
+        observation, mask = observed(task, state, obs_type)
+        note(place, observation)
+        return choose(state, observation, mask)
+
+    for step in play(task, rows, decide):
+        decisions = zip(step.actions.tolist(), step.rewards.tolist(), strict=True)
+        for i, decision in zip(step.place, decisions, strict=True):
+            played[i].append(decision)
+        if step.ended.any():
+            note(step.place[step.ended], task.observe(step.state.take(step.ended), obs_type))
     return [
         EpisodeBuffer(
             options={"row": int(row)},
@@ -252,11 +260,6 @@ def _play(task: Any, choose: Choose, rows: npt.NDArray[np.int64], obs_type: str)
         )
         for row, obs, steps in zip(rows, seen, played, strict=True)
     ]
-
-
-def _note(seen: list[list[Observation]], left: Any, batch: Observation) -> None:
-    for j, i in enumerate(left):
-        seen[i].append({key: values[j] for key, values in batch.items()})
 
 
 def _create(

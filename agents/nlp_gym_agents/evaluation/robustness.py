@@ -1,4 +1,4 @@
-"""How a trained agent fares on perturbed texts and on sets of pairs made to trip it."""
+"""Score a trained agent on perturbed texts, and on pairs of samples made to deceive it."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from nlp_gym.metrics.base import Score
 from nlp_gym.tasks.core.make import task_class
 from nlp_gym.tasks.core.task import Task
 from nlp_gym.types import Sample
-from nlp_gym_agents.evaluation.evaluate import evaluate, with_corpus
+from nlp_gym_agents.evaluation.evaluate import evaluate, score_record, with_corpus
 from nlp_gym_agents.models.agent import Agent, load_agent
 
 
 @dataclass(frozen=True)
 class Challenge:
-    """A set of pairs.
+    """A set of pairs of samples that an agent should decide on alike, or differently.
 
     Attributes:
         dataset: Row of the catalogue; its test split is the set.
-        family: Of the agents that can take it.
-        halves: The first half pairs with the second, row by row; else each row with the next.
-        first: What the first of a pair is.
-        second: What the second is.
+        family: Which files its samples are like: those of an agent that can be scored on it.
+        halves: Row i of the first half pairs with row i of the second; else each row with the next.
+        first: Name of the first of a pair in the report.
+        second: Name of the second.
     """
 
     dataset: str
@@ -52,15 +52,16 @@ CHALLENGES: Mapping[str, Challenge] = MappingProxyType(
 """Counterfactual reviews (Kaushik et al. 2020), paraphrased questions (Gan and Ng 2019)."""
 
 
-def suitable(run: str | Path) -> tuple[str, ...]:
-    """Names of the perturbations that suit a run, for ``--perturb all``."""
-    family = task_class(load_agent(run).env_id).family
+def suitable_perturbations(run: str | Path) -> tuple[str, ...]:
+    """Names of the perturbations that suit the files a run reads, for ``--perturb all``."""
+    agent = load_agent(run)
+    family = task_class(agent.env_id).family
     words = tuple(WORD_PERTURBATIONS) if family in FIELDS else ()
-    swaps = family == "tagging" and any(x.startswith("B-") for x in load_agent(run).labels)
+    swaps = family == "tagging" and any(label.startswith("B-") for label in agent.labels)
     return (*words, *(("entity-swap",) if swaps else ()))
 
 
-def perturbed(
+def evaluate_perturbed(
     run: str | Path, specs: Sequence[str], split: str = "test", **options: Any
 ) -> dict[str, Score]:
     """Scores of a run on a split as it is (``"clean"``) and under each perturbation.
@@ -73,10 +74,10 @@ def perturbed(
 
     Raises:
         UnknownNameError: No such perturbation.
-        InvalidArgumentError: One that does not suit the run's family.
+        InvalidArgumentError: One that does not suit the files the run reads.
         RunError: See `evaluate`.
     """
-    chosen = suitable(run) if list(specs) == ["all"] else tuple(specs)
+    chosen = suitable_perturbations(run) if list(specs) == ["all"] else tuple(specs)
     if not chosen:
         raise InvalidArgumentError(
             f"perturb={list(specs)}: none of {', '.join(PERTURBATIONS)} suits this run, whose "
@@ -89,8 +90,8 @@ def perturbed(
     return scores
 
 
-def check_alone(name: str, given: Mapping[str, object]) -> None:
-    """Refuse options that would say which texts are scored: a set of pairs is scored as it is.
+def check_no_other_options(name: str, given: Mapping[str, object]) -> None:
+    """Refuse options that choose which texts are scored: a set of pairs is scored as it is.
 
     Args:
         name: The set.
@@ -108,7 +109,7 @@ def check_alone(name: str, given: Mapping[str, object]) -> None:
         )
 
 
-def challenge(
+def evaluate_challenge(
     run: str | Path,
     name: str,
     *,
@@ -205,8 +206,16 @@ def _pair_score(
     return dataclasses.replace(whole, report={**whole.report, "challenge": facts}, text=text)
 
 
-def table(scores: Mapping[str, Score]) -> str:
-    """Clean and perturbed scores, and what is left of the clean one, for people."""
+def scores_record(scores: Mapping[str, Score], *, env_id: str, split: str) -> dict[str, Any]:
+    """`score_record` of the clean score, with those of the others as ``perturbed``."""
+    clean, *others = (
+        (name, score_record(score, env_id=env_id, split=split)) for name, score in scores.items()
+    )
+    return {**clean[1], **({"perturbed": dict(others)} if others else {})}
+
+
+def perturbation_table(scores: Mapping[str, Score]) -> str:
+    """Each score, and the share of the clean one that is left of it, for people."""
     clean = scores["clean"].value
     lines = [f"{'':<16} {scores['clean'].metric:>10} {'of clean':>10}"]
     for name, score in scores.items():

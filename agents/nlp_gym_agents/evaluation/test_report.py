@@ -15,7 +15,7 @@ from nlp_gym.tasks.generation.samples import source_text
 from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.config.hyperparams import load_hyperparams
 from nlp_gym_agents.evaluation.baselines import run_baselines
-from nlp_gym_agents.evaluation.evaluate import score_record, with_corpus
+from nlp_gym_agents.evaluation.evaluate import score_record, value_and_interval, with_corpus
 from nlp_gym_agents.models.agent import Agent, load_agent
 from nlp_gym_agents.models.build import build_model, source_of
 from nlp_gym_agents.models.play import outputs_of
@@ -28,7 +28,7 @@ EXAMPLE = "Maria Lopez flew from Madrid to Geneva on Monday to meet the United N
 
 
 def cloning_score(agent: Agent, train_task: Task, task: Task, *, device: str = "auto") -> Score:
-    """Score of behaviour cloning: what supervised learning makes of the same features."""
+    """Score of behaviour cloning, which is supervised learning on the same features."""
     row, params = resolve("bc"), load_hyperparams("bc", agent.env_id)
     total = int(params.pop("n_timesteps"))
     for key in ("n_envs", "env_kwargs"):
@@ -71,13 +71,7 @@ def final_report(
         "algo": agent.settings["algo"],
         "timesteps": agent.settings["timesteps"],
         "dev": agent.settings["value"],
-        "baselines": {
-            name: {
-                "value": other.value,
-                "interval": list(other.interval) if other.interval else None,
-            }
-            for name, other in scores.items()
-        },
+        "baselines": {name: value_and_interval(other) for name, other in scores.items()},
         "text": score.text,
     }
     with writing(Path(run)):
@@ -86,7 +80,7 @@ def final_report(
 
 
 def print_report(report: dict[str, Any], console: Console) -> None:
-    """Show a `final_report` to people."""
+    """Print a `final_report` for people."""
     console.print(report["text"], markup=False, highlight=False, soft_wrap=True)
     table = Table(title=f"{report['id']} test, {report['metric']}, n = {report['n']:,}")
     for column in ("", report["metric"], "95% interval"):
@@ -100,9 +94,9 @@ def print_report(report: dict[str, Any], console: Console) -> None:
 
 
 def print_example(run: str | Path, console: Console, *, device: str = "auto") -> None:
-    """One sentence, decided on by the trained agent, where a raw text is all that it reads.
+    """Show what the agent decides on one sentence, where a raw text is all that it reads.
 
-    An agent that writes knows little but the words of its corpus, and gets a text of the test part.
+    An agent that writes knows few words but those of its corpus, and gets a text of the test split.
     """
     predictor = Predictor(run, device=device)
     if predictor.reads_text:

@@ -17,11 +17,11 @@ from stable_baselines3.common.utils import obs_as_tensor
 from stable_baselines3.dqn.policies import DQNPolicy
 
 from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.tasks.core.rollout import Act
 from nlp_gym.types import BoolArray, Observation
 from nlp_gym_agents.networks.policies.dueling import action_scores
 from nlp_gym_agents.networks.policies.dueling import masked as apply_mask
 
-Act = Callable[[Observation, BoolArray], npt.NDArray[np.int64]]
 LogProbs = Callable[[Observation, BoolArray], npt.NDArray[np.float64]]
 
 SHARPNESS = 10.0

@@ -1,11 +1,11 @@
-"""What else could have been written at each place of a text, and how likely it was."""
+"""Write texts with the likeliest other tokens at each place, and their probabilities."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch as th
 from sb3_contrib.qrdqn.policies import QRDQNPolicy
 from stable_baselines3.common.utils import obs_as_tensor
@@ -13,20 +13,27 @@ from stable_baselines3.dqn.policies import DQNPolicy
 
 from nlp_gym.errors import InvalidArgumentError
 from nlp_gym.tasks.core.rollout import rollout
-from nlp_gym.types import BoolArray, Observation
+from nlp_gym.tasks.core.task import Task
+from nlp_gym.tasks.generation.writing import Writing
+from nlp_gym.types import BoolArray, Int64Array, Observation
 from nlp_gym_agents.networks.policies.dueling import action_scores, masked
 
 Place = dict[str, Any]
 
 
 def with_alternatives(
-    model: Any, task: Any, *, most: int, obs_type: str = "index", rows: Any = None
+    model: Any,
+    task: Task,
+    *,
+    most: int,
+    obs_type: str = "index",
+    rows: Sequence[int] | None = None,
 ) -> tuple[list[str], list[list[Place]]]:
     """Write greedily and note the alternatives.
 
     Args:
         model: A Stable-Baselines3 algorithm, reading the task's corpus.
-        task: `nlp_gym.tasks.generation.task.Generation`.
+        task: A task that writes (`Task.writes`).
         most: Alternatives at each place, the chosen token included.
         obs_type: What the model reads; ``"index"``.
         rows: Samples; None: all.
@@ -34,19 +41,18 @@ def with_alternatives(
     Returns:
         The texts, and for each of them a place for each token and STOP: ``{"id": ...,
         "token": ..., "alternatives": [{"id": ..., "token": ..., "probability": ...}, ...]}``,
-        likeliest first. Q-networks
-        have ``"value"`` in place of the probability.
+        likeliest first. Q-networks have ``"value"`` in place of the probability.
 
     Raises:
         InvalidArgumentError: `most` is below 1, or the policy's scores are not known.
     """
     if most < 1:
         raise InvalidArgumentError(f"alternatives={most!r} must be an integer from 1.")
-    policy, names = model.policy, [_shown(piece) for piece in task.vocabulary.pieces]
+    policy, names = model.policy, _names(task)
     values = isinstance(policy, DQNPolicy | QRDQNPolicy)
     notes: dict[int, list[Place]] = {}
 
-    def act(obs: Observation, mask: BoolArray) -> npt.NDArray[np.int64]:
+    def act(obs: Observation, mask: BoolArray) -> Int64Array:
         policy.set_training_mode(False)
         with th.no_grad():
             tensors: Any = obs_as_tensor(obs, policy.device)
@@ -67,12 +73,18 @@ def with_alternatives(
             found = [{"id": t, "token": names[t], kind: f} for t, f in pairs if np.isfinite(f)]
             place = {"id": tokens[0], "token": names[tokens[0]], "alternatives": found}
             notes.setdefault(row, []).append(place)
-        chosen: npt.NDArray[np.int64] = legal.argmax(dim=1).cpu().numpy()
+        chosen: Int64Array = legal.argmax(dim=1).cpu().numpy()
         return chosen
 
     texts = rollout(task, act, rows, obs_type=obs_type)
     order = range(len(task.corpus)) if rows is None else rows
     return texts, [notes[int(row)] for row in order]
+
+
+def _names(task: Task) -> list[str]:
+    if isinstance(task, Writing):
+        return [_shown(piece) for piece in task.vocabulary.pieces]
+    return [task.action_name(action) for action in range(task.n_actions)]
 
 
 def _shown(piece: bytes) -> str:

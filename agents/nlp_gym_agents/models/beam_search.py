@@ -1,19 +1,26 @@
-"""Beam search: over answers that a task merges, and over texts that are written."""
+"""Beam search with a model: for tasks that rank several answers, and for texts that are written."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from nlp_gym.tasks.core.task import Output
+from nlp_gym.tasks.core.rollout import Branches, chosen_rows, finished, observed, play, side_by_side
+from nlp_gym.tasks.core.task import Output, Task
+from nlp_gym.types import Float64Array, Int64Array
 from nlp_gym_agents.models.acting import LogProbs
 
+RANKED_SAMPLES = 64
+"""Samples side by side whose answers are ranked; each has up to a beam of states."""
 
-def best_of(
-    scores: npt.NDArray[np.float64], owner: npt.NDArray[np.int64], width: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+WRITTEN_TEXTS = 256
+"""Texts in progress side by side, those of all beams together."""
+
+
+def best_of(scores: Float64Array, owner: Int64Array, width: int) -> tuple[Int64Array, Int64Array]:
     """The `width` best pairs of state and action for each owner.
 
     Args:
@@ -24,7 +31,10 @@ def best_of(
     Returns:
         (m,) states and (m,) actions, by owner and then from the best down; of equal ones the first.
     """
-    states, actions = np.isfinite(scores).nonzero()
+    few = min(width, scores.shape[1])
+    # No action below a state's own best `width` is kept, so that only those need sorting.
+    least = np.partition(scores, -few, axis=1)[:, -few, None]
+    states, actions = (np.isfinite(scores) & (scores >= least)).nonzero()
     order = np.lexsort((-scores[states, actions], owner[states]))
     own = owner[states[order]]
     first = np.flatnonzero(np.append(True, own[1:] != own[:-1]))
@@ -33,75 +43,85 @@ def best_of(
     return states[order], actions[order]
 
 
-def likeliest(
-    scores: npt.NDArray[np.float64], owner: npt.NDArray[np.int64], width: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """As `best_of`, for many actions: only the `width` best of a state are sorted."""
-    few = min(width, scores.shape[1])
-    top = np.argpartition(-scores, few - 1, axis=1)[:, :few]
-    top.sort(axis=1)  # of equal scores the first action, as there
-    kept, column = best_of(np.take_along_axis(scores, top, axis=1), owner, width)
-    return kept, top[kept, column]
-
-
-_TEXTS = 256
-"""Texts in progress side by side."""
-
-
 def search(
-    task: Any, log_probs: LogProbs, rows: npt.NDArray[np.int64], width: int, obs_type: str
+    task: Task,
+    log_probs: LogProbs,
+    rows: Sequence[int] | Int64Array | None,
+    width: int,
+    obs_type: str = "index",
 ) -> list[Output]:
-    """The best text of each sample.
+    """What a beam search finds for each sample, merged by `Task.merge`.
 
-    A sample keeps its `width` likeliest texts in progress, and is done when as many have ended.
-    Texts are compared by log-probability over number of decisions, as in Wu et al. (2016) with
-    alpha 1.
+    After each step a sample keeps its `width` likeliest episodes in progress. Where answers are
+    ranked, all of these are played to their ends and compared by log-probability. Where texts are
+    written, a sample is done when `width` of them have ended, and these are compared by
+    log-probability over number of decisions, as in Wu et al. (2016) with alpha 1: else the shortest
+    would win.
 
     Args:
-        task: `nlp_gym.tasks.generation.task.Generation`.
+        task: Ranks answers (`Task.ranks_answers`) or writes (`Task.writes`).
         log_probs: From `nlp_gym_agents.models.acting.make_log_probs`.
-        rows: (n,) samples.
-        width: Texts kept, from 1.
-        obs_type: What the model reads.
+        rows: (n,) samples; None: all.
+        width: Episodes kept, from 1.
+        obs_type: What `log_probs` reads.
 
     Returns:
-        One text a sample.
+        One output per sample.
     """
-    sizes = np.diff(task.corpus.offsets)[rows]
-    order = np.argsort(sizes, kind="stable")  # sources of similar length side by side
-    outputs: list[Output] = [""] * len(rows)
-    rows_each = max(_TEXTS // width, 1)
-    for start in range(0, len(order), rows_each):
-        places = order[start : start + rows_each]
-        found = _batch(task, log_probs, rows[places], width, obs_type)
+    chosen = chosen_rows(task, rows)
+    if task.writes:  # sources of similar length are read together
+        lengths, size = np.diff(task.corpus.offsets), max(WRITTEN_TEXTS // width, 1)
+    else:
+        lengths, size = task.lengths, RANKED_SAMPLES
+    outputs: list[Output] = [()] * len(chosen)
+    for places in side_by_side(lengths[chosen], size):
+        found = _search_batch(
+            task,
+            log_probs,
+            chosen[places],
+            width,
+            obs_type,
+            per_decision=task.writes,
+            enough=width if task.writes else None,
+        )
         for place, output in zip(places, found, strict=True):
             outputs[place] = output
     return outputs
 
 
-def _batch(
-    task: Any, log_probs: LogProbs, rows: npt.NDArray[np.int64], width: int, obs_type: str
+def _search_batch(
+    task: Task,
+    log_probs: LogProbs,
+    rows: Int64Array,
+    width: int,
+    obs_type: str,
+    *,
+    per_decision: bool,
+    enough: int | None,
 ) -> list[Output]:
-    state, owner, total = task.initial(rows), np.arange(len(rows)), np.zeros(len(rows))
-    best: list[tuple[float, Output]] = [(-np.inf, "")] * len(rows)
-    ended_texts = np.zeros(len(rows), np.int64)
-    step = 0
-    while len(owner):
-        step += 1
-        scores = total[:, None] + log_probs(task.observe(state, obs_type), task.mask(state))
-        kept, actions = likeliest(scores, owner, width)
-        total, owner, state = scores[kept, actions], owner[kept], state.take(kept)
-        _, ended = task.transition(state, actions)
-        if not ended.any():
-            continue
-        outputs = task.outputs(state.take(ended))
-        for sample, value, output in zip(owner[ended], total[ended] / step, outputs, strict=True):
-            best[sample] = max(best[sample], (float(value), output), key=_value)
-        ended_texts += np.bincount(owner[ended], minlength=len(rows))
-        goes_on = ~ended & (ended_texts < width)[owner]
-        state, owner, total = state.take(goes_on), owner[goes_on], total[goes_on]
-    return [output for _, output in best]
+    """Search for samples side by side, with the arguments of `search` and two that tell the kinds.
 
+    Episodes are compared by log-probability, divided by their number of decisions `per_decision`; a
+    sample is done when `enough` of its episodes have ended, or with None when all have.
+    """
+    total = np.zeros(len(rows))  # log-probability of each running episode so far
+    found: list[list[tuple[float, Output]]] = [[] for _ in rows]
 
-def _value(pair: tuple[float, Output]) -> float:
-    return pair[0]
+    def decide(state: Any, owner: Int64Array) -> Branches:
+        nonlocal total
+        observation, mask = observed(task, state, obs_type)
+        scores = total[:, None] + log_probs(observation, mask)
+        parents, actions = best_of(np.where(mask, scores, -np.inf), owner, width)
+        total = scores[parents, actions]
+        return Branches(parents, actions)
+
+    for decisions, step in enumerate(play(task, rows, decide), 1):
+        values = total[step.ended] / (decisions if per_decision else 1)
+        for value, (sample, output) in zip(values.tolist(), finished(task, step), strict=True):
+            found[sample].append((value, output))
+        if enough is not None:
+            done = np.array([len(ended) >= enough for ended in found])
+            step.ended = step.ended | done[step.place]
+        total = total[~step.ended]
+    ranked = (sorted(pairs, key=itemgetter(0), reverse=True) for pairs in found)
+    return [task.merge([output for _, output in pairs]) for pairs in ranked]

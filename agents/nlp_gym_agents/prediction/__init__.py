@@ -1,1 +1,1 @@
-"""New input to records; imports `models` and below."""
+"""Decisions of a trained agent on new input, as records; imports `models` and below."""

@@ -27,7 +27,7 @@ class Input:
     Attributes:
         text: The text, unchanged.
         sentences: Its words with character offsets, in order, by sentence; none for a blank text.
-        id: What the file calls it, or ``"file:line"``; ``""`` where it is from no file.
+        id: The id that the file gives it, or ``"file:line"``; ``""`` where it is from no file.
     """
 
     text: str
@@ -70,7 +70,7 @@ def from_words(words: Sequence[str]) -> Input:
 
 
 def _check_characters(text: str) -> None:
-    """Python keeps bytes that are not UTF-8, and JSON's escapes, as what cannot be encoded."""
+    """Refuse halves of surrogate pairs, which Python makes of bytes that are not UTF-8."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
@@ -82,7 +82,7 @@ def _check_characters(text: str) -> None:
 
 
 def read_inputs(path: str | Path) -> list[Input]:
-    """Read ``.txt`` (a text a line), or what `nlp_gym.data` reads without labels.
+    """Read ``.txt`` (one text per line), or what `nlp_gym.data` reads without labels.
 
     A blank line of a ``.txt`` is a blank text, so that line numbers stay.
 
@@ -107,11 +107,11 @@ def from_sample(sample: Sample) -> Input:
     """The raw text of a sample; words that were given stay as they are."""
     raw = "spans" in sample.extra
     item = from_text(str(sample.extra["text"])) if raw else from_words(sample.words)
-    return replace(item, id=identity(sample))
+    return replace(item, id=sample_id(sample))
 
 
-def identity(sample: Sample) -> Any:
-    """What the file of a sample calls it, where that can be written as JSON; else its place."""
+def sample_id(sample: Sample) -> Any:
+    """The id that the file gives a sample, where that can be written as JSON; else its place."""
     own = sample.extra.get("id", "")
     try:
         json.dumps(own, ensure_ascii=False, allow_nan=False).encode("utf-8")
@@ -121,7 +121,7 @@ def identity(sample: Sample) -> Any:
 
 
 def from_lines(data: bytes, name: str | Path) -> list[Input]:
-    """One raw text a line.
+    """One raw text per line.
 
     Args:
         data: UTF-8, a byte order mark is dropped.

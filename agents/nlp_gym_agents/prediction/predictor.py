@@ -11,15 +11,15 @@ from nlp_gym.data.readers import READERS, read
 from nlp_gym.errors import DataError, DataNotFoundError, InvalidArgumentError
 from nlp_gym.types import Sample
 from nlp_gym_agents.models.agent import Agent, load_agent
-from nlp_gym_agents.prediction.inputs import Input, from_text, from_words, gather_inputs, identity
-from nlp_gym_agents.prediction.records import about, is_bio, report_problems, to_record
-from nlp_gym_agents.prediction.task_choice import inputs_of
+from nlp_gym_agents.prediction.inputs import Input, from_text, from_words, gather_inputs, sample_id
+from nlp_gym_agents.prediction.records import input_fields, is_bio, report_problems, to_record
+from nlp_gym_agents.prediction.task_choice import task_inputs
 
 Given = str | Sequence[str] | Input | Sample
 
 
 class Predictor:
-    """A loaded run, for many calls.
+    """A trained agent that decides on new input; it is loaded once, for many calls.
 
     Args:
         run: A run folder.
@@ -31,7 +31,7 @@ class Predictor:
             probability (or value); 0: none.
 
     Attributes:
-        family: What kind of input the agent reads, a name in `nlp_gym.data.FAMILIES`.
+        family: Which files the agent reads, a name in `nlp_gym.data.FAMILIES`.
         bio: Whether it labels words with BIO tags.
 
     Raises:
@@ -50,7 +50,7 @@ class Predictor:
     ) -> None:
         self.alternatives = alternatives
         self.agent: Agent = load_agent(run, checkpoint=checkpoint, device=device)
-        self._inputs = inputs_of(self.agent, env_kwargs or {})
+        self._inputs = task_inputs(self.agent, env_kwargs or {})
         self._task_class = self._inputs.task
         self.family = self._task_class.family
         self.bio = self.tags and is_bio(self._inputs.labels)
@@ -78,17 +78,17 @@ class Predictor:
     def predict(self, given: Sequence[Given], *, progress: bool = False) -> list[dict[str, Any]]:
         """Decide on texts or samples.
 
-        For tagging, raw text is cut into sentences, which are labelled one by one as in training,
-        and these into words. Other families read a text as a whole. A blank text gives a record
-        with nothing decided.
+        Where words are labelled, raw text is cut into sentences, which are labelled one by one as
+        in training, and these into words. Other tasks read a text as a whole. A blank text gives a
+        record with nothing decided.
 
         Args:
             given: Raw texts, sequences of words, or samples (their gold is not looked at).
             progress: Show bars on stderr.
 
         Returns:
-            One record each: see `nlp_gym_agents.prediction.records` for tagging, else the task's
-            `record` and, of a raw text, ``"text"``.
+            One record each: where words are labelled as in `nlp_gym_agents.prediction.records`,
+            else the task's `record` and, for a raw text, ``"text"``.
 
         Raises:
             InvalidArgumentError: A text that is not Unicode (see `prediction.inputs`), or a
@@ -103,7 +103,7 @@ class Predictor:
         samples = [_as_sample(item) for item in inputs]
         found = iter(self._records([s for s in samples if s.words], progress=progress))
         records = [next(found) if sample.words else {} for sample in samples]
-        return [{**about(i), **record} for i, record in zip(inputs, records, strict=True)]
+        return [{**input_fields(i), **record} for i, record in zip(inputs, records, strict=True)]
 
     def gather(self, text: str | None, file: Path | None) -> list[Given]:
         """The input of a command line: a text, ``-`` for texts on stdin, or a file.
@@ -130,7 +130,7 @@ class Predictor:
         return list(read(file, form, family=self.family, gold=False, pair=pair))
 
     def _pairs(self, file: Path) -> bool:
-        """Whether a file of texts has their translations beside them, which are not to be read."""
+        """Whether a file has translations beside its texts, which must not be read as text."""
         if not self.writes or not file.is_file():
             return False
         lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -177,7 +177,7 @@ class Predictor:
 
     def _needs_more(self) -> InvalidArgumentError:
         if self._task_class.is_mixture:
-            return self._inputs.many()
+            return self._inputs.needs_one_task()
         form = READERS[self.family]["jsonl"].about
         return InvalidArgumentError(
             f"{self.agent.env_id} needs more than a text. Give --input FILE with samples of family "
@@ -195,13 +195,8 @@ def _as_input(text: str | Sequence[str] | Input) -> Input:
 def _as_words(item: Input | Sample) -> Input:
     if not isinstance(item, Sample):
         return item
-    return replace(from_words(item.words), id=identity(item))
+    return replace(from_words(item.words), id=sample_id(item))
 
 
 def _as_sample(item: Input | Sample) -> Sample:
     return item if isinstance(item, Sample) else Sample(tuple(word for word, _, _ in item.words))
-
-
-def predict_texts(run: str | Path, texts: Sequence[Given], **options: Any) -> list[dict[str, Any]]:
-    """Decide on texts with a run, see `Predictor`."""
-    return Predictor(run, **options).predict(texts)

@@ -1,12 +1,12 @@
 """What `nlp-gym predict` writes; no model in here.
 
-A prediction is one JSON-able dict a text or sample: ``id`` of what is from a file (its own, else
-``"file:line"``), ``text`` where there is raw text, and the fields of the task's `record`. For
-tagging:
+A prediction is one JSON-able dict per text or sample: ``id`` of what is from a file (its own, else
+``"file:line"``), ``text`` where there is raw text, and the fields of the task's `record`. Where
+words are labelled:
 
 ``text``      the text as given (words that came split are joined by single spaces)
-``tokens``    ``{"text", "start", "end", "label"}`` a word; offsets count characters of ``text``
-``entities``  ``{"text", "start", "end", "label"}`` an entity; only where the labels are BIO tags
+``tokens``    ``{"text", "start", "end", "label"}`` per word; offsets count characters of ``text``
+``entities``  ``{"text", "start", "end", "label"}`` per entity; only where the labels are BIO tags
 """
 
 from __future__ import annotations
@@ -26,27 +26,27 @@ from nlp_gym.data.tags.schemes import entity_spans
 from nlp_gym.errors import DataError, InvalidArgumentError, UnknownNameError
 from nlp_gym.files import atomic_path
 from nlp_gym.types import Sample
-from nlp_gym_agents.prediction.inputs import Input, identity
+from nlp_gym_agents.prediction.inputs import Input, sample_id
 
 _SHOWN = 5
-"""Problems listed one by one."""
+"""How many problems are listed one by one."""
 
 FORMATS = ("json", "color", "conll")
 _COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "red")
 
 
 def is_bio(labels: Sequence[str]) -> bool:
-    """Whether an inventory is one of BIO tags."""
+    """Whether all labels of an inventory are BIO tags."""
     return "O" in labels and all(name == "O" or name[:2] in ("B-", "I-") for name in labels)
 
 
-def about(item: Input | Sample) -> dict[str, Any]:
-    """What a record says of its input: ``id`` and ``text``, each where there is one."""
+def input_fields(item: Input | Sample) -> dict[str, Any]:
+    """Fields of a record that repeat its input: ``id`` and ``text``, each where there is one."""
     text: Any
     if isinstance(item, Input):
         name, text = item.id, item.text
     else:
-        name, text = identity(item), item.extra.get("text")
+        name, text = sample_id(item), item.extra.get("text")
     facts = {} if name == "" else {"id": name}
     return facts if text is None else {**facts, "text": str(text)}
 
@@ -55,7 +55,7 @@ def report_problems(samples: Sequence[Sample], records: Sequence[Mapping[str, An
     """Warn of records that have a ``problem``, each by its file and line.
 
     Raises:
-        DataError: All records of a knowledge graph have one and none of them an answer.
+        DataError: All records have one, and none of them an answer.
     """
     found = [
         f"{sample.id or f'sample {index}'}: {record['problem']}"
@@ -66,7 +66,7 @@ def report_problems(samples: Sequence[Sample], records: Sequence[Mapping[str, An
         return
     rest = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
     listed = "; ".join(found[:_SHOWN]) + rest
-    if len(found) == len(records) and not any(record["answers"] for record in records):
+    if len(found) == len(records) and not any(record.get("answers") for record in records):
         raise DataError(
             f"no query can be answered: {listed}. Ask for entities of the graph that the run was "
             "trained on."
@@ -80,12 +80,12 @@ def report_problems(samples: Sequence[Sample], records: Sequence[Mapping[str, An
 
 
 def to_record(item: Input, labels: Sequence[str], *, bio: bool) -> dict[str, Any]:
-    """The prediction of one text, see the module."""
+    """The prediction of one text whose words are labelled, in the form that the module states."""
     tokens = [
         {"text": word, "start": start, "end": end, "label": label}
         for (word, start, end), label in zip(item.words, labels, strict=True)
     ]
-    record: dict[str, Any] = {**about(item), "tokens": tokens}
+    record: dict[str, Any] = {**input_fields(item), "tokens": tokens}
     if bio:
         record["entities"] = []
         for first, stop, kind in entity_spans(labels):
@@ -96,12 +96,12 @@ def to_record(item: Input, labels: Sequence[str], *, bio: bool) -> dict[str, Any
 
 
 def to_json(records: Iterable[dict[str, Any]]) -> str:
-    """One JSON object a line."""
+    """One JSON object per line."""
     return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
 
 
 def to_conll(records: Iterable[dict[str, Any]]) -> str:
-    """``word<TAB>label`` a line, a blank line after each text."""
+    """One ``word<TAB>label`` per line, and a blank line after each text."""
     return "".join(
         "".join(f"{token['text']}\t{token['label']}\n" for token in record["tokens"]) + "\n"
         for record in records
@@ -161,7 +161,9 @@ def choose_format(form: str | None, output: Path | None, *, tags: bool = True) -
     return form or ("color" if sys.stdout.isatty() else "json")
 
 
-def formatted(records: Sequence[dict[str, Any]], form: str, *, output: Path | None = None) -> None:
+def write_records(
+    records: Sequence[dict[str, Any]], form: str, *, output: Path | None = None
+) -> None:
     """Write predictions in one of `FORMATS` to a file or to stdout.
 
     Colours appear only where stdout is a terminal and ``NO_COLOR`` is not set.

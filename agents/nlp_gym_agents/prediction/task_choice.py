@@ -9,7 +9,7 @@ from typing import Any
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
 from nlp_gym.tasks.core.make import is_task_id, task_class, task_ids
 from nlp_gym.tasks.core.task import Task
-from nlp_gym.tasks.multi_task.task import DEFAULT_TASKS
+from nlp_gym.tasks.multi_task.task import DEFAULT_TASKS, MultiTask
 from nlp_gym.types import Sample
 from nlp_gym_agents.models.agent import Agent
 
@@ -25,38 +25,38 @@ class TaskInputs:
     """The task that reads new input.
 
     Attributes:
-        agent: Who decides.
-        task: Its class: that of the run or, where one was chosen, of a task of a mixture.
-        labels: Of the task that decides, in order of its actions.
+        agent: The agent that decides.
+        task: Class of the task: that of the run or, where one was chosen, of a part of a mixture.
+        labels: Labels of that task, in order of its actions.
         env_kwargs: Arguments in place of the run's.
-        through: The task of a mixture that decides, None for any other run.
+        part: Id of the chosen part of a mixture; None where the run is no mixture.
     """
 
     agent: Agent
     task: type[Task]
     labels: tuple[str, ...]
     env_kwargs: Mapping[str, Any]
-    through: str | None = None
+    part: str | None = None
 
     def arguments(self, data: Sequence[Sample]) -> dict[str, Any]:
         """Arguments of the agent's task with new samples in place of its corpus."""
-        if self.through is None:
+        if self.part is None:
             return {**self.env_kwargs, "data": data}
-        own = {**_own(_merged(self.agent, self.env_kwargs), self.through), "data": data}
+        own = {**_own_kwargs(_merged(self.agent, self.env_kwargs), self.part), "data": data}
         own |= {"labels": list(self.labels) or None}
-        return {**self.env_kwargs, "tasks": [self.through], "task_kwargs": {self.through: own}}
+        return {**self.env_kwargs, "tasks": [self.part], "task_kwargs": {self.part: own}}
 
-    def many(self) -> InvalidArgumentError:
-        """What to tell where no task of a mixture was chosen."""
-        known = _tasks(_merged(self.agent, self.env_kwargs))
+    def needs_one_task(self) -> InvalidArgumentError:
+        """The error for a mixture of which no task was chosen."""
+        known = _task_names(_merged(self.agent, self.env_kwargs))
         return InvalidArgumentError(
             f"{self.agent.env_id} is a mixture and predicts through one of its tasks "
             f"({', '.join(known)}): name it with --env-kwargs \"tasks:['{known[0]}']\"."
         )
 
 
-def inputs_of(agent: Agent, env_kwargs: Mapping[str, Any]) -> TaskInputs:
-    """How an agent reads new input.
+def task_inputs(agent: Agent, env_kwargs: Mapping[str, Any]) -> TaskInputs:
+    """Find the task with which an agent reads new input.
 
     Args:
         agent: A loaded run.
@@ -72,14 +72,16 @@ def inputs_of(agent: Agent, env_kwargs: Mapping[str, Any]) -> TaskInputs:
     if not cls.is_mixture:
         return TaskInputs(agent, cls, agent.labels, env_kwargs)
     merged = _merged(agent, env_kwargs)
-    known = _tasks(merged)
+    known = _task_names(merged)
     if len(known) != 1:
         return TaskInputs(agent, cls, (), env_kwargs)
     if not is_task_id(known[0]):
         raise UnknownNameError("tasks", known[0], task_ids())
-    labels = _own(merged, known[0]).get("labels")
+    labels = _own_kwargs(merged, known[0]).get("labels")
     if labels is None:  # those of its corpus
-        labels = agent.task("test", **env_kwargs).tasks[0].labels  # type: ignore[attr-defined]
+        mixture = agent.task("test", **env_kwargs)
+        assert isinstance(mixture, MultiTask)
+        labels = mixture.tasks[0].labels
     return TaskInputs(agent, task_class(known[0]), tuple(labels), env_kwargs, known[0])
 
 
@@ -87,11 +89,11 @@ def _merged(agent: Agent, env_kwargs: Mapping[str, Any]) -> dict[str, Any]:
     return {**agent.settings["env_kwargs"], **env_kwargs}
 
 
-def _tasks(merged: Mapping[str, Any]) -> list[str]:
+def _task_names(merged: Mapping[str, Any]) -> list[str]:
     found = merged.get("tasks") or DEFAULT_TASKS
     return [found] if isinstance(found, str) else [str(name) for name in found]
 
 
-def _own(merged: Mapping[str, Any], env_id: str) -> dict[str, Any]:
-    """What the mixture hands to one of its tasks."""
+def _own_kwargs(merged: Mapping[str, Any], env_id: str) -> dict[str, Any]:
+    """The arguments that a mixture hands to one of its tasks."""
     return dict((merged.get("task_kwargs") or {}).get(env_id, {}))

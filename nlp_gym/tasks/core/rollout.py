@@ -1,18 +1,99 @@
-"""Play a whole corpus with one policy: evaluation, prediction and baselines are this loop."""
+"""Play samples to their ends: every evaluation, baseline, search and demonstration is this loop."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from nlp_gym.checks import check_obs_type
 from nlp_gym.tasks.core.task import Output, Task
-from nlp_gym.types import BoolArray, Observation
+from nlp_gym.types import BoolArray, Float64Array, Int64Array, Observation
 
-Act = Callable[[Observation, BoolArray], npt.NDArray[np.int64]]
+Act = Callable[[Observation, BoolArray], Int64Array]
+"""From an observation (arrays with B in front) and the (B, A) mask to (B,) actions."""
+
+
+class Branches(NamedTuple):
+    """What a search goes on with: an episode may be continued in several ways, or not at all.
+
+    Attributes:
+        parents: (m,) which of the running episodes each one continues.
+        actions: (m,) the decision that it continues it with.
+    """
+
+    parents: Int64Array
+    actions: Int64Array
+
+
+Decide = Callable[[Any, Int64Array], Int64Array | Branches]
+"""From the state of the running episodes and `Step.place` of each to what is played next."""
+
+
+@dataclass
+class Step:
+    """One decision of every running episode.
+
+    Attributes:
+        state: The episodes after the decision, those that ended included. The next decision
+            changes it in place.
+        place: (B,) which sample each episode plays, as a place in the `rows` of `play`.
+        actions: (B,) what was decided.
+        rewards: (B,) what that earned.
+        ended: (B,) which episodes ended. A caller that gives episodes up sets this to an array in
+            which they are True as well.
+    """
+
+    state: Any
+    place: Int64Array
+    actions: Int64Array
+    rewards: Float64Array
+    ended: BoolArray
+
+
+def play(task: Task, rows: Int64Array, decide: Decide) -> Iterator[Step]:
+    """Play samples side by side, each to its end; episodes that ended are taken out.
+
+    Args:
+        task: The rules and the corpus.
+        rows: (n,) samples that are begun together.
+        decide: Called before each step.
+
+    Yields:
+        Each step, until no episode is left.
+    """
+    state, place = task.initial(rows), np.arange(len(rows))
+    while len(place):
+        decided = decide(state, place)
+        if isinstance(decided, Branches):
+            parents, actions = decided
+            state, place = state.take(parents), place[parents]
+        else:
+            actions = np.asarray(decided, np.int64)
+        rewards, ended = task.transition(state, actions)
+        step = Step(state, place, actions, rewards, ended)
+        yield step
+        if step.ended.any():
+            state, place = state.take(~step.ended), place[~step.ended]
+
+
+def observed(task: Task, state: Any, obs_type: str) -> tuple[Observation, BoolArray]:
+    """The observation of each episode and its (B, A) mask, which is computed once for both."""
+    observation = task.observe(state, obs_type)
+    return observation, task.mask_in(observation, state).view(np.bool_)
+
+
+def chosen_rows(task: Task, rows: Sequence[int] | Int64Array | None) -> Int64Array:
+    """Samples as an array; None: all of the corpus."""
+    return np.arange(len(task.corpus)) if rows is None else np.asarray(rows, np.int64)
+
+
+def side_by_side(lengths: Int64Array, size: int) -> list[Int64Array]:
+    """Places in `lengths`, `size` at a time, of similar length so that few episodes stand idle."""
+    order = np.argsort(lengths, kind="stable")
+    return [order[start : start + size] for start in range(0, len(order), size)]
 
 
 def rollout(
@@ -28,48 +109,37 @@ def rollout(
 
     Args:
         task: The rules and the corpus.
-        act: Maps an observation (arrays with B in front) and the (B, A) mask to (B,) actions; or
-            ``"oracle"``.
+        act: Decides; or ``"oracle"``.
         rows: Samples to play; default: all.
-        batch: Episodes played side by side, of similar length so that few stand idle; None: the
-            task's `side_by_side`.
+        batch: Episodes played side by side; None: the task's `side_by_side`.
         obs_type: Kind of observation `act` wants.
         progress: Show a progress bar on stderr.
 
     Returns:
-        One output a row, in the order of `rows`.
+        One output per row, in the order of `rows`.
     """
     check_obs_type(obs_type)
-    chosen = np.arange(len(task.corpus)) if rows is None else np.asarray(rows, np.int64)
-    order = np.argsort(task.lengths[chosen], kind="stable")
-    results: list[Output] = [()] * len(chosen)
-    size = batch or task.side_by_side
-    chunks: Any = [order[i : i + size] for i in range(0, len(order), size)]
+
+    def decide(state: Any, place: Int64Array) -> Int64Array:
+        return task.oracle(state) if isinstance(act, str) else act(*observed(task, state, obs_type))
+
+    chosen = chosen_rows(task, rows)
+    outputs: list[Output] = [()] * len(chosen)
+    batches: Any = side_by_side(task.lengths[chosen], batch or task.side_by_side)
     if progress:
         from rich.console import Console
         from rich.progress import track
 
-        chunks = track(chunks, "playing", console=Console(stderr=True), transient=True)
-    for chunk in chunks:
-        for place, output in zip(chunk, _play(task, act, chosen[chunk], obs_type), strict=True):
-            results[place] = output
-    return results
-
-
-def _play(
-    task: Task, act: Act | Literal["oracle"], rows: npt.NDArray[np.int64], obs_type: str
-) -> list[Output]:
-    """Play one batch to its end; episodes that ended are taken out of it."""
-    state, left = task.initial(rows), np.arange(len(rows))
-    outputs: list[Output] = [()] * len(rows)
-    while len(left):
-        if isinstance(act, str):
-            actions = task.oracle(state)
-        else:
-            actions = act(task.observe(state, obs_type), task.mask(state))
-        _, ended = task.transition(state, np.asarray(actions, np.int64))
-        if ended.any():
-            for place, output in zip(left[ended], task.outputs(state.take(ended)), strict=True):
-                outputs[place] = output
-            state, left = state.take(~ended), left[~ended]
+        batches = track(batches, "playing", console=Console(stderr=True), transient=True)
+    for places in batches:
+        for step in play(task, chosen[places], decide):
+            for place, output in finished(task, step):
+                outputs[places[place]] = output
     return outputs
+
+
+def finished(task: Task, step: Step) -> Iterator[tuple[int, Output]]:
+    """`Step.place` and output of each episode that ended in a step."""
+    if step.ended.any():
+        outputs = task.outputs(step.state.take(step.ended))
+        yield from zip(step.place[step.ended].tolist(), outputs, strict=True)

@@ -28,7 +28,7 @@ class Plan:
     Attributes:
         ids: Environments.
         algos: Names as for `Cell.algo`.
-        seeds: Seeds of each.
+        seeds: Seeds of each pair of id and algorithm.
         out: Folder of the results.
         env_kwargs: Arguments of every environment.
         n_timesteps: Decisions of every training run; None: as in the hyperparameter files.
@@ -111,10 +111,10 @@ class Plan:
 
 
 def default_ids() -> list[str]:
-    """Ids of a named corpus (not those made for a user's own file) that consist of one task.
+    """Ids that have a corpus of their own and consist of one task.
 
-    Those whose texts are written are left out: they learn little within minutes, and little at all
-    without a warm start.
+    Those that write are left out: they learn little within minutes, and hardly anything without a
+    warm start.
     """
     named = [i for i in task_ids() if i.count("-") > 1 and gym.spec(i).kwargs.get("dataset")]
     return [i for i in named if not task_class(i).writes]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,23 +13,22 @@ from nlp_gym.errors import RunError
 from nlp_gym.files import write_json
 from nlp_gym.metrics.base import Score
 from nlp_gym_agents.evaluation.baselines import run_baselines
-from nlp_gym_agents.evaluation.benchmark.plan import Plan, default_ids
+from nlp_gym_agents.evaluation.benchmark.plan import Plan
 from nlp_gym_agents.evaluation.benchmark.table import (
     BASELINES,
     Cell,
     read_cell,
     read_cells,
+    read_object,
     write_cell,
     write_tables,
 )
-from nlp_gym_agents.evaluation.evaluate import evaluate, with_corpus
+from nlp_gym_agents.evaluation.evaluate import evaluate, value_and_interval, with_corpus
 from nlp_gym_agents.models.play import drawn_rows
 from nlp_gym_agents.runs.folder import find_snapshot
 from nlp_gym_agents.runs.metrics_log import read_metrics
 from nlp_gym_agents.runs.versions import versions
 from nlp_gym_agents.training.train import resume, train
-
-__all__ = ["Plan", "default_ids", "measure", "run_plan"]
 
 MARK = "benchmark.json"
 """In the folder of a cell's training run: the settings it was started with."""
@@ -43,7 +41,7 @@ def run_plan(plan: Plan, tell: Tell, *, dry_run: bool = False) -> bool:
 
     Args:
         plan: What.
-        tell: Gets a line of progress a cell.
+        tell: Called with a line of progress for each cell.
         dry_run: Only tell what there is to do.
 
     Returns:
@@ -116,8 +114,7 @@ def _scores(scores: Mapping[str, Score]) -> dict[str, Any]:
     test = scores["test"]
     splits = {
         split: {
-            "value": score.value,
-            "interval": None if score.interval is None else list(score.interval),
+            **value_and_interval(score),
             "n": score.n,
             "corpus": score.report.get("corpus"),
         }
@@ -168,7 +165,7 @@ def _trained(plan: Plan, cell: Cell) -> dict[str, Any]:
 def _train(plan: Plan, cell: Cell, run: Path, limit: float) -> None:
     """Train from the beginning, or from where a stopped run of the same settings was saved."""
     mark = run.parent / f"{run.name}.{MARK}"
-    if run.exists() and _started_as(mark) == cell.digest:
+    if run.exists() and read_object(mark).get("settings_hash") == cell.digest:
         try:
             resume(run, progress=False, time_limit=limit)
             return
@@ -183,10 +180,3 @@ def _train(plan: Plan, cell: Cell, run: Path, limit: float) -> None:
     # Checkpoints with large replay buffers take a while to write; a signal saves one anyway.
     config = config.with_changes(save_freq=max(total // 3, 1))
     train(config, run_dir=run, progress=False, time_limit=limit)
-
-
-def _started_as(mark: Path) -> str | None:
-    try:
-        return str(json.loads(mark.read_text(encoding="utf-8"))["settings_hash"])
-    except (OSError, ValueError, KeyError):
-        return None

@@ -1,4 +1,4 @@
-"""The results of `nlp-gym benchmark`: one JSON file a cell, and the tables made of them."""
+"""The results of `nlp-gym benchmark`: one JSON file per cell, and the tables made of them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from typing import Any
 
 from nlp_gym.errors import RunError
 from nlp_gym.files import atomic_path, write_json
+from nlp_gym_agents.runs.folder import writing
+from nlp_gym_agents.runs.snapshots import read_json
 
 FORMAT = 1
 BASELINES = ("random", "majority", "majority-word", "oracle")
 ORDER = ("random", "majority", "bc", "masked_dqn", "maskable_ppo", "maskable_ppo+bc")
-"""Of columns."""
+"""Columns from left to right; others follow."""
 _LAST = ("RL / bc", "wall min", "budget min/run")
+"""Columns of the test table that come last."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class Cell:
     Attributes:
         id: Environment.
         algo: Algorithm or baseline, as given; ``"ppo+bc"`` is `ppo` started from behaviour cloning.
-        seed: Of everything.
+        seed: Seed of training and of the random baseline.
         settings: What the number depends on; other settings make it another number.
     """
 
@@ -43,23 +46,28 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """Its place under the folders `cells` and `runs`."""
+        """Its path under the folders `cells` and `runs`."""
         safe = "".join(c if c.isalnum() or c in "-_+." else "_" for c in self.algo)
         return f"{self.id}/{safe}-{self.seed}"
 
     def file(self, out: Path) -> Path:
-        """Where its result is."""
+        """The file of its result."""
         return out / "cells" / f"{self.name}.json"
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; empty where there is none, or it is damaged."""
+    try:
+        found = read_json(path)
+    except RunError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def read_cell(cell: Cell, out: Path) -> dict[str, Any] | None:
     """The result of a cell; None where there is none for these settings, or it is damaged."""
-    try:
-        found = json.loads(cell.file(out).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    same = isinstance(found, dict) and found.get("settings_hash") == cell.digest
-    return found if same else None
+    found = read_object(cell.file(out))
+    return found if found.get("settings_hash") == cell.digest else None
 
 
 def read_cells(out: Path) -> list[dict[str, Any]]:
@@ -67,21 +75,14 @@ def read_cells(out: Path) -> list[dict[str, Any]]:
 
     Ids are in alphabetical order and algorithms as in `ORDER`, further ones after them.
     """
-    found = []
-    for path in sorted((out / "cells").glob("*/*.json")):
-        try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
-        if isinstance(record, dict) and record.get("format") == FORMAT:
-            found.append(record)
+    records = map(read_object, sorted((out / "cells").glob("*/*.json")))
 
     def place(record: Mapping[str, Any]) -> tuple[Any, ...]:
         algo = record["algo"]
         known = ORDER.index(algo) if algo in ORDER else len(ORDER)
         return record["id"], known, algo, record["seed"]
 
-    return sorted(found, key=place)
+    return sorted((record for record in records if record.get("format") == FORMAT), key=place)
 
 
 def write_cell(cell: Cell, out: Path, result: Mapping[str, Any]) -> dict[str, Any]:
@@ -99,10 +100,8 @@ def write_cell(cell: Cell, out: Path, result: Mapping[str, Any]) -> dict[str, An
         "settings": dict(cell.settings),
         **result,
     }
-    try:
+    with writing(out):
         write_json(cell.file(out), record)
-    except OSError as error:
-        raise RunError(f"{cell.file(out)} cannot be written: {error.strerror or error}.") from error
     return record
 
 
@@ -113,18 +112,16 @@ def write_tables(results: Sequence[Mapping[str, Any]], out: Path) -> None:
         RunError: The folder cannot be written to.
     """
     table = build_table(results)
-    try:
+    with writing(out):
         write_json(out / "table.json", table)
         with atomic_path(out / "table.md") as path:
             path.write_text(to_markdown(table), encoding="utf-8")
-    except OSError as error:
-        raise RunError(f"{out} cannot be written to: {error.strerror or error}.") from error
 
 
 def build_table(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Rows of ids, columns of algorithms; a column's seeds are put together.
+    """One row per id and one column per algorithm, with the mean over its seeds.
 
-    `share` is the value on test of the algorithm that learns from rewards and is best on dev, over
+    `share` divides the test value of the algorithm that learns from rewards and is best on dev by
     that of `bc`.
     """
     ids = list(dict.fromkeys(r["id"] for r in results))
@@ -156,14 +153,14 @@ def _column(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _times(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Seconds that all cells of an id took, training and scoring, and minutes a run might take."""
+    """Seconds of all cells of an id, training and scoring, and the minutes that a run may take."""
     seconds = sum(r.get("seconds", 0.0) + r.get("scoring_seconds", 0.0) for r in results)
     budgets = {r.get("settings", {}).get("budget_minutes") for r in results} - {None}
     return {"seconds": seconds, "budgets": sorted(budgets)}
 
 
 def _share(columns: Mapping[str, Mapping[str, Any]]) -> float | None:
-    """See `build_table`; None without both, or where `bc` is 0."""
+    """The `share` of `build_table`; None where one of the two is missing or `bc` is 0."""
     done = {name: column for name, column in columns.items() if "test" in column}
     learned = [column for name, column in done.items() if name not in (*BASELINES, "bc")]
     ceiling = done["bc"]["test"]["mean"] if "bc" in done else 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 
@@ -81,8 +82,13 @@ def trunk(
 def orthogonal(
     inputs: int, outputs: int, *, gain: float = math.sqrt(2), bias: bool = True
 ) -> nn.Linear:
-    """A linear layer with orthogonal weights and no offset."""
-    linear = nn.Linear(inputs, outputs, bias=bias)
+    """A linear layer with orthogonal weights and no offset.
+
+    There are no inputs where candidates are all that a task shows.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Initializing zero-element tensors", UserWarning)
+        linear = nn.Linear(inputs, outputs, bias=bias)
     nn.init.orthogonal_(linear.weight, gain=gain)
     if bias:
         nn.init.zeros_(linear.bias)

@@ -1,0 +1,70 @@
+"""``nlp-gym evaluate``: score a run, print the score and write it as JSON."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nlp_gym_agents.cli.options import Checkpoint, DataDir, Device, Run, Searches, Split, pairs
+
+
+def evaluate_command(
+    run: Run,
+    split: Split = "test",
+    data: Annotated[
+        str | None, typer.Option(help="Score this file whole, in place of the run's own data.")
+    ] = None,
+    data_dir: DataDir = None,
+    perturb: Annotated[
+        list[str] | None,
+        typer.Option(help="Score perturbed texts too: typos, lower:0.5, ..., or all."),
+    ] = None,
+    challenge: Annotated[
+        str | None, typer.Option(help="Score a set of pairs: counterfactual, paraphrase.")
+    ] = None,
+    env_kwargs: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY:VALUE...", help="Arguments in place of the run's own."),
+    ] = None,
+    searches: Searches = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the score as JSON.")
+    ] = None,
+    checkpoint: Checkpoint = "best",
+    device: Device = "auto",
+    bootstrap: Annotated[
+        int, typer.Option(min=0, help="Resamples behind the 95% interval; 0 for none.")
+    ] = 1000,
+) -> None:
+    """Score a run on a whole split by the task's official metric."""
+    from nlp_gym_agents.evaluation import evaluate as scoring
+    from nlp_gym_agents.evaluation import robustness
+    from nlp_gym_agents.models.agent import load_agent
+    from nlp_gym_agents.prediction.records import write_output
+
+    options: dict[str, Any] = {"checkpoint": checkpoint, "device": device, "bootstrap": bootstrap}
+    options |= {"data_dir": data_dir, "progress": True}
+    own: dict[str, Any] = {"data": data, "env_kwargs": pairs(env_kwargs), "searches": searches}
+    if challenge is not None:
+        given: dict[str, Any] = {"--perturb": perturb, "--data": data, "--searches": searches}
+        given |= {"--env-kwargs": env_kwargs}
+        robustness.check_no_other_options(challenge, {**given, "--split": split != "test"})
+        scores = {"clean": robustness.evaluate_challenge(run, challenge, **options)}
+    elif perturb:
+        scores = robustness.evaluate_perturbed(run, perturb, split, **own, **options)
+    else:
+        scores = {"clean": scoring.evaluate(run, split, **own, **options)}
+    score = scores["clean"]
+    typer.echo(score.text)
+    typer.echo(scoring.score_line(score))
+    typer.echo(score.signature)
+    if perturb:
+        typer.echo(robustness.perturbation_table(scores))
+    if json_file is not None:
+        import json
+
+        env_id = load_agent(run, checkpoint=checkpoint).env_id
+        record = robustness.scores_record(scores, env_id=env_id, split=split)
+        write_output(json_file, json.dumps(record, indent=2, ensure_ascii=False) + "\n")

@@ -1,0 +1,54 @@
+"""``nlp-gym export-minari``: flags to an `Export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nlp_gym_agents.cli import completion
+from nlp_gym_agents.cli.options import DataDir, Split, env_arguments
+
+
+def export_minari_command(
+    env_id: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="ID",
+            help="Environment id; default: the run's.",
+            autocompletion=completion.environments,
+        ),
+    ] = None,
+    env: Annotated[
+        str | None,
+        typer.Option(help="The same as ID.", autocompletion=completion.environments),
+    ] = None,
+    policy: Annotated[str, typer.Option(help="Who plays: oracle or random.")] = "oracle",
+    run: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="A trained agent plays, greedily.")
+    ] = None,
+    episodes: Annotated[int, typer.Option(min=1, help="Number of episodes.")] = 1000,
+    split: Split = "train",
+    obs_type: Annotated[str, typer.Option(help="features or index.")] = "features",
+    seed: Annotated[int, typer.Option(min=0, help="Of the order and of random play.")] = 0,
+    env_kwargs: Annotated[
+        list[str] | None, typer.Option(metavar="KEY:VALUE...", help="window:2 reward:metric")
+    ] = None,
+    data_dir: DataDir = None,
+    dataset_id: Annotated[str | None, typer.Option(help="Default: nlp_gym/NAME/POLICY-v0.")] = None,
+) -> None:
+    """Write episodes as a Minari dataset, for offline reinforcement learning."""
+    from nlp_gym.errors import InvalidArgumentError
+    from nlp_gym_agents.evaluation.minari import Export, export
+
+    if env_id is not None and env is not None and env_id != env:
+        raise InvalidArgumentError(
+            f"ID={env_id!r} and --env {env!r} are two environments: give one of them."
+        )
+    kwargs = env_arguments(env_kwargs, data_dir)
+    wanted = Export(env_id or env, policy, run, episodes, split, obs_type, seed, kwargs, dataset_id)
+    dataset = export(wanted)
+    spec = dataset.spec
+    typer.echo(f"{dataset.total_episodes:,} episodes, {dataset.total_steps:,} steps")
+    typer.echo(spec.dataset_id)

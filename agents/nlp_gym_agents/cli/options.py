@@ -1,0 +1,70 @@
+"""What several commands share: options, and ``--flag a:1 b:2`` as RL Zoo has it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder that `train` printed.")]
+Split = Annotated[str, typer.Option(help="train, dev or test.")]
+DataDir = Annotated[str | None, typer.Option(help="Folder of the corpora.")]
+Checkpoint = Annotated[str, typer.Option(help="`best` by the dev metric, or `last`.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, ...")]
+Searches = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Score at most N samples, drawn, where answers are found by beam search.",
+    ),
+]
+
+SPREAD = ("--hyperparams", "--hyperparameters", "--env-kwargs")
+
+
+def spread(arguments: Sequence[str]) -> list[str]:
+    """RL Zoo's ``--flag a:1 b:2`` as the ``--flag a:1 --flag b:2`` that click knows."""
+    result: list[str] = []
+    flag: str | None = None
+    fresh = False
+    for argument in arguments:
+        if argument.startswith("-"):
+            flag, fresh = (argument, True) if argument in SPREAD else (None, False)
+        elif flag is not None and not fresh:
+            result.append(flag)
+        else:
+            fresh = False
+        result.append(argument)
+    return result
+
+
+class SpreadCommand(TyperCommand):
+    """A command whose `SPREAD` flags take several values."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments after spreading them."""
+        return super().parse_args(ctx, spread(args))
+
+
+def pairs(items: Sequence[str] | None, flag: str = "--env-kwargs") -> dict[str, Any]:
+    """Nested mapping of the ``KEY:VALUE`` items of a flag."""
+    from nlp_gym_agents.config.hyperparams import parse_overrides
+
+    return parse_overrides(items or [], argument=flag)
+
+
+def listed(text: str | None) -> list[str]:
+    """Names separated by commas or spaces."""
+    return (text or "").replace(",", " ").split()
+
+
+def env_arguments(env_kwargs: Sequence[str] | None, data_dir: str | None) -> dict[str, Any]:
+    """Arguments of an environment from ``--env-kwargs`` and ``--data-dir``."""
+    arguments = pairs(env_kwargs)
+    if data_dir is not None:
+        arguments["data_dir"] = str(Path(data_dir).expanduser().resolve())
+    return arguments
