@@ -23,9 +23,9 @@ def restructured(lines: Sequence[str]) -> list[str]:
             break
         kept.append(line)
     parts = _CODE.split("\n".join(kept))
-    return "".join(
-        _code(part) if i % 2 else _escaped(part) for i, part in enumerate(parts)
-    ).split("\n")
+    return "".join(_code(part) if i % 2 else _escaped(part) for i, part in enumerate(parts)).split(
+        "\n"
+    )
 
 
 def _code(part: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import re
 from collections.abc import Iterator, Mapping
@@ -14,10 +13,11 @@ import gymnasium as gym
 
 from docs.generate.markdown import slug, table, tables
 from docs.generate.pictures import Strip, strip
-from nlp_gym import ENVS, make_task
+from nlp_gym import registration
 from nlp_gym.data import DATASETS, READERS
 from nlp_gym.encode.options import parse_layers
 from nlp_gym.registration import EnvRow
+from nlp_gym.tasks import make_task, task_class
 from nlp_gym_agents.algorithms.registry import ALGORITHMS
 from nlp_gym_agents.config.hyperparams import load_hyperparams
 from nlp_gym_agents.evaluation.baselines import run_baselines
@@ -34,9 +34,9 @@ MEASURED = ("results", "robustness")
 
 def files(pages: Path) -> dict[str, str]:
     """The pages by name; `pages` is the folder of those written by hand."""
-    made = {f"environments/{row.id}.md": environment_page(row, pages) for row in ENVS}
+    made = {f"environments/{row.id}.md": environment_page(row, pages) for row in registration.ENVS}
     made |= {"environments/index.md": gallery(), "environments/common.md": common_page()}
-    return {**made, "parts/home.md": f"{_strip(HOME).html()}\n"}
+    return {**made, "parts/home.md": f"{episode(HOME).html()}\n"}
 
 
 def environment_page(row: EnvRow, pages: Path) -> str:
@@ -44,9 +44,9 @@ def environment_page(row: EnvRow, pages: Path) -> str:
     parts = [
         f"# {row.id}",
         _about(row),
-        _strip(row.id).html(),
-        _start(row),
-        _linked(_sections(_class(row))),
+        episode(row.id).html(),
+        start(row),
+        _linked(_sections(task_class(row.id))),
         "## Shapes",
         _shapes(row.id),
         "## Floors and ceilings",
@@ -60,24 +60,27 @@ def environment_page(row: EnvRow, pages: Path) -> str:
 
 
 def gallery() -> str:
-    """All ids, by kind of task, each with the last moment of an episode."""
+    """All ids by kind of task; a card per episode, with the ids that play it."""
     parts = [
         "# Environments",
-        "One card per registered id. The picture is the end of an episode on the bundled sample, "
-        "drawn by `env.render()` when this site was built: the oracle plays, with one wrong "
-        "decision where the episode is long enough for one. What holds for every id is on the page "
-        "[All environments](common.md).",
+        "Each card is the end of an episode on the bundled sample, drawn by `env.render()` when "
+        "this site was built: the oracle plays, with one wrong decision where the episode is long "
+        "enough for one. Ids for your own file play the sample of another id until they get one. "
+        "What holds for every id is on the page [All environments](common.md).",
+        "```{toctree}\n:hidden:\n\ncommon\n```",
     ]
     for title, rows in _groups().items():
-        cards = [
-            f':::{{container}} card\n[{row.id}]({row.id}.md)\n\n'
-            f"{_strip(row.id).html(last=True)}\n:::"
-            for row in rows
+        cards: dict[str, list[str]] = {}
+        for row in rows:
+            cards.setdefault(episode(row.id).html(last=True), []).append(row.id)
+        drawn = [
+            f":::{{container}} card\n{' '.join(f'[{name}]({name}.md)' for name in names)}\n\n"
+            f"{picture}\n:::"
+            for picture, names in cards.items()
         ]
-        parts += [f"## {title}", "::::{container} gallery\n" + "\n".join(cards) + "\n::::"]
+        parts += [f"## {title}", "::::{container} gallery\n" + "\n".join(drawn) + "\n::::"]
         names = "\n".join(row.id for row in rows)
-        parts.append(f"```{{toctree}}\n:hidden:\n:caption: {title}\n\n{names}\n```")
-    parts.append("```{toctree}\n:hidden:\n\ncommon\n```")
+        parts.append(f"```{{toctree}}\n:hidden:\n\n{names}\n```")
     return "\n\n".join(parts) + "\n"
 
 
@@ -97,57 +100,54 @@ def common_page() -> str:
         default = defaults.get(name, inspect.Parameter.empty)
         shown = "by id" if default is inspect.Parameter.empty else f"`{default!r}`"
         rows.append((f"`{name}`", shown, text))
-    return "\n\n".join(
-        [
-            "# All environments",
-            _linked(base.partition("\n\n")[2]),
-            "## Arguments of every id",
-            "They are given to `gym.make` and `gym.make_vec`, beside `obs_type` (`features`, "
-            "`tokens`, `index`) and `render_mode`, and on the command line as `--env-kwargs "
-            "name:value`.",
-            table(("argument", "default", "meaning"), rows),
-        ]
-    ) + "\n"
+    return (
+        "\n\n".join(
+            [
+                "# All environments",
+                _linked(base.partition("\n\n")[2]),
+                "## Arguments of every id",
+                "They are given to `gym.make` and `gym.make_vec`, beside `obs_type` (`features`, "
+                "`tokens`, `index`) and `render_mode`, and on the command line as `--env-kwargs "
+                "name:value`.",
+                table(("argument", "default", "meaning"), rows),
+            ]
+        )
+        + "\n"
+    )
 
 
 def _groups() -> dict[str, list[EnvRow]]:
     """Rows by kind of task, which is how the task's docstring begins."""
     groups: dict[str, list[EnvRow]] = {}
-    for row in ENVS:
-        first = (inspect.getdoc(_class(row)) or "").partition("\n")[0]
-        title = re.sub(r",? as (a|one) decision process\.$", "", first)
+    for row in registration.ENVS:
+        first = (inspect.getdoc(task_class(row.id)) or "").partition("\n")[0]
+        title = re.split(r",? as (?:a|one) decision process", first)[0]
         groups.setdefault(title, []).append(row)
     return groups
 
 
-def _class(row: EnvRow) -> type[Any]:
-    module, _, name = row.task.partition(":")
-    cls: type[Any] = getattr(importlib.import_module(module), name)
-    return cls
-
-
 @cache
-def _strip(env_id: str) -> Strip:
+def episode(env_id: str) -> Strip:
+    """Its picture, drawn once for the page and the card."""
     return strip(env_id)
 
 
 def _about(row: EnvRow) -> str:
-    cls = _class(row)
+    cls = task_class(row.id)
     first = (inspect.getdoc(cls) or "").partition("\n")[0]
-    family = getattr(cls, "family", "")
     lines = [f"{first} The rules are `{cls.__module__}.{cls.__name__}`."]
     if row.dataset in DATASETS:
         corpus = DATASETS[row.dataset]
         where = f"[{corpus.name}]({corpus.homepage})" if "://" in corpus.homepage else corpus.name
         lines.append(f"Corpus: {where}, {corpus.description}. Licence: {corpus.licence}.")
-    if family in READERS:
-        lines.append(
-            f'Your own file: `data="FILE"` in any of the [{family} formats](../data.md#formats).'
-        )
+    if cls.family in READERS:
+        formats = f"[{cls.family} formats](../data.md#{cls.family})"
+        lines.append(f'Your own file: `data="FILE"` in any of the {formats}.')
     return " ".join(lines)
 
 
-def _start(row: EnvRow) -> str:
+def start(row: EnvRow) -> str:
+    """The two code blocks of an id: play it, train on it."""
     return f"""```python
 import gymnasium as gym
 import nlp_gym
@@ -202,8 +202,7 @@ def _floors(env_id: str) -> str:
         f"On the test part of the bundled sample ({len(test.corpus)} samples), in "
         f"`{test.metric_name}`, computed when this page was built. `random` plays uniformly over "
         "the legal actions, `majority` plays the action that the oracle plays most often in "
-        "training, and `oracle` is the expert.\n\n"
-        + table(FLOORS, [cells], numbers=len(FLOORS))
+        "training, and `oracle` is the expert.\n\n" + table(FLOORS, [cells], numbers=len(FLOORS))
     )
 
 
@@ -252,6 +251,7 @@ def _arguments_of(cls: type[Any]) -> Iterator[tuple[str, str]]:
     for base in reversed(cls.__mro__):
         text = inspect.cleandoc(base.__doc__ or "") if base is not object else ""
         block = re.search(r"^Args:\n((?:    .*\n?|\n)+)", text, re.MULTILINE)
-        entries = re.findall(r"^    (\w+): (.*\n?(?:     +.*\n?)*)", block[1] if block else "", re.M)
+        listed = block[1] if block else ""
+        entries = re.findall(r"^    (\w+): (.*\n?(?:     +.*\n?)*)", listed, re.MULTILINE)
         for name, meaning in entries:
             yield name, " ".join(meaning.split()).replace("``", "`")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from docs.generate.markdown import table
-from nlp_gym import ENVS
+from nlp_gym import registration
 from nlp_gym.data import READERS
-from nlp_gym.tasks.core.make import family_of
+from nlp_gym.tasks import task_class
 
 ENDINGS = 4
 """So many are listed; parallel text has one per language."""
@@ -52,8 +52,10 @@ def files(pages: Path) -> dict[str, str]:
 def format_tables() -> str:
     """A heading and a table per family."""
     ids: dict[str, list[str]] = {}
-    for row in ENVS:
-        ids.setdefault(family_of(row.id), []).append(f"[`{row.id}`](environments/{row.id}.md)")
+    for row in registration.ENVS:
+        ids.setdefault(task_class(row.id).family, []).append(
+            f"[`{row.id}`](environments/{row.id}.md)"
+        )
     parts = []
     for family, readers in READERS.items():
         rows = []

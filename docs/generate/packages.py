@@ -56,7 +56,7 @@ def imports(root: str) -> Imports:
     folder = REPOSITORY / ROOTS[root]
     for path in sorted(folder.rglob("*.py")):
         name = path.relative_to(folder).parts[0].removesuffix(".py")
-        if name != "__init__":
+        if not name.startswith("_"):
             tree = ast.parse(path.read_text(encoding="utf-8"))
             found.setdefault(name, set()).update(_imported(root, tree))
     return {a: frozenset(b for b in found[a] if b in found and b != a) for a in found}
