@@ -27,6 +27,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphin
 exclude_patterns = ["generate", "parts"]
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 4
+smartquotes = False  # quotes in prose are often code
 
 html_theme = "furo"
 html_title = "nlp_gym"
@@ -40,7 +41,7 @@ default_role = "py:obj"
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
-autodoc_default_options = {"ignore-module-all": True}
+autodoc_default_options = {"ignore-module-all": True, "no-value": True}
 autodoc_type_aliases = {name: name for name in ("Observation", "Texts", "Output", "Played")}
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False

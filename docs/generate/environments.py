@@ -74,7 +74,7 @@ def gallery() -> str:
         for row in rows:
             cards.setdefault(episode(row.id).html(last=True), []).append(row.id)
         drawn = [
-            f":::{{container}} card\n{' '.join(f'[{name}]({name}.md)' for name in names)}\n\n"
+            f":::{{container}} card\n{' · '.join(f'[{name}]({name}.md)' for name in names)}\n\n"
             f"{picture}\n:::"
             for picture, names in cards.items()
         ]
@@ -116,13 +116,17 @@ def common_page() -> str:
     )
 
 
+def title_of(cls: type[Any]) -> str:
+    """The kind of task: how the docstring of its class begins."""
+    first = (inspect.getdoc(cls) or "").partition("\n")[0]
+    return re.split(r",? as (?:a|one) decision process", first)[0]
+
+
 def _groups() -> dict[str, list[EnvRow]]:
-    """Rows by kind of task, which is how the task's docstring begins."""
+    """Rows by kind of task."""
     groups: dict[str, list[EnvRow]] = {}
     for row in registration.ENVS:
-        first = (inspect.getdoc(task_class(row.id)) or "").partition("\n")[0]
-        title = re.split(r",? as (?:a|one) decision process", first)[0]
-        groups.setdefault(title, []).append(row)
+        groups.setdefault(title_of(task_class(row.id)), []).append(row)
     return groups
 
 
@@ -141,8 +145,8 @@ def _about(row: EnvRow) -> str:
         where = f"[{corpus.name}]({corpus.homepage})" if "://" in corpus.homepage else corpus.name
         lines.append(f"Corpus: {where}, {corpus.description}. Licence: {corpus.licence}.")
     if cls.family in READERS:
-        formats = f"[{cls.family} formats](../data.md#{cls.family})"
-        lines.append(f'Your own file: `data="FILE"` in any of the {formats}.')
+        formats = f"[formats](../data.md#{slug(title_of(cls))})"
+        lines.append(f'Your own file: `data="FILE"` in one of its {formats}.')
     return " ".join(lines)
 
 

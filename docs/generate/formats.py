@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from docs.generate.environments import title_of
 from docs.generate.markdown import table
 from nlp_gym import registration
 from nlp_gym.data import READERS
+from nlp_gym.registration import EnvRow
 from nlp_gym.tasks import task_class
 
 ENDINGS = 4
@@ -51,13 +53,13 @@ def files(pages: Path) -> dict[str, str]:
 
 def format_tables() -> str:
     """A heading and a table per family."""
-    ids: dict[str, list[str]] = {}
+    rows_of: dict[str, list[EnvRow]] = {}
     for row in registration.ENVS:
-        ids.setdefault(task_class(row.id).family, []).append(
-            f"[`{row.id}`](environments/{row.id}.md)"
-        )
+        rows_of.setdefault(task_class(row.id).family, []).append(row)
     parts = []
     for family, readers in READERS.items():
+        ids = [row.id for row in rows_of[family]]
+        links = ", ".join(f"[`{env_id}`](environments/{env_id}.md)" for env_id in ids)
         rows = []
         for reader in readers.values():
             endings = ", ".join(f"`{ending}`" for ending in reader.extensions[:ENDINGS])
@@ -65,8 +67,8 @@ def format_tables() -> str:
             example = EXAMPLES.get((family, reader.name), "")
             rows.append((f"`{reader.name}`", endings + more, _prose(reader.about), _shown(example)))
         parts += [
-            f"### {family.capitalize()}",
-            f"`--family {family}`: {', '.join(ids.get(family, []))}",
+            f"### {title_of(task_class(ids[0]))}",
+            f"Family `{family}`: {links}",
             table(("format", "endings", "what it is", "example"), rows),
         ]
     return "\n\n".join(parts) + "\n"

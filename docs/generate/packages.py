@@ -6,16 +6,17 @@ import ast
 import html
 import textwrap
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ROOTS = {"nlp_gym": "nlp_gym", "nlp_gym_agents": "agents/nlp_gym_agents"}
 """The two packages, and where they lie in the repository."""
 
-BOX, HEIGHT, ACROSS, FLOOR, EDGE = 226, 76, 16, 40, 8
-"""In pixels: width and height of a box, space between boxes and between floors, and the border."""
-TEXT, LINES = 34, 3
-"""Characters per line of a box's text, and most lines of it."""
+WIDE, NARROW, ACROSS, DOWN, EDGE = 380, 226, 16, 36, 8
+"""In pixels: widths of boxes, up to two and more on a floor; the space between them; the border."""
+NAME_LINE, TEXT_LINE, LETTER = 26, 15, 6.3
+"""In pixels: heights of a box's first and further lines, and the width of a letter of these."""
 
 Imports = Mapping[str, frozenset[str]]
 
@@ -25,27 +26,66 @@ def files(pages: Path) -> dict[str, str]:
     return {f"parts/packages-{root}.svg": picture(root) for root in ROOTS}
 
 
-def picture(root: str) -> str:
-    """SVG: one box per package or module below `root`, above those that it imports."""
-    rows = floors(imports(root))
-    widest = max(len(row) for row in rows)
-    width = widest * (BOX + ACROSS) - ACROSS + 2 * EDGE
-    place = {
-        name: (
-            (width - len(row) * (BOX + ACROSS) + ACROSS) // 2 + i * (BOX + ACROSS),
-            EDGE + level * (HEIGHT + FLOOR),
+@dataclass(frozen=True)
+class Box:
+    """A package (or a single module) in the picture; places are those of its left upper corner."""
+
+    name: str
+    about: list[str]
+    package: bool
+    x: int
+    y: int
+    width: int
+    height: int
+
+    def svg(self) -> str:
+        """The frame, the name, and what lives there."""
+        lines = "".join(
+            f'<text x="{self.x + 10}" y="{self.y + NAME_LINE + 10 + TEXT_LINE * i}" '
+            f'font-size="12" fill="#445">{html.escape(line)}</text>'
+            for i, line in enumerate(self.about)
         )
-        for level, row in enumerate(rows)
-        for i, name in enumerate(row)
-    }
-    height = len(rows) * (HEIGHT + FLOOR) - FLOOR + 2 * EDGE
-    drawn = [_arrow(place[a], place[b]) for a, targets in _direct(root) for b in sorted(targets)]
-    drawn += [_box(root, name, *at) for name, at in place.items()]
+        return (
+            f'<rect x="{self.x}" y="{self.y}" width="{self.width}" height="{self.height}" rx="6" '
+            f'fill="{"#e8f0fb" if self.package else "#f4f4f1"}" stroke="#8a97a8"/>'
+            f'<text x="{self.x + 10}" y="{self.y + 20}" font-size="14" font-weight="bold" '
+            f'fill="#223">{self.name}</text>{lines}'
+        )
+
+    def arrow(self, below: Box) -> str:
+        """A line down to a package that this one imports from."""
+        x, y = self.x + self.width // 2, self.y + self.height
+        to_x, to_y = below.x + below.width // 2, below.y
+        bend = (to_y - y) // 2
+        return (
+            f'<path d="M{x} {y}C{x} {y + bend} {to_x} {to_y - bend} {to_x} {to_y}" fill="none" '
+            'stroke="#8a97a8" stroke-width="1.5"/>'
+        )
+
+
+def picture(root: str) -> str:
+    """SVG: one box per package or module below `root`, above those that it imports from."""
+    found = imports(root)
+    rows = floors(found)
+    widest = max(map(len, rows))
+    box = WIDE if widest <= 2 else NARROW
+    texts = {name: textwrap.wrap(_about(root, name), int((box - 20) / LETTER)) for name in found}
+    tall = NAME_LINE + TEXT_LINE * max(map(len, texts.values())) + 8
+    width = widest * (box + ACROSS) - ACROSS + 2 * EDGE
+    height = len(rows) * (tall + DOWN) - DOWN + 2 * EDGE
+    boxes = {}
+    for level, row in enumerate(rows):
+        left = (width - len(row) * (box + ACROSS) + ACROSS) // 2
+        for i, name in enumerate(row):
+            package = (REPOSITORY / ROOTS[root] / name).is_dir()
+            x, y = left + i * (box + ACROSS), EDGE + level * (tall + DOWN)
+            boxes[name] = Box(name, texts[name], package, x, y, box, tall)
+    drawn = [boxes[a].arrow(boxes[b]) for a, targets in direct(found).items() for b in targets]
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
-        f'viewBox="0 0 {width} {height}" '
-        f'font-family="sans-serif">\n<rect width="{width}" height="{height}" fill="#fff"/>\n'
-        + "\n".join(drawn)
+        f'viewBox="0 0 {width} {height}" font-family="sans-serif">\n'
+        f'<rect width="{width}" height="{height}" fill="#fff"/>\n'
+        + "\n".join([*drawn, *(each.svg() for each in boxes.values())])
         + "\n</svg>\n"
     )
 
@@ -83,6 +123,18 @@ def floors(found: Imports) -> list[list[str]]:
     return [sorted(name for name in found if levels[name] == number) for number in numbers]
 
 
+def direct(found: Imports) -> dict[str, list[str]]:
+    """The imports that no chain of other imports implies: one line of the picture each."""
+
+    def reach(name: str) -> frozenset[str]:
+        return found[name].union(*(reach(target) for target in found[name]))
+
+    return {
+        name: sorted(targets.difference(*(reach(target) for target in targets)))
+        for name, targets in found.items()
+    }
+
+
 def _imported(root: str, tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
         modules = []
@@ -96,40 +148,9 @@ def _imported(root: str, tree: ast.AST) -> Iterator[str]:
                 yield rest.partition(".")[0]
 
 
-def _direct(root: str) -> Iterator[tuple[str, frozenset[str]]]:
-    """The imports that no chain of other imports implies: one arrow each."""
-    found = imports(root)
-
-    def reach(name: str) -> frozenset[str]:
-        return found[name].union(*(reach(target) for target in found[name]))
-
-    for name, targets in found.items():
-        yield name, targets.difference(*(reach(target) for target in targets))
-
-
-def _arrow(above: tuple[int, int], below: tuple[int, int]) -> str:
-    x, y = above[0] + BOX // 2, above[1] + HEIGHT
-    to_x, to_y = below[0] + BOX // 2, below[1]
-    bend = (to_y - y) // 2
-    return (
-        f'<path d="M{x} {y}C{x} {y + bend} {to_x} {to_y - bend} {to_x} {to_y}" fill="none" '
-        'stroke="#8a97a8" stroke-width="1.5"/>'
-    )
-
-
-def _box(root: str, name: str, x: int, y: int) -> str:
+def _about(root: str, name: str) -> str:
+    """The first line of a docstring, up to what it says of imports."""
     folder = REPOSITORY / ROOTS[root] / name
     source = folder / "__init__.py" if folder.is_dir() else folder.with_suffix(".py")
     doc = ast.get_docstring(ast.parse(source.read_text(encoding="utf-8"))) or ""
-    about = textwrap.wrap(doc.partition("\n")[0].partition(";")[0].replace("`", ""), TEXT)[:LINES]
-    lines = "".join(
-        f'<text x="{x + 10}" y="{y + 36 + 14 * i}" font-size="11.5" fill="#445">'
-        f"{html.escape(line)}</text>"
-        for i, line in enumerate(about)
-    )
-    fill = "#e8f0fb" if folder.is_dir() else "#f4f4f1"
-    return (
-        f'<rect x="{x}" y="{y}" width="{BOX}" height="{HEIGHT}" rx="6" fill="{fill}" '
-        f'stroke="#8a97a8"/><text x="{x + 10}" y="{y + 19}" font-size="14" font-weight="bold" '
-        f'fill="#223">{name}</text>{lines}'
-    )
+    return doc.partition("\n")[0].partition(";")[0].replace("`", "")

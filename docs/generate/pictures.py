@@ -37,46 +37,54 @@ class Strip:
 def strip(env_id: str) -> Strip:
     """The start, the middle and the end of an episode that shows what the id is about.
 
-    The expert plays, but for one decision in the middle of episodes of at least four.
+    The expert plays. In the middle of episodes of at least four decisions it makes a wrong one,
+    where that does not end the episode and its action can be read.
     """
     env: Any = gym.make(env_id, corpus="sample", encoder="hashed", render_mode="html").unwrapped
-    row, played = _telling_episode(env)
-    wrong = len(played) // 2 if len(played) > 3 and env.action_space.n <= MOST_ACTIONS else None
+    row, n = _telling_episode(env)
+    wrong = n // 2 if n > 3 and env.action_space.n <= MOST_ACTIONS else None
+    frames, total, score = _played(env, row, wrong)
+    if wrong is not None and len(frames) <= n:
+        wrong = None
+        frames, total, score = _played(env, row, wrong)
+    chosen = sorted({0, n // 2 if wrong is None else wrong + 1, n})
+    who = "The oracle plays" + (", with one wrong decision" if wrong is not None else "")
+    decisions = "1 decision" if n == 1 else f"{n} decisions"
+    caption = f"{who}: {decisions}, rewards of {total:+.3f} in all, score {score:.3f}."
+    return Strip([frames[i] for i in chosen], caption)
+
+
+def _played(env: Any, row: int, wrong: int | None) -> tuple[list[str], float, float]:
+    """Frames of an episode on a sample, the sum of its rewards, and its score."""
     env.reset(options={"row": row})
-    frames, total, score, ended = [env.render()], 0.0, None, False
-    while not ended:
+    frames, total = [env.render()], 0.0
+    while True:
         action = env.oracle_action()
         if len(frames) - 1 == wrong:
             action = _another(env, action)
         _, reward, ended, _, info = env.step(action)
         frames.append(env.render())
-        total, score = total + reward, info.get("score")
-    n = len(frames) - 1
-    chosen = sorted({0, wrong + 1 if wrong is not None else n // 2, n})
-    who = "The oracle plays" + (", with one wrong decision" if wrong is not None else "")
-    caption = f"{who}: {n} decisions, rewards of {total:+.3f} in all, score {score:.3f}."
-    return Strip([frames[i] for i in chosen], caption.replace("1 decisions", "1 decision"))
+        total += reward
+        if ended:
+            return frames, total, info["score"]
 
 
-def _telling_episode(env: Any) -> tuple[int, list[int]]:
-    """The sample whose episode is solved, has decisions of several kinds, and a fair length."""
-
-    def episode(row: int) -> tuple[float, list[int]]:
-        env.reset(options={"row": row})
-        played: list[int] = []
-        while True:
-            played.append(env.oracle_action())
-            _, _, ended, _, info = env.step(played[-1])
-            if ended:
-                return info["score"], played
+def _telling_episode(env: Any) -> tuple[int, int]:
+    """A sample and its decisions: solved, of several kinds, and neither few nor many."""
 
     def interest(row: int) -> tuple[float, int, int]:
-        score, played = episodes[row]
-        return score, min(len(set(played)), KINDS), -abs(len(played) - DECISIONS)
+        env.reset(options={"row": row})
+        played: list[int] = []
+        ended = False
+        while not ended:
+            played.append(env.oracle_action())
+            _, _, ended, _, info = env.step(played[-1])
+        lengths[row] = len(played)
+        return info["score"], min(len(set(played)), KINDS), -abs(len(played) - DECISIONS)
 
-    episodes = [episode(row) for row in range(min(len(env.task.corpus), ROWS))]
-    best = max(range(len(episodes)), key=interest)
-    return best, episodes[best][1]
+    lengths: dict[int, int] = {}
+    best = max(range(min(len(env.task.corpus), ROWS)), key=interest)
+    return best, lengths[best]
 
 
 def _another(env: Any, action: int) -> int:
