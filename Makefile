@@ -26,12 +26,12 @@ PYTHONS := python3 python3.13 python3.12 python3.11 python3.10 python3.14
 MINIMUM := import sys; sys.exit(sys.version_info < (3, 10))
 # Prints the interpreter's own path: a name like python3 may be a shim that depends on the folder.
 FIND := import sys; sys.version_info < (3, 10) and sys.exit(1); print(sys.executable)
-DEV_EXTRAS := minilm,dev
+DEV_EXTRAS := minilm,dev,docs
 
 # Two installs into one .venv must not run at once.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev train test test-all lint type check format benchmark clean
+.PHONY: help install install-dev train test test-all lint type check format docs benchmark clean
 
 help:
 	@echo 'make train      train the default agent on bundled data; ARGS="--algo ppo" for another job'
@@ -41,6 +41,7 @@ help:
 	@echo 'make lint       ruff check, ruff format --check, and the layers: who imports whom'
 	@echo 'make type       mypy'
 	@echo 'make format     let ruff rewrite the code'
+	@echo 'make docs       the site, from the pages in docs/ and the code: build/docs/index.html'
 	@echo 'make benchmark  stepping speed beside Gymnasium CartPole'
 	@echo 'make install    only make .venv ready for training (install-dev: for development)'
 	@echo 'make clean      remove .venv and caches; runs/ is kept'
@@ -126,9 +127,14 @@ format: $(DEV_STAMP)
 	$(RUN) -m ruff check --fix .
 	$(RUN) -m ruff format .
 
+# Strict: a warning, such as a link that leads nowhere, is an error. Nothing is fetched.
+docs: $(DEV_STAMP)
+	$(RUN) -m sphinx --fail-on-warning --keep-going --quiet -d .cache/docs/doctrees docs build/docs
+	@echo 'build/docs/index.html'
+
 benchmark: $(DEV_STAMP)
 	$(RUN) benchmarks/stepping.py $(ARGS)
 
 clean:
-	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf $(VENV) docs/environments docs/api docs/parts .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

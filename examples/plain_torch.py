@@ -1,7 +1,7 @@
 """A plain PyTorch agent: masked actor-critic, PPO clipped update, only torch and gymnasium.
 
 Shows what any RL library sees of an nlp_gym environment: fixed-shape arrays in a dict, a Discrete
-action, a mask. Nothing here comes from `agents`.
+action, a mask. Nothing here comes from `nlp_gym_agents`.
 
     python examples/plain_torch.py --encoder hashed --steps 30000
     python examples/plain_torch.py --env POS-EWT-v0 --data-dir ../shared/data --steps 300000
@@ -20,7 +20,7 @@ from torch.distributions import Categorical
 from torch.nn import functional as F
 
 import nlp_gym
-from nlp_gym.tasks.core.rollout import rollout
+from nlp_gym.tasks import rollout
 
 HORIZON, EPOCHS, MINIBATCH, CLIP, ENTROPY, LAMBDA = 32, 4, 256, 0.2, 0.01, 0.9
 Batch = dict[str, torch.Tensor]

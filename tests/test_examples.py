@@ -50,8 +50,8 @@ def test_plain_torch_improves_over_its_start(capsys: pytest.CaptureFixture[str])
 
 def test_plain_torch_shares_no_code_with_agents() -> None:
     source = (ROOT / "examples" / "plain_torch.py").read_text(encoding="utf-8")
-    assert "import agents" not in source
-    assert "from agents" not in source
+    assert "import nlp_gym_agents" not in source
+    assert "from nlp_gym_agents" not in source
     assert "stable_baselines3" not in source
 
 

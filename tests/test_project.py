@@ -141,7 +141,9 @@ def test_project_readme_has_a_row_for(row: nlp_gym.registration.EnvRow) -> None:
     assert any(row.id in line for line in rows), f"no table row of README.md names {row.id}"
 
 
-@pytest.mark.parametrize("target", ["train", "test", "check", "lint", "type", "format", "clean"])
+@pytest.mark.parametrize(
+    "target", ["train", "test", "check", "lint", "type", "format", "docs", "clean"]
+)
 def test_project_makefile_has_target(target: str) -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert re.search(rf"^{re.escape(target)}:", makefile, re.MULTILINE)

