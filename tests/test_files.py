@@ -33,6 +33,17 @@ def test_files_atomic_path_makes_folders_and_replaces(tmp_path: Path) -> None:
     assert os.listdir(target.parent) == ["b.txt"]
 
 
+def test_files_atomic_path_flushes_what_it_may_write_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flush(descriptor: int) -> None:  # as Windows does: EBADF where it is open for reading only
+        os.write(descriptor, b"")
+
+    monkeypatch.setattr(os, "fsync", flush)
+    write_json(tmp_path / "x.json", {"a": 1})
+    assert (tmp_path / "x.json").read_text(encoding="utf-8") == '{\n  "a": 1\n}\n'
+
+
 @pytest.mark.parametrize(
     "error", [ValueError("x"), KeyboardInterrupt(), OSError(errno.ENOSPC, "full")]
 )

@@ -9,8 +9,10 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 import nlp_gym
 
@@ -96,11 +98,39 @@ def test_project_version_is_consistent() -> None:
     version = PROJECT["project"]["version"]
     assert nlp_gym.__version__ == version
     assert f"\n## {version}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert citation()["version"] == version
     try:
         installed = importlib.metadata.version("nlp-gymnasium")
     except importlib.metadata.PackageNotFoundError:
         return  # run from a checkout that was not installed
     assert installed == version
+
+
+def citation() -> dict[str, Any]:
+    read: dict[str, Any] = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    return read
+
+
+def test_project_citation_is_that_of_the_project() -> None:
+    told, project = citation(), PROJECT["project"]
+    assert told["cff-version"] == "1.2.0"
+    assert told["message"]
+    assert told["title"].startswith("nlp_gym")
+    assert [author["name"] for author in told["authors"]] == [a["name"] for a in project["authors"]]
+    assert told["license"] == project["license"]
+    assert told["repository-code"] == project["urls"]["Source"]
+    assert told["keywords"] == project["keywords"]
+
+
+def test_project_ci_runs_every_python_that_the_classifiers_name() -> None:
+    text = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    jobs = yaml.safe_load(text)["jobs"]
+    matrix = jobs["test"]["strategy"]["matrix"]
+    named = [c.rpartition(" ")[2] for c in PROJECT["project"]["classifiers"] if ":: 3." in c]
+    assert matrix["python"] == named
+    assert {name.partition("-")[0] for name in matrix["os"]} == {"ubuntu", "macos", "windows"}
+    (oldest,) = [s["with"] for s in jobs["oldest"]["steps"] if "with" in s]
+    assert PROJECT["project"]["requires-python"] == f">={oldest['python-version']}"
 
 
 def test_project_pins_satisfy_ranges() -> None:
@@ -147,6 +177,13 @@ def test_project_readme_has_a_row_for(row: nlp_gym.registration.EnvRow) -> None:
 def test_project_makefile_has_target(target: str) -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert re.search(rf"^{re.escape(target)}:", makefile, re.MULTILINE)
+
+
+def test_project_makefile_helps_with_every_target() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    (phony,) = re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
+    told = set(re.findall(r"@echo 'make ([a-z-]+)  ", makefile)) | {"help", "install-dev"}
+    assert told == set(phony.split())
 
 
 @pytest.mark.corpus
