@@ -13,8 +13,8 @@ the bundled sample of NER-CoNLL-v0
 - and one update that follows it;
 - in evaluation: what one more word in each sentence adds to playing a batch greedily.
 
-A *hop* is a function of the project that receives `encoder_kwargs` among its arguments, by itself or
-somewhere inside them, between the parser of the command line and the encoder's constructor, which
+A *hop* is a function of the project that receives `encoder_kwargs` among its arguments, by itself
+or somewhere inside them, between the parser of the command line and the encoder's constructor, which
 is the last hop. A function counts once. An object's own `self` is not an argument here: nothing is
 handed over. The value is followed by a mark: an option that nothing else has. Names are those of
 the arguments: of what holds the options themselves, and of what they travel in.
