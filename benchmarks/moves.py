@@ -14,10 +14,10 @@ the bundled sample of NER-CoNLL-v0
 - in evaluation: what one more word in each sentence adds to playing a batch greedily.
 
 A *hop* is a function of the project that receives `encoder_kwargs` among its arguments, by itself
-or somewhere inside them, between the parser of the command line and the encoder's constructor, which
-is the last hop. A function counts once. An object's own `self` is not an argument here: nothing is
-handed over. The value is followed by a mark: an option that nothing else has. Names are those of
-the arguments: of what holds the options themselves, and of what they travel in.
+or somewhere inside them, between the parser of the command line and the encoder's constructor,
+which is the last hop. A function counts once. An object's own `self` is not an argument here:
+nothing is handed over. The value is followed by a mark: an option that nothing else has. Names are
+those of the arguments: of what holds the options themselves, and of what they travel in.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from types import CodeType, FrameType
@@ -117,8 +118,8 @@ def training_decision(encoder: str) -> tuple[list[Entry], list[Entry]]:
     def counted_update(model: Any, *args: Any, **kwargs: Any) -> None:
         updates.append(moves_of(lambda: learn(model, *args, **kwargs)))
 
-    MaskedDQN.collect_rollouts = counted_step  # type: ignore[method-assign]
-    MaskedDQN.train = counted_update  # type: ignore[method-assign]
+    MaskedDQN.collect_rollouts = counted_step  # type: ignore[assignment]
+    MaskedDQN.train = counted_update  # type: ignore[assignment]
     hyperparams = {"buffer_size": 1000, "learning_starts": 8, "batch_size": 32}
     config = TrainConfig(
         ENV_ID,
@@ -149,7 +150,7 @@ def evaluation_decision(encoder: str) -> list[Entry]:
     played = []
     for size in (short, short, long):  # the first also makes what is made once
         rows = np.flatnonzero(task.lengths == size)[:2].tolist()
-        played.append(moves_of(lambda rows=rows: outputs_of(model, task, masked=True, rows=rows)))
+        played.append(moves_of(partial(outputs_of, model, task, masked=True, rows=rows)))
     _, few, many = played
     each, rest = divmod(len(many) - len(few), long - short)
     assert rest == 0, "sentences of different lengths are played differently"
