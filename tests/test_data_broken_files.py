@@ -107,8 +107,9 @@ def put_valid(family: str, name: str, folder: Path) -> list[Path]:
     if not isinstance(found, Path):
         (folder / found[0]).write_text(found[1], encoding="utf-8")
         return [folder / found[0]]
-    beside = READERS[family][name].beside
-    others = [found.parent / other for other in beside(found.name, Options())] if beside else []
+    companions = READERS[family][name].companions
+    names = companions(found.name, Options()) if companions else ()
+    others = [found.parent / name for name in names]
     for path in (there := [found, *(o for o in others if o.is_file())]):
         (folder / path.name).write_bytes(path.read_bytes())
     return [folder / path.name for path in there]

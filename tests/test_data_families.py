@@ -325,8 +325,8 @@ def test_families_are_guessed_from_the_bundled_samples(row: Dataset) -> None:
     assert report.family == row.family
     assert bool(report.labels) == any(s.labels for s in read(path, row.format, family=row.family))
     if row.family not in ("tagging", "classification", "multilabel"):
-        assert report.facts
-        assert all(report.facts.values())
+        assert report.counts
+        assert all(report.counts.values())
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nlp_gym.data.readers.shared.base import Parsed
-from nlp_gym.data.readers.shared.check_counts import count_facts
+from nlp_gym.data.readers.shared.check_counts import count_items
 from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.json_tools import (
     RowError,
@@ -155,7 +155,7 @@ def test_tools_table_delimiter_by_ending_and_quotes() -> None:
 
 def test_tools_facts_count_what_is_there() -> None:
     extra = {"choices": (("a",), ("b",)), "head": "x"}
-    assert count_facts([Sample(("q",), extra=extra, gold=0), Sample(("q",), extra=extra)]) == {
+    assert count_items([Sample(("q",), extra=extra, gold=0), Sample(("q",), extra=extra)]) == {
         "choices": 4, "distinct heads": 1, "samples with gold": 1, "gold items": 1
     }  # fmt: skip
-    assert count_facts([Sample(("q",), ("A",))]) == {}
+    assert count_items([Sample(("q",), ("A",))]) == {}

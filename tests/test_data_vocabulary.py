@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nlp_gym.data.text.vocabulary import STOP, Vocabulary, normal
+from nlp_gym.data.text.vocabulary import STOP, Vocabulary, normalise_spaces
 from nlp_gym.errors import InvalidArgumentError
 
 TEXTS = ["Der Hund läuft.", "Die Katze schläft im Haus.", "今天天气很好，我们去公园吧。", "Ça va?"]
@@ -23,7 +23,7 @@ def vocabulary():
 def test_any_text_can_be_written(vocabulary, text):
     tokens = vocabulary.encode([text])[0]
     assert 0 not in tokens
-    assert vocabulary.decode(tokens) == normal(text)
+    assert vocabulary.decode(tokens) == normalise_spaces(text)
 
 
 def test_tokens_are_stop_bytes_characters_and_merges(vocabulary):

@@ -14,7 +14,7 @@ from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu.metrics import BLEU
 
 from nlp_gym import make_task
-from nlp_gym.data.text.vocabulary import normal
+from nlp_gym.data.text.vocabulary import normalise_spaces
 from nlp_gym.envs.vector import TaskVectorEnv
 from nlp_gym.errors import UnknownNameError
 from nlp_gym.metrics.text.corpus import VALUES
@@ -46,7 +46,7 @@ def test_oracle_writes_the_first_reference_for_a_reward_of_exactly_one():
             total += reward * running
             running &= ~ended
         assert (total == 1.0).all(), env_id
-        golds = [normal(sample.gold[0]) for sample in task.corpus.samples]
+        golds = [normalise_spaces(sample.gold[0]) for sample in task.corpus.samples]
         assert task.outputs(state) == golds
 
 
@@ -235,7 +235,7 @@ def test_the_corpus_score_is_sacrebleus():
         task = make_task("Translation-Multi30k-v0", "dev", **SMALL)
     texts = rollout(task, "oracle")
     texts = [text.rsplit(" ", 1)[0] for text in texts]
-    golds = [normal(sample.gold[0]) for sample in task.corpus.samples]
+    golds = [normalise_spaces(sample.gold[0]) for sample in task.corpus.samples]
     expected = sacrebleu.corpus_bleu(texts, [golds])
     score = task.score(texts)
     assert score.value == pytest.approx(expected.score / 100)

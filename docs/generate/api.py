@@ -22,7 +22,7 @@ PUBLIC: dict[str, tuple[str, ...]] = {
         "corpora.load",
         "corpora.download",
         "catalog",
-        "catalog.rows",
+        "catalog.dataset",
         "tags.schemes",
         "text.perturb",
     ),

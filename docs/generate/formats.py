@@ -65,7 +65,9 @@ def format_tables() -> str:
             endings = ", ".join(f"`{ending}`" for ending in reader.extensions[:ENDINGS])
             more = ", ..." if len(reader.extensions) > ENDINGS else ""
             example = EXAMPLES.get((family, reader.name), "")
-            rows.append((f"`{reader.name}`", endings + more, _prose(reader.about), _shown(example)))
+            rows.append(
+                (f"`{reader.name}`", endings + more, _prose(reader.description), _shown(example))
+            )
         parts += [
             f"### {title_of(task_class(ids[0]))}",
             f"Family `{family}`: {links}",

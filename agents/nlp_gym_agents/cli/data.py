@@ -103,7 +103,7 @@ def _summarise(file: Path, report: CheckReport) -> None:
         f"{file}: {report.format}, {how}, {report.n_samples} texts, {report.n_words} words, "
         f"{len(report.problems)} bad rows, {len(report.warnings)} warnings"
     )
-    for name, count in [*report.facts.items(), *sorted(report.labels.items())]:
+    for name, count in [*report.counts.items(), *sorted(report.labels.items())]:
         typer.echo(f"  {name:<24} {count:>9}")
 
 

@@ -12,7 +12,12 @@ from typing import Any
 import numpy as np
 
 from nlp_gym.data import load_corpus
-from nlp_gym.data.text.perturb import FIELDS, PERTURBATIONS, WORD_PERTURBATIONS, parse
+from nlp_gym.data.text.perturb import (
+    PERTURBATIONS,
+    PERTURBED_FIELDS,
+    WORD_PERTURBATIONS,
+    parse_spec,
+)
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
 from nlp_gym.metrics.base import Score
 from nlp_gym.tasks.core.make import task_class
@@ -56,7 +61,7 @@ def suitable_perturbations(run: str | Path) -> tuple[str, ...]:
     """Names of the perturbations that suit the files a run reads, for ``--perturb all``."""
     agent = load_agent(run)
     family = task_class(agent.env_id).family
-    words = tuple(WORD_PERTURBATIONS) if family in FIELDS else ()
+    words = tuple(WORD_PERTURBATIONS) if family in PERTURBED_FIELDS else ()
     swaps = family == "tagging" and any(label.startswith("B-") for label in agent.labels)
     return (*words, *(("entity-swap",) if swaps else ()))
 
@@ -84,7 +89,7 @@ def evaluate_perturbed(
             "texts are what its gold is made of."
         )
     for spec in chosen:
-        parse(spec)  # a wrong name is told before anything is scored
+        parse_spec(spec)  # a wrong name is told before anything is scored
     scores = {"clean": evaluate(run, split, **options)}
     scores |= {spec: evaluate(run, split, perturb=spec, **options) for spec in chosen}
     return scores

@@ -178,7 +178,7 @@ class Predictor:
     def _needs_more(self) -> InvalidArgumentError:
         if self._task_class.is_mixture:
             return self._inputs.needs_one_task()
-        form = READERS[self.family]["jsonl"].about
+        form = READERS[self.family]["jsonl"].description
         return InvalidArgumentError(
             f"{self.agent.env_id} needs more than a text. Give --input FILE with samples of family "
             f"{self.family!r}, the answers left out: JSON Lines with {form}; or another format of "

@@ -109,8 +109,8 @@ def _stamps(source: SourceFile, options: Options) -> tuple[Stamp, ...]:
     names = [
         name
         for reader in readers
-        if reader.beside is not None and source.format in (None, reader.name)
-        for name in reader.beside(source.path.name, options)
+        if reader.companions is not None and source.format in (None, reader.name)
+        for name in reader.companions(source.path.name, options)
     ]
     others = [source.path.parent / name for name in dict.fromkeys(names)]
     return (_stamp(source.path), *(_stamp(other) for other in others if other.is_file()))

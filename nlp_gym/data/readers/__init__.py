@@ -1,4 +1,7 @@
-"""Readers of text files: a table of formats for each task family."""
+"""Readers of text files: the formats of each task family, `read` and `check`.
+
+The packages inside import `data.text` and `data.tags`, but nothing else of `data`.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +10,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from nlp_gym.data.readers.classification import formats as classification
 from nlp_gym.data.readers.classification import multilabel
-from nlp_gym.data.readers.classification import rows as classification
 from nlp_gym.data.readers.dialogue import dialogue, policy
 from nlp_gym.data.readers.generation import extractive as summary
-from nlp_gym.data.readers.generation import rows as generation
+from nlp_gym.data.readers.generation import formats as generation
 from nlp_gym.data.readers.knowledge_graph import triples as kg
 from nlp_gym.data.readers.questions import choice
 from nlp_gym.data.readers.questions import span as spanqa
-from nlp_gym.data.readers.relation import rows as relation
+from nlp_gym.data.readers.relation import formats as relation
 from nlp_gym.data.readers.shared.base import CheckReport, Options, Reader
-from nlp_gym.data.readers.shared.check_counts import count_facts
+from nlp_gym.data.readers.shared.check_counts import count_items
 from nlp_gym.data.readers.shared.decoding import Problem, file_bytes
-from nlp_gym.data.readers.tagging import rows as tagging
+from nlp_gym.data.readers.tagging import formats as tagging
 from nlp_gym.data.tags.schemes import canonical_scheme
 from nlp_gym.errors import UnknownNameError
 from nlp_gym.types import Sample
@@ -55,15 +58,15 @@ FAMILIES: tuple[str, ...] = tuple(_MODULES)
 
 READERS: Mapping[str, Mapping[str, Reader]] = MappingProxyType(
     {
-        family: MappingProxyType({reader.name: reader for reader in module.ROWS})
+        family: MappingProxyType({reader.name: reader for reader in module.FORMATS})
         for family, module in _MODULES.items()
     }
 )
-"""The formats: family, then name."""
+"""The readers by family, then by name of the format."""
 
 
 def family_readers(family: str) -> Mapping[str, Reader]:
-    """Return the formats of a family.
+    """Return the readers of a family by name.
 
     Raises:
         UnknownNameError: There is no such family.
@@ -81,10 +84,10 @@ def find_reader(
     family: str = "tagging",
     gold: bool = True,
 ) -> Reader:
-    """Choose the reader of a file: `format`, else its ending, else a look at its first lines.
+    """Choose the reader of a file: by `format`, else by its ending, else by its first lines.
 
     Raises:
-        UnknownNameError: There is no such family or format, or nothing tells the format.
+        UnknownNameError: There is no such family or format, or nothing decides on the format.
     """
     readers = family_readers(family)
     if format is not None:
@@ -134,13 +137,14 @@ def read(
 
     Args:
         path: The file, UTF-8.
-        format: A name in ``READERS[family]``; None goes by the file's ending, then by its content.
+        format: A name in ``READERS[family]``; None: the file's ending, then its content decides.
         family: Task family, a name in `FAMILIES`.
-        column: Which column holds the label: a number (conll), ``"upos"`` or ``"xpos"`` (conllu), a
-            column's or key's name (csv, jsonl). None: the format's usual one.
-        scheme: Tag scheme of the labels, converted to IOB2; see `nlp_gym.data.tags.schemes`.
-        gold: False reads the input alone: no annotation is needed and none is returned.
-        split: Which split of a format that holds all splits in one file; None: all.
+        column: The column of the label: a number (conll), ``"upos"`` or ``"xpos"`` (conllu), the
+            name of a column or key (csv, jsonl). None: the format's usual one.
+        scheme: Tag scheme of the labels, which are converted to IOB2; see
+            `nlp_gym.data.tags.schemes`.
+        gold: Whether to read the annotation; False: none is needed and none is returned.
+        split: The split to read of a format that holds all splits in one file; None: all.
         pair: Languages of source and target of parallel text (``"en-de"``).
 
     Returns:
@@ -152,9 +156,8 @@ def read(
         UnknownNameError: `family`, `format`, `column` or `scheme` is not known.
     """
     path = Path(path)
-    data = file_bytes(path)
     options = Options(column, canonical_scheme(scheme), gold, split, pair=pair)
-    reader = find_reader(path, data, format, family=family, gold=gold)
+    reader, data = _open(path, format, family, options)
     return reader.samples(path, data, options, family)
 
 
@@ -176,9 +179,8 @@ def check(
         UnknownNameError: `family`, `format`, `column` or `scheme` is not known.
     """
     path = Path(path)
-    data = file_bytes(path)
-    reader = find_reader(path, data, format, family=family, gold=gold)
     options = Options(column, canonical_scheme(scheme), gold, split, pair=pair)
+    reader, data = _open(path, format, family, options)
     parsed = reader.parsed(path, data, options)
     return CheckReport(
         path=path,
@@ -190,5 +192,11 @@ def check(
         problems=parsed.problems,
         warnings=sorted(parsed.warnings + parsed.notes, key=lambda note: note.line or 0),
         family=family,
-        facts=count_facts(parsed.samples),
+        counts=count_items(parsed.samples),
     )
+
+
+def _open(path: Path, format: str | None, family: str, options: Options) -> tuple[Reader, bytes]:
+    """Reader and content of a file."""
+    data = file_bytes(path)
+    return find_reader(path, data, format, family=family, gold=options.gold), data

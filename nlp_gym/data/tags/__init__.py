@@ -1,1 +1,1 @@
-"""Tag schemes and their conversion to IOB2; imports nothing of `data`."""
+"""Tag schemes and their conversion to IOB2; imports nothing else of `data`."""

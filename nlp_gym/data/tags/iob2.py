@@ -1,8 +1,8 @@
-"""IOB1, BIOES, BILOU and BMES to IOB2, with every tag that breaks its scheme.
+"""Converts IOB1, BIOES, BILOU and BMES tags to IOB2, and finds every tag that breaks its scheme.
 
-All of them (see `data.tags.schemes`) are bigram grammars: whether a tag is right, and what it is
-in IOB2, depends on the tag and the one before it. So a corpus is looked at through its *distinct*
-pairs of neighbouring tags, of which there are a few hundred, and not word by word.
+All schemes (see `data.tags.schemes`) are bigram grammars: whether a tag is right, and what it is in
+IOB2, depends on the tag and the one before it. So only the *distinct* pairs of neighbouring tags of
+a corpus are examined, of which there are a few hundred.
 """
 
 from __future__ import annotations
@@ -11,23 +11,23 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from nlp_gym.data.tags.schemes import EDGE, canonical_scheme, detect, split_tag
+from nlp_gym.data.tags.schemes import EDGE, canonical_scheme, detect_scheme, split_tag
 
-# The closing and the single letter of the three dialects mean the same.
-_CANONICAL = {"B": "B", "I": "I", "M": "I", "E": "E", "L": "E", "S": "S", "U": "S", "W": "S"}
+# Letters of the same meaning: E and L close an entity; S, U and W are an entity of one word.
+_MEANING = {"B": "B", "I": "I", "M": "I", "E": "E", "L": "E", "S": "S", "U": "S", "W": "S"}
 _LETTERS = {"iob2": "BI", "iob1": "BI", "bioes": "BIESMW", "bilou": "BILU"}
 
 
 @dataclass
 class Converted:
-    """IOB2 tags of a corpus and what was wrong with the tags it had.
+    """IOB2 tags of texts, and what was wrong with the tags they had.
 
     Attributes:
-        tags: One list for each text.
-        scheme: The scheme the texts were in, as in `SCHEMES` (never ``"auto"``).
+        tags: The IOB2 tags of each text.
+        scheme: The scheme of the texts, as in `SCHEMES` (never ``"auto"``).
         wrong: (text, position in it, what is wrong) of each tag that breaks its scheme's grammar.
             It was read as the IOB2 tag that begins or continues an entity there.
-        unknown: The same for labels that are no tag of the scheme at all; they were read as ``O``.
+        unknown: The same for labels that are no tags of the scheme; they were read as ``O``.
     """
 
     tags: list[list[str]]
@@ -40,11 +40,12 @@ def to_iob2(texts: Sequence[Sequence[str]], scheme: str = "auto") -> Converted:
     """Convert the tags of texts to IOB2.
 
     Args:
-        texts: One sequence of tags for each text.
-        scheme: One of `SCHEMES`; ``"auto"`` detects it (see `detect`), ``"none"`` converts nothing.
+        texts: The tags of each text.
+        scheme: One of `SCHEMES`; ``"auto"`` detects it (see `detect_scheme`), ``"none"`` converts
+            nothing.
 
     Returns:
-        The tags, the scheme found and every tag that breaks it.
+        The tags, the scheme, and every tag that breaks it.
 
     Raises:
         UnknownNameError: There is no such scheme.
@@ -57,18 +58,18 @@ def to_iob2(texts: Sequence[Sequence[str]], scheme: str = "auto") -> Converted:
     pairs = set(itertools.pairwise(flat))
     labels = {current for _, current in pairs} - {EDGE}
     if scheme == "auto":
-        scheme = detect(labels, pairs)
+        scheme = detect_scheme(labels, pairs)
     if scheme == "none":
         return Converted([list(text) for text in texts], scheme)
     result = Converted([], scheme)
-    good = {tag for tag in labels if tag == "O" or _legal(tag, scheme)}
+    good = {tag for tag in labels if tag == "O" or _is_of_scheme(tag, scheme)}
     if good != labels:
-        result.unknown = _places(texts, labels - good, _complaint(scheme))
+        result.unknown = _find_tags(texts, labels - good, _unknown_message(scheme))
         texts = [[tag if tag in good else "O" for tag in text] for text in texts]
         fixed = to_iob2(texts, scheme)
         result.tags, result.wrong = fixed.tags, fixed.wrong
         return result
-    rule = _closed_rule if scheme in ("bioes", "bilou") else _open_rule
+    rule = _bioes_rule if scheme in ("bioes", "bilou") else _iob_rule
     table = {pair: rule(pair, scheme) for pair in pairs}
     mistakes = {pair: fault for pair, (_, fault) in table.items() if fault}
     tags = {pair: tag for pair, (tag, _) in table.items()}
@@ -80,12 +81,12 @@ def to_iob2(texts: Sequence[Sequence[str]], scheme: str = "auto") -> Converted:
     return result
 
 
-def _legal(tag: str, scheme: str) -> bool:
+def _is_of_scheme(tag: str, scheme: str) -> bool:
     parts = split_tag(tag)
     return parts is not None and parts[0] in _LETTERS[scheme]
 
 
-def _complaint(scheme: str) -> str:
+def _unknown_message(scheme: str) -> str:
     letters = ", ".join(f"{letter}-TYPE" for letter in _LETTERS[scheme])
     return (
         f"label {{tag!r}} is not one of the scheme {scheme} (O, {letters}); scheme='none' takes "
@@ -93,7 +94,7 @@ def _complaint(scheme: str) -> str:
     )
 
 
-def _places(
+def _find_tags(
     texts: Sequence[Sequence[str]], tags: set[str], message: str
 ) -> list[tuple[int, int, str]]:
     return [
@@ -104,11 +105,12 @@ def _places(
     ]
 
 
-Fault = tuple[int, str]  # where, relative to the pair's second tag, and what
+Fault = tuple[int, str]
+"""Position of a wrong tag relative to the second tag of a pair, and what is wrong."""
 
 
-def _open_rule(pair: tuple[str, str], scheme: str) -> tuple[str, Fault | None]:
-    """IOB1 and IOB2: the IOB2 tag for the second of a pair, and its fault."""
+def _iob_rule(pair: tuple[str, str], scheme: str) -> tuple[str, Fault | None]:
+    """IOB1 and IOB2: the IOB2 tag of the second of a pair, and what is wrong."""
     previous, current = split_tag(pair[0]), split_tag(pair[1])
     assert previous is not None
     assert current is not None
@@ -130,13 +132,13 @@ def _open_rule(pair: tuple[str, str], scheme: str) -> tuple[str, Fault | None]:
     return f"{'B' if begins else 'I'}-{kind}", fault
 
 
-def _closed_rule(pair: tuple[str, str], scheme: str) -> tuple[str, Fault | None]:
-    """BIOES and BILOU: the IOB2 tag for the second of a pair, and its fault."""
+def _bioes_rule(pair: tuple[str, str], scheme: str) -> tuple[str, Fault | None]:
+    """BIOES and BILOU: the IOB2 tag of the second of a pair, and what is wrong."""
     previous, current = split_tag(pair[0]), split_tag(pair[1])
     assert previous is not None
     assert current is not None
     kind = current[1]
-    before, letter = _CANONICAL.get(previous[0], "O"), _CANONICAL.get(current[0], "O")
+    before, letter = _MEANING.get(previous[0], "O"), _MEANING.get(current[0], "O")
     is_open = before in "BI"
     continues = is_open and letter in "IE" and previous[1] == kind
     fault: Fault | None = None

@@ -1,4 +1,4 @@
-"""Tag schemes: their names, their tags, and which of them a corpus is in.
+"""Tag schemes: their names, their tags, and how to detect the scheme of a corpus.
 
 | scheme | an entity of one, two, three words |
 |---|---|
@@ -21,7 +21,7 @@ SCHEMES = ("auto", "iob2", "iob1", "bioes", "bilou", "none")
 _ALIASES = {"bio": "iob2", "iobes": "bioes", "bmes": "bioes", "iob": "iob1"}
 _TAG = re.compile(r"([BIESLUMW])-(.*\S.*)", re.DOTALL)
 EDGE = ""
-"""Stands before the first and after the last tag of a text."""
+"""Placeholder before the first and after the last tag of a text."""
 
 Parts = tuple[str, str]
 
@@ -30,8 +30,8 @@ def canonical_scheme(scheme: str, argument: str = "scheme") -> str:
     """Return the name of a scheme as in `SCHEMES`.
 
     Args:
-        scheme: The name, or another usual one of the same scheme.
-        argument: Name of the argument it was given as, for the message.
+        scheme: A name of the scheme, in any case.
+        argument: Name of the argument that it was given as, for the message.
 
     Raises:
         UnknownNameError: There is no such scheme.
@@ -43,7 +43,7 @@ def canonical_scheme(scheme: str, argument: str = "scheme") -> str:
 
 
 def split_tag(tag: str) -> Parts | None:
-    """Split ``"B-PER"`` into ``("B", "PER")``; ``"O"`` gives ``("O", "")``, no tag at all None."""
+    """Split ``"B-PER"`` into ``("B", "PER")``; ``"O"`` gives ``("O", "")``, other labels None."""
     if tag in ("O", EDGE):
         return "O", ""
     match = _TAG.fullmatch(tag)
@@ -53,8 +53,8 @@ def split_tag(tag: str) -> Parts | None:
 def inventory(labels: Iterable[str], scheme: str = "auto") -> tuple[str, ...]:
     """Return the label inventory in its fixed order.
 
-    IOB2 tags: ``O``, then for each type, sorted, ``B-TYPE`` and ``I-TYPE`` (both, even where the
-    texts have only one of them). Other labels, and with the scheme ``"none"`` all: sorted.
+    IOB2 tags: ``O``, then ``B-TYPE`` and ``I-TYPE`` of each type, sorted (both, even if the texts
+    have only one of them). Other labels, and with the scheme ``"none"`` all labels, are sorted.
     """
     distinct = set(labels)
     if scheme == "none":
@@ -66,13 +66,13 @@ def inventory(labels: Iterable[str], scheme: str = "auto") -> tuple[str, ...]:
     return (*tags, *sorted(distinct - set(tags)))
 
 
-def detect(labels: Iterable[str], pairs: Iterable[tuple[str, str]]) -> str:
-    """Tell which scheme tags are in.
+def detect_scheme(labels: Iterable[str], pairs: Iterable[tuple[str, str]]) -> str:
+    """Detect the scheme of tags.
 
-    No label of the form ``LETTER-TYPE``: ``"none"`` (parts of speech, say). One that ends or is an
-    entity by itself (E, S, M, W, or L, U): BIOES or BILOU. Otherwise, with only B and I: IOB2 if no
+    Without labels of the form ``LETTER-TYPE`` it is ``"none"`` (parts of speech, say). With L or U
+    it is BILOU, with another letter than B and I it is BIOES. With B and I alone it is IOB2 if no
     ``I-X`` begins an entity; else IOB1 if each ``B-X`` follows an entity of its type; else IOB2
-    with mistakes. All three give the same IOB2 tags; only the complaints differ.
+    with mistakes. In these three cases the IOB2 tags are the same; only the messages differ.
 
     Args:
         labels: The distinct labels.

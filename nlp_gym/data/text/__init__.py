@@ -1,1 +1,1 @@
-"""Text itself: words, vocabularies, perturbations; imports nothing of `data`."""
+"""Texts as such: words, vocabularies, perturbations; imports `data.tags` alone."""

@@ -1,9 +1,9 @@
-"""Perturbed texts: the same decisions on typos, other case, other names.
+"""Perturbations of texts: typos, changes of case, accents, exchanged names of entities.
 
-A perturbation keeps the gold. It is a pure function of the sample, its name, its rate and a seed,
-so that a perturbed split is the same for everyone. As a test it asks whether a policy holds on
-noisy text (Belinkov and Bisk 2018; Ribeiro et al. 2020); added to the training split it is
-augmentation.
+A perturbation keeps the gold. It is a pure function of the sample, the perturbation's name, its
+rate and a seed, so a perturbed split is the same for everyone. It tests how robust a policy is
+against noisy text (Belinkov and Bisk 2018; Ribeiro et al. 2020); added to the training split it is
+data augmentation.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ Words = tuple[str, ...]
 Rng = np.random.Generator
 
 _KEYBOARD = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
-_NEAR = {
+_NEIGHBOUR_KEYS = {
     char: [row[j] for j in (i - 1, i + 1) if 0 <= j < len(row)]
     for row in _KEYBOARD
     for i, char in enumerate(row)
 }
 
-FIELDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+PERTURBED_FIELDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "tagging": ("words",),
         "classification": ("words",),
@@ -43,17 +43,18 @@ FIELDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "spanqa": ("question",),
     }
 )
-"""What is perturbed, by family. Gold points into the rest (a passage, a reply), which stays.
+"""The words that are perturbed, by family: `words` and keys of `extra`.
 
-Where `words` are the turns of `context` or `turns` joined, they stay so: each turn is perturbed.
+The rest (a passage, a reply) is kept, as gold points into it. If `words` are the joined turns of
+`context` or `turns`, each turn is perturbed and `words` are joined again.
 """
 
-RAW = ("text", "spans", "question_text", "context_texts", "turn_texts")
-"""What else of `extra` tells the wording of what is perturbed; a passage's stays."""
+RAW_TEXT_KEYS = ("text", "spans", "question_text", "context_texts", "turn_texts")
+"""Keys of `extra` with the raw text of perturbed words, which are removed; a passage's are kept."""
 
 
 def _typo(word: str, rng: Rng) -> str:
-    """One slip in a word of at least three letters: swap, drop, double, or a neighbouring key."""
+    """Make one typo in a word of at least three letters: swap, drop, double or neighbouring key."""
     if len(word) < 3 or not any(char.isalpha() for char in word):
         return word
     i = int(rng.integers(1, len(word) - 1))  # the first letter is rarely mistyped
@@ -62,14 +63,14 @@ def _typo(word: str, rng: Rng) -> str:
         return f"{word[:i]}{word[i + 1]}{word[i]}{word[i + 2 :]}"
     if kind == 1:
         return word[:i] + word[i + 1 :]
-    near = _NEAR.get(word[i].lower())
+    near = _NEIGHBOUR_KEYS.get(word[i].lower())
     if kind == 2 or near is None:
         return word[:i] + word[i] + word[i:]
     return word[:i] + near[int(rng.integers(len(near)))] + word[i + 1 :]
 
 
-def _each(change: Callable[[str, Rng], str]) -> Callable[[Words, float, Rng], Words]:
-    """Change a share of the words."""
+def _word_by_word(change: Callable[[str, Rng], str]) -> Callable[[Words, float, Rng], Words]:
+    """Perturbation that applies `change` to a random share of the words."""
 
     def perturb(words: Words, rate: float, rng: Rng) -> Words:
         chosen = rng.random(len(words)) < rate
@@ -83,19 +84,21 @@ _ACCENTS = str.maketrans("aeiouAEIOU", "áéíóúÁÉÍÓÚ")
 WORD_PERTURBATIONS: Mapping[str, tuple[Callable[[Words, float, Rng], Words], float]] = (
     MappingProxyType(
         {
-            "typos": (_each(_typo), 0.2),
-            "lower": (_each(lambda word, _: word.lower()), 1.0),
-            "upper": (_each(lambda word, _: word.upper()), 1.0),
-            "case": (_each(lambda word, _: word.swapcase()), 0.3),
-            "accents": (_each(lambda word, _: word.translate(_ACCENTS)), 0.3),
+            "typos": (_word_by_word(_typo), 0.2),
+            "lower": (_word_by_word(lambda word, _: word.lower()), 1.0),
+            "upper": (_word_by_word(lambda word, _: word.upper()), 1.0),
+            "case": (_word_by_word(lambda word, _: word.swapcase()), 0.3),
+            "accents": (_word_by_word(lambda word, _: word.translate(_ACCENTS)), 0.3),
         }
     )
 )
-"""By name: slips of the keyboard, no capitals, capitals throughout, swapped case, accents on
-vowels; the function, and the share of words where none is given."""
+"""Perturbations of single words by name: the function, and the default share of words.
 
-ORDERED = ("choice", "dialogue")
-"""Families whose candidates are ordered by the unperturbed text, kept as ``"order_words"``."""
+Typos; lower case; capitals throughout; swapped case; accents on vowels.
+"""
+
+ORDERED_FAMILIES = ("choice", "dialogue")
+"""Families that order candidates by the unperturbed text, which is kept as ``"order_words"``."""
 
 PERTURBATIONS = (*WORD_PERTURBATIONS, "entity-swap")
 """Names for `perturb=` and `augment=`; a rate may follow, as in ``"typos:0.5"``."""
@@ -110,25 +113,27 @@ def perturb(
         corpus: Any split.
         spec: A name of `PERTURBATIONS`, or ``"NAME:RATE"`` with the share of words (of entities for
             ``entity-swap``) from 0 to 1.
-        family: Of the corpus; it decides what of a sample is perturbed.
-        seed: Another seed gives other slips.
-        argument: What `spec` was given as, for messages.
+        family: Task family of the corpus, which decides what of a sample is perturbed.
+        seed: Seed of the perturbation.
+        argument: Name of the argument that `spec` was given as, for messages.
 
     Raises:
-        UnknownNameError: No such perturbation.
-        InvalidArgumentError: A rate that is none, or a family it does not suit.
+        UnknownNameError: There is no such perturbation.
+        InvalidArgumentError: The rate is not from 0 to 1, or the family cannot be perturbed so.
     """
-    name, rate = parse(spec, argument)
+    name, rate = parse_spec(spec, argument)
     if name == "entity-swap":
-        return _swapped(corpus, rate, family, seed, argument)
-    if family not in FIELDS:
+        return _swap_entities(corpus, rate, family, seed, argument)
+    if family not in PERTURBED_FIELDS:
         raise InvalidArgumentError(
             f"{argument}={spec!r} does not suit the family {family!r}, whose texts are what its "
-            f"gold is made of or compared with; it suits: {', '.join(FIELDS)}."
+            f"gold is made of or compared with; it suits: {', '.join(PERTURBED_FIELDS)}."
         )
     change = WORD_PERTURBATIONS[name][0]
     samples = [
-        _changed(sample, family, lambda words, rng: change(words, rate, rng), f"{seed}:{spec}")
+        _perturb_sample(
+            sample, family, lambda words, rng: change(words, rate, rng), f"{seed}:{spec}"
+        )
         for sample in corpus.samples
     ]
     return dataclasses.replace(corpus, samples=samples)
@@ -142,14 +147,14 @@ def augment(corpus: Corpus, specs: Sequence[str], *, family: str, seed: int = 1)
 
 
 def checked_augment(augment: object) -> tuple[str, ...]:
-    """One perturbation or several, as a tuple; see `parse` for the errors."""
+    """Perturbations as a tuple, from one or several; raises what `parse_spec` raises."""
     specs = (augment,) if isinstance(augment, str) or not isinstance(augment, Iterable) else augment
     for spec in specs:
-        parse(spec, "augment")
+        parse_spec(spec, "augment")
     return tuple(specs)
 
 
-def parse(spec: object, argument: str = "perturb") -> tuple[str, float]:
+def parse_spec(spec: object, argument: str = "perturb") -> tuple[str, float]:
     """Name and rate of ``"NAME"`` or ``"NAME:RATE"``."""
     name, colon, number = spec.partition(":") if isinstance(spec, str) else (spec, "", "")
     if not isinstance(name, str) or name not in PERTURBATIONS:
@@ -173,22 +178,22 @@ def _rng(sample: Sample, origin: str) -> Rng:
     return np.random.default_rng(int.from_bytes(digest[:8], "big"))
 
 
-def _changed(
+def _perturb_sample(
     sample: Sample, family: str, change: Callable[[Words, Rng], Words], origin: str
 ) -> Sample:
     rng = _rng(sample, origin)
     words, extra, joined = sample.words, dict(sample.extra), False
-    for field in (name for name in FIELDS[family] if name != "words" and name in extra):
+    for field in (name for name in PERTURBED_FIELDS[family] if name != "words" and name in extra):
         value: Any = extra[field]
         nested = bool(value) and not isinstance(value[0], str)
         extra[field] = tuple(change(v, rng) for v in value) if nested else change(value, rng)
-        if "words" in FIELDS[family] and sample.words == _joined(value):
+        if "words" in PERTURBED_FIELDS[family] and sample.words == _joined(value):
             words, joined = _joined(extra[field]), True
-    if "words" in FIELDS[family] and not joined:
+    if "words" in PERTURBED_FIELDS[family] and not joined:
         words = change(words, rng)
-    kept = ("text", "spans") if family == "spanqa" else ()  # of the passage
-    extra = {key: value for key, value in extra.items() if key in kept or key not in RAW}
-    if family in ORDERED:
+    passage = ("text", "spans") if family == "spanqa" else ()
+    extra = {k: value for k, value in extra.items() if k in passage or k not in RAW_TEXT_KEYS}
+    if family in ORDERED_FAMILIES:
         extra.setdefault("order_words", sample.words)
     return dataclasses.replace(sample, words=words, extra=extra)
 
@@ -197,8 +202,8 @@ def _joined(turns: Sequence[Words]) -> Words:
     return tuple(word for turn in turns for word in turn)
 
 
-def _swapped(corpus: Corpus, rate: float, family: str, seed: int, argument: str) -> Corpus:
-    """Every entity's name exchanged for another one of its type from the same corpus."""
+def _swap_entities(corpus: Corpus, rate: float, family: str, seed: int, argument: str) -> Corpus:
+    """A corpus whose entities have names of other entities of their type in the same corpus."""
     if family != "tagging" or not any(label.startswith("B-") for label in corpus.labels):
         raise InvalidArgumentError(
             f"{argument}='entity-swap' needs BIO tags of entities, which the family {family!r} "
@@ -209,13 +214,17 @@ def _swapped(corpus: Corpus, rate: float, family: str, seed: int, argument: str)
         for first, stop, kind in entity_spans(sample.labels or ()):
             names[kind].append(sample.words[first:stop])
     pools = {kind: sorted(set(found)) for kind, found in names.items()}
-    samples = [_swap(sample, pools, rate, f"{seed}:entity-swap") for sample in corpus.samples]
+    samples = [
+        _swap_sample(sample, pools, rate, f"{seed}:entity-swap") for sample in corpus.samples
+    ]
     return dataclasses.replace(corpus, samples=samples)
 
 
-def _swap(sample: Sample, pools: Mapping[str, list[Words]], rate: float, origin: str) -> Sample:
+def _swap_sample(
+    sample: Sample, pools: Mapping[str, list[Words]], rate: float, origin: str
+) -> Sample:
     if sample.labels is None:
-        return sample  # where its entities are is not known
+        return sample  # its entities are not known
     rng = _rng(sample, origin)
     words: list[str] = []
     labels: list[str] = []

@@ -1,12 +1,12 @@
-"""Raw text to words and sentences, in any script, by rules alone.
+"""Rule-based tokenization of raw text into words and sentences, in any script.
 
-Words follow the habits of the CoNLL and Penn Treebank corpora: punctuation stands alone, ``'s`` and
+Words are cut as in the CoNLL and Penn Treebank corpora: punctuation stands alone, ``'s`` and
 ``n't`` are split off, hyphenated words and numbers stay whole. Web addresses, mentions, hashtags
 and emoji (with skin tones, joined sequences and flags) stay whole. A Chinese character or Japanese
 kana is a word by itself: these scripts do not mark words, and tagging by character is usual.
 
-Each character becomes the letter of its class first; the rules are regular expressions over these
-letters, so that scripts need no lists here.
+Every character is first replaced by a letter for its class. The rules are regular expressions over
+these letters, so that they need no lists of characters.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from functools import lru_cache
 from nlp_gym.errors import DataError
 
 Span = tuple[str, int, int]
-"""A piece of text and where it is: (piece, start, end) in characters, end exclusive."""
+"""A piece of text and its position: (piece, start, end) in characters, end exclusive."""
 
 # Classes: w letter or mark, d digit, c CJK (a word by itself), e emoji, m emoji modifier,
 # j joiner, v variation selector, k keycap, r regional indicator, f other format character,
@@ -48,10 +48,10 @@ _WORD = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_WHOLE = re.compile(
+_ADDRESS = re.compile(
     r"(?:https?://|www\.)\S+|[\w.+-]+@\w[\w-]*(?:\.\w[\w-]*)+|[@#]\w+", re.IGNORECASE
 )
-_TRAILING = ".,;:!?'\"\u2019\u201d\u00bb\u3002\uff0c\uff01\uff1f)]}>"
+_CLOSING = ".,;:!?'\"\u2019\u201d\u00bb\u3002\uff0c\uff01\uff1f)]}>"
 _CLITIC = re.compile(r"(?i)(?<=\w)(?:n['\u2019]t|['\u2019](?:s|m|d|re|ve|ll))\Z")
 _ABBREVIATIONS = frozenset(
     re.findall(
@@ -85,8 +85,8 @@ def _class(char: str) -> str:
 def split_words(text: str) -> list[Span]:
     """Cut a text into words.
 
-    Every character that is not white space (or invisible) is in exactly one word; joining the words
-    gives the text without its white space.
+    Every character but white space and invisible ones is in exactly one word; the joined words are
+    the text without its white space.
 
     Args:
         text: Any text.
@@ -106,28 +106,29 @@ def split_words(text: str) -> list[Span]:
     words: list[Span] = []
     for chunk in re.finditer("[^s]+", classes):
         position, end = chunk.span()
-        for start, stop in _addresses(text, position, end):
-            words += _simple(text, classes, position, start)
+        for start, stop in _find_addresses(text, position, end):
+            words += _plain_words(text, classes, position, start)
             words.append((text[start:stop], start, stop))
             position = stop
-        words += _simple(text, classes, position, end)
+        words += _plain_words(text, classes, position, end)
     return words
 
 
-def _addresses(text: str, start: int, end: int) -> list[tuple[int, int]]:
+def _find_addresses(text: str, start: int, end: int) -> list[tuple[int, int]]:
     """Find web and mail addresses, mentions and hashtags between `start` and `end`."""
     found = []
-    for match in _WHOLE.finditer(text, start, end):
+    for match in _ADDRESS.finditer(text, start, end):
         first, last = match.span()
         if first > start and (text[first - 1].isalnum() or text[first - 1] in "@#"):
             continue
-        while last > first + 1 and text[last - 1] in _TRAILING:
+        while last > first + 1 and text[last - 1] in _CLOSING:
             last -= 1  # the sentence's punctuation, not the address's
         found.append((first, last))
     return found
 
 
-def _simple(text: str, classes: str, start: int, end: int) -> list[Span]:
+def _plain_words(text: str, classes: str, start: int, end: int) -> list[Span]:
+    """Words between `start` and `end`, where there are neither white space nor addresses."""
     words: list[Span] = []
     position = start
     while position < end:
@@ -170,7 +171,7 @@ def split_sentences(text: str) -> list[Span]:
     sentences: list[Span] = []
     start = 0
     for match in _END.finditer(text):
-        if match["point"] is not None and not _ends(
+        if match["point"] is not None and not _ends_sentence(
             text, match.start(), match["point"], match.end()
         ):
             continue
@@ -180,7 +181,8 @@ def split_sentences(text: str) -> list[Span]:
     return sentences
 
 
-def _ends(text: str, at: int, mark: str, after: int) -> bool:
+def _ends_sentence(text: str, at: int, mark: str, after: int) -> bool:
+    """Whether the punctuation `mark` at position `at`, quoted up to `after`, ends a sentence."""
     following = text[after:].lstrip()[:1]
     if following.islower():
         return False
@@ -194,6 +196,7 @@ def _ends(text: str, at: int, mark: str, after: int) -> bool:
 
 
 def _append(sentences: list[Span], text: str, start: int, end: int) -> None:
+    """Append the text between `start` and `end` without white space around it, if any is left."""
     piece = text[start:end]
     left = start + len(piece) - len(piece.lstrip())
     stripped = piece.strip()

@@ -1,4 +1,4 @@
-"""What is written one action at a time: sub-words or characters, learnt from texts."""
+"""Vocabularies of sub-words or characters, learnt from texts, to write text token by token."""
 
 from __future__ import annotations
 
@@ -16,42 +16,42 @@ from nlp_gym.types import BoolArray, Int64Array
 
 STOP = "</s>"
 SPACE = "\u2581"
-"""How `tokenizers` writes the space before a word."""
+"""The character by which `tokenizers` writes the space before a word."""
 KINDS = ("subword", "character")
 N_LEGAL = 4
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f▁]")
 _BYTE = re.compile(r"<0x([0-9A-F]{2})>")
 
 
-def normal(text: str) -> str:
-    """A text as it can be written: single spaces, none at its ends.
+def normalise_spaces(text: str) -> str:
+    """The text with single spaces, and none at its ends, as a vocabulary can write it.
 
-    ``▁`` is taken for a space too, and so are control characters.
+    ``▁`` and control characters count as spaces.
     """
     return " ".join(_CONTROL.sub(" ", text).split())
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Tokens of a byte pair encoding (Sennrich et al. 2016; package tokenizers), token 0 is STOP.
+    """Tokens of a byte pair encoding (Sennrich et al. 2016; package tokenizers); token 0 is STOP.
 
-    Any text can be written: a character that training did not have is spelt in UTF-8 bytes, whose
-    256 tokens come after STOP.
+    Any text can be written: a character that was not in training is spelt in UTF-8 bytes, whose 256
+    tokens follow STOP.
 
     Attributes:
-        settings: The tokenizer in the format of `tokenizers`.
+        settings: The tokenizer as JSON, in the format of `tokenizers`.
     """
 
     settings: str
 
     @classmethod
     def learn(cls, texts: Iterable[str], *, size: int, kind: str = "subword") -> Vocabulary:
-        """Learn from texts.
+        """Learn a vocabulary from texts.
 
         Args:
-            texts: What is to be written, such as the references of a training split.
-            size: Most tokens. Those of all characters are kept if there are more.
-            kind: ``"subword"``, or ``"character"`` for no merges of characters.
+            texts: Texts like those to be written, such as the references of a training split.
+            size: Most tokens; all characters get tokens, even if these are more.
+            kind: ``"subword"``, or ``"character"`` to merge no characters.
         """
         from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
@@ -60,7 +60,7 @@ class Vocabulary:
         spaces = pre_tokenizers.Metaspace(replacement=SPACE)
         marks = pre_tokenizers.Punctuation(behavior="isolated")
         tokenizer.pre_tokenizer = pre_tokenizers.Sequence([spaces, marks])
-        lines = [normal(text) for text in texts]
+        lines = [normalise_spaces(text) for text in texts]
         alphabet = sorted({character for line in lines for character in line} - {" "} | {SPACE})
         trainer = trainers.BpeTrainer(
             vocab_size=0 if kind == "character" else size,
@@ -70,15 +70,15 @@ class Vocabulary:
         )
         tokenizer.train_from_iterator(lines, trainer)
         settings = json.loads(tokenizer.to_str())
-        settings["added_tokens"] = []  # a text that holds "</s>" is spelt like any other
+        settings["added_tokens"] = []  # "</s>" in a text is spelt like any other text
         return cls(json.dumps(settings, ensure_ascii=False))
 
     @classmethod
     def read(cls, settings: Any) -> Vocabulary:
-        """From what `settings` was, as `learn` made it.
+        """Make a vocabulary from the `settings` of one that `learn` made.
 
         Raises:
-            InvalidArgumentError: It is something else.
+            InvalidArgumentError: `settings` is something else.
         """
         try:
             vocabulary = cls(settings)
@@ -97,30 +97,30 @@ class Vocabulary:
 
     @cached_property
     def tokens(self) -> tuple[str, ...]:
-        """The V tokens by number, as `tokenizers` writes them."""
+        """The V tokens in the order of their ids, as `tokenizers` writes them."""
         numbers = self._tokenizer.get_vocab()
         return tuple(sorted(numbers, key=numbers.__getitem__))
 
     @cached_property
     def pieces(self) -> tuple[bytes, ...]:
-        """What each token adds to the text in UTF-8; nothing for STOP."""
+        """UTF-8 bytes that each token appends to the text; none for STOP."""
         return (b"", *map(_bytes, self.tokens[1:]))
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Tokens of texts, without STOP."""
-        encoded = self._tokenizer.encode_batch([normal(text) for text in texts])
+        """Token ids of texts, without STOP."""
+        encoded = self._tokenizer.encode_batch([normalise_spaces(text) for text in texts])
         return [encoding.ids for encoding in encoded]
 
     def decode(self, tokens: Iterable[int]) -> str:
-        """The text that tokens write; bytes that make no character are U+FFFD."""
+        """Text of token ids; bytes that make no character become U+FFFD."""
         joined = b"".join(self.pieces[token] for token in tokens)
-        return normal(joined.decode("utf-8", "replace"))
+        return normalise_spaces(joined.decode("utf-8", "replace"))
 
     @cached_property
     def missing(self) -> Int64Array:
-        """(V,) bytes of a character that are still to come after each token.
+        """(V,) number of bytes that complete the character which a token begins.
 
-        -1 for a byte inside a character, of which one less is missing after it.
+        -1 for a byte inside a character: one byte less is missing after it.
         """
         found = np.zeros(len(self.pieces), np.int64)
         for token, piece in enumerate(self.pieces[1:257], 1):
@@ -130,16 +130,17 @@ class Vocabulary:
 
     @cached_property
     def legal(self) -> BoolArray:
-        """(4, V) tokens that may come next.
+        """(4, V) the tokens that may come next, in four cases.
 
-        Row 0 at the beginning: what begins a word or a character; 1 after that: the same, inner
-        pieces and STOP; 2 within a character: its further bytes; 3 at the end: STOP.
+        Row 0, at the beginning: tokens that begin a word. Row 1, later: these, tokens inside words,
+        first bytes of characters and STOP. Row 2, within a character: its further bytes. Row 3, at
+        the end: STOP.
         """
         table = np.zeros((N_LEGAL, len(self.pieces)), bool)
         inside = self.missing == -1
-        never = np.array([_never(piece) for piece in self.pieces])
+        forbidden = np.array([_is_forbidden(piece) for piece in self.pieces])
         begins = np.array([token.startswith(SPACE) for token in self.tokens])
-        table[1] = ~inside & ~never
+        table[1] = ~inside & ~forbidden
         table[0] = table[1] & begins
         table[2], table[3, 0] = inside, True
         return table
@@ -153,12 +154,12 @@ def _bytes(token: str) -> bytes:
 
 
 def _following(first: int) -> int:
-    """Bytes that follow the first one of a character."""
+    """Number of bytes that follow the first byte of a character."""
     return (first >= 0xC0) + (first >= 0xE0) + (first >= 0xF0)
 
 
-def _never(piece: bytes) -> bool:
-    """Bytes that UTF-8 does not have, and control characters."""
+def _is_forbidden(piece: bytes) -> bool:
+    """Whether a piece is a control character or a byte that UTF-8 does not use."""
     return len(piece) == 1 and (
         piece[0] < 0x20 or piece[0] in (0x7F, 0xC0, 0xC1) or piece[0] > 0xF4
     )

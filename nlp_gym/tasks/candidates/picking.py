@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from nlp_gym.data.text.hash_order import rank
+from nlp_gym.data.text.hash_order import hash_rank
 from nlp_gym.tasks.core.kinds import UnitTask
 from nlp_gym.tasks.core.task import State
 from nlp_gym.types import BoolArray, Int64Array
@@ -128,4 +128,4 @@ def shuffled(
     """
     if seed is None:
         return list(range(len(candidates)))
-    return sorted(range(len(candidates)), key=lambda i: rank(seed, words, candidates[i]))
+    return sorted(range(len(candidates)), key=lambda i: hash_rank(seed, words, candidates[i]))

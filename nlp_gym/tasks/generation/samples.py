@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nlp_gym.data.text.vocabulary import Vocabulary, normal
+from nlp_gym.data.text.vocabulary import Vocabulary, normalise_spaces
 from nlp_gym.errors import DataError
 from nlp_gym.metrics.text.rouge import make_tokenizer
 from nlp_gym.tasks.core.task import State
@@ -81,7 +81,7 @@ def _writable(text: str) -> bool:
         text.encode("utf-8")
     except UnicodeEncodeError:  # half of a surrogate pair
         return False
-    return bool(normal(text))
+    return bool(normalise_spaces(text))
 
 
 def source_text(sample: Sample) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nlp_gym.checks import check_name
-from nlp_gym.data.text.vocabulary import normal
+from nlp_gym.data.text.vocabulary import normalise_spaces
 from nlp_gym.metrics.base import Score, on_grid
 from nlp_gym.metrics.incremental.metric import METRICS, IncrementalMetric
 from nlp_gym.metrics.text.bleu import TOKENIZERS
@@ -57,7 +57,10 @@ class WriteText(Writing, HookedTask):
             if any(name.startswith("rouge") for name in (metric, self.reward_metric)):
                 warn_uncounted(self.corpus.samples, self.rouge_tokenizer)
             self._growing = IncrementalMetric(
-                [[normal(text) for text in sample.gold] for sample in self.corpus.samples],
+                [
+                    [normalise_spaces(text) for text in sample.gold]
+                    for sample in self.corpus.samples
+                ],
                 self.vocabulary.pieces,
                 metric=self.reward_metric,
                 tokenize=tokenize,
@@ -131,7 +134,7 @@ class WriteText(Writing, HookedTask):
         """See `Task.corpus_score`."""
         samples = [self.sample(row) for row in rows]
         return generation_score(
-            [[normal(text) for text in sample.gold] for sample in samples],
+            [[normalise_spaces(text) for text in sample.gold] for sample in samples],
             outputs,
             [" ".join(sample.words) for sample in samples],
             value=self.metric,

@@ -1,4 +1,4 @@
-"""What the readers of labelled texts share (classification and multi-label)."""
+"""Samples of labelled texts, for the readers of classification and of multi-label corpora."""
 
 from __future__ import annotations
 
@@ -6,15 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from nlp_gym.data.readers.shared.base import Options, Parsed
-from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.json_tools import (
     RowError,
     checked_string,
-    kind,
     text_words,
-    with_id,
+    type_name,
 )
-from nlp_gym.data.readers.shared.table_tools import open_table
+from nlp_gym.data.readers.shared.table_tools import open_table, table_samples
 from nlp_gym.types import Sample
 
 TEXT = ("text", "sentence", "utterance", "question")
@@ -22,7 +20,12 @@ TEXT_KEYS = (*TEXT, "words", "tokens")
 
 
 def text_sample(value: Any, labels: tuple[str, ...] | None, where: str) -> Sample:
-    """A sample of a raw text, which is cut into words, or of a list of words.
+    """Make the sample of a raw text, which is cut into words, or of a list of words.
+
+    Args:
+        value: The text or the words.
+        labels: Gold labels; None: not annotated.
+        where: Id of the sample.
 
     Raises:
         RowError: `value` is neither, or holds no word.
@@ -32,15 +35,17 @@ def text_sample(value: Any, labels: tuple[str, ...] | None, where: str) -> Sampl
 
 
 def label_text(value: Any, key: str) -> str:
-    """A label: text without white space around it, or a whole number.
+    """A label as text, from text (without white space around it) or a whole number.
 
     Raises:
-        RowError: It is neither, or empty.
+        RowError: The value is neither, or empty.
     """
-    if type(value) is int and abs(value) < 10**12:  # bool is an int to Python, not to us
+    if type(value) is int and abs(value) < 10**12:  # bool is a subclass of int
         return str(value)
     if not isinstance(value, str):
-        raise RowError(f"{key!r} is {kind(value)} where a label is needed: text or a whole number")
+        raise RowError(
+            f"{key!r} is {type_name(value)} where a label is needed: text or a whole number"
+        )
     return checked_string(value, key).strip()
 
 
@@ -51,14 +56,14 @@ def table_texts(
     wanted: tuple[str, ...],
     labels_of: Callable[[str], tuple[str, ...]],
 ) -> Parsed:
-    """Read a table with a header, one text a row.
+    """Read a table with a header, one text per row.
 
     Args:
         lines: The file.
         name: Its name.
         options: How it is read.
         wanted: Names of the label column, the best first.
-        labels_of: From a cell of that column to labels; raises `RowError`.
+        labels_of: Makes labels of a cell of that column; raises `RowError`.
     """
     parsed = Parsed()
     table = open_table(lines, name, parsed)
@@ -66,18 +71,15 @@ def table_texts(
         return parsed
     text = table.find(*TEXT)
     label = table.find(*wanted) if options.gold else None
-    identity = table.find("id")
     if text is None:
         parsed.problems.append(table.missing(*TEXT))
     if label is None and options.gold:
         parsed.problems.append(table.missing(*wanted))
     if parsed.problems or text is None:
         return parsed
-    for number, cells in table.rows:
-        try:
-            labels = None if label is None else labels_of(cells[label])
-            sample = text_sample(cells[text], labels, f"{name}:{number}")
-            parsed.samples.append(with_id(sample, None if identity is None else cells[identity]))
-        except RowError as error:
-            parsed.problems.append(Problem(number, str(error)))
-    return parsed
+
+    def build(cells: list[str], number: int) -> Sample:
+        labels = None if label is None else labels_of(cells[label])
+        return text_sample(cells[text], labels, f"{name}:{number}")
+
+    return table_samples(table, parsed, build)

@@ -1,4 +1,4 @@
-"""Readers of multi-label classification: a set of labels a text."""
+"""Formats of the family "multilabel": a set of labels per text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nlp_gym.data.readers.classification.labelled_text import (
     table_texts,
     text_sample,
 )
-from nlp_gym.data.readers.shared import raw_text as plain
+from nlp_gym.data.readers.shared import raw_text
 from nlp_gym.data.readers.shared.base import Options, Parsed, Reader
 from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.json_tools import RowError, checked_list, field, json_samples
@@ -26,22 +26,22 @@ disapproval disgust embarrassment excitement fear gratitude grief joy love nervo
 pride realization relief remorse sadness surprise neutral
 """
 GOEMOTIONS = tuple(_GOEMOTIONS.split())
-"""Labels of GoEmotions in the order of its numbers."""
+"""The labels of GoEmotions in the order of its label numbers."""
 
 
 def parse_jsonl(lines: list[str], name: str, options: Options) -> Parsed:
-    """Read one JSON object a line: ``{"text": "...", "labels": ["a", "b"]}``.
+    """Read one JSON object per line: ``{"text": "...", "labels": ["a", "b"]}``.
 
-    The labels are a list, perhaps empty, or one string in which ``;``, ``|`` or ``,`` separates
-    them; `options.column` names their key.
+    The labels are a list, which may be empty, or one string in which ``;``, ``|`` or ``,``
+    separates them; `options.column` names their key.
     """
 
     def build(row: dict[str, Any], number: int) -> Sample:
         value, labels = field(row, *TEXT_KEYS), None
         if options.gold:
-            keys = LABELS if options.column is None else (str(options.column),)
+            keys = options.label_names(LABELS)
             given = field(row, *keys)
-            labels = separated(given) if isinstance(given, str) else _set(given, keys[0])
+            labels = split_labels(given) if isinstance(given, str) else _label_set(given, keys[0])
         return text_sample(value, labels, f"{name}:{number}")
 
     return json_samples(lines, Parsed(), build)
@@ -50,20 +50,20 @@ def parse_jsonl(lines: list[str], name: str, options: Options) -> Parsed:
 def parse_csv(lines: list[str], name: str, options: Options) -> Parsed:
     """Read a table with a header: a column `text` and a column `labels`.
 
-    In a cell ``;``, ``|`` or else ``,`` separates the labels; an empty cell is the empty set.
+    In a cell ``;``, ``|`` or ``,`` separates the labels; an empty cell is the empty set.
     `options.column` names the label column.
     """
-    wanted = LABELS if options.column is None else (str(options.column),)
-    return table_texts(lines, name, options, wanted, separated)
+    wanted = options.label_names(LABELS)
+    return table_texts(lines, name, options, wanted, split_labels)
 
 
 def parse_goemotions(lines: list[str], name: str, options: Options) -> Parsed:
-    """Read lines ``text<TAB>numbers joined by commas<TAB>comment id``, without a header.
+    """Read lines ``text<TAB>label numbers joined by commas<TAB>comment id``, without a header.
 
-    The numbers count the lines of `labels.txt` beside the file, from 0; where there is no such file
-    they are those of GoEmotions.
+    A number from 0 is a line of the file `labels.txt` beside this one; without such a file it is an
+    index in `GOEMOTIONS`.
     """
-    names = [label.strip() for label in options.beside.get("labels.txt", ()) if label.strip()]
+    names = [label.strip() for label in options.companions.get("labels.txt", ()) if label.strip()]
     parsed, inventory = Parsed(), names or GOEMOTIONS
     for number, cells in table_rows(lines, parsed, delimiter="\t", quoted=False):
         try:
@@ -77,42 +77,42 @@ def parse_goemotions(lines: list[str], name: str, options: Options) -> Parsed:
 
 
 def parse_aapd(lines: list[str], name: str, options: Options) -> Parsed:
-    """Read one text a line; the labels are on the same line of the file beside, space-separated.
+    """Read one text per line; its labels are on the same line of another file, space-separated.
 
-    That file has ``label`` in its name where this one has ``text``.
+    The other file has ``label`` in its name where this one has ``text``.
     """
     parsed = Parsed()
-    (other,) = beside_aapd(name, options)
+    (other,) = aapd_label_file(name, options)
     while lines and not lines[-1].strip():
         lines = lines[:-1]
-    beside = options.beside.get(other)
-    if options.gold and beside is None:
+    label_lines = options.companions.get(other)
+    if options.gold and label_lines is None:
         return Parsed(problems=[Problem(None, f"the labels are missing: there is no {other}")])
     for number, line in enumerate(lines, 1):
         try:
             labels = None
-            if options.gold and beside is not None:
-                if number > len(beside) or not beside[number - 1].strip():
+            if options.gold and label_lines is not None:
+                if number > len(label_lines) or not label_lines[number - 1].strip():
                     raise RowError(f"line {number} of {other} has no label")
-                labels = _set(beside[number - 1].split(), "labels")
+                labels = _label_set(label_lines[number - 1].split(), "labels")
             parsed.samples.append(text_sample(line.split() or line, labels, f"{name}:{number}"))
         except RowError as error:
             parsed.problems.append(Problem(number, str(error)))
     return parsed
 
 
-def beside_aapd(name: str, options: Options) -> tuple[str]:
-    """Name of the file with the labels of the file `name`."""
+def aapd_label_file(name: str, options: Options) -> tuple[str]:
+    """Name of the file that has the labels of the file `name`."""
     return (name.replace("text", "label"),)
 
 
-def separated(cell: str) -> tuple[str, ...]:
-    """The set of labels in one string: ``;`` separates, else ``|``, else ``,``."""
+def split_labels(cell: str) -> tuple[str, ...]:
+    """The set of labels in one string, separated by ``;``, else by ``|``, else by ``,``."""
     mark = next((m for m in ";|," if m in cell), ";")
-    return _set([part for part in cell.split(mark) if part.strip()], "labels")
+    return _label_set([part for part in cell.split(mark) if part.strip()], "labels")
 
 
-def _set(value: Any, key: str) -> tuple[str, ...]:
+def _label_set(value: Any, key: str) -> tuple[str, ...]:
     return tuple(sorted({label_text(label, key) for label in checked_list(value, key)}))
 
 
@@ -126,12 +126,12 @@ def _numbered(cell: str, names: Iterable[str]) -> tuple[str, ...]:
 
 
 def sniff_goemotions(head: list[str]) -> bool:
-    """Whether the second of the cells holds numbers only."""
+    """Whether the second cell of the first lines holds label numbers alone."""
     cells = [line.split("\t") for line in head[:3]]
     return bool(cells) and all(len(c) > 1 and re.fullmatch(r"[\d, ]+", c[1]) for c in cells)
 
 
-ROWS: tuple[Reader, ...] = (
+FORMATS: tuple[Reader, ...] = (
     Reader("jsonl", (".jsonl", ".ndjson"), parse_jsonl, 'one object a line: {"text", "labels"}'),
     Reader(
         "goemotions",
@@ -148,7 +148,7 @@ ROWS: tuple[Reader, ...] = (
         parse_aapd,
         "one text a line, its labels in a file beside (text -> label)",
         None,
-        beside_aapd,
+        aapd_label_file,
     ),
-    Reader("text", (), plain.parse, "one text a line, for prediction"),
+    raw_text.TEXT,
 )

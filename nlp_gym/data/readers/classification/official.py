@@ -1,4 +1,4 @@
-"""The formats in which classification corpora are published."""
+"""Readers of the formats in which classification corpora are published."""
 
 from __future__ import annotations
 
@@ -32,11 +32,12 @@ _TREC = re.compile(r"([A-Z]+):([A-Za-z]+)$")
 _ENTITY = re.compile(r"(?<!&)#(?=[0-9]{1,5};)")
 _BRACKETS = {"-lrb-": "(", "-rrb-": ")", "-LRB-": "(", "-RRB-": ")"}
 
-Split = Callable[[str], "tuple[str, str | list[str]]"]
-"""From a line to its label and its text (a list: the words)."""
+SplitLine = Callable[[str], "tuple[str, str | list[str]]"]
+"""Splits a line into its label and its text (a list: its words)."""
 
 
-def _each_line(lines: list[str], name: str, options: Options, split: Split) -> Parsed:
+def _parse_lines(lines: list[str], name: str, options: Options, split: SplitLine) -> Parsed:
+    """Read one text per line; blank lines are skipped."""
     parsed = Parsed()
     for number, line in enumerate(lines, 1):
         if not line or line.isspace():
@@ -50,7 +51,8 @@ def _each_line(lines: list[str], name: str, options: Options, split: Split) -> P
     return parsed
 
 
-def _cut(line: str) -> tuple[str, str]:
+def _split_label(line: str) -> tuple[str, str]:
+    """Split a line at its first white space into label and text."""
     parts = line.strip().split(None, 1)
     if len(parts) < 2:
         raise RowError(f"a label and a text are needed, there is only {line.strip()[:40]!r}")
@@ -59,29 +61,28 @@ def _cut(line: str) -> tuple[str, str]:
 
 def parse_label_first(lines: list[str], name: str, options: Options) -> Parsed:
     """Read lines ``LABEL text``; the label ends at the first white space."""
-    return _each_line(lines, name, options, _cut)
+    return _parse_lines(lines, name, options, _split_label)
 
 
 def parse_sst2(lines: list[str], name: str, options: Options) -> Parsed:
     """Read lines ``0 text`` (negative) or ``1 text`` (positive), cut into words already.
 
-    ``-lrb-`` and ``-rrb-`` become brackets again.
+    ``-lrb-`` and ``-rrb-`` are read as brackets.
     """
 
     def split(line: str) -> tuple[str, list[str]]:
-        label, text = _cut(line)
+        label, text = _split_label(line)
         if label not in ("0", "1"):
             raise RowError(f"the label is {label[:40]!r}, allowed: 0 (negative), 1 (positive)")
         return SST2_LABELS[int(label)], [_BRACKETS.get(word, word) for word in text.split()]
 
-    return _each_line(lines, name, options, split)
+    return _parse_lines(lines, name, options, split)
 
 
 def parse_trec(lines: list[str], name: str, options: Options) -> Parsed:
     """Read lines ``COARSE:fine question``, cut into words already.
 
-    `options.column`: ``"coarse"`` (default; the label is ``COARSE``) or ``"fine"`` (the label is
-    ``COARSE:fine``).
+    The label is ``COARSE``, or ``COARSE:fine`` if `options.column` is ``"fine"``.
     """
     column = options.column or "coarse"
     if column not in ("coarse", "fine"):
@@ -89,20 +90,20 @@ def parse_trec(lines: list[str], name: str, options: Options) -> Parsed:
         return Parsed(problems=[Problem(None, message)])
 
     def split(line: str) -> tuple[str, list[str]]:
-        label, text = _cut(line)
+        label, text = _split_label(line)
         found = _TREC.match(label)
         if found is None:
             raise RowError(f"the label is {label[:40]!r}, needed: COARSE:fine, as in LOC:city")
         return (found[1] if column == "coarse" else label), text.split()
 
-    return _each_line(lines, name, options, split)
+    return _parse_lines(lines, name, options, split)
 
 
 def parse_ag(lines: list[str], name: str, options: Options) -> Parsed:
     r"""Read quoted rows: class 1 to 4, then title and description (or both in one cell).
 
-    A backslash stands for a line break and is read as a space; character references (``#39;``,
-    ``&lt;``), some of which lack their ``&``, become the characters they mean.
+    A backslash stands for a line break and is read as a space. Character references (``#39;``,
+    ``&lt;``), some of which lack their ``&``, are replaced by their characters.
     """
     parsed = Parsed()
     for number, cells in table_rows(lines, parsed):
@@ -121,10 +122,10 @@ def parse_ag(lines: list[str], name: str, options: Options) -> Parsed:
 
 
 def parse_clinc(lines: list[str], name: str, options: Options) -> Parsed:
-    """Read one object with a list of ``[text, intent]`` a split: `train`, `oos_train`, `val`, ...
+    """Read one object with lists of ``[text, intent]`` by split: `train`, `oos_train`, `val`, ...
 
-    The records of the split that is asked for and its out-of-scope ones are samples, all others are
-    checked; where no split is asked for all are samples.
+    All records are checked; those of `options.split`, out-of-scope ones included, become samples.
+    Without `options.split` all records do.
     """
     parsed = Parsed()
     document = json_document(lines, parsed)
@@ -152,11 +153,11 @@ def parse_clinc(lines: list[str], name: str, options: Options) -> Parsed:
             found = text_sample(text, labels if options.gold else None, f"{name}:{line}")
             parsed.samples.append(found)
 
-    return _records(document, parsed, records(), sample)
+    return _parse_records(document, parsed, records(), sample)
 
 
 def parse_snips(lines: list[str], name: str, options: Options) -> Parsed:
-    """Read objects ``{intent: [{"data": [{"text": ...}, ...]}, ...]}``; the texts are joined."""
+    """Read objects ``{intent: [{"data": [{"text": ...}, ...]}, ...]}``; `data` is joined."""
     parsed = Parsed()
     document = json_document(lines, parsed)
     if document is None:
@@ -174,16 +175,16 @@ def parse_snips(lines: list[str], name: str, options: Options) -> Parsed:
         labels = (label_text(intent, "intent"),)
         parsed.samples.append(text_sample(text, labels if options.gold else None, f"{name}:{line}"))
 
-    return _records(document, parsed, records(), sample)
+    return _parse_records(document, parsed, records(), sample)
 
 
-def _records(
+def _parse_records(
     document: Document,
     parsed: Parsed,
     records: Iterator[tuple[str, Any]],
     sample: Callable[[str, Any, int], None],
 ) -> Parsed:
-    """Read each record, with the line it begins on (that of the file's start for a bare value)."""
+    """Call `sample` on each record and its line number (1 for a record that is no container)."""
     try:
         for key, record in records:
             line = document.line(record) if isinstance(record, (dict, list)) else 1
@@ -206,7 +207,7 @@ def sniff_ag(head: list[str]) -> bool:
 
 
 def sniff_clinc(head: list[str]) -> bool:
-    """Whether a key is the name of a split and its value a list."""
+    """Whether a key is the name of a split, with a list as its value."""
     keys = "|".join(key for keys in CLINC_SPLITS.values() for key in keys)
     return re.search(rf'\{{\s*"({keys})"\s*:\s*\[', "\n".join(head[:5])) is not None
 

@@ -1,1 +1,1 @@
-"""Readers of dialogues: replies, and acts; imports `readers.shared`."""
+"""Readers of dialogues, with candidate replies or with acts; imports `readers.shared`."""

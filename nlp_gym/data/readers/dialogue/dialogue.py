@@ -1,4 +1,4 @@
-"""Readers of dialogues with candidate replies: JSON Lines and DailyDialog++."""
+"""Formats of the family "dialogue": contexts with candidate replies."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from nlp_gym.data.readers.shared.json_tools import (
     checked_strings,
     field,
     json_samples,
+    starts_with_object,
     text_words,
     with_id,
 )
-from nlp_gym.data.text.hash_order import rank
+from nlp_gym.data.text.hash_order import hash_rank
 from nlp_gym.types import Sample
 
 Words = tuple[str, ...]
@@ -31,11 +32,11 @@ NEGATIVES = {
 
 
 def parse_jsonl(lines: list[str], name: str, options: Options) -> Parsed:
-    """Read one context a line, with its candidate replies.
+    """Read one context per line, with its candidate replies.
 
-    Either ``{"context": ["turn", ...], "candidates": ["reply", ...], "answer": 2}``, the answer an
-    index from 0, a list of them or a reply's text (`options.column` names another key for it), or
-    ``{"context": [...], "positive_responses": [...], "negative_responses": [...]}``.
+    A row is either ``{"context": ["turn", ...], "candidates": ["reply", ...], "answer": 2}``, whose
+    answer is an index from 0, a list of indices or a reply's text (`options.column` names another
+    key), or ``{"context": [...], "positive_responses": [...], "negative_responses": [...]}``.
     """
 
     def build(row: dict[str, Any], number: int) -> Sample:
@@ -43,31 +44,33 @@ def parse_jsonl(lines: list[str], name: str, options: Options) -> Parsed:
         context = _turns(field(row, "context"), texts)
         if "candidates" in row:
             replies = _replies(row, "candidates", texts, least=2)
-            key = "answer" if options.column is None else str(options.column)
+            (key,) = options.label_names(("answer",))
             gold = _answer(field(row, key), key, replies) if options.gold else None
         else:
             right = _replies(row, "positive_responses", texts)
             replies = [*right, *_replies(row, "negative_responses", texts)]
-            replies = sorted(dict.fromkeys(replies), key=lambda reply: rank(0, *context, reply))
+            replies = sorted(
+                dict.fromkeys(replies), key=lambda reply: hash_rank(0, *context, reply)
+            )
             gold = tuple(i for i, r in enumerate(replies) if r in right) if options.gold else None
-        return _enough(_sample(context, replies, gold, f"{name}:{number}", texts))
+        return _require_choice(_sample(context, replies, gold, f"{name}:{number}", texts))
 
     return json_samples(lines, Parsed(), build)
 
 
 def parse_dailydialog(lines: list[str], name: str, options: Options) -> Parsed:
-    """Read DailyDialog++ (Sai et al. 2020): a context, positive and two kinds of negative replies.
+    """Read DailyDialog++ (Sai et al. 2020): contexts with right and two kinds of wrong replies.
 
-    One positive reply a context is used: that whose hash with the context is least. A row with
-    negatives has these beside it: `extra["sets"]` holds the candidates of ``"adversarial"`` (all
-    adversarial ones), ``"random"`` (all random ones) and ``"both"`` (with one random reply less, so
-    that there are 1 + 5 + 4). A row without gets `DRAWN` right replies of other contexts in the
-    file. Those are sorted by their hash; first come the `ALIKE` that share most with the context
-    (see `ReplyPool.alike`), then hash of the context and k = 0, 1, ... picks among all. What is
-    right here is passed over. Nothing depends on the order of rows.
+    One right (positive) reply per context is used: the one whose hash with the context is least. If
+    a row has wrong (negative) replies, these are its other candidates. `extra["sets"]` then lists
+    the candidates of the sets ``"adversarial"`` (all adversarial replies), ``"random"`` (all random
+    replies) and ``"both"`` (with one random reply less, so that there are 1 + 5 + 4).
+
+    A row without wrong replies gets `DRAWN` right replies of other contexts in the file (see
+    `ReplyPool`), but none that is right here. Nothing depends on the order of rows.
     """
-    bare: dict[int, tuple[tuple[Words, ...], str, dict[Words, str]]] = {}  # without negatives
-    own: dict[tuple[Words, ...], set[str]] = {}  # what is right after a context
+    bare: dict[int, tuple[tuple[Words, ...], str, dict[Words, str]]] = {}  # without wrong replies
+    own: dict[tuple[Words, ...], set[str]] = {}  # right replies of each context
     words: dict[str, Words] = {}
 
     def build(row: dict[str, Any], number: int) -> Sample:
@@ -75,14 +78,14 @@ def parse_dailydialog(lines: list[str], name: str, options: Options) -> Parsed:
         context = _turns(field(row, "context"), texts)
         key = "positive_responses"
         fitting = checked_strings(field(row, key), key, least=1)
-        right = min(fitting, key=lambda text: rank(1, *context, (text,)))
-        words[right] = _noted(right, key, texts)
+        right = min(fitting, key=lambda text: hash_rank(1, *context, (text,)))
+        words[right] = _cut(right, key, texts)
         own.setdefault(context, set()).update(fitting)
         wrong = {k: _replies(row, key, texts) for k, key in NEGATIVES.items() if row.get(key)}
         if not wrong:
             bare[number] = context, right, texts
-        sample = _arranged(context, words[right], wrong, f"{name}:{number}", texts)
-        return _enough(sample) if wrong else sample
+        sample = _hash_ordered(context, words[right], wrong, f"{name}:{number}", texts)
+        return _require_choice(sample) if wrong else sample
 
     parsed = json_samples(lines, Parsed(), build)
     pool = ReplyPool({text: words[text] for _, text, _ in bare.values()})
@@ -95,33 +98,33 @@ def parse_dailydialog(lines: list[str], name: str, options: Options) -> Parsed:
                 message = "no negative replies here, and no other dialogue to draw them from"
                 parsed.problems.append(Problem(number, message))
             identity, random = sample.extra.get("id"), {"random": list(drawn)}
-            arranged = _arranged(context, words[right], random, sample.id, drawn | texts)
+            arranged = _hash_ordered(context, words[right], random, sample.id, drawn | texts)
             sample = with_id(arranged, identity)
         parsed.samples[i] = sample if options.gold else sample.unannotated()
     return parsed
 
 
-def _arranged(
+def _hash_ordered(
     context: tuple[Words, ...],
     right: Words,
     wrong: Mapping[str, list[Words]],
     where: str,
     texts: Mapping[Words, str],
 ) -> Sample:
-    """A sample whose candidates stand in an order that says nothing."""
+    """Make a sample whose candidates are ordered by hash, so that their order says nothing."""
     wrong = {kind: [r for r in replies if r != right] for kind, replies in wrong.items()}
     listed = dict.fromkeys([right, *(reply for replies in wrong.values() for reply in replies)])
-    replies = sorted(listed, key=lambda reply: rank(0, *context, reply))
-    places = {reply: i for i, reply in enumerate(replies)}
+    replies = sorted(listed, key=lambda reply: hash_rank(0, *context, reply))
+    index = {reply: i for i, reply in enumerate(replies)}
     sets = {kind: [right, *some] for kind, some in wrong.items() if some}
     if len(sets) == 2:
         sets["both"] = [right, *wrong["adversarial"], *wrong["random"][:-1]]
-    numbered = {kind: tuple(sorted({places[r] for r in some})) for kind, some in sets.items()}
-    return _sample(context, replies, (places[right],), where, texts, numbered)
+    numbered = {kind: tuple(sorted({index[r] for r in some})) for kind, some in sets.items()}
+    return _sample(context, replies, (index[right],), where, texts, numbered)
 
 
-def _enough(sample: Sample) -> Sample:
-    """The sample, if it leaves a choice."""
+def _require_choice(sample: Sample) -> Sample:
+    """The sample, unless it has fewer than two candidates."""
     if len(sample.extra["candidates"]) < 2:
         raise RowError("there is one candidate reply, at least 2 different ones are needed")
     return sample
@@ -129,21 +132,21 @@ def _enough(sample: Sample) -> Sample:
 
 def _turns(value: Any, texts: dict[Words, str]) -> tuple[Words, ...]:
     if isinstance(value, str):
-        return (_noted(value, "context", texts),)
+        return (_cut(value, "context", texts),)
     turns = checked_list(value, "context", least=1)
-    return tuple(_noted(turn, f"context[{i}]", texts) for i, turn in enumerate(turns))
+    return tuple(_cut(turn, f"context[{i}]", texts) for i, turn in enumerate(turns))
 
 
 def _replies(
     row: dict[str, Any], key: str, texts: dict[Words, str], *, least: int = 1
 ) -> list[Words]:
-    """Words of the replies under a key."""
+    """Words of the replies under a key; `texts` gets their texts."""
     listed = enumerate(checked_list(field(row, key), key, least=least))
-    return [_noted(reply, f"{key}[{i}]", texts) for i, reply in listed]
+    return [_cut(reply, f"{key}[{i}]", texts) for i, reply in listed]
 
 
-def _noted(value: Any, key: str, texts: dict[Words, str]) -> Words:
-    """Words of a text; `texts` takes its wording."""
+def _cut(value: Any, key: str, texts: dict[Words, str]) -> Words:
+    """Words of a text, which is stored in `texts` by its words."""
     words, text, _ = text_words(value, key)
     texts.setdefault(words, text)
     return words
@@ -180,14 +183,14 @@ def _sample(
 
 
 def _is_jsonl(lines: list[str]) -> bool:
-    return bool(lines) and lines[0].lstrip().startswith("{") and not _is_dailydialog(lines)
+    return starts_with_object(lines) and not _is_dailydialog(lines)
 
 
 def _is_dailydialog(lines: list[str]) -> bool:
     return bool(lines) and '"positive_responses"' in lines[0] and '"negative_resp' not in lines[0]
 
 
-ROWS: tuple[Reader, ...] = (
+FORMATS: tuple[Reader, ...] = (
     Reader(
         "jsonl",
         (".jsonl", ".ndjson"),

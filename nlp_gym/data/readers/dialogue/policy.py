@@ -1,4 +1,4 @@
-"""Readers of dialogues with system acts: SGD's JSON, and one object a line."""
+"""Formats of the family "policy": dialogues with the acts of the system's turns."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from nlp_gym.data.readers.shared.json_tools import (
     field,
     json_document,
     json_samples,
+    starts_with_object,
     text_words,
     with_id,
 )
@@ -25,22 +26,29 @@ from nlp_gym.types import Sample
 
 @dataclass
 class _Dialogue:
-    """A dialogue while it is read: the user's texts and words, the system's words and acts."""
+    """A dialogue while it is read.
+
+    Attributes:
+        texts: Text of each user turn.
+        users: Words of each user turn.
+        said: Words of the system's answer to each, if known.
+        acts: Acts of the system's answer to each.
+    """
 
     texts: list[str] = default(default_factory=list)
     users: list[tuple[str, ...]] = default(default_factory=list)
     said: list[tuple[str, ...]] = default(default_factory=list)
     acts: list[tuple[str, ...]] = default(default_factory=list)
 
-    def hear(self, value: Any, key: str) -> None:
-        """Begin a turn with what the user says."""
+    def begin_turn(self, value: Any, key: str) -> None:
+        """Begin a turn with the user's text."""
         words, text, _ = text_words(value, key)
         self.users.append(words)
         self.texts.append(text)
         self.said.append(())
 
     def sample(self, where: str, gold: bool) -> Sample:
-        """See `Sample`: gold is a tuple of acts for each turn."""
+        """The sample of the dialogue; its gold is a tuple of acts for each turn."""
         words = tuple(word for turn in self.users for word in turn)
         extra = {
             "turns": tuple(self.users),
@@ -51,20 +59,20 @@ class _Dialogue:
 
 
 def parse_jsonl(lines: list[str], name: str, options: Options) -> Parsed:
-    """Read one dialogue a line, as ``{"turns": [{"user": "...", "acts": ["REQUEST"]}, ...]}``.
+    """Read one dialogue per line, as ``{"turns": [{"user": "...", "acts": ["REQUEST"]}, ...]}``.
 
-    A turn is what the user says and the acts of the system's answer (`options.column` names
-    another key than ``acts``); ``system``, the wording of that answer, may be there too. Acts that
-    are repeated in a turn count once.
+    A turn has the user's text and the acts of the system's answer (`options.column` names another
+    key than ``acts``), and may have the text of that answer as ``system``. Acts that are repeated
+    in a turn count once.
     """
-    key = "acts" if options.column is None else str(options.column)
+    (key,) = options.label_names(("acts",))
 
     def build(row: dict[str, Any], number: int) -> Sample:
         found = _Dialogue()
         for i, value in enumerate(checked_list(field(row, "turns"), "turns", least=1)):
             at = f"turns[{i}]"
             turn = checked_object(value, at)
-            found.hear(field(turn, "user"), f"{at}.user")
+            found.begin_turn(field(turn, "user"), f"{at}.user")
             found.said[-1] = _spoken(turn.get("system"), f"{at}.system")
             if options.gold:
                 acts = checked_strings(field(turn, key), f"{at}.{key}", least=1)
@@ -77,8 +85,8 @@ def parse_jsonl(lines: list[str], name: str, options: Options) -> Parsed:
 def parse_sgd(lines: list[str], name: str, options: Options) -> Parsed:
     """Read Schema-Guided Dialogues (Rastogi et al. 2020): a JSON list of dialogues.
 
-    Of a system turn the types of its acts are read, each once, without slots and values. Turns of
-    user and system alternate; only without gold may a dialogue end with the user's.
+    The acts of a system turn are read as their types, each once, without slots and values. Turns of
+    user and system alternate; a dialogue may end with the user's turn only if gold is not read.
     """
     parsed = Parsed()
     document = json_document(lines, parsed)
@@ -108,7 +116,7 @@ def _sgd_dialogue(row: dict[str, Any], gold: bool) -> _Dialogue:
         if speaker != expected:
             raise RowError(f"turn {at} is of speaker {speaker!r} where {expected!r} is next")
         if speaker == "USER":
-            found.hear(field(turn, "utterance"), "utterance")
+            found.begin_turn(field(turn, "utterance"), "utterance")
             continue
         found.said[-1] = _spoken(turn.get("utterance"), "utterance")
         if gold:
@@ -131,7 +139,7 @@ def _sgd_acts(turn: dict[str, Any], at: int) -> tuple[str, ...]:
 
 
 def _spoken(value: Any, key: str) -> tuple[str, ...]:
-    """Words of the system's answer; none where it is not recorded."""
+    """Words of the system's answer; none if it is not recorded."""
     if value is None or (isinstance(value, str) and not value.strip()):
         return ()
     return text_words(value, key)[0]
@@ -141,17 +149,13 @@ def _is_list(lines: list[str]) -> bool:
     return bool(lines) and lines[0].lstrip().startswith("[")
 
 
-def _is_object(lines: list[str]) -> bool:
-    return bool(lines) and lines[0].lstrip().startswith("{")
-
-
-ROWS: tuple[Reader, ...] = (
+FORMATS: tuple[Reader, ...] = (
     Reader(
         "jsonl",
         (".jsonl", ".ndjson"),
         parse_jsonl,
         'one dialogue a line: {"turns": [{"user": "...", "acts": ["REQUEST"]}]}',
-        _is_object,
+        starts_with_object,
     ),
     Reader("sgd", (".json",), parse_sgd, "Schema-Guided Dialogue, a JSON list", _is_list),
 )

@@ -1,4 +1,4 @@
-"""Wrong replies drawn from other dialogues, for contexts that come without any."""
+"""Draws wrong replies from other dialogues, for contexts that have none of their own."""
 
 from __future__ import annotations
 
@@ -7,51 +7,60 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 
-from nlp_gym.data.text.hash_order import rank
+from nlp_gym.data.text.hash_order import hash_rank
 
 Words = tuple[str, ...]
 
 DRAWN = 9
-"""Replies of other dialogues put beside the right one where a row has no wrong replies."""
+"""Number of replies of other dialogues for a row without wrong replies."""
 
 ALIKE = 4
-"""How many of these share words with the context, as the adversarial ones of dev and test do."""
+"""How many of these share words with the context, as adversarial replies of dev and test do."""
 
 COMMON = 100
-"""Words in more than one of this many replies say nothing about what a reply is about."""
+"""A word in more than one of so many replies is too common to tell what a reply is about."""
 
 
 class ReplyPool:
-    """Replies to draw from, in an order that does not depend on that of rows."""
+    """Replies to draw from; draws do not depend on the order of rows.
+
+    Args:
+        words: Words of each reply, by its text.
+    """
 
     def __init__(self, words: Mapping[str, Words]) -> None:
-        self.texts = sorted(words, key=lambda text: (rank(0, (text,)), text))
-        self._holding: dict[str, list[int]] = {}  # word -> places in `texts`
-        for place, text in enumerate(self.texts):
+        self.texts = sorted(words, key=lambda text: (hash_rank(0, (text,)), text))
+        self._holding: dict[str, list[int]] = {}  # indices in `texts` of the replies with a word
+        for i, text in enumerate(self.texts):
             for word in {word.lower() for word in words[text]}:
-                self._holding.setdefault(word, []).append(place)
+                self._holding.setdefault(word, []).append(i)
 
     def alike(self, context: tuple[Words, ...]) -> list[str]:
-        """Replies by what they share with a context, most first: sum of log(n / n with the word).
+        """Replies that share words with a context, the most similar first.
 
-        Sums are of whole thousandths, so that they do not depend on the order of words.
+        Each shared word adds its inverse document frequency, log(n / n with the word), in whole
+        thousandths: so sums do not depend on the order of words.
         """
         shared: Counter[int] = Counter()
         n = len(self.texts)
         for word in {word.lower() for turn in context for word in turn if word.isalpha()}:
-            places = self._holding.get(word, ())
-            if 0 < len(places) <= max(1, n // COMMON):
-                weight = round(1000 * math.log(n / len(places)))
-                for place in places:
-                    shared[place] += weight
-        best = heapq.nsmallest(4 * DRAWN, shared, key=lambda place: (-shared[place], place))
-        return [self.texts[place] for place in best]
+            holders = self._holding.get(word, ())
+            if 0 < len(holders) <= max(1, n // COMMON):
+                weight = round(1000 * math.log(n / len(holders)))
+                for i in holders:
+                    shared[i] += weight
+        best = heapq.nsmallest(4 * DRAWN, shared, key=lambda i: (-shared[i], i))
+        return [self.texts[i] for i in best]
 
     def draw(self, context: tuple[Words, ...], own: set[str]) -> list[str]:
-        """Up to `DRAWN` distinct replies that are not in `own`."""
+        """Up to `DRAWN` distinct replies that are not in `own`.
+
+        The first `ALIKE` are the most similar to the context; the others are picked by hashes of
+        the context and k = 0, 1, ...
+        """
         drawn = dict.fromkeys([text for text in self.alike(context) if text not in own][:ALIKE])
         for k in range(20 * DRAWN):
-            text = self.texts[rank(k, *context) % len(self.texts)]
+            text = self.texts[hash_rank(k, *context) % len(self.texts)]
             if text not in own:
                 drawn[text] = None
             if len(drawn) == DRAWN:

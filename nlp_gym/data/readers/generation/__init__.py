@@ -1,1 +1,1 @@
-"""Readers of sources with references; imports `readers.shared`."""
+"""Readers of source texts with references; imports `readers.shared`."""

@@ -1,4 +1,4 @@
-"""Readers of documents with summaries: JSON Lines, CSV and SciTLDR."""
+"""Formats of the family "summary": documents cut into sentences, with reference summaries."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from nlp_gym.data.readers.generation.references import filled, reference_texts
 from nlp_gym.data.readers.shared.base import Options, Parsed, Reader
-from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.json_tools import (
     RowError,
-    checked_list,
     checked_string,
     field,
     json_samples,
+    starts_with_object,
     with_id,
 )
-from nlp_gym.data.readers.shared.table_tools import open_table
+from nlp_gym.data.readers.shared.table_tools import open_table, table_samples
 from nlp_gym.data.text.tokenize import split_sentences, split_words
 from nlp_gym.types import Sample
 
@@ -25,18 +25,18 @@ SUMMARY = ("summary", "summaries", "target", "highlights")
 
 
 def parse_jsonl(lines: list[str], name: str, options: Options) -> Parsed:
-    """Read one object a line, ``{"document": ..., "summary": ...}``.
+    """Read one object per line, ``{"document": ..., "summary": ...}``.
 
-    The document (also ``text``, ``source``, ``article``) is a string, which is cut into sentences
-    by rules, or a list of sentences. The summary (also ``summaries``, ``target``, ``highlights``;
-    `options.column` names another key) is a string or a list of reference summaries.
+    The document (other keys: ``text``, ``source``, ``article``) is a string, which is cut into
+    sentences by rules, or a list of sentences. The summary (other keys: ``summaries``, ``target``,
+    ``highlights`` and what `options.column` names) is a string or a list of reference summaries.
     """
-    keys = SUMMARY if options.column is None else (str(options.column),)
+    keys = options.label_names(SUMMARY)
 
     def build(row: dict[str, Any], number: int) -> Sample:
-        references = _strings(field(row, *keys), "summary") if options.gold else None
+        references = reference_texts(field(row, *keys), "summary") if options.gold else None
         value = field(row, *DOCUMENT)
-        sentences = _strings(value, "document")
+        sentences = reference_texts(value, "document")
         if isinstance(value, str):
             sentences = [sentence for sentence, _, _ in split_sentences(value)]
         return _sample(sentences, references, f"{name}:{number}")
@@ -48,8 +48,8 @@ def parse_scitldr(lines: list[str], name: str, options: Options) -> Parsed:
     """Read SciTLDR (Cachola et al. 2020): ``source`` sentences and ``target`` references."""
 
     def build(row: dict[str, Any], number: int) -> Sample:
-        references = _listed(field(row, "target"), "target") if options.gold else None
-        sentences = _listed(field(row, "source"), "source")
+        references = filled(field(row, "target"), "target") if options.gold else None
+        sentences = filled(field(row, "source"), "source")
         return with_id(_sample(sentences, references, f"{name}:{number}"), row.get("paper_id"))
 
     return json_samples(lines, Parsed(), build)
@@ -61,67 +61,52 @@ def parse_csv(lines: list[str], name: str, options: Options) -> Parsed:
     table = open_table(lines, name, parsed)
     if table is None:
         return parsed
-    keys = SUMMARY if options.column is None else (str(options.column),)
-    document, summary, identity = table.find(*DOCUMENT), table.find(*keys), table.find("id")
+    keys = options.label_names(SUMMARY)
+    document, summary = table.find(*DOCUMENT), table.find(*keys)
     if document is None or (options.gold and summary is None):
         parsed.problems.append(table.missing(*(DOCUMENT if document is None else keys)))
         return parsed
-    for number, cells in table.rows:
-        try:
-            references = None
-            if options.gold and summary is not None:
-                references = [checked_string(cells[summary], "summary")]
-            text = checked_string(cells[document], "document")
-            sentences = [sentence for sentence, _, _ in split_sentences(text)]
-            sample = _sample(sentences, references, f"{name}:{number}")
-            parsed.samples.append(with_id(sample, None if identity is None else cells[identity]))
-        except RowError as error:
-            parsed.problems.append(Problem(number, str(error)))
-    return parsed
 
+    def build(cells: list[str], number: int) -> Sample:
+        references = None
+        if options.gold and summary is not None:
+            references = [checked_string(cells[summary], "summary")]
+        text = checked_string(cells[document], "document")
+        sentences = [sentence for sentence, _, _ in split_sentences(text)]
+        return _sample(sentences, references, f"{name}:{number}")
 
-def _strings(value: Any, key: str) -> list[str]:
-    return _listed(value, key) if isinstance(value, list) else [checked_string(value, key)]
-
-
-def _listed(value: Any, key: str) -> list[str]:
-    """Strings of a list; blank ones, which real corpora have, are left out."""
-    texts = [checked_string(item, key, blank=True) for item in checked_list(value, key, least=1)]
-    kept = [text for text in texts if text and not text.isspace()]
-    if not kept:
-        raise RowError(f"{key!r} holds nothing but empty strings")
-    return kept
+    return table_samples(table, parsed, build)
 
 
 def _sample(sentences: Sequence[str], references: Sequence[str] | None, where: str) -> Sample:
-    """See `Sample`; sentences that hold no word (invisible characters) are left out."""
+    """Make the sample of a document; sentences without words (invisible ones) are left out."""
     cut = [(text, tuple(word for word, _, _ in split_words(text))) for text in sentences]
-    kept = [(text, words) for text, words in cut if words]
-    if not kept:
+    cut = [(text, words) for text, words in cut if words]
+    if not cut:
         raise RowError("the document holds no word")
-    words = tuple(word for _, sentence in kept for word in sentence)
+    words = tuple(word for _, sentence in cut for word in sentence)
     extra = {
-        "sentences": tuple(sentence for _, sentence in kept),
-        "sentence_texts": tuple(text for text, _ in kept),
+        "sentences": tuple(sentence for _, sentence in cut),
+        "sentence_texts": tuple(text for text, _ in cut),
     }
     return Sample(words, None, where, extra, None if references is None else tuple(references))
 
 
 def _is_jsonl(lines: list[str]) -> bool:
-    return bool(lines) and lines[0].lstrip().startswith("{") and not _is_scitldr(lines)
+    return starts_with_object(lines) and not _is_scitldr(lines)
 
 
 def _is_scitldr(lines: list[str]) -> bool:
-    """Lists under both keys: a text under one of them is a row of `parse_jsonl`."""
+    """Whether both keys have lists: a row with a text under one is of `parse_jsonl`."""
     keys = ("source", "target")
     return bool(lines) and all(re.search(rf'"{key}"\s*:\s*\[', lines[0]) for key in keys)
 
 
 def _is_csv(lines: list[str]) -> bool:
-    return bool(lines) and not lines[0].lstrip().startswith("{")
+    return bool(lines) and not starts_with_object(lines)
 
 
-ROWS: tuple[Reader, ...] = (
+FORMATS: tuple[Reader, ...] = (
     Reader(
         "jsonl",
         (".jsonl", ".ndjson"),

@@ -1,4 +1,4 @@
-"""Readers of AESLC, DailyDialog++ (replies), DialogSum and SciTLDR as texts to write."""
+"""Readers of AESLC, DailyDialog++ (replies), DialogSum and SciTLDR, with references to write."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from nlp_gym.data.readers.shared.json_tools import (
 from nlp_gym.types import Sample
 
 _SUMMARY = re.compile(r"summary(\d{0,2})")
-_LOOKED_AT = 20  # lines: the first one may be broken
+_HEAD = 20  # number of lines that are examined: the first one may be broken
 
 References = Callable[[dict[str, Any]], list[str]]
 
@@ -32,8 +32,8 @@ def parse_aeslc(lines: list[str], name: str, options: Options) -> Parsed:
     """Read AESLC (Zhang and Tetreault 2019): the body of a mail and its subject line.
 
     The paper scores dev and test against the original subject and against the lines of three
-    annotators. Here all of them are references of one row: the `subject` first, then the
-    `annotations`, blank ones left out. In train the subject is the only one.
+    annotators. Here all of them are references of one row: the `subject`, then the `annotations`
+    that are not blank. In train the subject is the only reference.
     """
 
     def references(row: dict[str, Any]) -> list[str]:
@@ -42,20 +42,20 @@ def parse_aeslc(lines: list[str], name: str, options: Options) -> Parsed:
         subject = checked_string(field(row, "subject"), "subject")
         return [subject, *(text for text in written if text and not text.isspace())]
 
-    return _rows(lines, name, options, "body", references)
+    return _parse_objects(lines, name, options, "body", references)
 
 
 def parse_replies(lines: list[str], name: str, options: Options) -> Parsed:
     """Read DailyDialog++ (Sai et al. 2020) as replies to write.
 
     The source is the turns of `context`, joined by spaces; all `positive_responses` are references
-    of one row, in train too. Wrong replies are ignored.
+    of one row, also in train. Wrong replies are ignored.
     """
 
     def references(row: dict[str, Any]) -> list[str]:
         return filled(field(row, "positive_responses"), "positive_responses")
 
-    return _rows(lines, name, options, "context", references)
+    return _parse_objects(lines, name, options, "context", references)
 
 
 def parse_dialogsum(lines: list[str], name: str, options: Options) -> Parsed:
@@ -65,10 +65,10 @@ def parse_dialogsum(lines: list[str], name: str, options: Options) -> Parsed:
         matches = [match for match in map(_SUMMARY.fullmatch, row) if match]
         keys = [match[0] for match in sorted(matches, key=lambda match: int(match[1] or 0))]
         if not keys:
-            field(row, "summary", "summary1")  # says what is there
+            field(row, "summary", "summary1")  # raises, and names the keys
         return [checked_string(row[key], key) for key in keys]
 
-    return _rows(lines, name, options, "dialogue", references, "fname")
+    return _parse_objects(lines, name, options, "dialogue", references, "fname")
 
 
 def parse_scitldr(lines: list[str], name: str, options: Options) -> Parsed:
@@ -77,10 +77,10 @@ def parse_scitldr(lines: list[str], name: str, options: Options) -> Parsed:
     def references(row: dict[str, Any]) -> list[str]:
         return reference_texts(field(row, "target"), "target")
 
-    return _rows(lines, name, options, "source", references, "paper_id")
+    return _parse_objects(lines, name, options, "source", references, "paper_id")
 
 
-def _rows(
+def _parse_objects(
     lines: list[str],
     name: str,
     options: Options,
@@ -88,15 +88,15 @@ def _rows(
     references: References,
     identity: str | None = None,
 ) -> Parsed:
-    """Read an object a line.
+    """Read one object per line.
 
     Args:
         lines: The file.
         name: Its name.
         options: How it is read.
         source: Key of the source.
-        references: From an object to its references; raises `RowError`.
-        identity: Key of the corpus's own id, where that is not ``id``.
+        references: Finds the references of an object; raises `RowError`.
+        identity: Key of the corpus's own id, if that is not ``id``.
     """
 
     def build(row: dict[str, Any], number: int) -> Sample:
@@ -110,16 +110,16 @@ def _rows(
 
 
 def _sniffer(*patterns: str) -> Sniff:
-    """Tells whether one of the first lines is an object with all of these keys."""
+    """Makes a `Sniff`: whether one of the first lines is an object that has all `patterns`."""
 
     def sniff(head: list[str]) -> bool:
-        objects = [line for line in head[:_LOOKED_AT] if line.lstrip().startswith("{")]
+        objects = [line for line in head[:_HEAD] if line.lstrip().startswith("{")]
         return any(all(re.search(pattern, line) for pattern in patterns) for line in objects)
 
     return sniff
 
 
-ROWS: tuple[Reader, ...] = (
+FORMATS: tuple[Reader, ...] = (
     Reader(
         "aeslc",
         (".jsonl",),

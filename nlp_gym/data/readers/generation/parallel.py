@@ -1,4 +1,4 @@
-"""Readers of translations: a file a language whose lines correspond, and tab-separated pairs."""
+"""Readers of translations: one file per language, line by line, and tab-separated pairs."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ _CODES = (
     "yi zu"
 )
 LANGUAGES = tuple(_CODES.split())
-"""Codes (ISO 639-1) that a file's ending may be."""
+"""ISO 639-1 codes that a file's ending may be."""
 
 
 def parse_parallel(lines: list[str], name: str, options: Options) -> Parsed:
-    """Read a file a language, ``NAME.en`` and ``NAME.de``: line N of one translates line N.
+    """Read one file per language, ``NAME.en`` and ``NAME.de``: line N of one translates line N.
 
-    This file is the source, so that it must be of the first language of `options.pair`; the other
-    one lies beside it. Without a pair it is whichever file of another language is there, if only
-    one is. Lines that are blank in both are skipped.
+    This file has the sources, in the first language of `options.pair`; the file of the other
+    language lies beside it. Without a pair it is the only file of another language that exists.
+    Lines that are blank in both files are skipped.
     """
     parsed = Parsed()
     stem, _, language = name.rpartition(".")
@@ -34,22 +34,22 @@ def parse_parallel(lines: list[str], name: str, options: Options) -> Parsed:
     other, targets = _translation(name, options, parsed)
     if parsed.problems:
         return parsed
-    for index, line in enumerate(lines[: _filled(lines)]):
+    for index, line in enumerate(lines[: _length(lines)]):
         target = targets[index] if index < len(targets) else ""
         if line.strip() or target.strip():
             _add(parsed, index + 1, line, target, f"{name}:{index + 1}", other)
-    _compare(parsed, name, other, _filled(lines), _filled(targets))
+    _compare(parsed, name, other, _length(lines), _length(targets))
     return parsed
 
 
 def _translation(name: str, options: Options, parsed: Parsed) -> tuple[str | None, list[str]]:
-    """(name, lines) of the file with the translations; (None, none) without gold."""
+    """(name, lines) of the file with the translations; (None, []) without gold."""
     if not options.gold:
         return None, []
-    wanted = translations(name, options)
-    found = [other for other in wanted if other in options.beside]
+    wanted = translation_files(name, options)
+    found = [other for other in wanted if other in options.companions]
     if len(found) == 1:
-        return found[0], options.beside[found[0]]
+        return found[0], options.companions[found[0]]
     if found:
         message = f"there is no pair= to say which of {', '.join(found)} has the translations"
     else:
@@ -60,13 +60,13 @@ def _translation(name: str, options: Options, parsed: Parsed) -> tuple[str | Non
     return None, []
 
 
-def _filled(lines: list[str]) -> int:
+def _length(lines: list[str]) -> int:
     """Number of lines up to the last that is not blank."""
     return next((i for i in range(len(lines), 0, -1) if lines[i - 1].strip()), 0)
 
 
 def _compare(parsed: Parsed, name: str, other: str | None, n: int, m: int) -> None:
-    """Put the problem first that the files have different numbers of lines, if they have."""
+    """Add the problem, as the first one, that the files have different numbers of lines."""
     if other is None or n == m:
         return
     message = (
@@ -92,7 +92,7 @@ def _add(
         parsed.problems.append(Problem(number, str(error)))
 
 
-def translations(name: str, options: Options) -> tuple[str, ...]:
+def translation_files(name: str, options: Options) -> tuple[str, ...]:
     """Names of the files that may have the translations of the file `name`."""
     if not options.gold:
         return ()
@@ -103,10 +103,10 @@ def translations(name: str, options: Options) -> tuple[str, ...]:
 
 
 def parse_pairs(lines: list[str], name: str, options: Options) -> Parsed:
-    """Read ``source<TAB>target`` a line, as in the lists of manythings.org; no header.
+    """Read one ``source<TAB>target`` per line, as in the lists of manythings.org; no header.
 
-    What follows a second tab (there it says who wrote them) is ignored; blank lines are skipped.
-    Without gold the target may be missing.
+    Text after a second tab (an attribution) is ignored; blank lines are skipped. Without gold the
+    target may be missing.
     """
     parsed = Parsed()
     for number, source, target in pair_rows(lines, parsed, gold=options.gold):
@@ -119,11 +119,11 @@ def parse_pairs(lines: list[str], name: str, options: Options) -> Parsed:
 
 
 def pair_rows(lines: list[str], parsed: Parsed, *, gold: bool) -> list[tuple[int, str, str]]:
-    """(line number, first column, second column) of each line that has what is needed.
+    """(line number, source, target) of each line that has them.
 
     Args:
         lines: The file.
-        parsed: Gets a problem for each other line.
+        parsed: Gets a problem for each line that lacks one.
         gold: Whether a second column is needed.
     """
     rows = []
@@ -149,14 +149,14 @@ def sniff_pairs(head: list[str]) -> bool:
     return bool(head) and 2 * sum("\t" in line for line in head) > len(head)
 
 
-ROWS: tuple[Reader, ...] = (
+FORMATS: tuple[Reader, ...] = (
     Reader(
         "parallel",
         tuple(f".{code}" for code in LANGUAGES),
         parse_parallel,
         "a file a language, NAME.en and NAME.de, whose lines correspond",
         None,
-        translations,
+        translation_files,
     ),
     Reader(
         "pairs",

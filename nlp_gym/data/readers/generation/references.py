@@ -1,4 +1,4 @@
-"""What the readers of sources with reference texts share (family "generation")."""
+"""Samples of sources with reference texts, for all readers of the family "generation"."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ TARGET = (
 
 
 def one_line(text: str) -> str:
-    """The text with single spaces in place of white space, and none around it."""
+    """The text with single spaces as its white space, and none around it."""
     return " ".join(text.split())
 
 
 def generation_sample(text: str, references: Iterable[str] | None, where: str) -> Sample:
-    """A sample of the family: words of the source, references as gold, the source in `extra`.
+    """Make a sample: words of the source, references as gold, the source's text in `extra`.
 
     Args:
-        text: The source as it was read.
-        references: Texts that would be right; white space in them becomes single spaces, and equal
-            ones are one. None: not annotated.
-        where: The sample's id.
+        text: The source.
+        references: The reference texts; their white space becomes single spaces, and repeated ones
+            are dropped. None: not annotated.
+        where: Id of the sample.
 
     Raises:
         RowError: The source or a reference holds no word.
@@ -45,31 +45,31 @@ def generation_sample(text: str, references: Iterable[str] | None, where: str) -
     if references is not None:
         gold = tuple(dict.fromkeys(map(one_line, references)))
         for reference in gold:
-            # letters and digits are words; what has none of them may be invisible
+            # a text without letters and digits may be invisible
             if not any(map(str.isalnum, reference)) and not split_words(reference):
                 raise RowError(f"the reference {reference!r} holds no word")
     return Sample(words, None, where, {"text": text}, gold)
 
 
 def source_text(value: Any, key: str) -> str:
-    """A text, or the turns of a list joined by spaces."""
+    """The source: a string, or the turns of a list joined by spaces."""
     return " ".join(filled(value, key)) if isinstance(value, list) else checked_string(value, key)
 
 
 def reference_texts(value: Any, key: str) -> list[str]:
-    """The references of a string or a list."""
+    """The references: a string, or those of a list."""
     return filled(value, key) if isinstance(value, list) else [checked_string(value, key)]
 
 
 def filled(value: Any, key: str) -> list[str]:
-    """Strings of a list; blank ones, which real corpora have, are left out.
+    """Strings of a list without blank ones, which real corpora have.
 
     Raises:
-        RowError: It is no list of strings, or all of them are blank.
+        RowError: The value is no list of strings, or all of them are blank.
     """
     items = enumerate(checked_list(value, key, least=1))
     texts = [checked_string(item, f"{key}[{i}]", blank=True) for i, item in items]
-    kept = [text for text in texts if text and not text.isspace()]
-    if not kept:
+    texts = [text for text in texts if text and not text.isspace()]
+    if not texts:
         raise RowError(f"{key!r} holds nothing but empty strings")
-    return kept
+    return texts

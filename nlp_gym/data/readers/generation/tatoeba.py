@@ -1,4 +1,4 @@
-"""Reader of Tatoeba's English-Chinese pairs, all splits in one file."""
+"""Reader of Tatoeba's English-Chinese pairs, which has all splits in one file."""
 
 from __future__ import annotations
 
@@ -9,31 +9,33 @@ from nlp_gym.data.readers.generation.references import generation_sample, one_li
 from nlp_gym.data.readers.shared.base import Options, Parsed, Reader
 from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.json_tools import RowError
-from nlp_gym.data.text.hash_order import rank
+from nlp_gym.data.text.hash_order import hash_rank
 from nlp_gym.data.text.tokenize import split_words
 
 COLUMNS = ("en", "zh")
 """Languages of the columns."""
 HELD_OUT = ("dev", "test")
-PART = 20  # one in so many groups is dev, another one test
+HELD_OUT_SHARE = 20  # a twentieth of the groups is dev, another one test
 
 Side = tuple[str, ...]
+"""Words of one side of a pair."""
 Row = tuple[int, str, str]
+"""Line number, English and Chinese text."""
 
 
 def parse_tatoeba(lines: list[str], name: str, options: Options) -> Parsed:
-    """Read ``English<TAB>Chinese`` a line; `options.pair` ``"zh-en"`` turns them round.
+    """Read one ``English<TAB>Chinese`` per line; `options.pair` ``"zh-en"`` swaps them.
 
-    Rows with one source are one sample with several references. With `options.split` only that
-    split's: pairs that share a side, directly or through others, are a group, groups are ranked by
-    the sha256 of the English side that sorts first, and the first twentieth of them is dev, the
-    second one test. So no sentence of either language is in two splits, and the splits of both
-    directions are the same pairs.
+    Rows with the same source make one sample with several references. With `options.split` only the
+    rows of that split are read. Pairs that share a side, directly or through others, form a group;
+    groups are ranked by the sha256 of their English side that sorts first; the first twentieth of
+    them is dev and the second is test. So no sentence of either language is in two splits, and both
+    directions have the same pairs in a split.
     """
     parsed = Parsed()
     rows = pair_rows(lines, parsed, gold=True)
     if options.split is not None:
-        rows = _part(rows, options.split, parsed)
+        rows = _rows_of_split(rows, options.split, parsed)
     if options.pair == "-".join(reversed(COLUMNS)):
         rows = [(number, chinese, english) for number, english, chinese in rows]
     merged: dict[str, tuple[int, list[str]]] = {}
@@ -48,7 +50,7 @@ def parse_tatoeba(lines: list[str], name: str, options: Options) -> Parsed:
     return parsed
 
 
-def _part(rows: list[Row], split: str, parsed: Parsed) -> list[Row]:
+def _rows_of_split(rows: list[Row], split: str, parsed: Parsed) -> list[Row]:
     """Rows of one split; a problem where there are too few to split."""
     english = [_words(row[1]) for row in rows]
     groups = _groups(english, [_words(row[2]) for row in rows])
@@ -59,21 +61,21 @@ def _part(rows: list[Row], split: str, parsed: Parsed) -> list[Row]:
         message = f"too few pairs to split: {len(firsts)} that share no side, 3 are needed"
         parsed.problems.append(Problem(1, message))
         return []
-    part_of = _parts(firsts)
-    return [row for row, group in zip(rows, groups, strict=True) if part_of[group] == split]
+    split_of = _splits(firsts)
+    return [row for row, group in zip(rows, groups, strict=True) if split_of[group] == split]
 
 
-def _parts(firsts: Mapping[int, Side]) -> dict[int, str]:
-    """The split of each group, by the English side of it that sorts first."""
-    ranked = sorted(firsts, key=lambda group: (rank(0, firsts[group]), firsts[group]))
-    size = max(1, round(len(ranked) / PART))
+def _splits(firsts: Mapping[int, Side]) -> dict[int, str]:
+    """The split of each group, from its English side that sorts first."""
+    ranked = sorted(firsts, key=lambda group: (hash_rank(0, firsts[group]), firsts[group]))
+    size = max(1, round(len(ranked) / HELD_OUT_SHARE))
     ends = [part for part in HELD_OUT for _ in range(size)]
     parts = ends + ["train"] * (len(ranked) - len(ends))
     return dict(zip(ranked, parts, strict=True))
 
 
 def _groups(left: Sequence[Side], right: Sequence[Side]) -> list[int]:
-    """A number for each pair, equal for those that share a side, directly or through others."""
+    """Number of the group of each pair: pairs that share a side, directly or through others."""
     parents = list(range(len(left)))
 
     def root(i: int) -> int:
@@ -93,6 +95,6 @@ def _words(text: str) -> Side:
     return tuple(word for word, _, _ in split_words(text))
 
 
-ROWS: tuple[Reader, ...] = (
+FORMATS: tuple[Reader, ...] = (
     Reader("tatoeba", (), parse_tatoeba, "English, tab, Chinese; the file holds all splits"),
 )

@@ -1,1 +1,1 @@
-"""Which family a file belongs to, by its ending and content; imports the readers."""
+"""Guesses the task family of a file from its ending and content; imports all readers."""

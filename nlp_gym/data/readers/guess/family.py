@@ -1,4 +1,4 @@
-"""Which task family a file is of: by what names and tabs tell, else by trying."""
+"""Guesses the task family of a file: from its names and tabs, else by reading it."""
 
 from __future__ import annotations
 
@@ -6,32 +6,33 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nlp_gym.data.readers import FAMILIES, READERS, find_reader
-from nlp_gym.data.readers.guess.keys import hinted_family
+from nlp_gym.data.readers.guess.keys import family_from_names
 from nlp_gym.data.readers.shared.base import Options, Reader
 from nlp_gym.data.readers.shared.decoding import file_bytes
 from nlp_gym.errors import DataError, UnknownNameError
 from nlp_gym.types import Sample
 
 _GENERIC = ("", ".txt", ".dat")
-_LONG = 50  # words of one text without a blank line
-_SHORT = 5  # labels that may all be different
-_ANYTHING = ("conll", "label-first")  # formats that almost any file can be read as
-_GOOD = 0.5  # of the rows: a file with more bad ones may still be of another family
+_MAX_WORDS = 50  # a single text with more words, without a blank line, is no tagged text
+_MAX_DISTINCT = 5  # so few labels may all be different
+_PERMISSIVE = ("conll", "label-first")  # formats as which almost any file can be read
+_ENOUGH = 0.5  # share of good rows from which on no other family is tried
 
 
 def guess_family(path: str | Path, format: str | None = None, *, gold: bool = True) -> str:
-    """Return the family that a file's keys, header or tabs tell, however broken its rows are.
+    """Guess the task family of a file.
 
-    Else the first family whose reader can read half of the file, else the one that reads most.
+    Keys, header or tabs decide if they can, however broken the rows are; else the first family
+    whose reader can read half of the file; else the family that can read most of it.
 
     Args:
         path: The file.
         format: Name of its reader, if it is known.
-        gold: Whether annotation is wanted.
+        gold: Whether the annotation is to be read.
 
     Returns:
-        A name in `FAMILIES`; where none can read anything, the only one with files of that ending,
-        else ``"tagging"``.
+        A name in `FAMILIES`. If no family can read anything, it is the only one with files of that
+        ending, else ``"tagging"``.
 
     Raises:
         DataNotFoundError: There is no such file.
@@ -42,8 +43,8 @@ def guess_family(path: str | Path, format: str | None = None, *, gold: bool = Tr
     if format is not None and not any(format in readers for readers in READERS.values()):
         known = dict.fromkeys(name for readers in READERS.values() for name in readers)
         raise UnknownNameError("format", format, known)
-    if format is None and (hinted := hinted_family(path, data)) is not None:
-        return hinted
+    if format is None and (named := family_from_names(path, data)) is not None:
+        return named
     ending = path.suffix.lower()
     by_ending = [
         family
@@ -60,12 +61,13 @@ def guess_family(path: str | Path, format: str | None = None, *, gold: bool = Tr
         share = _share_read(reader, path, data, gold)
         if share > best_share:
             best, best_share = family, share
-        if share >= _GOOD:
+        if share >= _ENOUGH:
             return family
     return best
 
 
 def _share_read(reader: Reader, path: Path, data: bytes, gold: bool) -> float:
+    """Share of rows that a reader can read; less if what it reads does not look like labels."""
     try:
         parsed = reader.parsed(path, data, Options(gold=gold))
     except DataError:
@@ -74,14 +76,14 @@ def _share_read(reader: Reader, path: Path, data: bytes, gold: bool) -> float:
     if not good:
         return 0.0
     share = good / (good + bad)
-    return share * 0.4 if reader.name in _ANYTHING and _unlike_labels(parsed.samples) else share
+    return share * 0.4 if reader.name in _PERMISSIVE and _unlike_labels(parsed.samples) else share
 
 
 def _unlike_labels(samples: Sequence[Sample]) -> bool:
-    """Whether what can be read as texts with labels is rather a table.
+    """Whether texts that were read with labels look rather like a table.
 
-    It is then one text without a blank line, or most labels are different.
+    That is one long text without a blank line, or most labels are different.
     """
     labels = [label for sample in samples for label in sample.labels or ()]
-    one_text = len(samples) == 1 and len(labels) > _LONG
-    return one_text or (len(labels) > _SHORT and len(set(labels)) > len(labels) / 2)
+    one_text = len(samples) == 1 and len(labels) > _MAX_WORDS
+    return one_text or (len(labels) > _MAX_DISTINCT and len(set(labels)) > len(labels) / 2)

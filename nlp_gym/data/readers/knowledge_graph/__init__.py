@@ -1,1 +1,1 @@
-"""Readers of triples and of the names in them; imports `readers.shared`."""
+"""Readers of triples and of the labels of entities; imports `readers.shared`."""

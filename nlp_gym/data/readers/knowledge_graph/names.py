@@ -1,4 +1,4 @@
-"""Names of entities and relations as words, and files of labels."""
+"""Words of the names of entities and relations, and files of labels of entities."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ LABELS = "entity_labels.tsv"
 
 
 def entity_words(name: str, labels: Mapping[str, str] | None = None) -> tuple[str, ...]:
-    """Words of an entity: its label's, or those of the name itself.
+    """Words of an entity's label or, without one, of its name.
 
-    A WordNet synset ``land_reform.n.01`` is its lemma and part of speech: ``land reform noun``.
+    A WordNet synset is cut into lemma and part of speech: ``land_reform.n.01`` gives ``land reform
+    noun``.
     """
     text = (labels or {}).get(name, name)
     synset = SYNSET.fullmatch(text)
@@ -29,9 +30,9 @@ def entity_words(name: str, labels: Mapping[str, str] | None = None) -> tuple[st
 
 
 def relation_words(name: str) -> tuple[str, ...]:
-    """Words of a relation: paths, snake and camel case are cut, repetitions dropped.
+    """Words of a relation: paths, snake case and camel case are cut, repeated words dropped.
 
-    ``/people/person/nationality`` is ``people person nationality``.
+    ``/people/person/nationality`` gives ``people person nationality``.
     """
     words = _cut(_CAMEL.sub(" ", name), _RELATION)
     return tuple(word for word, _ in groupby(words))
@@ -42,23 +43,24 @@ def _cut(text: str, at: re.Pattern[str]) -> tuple[str, ...]:
 
 
 def label_files(filename: str, options: Options) -> tuple[str, ...]:
-    """Where the labels of a file of triples are looked for: ``STEM.labels.tsv``, then `LABELS`."""
+    """Files that may have the labels of a file of triples: ``STEM.labels.tsv``, then `LABELS`."""
     return f"{filename.rsplit('.', 1)[0]}.labels.tsv", LABELS
 
 
 def read_labels(filename: str, options: Options, parsed: Parsed) -> dict[str, str] | None:
-    """Labels of entities from the file beside the triples: ``id<TAB>label``, more is ignored.
+    """Labels of entities from the file beside the triples, ``id<TAB>label`` per line.
 
-    A bad row becomes a problem of `parsed` without a line of its own, its line in the message.
+    Further columns are ignored. A bad row becomes a problem of `parsed`, with its line in the
+    message.
 
     Returns:
-        The labels; None where there is no such file.
+        The labels; None if there is no such file.
     """
-    name = next((n for n in label_files(filename, options) if n in options.beside), None)
+    name = next((n for n in label_files(filename, options) if n in options.companions), None)
     if name is None:
         return None
     labels: dict[str, str] = {}
-    for number, line in enumerate(options.beside[name], 1):
+    for number, line in enumerate(options.companions[name], 1):
         cells = line.split("\t")
         if not line.strip():
             continue

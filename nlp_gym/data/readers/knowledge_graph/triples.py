@@ -1,4 +1,4 @@
-"""Readers of triples: a head, a relation and the tail that is the answer."""
+"""Formats of the family "kg": triples of a head, a relation and a tail, which is the answer."""
 
 from __future__ import annotations
 
@@ -14,8 +14,14 @@ from nlp_gym.data.readers.knowledge_graph.names import (
 )
 from nlp_gym.data.readers.shared.base import Options, Parsed, Reader
 from nlp_gym.data.readers.shared.decoding import Problem
-from nlp_gym.data.readers.shared.json_tools import RowError, checked_string, field, json_samples
-from nlp_gym.data.readers.shared.table_tools import open_table
+from nlp_gym.data.readers.shared.json_tools import (
+    RowError,
+    checked_string,
+    field,
+    json_samples,
+    starts_with_object,
+)
+from nlp_gym.data.readers.shared.table_tools import header_names, open_table
 from nlp_gym.types import Sample
 
 HEAD = ("head", "subject", "source", "h", "s")
@@ -24,8 +30,8 @@ TAIL = ("tail", "object", "target", "t", "o")
 _PARTS = ("head", "relation", "tail")
 
 
-class _Builder:
-    """Makes samples of one file's triples; equal names are cut into words once."""
+class _SampleBuilder:
+    """Makes the samples of one file of triples; each distinct name is cut into words once."""
 
     def __init__(self, name: str, labels: Mapping[str, str] | None) -> None:
         self.name, self.labels = name, labels
@@ -42,13 +48,13 @@ class _Builder:
 
 
 def parse_triples(lines: list[str], name: str, options: Options) -> Parsed:
-    """Read ``head<TAB>relation<TAB>tail`` a line; blank lines are skipped.
+    """Read one ``head<TAB>relation<TAB>tail`` per line; blank lines are skipped.
 
-    Without gold the tail may be missing. Labels of the entities are taken from the file
-    ``STEM.labels.tsv`` or ``entity_labels.tsv`` beside it, where there is one.
+    Without gold the tail may be missing. Labels of the entities are read from the file
+    ``STEM.labels.tsv`` or ``entity_labels.tsv`` beside it, if one exists.
     """
     parsed = Parsed()
-    build = _Builder(name, read_labels(name, options, parsed))
+    build = _SampleBuilder(name, read_labels(name, options, parsed))
     least = 3 if options.gold else 2
     for number, line in enumerate(lines, 1):
         if not line or line.isspace():
@@ -72,24 +78,26 @@ def parse_csv(lines: list[str], name: str, options: Options) -> Parsed:
     column of the tail. The delimiter is that of the header: comma, semicolon, tab or bar.
     """
     parsed = Parsed()
-    build = _Builder(name, read_labels(name, options, parsed))
+    build = _SampleBuilder(name, read_labels(name, options, parsed))
     table = open_table(lines, name, parsed)
     if table is None:
         return parsed
-    tail = TAIL if options.column is None else (str(options.column),)
+    tail = options.label_names(TAIL)
     wanted = (HEAD, RELATION, tail) if options.gold else (HEAD, RELATION)
-    places = [table.find(*names) for names in wanted]
-    for place, names in zip(places, wanted, strict=True):
-        if place is None:
+    columns = [table.find(*names) for names in wanted]
+    for column, names in zip(columns, wanted, strict=True):
+        if column is None:
             parsed.problems.append(table.missing(*names))
-    if None in places:
+    if None in columns:
         return parsed
     for number, row in table.rows:
-        _add(parsed, build, number, [row[place or 0].strip() for place in places], options)
+        _add(parsed, build, number, [row[column or 0].strip() for column in columns], options)
     return parsed
 
 
-def _add(parsed: Parsed, build: _Builder, number: int, cells: list[str], options: Options) -> None:
+def _add(
+    parsed: Parsed, build: _SampleBuilder, number: int, cells: list[str], options: Options
+) -> None:
     """Add the sample of a row's cells, or the problem that one of them is empty."""
     cells = cells[: 3 if options.gold else 2]
     empty = [part for part, cell in zip(_PARTS, cells, strict=False) if not cell]
@@ -101,13 +109,13 @@ def _add(parsed: Parsed, build: _Builder, number: int, cells: list[str], options
 
 
 def parse_jsonl(lines: list[str], name: str, options: Options) -> Parsed:
-    """Read one object a line: ``{"head": "...", "relation": "...", "tail": "..."}``.
+    """Read one object per line: ``{"head": "...", "relation": "...", "tail": "..."}``.
 
     `options.column` names the key of the tail.
     """
     parsed = Parsed()
-    build = _Builder(name, read_labels(name, options, parsed))
-    keys = TAIL if options.column is None else (str(options.column),)
+    build = _SampleBuilder(name, read_labels(name, options, parsed))
+    keys = options.label_names(TAIL)
 
     def text(row: dict[str, Any], names: tuple[str, ...]) -> str:
         value = checked_string(field(row, *names), names[0]).strip()
@@ -128,17 +136,11 @@ def _is_triples(head: list[str]) -> bool:
 
 def _is_csv(head: list[str]) -> bool:
     """Whether the first line is a header with columns of head and relation."""
-    first = head[0] if head else ""
-    cells = first.split(max(",;\t|", key=first.count))
-    names = {cell.strip(' "').lower() for cell in cells}
+    names = header_names(head[0]) if head else set()
     return bool(names & set(HEAD)) and bool(names & set(RELATION))
 
 
-def _is_jsonl(head: list[str]) -> bool:
-    return bool(head) and head[0].lstrip().startswith("{")
-
-
-ROWS: tuple[Reader, ...] = (
+FORMATS: tuple[Reader, ...] = (
     Reader(
         "triples",
         (".txt", ".tsv", ".triples"),
@@ -160,7 +162,7 @@ ROWS: tuple[Reader, ...] = (
         (".jsonl", ".ndjson"),
         parse_jsonl,
         'one object a line: {"head", "relation", "tail"}',
-        _is_jsonl,
+        starts_with_object,
         label_files,
     ),
 )

@@ -1,1 +1,1 @@
-"""Readers of questions: answer spans, and choices; imports `readers.shared`."""
+"""Readers of questions, with spans or choices as answers; imports `readers.shared`."""

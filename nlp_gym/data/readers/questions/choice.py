@@ -1,4 +1,4 @@
-"""Readers of multiple-choice questions: JSON Lines (also of ARC's schema) and tables."""
+"""Formats of the family "choice": multiple-choice questions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from string import ascii_uppercase
 from typing import Any
 
 from nlp_gym.data.readers.shared.base import Options, Parsed, Reader
-from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.json_tools import (
     RowError,
     checked_int,
@@ -17,10 +16,10 @@ from nlp_gym.data.readers.shared.json_tools import (
     checked_strings,
     field,
     json_samples,
+    starts_with_object,
     text_words,
-    with_id,
 )
-from nlp_gym.data.readers.shared.table_tools import Table, open_table
+from nlp_gym.data.readers.shared.table_tools import Table, open_table, table_samples
 from nlp_gym.types import Sample
 
 ANSWER_KEYS = ("answer", "answerKey")
@@ -29,14 +28,14 @@ _CHOICE_COLUMN = re.compile(r"(?:choice|option|answer)[ _]?(\d{1,2}|[a-z])|([a-z
 
 
 def parse_jsonl(lines: list[str], name: str, options: Options) -> Parsed:
-    """Read one question a line.
+    """Read one question per line.
 
-    Either ``{"question": "...", "choices": ["...", ...], "answer": ...}`` or the schema of ARC,
-    OpenBookQA and QASC (Clark et al. 2018): ``{"question": {"stem": "...", "choices": [{"text":
-    "...", "label": "A"}, ...]}, "answerKey": "A"}``. `choices` may also be ``{"text": [...],
-    "label": [...]}``. An `answer` is an index from 0, a choice's label (A, B, ... where none is
-    given) or a choice's text; an `answerKey` a label. `options.column` names another key for it.
-    Other keys are ignored.
+    A row is ``{"question": "...", "choices": ["...", ...], "answer": ...}``, or in the schema of
+    ARC, OpenBookQA and QASC (Clark et al. 2018): ``{"question": {"stem": "...", "choices":
+    [{"text": "...", "label": "A"}, ...]}, "answerKey": "A"}``. `choices` may also be ``{"text":
+    [...], "label": [...]}``. An `answer` is an index from 0, a choice's label (by default A, B,
+    ...) or a choice's text; an `answerKey` is a label. `options.column` names another key of the
+    answer. Other keys are ignored.
     """
 
     def build(row: dict[str, Any], number: int) -> Sample:
@@ -46,33 +45,33 @@ def parse_jsonl(lines: list[str], name: str, options: Options) -> Parsed:
         texts, labels = _choices(field(holder, "choices"))
         gold = None
         if options.gold:
-            names = ANSWER_KEYS if options.column is None else (str(options.column),)
+            names = options.label_names(ANSWER_KEYS)
             value = field(row, *names)
             key = next(n for n in names if n in row)
             if type(value) is int and key != "answerKey":
                 gold = checked_int(value, key, high=len(texts) - 1)
             else:
                 text = checked_string(value, key)
-                gold = _named(text, key, labels, () if key == "answerKey" else texts)
+                gold = _find_choice(text, key, labels, () if key == "answerKey" else texts)
         return _sample(question, texts, gold, f"{name}:{number}")
 
     return json_samples(lines, Parsed(), build)
 
 
 def parse_table(lines: list[str], name: str, options: Options) -> Parsed:
-    """Read one question a row: columns `question`, `choice1` to `choiceN` and `answer`.
+    """Read one question per row: columns `question`, `choice1` to `choiceN` and `answer`.
 
-    Choices may also be called `option1`, ... or `A`, `B`, ...; empty cells after the last choice
-    are no choices. An `answer` is the number or letter in the column's name, or the choice's text;
-    `options.column` names another column for it.
+    Columns of choices may also be called `option1`, ... or `A`, `B`, ...; empty cells after the
+    last choice are ignored. An `answer` is the number or letter in a choice's column name, or the
+    choice's text; `options.column` names another column of the answer.
     """
     parsed = Parsed()
     table = open_table(lines, name, parsed)
     if table is None:
         return parsed
-    wanted = ANSWER_KEYS if options.column is None else (str(options.column),)
+    wanted = options.label_names(ANSWER_KEYS)
     question, answer = table.find(*QUESTION_COLUMNS), table.find(*wanted)
-    columns, identity = _choice_columns(table, answer), table.find("id")
+    columns = _choice_columns(table, answer)
     for absent, names in (
         (question is None, QUESTION_COLUMNS),
         (answer is None and options.gold, wanted),
@@ -82,20 +81,17 @@ def parse_table(lines: list[str], name: str, options: Options) -> Parsed:
             parsed.problems.append(table.missing(*names))
     if parsed.problems:
         return parsed
-    assert question is not None
-    for number, cells in table.rows:
-        try:
-            found = [(label, cells[i].strip()) for i, label in columns]
-            texts = _filled([text for _, text in found])
-            labels = [label for label, _ in found[: len(texts)]]
-            gold = None
-            if options.gold and answer is not None:
-                gold = _named(checked_string(cells[answer], wanted[0]), wanted[0], labels, texts)
-            sample = _sample(cells[question], texts, gold, f"{name}:{number}")
-            parsed.samples.append(with_id(sample, None if identity is None else cells[identity]))
-        except RowError as error:
-            parsed.problems.append(Problem(number, str(error)))
-    return parsed
+
+    def build(cells: list[str], number: int) -> Sample:
+        assert question is not None
+        texts = _up_to_last([cells[i].strip() for i, _ in columns])
+        labels = [label for _, label in columns[: len(texts)]]
+        gold = None
+        if options.gold and answer is not None:
+            gold = _find_choice(checked_string(cells[answer], wanted[0]), wanted[0], labels, texts)
+        return _sample(cells[question], texts, gold, f"{name}:{number}")
+
+    return table_samples(table, parsed, build)
 
 
 def _choice_columns(table: Table, answer: int | None) -> list[tuple[int, str]]:
@@ -104,14 +100,14 @@ def _choice_columns(table: Table, answer: int | None) -> list[tuple[int, str]]:
     return [(i, (m[1] or m[2]).upper()) for i, m in matches if m is not None and i != answer]
 
 
-def _filled(cells: Sequence[str]) -> list[str]:
-    """The cells up to the last that is not empty; those before it must not be empty."""
+def _up_to_last(cells: Sequence[str]) -> list[str]:
+    """The cells up to the last one that is not empty."""
     n = max((i + 1 for i, cell in enumerate(cells) if cell), default=0)
     return list(cells[:n])
 
 
 def _choices(value: Any) -> tuple[list[str], list[str]]:
-    """(texts, labels) of the choices in any of the spellings of `parse_jsonl`."""
+    """(texts, labels) of the choices in any of the forms that `parse_jsonl` takes."""
     if isinstance(value, dict):
         texts = checked_strings(field(value, "text"), "choices.text")
         labels = checked_strings(field(value, "label"), "choices.label")
@@ -128,8 +124,8 @@ def _choices(value: Any) -> tuple[list[str], list[str]]:
     return texts, [ascii_uppercase[i] if i < 26 else str(i) for i in range(len(texts))]
 
 
-def _named(value: str, key: str, labels: Sequence[str], texts: Sequence[str]) -> int:
-    """Index of the choice with this label or text."""
+def _find_choice(value: str, key: str, labels: Sequence[str], texts: Sequence[str]) -> int:
+    """Index of the choice with a label or text."""
     wanted = value.strip()
     fitting = {i for i, label in enumerate(labels) if label.strip().upper() == wanted.upper()}
     fitting |= {i for i, text in enumerate(texts) if text.strip() == wanted}
@@ -152,17 +148,13 @@ def _sample(question: Any, texts: Sequence[str], gold: int | None, where: str) -
     return Sample(words, None, where, extra, gold)
 
 
-def _is_jsonl(lines: list[str]) -> bool:
-    return bool(lines) and lines[0].lstrip().startswith("{")
-
-
-ROWS: tuple[Reader, ...] = (
+FORMATS: tuple[Reader, ...] = (
     Reader(
         "jsonl",
         (".jsonl", ".ndjson", ".json"),
         parse_jsonl,
         'one question a line: {"question", "choices", "answer"} or the schema of ARC',
-        _is_jsonl,
+        starts_with_object,
     ),
     Reader(
         "csv",

@@ -1,4 +1,4 @@
-"""Readers of span question answering: SQuAD's JSON, and JSON Lines with one question a line."""
+"""Formats of the family "spanqa": questions whose answers are spans of a passage."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from nlp_gym.data.readers.shared.json_tools import (
     field,
     json_document,
     json_samples,
-    kind,
     text_words,
+    type_name,
 )
 from nlp_gym.types import Sample
 
 Answer = tuple[str, int, int]
-"""Gold text, first word and last word (inclusive) that cover it."""
+"""Gold text, and the first and last word (inclusive) that cover it."""
 
 _IMPOSSIBLE = "a question marked 'is_impossible' is left out: it has no answer to point at"
 
 
 @dataclass(frozen=True)
 class _Passage:
-    """A passage cut into words once, for all its questions."""
+    """A passage, cut into words once for all its questions."""
 
     words: tuple[str, ...]
     text: str
@@ -42,10 +42,10 @@ class _Passage:
 def parse_squad(lines: list[str], name: str, options: Options) -> Parsed:
     """Read SQuAD's JSON, version 1.1 or 2.0 (Rajpurkar et al. 2016, 2018).
 
-    ``{"data": [{"paragraphs": [{"context", "qas": [{"id", "question", "answers": [{"text",
-    "answer_start"}]}]}]}]}``, offsets in characters. An answer that does not begin and end with a
-    word is kept with the words that cover it. Questions marked ``is_impossible`` have no answer to
-    point at: with gold they are left out, with a warning. Problems name the line on which the
+    The file is ``{"data": [{"paragraphs": [{"context", "qas": [{"id", "question", "answers":
+    [{"text", "answer_start"}]}]}]}]}`` with offsets in characters. An answer that does not begin
+    and end with a word is kept with the words that cover it. Questions marked ``is_impossible``
+    have no answer; with gold they are left out, with a warning. Problems name the line on which the
     question's object begins.
     """
     parsed = Parsed()
@@ -53,19 +53,21 @@ def parse_squad(lines: list[str], name: str, options: Options) -> Parsed:
     if document is None:
         return parsed
 
-    def each(parent: Any, key: str, line: int, act: Callable[[dict[str, Any], int], None]) -> None:
-        """Call `act` on every object of the list `parent[key]`; what goes wrong is a problem."""
+    def each(
+        parent: Any, key: str, line: int, visit: Callable[[dict[str, Any], int], None]
+    ) -> None:
+        """Call `visit` on every object of the list `parent[key]`; faults become problems."""
         try:
             rows = checked_list(field(checked_object(parent, "the file"), key), key)
         except RowError as error:
             parsed.problems.append(Problem(line, str(error)))
             return
         for row in rows:
-            place = document.line(row) if isinstance(row, dict | list) else line
+            row_line = document.line(row) if isinstance(row, dict | list) else line
             try:
-                act(checked_object(row, f"an item of {key!r}"), place)
+                visit(checked_object(row, f"an item of {key!r}"), row_line)
             except RowError as error:
-                parsed.problems.append(Problem(place, str(error)))
+                parsed.problems.append(Problem(row_line, str(error)))
 
     def article(row: dict[str, Any], line: int) -> None:
         each(row, "paragraphs", line, paragraph)
@@ -85,10 +87,10 @@ def parse_squad(lines: list[str], name: str, options: Options) -> Parsed:
 
 
 def parse_jsonl(lines: list[str], name: str, options: Options) -> Parsed:
-    """Read one question a line: ``{"context", "question", "answers", "id"}``; ``id`` is optional.
+    """Read one question per line: ``{"context", "question", "answers", "id"}``; ``id`` is optional.
 
-    ``answers`` is a list of ``{"text", "answer_start"}``, of ``{"text"}`` or of strings (where the
-    text stands once in the context), or ``{"text": [...], "answer_start": [...]}``.
+    ``answers`` is a list of ``{"text", "answer_start"}``, or of ``{"text"}`` or strings if the text
+    occurs once in the context, or ``{"text": [...], "answer_start": [...]}``.
     """
     passages: dict[str, _Passage] = {}
 
@@ -102,13 +104,15 @@ def parse_jsonl(lines: list[str], name: str, options: Options) -> Parsed:
 
 
 def _sample(row: dict[str, Any], passage: _Passage, where: str, options: Options) -> Sample:
-    question, asked, _ = text_words(checked_string(field(row, "question"), "question"), "question")
+    question, question_text, _ = text_words(
+        checked_string(field(row, "question"), "question"), "question"
+    )
     identity = row.get("id", "")
     if isinstance(identity, str):
         identity = checked_string(identity, "id", blank=True)
     extra = {
         "question": question,
-        "question_text": asked,
+        "question_text": question_text,
         "text": passage.text,
         "spans": passage.spans,
         "qid": identity if isinstance(identity, str) or type(identity) is int else where,
@@ -132,12 +136,12 @@ def _answer_list(value: Any) -> list[Any]:
 def _answer(value: Any, passage: _Passage) -> Answer:
     row = {"text": value} if isinstance(value, str) else value
     if not isinstance(row, dict):
-        raise RowError(f"'answers' holds {kind(row)} where an object is needed")
+        raise RowError(f"'answers' holds {type_name(row)} where an object is needed")
     text = checked_string(field(row, "text"), "text")
     if "answer_start" in row:
         start = checked_int(row["answer_start"], "answer_start")
     else:
-        start = _only_place(text, passage.text)
+        start = _only_occurrence(text, passage.text)
     end = start + len(text)
     if passage.text[start:end] != text:
         there = passage.text[start:end]
@@ -150,7 +154,8 @@ def _answer(value: Any, passage: _Passage) -> Answer:
     return text, first, last
 
 
-def _only_place(text: str, context: str) -> int:
+def _only_occurrence(text: str, context: str) -> int:
+    """Position in the context of a text that occurs there once."""
     start = context.find(text)
     if start < 0:
         raise RowError(f"the answer {text!r} does not stand in the context")
@@ -166,7 +171,7 @@ def _is_squad(lines: list[str]) -> bool:
     return head.lstrip().startswith("{") and '"paragraphs"' in head
 
 
-ROWS: tuple[Reader, ...] = (
+FORMATS: tuple[Reader, ...] = (
     Reader(
         "squad",
         (".json",),

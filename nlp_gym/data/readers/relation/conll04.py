@@ -1,10 +1,16 @@
-"""CoNLL04: words, entity tags and relations in columns (Roth and Yih 2004)."""
+"""Reader of CoNLL04: words, entity tags and relations in columns (Roth and Yih 2004)."""
 
 from __future__ import annotations
 
 import re
 
-from nlp_gym.data.readers.relation.pairs import Pair, Span, nothing_left, ordered_pairs, pair_sample
+from nlp_gym.data.readers.relation.pairs import (
+    Pair,
+    Span,
+    ordered_pairs,
+    pair_sample,
+    report_if_empty,
+)
 from nlp_gym.data.readers.shared.base import Options, Parsed
 from nlp_gym.data.readers.shared.decoding import Problem
 
@@ -14,18 +20,17 @@ _TAG = re.compile(r"O|[BI]-\S+")
 _NO_RELATION = "N"
 
 _Row = tuple[int, list[str]]
-"""A line's number and its columns."""
+"""Line number and columns of a row."""
 
 
 def parse(lines: list[str], name: str, options: Options) -> Parsed:
-    """Read sentences that begin with ``#doc``, five columns a word, separated by tabs.
+    """Read sentences that begin with ``#doc``, one word per row of five columns, by tabs.
 
-    The columns: place in the sentence, word, BIO tag of the entity, relations whose head ends at
-    this word (``['N']`` for none), places of the words at which their tails end. Without gold, the
-    first three will do. The pairs to decide are all ordered pairs of entities; those without a
-    relation are ``NONE``. Entities are input: their types are kept. An ``I-`` that continues
-    nothing begins an entity. Sentences with fewer than two entities hold no decision and are left
-    out.
+    The columns are position in the sentence, word, BIO tag of the entity, relations whose head ends
+    at this word (``['N']`` for none), and positions of the words at which their tails end. Without
+    gold, the first three are enough. The pairs to label are all ordered pairs of entities; those
+    without a relation are ``NONE``. Entities are input, and their types are kept. An ``I-`` tag
+    that continues nothing begins an entity. Sentences with fewer than two entities are left out.
     """
     parsed = Parsed()
     starts = [n for n, line in enumerate(lines) if line.startswith("#doc")]
@@ -37,7 +42,7 @@ def parse(lines: list[str], name: str, options: Options) -> Parsed:
     for start, end in zip(starts, [*starts[1:], len(lines)], strict=False):  # none: no pair
         rows = [(n + 1, lines[n].split("\t")) for n in range(start + 1, end) if lines[n].strip()]
         _sentence(rows, start + 1, name, options, parsed)
-    return nothing_left(parsed)
+    return report_if_empty(parsed)
 
 
 def _sentence(rows: list[_Row], line: int, name: str, options: Options, parsed: Parsed) -> None:
@@ -57,7 +62,7 @@ def _sentence(rows: list[_Row], line: int, name: str, options: Options, parsed: 
 
 
 def _fault(row: list[str], width: int) -> str | None:
-    """Say what is wrong with a row by itself."""
+    """What is wrong with a row by itself; None if nothing is."""
     if len(row) < width:
         return f"{len(row)} column(s), separated by tabs, where {width} are needed"
     if not row[1].strip():
@@ -72,7 +77,7 @@ def _fault(row: list[str], width: int) -> str | None:
 
 
 def _entities(tags: list[str]) -> dict[Span, str]:
-    """The entities in order, with their types."""
+    """Spans of the entities, in order, with their types."""
     found: list[tuple[int, int, str]] = []
     for place, tag in enumerate(tags):
         if tag == "O":
@@ -85,7 +90,7 @@ def _entities(tags: list[str]) -> dict[Span, str]:
 
 
 def _relations(rows: list[_Row], entities: dict[Span, str], parsed: Parsed) -> dict[Pair, str]:
-    """The pairs that stand in a relation; what is wrong goes into `parsed`."""
+    """Labels of the pairs that have a relation; faults become problems of `parsed`."""
     ending = {span[1] - 1: span for span in entities}
     labels: dict[Pair, str] = {}
     for place, (number, row) in enumerate(rows):

@@ -1,17 +1,17 @@
-"""What the readers of relations share: arguments as word spans, and the pairs to decide."""
+"""Samples of the readers of relations: arguments as spans of words, and the pairs to label."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 
-from nlp_gym.data.readers.shared.base import LONG_TEXT, Parsed
+from nlp_gym.data.readers.shared.base import Parsed, note_long_text
 from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.text.tokenize import split_words
 from nlp_gym.types import Sample
 
 NONE = "NONE"
-"""Label of a pair that stands in no relation, where the format has no name of its own for it."""
+"""Label of a pair without a relation, unless the format has its own."""
 
 Span = tuple[int, int]
 """First word and one past the last."""
@@ -21,7 +21,7 @@ Pair = tuple[Span, Span]
 
 
 def cut_words(text: str, spans: Iterable[Span]) -> tuple[list[str], dict[Span, Span]]:
-    """Cut a text into words, so that every span of characters is a span of words.
+    """Cut a text into words such that every span of characters is a span of words.
 
     A word in which a span begins or ends ("pre-[war]") is cut there.
 
@@ -30,8 +30,8 @@ def cut_words(text: str, spans: Iterable[Span]) -> tuple[list[str], dict[Span, S
         spans: (start, end) in characters, end exclusive, within the text.
 
     Returns:
-        The words, and for each span the words it covers: its white space at either side does not
-        count. A span without a word is left out.
+        The words, and the words that each span covers, without white space at its ends; a span
+        without a word is left out.
     """
     spans = set(spans)
     edges = sorted({edge for span in spans for edge in span})
@@ -51,7 +51,7 @@ def cut_words(text: str, spans: Iterable[Span]) -> tuple[list[str], dict[Span, S
 
 
 def ordered_pairs(entities: Iterable[Span]) -> list[Pair]:
-    """Every ordered pair of different entities, by the head's place, then by the tail's."""
+    """Every ordered pair of different entities, sorted by head, then by tail."""
     return list(itertools.permutations(sorted(entities), 2))
 
 
@@ -67,21 +67,21 @@ def pair_sample(
     none: str = NONE,
     extra: Mapping[str, object] | None = None,
 ) -> Sample | None:
-    """Make the sample of one text; one without pairs holds no decision and is left out.
+    """Make the sample of one text; None for a text without pairs, which is left out.
 
-    With gold that is only noted; without, it is a warning, as predictions then do not line up with
-    the file.
+    A text that is left out gives a note with gold, and a warning without: predictions then do not
+    line up with the file.
 
     Args:
         words: The text.
-        pairs: The pairs to decide, in this order.
-        labels: Gold of the pairs that stand in a relation; None: not annotated.
+        pairs: The pairs to label, in this order.
+        labels: Gold of the pairs that have a relation; None: not annotated.
         name: File name.
-        line: Line at which the text begins.
-        parsed: Takes the notes and warnings.
+        line: Line on which the text begins.
+        parsed: Gets the notes and warnings.
         types: Type of every entity, if the file has types.
         none: Label of all other pairs.
-        extra: More input to keep.
+        extra: More input of the sample.
     """
     if not pairs:
         message = "fewer than two entities, so no pair to decide: the text is left out"
@@ -90,18 +90,16 @@ def pair_sample(
         else:
             parsed.notes.append(Problem(line, message))
         return None
-    if len(words) > LONG_TEXT:
-        message = f"a text of {len(words)} words begins here; is a separator missing?"
-        parsed.notes.append(Problem(line, message))
-    kept: dict[str, object] = {"pairs": tuple((*head, *tail) for head, tail in pairs)}
+    note_long_text(len(words), line, parsed)
+    given: dict[str, object] = {"pairs": tuple((*head, *tail) for head, tail in pairs)}
     if types is not None:
-        kept["types"] = tuple((types[head], types[tail]) for head, tail in pairs)
+        given["types"] = tuple((types[head], types[tail]) for head, tail in pairs)
     gold = None if labels is None else tuple(labels.get(pair, none) for pair in pairs)
-    return Sample(tuple(words), gold, f"{name}:{line}", {**kept, **(extra or {})})
+    return Sample(tuple(words), gold, f"{name}:{line}", {**given, **(extra or {})})
 
 
-def nothing_left(parsed: Parsed) -> Parsed:
-    """Report a file whose texts were all left out."""
+def report_if_empty(parsed: Parsed) -> Parsed:
+    """Add a problem if all texts of the file were left out; return `parsed`."""
     left_out = [*parsed.warnings, *parsed.notes]
     if not parsed.samples and not parsed.problems and left_out:
         message = "no text of the file has two entities: there is no pair to decide"

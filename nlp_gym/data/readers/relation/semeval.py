@@ -1,4 +1,4 @@
-"""SemEval-2010 Task 8: two marked nominals and one relation (Hendrickx et al. 2010)."""
+"""Reader of SemEval-2010 Task 8: two marked nominals, one relation (Hendrickx et al. 2010)."""
 
 from __future__ import annotations
 
@@ -8,26 +8,23 @@ from collections.abc import Iterator
 from nlp_gym.data.readers.relation.pairs import Pair, Span, cut_words, pair_sample
 from nlp_gym.data.readers.shared.base import Options, Parsed
 from nlp_gym.data.readers.shared.decoding import Problem
+from nlp_gym.data.readers.shared.json_tools import RowError
 
 OTHER = "Other"
-"""Label of a pair in none of the nine relations."""
+"""Label of a pair with none of the nine relations."""
 
 _SENTENCE = re.compile(r"[0-9]+\t(.*)")
 _MARK = re.compile(r"</?e[12]>")
 _RELATION = re.compile(r"[^\s()]+(?:\((?:e1,e2|e2,e1)\))?")
 
 
-class _SentenceError(Exception):
-    """What is wrong with a sentence."""
-
-
 def parse(lines: list[str], name: str, options: Options) -> Parsed:
     r"""Read blocks of ``id<TAB>"sentence"``, relation and ``Comment: ...``, split by blank lines.
 
     The sentence marks its two nominals, ``<e1>...</e1>`` and ``<e2>...</e2>``; the relation is
-    ``Name(e1,e2)``, ``Name(e2,e1)`` or a name alone (``Other``). Comments are dropped. Without
-    gold, lines of sentences alone will do (the official test file). The pair's head is e1, its tail
-    e2; a relation's direction is in its label.
+    ``Name(e1,e2)``, ``Name(e2,e1)`` or a name alone (``Other``). Comments are ignored. Without
+    gold, sentences alone are enough (the official test file). The head of the pair is e1 and its
+    tail e2; the label has the direction of the relation.
     """
     parsed = Parsed()
     for line, sentence, relation in _blocks(lines, parsed):
@@ -39,8 +36,8 @@ def parse(lines: list[str], name: str, options: Options) -> Parsed:
             parsed.problems.append(Problem(line + 1, message))
             continue
         try:
-            words, pair = _marked(sentence)
-        except _SentenceError as error:
+            words, pair = _unmark(sentence)
+        except RowError as error:
             parsed.problems.append(Problem(line, str(error)))
             continue
         labels = {pair: relation} if options.gold else None
@@ -68,8 +65,8 @@ def _blocks(lines: list[str], parsed: Parsed) -> Iterator[tuple[int, str, str]]:
         yield line, sentence, relation
 
 
-def _marked(sentence: str) -> tuple[list[str], Pair]:
-    """Take the marks out of a sentence: its words, and the words of e1 and e2."""
+def _unmark(sentence: str) -> tuple[list[str], Pair]:
+    """Words of a sentence without its marks, and the spans of e1 and e2."""
     sentence = sentence.strip()
     if len(sentence) > 1 and sentence[0] == sentence[-1] == '"':
         sentence = sentence[1:-1]
@@ -79,16 +76,16 @@ def _marked(sentence: str) -> tuple[list[str], Pair]:
         text += sentence[position : mark.start()]
         position = mark.end()
         if mark[0] in at:
-            raise _SentenceError(f"{mark[0]} is there twice")
+            raise RowError(f"{mark[0]} is there twice")
         at[mark[0]] = len(text)
     text += sentence[position:]
     spans: list[Span] = []
     for k in (1, 2):
         if f"<e{k}>" not in at or f"</e{k}>" not in at:
-            raise _SentenceError(f"the sentence needs one <e{k}> and one </e{k}>")
+            raise RowError(f"the sentence needs one <e{k}> and one </e{k}>")
         spans.append((at[f"<e{k}>"], at[f"</e{k}>"]))
     words, places = cut_words(text, spans)
     for k, span in enumerate(spans, 1):
         if span not in places:
-            raise _SentenceError(f"there is no word between <e{k}> and </e{k}>")
+            raise RowError(f"there is no word between <e{k}> and </e{k}>")
     return words, (places[spans[0]], places[spans[1]])

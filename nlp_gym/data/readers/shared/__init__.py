@@ -1,1 +1,1 @@
-"""What the readers share: rows, encodings, tables, JSON; imports `data.text` and `data.tags`."""
+"""Tools of all readers: decoding, tables, JSON, samples; imports `data.text` and `data.tags`."""

@@ -1,4 +1,4 @@
-"""What the readers share: options, problems, and rows that become samples."""
+"""`Reader`, a file format: its options, its results, and the samples of tagged texts."""
 
 from __future__ import annotations
 
@@ -14,34 +14,22 @@ from nlp_gym.data.tags.iob2 import to_iob2
 from nlp_gym.errors import DataFormatError
 from nlp_gym.types import Sample
 
-__all__ = [
-    "LONG_TEXT",
-    "CheckReport",
-    "Options",
-    "Parsed",
-    "Problem",
-    "Reader",
-    "Rows",
-    "decode",
-    "file_bytes",
-    "finish",
-]
-
 LONG_TEXT = 1000
-"""Words from which a text is pointed out: a separator may be missing. It is read all the same."""
+"""`check` notes texts of more words, in which a separator may be missing; they are read anyway."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a file is read; see `read`.
+    """How a file is read; see `nlp_gym.data.readers.read`.
 
     Attributes:
-        column: Which column or key holds the labels; None: the format's usual one.
+        column: Column or key that holds the labels; None: the format's usual one.
         scheme: Tag scheme (tagging).
-        gold: False reads without annotation.
-        split: Which split is wanted of a format that holds all in one file; None: everything (a
+        gold: Whether to read the annotation.
+        split: The split to read of a format that holds all splits in one file; None: everything (a
             user's file is then split by the hash of its texts).
-        beside: Lines of the files beside this one that `Reader.beside` asked for and that exist.
+        companions: Lines of the files beside this one that `Reader.companions` names and that
+            exist.
         pair: Languages of source and target of a parallel corpus (``"en-de"``); None: the format's
             usual ones.
     """
@@ -50,13 +38,24 @@ class Options:
     scheme: str = "auto"
     gold: bool = True
     split: str | None = None
-    beside: Mapping[str, list[str]] = field(default_factory=dict, compare=False)
+    companions: Mapping[str, list[str]] = field(default_factory=dict, compare=False)
     pair: str | None = None
+
+    def label_names(self, usual: tuple[str, ...]) -> tuple[str, ...]:
+        """Names of the label column or key, the best first: `column`, else the `usual` ones."""
+        return usual if self.column is None else (str(self.column),)
 
 
 @dataclass(slots=True)
-class Rows:
-    """One text while it is read. `lines` has the line number of each word."""
+class TaggedText:
+    """A text while it is read.
+
+    Attributes:
+        words: Its words.
+        labels: One label per word; none without gold.
+        lines: Line number of each word.
+        extra: The rest of the input, as in `Sample`.
+    """
 
     words: list[str]
     labels: list[str]
@@ -66,9 +65,14 @@ class Rows:
 
 @dataclass
 class Parsed:
-    """What a file holds.
+    """Result of parsing a file.
 
-    Reading stops at `problems` and warns of `warnings`; `notes` are for `check` alone.
+    Attributes:
+        samples: The samples of all good rows.
+        problems: Rows that cannot be read: `read` raises the first one.
+        warnings: Rows that are read, but perhaps not as meant: `read` warns of them.
+        notes: Remarks that only `check` shows.
+        scheme: Tag scheme of the file.
     """
 
     samples: list[Sample] = field(default_factory=list)
@@ -80,19 +84,19 @@ class Parsed:
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What `check` found out about a file.
+    """Result of `check`.
 
     Attributes:
         path: The file.
         format: Name of the reader, as in `READERS`.
-        scheme: Tag scheme the file is in; ``"none"`` for labels that are not tags of entities.
-        n_samples: Texts that could be read.
-        n_words: Words of these.
+        scheme: Tag scheme of the file; ``"none"`` for labels that are not tags of entities.
+        n_samples: Number of texts that can be read.
+        n_words: Number of words of these.
         labels: How often each label occurs, after conversion to IOB2.
         problems: Every bad row, in file order. The file is usable only if there is none.
         warnings: Rows that are read, but perhaps not as meant.
-        family: Family of the reader.
-        facts: Counts of what the family has beside words and labels: choices, answers, ...
+        family: Task family of the reader.
+        counts: Numbers of choices, answers and other things that the family has.
     """
 
     path: Path
@@ -104,7 +108,7 @@ class CheckReport:
     problems: list[Problem]
     warnings: list[Problem]
     family: str = "tagging"
-    facts: dict[str, int] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -114,7 +118,7 @@ class CheckReport:
 
 Parse = Callable[[list[str], str, Options], Parsed]
 Sniff = Callable[[list[str]], bool]
-Beside = Callable[[str, Options], tuple[str, ...]]
+Companions = Callable[[str, Options], tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -122,39 +126,37 @@ class Reader:
     """One file format.
 
     Attributes:
-        name: What ``format=`` says.
-        extensions: File name endings it is chosen for.
-        parse: The work: (lines, file name, options) -> `Parsed`. Never raises for bad content.
-        about: One line for listings.
-        sniff: Tells from the first lines that are not blank whether a file looks like this format;
-            used where the ending does not decide. The last line may be cut off.
-        beside: From a file's name and the options to the names of the files beside it that the
-            parser wants (`Options.beside`); each may be missing.
+        name: Its name, the value of ``format=``.
+        extensions: File name endings for which it is chosen.
+        parse: Parses a file: (lines, file name, options) -> `Parsed`. Never raises for bad content.
+        description: One line for listings.
+        sniff: Whether a file looks like this format, from its first lines that are not blank; used
+            if the ending does not decide. The last line may be cut off.
+        companions: Names of the files beside a file that the parser reads too, from the file's name
+            and the options; each may be missing.
     """
 
     name: str
     extensions: tuple[str, ...]
     parse: Parse
-    about: str
+    description: str
     sniff: Sniff | None = None
-    beside: Beside | None = None
-
-    def read(
-        self,
-        path: str | Path,
-        *,
-        column: str | int | None = None,
-        scheme: str = "auto",
-        gold: bool = True,
-    ) -> list[Sample]:
-        """Read a file, or raise its first problem; the arguments are those of `readers.read`."""
-        path = Path(path)
-        return self.samples(path, file_bytes(path), Options(column, scheme, gold))
+    companions: Companions | None = None
 
     def samples(
         self, path: Path, data: bytes, options: Options, family: str = "tagging"
     ) -> list[Sample]:
-        """Read the bytes of a file of a `family`; repaired tags give one `UserWarning`."""
+        """Read the content of a file; repaired tags give one `UserWarning`.
+
+        Args:
+            path: The file, for messages.
+            data: Its bytes.
+            options: How it is read.
+            family: Task family of the reader, for messages.
+
+        Raises:
+            DataFormatError: The first bad row, with its line.
+        """
         parsed = self.parsed(path, data, options)
         if parsed.problems:
             first, more = parsed.problems[0], len(parsed.problems) - 1
@@ -170,12 +172,13 @@ class Reader:
         return parsed.samples
 
     def parsed(self, path: Path, data: bytes, options: Options) -> Parsed:
-        """Parse the bytes of a file, with the problems of its encoding put in."""
+        """Parse the content of a file; the problems of its encoding are included."""
         lines, bad = decode(data)
-        if self.beside is not None:
-            options = replace(options, beside=_read_beside(path, self.beside(path.name, options)))
+        if self.companions is not None:
+            names = self.companions(path.name, options)
+            options = replace(options, companions=_read_companions(path, names))
         parsed = self.parse(lines, path.name, options)
-        hidden = {problem.line for problem in bad}  # what follows from a bad byte is not news
+        hidden = {problem.line for problem in bad}  # a bad byte explains other problems of its line
         parsed.problems = sorted(
             bad + [p for p in parsed.problems if p.line not in hidden],
             key=lambda problem: problem.line or 0,
@@ -186,7 +189,7 @@ class Reader:
         return parsed
 
 
-def _read_beside(path: Path, names: tuple[str, ...]) -> dict[str, list[str]]:
+def _read_companions(path: Path, names: tuple[str, ...]) -> dict[str, list[str]]:
     found = {}
     for name in names:
         other = path.parent / name
@@ -199,30 +202,35 @@ def _read_beside(path: Path, names: tuple[str, ...]) -> dict[str, list[str]]:
     return found
 
 
-def finish(texts: list[Rows], name: str, options: Options, parsed: Parsed) -> Parsed:
-    """Turn rows into samples: tags become IOB2, odd rows are noted.
+def add_samples(texts: list[TaggedText], name: str, options: Options, parsed: Parsed) -> Parsed:
+    """Make samples of tagged texts: tags become IOB2, long texts are noted.
 
     Args:
-        texts: What was read. Labels are there for every word if gold was asked for.
+        texts: The texts; with gold every word has a label.
         name: File name, for the samples' ids.
         options: How the file is read.
-        parsed: Holds the problems so far; is filled and returned.
+        parsed: Holds the problems so far; gets the samples, and is returned.
     """
     labels: list[list[str]] | list[None] = [None] * len(texts)
     if options.gold:
         converted = to_iob2([text.labels for text in texts], options.scheme)
         labels, parsed.scheme = converted.tags, converted.scheme
-        asked = options.scheme != "auto"
-        for places, into in (
+        detected = options.scheme == "auto"
+        for faults, into in (
             (converted.unknown, parsed.problems),
-            (converted.wrong, parsed.problems if asked else parsed.warnings),
+            (converted.wrong, parsed.warnings if detected else parsed.problems),
         ):
-            into += [Problem(texts[text].lines[at], message) for text, at, message in places]
+            into += [Problem(texts[text].lines[at], message) for text, at, message in faults]
     for text, tags in zip(texts, labels, strict=True):
-        if len(text.words) > LONG_TEXT:
-            message = f"a text of {len(text.words)} words begins here; is a separator missing?"
-            parsed.notes.append(Problem(text.lines[0], message))
+        note_long_text(len(text.words), text.lines[0], parsed)
         gold = None if tags is None else tuple(tags)
         where = f"{name}:{text.lines[0]}"
         parsed.samples.append(Sample(tuple(text.words), gold, where, text.extra))
     return parsed
+
+
+def note_long_text(n_words: int, line: int, parsed: Parsed) -> None:
+    """Add a note for a text of more than `LONG_TEXT` words that begins on `line`."""
+    if n_words > LONG_TEXT:
+        message = f"a text of {n_words} words begins here; is a separator missing?"
+        parsed.notes.append(Problem(line, message))

@@ -1,4 +1,4 @@
-"""Counts for `check` of what the families have beside words and labels."""
+"""Numbers that `check` reports beside those of words and labels: choices, answers, ..."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from collections.abc import Sequence
 from nlp_gym.types import Sample
 
 _PARTS = ("pairs", "choices", "context", "candidates", "turns", "sentences")
-"""Keys of `Sample.extra` that hold one item a part."""
+"""Keys of `Sample.extra` whose items are counted."""
 _DISTINCT = (("head", "heads"), ("relation", "relations"))
 
 
-def count_facts(samples: Sequence[Sample]) -> dict[str, int]:
-    """Count parts of the input and items of the gold, those that occur.
+def count_items(samples: Sequence[Sample]) -> dict[str, int]:
+    """Numbers of parts of the input and of items of the gold; those that are 0 are left out.
 
-    `gold items` counts where a sample's gold is a collection (answers, references, right
-    replies); anything else (the right choice) is one item.
+    Gold that is a collection (answers, references, right replies) has as many items as the
+    collection; any other gold (the right choice) is one item.
     """
-    facts: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for part in _PARTS:
         if count := sum(len(sample.extra.get(part, ())) for sample in samples):
-            facts["context turns" if part == "context" else part] = count
+            counts["context turns" if part == "context" else part] = count
     for key, name in _DISTINCT:
         if found := {sample.extra[key] for sample in samples if key in sample.extra}:
-            facts[f"distinct {name}"] = len(found)
+            counts[f"distinct {name}"] = len(found)
     golds = [sample.gold for sample in samples if sample.gold is not None]
     if golds:
-        facts["samples with gold"] = len(golds)
-        facts["gold items"] = sum(_items(gold) for gold in golds)
-    return facts
+        counts["samples with gold"] = len(golds)
+        counts["gold items"] = sum(_items(gold) for gold in golds)
+    return counts
 
 
 def _items(gold: object) -> int:

@@ -1,4 +1,4 @@
-"""From the bytes of a file to its lines, with a problem for each that is no text."""
+"""Decodes the bytes of a file to lines, with a problem for each line that is not text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ from nlp_gym.errors import DataError, DataNotFoundError
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A row that cannot be read (or, as a warning, one worth a look)."""
+    """A row that cannot be read or, as a warning, may not be read as meant.
+
+    Attributes:
+        line: Its line number from 1; None: the problem concerns the whole file.
+        message: What is wrong.
+    """
 
     line: int | None
     message: str
@@ -34,7 +39,7 @@ def file_bytes(path: Path) -> bytes:
 def decode(data: bytes) -> tuple[list[str], list[Problem]]:
     r"""Decode UTF-8 (a byte order mark is dropped) and cut at ``\n``, ``\r\n`` and ``\r``.
 
-    Lines are cut nowhere else: U+2028 or U+0085 may stand inside a word.
+    Lines are cut nowhere else: a word may contain U+2028 or U+0085.
 
     Returns:
         The lines, without their ends, and one problem for each line that is not UTF-8 (bad bytes

@@ -1,4 +1,4 @@
-"""What the readers of JSON share: strict values, objects a line, documents with line numbers."""
+"""Tools for readers of JSON: strict values, one object per line, documents with line numbers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _STRING_OR_CONSTANT = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|-?(?:NaN|Infinity)',
 
 
 class RowError(Exception):
-    """What is wrong with one row; its text is the problem's message."""
+    """A row that cannot be read; its text becomes the message of a `Problem`."""
 
 
 def load_json(text: str) -> Any:
@@ -29,16 +29,16 @@ def load_json(text: str) -> Any:
         RowError: It is not JSON.
     """
     try:
-        return json.loads(text, parse_constant=_constant, object_pairs_hook=_object)
+        return json.loads(text, parse_constant=_reject_constant, object_pairs_hook=_unique_keys)
     except (ValueError, RecursionError) as error:
         raise RowError(f"not JSON: {error}") from error
 
 
-def _constant(name: str) -> NoReturn:
+def _reject_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON number")
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
         keys = [key for key, _ in pairs]
@@ -50,11 +50,11 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def json_samples(
     lines: list[str], parsed: Parsed, build: Callable[[dict[str, Any], int], Sample | None]
 ) -> Parsed:
-    """Read one JSON object a line; blank lines are skipped, a key `id` is kept.
+    """Read one JSON object per line; blank lines are skipped, a key `id` is kept.
 
     Args:
         lines: The file.
-        parsed: Is filled and returned.
+        parsed: Gets samples and problems, and is returned.
         build: (object, line number) -> sample, or None to skip it; raises `RowError` for a bad row.
     """
     for number, line in enumerate(lines, 1):
@@ -72,9 +72,11 @@ def json_samples(
 
 
 def with_id(sample: Sample, identity: Any) -> Sample:
-    """The sample with the user's own id of it in `extra`; as it is where `identity` is none.
+    """The sample with the user's own id in `extra`, by which a user finds its prediction.
 
-    An id is text that can be encoded or a whole number; with it predictions are told apart.
+    Args:
+        sample: The sample.
+        identity: The id; anything but a whole number or text that can be encoded is ignored.
     """
     try:
         if type(identity) is not int:
@@ -101,10 +103,10 @@ class Document:
 
 
 def json_document(lines: list[str], parsed: Parsed) -> Document | None:
-    """Parse the whole file as one strict JSON value; None, with a problem, if it is none."""
+    """Parse the whole file as one strict JSON value; None, with a problem, if it is not JSON."""
     text = "\n".join(lines)
     try:
-        value = json.loads(text, parse_constant=_constant, object_pairs_hook=_object)
+        value = json.loads(text, parse_constant=_reject_constant, object_pairs_hook=_unique_keys)
     except json.JSONDecodeError as error:
         message = f"not JSON: {error.msg} (column {error.colno})"
         parsed.problems.append(Problem(error.lineno, message))
@@ -133,8 +135,13 @@ def _containers(value: Any) -> Iterator[Any]:
             stack.extend(reversed(value))
 
 
-def kind(value: Any) -> str:
-    """Name the JSON type of a value, with an article."""
+def starts_with_object(lines: list[str]) -> bool:
+    """Whether the first of the lines begins with a JSON object; a `Sniff`."""
+    return bool(lines) and lines[0].lstrip().startswith("{")
+
+
+def type_name(value: Any) -> str:
+    """Name of the JSON type of a value, with an article."""
     names = {
         dict: "an object",
         list: "a list",
@@ -146,10 +153,10 @@ def kind(value: Any) -> str:
 
 
 def field(row: dict[str, Any], *names: str) -> Any:
-    """Return the value of the first of the keys that is there.
+    """Return the value of the first of the keys that the object has.
 
     Raises:
-        RowError: None of them is.
+        RowError: It has none of them.
     """
     for name in names:
         if name in row:
@@ -161,14 +168,14 @@ def field(row: dict[str, Any], *names: str) -> Any:
 def checked_object(value: Any, key: str) -> dict[str, Any]:
     """Check that a value is an object."""
     if not isinstance(value, dict):
-        raise RowError(f"{key} is {kind(value)}, not a JSON object")
+        raise RowError(f"{key} is {type_name(value)}, not a JSON object")
     return value
 
 
 def checked_list(value: Any, key: str, *, least: int = 0) -> list[Any]:
     """Check that a value is a list of at least `least` items."""
     if not isinstance(value, list):
-        raise RowError(f"{key!r} is {kind(value)}, not a list")
+        raise RowError(f"{key!r} is {type_name(value)}, not a list")
     if len(value) < least:
         raise RowError(f"{key!r} has {len(value)} item(s), at least {least} needed")
     return value
@@ -179,11 +186,11 @@ def checked_string(value: Any, key: str, *, blank: bool = False) -> str:
 
     Args:
         value: The value.
-        key: What it is, for the message.
+        key: Name of the value, for the message.
         blank: Whether it may be empty or white space.
     """
     if not isinstance(value, str):
-        raise RowError(f"{key!r} is {kind(value)} where a string is needed")
+        raise RowError(f"{key!r} is {type_name(value)} where a string is needed")
     if not blank and (not value or value.isspace()):
         raise RowError(f"{key!r} is empty")
     # An escape such as "\ud83d" alone is legal JSON, but no character: it cannot be encoded.
@@ -203,7 +210,7 @@ def checked_strings(value: Any, key: str, *, least: int = 0) -> list[str]:
 def checked_int(value: Any, key: str, *, low: int = 0, high: int | None = None) -> int:
     """Check that a value is a whole number from `low` to `high` (inclusive)."""
     if type(value) is not int:  # bool is an int to Python, not to us
-        raise RowError(f"{key!r} is {kind(value)} where a whole number is needed")
+        raise RowError(f"{key!r} is {type_name(value)} where a whole number is needed")
     if value < low or (high is not None and value > high):
         upto = "" if high is None else f" to {high}"
         shown = value if abs(value) < 10**12 else "a huge number"
@@ -214,10 +221,10 @@ def checked_int(value: Any, key: str, *, low: int = 0, high: int | None = None) 
 def text_words(value: Any, key: str) -> tuple[tuple[str, ...], str, tuple[tuple[int, int], ...]]:
     """Cut a raw text into words: (words, text, (start, end) of each word in characters).
 
-    A list of strings is taken as the words themselves; the text is then these with single spaces.
+    A list of strings is taken as the words; the text is then the words joined by single spaces.
 
     Raises:
-        RowError: It is neither, or holds no word.
+        RowError: The value is neither, or holds no word.
     """
     if isinstance(value, list):
         words = tuple(checked_strings(value, key, least=1))

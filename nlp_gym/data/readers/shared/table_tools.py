@@ -1,13 +1,15 @@
-"""What the readers of delimited tables share: rows with line numbers, headers, delimiters."""
+"""Tools for readers of delimited tables: rows with line numbers, headers, delimiters, samples."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from nlp_gym.data.readers.shared.base import Parsed
 from nlp_gym.data.readers.shared.decoding import Problem
+from nlp_gym.data.readers.shared.json_tools import RowError, with_id
+from nlp_gym.types import Sample
 
 DELIMITERS = ",;\t|"
 
@@ -17,10 +19,10 @@ class Table:
     """A table with a header.
 
     Attributes:
-        header: The names as written.
-        line: Line of the header.
+        header: The names of the columns as written.
+        line: Line number of the header.
         rows: (number of its first line, cells) of each row that is not blank and as wide as the
-            header; others become problems while this is read.
+            header; reading them adds the problems of other rows.
     """
 
     header: list[str]
@@ -28,22 +30,22 @@ class Table:
     rows: Iterator[tuple[int, list[str]]]
 
     def find(self, *wanted: str) -> int | None:
-        """Index of the first of these columns that is there, whatever its case."""
+        """Index of the first of the `wanted` columns, in any case; None if the table has none."""
         names = [cell.strip().lower() for cell in self.header]
         return next((names.index(n.lower()) for n in wanted if n.lower() in names), None)
 
     def missing(self, *wanted: str) -> Problem:
-        """The problem that there is none of these columns."""
+        """The problem that the table has none of these columns."""
         columns = ", ".join(map(repr, self.header)) or "none"
         names = " or ".join(map(repr, wanted))
         return Problem(self.line, f"the header has no column {names} (columns: {columns})")
 
 
 def open_table(lines: list[str], name: str, parsed: Parsed) -> Table | None:
-    """Read the header of a table; None if there is no row at all.
+    """Read the header of a table; None if the file has no row at all.
 
     The delimiter is the tab for a file whose name ends in ``.tsv``, else the comma, semicolon, tab
-    or bar, whichever the header has most.
+    or bar that is most frequent in the header.
     """
     first = first_row(lines)
     if first is None:
@@ -51,7 +53,28 @@ def open_table(lines: list[str], name: str, parsed: Parsed) -> Table | None:
     delimiter = delimiter_of(name, lines[first])
     rows = table_rows(lines, parsed, delimiter=delimiter, first=first)
     number, header = next(rows, (first + 1, []))
-    return Table(header, number, _as_wide(rows, len(header), parsed))
+    return Table(header, number, _of_width(rows, len(header), parsed))
+
+
+def table_samples(
+    table: Table, parsed: Parsed, build: Callable[[list[str], int], Sample]
+) -> Parsed:
+    """Make one sample per row of a table; a column `id` is kept.
+
+    Args:
+        table: The table.
+        parsed: Gets samples and problems, and is returned.
+        build: (cells, line number) -> sample; raises `RowError` for a bad row.
+    """
+    identity = table.find("id")
+    for number, cells in table.rows:
+        try:
+            sample = build(cells, number)
+        except RowError as error:
+            parsed.problems.append(Problem(number, str(error)))
+            continue
+        parsed.samples.append(with_id(sample, None if identity is None else cells[identity]))
+    return parsed
 
 
 def first_row(lines: list[str]) -> int | None:
@@ -60,8 +83,18 @@ def first_row(lines: list[str]) -> int | None:
 
 
 def delimiter_of(name: str, header: str) -> str:
-    """Return the delimiter of a table, see `open_table`."""
+    """Delimiter of a table, from the file's name and its header line; see `open_table`."""
     return "\t" if name.lower().endswith(".tsv") else max(DELIMITERS, key=header.count)
+
+
+def header_names(line: str, name: str = "") -> set[str]:
+    """Names of the columns in the header line of a table, in lower case.
+
+    Args:
+        line: The line.
+        name: The file's name, which may decide on the delimiter.
+    """
+    return {cell.strip(' "').lower() for cell in line.split(delimiter_of(name, line))}
 
 
 def table_rows(
@@ -78,8 +111,8 @@ def table_rows(
         lines: The file.
         parsed: Gets a problem for each row that is not CSV.
         delimiter: One character.
-        first: Index of the line to begin at.
-        quoted: Whether cells may be put into double quotes (and then hold line breaks).
+        first: Index of the first line to read.
+        quoted: Whether cells may be in double quotes (and then hold line breaks).
     """
     reader = csv.reader(
         (line + "\n" for line in lines[first:]),
@@ -100,9 +133,10 @@ def table_rows(
             yield number, cells
 
 
-def _as_wide(
+def _of_width(
     rows: Iterator[tuple[int, list[str]]], width: int, parsed: Parsed
 ) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows of `width` cells; the others become problems."""
     for number, cells in rows:
         if len(cells) == width:
             yield number, cells

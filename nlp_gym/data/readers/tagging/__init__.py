@@ -1,1 +1,1 @@
-"""Readers of tagged words: CoNLL, CoNLL-U, JSON lines, tables; imports `readers.shared`."""
+"""Readers of tagged words: CoNLL, CoNLL-U, JSON Lines, tables; imports `readers.shared`."""

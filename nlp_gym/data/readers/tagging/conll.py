@@ -1,28 +1,28 @@
-"""CoNLL columns: one word a line, its label in the last column, a blank line between sentences."""
+"""Reader of CoNLL columns: one word per line, its label in the last, blank lines in between."""
 
 from __future__ import annotations
 
 import itertools
 from collections import Counter
 
-from nlp_gym.data.readers.shared.base import Options, Parsed, Rows, finish
+from nlp_gym.data.readers.shared.base import Options, Parsed, TaggedText, add_samples
 from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.errors import InvalidArgumentError
 
 _DOCUMENT = "-DOCSTART-"
-_LOOK_AT = 1000  # rows that decide how many columns a file has
+_HEAD = 1000  # number of rows that decide how many columns a file has
 
 
 def parse(lines: list[str], name: str, options: Options) -> Parsed:
     """Read columns separated by tabs (lines with a tab) or by spaces.
 
-    The word is the first column, the label the last (or `options.column`, counted from 0 or, if
-    negative, from the end). Lines of white space separate sentences, as ``-DOCSTART-`` rows do,
-    which are skipped. Every row must have as many columns as most of the first rows have.
+    The word is the first column, the label the last one (or `options.column`, counted from 0 or, if
+    negative, from the end). Lines of white space separate sentences; so do ``-DOCSTART-`` rows,
+    which are skipped. Every row must have as many columns as most of the first rows.
     """
     parsed = Parsed()
     rows = (_cells(line) for line in lines if line and not line.isspace())
-    head = itertools.islice((len(row) for row in rows if row[0] != _DOCUMENT), _LOOK_AT)
+    head = itertools.islice((len(row) for row in rows if row[0] != _DOCUMENT), _HEAD)
     widths = Counter(head).most_common(1)
     width = widths[0][0] if widths else 0
     column = _column(options.column, width)
@@ -31,20 +31,22 @@ def parse(lines: list[str], name: str, options: Options) -> Parsed:
         line = next(n for n, text in enumerate(lines, 1) if text.strip())
         parsed.problems.append(Problem(line, message))
         return parsed
-    texts = _rows(lines, width, column, options.gold, parsed)
-    return finish(texts, name, options, parsed)
+    texts = _texts(lines, width, column, options.gold, parsed)
+    return add_samples(texts, name, options, parsed)
 
 
-def _rows(lines: list[str], width: int, column: int, gold: bool, parsed: Parsed) -> list[Rows]:
+def _texts(
+    lines: list[str], width: int, column: int, gold: bool, parsed: Parsed
+) -> list[TaggedText]:
     texts = []
     words, labels, at = list[str](), list[str](), list[int]()
-    shared: dict[str, str] = {}  # one string object for each distinct label
+    shared: dict[str, str] = {}  # one string object per distinct label
     for number, line in enumerate(itertools.chain(lines, [""]), 1):
         blank = not line or line.isspace()
         cells = [] if blank else _cells(line)
         if blank or cells[0] == _DOCUMENT:
             if words:
-                texts.append(Rows(words, labels, at))
+                texts.append(TaggedText(words, labels, at))
                 words, labels, at = [], [], []
             continue
         if len(cells) != width:
@@ -72,6 +74,7 @@ def _cells(line: str) -> list[str]:
 
 
 def _column(column: str | int | None, width: int) -> int:
+    """Index of the label column in rows of `width` cells."""
     try:
         index = -1 if column is None else int(column)
     except ValueError:

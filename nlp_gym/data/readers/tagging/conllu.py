@@ -1,8 +1,8 @@
-"""CoNLL-U (Universal Dependencies): ten tab-separated columns, part of speech in UPOS or XPOS."""
+"""Reader of CoNLL-U (Universal Dependencies): ten columns, parts of speech in UPOS or XPOS."""
 
 from __future__ import annotations
 
-from nlp_gym.data.readers.shared.base import Options, Parsed, Rows, finish
+from nlp_gym.data.readers.shared.base import Options, Parsed, TaggedText, add_samples
 from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.errors import UnknownNameError
 
@@ -24,7 +24,7 @@ def parse(lines: list[str], name: str, options: Options) -> Parsed:
     if wanted not in COLUMNS:
         raise UnknownNameError("column", wanted, COLUMNS)
     column = COLUMNS[str(wanted)]
-    parsed, texts = Parsed(), list[Rows]()
+    parsed, texts = Parsed(), list[TaggedText]()
     words, labels, at = list[str](), list[str](), list[int]()
     expected = 1
     unknown: dict[str, int] = {}
@@ -32,7 +32,7 @@ def parse(lines: list[str], name: str, options: Options) -> Parsed:
     for number, line in enumerate([*lines, ""], 1):
         if not line or line.isspace():
             if words:
-                texts.append(Rows(words, labels, at))
+                texts.append(TaggedText(words, labels, at))
                 words, labels, at = [], [], []
             expected = 1
             continue
@@ -58,11 +58,12 @@ def parse(lines: list[str], name: str, options: Options) -> Parsed:
             Problem(line, f"{label!r} is not one of the 17 universal parts of speech")
             for label, line in unknown.items()
         ]
-    # Parts of speech are no entity tags, whatever they look like.
-    return finish(texts, name, Options(options.column, "none", options.gold), parsed)
+    # Parts of speech are not entity tags, even if they look like some.
+    return add_samples(texts, name, Options(options.column, "none", options.gold), parsed)
 
 
 def _is_skipped(key: str) -> bool:
+    """Whether a word number is that of a multi-word token or of an empty node."""
     for separator in "-.":
         left, found, right = key.partition(separator)
         if found and left.isdecimal() and right.isdecimal():
@@ -71,6 +72,7 @@ def _is_skipped(key: str) -> bool:
 
 
 def _fault(cells: list[str], expected: int, column: int, gold: bool) -> str | None:
+    """What is wrong with a row; None if nothing is."""
     if len(cells) != 10:
         return f"{len(cells)} column(s), separated by tabs, where CoNLL-U has 10"
     if cells[0] != str(expected):

@@ -1,10 +1,10 @@
-"""JSON Lines: words with labels, or raw text with entities at character offsets."""
+"""Reader of JSON Lines: words with labels, or raw text with entities at character offsets."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from nlp_gym.data.readers.shared.base import Options, Parsed, Rows, finish
+from nlp_gym.data.readers.shared.base import Options, Parsed, TaggedText, add_samples
 from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.json_tools import (
     RowError,
@@ -14,20 +14,20 @@ from nlp_gym.data.readers.shared.json_tools import (
     checked_strings,
     load_json,
 )
-from nlp_gym.data.readers.shared.raw_text import text_rows
+from nlp_gym.data.readers.shared.raw_text import cut_text
 
 WORD_KEYS = ("words", "tokens")
 LABEL_KEYS = ("labels", "tags", "ner_tags", "upos", "pos_tags")
 
 
 def parse(lines: list[str], name: str, options: Options) -> Parsed:
-    """Read one JSON object a line; blank lines are skipped.
+    """Read one JSON object per line; blank lines are skipped.
 
-    Either ``{"words": [...], "labels": [...]}`` (or ``tokens``; ``tags``, ``ner_tags``, ``upos``,
-    ``pos_tags``; `options.column` names another key), or ``{"text": "...", "entities": [{"start":
-    0, "end": 5, "label": "PER"}]}`` with offsets in characters, `end` exclusive. The text is then
-    cut by `split_words`; an entity that does not begin and end with a word is a bad row. A key
-    ``id`` is kept in the sample's `extra`.
+    An object is either ``{"words": [...], "labels": [...]}`` (other keys of the words: ``tokens``;
+    of the labels: ``tags``, ``ner_tags``, ``upos``, ``pos_tags`` and what `options.column` names),
+    or ``{"text": "...", "entities": [{"start": 0, "end": 5, "label": "PER"}]}`` with offsets in
+    characters, `end` exclusive. The text is then cut by `split_words`; an entity that does not
+    begin and end with a word is a bad row. A key ``id`` is kept in the sample's `extra`.
     """
     parsed, texts = Parsed(), []
     for number, line in enumerate(lines, 1):
@@ -37,50 +37,50 @@ def parse(lines: list[str], name: str, options: Options) -> Parsed:
             texts.append(_row(line, number, options))
         except RowError as error:
             parsed.problems.append(Problem(number, str(error)))
-    return finish(texts, name, options, parsed)
+    return add_samples(texts, name, options, parsed)
 
 
-def _row(line: str, number: int, options: Options) -> Rows:
+def _row(line: str, number: int, options: Options) -> TaggedText:
     row = checked_object(load_json(line), "the row")
     words_key = next((key for key in WORD_KEYS if key in row), None)
     if words_key is not None:
-        rows = _words(row, words_key, number, options)
+        found = _words(row, words_key, number, options)
     elif "text" in row:
-        rows = _text(row, number, options)
+        found = _text(row, number, options)
     else:
         keys = ", ".join(map(repr, list(row)[:8])) or "none"
         raise RowError(f"there is neither 'words' nor 'text' (keys: {keys})")
     if "id" in row:
-        rows.extra["id"] = row["id"]
-    return rows
+        found.extra["id"] = row["id"]
+    return found
 
 
-def _words(row: dict[str, Any], key: str, number: int, options: Options) -> Rows:
+def _words(row: dict[str, Any], key: str, number: int, options: Options) -> TaggedText:
     words = checked_strings(row[key], key)
     if not words:
         raise RowError(f"{key!r} is empty")
     labels: list[str] = []
     if options.gold:
-        names = LABEL_KEYS if options.column is None else (str(options.column),)
+        names = options.label_names(LABEL_KEYS)
         label_key = next((name for name in names if name in row), None)
         if label_key is None:
             raise RowError(f"there are no labels ({' or '.join(map(repr, names))})")
         labels = checked_strings(row[label_key], label_key)
         if len(labels) != len(words):
             raise RowError(f"{len(words)} {key} but {len(labels)} {label_key}")
-    return Rows(words, labels, [number] * len(words))
+    return TaggedText(words, labels, [number] * len(words))
 
 
-def _text(row: dict[str, Any], number: int, options: Options) -> Rows:
+def _text(row: dict[str, Any], number: int, options: Options) -> TaggedText:
     text = checked_string(row["text"], "text")
-    rows = text_rows(text, number)
-    if rows is None:
+    found = cut_text(text, number)
+    if found is None:
         raise RowError("'text' holds no word")
     if options.gold:
         if "entities" not in row:
             raise RowError("there are no 'entities' (give [] where the text has none)")
-        rows.labels = _tags(row["entities"], text, rows.extra["spans"])
-    return rows
+        found.labels = _tags(row["entities"], text, found.extra["spans"])
+    return found
 
 
 def _tags(entities: Any, text: str, spans: Any) -> list[str]:
@@ -109,7 +109,7 @@ def _entity(entity: Any) -> tuple[int, int, str]:
     if not isinstance(entity, list) or len(entity) != 3:
         raise RowError("an entity needs 'start', 'end' and 'label'")
     start, end, label = entity
-    # bool is an int to Python, not to us
+    # bool is a subclass of int
     if type(start) is not int or type(end) is not int:
         raise RowError(f"'start' and 'end' of an entity are whole numbers, not {start!r}, {end!r}")
     return start, end, checked_string(label, "label")

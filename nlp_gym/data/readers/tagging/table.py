@@ -1,13 +1,13 @@
-"""CSV and other delimited tables with a header: one word a row, or one raw text a row."""
+"""Reader of delimited tables with a header: one word per row, or one raw text per row."""
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
 
-from nlp_gym.data.readers.shared.base import Options, Parsed, Rows, finish
+from nlp_gym.data.readers.shared.base import Options, Parsed, TaggedText, add_samples
 from nlp_gym.data.readers.shared.decoding import Problem
-from nlp_gym.data.readers.shared.raw_text import text_rows
+from nlp_gym.data.readers.shared.raw_text import cut_text
 from nlp_gym.data.readers.shared.table_tools import delimiter_of, first_row, table_rows
 
 SENTENCE = ("sentence", "sentence_id", "sentence #", "sentence_idx", "sent_id")
@@ -17,7 +17,7 @@ TEXT = ("text",)
 
 
 def is_header(line: str) -> bool:
-    """Tell whether a line is the header of such a table."""
+    """Whether a line is the header of such a table."""
     try:
         cells = next(csv.reader([line], delimiter=delimiter_of("", line)))
     except csv.Error:
@@ -29,10 +29,10 @@ def is_header(line: str) -> bool:
 def parse(lines: list[str], name: str, options: Options) -> Parsed:
     """Read a table. The delimiter (comma, semicolon, tab or bar) is that of the header.
 
-    One word a row: columns `sentence` (an id; rows of one sentence stand together, an empty cell
-    continues the sentence), `word` and `label`. Without labels also one raw text a row: column
-    `text`. Other usual names are known (`token`, `tag`, ...); `options.column` names the label
-    column.
+    With one word per row the columns are `sentence` (an id; the rows of a sentence stand together,
+    an empty cell continues the sentence), `word` and `label`. Without labels there may be one raw
+    text per row instead, in the column `text`. Other usual names are known (`token`, `tag`, ...);
+    `options.column` names the label column.
     """
     parsed = Parsed()
     first = first_row(lines)
@@ -41,19 +41,19 @@ def parse(lines: list[str], name: str, options: Options) -> Parsed:
     rows = table_rows(lines, parsed, delimiter=delimiter_of(name, lines[first]), first=first)
     _, header = next(rows, (0, []))
     names = [cell.strip().lower() for cell in header]
-    where = {"sentence": _find(names, SENTENCE), "word": _find(names, WORD)}
-    wanted = LABEL if options.column is None else (str(options.column).lower(),)
-    where["label"] = _find(names, wanted) if options.gold else None
+    columns = {"sentence": _find(names, SENTENCE), "word": _find(names, WORD)}
+    wanted = tuple(label.lower() for label in options.label_names(LABEL))
+    columns["label"] = _find(names, wanted) if options.gold else None
     text = _find(names, TEXT)
-    if where["word"] is None and text is not None and not options.gold:
+    if columns["word"] is None and text is not None and not options.gold:
         texts = _texts(rows, text, len(names), parsed)
-        return finish(texts, name, options, parsed)
-    missing = [key for key in where if where[key] is None and (options.gold or key != "label")]
+        return add_samples(texts, name, options, parsed)
+    missing = [key for key in columns if columns[key] is None and (options.gold or key != "label")]
     if missing:
         parsed.problems.append(Problem(first + 1, _missing(missing, wanted, header)))
         return parsed
-    texts = _sentences(rows, where, len(names), parsed)
-    return finish(texts, name, options, parsed)
+    texts = _sentences(rows, columns, len(names), parsed)
+    return add_samples(texts, name, options, parsed)
 
 
 def _missing(missing: list[str], wanted: tuple[str, ...], header: list[str]) -> str:
@@ -68,10 +68,10 @@ def _find(names: list[str], wanted: tuple[str, ...]) -> int | None:
 
 def _texts(
     rows: Iterator[tuple[int, list[str]]], column: int, width: int, parsed: Parsed
-) -> list[Rows]:
+) -> list[TaggedText]:
     texts = []
     for number, cells in rows:
-        found = text_rows(cells[column], number) if len(cells) == width else None
+        found = cut_text(cells[column], number) if len(cells) == width else None
         if found is None:
             parsed.problems.append(
                 Problem(number, _width(cells, width) or "the text holds no word")
@@ -82,12 +82,15 @@ def _texts(
 
 
 def _sentences(
-    rows: Iterator[tuple[int, list[str]]], where: dict[str, int | None], width: int, parsed: Parsed
-) -> list[Rows]:
-    texts: list[Rows] = []
+    rows: Iterator[tuple[int, list[str]]],
+    columns: dict[str, int | None],
+    width: int,
+    parsed: Parsed,
+) -> list[TaggedText]:
+    texts: list[TaggedText] = []
     begun: dict[str, int] = {}  # sentence id -> its first line
     current = ""
-    sentence, word_at, label_at = where["sentence"], where["word"], where["label"]
+    sentence, word_at, label_at = columns["sentence"], columns["word"], columns["label"]
     assert sentence is not None
     assert word_at is not None
     for number, cells in rows:
@@ -97,7 +100,7 @@ def _sentences(
             problem = f"sentence {key!r} of line {begun[key]} goes on: its rows must stand together"
         elif key != current:
             begun[key], current = number, key
-            texts.append(Rows([], [], []))
+            texts.append(TaggedText([], [], []))
         if not problem:
             problem = _cell_fault(key, cells, word_at, label_at)
         if problem:

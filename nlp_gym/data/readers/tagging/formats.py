@@ -1,14 +1,11 @@
-"""Readers of tagging: one label a word."""
+"""Formats of the family "tagging": one label per word."""
 
 from __future__ import annotations
 
-from nlp_gym.data.readers.shared import raw_text as plain
+from nlp_gym.data.readers.shared import raw_text
 from nlp_gym.data.readers.shared.base import Reader
+from nlp_gym.data.readers.shared.json_tools import starts_with_object
 from nlp_gym.data.readers.tagging import conll, conllu, jsonl, table
-
-
-def _is_jsonl(lines: list[str]) -> bool:
-    return bool(lines) and lines[0].lstrip().startswith("{")
 
 
 def _is_conllu(lines: list[str]) -> bool:
@@ -20,11 +17,11 @@ def _is_csv(lines: list[str]) -> bool:
 
 
 def _is_conll(lines: list[str]) -> bool:
-    """What is nothing else."""
-    return not (_is_jsonl(lines) or _is_conllu(lines) or _is_csv(lines))
+    """Whether the lines are of no other format."""
+    return not (starts_with_object(lines) or _is_conllu(lines) or _is_csv(lines))
 
 
-ROWS: tuple[Reader, ...] = (
+FORMATS: tuple[Reader, ...] = (
     Reader(
         "conll",
         (".conll", ".iob", ".iob2", ".iob1", ".bio", ".bioes", ".bilou", ".ner", ".tsv"),
@@ -38,7 +35,7 @@ ROWS: tuple[Reader, ...] = (
         (".jsonl", ".ndjson"),
         jsonl.parse,
         'one object a line: {"words", "labels"} or {"text", "entities"}',
-        _is_jsonl,
+        starts_with_object,
     ),
     Reader(
         "csv",
@@ -47,5 +44,5 @@ ROWS: tuple[Reader, ...] = (
         "columns sentence, word, label (or text), with a header",
         _is_csv,
     ),
-    Reader("text", (), plain.parse, "one text a line, for prediction"),
+    raw_text.TEXT,
 )

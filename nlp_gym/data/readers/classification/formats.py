@@ -1,7 +1,8 @@
-"""Readers of classification: one label a text."""
+"""Formats of the family "classification": one label per text."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,26 +14,27 @@ from nlp_gym.data.readers.classification.labelled_text import (
     table_texts,
     text_sample,
 )
-from nlp_gym.data.readers.shared import raw_text as plain
+from nlp_gym.data.readers.shared import raw_text
 from nlp_gym.data.readers.shared.base import Options, Parsed, Reader
 from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.json_tools import field, json_samples
+from nlp_gym.data.readers.shared.table_tools import header_names
 from nlp_gym.types import Sample
 
 LABEL = ("label", "category", "intent", "class", "topic", "sentiment", "labels")
 
 
 def parse_jsonl(lines: list[str], name: str, options: Options) -> Parsed:
-    """Read one JSON object a line: ``{"text": "...", "label": "..."}``.
+    """Read one JSON object per line: ``{"text": "...", "label": "..."}``.
 
-    In place of `text` also `sentence`, `words` or `tokens` (a list is taken as the words);
-    `options.column` names the key of the label, a string or a whole number.
+    Other keys of the text are `sentence`, `words`, `tokens`, ... (a list is taken as the words).
+    The label is a string or a whole number; `options.column` names its key.
     """
 
     def build(row: dict[str, Any], number: int) -> Sample:
         value, labels = field(row, *TEXT_KEYS), None
         if options.gold:
-            keys = LABEL if options.column is None else (str(options.column),)
+            keys = options.label_names(LABEL)
             labels = (label_text(field(row, *keys), keys[0]),)
         return text_sample(value, labels, f"{name}:{number}")
 
@@ -45,40 +47,36 @@ def parse_csv(lines: list[str], name: str, options: Options) -> Parsed:
     Other usual names are known (`sentence`; `category`, `intent`, ...); `options.column` names the
     label column. The delimiter is that of the header: comma, semicolon, tab or bar.
     """
-    wanted = LABEL if options.column is None else (str(options.column),)
+    wanted = options.label_names(LABEL)
     return table_texts(lines, name, options, wanted, lambda cell: (label_text(cell, wanted[0]),))
 
 
 def sniff_csv(head: list[str]) -> bool:
     """Whether the first line is a header with a text column."""
-    names = {cell.strip(' "').lower() for cell in _cells(head)}
-    return bool(names & set(TEXT))
+    return bool(head) and bool(header_names(head[0]) & set(TEXT))
 
 
-def _cells(head: list[str]) -> list[str]:
-    first = head[0] if head else ""
-    return first.split(max(",;\t|", key=first.count))
-
-
-def _no_column(lines: list[str], name: str, options: Options, *, reader: Reader) -> Parsed:
-    """Read a format that has one label a text, so that no column can be chosen."""
+def _parse_without_column(
+    lines: list[str], name: str, options: Options, *, reader: Reader
+) -> Parsed:
+    """Parse a format without columns: it is a problem if `options` names one."""
     if options.column is not None and options.gold:
         message = f"column={options.column!r}: {reader.name} has no columns to choose from"
         return Parsed(problems=[Problem(None, message)])
     return reader.parse(lines, name, options)
 
 
-def _fixed(*readers: Reader) -> tuple[Reader, ...]:
+def _without_columns(*readers: Reader) -> tuple[Reader, ...]:
+    """The readers, made to refuse `Options.column`."""
     return tuple(
-        Reader(r.name, r.extensions, partial(_no_column, reader=r), r.about, r.sniff)
-        for r in readers
+        replace(reader, parse=partial(_parse_without_column, reader=reader)) for reader in readers
     )
 
 
-ROWS: tuple[Reader, ...] = (
+FORMATS: tuple[Reader, ...] = (
     Reader("jsonl", (".jsonl", ".ndjson"), parse_jsonl, 'one object a line: {"text", "label"}'),
     Reader("csv", (".csv", ".tsv"), parse_csv, "columns text and label, with a header", sniff_csv),
-    *_fixed(
+    *_without_columns(
         Reader(
             "ag-csv",
             (".csv",),
@@ -115,7 +113,7 @@ ROWS: tuple[Reader, ...] = (
         "TREC: COARSE:fine, then the tokenised question",
         official.sniff_trec,
     ),
-    *_fixed(
+    *_without_columns(
         Reader(
             "label-first",
             (".txt",),
@@ -123,5 +121,5 @@ ROWS: tuple[Reader, ...] = (
             "one text a line after its label and a space or tab",
         )
     ),
-    Reader("text", (), plain.parse, "one text a line, for prediction"),
+    raw_text.TEXT,
 )
