@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,7 +84,7 @@ def shuffled(n: int, seed: int) -> th.Tensor:
     return th.randperm(n, generator=th.Generator().manual_seed(seed))
 
 
-def obs_type_of(keys: Any) -> str:
+def obs_type_of(keys: Container[str]) -> str:
     """The `obs_type` whose observations have these keys."""
     if "row" in keys:
         return "index"
@@ -129,7 +129,9 @@ def _compact(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return values.astype(np.int8) if wide and values.max(initial=0) < 128 else values
 
 
-def _play(task: Task, rows: Int64Array, gamma: float, obs_type: str) -> tuple[Any, ...]:
+def _play(
+    task: Task, rows: Int64Array, gamma: float, obs_type: str
+) -> tuple[Observation, npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
     """One batch of texts to their ends: observations, actions, rewards, returns."""
     seen: list[Observation] = []
 

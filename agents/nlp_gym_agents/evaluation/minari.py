@@ -184,7 +184,7 @@ def _player_name(wanted: Export, agent: Agent | None) -> str:
 
 
 @contextmanager
-def _data_folder(folder: Any) -> Iterator[None]:
+def _data_folder(folder: str | Path | None) -> Iterator[None]:
     """Look for corpora in `folder` without naming it in the environment's spec."""
     if folder is None:
         yield

@@ -60,7 +60,7 @@ def search(
 
     Args:
         task: Ranks answers (`Task.ranks_answers`) or writes (`Task.writes`).
-        log_probs: From `nlp_gym_agents.models.acting.make_log_probs`.
+        log_probs: From `nlp_gym_agents.models.acting.make_log_probs`; -inf where illegal.
         rows: (n,) samples; None: all.
         width: Episodes kept, from 1.
         obs_type: What `log_probs` reads.
@@ -111,7 +111,7 @@ def _search_batch(
         nonlocal total
         observation, mask = observed(task, state, obs_type)
         scores = total[:, None] + log_probs(observation, mask)
-        parents, actions = best_of(np.where(mask, scores, -np.inf), owner, width)
+        parents, actions = best_of(scores, owner, width)
         total = scores[parents, actions]
         return Branches(parents, actions)
 

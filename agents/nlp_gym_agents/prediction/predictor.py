@@ -9,6 +9,7 @@ from typing import Any
 
 from nlp_gym.data.readers import READERS, read
 from nlp_gym.errors import DataError, DataNotFoundError, InvalidArgumentError
+from nlp_gym.tasks.core.task import Output, Task
 from nlp_gym.types import Sample
 from nlp_gym_agents.models.agent import Agent, load_agent
 from nlp_gym_agents.prediction.inputs import Input, from_text, from_words, gather_inputs, sample_id
@@ -139,39 +140,38 @@ class Predictor:
     def _tag(self, inputs: list[Input], *, progress: bool) -> list[dict[str, Any]]:
         sentences = [sentence for item in inputs for sentence in item.sentences]
         samples = [Sample(tuple(word for word, _, _ in sentence)) for sentence in sentences]
-        outputs = iter(self._outputs(samples, progress=progress)[1])
-        records = []
+        found = self._outputs(self._task(samples), progress=progress) if samples else []
+        outputs, records = iter(found), []
         for item in inputs:
             labels = [label for _ in item.sentences for label in next(outputs)]
             records.append(to_record(item, labels, bio=self.bio))
         return records
 
     def _records(self, samples: list[Sample], *, progress: bool) -> list[dict[str, Any]]:
-        if self.alternatives and samples:
-            return self._with_alternatives(samples, progress=progress)
-        task, outputs = self._outputs(samples, progress=progress)
+        if not samples:
+            return []
+        task = self._task(samples)
+        if self.alternatives:
+            return self._with_alternatives(task, progress=progress)
+        outputs = self._outputs(task, progress=progress)
         records = [task.record(row, output) for row, output in enumerate(outputs)]
         report_problems(samples, records)
         return records
 
-    def _with_alternatives(self, samples: list[Sample], *, progress: bool) -> list[dict[str, Any]]:
-        task = self._task(samples)
+    def _with_alternatives(self, task: Task, *, progress: bool) -> list[dict[str, Any]]:
         texts, places = self.agent.alternatives(task, self.alternatives)
         outputs = texts  # what is written greedily
         if task.beam > 1:
-            outputs = self.agent.outputs(task, progress=progress, cache=False)
+            outputs = self._outputs(task, progress=progress)
         return [
             {**task.record(row, output), "greedy": text, "tokens": place}
             for row, (output, text, place) in enumerate(zip(outputs, texts, places, strict=True))
         ]
 
-    def _outputs(self, samples: list[Sample], *, progress: bool) -> tuple[Any, list[Any]]:
-        if not samples:
-            return None, []
-        task = self._task(samples)
-        return task, self.agent.outputs(task, progress=progress, cache=False)
+    def _outputs(self, task: Task, *, progress: bool) -> list[Output]:
+        return self.agent.outputs(task, progress=progress, cache=False)
 
-    def _task(self, samples: list[Sample]) -> Any:
+    def _task(self, samples: list[Sample]) -> Task:
         data = [sample.unannotated() for sample in samples]
         return self.agent.task("test", **self._inputs.arguments(data))
 

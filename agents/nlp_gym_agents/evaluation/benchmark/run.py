@@ -52,7 +52,7 @@ def run_plan(plan: Plan, tell: Tell, *, dry_run: bool = False) -> bool:
         KeyboardInterrupt: It was stopped; results are kept, training goes on with the next call.
     """
     cells = plan.cells()
-    results: dict[Cell | int, dict[str, Any]] = {}
+    results: dict[int, dict[str, Any]] = {}
     for i, cell in enumerate(cells):
         found = read_cell(cell, plan.out)
         if found is not None and found["status"] == "done":
@@ -71,7 +71,7 @@ def run_plan(plan: Plan, tell: Tell, *, dry_run: bool = False) -> bool:
     return all(result["status"] == "done" for result in results.values())
 
 
-def _tell_plan(plan: Plan, cells: Sequence[Cell], done: Mapping[Any, Any], tell: Tell) -> None:
+def _tell_plan(plan: Plan, cells: Sequence[Cell], done: Mapping[int, Any], tell: Tell) -> None:
     open_runs = 0
     for i, cell in enumerate(cells):
         trains = cell.algo not in BASELINES
