@@ -140,8 +140,8 @@ def parse_layers(layers: Layers, n_layers: int) -> LayerChoice:
     bad = [i for i in choice.indices if not 0 <= i <= n_layers]
     if bad or not choice.indices or len(set(choice.indices)) < len(choice.indices):
         raise InvalidArgumentError(
-            f"encoder_kwargs: layers={layers!r} does not fit this encoder: its layers are 0 (embeddings) to "
-            f"{n_layers}, each at most once. {_LAYER_HELP}."
+            f"encoder_kwargs: layers={layers!r} does not fit this encoder: its layers are 0 "
+            f"(embeddings) to {n_layers}, each at most once. {_LAYER_HELP}."
         )
     return choice
 
