@@ -110,5 +110,6 @@ def tuning_of(hyperparams: Mapping[str, Any]) -> Tuning | None:
 
 
 def _section(kind: type[Section], name: str, hyperparams: Mapping[str, Any]) -> Section:
-    known = [item.name for item in fields(kind)]
-    return kind(**check_options(name, hyperparams.get(name), known))
+    options = hyperparams.get(name) or {}
+    check_options(name, options, [item.name for item in fields(kind)])
+    return kind(**options)

@@ -12,7 +12,13 @@ from typing import Any
 
 from nlp_gym.encode import Encoder, EncoderOptions
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
-from nlp_gym.tasks.core.make import SHELL_ARGUMENTS, argument, is_task_id, task_class, task_ids
+from nlp_gym.tasks.core.make import (
+    SHELL_ARGUMENTS,
+    default_argument,
+    is_task_id,
+    task_class,
+    task_ids,
+)
 from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.config.devices import check_device_name
 from nlp_gym_agents.config.hyperparams import Params, load_hyperparams, nested_merge
@@ -134,7 +140,7 @@ class TrainConfig:
             InvalidArgumentError: A value outside what is allowed.
         """
         return EncoderOptions.of(
-            argument(self.env, "encoder_kwargs", self.env_kwargs),
+            self._argument("encoder_kwargs"),
             encoder=self.encoder_name,
             layers=task_class(self.env).default_layers,
         )
@@ -142,8 +148,12 @@ class TrainConfig:
     @property
     def encoder_name(self) -> str | Encoder:
         """The encoder that is asked for, or the environment's default; of a merged config."""
-        name: str | Encoder = argument(self.env, "encoder", self.env_kwargs)
+        name: str | Encoder = self._argument("encoder")
         return name
+
+    def _argument(self, name: str) -> Any:
+        given = self.env_kwargs
+        return given[name] if name in given else default_argument(self.env, name)
 
     @property
     def task_kwargs(self) -> dict[str, Any]:
@@ -288,5 +298,5 @@ def merge(config: TrainConfig, *, complete: bool = False) -> TrainConfig:
         warm_start=absolute_folder(config.warm_start),
         **places,
     )
-    _ = merged.learning, merged.encoder_kwargs  # checked before anything takes long
+    _ = merged.learning  # checked before anything takes long
     return merged

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
@@ -64,21 +63,15 @@ def _arguments(cls: type) -> dict[str, inspect.Parameter]:
     return found
 
 
-def argument(env_id: str, name: str, given: Mapping[str, Any]) -> Any:
-    """What the task of an id gets for one of its arguments.
-
-    Args:
-        env_id: A registered id.
-        name: Of the argument.
-        given: Arguments that are given; others are those the id is registered with, or defaults.
+def default_argument(env_id: str, name: str) -> Any:
+    """What the task of an id gets for an argument that is not given.
 
     Raises:
         UnknownNameError: No such id, or its task has no such argument.
     """
-    known = _arguments(task_class(env_id))
-    merged = {**gym.spec(env_id).kwargs, **given}
-    if name in merged:
-        return merged[name]
+    known, registered = _arguments(task_class(env_id)), gym.spec(env_id).kwargs
+    if name in registered:
+        return registered[name]
     if name not in known:
         raise UnknownNameError("argument", name, known)
     return known[name].default

@@ -108,7 +108,8 @@ class Tuning:
             UnknownNameError: An option that does not exist.
             InvalidArgumentError: A value outside what is allowed.
         """
-        return cls(**check_options("tuning", values, [item.name for item in fields(cls)]))
+        check_options("tuning", values, [item.name for item in fields(cls)])
+        return cls(**values)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for YAML and JSON."""
