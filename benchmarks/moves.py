@@ -9,7 +9,8 @@ files of other packages, which a call may pass through. One decision of `masked_
 the bundled sample of NER-CoNLL-v0
 
 - in training: one step of eight environments inside `nlp-gym train`, from the callback before it to
-  the callback after it. No episode ends in it; of the first 20 such steps the longest is shown;
+  the callback after it. No episode ends in it, and of the first 20 such steps what happens most
+  often is shown;
 - and one update that follows it;
 - in evaluation: what one more word in each sentence adds to playing a batch greedily.
 
@@ -27,6 +28,7 @@ import dataclasses
 import sys
 import tempfile
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from importlib.util import find_spec
@@ -139,7 +141,8 @@ def training_decision(encoder: str) -> tuple[list[Entry], list[Entry]]:
     finally:
         MaskedDQN.collect_rollouts = collect  # type: ignore[method-assign]
         MaskedDQN.train = learn  # type: ignore[method-assign]
-    return max(steps[:STEPS], key=len), updates[-1]
+    usual, _ = Counter(map(tuple, steps[:STEPS])).most_common(1)[0]
+    return list(usual), updates[-1]
 
 
 def evaluation_decision(encoder: str) -> list[Entry]:
