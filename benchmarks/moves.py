@@ -9,14 +9,15 @@ files of other packages, which a call may pass through. One decision of `masked_
 the bundled sample of NER-CoNLL-v0
 
 - in training: one step of eight environments inside `nlp-gym train`, from the callback before it to
-  the callback after it. No episode ends in it; of the first 20 such steps the longest is shown;
+  the callback after it. No episode ends in it, and of the first 20 such steps what happens most
+  often is shown;
 - and one update that follows it;
 - in evaluation: what one more word in each sentence adds to playing a batch greedily.
 
 A *hop* is a function of the project that receives `encoder_kwargs` among its arguments, by itself
 or somewhere inside them, between the parser of the command line and the encoder's constructor,
 which is the last hop. A function counts once. An object's own `self` is not an argument here:
-nothing is handed over. The value is followed by a mark: an option that nothing else has. Names are
+nothing is handed over. The options are followed by a mark: a value that nothing else has. Names are
 those of the arguments: of what holds the options themselves, and of what they travel in.
 """
 
@@ -27,14 +28,17 @@ import dataclasses
 import sys
 import tempfile
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from importlib.util import find_spec
+from inspect import CO_VARARGS, CO_VARKEYWORDS
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
 import numpy as np
+from stable_baselines3.common.type_aliases import RolloutReturn
 
 from nlp_gym import make_task
 from nlp_gym_agents.algorithms.masked_dqn import MaskedDQN
@@ -107,19 +111,19 @@ def training_decision(encoder: str) -> tuple[list[Entry], list[Entry]]:
     updates: list[list[Entry]] = []
     collect, learn = MaskedDQN.collect_rollouts, MaskedDQN.train
 
-    def counted_step(model: Any, *args: Any, **kwargs: Any) -> Any:
-        result: list[Any] = []
+    def counted_step(model: MaskedDQN, *args: Any, **kwargs: Any) -> RolloutReturn:
+        result: list[RolloutReturn] = []
         episodes = model._episode_num
         moves = moves_of(lambda: result.append(collect(model, *args, **kwargs)))
         if updates and model._episode_num == episodes:
             steps.append(moves)
         return result[0]
 
-    def counted_update(model: Any, *args: Any, **kwargs: Any) -> None:
+    def counted_update(model: MaskedDQN, *args: Any, **kwargs: Any) -> None:
         updates.append(moves_of(lambda: learn(model, *args, **kwargs)))
 
-    MaskedDQN.collect_rollouts = counted_step  # type: ignore[assignment]
-    MaskedDQN.train = counted_update  # type: ignore[assignment]
+    MaskedDQN.collect_rollouts = counted_step  # type: ignore[method-assign, assignment]
+    MaskedDQN.train = counted_update  # type: ignore[method-assign, assignment]
     hyperparams = {"buffer_size": 1000, "learning_starts": 8, "batch_size": 32}
     config = TrainConfig(
         ENV_ID,
@@ -137,7 +141,8 @@ def training_decision(encoder: str) -> tuple[list[Entry], list[Entry]]:
     finally:
         MaskedDQN.collect_rollouts = collect  # type: ignore[method-assign]
         MaskedDQN.train = learn  # type: ignore[method-assign]
-    return max(steps[:STEPS], key=len), updates[-1]
+    usual, _ = Counter(map(tuple, steps[:STEPS])).most_common(1)[0]
+    return list(usual), updates[-1]
 
 
 def evaluation_decision(encoder: str) -> list[Entry]:
@@ -154,7 +159,8 @@ def evaluation_decision(encoder: str) -> list[Entry]:
     _, few, many = played
     each, rest = divmod(len(many) - len(few), long - short)
     assert rest == 0, "sentences of different lengths are played differently"
-    same = next(i for i, pair in enumerate(zip(few, many, strict=False)) if pair[0] != pair[1])
+    pairs = enumerate(zip(few, many, strict=False))
+    same = next((i for i, (one, other) in pairs if one != other), len(few))
     return many[same - each : same]
 
 
@@ -203,12 +209,11 @@ class Hops:
             self._parsed = self._parsed or any(_paths(value, self._mark, ()))
         if event != "call" or not self._parsed or _function(code).startswith("parse_"):
             return
-        names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-        more = [n for n, flag in ((1, 4), (1, 8)) if code.co_flags & flag]
-        names = code.co_varnames[: len(names) + len(more)]
-        for name in names:
-            if name != "self":
-                for path in _paths(frame.f_locals.get(name), self._mark, (name,)):
+        count = code.co_argcount + code.co_kwonlyargcount
+        count += bool(code.co_flags & CO_VARARGS) + bool(code.co_flags & CO_VARKEYWORDS)
+        for name in code.co_varnames[:count]:
+            for path in _paths(frame.f_locals.get(name), self._mark, (name,)):
+                if name != "self" and path[-1] == self._option:  # else a value by itself
                     self.hops.setdefault((file, _function(code)), path)
         if _function(code).endswith(_CONSTRUCTORS):
             sys.setprofile(None)
@@ -216,9 +221,9 @@ class Hops:
 
     def names(self) -> tuple[list[str], list[str]]:
         """Names of what holds the options, and of what they travel in."""
-        # The last of a path is the option's own name: what holds it is before that.
-        own = {p[-2] if p[-1] == self._option and len(p) > 1 else p[-1] for p in self.hops.values()}
-        around = {name for p in self.hops.values() for name in p[:-2]}
+        # The last of a path is the option itself: what holds it is before that.
+        own = {path[-2] for path in self.hops.values()}
+        around = {name for path in self.hops.values() for name in path[:-2]}
         return sorted(own), sorted(around - own)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -62,28 +61,26 @@ def check_text(argument: str, value: object) -> str:
     return value
 
 
-def check_options(argument: str, value: object, known: Sequence[str]) -> dict[str, Any]:
-    """Return a mapping of options as a dict (None: empty).
+def check_options(argument: str, names: object, known: Sequence[str]) -> None:
+    """Check the names of options.
 
     Args:
         argument: What holds the options.
-        value: The mapping from their names to their values, or None.
-        known: The names of those that there are.
+        names: Names of those that are given, usually a mapping from them to their values.
+        known: Names of those that there are.
 
     Raises:
         UnknownNameError: An option that there is not.
-        InvalidArgumentError: No mapping.
+        InvalidArgumentError: No mapping or list of names.
     """
-    options = {} if value is None else value
-    if not isinstance(options, Mapping) or not all(isinstance(key, str) for key in options):
+    given = list(names) if isinstance(names, Mapping | list | tuple) else [None]
+    if not all(isinstance(name, str) for name in given):
         raise InvalidArgumentError(
-            f"{argument}={value!r} must be None or a mapping from the names of options to their "
+            f"{argument}={names!r} must be None or a mapping from the names of options to their "
             f"values. The options are {', '.join(known)}."
         )
-    for name in options:
-        if name not in known:
-            raise UnknownNameError(f"{argument} option", name, known)
-    return dict(options)
+    for name in given:
+        check_name(f"{argument} option", name, known)
 
 
 def warn_unseen_labels(counts: Mapping[str, int]) -> None:

@@ -28,6 +28,7 @@ from nlp_gym_agents.evaluation.baselines import run_baselines
 from nlp_gym_agents.models.acting import make_act
 from nlp_gym_agents.networks.features.extractor import NLPExtractor
 from nlp_gym_agents.networks.features.source import FeatureSource
+from nlp_gym_agents.networks.policies.dueling import explore
 
 Q_OPTIONS = [
     "n_envs:32",
@@ -196,14 +197,14 @@ def test_masked_dqn_explores_uniformly_and_by_environment(ner: Task) -> None:
     model = build("masked_dqn", ner, "n_envs:64")
     model._last_obs = model.env.reset()
     legal = model._last_obs["action_mask"].astype(bool)
-    greedy = model._explore(0.0)
+    greedy = explore(model.policy, model._last_obs, 0.0)
     assert legal[np.arange(64), greedy].all()
-    draws = np.stack([model._explore(1.0) for _ in range(400)])  # (400, B)
+    draws = np.stack([explore(model.policy, model._last_obs, 1.0) for _ in range(400)])  # (400, B)
     counts = np.stack([(draws == a).sum(axis=0) for a in range(ner.n_actions)], axis=1)  # (B, A)
     assert (counts[~legal] == 0).all()
     expected = 400 / legal.sum(axis=1).mean()
     assert counts[legal].min() > expected / 2
-    some = np.stack([model._explore(0.5) for _ in range(50)])
+    some = np.stack([explore(model.policy, model._last_obs, 0.5) for _ in range(50)])
     moved = (some != greedy).mean(axis=1)  # share of the environments in one step
     assert 0.15 < moved.mean() < 0.6
     assert moved.min() > 0

@@ -21,7 +21,7 @@ from nlp_gym_agents.models.build import build_model
 from nlp_gym_agents.training.callbacks.rollout_parts import by_step, parts
 from nlp_gym_agents.training.callbacks.value_fit import FittedValues
 from nlp_gym_agents.training.setup import set_up
-from nlp_gym_agents.training.warm_start import Start
+from nlp_gym_agents.training.warm_start import sharpen
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -107,7 +107,7 @@ def test_starts_sharpen_without_another_choice(pos: Task) -> None:
     model = build("maskable_ppo", pos)
     obs: Any = obs_as_tensor(model.env.reset(), model.device)
     before = model.policy.get_distribution(obs).distribution
-    Start(temperature=0.5).sharpen(model)
+    sharpen(model.policy, 0.5)
     after = model.policy.get_distribution(obs).distribution
     assert th.equal(before.logits.argmax(1), after.logits.argmax(1))
     assert (after.entropy() < before.entropy()).all()

@@ -13,6 +13,7 @@ from nlp_gym_agents.models.beam_search import search
 from nlp_gym_agents.models.build import build_model
 from nlp_gym_agents.models.play import outputs_of
 from nlp_gym_agents.networks.decoder.extractor import DecoderExtractor
+from nlp_gym_agents.networks.policies.dueling import random_legal
 
 ENV = "Translation-Multi30k-v0"
 SMALL = {"width": 32, "layers": 2, "heads": 4}
@@ -48,7 +49,7 @@ def test_masked_dqn_explores_legal_tokens_alone(task):
     model = build_model(resolve("masked_dqn"), task, hyperparams, n_envs=8, device="cpu", seed=1)
     observation = model.env.reset()
     for _ in range(20):
-        actions = model._random_legal(observation)
+        actions = random_legal(model.policy, observation)
         assert task.masks[observation["legal"][:, 0], actions].all()
         observation, *_ = model.env.step(actions)
 

@@ -68,7 +68,7 @@ class EncoderOptions:
     @classmethod
     def of(
         cls,
-        given: EncoderOptions | Mapping[str, Any] | None,
+        encoder_kwargs: EncoderOptions | Mapping[str, Any] | None,
         *,
         encoder: object = "minilm",
         layers: Layers = None,
@@ -76,24 +76,21 @@ class EncoderOptions:
         """The options of an encoder, from what `encoder_kwargs` was given.
 
         Args:
-            given: A mapping from names to values, or options that were made before.
+            encoder_kwargs: A mapping from names to values, or options that were made before.
             encoder: The encoder's name, or an object, which has its options already.
-            layers: The layers of a transformer where `given` is a mapping that does not name any.
+            layers: The layers of a transformer where a mapping does not name any.
 
         Raises:
             UnknownNameError: The encoder has no such option.
             InvalidArgumentError: A value does not fit, or the encoder is an object.
         """
-        typed = isinstance(given, EncoderOptions)
-        named = given.changed() if isinstance(given, EncoderOptions) else given
-        if named and not isinstance(encoder, str):
-            raise InvalidArgumentError(
-                f"encoder_kwargs={named!r}: encoder is an object, so that options have no effect. "
-                "Give them when you make it."
-            )
-        known = ["dim"] if encoder == "hashed" else [name for name in _NAMES if name != "dim"]
-        options = check_options("encoder_kwargs", named, known)
-        if "layers" in known and not typed:
+        if isinstance(encoder_kwargs, EncoderOptions):
+            _check_given(list(encoder_kwargs.changed()), encoder)
+            return encoder_kwargs
+        given = {} if encoder_kwargs is None else encoder_kwargs
+        _check_given(list(given) if isinstance(given, Mapping) else given, encoder)
+        options = dict(given)
+        if encoder != "hashed":
             options.setdefault("layers", layers)
         return cls(**options)
 
@@ -103,7 +100,15 @@ class EncoderOptions:
         return {name: value for name, (value, default) in own.items() if value != default}
 
 
-_NAMES = tuple(f.name for f in fields(EncoderOptions))
+def _check_given(names: object, encoder: object) -> None:
+    """Refuse options that an encoder does not have."""
+    if names and not isinstance(encoder, str):
+        raise InvalidArgumentError(
+            f"encoder_kwargs={names!r}: encoder is an object, so that options have no effect. "
+            "Give them when you make it."
+        )
+    known = [f.name for f in fields(EncoderOptions) if (f.name == "dim") is (encoder == "hashed")]
+    check_options("encoder_kwargs", names, known)
 
 
 @dataclass(frozen=True)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import numpy as np
 import numpy.typing as npt
 import torch as th
 from stable_baselines3 import DQN
 from stable_baselines3.common.noise import ActionNoise
 from stable_baselines3.common.policies import BasePolicy
-from stable_baselines3.common.utils import obs_as_tensor
 from torch.nn import functional as F
 
-from nlp_gym_agents.networks.policies.dueling import DuelingDQNPolicy, mask_of, masked
+from nlp_gym_agents.networks.policies.dueling import DuelingDQNPolicy, explore, mask_of, masked
 
 
 class MaskedDQN(DQN):
@@ -42,29 +40,9 @@ class MaskedDQN(DQN):
     ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
         """Actions (B,) to play, and again to store."""
         warm_up = self.num_timesteps < learning_starts
-        actions = self._explore(1.0 if warm_up else self.exploration_rate)
-        return actions, actions
-
-    def _explore(self, rate: float) -> npt.NDArray[Any]:
-        """Each environment's greedy action, or with probability `rate` a random legal one."""
         assert isinstance(self._last_obs, dict)
-        # Torch's generator: Stable-Baselines3 seeds it, and a resumed run restores it.
-        explores = th.rand(self.n_envs) < rate  # (B,)
-        if explores.all():
-            return self._random_legal(self._last_obs)
-        greedy, _ = self.policy.predict(self._last_obs, deterministic=True)
-        if not explores.any():
-            return greedy
-        return np.where(explores.numpy(), self._random_legal(self._last_obs), greedy)
-
-    def _random_legal(self, obs: dict[str, npt.NDArray[Any]]) -> npt.NDArray[Any]:
-        """(B,) uniform over each environment's legal actions."""
-        draws = th.rand(self.n_envs, int(self.action_space.n)).numpy()  # type: ignore[attr-defined]
-        legal = mask_of(obs_as_tensor(obs, th.device("cpu")), self.q_net)
-        if legal is not None:
-            draws[~legal.numpy(force=True)] = -1.0
-        chosen: npt.NDArray[Any] = draws.argmax(axis=1)
-        return chosen
+        actions = explore(self.policy, self._last_obs, 1.0 if warm_up else self.exploration_rate)
+        return actions, actions
 
     def predict(
         self,

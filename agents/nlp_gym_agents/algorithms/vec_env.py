@@ -21,6 +21,7 @@ from stable_baselines3.common.vec_env.base_vec_env import (
     VecEnvObs,
     VecEnvStepReturn,
 )
+from typing_extensions import override
 
 from nlp_gym.errors import InvalidArgumentError, NotResetError
 
@@ -85,10 +86,7 @@ class SB3VecEnv(VecEnv):
         self._actions = actions
 
     def step_wait(self) -> VecEnvStepReturn:
-        """Play the actions.
-
-        Returns:
-            Observations, rewards (B,) float32, dones (B,) bool and B info dicts.
+        """Play the actions that `step_async` was given; see `step`.
 
         Raises:
             NotResetError: No actions were given.
@@ -97,8 +95,17 @@ class SB3VecEnv(VecEnv):
             raise NotResetError(
                 "step_wait() was called without actions: call step_async(actions) first."
             )
-        obs, rewards, terminated, truncated, info = self.venv.step(self._actions)
-        self._actions = None
+        actions, self._actions = self._actions, None
+        return self.step(actions)
+
+    @override
+    def step(self, actions: npt.NDArray[Any]) -> VecEnvStepReturn:
+        """Play actions (B,) without the detour over `step_async`.
+
+        Returns:
+            Observations, rewards (B,) float32, dones (B,) bool and B info dicts.
+        """
+        obs, rewards, terminated, truncated, info = self.venv.step(actions)
         self._returns += rewards
         self._lengths += 1
         dones = terminated | truncated

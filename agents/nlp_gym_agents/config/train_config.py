@@ -6,14 +6,23 @@ import dataclasses
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from nlp_gym.encode import Encoder, EncoderOptions
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
-from nlp_gym.tasks.core.make import is_task_id, task_class, task_ids
+from nlp_gym.tasks.core.make import (
+    SHELL_ARGUMENTS,
+    default_argument,
+    is_task_id,
+    task_class,
+    task_ids,
+)
 from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.config.devices import check_device_name
-from nlp_gym_agents.config.hyperparams import load_hyperparams, nested_merge
+from nlp_gym_agents.config.hyperparams import Params, load_hyperparams, nested_merge
+from nlp_gym_agents.config.learning import LearningOptions
 from nlp_gym_agents.config.validation import check_params
 from nlp_gym_agents.networks.encoder.options import MODES, Tuning
 from nlp_gym_agents.runs.folder import read_config_file
@@ -45,6 +54,14 @@ _FLAGS = {
 _TEXTS = ("env", "algo", "device", "encoder_mode")
 _PLACES = ("data", "data_dir", "encoder", "tensorboard_log", "warm_start")
 _MAPPINGS = ("hyperparams", "env_kwargs")
+_LOWEST = {
+    "n_timesteps": 1,
+    "n_envs": 1,
+    "eval_freq": 1,
+    "save_freq": 1,
+    "early_stopping": 0,
+    "seed": 0,
+}
 _EVALUATIONS = 20  # of a run whose --eval-freq is not given
 
 
@@ -104,6 +121,89 @@ class TrainConfig:
         plain: dict[str, Any] = _plain(dataclasses.asdict(self))
         return plain
 
+    @cached_property
+    def learning(self) -> LearningOptions:
+        """The sections of merged hyperparameters, as objects.
+
+        Raises:
+            UnknownNameError: A section has no such option.
+            InvalidArgumentError: A value outside what is allowed.
+        """
+        return LearningOptions.of(self.hyperparams)
+
+    @cached_property
+    def encoder_kwargs(self) -> EncoderOptions:
+        """The options of the encoder, as an object; of a merged config.
+
+        Raises:
+            UnknownNameError: The encoder has no such option.
+            InvalidArgumentError: A value outside what is allowed.
+        """
+        return EncoderOptions.of(
+            self._argument("encoder_kwargs"),
+            encoder=self.encoder_name,
+            layers=task_class(self.env).default_layers,
+        )
+
+    @property
+    def encoder_name(self) -> str | Encoder:
+        """The encoder that is asked for, or the environment's default; of a merged config."""
+        name: str | Encoder = self._argument("encoder")
+        return name
+
+    def _argument(self, name: str) -> Any:
+        given = self.env_kwargs
+        return given[name] if name in given else default_argument(self.env, name)
+
+    @property
+    def task_kwargs(self) -> dict[str, Any]:
+        """Arguments of the rules; those of the environment's shell are used where it is made."""
+        return {k: v for k, v in self.env_kwargs.items() if k not in SHELL_ARGUMENTS}
+
+    def check(self) -> None:
+        """Check the fields by themselves; a file may hold anything.
+
+        Raises:
+            UnknownNameError: The id, device or encoder mode is not known.
+            InvalidArgumentError: A value of the wrong type or outside what is allowed.
+        """
+        for names, types, wanted in (
+            (_TEXTS, (str,), "text"),
+            (_PLACES, (str, os.PathLike, type(None)), "text or null"),
+            (_MAPPINGS, (Mapping,), "a mapping"),
+        ):
+            for name in names:
+                value = getattr(self, name)
+                if not isinstance(value, types):
+                    raise InvalidArgumentError(
+                        f"{name}={value!r} is {type(value).__name__}, but {wanted} is wanted."
+                    )
+        if not is_task_id(self.env):
+            raise UnknownNameError("env", self.env, task_ids())
+        for name, low in _LOWEST.items():
+            _check_number(name, getattr(self, name), low)
+        if self.encoder_mode not in MODES:
+            raise UnknownNameError("encoder_mode", self.encoder_mode, MODES)
+        learning = {name: getattr(self, name) for name in ("encoder_lr", "freeze_layers")}
+        learning["hyperparams tuning"] = self.hyperparams.get("tuning")
+        for name, value in learning.items():
+            if value is not None and self.encoder_mode == "frozen":
+                raise InvalidArgumentError(
+                    f"{name}={value!r} needs an encoder that learns, and encoder_mode='frozen' "
+                    f"keeps it fixed: leave --{name.replace('_', '-')} out, or give "
+                    "--encoder-mode finetune."
+                )
+        check_device_name(self.device)
+
+    def set_tuning(self, params: Params) -> None:
+        """Put all options of a learning encoder under `tuning`; a frozen one has none."""
+        given = params.pop("tuning", None) or {}
+        if self.encoder_mode == "frozen":
+            return
+        flags = {"lr": self.encoder_lr, "freeze_layers": self.freeze_layers}
+        typed = {name: value for name, value in flags.items() if value is not None}
+        params["tuning"] = Tuning.of({**given, **typed, "mode": self.encoder_mode}).as_dict()
+
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
@@ -141,64 +241,6 @@ def _check_number(name: str, value: Any, low: int) -> None:
         raise InvalidArgumentError(f"{name}={value!r} must be a whole number from {low}.")
 
 
-def _check(config: TrainConfig) -> None:
-    if not is_task_id(config.env):
-        raise UnknownNameError("env", config.env, task_ids())
-    for name, low in (
-        ("n_timesteps", 1),
-        ("n_envs", 1),
-        ("eval_freq", 1),
-        ("save_freq", 1),
-        ("early_stopping", 0),
-        ("seed", 0),
-    ):
-        _check_number(name, getattr(config, name), low)
-    if config.encoder_mode not in MODES:
-        raise UnknownNameError("encoder_mode", config.encoder_mode, MODES)
-    learning = {name: getattr(config, name) for name in ("encoder_lr", "freeze_layers")}
-    learning["hyperparams tuning"] = config.hyperparams.get("tuning")
-    for name, value in learning.items():
-        if value is not None and config.encoder_mode == "frozen":
-            raise InvalidArgumentError(
-                f"{name}={value!r} needs an encoder that learns, and encoder_mode='frozen' keeps "
-                f"it fixed: leave --{name.replace('_', '-')} out, or give --encoder-mode finetune."
-            )
-    check_device_name(config.device)
-
-
-def _check_env_kwargs(env_kwargs: Mapping[str, Any]) -> None:
-    for name, instead in _FLAGS.items():
-        if name in env_kwargs:
-            raise InvalidArgumentError(
-                f"env_kwargs: {name}={env_kwargs[name]!r} cannot be given here: {instead}."
-            )
-
-
-def _check_types(config: TrainConfig) -> None:
-    """A file may hold anything; numbers are checked with their ranges."""
-    for names, types, wanted in (
-        (_TEXTS, (str,), "text"),
-        (_PLACES, (str, os.PathLike, type(None)), "text or null"),
-        (_MAPPINGS, (Mapping,), "a mapping"),
-    ):
-        for name in names:
-            value = getattr(config, name)
-            if not isinstance(value, types):
-                raise InvalidArgumentError(
-                    f"{name}={value!r} is {type(value).__name__}, but {wanted} is wanted."
-                )
-
-
-def _set_tuning(params: dict[str, Any], config: TrainConfig) -> None:
-    """Put all options of a learning encoder under `tuning`; a frozen one has none."""
-    given = params.pop("tuning", None) or {}
-    if config.encoder_mode == "frozen":
-        return
-    flags = {"lr": config.encoder_lr, "freeze_layers": config.freeze_layers}
-    typed = {name: value for name, value in flags.items() if value is not None}
-    params["tuning"] = Tuning.of({**given, **typed, "mode": config.encoder_mode}).as_dict()
-
-
 def merge(config: TrainConfig, *, complete: bool = False) -> TrainConfig:
     """Fill in everything that was left open; merging the result again changes nothing.
 
@@ -211,8 +253,7 @@ def merge(config: TrainConfig, *, complete: bool = False) -> TrainConfig:
         UnknownNameError: The id, algorithm, encoder mode or a hyperparameter is not known.
         InvalidArgumentError: A value outside what is allowed.
     """
-    _check_types(config)
-    _check(config)
+    config.check()
     mode, warm = config.encoder_mode, config.warm_start is not None
     given = config.hyperparams
     if complete:
@@ -224,13 +265,17 @@ def merge(config: TrainConfig, *, complete: bool = False) -> TrainConfig:
             f"start={params['start']!r} says how training goes on from a warm start: give "
             "--warm-start, or leave it out."
         )
-    _set_tuning(params, config)
+    config.set_tuning(params)
     n_timesteps = config.n_timesteps or int(params.pop("n_timesteps", 100_000))
     n_envs = config.n_envs or int(params.pop("n_envs", 1))
     params.pop("n_timesteps", None)
     params.pop("n_envs", None)
     env_kwargs = nested_merge(params.pop("env_kwargs", {}), config.env_kwargs)
-    _check_env_kwargs(env_kwargs)
+    for name, instead in _FLAGS.items():
+        if name in env_kwargs:
+            raise InvalidArgumentError(
+                f"env_kwargs: {name}={env_kwargs[name]!r} cannot be given here: {instead}."
+            )
     places = {name: absolute(getattr(config, name)) for name in ("data", "data_dir")}
     places["encoder"] = absolute_folder(config.encoder)
     env_kwargs |= {name: place for name, place in places.items() if place is not None}
@@ -242,14 +287,16 @@ def merge(config: TrainConfig, *, complete: bool = False) -> TrainConfig:
         if name in env_kwargs:
             env_kwargs[name] = resolved(env_kwargs[name])
     eval_freq = config.eval_freq or max(n_timesteps // _EVALUATIONS, 1)
-    return config.with_changes(
+    merged = config.with_changes(
         n_timesteps=n_timesteps,
         n_envs=n_envs,
         hyperparams=_plain(params),
-        env_kwargs=_plain(env_kwargs),
+        env_kwargs=env_kwargs,
         eval_freq=eval_freq,
         save_freq=config.save_freq or eval_freq,
         tensorboard_log=absolute(config.tensorboard_log),
         warm_start=absolute_folder(config.warm_start),
         **places,
     )
+    _ = merged.learning  # checked before anything takes long
+    return merged

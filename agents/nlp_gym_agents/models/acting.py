@@ -52,12 +52,9 @@ def make_act(model: Any, masked: bool) -> Act:
         policy.set_training_mode(False)
         with th.no_grad():
             tensors: Any = obs_as_tensor(obs, policy.device)
-            scores = action_scores(policy, tensors)
+            scores = action_scores(policy, tensors, mask if masked else None)
             if scores is not None:
-                legal = th.as_tensor(mask, device=scores.device) if masked else None
-                chosen: npt.NDArray[np.int64] = (
-                    apply_mask(scores, legal).argmax(dim=1).cpu().numpy()
-                )
+                chosen: npt.NDArray[np.int64] = scores.argmax(dim=1).cpu().numpy()
                 return chosen
         options = {"action_masks": mask} if masked and accepts_masks else {}
         return np.asarray(model.predict(obs, deterministic=True, **options)[0], np.int64)

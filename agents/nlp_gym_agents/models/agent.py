@@ -15,9 +15,10 @@ from nlp_gym.errors import InvalidArgumentError, RunError
 from nlp_gym.tasks.core.make import task_class
 from nlp_gym.tasks.core.task import Output, Task
 from nlp_gym_agents.algorithms.registry import AlgorithmRow, resolve
+from nlp_gym_agents.config.learning import tuning_of
 from nlp_gym_agents.config.signatures import arguments
 from nlp_gym_agents.models.alternatives import Place, with_alternatives
-from nlp_gym_agents.models.build import build_model, check_obs_type, encode, source_of, tuning_of
+from nlp_gym_agents.models.build import build_model, check_obs_type, encode, source_of
 from nlp_gym_agents.models.play import outputs_of
 from nlp_gym_agents.networks.encoder.options import Tuning
 from nlp_gym_agents.networks.features.source import FeatureSource
@@ -32,7 +33,6 @@ __all__ = [
     "encode",
     "load_agent",
     "source_of",
-    "tuning_of",
 ]
 
 _NEEDED = frozenset(

@@ -41,7 +41,7 @@ from nlp_gym_agents.networks.policies.pointer import (
 )
 
 
-def check_live(obs_type: str, encoder: object = None) -> None:
+def check_learns(obs_type: str, encoder: object = None) -> None:
     """Refuse observations and encoders with which nothing can be learned, before a task is made.
 
     Args:
@@ -180,12 +180,6 @@ def source_of(
     return FeatureSource(task, device, live=live) if obs_type == "index" else None
 
 
-def tuning_of(hyperparams: Mapping[str, Any]) -> Tuning | None:
-    """How the encoder learns by merged hyperparameters; None: it is frozen."""
-    given = hyperparams.get("tuning")
-    return None if given is None else Tuning.of(given)
-
-
 def build_model(
     row: AlgorithmRow,
     task: Task,
@@ -219,7 +213,7 @@ def build_model(
     check_device(device)
     learns = None
     if tuning is not None:
-        check_live(obs_type)
+        check_learns(obs_type)
         if issubclass(row.cls, TRPO):
             raise InvalidArgumentError(
                 f"algo={row.name!r} differentiates gradients, which an encoder that learns does "

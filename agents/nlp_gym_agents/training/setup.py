@@ -10,29 +10,27 @@ from functools import cached_property
 from typing import Any
 
 from nlp_gym import make_task
-from nlp_gym.encode import Encoder
+from nlp_gym.encode import Encoder, make_encoder
 from nlp_gym.encode.transformer.encoder import TransformerEncoder
 from nlp_gym.errors import RunError
 from nlp_gym.metrics.base import Score
-from nlp_gym.tasks.core.make import SHELL_ARGUMENTS
 from nlp_gym.tasks.core.task import Task
 from nlp_gym_agents.algorithms.registry import AlgorithmRow, resolve
 from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.models.build import (
     build_model,
-    check_live,
+    check_learns,
     check_obs_type,
     encode,
     source_of,
     transformer_of,
-    tuning_of,
 )
 from nlp_gym_agents.models.play import drawn_rows, outputs_of
 from nlp_gym_agents.networks.features.source import FeatureSource
 from nlp_gym_agents.networks.features.swap_source import reading
 from nlp_gym_agents.runs.snapshots import FORMAT_VERSION
 from nlp_gym_agents.training.callbacks.kl_penalty import check_penalty
-from nlp_gym_agents.training.warm_start import Start
+from nlp_gym_agents.training.warm_start import check_start
 
 DEV_BEAM, DEV_SEARCHES = 10, 1000
 """Beam and number of samples of an evaluation during training, where a task is played by search."""
@@ -56,7 +54,7 @@ class Setup:
             "format_version": FORMAT_VERSION,
             "algo": self.config.algo,
             "env": self.config.env,
-            "env_kwargs": with_dtype(_task_kwargs(self.config), encoder),
+            "env_kwargs": with_dtype(self.config.task_kwargs, encoder),
             "obs_type": self.obs_type,
             "labels": list(self.train_task.labels),
             "learnt": self.train_task.learnt,
@@ -155,33 +153,21 @@ def with_saved_dtype(config: TrainConfig, saved: Mapping[str, Any]) -> TrainConf
     return config.with_changes(env_kwargs=env_kwargs)
 
 
-def _task_kwargs(config: TrainConfig) -> dict[str, Any]:
-    """Arguments of the rules; those of the environment's shell are used where it is made."""
-    return {k: v for k, v in config.env_kwargs.items() if k not in SHELL_ARGUMENTS}
-
-
 def set_up(config: TrainConfig, *, progress: bool = False) -> Setup:
     """Load and encode train and dev, and build the model. `config` is merged."""
-    row, tuning = resolve(config.algo), tuning_of(config.hyperparams)
-    kwargs = _task_kwargs(config)
+    row, tuning = resolve(config.algo), config.learning.tuning
     obs_type = str(config.env_kwargs.get("obs_type", "index"))
     check_obs_type(obs_type)
     if tuning is not None:
-        check_live(obs_type, kwargs.get("encoder"))
+        check_learns(obs_type, config.encoder_name)
+    encoder = make_encoder(config.encoder_name, config.encoder_kwargs)
+    # The object has its options, whatever the id is registered with.
+    kwargs = {**config.task_kwargs, "encoder": encoder, "encoder_kwargs": None}
     train_task = make_task(config.env, split="train", **kwargs)
     if tuning is not None:
         transformer_of(train_task)  # before anything takes long
-    replaced = {"encoder", "encoder_kwargs", "labels", *train_task.learnt}
-    shared = {k: v for k, v in kwargs.items() if k not in replaced}
-    dev_task = make_task(
-        config.env,
-        split="dev",
-        **shared,
-        encoder=train_task.encoder,
-        encoder_kwargs=None,  # the object has them, whatever the id is registered with
-        labels=list(train_task.labels) or None,
-        **train_task.learnt,
-    )
+    replaced = {"labels": list(train_task.labels) or None, **train_task.learnt}
+    dev_task = make_task(config.env, split="dev", **{**kwargs, **replaced})
     for task in (train_task, dev_task):
         if progress:
             corpus = task.corpus
@@ -201,6 +187,6 @@ def set_up(config: TrainConfig, *, progress: bool = False) -> Setup:
         device=config.device,
         tuning=tuning,
     )
-    check_penalty(model, config.hyperparams)
-    Start.of(config.hyperparams).check(model)
+    check_penalty(model, config.learning.kl)
+    check_start(model, config.learning.start)
     return Setup(config, row, train_task, dev_task, model, obs_type)

@@ -33,7 +33,7 @@ from nlp_gym_agents.training.callbacks.value_fit import FittedValues
 from nlp_gym_agents.training.progress import TrainingProgress
 from nlp_gym_agents.training.setup import Setup, set_up, with_saved_dtype
 from nlp_gym_agents.training.signals import TrainingInterrupted, stop_requests
-from nlp_gym_agents.training.warm_start import Start, keep_exploration, start_warm
+from nlp_gym_agents.training.warm_start import keep_exploration, start_warm
 
 __all__ = ["TrainConfig", "resume", "train"]
 
@@ -156,8 +156,8 @@ def _learn(
         time_limit,
         VALUES.get(setup.train_task.reward_metric or ""),
     )
-    penalty = penalty_of(run, config.hyperparams, state.kl_coef)
-    fitted = [FittedValues()] if Start.of(config.hyperparams).fit_values else []
+    penalty = penalty_of(run, config.learning.kl, state.kl_coef)
+    fitted = [FittedValues()] if config.learning.start.fit_values else []
     with (
         _logging(model, Path(config.tensorboard_log or run / "tensorboard")),
         stop_requests() as request,

@@ -2,83 +2,51 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch as th
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.utils import ConstantSchedule
 
-from nlp_gym.checks import check_bool, check_number
-from nlp_gym.errors import InvalidArgumentError, RunError, UnknownNameError
+from nlp_gym.errors import InvalidArgumentError, RunError
 from nlp_gym.tasks.core.task import Task
 from nlp_gym_agents.algorithms.pretraining import warm_start
+from nlp_gym_agents.config.learning import StartOptions
 from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.models.agent import load_agent
-from nlp_gym_agents.models.build import tuning_of
 from nlp_gym_agents.networks.decoder.copying import CopyHead
 from nlp_gym_agents.networks.encoder.options import Tuning
 from nlp_gym_agents.training.callbacks.value_fit import FittedValues
 
 
-@dataclasses.dataclass(frozen=True)
-class Start:
-    """How training goes on from a warm start: ``start: {...}`` among the hyperparameters.
+def check_start(model: BaseAlgorithm, options: StartOptions) -> None:
+    """Refuse a model that cannot go on from a warm start like this.
 
-    Attributes:
-        temperature: Logits are divided by it. Below 1 what is sampled in training comes nearer to
-            what is chosen greedily in the end; of thousands of tokens the many unlikely ones have
-            a large share together.
-        fit_values: See `FittedValues`.
+    Raises:
+        InvalidArgumentError: Its actions have no head of their own, or see `FittedValues`.
     """
+    head = getattr(model.policy, "action_net", None)
+    if options.temperature != 1 and not isinstance(head, th.nn.Linear | CopyHead):
+        raise InvalidArgumentError(
+            f"start.temperature={options.temperature!r}: {type(model).__name__} has no linear "
+            "head of actions here. It is for ppo, maskable_ppo and a2c where actions are "
+            "labels or tokens."
+        )
+    if options.fit_values:
+        FittedValues().check(model)
 
-    temperature: float = 1.0
-    fit_values: bool = False
 
-    @classmethod
-    def of(cls, hyperparams: Mapping[str, Any]) -> Start:
-        """From merged hyperparameters.
-
-        Raises:
-            UnknownNameError: An option that does not exist.
-            InvalidArgumentError: A value outside what is allowed.
-        """
-        given = hyperparams.get("start") or {}
-        names = [field.name for field in dataclasses.fields(cls)]
-        for name in given:
-            if name not in names:
-                raise UnknownNameError("start option", name, names)
-        start = cls(**given)
-        check_number("start.temperature", start.temperature, 1e-3, 1e3)
-        check_bool("start.fit_values", start.fit_values)
-        return start
-
-    def check(self, model: Any) -> None:
-        """Refuse a model that cannot start like this.
-
-        Raises:
-            InvalidArgumentError: Its actions have no head of their own, or see `FittedValues`.
-        """
-        head = getattr(model.policy, "action_net", None)
-        if self.temperature != 1 and not isinstance(head, th.nn.Linear | CopyHead):
-            raise InvalidArgumentError(
-                f"start.temperature={self.temperature!r}: {type(model).__name__} has no linear "
-                "head of actions here. It is for ppo, maskable_ppo and a2c where actions are "
-                "labels or tokens."
-            )
-        if self.fit_values:
-            FittedValues().check(model)
-
-    @th.no_grad()
-    def sharpen(self, model: Any) -> None:
-        """Divide the logits of the policy by the temperature."""
-        head = getattr(model.policy, "action_net", None)
-        if isinstance(head, CopyHead):
-            head.sharpen(1.0 / self.temperature)
-        elif self.temperature != 1:
-            for parameter in model.policy.action_net.parameters():
-                parameter /= self.temperature
+@th.no_grad()
+def sharpen(policy: th.nn.Module, temperature: float) -> None:
+    """Divide the logits of a policy by a temperature."""
+    head = getattr(policy, "action_net", None)
+    if isinstance(head, CopyHead):
+        head.sharpen(1.0 / temperature)
+    elif temperature != 1:
+        assert isinstance(head, th.nn.Module)
+        for parameter in head.parameters():
+            parameter.div_(temperature)
 
 
 def start_warm(model: Any, config: TrainConfig, task: Task) -> None:
@@ -89,7 +57,7 @@ def start_warm(model: Any, config: TrainConfig, task: Task) -> None:
         RunError: The run cannot be loaded.
     """
     _teach(model, config, task)
-    Start.of(config.hyperparams).sharpen(model)
+    sharpen(model.policy, config.learning.start.temperature)
 
 
 def _teach(model: Any, config: TrainConfig, task: Task) -> None:
@@ -122,7 +90,7 @@ def _teach(model: Any, config: TrainConfig, task: Task) -> None:
             "data, pair, tokens or vocabulary_size. Use those of that run."
         )
     agent.check_encoder(task)
-    _check_tuning(text, agent.tuning, tuning_of(config.hyperparams))
+    _check_tuning(text, agent.tuning, config.learning.tuning)
     warm_start(model, agent.model(task).policy, seed=config.seed)
 
 

@@ -48,17 +48,33 @@ def make_task(env_id: str, split: str = "train", **kwargs: Any) -> Task:
     )
 
 
-def _argument_names(cls: type) -> list[str]:
+def _arguments(cls: type) -> dict[str, inspect.Parameter]:
     """Keyword arguments of a class, those its ``**kwargs`` hand on to its bases included."""
-    names: dict[str, None] = {}
+    found: dict[str, inspect.Parameter] = {}
     for base in cls.__mro__:
         if "__init__" not in vars(base):
             continue
         parameters = inspect.signature(base).parameters.values()
-        names.update({p.name: None for p in parameters if p.kind is p.KEYWORD_ONLY})
+        for p in parameters:
+            if p.kind is p.KEYWORD_ONLY:
+                found.setdefault(p.name, p)
         if all(p.kind is not p.VAR_KEYWORD for p in parameters):
             break
-    return list(names)
+    return found
+
+
+def default_argument(env_id: str, name: str) -> Any:
+    """What the task of an id gets for an argument that is not given.
+
+    Raises:
+        UnknownNameError: No such id, or its task has no such argument.
+    """
+    known, registered = _arguments(task_class(env_id)), gym.spec(env_id).kwargs
+    if name in registered:
+        return registered[name]
+    if name not in known:
+        raise UnknownNameError("argument", name, known)
+    return known[name].default
 
 
 def build_task(entry: str | Task, **kwargs: Any) -> Task:
@@ -66,7 +82,7 @@ def build_task(entry: str | Task, **kwargs: Any) -> Task:
     if not isinstance(entry, str):
         return entry
     cls = _imported(entry)
-    allowed = _argument_names(cls)
+    allowed = list(_arguments(cls))
     unknown = [k for k in kwargs if k not in allowed]
     if unknown:
         hints = [f"{k!r} -> {near!r}" for k in unknown if (near := nearest(k, allowed))]

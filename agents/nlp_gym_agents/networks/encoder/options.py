@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from nlp_gym.checks import check_options
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
 
 MODES = ("frozen", "finetune", "lora", "adapter")
@@ -107,10 +108,7 @@ class Tuning:
             UnknownNameError: An option that does not exist.
             InvalidArgumentError: A value outside what is allowed.
         """
-        known = [item.name for item in fields(cls)]
-        for name in values:
-            if name not in known:
-                raise UnknownNameError("tuning option", name, known)
+        check_options("tuning", values, [item.name for item in fields(cls)])
         return cls(**values)
 
     def as_dict(self) -> dict[str, Any]:

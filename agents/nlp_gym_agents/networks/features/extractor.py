@@ -168,7 +168,8 @@ class NLPExtractor(CorpusExtractor):
             # A table of unit vectors: indexing it is several times faster than F.one_hot.
             self.register_buffer(f"_unit_{key}", th.eye(classes), persistent=False)
             self.register_buffer(f"_low_{key}", th.tensor(low), persistent=False)
-        self.width = keys.context + sum(keys.widths.values())
+        self._widths = keys.widths
+        self.width = keys.context + sum(self._widths.values())
         rates = (input_dropout, dropout)
         self.trunk = trunk(self.width, hidden, rates, ACTIVATIONS[activation], layer_norm)
         self.pointer = PointerScorer.of(keys, self.latent_dim, pointer_dim)
@@ -187,7 +188,7 @@ class NLPExtractor(CorpusExtractor):
         elif self.context_width:
             out[:, : self.context_width] = observations["context"]
         start = self.context_width
-        for key, width in self.keys.widths.items():
+        for key, width in self._widths.items():
             part = observations[key]
             if key in self.keys.classes:
                 index = part.long() - getattr(self, f"_low_{key}")

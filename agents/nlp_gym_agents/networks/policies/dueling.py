@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import numpy as np
+import numpy.typing as npt
 import torch as th
 from gymnasium import spaces
 from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
@@ -16,6 +18,7 @@ from sb3_contrib.qrdqn.policies import QRDQNPolicy
 from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, create_mlp
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
+from stable_baselines3.common.utils import obs_as_tensor
 from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
 from torch import nn
 
@@ -118,16 +121,60 @@ def masked(scores: th.Tensor, mask: th.Tensor | None) -> th.Tensor:
     return scores if mask is None else scores.masked_fill(~mask, -th.inf)
 
 
-def action_scores(policy: BasePolicy, obs: dict[str, th.Tensor]) -> th.Tensor | None:
-    """What a policy's greedy action maximises: logits or values, (B, A), before any mask.
+def explore(
+    policy: DQNPolicy, obs: dict[str, npt.NDArray[Any]], rate: float
+) -> npt.NDArray[np.int64]:
+    """The greedy action of each environment, or with probability `rate` a random legal one.
+
+    Args:
+        policy: Its greedy actions are legal.
+        obs: Arrays with B environments in front.
+        rate: From 0 to 1; each environment draws for itself.
+
+    Returns:
+        (B,) actions.
+    """
+    # Torch's generator: Stable-Baselines3 seeds it, and a resumed run restores it.
+    explores = th.rand(len(next(iter(obs.values())))) < rate  # (B,)
+    if explores.all():
+        return random_legal(policy, obs)
+    greedy, _ = policy.predict(obs, deterministic=True)
+    if not explores.any():
+        return greedy
+    return np.where(explores.numpy(), random_legal(policy, obs), greedy)
+
+
+def random_legal(policy: DQNPolicy, obs: dict[str, npt.NDArray[Any]]) -> npt.NDArray[np.int64]:
+    """(B,) actions, uniform over the legal ones of each environment."""
+    batch = len(next(iter(obs.values())))
+    draws = th.rand(batch, int(policy.action_space.n)).numpy()  # type: ignore[attr-defined]
+    legal = mask_of(obs_as_tensor(obs, th.device("cpu")), policy.q_net)
+    if legal is not None:
+        draws[~legal.numpy(force=True)] = -1.0
+    chosen: npt.NDArray[np.int64] = draws.argmax(axis=1)
+    return chosen
+
+
+def action_scores(
+    policy: BasePolicy, obs: dict[str, th.Tensor], mask: npt.NDArray[np.bool_] | None = None
+) -> th.Tensor | None:
+    """What a policy's greedy action maximises: logits or values, (B, A).
 
     Args:
         policy: Of any algorithm.
         obs: Observation as tensors on the policy's device, B in front.
+        mask: (B, A) legal actions; others then score minus infinity. None: all are legal.
 
     Returns:
         None for a policy of another family (or a recurrent one, whose scores need its memory).
     """
+    scores = _scores(policy, obs)
+    if scores is None or mask is None:
+        return scores
+    return masked(scores, th.as_tensor(mask, device=scores.device))
+
+
+def _scores(policy: BasePolicy, obs: dict[str, th.Tensor]) -> th.Tensor | None:
     if isinstance(policy, DQNPolicy):
         values: th.Tensor = policy.q_net(obs)
         return values

@@ -11,19 +11,19 @@ import numpy as np
 import numpy.typing as npt
 import torch as th
 from gymnasium import spaces
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.utils import obs_as_tensor
 
-from nlp_gym.checks import check_number
-from nlp_gym.errors import InvalidArgumentError, RunError, UnknownNameError
+from nlp_gym.errors import InvalidArgumentError, RunError
 from nlp_gym.files import atomic_path
+from nlp_gym_agents.config.learning import LARGEST_COEFFICIENT, KLOptions
 from nlp_gym_agents.networks.features.source import FeatureSource
 from nlp_gym_agents.networks.features.swap_source import forget
 from nlp_gym_agents.runs.weights import read_tensors, save_tensors
 from nlp_gym_agents.training.callbacks.rollout_parts import Places, by_step, parts
 
 _GAIN = 0.2  # by how much of itself the coefficient moves a rollout, at most
-_LARGEST = 1e6
 
 
 def frozen_copy(policy: Any, shared: Sequence[object] = ()) -> Any:
@@ -79,14 +79,8 @@ class KLToStart(BaseCallback):
         self, coef: float = 0.05, *, target: float | None = None, shared: Sequence[object] = ()
     ) -> None:
         super().__init__()
-        self.coef = check_number("coef", coef, 0.0, _LARGEST)
-        self.target = None if target is None else check_number("target", target, 1e-6, _LARGEST)
-        if self.target is not None and self.coef == 0:
-            raise InvalidArgumentError(
-                f"coef={coef!r} stays 0 whatever it is multiplied by: with target={target!r}, "
-                "begin above 0."
-            )
-        self.shared = shared
+        options = KLOptions(coef, target)  # checks both
+        self.coef, self.target, self.shared = float(options.coef), options.target, shared
         self._start: Any = None
         self._names: list[str] = []
         self._weights: Mapping[str, th.Tensor] | None = None
@@ -170,7 +164,7 @@ class KLToStart(BaseCallback):
         self.logger.record("train/kl_coef", self.coef)
         if self.target is not None:
             error = float(np.clip(divergence / self.target - 1.0, -1.0, 1.0))
-            self.coef = min(self.coef * (1.0 + _GAIN * error), _LARGEST)
+            self.coef = min(self.coef * (1.0 + _GAIN * error), LARGEST_COEFFICIENT)
 
     @th.no_grad()
     def _start_log_probs(self) -> npt.NDArray[np.float32]:
@@ -197,46 +191,33 @@ class KLToStart(BaseCallback):
 START = "start.safetensors"
 """In a run folder: what the start policy learned before the run; a resumed run reads it."""
 
-_OPTIONS = ("coef", "target")
 
-
-def penalty_of(
-    run: Path, hyperparams: Mapping[str, Any], coef: float | None = None
-) -> KLToStart | None:
-    """The penalty that ``kl: {coef: ..., target: ...}`` among the hyperparameters asks for.
+def penalty_of(run: Path, options: KLOptions | None, coef: float | None = None) -> KLToStart | None:
+    """The penalty of a run; None where there is none.
 
     Args:
         run: The run folder.
-        hyperparams: Merged.
+        options: The section `kl` of the hyperparameters.
         coef: Of the checkpoint that training goes on from.
 
     Raises:
-        UnknownNameError: An option that does not exist.
-        InvalidArgumentError: A value outside what is allowed.
         RunError: The start policy's weights are damaged.
     """
-    options = hyperparams.get("kl")
     if options is None:
         return None
-    if not isinstance(options, Mapping):
-        raise InvalidArgumentError(f"kl={options!r} must be a mapping of {', '.join(_OPTIONS)}.")
-    for name in options:
-        if name not in _OPTIONS:
-            raise UnknownNameError("kl option", name, _OPTIONS)
-    penalty = KeptPenalty(run / START, **options)
+    penalty = KeptPenalty(run / START, options)
     if coef is not None:
         penalty.load_state_dict({"coef": coef})
     return penalty
 
 
-def check_penalty(model: Any, hyperparams: Mapping[str, Any]) -> None:
+def check_penalty(model: BaseAlgorithm, options: KLOptions | None) -> None:
     """Raise what training with the penalty would raise, before anything takes long.
 
     Raises:
-        UnknownNameError: An option that does not exist.
-        InvalidArgumentError: A value outside what is allowed, or an algorithm without rollouts.
+        InvalidArgumentError: An algorithm without rollouts.
     """
-    penalty = penalty_of(Path(), hyperparams)
+    penalty = penalty_of(Path(), options)
     if penalty is not None:
         penalty.check(model)
 
@@ -246,11 +227,11 @@ class KeptPenalty(KLToStart):
 
     Args:
         path: Where its weights are, or will be.
-        **options: Of `KLToStart`.
+        options: Coefficient and target.
     """
 
-    def __init__(self, path: Path, **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(self, path: Path, options: KLOptions) -> None:
+        super().__init__(options.coef, target=options.target)
         self.path = path
 
     def _on_training_start(self) -> None:

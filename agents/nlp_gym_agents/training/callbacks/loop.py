@@ -28,6 +28,7 @@ from nlp_gym_agents.training.progress import TrainingProgress
 from nlp_gym_agents.training.signals import StopRequest
 
 GRACE = 3.0  # seconds a requested stop waits for the end of a rollout before it gives it up
+SHOW_EVERY = 0.1  # seconds between two moves of the bar, as often as it is drawn
 KEPT_CHECKPOINTS = 2
 
 
@@ -116,6 +117,7 @@ class TrainingLoop(BaseCallback):
         # "early", "budget" or "interrupted" where it ended before its time
         self.stopped: str | None = None
         self._started, self._steps_at_start = time.monotonic(), 0
+        self._shown = 0.0
 
     def _on_training_start(self) -> None:
         self._started, self._steps_at_start = time.monotonic(), self.model.num_timesteps
@@ -149,14 +151,26 @@ class TrainingLoop(BaseCallback):
     def _on_step(self) -> bool:
         if self.any_step:
             self._boundary()
-        elif self.request.seconds() > GRACE and self.stopped is None:
+        elif (
+            self.stopped is None
+            and self.request.number is not None
+            and self.request.seconds() > GRACE
+        ):
             # Nobody waits for a long rollout to end: its steps count but are not learned from.
             self.stopped = "interrupted"
             self._save()
-        self.progress.step(self.model.num_timesteps, self._rate())
+        now = time.monotonic()
+        if now - self._shown >= SHOW_EVERY or self.stopped is not None:
+            self._show(now)
         return self.stopped is None
 
+    def _show(self, now: float) -> None:
+        """Move the bar to where training is."""
+        self._shown = now
+        self.progress.step(self.model.num_timesteps, self._rate())
+
     def _on_training_end(self) -> None:
+        self._show(time.monotonic())
         if self.stopped is not None:
             return  # saved where it was decided; there is at most one step since
         if self.state.evaluated != self.model.num_timesteps:
