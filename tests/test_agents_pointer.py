@@ -306,6 +306,29 @@ def test_pointer_empty_batch_of_candidates(task: Any) -> None:
     assert th.isfinite(scores).all()
 
 
+def test_pointer_dueling_values_are_centred_over_the_actions_that_are_there(task: Any) -> None:
+    network = model_of("masked_dqn", task).policy.q_net
+    th.manual_seed(0)
+    for parameter in (
+        network.features_extractor.pointer.score.weight,
+        *network.value_net.parameters(),
+    ):
+        th.nn.init.normal_(parameter)
+    obs = tensors(task.observe(walked(task), "index"))
+    features = network.extract_features(obs, network.features_extractor)
+    values, advantages = network(obs), network.q_net(features)
+    there = real(advantages)
+    assert not there.all()
+    means = th.stack([row[mask].mean() for row, mask in zip(values, there, strict=True)])
+    state_values = network.value_net(features).flatten()
+    assert state_values.std() > 0.1
+    assert th.allclose(means, state_values, atol=1e-4)
+    differences = (values - advantages).masked_fill(~there, th.nan)  # one number per state
+    spread = th.nan_to_num(differences - differences[:, -1:])
+    assert spread.abs().max() < 1e-4
+    assert (values[~there] < PADDING / 2).all()
+
+
 @pytest.mark.parametrize("obs_type", ["index", "features"])
 def test_pointer_given_masks_scores_legal_candidates_alone(
     obs_type: str, task: Any, monkeypatch: pytest.MonkeyPatch

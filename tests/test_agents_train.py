@@ -41,6 +41,8 @@ from nlp_gym_agents.training.train import resume, train
 ROOT = Path(__file__).resolve().parent.parent
 TINY = {"policy_kwargs": {"features_extractor_kwargs": {"hidden": [8]}}}
 SMALL: dict[str, dict[str, Any]] = {
+    # Of these it alone explores with the generator of the action space.
+    "dqn": {"buffer_size": 512, "learning_starts": 32, "batch_size": 16, **TINY},
     "masked_dqn": {"buffer_size": 512, "learning_starts": 32, "batch_size": 16, **TINY},
     "ppo": {"n_steps": 8, "batch_size": 32, "n_epochs": 1, **TINY},
     "bc": {"batch_size": 64, **TINY},
