@@ -28,6 +28,8 @@ PAUSE, LAST_PAUSE = 700, 3000
 """Milliseconds that a moving picture shows a frame, and the last one."""
 COLOURS, MARGIN, GAP, BETWEEN = 96, 20, 12, "#d1d9e0"
 """Of a picture: most colours, pixels below what is drawn, and what is between moments."""
+README_SAMPLE, README_WORDS, README_MISTAKE = "train.conll:6453", 14, "Greek-owned"
+"""Of the picture of the README: what is read, how far, and which word gets a wrong tag."""
 README = Path(__file__).resolve().parents[1] / "_static" / "episode.png"
 
 
@@ -154,5 +156,17 @@ def _png(image: Image.Image) -> bytes:
     return file.getvalue()
 
 
+def readme_picture() -> bytes:
+    """PNG of a moment of an episode of NER, with a wrong decision behind it."""
+    env: Any = gym.make("NER-CoNLL-v0", corpus="sample", encoder="hashed", render_mode="rgb_array")
+    task = env.unwrapped.task
+    row = next(i for i, sample in enumerate(task.corpus.samples) if sample.id == README_SAMPLE)
+    env.reset(options={"row": row})
+    for word in task.sample(row).words[:README_WORDS]:
+        right = env.unwrapped.oracle_action()
+        env.step(task.labels.index("B-LOC") if word == README_MISTAKE else right)
+    return _png(_cropped([Image.fromarray(env.render())])[0])
+
+
 if __name__ == "__main__":
-    README.write_bytes(episode("NER-CoNLL-v0").strip)
+    README.write_bytes(readme_picture())
