@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import os
 import re
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from PIL import Image
 
 from docs.generate import environments, formats, packages
 from docs.generate.docstrings import restructured
@@ -57,9 +59,13 @@ def test_docs_new_id_gets_its_page_and_its_card(monkeypatch: pytest.MonkeyPatch)
         made = environments.files(DOCS)
     finally:
         gym.registry.pop("NER-Another-v0")
-        environments.episode.cache_clear()
+        environments.drawn.cache_clear()
     assert made["environments/NER-Another-v0.md"].startswith("# NER-Another-v0\n")
     assert "[NER-Another-v0](NER-Another-v0.md)" in made["environments/index.md"]
+    for picture in re.findall(r"\]\((pictures/[^)]+)\)", "".join(map(str, made.values()))):
+        assert f"environments/{picture}" in made
+    movie = Image.open(io.BytesIO(made["environments/pictures/NER-Another-v0.webp"]))
+    assert movie.n_frames > 5
 
 
 @pytest.mark.parametrize("page", MEASURED)
@@ -163,6 +169,15 @@ def test_docs_links_of_the_repository_lead_somewhere(page: str) -> None:
         if anchor:
             headings = re.findall(r"^#+ (.*)$", read(path), re.MULTILINE)
             assert anchor in map(slug, headings), link
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")) + sorted(DOCS.glob("recipes/*.md")))
+def test_docs_source_files_named_in_prose_exist(page: Path) -> None:
+    """`tasks/core/task.py` and the like, from the repository or from one of the packages."""
+    named = re.findall(r"`((?:[\w-]+/)+[\w-]+\.(?:py|yml|md))`", page.read_text(encoding="utf-8"))
+    folders = (ROOT, ROOT / "nlp_gym", ROOT / "agents" / "nlp_gym_agents")
+    for name in named:
+        assert any((folder / name).is_file() for folder in folders), name
 
 
 class Loaded(HTMLParser):

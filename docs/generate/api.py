@@ -14,6 +14,11 @@ PUBLIC: dict[str, tuple[str, ...]] = {
         "core.kinds",
         "core.tables",
         "core.rollout",
+        "candidates.selection",
+        "labels.classification",
+        "tagging.task",
+        "span_qa.task",
+        "generation.task",
     ),
     "nlp_gym.envs": ("single", "vector"),
     "nlp_gym.data": (

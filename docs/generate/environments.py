@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import gymnasium as gym
 
 from docs.generate.markdown import slug, table, tables
-from docs.generate.pictures import Strip, strip
+from docs.generate.pictures import Episode, episode
 from nlp_gym import registration
 from nlp_gym.data import DATASETS, READERS
 from nlp_gym.encode.options import parse_layers
@@ -26,17 +26,20 @@ WIDTH, LAYERS = 384, 6
 """Of MiniLM, the default encoder: its weights are not needed to say how wide observations are."""
 OBS_TYPES = ("features", "tokens", "index")
 FLOORS = ("random", "majority", "oracle")
-HOME = "NER-CoNLL-v0"
-"""Whose episode is on the first page."""
 MEASURED = ("results", "robustness")
 """Pages whose tables of measurements are searched for rows of an id."""
 
 
-def files(pages: Path) -> dict[str, str]:
-    """The pages by name; `pages` is the folder of those written by hand."""
-    made = {f"environments/{row.id}.md": environment_page(row, pages) for row in registration.ENVS}
-    made |= {"environments/index.md": gallery(), "environments/common.md": common_page()}
-    return {**made, "parts/home.md": f"{episode(HOME).html()}\n"}
+def files(pages: Path) -> dict[str, str | bytes]:
+    """Pages and pictures by name; `pages` is the folder of the pages written by hand."""
+    made: dict[str, str | bytes] = {}
+    for row in registration.ENVS:
+        made[f"environments/{row.id}.md"] = environment_page(row, pages)
+        played, start = drawn(row.id), f"environments/pictures/{row.id}"
+        made |= {f"{start}.png": played.strip, f"{start}-end.png": played.end}
+        if played.moves:
+            made[f"{start}.webp"] = played.movie
+    return made | {"environments/index.md": gallery(), "environments/common.md": common_page()}
 
 
 def environment_page(row: EnvRow, pages: Path) -> str:
@@ -44,7 +47,7 @@ def environment_page(row: EnvRow, pages: Path) -> str:
     parts = [
         f"# {row.id}",
         _about(row),
-        episode(row.id).html(),
+        _picture(row.id),
         start(row),
         _linked(_sections(task_class(row.id))),
         "## Shapes",
@@ -70,15 +73,11 @@ def gallery() -> str:
         "```{toctree}\n:hidden:\n\ncommon\n```",
     ]
     for title, rows in _groups().items():
-        cards: dict[str, list[str]] = {}
+        cards: dict[bytes, list[str]] = {}
         for row in rows:
-            cards.setdefault(episode(row.id).html(last=True), []).append(row.id)
-        drawn = [
-            f":::{{container}} card\n{' · '.join(f'[{name}]({name}.md)' for name in names)}\n\n"
-            f"{picture}\n:::"
-            for picture, names in cards.items()
-        ]
-        parts += [f"## {title}", "::::{container} gallery\n" + "\n".join(drawn) + "\n::::"]
+            cards.setdefault(drawn(row.id).end, []).append(row.id)
+        shown = [_card(ids) for ids in cards.values()]
+        parts += [f"## {title}", "::::{container} gallery\n" + "\n".join(shown) + "\n::::"]
         names = "\n".join(row.id for row in rows)
         parts.append(f"```{{toctree}}\n:hidden:\n\n{names}\n```")
     return "\n\n".join(parts) + "\n"
@@ -131,9 +130,22 @@ def _groups() -> dict[str, list[EnvRow]]:
 
 
 @cache
-def episode(env_id: str) -> Strip:
-    """Its picture, drawn once for the page and the card."""
-    return strip(env_id)
+def drawn(env_id: str) -> Episode:
+    """Its episode, played once for the page and the card."""
+    return episode(env_id)
+
+
+def _picture(env_id: str) -> str:
+    played = drawn(env_id)
+    ending = "webp" if played.moves else "png"
+    return f"![An episode of {env_id}](pictures/{env_id}.{ending})\n\n*{played.caption}*"
+
+
+def _card(ids: Sequence[str]) -> str:
+    """The end of an episode, and the ids that play it."""
+    links = " · ".join(f"[{env_id}]({env_id}.md)" for env_id in ids)
+    picture = f"[![The end of an episode of {ids[0]}](pictures/{ids[0]}-end.png)]({ids[0]}.md)"
+    return f":::{{container}} card\n{links}\n\n{picture}\n:::"
 
 
 def _about(row: EnvRow) -> str:
