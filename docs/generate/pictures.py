@@ -88,8 +88,7 @@ def episode(env_id: str) -> Episode:
     The expert plays. In the middle of episodes of at least four decisions it makes a wrong one,
     where that does not end the episode and its action can be read.
     """
-    options = {"corpus": "sample", "encoder": "hashed", "render_mode": "rgb_array"}
-    env: Any = gym.make(env_id, **options).unwrapped
+    env = _drawn(env_id)
     row, n = _telling_sample(env)
     wrong = n // 2 if n > 3 and env.action_space.n <= MOST_ACTIONS else None
     frames, total, score = _played(env, row, wrong)
@@ -101,6 +100,11 @@ def episode(env_id: str) -> Episode:
     decisions = "1 decision" if n == 1 else f"{n} decisions"
     caption = f"{who}: {decisions}, rewards of {total:+.3f} in all, score {score:.3f}."
     return Episode(frames, moments, caption)
+
+
+def _drawn(env_id: str) -> Any:
+    """The environment on its bundled sample, drawn as pictures."""
+    return gym.make(env_id, corpus="sample", encoder="hashed", render_mode="rgb_array").unwrapped
 
 
 def _played(env: Any, row: int, wrong: int | None) -> tuple[list[Image.Image], float, float]:
@@ -158,12 +162,12 @@ def _png(image: Image.Image) -> bytes:
 
 def readme_picture() -> bytes:
     """PNG of a moment of an episode of NER, with a wrong decision behind it."""
-    env: Any = gym.make("NER-CoNLL-v0", corpus="sample", encoder="hashed", render_mode="rgb_array")
-    task = env.unwrapped.task
+    env = _drawn("NER-CoNLL-v0")
+    task = env.task
     row = next(i for i, sample in enumerate(task.corpus.samples) if sample.id == README_SAMPLE)
     env.reset(options={"row": row})
     for word in task.sample(row).words[:README_WORDS]:
-        right = env.unwrapped.oracle_action()
+        right = env.oracle_action()
         env.step(task.labels.index("B-LOC") if word == README_MISTAKE else right)
     return _png(_cropped([Image.fromarray(env.render())])[0])
 
