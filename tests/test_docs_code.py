@@ -98,10 +98,11 @@ def test_docs_python_runs(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from nlp_gym.encode import EncoderOptions
     from nlp_gym.encode.hashed import HashedEncoder
 
-    def hashed(name: Any, options: EncoderOptions) -> Any:
-        return HashedEncoder(EncoderOptions()) if isinstance(name, str) else name
-
-    monkeypatch.setattr("nlp_gym.tasks.core.corpus_task.make_encoder", hashed)
+    # Where every named transformer is made.
+    monkeypatch.setattr("nlp_gym.encode.load.find_source", lambda name, known: name)
+    monkeypatch.setattr(
+        "nlp_gym.encode.load.TransformerEncoder", lambda *_: HashedEncoder(EncoderOptions())
+    )
     run_python_blocks(page)
 
 
