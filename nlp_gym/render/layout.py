@@ -18,6 +18,8 @@ _NO_BREAK_AFTER = frozenset("（「『【《〈“‘([{")
 _JOINED = ("Mn", "Me", "Mc", "Cf", "Sk")
 _MOST_NOTE = 0.6
 """Share of a row that a note can take; what is longer is cut."""
+_LONGEST = 1000
+"""Characters that are measured at once; Pillow takes a million."""
 _NARROWEST = 0.25
 """Width of the narrowest letters as a share of the size: far too long texts are not laid out."""
 
@@ -169,9 +171,10 @@ def boxed(piece: Piece) -> bool:
 
 def shortened(text: str, size: int, width: float) -> str:
     """The text, cut with an ellipsis where it is wider than `width`."""
-    if text_width(text, size) <= width:
+    if len(text) <= _LONGEST and text_width(text, size) <= width:
         return text
-    return text[: _fitting(text, size, width - text_width("…", size))].rstrip() + "…"
+    kept = text[:_LONGEST]
+    return kept[: _fitting(kept, size, width - text_width("…", size))].rstrip() + "…"
 
 
 def clipped(column: Column, height: int) -> list[Row | int]:
@@ -268,13 +271,13 @@ def note_of(piece: Piece) -> str:
 
 
 def _parts(word: str) -> Iterator[str]:
-    """A word in the parts between which a row may end, which is beside wide characters."""
-    if word.isascii():
+    """A word in the parts between which a row may end: beside wide characters, or far apart."""
+    if word.isascii() and len(word) <= _LONGEST:
         yield word
         return
     part = ""
     for character in word:
-        if part and _may_break(part[-1], character):
+        if part and (len(part) == _LONGEST or _may_break(part[-1], character)):
             yield part
             part = ""
         part += character
