@@ -1,4 +1,4 @@
-"""Checks of arguments that tasks and shells share, and the names that they allow."""
+"""Checks of arguments that several modules share, and names of observations and rewards."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def check_obs_type(obs_type: str) -> None:
 
 
 def check_int(argument: str, value: object, low: int, high: int) -> int:
-    """Return `value` as an int; `InvalidArgumentError` unless it is one from `low` to `high`."""
+    """Return `value` as an int; raise `InvalidArgumentError` unless it is from `low` to `high`."""
     if (
         isinstance(value, bool)
         or not isinstance(value, (int, np.integer))
@@ -37,14 +37,14 @@ def check_int(argument: str, value: object, low: int, high: int) -> int:
 
 
 def check_bool(argument: str, value: object) -> bool:
-    """Return `value`; `InvalidArgumentError` unless it is True or False."""
+    """Return `value`; raise `InvalidArgumentError` unless it is True or False."""
     if not isinstance(value, bool | np.bool_):
         raise InvalidArgumentError(f"{argument}={value!r} must be True or False.")
     return bool(value)
 
 
 def check_number(argument: str, value: object, low: float, high: float) -> float:
-    """Return `value` as a float; `InvalidArgumentError` unless it is from `low` to `high`."""
+    """Return `value` as a float; raise `InvalidArgumentError` unless it is `low` to `high`."""
     if (
         isinstance(value, bool)
         or not isinstance(value, int | float | np.number)
@@ -55,7 +55,7 @@ def check_number(argument: str, value: object, low: float, high: float) -> float
 
 
 def check_text(argument: str, value: object) -> str:
-    """Return `value`; `InvalidArgumentError` unless it is a string that is not blank."""
+    """Return `value`; raise `InvalidArgumentError` unless it is a string that is not blank."""
     if not isinstance(value, str) or not value.strip():
         raise InvalidArgumentError(f"{argument}={value!r} must be a string that is not blank.")
     return value
@@ -65,13 +65,13 @@ def check_options(argument: str, names: object, known: Sequence[str]) -> None:
     """Check the names of options.
 
     Args:
-        argument: What holds the options.
-        names: Names of those that are given, usually a mapping from them to their values.
-        known: Names of those that there are.
+        argument: Name of the argument that holds the options.
+        names: Names of the options that are given, usually a mapping from them to their values.
+        known: Names of the options that exist.
 
     Raises:
-        UnknownNameError: An option that there is not.
-        InvalidArgumentError: No mapping or list of names.
+        UnknownNameError: There is no such option.
+        InvalidArgumentError: `names` is neither a mapping nor a list of names.
     """
     given = list(names) if isinstance(names, Mapping | list | tuple) else [None]
     if not all(isinstance(name, str) for name in given):
@@ -84,7 +84,11 @@ def check_options(argument: str, names: object, known: Sequence[str]) -> None:
 
 
 def warn_unseen_labels(counts: Mapping[str, int]) -> None:
-    """Say that gold labels outside the inventory can never be predicted."""
+    """Warn that gold labels outside the inventory can never be predicted.
+
+    Args:
+        counts: How often each such label occurs.
+    """
     listed = ", ".join(f"{name} ({count}x)" for name, count in sorted(counts.items()))
     warnings.warn(
         f"gold labels that the label inventory lacks, counted as missed: {listed}. "
@@ -98,7 +102,7 @@ def check_samples(samples: Sequence[Sample]) -> bool:
     """Return whether the samples are annotated.
 
     Raises:
-        DataError: Only some of them are; names the first that is not.
+        DataError: Only some of them are; the message names the first that is not.
     """
     lacking = [i for i, sample in enumerate(samples) if not sample.annotated]
     if lacking and len(lacking) < len(samples):

@@ -57,7 +57,10 @@ class InvalidArgumentError(NLPGymError, ValueError):
 
 
 class UnknownNameError(InvalidArgumentError):
-    """A name (encoder, reward, algorithm, corpus, ...) is not one of the known ones."""
+    """A name (of an encoder, reward, algorithm, corpus, ...) does not exist.
+
+    The message suggests the nearest name.
+    """
 
     def __init__(
         self, argument: str, value: object, allowed: Iterable[str], hint: str = ""
@@ -73,15 +76,21 @@ class UnknownNameError(InvalidArgumentError):
 
 
 class InvalidActionError(NLPGymError, ValueError):
-    """An action lies outside the action space (masked actions are legal to send, see the task)."""
+    """An action lies outside the action space; an action that is masked does not raise this."""
 
 
 class NotResetError(NLPGymError, RuntimeError):
-    """`step`, `render`, ... was called before `reset`, or after the episode ended."""
+    """A method such as `step` or `render` was called before `reset` or after the episode's end."""
 
 
 class MissingDependencyError(NLPGymError, ImportError):
-    """A package is needed for what was asked; an empty `extra` means that the plain one has it."""
+    """A package is needed, but not installed.
+
+    Args:
+        package: Name of the package.
+        extra: Extra of this distribution that installs it; ``""``: it needs no extra.
+        purpose: What needs the package.
+    """
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
         wanted = f"'nlp-gymnasium[{extra}]'" if extra else "nlp-gymnasium"
@@ -97,7 +106,7 @@ class DataError(NLPGymError, ValueError):
 
 
 class DataNotFoundError(DataError, FileNotFoundError):
-    """A corpus or file is not where it was looked for."""
+    """A corpus or file does not exist where it was looked for."""
 
 
 class DataFormatError(DataError):
@@ -114,7 +123,7 @@ class ChecksumError(DataError):
 
 
 class DownloadError(DataError, OSError):
-    """A download did not complete; nothing half-written is left under the final name."""
+    """A download did not complete; no half-written file is left under the final name."""
 
 
 class EncoderError(NLPGymError, RuntimeError):

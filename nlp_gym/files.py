@@ -14,25 +14,24 @@ from typing import Any
 from nlp_gym.progress import progress_bar
 
 PART = ".part"
-"""Ending of the temporary files of `atomic_path`; a killed process leaves one behind."""
+"""Ending of the temporary files of `atomic_path`, which a killed process leaves behind."""
 
 
 @contextlib.contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Write a file so that it is seen whole or not at all.
+    """Write a file atomically: it is complete or does not exist.
 
-    Yields a path in the same folder, to be written by the caller. On success it is flushed to
-    disk and renamed to `path`; on any failure, interruption included, it is removed and `path` is
-    as it was.
+    The caller writes a temporary file in the same folder. On success it is flushed to disk and
+    renamed to `path`; on any failure, interruption included, it is removed and `path` is unchanged.
 
     Args:
-        path: The final name. Missing parent folders are made.
+        path: The final name. Missing parent folders are created.
 
     Yields:
-        The temporary path. Nothing exists there yet.
+        The path of the temporary file, which does not exist yet.
 
     Raises:
-        OSError: The folder cannot be made or written to, or the disk is full.
+        OSError: The folder cannot be created or written to, or the disk is full.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -64,10 +63,10 @@ def write_json(path: str | Path, obj: Any) -> None:
 
     Args:
         path: The file.
-        obj: Anything `json` can write. NaN and infinity are refused: they are not JSON.
+        obj: Anything that `json` can write. NaN and infinity are refused: they are not JSON.
 
     Raises:
-        ValueError: `obj` holds a number that JSON has not.
+        ValueError: `obj` holds NaN or infinity.
         OSError: The file cannot be written.
     """
     text = json.dumps(obj, indent=2, ensure_ascii=False, allow_nan=False)
@@ -98,10 +97,10 @@ def sha256_file(path: str | Path, *, progress: bool = False) -> str:
 
 
 def user_cache_dir() -> Path:
-    """Return the folder for downloads and features (it may not exist yet).
+    """Return the folder for downloads and features; it may not exist yet.
 
-    The environment variable ``NLP_GYM_CACHE`` sets it; otherwise it is the platform's cache folder
-    for users (``~/.cache/nlp_gym`` on Linux, which honours ``XDG_CACHE_HOME``).
+    It is the value of the environment variable ``NLP_GYM_CACHE``, else the platform's cache folder
+    of the user (on Linux ``~/.cache/nlp_gym``, or below ``XDG_CACHE_HOME``).
     """
     given = os.environ.get("NLP_GYM_CACHE")
     if given:
@@ -115,12 +114,12 @@ def user_cache_dir() -> Path:
 def file_lock(path: str | Path, *, timeout: float = -1.0) -> Iterator[None]:
     """Let one process at a time work on `path`.
 
-    The lock is held on ``.<name>.lock`` beside it, is released when the process dies, and may be
-    taken again by its holder.
+    The lock is the file ``.<name>.lock`` beside it. It is released when the process dies, and its
+    holder may take it again.
 
     Args:
-        path: What is protected; it need not exist.
-        timeout: Seconds to wait; negative waits for ever.
+        path: The file or folder to protect; it need not exist.
+        timeout: Seconds to wait; a negative number waits for ever.
 
     Raises:
         TimeoutError: Another process held the lock for longer than `timeout`.

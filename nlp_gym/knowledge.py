@@ -1,8 +1,8 @@
-"""Knowledge as an observation: what a file of triples says about the names in a text.
+"""Knowledge about the names in a text, from a file of triples, as a part of observations.
 
-A triple is ``head<TAB>relation<TAB>tail``. A name is described by its *roles*: the relations it is
-the head or the tail of somewhere in the file, so that a person, a city and a company look different
-without any inventory of types. Two names are described by the relations that *link* them.
+A triple is ``head<TAB>relation<TAB>tail``. A name is described by its *roles*: the relations of
+which it is the head or the tail in the file. So a person, a city and a company differ without any
+inventory of types. Two names are described by the relations that *link* them.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from nlp_gym.errors import DataFormatError, InvalidArgumentError
 
 Words = tuple[str, ...]
 Match = tuple[int, int, int]
-"""First word, one past the last, number of the name."""
+"""First word, one past the last word, and number of a name in a text."""
 
 MAX_NAME = 10
-"""Longest name, in words, that is looked for in a text."""
+"""Names of more words are not looked for in texts."""
 
 _UNDERSCORE = str.maketrans("_", " ")
 
@@ -33,14 +33,15 @@ class KnowledgeBase:
     """Names, their roles and their links, from triples.
 
     Args:
-        triples: (head, relation, tail) each; heads and tails are names, or keys of `names`.
-        names: What the keys are called, where the triples hold keys.
-        roles: How many roles to tell apart, the most frequent ones; from 1.
+        triples: (head, relation, tail) of each triple; heads and tails are names, or keys of
+            `names`.
+        names: Name of each key, if the triples hold keys.
+        roles: Number of roles that are distinguished, the most frequent ones; from 1.
 
     Attributes:
-        roles: The roles told apart: a relation, or ``^relation`` for being its tail; most frequent
-            first, ties by name.
-        relations: Relations among them, for links.
+        roles: The roles that are distinguished: ``relation`` for being its head, ``^relation`` for
+            being its tail; most frequent first, ties by name.
+        relations: The relations of these roles, which are distinguished as links.
     """
 
     def __init__(
@@ -51,34 +52,35 @@ class KnowledgeBase:
         roles: int = 32,
     ) -> None:
         check_int("roles", roles, 1, 10_000)
-        called = names or {}
+        name_of = names or {}
         self._names: dict[Words, int] = {}
-        facts = [
-            (self._number(called.get(h, h)), r, self._number(called.get(t, t)))
-            for h, r, t in triples
+        numbered = [
+            (self._add(name_of.get(h, h)), r, self._add(name_of.get(t, t))) for h, r, t in triples
         ]
-        counted = Counter(role for _, r, _ in facts for role in (r, f"^{r}"))
+        counted = Counter(role for _, r, _ in numbered for role in (r, f"^{r}"))
         ranked = sorted(counted, key=lambda role: (-counted[role], role))
         self.roles = tuple(ranked[:roles])
         self.relations = tuple(dict.fromkeys(role.removeprefix("^") for role in self.roles))
-        self._roles, self._links = self._tables(facts)
-        self._firsts: dict[str, int] = {}
+        self._roles, self._links = self._tables(numbered)
+        self._longest_by_first: dict[str, int] = {}
         for words in self._names:
-            self._firsts[words[0]] = max(self._firsts.get(words[0], 0), len(words))
+            longest = self._longest_by_first.get(words[0], 0)
+            self._longest_by_first[words[0]] = max(longest, len(words))
 
-    def _number(self, name: str) -> int:
+    def _add(self, name: str) -> int:
+        """Number of a name, which is added if it is new."""
         words = name_words(name) or (name,)
         return self._names.setdefault(words, len(self._names))
 
     def _tables(
-        self, facts: Sequence[tuple[int, str, int]]
+        self, triples: Sequence[tuple[int, str, int]]
     ) -> tuple[npt.NDArray[np.int8], dict[tuple[int, int], set[int]]]:
         """(names + 1, roles) 0/1, the last row for no name; and relations by pair of names."""
         role_of = {role: i for i, role in enumerate(self.roles)}
         relation_of = {relation: i for i, relation in enumerate(self.relations)}
         table = np.zeros((len(self._names) + 1, len(self.roles)), np.int8)
         links: dict[tuple[int, int], set[int]] = defaultdict(set)
-        for head, relation, tail in facts:
+        for head, relation, tail in triples:
             for name, role in ((head, relation), (tail, f"^{relation}")):
                 if role in role_of:
                     table[name, role_of[role]] = 1
@@ -90,10 +92,13 @@ class KnowledgeBase:
         return len(self._names)
 
     def find(self, words: Sequence[str]) -> list[Match]:
-        """Names in a text: the longest match from the left, as (first, one past last, number).
+        """Find the names in a text, from the left, the longest match at each position.
 
-        Letters' case must agree, but a word in capitals throughout also matches a name that is
-        written with a capital only (headlines).
+        Case matters, but a word in capitals throughout (a headline's) also matches a name of which
+        only the first letter is a capital.
+
+        Returns:
+            (first word, one past the last word, number of the name) of each match, in order.
         """
         matches: list[Match] = []
         at = 0
@@ -108,7 +113,7 @@ class KnowledgeBase:
 
     def _longest(self, words: Sequence[str], at: int) -> Match | None:
         for form in (_as_is, _from_capitals):
-            longest = self._firsts.get(form(words[at]), 0)
+            longest = self._longest_by_first.get(form(words[at]), 0)
             for size in range(min(longest, MAX_NAME, len(words) - at), 0, -1):
                 number = self._names.get(tuple(form(word) for word in words[at : at + size]))
                 if number is not None:
@@ -116,7 +121,7 @@ class KnowledgeBase:
         return None
 
     def number(self, words: Sequence[str]) -> int:
-        """The number of a name given as words; -1 where it is none."""
+        """Number of a name, given as words; -1 if it is not in the triples."""
         for form in (_as_is, _from_capitals):
             found = self._names.get(tuple(form(word) for word in words))
             if found is not None:
@@ -124,7 +129,7 @@ class KnowledgeBase:
         return -1
 
     def describe(self, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int8]:
-        """(..., roles) 0/1 roles of names by number; -1 has none."""
+        """(..., roles) 0/1 roles of the names of `numbers` (...); the number -1 has none."""
         return self._roles.take(np.where(numbers < 0, len(self._names), numbers), axis=0)
 
     def links(self, head: int, tail: int) -> npt.NDArray[np.int8]:
@@ -136,7 +141,7 @@ class KnowledgeBase:
 
 
 def name_words(name: str) -> Words:
-    """A name as words; underscores are blanks."""
+    """Words of a name; underscores count as spaces."""
     return tuple(word for word, _, _ in split_words(name.translate(_UNDERSCORE)))
 
 
@@ -154,20 +159,21 @@ def read_knowledge(
     """Read a knowledge base.
 
     Args:
-        triples: ``head<TAB>relation<TAB>tail`` a line, UTF-8.
-        names: ``key<TAB>name`` a line (further columns are ignored), where the triples hold keys.
-        roles: As for `KnowledgeBase`.
+        triples: File with one ``head<TAB>relation<TAB>tail`` per line, UTF-8.
+        names: File with one ``key<TAB>name`` per line (further columns are ignored), if the triples
+            hold keys.
+        roles: As in `KnowledgeBase`.
 
     Raises:
-        InvalidArgumentError: An argument is no path, or `roles` no number from 1.
+        InvalidArgumentError: An argument is not a path, or `roles` is not a number from 1.
         DataNotFoundError: There is no such file.
-        DataFormatError: A line with too few columns or one that is not UTF-8, or an empty file.
+        DataFormatError: A line has too few columns or is not UTF-8, or the file is empty.
     """
     rows = [(row[0], row[1], row[2]) for row in _columns(_path("triples", triples), 3)]
-    called = None
+    name_of = None
     if names is not None:
-        called = {row[0]: row[1] for row in _columns(_path("names", names), 2)}
-    return KnowledgeBase(rows, names=called, roles=roles)
+        name_of = {row[0]: row[1] for row in _columns(_path("names", names), 2)}
+    return KnowledgeBase(rows, names=name_of, roles=roles)
 
 
 def _path(argument: str, value: object) -> Path:
@@ -177,6 +183,7 @@ def _path(argument: str, value: object) -> Path:
 
 
 def _columns(path: Path, least: int) -> list[list[str]]:
+    """Cells of each row of a file of tab-separated columns, at least `least` of them."""
     lines, problems = decode(file_bytes(path))
     if problems:
         raise DataFormatError(path, problems[0].line, problems[0].message)

@@ -1,4 +1,4 @@
-"""The data model: a `Corpus` is a split of `Sample`s, `Encoded` is a corpus seen by an encoder.
+"""The data model: `Sample`, `Corpus` (a split of samples), and what encoders make of a corpus.
 
 Axis letters used in the whole project: B environments, N samples (texts), W words of a corpus,
 S sub-word tokens of a corpus, T words of one text, D feature width, A actions, H history length.
@@ -31,10 +31,10 @@ _ESCAPES = str.maketrans({control: f"\x1b{control}" for control in "\x1b\x1e\x1f
 
 
 def text_key(words: Sequence[str]) -> bytes:
-    r"""The words of a text as bytes, different for different words: joined by ``\x1f``.
+    r"""Join the words of a text by ``\x1f``, as bytes; different words give different bytes.
 
-    Where a text has one of the control characters ``\x1b``, ``\x1e`` and ``\x1f`` itself, each is
-    preceded by ``\x1b``: a word that holds the separator is not two words.
+    The control characters ``\x1b``, ``\x1e`` and ``\x1f`` in words are escaped by ``\x1b``, so that
+    a word with the separator differs from two words.
     """
     joined = "\x1f".join(words)
     if "\x1b" in joined or "\x1e" in joined or joined.count("\x1f") >= len(words):
@@ -42,7 +42,7 @@ def text_key(words: Sequence[str]) -> bytes:
     return joined.encode("utf-8", "surrogatepass")
 
 
-_NOT_INPUT = frozenset(
+_DERIVED_KEYS = frozenset(
     [
         "id",
         "qid",
@@ -54,9 +54,11 @@ _NOT_INPUT = frozenset(
         "order_words",
     ]
 )
+"""Keys of `Sample.extra` that follow from its words or name the sample; not part of a hash."""
 
 
-def _plain(value: Any) -> Any:
+def _as_json(value: Any) -> Any:
+    """A value that JSON can write, for one that it cannot."""
     if isinstance(value, (set, frozenset)):
         return sorted(value, key=repr)
     if isinstance(value, Mapping):
@@ -64,11 +66,11 @@ def _plain(value: Any) -> Any:
     return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else repr(value)
 
 
-_ENCODER = json.JSONEncoder(sort_keys=True, default=_plain)
+_ENCODER = json.JSONEncoder(sort_keys=True, default=_as_json)
 
 
-def _stable(value: Any) -> bytes:
-    """Bytes of what an `extra` holds, the same in every process."""
+def _stable_bytes(value: Any) -> bytes:
+    """Bytes of a value of `Sample.extra`, the same in every process."""
     return _ENCODER.encode(value).encode("ascii")
 
 
@@ -77,13 +79,14 @@ class Sample:
     """One text and, where it is known, its gold annotation.
 
     Attributes:
-        words: The main text as words, in order. Any Unicode; never empty. Samples with equal words
-            stay together when a file is split.
-        labels: Gold of the families whose actions are labels: one a word (tagging), exactly one
-            (classification), a set (multi-label), one a pair (relations). None: not annotated.
-        id: Where it comes from, for messages: ``"eng.train:17"`` (file and first line) or an index.
+        words: Words of the main text, in order; any Unicode, never empty. Samples with equal words
+            are in the same split when a file is split.
+        labels: Gold of the families whose actions are labels: one per word (tagging), exactly one
+            (classification), a set (multi-label), one per pair (relations). None: not annotated.
+        id: Origin, for messages: ``"eng.train:17"`` (file and first line) or an index.
         extra: The rest of the input, by family: questions, choices, pairs, ...
-        gold: Gold of the other families: answers, the right choice, references, ...
+        gold: Gold of the other families: answers, the right choice, references, ... None: not
+            annotated.
     """
 
     words: tuple[str, ...]
@@ -111,8 +114,8 @@ class Corpus:
         split: ``"train"``, ``"dev"`` or ``"test"``.
         samples: The N samples.
         labels: Label inventory, declared by the catalogue or sorted from the *training* split.
-        source: File it was read from, if any.
-        bundled: True for the small sample that ships with the package.
+        source: File that it was read from, if any.
+        bundled: Whether it is the small sample that ships with the package.
     """
 
     name: str
@@ -133,23 +136,23 @@ class Corpus:
 
     @cached_property
     def text_hash(self) -> str:
-        """Sha256 of the input alone (words and `extra`, not the gold): tells corpora apart.
+        """Sha256 of the input (words and `extra`, not the gold), which identifies the corpus.
 
         Keys of `extra` that follow from the words or name the sample (``id``, ``qid``, ``text``,
-        ``spans``, raw texts beside their words) are left out.
+        ``spans``, raw texts of words) are left out.
         """
         digest = hashlib.sha256()
-        shared: dict[int, str] = {}  # a mapping may be one object in all samples: hashed once
+        shared: dict[int, str] = {}  # mappings that samples share are hashed once
         for sample in self.samples:
             digest.update(text_key(sample.words))
-            rest = {key: sample.extra[key] for key in sample.extra if key not in _NOT_INPUT}
+            rest = {key: sample.extra[key] for key in sample.extra if key not in _DERIVED_KEYS}
             for key, value in rest.items():
                 if isinstance(value, Mapping):
                     if id(value) not in shared:
-                        shared[id(value)] = hashlib.sha256(_stable(value)).hexdigest()
+                        shared[id(value)] = hashlib.sha256(_stable_bytes(value)).hexdigest()
                     rest[key] = shared[id(value)]
             if rest:
-                digest.update(b"\x1e" + _stable(rest))
+                digest.update(b"\x1e" + _stable_bytes(rest))
             digest.update(b"\x1f\x1e")
         return digest.hexdigest()
 
@@ -168,19 +171,19 @@ class Encoded:
     offsets: npt.NDArray[np.int64]
 
     def __post_init__(self) -> None:
-        """Give out plain arrays: what is gathered from a memmap would be a memmap by type."""
+        """Make `features` a plain array: indexing a memmap would give a memmap."""
         object.__setattr__(self, "features", np.asarray(self.features))
 
     @property
     def dim(self) -> int:
-        """Width D of one word's vector."""
+        """Width D of a word's vector."""
         return int(self.features.shape[1])
 
     def gather(self, rows: IntArray) -> npt.NDArray[np.float32]:
-        """(..., D) float32 vectors of `rows` (...), widened exactly."""
+        """(..., D) float32 vectors of the `rows` (...) of `features`; conversion is exact."""
         half = self.features.take(rows, axis=0)
         torch = sys.modules.get("torch")
-        if torch is None:  # numpy goes element by element; torch, if it is there, is 4x as fast
+        if torch is None:  # torch, if it is imported, converts 4 times as fast
             return half.astype(np.float32)
         wide: npt.NDArray[np.float32] = torch.from_numpy(half).float().numpy()
         return wide
@@ -192,15 +195,14 @@ class Tokens:
 
     Attributes:
         ids: (S,) int32 sub-word ids of all texts, one after the other.
-        offsets: (N+1,) int64, first token of each text in `ids`.
-        word_starts: (W+1,) int64, first token of each word in `ids`; entry W is S. Every word has
-        at
-            least one token (the unknown token where the tokenizer yields none).
+        offsets: (N+1,) int64, index in `ids` of the first token of each text; the last entry is S.
+        word_starts: (W+1,) int64, index in `ids` of the first token of each word; the last entry is
+            S. Every word has at least one token (the unknown token if the tokenizer yields none).
         bos_id: Id put before a text ([CLS]).
         eos_id: Id put after a text ([SEP]).
-        pad_id: Id that fills up.
+        pad_id: Id of the padding token.
         vocab_size: All ids are below this.
-        max_length: Most tokens one encoder pass takes, special tokens included.
+        max_length: Most tokens in one pass of the encoder, special tokens included.
     """
 
     ids: npt.NDArray[np.int32]
@@ -215,14 +217,14 @@ class Tokens:
 
 @dataclass(frozen=True)
 class Units:
-    """What is encoded: U units over texts.
+    """The U units of a task that get vectors: words, or spans of words.
 
     Attributes:
-        texts: Texts for the encoder, each a sequence of words.
-        spans: (U, 3) int64 (text, first word, one past the last): the unit is the mean of its
-            words' vectors. None: every word of every text, in order, is a unit.
-        rescaled: Standardise the means on whole sentences (for units that are whole texts: a mean
-            varies less than a word). False leaves them on the scale of words.
+        texts: The texts, each a sequence of words.
+        spans: (U, 3) int64, (text, first word, one past the last word) of each unit, whose vector
+            is the mean of its words' vectors. None: every word of every text, in order, is a unit.
+        rescaled: Whether means are standardised on whole sentences, for units that are whole texts
+            (a mean varies less than a word). False leaves them on the scale of words.
     """
 
     texts: Sequence[Sequence[str]]
@@ -234,7 +236,7 @@ class Units:
 
     @classmethod
     def whole(cls, texts: Sequence[Sequence[str]]) -> Units:
-        """One unit a text: the standardised mean of its words."""
+        """One unit per text: the standardised mean of its words."""
         ends = np.array([len(text) for text in texts], np.int64)
         spans = np.stack([np.arange(len(texts)), np.zeros_like(ends), ends], axis=1)
         return cls(texts, spans, rescaled=True)

@@ -1,8 +1,8 @@
 """Wrappers around environments of this package.
 
-A task is shared by the environments made from it, so a wrapper that changes what is observed gives
-its environment a copy of the task. Training, evaluation and prediction take the same thing as an
-argument of the task (``--env-kwargs knowledge:FILE``), which a run folder remembers.
+The environments made from a task share it, so a wrapper that changes observations gives its
+environment a copy of the task. In training, evaluation and prediction the same is an argument of
+the task (``--env-kwargs knowledge:FILE``), which the run folder stores.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from nlp_gym.tasks.core.task import Task
 
 
 class KnowledgeObservation(gym.Wrapper[Any, Any, Any, Any]):
-    """Adds what a file of triples says about the names in the text, as the key `knowledge`.
+    """Adds knowledge of a file of triples about names in the text, under the key `knowledge`.
 
-    Tagging: the roles of the name that the current word is part of (see `nlp_gym.knowledge`), and
-    whether the word begins or continues it. Relations: the roles of both arguments and the
-    relations that link them. All are 0 or 1.
+    In tagging it is the roles of the name that the current word is part of (see
+    `nlp_gym.knowledge`), and whether the word begins or continues it. In relation extraction it is
+    the roles of both arguments and the relations that link them. All values are 0 or 1.
 
     Args:
         env: An environment of this package, before `reset`.
-        triples: File of ``head<TAB>relation<TAB>tail``, or a `KnowledgeBase`.
-        names: File of ``key<TAB>name`` where the triples hold keys.
-        roles: How many roles to tell apart.
+        triples: File with one ``head<TAB>relation<TAB>tail`` per line, or a `KnowledgeBase`.
+        names: File with one ``key<TAB>name`` per line, if the triples hold keys.
+        roles: Number of roles that are distinguished.
 
     Raises:
-        InvalidArgumentError: The environment's task has no names to look up, or it is a vector
+        InvalidArgumentError: The environment's task has no names to look up, or `env` is a vector
             environment.
         DataError: A file is missing or bad.
     """
@@ -49,14 +49,12 @@ class KnowledgeObservation(gym.Wrapper[Any, Any, Any, Any]):
             raise InvalidArgumentError(
                 f"env={env!r} is a vector environment: wrap it in KnowledgeVectorObservation."
             )
-        task = _with_knowledge(env.unwrapped, triples, names, roles)
-        inner: Any = env.unwrapped
-        inner.use(task)
+        _add_knowledge(env.unwrapped, triples, names, roles)
         super().__init__(env)
 
 
 class KnowledgeVectorObservation(gym.vector.VectorWrapper):
-    """`KnowledgeObservation` for what `gymnasium.make_vec` gives; the arguments are the same."""
+    """`KnowledgeObservation` for a vector environment of `gymnasium.make_vec`; same arguments."""
 
     def __init__(
         self,
@@ -70,16 +68,14 @@ class KnowledgeVectorObservation(gym.vector.VectorWrapper):
             raise InvalidArgumentError(
                 f"env={env!r} is no vector environment: wrap it in KnowledgeObservation."
             )
-        task = _with_knowledge(env.unwrapped, triples, names, roles)
-        inner: Any = env.unwrapped
-        inner.use(task)
+        _add_knowledge(env.unwrapped, triples, names, roles)
         super().__init__(env)
 
 
-def _with_knowledge(
-    env: object, triples: str | Path | KnowledgeBase, names: str | Path | None, roles: int
-) -> Task:
-    """A copy of the environment's task that observes knowledge."""
+def _add_knowledge(
+    env: Any, triples: str | Path | KnowledgeBase, names: str | Path | None, roles: int
+) -> None:
+    """Give an environment a copy of its task that observes knowledge."""
     task = getattr(env, "task", None)
     if not isinstance(task, Task):
         raise InvalidArgumentError(
@@ -92,5 +88,5 @@ def _with_knowledge(
         copied.knowledge = read_knowledge(triples, names, roles=roles)
     for name in ("_views", "knowledge_table"):
         copied.__dict__.pop(name, None)
-    _ = copied.knowledge_table  # a task without names is told now
-    return copied
+    _ = copied.knowledge_table  # raises now for a task without names
+    env.use(copied)

@@ -39,7 +39,7 @@ def load_encoder(name: str | Encoder = "minilm", **options: Any) -> Encoder:
 
 
 def make_encoder(name: str | Encoder, encoder_kwargs: EncoderOptions) -> Encoder:
-    """As `load_encoder`, with options that are checked already."""
+    """Return an encoder as `load_encoder` does, from options that have been checked."""
     if not isinstance(name, str):
         if not isinstance(name, Encoder):
             raise InvalidArgumentError(

@@ -27,9 +27,9 @@ _LAYER_HELP = (
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderOptions:
-    """Options of an encoder: what `encoder_kwargs` holds, checked.
+    """Options of an encoder, as given in `encoder_kwargs`, after checks.
 
-    Transformers have all of them but `dim`, which is the only one of ``"hashed"``.
+    Transformers have all of them but `dim`, which is the only option of ``"hashed"``.
 
     Attributes:
         layers: Which hidden states make the vector, 0 being the embeddings: a number, ``"last"``,
@@ -73,16 +73,16 @@ class EncoderOptions:
         encoder: object = "minilm",
         layers: Layers = None,
     ) -> EncoderOptions:
-        """The options of an encoder, from what `encoder_kwargs` was given.
+        """Make the options of an encoder from `encoder_kwargs`.
 
         Args:
             encoder_kwargs: A mapping from names to values, or options that were made before.
-            encoder: The encoder's name, or an object, which has its options already.
-            layers: The layers of a transformer where a mapping does not name any.
+            encoder: Name of the encoder, or an encoder, which has its options already.
+            layers: Default of `layers` of a transformer, if `encoder_kwargs` is a mapping.
 
         Raises:
             UnknownNameError: The encoder has no such option.
-            InvalidArgumentError: A value does not fit, or the encoder is an object.
+            InvalidArgumentError: A value is not allowed, or `encoder` is an encoder.
         """
         if isinstance(encoder_kwargs, EncoderOptions):
             _check_given(list(encoder_kwargs.changed()), encoder)
