@@ -22,7 +22,7 @@ from nlp_gym_agents.config.hyperparams import load_hyperparams, nested_merge
 from nlp_gym_agents.config.train_config import TrainConfig, merge
 from nlp_gym_agents.evaluation.evaluate import score_record
 from nlp_gym_agents.models.agent import load_agent
-from nlp_gym_agents.networks.encoder.trainable import live_encoders
+from nlp_gym_agents.networks.encoder.trainable import trainable_encoders
 from nlp_gym_agents.runs.folder import alone
 from nlp_gym_agents.runs.metrics_log import read_metrics
 from nlp_gym_agents.runs.snapshots import newest
@@ -142,7 +142,7 @@ def watched(run: Path, clock: str) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
 
     def score(self: Setup) -> Score:
-        device, live = str(self.model.device), live_encoders(self.model.policy)
+        device, live = str(self.model.device), trainable_encoders(self.model.policy)
         found = {k: sum(e.encoded_texts[k] for e in live) for k in before}
         line: dict[str, Any] = {k: found[k] - before[k] for k in before}
         started = now(device, clock)
@@ -161,7 +161,7 @@ def watched(run: Path, clock: str) -> Iterator[None]:
 def weights_of(model: Any) -> dict[str, int]:
     """How many weights learn: all of them, and those of the encoder."""
     groups = model.policy.optimizer.param_groups
-    live = live_encoders(model.policy)
+    live = trainable_encoders(model.policy)
     encoder = [p for p in live[0].parameters() if p.requires_grad] if live else []
     learning = sum(p.numel() for group in groups for p in group["params"])
     return {"trained": learning, "trained_encoder": sum(p.numel() for p in encoder)}

@@ -110,7 +110,7 @@ def stepping_rates(comparison: Comparison, n_envs: int, steps: int) -> tuple[flo
     params = load_hyperparams("maskable_ppo", base.env)
     rest = {k: v for k, v in params.items() if k not in ("n_envs", "n_timesteps", "env_kwargs")}
     row = resolve("maskable_ppo")
-    model = build_model(row, task, rest, n_envs=n_envs, device=base.device)
+    model: Any = build_model(row, task, rest, n_envs=n_envs, device=base.device)
     actions = np.random.default_rng(0).integers(0, task.n_actions, (64, n_envs))
     policy, rates = model.policy, []
     policy.set_training_mode(False)

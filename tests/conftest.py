@@ -217,7 +217,7 @@ def live_of(task: Any, **tuning: Any) -> Any:
     import torch
 
     from nlp_gym_agents.networks.encoder.options import Tuning
-    from nlp_gym_agents.networks.encoder.trainable import LiveEncoder
+    from nlp_gym_agents.networks.encoder.trainable import TrainableEncoder
 
     torch.manual_seed(0)
-    return LiveEncoder(task.encoder, Tuning(**tuning))
+    return TrainableEncoder(task.encoder, Tuning(**tuning))

@@ -20,7 +20,7 @@ from nlp_gym.types import Encoded
 from nlp_gym_agents.networks.features import layers
 from nlp_gym_agents.networks.features.extractor import NLPExtractor
 from nlp_gym_agents.networks.features.source import FeatureSource
-from nlp_gym_agents.networks.features.swap_source import reading
+from nlp_gym_agents.networks.features.swap_source import swapped_source
 
 
 @pytest.fixture(scope="module")
@@ -203,10 +203,10 @@ def test_extractors_reading_swaps_the_corpus_and_puts_it_back(task: Task, dev: T
     policy = th.nn.ModuleDict({"a": extractor, "b": th.nn.Linear(2, 2)})
     obs = tensors(dev.observe(dev.initial(np.arange(4)), "index"))
     direct = NLPExtractor(dev.observation_space("index"), other, hidden=[4])
-    with reading(policy, other):
+    with swapped_source(policy, other):
         assert th.equal(extractor.read(obs), direct.read(obs))
     assert extractor.source is source
-    with pytest.raises(RuntimeError, match="stop"), reading(policy, other):
+    with pytest.raises(RuntimeError, match="stop"), swapped_source(policy, other):
         raise RuntimeError("stop")
     assert extractor.source is source
 
@@ -216,6 +216,6 @@ def test_extractors_reading_refuses_another_width(task: Task) -> None:
     wide = make_task("NER-CoNLL-v0", corpus="sample", encoder="hashed", window=2)
     with (
         pytest.raises(InvalidArgumentError, match="window the policy was trained with"),
-        reading(extractor, FeatureSource(wide, "cpu")),
+        swapped_source(extractor, FeatureSource(wide, "cpu")),
     ):
         pass

@@ -38,7 +38,7 @@ from nlp_gym_agents.networks.features.pointer import (
     similarities,
 )
 from nlp_gym_agents.networks.features.source import FeatureSource
-from nlp_gym_agents.networks.features.swap_source import is_pointer, reading
+from nlp_gym_agents.networks.features.swap_source import is_pointer, swapped_source
 from nlp_gym_agents.training.train import resume, train
 
 ID = "PointerToy-v0"
@@ -387,7 +387,7 @@ def test_pointer_cloning_solves_the_toy_on_unseen_texts(task: Any) -> None:
     model = model_of("bc", task, hidden=[32], pointer_dim=32)
     model.learn(40_000, log_interval=None)
     dev = make_task(ID, "dev", room=7)  # more room than the policy was built with
-    with reading(model.policy, FeatureSource(dev, "cpu")):
+    with swapped_source(model.policy, FeatureSource(dev, "cpu")):
         score = dev.score(rollout(dev, make_act(model, masked=True)))
     assert score.value > 0.6  # random: .02
 

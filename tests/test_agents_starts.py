@@ -18,7 +18,7 @@ from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.config.hyperparams import load_hyperparams
 from nlp_gym_agents.config.train_config import TrainConfig, merge
 from nlp_gym_agents.models.build import build_model
-from nlp_gym_agents.training.callbacks.rollout_parts import by_step, parts
+from nlp_gym_agents.training.callbacks.rollout_parts import by_step, rollout_batches
 from nlp_gym_agents.training.callbacks.value_fit import FittedValues
 from nlp_gym_agents.training.setup import set_up
 from nlp_gym_agents.training.warm_start import sharpen
@@ -87,7 +87,7 @@ class Rollout(BaseCallback):
     def _on_rollout_end(self) -> None:
         model: Any = self.model
         buffer = model.rollout_buffer
-        found = list(parts(buffer))
+        found = list(rollout_batches(buffer))
         assert len(found) == 2
         rows = np.concatenate([seen["row"] for _, seen in found])[:, 0]
         np.testing.assert_array_equal(by_step(rows, buffer), buffer.observations["row"][..., 0])

@@ -19,8 +19,8 @@ from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.config.hyperparams import load_hyperparams
 from nlp_gym_agents.models.build import build_model
 from nlp_gym_agents.networks.encoder.options import Tuning
-from nlp_gym_agents.networks.encoder.trainable import live_encoders
-from nlp_gym_agents.networks.encoder.unit_texts import TextBook, ranges
+from nlp_gym_agents.networks.encoder.trainable import trainable_encoders
+from nlp_gym_agents.networks.encoder.unit_texts import UnitTexts, ranges
 from nlp_gym_agents.networks.features.source import FeatureSource
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -48,7 +48,7 @@ def test_book_units_and_texts_of_spans(tiny_bert: Path) -> None:
     spans = np.array([[3, 0, 2], [0, 0, 2], [3, 2, 3], [2, 0, 1], [0, 1, 2]])
     encoder = load_encoder(str(tiny_bert), dtype="float32", layers="last")
     task: Any = SimpleNamespace(units=Units(texts, spans), encoder=encoder)
-    book = TextBook(task)
+    book = UnitTexts(task)
     assert (len(book), book.n_units) == (4, 5)
     assert book.words.tolist() == [0, 2, 2, 3, 6]
     assert book.texts_of(np.arange(5)).tolist() == [3, 0, 3, 2, 0]
@@ -64,7 +64,7 @@ def test_book_units_and_texts_of_words(tiny_bert: Path) -> None:
     texts = [["the", "abc"], [], ["zz"], ["the", "fox", "the"] * 30]
     encoder = load_encoder(str(tiny_bert), dtype="float32", layers="last")
     task: Any = SimpleNamespace(units=Units(texts), encoder=encoder)
-    book = TextBook(task)
+    book = UnitTexts(task)
     assert book.texts_of(np.array([0, 1, 2, 3, 92])).tolist() == [0, 0, 2, 3, 3]
     assert book.units_of(np.array([0, 2])).tolist() == [0, 1, 2]
     assert len(book.windows_of(np.array([0, 2]))) == 2
@@ -74,8 +74,8 @@ def test_book_units_and_texts_of_words(tiny_bert: Path) -> None:
 @pytest.mark.parametrize("env_id", IDS)
 def test_book_texts_of_rows_are_all_that_their_episodes_show(env_id: str, tiny_bert: Path) -> None:
     task = tiny_task(env_id, tiny_bert)
-    source = FeatureSource(task, "cpu", live=True)
-    book = source.book
+    source = FeatureSource(task, "cpu", trainable=True)
+    book = source.unit_texts
     assert book is not None
     rng = np.random.default_rng(0)
     for row in range(0, len(task.corpus), 5):
@@ -102,7 +102,7 @@ def test_book_texts_of_rows_are_all_that_their_episodes_show(env_id: str, tiny_b
 
 def test_book_rows_of_a_mixture_may_repeat_samples(tiny_bert: Path) -> None:
     task = tiny_task("MultiTask-v0", tiny_bert, weights=[4, 1, 1, 1])
-    source = FeatureSource(task, "cpu", live=True)
+    source = FeatureSource(task, "cpu", trainable=True)
     rows = np.arange(len(task.corpus))
     offsets = task.tables.offsets
     again = np.flatnonzero(offsets[1:] < offsets[:-1])
@@ -112,14 +112,14 @@ def test_book_rows_of_a_mixture_may_repeat_samples(tiny_bert: Path) -> None:
         assert source.texts_of(np.array([row])).tolist() == (
             source.texts_of(np.array([twin])).tolist()
         )
-    book = source.book
+    book = source.unit_texts
     assert book is not None
     assert len(source.texts_of(rows)) <= len(book)
 
 
 def test_book_rows_of_a_graph_are_not_the_whole_graph(tiny_bert: Path) -> None:
     task = tiny_task("KnowledgeGraph-WN18RR-v0", tiny_bert)
-    source = FeatureSource(task, "cpu", live=True)
+    source = FeatureSource(task, "cpu", trainable=True)
     for row in (0, len(task.corpus) - 1):
         texts = source.texts_of(np.array([row]))
         assert len(texts) == 2  # the relation and the head
@@ -147,15 +147,15 @@ def test_book_rollouts_encode_ahead_what_is_played_next(env_id: str, tiny_bert: 
     task = tiny_task(env_id, tiny_bert)
     params = load_hyperparams("ppo", "any", ["n_steps:8", "batch_size:32"])
     model = build_model(resolve("ppo"), task, params, n_envs=4, device="cpu", tuning=Tuning())
-    (live,) = live_encoders(model.policy)
-    book = model.policy.features_extractor.source.book
+    (live,) = trainable_encoders(model.policy)
+    book = model.policy.features_extractor.source.unit_texts
     obs = model.env.reset()
     model.policy.predict(obs)
     coming = model.env.venv.upcoming()
     known = set(model.policy.features_extractor.source.texts_of(coming).tolist())
     assert known
-    assert known <= set(np.flatnonzero(live._kept[book].fresh).tolist())
+    assert known <= set(np.flatnonzero(live._caches[book].valid).tolist())
     rows = np.concatenate([coming, obs["row"].flatten().astype(np.int64)])
     most = model.policy.features_extractor.source.texts_of(rows)
     assert len(known) < live.encoded_texts["acting"] <= len(most)
-    assert live.encoded_texts["acting"] == live._kept[book].fresh.sum()
+    assert live.encoded_texts["acting"] == live._caches[book].valid.sum()

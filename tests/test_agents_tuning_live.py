@@ -21,11 +21,15 @@ from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.config.hyperparams import load_hyperparams
 from nlp_gym_agents.models.build import build_model
 from nlp_gym_agents.networks.encoder.options import Tuning
-from nlp_gym_agents.networks.encoder.trainable import LiveEncoder, LiveEncoders, live_encoders
-from nlp_gym_agents.networks.encoder.unit_texts import TextBook
+from nlp_gym_agents.networks.encoder.trainable import (
+    EncoderFactory,
+    TrainableEncoder,
+    trainable_encoders,
+)
+from nlp_gym_agents.networks.encoder.unit_texts import UnitTexts
 from nlp_gym_agents.networks.features.extractor import NLPExtractor
 from nlp_gym_agents.networks.features.source import FeatureSource
-from nlp_gym_agents.networks.features.swap_source import reading
+from nlp_gym_agents.networks.features.swap_source import swapped_source
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -47,24 +51,24 @@ def dense(found: tuple[th.Tensor, th.Tensor | None]) -> th.Tensor:
     return vectors if rows is None else vectors[rows]
 
 
-def acting(live: LiveEncoder, book: TextBook, units: Any) -> th.Tensor:
+def acting(live: TrainableEncoder, book: UnitTexts, units: Any) -> th.Tensor:
     """(n, D) as a rollout sees them."""
     live.eval()
     with th.no_grad():
         return dense(live(book, th.as_tensor(units)))
 
 
-def learning(live: LiveEncoder, book: TextBook, units: Any) -> th.Tensor:
+def learning(live: TrainableEncoder, book: UnitTexts, units: Any) -> th.Tensor:
     """(n, D) as an update sees them."""
     live.train()
     return dense(live(book, th.as_tensor(units)))
 
 
-def everything(book: TextBook) -> th.Tensor:
+def everything(book: UnitTexts) -> th.Tensor:
     return th.arange(book.n_units + 1)
 
 
-def shake(live: LiveEncoder) -> LiveEncoder:
+def shake(live: TrainableEncoder) -> TrainableEncoder:
     """Move away from the pretrained weights."""
     generator = th.Generator().manual_seed(1)
     with th.no_grad():
@@ -80,7 +84,7 @@ def close(one: th.Tensor, two: Any) -> None:
 @pytest.mark.parametrize("kind", FAMILIES)
 def test_live_vectors_begin_as_the_frozen_ones(kind: str, tiny_bert: Path) -> None:
     task = tiny_task(FAMILIES[kind], tiny_bert)
-    book, live = TextBook(task), live_of(task)
+    book, live = UnitTexts(task), live_of(task)
     assert book.pretrained is None
     assert book.rescaled == (kind in ("whole texts", "graph"))
     frozen = task.encoded.features
@@ -93,7 +97,7 @@ def test_live_vectors_begin_as_the_frozen_ones(kind: str, tiny_bert: Path) -> No
 @pytest.mark.parametrize("mode", MODES)
 def test_live_modes_begin_as_the_frozen_encoder(mode: str, pos: Any, tiny_bert: Path) -> None:
     encoded = tiny_task("POS-v0", tiny_bert)
-    book, live = TextBook(pos), live_of(pos, mode=mode)
+    book, live = UnitTexts(pos), live_of(pos, mode=mode)
     close(acting(live, book, everything(book)), encoded.encoded.features)
 
 
@@ -102,7 +106,7 @@ def test_live_long_texts_go_through_several_windows(tiny_bert: Path) -> None:
     texts = [["a"], long, ["b", "the"], [], long[5:90]]
     encoder = load_encoder(str(tiny_bert), layers="1+3", dtype="float32")
     task: Any = SimpleNamespace(units=Units(texts), encoder=encoder)
-    book, live = TextBook(task), LiveEncoder(encoder, Tuning())
+    book, live = UnitTexts(task), TrainableEncoder(encoder, Tuning())
     frozen = encoder.encode(texts)
     assert len(book.windows.starts) > 20
     close(acting(live, book, everything(book))[:-1], frozen)
@@ -118,7 +122,7 @@ def test_live_spans_of_any_length(tiny_bert: Path) -> None:
     spans = np.array([[0, 1, 1], [0, 0, 2], [1, 0, 1], [0, 3, 4]])
     encoder = load_encoder(str(tiny_bert), layers="1+3", dtype="float32")
     task: Any = SimpleNamespace(units=Units(texts, spans), encoder=encoder)
-    book, live = TextBook(task), LiveEncoder(encoder, Tuning())
+    book, live = UnitTexts(task), TrainableEncoder(encoder, Tuning())
     words = encoder.encode(texts).astype(np.float32)
     wanted = np.stack([words[0] * 0, words[:2].mean(0), words[4], words[3], words[0] * 0])
     close(acting(live, book, everything(book)), wanted)
@@ -128,7 +132,7 @@ def test_live_spans_of_any_length(tiny_bert: Path) -> None:
 @pytest.mark.parametrize("kind", ["words", "spans", "whole texts"])
 def test_live_learning_and_acting_see_the_same(kind: str, tiny_bert: Path) -> None:
     task = tiny_task(FAMILIES[kind], tiny_bert)
-    book, live = TextBook(task), shake(live_of(task))
+    book, live = UnitTexts(task), shake(live_of(task))
     units = np.random.default_rng(0).integers(0, book.n_units + 1, 50)  # some more than once
     units[7] = book.n_units
     found = learning(live, book, units)
@@ -139,7 +143,7 @@ def test_live_learning_and_acting_see_the_same(kind: str, tiny_bert: Path) -> No
 
 
 def test_live_nothing_asked_for(pos: Any) -> None:
-    book, live = TextBook(pos), live_of(pos)
+    book, live = UnitTexts(pos), live_of(pos)
     for nothing in (np.zeros(0, np.int64), np.array([book.n_units])):
         for seen in (acting, learning):
             found = seen(live, book, nothing)
@@ -149,7 +153,7 @@ def test_live_nothing_asked_for(pos: Any) -> None:
 
 
 def test_live_company_in_a_batch_does_not_matter(pos: Any) -> None:
-    book = TextBook(pos)
+    book = UnitTexts(pos)
     whole = acting(shake(live_of(pos)), book, everything(book))
     for options in ({"batch_tokens": 1}, {"batch_tokens": 10_000}):
         live = shake(live_of(pos, **options))
@@ -160,7 +164,7 @@ def test_live_company_in_a_batch_does_not_matter(pos: Any) -> None:
 
 
 def test_live_dropout_is_for_learning_alone(pos: Any) -> None:
-    book, plain, live = TextBook(pos), live_of(pos), live_of(pos, dropout=0.5)
+    book, plain, live = UnitTexts(pos), live_of(pos), live_of(pos, dropout=0.5)
     units = everything(book)[:20]
     live.train()
     with th.no_grad():  # as DQN values the next states: in training mode, without gradients
@@ -175,13 +179,13 @@ def test_live_dropout_is_for_learning_alone(pos: Any) -> None:
 
 def test_live_without_dropout_learning_is_not_random(pos: Any) -> None:
     # The pretrained model's own dropout, 0.1, is turned off, that of attention too.
-    book, live = TextBook(pos), live_of(pos)
+    book, live = UnitTexts(pos), live_of(pos)
     units = everything(book)[:40]
     assert th.equal(learning(live, book, units), learning(live, book, units))
 
 
 def test_live_no_text_is_encoded_twice_while_weights_stand_still(pos: Any) -> None:
-    book, live = TextBook(pos), live_of(pos)
+    book, live = UnitTexts(pos), live_of(pos)
     first = acting(live, book, everything(book))
     assert live.encoded_texts == {"learning": 0, "acting": len(book)}
     assert th.equal(acting(live, book, everything(book).flip(0)).flip(0), first)
@@ -190,43 +194,43 @@ def test_live_no_text_is_encoded_twice_while_weights_stand_still(pos: Any) -> No
     acting(live, book, [0, 1, 0])
     acting(live, book, [int(book.words[1]) - 1, int(book.words[1])])
     assert live.encoded_texts["acting"] == 2
-    live.forget()
+    live.clear_cache()
     acting(live, book, [0])
     assert live.encoded_texts["acting"] == 3
 
 
 def test_live_each_book_is_kept_by_itself(pos: Any, tiny_bert: Path) -> None:
-    dev = TextBook(tiny_task("POS-v0", tiny_bert, "dev"))
-    book, live = TextBook(pos), live_of(pos)
+    dev = UnitTexts(tiny_task("POS-v0", tiny_bert, "dev"))
+    book, live = UnitTexts(pos), live_of(pos)
     for _ in range(2):
         one, other = acting(live, book, [0, 1]), acting(live, dev, [0, 1])
         assert not th.equal(one, other)
     assert live.encoded_texts["acting"] == 2
     del dev, other
-    assert len(live._kept) == 1
+    assert len(live._caches) == 1
 
 
-def step(live: LiveEncoder, book: TextBook) -> None:
+def step(live: TrainableEncoder, book: UnitTexts) -> None:
     optimizer = th.optim.AdamW(live.parameters(), lr=1e-3)
     (learning(live, book, [0, 1, 2]) ** 2).sum().backward()
     optimizer.step()
 
 
-def first_step(live: LiveEncoder, book: TextBook) -> None:
+def first_step(live: TrainableEncoder, book: UnitTexts) -> None:
     """Of low-rank updates and adapters, it moves the second matrices alone."""
     (learning(live, book, [0, 1, 2]) ** 2).sum().backward()
     th.optim.SGD(live.parameters(), lr=1e-3).step()
 
 
-def load(live: LiveEncoder, book: TextBook) -> None:
+def load(live: TrainableEncoder, book: UnitTexts) -> None:
     live.load_state_dict(shake(copy.deepcopy(live)).state_dict())
 
 
-def polyak(live: LiveEncoder, book: TextBook) -> None:
+def polyak(live: TrainableEncoder, book: UnitTexts) -> None:
     polyak_update(shake(copy.deepcopy(live)).parameters(), live.parameters(), 0.01)
 
 
-def by_data(live: LiveEncoder, book: TextBook) -> None:
+def by_data(live: TrainableEncoder, book: UnitTexts) -> None:
     for parameter in live.parameters():
         parameter.data = parameter.data + 0.1
 
@@ -234,9 +238,9 @@ def by_data(live: LiveEncoder, book: TextBook) -> None:
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("change", [step, first_step, load, polyak, by_data])
 def test_live_changes_of_the_weights_are_noticed(
-    change: Callable[[LiveEncoder, TextBook], None], mode: str, pos: Any
+    change: Callable[[TrainableEncoder, UnitTexts], None], mode: str, pos: Any
 ) -> None:
-    book, live = TextBook(pos), live_of(pos, mode=mode)
+    book, live = UnitTexts(pos), live_of(pos, mode=mode)
     units = everything(book)[:30]
     before = acting(live, book, units)
     change(live, book)
@@ -253,31 +257,31 @@ def test_live_known_vectors_are_used_until_the_weights_move(
 ) -> None:
     encoded = tiny_task("POS-v0", tiny_bert)
     encoded.encode()
-    book, live = TextBook(encoded), live_of(encoded, mode=mode)
+    book, live = UnitTexts(encoded), live_of(encoded, mode=mode)
     units = everything(book)
     found = acting(live, book, units)
     assert np.array_equal(found.numpy(), encoded.encoded.features.astype(np.float32))
-    live.held = lambda: True
+    live.on_hold = lambda: True
     assert not learning(live, book, units).requires_grad
     assert live.encoded_texts == {"learning": 0, "acting": 0}
-    live.held = lambda: False
+    live.on_hold = lambda: False
     assert learning(live, book, units).requires_grad
     shake(live)
     moved = acting(live, book, units)
     assert live.encoded_texts["acting"] == len(book)
-    close(moved, acting(shake(live_of(pos, mode=mode)), TextBook(pos), units).numpy())
+    close(moved, acting(shake(live_of(pos, mode=mode)), UnitTexts(pos), units).numpy())
 
 
 def test_live_looking_ahead_changes_no_result(pos: Any) -> None:
-    book, plain, live = TextBook(pos), live_of(pos), live_of(pos)
+    book, plain, live = UnitTexts(pos), live_of(pos), live_of(pos)
     asked: list[int] = []
 
-    def ahead(seen: TextBook) -> Any:
+    def ahead(seen: UnitTexts) -> Any:
         assert seen is book
         asked.append(1)
         return np.array([3, 1, 3])
 
-    live.ahead = ahead
+    live.upcoming = ahead
     for units in ([0], [int(book.words[3])], [int(book.words[1])], [0, 1]):
         close(acting(live, book, units), acting(plain, book, units).numpy())
     assert live.encoded_texts["acting"] == plain.encoded_texts["acting"] == 3
@@ -291,7 +295,7 @@ def test_live_looking_ahead_changes_no_result(pos: Any) -> None:
 
 
 def test_live_diverged_weights_are_an_error(pos: Any) -> None:
-    book, live = TextBook(pos), live_of(pos)
+    book, live = UnitTexts(pos), live_of(pos)
     with th.no_grad():
         next(live.parameters()).fill_(th.nan)
     for seen in (acting, learning):
@@ -300,7 +304,7 @@ def test_live_diverged_weights_are_an_error(pos: Any) -> None:
 
 
 def test_live_copies_of_a_policy_are_apart(pos: Any) -> None:
-    book, live = TextBook(pos), live_of(pos)
+    book, live = UnitTexts(pos), live_of(pos)
     before = acting(live, book, [0, 1])
     twin = copy.deepcopy(live)
     shake(live)
@@ -312,11 +316,11 @@ def test_live_copies_of_a_policy_are_apart(pos: Any) -> None:
 def test_live_extractor_reads_what_a_frozen_one_does(env_id: str, tiny_bert: Path) -> None:
     task = tiny_task(env_id, tiny_bert)
     space = task.observation_space("index")
-    source = FeatureSource(task, "cpu", live=True)
+    source = FeatureSource(task, "cpu", trainable=True)
     th.manual_seed(0)
     frozen = NLPExtractor(space, FeatureSource(task, "cpu"), hidden=[8], pointer_dim=8)
-    encoders = LiveEncoders(task.encoder, Tuning(), th.device("cpu"))
-    live = NLPExtractor(space, source, hidden=[8], pointer_dim=8, live=encoders)
+    encoders = EncoderFactory(task.encoder, Tuning(), th.device("cpu"))
+    live = NLPExtractor(space, source, hidden=[8], pointer_dim=8, encoder_factory=encoders)
     live.load_state_dict({**live.state_dict(), **frozen.state_dict()})
     state = task.initial(np.arange(6))
     seen = {k: th.as_tensor(v) for k, v in task.observe(state, "index").items()}
@@ -325,8 +329,8 @@ def test_live_extractor_reads_what_a_frozen_one_does(env_id: str, tiny_bert: Pat
     if live.pointer is not None:
         units.append(source.candidates(seen["row"], seen["position"]).flatten())
     wanted = th.cat(units).unique().numpy().astype(np.int64)
-    assert source.book is not None
-    texts = np.unique(source.book.texts_of(wanted[wanted < source.n_units]))
+    assert source.unit_texts is not None
+    texts = np.unique(source.unit_texts.texts_of(wanted[wanted < source.n_units]))
     live.train()
     learned = live(seen)
     # Context and candidates are encoded together.
@@ -342,15 +346,17 @@ def test_live_extractor_reads_what_a_frozen_one_does(env_id: str, tiny_bert: Pat
 
 
 def test_live_policies_refuse_a_corpus_opened_for_frozen_ones(pos: Any, tiny_bert: Path) -> None:
-    encoders = LiveEncoders(pos.encoder, Tuning(), th.device("cpu"))
-    source = FeatureSource(pos, "cpu", live=True)
-    extractor = NLPExtractor(pos.observation_space("index"), source, hidden=[8], live=encoders)
+    encoders = EncoderFactory(pos.encoder, Tuning(), th.device("cpu"))
+    source = FeatureSource(pos, "cpu", trainable=True)
+    extractor = NLPExtractor(
+        pos.observation_space("index"), source, hidden=[8], encoder_factory=encoders
+    )
     frozen = FeatureSource(tiny_task("POS-v0", tiny_bert), "cpu")
     state = pos.initial(np.arange(2))
     seen = {k: th.as_tensor(v) for k, v in pos.observe(state, "index").items()}
     with (
-        reading(extractor, frozen),
-        pytest.raises(InvalidArgumentError, match=r"opened for a frozen one.*live=True"),
+        swapped_source(extractor, frozen),
+        pytest.raises(InvalidArgumentError, match=r"opened for a frozen one.*trainable=True"),
     ):
         extractor(seen)
 
@@ -371,7 +377,7 @@ def build(algo: str, task: Any, *overrides: str, n_envs: int = 4, **tuning: Any)
 
 def test_live_updates_encode_each_text_of_a_minibatch_once(pos: Any) -> None:
     model = build("ppo", pos)
-    (live,) = live_encoders(model.policy)
+    (live,) = trainable_encoders(model.policy)
     wanted = []
     plain = model.policy.evaluate_actions
 
@@ -379,7 +385,7 @@ def test_live_updates_encode_each_text_of_a_minibatch_once(pos: Any) -> None:
         source = model.policy.features_extractor.source
         units = source.context(observations["row"], observations["position"]).flatten()
         units = units[units < source.n_units].numpy().astype(np.int64)
-        wanted.append(len(np.unique(source.book.texts_of(units))))
+        wanted.append(len(np.unique(source.unit_texts.texts_of(units))))
         return plain(observations, *args)
 
     model.policy.evaluate_actions = counted
@@ -390,7 +396,7 @@ def test_live_updates_encode_each_text_of_a_minibatch_once(pos: Any) -> None:
 
 def test_live_rollouts_encode_a_text_once(pos: Any) -> None:
     model = build("ppo", pos, "n_steps:64", n_envs=4)
-    (live,) = live_encoders(model.policy)
+    (live,) = trainable_encoders(model.policy)
     rows: set[int] = set()
     venv = model.env.venv
     plain = venv.step
@@ -406,7 +412,7 @@ def test_live_rollouts_encode_a_text_once(pos: Any) -> None:
     rows.update(first["row"].flatten().tolist())
     model._last_obs = None
     model.learn(1)
-    book = model.policy.features_extractor.source.book
+    book = model.policy.features_extractor.source.unit_texts
     # Those played, and at most one more an environment, which is next.
     assert len(rows) > 8
     assert live.encoded_texts["acting"] <= min(len(book), len(rows) + 4 + 4)
@@ -414,22 +420,22 @@ def test_live_rollouts_encode_a_text_once(pos: Any) -> None:
 
 def test_live_ahead_of_a_target_network_is_nothing(pos: Any) -> None:
     model = build("masked_dqn", pos, "gamma:0.9")
-    online, target = live_encoders(model.policy)
-    assert online.ahead is not None
-    assert target.ahead is None
+    online, target = trainable_encoders(model.policy)
+    assert online.upcoming is not None
+    assert target.upcoming is None
     assert online.tuning is target.tuning
 
 
 def test_live_actor_and_critic_may_have_an_encoder_each(pos: Any) -> None:
     model = build("ppo", pos, "policy_kwargs.share_features_extractor:false", hold=0.8)
-    encoders = live_encoders(model.policy)
+    encoders = trainable_encoders(model.policy)
     assert len(encoders) == 2
     head = set(model.policy.optimizer.param_groups[0]["params"])
     for encoder in encoders:
         assert not head & set(encoder.parameters())
-        assert encoder.held()
+        assert encoder.on_hold()
     model.learn(64)
-    assert not encoders[0].held()
+    assert not encoders[0].on_hold()
     assert all(encoder.encoded_texts["learning"] > 0 for encoder in encoders)
 
 
@@ -441,5 +447,5 @@ def test_live_target_network_begins_as_the_online_one(mode: str, pos: Any, tiny_
     obs = obs_as_tensor(model.env.reset(), model.device)
     with th.no_grad():
         assert th.equal(model.q_net_target(obs), model.q_net(obs))
-    for live in live_encoders(model.policy):
+    for live in trainable_encoders(model.policy):
         assert live.encoded_texts == {"learning": 0, "acting": 0}

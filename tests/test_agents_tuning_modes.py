@@ -18,10 +18,10 @@ from nlp_gym.errors import InvalidArgumentError, MissingDependencyError, Unknown
 from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.config.hyperparams import load_hyperparams
 from nlp_gym_agents.models.build import build_model
-from nlp_gym_agents.networks.encoder.modes import Adapter, equip, share_fixed
+from nlp_gym_agents.networks.encoder.modes import Adapter, prepare, share_frozen
 from nlp_gym_agents.networks.encoder.options import Tuning
-from nlp_gym_agents.networks.encoder.trainable import LiveEncoder, live_encoders
-from nlp_gym_agents.networks.encoder.unit_texts import TextBook
+from nlp_gym_agents.networks.encoder.trainable import TrainableEncoder, trainable_encoders
+from nlp_gym_agents.networks.encoder.unit_texts import UnitTexts
 from nlp_gym_agents.training.callbacks.kl_penalty import frozen_copy
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -34,11 +34,11 @@ def fixed(module: nn.Module) -> dict[str, th.Tensor]:
     return {name: b for name, b in module.named_buffers() if b.is_floating_point()}
 
 
-def everything(book: TextBook) -> th.Tensor:
+def everything(book: UnitTexts) -> th.Tensor:
     return th.arange(0, book.n_units, 7)
 
 
-def learned(live: LiveEncoder, book: TextBook) -> th.Tensor:
+def learned(live: TrainableEncoder, book: UnitTexts) -> th.Tensor:
     vectors, rows = live.train()(book, everything(book))
     assert rows is not None
     return vectors[rows]
@@ -70,7 +70,7 @@ def test_modes_dropout_that_attention_keeps_as_a_number() -> None:
     words = th.arange(1, 9)[None]
     for rate, same in ((0.0, True), (0.5, False)):
         model = ModernBertModel(config)
-        equip(model, Tuning(mode="finetune", dropout=rate))
+        prepare(model, Tuning(mode="finetune", dropout=rate))
         model.train()
         first, second = (model(input_ids=words).last_hidden_state for _ in range(2))
         assert th.equal(first, second) is same
@@ -99,7 +99,7 @@ def test_modes_what_learns_is_a_parameter_and_the_rest_is_not_saved(mode: str, p
 @pytest.mark.parametrize("mode", LEARNS)
 @pytest.mark.parametrize("upto", [0, 1, 2])
 def test_modes_freeze_layers_up_to_a_hidden_state(upto: int, mode: str, pos: Any) -> None:
-    live, book = live_of(pos, mode=mode, freeze_layers=upto), TextBook(pos)
+    live, book = live_of(pos, mode=mode, freeze_layers=upto), UnitTexts(pos)
     places = {name.partition(".layer.")[2].partition(".")[0] for name in live.state_dict()}
     assert places == {str(layer) for layer in range(upto, 3)}
     (learned(live, book) ** 2).sum().backward()
@@ -134,7 +134,7 @@ def test_modes_layers_that_are_not_read_are_not_there(tiny_bert: Path) -> None:
 
 @pytest.mark.parametrize("targets", ["attention", "all"])
 def test_modes_lora_begins_without_effect_and_learns(targets: str, pos: Any) -> None:
-    book, plain = TextBook(pos), learned(live_of(pos), TextBook(pos))
+    book, plain = UnitTexts(pos), learned(live_of(pos), UnitTexts(pos))
     live = live_of(pos, mode="lora", targets=targets, rank=2, alpha=7)
     assert th.equal(learned(live, book), plain)
     names = {name.rpartition(".lora_")[0].rpartition(".")[2] for name in live.state_dict()}
@@ -156,7 +156,7 @@ def test_modes_lora_begins_without_effect_and_learns(targets: str, pos: Any) -> 
 
 
 def test_modes_adapters_begin_as_the_identity_and_learn(pos: Any) -> None:
-    book = TextBook(pos)
+    book = UnitTexts(pos)
     adapter = Adapter(16, 4)
     x = th.randn(2, 3, 16)
     assert th.equal(adapter(x), x)
@@ -200,7 +200,7 @@ def test_modes_other_families(kind: str, mode: str, tmp_path: Path) -> None:
     th.manual_seed(0)
     AutoModel.from_config(config).save_pretrained(folder)
     task = tiny_task("POS-v0", folder)
-    live, book = live_of(task, mode=mode, freeze_layers=1), TextBook(task)
+    live, book = live_of(task, mode=mode, freeze_layers=1), UnitTexts(task)
     places = {name.partition(".layer.")[2].partition(".")[0] for name in live.state_dict()}
     assert places == {"1", "2"}
     (learned(live, book) ** 2).sum().backward()
@@ -211,7 +211,7 @@ def test_modes_other_families(kind: str, mode: str, tmp_path: Path) -> None:
 def test_modes_checkpointing_gives_the_same_gradients(mode: str, pos: Any) -> None:
     grads, passes = [], []
     for checkpointing in (False, True):
-        live, book = live_of(pos, mode=mode, checkpointing=checkpointing), TextBook(pos)
+        live, book = live_of(pos, mode=mode, checkpointing=checkpointing), UnitTexts(pos)
         calls: list[int] = []
         layer = live.words.model.encoder.layer[1].attention.self.query
         layer.register_forward_hook(lambda *_, calls=calls: calls.append(1))
@@ -228,7 +228,7 @@ def test_modes_checkpointing_gives_the_same_gradients(mode: str, pos: Any) -> No
 
 
 def test_modes_bfloat16_is_near_and_learns_in_float32(pos: Any) -> None:
-    book = TextBook(pos)
+    book = UnitTexts(pos)
     live = live_of(pos, precision="bfloat16")
     assert {p.dtype for p in live.parameters()} == {th.float32}
     exact, rough = learned(live_of(pos), book), learned(live, book)
@@ -244,7 +244,7 @@ def test_modes_bfloat16_is_near_and_learns_in_float32(pos: Any) -> None:
 @pytest.mark.parametrize("mode", LEARNS)
 def test_modes_networks_share_what_does_not_learn(mode: str, pos: Any) -> None:
     one, two = (live_of(pos, mode=mode, freeze_layers=1) for _ in range(2))
-    share_fixed(one, two)
+    share_frozen(one, two)
     mine, theirs = fixed(one), fixed(two)
     assert mine
     assert all(theirs[name].data_ptr() == mine[name].data_ptr() for name in mine)
@@ -257,7 +257,7 @@ def test_modes_networks_share_what_does_not_learn(mode: str, pos: Any) -> None:
 def test_modes_target_updates_leave_shared_memory_alone(algo: str, mode: str, pos: Any) -> None:
     overrides = ["buffer_size:256"] if algo == "qrdqn" else []
     model = build(algo, pos, *overrides, mode=mode, freeze_layers=0)
-    online, target = live_encoders(model.policy)
+    online, target = trainable_encoders(model.policy)
     before = {name: value.clone() for name, value in fixed(online).items()}
     assert before
     old = {name: p.detach().clone() for name, p in target.named_parameters()}
@@ -284,7 +284,7 @@ def test_modes_target_updates_leave_shared_memory_alone(algo: str, mode: str, po
 @pytest.mark.parametrize("algo", ["ppo", "masked_dqn", "bc"])
 def test_modes_policy_holds_what_learns(algo: str, mode: str, pos: Any) -> None:
     model = build(algo, pos, mode=mode, freeze_layers=1)
-    encoders = live_encoders(model.policy)
+    encoders = trainable_encoders(model.policy)
     saved = [name for name in model.policy.state_dict() if ".words." in name]
     assert all(LEARNS[mode] in name for name in saved)
     assert not any(".layer.0." in name or "embeddings" in name for name in saved)
@@ -301,7 +301,7 @@ def test_modes_policy_holds_what_learns(algo: str, mode: str, pos: Any) -> None:
 @pytest.mark.parametrize("mode", LEARNS)
 def test_modes_orthogonal_initialisation_is_for_the_heads(mode: str, pos: Any) -> None:
     model = build("ppo", pos, mode=mode)
-    (live,) = live_encoders(model.policy)
+    (live,) = trainable_encoders(model.policy)
     for name, weight in pos.encoder.word_vectors().named_parameters():
         own = {**dict(live.words.named_parameters()), **dict(live.words.named_buffers())}
         found = [own[n] for n in own if n.replace(".base_layer", "") == name]
@@ -320,7 +320,7 @@ def test_modes_orthogonal_initialisation_is_for_the_heads(mode: str, pos: Any) -
 def test_modes_a_frozen_copy_of_a_policy_shares_what_is_fixed(pos: Any) -> None:
     model = build("ppo", pos, mode="lora")
     twin = frozen_copy(model.policy)
-    one, two = live_encoders(model.policy)[0], live_encoders(twin)[0]
+    one, two = trainable_encoders(model.policy)[0], trainable_encoders(twin)[0]
     assert all(fixed(two)[n].data_ptr() == b.data_ptr() for n, b in fixed(one).items())
     own = {p.data_ptr() for p in one.parameters()}
     assert not own & {p.data_ptr() for p in two.parameters()}
@@ -378,7 +378,7 @@ def test_modes_minilm_shares_of_weights() -> None:
     shares = {}
     for mode in LEARNS:
         model = encoder.word_vectors().model
-        equip(model, Tuning(mode=mode))
+        prepare(model, Tuning(mode=mode))
         assert len(model.encoder.layer) == 4
         shares[mode] = sum(p.numel() for p in model.parameters()) / whole
     assert 0 < shares["lora"] < 0.03

@@ -85,11 +85,11 @@ def test_tuning_rate_by_progress() -> None:
     assert [constant(1 - share) for share in done] == [0, 0, 0, 4, 8, 8, 8]
     falling = EncoderRate.of("lin_8", warmup=0.25, hold=0.25)
     assert [falling(1 - share) for share in done] == [0, 0, 0, 4, 8, 4, 0]
-    assert [falling.held(1 - share) for share in done] == [True, True] + [False] * 5
+    assert [falling.on_hold(1 - share) for share in done] == [True, True] + [False] * 5
     assert falling(-0.1) == 0, "the last rollout may go beyond the end"
     at_once = EncoderRate.of("lin_8", warmup=0.0)
     assert [at_once(p) for p in (1.0, 0.5, 0.0)] == [8, 4, 0]
-    assert not at_once.held(1.0)
+    assert not at_once.on_hold(1.0)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from nlp_gym_agents.algorithms.pretraining import _copy, warm_start
 from nlp_gym_agents.config.train_config import TrainConfig, merge
 from nlp_gym_agents.evaluation.evaluate import evaluate
 from nlp_gym_agents.models.agent import load_agent
-from nlp_gym_agents.networks.encoder.trainable import live_encoders
+from nlp_gym_agents.networks.encoder.trainable import trainable_encoders
 from nlp_gym_agents.prediction.predictor import Predictor
 from nlp_gym_agents.runs.metrics_log import read_metrics
 from nlp_gym_agents.runs.snapshots import newest
@@ -146,7 +146,7 @@ def test_tuning_runs_resume_exactly(
     if (algo, mode) not in FAST:
         run = trained(config(algo, mode, tiny_bert), tmp_path / "run")
     start = merge(config(algo, mode, tiny_bert))
-    begun = live_encoders(set_up(start).model.policy)[0].state_dict()
+    begun = trainable_encoders(set_up(start).model.policy)[0].state_dict()
     moved = of_encoder(last(run))
     ends = {name.partition(".encoder.")[2]: value for name, value in moved.items()}
     assert ends.keys() == begun.keys()
@@ -252,8 +252,8 @@ def test_tuning_runs_checkpoints_drop_kept_vectors(
     def looked_at(self: TrainingLoop) -> None:
         plain(self)
         assert self.penalty is not None
-        both = live_encoders(self.model.policy) + live_encoders(self.penalty._start)
-        kept.append([len(live._kept) for live in both])
+        both = trainable_encoders(self.model.policy) + trainable_encoders(self.penalty._start)
+        kept.append([len(live._caches) for live in both])
 
     monkeypatch.setattr(TrainingLoop, "_save", looked_at)
     options = {"kl": {"coef": 0.1}}
@@ -304,7 +304,7 @@ def test_tuning_runs_head_first(algo: str, mode: str, tiny_bert: Path, tmp_path:
 def test_tuning_warm_start_teaches_the_encoder(algo: str, tiny_bert: Path, tmp_path: Path) -> None:
     given = config(algo, "finetune", tiny_bert, warm_start="bc:1", n_timesteps=32)
     setup = set_up(merge(given))
-    encoders = live_encoders(setup.model.policy)
+    encoders = trainable_encoders(setup.model.policy)
     before = {name: value.clone() for name, value in encoders[0].state_dict().items()}
     warm_start(setup.model, 1, batch_size=64)
     for encoder in encoders:  # the target network's too
@@ -331,7 +331,7 @@ def test_tuning_warm_start_from_a_run_copies_its_encoder(
     weights = load_agent(teacher).model(q_setup.train_task).policy
     _copy(weights, q_setup.model.policy, trunk_only=True)
     tails = {name.partition(".encoder.")[2]: value for name, value in wanted.items()}
-    for live in live_encoders(q_setup.model.policy):
+    for live in trainable_encoders(q_setup.model.policy):
         assert same(dict(live.state_dict()), tails)
     for mode in ("frozen", "finetune", "lora"):
         with pytest.raises(InvalidArgumentError, match="same --encoder-mode"):
@@ -414,11 +414,11 @@ def test_tuning_runs_with_minilm(tmp_path: Path) -> None:
 def test_tuning_runs_that_are_held_move_in_their_warm_start(tiny_bert: Path) -> None:
     given = config("ppo", "finetune", tiny_bert, tuning={"hold": 0.5}, warm_start="bc:1")
     setup = set_up(merge(given))
-    live = live_encoders(setup.model.policy)[0]
+    live = trainable_encoders(setup.model.policy)[0]
     before = {name: value.clone() for name, value in live.state_dict().items()}
     start_warm(setup.model, merge(given), setup.train_task)
     assert not same(live.state_dict(), before)
-    assert live.held()
+    assert live.on_hold()
 
 
 def test_tuning_runs_start_from_low_ranks_of_the_same_meaning(

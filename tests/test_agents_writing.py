@@ -15,7 +15,7 @@ from nlp_gym_agents.networks.decoder.extractor import DecoderExtractor
 from nlp_gym_agents.networks.decoder.prefixes import Texts, found, leaders
 from nlp_gym_agents.networks.decoder.transformer import Decoder
 from nlp_gym_agents.networks.features.source import FeatureSource
-from nlp_gym_agents.networks.features.swap_source import reading
+from nlp_gym_agents.networks.features.swap_source import swapped_source
 
 ENV = "Translation-Multi30k-v0"
 SMALL = {"width": 32, "layers": 2, "heads": 4}
@@ -177,7 +177,7 @@ def test_another_corpus_is_not_taken_for_the_one_that_was_kept(extractor, venv):
     seen["row"] %= len(other.corpus)
     with th.no_grad():
         own = extractor(seen)
-        with reading(extractor, FeatureSource(other)):
+        with swapped_source(extractor, FeatureSource(other)):
             theirs = extractor(seen)
         assert not th.allclose(own, theirs)
         th.testing.assert_close(extractor(seen), own)

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch as th
+from stable_baselines3.common.base_class import BaseAlgorithm
 from torch import nn
 
 from nlp_gym.checks import check_number
@@ -22,7 +23,7 @@ _DECAY = "encoder_decay"
 
 
 def split_optimizer(
-    model: Any,
+    model: BaseAlgorithm,
     encoder_parameters: Sequence[nn.Parameter],
     *,
     lr: float | str,
@@ -78,14 +79,14 @@ class _Before:
         rate: The encoder's rate.
     """
 
-    def __init__(self, model: Any, rate: EncoderRate) -> None:
+    def __init__(self, model: BaseAlgorithm, rate: EncoderRate) -> None:
         self.model, self.rate = model, rate
 
     @th.no_grad()
     def __call__(self, optimizer: Any, args: object, kwargs: object) -> None:
         """Put in the rate, and decay or hold the weights."""
         progress = self.model._current_progress_remaining
-        rate, held = self.rate(progress), self.rate.held(progress)
+        rate, held = self.rate(progress), self.rate.on_hold(progress)
         for group in optimizer.param_groups:
             if _DECAY not in group:
                 continue
@@ -99,7 +100,7 @@ class _Before:
             self.model.logger.record("train/encoder_lr", rate)
 
 
-def _optimizer_of(model: Any) -> th.optim.Optimizer:
+def _optimizer_of(model: BaseAlgorithm) -> th.optim.Optimizer:
     optimizer = getattr(getattr(model, "policy", None), "optimizer", None)
     if not isinstance(optimizer, th.optim.Optimizer):
         raise InvalidArgumentError(

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import torch as th
+from gymnasium import spaces
 from sb3_contrib import QRDQN
 from stable_baselines3 import DQN
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.utils import ConstantSchedule
 
 from nlp_gym.errors import InvalidArgumentError
 from nlp_gym_agents.algorithms.bc import task_of
 from nlp_gym_agents.algorithms.demonstrations import OracleData, collect, obs_type_of
-from nlp_gym_agents.algorithms.pretraining_loss import warm_loss
+from nlp_gym_agents.algorithms.pretraining_loss import imitation_loss
 from nlp_gym_agents.networks.encoder.schedule import schedule_value
-from nlp_gym_agents.networks.encoder.trainable import LiveEncoder, live_encoders
+from nlp_gym_agents.networks.encoder.trainable import TrainableEncoder, trainable_encoders
 from nlp_gym_agents.networks.features.swap_source import reads_whole_texts
 
 DEFAULT_EPOCHS = 2
@@ -26,7 +28,7 @@ _ENCODER = ".encoder."  # in the names of its weights, whatever network it is in
 
 
 def warm_start(
-    model: Any,
+    model: BaseAlgorithm,
     teacher: BasePolicy | int = DEFAULT_EPOCHS,
     *,
     learning_rate: float = 1e-3,
@@ -60,9 +62,9 @@ def warm_start(
         _copy(teacher, model.policy, trunk_only=is_q)
         if not is_q:
             return
-    data = collect(
-        task_of(model), gamma=model.gamma, obs_type=obs_type_of(model.observation_space.spaces)
-    )
+    keys = cast("spaces.Dict", model.observation_space).spaces
+    gamma: float = model.gamma  # type: ignore[attr-defined]  # all have it but the base class
+    data = collect(task_of(model), gamma=gamma, obs_type=obs_type_of(keys))
     epochs = DEFAULT_EPOCHS if isinstance(teacher, BasePolicy) else teacher
     _fit(
         model,
@@ -73,12 +75,12 @@ def warm_start(
         weight_decay=weight_decay,
         seed=seed,
     )
-    if is_q:
+    if isinstance(model, DQN | QRDQN):
         _after_q(model)
 
 
 def _fit(
-    model: Any,
+    model: BaseAlgorithm,
     data: OracleData,
     epochs: int,
     batch_size: int,
@@ -88,7 +90,7 @@ def _fit(
     seed: int,
 ) -> None:
     """Passes over the oracle's decisions with an optimizer of their own."""
-    live = live_encoders(model.policy)
+    live = trainable_encoders(model.policy)
     optimizer = th.optim.AdamW(
         _groups(model.policy, learning_rate), lr=learning_rate, weight_decay=weight_decay
     )
@@ -105,28 +107,28 @@ def _fit(
         for epoch in range(epochs):
             for batch in data.batches(batch_size, seed + epoch, model.device, whole_texts=whole):
                 optimizer.zero_grad()
-                warm_loss(model, batch, margin).backward()
+                imitation_loss(model, batch, margin).backward()
                 th.nn.utils.clip_grad_norm_(model.policy.parameters(), 1.0)
                 optimizer.step()
                 rate.step()
 
 
 @contextmanager
-def _moving(live: Sequence[LiveEncoder]) -> Iterator[None]:
+def _moving(live: Sequence[TrainableEncoder]) -> Iterator[None]:
     """Encoders learn within it: that they are held is about the training that follows."""
-    before = [encoder.held for encoder in live]
+    before = [encoder.on_hold for encoder in live]
     for encoder in live:
-        encoder.held = bool
+        encoder.on_hold = bool
     try:
         yield
     finally:
         for encoder, held in zip(live, before, strict=True):
-            encoder.held = held
+            encoder.on_hold = held
 
 
 def _groups(policy: BasePolicy, learning_rate: float) -> list[dict[str, Any]]:
     """The head's parameters, and those of a learning encoder (a target network's learn nothing)."""
-    live = live_encoders(policy)
+    live = trainable_encoders(policy)
     encoders = {p for encoder in live for p in encoder.parameters()}
     groups = [
         {"params": [p for p in policy.parameters() if p not in encoders], "lr": learning_rate}
@@ -138,17 +140,23 @@ def _groups(policy: BasePolicy, learning_rate: float) -> list[dict[str, Any]]:
     return groups
 
 
-def _after_q(model: Any) -> None:
+def _after_q(model: DQN | QRDQN) -> None:
     online, target = (
         (model.q_net, model.q_net_target)
         if isinstance(model, DQN)
         else (model.quantile_net, model.quantile_net_target)
     )
     target.load_state_dict(online.state_dict())
-    model.exploration_schedule = ConstantSchedule(model.exploration_final_eps)
+    keep_exploration(model)
 
 
-def _check(model: Any, teacher: object, *, is_q: bool) -> None:
+def keep_exploration(model: BaseAlgorithm) -> None:
+    """Let a Q-learning model explore at its final rate; a run that is resumed repeats it."""
+    if isinstance(model, DQN | QRDQN):
+        model.exploration_schedule = ConstantSchedule(model.exploration_final_eps)
+
+
+def _check(model: BaseAlgorithm, teacher: object, *, is_q: bool) -> None:
     whole = isinstance(teacher, int) and not isinstance(teacher, bool) and teacher >= 1
     if not (whole or isinstance(teacher, BasePolicy)):
         raise InvalidArgumentError(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import cast
 
 import torch as th
 from sb3_contrib import QRDQN
 from sb3_contrib.common.utils import quantile_huber_loss
 from stable_baselines3 import DQN
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import ActorCriticPolicy
 from torch.nn import functional as F
 
@@ -55,7 +56,7 @@ def _few_or_many(values: th.Tensor, batch: OracleData, margin: th.Tensor) -> th.
     return F.smooth_l1_loss(own, batch.returns) + F.cross_entropy(logits, batch.actions)
 
 
-def warm_loss(model: Any, batch: OracleData, margin: th.Tensor) -> th.Tensor:
+def imitation_loss(model: BaseAlgorithm, batch: OracleData, margin: th.Tensor) -> th.Tensor:
     """What a step of a warm start makes smaller: see `algorithms.pretraining.warm_start`."""
     if isinstance(model, DQN):
         values = model.q_net(batch.observations)  # (B, A)
@@ -72,6 +73,6 @@ def warm_loss(model: Any, batch: OracleData, margin: th.Tensor) -> th.Tensor:
         return loss
     # Over all actions, not the legal ones alone: PPO and A2C know no masks and would be left with
     # whatever scores the illegal actions started with.
-    policy: ActorCriticPolicy = model.policy
+    policy = cast("ActorCriticPolicy", model.policy)
     loss, value_loss, _ = cloning_loss(policy, batch)
     return loss + 0.5 * value_loss

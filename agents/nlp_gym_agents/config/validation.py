@@ -134,7 +134,7 @@ def _check_policy(
         elif known is not None:
             _typed(f"policy_kwargs.{key}", value, known[key])
     nested = "features_extractor_kwargs"
-    extractor = set(_arguments(reads)) - {"source", "unit_dim", "live"}
+    extractor = set(_arguments(reads)) - {"source", "unit_dim", "encoder_factory"}
     _check_names(nested, _mapping(f"policy_kwargs.{nested}", given.get(nested)), extractor)
     optimizer = inspect.signature(OPTIMIZERS[given.get("optimizer_class", "Adam")]).parameters
     options = _mapping("policy_kwargs.optimizer_kwargs", given.get("optimizer_kwargs"))

@@ -17,9 +17,9 @@ from nlp_gym_agents.config.hyperparams import load_hyperparams
 from nlp_gym_agents.evaluation.baselines import run_baselines
 from nlp_gym_agents.evaluation.evaluate import score_record, value_and_interval, with_corpus
 from nlp_gym_agents.models.agent import Agent, load_agent
-from nlp_gym_agents.models.build import build_model, source_of
+from nlp_gym_agents.models.build import build_model, feature_source
 from nlp_gym_agents.models.play import outputs_of
-from nlp_gym_agents.networks.features.swap_source import reading
+from nlp_gym_agents.networks.features.swap_source import swapped_source
 from nlp_gym_agents.prediction.predictor import Predictor
 from nlp_gym_agents.prediction.records import to_json, to_text
 from nlp_gym_agents.runs.folder import writing
@@ -34,10 +34,10 @@ def cloning_score(agent: Agent, train_task: Task, task: Task, *, device: str = "
     for key in ("n_envs", "env_kwargs"):
         params.pop(key, None)
     model = build_model(row, train_task, params, device=device)
-    model.learn(total, log_interval=None)
-    source = source_of(task, "index", model.device)
+    model.learn(total, log_interval=0)
+    source = feature_source(task, "index", model.device)
     assert source is not None
-    with reading(model.policy, source):
+    with swapped_source(model.policy, source):
         return task.score(outputs_of(model, task, masked=row.masked), report=False)
 
 

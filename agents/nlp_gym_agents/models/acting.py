@@ -4,31 +4,32 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
-import numpy.typing as npt
 import torch as th
 from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
 from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
 from sb3_contrib.qrdqn.policies import QRDQNPolicy
-from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 from stable_baselines3.common.utils import obs_as_tensor
 from stable_baselines3.dqn.policies import DQNPolicy
 
 from nlp_gym.errors import InvalidArgumentError
 from nlp_gym.tasks.core.rollout import Act
-from nlp_gym.types import BoolArray, Observation
+from nlp_gym.types import BoolArray, Float64Array, Int64Array, Observation
 from nlp_gym_agents.networks.policies.dueling import action_scores
 from nlp_gym_agents.networks.policies.dueling import masked as apply_mask
 
-LogProbs = Callable[[Observation, BoolArray], npt.NDArray[np.float64]]
+LogProbs = Callable[[Observation, BoolArray], Float64Array]
+"""From an observation (arrays with B in front) and the (B, A) mask to (B, A) log-probabilities."""
 
-SHARPNESS = 10.0
+INVERSE_TEMPERATURE = 10.0
 """Values are multiplied by this where they stand in for logits."""
 
 
-def make_act(model: Any, masked: bool) -> Act:
+def make_act(model: BaseAlgorithm, masked: bool) -> Act:
     """The model's greedy action as a function, for `nlp_gym.tasks.core.rollout.rollout`.
 
     Policies of Stable-Baselines3 and sb3-contrib are asked for their scores directly: `predict`
@@ -47,26 +48,26 @@ def make_act(model: Any, masked: bool) -> Act:
         return _recurrent_act(model, masked)
     accepts_masks = "action_masks" in inspect.signature(model.predict).parameters
 
-    def act(obs: Observation, mask: BoolArray) -> npt.NDArray[np.int64]:
+    def act(obs: Observation, mask: BoolArray) -> Int64Array:
         policy = model.policy
         policy.set_training_mode(False)
         with th.no_grad():
-            tensors: Any = obs_as_tensor(obs, policy.device)
+            tensors = _tensors(obs, policy.device)
             scores = action_scores(policy, tensors, mask if masked else None)
             if scores is not None:
-                chosen: npt.NDArray[np.int64] = scores.argmax(dim=1).cpu().numpy()
+                chosen: Int64Array = scores.argmax(dim=1).cpu().numpy()
                 return chosen
-        options = {"action_masks": mask} if masked and accepts_masks else {}
+        options: dict[str, Any] = {"action_masks": mask} if masked and accepts_masks else {}
         return np.asarray(model.predict(obs, deterministic=True, **options)[0], np.int64)
 
     return act
 
 
-def make_log_probs(model: Any) -> LogProbs | None:
+def make_log_probs(model: BaseAlgorithm) -> LogProbs | None:
     """Log-probabilities of a model's actions, for `nlp_gym_agents.models.play`.
 
     Values are no logits; those of a Q-network are taken for some after multiplication by
-    `SHARPNESS`, since returns lie within about -1 and 1.
+    `INVERSE_TEMPERATURE`, since returns lie within about -1 and 1.
 
     Args:
         model: As for `make_act`.
@@ -80,42 +81,45 @@ def make_log_probs(model: Any) -> LogProbs | None:
     if scale is None:
         return None
 
-    def log_probs(obs: Observation, mask: BoolArray) -> npt.NDArray[np.float64]:
+    def log_probs(obs: Observation, mask: BoolArray) -> Float64Array:
         policy.set_training_mode(False)
         with th.no_grad():
-            tensors: Any = obs_as_tensor(obs, policy.device)
+            tensors = _tensors(obs, policy.device)
             scores = action_scores(policy, tensors)
             assert scores is not None
             legal = th.as_tensor(mask, device=scores.device)
             scaled = apply_mask(scores.double() * scale, legal)
-            found: npt.NDArray[np.float64] = th.log_softmax(scaled, dim=1).cpu().numpy()
+            found: Float64Array = th.log_softmax(scaled, dim=1).cpu().numpy()
             return found
 
     return log_probs
 
 
-def _scale(policy: Any) -> float | None:
+def _tensors(obs: Observation, device: th.device) -> dict[str, th.Tensor]:
+    return cast("dict[str, th.Tensor]", obs_as_tensor(obs, device))
+
+
+def _scale(policy: BasePolicy) -> float | None:
     if isinstance(policy, DQNPolicy | QRDQNPolicy):
-        return SHARPNESS
+        return INVERSE_TEMPERATURE
     if isinstance(policy, RecurrentActorCriticPolicy):
         return None
     return 1.0 if isinstance(policy, ActorCriticPolicy | MaskableActorCriticPolicy) else None
 
 
-def _recurrent_act(model: Any, masked: bool) -> Act:
+def _recurrent_act(model: BaseAlgorithm, masked: bool) -> Act:
     """Acting with a memory: emptied where an episode begins, and carried along by its row.
 
     `rollout` takes episodes out of the batch as they end, so a place in the batch is not enough to
     find the memory of an episode again. An episode begins with a row that was not played just now,
     or back at position 0 (several decisions may be made at one position).
     """
-    memory: Any = None
-    rows: npt.NDArray[np.int64] = np.zeros(0, np.int64)
-    places: npt.NDArray[np.int64] = np.zeros(0, np.int64)
+    memory = th.zeros(0), th.zeros(0)  # made at the first batch
+    rows, places = np.zeros(0, np.int64), np.zeros(0, np.int64)
 
-    def act(obs: Observation, mask: BoolArray) -> npt.NDArray[np.int64]:
+    def act(obs: Observation, mask: BoolArray) -> Int64Array:
         nonlocal memory, rows, places
-        policy = model.policy
+        policy: Any = model.policy  # its observations are typed as tensors, and may be dicts
         policy.set_training_mode(False)
         if "row" not in obs or "position" not in obs:
             raise InvalidArgumentError(
@@ -123,39 +127,34 @@ def _recurrent_act(model: Any, masked: bool) -> Act:
                 "obs_type='index', where `row` and `position` tell the episodes apart."
             )
         now, here = (obs[key].reshape(-1).astype(np.int64) for key in ("row", "position"))
-        known, before = _find(rows, now)
+        known, before = _match_rows(rows, now)
         starts = ~known
         starts[known] = (here[known] == 0) & (places[before[known]] > 0)
         if starts.all():
-            memory = _blank(policy, len(now))
+            memory = _zero_memory(policy, len(now))
         else:
             index = th.as_tensor(before, device=policy.device)
-            memory = (
-                memory[0][:, index],
-                memory[1][:, index],
-            )  # emptied by `begin` where it starts
+            memory = memory[0][:, index], memory[1][:, index]  # `begin` empties what is new
         rows, places = now, here
         with th.no_grad():
-            tensors: Any = obs_as_tensor(obs, policy.device)
+            tensors = _tensors(obs, policy.device)
             begin = th.as_tensor(starts, dtype=th.float32, device=policy.device)
             distribution, memory = policy.get_distribution(tensors, memory, begin)
             legal = th.as_tensor(mask, device=policy.device) if masked else None
             scores = apply_mask(distribution.distribution.logits, legal)
-            chosen: npt.NDArray[np.int64] = scores.argmax(dim=1).cpu().numpy()
+            chosen: Int64Array = scores.argmax(dim=1).cpu().numpy()
             return chosen
 
     return act
 
 
-def _blank(policy: Any, n: int) -> tuple[th.Tensor, th.Tensor]:
+def _zero_memory(policy: RecurrentActorCriticPolicy, n: int) -> tuple[th.Tensor, th.Tensor]:
     lstm = policy.lstm_actor
     zeros = th.zeros((lstm.num_layers, n, lstm.hidden_size), device=policy.device)
     return zeros, zeros
 
 
-def _find(
-    before: npt.NDArray[np.int64], now: npt.NDArray[np.int64]
-) -> tuple[BoolArray, npt.NDArray[np.int64]]:
+def _match_rows(before: Int64Array, now: Int64Array) -> tuple[BoolArray, Int64Array]:
     """(B,) whether each row of `now` is in `before`, and (B,) its place there (else any)."""
     if not len(before):
         return np.zeros(len(now), bool), np.zeros(len(now), np.int64)

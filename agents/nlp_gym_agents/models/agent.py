@@ -18,11 +18,11 @@ from nlp_gym_agents.algorithms.registry import AlgorithmRow, resolve
 from nlp_gym_agents.config.learning import tuning_of
 from nlp_gym_agents.config.signatures import arguments
 from nlp_gym_agents.models.alternatives import Place, with_alternatives
-from nlp_gym_agents.models.build import build_model, check_obs_type, encode, source_of
+from nlp_gym_agents.models.build import build_model, check_obs_type, encode, feature_source
 from nlp_gym_agents.models.play import outputs_of
 from nlp_gym_agents.networks.encoder.options import Tuning
 from nlp_gym_agents.networks.features.source import FeatureSource
-from nlp_gym_agents.networks.features.swap_source import reading
+from nlp_gym_agents.networks.features.swap_source import swapped_source
 from nlp_gym_agents.runs.folder import find_snapshot
 from nlp_gym_agents.runs.weights import load_policy
 
@@ -31,8 +31,8 @@ __all__ = [
     "build_model",
     "check_obs_type",
     "encode",
+    "feature_source",
     "load_agent",
-    "source_of",
 ]
 
 _NEEDED = frozenset(
@@ -179,15 +179,18 @@ class Agent:
     @contextmanager
     def reading(self, task: Task, *, progress: bool = False, cache: bool = True) -> Iterator[Any]:
         """The model, which reads `task` in the block. Options as `encode`'s."""
-        obs_type, live = self.settings["obs_type"], self.tuning is not None
-        if not live:
+        obs_type, trainable = self.settings["obs_type"], self.tuning is not None
+        if not trainable:
             encode(task, progress=progress, cache=cache)
         fresh = self._model is None  # then it reads this task already
         model = self.model(task)
         if self._read is not task:
             self._read = task
-            self._source = None if fresh else source_of(task, obs_type, model.device, live=live)
-        with nullcontext() if self._source is None else reading(model.policy, self._source):
+            self._source = None
+            if not fresh:
+                self._source = feature_source(task, obs_type, model.device, trainable=trainable)
+        source = self._source
+        with nullcontext() if source is None else swapped_source(model.policy, source):
             yield model
 
     def _load(self, task: Task) -> Any:

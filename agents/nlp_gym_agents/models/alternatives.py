@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch as th
 from sb3_contrib.qrdqn.policies import QRDQNPolicy
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.utils import obs_as_tensor
 from stable_baselines3.dqn.policies import DQNPolicy
 
@@ -22,7 +23,7 @@ Place = dict[str, Any]
 
 
 def with_alternatives(
-    model: Any,
+    model: BaseAlgorithm,
     task: Task,
     *,
     most: int,

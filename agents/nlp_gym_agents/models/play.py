@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
+from stable_baselines3.common.base_class import BaseAlgorithm
 
 from nlp_gym.tasks.core.rollout import rollout
 from nlp_gym.tasks.core.task import Output, Task
@@ -15,7 +15,7 @@ from nlp_gym_agents.models.beam_search import search
 
 
 def outputs_of(
-    model: Any,
+    model: BaseAlgorithm,
     task: Task,
     *,
     masked: bool,

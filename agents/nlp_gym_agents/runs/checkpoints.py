@@ -29,9 +29,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
 
 from nlp_gym.errors import RunError
-from nlp_gym_agents.networks.features.swap_source import forget
+from nlp_gym_agents.networks.features.swap_source import clear_caches
 from nlp_gym_agents.runs import episodes
 from nlp_gym_agents.runs.snapshots import read_json
 from nlp_gym_agents.runs.weights import (
@@ -48,17 +49,17 @@ BUFFER_LIMIT = (
 _NOT_STATE = frozenset({"n_envs", "verbose", "seed", "start_time", "_total_timesteps"})
 
 
-def _optimizers(model: Any) -> Iterator[tuple[str, torch.optim.Optimizer]]:
+def _optimizers(model: BaseAlgorithm) -> Iterator[tuple[str, torch.optim.Optimizer]]:
     """Every optimizer that the algorithm itself lists as state, by its dotted name."""
     for name in dict.fromkeys(["policy.optimizer", *model._get_torch_save_params()[0]]):
-        value = model
+        value: object = model
         for part in name.split("."):
             value = getattr(value, part, None)
         if isinstance(value, torch.optim.Optimizer):
             yield name, value
 
 
-def _split_optimizers(model: Any) -> tuple[Tensors, dict[str, Any]]:
+def _split_optimizers(model: BaseAlgorithm) -> tuple[Tensors, dict[str, Any]]:
     tensors: Tensors = {}
     numbers: dict[str, Any] = {}
     for name, optimizer in _optimizers(model):
@@ -75,7 +76,7 @@ def _split_optimizers(model: Any) -> tuple[Tensors, dict[str, Any]]:
     return tensors, numbers
 
 
-def _join_optimizers(model: Any, tensors: Tensors, numbers: Mapping[str, Any]) -> None:
+def _join_optimizers(model: BaseAlgorithm, tensors: Tensors, numbers: Mapping[str, Any]) -> None:
     for name, optimizer in _optimizers(model):
         saved = numbers[name]
         state: dict[int, dict[str, Any]] = {int(i): dict(v) for i, v in saved["state"].items()}
@@ -97,7 +98,7 @@ def _buffer_arrays(buffer: Any) -> dict[str, np.ndarray[Any, Any]]:
     return arrays
 
 
-def _save_buffer(folder: Path, model: Any) -> dict[str, Any] | None:
+def _save_buffer(folder: Path, model: BaseAlgorithm) -> dict[str, Any] | None:
     buffer = getattr(model, "replay_buffer", None)
     if buffer is None:
         return None
@@ -109,7 +110,7 @@ def _save_buffer(folder: Path, model: Any) -> dict[str, Any] | None:
     return {"pos": buffer.pos, "full": buffer.full, "buffer_size": buffer.buffer_size}
 
 
-def _load_buffer(folder: Path, model: Any, saved: Mapping[str, Any] | None) -> None:
+def _load_buffer(folder: Path, model: BaseAlgorithm, saved: Mapping[str, Any] | None) -> None:
     buffer = getattr(model, "replay_buffer", None)
     if buffer is None or saved is None:
         return
@@ -125,7 +126,7 @@ def _load_buffer(folder: Path, model: Any, saved: Mapping[str, Any] | None) -> N
     buffer.pos, buffer.full = saved["pos"], saved["full"]
 
 
-def _counters(model: Any) -> dict[str, int | float | bool]:
+def _counters(model: BaseAlgorithm) -> dict[str, int | float | bool]:
     """Numbers an algorithm keeps about its progress, third-party ones included."""
     return {
         name: value
@@ -134,7 +135,7 @@ def _counters(model: Any) -> dict[str, int | float | bool]:
     }
 
 
-def _random_state(model: Any) -> tuple[Tensors, dict[str, Any]]:
+def _random_state(model: BaseAlgorithm) -> tuple[Tensors, dict[str, Any]]:
     tensors = {"torch": torch.get_rng_state()}
     if torch.cuda.is_available():
         tensors |= {f"cuda/{i}": s for i, s in enumerate(torch.cuda.get_rng_state_all())}
@@ -147,7 +148,7 @@ def _random_state(model: Any) -> tuple[Tensors, dict[str, Any]]:
     return tensors, numbers
 
 
-def _restore_random(model: Any, tensors: Tensors, numbers: Mapping[str, Any]) -> None:
+def _restore_random(model: BaseAlgorithm, tensors: Tensors, numbers: Mapping[str, Any]) -> None:
     torch.set_rng_state(tensors["torch"])
     if torch.cuda.is_available() and "cuda/0" in tensors:
         states = [tensors[key] for key in sorted(tensors) if key.startswith("cuda/")]
@@ -159,7 +160,7 @@ def _restore_random(model: Any, tensors: Tensors, numbers: Mapping[str, Any]) ->
     model.action_space.np_random.bit_generator.state = numbers["action_space"]
 
 
-def _save_episodes(folder: Path, model: Any) -> dict[str, Any] | None:
+def _save_episodes(folder: Path, model: BaseAlgorithm) -> dict[str, Any] | None:
     captured = episodes.capture(model)
     if captured is None:
         return None
@@ -167,7 +168,7 @@ def _save_episodes(folder: Path, model: Any) -> dict[str, Any] | None:
     return captured[1]
 
 
-def save_state(folder: Path, model: Any, extra: Mapping[str, Any]) -> dict[str, str]:
+def save_state(folder: Path, model: BaseAlgorithm, extra: Mapping[str, Any]) -> dict[str, str]:
     """Write everything a run continues from into the existing folder `folder`.
 
     Args:
@@ -178,7 +179,7 @@ def save_state(folder: Path, model: Any, extra: Mapping[str, Any]) -> dict[str, 
     Returns:
         The aliases to load the policy with.
     """
-    forget(model.policy)
+    clear_caches(model.policy)
     aliases = save_weights(folder, model)
     tensors, optimizers = _split_optimizers(model)
     save_tensors(folder / "optimizer.safetensors", tensors)
@@ -197,7 +198,7 @@ def save_state(folder: Path, model: Any, extra: Mapping[str, Any]) -> dict[str, 
     return aliases
 
 
-def load_state(folder: Path, model: Any) -> dict[str, Any]:
+def load_state(folder: Path, model: BaseAlgorithm) -> dict[str, Any]:
     """Restore what `save_state` wrote into a model built from the same settings.
 
     Returns:

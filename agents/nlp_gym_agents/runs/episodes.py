@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
 
 from nlp_gym.envs.vector import TaskVectorEnv
 from nlp_gym_agents.algorithms.vec_env import SB3VecEnv
@@ -17,13 +18,13 @@ from nlp_gym_agents.algorithms.vec_env import SB3VecEnv
 _SUMS = ("returns", "lengths")  # the bridge's running sums, under these names in the file
 
 
-def _native(model: Any) -> TaskVectorEnv | None:
+def _native(model: BaseAlgorithm) -> TaskVectorEnv | None:
     bridge = model.env
     venv = bridge.venv.unwrapped if isinstance(bridge, SB3VecEnv) else None
     return venv if isinstance(venv, TaskVectorEnv) else None
 
 
-def capture(model: Any) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
+def capture(model: BaseAlgorithm) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
     """Arrays and numbers of the episodes `model` is in; None where they cannot be had."""
     venv = _native(model)
     if venv is None or model._last_obs is None or model._last_episode_starts is None:
@@ -35,14 +36,18 @@ def capture(model: Any) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None
     return tensors, {"generators": generators}
 
 
-def restore(model: Any, tensors: dict[str, torch.Tensor], numbers: dict[str, Any]) -> None:
+def restore(
+    model: BaseAlgorithm, tensors: dict[str, torch.Tensor], numbers: dict[str, Any]
+) -> None:
     """Put `capture`'s result into a model built from the same settings."""
-    model.env.reset()
+    bridge = model.env
+    assert bridge is not None
+    bridge.reset()
     venv = _native(model)
     if venv is None:
         return
     arrays = {key: tensor.numpy() for key, tensor in tensors.items()}
     model._last_obs = venv.restore(arrays, numbers["generators"])
     for name in _SUMS:
-        getattr(model.env, f"_{name}")[...] = arrays[name]
+        getattr(bridge, f"_{name}")[...] = arrays[name]
     model._last_episode_starts = arrays["starts"].copy()

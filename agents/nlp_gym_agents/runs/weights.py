@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
+from stable_baselines3.common.base_class import BaseAlgorithm
 
 from nlp_gym.errors import RunError
 
@@ -48,7 +49,7 @@ def read_tensors(path: Path, aliases: Mapping[str, str] | None = None) -> Tensor
         raise RunError(f"{path} is missing or damaged ({error}).") from error
 
 
-def load_policy(folder: Path, model: Any, aliases: Mapping[str, str]) -> None:
+def load_policy(folder: Path, model: BaseAlgorithm, aliases: Mapping[str, str]) -> None:
     """Put ``policy.safetensors`` into ``model.policy``.
 
     Raises:
@@ -66,6 +67,6 @@ def load_policy(folder: Path, model: Any, aliases: Mapping[str, str]) -> None:
         ) from error
 
 
-def save_weights(folder: Path, model: Any) -> dict[str, str]:
+def save_weights(folder: Path, model: BaseAlgorithm) -> dict[str, str]:
     """Write the policy alone (what ``best/`` needs); returns the aliases to load it with."""
     return save_tensors(folder / "policy.safetensors", model.policy.state_dict())

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from stable_baselines3.common.base_class import BaseAlgorithm
+
 from nlp_gym import make_task
 from nlp_gym.encode import Encoder, make_encoder
 from nlp_gym.encode.transformer.encoder import TransformerEncoder
@@ -19,15 +21,14 @@ from nlp_gym_agents.algorithms.registry import AlgorithmRow, resolve
 from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.models.build import (
     build_model,
-    check_learns,
     check_obs_type,
     encode,
-    source_of,
-    transformer_of,
+    feature_source,
 )
+from nlp_gym_agents.models.learning_encoder import check_learns, transformer_of
 from nlp_gym_agents.models.play import drawn_rows, outputs_of
 from nlp_gym_agents.networks.features.source import FeatureSource
-from nlp_gym_agents.networks.features.swap_source import reading
+from nlp_gym_agents.networks.features.swap_source import swapped_source
 from nlp_gym_agents.runs.snapshots import FORMAT_VERSION
 from nlp_gym_agents.training.callbacks.kl_penalty import check_penalty
 from nlp_gym_agents.training.warm_start import check_start
@@ -44,7 +45,7 @@ class Setup:
     row: AlgorithmRow
     train_task: Task
     dev_task: Task
-    model: Any
+    model: BaseAlgorithm
     obs_type: str
 
     def settings(self) -> dict[str, Any]:
@@ -74,7 +75,7 @@ class Setup:
     def score(self) -> Score:
         """The current policy on dev, greedily; uses no random numbers."""
         source, rows = self._dev_source, self._dev_rows
-        with nullcontext() if source is None else reading(self.model.policy, source):
+        with nullcontext() if source is None else swapped_source(self.model.policy, source):
             outputs = outputs_of(
                 self.model,
                 self.dev_task,
@@ -93,8 +94,8 @@ class Setup:
 
     @cached_property
     def _dev_source(self) -> FeatureSource | None:
-        live = self.config.encoder_mode != "frozen"
-        return source_of(self.dev_task, self.obs_type, self.model.device, live=live)
+        trainable = self.config.encoder_mode != "frozen"
+        return feature_source(self.dev_task, self.obs_type, self.model.device, trainable=trainable)
 
     def facts(self) -> dict[str, Any]:
         """What ``versions.json`` says besides the versions."""

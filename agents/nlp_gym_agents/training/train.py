@@ -8,10 +8,12 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+
+from stable_baselines3.common.base_class import BaseAlgorithm
 
 from nlp_gym.errors import RunError
 from nlp_gym.metrics.text.corpus import VALUES
+from nlp_gym_agents.algorithms.pretraining import keep_exploration
 from nlp_gym_agents.config.train_config import TrainConfig, config_from, merge
 from nlp_gym_agents.runs.checkpoints import load_state
 from nlp_gym_agents.runs.folder import (
@@ -33,7 +35,7 @@ from nlp_gym_agents.training.callbacks.value_fit import FittedValues
 from nlp_gym_agents.training.progress import TrainingProgress
 from nlp_gym_agents.training.setup import Setup, set_up, with_saved_dtype
 from nlp_gym_agents.training.signals import TrainingInterrupted, stop_requests
-from nlp_gym_agents.training.warm_start import keep_exploration, start_warm
+from nlp_gym_agents.training.warm_start import start_warm
 
 __all__ = ["TrainConfig", "resume", "train"]
 
@@ -138,6 +140,7 @@ def _restored(run: Path, config: TrainConfig, *, progress: bool) -> tuple[Setup,
         keep_exploration(setup.model)
     state = LoopState(**load_state(folder, setup.model))
     if setup.model._last_obs is None:  # other than the first episodes again
+        assert setup.model.env is not None
         setup.model.env.seed((config.seed + setup.model.num_timesteps) % 2**31)
     return setup, state
 
@@ -184,7 +187,7 @@ def _learn(
 
 
 @contextmanager
-def _logging(model: Any, folder: Path) -> Iterator[None]:
+def _logging(model: BaseAlgorithm, folder: Path) -> Iterator[None]:
     """Stable-Baselines3's scalars go to TensorBoard files and nowhere else.
 
     Raises:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch as th
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.utils import ConstantSchedule
 
 from nlp_gym.errors import InvalidArgumentError, RunError
 from nlp_gym.tasks.core.task import Task
@@ -49,7 +47,7 @@ def sharpen(policy: th.nn.Module, temperature: float) -> None:
             parameter.div_(temperature)
 
 
-def start_warm(model: Any, config: TrainConfig, task: Task) -> None:
+def start_warm(model: BaseAlgorithm, config: TrainConfig, task: Task) -> None:
     """Apply ``config.warm_start``: ``"bc"``, ``"bc:EPOCHS"`` or the run folder of a `bc` run.
 
     Raises:
@@ -60,7 +58,7 @@ def start_warm(model: Any, config: TrainConfig, task: Task) -> None:
     sharpen(model.policy, config.learning.start.temperature)
 
 
-def _teach(model: Any, config: TrainConfig, task: Task) -> None:
+def _teach(model: BaseAlgorithm, config: TrainConfig, task: Task) -> None:
     text = config.warm_start or ""
     name, colon, epochs = text.partition(":")
     if name == "bc":
@@ -92,12 +90,6 @@ def _teach(model: Any, config: TrainConfig, task: Task) -> None:
     agent.check_encoder(task)
     _check_tuning(text, agent.tuning, config.learning.tuning)
     warm_start(model, agent.model(task).policy, seed=config.seed)
-
-
-def keep_exploration(model: Any) -> None:
-    """What a warm start does to the exploration of a Q-learning model; a resumed run repeats it."""
-    if hasattr(model, "exploration_schedule"):
-        model.exploration_schedule = ConstantSchedule(model.exploration_final_eps)
 
 
 _SHAPE = ("mode", "rank", "alpha", "targets", "bottleneck")

@@ -18,7 +18,7 @@ _ROOM = 16
 """Room for places is made so many at a time."""
 
 
-class KeptStates:
+class StateCache:
     """What the decoder computed for the texts of the last step.
 
     A text is recognised by its sample and tokens, wherever it stands in the next batch: texts end,
@@ -31,14 +31,14 @@ class KeptStates:
     def __init__(self, decoder: Decoder) -> None:
         self.decoder = decoder
         self._stamp: Any = None
-        self.forget()
+        self.clear()
 
-    def __deepcopy__(self, memo: Any) -> KeptStates:
+    def __deepcopy__(self, memo: Any) -> StateCache:
         """A copy of the network keeps states of its own."""
-        return KeptStates(memo.get(id(self.decoder), self.decoder))
+        return StateCache(memo.get(id(self.decoder), self.decoder))
 
-    def forget(self) -> None:
-        """Keep nothing."""
+    def clear(self) -> None:
+        """Drop all states."""
         self._texts: Texts | None = None
         self._pairs: list[Pair] = []
         self._memory: Memory | None = None
@@ -57,7 +57,7 @@ class KeptStates:
             are those of the texts themselves.
         """
         if stamp != self._stamp:
-            self.forget()
+            self.clear()
             self._stamp = stamp
         if self._texts is None:
             return np.full(len(texts), -1), False

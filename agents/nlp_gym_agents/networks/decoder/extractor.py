@@ -10,14 +10,15 @@ import torch as th
 from gymnasium import spaces
 from torch import nn
 from torch.nn import functional as F
+from typing_extensions import override
 
 from nlp_gym.checks import check_bool, check_int
 from nlp_gym.errors import InvalidArgumentError
-from nlp_gym_agents.networks.decoder.cache import KeptStates
+from nlp_gym_agents.networks.decoder.cache import StateCache
 from nlp_gym_agents.networks.decoder.copying import CopyHead
 from nlp_gym_agents.networks.decoder.prefixes import Texts, leaders
 from nlp_gym_agents.networks.decoder.transformer import Decoder, Memory
-from nlp_gym_agents.networks.encoder.trainable import LiveEncoder
+from nlp_gym_agents.networks.encoder.trainable import TrainableEncoder
 from nlp_gym_agents.networks.features.extractor import CorpusExtractor
 from nlp_gym_agents.networks.features.layers import LatentHead
 from nlp_gym_agents.networks.features.observation_keys import no_source
@@ -53,7 +54,7 @@ class DecoderExtractor(CorpusExtractor):
         copy: Words of the source can be copied; see `decoder.copying`. The features are then
             states and, behind them, probabilities of tokens, which `heads` put together.
         unit_dim: Unused: of policies that read `features` observations.
-        live: Makes the encoder, where it learns; None: vectors are those of the frozen one.
+        encoder_factory: Makes the encoder that learns; None: vectors are those of the frozen one.
 
     Raises:
         InvalidArgumentError: An option outside what is allowed, or no `index` observations.
@@ -71,7 +72,7 @@ class DecoderExtractor(CorpusExtractor):
         dropout: float = 0.1,
         copy: bool = False,
         unit_dim: int | None = None,
-        live: Callable[[], LiveEncoder] | None = None,
+        encoder_factory: Callable[[], TrainableEncoder] | None = None,
     ) -> None:
         if "row" not in observation_space.spaces:
             raise InvalidArgumentError(
@@ -91,7 +92,7 @@ class DecoderExtractor(CorpusExtractor):
         assert isinstance(box, spaces.Box)
         size = int(box.high.max()) + 1
         wide = width + size * check_bool("copy", copy)
-        super().__init__(observation_space, wide, source, live)
+        super().__init__(observation_space, wide, source, encoder_factory)
         self.gathers, self.shape = True, (source.width, source.parts)
         self.decoder = Decoder(
             size,
@@ -105,7 +106,7 @@ class DecoderExtractor(CorpusExtractor):
             dropout=dropout,
             copy=copy,
         )
-        self._kept = KeptStates(self.decoder)
+        self._cache = StateCache(self.decoder)
         # Biases and norms: an update that changes the other weights changes these.
         learning = [p for p in self.parameters() if p.requires_grad]
         self._watched = [p for p in learning if p.ndim == 1]
@@ -121,20 +122,20 @@ class DecoderExtractor(CorpusExtractor):
         if th.is_grad_enabled() or self.training:
             return self._whole(texts)
         plain = self.decoder.copying is None
-        before, same = self._kept.recall(texts, self._stamp())
+        before, same = self._cache.recall(texts, self._stamp())
         if same:  # asked again, as for the value of a last state
-            states = self._kept.again(before)
-            return states if plain else self._featured(texts, states, self._kept.memory(before))
+            states = self._cache.again(before)
+            return states if plain else self._featured(texts, states, self._cache.memory(before))
         lost = texts.take((before < 0) & (texts.size > 0))
         if len(lost) and 2 * len(leaders(lost)[0]) < len(lost):
             return self._whole(texts)  # many places of few texts: nobody goes on from them
-        states = self._kept.advance(texts, before, self._remember)
-        return states if plain else self._featured(texts, states, self._kept.memory())
+        states = self._cache.advance(texts, before, self._remember)
+        return states if plain else self._featured(texts, states, self._cache.memory())
 
-    def forget(self) -> None:
-        """See `CorpusExtractor.forget`."""
-        super().forget()
-        self._kept.forget()
+    @override
+    def clear_cache(self) -> None:
+        super().clear_cache()
+        self._cache.clear()
 
     def _whole(self, texts: Texts) -> th.Tensor:
         """(n, features), those of one text in one pass."""

@@ -1,8 +1,8 @@
-"""What learns in an encoder: all of it, low-rank updates or adapters; the rest becomes fixed."""
+"""What learns in an encoder: all of it, low-rank updates or adapters; the rest is frozen."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch as th
 from torch import nn
@@ -10,6 +10,9 @@ from torch import nn
 from nlp_gym.encode.transformer.pooling import layer_stack
 from nlp_gym.errors import InvalidArgumentError, MissingDependencyError
 from nlp_gym_agents.networks.encoder.options import Tuning
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 _ATTENTION = ("query", "value", "q_lin", "v_lin", "q_proj", "v_proj")
 """Names of the linear layers of queries and values in the usual families."""
@@ -19,8 +22,8 @@ _RATES = ("attention_dropout", "dropout_prob")
 """Attributes in which attention keeps its rate as a number, where it has no module for dropout."""
 
 
-def equip(model: Any, tuning: Tuning) -> None:
-    """Prepare a fresh pretrained model, in place.
+def prepare(model: PreTrainedModel, tuning: Tuning) -> None:
+    """Prepare a fresh pretrained model for learning, in place.
 
     What does not learn is turned from parameters into buffers that are not saved: optimizers,
     target networks and checkpoints then see nothing but what learns.
@@ -52,10 +55,10 @@ def equip(model: Any, tuning: Tuning) -> None:
         # The latter is the name before transformers 5.
         enable = getattr(model, "activation_checkpointing_enable", None)
         (enable or model.gradient_checkpointing_enable)({"use_reentrant": False})
-    _fix(model)
+    _freeze_into_buffers(model)
 
 
-def share_fixed(source: nn.Module, target: nn.Module) -> None:
+def share_frozen(source: nn.Module, target: nn.Module) -> None:
     """Let `target`, built alike, use the memory of `source` for what does not learn."""
     for own, other in zip(target.modules(), source.modules(), strict=True):
         for name in own._non_persistent_buffers_set:
@@ -82,50 +85,47 @@ class Adapter(nn.Module):
         return changed
 
 
-def _stack(model: Any, tuning: Tuning) -> Any:
-    stack = layer_stack(model)
+def _unfrozen_layers(model: PreTrainedModel, tuning: Tuning) -> nn.ModuleList:
+    """The layers above those that `freeze_layers` names."""
+    stack: Any = layer_stack(model)
     if stack is None:
         raise InvalidArgumentError(
             f"encoder_mode={tuning.mode!r} (freeze_layers={tuning.freeze_layers}): the layers of a "
             f"{type(model).__name__} are not known. Use a model of BERT's family, "
             "encoder_mode='finetune' without freeze_layers, or 'lora'."
         )
-    return stack
-
-
-def _layers(model: Any, tuning: Tuning) -> Any:
-    """The layers that do not stand still."""
-    stack, upto = _stack(model, tuning), tuning.freeze_layers or 0
-    if upto >= len(stack.layer):
+    layers: nn.ModuleList = stack.layer
+    upto = tuning.freeze_layers or 0
+    if upto >= len(layers):
         raise InvalidArgumentError(
             f"freeze_layers={upto} leaves nothing to learn: the encoder reads hidden states 0 to "
-            f"{len(stack.layer)}."
+            f"{len(layers)}."
         )
-    return stack.layer[upto:]
+    return layers[upto:]
 
 
-def _freeze(model: Any, tuning: Tuning) -> None:
-    layers = _layers(model, tuning)
+def _freeze(model: PreTrainedModel, tuning: Tuning) -> None:
+    layers = _unfrozen_layers(model, tuning)
     model.requires_grad_(False)
     layers.requires_grad_(True)
 
 
-def _add_adapters(model: Any, tuning: Tuning) -> None:
-    layers = _layers(model, tuning)
+def _add_adapters(model: PreTrainedModel, tuning: Tuning) -> None:
+    layers = _unfrozen_layers(model, tuning)
     model.requires_grad_(False)
     for layer in layers:
-        layer.adapter = Adapter(model.config.hidden_size, tuning.bottleneck)
+        layer.add_module("adapter", Adapter(model.config.hidden_size, tuning.bottleneck))
         layer.register_forward_hook(_adapt)
 
 
-def _adapt(layer: Any, _: Any, output: Any) -> Any:
+def _adapt(layer: Any, _: object, output: Any) -> Any:
     """A layer's output through its own adapter; some families give a tuple."""
     if isinstance(output, tuple):
         return (layer.adapter(output[0]), *output[1:])
     return layer.adapter(output)
 
 
-def _add_lora(model: Any, tuning: Tuning) -> None:
+def _add_lora(model: PreTrainedModel, tuning: Tuning) -> None:
     try:
         from peft import LoraConfig, inject_adapter_in_model
     except ImportError as error:
@@ -133,12 +133,12 @@ def _add_lora(model: Any, tuning: Tuning) -> None:
 
     inside = set(model.modules())
     if tuning.freeze_layers is not None:
-        inside = set(_layers(model, tuning).modules())
+        inside = set(_unfrozen_layers(model, tuning).modules())
     names = [
         name
         for name, module in model.named_modules()
         if module in inside
-        and _is_inner(name, module)
+        and _is_linear(name, module)
         and (tuning.targets == "all" or name.rpartition(".")[2] in _ATTENTION)
     ]
     if not names:
@@ -152,11 +152,12 @@ def _add_lora(model: Any, tuning: Tuning) -> None:
     inject_adapter_in_model(config, model)  # it also fixes everything else
 
 
-def _is_inner(name: str, module: nn.Module) -> bool:
+def _is_linear(name: str, module: nn.Module) -> bool:
+    """Whether a module can get low-rank updates."""
     return isinstance(module, nn.Linear) and "pooler" not in name
 
 
-def _fix(model: nn.Module) -> None:
+def _freeze_into_buffers(model: nn.Module) -> None:
     """Turn parameters that do not learn into buffers that are not saved."""
     for module in model.modules():
         for name, parameter in list(module._parameters.items()):

@@ -76,7 +76,7 @@ class EncoderRate:
             )
         return cls(peak, falls, float(warmup), float(hold))
 
-    def held(self, progress_remaining: float) -> bool:
+    def on_hold(self, progress_remaining: float) -> bool:
         """Whether the encoder does not move yet; 1 is the run's beginning, 0 its end."""
         return 1.0 - progress_remaining < self.hold
 

@@ -1,7 +1,8 @@
-"""An encoder inside the policy: learns with it, and encodes each text once.
+"""A transformer inside the policy that learns with it and encodes each text once.
 
-While nothing is learned from (a rollout, an evaluation) vectors are kept until the weights change.
-In an update each distinct text of the batch is encoded once, and positions are gathered from that.
+While nothing is learned (in a rollout, in an evaluation) vectors are cached until the weights
+change. In an update each distinct text of the batch is encoded once, and the vectors at its
+positions are gathered from that.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
-import numpy.typing as npt
 import torch as th
 from torch import nn
 from torch.nn.functional import embedding_bag
+from typing_extensions import override
 
 from nlp_gym.encode.base import BOUND
 from nlp_gym.encode.options import resolve_dtype
@@ -25,184 +26,187 @@ from nlp_gym.encode.transformer.pooling import default_batch_tokens, send, stand
 from nlp_gym.encode.transformer.windows import batches
 from nlp_gym.encode.units import sentence_scale
 from nlp_gym.errors import EncoderError
-from nlp_gym_agents.networks.encoder.modes import equip, share_fixed
+from nlp_gym.types import Int64Array
+from nlp_gym_agents.networks.encoder.modes import prepare, share_frozen
 from nlp_gym_agents.networks.encoder.options import Tuning
-from nlp_gym_agents.networks.encoder.unit_texts import TextBook
+from nlp_gym_agents.networks.encoder.unit_texts import UnitTexts
 
-_I64 = npt.NDArray[np.int64]
+Weights = tuple[float, ...]
+"""Numbers that differ where weights differ, see `TrainableEncoder`."""
 
-
-class Kept:
-    """Vectors of a book's units for the weights as they were.
-
-    Args:
-        book: Whose.
-        width: Of a vector.
-        device: Where they are kept.
-
-    Attributes:
-        vectors: (U+1, D) float16; the last row is zeros.
-        fresh: (N,) texts whose units are there.
-    """
-
-    def __init__(self, book: TextBook, width: int, device: th.device) -> None:
-        self.vectors = th.empty(book.n_units + 1, width, dtype=th.float16, device=device)
-        self.vectors[-1] = 0
-        self.fresh = np.zeros(len(book), bool)
-        self._weights: tuple[float, ...] = ()
-
-    def refresh(self, weights: tuple[float, ...]) -> None:
-        """Nothing is fresh once `weights` are others than before."""
-        if weights != self._weights:
-            self.fresh[:] = False
-            self._weights = weights
-
-    def missing(self, texts: _I64) -> _I64:
-        """Those of `texts` that are not there, once each, ascending."""
-        absent: _I64 = np.unique(texts[~self.fresh[texts]])
-        return absent
-
-
-Found = tuple[th.Tensor, th.Tensor | None]
-"""Vectors (m, D) float32, and the row (n,) in them of each unit; None: they are in order."""
+IndexedVectors = tuple[th.Tensor, th.Tensor | None]
+"""Vectors (m, D) float32, and the row (n,) in them of each of n units; None: row i is unit i's."""
 
 _SMALL = 8192
 """Weights up to this size are watched for changes: biases, norms, low-rank updates. An update that
 changes the others changes these."""
 
 
-class LiveEncoder(nn.Module):
-    """A transformer with word pooling and standardisation, whose weights belong to the policy.
-
-    The standardisation is that of the pretrained encoder and stays as it is, so that at the
-    beginning vectors are those of the frozen encoder.
+class VectorCache:
+    """Vectors of a task's units, as the encoder gave them with certain weights.
 
     Args:
-        encoder: Whose copy learns.
-        tuning: How.
+        texts: The texts of the units.
+        width: Of a vector.
+        device: Where they are kept.
 
     Attributes:
-        held: Says whether the encoder stands still for now, so that only the head learns.
-        ahead: Gives texts of a book that will be needed soon; they are encoded together with those
-            needed now. None: nothing is known of them.
+        vectors: (U+1, D) float16; the last row is zeros.
+        valid: (N,) whether the units of a text have their vectors.
+    """
+
+    def __init__(self, texts: UnitTexts, width: int, device: th.device) -> None:
+        self.vectors = th.empty(texts.n_units + 1, width, dtype=th.float16, device=device)
+        self.vectors[-1] = 0
+        self.valid = np.zeros(len(texts), bool)
+        self._weights: Weights = ()
+
+    def use_weights(self, weights: Weights) -> None:
+        """Invalidate everything where the weights differ from those of the last call."""
+        if weights != self._weights:
+            self.valid[:] = False
+            self._weights = weights
+
+    def missing(self, rows: Int64Array) -> Int64Array:
+        """The texts among `rows` that have no vectors, once each, ascending."""
+        absent: Int64Array = np.unique(rows[~self.valid[rows]])
+        return absent
+
+
+class TrainableEncoder(nn.Module):
+    """A transformer with word pooling and standardisation, whose weights belong to the policy.
+
+    The standardisation stays that of the pretrained encoder, so that at the beginning vectors are
+    those of the frozen encoder.
+
+    Args:
+        encoder: The pretrained encoder; a copy of it learns.
+        tuning: How it learns.
+
+    Attributes:
+        on_hold: Says whether the encoder stands still for now, so that only the head learns.
+        upcoming: Gives texts that will be needed soon; they are encoded together with those needed
+            now. None: nothing is known of them.
         encoded_texts: Texts encoded so far with and without gradients, repetitions counted.
     """
 
     def __init__(self, encoder: TransformerEncoder, tuning: Tuning) -> None:
         super().__init__()
         self.words = encoder.word_vectors()
-        equip(self.words.model, tuning)
+        prepare(self.words.model, tuning)
         self.tuning = tuning
-        self.held: Callable[[], bool] = bool
-        self.ahead: Callable[[TextBook], _I64] | None = None
+        self.on_hold: Callable[[], bool] = bool
+        self.upcoming: Callable[[UnitTexts], Int64Array] | None = None
         self.encoded_texts = {"learning": 0, "acting": 0}
         self._standardiser = encoder.standardiser
         self._sentences = cached(lambda: sentence_scale(encoder))
         named = [p for p in self.words.parameters() if p.requires_grad]
         self._watched = [p for p in named if p.numel() <= _SMALL] or named
         self._pretrained = self._weights()
-        self._together: tuple[_I64, th.Tensor] | None = None
-        self._kept: WeakKeyDictionary[TextBook, Kept] = WeakKeyDictionary()
+        self._shared: tuple[Int64Array, th.Tensor] | None = None
+        self._caches: WeakKeyDictionary[UnitTexts, VectorCache] = WeakKeyDictionary()
 
-    def apply(self, fn: Any) -> LiveEncoder:
+    @override
+    def apply(self, fn: Callable[[nn.Module], None]) -> TrainableEncoder:
         """Do nothing: Stable-Baselines3 draws the weights of a policy's linear layers anew."""
         return self
 
-    def forward(self, book: TextBook, units: th.Tensor) -> Found:
+    def forward(self, texts: UnitTexts, units: th.Tensor) -> IndexedVectors:
         """Vectors of units.
 
         Args:
-            book: The texts they lie in.
-            units: (n,) units; `book.n_units` stands for none, the zero vector.
+            texts: The texts of the units.
+            units: (n,) units; `texts.n_units` stands for none, the zero vector.
 
         Raises:
             EncoderError: Memory ran out, or vectors are not finite.
         """
-        asked = units.detach().cpu().numpy().astype(np.int64, copy=False)
-        if not self._learns():
-            return self._remembered(book, units, asked)
-        distinct, vectors = self._together or self._learned(book, asked)
-        return vectors, send(np.searchsorted(distinct, asked), vectors.device)
+        wanted = units.detach().cpu().numpy().astype(np.int64, copy=False)
+        if not self._is_learning():
+            return self._cached(texts, units, wanted), None
+        distinct, vectors = self._shared or self._differentiable(texts, wanted)
+        return vectors, send(np.searchsorted(distinct, wanted), vectors.device)
 
     @contextmanager
-    def together(self, book: TextBook, units: th.Tensor) -> Iterator[None]:
-        """Encode units that are asked for in several parts in the block, each text once.
+    def shared_pass(self, texts: UnitTexts, units: th.Tensor) -> Iterator[None]:
+        """Within it, units that are asked for in several parts are encoded together, once.
 
         Args:
-            book: The texts they lie in.
+            texts: The texts of the units.
             units: (n,) all of them.
         """
-        if not self._learns():
+        if not self._is_learning():
             yield
             return
-        self._together = self._learned(book, units.detach().cpu().numpy().astype(np.int64))
+        self._shared = self._differentiable(texts, units.detach().cpu().numpy().astype(np.int64))
         try:
             yield
         finally:
-            self._together = None
+            self._shared = None
 
-    def settle(self) -> None:
-        """Take the weights as they are for those of the pretrained encoder, which they must be."""
+    def note_pretrained(self) -> None:
+        """Take the weights as they are, which must be pretrained, for those of the encoder."""
         self._pretrained = self._weights()
 
-    def forget(self) -> None:
-        """Drop what is kept.
+    def clear_cache(self) -> None:
+        """Drop all cached vectors.
 
         Done where a checkpoint is saved: vectors depend, in their last digit, on what they were
-        encoded together with, and a resumed run keeps nothing either.
+        encoded together with, and a resumed run has none cached either.
         """
-        self._kept.clear()
+        self._caches.clear()
 
-    def _learns(self) -> bool:
-        """Whether what is encoded now is learned from."""
-        return th.is_grad_enabled() and self.words.training and not self.held()
+    def _is_learning(self) -> bool:
+        """Whether gradients flow back through what is encoded now."""
+        return th.is_grad_enabled() and self.words.training and not self.on_hold()
 
-    def _learned(self, book: TextBook, asked: _I64) -> tuple[_I64, th.Tensor]:
+    def _differentiable(self, texts: UnitTexts, wanted: Int64Array) -> tuple[Int64Array, th.Tensor]:
         """The distinct units, ascending, and their vectors."""
-        distinct = np.unique(asked)
-        real = distinct[distinct < book.n_units]
-        texts = np.unique(book.texts_of(real))
-        vectors = self._vectors(book, texts, real)
-        self.encoded_texts["learning"] += len(texts)
+        distinct = np.unique(wanted)
+        real = distinct[distinct < texts.n_units]
+        rows = np.unique(texts.texts_of(real))
+        vectors = self._encode(texts, rows, real)
+        self.encoded_texts["learning"] += len(rows)
         if len(real) < len(distinct):
             vectors = th.cat([vectors, vectors.new_zeros(1, vectors.shape[1])])
         return distinct, vectors
 
     @th.no_grad()
-    def _remembered(self, book: TextBook, units: th.Tensor, asked: _I64) -> Found:
+    def _cached(self, texts: UnitTexts, units: th.Tensor, wanted: Int64Array) -> th.Tensor:
+        """(n, D) float32, of which what is not cached yet is encoded first."""
         device, weights = next(self.words.parameters()).device, self._weights()
-        if book.pretrained is not None and weights == self._pretrained:
-            return book.pretrained.index_select(0, units.cpu().long()).to(device).float(), None
-        kept = self._kept.get(book)
-        if kept is None:
-            kept = self._kept[book] = Kept(book, self.words.width, device)
-        kept.refresh(weights)
-        missing = kept.missing(book.texts_of(asked[asked < book.n_units]))
+        if texts.pretrained is not None and weights == self._pretrained:
+            return texts.pretrained.index_select(0, units.cpu().long()).to(device).float()
+        cache = self._caches.get(texts)
+        if cache is None:
+            cache = self._caches[texts] = VectorCache(texts, self.words.width, device)
+        cache.use_weights(weights)
+        missing = cache.missing(texts.texts_of(wanted[wanted < texts.n_units]))
         # While it learns, the next step of the optimizer makes vectors worthless at once.
-        if len(missing) and self.ahead is not None and not self.words.training:
-            missing = kept.missing(np.concatenate([missing, self.ahead(book)]))
+        if len(missing) and self.upcoming is not None and not self.words.training:
+            missing = cache.missing(np.concatenate([missing, self.upcoming(texts)]))
         if len(missing):
-            own = book.units_of(missing)
-            learning = self.words.training
-            self.words.train(mode=False)  # what is kept is kept without dropout
-            kept.vectors[send(own, device)] = self._vectors(book, missing, own).half()
-            self.words.train(learning)
-            kept.fresh[missing] = True
+            own = texts.units_of(missing)
+            training = self.words.training
+            self.words.train(mode=False)  # cached vectors are those without dropout
+            cache.vectors[send(own, device)] = self._encode(texts, missing, own).half()
+            self.words.train(training)
+            cache.valid[missing] = True
             self.encoded_texts["acting"] += len(missing)
-        return kept.vectors.index_select(0, units.to(device).long()).float(), None
+        return cache.vectors.index_select(0, units.to(device).long()).float()
 
-    def _vectors(self, book: TextBook, texts: _I64, units: _I64) -> th.Tensor:
-        """(n, D) float32 of units that lie in `texts` (ascending)."""
+    def _encode(self, texts: UnitTexts, rows: Int64Array, units: Int64Array) -> th.Tensor:
+        """(n, D) float32 of units that lie in the texts `rows` (ascending)."""
         device = next(self.words.parameters()).device
-        counts = book.words[texts + 1] - book.words[texts]
-        shift = book.words[texts] - (np.cumsum(counts) - counts)  # from here to the book's numbers
-        mine = book.windows_of(texts)
+        counts = texts.words[rows + 1] - texts.words[rows]
+        # From numbers of words here to those in all texts.
+        shift = texts.words[rows] - (np.cumsum(counts) - counts)
         parts, places = [], []
-        for chosen in self._batches(book, mine):
-            batch = book.encoder.batcher.batch(book.tokens, book.windows, chosen)
+        for chosen in self._batches(texts, texts.windows_of(rows)):
+            batch = texts.encoder.batcher.batch(texts.tokens, texts.windows, chosen)
             with self._precision(device):
                 parts.append(self.words(batch).float())
-            text = np.searchsorted(book.words[texts], batch.words, side="right") - 1
+            text = np.searchsorted(texts.words[rows], batch.words, side="right") - 1
             places.append(batch.words - shift[text])
         raw = th.zeros(int(counts.sum()), self.words.width, device=device)
         if parts:
@@ -214,25 +218,27 @@ class LiveEncoder(nn.Module):
                 "tuning.precision:float32."
             )
         vectors = standardised(raw, self._standardiser)
-        words, starts = book.words_of(units)
-        local = words - shift[np.searchsorted(book.words[texts], words, side="right") - 1]
+        words, starts = texts.words_of(units)
+        local = words - shift[np.searchsorted(texts.words[rows], words, side="right") - 1]
         if len(words) == len(units) and np.array_equal(starts, np.arange(len(units))):
             vectors = vectors.index_select(0, send(local, device))
         else:
             vectors = embedding_bag(send(local, device), vectors, send(starts, device), mode="mean")
-        if book.rescaled:
+        if texts.rescaled:
             vectors = standardised(vectors, self._sentences())
         return vectors.clamp(-BOUND, BOUND)
 
-    def _batches(self, book: TextBook, mine: _I64) -> Any:
-        """Windows `mine`, those of similar length together."""
+    def _batches(self, texts: UnitTexts, windows: Int64Array) -> Iterator[Int64Array]:
+        """The numbers `windows` of windows, those of similar length together."""
         device = next(self.words.parameters()).device
         budget = self.tuning.batch_tokens or default_batch_tokens(device)
-        part = type(book.windows)(
-            book.windows.starts[mine], book.windows.stops[mine], book.windows.token_window[:0]
+        part = type(texts.windows)(
+            texts.windows.starts[windows],
+            texts.windows.stops[windows],
+            texts.windows.token_window[:0],
         )
-        for chosen in batches(part, book.encoder.batcher.extra, budget):
-            yield mine[chosen]
+        for chosen in batches(part, texts.encoder.batcher.extra, budget):
+            yield windows[chosen]
 
     def _precision(self, device: th.device) -> AbstractContextManager[Any]:
         precision = self.tuning.precision
@@ -243,23 +249,23 @@ class LiveEncoder(nn.Module):
         return th.autocast(device.type, dtype=th.bfloat16)
 
     @th.no_grad()
-    def _weights(self) -> tuple[float, ...]:
+    def _weights(self) -> Weights:
         """Numbers that change whenever the weights do, in whatever way they are written."""
         exact = th.float32 if self._watched[0].device.type == "mps" else th.float64
         return tuple(th.stack([p.sum(dtype=exact) for p in self._watched]).tolist())
 
 
-def live_encoders(policy: nn.Module) -> list[LiveEncoder]:
-    """The learning encoders of a policy; those of a DQN's target network too."""
-    return [module for module in policy.modules() if isinstance(module, LiveEncoder)]
+def trainable_encoders(policy: nn.Module) -> list[TrainableEncoder]:
+    """The encoders of a policy that learn; those of a DQN's target network too."""
+    return [module for module in policy.modules() if isinstance(module, TrainableEncoder)]
 
 
-class LiveEncoders:
+class EncoderFactory:
     """Makes the encoders of a model's networks; they share what does not learn.
 
     Args:
-        encoder: As for `LiveEncoder`.
-        tuning: As for `LiveEncoder`.
+        encoder: As for `TrainableEncoder`.
+        tuning: As for `TrainableEncoder`.
         device: Where they run.
 
     Attributes:
@@ -268,12 +274,12 @@ class LiveEncoders:
 
     def __init__(self, encoder: TransformerEncoder, tuning: Tuning, device: th.device) -> None:
         self.encoder, self.tuning, self.device = encoder, tuning, device
-        self.made: list[LiveEncoder] = []
+        self.made: list[TrainableEncoder] = []
 
-    def __call__(self) -> LiveEncoder:
-        """One more."""
-        live = LiveEncoder(self.encoder, self.tuning)
+    def __call__(self) -> TrainableEncoder:
+        """Make one more."""
+        made = TrainableEncoder(self.encoder, self.tuning)
         if self.made:
-            share_fixed(self.made[0], live)
-        self.made.append(live.to(self.device))
-        return live
+            share_frozen(self.made[0], made)
+        self.made.append(made.to(self.device))
+        return made

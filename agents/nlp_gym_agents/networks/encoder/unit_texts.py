@@ -11,13 +11,11 @@ import torch as th
 
 from nlp_gym.encode.base import text_offsets
 from nlp_gym.encode.transformer.encoder import TransformerEncoder
-from nlp_gym.types import Units
-
-_I64 = npt.NDArray[np.int64]
+from nlp_gym.types import Int64Array, Units
 
 
 class Encodable(Protocol):
-    """What `TextBook` needs of a task."""
+    """The part of a task that `UnitTexts` reads."""
 
     @property
     def units(self) -> Units:
@@ -28,14 +26,14 @@ class Encodable(Protocol):
         """Splits and pools."""
 
 
-class TextBook:
+class UnitTexts:
     """N texts, their windows of sub-words, and the words that each unit is the mean of.
 
     Args:
-        task: Its units and encoder.
+        task: A task whose encoder is a transformer.
 
     Attributes:
-        encoder: Of the task.
+        encoder: The task's encoder.
         n_units: Number U of units.
         rescaled: Whether units are standardised once more, as means of whole texts.
         tokens: Sub-words of all texts.
@@ -65,24 +63,24 @@ class TextBook:
         """Number N of texts."""
         return len(self.words) - 1
 
-    def texts_of(self, units: _I64) -> _I64:
+    def texts_of(self, units: Int64Array) -> Int64Array:
         """(n,) text of each unit."""
         if self._spans is None:
             return np.searchsorted(self.words, units, side="right") - 1
-        texts: _I64 = self._spans[units, 0]
+        texts: Int64Array = self._spans[units, 0]
         return texts
 
-    def units_of(self, texts: _I64) -> _I64:
+    def units_of(self, texts: Int64Array) -> Int64Array:
         """All units of some texts, text by text."""
         if self._spans is None:
             return ranges(self.words[texts], self.words[texts + 1])
         return self._by_text[ranges(self._units[texts], self._units[texts + 1])]
 
-    def windows_of(self, texts: _I64) -> _I64:
+    def windows_of(self, texts: Int64Array) -> Int64Array:
         """All windows of some texts."""
         return ranges(self._windows[texts], self._windows[texts + 1])
 
-    def words_of(self, units: _I64) -> tuple[_I64, _I64]:
+    def words_of(self, units: Int64Array) -> tuple[Int64Array, Int64Array]:
         """The words of units one after the other, and (n,) where each unit's begin."""
         if self._spans is None:
             return units, np.arange(len(units))
@@ -92,7 +90,7 @@ class TextBook:
         return ranges(start + first, start + stop), np.cumsum(lengths) - lengths
 
 
-def ranges(starts: _I64, stops: _I64) -> _I64:
+def ranges(starts: Int64Array, stops: Int64Array) -> Int64Array:
     """``starts[0], ..., stops[0] - 1, starts[1], ...``."""
     lengths = stops - starts
     before = np.cumsum(lengths) - lengths

@@ -17,8 +17,8 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import nn
 
 from nlp_gym.errors import InvalidArgumentError
-from nlp_gym_agents.networks.encoder.trainable import LiveEncoder
-from nlp_gym_agents.networks.encoder.unit_texts import TextBook
+from nlp_gym_agents.networks.encoder.trainable import IndexedVectors, TrainableEncoder
+from nlp_gym_agents.networks.encoder.unit_texts import UnitTexts
 from nlp_gym_agents.networks.features.layers import ACTIVATIONS, check_options, trunk
 from nlp_gym_agents.networks.features.observation_keys import (
     CANDIDATES_KEY,
@@ -26,7 +26,7 @@ from nlp_gym_agents.networks.features.observation_keys import (
     Keys,
     no_source,
 )
-from nlp_gym_agents.networks.features.pointer import Packed, Part, PointerScorer
+from nlp_gym_agents.networks.features.pointer import Packed, PointerScorer
 from nlp_gym_agents.networks.features.source import FeatureSource, TableTask
 
 __all__ = [
@@ -42,14 +42,14 @@ Tensors = dict[str, th.Tensor]
 
 
 class CorpusExtractor(BaseFeaturesExtractor):
-    """What reads a corpus: vectors of its units, frozen or from an encoder that learns.
+    """A features extractor that reads a corpus: vectors of units, frozen or encoded as it learns.
 
     Args:
         observation_space: The environment's, a flat Dict of Boxes.
         features_dim: Width of the features.
         source: Where vectors are gathered from. Swap it with `features.swap_source` to play another
             corpus.
-        live: Makes the encoder, where it learns; None: vectors are those of the frozen one.
+        encoder_factory: Makes the encoder that learns; None: vectors are those of the frozen one.
 
     Attributes:
         encoder: The learning encoder; None where it is frozen.
@@ -65,11 +65,11 @@ class CorpusExtractor(BaseFeaturesExtractor):
         observation_space: spaces.Dict,
         features_dim: int,
         source: FeatureSource | None,
-        live: Callable[[], LiveEncoder] | None,
+        encoder_factory: Callable[[], TrainableEncoder] | None,
     ) -> None:
         super().__init__(observation_space, features_dim=features_dim)
         self.source = source
-        self.encoder = None if live is None else live()
+        self.encoder = None if encoder_factory is None else encoder_factory()
 
     @property
     def whole_texts(self) -> bool:
@@ -80,26 +80,26 @@ class CorpusExtractor(BaseFeaturesExtractor):
         """Fresh heads of actions and of the value that read these features; None: linear ones."""
         return None
 
-    def forget(self) -> None:
-        """Drop what is kept from one batch to the next; see `LiveEncoder.forget`."""
+    def clear_cache(self) -> None:
+        """Drop what is cached from one batch to the next; see `TrainableEncoder.clear_cache`."""
         if self.encoder is not None:
-            self.encoder.forget()
+            self.encoder.clear_cache()
 
-    def _units(self, ids: th.Tensor) -> Part:
+    def _units(self, ids: th.Tensor) -> IndexedVectors:
         """Vectors of units, and the row of each in them."""
         if self.encoder is None:
             return self._source().units(ids)
-        found: Part = self.encoder(self._book(), ids)
-        return found
+        vectors: IndexedVectors = self.encoder(self._unit_texts(), ids)
+        return vectors
 
-    def _book(self) -> TextBook:
-        book = self._source().book
-        if book is None:
+    def _unit_texts(self) -> UnitTexts:
+        texts = self._source().unit_texts
+        if texts is None:
             raise InvalidArgumentError(
                 "source: the encoder of this policy learns, and the corpus was opened for a frozen "
-                "one. Use FeatureSource(task, live=True)."
+                "one. Use FeatureSource(task, trainable=True)."
             )
-        return book
+        return texts
 
     def _source(self) -> FeatureSource:
         if self.source is None:
@@ -131,7 +131,7 @@ class NLPExtractor(CorpusExtractor):
         pointer_dim: Width of the candidates' keys; without effect where actions are labels.
         unit_dim: Width of a unit, of which a candidate may have several; needed where observations
             carry vectors and candidates do have several.
-        live: Makes the encoder, where it learns; None: vectors are those of the frozen one.
+        encoder_factory: Makes the encoder that learns; None: vectors are those of the frozen one.
 
     Attributes:
         latent_dim: Width of the trunk's output.
@@ -155,12 +155,12 @@ class NLPExtractor(CorpusExtractor):
         layer_norm: bool = False,
         pointer_dim: int = 128,
         unit_dim: int | None = None,
-        live: Callable[[], LiveEncoder] | None = None,
+        encoder_factory: Callable[[], TrainableEncoder] | None = None,
     ) -> None:
         check_options(hidden, {"dropout": dropout, "input_dropout": input_dropout}, activation)
         keys = Keys.of(observation_space, source, unit_dim)
         scores = keys.n_actions if keys.n_candidates else 0
-        super().__init__(observation_space, int(hidden[-1]) + scores, source, live)
+        super().__init__(observation_space, int(hidden[-1]) + scores, source, encoder_factory)
         self.keys, self.latent_dim, self.legal_only = keys, int(hidden[-1]), False
         self.gathers, self.context_width = keys.gathers, keys.context
         self.shape = keys.context, keys.parts
@@ -229,7 +229,7 @@ class NLPExtractor(CorpusExtractor):
 
     def forward(self, observations: Tensors) -> th.Tensor:
         """Features of a batch of observations, (B, features_dim) float32."""
-        with self._together(observations):
+        with self._shared_pass(observations):
             given = self.read(observations)
             latent: th.Tensor = self.trunk(given)
             if self.pointer is None:
@@ -238,13 +238,15 @@ class NLPExtractor(CorpusExtractor):
             scores = self.pointer(latent, context, self.pack(observations))
             return th.cat([latent, scores], dim=1)
 
-    def _together(self, observations: Tensors) -> AbstractContextManager[None]:
+    def _shared_pass(self, observations: Tensors) -> AbstractContextManager[None]:
         """Within it, contexts and candidates share one pass through an encoder that learns."""
         if self.encoder is None or self.pointer is None or not self.gathers:
             return nullcontext()
         near = self._source().context(observations["row"], observations["position"])
         real = self._candidates(observations)[2]
-        return self.encoder.together(self._book(), th.cat([near.flatten(), real.flatten()]))
+        return self.encoder.shared_pass(
+            self._unit_texts(), th.cat([near.flatten(), real.flatten()])
+        )
 
     def _gather(self, out: th.Tensor, row: th.Tensor, position: th.Tensor) -> None:
         """Write the contexts of B states into `out` (B, (R+K)*D)."""

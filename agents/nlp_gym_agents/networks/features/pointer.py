@@ -17,6 +17,7 @@ from torch import nn
 from torch.nn.functional import embedding_bag, normalize
 
 from nlp_gym.errors import InvalidArgumentError
+from nlp_gym_agents.networks.encoder.trainable import IndexedVectors
 from nlp_gym_agents.networks.features.layers import orthogonal
 from nlp_gym_agents.networks.features.observation_keys import Keys
 
@@ -28,9 +29,6 @@ _FEW = 16
 """Candidates an observation, on average, up to which contexts are copied for each."""
 
 _TINY = 1e-6
-
-Part = tuple[th.Tensor, th.Tensor | None]
-"""Vectors (n, D), and the row (N,) of each candidate in them; None: they are in order."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,7 @@ class Packed:
 
     owner: th.Tensor
     place: th.Tensor
-    parts: Sequence[Part]
+    parts: Sequence[IndexedVectors]
     flags: th.Tensor
     width: int
 

@@ -13,7 +13,7 @@ from stable_baselines3.common.utils import get_device
 from nlp_gym.errors import InvalidArgumentError
 from nlp_gym.tasks.core.tables import Tables
 from nlp_gym.types import BoolArray, Encoded, Int64Array
-from nlp_gym_agents.networks.encoder.unit_texts import TextBook, ranges, shared_tensor
+from nlp_gym_agents.networks.encoder.unit_texts import UnitTexts, ranges, shared_tensor
 
 MAX_ROWS = 2**24
 """Stable-Baselines3 casts observations to float32, which is exact below this."""
@@ -24,7 +24,7 @@ _SHARED = 4
 
 
 class TableTask(Protocol):
-    """What `FeatureSource` needs of a task."""
+    """The part of a task that `FeatureSource` reads."""
 
     @property
     def encoded(self) -> Encoded:
@@ -52,11 +52,11 @@ class FeatureSource:
     Args:
         task: Whose corpus is read.
         device: Where gathered vectors are wanted: `"auto"`, `"cpu"`, `"cuda"`.
-        live: The encoder learns (`agents.tuning`): units are named here and encoded by the policy.
+        trainable: The encoder learns: units are only named here, and the policy encodes them.
 
     Attributes:
         features: (U+1, D) float16; row U is zeros. Absent where the encoder learns.
-        book: The texts of the units; None where the encoder is frozen.
+        unit_texts: The texts of the units; None where the encoder is frozen.
         number: No other source of this process has it.
         dim: Width D of a unit.
         n_units: Number U of units; it also stands for "none" in the tables.
@@ -71,7 +71,7 @@ class FeatureSource:
     """
 
     def __init__(
-        self, task: TableTask, device: th.device | str = "auto", *, live: bool = False
+        self, task: TableTask, device: th.device | str = "auto", *, trainable: bool = False
     ) -> None:
         self.device = get_device(device)
         self.number = next(_NUMBERS)
@@ -82,10 +82,10 @@ class FeatureSource:
                 f"is exact below {MAX_ROWS}: split the corpus."
             )
         self._home = self.device
-        self.book: TextBook | None = None
-        if live:
-            self.book = TextBook(task)  # type: ignore[arg-type]  # a whole task, not tables alone
-            self.dim, self.n_units = self.book.encoder.dim, self.book.n_units
+        self.unit_texts: UnitTexts | None = None
+        if trainable:
+            texts = UnitTexts(task)  # type: ignore[arg-type]  # a whole task, not tables alone
+            self.unit_texts, self.dim, self.n_units = texts, texts.encoder.dim, texts.n_units
         else:
             features = shared_tensor(task.encoded.features)
             self._home = self.device if _fits(features, self.device) else th.device("cpu")
@@ -106,7 +106,7 @@ class FeatureSource:
         shape = (0, 0) if tables.candidates is None else tables.candidates.shape[1:]
         self.n_candidates, self.parts = int(shape[0]), int(shape[1])
 
-    def __deepcopy__(self, memo: Any) -> FeatureSource:
+    def __deepcopy__(self, memo: object) -> FeatureSource:
         """Copies of a network read the same corpus."""
         return self
 
@@ -177,24 +177,24 @@ class FeatureSource:
         vectors = th.empty((len(ids), self.dim), device=self.device)
         return vectors.copy_(self.features.index_select(0, ids)), rows
 
-    def texts_of(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Texts of the `book` that some rows' observations are made of.
+    def texts_of(self, rows: Int64Array) -> Int64Array:
+        """The texts, by number, that some rows' observations are made of.
 
         Where all rows share their slots (a graph), those of the rows themselves alone.
         """
-        assert self.book is not None, "the encoder is frozen"
+        assert self.unit_texts is not None, "the encoder is frozen"
         slots = th.from_numpy(self._slots_of(rows)).to(self._home)
         mine = th.from_numpy(rows).to(self._home)
-        found = [self._context.index_select(0, slots)]
+        parts = [self._context.index_select(0, slots)]
         if self._row_units is not None:
-            found.append(self._row_units.index_select(0, mine))
+            parts.append(self._row_units.index_select(0, mine))
         if self._candidates is not None:
-            found.append(self._candidates.index_select(0, mine if self._by_row else slots))
-        units = th.cat([part.reshape(-1) for part in found]).unique().numpy(force=True)
-        texts = self.book.texts_of(units[units < self.n_units].astype(np.int64))
+            parts.append(self._candidates.index_select(0, mine if self._by_row else slots))
+        units = th.cat([part.reshape(-1) for part in parts]).unique().numpy(force=True)
+        texts = self.unit_texts.texts_of(units[units < self.n_units].astype(np.int64))
         return np.unique(texts)
 
-    def _slots_of(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def _slots_of(self, rows: Int64Array) -> Int64Array:
         if len(self._begins) == 1 < len(self._offsets):
             return np.zeros(0, np.int64)
         starts = self._offsets.numpy(force=True)[rows]

@@ -1,4 +1,4 @@
-"""The extractors inside a policy, whatever the policy is: what they read and what they keep."""
+"""The extractors inside any policy: which corpus they read, and what they cache."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from nlp_gym_agents.networks.features.extractor import CorpusExtractor, NLPExtra
 from nlp_gym_agents.networks.features.source import FeatureSource
 
 
-def forget(policy: nn.Module) -> None:
-    """Drop what the extractors of a policy keep from one batch to the next."""
+def clear_caches(policy: nn.Module) -> None:
+    """Drop what the extractors of a policy cache from one batch to the next."""
     for module in policy.modules():
         if isinstance(module, CorpusExtractor):
-            module.forget()
+            module.clear_cache()
 
 
 def reads_whole_texts(policy: nn.Module) -> bool:
@@ -32,7 +32,7 @@ def is_pointer(policy: nn.Module) -> bool:
 
 
 @contextmanager
-def reading(policy: nn.Module, source: FeatureSource) -> Iterator[None]:
+def swapped_source(policy: nn.Module, source: FeatureSource) -> Iterator[None]:
     """Let every `CorpusExtractor` in `policy` read another corpus for the duration of the block.
 
     Args:

@@ -12,16 +12,21 @@ import numpy.typing as npt
 import torch as th
 from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.utils import obs_as_tensor
 
 from nlp_gym.errors import InvalidArgumentError, RunError
 from nlp_gym.files import atomic_path
 from nlp_gym_agents.config.learning import LARGEST_COEFFICIENT, KLOptions
 from nlp_gym_agents.networks.features.source import FeatureSource
-from nlp_gym_agents.networks.features.swap_source import forget
+from nlp_gym_agents.networks.features.swap_source import clear_caches
 from nlp_gym_agents.runs.weights import read_tensors, save_tensors
-from nlp_gym_agents.training.callbacks.rollout_parts import Places, by_step, parts
+from nlp_gym_agents.training.callbacks.rollout_parts import (
+    BufferObs,
+    RolloutCallback,
+    StepsAndEnvs,
+    by_step,
+    rollout_batches,
+)
 
 _GAIN = 0.2  # by how much of itself the coefficient moves a rollout, at most
 
@@ -50,7 +55,7 @@ def frozen_copy(policy: Any, shared: Sequence[object] = ()) -> Any:
     return start.requires_grad_(False)
 
 
-class KLToStart(BaseCallback):
+class KLToStart(RolloutCallback):
     """Take ``coef * (log pi(a|s) - log pi_start(a|s))`` off each reward of a rollout.
 
     In expectation that is the Kullback-Leibler divergence of the policy from the one training
@@ -107,14 +112,14 @@ class KLToStart(BaseCallback):
         """
         self._weights = dict(weights)
 
-    def forget(self) -> None:
-        """Drop what the start policy keeps; see `LiveEncoder.forget`."""
-        forget(self._start)
+    def clear_cache(self) -> None:
+        """Drop what the start policy caches; see `TrainableEncoder.clear_cache`."""
+        clear_caches(self._start)
 
     def _init_callback(self) -> None:
         self.check(self.model)
 
-    def check(self, model: Any) -> None:
+    def check(self, model: BaseAlgorithm) -> None:
         """Raise `InvalidArgumentError` where the algorithm cannot be penalised."""
         # Without a rollout buffer there is no reward to change before it is learned from; a memory
         # would have to be replayed by the start policy.
@@ -146,17 +151,14 @@ class KLToStart(BaseCallback):
                 )
             own[name].copy_(weights[name])
 
-    def _on_step(self) -> bool:
-        return True
-
     def _on_rollout_end(self) -> None:
-        model: Any = self.model
-        buffer = model.rollout_buffer
+        model, buffer, seen = self.learner, self.learner.rollout_buffer, self.learner._last_obs
+        assert isinstance(seen, np.ndarray | dict)
         ratios = buffer.log_probs - self._start_log_probs()  # (T, E)
         divergence = float(ratios.mean())
         buffer.rewards -= self.coef * ratios
         with th.no_grad():
-            values = model.policy.predict_values(obs_as_tensor(model._last_obs, model.device))
+            values = model.policy.predict_values(obs_as_tensor(seen, model.device))
         buffer.compute_returns_and_advantage(
             last_values=values, dones=np.asarray(model._last_episode_starts)
         )
@@ -169,14 +171,13 @@ class KLToStart(BaseCallback):
     @th.no_grad()
     def _start_log_probs(self) -> npt.NDArray[np.float32]:
         """(T, E) logarithms of the start policy's probabilities of the actions taken."""
-        buffer = self.model.rollout_buffer  # type: ignore[attr-defined]  # `check` looked for it
-        found = [self._evaluate(at, seen) for at, seen in parts(buffer)]
+        buffer = self.learner.rollout_buffer
+        found = [self._evaluate(at, seen) for at, seen in rollout_batches(buffer)]
         return by_step(th.cat(found).cpu().numpy(), buffer)
 
-    def _evaluate(self, at: Places, observations: Any) -> th.Tensor:
+    def _evaluate(self, at: StepsAndEnvs, observations: BufferObs) -> th.Tensor:
         """The start policy's log probabilities (B,) of the actions at B steps and environments."""
-        model: Any = self.model
-        buffer = model.rollout_buffer
+        model, buffer = self.learner, self.learner.rollout_buffer
         actions = th.as_tensor(buffer.actions[at], device=model.device)  # (B, N)
         if isinstance(model.action_space, spaces.Discrete):
             actions = actions.long().flatten()
@@ -205,7 +206,7 @@ def penalty_of(run: Path, options: KLOptions | None, coef: float | None = None) 
     """
     if options is None:
         return None
-    penalty = KeptPenalty(run / START, options)
+    penalty = SavedKLPenalty(run / START, options)
     if coef is not None:
         penalty.load_state_dict({"coef": coef})
     return penalty
@@ -222,7 +223,7 @@ def check_penalty(model: BaseAlgorithm, options: KLOptions | None) -> None:
         penalty.check(model)
 
 
-class KeptPenalty(KLToStart):
+class SavedKLPenalty(KLToStart):
     """A penalty whose start policy outlives the process.
 
     Args:

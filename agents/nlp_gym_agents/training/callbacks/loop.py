@@ -238,7 +238,7 @@ class TrainingLoop(BaseCallback):
         self.state.next_save = _next(steps, self.options.save_freq)
         if self.penalty is not None:
             self.state.kl_coef = self.penalty.coef
-            self.penalty.forget()
+            self.penalty.clear_cache()
         extra = {**asdict(self.state), "seconds": self._seconds()}
         checkpoints = self.options.run / "checkpoints"
         with publish(checkpoints / str(steps)) as folder:

@@ -1,19 +1,42 @@
-"""The decisions of a rollout, in parts small enough to be computed at once."""
+"""A rollout before it is learned from, in parts small enough to be computed at once."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
+from stable_baselines3.common.buffers import RolloutBuffer
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from typing_extensions import override
+
+from nlp_gym.types import Int64Array
 
 _BATCH = 2048  # decisions at a time
 
-Places = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
+StepsAndEnvs = tuple[Int64Array, Int64Array]
+"""Steps (B,) and environments (B,) of B decisions."""
+
+BufferObs = npt.NDArray[Any] | dict[str, npt.NDArray[Any]]
+"""Observations of B decisions: an array, or a dictionary of arrays."""
 
 
-def parts(buffer: Any) -> Iterator[tuple[Places, Any]]:
+class RolloutCallback(BaseCallback):
+    """A callback that looks at whole rollouts, not at steps."""
+
+    @property
+    def learner(self) -> OnPolicyAlgorithm:
+        """The algorithm; that it has rollouts is checked by the subclass."""
+        return cast("OnPolicyAlgorithm", self.model)
+
+    @override
+    def _on_step(self) -> bool:
+        return True
+
+
+def rollout_batches(buffer: RolloutBuffer) -> Iterator[tuple[StepsAndEnvs, BufferObs]]:
     """Steps and environments (B,) of a full rollout buffer, with the observations there.
 
     One environment comes after the other, so that decisions on a text are computed together.
@@ -25,17 +48,16 @@ def parts(buffer: Any) -> Iterator[tuple[Places, Any]]:
     envs, places = np.divmod(np.arange(steps * n_envs), steps)
     for begin in range(0, steps * n_envs, _BATCH):
         at = places[begin : begin + _BATCH], envs[begin : begin + _BATCH]
-        seen = buffer.observations
-        found = {k: v[at] for k, v in seen.items()} if isinstance(seen, dict) else seen[at]
-        yield at, found
+        seen: BufferObs = buffer.observations
+        yield at, {k: v[at] for k, v in seen.items()} if isinstance(seen, dict) else seen[at]
 
 
-def by_step(values: npt.NDArray[Any], buffer: Any) -> npt.NDArray[Any]:
+def by_step(values: npt.NDArray[Any], buffer: RolloutBuffer) -> npt.NDArray[Any]:
     """Put values in the order of the buffer.
 
     Args:
-        values: (T * E,) in the order of `parts`.
-        buffer: Whose they are.
+        values: (T * E,) in the order of `rollout_batches`.
+        buffer: The buffer that they belong to.
 
     Returns:
         (T, E) the same.

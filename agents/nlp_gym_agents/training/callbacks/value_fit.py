@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 import torch as th
-from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.utils import obs_as_tensor
 
 from nlp_gym.errors import InvalidArgumentError
 from nlp_gym_agents.networks.features.layers import LatentHead
-from nlp_gym_agents.training.callbacks.rollout_parts import by_step, parts
+from nlp_gym_agents.training.callbacks.rollout_parts import (
+    BufferObs,
+    RolloutCallback,
+    by_step,
+    rollout_batches,
+)
 
 _ROUNDS = 10
 """Of computing targets and fitting: with a lambda of .95 hardly a target but the last of a rollout
@@ -25,7 +28,7 @@ to .1 the explained variance of other decisions of a writer was .34 to .35."""
 _Floats = npt.NDArray[np.float64]
 
 
-class FittedValues(BaseCallback):
+class FittedValues(RolloutCallback):
     """Fit the value head to the first rollout by least squares, before anything is learned from it.
 
     A policy that comes from cloning has learned the oracle's returns, which are higher than its
@@ -46,7 +49,7 @@ class FittedValues(BaseCallback):
     def _init_callback(self) -> None:
         self.check(self.model)
 
-    def check(self, model: Any) -> None:
+    def check(self, model: BaseAlgorithm) -> None:
         """Refuse a model of which nothing can be fitted.
 
         Raises:
@@ -64,18 +67,16 @@ class FittedValues(BaseCallback):
     def _on_training_start(self) -> None:
         self._due = self.model._n_updates == 0
 
-    def _on_step(self) -> bool:
-        return True
-
     @th.no_grad()
     def _on_rollout_end(self) -> None:
         if not self._due:
             return
         self._due = False
-        model: Any = self.model
-        buffer = model.rollout_buffer
-        features = _with_one(np.concatenate([self._features(seen) for _, seen in parts(buffer)]))
-        last = _with_one(self._features(model._last_obs))
+        buffer, seen = self.learner.rollout_buffer, self.learner._last_obs
+        assert isinstance(seen, np.ndarray | dict)
+        batches = rollout_batches(buffer)
+        features = _with_one(np.concatenate([self._features(own) for _, own in batches]))
+        last = _with_one(self._features(seen))
         gram = features.T @ features
         ridge = np.eye(len(gram)) * _RIDGE * gram.trace() / len(gram)
         ridge[-1, -1] = 0.0  # the offset is free
@@ -88,28 +89,29 @@ class FittedValues(BaseCallback):
             buffer.values[:] = by_step(features @ weights, buffer)
             values = last @ weights
         self._advantages(values)
-        head: Any = _linear(model.policy)
+        head = _linear(self.model.policy)
+        assert head is not None
         head.weight.copy_(th.as_tensor(weights[None, :-1]))
         head.bias.copy_(th.as_tensor(weights[-1:]))
 
     def _advantages(self, last_values: _Floats) -> None:
-        model: Any = self.model
-        model.rollout_buffer.compute_returns_and_advantage(
+        self.learner.rollout_buffer.compute_returns_and_advantage(
             last_values=th.as_tensor(last_values, dtype=th.float32),
-            dones=np.asarray(model._last_episode_starts),
+            dones=np.asarray(self.model._last_episode_starts),
         )
 
-    def _features(self, observations: Any) -> _Floats:
+    def _features(self, observations: BufferObs) -> _Floats:
         """(B, W) what the value head reads."""
-        policy: Any = self.model.policy
+        policy, head = self.learner.policy, _linear(self.model.policy)
+        assert head is not None
         tensors = obs_as_tensor(observations, self.model.device)
         found = BasePolicy.extract_features(policy, tensors, policy.vf_features_extractor)
-        read = policy.mlp_extractor.forward_critic(found)[:, : _linear(policy).in_features]
+        read = policy.mlp_extractor.forward_critic(found)[:, : head.in_features]
         features: _Floats = read.double().cpu().numpy()
         return features
 
 
-def _linear(policy: Any) -> Any:
+def _linear(policy: BasePolicy) -> th.nn.Linear | None:
     """The linear layer that values come from, which reads the first of the features; or None."""
     head = getattr(policy, "value_net", None)
     head = head.linear if isinstance(head, LatentHead) else head
