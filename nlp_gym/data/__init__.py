@@ -1,7 +1,4 @@
-"""Corpora: the catalogue, the readers and `load_corpus`.
-
-Of other packages only the top-level modules of `nlp_gym` are imported.
-"""
+"""Corpora: the catalogue, the readers and `load_corpus`; imports no other package of `nlp_gym`."""
 
 from nlp_gym.data.catalog import DATASETS, Dataset, RemoteFile
 from nlp_gym.data.corpora.load import load_corpus

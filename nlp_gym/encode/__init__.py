@@ -1,7 +1,6 @@
-"""Encoders turn words into vectors, and a cache on disk keeps these.
+"""Encoders of words to vectors, and a cache on disk; imports no other package of `nlp_gym`.
 
-Nothing else of `nlp_gym` is imported but its top-level modules. Torch and transformers are imported
-when a transformer first encodes, not before.
+Torch and transformers are imported when a transformer first encodes, not before.
 """
 
 from nlp_gym.encode.base import BOUND, Encoder

@@ -54,7 +54,7 @@ class EncoderOptions:
     dim: int = 64
 
     def __post_init__(self) -> None:
-        """Reject what can be rejected before the model is known."""
+        """Check all that can be checked before the model is known."""
         check_name("encoder_kwargs: pooling", self.pooling, POOLINGS)
         check_name("encoder_kwargs: dtype", self.dtype, DTYPES)
         if not (isinstance(self.device, str) and _DEVICE.fullmatch(self.device)):

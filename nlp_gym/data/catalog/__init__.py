@@ -1,7 +1,7 @@
-"""The catalogue: one row per named corpus, with pinned addresses and checksums.
+"""The catalogue of named corpora; imports `data.readers` and `data.tags`.
 
-Every address names a commit, so the bytes behind it do not change; the sha256 verifies it. Related
-families share a module of rows. The catalogue imports `data.readers` and `data.tags`.
+A corpus is a row with pinned addresses and checksums. Every address names a commit, so the bytes
+behind it do not change; the sha256 verifies it. Related families share a module of rows.
 """
 
 from __future__ import annotations

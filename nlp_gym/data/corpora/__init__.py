@@ -1,1 +1,1 @@
-"""Finds, reads and splits corpora, named ones and users' files; imports `catalog`, `readers`."""
+"""Finds, reads and splits corpora, named and own ones; imports `catalog`, `readers` and `tags`."""

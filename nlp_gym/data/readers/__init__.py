@@ -1,6 +1,6 @@
-"""Readers of text files: the formats of each task family, `read` and `check`.
+"""Readers of text files, `read` and `check`; imports `data.text` and `data.tags`.
 
-The packages inside import `data.text` and `data.tags`, but nothing else of `data`.
+The formats of each task family are in a package of their own.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Word vectors from a pretrained transformer; imports `encode.weights` and `encode.base`."""
+"""Word vectors from a pretrained transformer; imports `encode.weights` and modules of `encode`."""

@@ -1,1 +1,1 @@
-"""Finds and loads a pretrained model's files: from a package, a folder or the Hub's cache."""
+"""Finds and loads the files of a pretrained model; imports no other package of `nlp_gym`."""

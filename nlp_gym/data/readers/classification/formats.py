@@ -74,7 +74,7 @@ def _without_columns(*readers: Reader) -> tuple[Reader, ...]:
 
 
 FORMATS: tuple[Reader, ...] = (
-    Reader("jsonl", (".jsonl", ".ndjson"), parse_jsonl, 'one object a line: {"text", "label"}'),
+    Reader("jsonl", (".jsonl", ".ndjson"), parse_jsonl, 'one object per line: {"text", "label"}'),
     Reader("csv", (".csv", ".tsv"), parse_csv, "columns text and label, with a header", sniff_csv),
     *_without_columns(
         Reader(
@@ -88,14 +88,14 @@ FORMATS: tuple[Reader, ...] = (
             "clinc",
             (".json",),
             official.parse_clinc,
-            "CLINC150: one JSON object, a list of [text, intent] a split",
+            "CLINC150: one JSON object, a list of [text, intent] per split",
             official.sniff_clinc,
         ),
         Reader(
             "snips",
             (".json",),
             official.parse_snips,
-            "SNIPS: a JSON object, a list of utterances an intent",
+            "SNIPS: a JSON object, a list of utterances per intent",
             official.sniff_snips,
         ),
         Reader(
@@ -118,7 +118,7 @@ FORMATS: tuple[Reader, ...] = (
             "label-first",
             (".txt",),
             official.parse_label_first,
-            "one text a line after its label and a space or tab",
+            "one text per line after its label and a space or tab",
         )
     ),
     raw_text.TEXT,

@@ -132,7 +132,7 @@ def sniff_goemotions(head: list[str]) -> bool:
 
 
 FORMATS: tuple[Reader, ...] = (
-    Reader("jsonl", (".jsonl", ".ndjson"), parse_jsonl, 'one object a line: {"text", "labels"}'),
+    Reader("jsonl", (".jsonl", ".ndjson"), parse_jsonl, 'one object per line: {"text", "labels"}'),
     Reader(
         "goemotions",
         (".tsv",),
@@ -146,7 +146,7 @@ FORMATS: tuple[Reader, ...] = (
         "aapd",
         (".text",),
         parse_aapd,
-        "one text a line, its labels in a file beside (text -> label)",
+        "one text per line, its labels in a file beside (text -> label)",
         None,
         aapd_label_file,
     ),

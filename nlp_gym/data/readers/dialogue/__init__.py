@@ -1,1 +1,1 @@
-"""Readers of dialogues, with candidate replies or with acts; imports `readers.shared`."""
+"""Readers of dialogues, with replies or with acts; imports `readers.shared` and `data.text`."""

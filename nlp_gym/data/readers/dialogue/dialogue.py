@@ -195,7 +195,7 @@ FORMATS: tuple[Reader, ...] = (
         "jsonl",
         (".jsonl", ".ndjson"),
         parse_jsonl,
-        'one context a line: {"context", "candidates", "answer"} or positive/negative_responses',
+        'one context per line: {"context", "candidates", "answer"} or positive/negative_responses',
         _is_jsonl,
     ),
     Reader(

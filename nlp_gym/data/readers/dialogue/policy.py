@@ -154,7 +154,7 @@ FORMATS: tuple[Reader, ...] = (
         "jsonl",
         (".jsonl", ".ndjson"),
         parse_jsonl,
-        'one dialogue a line: {"turns": [{"user": "...", "acts": ["REQUEST"]}]}',
+        'one dialogue per line: {"turns": [{"user": "...", "acts": ["REQUEST"]}]}',
         starts_with_object,
     ),
     Reader("sgd", (".json",), parse_sgd, "Schema-Guided Dialogue, a JSON list", _is_list),

@@ -1,1 +1,1 @@
-"""Readers of source texts with references; imports `readers.shared`."""
+"""Readers of sources with reference texts; imports `readers.shared` and `data.text`."""

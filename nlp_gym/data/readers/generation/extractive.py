@@ -111,7 +111,7 @@ FORMATS: tuple[Reader, ...] = (
         "jsonl",
         (".jsonl", ".ndjson"),
         parse_jsonl,
-        'one object a line: {"document": text or sentences, "summary": text or references}',
+        'one object per line: {"document": text or sentences, "summary": text or references}',
         _is_jsonl,
     ),
     Reader("csv", (".csv", ".tsv"), parse_csv, "columns document, summary, with a header", _is_csv),

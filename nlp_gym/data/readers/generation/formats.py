@@ -95,7 +95,7 @@ FORMATS: tuple[Reader, ...] = (
         "jsonl",
         (".jsonl", ".ndjson"),
         parse_jsonl,
-        'one object a line: {"source": text or turns, "target": text or references}',
+        'one object per line: {"source": text or turns, "target": text or references}',
         starts_with_object,
     ),
     Reader(
@@ -103,5 +103,5 @@ FORMATS: tuple[Reader, ...] = (
     ),
     *parallel.FORMATS,
     *tatoeba.FORMATS,
-    replace(raw_text.TEXT, description="one source a line, for prediction"),
+    replace(raw_text.TEXT, description="one source per line, for prediction"),
 )

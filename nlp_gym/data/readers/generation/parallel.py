@@ -154,7 +154,7 @@ FORMATS: tuple[Reader, ...] = (
         "parallel",
         tuple(f".{code}" for code in LANGUAGES),
         parse_parallel,
-        "a file a language, NAME.en and NAME.de, whose lines correspond",
+        "one file per language, NAME.en and NAME.de, whose lines correspond",
         None,
         translation_files,
     ),

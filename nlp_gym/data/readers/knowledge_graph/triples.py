@@ -161,7 +161,7 @@ FORMATS: tuple[Reader, ...] = (
         "jsonl",
         (".jsonl", ".ndjson"),
         parse_jsonl,
-        'one object a line: {"head", "relation", "tail"}',
+        'one object per line: {"head", "relation", "tail"}',
         starts_with_object,
         label_files,
     ),

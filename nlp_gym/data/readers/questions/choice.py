@@ -153,7 +153,7 @@ FORMATS: tuple[Reader, ...] = (
         "jsonl",
         (".jsonl", ".ndjson", ".json"),
         parse_jsonl,
-        'one question a line: {"question", "choices", "answer"} or the schema of ARC',
+        'one question per line: {"question", "choices", "answer"} or the schema of ARC',
         starts_with_object,
     ),
     Reader(

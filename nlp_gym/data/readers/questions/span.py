@@ -183,6 +183,6 @@ FORMATS: tuple[Reader, ...] = (
         "jsonl",
         (".jsonl", ".ndjson"),
         parse_jsonl,
-        'one question a line: {"context", "question", "answers": [{"text", "answer_start"}]}',
+        'one question per line: {"context", "question", "answers": [{"text", "answer_start"}]}',
     ),
 )

@@ -1,1 +1,1 @@
-"""Readers of relations between marked entities; imports `readers.shared`."""
+"""Readers of relations between entities; imports `readers.shared` and `data.text`."""

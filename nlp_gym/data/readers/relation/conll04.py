@@ -95,12 +95,12 @@ def _relations(rows: list[_Row], entities: dict[Span, str], parsed: Parsed) -> d
     labels: dict[Pair, str] = {}
     for place, (number, row) in enumerate(rows):
         names = re.findall(r"'([^']+)'", row[3])
-        places = [int(digits) for digits in re.findall("[0-9]+", row[4])]
-        if len(names) != len(places):
-            fault = f"{len(names)} relation(s) but {len(places)} place(s)"
+        positions = [int(digits) for digits in re.findall("[0-9]+", row[4])]
+        if len(names) != len(positions):
+            fault = f"{len(names)} relation(s) but {len(positions)} place(s)"
             parsed.problems.append(Problem(number, fault))
             continue
-        for name, tail in zip(names, places, strict=True):
+        for name, tail in zip(names, positions, strict=True):
             if name == _NO_RELATION:
                 continue
             fault = ""

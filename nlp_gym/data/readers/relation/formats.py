@@ -22,7 +22,7 @@ FORMATS: tuple[Reader, ...] = (
         "jsonl",
         (".jsonl", ".ndjson"),
         jsonl.parse,
-        'one object a line: {"text" or "words", "relations": [{"head", "tail", "label"}]}',
+        'one object per line: {"text" or "words", "relations": [{"head", "tail", "label"}]}',
         starts_with_object,
     ),
     Reader(

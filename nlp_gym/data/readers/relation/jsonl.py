@@ -47,17 +47,17 @@ def _sample(
     arguments = {span for pair in relations for span in pair}
     if entities is not None and (alien := arguments - set(entities)):
         raise RowError(f"the argument {_shown(min(alien))} of a relation is none of the entities")
-    words, places = _words(row, arguments | set(entities or {}))
-    if len(set(places.values())) < len(places):
+    words, word_spans = _words(row, arguments | set(entities or {}))
+    if len(set(word_spans.values())) < len(word_spans):
         raise RowError("two arguments or entities cover the same words")
     pairs = sorted(relations) if entities is None else ordered_pairs(entities)
     types = None
     if entities and all(entities.values()):
-        types = {places[span]: kind for span, kind in entities.items()}
-    labels = {(places[head], places[tail]): x for (head, tail), x in relations.items()}
+        types = {word_spans[span]: kind for span, kind in entities.items()}
+    labels = {(word_spans[head], word_spans[tail]): x for (head, tail), x in relations.items()}
     return pair_sample(
         words,
-        [(places[head], places[tail]) for head, tail in pairs],
+        [(word_spans[head], word_spans[tail]) for head, tail in pairs],
         labels if options.gold else None,
         name=name,
         line=line,
@@ -75,12 +75,12 @@ def _words(row: dict[str, Any], spans: set[Span]) -> tuple[list[str], dict[Span,
         return words, {span: span for span in spans}
     text = tools.checked_string(value, "text")
     _check_inside(spans, len(text), "characters")
-    words, places = cut_words(text, spans)
+    words, word_spans = cut_words(text, spans)
     if not words:
         raise RowError("'text' holds no word")
-    if empty := spans - set(places):
+    if empty := spans - set(word_spans):
         raise RowError(f"there is no word at {_shown(min(empty))}")
-    return words, places
+    return words, word_spans
 
 
 def _check_inside(spans: set[Span], size: int, unit: str) -> None:

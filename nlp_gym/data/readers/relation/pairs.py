@@ -42,12 +42,12 @@ def cut_words(text: str, spans: Iterable[Span]) -> tuple[list[str], dict[Span, S
             words.append(text[first:last])
             starts.append(first)
             ends.append(last)
-    places = {}
+    word_spans = {}
     for start, end in spans:
         inside = [i for i in range(len(words)) if start <= starts[i] and ends[i] <= end]
         if inside:
-            places[start, end] = (inside[0], inside[-1] + 1)
-    return words, places
+            word_spans[start, end] = (inside[0], inside[-1] + 1)
+    return words, word_spans
 
 
 def ordered_pairs(entities: Iterable[Span]) -> list[Pair]:

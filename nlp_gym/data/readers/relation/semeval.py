@@ -84,8 +84,8 @@ def _unmark(sentence: str) -> tuple[list[str], Pair]:
         if f"<e{k}>" not in at or f"</e{k}>" not in at:
             raise RowError(f"the sentence needs one <e{k}> and one </e{k}>")
         spans.append((at[f"<e{k}>"], at[f"</e{k}>"]))
-    words, places = cut_words(text, spans)
+    words, word_spans = cut_words(text, spans)
     for k, span in enumerate(spans, 1):
-        if span not in places:
+        if span not in word_spans:
             raise RowError(f"there is no word between <e{k}> and </e{k}>")
-    return words, (places[spans[0]], places[spans[1]])
+    return words, (word_spans[spans[0]], word_spans[spans[1]])

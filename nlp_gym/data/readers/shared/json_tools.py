@@ -209,7 +209,7 @@ def checked_strings(value: Any, key: str, *, least: int = 0) -> list[str]:
 
 def checked_int(value: Any, key: str, *, low: int = 0, high: int | None = None) -> int:
     """Check that a value is a whole number from `low` to `high` (inclusive)."""
-    if type(value) is not int:  # bool is an int to Python, not to us
+    if type(value) is not int:  # bool is a subclass of int
         raise RowError(f"{key!r} is {type_name(value)} where a whole number is needed")
     if value < low or (high is not None and value > high):
         upto = "" if high is None else f" to {high}"

@@ -32,5 +32,5 @@ def cut_text(text: str, line: int) -> TaggedText | None:
     return TaggedText(words, [], [line] * len(words), {"text": text, "spans": spans})
 
 
-TEXT = Reader("text", (), parse, "one text a line, for prediction")
+TEXT = Reader("text", (), parse, "one text per line, for prediction")
 """The format of raw text, for the families that predict on it."""

@@ -26,7 +26,7 @@ FORMATS: tuple[Reader, ...] = (
         "conll",
         (".conll", ".iob", ".iob2", ".iob1", ".bio", ".bioes", ".bilou", ".ner", ".tsv"),
         conll.parse,
-        "one word a line, first column the word, last column the label; blank lines",
+        "one word per line, first column the word, last column the label; blank lines",
         _is_conll,
     ),
     Reader("conllu", (".conllu",), conllu.parse, "Universal Dependencies, ten columns", _is_conllu),
@@ -34,7 +34,7 @@ FORMATS: tuple[Reader, ...] = (
         "jsonl",
         (".jsonl", ".ndjson"),
         jsonl.parse,
-        'one object a line: {"words", "labels"} or {"text", "entities"}',
+        'one object per line: {"words", "labels"} or {"text", "entities"}',
         starts_with_object,
     ),
     Reader(
