@@ -12,20 +12,20 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from sb3_contrib.common.maskable.buffers import MaskableDictRolloutBuffer
 from stable_baselines3.common.buffers import DictReplayBuffer, DictRolloutBuffer
 from stable_baselines3.common.type_aliases import DictReplayBufferSamples
+from stable_baselines3.common.vec_env import VecNormalize
+from typing_extensions import override
 
 from nlp_gym.checks import check_int
+from nlp_gym.types import Int64Array
 
 _LONG = 2  # an episode of more than this many minibatches is cut
 _MAX_RUN = 2**20
 
-Ints = npt.NDArray[np.int64]
 
-
-def segments(starts: npt.NDArray[Any], longest: int | None = None) -> tuple[Ints, Ints]:
+def segments(starts: np.ndarray, longest: int | None = None) -> tuple[Int64Array, Int64Array]:
     """The stretches of a rollout that one episode fills.
 
     Args:
@@ -52,7 +52,7 @@ def segments(starts: npt.NDArray[Any], longest: int | None = None) -> tuple[Ints
     return first, length
 
 
-def packed(lengths: Ints, batch_size: int) -> Iterator[tuple[int, int]]:
+def minibatches(lengths: Int64Array, batch_size: int) -> Iterator[tuple[int, int]]:
     """Minibatches of S stretches in the given order, by transitions.
 
     Args:
@@ -98,7 +98,7 @@ class _WholeEpisodes:
         first, length = first[chosen], length[chosen]
         before = np.cumsum(length) - length
         order = np.repeat(first - before, length) + np.arange(length.sum())
-        for begin, end in packed(length, size):
+        for begin, end in minibatches(length, size):
             yield self._get_samples(order[begin:end])
 
     def _flatten(self: Any) -> None:
@@ -148,7 +148,10 @@ class EpisodeReplayBuffer(DictReplayBuffer):
         super().__init__(*args, **kwargs)
         self.run = check_int("run", run, 1, _MAX_RUN)
 
-    def sample(self, batch_size: int, env: Any = None) -> Any:
+    @override
+    def sample(  # type: ignore[override]
+        self, batch_size: int, env: VecNormalize | None = None
+    ) -> DictReplayBufferSamples:
         """Runs with `batch_size` transitions in all; the last run may be shorter.
 
         Args:
@@ -167,7 +170,10 @@ class EpisodeReplayBuffer(DictReplayBuffer):
         index = steps * self.n_envs + place[:, None]
         return self._get_samples(index.reshape(-1)[:batch_size], env)
 
-    def _get_samples(self, batch_inds: npt.NDArray[Any], env: Any = None) -> Any:
+    @override
+    def _get_samples(  # type: ignore[override]
+        self, batch_inds: np.ndarray, env: VecNormalize | None = None
+    ) -> DictReplayBufferSamples:
         """Transitions (B,), where index t * E + e is step t of environment e."""
         step, place = np.divmod(batch_inds, self.n_envs)
         before, after = (

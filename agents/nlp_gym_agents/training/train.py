@@ -17,7 +17,6 @@ from nlp_gym_agents.algorithms.pretraining import keep_exploration
 from nlp_gym_agents.config.train_config import TrainConfig, config_from, merge
 from nlp_gym_agents.runs.checkpoints import load_state
 from nlp_gym_agents.runs.folder import (
-    SETTINGS,
     alone,
     check_run,
     claim_run,
@@ -28,6 +27,7 @@ from nlp_gym_agents.runs.folder import (
     writing,
 )
 from nlp_gym_agents.runs.metrics_log import rewind_metrics
+from nlp_gym_agents.runs.settings import SETTINGS, SnapshotSettings
 from nlp_gym_agents.runs.snapshots import newest, read_json
 from nlp_gym_agents.training.callbacks.kl_penalty import penalty_of
 from nlp_gym_agents.training.callbacks.loop import LoopOptions, LoopState, TrainingLoop
@@ -133,7 +133,7 @@ def _restored(run: Path, config: TrainConfig, *, progress: bool) -> tuple[Setup,
     folder, skipped = newest(run / "checkpoints")
     for message in skipped:
         warnings.warn(message, stacklevel=3)
-    saved = read_json(folder / SETTINGS)
+    saved: SnapshotSettings = read_json(folder / SETTINGS)
     setup = set_up(with_saved_dtype(config, saved), progress=progress)
     setup.check_same(saved, folder)
     if config.warm_start is not None:

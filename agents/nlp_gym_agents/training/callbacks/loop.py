@@ -7,7 +7,7 @@ that a checkpoint holds is whole. Frequencies are therefore rounded up to whole 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,8 @@ from stable_baselines3.common.utils import safe_mean
 from nlp_gym.files import write_json
 from nlp_gym.metrics.base import Score
 from nlp_gym_agents.runs.checkpoints import save_state
-from nlp_gym_agents.runs.folder import SETTINGS
 from nlp_gym_agents.runs.metrics_log import append_metrics, read_metrics
+from nlp_gym_agents.runs.settings import SETTINGS, SnapshotSettings
 from nlp_gym_agents.runs.snapshots import prune, publish
 from nlp_gym_agents.runs.weights import save_weights
 from nlp_gym_agents.training.callbacks.kl_penalty import KLToStart
@@ -103,7 +103,7 @@ class TrainingLoop(BaseCallback):
         state: LoopState,
         *,
         score: Callable[[], Score],
-        settings: Mapping[str, Any],
+        settings: SnapshotSettings,
         progress: TrainingProgress,
         request: StopRequest,
         any_step: bool = False,
