@@ -98,7 +98,7 @@ def parse_overrides(items: Sequence[str], *, argument: str = "hyperparams") -> P
         names = [name.strip() for name in key.split(".")]
         if not colon or not all(names):
             raise InvalidArgumentError(_not_a_pair(argument, item))
-        nested: Any = parse_value(text, f"{argument}={item!r}")
+        nested = parse_value(text, f"{argument}={item!r}")
         for name in reversed(names):
             nested = {name: nested}
         parsed = nested_merge(parsed, nested)
@@ -186,7 +186,7 @@ def _numbers(value: Any) -> Any:
     return value
 
 
-def nested_merge(into: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def nested_merge(into: Mapping[str, Any], changes: Mapping[str, Any]) -> Params:
     """`into` with the values of `changes`; mappings inside are merged rather than replaced."""
     result = dict(into)
     for key, value in changes.items():

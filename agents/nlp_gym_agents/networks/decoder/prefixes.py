@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-_I64 = npt.NDArray[np.int64]
+from nlp_gym.types import Int64Array
+
 Keys = npt.NDArray[np.bytes_]
 
 
@@ -22,14 +22,14 @@ class Texts:
         size: (n,) tokens written.
     """
 
-    row: _I64
+    row: Int64Array
     prefix: npt.NDArray[np.int32]
-    size: _I64
+    size: Int64Array
 
     def __len__(self) -> int:
         return len(self.row)
 
-    def take(self, index: npt.NDArray[Any]) -> Texts:
+    def take(self, index: np.ndarray) -> Texts:
         """Some of them."""
         return Texts(self.row[index], self.prefix[index], self.size[index])
 
@@ -52,7 +52,7 @@ class Texts:
         return Texts(self.row, prefix, last)
 
 
-def leaders(texts: Texts) -> tuple[_I64, _I64]:
+def longest_texts(texts: Texts) -> tuple[Int64Array, Int64Array]:
     """The texts that no other one continues.
 
     Returns:
@@ -70,7 +70,7 @@ def leaders(texts: Texts) -> tuple[_I64, _I64]:
     return order[leads], owner
 
 
-def found(wanted: Keys, among: Keys) -> _I64:
+def find_keys(wanted: Keys, among: Keys) -> Int64Array:
     """(n,) place of each key among others, -1 where it is not."""
     if not len(among):
         return np.full(len(wanted), -1)
