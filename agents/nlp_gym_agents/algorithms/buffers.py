@@ -1,4 +1,4 @@
-"""Experience whose batches keep the decisions on one text together.
+"""Buffers whose minibatches hold the decisions on a text together.
 
 A trainable encoder encodes each distinct text of a batch once. Stable-Baselines3 shuffles single
 transitions, so that nearly every transition of a minibatch comes from another text and a pass over
@@ -26,7 +26,7 @@ _MAX_RUN = 2**20
 
 
 def segments(starts: np.ndarray, longest: int | None = None) -> tuple[Int64Array, Int64Array]:
-    """The stretches of a rollout that one episode fills.
+    """Find the stretches of a rollout that belong to one episode each.
 
     Args:
         starts: (T, E), non-zero where environment e began an episode at step t.
@@ -53,7 +53,7 @@ def segments(starts: np.ndarray, longest: int | None = None) -> tuple[Int64Array
 
 
 def minibatches(lengths: Int64Array, batch_size: int) -> Iterator[tuple[int, int]]:
-    """Minibatches of S stretches in the given order, by transitions.
+    """Cut S stretches, in the given order, into minibatches of whole stretches.
 
     Args:
         lengths: (S,) transitions in each stretch.
@@ -102,7 +102,7 @@ class _WholeEpisodes:
             yield self._get_samples(order[begin:end])
 
     def _flatten(self: Any) -> None:
-        """From (T, E, ...) to (E * T, ...), once a rollout; `episode_starts` stays."""
+        """Reshape (T, E, ...) to (E * T, ...), once per rollout; `episode_starts` stays."""
         if self.generator_ready:
             return
         for key, values in self.observations.items():
@@ -137,7 +137,7 @@ class EpisodeReplayBuffer(DictReplayBuffer):
 
     Args:
         *args: As for `DictReplayBuffer`.
-        run: Transitions a run has; 1 draws each by itself, as `DictReplayBuffer` does.
+        run: Transitions per run; 1 draws each by itself, as `DictReplayBuffer` does.
         **kwargs: As for `DictReplayBuffer`.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The table of algorithms: one row a name. Entries are strings: listing imports nothing heavy."""
+"""The table of algorithms: one row per name. Entries are strings: listing imports nothing heavy."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A Gymnasium `VectorEnv` as a Stable-Baselines3 `VecEnv`.
 
 Stable-Baselines3 does not accept Gymnasium's vector environments (its issue 1745): it wants a
-4-tuple step, the last observation of an episode in the infos, and one info dict an environment.
+4-tuple step, the last observation of an episode in the infos, and one info dict per environment.
 The bridge does no work per environment and step except for the episodes that ended.
 """
 
@@ -224,7 +224,7 @@ class SB3VecEnv(VecEnv):
         return [wrapped[i] for i in self._get_indices(indices)]
 
     def get_images(self) -> Sequence[np.ndarray | None]:
-        """What the environments render, one each."""
+        """The pictures that the environments render, one each."""
         frames: Any = self.venv.render()
         return [None] * self.num_envs if frames is None else list(frames)
 

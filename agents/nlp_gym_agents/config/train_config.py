@@ -1,4 +1,4 @@
-"""What a training run is asked for: the settings, their defaults, and paths made absolute."""
+"""The settings of a training run: their defaults, their checks, and paths made absolute."""
 
 from __future__ import annotations
 

@@ -142,7 +142,7 @@ def _check_policy(
 
 
 def _mapping(argument: str, value: object) -> Mapping[str, Any]:
-    """A mapping that may be left null."""
+    """Return a mapping that may be left null."""
     if value is None or isinstance(value, Mapping):
         return value or {}
     raise InvalidArgumentError(

@@ -1,4 +1,4 @@
-"""From settings to a model: a fresh one to train, or a saved policy to act with."""
+"""A trained agent: its saved policy, loaded from a run folder, and the tasks it can play."""
 
 from __future__ import annotations
 
@@ -179,7 +179,7 @@ class Agent:
     def reading(
         self, task: Task, *, progress: bool = False, cache: bool = True
     ) -> Iterator[BaseAlgorithm]:
-        """The model, which reads `task` in the block. Options as `encode`'s."""
+        """The model, which reads `task` for the duration of the block. Options as `encode`'s."""
         obs_type, trainable = self.settings["obs_type"], self.tuning is not None
         if not trainable:
             encode(task, progress=progress, cache=cache)

@@ -13,7 +13,7 @@ A run resumed from a checkpoint that was saved between rollouts continues exactl
 stopped: weights, target network, optimizer, replay buffer, counters, schedules, random generators
 and the episodes being played are all restored. Not exact are: a stop requested inside a long
 rollout (its steps count as done but are not learned from), a stop between two checkpoints where an
-encoder learns (kept vectors differ in their last digit by what they were encoded together with,
+encoder learns (cached vectors differ in their last digit by what they were encoded together with,
 and a checkpoint drops them), the running means of episode rewards,
 `recurrent_ppo`'s memory, replay buffers above `BUFFER_LIMIT` (they start empty), third-party
 environments (they begin new episodes) and, as everywhere, another number of threads or a GPU.

@@ -34,7 +34,7 @@ from nlp_gym_agents.runs.snapshots import (
 )
 from nlp_gym_agents.runs.versions import versions
 
-LOCK = ".run.lock"  # of `alone`
+LOCK = ".run.lock"  # of `locked`
 
 
 def file_name(text: str) -> str:
@@ -69,7 +69,7 @@ def new_run(algo: str, env_id: str, *, root: str | Path = "runs") -> Path:
 
 
 @contextmanager
-def alone(run: Path) -> Iterator[None]:
+def locked(run: Path) -> Iterator[None]:
     """Hold the run folder `run`, which exists, against every other process.
 
     Raises:
@@ -98,7 +98,7 @@ def writing(run: Path) -> Iterator[None]:
 def claim_run(folder: str | Path) -> Path:
     """Create the exact folder `folder`.
 
-    Two processes may be given the same one: ask again once it is held (`alone`).
+    Two processes may be given the same one: call it again once the folder is `locked`.
 
     Raises:
         RunError: It is not empty (a run is never overwritten) or cannot be created.

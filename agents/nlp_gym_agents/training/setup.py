@@ -1,4 +1,4 @@
-"""What a training run is built from: tasks, encodings, model. No run folder yet."""
+"""Build what a training run needs: tasks, encodings, the model. It makes no run folder."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ class Setup:
 
 
 def _shown(value: object) -> str:
-    """The beginning of what is long, such as a vocabulary."""
+    """A value for a message; of a long one, such as a vocabulary, only the beginning."""
     text = repr(value)
     return text if len(text) < 400 else f"{text[:100]}... ({len(text)} characters)"
 
@@ -177,7 +177,7 @@ def set_up(config: TrainConfig, *, progress: bool = False) -> Setup:
             size = f"{len(corpus):,} samples, {len(task.units):,} vectors"
             message = f"{corpus.name} {corpus.split}: {size}, encoder {task.encoder.name}"
             print(message, file=sys.stderr, flush=True)
-        if tuning is None or tuning.hold:  # a held encoder is a frozen one
+        if tuning is None or tuning.hold:  # on hold it is a frozen one
             encode(task, progress=progress)
     model = build_model(
         row,

@@ -1,4 +1,4 @@
-"""From the source and what is written so far to the state that the next token is read from."""
+"""The features of a text in progress: a decoder over its tokens and its source."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ class DecoderExtractor(CorpusExtractor):
         self._cache.clear()
 
     def _whole(self, texts: Texts) -> th.Tensor:
-        """(n, features), those of one text in one pass."""
+        """(n, features), with one pass of the decoder per text."""
         chosen, owner = longest_texts(texts)
         order = np.argsort(texts.size[chosen], kind="stable")
         rank = np.empty_like(order)
@@ -195,7 +195,7 @@ class DecoderExtractor(CorpusExtractor):
         return self.decoder.read_source(vectors.view(shape).to(device), there.to(device), pieces)
 
     def _state_version(self) -> tuple[float, int]:
-        """Changes whenever the weights or the corpus do, in whatever way they are written."""
+        """Numbers that differ whenever weights or corpus do, in whatever way they are written."""
         small = nn.utils.parameters_to_vector(self._watched).double()
         return float(small.square().sum() + small.sum()), self._source().number
 

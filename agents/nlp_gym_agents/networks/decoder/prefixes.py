@@ -1,4 +1,4 @@
-"""Which texts in progress are the beginnings of which others; by sorting, without loops."""
+"""Texts in progress, and which of them are beginnings of which others."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Texts:
         return len(self.row)
 
     def take(self, index: np.ndarray) -> Texts:
-        """Some of them."""
+        """The texts at `index`."""
         return Texts(self.row[index], self.prefix[index], self.size[index])
 
     def keys(self) -> Keys:
@@ -45,7 +45,7 @@ class Texts:
         return np.ascontiguousarray(padded).view(f"S{padded.shape[1]}").ravel()
 
     def parents(self) -> Texts:
-        """Each without its last token; empty ones as they are."""
+        """Each text without its last token; empty ones as they are."""
         last, some = np.maximum(self.size - 1, 0), np.flatnonzero(self.size)
         prefix = self.prefix.copy()
         prefix[some, last[some]] = 0

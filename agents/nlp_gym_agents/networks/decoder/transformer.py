@@ -18,7 +18,7 @@ Pair = tuple[th.Tensor, th.Tensor]
 
 @dataclass
 class Memory:
-    """What is read while a text is written.
+    """The sources that are attended to while texts are written.
 
     Attributes:
         pairs: Keys and values of the source, by layer.
@@ -31,12 +31,12 @@ class Memory:
     pieces: th.Tensor
 
     def take(self, index: th.Tensor) -> Memory:
-        """Those of some texts."""
+        """The sources of the texts at `index`."""
         pairs = [(k.index_select(0, index), v.index_select(0, index)) for k, v in self.pairs]
         return Memory(pairs, *(v.index_select(0, index) for v in (self.hidden, self.pieces)))
 
     def put(self, index: th.Tensor, other: Memory) -> None:
-        """Replace those of some texts, in place."""
+        """Replace the sources of the texts at `index`, in place."""
         self.hidden[index], self.pieces[index] = other.hidden, other.pieces
         for (keys, values), (key, value) in zip(self.pairs, other.pairs, strict=True):
             keys[index], values[index] = key, value
@@ -117,7 +117,7 @@ class Layer(nn.Module):
 
 
 class Decoder(nn.Module):
-    """States from which the next token is read.
+    """A decoder: its states are what the next token is read from.
 
     Args:
         n_tokens: Tokens V; 0 stands for the beginning as well.
@@ -210,7 +210,7 @@ class Decoder(nn.Module):
         return th.cat([states, copied], dim=2)
 
     def forward(self, tokens: th.Tensor, memory: Memory) -> tuple[th.Tensor, list[Pair]]:
-        """All places of n texts.
+        """States of all places of n texts.
 
         Args:
             tokens: (n, T) what was written before each place: 0, then all tokens but the last.
@@ -230,7 +230,7 @@ class Decoder(nn.Module):
     def step(
         self, tokens: th.Tensor, places: th.Tensor, past: list[Pair], memory: Memory
     ) -> th.Tensor:
-        """One place of n texts.
+        """States of one place of n texts.
 
         Args:
             tokens: (n,) what was written last.

@@ -1,4 +1,4 @@
-"""Policies beyond Stable-Baselines3's own: a Q-network with dueling heads, and reading any policy.
+"""A Q-network with dueling heads, exploration over legal actions, and the scores of any policy.
 
 The actor-critic, quantile and plain Q policies are Stable-Baselines3's; with `NLPExtractor` as
 their features extractor and `net_arch=[]` their heads sit on one shared trunk.
@@ -85,7 +85,7 @@ class DuelingQNetwork(QNetwork):
 
 
 class DuelingDQNPolicy(DQNPolicy):
-    """Online and target `DuelingQNetwork` (or what `network` says); greedy actions are legal.
+    """A policy of DQN with two `DuelingQNetwork` (or `network`), whose greedy actions are legal.
 
     Args:
         observation_space: The environment's.

@@ -30,7 +30,7 @@ from nlp_gym_agents.networks.policies.dueling import DuelingDQNPolicy, DuelingQN
 
 
 class Scores(nn.Module):
-    """The scores among the features; has no parameters.
+    """A head without parameters: it takes the scores out of the features.
 
     Args:
         width: Width of h, after which they start.
@@ -77,7 +77,7 @@ def scoring_legal(policy: nn.Module, wanted: bool) -> Iterator[None]:
 
 
 class _ActorCriticHeads:
-    """Mixin of actor-critic policies: replaces the heads, which are built last, by those above."""
+    """Mixin of actor-critic policies: replaces their heads by `Scores` and a value of h alone."""
 
     def _build(self, lr_schedule: Schedule) -> None:
         super()._build(lr_schedule)  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""The one callback of a training run: evaluates on dev, keeps the best, saves, stops.
+"""The callback of every training run: evaluates on dev, saves the best and checkpoints, stops.
 
 All of it happens at rollout boundaries, between an update and the next experience: there the state
 that a checkpoint holds is whole. Frequencies are therefore rounded up to whole rollouts.
@@ -39,7 +39,7 @@ def _next(steps: int, every: int) -> int:
 
 @dataclass
 class LoopState:
-    """What the loop remembers, across a resume too.
+    """State of the loop, which a checkpoint holds.
 
     Attributes:
         best: Best dev value so far, None before the first evaluation.
@@ -128,7 +128,7 @@ class TrainingLoop(BaseCallback):
         self._boundary()
 
     def _boundary(self) -> None:
-        """Where the model's state is whole."""
+        """Evaluate, save or stop where it is due; the model's state is whole here."""
         if self.request.number is not None:
             self.stopped = "interrupted"
         elif self.options.seconds is not None and self._seconds() >= self.options.seconds:
@@ -139,7 +139,7 @@ class TrainingLoop(BaseCallback):
             self._save()
 
     def _give_up(self) -> None:
-        """The time is over: the policy as it is counts too."""
+        """Stop at the time limit, after an evaluation of the policy as it is."""
         steps = self.model.num_timesteps
         if self.state.evaluated != steps:
             self._evaluate()
