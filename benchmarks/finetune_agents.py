@@ -23,7 +23,7 @@ from nlp_gym_agents.config.train_config import TrainConfig, merge
 from nlp_gym_agents.evaluation.evaluate import score_record
 from nlp_gym_agents.models.agent import load_agent
 from nlp_gym_agents.networks.encoder.trainable import trainable_encoders
-from nlp_gym_agents.runs.folder import alone
+from nlp_gym_agents.runs.folder import locked
 from nlp_gym_agents.runs.metrics_log import read_metrics
 from nlp_gym_agents.runs.snapshots import newest
 from nlp_gym_agents.training.setup import Setup
@@ -125,7 +125,7 @@ def trained(config: TrainConfig, run: Path, clock: str) -> None:
             try:
                 newest(run / "checkpoints")
             except RunError:  # killed before its first checkpoint
-                with alone(run):
+                with locked(run):
                     shutil.rmtree(run)
             else:
                 resume(run, progress=False)

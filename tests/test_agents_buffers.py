@@ -19,7 +19,7 @@ from nlp_gym_agents.algorithms.buffers import (
     EpisodeReplayBuffer,
     EpisodeRolloutBuffer,
     MaskableEpisodeRolloutBuffer,
-    packed,
+    minibatches,
     segments,
 )
 from nlp_gym_agents.algorithms.registry import resolve
@@ -133,10 +133,10 @@ def test_buffers_segments(
 
 
 def test_buffers_packed_merges_a_small_rest() -> None:
-    assert list(packed(np.array([3, 3, 2]), 6)) == [(0, 8)]
-    assert list(packed(np.array([3, 3, 2, 1]), 6)) == [(0, 6), (6, 9)]
-    assert list(packed(np.array([7, 1]), 5)) == [(0, 8)]
-    assert list(packed(np.array([2]), 100)) == [(0, 2)]
+    assert list(minibatches(np.array([3, 3, 2]), 6)) == [(0, 8)]
+    assert list(minibatches(np.array([3, 3, 2, 1]), 6)) == [(0, 6), (6, 9)]
+    assert list(minibatches(np.array([7, 1]), 5)) == [(0, 8)]
+    assert list(minibatches(np.array([2]), 100)) == [(0, 2)]
 
 
 def test_buffers_everything_travels_together() -> None:

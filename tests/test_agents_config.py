@@ -11,8 +11,9 @@ import yaml
 from stable_baselines3.common.utils import LinearSchedule
 
 from nlp_gym import make_task
+from nlp_gym.encode import EncoderOptions
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
-from nlp_gym.tasks.core.make import task_ids
+from nlp_gym.tasks.core.make import task_class, task_ids
 from nlp_gym_agents.algorithms.registry import ALGORITHMS
 from nlp_gym_agents.config.hyperparams import (
     FOLDER,
@@ -21,9 +22,11 @@ from nlp_gym_agents.config.hyperparams import (
     parse_overrides,
     parse_value,
 )
+from nlp_gym_agents.config.learning import KLOptions, LearningOptions, StartOptions
 from nlp_gym_agents.config.signatures import arguments, hint_of
 from nlp_gym_agents.config.train_config import TrainConfig, merge
 from nlp_gym_agents.models.build import build_model
+from nlp_gym_agents.networks.encoder.options import Tuning
 
 HIDDEN = "policy_kwargs.features_extractor_kwargs.hidden"
 
@@ -311,3 +314,58 @@ def test_config_null_mappings_build_a_model(algo: str, item: str) -> None:
     task = make_task("NER-CoNLL-v0", corpus="sample", encoder="hashed", window=0)
     model = build_model(ALGORITHMS[algo], task, params, n_envs=2, device="cpu")
     assert model.policy is not None
+
+
+# -- options as objects ------------------------------------------------------------------------
+
+
+def test_config_options_are_objects() -> None:
+    config = merge(
+        TrainConfig(
+            "Question-TREC-v0",
+            "maskable_ppo",
+            warm_start="bc",
+            env_kwargs={"encoder_kwargs": {"pooling": "first"}},
+            hyperparams={"kl": {"target": 0.1}, "start": {"temperature": 0.5}},
+        )
+    )
+    assert config.env_kwargs["encoder_kwargs"] == {"pooling": "first"}  # as it was written
+    task_layers = task_class("Question-TREC-v0").default_layers
+    assert config.encoder_kwargs == EncoderOptions(pooling="first", layers=task_layers)
+    assert config.encoder_kwargs is config.encoder_kwargs
+    assert config.learning == LearningOptions(
+        kl=KLOptions(target=0.1), start=StartOptions(temperature=0.5)
+    )
+    learns = merge(TrainConfig("NER-CoNLL-v0", "ppo", encoder_mode="lora", encoder_lr=1e-4))
+    assert learns.learning.tuning == Tuning.of(learns.hyperparams["tuning"])
+    assert learns.encoder_kwargs == EncoderOptions(layers="last")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"encoder_kwargs": {"layer": 1}}, "encoder_kwargs option='layer'.*'layers'"),
+        ({"encoder": "hashed", "encoder_kwargs": {"layers": 1}}, "encoder_kwargs option='layers'"),
+        ({"encoder_kwargs": {"pooling": "max"}}, "encoder_kwargs: pooling='max'"),
+        ({"encoder_kwargs": [1]}, r"encoder_kwargs=\[1\] must be"),
+    ],
+)
+def test_config_messages_name_encoder_kwargs(given: dict[str, Any], message: str) -> None:
+    config = merge(TrainConfig(env_kwargs=given))
+    with pytest.raises(InvalidArgumentError, match=message):
+        _ = config.encoder_kwargs
+    with pytest.raises(InvalidArgumentError, match=message):
+        make_task("NER-CoNLL-v0", corpus="sample", **given)
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"kl": {"coeff": 1}}, "kl option='coeff'.*'coef'"),
+        ({"kl": 3}, "kl=3 is int"),
+        ({"start": {"temprature": 1}}, "start option='temprature'.*'temperature'"),
+    ],
+)
+def test_config_messages_name_the_section(section: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=message):
+        merge(TrainConfig(algo="ppo", warm_start="bc", hyperparams=section))

@@ -29,7 +29,7 @@ from nlp_gym_agents.evaluation import test_report as reports
 from nlp_gym_agents.runs import checkpoints
 from nlp_gym_agents.runs import folder as runs
 from nlp_gym_agents.runs import metrics_log as history
-from nlp_gym_agents.runs.folder import LOCK, alone, claim_run, read_config
+from nlp_gym_agents.runs.folder import LOCK, claim_run, locked, read_config
 from nlp_gym_agents.runs.metrics_log import read_metrics
 from nlp_gym_agents.runs.snapshots import newest
 from nlp_gym_agents.training import optimize as optimizing
@@ -368,8 +368,8 @@ def files(run: Path) -> dict[Path, bytes]:
 
 
 HOLD = (
-    "import sys\nfrom pathlib import Path\nfrom nlp_gym_agents.runs.folder import alone\n"
-    "with alone(Path(sys.argv[1])):\n    print('in', flush=True)\n    sys.stdin.read()\n"
+    "import sys\nfrom pathlib import Path\nfrom nlp_gym_agents.runs.folder import locked\n"
+    "with locked(Path(sys.argv[1])):\n    print('in', flush=True)\n    sys.stdin.read()\n"
 )
 
 
@@ -479,7 +479,7 @@ def test_train_unwritable_places_are_run_errors(
 
 def test_train_errors_inside_a_held_folder_are_their_own(tmp_path: Path) -> None:
     for error in (TimeoutError("mine"), OSError("mine")):
-        with pytest.raises(type(error), match="mine"), alone(tmp_path):
+        with pytest.raises(type(error), match="mine"), locked(tmp_path):
             raise error
 
 

@@ -12,7 +12,7 @@ from nlp_gym import make_task
 from nlp_gym.envs.vector import TaskVectorEnv
 from nlp_gym.errors import InvalidArgumentError
 from nlp_gym_agents.networks.decoder.extractor import DecoderExtractor
-from nlp_gym_agents.networks.decoder.prefixes import Texts, found, leaders
+from nlp_gym_agents.networks.decoder.prefixes import Texts, find_keys, longest_texts
 from nlp_gym_agents.networks.decoder.transformer import Decoder
 from nlp_gym_agents.networks.features.source import FeatureSource
 from nlp_gym_agents.networks.features.swap_source import swapped_source
@@ -57,7 +57,7 @@ def plainly(extractor, observation):
     ):
         tokens = th.zeros(1, int(size[0]) + 1, dtype=th.long)
         tokens[0, 1:] = prefix[: int(size[0])]
-        memory = extractor._remember(row.long().numpy(), whole=False)
+        memory = extractor._read_sources(row.long().numpy(), whole=False)
         states.append(extractor.decoder(tokens, memory)[0][0, -1])
     return th.stack(states).detach()
 
@@ -67,7 +67,7 @@ def test_one_place_at_a_time_gives_what_all_together_give():
     options = {"width": 32, "layers": 2, "heads": 4, "inner": 64, "dropout": 0.0}
     decoder = Decoder(50, 12, 10, 6, **options).eval()
     there = th.tensor([[1, 1, 1, 0, 0, 0], [1] * 6, [1, 1, 0, 0, 0, 0]]).bool()
-    memory = decoder.remember(th.randn(3, 6, 12), there)
+    memory = decoder.read_source(th.randn(3, 6, 12), there)
     tokens = th.randint(1, 50, (3, 7))
     whole, _ = decoder(tokens, memory)
     kept = [(th.zeros(3, 4, 16, 8), th.zeros(3, 4, 16, 8)) for _ in range(2)]
@@ -82,14 +82,14 @@ def test_what_follows_and_what_is_not_of_the_source_changes_nothing():
     decoder = Decoder(50, 12, 10, 6, **options).eval()
     vectors, there = th.randn(1, 6, 12), th.tensor([[1, 1, 1, 0, 0, 0]]).bool()
     tokens = th.randint(1, 50, (1, 7))
-    before, _ = decoder(tokens, decoder.remember(vectors, there))
+    before, _ = decoder(tokens, decoder.read_source(vectors, there))
     vectors[:, 3:] = 9.0
     tokens[:, 4:] = 1
-    after, _ = decoder(tokens, decoder.remember(vectors, there))
+    after, _ = decoder(tokens, decoder.read_source(vectors, there))
     th.testing.assert_close(after[:, :4], before[:, :4])
     assert not th.allclose(after[:, 5], before[:, 5])
     vectors[:, 0] = 9.0
-    other, _ = decoder(tokens, decoder.remember(vectors, there))
+    other, _ = decoder(tokens, decoder.read_source(vectors, there))
     assert not th.allclose(other[:, 0], before[:, 0])
 
 
@@ -112,7 +112,7 @@ def test_leaders_are_the_texts_that_nothing_continues():
         n, size = 40, rng.integers(0, 5, 40)
         prefix = np.where(np.arange(5) < size[:, None], rng.integers(1, 3, (n, 5)), 0)
         texts = Texts(rng.integers(0, 3, n), prefix.astype(np.int32), size)
-        chosen, owner = leaders(texts)
+        chosen, owner = longest_texts(texts)
         wanted, written = brute_leaders(texts)
         assert {(int(texts.row[i]), written[i]) for i in chosen} == wanted
         assert len(chosen) == len(wanted)
@@ -126,8 +126,8 @@ def test_keys_tell_apart_rows_tokens_and_sizes():
     prefix = np.array([[1, 0], [1, 0], [256, 0], [1, 1], [1, 0], [1, 0]], np.int32)
     texts = Texts(row, prefix, (prefix > 0).sum(axis=1))
     assert len(np.unique(texts.keys())) == len(texts)
-    assert found(texts.parents().keys(), texts.keys()).tolist() == [-1, -1, -1, 0, -1, -1]
-    assert found(texts.keys(), texts.take(np.array([], np.int64)).keys()).tolist() == [-1] * 6
+    assert find_keys(texts.parents().keys(), texts.keys()).tolist() == [-1, -1, -1, 0, -1, -1]
+    assert find_keys(texts.keys(), texts.take(np.array([], np.int64)).keys()).tolist() == [-1] * 6
 
 
 def test_what_is_kept_gives_the_states_of_whole_texts(extractor, venv):

@@ -52,7 +52,7 @@ def cloning_loss(
 
 
 def _spread_loss(scores: th.Tensor) -> th.Tensor:
-    """Cross-entropy with a target spread evenly over the actions that are there."""
+    """Cross-entropy with a target that is spread evenly over the real actions."""
     there = real(scores)
     logs = F.log_softmax(scores, dim=1).masked_fill(~there, 0.0)
     return -(logs.sum(dim=1) / there.sum(dim=1)).mean()
@@ -256,7 +256,7 @@ def task_of(model: BaseAlgorithm) -> Any:
 
 
 class _SampleProgress(ProgressBarCallback):
-    """Stable-Baselines3's bar counts environments a step; here a step learns from a batch."""
+    """A progress bar in decisions: Stable-Baselines3's counts one step per environment."""
 
     _shown = 0
 

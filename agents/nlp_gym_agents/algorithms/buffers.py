@@ -1,4 +1,4 @@
-"""Experience whose batches keep the decisions on one text together.
+"""Buffers whose minibatches hold the decisions on a text together.
 
 A trainable encoder encodes each distinct text of a batch once. Stable-Baselines3 shuffles single
 transitions, so that nearly every transition of a minibatch comes from another text and a pass over
@@ -12,21 +12,21 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from sb3_contrib.common.maskable.buffers import MaskableDictRolloutBuffer
 from stable_baselines3.common.buffers import DictReplayBuffer, DictRolloutBuffer
 from stable_baselines3.common.type_aliases import DictReplayBufferSamples
+from stable_baselines3.common.vec_env import VecNormalize
+from typing_extensions import override
 
 from nlp_gym.checks import check_int
+from nlp_gym.types import Int64Array
 
 _LONG = 2  # an episode of more than this many minibatches is cut
 _MAX_RUN = 2**20
 
-Ints = npt.NDArray[np.int64]
 
-
-def segments(starts: npt.NDArray[Any], longest: int | None = None) -> tuple[Ints, Ints]:
-    """The stretches of a rollout that one episode fills.
+def segments(starts: np.ndarray, longest: int | None = None) -> tuple[Int64Array, Int64Array]:
+    """Find the stretches of a rollout that belong to one episode each.
 
     Args:
         starts: (T, E), non-zero where environment e began an episode at step t.
@@ -52,8 +52,8 @@ def segments(starts: npt.NDArray[Any], longest: int | None = None) -> tuple[Ints
     return first, length
 
 
-def packed(lengths: Ints, batch_size: int) -> Iterator[tuple[int, int]]:
-    """Minibatches of S stretches in the given order, by transitions.
+def minibatches(lengths: Int64Array, batch_size: int) -> Iterator[tuple[int, int]]:
+    """Cut S stretches, in the given order, into minibatches of whole stretches.
 
     Args:
         lengths: (S,) transitions in each stretch.
@@ -98,11 +98,11 @@ class _WholeEpisodes:
         first, length = first[chosen], length[chosen]
         before = np.cumsum(length) - length
         order = np.repeat(first - before, length) + np.arange(length.sum())
-        for begin, end in packed(length, size):
+        for begin, end in minibatches(length, size):
             yield self._get_samples(order[begin:end])
 
     def _flatten(self: Any) -> None:
-        """From (T, E, ...) to (E * T, ...), once a rollout; `episode_starts` stays."""
+        """Reshape (T, E, ...) to (E * T, ...), once per rollout; `episode_starts` stays."""
         if self.generator_ready:
             return
         for key, values in self.observations.items():
@@ -137,7 +137,7 @@ class EpisodeReplayBuffer(DictReplayBuffer):
 
     Args:
         *args: As for `DictReplayBuffer`.
-        run: Transitions a run has; 1 draws each by itself, as `DictReplayBuffer` does.
+        run: Transitions per run; 1 draws each by itself, as `DictReplayBuffer` does.
         **kwargs: As for `DictReplayBuffer`.
 
     Raises:
@@ -148,7 +148,10 @@ class EpisodeReplayBuffer(DictReplayBuffer):
         super().__init__(*args, **kwargs)
         self.run = check_int("run", run, 1, _MAX_RUN)
 
-    def sample(self, batch_size: int, env: Any = None) -> Any:
+    @override
+    def sample(  # type: ignore[override]
+        self, batch_size: int, env: VecNormalize | None = None
+    ) -> DictReplayBufferSamples:
         """Runs with `batch_size` transitions in all; the last run may be shorter.
 
         Args:
@@ -167,7 +170,10 @@ class EpisodeReplayBuffer(DictReplayBuffer):
         index = steps * self.n_envs + place[:, None]
         return self._get_samples(index.reshape(-1)[:batch_size], env)
 
-    def _get_samples(self, batch_inds: npt.NDArray[Any], env: Any = None) -> Any:
+    @override
+    def _get_samples(  # type: ignore[override]
+        self, batch_inds: np.ndarray, env: VecNormalize | None = None
+    ) -> DictReplayBufferSamples:
         """Transitions (B,), where index t * E + e is step t of environment e."""
         step, place = np.divmod(batch_inds, self.n_envs)
         before, after = (

@@ -124,7 +124,7 @@ def collect(task: Task, *, gamma: float, obs_type: str = "index", batch: int = 1
 
 
 def _compact(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Marks and masks as wide as a passage in bytes; networks read floats all the same."""
+    """Store wide marks and masks as bytes; networks turn them into floats."""
     wide = values.ndim == 2 and values.shape[1] > 8 and values.dtype.kind == "i"
     return values.astype(np.int8) if wide and values.max(initial=0) < 128 else values
 

@@ -36,8 +36,8 @@ def split_optimizer(
     The new optimizer is of the same class with the same options. Parameters that need no gradient
     are in none of its groups. The encoder's weight decay is decoupled (Loshchilov and Hutter 2019)
     whatever the class, and leaves out offsets and LayerNorm's weights; that of the head stays as it
-    was. While the encoder is held, its gradients are dropped and its optimizer state stays empty;
-    they still count for the gradient's length, so leave them uncomputed then if you can.
+    was. While the encoder is on hold, its gradients are dropped and its optimizer state stays
+    empty; they still count for the gradient's length, so leave them uncomputed then if you can.
 
     All that a run needs to continue is in the optimizer's `state_dict` and in the progress that
     Stable-Baselines3 derives from the timesteps. The rate is logged as ``train/encoder_lr``.
@@ -66,13 +66,13 @@ def split_optimizer(
     optimizer = type(old)(groups, **{"lr": groups[0]["lr"], **model.policy.optimizer_kwargs})
     for group in optimizer.param_groups:
         optimizer.state.update({p: old.state[p] for p in group["params"] if p in old.state})
-    optimizer.register_step_pre_hook(_Before(model, rate))
+    optimizer.register_step_pre_hook(_EncoderStep(model, rate))
     model.policy.optimizer = optimizer
     return rate
 
 
-class _Before:
-    """What happens to an encoder's groups before each step of the optimizer.
+class _EncoderStep:
+    """A hook of an optimizer that sets an encoder's rate and decays its weights before each step.
 
     Args:
         model: Whose progress and logger are used.
@@ -84,15 +84,15 @@ class _Before:
 
     @th.no_grad()
     def __call__(self, optimizer: Any, args: object, kwargs: object) -> None:
-        """Put in the rate, and decay or hold the weights."""
+        """Set the rate, and decay the weights or drop their gradients."""
         progress = self.model._current_progress_remaining
-        rate, held = self.rate(progress), self.rate.on_hold(progress)
+        rate, on_hold = self.rate(progress), self.rate.on_hold(progress)
         for group in optimizer.param_groups:
             if _DECAY not in group:
                 continue
             group["lr"] = rate
             for parameter in group["params"]:
-                if held:
+                if on_hold:
                     parameter.grad = None  # optimizers pass over it and keep no state for it
                 elif group[_DECAY] and parameter.grad is not None:
                     parameter.mul_(1.0 - rate * group[_DECAY])
@@ -115,7 +115,7 @@ def _optimizer_of(model: BaseAlgorithm) -> th.optim.Optimizer:
 
 
 def _trainable(parameters: Sequence[nn.Parameter]) -> list[nn.Parameter]:
-    """Those that need gradients, each once."""
+    """The parameters that need gradients, each once."""
     return [p for p in dict.fromkeys(parameters) if p.requires_grad]
 
 
@@ -134,11 +134,11 @@ def _groups(
 ) -> list[dict[str, Any]]:
     """The head's groups as they were without the encoder, then the encoder's."""
     own = set(encoder)
-    kept = [{**g, "params": [p for p in _trainable(g["params"]) if p not in own]} for g in old]
+    head = [{**g, "params": [p for p in _trainable(g["params"]) if p not in own]} for g in old]
     options = {**old[0], "weight_decay": 0.0}
     decays = ((weight_decay, lambda p: p.ndim > 1), (0.0, lambda p: p.ndim <= 1))
     added = [
         {**options, "params": [p for p in encoder if chosen(p)], _DECAY: decay}
         for decay, chosen in decays
     ]
-    return [group for group in kept + added if group["params"]]
+    return [group for group in head + added if group["params"]]

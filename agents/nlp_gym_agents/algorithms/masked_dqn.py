@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import numpy.typing as npt
+import numpy as np
 import torch as th
 from stable_baselines3 import DQN
 from stable_baselines3.common.noise import ActionNoise
 from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.type_aliases import GymEnv, ReplayBufferSamples
+from stable_baselines3.dqn.policies import DQNPolicy
 from torch.nn import functional as F
 
 from nlp_gym_agents.networks.policies.dueling import DuelingDQNPolicy, explore, mask_of, masked
@@ -31,13 +33,20 @@ class MaskedDQN(DQN):
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"MultiInputPolicy": DuelingDQNPolicy}
 
-    def __init__(self, policy: Any, env: Any, *, double: bool = True, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        policy: str | type[DQNPolicy],
+        env: GymEnv | str,
+        *,
+        double: bool = True,
+        **kwargs: Any,
+    ) -> None:
         self.double = double
         super().__init__(policy, env, **kwargs)
 
     def _sample_action(
         self, learning_starts: int, action_noise: ActionNoise | None = None, n_envs: int = 1
-    ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Actions (B,) to play, and again to store."""
         warm_up = self.num_timesteps < learning_starts
         assert isinstance(self._last_obs, dict)
@@ -46,11 +55,11 @@ class MaskedDQN(DQN):
 
     def predict(
         self,
-        observation: Any,
-        state: Any = None,
-        episode_start: Any = None,
+        observation: np.ndarray | dict[str, np.ndarray],
+        state: tuple[np.ndarray, ...] | None = None,
+        episode_start: np.ndarray | None = None,
         deterministic: bool = False,
-    ) -> tuple[npt.NDArray[Any], Any]:
+    ) -> tuple[np.ndarray, tuple[np.ndarray, ...] | None]:
         """Greedy legal actions; exploration belongs to training and is in `_sample_action`."""
         return self.policy.predict(observation, state, episode_start, deterministic=True)
 
@@ -74,7 +83,7 @@ class MaskedDQN(DQN):
         self.logger.record("train/loss", th.stack(losses).mean().item())
 
     @th.no_grad()
-    def _target(self, data: Any) -> th.Tensor:
+    def _target(self, data: ReplayBufferSamples) -> th.Tensor:
         """Targets (B, 1) of a batch from the replay buffer."""
         if self.gamma == 0.0:  # the next state counts for nothing: save two of three passes
             return data.rewards

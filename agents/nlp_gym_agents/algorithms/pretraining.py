@@ -90,12 +90,12 @@ def _fit(
     seed: int,
 ) -> None:
     """Passes over the oracle's decisions with an optimizer of their own."""
-    live = trainable_encoders(model.policy)
+    encoders = trainable_encoders(model.policy)
     optimizer = th.optim.AdamW(
         _groups(model.policy, learning_rate), lr=learning_rate, weight_decay=weight_decay
     )
     total = epochs * -(-len(data) // batch_size)
-    rising = int(total * live[0].tuning.warmup) if live else 0
+    rising = int(total * encoders[0].tuning.warmup) if encoders else 0
     rate = th.optim.lr_scheduler.LambdaLR(
         optimizer,
         lambda step: min((step + 1) / max(rising, 1), (total - step) / max(total - rising, 1)),
@@ -103,7 +103,7 @@ def _fit(
     margin = data.rewards.mean().to(model.device)
     model.policy.set_training_mode(True)
     whole = reads_whole_texts(model.policy)
-    with _moving(live):
+    with _off_hold(encoders):
         for epoch in range(epochs):
             for batch in data.batches(batch_size, seed + epoch, model.device, whole_texts=whole):
                 optimizer.zero_grad()
@@ -114,27 +114,25 @@ def _fit(
 
 
 @contextmanager
-def _moving(live: Sequence[TrainableEncoder]) -> Iterator[None]:
-    """Encoders learn within it: that they are held is about the training that follows."""
-    before = [encoder.on_hold for encoder in live]
-    for encoder in live:
+def _off_hold(encoders: Sequence[TrainableEncoder]) -> Iterator[None]:
+    """Within it encoders learn, also those that the training to come puts on hold at first."""
+    before = [encoder.on_hold for encoder in encoders]
+    for encoder in encoders:
         encoder.on_hold = bool
     try:
         yield
     finally:
-        for encoder, held in zip(live, before, strict=True):
-            encoder.on_hold = held
+        for encoder, on_hold in zip(encoders, before, strict=True):
+            encoder.on_hold = on_hold
 
 
 def _groups(policy: BasePolicy, learning_rate: float) -> list[dict[str, Any]]:
-    """The head's parameters, and those of a learning encoder (a target network's learn nothing)."""
-    live = trainable_encoders(policy)
-    encoders = {p for encoder in live for p in encoder.parameters()}
-    groups = [
-        {"params": [p for p in policy.parameters() if p not in encoders], "lr": learning_rate}
-    ]
-    if live:
-        tuning, own = live[0].tuning, list(live[0].parameters())
+    """Parameter groups: the head's, and those of an encoder that learns (in no target network)."""
+    encoders = trainable_encoders(policy)
+    theirs = {p for encoder in encoders for p in encoder.parameters()}
+    groups = [{"params": [p for p in policy.parameters() if p not in theirs], "lr": learning_rate}]
+    if encoders:
+        tuning, own = encoders[0].tuning, list(encoders[0].parameters())
         peak, _ = schedule_value("encoder_lr", tuning.warm_lr or tuning.lr)
         groups.append({"params": own, "lr": peak, "weight_decay": tuning.weight_decay})
     return groups
@@ -203,5 +201,5 @@ def _copy(teacher: BasePolicy, policy: BasePolicy, *, trunk_only: bool) -> None:
 
 
 def _of_encoders(weights: Mapping[str, th.Tensor]) -> set[str]:
-    """Names of learning encoders' weights, whatever network they are in."""
+    """Names of the weights of encoders that learn, whatever network they are in."""
     return {name.partition(_ENCODER)[2] for name in weights if _ENCODER in name}

@@ -1,4 +1,4 @@
-"""What a warm start teaches: the oracle's actions, or values that order actions as it does."""
+"""Losses of a warm start: on the oracle's actions, or on values that order actions as it does."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from nlp_gym_agents.networks.features.swap_source import is_pointer
 
 
 def q_targets(batch: OracleData, margin: th.Tensor, n_actions: int) -> th.Tensor:
-    """What Q(s, a) is regressed on at the oracle's states, (B, A).
+    """Targets (B, A) of Q(s, a) at the oracle's states.
 
     The oracle's action is worth the oracle's return G; every other action is worth G - margin, with
     the margin what one decision earns the oracle. In words: a wrong decision forfeits its own
@@ -43,7 +43,7 @@ _SHARP = 10.0
 
 
 def _few_or_many(values: th.Tensor, batch: OracleData, margin: th.Tensor) -> th.Tensor:
-    """The loss of (B, A) values: a regression on `q_targets`, where actions are not thousands.
+    """The loss of (B, A) values: a regression on `q_targets` unless actions are thousands.
 
     There the oracle's would have a share of one in A, and nothing would be learned of it. So values
     are read as logits too, in units of a tenth of the margin: they then order the actions as a
@@ -57,7 +57,7 @@ def _few_or_many(values: th.Tensor, batch: OracleData, margin: th.Tensor) -> th.
 
 
 def imitation_loss(model: BaseAlgorithm, batch: OracleData, margin: th.Tensor) -> th.Tensor:
-    """What a step of a warm start makes smaller: see `algorithms.pretraining.warm_start`."""
+    """The loss of one batch of a warm start; see `algorithms.pretraining.warm_start`."""
     if isinstance(model, DQN):
         values = model.q_net(batch.observations)  # (B, A)
         if not is_pointer(model.q_net):

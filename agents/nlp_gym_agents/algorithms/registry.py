@@ -1,4 +1,4 @@
-"""The table of algorithms: one row a name. Entries are strings: listing imports nothing heavy."""
+"""The table of algorithms: one row per name. Entries are strings: listing imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import importlib
 import inspect
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.base_class import BaseAlgorithm
 
 Family = Literal["q", "actor_critic", "supervised", "other"]
 
@@ -33,7 +36,7 @@ class AlgorithmRow:
     doc: str
 
     @cached_property
-    def cls(self) -> type[Any]:
+    def cls(self) -> type[BaseAlgorithm]:
         """The class, imported on first use."""
         return _import(self.entry)
 
@@ -96,10 +99,10 @@ def resolve(name: str) -> AlgorithmRow:
     return AlgorithmRow(name, name, _family(cls), takes_masks or _masked_base(cls), doc)
 
 
-def _import(entry: str) -> type[Any]:
+def _import(entry: str) -> type[BaseAlgorithm]:
     module, _, attribute = entry.partition(":")
     try:
-        cls: type[Any] = getattr(importlib.import_module(module), attribute)
+        cls: type[BaseAlgorithm] = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise InvalidArgumentError(
             f"algo={entry!r} cannot be imported ({error}); it has the form 'package.module:Class', "
@@ -108,16 +111,16 @@ def _import(entry: str) -> type[Any]:
     return cls
 
 
-def _bases(cls: type[Any]) -> list[AlgorithmRow]:
+def _bases(cls: type[BaseAlgorithm]) -> list[AlgorithmRow]:
     """Rows of the table that a class derives from."""
     return [row for row in _ROWS if issubclass(cls, row.cls)]
 
 
-def _masked_base(cls: type[Any]) -> bool:
+def _masked_base(cls: type[BaseAlgorithm]) -> bool:
     return any(row.masked for row in _bases(cls))
 
 
-def _family(cls: type[Any]) -> Family:
+def _family(cls: type[BaseAlgorithm]) -> Family:
     from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
     families = [row.family for row in _bases(cls)]

@@ -1,7 +1,7 @@
 """A Gymnasium `VectorEnv` as a Stable-Baselines3 `VecEnv`.
 
 Stable-Baselines3 does not accept Gymnasium's vector environments (its issue 1745): it wants a
-4-tuple step, the last observation of an episode in the infos, and one info dict an environment.
+4-tuple step, the last observation of an episode in the infos, and one info dict per environment.
 The bridge does no work per environment and step except for the episodes that ended.
 """
 
@@ -13,7 +13,6 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-import numpy.typing as npt
 from gymnasium.vector import AutoresetMode, VectorEnv
 from stable_baselines3.common.vec_env.base_vec_env import (
     VecEnv,
@@ -24,6 +23,13 @@ from stable_baselines3.common.vec_env.base_vec_env import (
 from typing_extensions import override
 
 from nlp_gym.errors import InvalidArgumentError, NotResetError
+from nlp_gym.types import BoolArray, Int64Array
+
+Info = dict[str, Any]
+"""What is said of one environment after a step."""
+
+Obs = dict[str, np.ndarray] | np.ndarray
+"""Observation of one environment."""
 
 
 class SB3VecEnv(VecEnv):
@@ -44,7 +50,7 @@ class SB3VecEnv(VecEnv):
         InvalidArgumentError: The environments do not reset in the same step.
     """
 
-    def __init__(self, venv: VectorEnv[Any, Any, Any]) -> None:
+    def __init__(self, venv: VectorEnv) -> None:
         mode = venv.metadata.get("autoreset_mode")
         if mode is None or AutoresetMode(mode) is not AutoresetMode.SAME_STEP:
             raise InvalidArgumentError(
@@ -54,7 +60,7 @@ class SB3VecEnv(VecEnv):
                 "SyncVectorEnv."
             )
         self.venv = venv
-        self._actions: npt.NDArray[Any] | None = None
+        self._actions: np.ndarray | None = None
         self._returns = np.zeros(venv.num_envs)  # (B,)
         self._lengths = np.zeros(venv.num_envs, np.int64)  # (B,)
         self._started = time.monotonic()
@@ -81,7 +87,7 @@ class SB3VecEnv(VecEnv):
         self.reset_infos = [_info_of(info, i) for i in range(self.num_envs)]
         return obs
 
-    def step_async(self, actions: npt.NDArray[Any]) -> None:
+    def step_async(self, actions: np.ndarray) -> None:
         """Keep the actions (B,) for `step_wait`."""
         self._actions = actions
 
@@ -99,7 +105,7 @@ class SB3VecEnv(VecEnv):
         return self.step(actions)
 
     @override
-    def step(self, actions: npt.NDArray[Any]) -> VecEnvStepReturn:
+    def step(self, actions: np.ndarray) -> VecEnvStepReturn:
         """Play actions (B,) without the detour over `step_async`.
 
         Returns:
@@ -110,7 +116,7 @@ class SB3VecEnv(VecEnv):
         self._lengths += 1
         dones = terminated | truncated
         # A dict each: 256 of them cost about 10 microseconds, and callers may write into them.
-        infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
+        infos: list[Info] = [{} for _ in range(self.num_envs)]
         ended = np.flatnonzero(dones)
         if len(ended):
             self._finish(ended, terminated, info, infos)
@@ -118,10 +124,10 @@ class SB3VecEnv(VecEnv):
 
     def _finish(
         self,
-        ended: npt.NDArray[np.int64],
-        terminated: npt.NDArray[np.bool_],
+        ended: Int64Array,
+        terminated: BoolArray,
         info: Mapping[str, Any],
-        infos: list[dict[str, Any]],
+        infos: list[Info],
     ) -> None:
         seconds = round(time.monotonic() - self._started, 6)
         final_obs, final_info = info["final_obs"], info.get("final_info", {})
@@ -210,15 +216,15 @@ class SB3VecEnv(VecEnv):
         return [values for _ in chosen]
 
     def env_is_wrapped(
-        self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: VecEnvIndices = None
+        self, wrapper_class: type[gym.Wrapper], indices: VecEnvIndices = None
     ) -> list[bool]:
         """Whether each environment has the wrapper; native environments have none."""
         envs: Iterable[Any] = getattr(self.venv, "envs", [None] * self.num_envs)
         wrapped = [_is_wrapped(env, wrapper_class) for env in envs]
         return [wrapped[i] for i in self._get_indices(indices)]
 
-    def get_images(self) -> Sequence[npt.NDArray[Any] | None]:
-        """What the environments render, one each."""
+    def get_images(self) -> Sequence[np.ndarray | None]:
+        """The pictures that the environments render, one each."""
         frames: Any = self.venv.render()
         return [None] * self.num_envs if frames is None else list(frames)
 
@@ -230,9 +236,9 @@ class SB3VecEnv(VecEnv):
         raise AttributeError(f"{self.venv!r} has no attribute {names[0]!r}")
 
 
-def _info_of(info: Mapping[str, Any], i: int) -> dict[str, Any]:
+def _info_of(info: Mapping[str, Any], i: int) -> Info:
     """Environment i's part of a vector environment's infos (see `VectorEnv._add_info`)."""
-    own: dict[str, Any] = {}
+    own: Info = {}
     for key, value in info.items():
         if key.startswith("_") or key in ("final_obs", "final_info"):
             continue
@@ -242,14 +248,14 @@ def _info_of(info: Mapping[str, Any], i: int) -> dict[str, Any]:
     return own
 
 
-def _obs_of(final_obs: Any, i: int) -> Any:
+def _obs_of(final_obs: Mapping[str, np.ndarray] | np.ndarray, i: int) -> Obs:
     """Environment i's last observation, from an array of observations or a dict of arrays."""
     if isinstance(final_obs, Mapping):
         return {key: value[i] for key, value in final_obs.items()}
     return final_obs[i]
 
 
-def _is_wrapped(env: Any, wrapper_class: type[Any]) -> bool:
+def _is_wrapped(env: object, wrapper_class: type[gym.Wrapper]) -> bool:
     while isinstance(env, gym.Wrapper):
         if isinstance(env, wrapper_class):
             return True

@@ -98,7 +98,7 @@ def parse_overrides(items: Sequence[str], *, argument: str = "hyperparams") -> P
         names = [name.strip() for name in key.split(".")]
         if not colon or not all(names):
             raise InvalidArgumentError(_not_a_pair(argument, item))
-        nested: Any = parse_value(text, f"{argument}={item!r}")
+        nested = parse_value(text, f"{argument}={item!r}")
         for name in reversed(names):
             nested = {name: nested}
         parsed = nested_merge(parsed, nested)
@@ -135,7 +135,7 @@ def parse_value(text: str, given: str | None = None) -> Any:
 
 
 def build_arguments(params: Mapping[str, Any]) -> Params:
-    """What the algorithm's class is called with, from values as in the files.
+    """The arguments of the algorithm's class, from values as in the files.
 
     Schedules become Stable-Baselines3's, names become classes; `policy_kwargs` gets the empty
     `net_arch` that lets all heads share the extractor's trunk. The command's own keys are left out.
@@ -164,7 +164,7 @@ def build_arguments(params: Mapping[str, Any]) -> Params:
 
 
 def _task(env_id: str) -> type[Task]:
-    """The task of an id; of one that is not registered, any."""
+    """The task class of an id; `Task` for one that is not registered."""
     return task_class(env_id) if is_task_id(env_id) else Task
 
 
@@ -186,7 +186,7 @@ def _numbers(value: Any) -> Any:
     return value
 
 
-def nested_merge(into: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def nested_merge(into: Mapping[str, Any], changes: Mapping[str, Any]) -> Params:
     """`into` with the values of `changes`; mappings inside are merged rather than replaced."""
     result = dict(into)
     for key, value in changes.items():

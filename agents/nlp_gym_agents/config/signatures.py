@@ -9,7 +9,7 @@ from collections.abc import Collection
 from typing import Any
 
 
-def arguments(cls: type[Any], *, dropped: Collection[str] = ()) -> dict[str, Any]:
+def arguments(cls: type, *, dropped: Collection[str] = ()) -> dict[str, object]:
     """Arguments of a class with their type hints (Any where there is none that can be read).
 
     A class that takes ``**kwargs`` also takes the arguments of its base classes.
@@ -18,7 +18,7 @@ def arguments(cls: type[Any], *, dropped: Collection[str] = ()) -> dict[str, Any
         cls: Any class.
         dropped: Names to leave out; ``self`` always is.
     """
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
     for base in inspect.getmro(cls):
         if "__init__" not in vars(base):
             continue
@@ -36,7 +36,7 @@ def arguments(cls: type[Any], *, dropped: Collection[str] = ()) -> dict[str, Any
     return found
 
 
-def hint_of(function: Any, name: str) -> Any:
+def hint_of(function: object, name: str) -> object:
     """The type hint of one argument; Any stands for what it names and the module does not hold.
 
     A third-party class may name types that it imports for type checkers only.
@@ -45,7 +45,7 @@ def hint_of(function: Any, name: str) -> Any:
     if name not in annotations:
         return Any
     one = types.SimpleNamespace(__annotations__={name: annotations[name]})
-    unknown: dict[str, Any] = {}
+    unknown: dict[str, object] = {}
     while True:
         try:
             return typing.get_type_hints(one, getattr(function, "__globals__", {}), unknown)[name]

@@ -1,4 +1,4 @@
-"""What a training run is asked for: the settings, their defaults, and paths made absolute."""
+"""The settings of a training run: their defaults, their checks, and paths made absolute."""
 
 from __future__ import annotations
 
@@ -116,9 +116,9 @@ class TrainConfig:
         """A copy with some fields replaced."""
         return dataclasses.replace(self, **changes)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> Params:
         """Plain values for YAML and JSON."""
-        plain: dict[str, Any] = _plain(dataclasses.asdict(self))
+        plain: Params = _plain(dataclasses.asdict(self))
         return plain
 
     @cached_property
@@ -156,7 +156,7 @@ class TrainConfig:
         return given[name] if name in given else default_argument(self.env, name)
 
     @property
-    def task_kwargs(self) -> dict[str, Any]:
+    def task_kwargs(self) -> Params:
         """Arguments of the rules; those of the environment's shell are used where it is made."""
         return {k: v for k, v in self.env_kwargs.items() if k not in SHELL_ARGUMENTS}
 
@@ -234,7 +234,7 @@ def config_from_file(path: str | Path) -> TrainConfig:
     return config_from(read_config_file(path), source=str(path))
 
 
-def _check_number(name: str, value: Any, low: int) -> None:
+def _check_number(name: str, value: object, low: int) -> None:
     if value is None and name != "seed":
         return
     if isinstance(value, bool) or not isinstance(value, int) or value < low:

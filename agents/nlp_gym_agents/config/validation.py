@@ -6,7 +6,7 @@ import inspect
 import math
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch as th
@@ -19,7 +19,7 @@ from nlp_gym_agents.networks.encoder.schedule import schedule_value
 from nlp_gym_agents.networks.features.extractor import CorpusExtractor, NLPExtractor
 from nlp_gym_agents.networks.features.layers import ACTIVATIONS
 
-RUN_KEYS: dict[str, Any] = {
+RUN_KEYS: dict[str, type] = {
     "n_envs": int,
     "n_timesteps": int,
     "policy": str,
@@ -42,7 +42,7 @@ OPTIMIZERS: dict[str, type[th.optim.Optimizer]] = {
 }
 """Optimizers by the name used in hyperparameter files."""
 
-POLICY_CLASSES: dict[str, dict[str, Any]] = {
+POLICY_CLASSES: dict[str, dict[str, type]] = {
     "optimizer_class": dict(OPTIMIZERS),
     "activation_fn": dict(ACTIVATIONS),
 }
@@ -141,8 +141,8 @@ def _check_policy(
     _check_names("optimizer_kwargs", options, set(optimizer) - {"params", "lr"})
 
 
-def _mapping(argument: str, value: Any) -> Mapping[str, Any]:
-    """A mapping that may be left null."""
+def _mapping(argument: str, value: object) -> Mapping[str, Any]:
+    """Return a mapping that may be left null."""
     if value is None or isinstance(value, Mapping):
         return value or {}
     raise InvalidArgumentError(
@@ -150,13 +150,13 @@ def _mapping(argument: str, value: Any) -> Mapping[str, Any]:
     )
 
 
-def _arguments(cls: type[Any]) -> dict[str, Any]:
+def _arguments(cls: type) -> dict[str, object]:
     """Arguments of a class that YAML can give, with their type hints."""
     dropped = {*_NOT_YAML, "observation_space", "action_space", "lr_schedule"}
     return arguments(cls, dropped=dropped)
 
 
-def _check_names(argument: str, given: Any, allowed: Iterable[str]) -> None:
+def _check_names(argument: str, given: Iterable[str], allowed: Iterable[str]) -> None:
     names = sorted(allowed)
     for key in given:
         _check_name(argument, key, names)
@@ -168,7 +168,7 @@ def _check_name(argument: str, value: object, allowed: Iterable[str]) -> None:
         raise UnknownNameError(argument, value, sorted(names))
 
 
-def _typed(key: str, value: Any, hint: Any) -> Any:
+def _typed(key: str, value: object, hint: object) -> object:
     """The value, as a type that `hint` allows."""
     if key in SCHEDULES:
         if value is not None:
@@ -198,13 +198,13 @@ def _typed(key: str, value: Any, hint: Any) -> Any:
     return value
 
 
-def _members(hint: Any) -> set[Any]:
+def _members(hint: object) -> set[object]:
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         return {member for part in typing.get_args(hint) for member in _members(part)}
     return {hint}
 
 
-def _check_bounds(key: str, value: Any) -> None:
+def _check_bounds(key: str, value: object) -> None:
     if key == "train_freq" and isinstance(value, list):
         _check_train_freq(value)
     if key not in _BOUNDS or value is None or isinstance(value, list):
@@ -218,7 +218,7 @@ def _check_bounds(key: str, value: Any) -> None:
         raise InvalidArgumentError(f"{key}={value!r} must be {words}.")
 
 
-def _check_train_freq(value: list[Any]) -> None:
+def _check_train_freq(value: Sequence[object]) -> None:
     fits = len(value) == 2 and type(value[0]) is int and value[0] >= 1
     if not (fits and value[1] in ("step", "episode")):
         raise InvalidArgumentError(

@@ -30,7 +30,7 @@ INVERSE_TEMPERATURE = 10.0
 
 
 def make_act(model: BaseAlgorithm, masked: bool) -> Act:
-    """The model's greedy action as a function, for `nlp_gym.tasks.core.rollout.rollout`.
+    """The model's greedy action, as a function for `nlp_gym.tasks.core.rollout.rollout`.
 
     Policies of Stable-Baselines3 and sb3-contrib are asked for their scores directly: `predict`
     copies the observation deeply and checks it against its space at every call, which takes longer
@@ -64,7 +64,7 @@ def make_act(model: BaseAlgorithm, masked: bool) -> Act:
 
 
 def make_log_probs(model: BaseAlgorithm) -> LogProbs | None:
-    """Log-probabilities of a model's actions, for `nlp_gym_agents.models.play`.
+    """Log-probabilities of a model's actions, as a function for `nlp_gym_agents.models.play`.
 
     Values are no logits; those of a Q-network are taken for some after multiplication by
     `INVERSE_TEMPERATURE`, since returns lie within about -1 and 1.
@@ -108,7 +108,7 @@ def _scale(policy: BasePolicy) -> float | None:
 
 
 def _recurrent_act(model: BaseAlgorithm, masked: bool) -> Act:
-    """Acting with a memory: emptied where an episode begins, and carried along by its row.
+    """Act with a recurrent policy, whose memory is zero where an episode begins.
 
     `rollout` takes episodes out of the batch as they end, so a place in the batch is not enough to
     find the memory of an episode again. An episode begins with a row that was not played just now,

@@ -1,4 +1,4 @@
-"""From settings to a model: a fresh one to train, or a saved policy to act with."""
+"""A trained agent: its saved policy, loaded from a run folder, and the tasks it can play."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from stable_baselines3.common.base_class import BaseAlgorithm
 
 from nlp_gym import make_task
 from nlp_gym.encode import Encoder
@@ -24,6 +26,7 @@ from nlp_gym_agents.networks.encoder.options import Tuning
 from nlp_gym_agents.networks.features.source import FeatureSource
 from nlp_gym_agents.networks.features.swap_source import swapped_source
 from nlp_gym_agents.runs.folder import find_snapshot
+from nlp_gym_agents.runs.settings import NEEDED, SETTINGS, SnapshotSettings
 from nlp_gym_agents.runs.weights import load_policy
 
 __all__ = [
@@ -35,13 +38,9 @@ __all__ = [
     "load_agent",
 ]
 
-_NEEDED = frozenset(
-    {"algo", "env", "env_kwargs", "labels", "obs_type", "hyperparams", "encoder", "aliases"}
-)
 
-
-def _learning_nothing(row: AlgorithmRow) -> dict[str, int]:
-    """The least memory and the shortest rollouts, for a model that only acts.
+def _smallest_memory(row: AlgorithmRow) -> dict[str, int]:
+    """The smallest replay buffer or rollout, for a model that only acts.
 
     Rollouts as in training would not do either: one environment stands for many here.
     """
@@ -83,11 +82,11 @@ class Agent:
 
     run: Path
     folder: Path
-    settings: dict[str, Any]
+    settings: SnapshotSettings
     device: str = "auto"
-    _model: Any = field(default=None, repr=False)
-    _encoder: Any = field(default=None, repr=False)
-    _read: Any = field(default=None, repr=False)
+    _model: BaseAlgorithm | None = field(default=None, repr=False)
+    _encoder: Encoder | None = field(default=None, repr=False)
+    _read: Task | None = field(default=None, repr=False)
     _source: FeatureSource | None = field(default=None, repr=False)
 
     @property
@@ -151,7 +150,7 @@ class Agent:
                 "or train again."
             )
 
-    def model(self, task: Task) -> Any:
+    def model(self, task: Task) -> BaseAlgorithm:
         """The algorithm object with the saved policy; `task`, encoded, is what it reads first."""
         if self._model is None:
             self._model = self._load(task)
@@ -177,8 +176,10 @@ class Agent:
             return with_alternatives(model, task, most=most, obs_type=obs_type)
 
     @contextmanager
-    def reading(self, task: Task, *, progress: bool = False, cache: bool = True) -> Iterator[Any]:
-        """The model, which reads `task` in the block. Options as `encode`'s."""
+    def reading(
+        self, task: Task, *, progress: bool = False, cache: bool = True
+    ) -> Iterator[BaseAlgorithm]:
+        """The model, which reads `task` for the duration of the block. Options as `encode`'s."""
         obs_type, trainable = self.settings["obs_type"], self.tuning is not None
         if not trainable:
             encode(task, progress=progress, cache=cache)
@@ -193,9 +194,9 @@ class Agent:
         with nullcontext() if source is None else swapped_source(model.policy, source):
             yield model
 
-    def _load(self, task: Task) -> Any:
+    def _load(self, task: Task) -> BaseAlgorithm:
         row, obs_type = resolve(self.settings["algo"]), self.settings["obs_type"]
-        hyperparams = {**self.settings["hyperparams"], **_learning_nothing(row)}
+        hyperparams = {**self.settings["hyperparams"], **_smallest_memory(row)}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # advice on batch sizes, for one environment
             model = build_model(
@@ -222,7 +223,7 @@ def load_agent(run: str | Path, *, checkpoint: str = "best", device: str = "auto
         RunError: The folder is missing, incomplete, damaged or of another version.
     """
     folder, settings = find_snapshot(run, checkpoint)
-    missing = sorted(_NEEDED - set(settings))
+    missing = sorted(NEEDED - set(settings))
     if missing:
-        raise RunError(f"{folder / 'settings.json'} is damaged: it lacks {', '.join(missing)}.")
+        raise RunError(f"{folder / SETTINGS} is damaged: it lacks {', '.join(missing)}.")
     return Agent(Path(run), folder, settings, device)

@@ -39,7 +39,7 @@ from nlp_gym_agents.networks.policies.pointer import (
 
 
 def buffer_arguments(row: AlgorithmRow) -> Params:
-    """Buffers whose batches hold few texts, for the algorithms that take one."""
+    """The buffer whose batches hold few texts, as arguments of an algorithm that has one."""
     if issubclass(row.cls, MaskablePPO):
         return {"rollout_buffer_class": MaskableEpisodeRolloutBuffer}
     if issubclass(row.cls, PPO):
@@ -151,7 +151,7 @@ def build_model(
 
 
 def _copies(row: AlgorithmRow, task: Task, extractor_kwargs: Mapping[str, Any]) -> bool:
-    """Whether words of the source can be copied, which takes heads of its own."""
+    """Whether the model copies words of the source, which takes heads of its own."""
     if not task.writes or not extractor_kwargs.get("copy"):
         return False
     if row.family == "q":
@@ -163,7 +163,7 @@ def _copies(row: AlgorithmRow, task: Task, extractor_kwargs: Mapping[str, Any]) 
 
 
 def _zero_value_heads(policy: nn.Module) -> None:
-    """Let all tokens be worth 0 at first: what one of thousands earns is less than random values.
+    """Begin with a value of 0 for every token: what one of thousands earns is less than noise.
 
     Args:
         policy: Any; those without values by action are left alone.

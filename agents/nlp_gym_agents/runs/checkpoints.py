@@ -13,7 +13,7 @@ A run resumed from a checkpoint that was saved between rollouts continues exactl
 stopped: weights, target network, optimizer, replay buffer, counters, schedules, random generators
 and the episodes being played are all restored. Not exact are: a stop requested inside a long
 rollout (its steps count as done but are not learned from), a stop between two checkpoints where an
-encoder learns (kept vectors differ in their last digit by what they were encoded together with,
+encoder learns (cached vectors differ in their last digit by what they were encoded together with,
 and a checkpoint drops them), the running means of episode rewards,
 `recurrent_ppo`'s memory, replay buffers above `BUFFER_LIMIT` (they start empty), third-party
 environments (they begin new episodes) and, as everywhere, another number of threads or a GPU.
@@ -30,6 +30,7 @@ from typing import Any
 import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.buffers import ReplayBuffer
 
 from nlp_gym.errors import RunError
 from nlp_gym_agents.networks.features.swap_source import clear_caches
@@ -43,9 +44,11 @@ from nlp_gym_agents.runs.weights import (
     save_weights,
 )
 
-BUFFER_LIMIT = (
-    2 * 1024**3
-)  # bytes; `features` observations make buffers too large to save each time
+Numbers = dict[str, Any]
+"""State that goes into JSON."""
+
+# Bytes; `features` observations make buffers too large to save each time.
+BUFFER_LIMIT = 2 * 1024**3
 _NOT_STATE = frozenset({"n_envs", "verbose", "seed", "start_time", "_total_timesteps"})
 
 
@@ -59,12 +62,12 @@ def _optimizers(model: BaseAlgorithm) -> Iterator[tuple[str, torch.optim.Optimiz
             yield name, value
 
 
-def _split_optimizers(model: BaseAlgorithm) -> tuple[Tensors, dict[str, Any]]:
+def _split_optimizers(model: BaseAlgorithm) -> tuple[Tensors, Numbers]:
     tensors: Tensors = {}
-    numbers: dict[str, Any] = {}
+    numbers: Numbers = {}
     for name, optimizer in _optimizers(model):
         state = optimizer.state_dict()
-        entries: dict[str, dict[str, Any]] = {}
+        entries: dict[str, Numbers] = {}
         for index, values in state["state"].items():
             entries[str(index)] = {}
             for key, value in values.items():
@@ -76,10 +79,10 @@ def _split_optimizers(model: BaseAlgorithm) -> tuple[Tensors, dict[str, Any]]:
     return tensors, numbers
 
 
-def _join_optimizers(model: BaseAlgorithm, tensors: Tensors, numbers: Mapping[str, Any]) -> None:
+def _join_optimizers(model: BaseAlgorithm, tensors: Tensors, numbers: Numbers) -> None:
     for name, optimizer in _optimizers(model):
         saved = numbers[name]
-        state: dict[int, dict[str, Any]] = {int(i): dict(v) for i, v in saved["state"].items()}
+        state: dict[int, Numbers] = {int(i): dict(v) for i, v in saved["state"].items()}
         for key, tensor in tensors.items():
             owner, index, entry = key.rsplit("/", 2)
             if owner == name:
@@ -87,9 +90,9 @@ def _join_optimizers(model: BaseAlgorithm, tensors: Tensors, numbers: Mapping[st
         optimizer.load_state_dict({"state": state, "param_groups": saved["param_groups"]})
 
 
-def _buffer_arrays(buffer: Any) -> dict[str, np.ndarray[Any, Any]]:
+def _buffer_arrays(buffer: ReplayBuffer) -> dict[str, np.ndarray]:
     """Arrays with the buffer's time axis first, by attribute (and key, for dict observations)."""
-    arrays: dict[str, np.ndarray[Any, Any]] = {}
+    arrays: dict[str, np.ndarray] = {}
     for name, value in vars(buffer).items():
         parts = value.items() if isinstance(value, dict) else [("", value)]
         for key, array in parts:
@@ -98,7 +101,7 @@ def _buffer_arrays(buffer: Any) -> dict[str, np.ndarray[Any, Any]]:
     return arrays
 
 
-def _save_buffer(folder: Path, model: BaseAlgorithm) -> dict[str, Any] | None:
+def _save_buffer(folder: Path, model: BaseAlgorithm) -> Numbers | None:
     buffer = getattr(model, "replay_buffer", None)
     if buffer is None:
         return None
@@ -110,7 +113,7 @@ def _save_buffer(folder: Path, model: BaseAlgorithm) -> dict[str, Any] | None:
     return {"pos": buffer.pos, "full": buffer.full, "buffer_size": buffer.buffer_size}
 
 
-def _load_buffer(folder: Path, model: BaseAlgorithm, saved: Mapping[str, Any] | None) -> None:
+def _load_buffer(folder: Path, model: BaseAlgorithm, saved: Numbers | None) -> None:
     buffer = getattr(model, "replay_buffer", None)
     if buffer is None or saved is None:
         return
@@ -135,7 +138,7 @@ def _counters(model: BaseAlgorithm) -> dict[str, int | float | bool]:
     }
 
 
-def _random_state(model: BaseAlgorithm) -> tuple[Tensors, dict[str, Any]]:
+def _random_state(model: BaseAlgorithm) -> tuple[Tensors, Numbers]:
     tensors = {"torch": torch.get_rng_state()}
     if torch.cuda.is_available():
         tensors |= {f"cuda/{i}": s for i, s in enumerate(torch.cuda.get_rng_state_all())}
@@ -148,7 +151,7 @@ def _random_state(model: BaseAlgorithm) -> tuple[Tensors, dict[str, Any]]:
     return tensors, numbers
 
 
-def _restore_random(model: BaseAlgorithm, tensors: Tensors, numbers: Mapping[str, Any]) -> None:
+def _restore_random(model: BaseAlgorithm, tensors: Tensors, numbers: Numbers) -> None:
     torch.set_rng_state(tensors["torch"])
     if torch.cuda.is_available() and "cuda/0" in tensors:
         states = [tensors[key] for key in sorted(tensors) if key.startswith("cuda/")]
@@ -160,7 +163,7 @@ def _restore_random(model: BaseAlgorithm, tensors: Tensors, numbers: Mapping[str
     model.action_space.np_random.bit_generator.state = numbers["action_space"]
 
 
-def _save_episodes(folder: Path, model: BaseAlgorithm) -> dict[str, Any] | None:
+def _save_episodes(folder: Path, model: BaseAlgorithm) -> Numbers | None:
     captured = episodes.capture(model)
     if captured is None:
         return None
@@ -198,7 +201,7 @@ def save_state(folder: Path, model: BaseAlgorithm, extra: Mapping[str, Any]) -> 
     return aliases
 
 
-def load_state(folder: Path, model: BaseAlgorithm) -> dict[str, Any]:
+def load_state(folder: Path, model: BaseAlgorithm) -> Numbers:
     """Restore what `save_state` wrote into a model built from the same settings.
 
     Returns:

@@ -6,6 +6,7 @@ new episodes.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 
 from nlp_gym.envs.vector import TaskVectorEnv
 from nlp_gym_agents.algorithms.vec_env import SB3VecEnv
+from nlp_gym_agents.runs.weights import Tensors
 
 _SUMS = ("returns", "lengths")  # the bridge's running sums, under these names in the file
 
@@ -24,7 +26,7 @@ def _native(model: BaseAlgorithm) -> TaskVectorEnv | None:
     return venv if isinstance(venv, TaskVectorEnv) else None
 
 
-def capture(model: BaseAlgorithm) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
+def capture(model: BaseAlgorithm) -> tuple[Tensors, dict[str, Any]] | None:
     """Arrays and numbers of the episodes `model` is in; None where they cannot be had."""
     venv = _native(model)
     if venv is None or model._last_obs is None or model._last_episode_starts is None:
@@ -36,9 +38,7 @@ def capture(model: BaseAlgorithm) -> tuple[dict[str, torch.Tensor], dict[str, An
     return tensors, {"generators": generators}
 
 
-def restore(
-    model: BaseAlgorithm, tensors: dict[str, torch.Tensor], numbers: dict[str, Any]
-) -> None:
+def restore(model: BaseAlgorithm, tensors: Tensors, numbers: Mapping[str, Any]) -> None:
     """Put `capture`'s result into a model built from the same settings."""
     bridge = model.env
     assert bridge is not None

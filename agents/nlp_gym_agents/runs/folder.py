@@ -23,6 +23,7 @@ import yaml
 
 from nlp_gym.errors import RunError, UnknownNameError
 from nlp_gym.files import atomic_path, file_lock, write_json
+from nlp_gym_agents.runs.settings import SETTINGS, SnapshotSettings
 from nlp_gym_agents.runs.snapshots import (
     FORMAT_VERSION,
     check_version,
@@ -33,8 +34,7 @@ from nlp_gym_agents.runs.snapshots import (
 )
 from nlp_gym_agents.runs.versions import versions
 
-SETTINGS = "settings.json"
-LOCK = ".run.lock"  # of `alone`
+LOCK = ".run.lock"  # of `locked`
 
 
 def file_name(text: str) -> str:
@@ -69,7 +69,7 @@ def new_run(algo: str, env_id: str, *, root: str | Path = "runs") -> Path:
 
 
 @contextmanager
-def alone(run: Path) -> Iterator[None]:
+def locked(run: Path) -> Iterator[None]:
     """Hold the run folder `run`, which exists, against every other process.
 
     Raises:
@@ -98,7 +98,7 @@ def writing(run: Path) -> Iterator[None]:
 def claim_run(folder: str | Path) -> Path:
     """Create the exact folder `folder`.
 
-    Two processes may be given the same one: ask again once it is held (`alone`).
+    Two processes may be given the same one: call it again once the folder is `locked`.
 
     Raises:
         RunError: It is not empty (a run is never overwritten) or cannot be created.
@@ -210,7 +210,7 @@ def read_config_file(path: str | Path) -> dict[str, Any]:
     return config
 
 
-def find_snapshot(run: str | Path, checkpoint: str = "best") -> tuple[Path, dict[str, Any]]:
+def find_snapshot(run: str | Path, checkpoint: str = "best") -> tuple[Path, SnapshotSettings]:
     """The verified folder a policy is loaded from, and its settings.
 
     Args:
@@ -234,6 +234,6 @@ def find_snapshot(run: str | Path, checkpoint: str = "best") -> tuple[Path, dict
                 f"it with `nlp-gym train --resume {shlex.quote(str(run))}`."
             )
         verify(folder)
-    settings = read_json(folder / SETTINGS)
+    settings: SnapshotSettings = read_json(folder / SETTINGS)
     check_version(settings.get("format_version"), folder / SETTINGS)
     return folder, settings

@@ -1,4 +1,4 @@
-"""Folders that are either complete or not there: written aside, listed in a manifest, renamed.
+"""Snapshots: folders that are complete or not there at all.
 
 A snapshot is a folder of files with ``manifest.json``, which holds the sha256 of each of them and
 is written last. `publish` fills a hidden sibling folder and renames it, so a process killed at any

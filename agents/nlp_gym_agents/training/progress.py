@@ -1,4 +1,4 @@
-"""What a person sees while training runs: a bar on a terminal, a line per evaluation anywhere."""
+"""Progress of training on stderr: a bar on a terminal, and a line per evaluation."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class TrainingProgress:
         self.bar.stop()
 
     def step(self, timesteps: int, rate: float) -> None:
-        """Move the bar to `timesteps`, at `rate` timesteps a second."""
+        """Move the bar to `timesteps`, and show `rate` in timesteps per second."""
         self.bar.update(self.task, completed=timesteps, rate=rate)
 
     def evaluation(self, row: dict[str, Any], *, best: float, improved: bool) -> None:
@@ -59,5 +59,5 @@ class TrainingProgress:
         )
 
     def note(self, text: str) -> None:
-        """One line of information."""
+        """Print one line."""
         self.console.print(text, markup=False)

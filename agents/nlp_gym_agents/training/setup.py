@@ -1,4 +1,4 @@
-"""What a training run is built from: tasks, encodings, model. No run folder yet."""
+"""Build what a training run needs: tasks, encodings, the model. It makes no run folder."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -29,6 +30,7 @@ from nlp_gym_agents.models.learning_encoder import check_learns, transformer_of
 from nlp_gym_agents.models.play import drawn_rows, outputs_of
 from nlp_gym_agents.networks.features.source import FeatureSource
 from nlp_gym_agents.networks.features.swap_source import swapped_source
+from nlp_gym_agents.runs.settings import SnapshotSettings
 from nlp_gym_agents.runs.snapshots import FORMAT_VERSION
 from nlp_gym_agents.training.callbacks.kl_penalty import check_penalty
 from nlp_gym_agents.training.warm_start import check_start
@@ -48,7 +50,7 @@ class Setup:
     model: BaseAlgorithm
     obs_type: str
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> SnapshotSettings:
         """What is written beside every saved policy: enough to load it anywhere."""
         encoder = self.train_task.encoder
         return {
@@ -102,25 +104,25 @@ class Setup:
         settings = self.settings()
         return {"encoder": settings["encoder"], "corpora": settings["corpora"]}
 
-    def check_same(self, saved: dict[str, Any], folder: Any) -> None:
+    def check_same(self, saved: SnapshotSettings, folder: Path) -> None:
         """Refuse to go on where the corpus, the labels or the encoder are not those of the run.
 
         Raises:
             RunError: Naming what differs.
         """
-        own = self.settings()
-        saved = {"learnt": {}, **saved}  # older snapshots have none
+        own: Mapping[str, object] = self.settings()
+        before: Mapping[str, object] = {"learnt": {}, **saved}  # older snapshots have none
         for key in ("encoder", "corpora", "labels", "learnt", "obs_type"):
-            if saved.get(key) != own[key]:
-                both = (_shown(saved.get(key)), _shown(own[key]))
+            if before.get(key) != own[key]:
                 raise RunError(
-                    f"{folder} was saved with {key}={both[0]}, now it is {both[1]}. "
+                    f"{folder} was saved with {key}={_shown(before.get(key))}, now it is "
+                    f"{_shown(own[key])}. "
                     "Restore the data and packages the run was started with, or train again."
                 )
 
 
-def _shown(value: Any) -> str:
-    """The beginning of what is long, such as a vocabulary."""
+def _shown(value: object) -> str:
+    """A value for a message; of a long one, such as a vocabulary, only the beginning."""
     text = repr(value)
     return text if len(text) < 400 else f"{text[:100]}... ({len(text)} characters)"
 
@@ -144,7 +146,7 @@ def with_dtype(kwargs: Mapping[str, Any], encoder: Encoder) -> dict[str, Any]:
     }
 
 
-def with_saved_dtype(config: TrainConfig, saved: Mapping[str, Any]) -> TrainConfig:
+def with_saved_dtype(config: TrainConfig, saved: SnapshotSettings) -> TrainConfig:
     """`config` with the number format of a snapshot's settings; older snapshots have none."""
     dtype = (saved.get("env_kwargs", {}).get("encoder_kwargs") or {}).get("dtype")
     if dtype is None:
@@ -175,7 +177,7 @@ def set_up(config: TrainConfig, *, progress: bool = False) -> Setup:
             size = f"{len(corpus):,} samples, {len(task.units):,} vectors"
             message = f"{corpus.name} {corpus.split}: {size}, encoder {task.encoder.name}"
             print(message, file=sys.stderr, flush=True)
-        if tuning is None or tuning.hold:  # a held encoder is a frozen one
+        if tuning is None or tuning.hold:  # on hold it is a frozen one
             encode(task, progress=progress)
     model = build_model(
         row,

@@ -17,10 +17,9 @@ from nlp_gym_agents.algorithms.pretraining import keep_exploration
 from nlp_gym_agents.config.train_config import TrainConfig, config_from, merge
 from nlp_gym_agents.runs.checkpoints import load_state
 from nlp_gym_agents.runs.folder import (
-    SETTINGS,
-    alone,
     check_run,
     claim_run,
+    locked,
     new_run,
     read_config,
     rewrite_config,
@@ -28,6 +27,7 @@ from nlp_gym_agents.runs.folder import (
     writing,
 )
 from nlp_gym_agents.runs.metrics_log import rewind_metrics
+from nlp_gym_agents.runs.settings import SETTINGS, SnapshotSettings
 from nlp_gym_agents.runs.snapshots import newest, read_json
 from nlp_gym_agents.training.callbacks.kl_penalty import penalty_of
 from nlp_gym_agents.training.callbacks.loop import LoopOptions, LoopState, TrainingLoop
@@ -68,11 +68,11 @@ def train(
         NLPGymError: The settings or the data are not usable, or the disk is full.
     """
     config = merge(config)
-    with ExitStack() as held:
+    with ExitStack() as stack:
         run = None
         if run_dir is not None:
             run = claim_run(run_dir)
-            held.enter_context(alone(run))
+            stack.enter_context(locked(run))
             claim_run(run)  # another process may have begun, and ended, in between
         setup = set_up(config, progress=progress)
         state, started = LoopState(), time.monotonic()
@@ -81,7 +81,7 @@ def train(
             state.seconds = time.monotonic() - started
         if run is None:  # only now: settings that do not work leave no folder
             run = new_run(config.algo, config.env)
-            held.enter_context(alone(run))
+            stack.enter_context(locked(run))
         write_config(run, config.as_dict(), command=command or sys.argv, facts=setup.facts())
         _learn(run, setup, state, progress=progress, time_limit=time_limit)
     return run
@@ -114,7 +114,7 @@ def resume(
         TrainingInterrupted: A signal stopped it again; its state is saved.
     """
     run = check_run(run)
-    with alone(run):
+    with locked(run):
         config = config_from(read_config(run), source=str(run / "config.yml"))
         if n_timesteps is not None:
             config = config.with_changes(n_timesteps=n_timesteps)
@@ -133,7 +133,7 @@ def _restored(run: Path, config: TrainConfig, *, progress: bool) -> tuple[Setup,
     folder, skipped = newest(run / "checkpoints")
     for message in skipped:
         warnings.warn(message, stacklevel=3)
-    saved = read_json(folder / SETTINGS)
+    saved: SnapshotSettings = read_json(folder / SETTINGS)
     setup = set_up(with_saved_dtype(config, saved), progress=progress)
     setup.check_same(saved, folder)
     if config.warm_start is not None:

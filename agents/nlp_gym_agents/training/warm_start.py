@@ -1,4 +1,4 @@
-"""`--warm-start`: teach the model the oracle's behaviour, and what training makes of it first."""
+"""`--warm-start`: clone the oracle, or a `bc` run, before learning from rewards."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ _SHAPE = ("mode", "rank", "alpha", "targets", "bottleneck")
 
 
 def _check_tuning(text: str, teacher: Tuning | None, own: Tuning | None) -> None:
-    """Refuse weights that would mean something else here."""
+    """Refuse a teacher whose encoder's weights mean something else in this run."""
     if teacher is None or own is None or teacher.mode != own.mode:
         return  # what a frozen or another encoder has is left as it is, see `warm_start`
     for name in _SHAPE:

@@ -1,4 +1,4 @@
-"""Keys and values of texts in progress, kept from one step of a rollout to the next."""
+"""A cache of keys and values: texts in progress are not computed again from their beginning."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch as th
 
-from nlp_gym_agents.networks.decoder.prefixes import Texts, found
+from nlp_gym.types import Int64Array
+from nlp_gym_agents.networks.decoder.prefixes import Texts, find_keys
 from nlp_gym_agents.networks.decoder.transformer import Decoder, Memory, Pair
 
-_I64 = npt.NDArray[np.int64]
-Remember = Callable[[_I64], Memory]
+ReadSources = Callable[[Int64Array], Memory]
+"""From samples (n,) to what is read of them."""
+
+Version = tuple[float, int]
+"""Differs where weights or corpus differ."""
+
 _ROOM = 16
 """Room for places is made so many at a time."""
 
@@ -25,16 +29,16 @@ class StateCache:
     are begun, and are continued in several ways by a beam search.
 
     Args:
-        decoder: Whose states are kept.
+        decoder: The decoder that computes them.
     """
 
     def __init__(self, decoder: Decoder) -> None:
         self.decoder = decoder
-        self._stamp: Any = None
+        self._version: Version | None = None
         self.clear()
 
-    def __deepcopy__(self, memo: Any) -> StateCache:
-        """A copy of the network keeps states of its own."""
+    def __deepcopy__(self, memo: dict[int, Any]) -> StateCache:
+        """A copy of the network has a cache of its own."""
         return StateCache(memo.get(id(self.decoder), self.decoder))
 
     def clear(self) -> None:
@@ -44,49 +48,49 @@ class StateCache:
         self._memory: Memory | None = None
         self._states = th.empty(0)
 
-    def recall(self, texts: Texts, stamp: Any) -> tuple[_I64, bool]:
+    def match(self, texts: Texts, version: Version) -> tuple[Int64Array, bool]:
         """Where the texts went on from.
 
         Args:
             texts: n texts.
-            stamp: Of the weights and the corpus: with another one nothing is kept.
+            version: Of the weights and the corpus; with another one the cache is empty.
 
         Returns:
             (n,) the place in the last step of the text that each continues, -1 where it begins or
             is not known; and whether each is itself one of the last step, in which case the places
             are those of the texts themselves.
         """
-        if stamp != self._stamp:
+        if version != self._version:
             self.clear()
-            self._stamp = stamp
+            self._version = version
         if self._texts is None:
             return np.full(len(texts), -1), False
         old = self._texts.keys()
-        same = found(texts.keys(), old)
+        same = find_keys(texts.keys(), old)
         if (same >= 0).all():
             return same, True
-        before = found(texts.parents().keys(), old)
+        before = find_keys(texts.parents().keys(), old)
         return np.where(texts.size > 0, before, -1), False
 
-    def again(self, places: _I64) -> th.Tensor:
+    def states_of(self, places: Int64Array) -> th.Tensor:
         """(n, width) states of texts of the last step."""
         return self._states.index_select(0, self._index(places))
 
-    def memory(self, places: _I64 | None = None) -> Memory:
+    def memory(self, places: Int64Array | None = None) -> Memory:
         """What is read for texts of the last step; None: for all of them, in order."""
         assert self._memory is not None
         return self._memory if places is None else self._memory.take(self._index(places))
 
-    def advance(self, texts: Texts, before: _I64, remember: Remember) -> th.Tensor:
-        """(n, width) states of texts, which are kept from now on.
+    def advance(self, texts: Texts, before: Int64Array, read_sources: ReadSources) -> th.Tensor:
+        """(n, width) states of texts, which replace those in the cache.
 
         Args:
             texts: n texts.
-            before: (n,) from `recall`.
-            remember: Gives the memory of samples.
+            before: (n,) from `match`.
+            read_sources: Gives the memory of samples.
         """
         new = before < 0
-        self._arrange(before, texts.row, remember, room=int(texts.size.max()) + 1)
+        self._arrange(before, texts.row, read_sources, room=int(texts.size.max()) + 1)
         assert self._memory is not None
         lost = new & (texts.size > 0)
         if not lost.all():
@@ -103,7 +107,7 @@ class StateCache:
         self._texts = texts
         return self._states
 
-    def _begin(self, places: _I64, texts: Texts) -> None:
+    def _begin(self, places: Int64Array, texts: Texts) -> None:
         """Compute the texts at (m,) `places` from their beginning."""
         assert self._memory is not None
         own, index = texts.take(places), self._index(places)
@@ -116,11 +120,13 @@ class StateCache:
         row = th.arange(len(own), device=index.device)
         self._states[index] = states[row, self._index(own.size)]
 
-    def _arrange(self, before: _I64, rows: _I64, remember: Remember, *, room: int) -> None:
-        """Put what is kept in the order of the new texts, with memories of those that are new."""
+    def _arrange(
+        self, before: Int64Array, rows: Int64Array, read_sources: ReadSources, *, room: int
+    ) -> None:
+        """Put the cache in the order of the new texts, with memories of those that are new."""
         new = np.flatnonzero(before < 0)
         if self._memory is None:
-            self._memory = remember(rows)
+            self._memory = read_sources(rows)
             self._pairs = self._blank(len(rows), room)
             return
         in_place = (before < 0) | (before == np.arange(len(before)))
@@ -136,7 +142,7 @@ class StateCache:
                 for k, v in self._pairs
             ]
         if len(new):
-            index, fresh = self._index(new), remember(rows[new])
+            index, fresh = self._index(new), read_sources(rows[new])
             self._memory.put(index, fresh)
 
     def _blank(self, n: int, room: int) -> list[Pair]:
@@ -145,5 +151,5 @@ class StateCache:
         shape = (n, decoder.heads, places, decoder.width // decoder.heads)
         return [(weight.new_zeros(shape), weight.new_zeros(shape)) for _ in decoder.layers]
 
-    def _index(self, values: npt.NDArray[Any]) -> th.Tensor:
+    def _index(self, values: np.ndarray) -> th.Tensor:
         return th.as_tensor(values, device=self.decoder.norm.weight.device)

@@ -36,7 +36,7 @@ class Copying(nn.Module):
         self.covered = nn.Parameter(th.ones(1))
 
     def start(self) -> None:
-        """Copy little at first."""
+        """Begin with a small share of copied tokens."""
         nn.init.zeros_(self.amount.weight)
         nn.init.constant_(self.amount.bias, -2.0)
 
@@ -75,7 +75,7 @@ class Copying(nn.Module):
 
 
 class CopyHead(nn.Module):
-    """Logits of tokens, of which a share is copied.
+    """A head that gives logits of tokens, of which a share is copied.
 
     Args:
         width: Of the decoder's states, which the features begin with; probabilities follow.

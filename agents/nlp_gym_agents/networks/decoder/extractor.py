@@ -1,11 +1,10 @@
-"""From the source and what is written so far to the state that the next token is read from."""
+"""The features of a text in progress: a decoder over its tokens and its source."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 import torch as th
 from gymnasium import spaces
 from torch import nn
@@ -14,9 +13,10 @@ from typing_extensions import override
 
 from nlp_gym.checks import check_bool, check_int
 from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.types import Int64Array
 from nlp_gym_agents.networks.decoder.cache import StateCache
 from nlp_gym_agents.networks.decoder.copying import CopyHead
-from nlp_gym_agents.networks.decoder.prefixes import Texts, leaders
+from nlp_gym_agents.networks.decoder.prefixes import Texts, longest_texts
 from nlp_gym_agents.networks.decoder.transformer import Decoder, Memory
 from nlp_gym_agents.networks.encoder.trainable import TrainableEncoder
 from nlp_gym_agents.networks.features.extractor import CorpusExtractor
@@ -41,7 +41,7 @@ class DecoderExtractor(CorpusExtractor):
 
     In an update the states of a text are computed together, in one pass over the longest of its
     beginnings in the batch. While nothing is learned from, keys and values of texts in progress are
-    kept until the weights change, so that a step costs one place a text.
+    cached until the weights change, so that a step costs one place per text.
 
     Args:
         observation_space: Of `nlp_gym.tasks.generation.task.Generation`, `index` observations.
@@ -122,14 +122,14 @@ class DecoderExtractor(CorpusExtractor):
         if th.is_grad_enabled() or self.training:
             return self._whole(texts)
         plain = self.decoder.copying is None
-        before, same = self._cache.recall(texts, self._stamp())
+        before, same = self._cache.match(texts, self._state_version())
         if same:  # asked again, as for the value of a last state
-            states = self._cache.again(before)
+            states = self._cache.states_of(before)
             return states if plain else self._featured(texts, states, self._cache.memory(before))
         lost = texts.take((before < 0) & (texts.size > 0))
-        if len(lost) and 2 * len(leaders(lost)[0]) < len(lost):
+        if len(lost) and 2 * len(longest_texts(lost)[0]) < len(lost):
             return self._whole(texts)  # many places of few texts: nobody goes on from them
-        states = self._cache.advance(texts, before, self._remember)
+        states = self._cache.advance(texts, before, self._read_sources)
         return states if plain else self._featured(texts, states, self._cache.memory())
 
     @override
@@ -138,13 +138,13 @@ class DecoderExtractor(CorpusExtractor):
         self._cache.clear()
 
     def _whole(self, texts: Texts) -> th.Tensor:
-        """(n, features), those of one text in one pass."""
-        chosen, owner = leaders(texts)
+        """(n, features), with one pass of the decoder per text."""
+        chosen, owner = longest_texts(texts)
         order = np.argsort(texts.size[chosen], kind="stable")
         rank = np.empty_like(order)
         rank[order] = np.arange(len(order))
         distinct, source = np.unique(texts.row[chosen], return_inverse=True)
-        memory = self._remember(distinct, whole=False)
+        memory = self._read_sources(distinct, whole=False)
         parts: list[th.Tensor] = []
         length = int(texts.size[chosen].max()) + 1
         for start in range(0, len(order), _CHUNK):
@@ -170,14 +170,14 @@ class DecoderExtractor(CorpusExtractor):
         before = before.gather(1, place.clamp(min=0)) * (place >= 0)
         return self.decoder.features(states[:, None], memory, before)[:, 0]
 
+    @override
     def heads(self) -> tuple[nn.Module, nn.Module] | None:
-        """See `CorpusExtractor.heads`."""
         if self.decoder.copying is None:
             return None
         width = self.decoder.width
         return CopyHead(width, self.decoder.n_tokens), LatentHead(width)
 
-    def _remember(self, rows: npt.NDArray[np.int64], *, whole: bool = True) -> Memory:
+    def _read_sources(self, rows: Int64Array, *, whole: bool = True) -> Memory:
         """Sources of (n,) samples, with room for the longest of the corpus if `whole`."""
         source = self._source()
         index = th.as_tensor(rows)
@@ -192,14 +192,14 @@ class DecoderExtractor(CorpusExtractor):
         shape = (*units.shape, source.dim)
         most = 0 if self.decoder.copying is None else _PIECES
         pieces = source.pieces(units, most).to(device)
-        return self.decoder.remember(vectors.view(shape).to(device), there.to(device), pieces)
+        return self.decoder.read_source(vectors.view(shape).to(device), there.to(device), pieces)
 
-    def _stamp(self) -> tuple[float, int]:
-        """Changes whenever the weights or the corpus do, in whatever way they are written."""
+    def _state_version(self) -> tuple[float, int]:
+        """Numbers that differ whenever weights or corpus do, in whatever way they are written."""
         small = nn.utils.parameters_to_vector(self._watched).double()
         return float(small.square().sum() + small.sum()), self._source().number
 
-    def _index(self, values: npt.NDArray[np.int64]) -> th.Tensor:
+    def _index(self, values: Int64Array) -> th.Tensor:
         return th.as_tensor(values, device=self.decoder.tokens.weight.device)
 
 

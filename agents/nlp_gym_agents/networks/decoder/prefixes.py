@@ -1,14 +1,14 @@
-"""Which texts in progress are the beginnings of which others; by sorting, without loops."""
+"""Texts in progress, and which of them are beginnings of which others."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-_I64 = npt.NDArray[np.int64]
+from nlp_gym.types import Int64Array
+
 Keys = npt.NDArray[np.bytes_]
 
 
@@ -22,15 +22,15 @@ class Texts:
         size: (n,) tokens written.
     """
 
-    row: _I64
+    row: Int64Array
     prefix: npt.NDArray[np.int32]
-    size: _I64
+    size: Int64Array
 
     def __len__(self) -> int:
         return len(self.row)
 
-    def take(self, index: npt.NDArray[Any]) -> Texts:
-        """Some of them."""
+    def take(self, index: np.ndarray) -> Texts:
+        """The texts at `index`."""
         return Texts(self.row[index], self.prefix[index], self.size[index])
 
     def keys(self) -> Keys:
@@ -45,14 +45,14 @@ class Texts:
         return np.ascontiguousarray(padded).view(f"S{padded.shape[1]}").ravel()
 
     def parents(self) -> Texts:
-        """Each without its last token; empty ones as they are."""
+        """Each text without its last token; empty ones as they are."""
         last, some = np.maximum(self.size - 1, 0), np.flatnonzero(self.size)
         prefix = self.prefix.copy()
         prefix[some, last[some]] = 0
         return Texts(self.row, prefix, last)
 
 
-def leaders(texts: Texts) -> tuple[_I64, _I64]:
+def longest_texts(texts: Texts) -> tuple[Int64Array, Int64Array]:
     """The texts that no other one continues.
 
     Returns:
@@ -70,7 +70,7 @@ def leaders(texts: Texts) -> tuple[_I64, _I64]:
     return order[leads], owner
 
 
-def found(wanted: Keys, among: Keys) -> _I64:
+def find_keys(wanted: Keys, among: Keys) -> Int64Array:
     """(n,) place of each key among others, -1 where it is not."""
     if not len(among):
         return np.full(len(wanted), -1)

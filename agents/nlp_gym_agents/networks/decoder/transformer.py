@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch as th
 from torch import nn
@@ -18,7 +18,7 @@ Pair = tuple[th.Tensor, th.Tensor]
 
 @dataclass
 class Memory:
-    """What is read while a text is written.
+    """The sources that are attended to while texts are written.
 
     Attributes:
         pairs: Keys and values of the source, by layer.
@@ -31,19 +31,19 @@ class Memory:
     pieces: th.Tensor
 
     def take(self, index: th.Tensor) -> Memory:
-        """Those of some texts."""
+        """The sources of the texts at `index`."""
         pairs = [(k.index_select(0, index), v.index_select(0, index)) for k, v in self.pairs]
         return Memory(pairs, *(v.index_select(0, index) for v in (self.hidden, self.pieces)))
 
     def put(self, index: th.Tensor, other: Memory) -> None:
-        """Replace those of some texts, in place."""
+        """Replace the sources of the texts at `index`, in place."""
         self.hidden[index], self.pieces[index] = other.hidden, other.pieces
         for (keys, values), (key, value) in zip(self.pairs, other.pairs, strict=True):
             keys[index], values[index] = key, value
 
 
 class Attention(nn.Module):
-    """Multi-head attention (Vaswani et al. 2017) whose keys and values can be kept.
+    """Multi-head attention (Vaswani et al. 2017) whose keys and values can be cached.
 
     Args:
         width: Of queries and of the result.
@@ -57,7 +57,7 @@ class Attention(nn.Module):
         self.query, self.out = nn.Linear(width, width), nn.Linear(width, width)
         self.pair = nn.Linear(source, 2 * width)
 
-    def keep(self, states: th.Tensor) -> Pair:
+    def keys_and_values(self, states: th.Tensor) -> Pair:
         """Keys and values of (n, S, source) states."""
         keys, values = self._split(self.pair(states)).chunk(2, dim=1)
         return keys, values
@@ -117,7 +117,7 @@ class Layer(nn.Module):
 
 
 class Decoder(nn.Module):
-    """States from which the next token is read.
+    """A decoder: its states are what the next token is read from.
 
     Args:
         n_tokens: Tokens V; 0 stands for the beginning as well.
@@ -174,11 +174,11 @@ class Decoder(nn.Module):
         """From the first to the last."""
         return [layer for layer in self.stack if isinstance(layer, Layer)]
 
-    def apply(self, fn: Any) -> Decoder:
+    def apply(self, fn: Callable[[nn.Module], None]) -> Decoder:
         """Do nothing: Stable-Baselines3 would draw the weights of linear layers anew."""
         return self
 
-    def remember(
+    def read_source(
         self, vectors: th.Tensor, there: th.Tensor, pieces: th.Tensor | None = None
     ) -> Memory:
         """Keys and values of sources.
@@ -191,7 +191,7 @@ class Decoder(nn.Module):
         states = self.read(vectors) + self.source_places.weight[: vectors.shape[1]]
         states = self.dropout(self.source_norm(states))
         hidden = states.new_zeros(there.shape).masked_fill(~there, -math.inf)
-        pairs = [layer.source.keep(states) for layer in self.layers]
+        pairs = [layer.source.keys_and_values(states) for layer in self.layers]
         none = th.zeros(*there.shape, 0, dtype=th.long, device=there.device)
         return Memory(pairs, hidden[:, None, None, :], none if pieces is None else pieces)
 
@@ -210,7 +210,7 @@ class Decoder(nn.Module):
         return th.cat([states, copied], dim=2)
 
     def forward(self, tokens: th.Tensor, memory: Memory) -> tuple[th.Tensor, list[Pair]]:
-        """All places of n texts.
+        """States of all places of n texts.
 
         Args:
             tokens: (n, T) what was written before each place: 0, then all tokens but the last.
@@ -222,20 +222,20 @@ class Decoder(nn.Module):
         places = self.places.weight[: tokens.shape[1]]
         states, pairs = self._embedded(tokens, places), []
         for layer, source in zip(self.layers, memory.pairs, strict=True):
-            pair = layer.written.keep(layer.normed(states))
+            pair = layer.written.keys_and_values(layer.normed(states))
             pairs.append(pair)
             states = layer(states, pair, source, (None, memory.hidden), causal=True)
         return self.norm(states), pairs
 
     def step(
-        self, tokens: th.Tensor, places: th.Tensor, kept: list[Pair], memory: Memory
+        self, tokens: th.Tensor, places: th.Tensor, past: list[Pair], memory: Memory
     ) -> th.Tensor:
-        """One place of n texts.
+        """States of one place of n texts.
 
         Args:
             tokens: (n,) what was written last.
             places: (n,) places.
-            kept: Keys and values of the places before, by layer; those of this one are written
+            past: Keys and values of the places before, by layer; those of this one are written
                 into it.
             memory: Their sources.
 
@@ -246,8 +246,8 @@ class Decoder(nn.Module):
         states = self._embedded(tokens[:, None], self.places(places)[:, None])
         later = th.arange(width, device=tokens.device) > places[:, None]
         hidden = states.new_zeros(later.shape).masked_fill(later, -math.inf)[:, None, None, :]
-        for layer, (keys, values), source in zip(self.layers, kept, memory.pairs, strict=True):
-            key, value = layer.written.keep(layer.normed(states))
+        for layer, (keys, values), source in zip(self.layers, past, memory.pairs, strict=True):
+            key, value = layer.written.keys_and_values(layer.normed(states))
             keys[row, :, places], values[row, :, places] = key[:, :, 0], value[:, :, 0]
             pair = keys[:, :, :width], values[:, :, :width]
             states = layer(states, pair, source, (hidden, memory.hidden), causal=False)

@@ -80,7 +80,7 @@ class Adapter(nn.Module):
         nn.init.zeros_(self.up.bias)
 
     def forward(self, hidden: th.Tensor) -> th.Tensor:
-        """(B, L, width) of the same."""
+        """Changed hidden states (B, L, width)."""
         changed: th.Tensor = hidden + self.up(nn.functional.gelu(self.down(hidden)))
         return changed
 

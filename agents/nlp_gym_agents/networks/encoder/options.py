@@ -8,6 +8,7 @@ from typing import Any
 
 from nlp_gym.checks import check_options
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
+from nlp_gym_agents.networks.encoder.schedule import EncoderRate
 
 MODES = ("frozen", "finetune", "lora", "adapter")
 PRECISIONS = ("auto", "float32", "bfloat16")
@@ -74,8 +75,6 @@ class Tuning:
         self._check("weight_decay", (int, float), 0, None)
         if not isinstance(self.lr, str):
             self._check("lr", (int, float), 0, None)
-        from nlp_gym_agents.networks.encoder.schedule import EncoderRate
-
         EncoderRate.of(self.lr, warmup=self.warmup, hold=self.hold)
         if self.warm_lr is not None:
             self._check("warm_lr", (int, float), 0, None)

@@ -14,7 +14,7 @@ _SCHEDULE = re.compile(r"lin_([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)")
 
 
 def schedule_value(argument: str, value: Any) -> tuple[float, bool]:
-    """The number of a rate and whether it falls linearly.
+    """Read a rate: its number, and whether it falls linearly.
 
     Args:
         argument: For the message.
@@ -54,7 +54,7 @@ class EncoderRate:
 
     @classmethod
     def of(cls, lr: float | str, *, warmup: float = 0.1, hold: float = 0.0) -> EncoderRate:
-        """A checked one.
+        """A rate from an option such as ``"lin_5e-5"``, checked.
 
         Args:
             lr: A number, or ``"lin_NUMBER"`` to fall linearly to 0.

@@ -48,7 +48,7 @@ class VectorCache:
     Args:
         texts: The texts of the units.
         width: Of a vector.
-        device: Where they are kept.
+        device: Where they are stored.
 
     Attributes:
         vectors: (U+1, D) float16; the last row is zeros.

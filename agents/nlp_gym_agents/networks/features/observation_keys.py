@@ -1,4 +1,4 @@
-"""What the keys of an observation are to a network; no network in here."""
+"""How a network reads an observation: which keys it gathers by, reads as numbers or as one-hots."""
 
 from __future__ import annotations
 

@@ -158,7 +158,7 @@ class PointerScorer(nn.Module):
 
     @classmethod
     def of(cls, keys: Keys, hidden: int, width: int) -> PointerScorer | None:
-        """One that fits an observation; None where actions are no candidates."""
+        """A scorer that fits an observation; None where actions are no candidates."""
         if not keys.n_candidates:
             return None
         return cls(

@@ -1,4 +1,4 @@
-"""Policies beyond Stable-Baselines3's own: a Q-network with dueling heads, and reading any policy.
+"""A Q-network with dueling heads, exploration over legal actions, and the scores of any policy.
 
 The actor-critic, quantile and plain Q policies are Stable-Baselines3's; with `NLPExtractor` as
 their features extractor and `net_arch=[]` their heads sit on one shared trunk.
@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 import torch as th
 from gymnasium import spaces
 from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
@@ -21,7 +20,10 @@ from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from stable_baselines3.common.utils import obs_as_tensor
 from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
 from torch import nn
+from typing_extensions import override
 
+from nlp_gym.types import BoolArray, Int64Array, Observation
+from nlp_gym_agents.networks.features.extractor import CorpusExtractor
 from nlp_gym_agents.networks.features.observation_keys import LEGAL_KEY, MASK_KEY
 
 
@@ -38,24 +40,32 @@ class DuelingQNetwork(QNetwork):
         features_dim: Its width.
         dueling: False gives the plain Q-network.
         net_arch: Widths of further layers, of each head.
-        **kwargs: As for `QNetwork`.
+        activation_fn: Between these.
+        normalize_images: As for `QNetwork`.
     """
 
     def __init__(
         self,
-        observation_space: spaces.Space[Any],
+        observation_space: spaces.Space,
         action_space: spaces.Discrete,
         features_extractor: BaseFeaturesExtractor,
         features_dim: int,
         *,
         dueling: bool = True,
         net_arch: list[int] | None = None,
-        **kwargs: Any,
+        activation_fn: type[nn.Module] = nn.ReLU,
+        normalize_images: bool = True,
     ) -> None:
         super().__init__(
-            observation_space, action_space, features_extractor, features_dim, net_arch, **kwargs
+            observation_space,
+            action_space,
+            features_extractor,
+            features_dim,
+            net_arch,
+            activation_fn,
+            normalize_images,
         )
-        self.value_net = (
+        self.value_net: nn.Module | None = (
             nn.Sequential(*create_mlp(features_dim, 1, self.net_arch, self.activation_fn))
             if dueling
             else None
@@ -75,7 +85,7 @@ class DuelingQNetwork(QNetwork):
 
 
 class DuelingDQNPolicy(DQNPolicy):
-    """Online and target `DuelingQNetwork` (or what `network` says); greedy actions are legal.
+    """A policy of DQN with two `DuelingQNetwork` (or `network`), whose greedy actions are legal.
 
     Args:
         observation_space: The environment's.
@@ -89,7 +99,7 @@ class DuelingDQNPolicy(DQNPolicy):
 
     def __init__(
         self,
-        observation_space: spaces.Space[Any],
+        observation_space: spaces.Space,
         action_space: spaces.Discrete,
         lr_schedule: Schedule,
         *,
@@ -99,7 +109,8 @@ class DuelingDQNPolicy(DQNPolicy):
         self._dueling = dueling  # read by make_q_net, which the base class calls
         super().__init__(observation_space, action_space, lr_schedule, **kwargs)
 
-    def make_q_net(self) -> QNetwork:
+    @override
+    def make_q_net(self) -> DuelingQNetwork:
         """A fresh Q-network with an extractor of its own (the feature source is shared)."""
         net_args = self._update_features_extractor(self.net_args, features_extractor=None)
         return self.network(**net_args, dueling=self._dueling).to(self.device)
@@ -110,8 +121,11 @@ def mask_of(obs: PyTorchObs, network: QNetwork) -> th.Tensor | None:
     if isinstance(obs, dict) and MASK_KEY in obs:
         return obs[MASK_KEY].bool()
     if isinstance(obs, dict) and LEGAL_KEY in obs:
-        extractor: Any = network.features_extractor
-        masks: th.Tensor = extractor.source.masks
+        extractor = network.features_extractor
+        assert isinstance(extractor, CorpusExtractor)
+        assert extractor.source is not None
+        masks = extractor.source.masks
+        assert masks is not None
         return masks.index_select(0, obs[LEGAL_KEY].to(masks.device).long().flatten())
     return None
 
@@ -121,9 +135,7 @@ def masked(scores: th.Tensor, mask: th.Tensor | None) -> th.Tensor:
     return scores if mask is None else scores.masked_fill(~mask, -th.inf)
 
 
-def explore(
-    policy: DQNPolicy, obs: dict[str, npt.NDArray[Any]], rate: float
-) -> npt.NDArray[np.int64]:
+def explore(policy: DQNPolicy, obs: Observation, rate: float) -> Int64Array:
     """The greedy action of each environment, or with probability `rate` a random legal one.
 
     Args:
@@ -144,19 +156,19 @@ def explore(
     return np.where(explores.numpy(), random_legal(policy, obs), greedy)
 
 
-def random_legal(policy: DQNPolicy, obs: dict[str, npt.NDArray[Any]]) -> npt.NDArray[np.int64]:
+def random_legal(policy: DQNPolicy, obs: Observation) -> Int64Array:
     """(B,) actions, uniform over the legal ones of each environment."""
     batch = len(next(iter(obs.values())))
     draws = th.rand(batch, int(policy.action_space.n)).numpy()  # type: ignore[attr-defined]
     legal = mask_of(obs_as_tensor(obs, th.device("cpu")), policy.q_net)
     if legal is not None:
         draws[~legal.numpy(force=True)] = -1.0
-    chosen: npt.NDArray[np.int64] = draws.argmax(axis=1)
+    chosen: Int64Array = draws.argmax(axis=1)
     return chosen
 
 
 def action_scores(
-    policy: BasePolicy, obs: dict[str, th.Tensor], mask: npt.NDArray[np.bool_] | None = None
+    policy: BasePolicy, obs: dict[str, th.Tensor], mask: BoolArray | None = None
 ) -> th.Tensor | None:
     """What a policy's greedy action maximises: logits or values, (B, A).
 

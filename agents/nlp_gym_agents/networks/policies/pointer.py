@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch as th
 from sb3_contrib.common.maskable.distributions import MaskableDistribution
 from sb3_contrib.common.maskable.policies import MaskableMultiInputActorCriticPolicy
@@ -19,6 +20,7 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
 from torch import nn
+from typing_extensions import override
 
 from nlp_gym.errors import InvalidArgumentError
 from nlp_gym_agents.networks.features.extractor import CorpusExtractor, NLPExtractor
@@ -28,7 +30,7 @@ from nlp_gym_agents.networks.policies.dueling import DuelingDQNPolicy, DuelingQN
 
 
 class Scores(nn.Module):
-    """The scores among the features; has no parameters.
+    """A head without parameters: it takes the scores out of the features.
 
     Args:
         width: Width of h, after which they start.
@@ -43,7 +45,7 @@ class Scores(nn.Module):
         return features[:, self.width :]
 
 
-def _latent_dim(extractor: BaseFeaturesExtractor, net_arch: Any) -> int:
+def _latent_dim(extractor: BaseFeaturesExtractor, net_arch: object) -> int:
     if not isinstance(extractor, NLPExtractor) or extractor.pointer is None:
         raise InvalidArgumentError(
             f"features_extractor_class={type(extractor).__name__}: a pointer policy needs an "
@@ -75,11 +77,11 @@ def scoring_legal(policy: nn.Module, wanted: bool) -> Iterator[None]:
 
 
 class _ActorCriticHeads:
-    """Mixin of actor-critic policies: replaces the heads, which are built last, by those above."""
+    """Mixin of actor-critic policies: replaces their heads by `Scores` and a value of h alone."""
 
     def _build(self, lr_schedule: Schedule) -> None:
         super()._build(lr_schedule)  # type: ignore[misc]
-        policy: Any = self
+        policy: Any = self  # a mixin of `ActorCriticPolicy`, whose heads are declared linear
         extractor = policy.features_extractor
         heads = extractor.heads() if isinstance(extractor, CorpusExtractor) else None
         if heads is None:
@@ -106,46 +108,33 @@ class PointerActorCriticPolicy(_ActorCriticHeads, MultiInputActorCriticPolicy):
 class PointerMaskablePolicy(_ActorCriticHeads, MaskableMultiInputActorCriticPolicy):
     """For MaskablePPO: given masks, it scores no candidate that they take out."""
 
+    @override
     def forward(
-        self, obs: Any, deterministic: bool = False, action_masks: Any = None
+        self, obs: th.Tensor, deterministic: bool = False, action_masks: np.ndarray | None = None
     ) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
-        """Actions, values and log-probabilities, (B,) each."""
         with scoring_legal(self, action_masks is not None):
             return super().forward(obs, deterministic, action_masks)
 
+    @override
     def evaluate_actions(
-        self, obs: Any, actions: th.Tensor, action_masks: Any = None
+        self, obs: th.Tensor, actions: th.Tensor, action_masks: th.Tensor | None = None
     ) -> tuple[th.Tensor, th.Tensor, th.Tensor | None]:
-        """Values, log-probabilities and entropies of actions (B,)."""
         with scoring_legal(self, action_masks is not None):
             return super().evaluate_actions(obs, actions, action_masks)
 
-    def get_distribution(self, obs: PyTorchObs, action_masks: Any = None) -> MaskableDistribution:
-        """Distribution of the actions."""
+    @override
+    def get_distribution(
+        self, obs: PyTorchObs, action_masks: np.ndarray | None = None
+    ) -> MaskableDistribution:
         with scoring_legal(self, action_masks is not None):
             return super().get_distribution(obs, action_masks)
-
-
-class PointerQNetwork(QNetwork):
-    """Q(s, a) is the candidate's score. Arguments as for `QNetwork`."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.q_net: Any = Scores(_latent_dim(self.features_extractor, self.net_arch))
 
 
 class PointerDuelingQNetwork(DuelingQNetwork):
     """As `DuelingQNetwork`, with the mean over the candidates that are there."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        width = _latent_dim(self.features_extractor, self.net_arch)
-        self.q_net: Any = Scores(width)
-        if self.value_net is not None:
-            self.value_net: Any = LatentHead(width)
-
+    @override
     def forward(self, obs: PyTorchObs) -> th.Tensor:
-        """Values of all actions, (B, A)."""
         features = self.extract_features(obs, self.features_extractor)
         advantage: th.Tensor = self.q_net(features)
         if self.value_net is None:
@@ -153,19 +142,31 @@ class PointerDuelingQNetwork(DuelingQNetwork):
         there = real(advantage)
         total = (advantage * there).sum(dim=1, keepdim=True)
         mean = total / there.sum(dim=1, keepdim=True).clamp(min=1)
-        return advantage + (self.value_net(features) - mean)
+        value: th.Tensor = self.value_net(features)
+        return advantage + (value - mean)
 
 
 class PointerDQNPolicy(DQNPolicy):
-    """For DQN: online and target `PointerQNetwork`."""
+    """For DQN: in the online and the target network Q(s, a) is the candidate's score."""
 
+    @override
     def make_q_net(self) -> QNetwork:
-        """A fresh Q-network with an extractor of its own (the feature source is shared)."""
-        net_args = self._update_features_extractor(self.net_args, features_extractor=None)
-        return PointerQNetwork(**net_args).to(self.device)
+        network = super().make_q_net()
+        width = _latent_dim(network.features_extractor, network.net_arch)
+        network.q_net = Scores(width)  # type: ignore[assignment]  # any module will do
+        return network
 
 
 class PointerDuelingDQNPolicy(DuelingDQNPolicy):
-    """For MaskedDQN: online and target `PointerDuelingQNetwork`."""
+    """For MaskedDQN: online and target `PointerDuelingQNetwork`, whose advantages are scores."""
 
     network = PointerDuelingQNetwork
+
+    @override
+    def make_q_net(self) -> DuelingQNetwork:
+        network = super().make_q_net()
+        width = _latent_dim(network.features_extractor, network.net_arch)
+        network.q_net = Scores(width)  # type: ignore[assignment]
+        if network.value_net is not None:
+            network.value_net = LatentHead(width)
+        return network.to(self.device)

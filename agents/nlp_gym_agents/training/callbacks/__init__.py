@@ -1,1 +1,1 @@
-"""What happens in a training run between updates; imports `models` and below."""
+"""Callbacks of a training run: evaluation, checkpoints, penalties; imports `models` and below."""

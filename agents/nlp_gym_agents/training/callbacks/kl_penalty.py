@@ -32,7 +32,7 @@ _GAIN = 0.2  # by how much of itself the coefficient moves a rollout, at most
 
 
 def frozen_copy(policy: Any, shared: Sequence[object] = ()) -> Any:
-    """A copy of a policy that does not learn; what is fixed in both is in memory once.
+    """A copy of a policy that does not learn; it shares the memory of what is frozen in both.
 
     Args:
         policy: Any policy.
@@ -213,7 +213,7 @@ def penalty_of(run: Path, options: KLOptions | None, coef: float | None = None) 
 
 
 def check_penalty(model: BaseAlgorithm, options: KLOptions | None) -> None:
-    """Raise what training with the penalty would raise, before anything takes long.
+    """Raise the errors of training with the penalty now, before anything takes long.
 
     Raises:
         InvalidArgumentError: An algorithm without rollouts.
@@ -224,7 +224,7 @@ def check_penalty(model: BaseAlgorithm, options: KLOptions | None) -> None:
 
 
 class SavedKLPenalty(KLToStart):
-    """A penalty whose start policy outlives the process.
+    """A penalty that writes its start policy into the run folder, or reads it from there.
 
     Args:
         path: Where its weights are, or will be.

@@ -1,4 +1,4 @@
-"""The one callback of a training run: evaluates on dev, keeps the best, saves, stops.
+"""The callback of every training run: evaluates on dev, saves the best and checkpoints, stops.
 
 All of it happens at rollout boundaries, between an update and the next experience: there the state
 that a checkpoint holds is whole. Frequencies are therefore rounded up to whole rollouts.
@@ -7,7 +7,7 @@ that a checkpoint holds is whole. Frequencies are therefore rounded up to whole 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,8 @@ from stable_baselines3.common.utils import safe_mean
 from nlp_gym.files import write_json
 from nlp_gym.metrics.base import Score
 from nlp_gym_agents.runs.checkpoints import save_state
-from nlp_gym_agents.runs.folder import SETTINGS
 from nlp_gym_agents.runs.metrics_log import append_metrics, read_metrics
+from nlp_gym_agents.runs.settings import SETTINGS, SnapshotSettings
 from nlp_gym_agents.runs.snapshots import prune, publish
 from nlp_gym_agents.runs.weights import save_weights
 from nlp_gym_agents.training.callbacks.kl_penalty import KLToStart
@@ -39,7 +39,7 @@ def _next(steps: int, every: int) -> int:
 
 @dataclass
 class LoopState:
-    """What the loop remembers, across a resume too.
+    """State of the loop, which a checkpoint holds.
 
     Attributes:
         best: Best dev value so far, None before the first evaluation.
@@ -103,7 +103,7 @@ class TrainingLoop(BaseCallback):
         state: LoopState,
         *,
         score: Callable[[], Score],
-        settings: Mapping[str, Any],
+        settings: SnapshotSettings,
         progress: TrainingProgress,
         request: StopRequest,
         any_step: bool = False,
@@ -128,7 +128,7 @@ class TrainingLoop(BaseCallback):
         self._boundary()
 
     def _boundary(self) -> None:
-        """Where the model's state is whole."""
+        """Evaluate, save or stop where it is due; the model's state is whole here."""
         if self.request.number is not None:
             self.stopped = "interrupted"
         elif self.options.seconds is not None and self._seconds() >= self.options.seconds:
@@ -139,7 +139,7 @@ class TrainingLoop(BaseCallback):
             self._save()
 
     def _give_up(self) -> None:
-        """The time is over: the policy as it is counts too."""
+        """Stop at the time limit, after an evaluation of the policy as it is."""
         steps = self.model.num_timesteps
         if self.state.evaluated != steps:
             self._evaluate()

@@ -1,4 +1,4 @@
-"""Signs that a text's metric rises for the wrong reasons, watched at every evaluation on dev."""
+"""Alarms for reward hacking: signs, at an evaluation on dev, that a metric of texts is gamed."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ WATCHED = ("length_ratio", "repetition", "copied", "empty", *VALUES.values())
 """Figures of a score's report that go into ``metrics.jsonl`` and the log."""
 
 _SHIFT = 0.15
-"""Length ratio: further from where it began, and from 1, than this."""
+"""Alarm when the length ratio is further than this from where it began, and from 1."""
 _RISE = {
     "repetition": (0.05, "texts repeat themselves"),
     "copied": (0.05, "texts copy their source"),
     "empty": (0.02, "texts have no word"),
 }
 _WRITES = 0.02
-"""A policy whose metric is below this has not learned to write: its habits are no measure."""
+"""A policy whose metric is below this has not learned to write; nothing is compared with it."""
 _FALL = 0.01
-"""Of a metric that is not trained on, where the one that is rises."""
+"""Alarm when an unrewarded metric falls by more than this while the rewarded one rises."""
 _NAMES = {"bleu": "BLEU", "gleu": "GLEU", "chrf": "chrF"}
 
 
 def watched(score: Score) -> dict[str, float]:
-    """The figures of a score that are watched; none of a task that writes nothing."""
+    """The figures of a score that alarms depend on; none where no text is written."""
     report = score.report
     if "length_ratio" not in report:
         return {}
@@ -41,7 +41,7 @@ def _value(figure: Any) -> Any:
 def alarms(
     before: Sequence[Mapping[str, Any]], now: Mapping[str, Any], trained: str | None = None
 ) -> list[str]:
-    """What changed since the policy began to write that a better metric does not explain.
+    """Alarms for changes since the policy began to write that a better metric does not explain.
 
     Args:
         before: Evaluations of the run so far, as in ``metrics.jsonl``.

@@ -1,4 +1,4 @@
-"""A rollout before it is learned from, in parts small enough to be computed at once."""
+"""Callbacks that change a rollout before it is learned from, and its decisions in batches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values that fit the policy training begins with."""
+"""Fit the value head to the policy that training begins with."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class FittedValues(RolloutCallback):
         self.check(self.model)
 
     def check(self, model: BaseAlgorithm) -> None:
-        """Refuse a model of which nothing can be fitted.
+        """Refuse a model without a value head that could be fitted.
 
         Raises:
             InvalidArgumentError: The algorithm has no rollouts, or its values are no linear
