@@ -1,4 +1,4 @@
-"""What a task is made of: its corpus and the encoding of it."""
+"""What a task is made of: its corpus, and the vectors of what is encoded of it."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from nlp_gym.knowledge import KnowledgeBase
 
 
-class TaskData(abc.ABC):
-    """A corpus, loaded, and its units, encoded when they are first needed.
+class CorpusTask(abc.ABC):
+    """Base class of tasks: a corpus, and its units, encoded when they are first needed.
 
     Args:
         dataset: Catalogue name of the corpus.

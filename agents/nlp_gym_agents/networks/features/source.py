@@ -131,7 +131,7 @@ class FeatureSource:
         return th.cat([self._row_units.index_select(0, row), units], dim=1)
 
     def pieces(self, units: th.Tensor, most: int) -> th.Tensor:
-        """(..., most) tokens of words of sources, see `Writing.source_pieces`; 0 for no word.
+        """(..., most) tokens of words of sources, see `Task.source_pieces`; 0 for no word.
 
         Args:
             units: (...) words.
