@@ -38,6 +38,7 @@ class Selection(PickTask, HookedTask):
     """
 
     hooks = ("context", "candidates", "right")
+    hooked_family = "choice"
     candidates_key: ClassVar[str] = "candidates"
     """Where a sample's `extra` has its candidates."""
     most_candidates: int = 16
@@ -77,11 +78,7 @@ class Selection(PickTask, HookedTask):
         return Sample(words, None, sample.id, {self.candidates_key: candidates}, gold)
 
     def _hooked_candidates(self, row: int) -> tuple[tuple[str, ...], ...]:
-        given = self.candidates(row)
-        if isinstance(given, str) or not isinstance(given, Sequence):
-            raise self.hook_error(
-                "candidates", row, f"gave {shown(given)}; allowed: a sequence of texts."
-            )
+        given = self.hooked_list("candidates", row, self.candidates(row), "a list of texts")
         if not 2 <= len(given) <= self.most_candidates:
             raise self.hook_error(
                 "candidates",

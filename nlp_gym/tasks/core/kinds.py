@@ -36,16 +36,24 @@ class HookedTask(Task):
 
     hooks: ClassVar[tuple[str, ...]] = ()
     """Names of the methods that say what a sample is."""
+    hooked_family: ClassVar[str]
+    """Family of files in whose form hooks make samples, a name of `nlp_gym.data.FAMILIES`."""
 
-    @property
-    def is_hooked(self) -> bool:
-        """Whether a subclass overrides a hook."""
-        return any(map(self.overrides, self.hooks))
+    @classmethod
+    def is_hooked(cls) -> bool:
+        """Whether a subclass of the kind overrides a hook."""
+        return any(map(cls.overrides, cls.hooks))
 
-    def overrides(self, hook: str) -> bool:
-        """Whether a subclass of the kind has a hook of its own."""
-        kind = next(cls for cls in type(self).__mro__ if "hooks" in vars(cls))
-        return getattr(type(self), hook) is not getattr(kind, hook)
+    @classmethod
+    def overrides(cls, hook: str) -> bool:
+        """Whether a subclass of the kind has this hook of its own."""
+        kind = next(base for base in cls.__mro__ if "hooks" in vars(base))
+        return getattr(cls, hook) is not getattr(kind, hook)
+
+    @classmethod
+    @override
+    def sample_family(cls) -> str:
+        return cls.hooked_family if cls.is_hooked() else cls.family
 
     def hooked_sample(self, row: int) -> Sample:
         """The sample that the hooks make of a row, in the form that the kind reads."""
@@ -58,7 +66,7 @@ class HookedTask(Task):
     @override
     def annotate(self, corpus: Corpus) -> Corpus:
         """The corpus with the samples that the hooks make."""
-        if not self.is_hooked:
+        if not self.is_hooked():
             return corpus
         own = vars(self).get("corpus")
         self.corpus = corpus  # the hooks read it by row
@@ -85,6 +93,22 @@ class HookedTask(Task):
         if not self.overrides(hook):
             message += f" It is the file's own, as {name} does not override `{hook}`."
         return DataError(message)
+
+    def hooked_list(self, hook: str, row: int, value: object, allowed: str) -> Sequence[Any]:
+        """A list or another sequence that a hook gave.
+
+        Args:
+            hook: Name of the hook.
+            row: What it was asked for.
+            value: What it gave.
+            allowed: What should be in it, for the message.
+
+        Raises:
+            DataError: It is something else, such as a string.
+        """
+        if isinstance(value, str) or not isinstance(value, Sequence):
+            raise self.hook_error(hook, row, f"gave {shown(value)}; allowed: {allowed}.")
+        return value
 
     def hooked_words(self, hook: str, row: int, text: object, place: str = "") -> tuple[str, ...]:
         """The words of a text that a hook gave, which may be cut into words already.

@@ -78,6 +78,7 @@ class WriteText(HookedTask):
     fixed_arguments = ("vocabulary", "vocabulary_size", "tokens", "max_length", "max_source")
     side_by_side = 128  # what agents keep of a text takes megabytes where its source is long
     hooks = ("source", "references")
+    hooked_family = "generation"
     reward_metric: str
 
     def __init__(
@@ -171,16 +172,14 @@ class WriteText(HookedTask):
         return Sample(words, None, sample.id, extra, gold)
 
     def _hooked_references(self, row: int) -> tuple[str, ...]:
-        given = self.references(row)
-        listed = isinstance(given, Sequence) and not isinstance(given, str)
-        texts = tuple(text for text in (given if listed else ()) if writable(text))
-        if not texts or len(texts) < len(given):
-            raise self.hook_error(
-                "references",
-                row,
-                f"gave {shown(given)}; allowed: a list of strings, at least one, each with a word.",
-            )
-        return texts
+        allowed = "a list of strings, at least one, each with a word"
+        given = self.hooked_list("references", row, self.references(row), allowed)
+        bad = [text for text in given if not writable(text)]
+        if bad or not given:
+            which = f", in which {shown(bad[0])} is none" if bad else ""
+            fault = f"gave {shown(given)}{which}; allowed: {allowed}."
+            raise self.hook_error("references", row, fault)
+        return tuple(given)
 
     @property
     @override

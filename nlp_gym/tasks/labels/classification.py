@@ -121,6 +121,7 @@ class LabelText(UnitTask, LabelTask, HookedTask):
     out_of_scope: str | None = None
     """Label of texts in no class, whose recall the report has."""
     hooks = ("text", "right")
+    hooked_family = "classification"
 
     def __init__(
         self,

@@ -12,6 +12,7 @@ import numpy as np
 from typing_extensions import override
 
 from nlp_gym.checks import check_int, check_name
+from nlp_gym.errors import DataError
 from nlp_gym.metrics.answers.squad import ANSWER_TOKENIZERS, choose_tokens, squad_score
 from nlp_gym.metrics.base import Score, on_grid
 from nlp_gym.tasks.core.kinds import HookedTask, Text, as_index, shown
@@ -73,6 +74,39 @@ def span_frame(title: str, sample: Sample, words: Span, stop: int) -> Frame:
     return Frame(title, f"decision {(first >= 0) + (last >= 0)}/2", pieces)
 
 
+def as_span(value: object, n: int) -> Span | None:
+    """The first and last word of a span of a text with `n` words; None for anything else."""
+    if isinstance(value, str) or not isinstance(value, Sequence) or len(value) != 2:
+        return None
+    first, last = (as_index(end, n) for end in value)
+    return None if first is None or last is None or first > last else (first, last)
+
+
+def check_questions(samples: Sequence[Sample]) -> None:
+    """Raise `DataError` unless samples have what `PointSpan` reads."""
+    for index, sample in enumerate(samples):
+        extra, n, where = sample.extra, len(sample.words), f"sample {index} ({sample.id})"
+        if lacking := [key for key in ("question", "text", "spans", "qid") if key not in extra]:
+            raise DataError(
+                f"{where}: extra has no {lacking[0]!r}; allowed: 'question' (words), 'text' (the "
+                "passage), 'spans' (the characters of each of its words) and 'qid' (a string)."
+            )
+        if not extra["question"] or len(extra["spans"]) != n:
+            raise DataError(
+                f"{where}: extra has {len(extra['question'])} words of a question and "
+                f"{len(extra['spans'])} spans; allowed: at least 1, and {n}, one per word."
+            )
+        if sample.annotated and not (
+            isinstance(sample.gold, (tuple, list))
+            and len(sample.gold) > 0
+            and all(len(answer) == 3 and as_span(answer[1:], n) for answer in sample.gold)
+        ):
+            raise DataError(
+                f"{where}: gold={sample.gold!r}, allowed: answers (text, first word, last word) "
+                f"with 0 <= first <= last <= {n - 1}."
+            )
+
+
 FEW = 0.01
 """Share of texts that may be longer than can be reached without a warning."""
 
@@ -132,6 +166,7 @@ class PointSpan(HookedTask):
     default_layers = (4,)
     metric_name = "squad_f1"
     hooks = ("question", "right")
+    hooked_family = "spanqa"
 
     def __init__(
         self, *, max_words: int = 600, max_answer: int = 30, f1: str = "auto", **kwargs: Any
@@ -141,6 +176,7 @@ class PointSpan(HookedTask):
         self.max_answer = check_int("max_answer", max_answer, 1, 1000)
         super().__init__(**{"max_tokens": 512, **kwargs})
         samples = self.corpus.samples
+        check_questions(samples)
         self._sizes = reachable_words(samples, c)
         # Row k is true below k: rows are taken many times faster than compared.
         self._below = np.tri(c + 1, c, -1, dtype=bool)
@@ -158,7 +194,8 @@ class PointSpan(HookedTask):
 
     def right(self, row: int) -> Sequence[Span]:
         """The gold answers: the index of the first and of the last word of each, both included."""
-        return [(first, last) for _, first, last in self.sample(row).gold]
+        gold = self.sample(row).gold
+        return [answer[1:] for answer in gold] if isinstance(gold, (tuple, list)) else []
 
     @override
     def hooked_sample(self, row: int) -> Sample:
@@ -175,22 +212,16 @@ class PointSpan(HookedTask):
         return Sample(sample.words, None, sample.id, extra, gold)
 
     def _hooked_spans(self, row: int, n: int) -> list[Span]:
-        given = self.right(row)
-        listed = isinstance(given, Sequence) and not isinstance(given, str) and len(given) > 0
-        found = []
-        for span in given if listed else ():
-            ends = tuple(span) if isinstance(span, Sequence) and len(span) == 2 else (None, None)
-            first, last = (as_index(end, n) for end in ends)
-            if first is not None and last is not None and first <= last:
-                found.append((first, last))
-        if not found or len(found) < len(given):
-            raise self.hook_error(
-                "right",
-                row,
-                f"gave {shown(given)}; allowed: a list of answers, at least one, each a pair "
-                f"(first word, last word) of integers with 0 <= first <= last <= {n - 1}, as the "
-                f"text has {n} words.",
-            )
+        allowed = (
+            "a list of answers, at least one, each a pair (first word, last word) of integers with "
+            f"0 <= first <= last <= {n - 1}, as the text has {n} words"
+        )
+        given = self.hooked_list("right", row, self.right(row), allowed)
+        spans = [as_span(answer, n) for answer in given]
+        found = [span for span in spans if span is not None]
+        if not found or len(found) < len(spans):
+            which = f", in which {shown(given[spans.index(None)])} is none" if given else ""
+            raise self.hook_error("right", row, f"gave {shown(given)}{which}; allowed: {allowed}.")
         return found
 
     @property

@@ -88,6 +88,7 @@ class LabelWords(LabelTask, HookedTask):
     reads_text = True
     baselines = ("majority-word",)
     hooks = ("right",)
+    hooked_family = "tagging"
     metric: EntityF1 | Accuracy
     scheme: str = "flat"
     neutral: str | None = None
@@ -113,18 +114,12 @@ class LabelWords(LabelTask, HookedTask):
         sample = self.sample(row)
         if not sample.annotated:
             return sample
-        given, n = self.right(row), len(sample.words)
-        if isinstance(given, str) or not isinstance(given, Sequence):
-            raise self.hook_error(
-                "right", row, f"gave {shown(given)}; allowed: a sequence of labels, one per word."
-            )
+        allowed, n = "a list of labels, which are strings, one per word", len(sample.words)
+        given = self.hooked_list("right", row, self.right(row), allowed)
         for label in given:
             if not isinstance(label, str) or not label:
-                raise self.hook_error(
-                    "right",
-                    row,
-                    f"gave {shown(given)}, in which {shown(label)} is no label; allowed: strings.",
-                )
+                fault = f"gave {shown(given)}, in which {shown(label)} is no label"
+                raise self.hook_error("right", row, f"{fault}; allowed: {allowed}.")
         if len(given) != n:
             raise self.hook_error(
                 "right", row, f"gave {len(given)} labels for {n} words; give one per word."
