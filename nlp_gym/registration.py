@@ -8,6 +8,8 @@ from typing import Any
 
 import gymnasium as gym
 
+from nlp_gym.errors import InvalidArgumentError
+
 
 @dataclass(frozen=True, slots=True)
 class EnvRow:
@@ -23,8 +25,20 @@ class EnvRow:
 
     id: str
     task: str
-    dataset: str
+    dataset: str = ""
     kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check the row where it is written, and not where an environment is made of it."""
+        if not isinstance(self.dataset, str) or not self.dataset:
+            raise InvalidArgumentError(
+                f"EnvRow {self.id!r}: dataset={self.dataset!r} must be the catalogue name of a "
+                "corpus, such as 'conll2003'."
+            )
+        if not isinstance(self.task, str) or self.task.count(":") != 1:
+            raise InvalidArgumentError(
+                f"EnvRow {self.id!r}: task={self.task!r} must have the form 'package.module:Class'."
+            )
 
 
 _TAGGING = "nlp_gym.tasks.tagging.task:SequenceTagging"

@@ -183,18 +183,18 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture
 def without_gold(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tasks made from here on have samples without gold."""
-    from nlp_gym.tasks.core.corpus_task import TaskData
+    from nlp_gym.tasks.core.corpus_task import CorpusTask
 
-    load = TaskData.load
+    load = CorpusTask.load
 
-    def stripped(self: TaskData, split: str) -> Corpus:
+    def stripped(self: CorpusTask, split: str) -> Corpus:
         corpus = load(self, split)
         if hasattr(self, "corpus"):  # what is asked for later are facts about the training split
             return corpus
         samples = [sample.unannotated() for sample in corpus.samples]
         return dataclasses.replace(corpus, samples=samples)
 
-    monkeypatch.setattr(TaskData, "load", stripped)
+    monkeypatch.setattr(CorpusTask, "load", stripped)
 
 
 def tiny_task(env_id: str, folder: Path, split: str = "train", **kwargs: Any) -> Any:

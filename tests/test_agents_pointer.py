@@ -107,7 +107,7 @@ class PickTask(UnitTask):
     def initial(self, rows: Any) -> PickState:
         b = len(rows)
         chosen = np.zeros((b, self.room), np.int32)
-        return PickState(**self.blank(rows), chosen=chosen, last=np.zeros((b, 1), np.int32))
+        return PickState(**self.state_fields(rows), chosen=chosen, last=np.zeros((b, 1), np.int32))
 
     def extra(self, state: PickState) -> Any:
         return {"chosen": state.chosen.copy(), "last": state.last.copy()}

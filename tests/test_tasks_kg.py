@@ -15,8 +15,8 @@ from nlp_gym.tasks.core.make import make_task
 from nlp_gym.tasks.core.rollout import rollout
 from nlp_gym.tasks.knowledge_graph.graph import Graph
 from nlp_gym.tasks.knowledge_graph.queries import filtered_ranks
-from nlp_gym.tasks.knowledge_graph.triples import Known, Numbers
-from nlp_gym.tasks.knowledge_graph.unknown_names import AskedNames
+from nlp_gym.tasks.knowledge_graph.triples import KnownFacts, NameNumbers
+from nlp_gym.tasks.knowledge_graph.unknown_names import GraphNames
 from nlp_gym.types import Sample
 
 SMALL = {"encoder": "hashed", "corpus": "sample"}
@@ -105,7 +105,7 @@ def test_hidden_edges_are_on_no_path(seed):
 def test_known_triples_are_told_from_others():
     facts = random_facts(0, count=60)
     names = {str(i): i for i in range(12)}
-    known = Known(facts, Numbers(names, {"a": 0, "b": 1, "c": 2}, 3))
+    known = KnownFacts(facts, NameNumbers(names, {"a": 0, "b": 1, "c": 2}, 3))
     every = np.array(list(itertools.product(range(12), range(3), range(12))))
     there = {tuple(fact) for fact in facts.tolist()}
     assert known.hold(*every.T).tolist() == [tuple(t) in there for t in every.tolist()]
@@ -360,7 +360,7 @@ def test_full_graphs_reach_as_many_answers_as_measured(real_data):
 )
 def test_names_that_a_graph_lacks_are_told_with_the_nearest(head, relation, problem):
     labels = {"Q20": "kingdom of Norway", "Q0": "oslo"}
-    names = AskedNames(["Oslo", "Q20", "Europe"], ["capital_of", "in"], labels)
+    names = GraphNames(["Oslo", "Q20", "Europe"], ["capital_of", "in"], labels)
     record = names.record(head, relation, ("Q20", "Europe"))
     if problem is None:
         assert "problem" not in record

@@ -60,7 +60,7 @@ CHALLENGES: Mapping[str, Challenge] = MappingProxyType(
 def suitable_perturbations(run: str | Path) -> tuple[str, ...]:
     """Names of the perturbations that suit the files a run reads, for ``--perturb all``."""
     agent = load_agent(run)
-    family = task_class(agent.env_id).family
+    family = task_class(agent.env_id).sample_family()
     words = tuple(WORD_PERTURBATIONS) if family in PERTURBED_FIELDS else ()
     swaps = family == "tagging" and any(label.startswith("B-") for label in agent.labels)
     return (*words, *(("entity-swap",) if swaps else ()))

@@ -15,7 +15,7 @@ from stable_baselines3.dqn.policies import DQNPolicy
 from nlp_gym.errors import InvalidArgumentError
 from nlp_gym.tasks.core.rollout import rollout
 from nlp_gym.tasks.core.task import Task
-from nlp_gym.tasks.generation.writing import Writing
+from nlp_gym.tasks.generation.task import WriteText
 from nlp_gym.types import BoolArray, Int64Array, Observation
 from nlp_gym_agents.networks.policies.dueling import action_scores, masked
 
@@ -83,7 +83,7 @@ def with_alternatives(
 
 
 def _names(task: Task) -> list[str]:
-    if isinstance(task, Writing):
+    if isinstance(task, WriteText):
         return [_shown(piece) for piece in task.vocabulary.pieces]
     return [task.action_name(action) for action in range(task.n_actions)]
 

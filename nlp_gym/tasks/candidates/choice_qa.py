@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from typing_extensions import override
 
 from nlp_gym.checks import check_bool, check_int
 from nlp_gym.metrics.base import Score
@@ -110,63 +111,34 @@ class ChoiceQA(PickOne):
         super().__init__(**kwargs)
         self.extras = {"left": Extra(1, min(c - 1, MOST_LEFT))} if self.browse else {}
 
-    @property
-    def n_actions(self) -> int:
-        """2 or C."""
-        return 2 if self.browse else self.n_candidates
-
-    def extra(self, state: PickState) -> Observation:
-        """Choices still to come."""
-        if not self.browse:
-            return {}
-        seen = np.minimum(self.left(state), self.extras["left"].high)
-        return {"left": seen.astype(np.int32)[:, None]}
-
-    def mask(self, state: PickState) -> BoolArray:
-        """See the page's Action Mask."""
-        if not self.browse:
-            return super().mask(state)
-        legal = np.ones((len(state.row), 2), bool)
-        legal[:, CONTINUE] = self.left(state) > 0
-        return legal
-
-    def oracle(self, state: PickState) -> Int64Array:
-        """(B,) the right choice; browsing, CONTINUE up to it (or, once missed, to the end)."""
-        if not self.browse:
-            return super().oracle(state)
-        self.require_gold("oracle")
-        here = self._right[state.row, self.place(state)]
-        return np.where(here | (self.left(state) == 0), ANSWER, CONTINUE)
-
-    def play(self, state: PickState, actions: Int64Array) -> Played:
-        """See `Task.play`: an answer is picked; CONTINUE goes to the next choice."""
-        if not self.browse:
-            return super().play(state, actions)
-        place, ended = self.place(state), actions == ANSWER
-        self.pick(state, place, ended)
-        state.slot += ~ended
-        right = (self._right[state.row, place] & ended).astype(np.float64)
-        return (right if self.has_gold else None), 0.0, ended
-
-    def select(self, *, argument: str, width: int, limit: int = 1) -> None:
-        """See `Selection.select`."""
-        super().select(argument=argument, width=width, limit=limit)
+    @override
+    def select(self, limit: int) -> None:
+        super().select(limit)
         each = self._sizes if self.browse else np.ones_like(self._sizes)
         self.offsets: Int64Array = np.cumsum(each) - each
 
     @property
+    @override
+    def n_actions(self) -> int:
+        """2 or C."""
+        return 2 if self.browse else self.n_candidates
+
+    @property
+    @override
     def lengths(self) -> Int64Array:
         """(N,) choices of each question, or 1."""
         return self._sizes if self.browse else self._limits
 
     @cached_property
+    @override
     def tables(self) -> Tables:
-        """See `Task.tables`."""
+        """Browsing, one slot per choice; else one per question."""
         add, c = self._texts.add, self.n_candidates
         questions = [[add(sample.words)] for sample in self.corpus.samples]
         joint, alone = [], []
         for sample, order in zip(self.corpus.samples, self._order.tolist(), strict=True):
-            choices = [self.words_of(sample)[k] for k in order if k >= 0]
+            words = self.candidate_words(sample)
+            choices = [words[k] for k in order if k >= 0]
             joint.append([add((*sample.words, *choice)) for choice in choices])
             alone.append([add(choice) for choice in choices])
         before = [units[:k][::-1] for units in joint for k in range(len(units))]
@@ -177,18 +149,54 @@ class ChoiceQA(PickOne):
             offsets=self.offsets,
             context=context,
             row_units=questions,
-            candidates=pairs[self._real][:, None] if self.browse else pairs,
+            candidates=pairs[self._there][:, None] if self.browse else pairs,
             by="slot" if self.browse else "row",
         )
 
     def left(self, state: PickState) -> Int64Array:
         """(B,) choices still to come."""
-        return self._sizes.take(state.row) - 1 - self.place(state)
+        return self._sizes.take(state.row) - 1 - self.position(state)
 
+    @override
+    def mask(self, state: PickState) -> BoolArray:
+        if not self.browse:
+            return super().mask(state)
+        legal = np.ones((len(state.row), 2), bool)
+        legal[:, CONTINUE] = self.left(state) > 0
+        return legal
+
+    @override
+    def oracle(self, state: PickState) -> Int64Array:
+        """(B,) the right choice; browsing, CONTINUE up to it (or, once missed, to the end)."""
+        if not self.browse:
+            return super().oracle(state)
+        self.require_gold("oracle")
+        here = self._right[state.row, self.position(state)]
+        return np.where(here | (self.left(state) == 0), ANSWER, CONTINUE)
+
+    @override
+    def play(self, state: PickState, actions: Int64Array) -> Played:
+        """An answer is picked; CONTINUE goes to the next choice."""
+        if not self.browse:
+            return super().play(state, actions)
+        place, ended = self.position(state), actions == ANSWER
+        self.pick(state, place, ended)
+        state.slot += ~ended
+        right = (self._right[state.row, place] & ended).astype(np.float64)
+        return (right if self.has_gold else None), 0.0, ended
+
+    @override
+    def extra(self, state: PickState) -> Observation:
+        """Choices still to come."""
+        if not self.browse:
+            return {}
+        seen = np.minimum(self.left(state), self.extras["left"].high)
+        return {"left": seen.astype(np.int32)[:, None]}
+
+    @override
     def corpus_score(
         self, rows: Sequence[int], outputs: Sequence[Output], *, bootstrap: int, report: bool
     ) -> Score:
-        """See `Task.corpus_score`."""
         right = np.array(self.ranks(rows, [(answer,) for answer in outputs])) == 1
         sizes, shown = self._sizes[list(rows)], None
         if self.browse:
@@ -196,26 +204,26 @@ class ChoiceQA(PickOne):
             shown = np.where(np.array(outputs) < 0, sizes, place + 1)
         return choice_accuracy(right, sizes, shown=shown, bootstrap=bootstrap, report=report)
 
+    @override
     def record(self, row: int, output: Output) -> dict[str, Any]:
         """The question, its answer and the answer's index in the file."""
         sample = self.sample(row)
-        choices = [" ".join(words) for words in self.words_of(sample)]
-        texts = list(sample.extra.get("choice_texts", choices))
+        texts = list(sample.extra.get("choice_texts", self.file_texts(row)))
         question = sample.extra.get("text", " ".join(sample.words))
         answer = texts[output] if output >= 0 else None
         return {"question": question, "answer": answer, "index": output, "choices": texts}
 
+    @override
     def frame(self, state: PickState, i: int) -> Frame:
-        """See `Task.frame`."""
-        from nlp_gym.render import Frame, Piece
+        from nlp_gym.render import Frame
 
-        row, here, done = int(state.row[i]), int(self.place(state)[i]), bool(state.count[i])
+        row, here, done = int(state.row[i]), int(self.position(state)[i]), bool(state.count[i])
 
         def waiting(k: int) -> str:
             if k < here:
                 return "plain"
             return "dim" if done or (self.browse and k > here) else "here"
 
-        pieces = [Piece(" ".join(self.sample(row).words)), *self.drawn(state, i, waiting)]
+        pieces = [*self.context_pieces(row), *self.candidate_pieces(state, i, waiting)]
         place = f"choice {here + 1}/{self._sizes[row]}" if self.browse else f"answer {int(done)}/1"
         return Frame(self.title(row), place, pieces)

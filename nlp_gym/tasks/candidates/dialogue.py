@@ -3,97 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from typing_extensions import override
 
 from nlp_gym.checks import check_int, check_name
 from nlp_gym.metrics.base import Score
 from nlp_gym.metrics.ranking import Ranking, reciprocal_rank
 from nlp_gym.tasks.candidates.picking import PickState
 from nlp_gym.tasks.candidates.selection import Selection
-from nlp_gym.tasks.core.tables import Tables, ragged
 from nlp_gym.tasks.core.task import Output, Played
-from nlp_gym.types import Float64Array, Sample
+from nlp_gym.types import Float64Array, Int64Array, Sample
 
 if TYPE_CHECKING:
-    from nlp_gym.render import Frame
-
-
-class ReplyTask(Selection):
-    """Candidate replies to a dialogue: units, scores and drawing; without the rules.
-
-    Attributes:
-        negatives: The set of candidates that is shown, where a row has several.
-        turns: Single turns in the context, beside all of them as one text.
-        metric: The official score.
-    """
-
-    family = "dialogue"
-    metric_name = "recall_at_1"
-    negatives: str
-    turns: int
-    metric: Ranking
-
-    def context_of(self, sample: Sample) -> Sequence[Sequence[str]]:
-        """The words of every turn so far; the sample's own where it has no turns."""
-        context: Sequence[Sequence[str]] = sample.extra.get("context", (sample.words,))
-        return context
-
-    def shown_of(self, sample: Sample) -> Sequence[int]:
-        """The candidates of the set asked for; all where there is no such set."""
-        sets: Mapping[str, Sequence[int]] = sample.extra.get("sets", {})
-        return sets.get(self.negatives) or super().shown_of(sample)
-
-    @cached_property
-    def tables(self) -> Tables:
-        """See `Task.tables`."""
-        add, rows, replies = self._texts.add, [], []
-        for sample, order in zip(self.corpus.samples, self._order.tolist(), strict=True):
-            last = list(self.context_of(sample))[::-1]
-            rows.append([add(sample.words), *map(add, last[: self.turns])])
-            replies.append([add(sample.extra["candidates"][k]) for k in order if k >= 0])
-        n = len(rows)
-        return Tables.build(
-            len(self._texts.texts),
-            offsets=np.arange(n),
-            context=np.zeros((n, 0), int),
-            row_units=ragged(rows, 1 + self.turns),
-            candidates=ragged(replies, self.n_candidates)[:, :, None],
-        )
-
-    def corpus_score(
-        self, rows: Sequence[int], outputs: Sequence[Output], *, bootstrap: int, report: bool
-    ) -> Score:
-        """See `Task.corpus_score`."""
-        return self.metric.score(self.ranks(rows, outputs), bootstrap=bootstrap, report=report)
-
-    def record(self, row: int, output: Output) -> dict[str, Any]:
-        """The context, the reply, and the ranking as indices of candidates."""
-        sample = self.sample(row)
-        turns = [" ".join(turn) for turn in self.context_of(sample)]
-        replies = [" ".join(reply) for reply in self.words_of(sample)]
-        turns = list(sample.extra.get("context_texts", turns))
-        reply = sample.extra.get("candidate_texts", replies)[output[0]] if output else None
-        return {"context": turns, "reply": reply, "ranking": list(output)}
-
-    def frame(self, state: PickState, i: int) -> Frame:
-        """See `Task.frame`."""
-        from nlp_gym.render import Frame, Piece
-
-        row, n = int(state.row[i]), int(state.count[i])
-        limit = int(self._limits[row])
-        turns = self.context_of(self.sample(row))
-        pieces = [Piece(" ".join(turn), line=True) for turn in turns]
-        pieces += self.drawn(state, i, lambda k: "here" if n < limit else "dim")
-        return Frame(self.title(row), f"pick {n}/{limit}", pieces)
-
+    from nlp_gym.render import Piece
 
 NEGATIVES = ("both", "random", "adversarial")
 
 
-class Dialogue(ReplyTask):
+class Dialogue(Selection):
     """Reply selection as a decision process.
 
     ## Description
@@ -161,6 +90,10 @@ class Dialogue(ReplyTask):
     * v0: initial version.
     """
 
+    family = "dialogue"
+    metric_name = "recall_at_1"
+    limit_argument = "max_candidates"
+
     def __init__(
         self,
         *,
@@ -173,16 +106,33 @@ class Dialogue(ReplyTask):
         check_name("negatives", negatives, NEGATIVES)
         self.negatives = negatives
         self.turns = check_int("turns", turns, 0, 16)
-        width = check_int("max_candidates", max_candidates, 2, 256)
+        self.context_texts = 1 + self.turns
+        width = self.most_candidates = check_int("max_candidates", max_candidates, 2, 256)
         super().__init__(**kwargs)
         if ranks is None:
             ranks = 1 if self.split == "train" else width
-        limit = check_int("ranks", ranks, 1, width)
-        self.select(argument="max_candidates", width=width, limit=limit)
+        self.select(limit=check_int("ranks", ranks, 1, width))
         self.metric = Ranking(self.metric_name, at=(1, 2, 5), word="recall")
 
-    def play(self, state: PickState, actions: Any) -> Played:
-        """See `Task.play`."""
+    def turns_of(self, sample: Sample) -> Sequence[Sequence[str]]:
+        """The words of every turn so far; the sample's own where it has no turns."""
+        turns: Sequence[Sequence[str]] = sample.extra.get("context", (sample.words,))
+        return turns
+
+    @override
+    def read_texts(self, sample: Sample) -> Sequence[Sequence[str]]:
+        """All turns as one text, then the last single ones, latest first."""
+        return [sample.words, *list(self.turns_of(sample))[::-1][: self.turns]]
+
+    @override
+    def candidates_shown(self, sample: Sample) -> Sequence[int]:
+        """The candidates of the set asked for; all where there is no such set."""
+        sets: Mapping[str, Sequence[int]] = sample.extra.get("sets", {})
+        return sets.get(self.negatives) or super().candidates_shown(sample)
+
+    @override
+    def play(self, state: PickState, actions: Int64Array) -> Played:
+        """A reply is picked, and credited too where no right one was left."""
         if not self.has_gold:
             return None, 0.0, self.pick(state, actions)
         right = self._right[state.row]
@@ -190,8 +140,32 @@ class Dialogue(ReplyTask):
         credit = right[np.arange(len(actions)), actions] | none_left
         return credit.astype(np.float64), 0.0, self.pick(state, actions)
 
+    @override
     def potential(self, state: PickState) -> Float64Array:
         """(B,) 1 / rank of the first right reply picked; 0 before."""
         places = np.maximum(state.picked, 0).astype(np.int64)
         right = np.take_along_axis(self._right[state.row], places, axis=1) & (state.picked >= 0)
         return reciprocal_rank(np.where(right.any(axis=1), right.argmax(axis=1) + 1, 0))
+
+    @override
+    def corpus_score(
+        self, rows: Sequence[int], outputs: Sequence[Output], *, bootstrap: int, report: bool
+    ) -> Score:
+        return self.metric.score(self.ranks(rows, outputs), bootstrap=bootstrap, report=report)
+
+    @override
+    def record(self, row: int, output: Output) -> dict[str, Any]:
+        """The context, the reply, and the ranking as indices of candidates."""
+        sample = self.sample(row)
+        turns = [" ".join(turn) for turn in self.turns_of(sample)]
+        turns = list(sample.extra.get("context_texts", turns))
+        replies = sample.extra.get("candidate_texts", self.file_texts(row))
+        reply = replies[output[0]] if output else None
+        return {"context": turns, "reply": reply, "ranking": list(output)}
+
+    @override
+    def context_pieces(self, row: int) -> list[Piece]:
+        """Every turn on a line of its own."""
+        from nlp_gym.render import Piece
+
+        return [Piece(" ".join(turn), line=True) for turn in self.turns_of(self.sample(row))]

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import override
 
 from nlp_gym.data.text.hash_order import hash_rank
 from nlp_gym.tasks.core.kinds import UnitTask
@@ -31,7 +32,7 @@ class PickState(State):
 
 
 class PickTask(UnitTask):
-    """A task whose actions 0 to C-1 are the candidates of the row.
+    """Base class of the tasks whose actions 0 to C-1 are the candidates of the row.
 
     Each candidate can be picked once. Action C, where `stop` says so, ends the episode; it is legal
     once something was picked. Subclasses call `set_candidates` when they are made.
@@ -50,41 +51,44 @@ class PickTask(UnitTask):
         """
         self._sizes: Int64Array = np.asarray(sizes, np.int64)
         self._limits: Int64Array = np.minimum(self._sizes, limits)
-        self._real: BoolArray = np.arange(width) < self._sizes[:, None]  # (N, C)
+        self._there: BoolArray = np.arange(width) < self._sizes[:, None]  # (N, C)
 
     @property
     def n_candidates(self) -> int:
-        """Number C of candidates a row has room for."""
-        return int(self._real.shape[1])
+        """Number C of candidates that a row has room for."""
+        return int(self._there.shape[1])
 
     @property
+    @override
     def n_actions(self) -> int:
         """C, and one more with STOP."""
         return self.n_candidates + self.stop
 
     @property
+    @override
     def lengths(self) -> Int64Array:
         """(N,) most picks; STOP comes in place of one."""
         return self._limits
 
+    @override
     def initial(self, rows: Int64Array) -> Any:
-        """See `Task.initial`."""
         b = len(rows)
         return PickState(
-            **self.blank(rows),
+            **self.state_fields(rows),
             chosen=np.zeros((b, self.n_candidates), bool),
             picked=np.full((b, int(self._limits.max())), -1, np.int16),
             count=np.zeros(b, np.int64),
         )
 
+    @override
     def mask(self, state: Any) -> BoolArray:
         """(B, A): candidates not picked yet; STOP after a pick. If all are picked, any again."""
-        real = self._real.take(state.row, axis=0)
-        free: BoolArray = real & ~state.chosen
+        there = self._there.take(state.row, axis=0)
+        free: BoolArray = there & ~state.chosen
         if self.stop:
             return np.concatenate([free, (state.count > 0)[:, None]], axis=1)
         none = state.count >= self._sizes.take(state.row)
-        return free | (real & none[:, None]) if none.any() else free
+        return free | (there & none[:, None]) if none.any() else free
 
     def pick(self, state: Any, places: Int64Array, picks: BoolArray | None = None) -> BoolArray:
         """Note the candidates picked, in place.

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from typing_extensions import override
 
 from nlp_gym.checks import check_int
 from nlp_gym.errors import DataError
@@ -15,7 +16,7 @@ from nlp_gym.metrics.base import Score
 from nlp_gym.metrics.labels.multilabel import multilabel_f1, set_f1
 from nlp_gym.metrics.ranking import choice_accuracy
 from nlp_gym.tasks.candidates.picking import PickState, PickTask, shuffled
-from nlp_gym.tasks.core.kinds import HookedTask, Text, words_of
+from nlp_gym.tasks.core.kinds import HookedTask, Text, as_index, shown
 from nlp_gym.tasks.core.tables import Tables, ragged
 from nlp_gym.tasks.core.task import Output, Played
 from nlp_gym.types import BoolArray, Float64Array, Int64Array, Sample
@@ -24,19 +25,28 @@ if TYPE_CHECKING:
     from nlp_gym.render import Frame, Piece
 
 
-class Selection(PickTask):
-    """Picks among candidates of which some are right.
+class Selection(PickTask, HookedTask):
+    """Base class of the tasks that pick among candidates of which some are right.
 
     The candidates of a row stand in an order drawn by a hash of its text and theirs, so that the
-    place of the right one says nothing.
+    place of the right one says nothing. Each is a unit of its own, and so is the text of the row,
+    which is the context. Subclasses call `select` when they are made.
 
     Args:
         order_seed: Seed of the order; None keeps that of the file.
         **kwargs: Those of `Task`.
     """
 
+    hooks = ("context", "candidates", "right")
+    hooked_family = "choice"
     candidates_key: ClassVar[str] = "candidates"
-    """Where a sample's `extra` has them."""
+    """Where a sample's `extra` has its candidates."""
+    most_candidates: int = 16
+    """Most candidates C of a row; rows with more are an error."""
+    limit_argument: ClassVar[str] = "most_candidates"
+    """What sets `most_candidates`, for messages."""
+    context_texts: int = 1
+    """Texts that `read_texts` gives at most."""
 
     def __init__(self, *, order_seed: int | None = 0, **kwargs: Any) -> None:
         if order_seed is not None:
@@ -44,33 +54,88 @@ class Selection(PickTask):
         self.order_seed = order_seed
         super().__init__(**kwargs)
 
-    def words_of(self, sample: Sample) -> Sequence[Sequence[str]]:
+    # The hooks, and what they make of a sample.
+
+    def context(self, row: int) -> Text:
+        """What is read beside the candidates; by default the words of the sample."""
+        return self.sample(row).words
+
+    def candidates(self, row: int) -> Sequence[Text]:
+        """The candidates, 2 to `most_candidates` texts in any order: the task shuffles them."""
+        return self.candidate_words(self.sample(row))
+
+    def right(self, row: int) -> int | Collection[int]:
+        """The index in `candidates` of the right one; several indices where several are right."""
+        gold: int | Collection[int] = self.sample(row).gold
+        return gold
+
+    @override
+    def hooked_sample(self, row: int) -> Sample:
+        sample = self.sample(row)
+        candidates = self._hooked_candidates(row)
+        gold = self._hooked_gold(row, len(candidates)) if sample.annotated else None
+        words = self.hooked_words("context", row, self.context(row))
+        return Sample(words, None, sample.id, {self.candidates_key: candidates}, gold)
+
+    def _hooked_candidates(self, row: int) -> tuple[tuple[str, ...], ...]:
+        given = self.hooked_list("candidates", row, self.candidates(row), "a list of texts")
+        if not 2 <= len(given) <= self.most_candidates:
+            raise self.hook_error(
+                "candidates",
+                row,
+                f"gave {len(given)} candidates, {shown(given)}; allowed: 2 to "
+                f"{self.most_candidates}. The class attribute most_candidates sets the most.",
+            )
+        return tuple(
+            self.hooked_words("candidates", row, text, f" as candidate {k}")
+            for k, text in enumerate(given)
+        )
+
+    def _hooked_gold(self, row: int, n: int) -> tuple[int, ...]:
+        given = self.right(row)
+        several = isinstance(given, Collection) and not isinstance(given, str)
+        indices = [as_index(k, n) for k in (given if several else [given])]  # type: ignore[union-attr]
+        gold = tuple(k for k in indices if k is not None)
+        if not gold or len(gold) < len(indices):
+            raise self.hook_error(
+                "right",
+                row,
+                f"gave {shown(given)}; allowed: an index of candidates({row}), an integer from 0 "
+                f"to {n - 1}, or several of them.",
+            )
+        return gold
+
+    # Candidates in the order shown.
+
+    def candidate_words(self, sample: Sample) -> Sequence[Sequence[str]]:
         """The words of every candidate in the file."""
         candidates: Sequence[Sequence[str]] = sample.extra.get(self.candidates_key, ())
         return candidates
 
-    def shown_of(self, sample: Sample) -> Sequence[int]:
+    def candidates_shown(self, sample: Sample) -> Sequence[int]:
         """Which candidates are shown; all by default."""
-        return range(len(self.words_of(sample)))
+        return range(len(self.candidate_words(sample)))
 
-    def select(self, *, argument: str, width: int, limit: int) -> None:
+    def read_texts(self, sample: Sample) -> Sequence[Sequence[str]]:
+        """The texts of the context, at most `context_texts`."""
+        return [sample.words]
+
+    def select(self, limit: int) -> None:
         """Order the candidates and find the right ones.
 
         Args:
-            argument: Name of the argument that sets `width`, for messages.
-            width: Most candidates C.
             limit: Most picks of an episode.
 
         Raises:
             DataError: A row has fewer than 2 or more than C candidates, or no right one.
         """
-        orders = []
+        width, orders = self.most_candidates, []
         for row, sample in enumerate(self.corpus.samples):
-            every, some = self.words_of(sample), self.shown_of(sample)
+            every, some = self.candidate_words(sample), self.candidates_shown(sample)
             if not 2 <= len(some) <= width:
                 raise DataError(
                     f"{self.title(row)}: {len(some)} candidates, allowed: 2 to {width}. "
-                    f"{argument}= sets the most (the same for all splits)."
+                    f"{self.limit_argument}= sets the most (the same for all splits)."
                 )
             # Perturbed texts keep the order of the plain ones: only what is read differs.
             words = sample.extra.get("order_words", sample.words)
@@ -80,11 +145,11 @@ class Selection(PickTask):
         self.set_candidates([len(order) for order in orders], width, limit)
         self._right: BoolArray = np.zeros(self._order.shape, bool)  # all wrong without gold
         for row, sample in enumerate(self.corpus.samples if self.has_gold else ()):
-            self._right[row] = np.isin(self._order[row], self._checked(row, sample))
+            self._right[row] = np.isin(self._order[row], self._checked_gold(row, sample))
 
-    def _checked(self, row: int, sample: Sample) -> list[int]:
+    def _checked_gold(self, row: int, sample: Sample) -> list[int]:
         """The gold, with a right candidate among those shown."""
-        n = len(self.words_of(sample))
+        n = len(self.candidate_words(sample))
         try:
             gold = [int(k) for k in np.atleast_1d(sample.gold)]
         except (TypeError, ValueError):
@@ -96,11 +161,27 @@ class Selection(PickTask):
             )
         return gold
 
-    def texts(self, row: int) -> list[str]:
-        """The candidates of a row in the order shown."""
-        words = self.words_of(self.sample(row))
-        return [" ".join(words[k]) for k in self._order[row, : self._sizes[row]]]
+    @cached_property
+    @override
+    def tables(self) -> Tables:
+        """One slot per row: the texts of its context, and a unit for each candidate."""
+        add, contexts, candidates = self._texts.add, [], []
+        for sample, order in zip(self.corpus.samples, self._order.tolist(), strict=True):
+            contexts.append([add(text) for text in self.read_texts(sample)])
+            words = self.candidate_words(sample)
+            candidates.append([add(words[k]) for k in order if k >= 0])
+        n = len(contexts)
+        return Tables.build(
+            len(self._texts.texts),
+            offsets=np.arange(n),
+            context=np.zeros((n, 0), int),
+            row_units=ragged(contexts, self.context_texts),
+            candidates=ragged(candidates, self.n_candidates)[:, :, None],
+        )
 
+    # What is right, and what was picked.
+
+    @override
     def oracle(self, state: PickState) -> Int64Array:
         """(B,) the first right candidate not picked yet; if there is none, the first legal one."""
         self.require_gold("oracle")
@@ -109,8 +190,9 @@ class Selection(PickTask):
         best: Int64Array = np.where(right.any(axis=1, keepdims=True), right, legal).argmax(axis=1)
         return best
 
+    @override
     def outputs(self, state: PickState) -> list[Any]:
-        """See `Task.outputs`: the indices in the file of what was picked, in order."""
+        """The indices in the file of what was picked in each episode, in the order of picking."""
         order = self._order[state.row].tolist()
         return [
             tuple(at[k] for k in some) for at, some in zip(order, self.picks(state), strict=True)
@@ -124,8 +206,33 @@ class Selection(PickTask):
             found.append(next((i for i, k in enumerate(output, 1) if k in right), 0))
         return found
 
-    def drawn(self, state: PickState, i: int, waiting: Callable[[int], str]) -> list[Piece]:
-        """The candidates of episode `i`, a line each.
+    def file_texts(self, row: int) -> list[str]:
+        """The candidates of a row in the order of the file."""
+        return [" ".join(words) for words in self.candidate_words(self.sample(row))]
+
+    # Drawing.
+
+    @override
+    def frame(self, state: PickState, i: int) -> Frame:
+        """The context and the candidates, one line each."""
+        from nlp_gym.render import Frame
+
+        row, n = int(state.row[i]), int(state.count[i])
+        limit = int(self._limits[row])
+        pieces = self.context_pieces(row)
+        pieces += self.candidate_pieces(state, i, lambda k: "here" if n < limit else "dim")
+        return Frame(self.title(row), f"pick {n}/{limit}", pieces)
+
+    def context_pieces(self, row: int) -> list[Piece]:
+        """The context of a row for people."""
+        from nlp_gym.render import Piece
+
+        return [Piece(" ".join(self.sample(row).words))]
+
+    def candidate_pieces(
+        self, state: PickState, i: int, waiting: Callable[[int], str]
+    ) -> list[Piece]:
+        """The candidates of episode `i` in the order shown, one line each.
 
         Args:
             state: B episodes.
@@ -135,7 +242,9 @@ class Selection(PickTask):
         from nlp_gym.render import Piece
 
         row, picked = int(state.row[i]), self.picks(state)[i]
-        pieces, texts = [], self.texts(row)
+        every = self.file_texts(row)
+        texts = [every[k] for k in self._order[row, : self._sizes[row]]]
+        pieces = []
         for k, text in enumerate(texts):
             if k not in picked:
                 pieces.append(Piece(text, waiting(k), line=True))
@@ -147,100 +256,50 @@ class Selection(PickTask):
         return pieces
 
 
-class PickKind(Selection, HookedTask):
-    """What `PickOne` and `PickSeveral` share: the hooks, and one slot per row.
-
-    The context is the text of the row, each candidate a unit of its own.
-    """
-
-    hooks = ("context", "candidates", "right")
-    most_candidates: int = 16
-    """Most candidates C of a row; rows with more are an error."""
-    limit_argument: ClassVar[str] = "most_candidates"
-    """What sets the most candidates, for messages."""
-
-    def context(self, row: int) -> Text:
-        """What is read beside the candidates."""
-        return self.sample(row).words
-
-    def candidates(self, row: int) -> Sequence[Text]:
-        """The candidates of a row, 2 to `most_candidates`, in any order: they are shuffled."""
-        return self.words_of(self.sample(row))
-
-    def right(self, row: int) -> int | Collection[int]:
-        """Which candidates are right, as indices of `candidates`."""
-        gold: int | Collection[int] = self.sample(row).gold
-        return gold
-
-    def hooked_sample(self, row: int) -> Sample:
-        """The context, with candidates where the kind looks for them."""
-        sample = self.sample(row)
-        candidates = tuple(words_of(text) for text in self.candidates(row))
-        gold = self.right(row) if sample.annotated else None
-        if isinstance(gold, Collection):
-            gold = tuple(gold)
-        extra = {self.candidates_key: candidates}
-        return Sample(words_of(self.context(row)), None, sample.id, extra, gold)
-
-    @cached_property
-    def tables(self) -> Tables:
-        """One slot per row: its context, and a unit for each candidate."""
-        add, n = self._texts.add, len(self.corpus)
-        contexts = [[add(sample.words)] for sample in self.corpus.samples]
-        shown = [
-            [add(self.words_of(sample)[k]) for k in order if k >= 0]
-            for sample, order in zip(self.corpus.samples, self._order.tolist(), strict=True)
-        ]
-        return Tables.build(
-            len(self._texts.texts),
-            offsets=np.arange(n),
-            context=np.zeros((n, 0), int),
-            row_units=contexts,
-            candidates=ragged(shown, self.n_candidates)[:, :, None],
-        )
-
-    def frame(self, state: PickState, i: int) -> Frame:
-        """The context and the candidates, a line each."""
-        from nlp_gym.render import Frame, Piece
-
-        row, n = int(state.row[i]), int(state.count[i])
-        limit = int(self._limits[row])
-        pieces = [Piece(" ".join(self.sample(row).words))]
-        pieces += self.drawn(state, i, lambda k: "here" if n < limit else "dim")
-        return Frame(self.title(row), f"pick {n}/{limit}", pieces)
-
-    def _texts_of(self, row: int) -> list[str]:
-        """The candidates in the order of `candidates`."""
-        return [" ".join(words) for words in self.words_of(self.sample(row))]
-
-
-class PickOne(PickKind):
+class PickOne(Selection):
     """A kind of task: one candidate of a row is picked, in one decision.
 
-    A subclass overrides `candidates` and `right`. The score is accuracy over rows.
+    A subclass says with `family` which files it reads, and overrides `candidates` and `right`, and
+    `context` where what is read beside the candidates is not the sample's words:
+
+        class LongestWord(PickOne):
+            family = "tagging"
+
+            def candidates(self, row):
+                return self.sample(row).words[:4]
+
+            def right(self, row):
+                words = self.candidates(row)
+                return words.index(max(words, key=len))
+
+    The score is accuracy over rows.
     """
 
     metric_name = "accuracy"
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.select(argument=self.limit_argument, width=self.most_candidates, limit=1)
+        self.select(limit=1)
 
+    @override
     def play(self, state: PickState, actions: Int64Array) -> Played:
         """The pick ends the episode."""
         ended = self.pick(state, actions)
         right = self._right[state.row, actions].astype(np.float64)
         return (right if self.has_gold else None), 0.0, ended
 
+    @override
     def potential(self, state: PickState) -> Float64Array:
         """(B,) 1 where a right candidate was picked."""
         right: BoolArray = np.any(self._right[state.row] & state.chosen, axis=1)
         return right.astype(np.float64)
 
+    @override
     def outputs(self, state: PickState) -> list[Output]:
         """The index of the pick in the order of `candidates`; -1 before there is one."""
         return [picked[0] if picked else -1 for picked in super().outputs(state)]
 
+    @override
     def corpus_score(
         self, rows: Sequence[int], outputs: Sequence[Output], *, bootstrap: int, report: bool
     ) -> Score:
@@ -249,18 +308,32 @@ class PickOne(PickKind):
         sizes = self._sizes[list(rows)]
         return choice_accuracy(right, sizes, bootstrap=bootstrap, report=report)
 
+    @override
     def record(self, row: int, output: Output) -> dict[str, Any]:
         """The text that was picked and its index."""
-        texts = self._texts_of(row)
+        texts = self.file_texts(row)
         picked = texts[output] if output >= 0 else None
         return {"picked": picked, "index": output, "candidates": texts}
 
 
-class PickSeveral(PickKind):
+class PickSeveral(Selection):
     """A kind of task: candidates of a row are picked one by one, then STOP.
 
-    A subclass overrides `candidates` and `right`; at least one candidate is right. The score is
-    the micro-averaged F1 of the picks, the potential the F1 of the row's picks so far.
+    A subclass says with `family` which files it reads, and overrides `candidates` and `right`, and
+    `context` where what is read beside the candidates is not the sample's words; at least one
+    candidate is right:
+
+        class CapitalWords(PickSeveral):
+            family = "tagging"
+
+            def candidates(self, row):
+                return [*self.sample(row).words[:3], "Capital"]
+
+            def right(self, row):
+                words = self.candidates(row)
+                return [k for k, word in enumerate(words) if word[0].isupper()]
+
+    The score is the micro-averaged F1 of the picks, the potential the F1 of the row's picks so far.
     """
 
     metric_name = "multilabel_f1"
@@ -269,9 +342,9 @@ class PickSeveral(PickKind):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        width = self.most_candidates
-        self.select(argument=self.limit_argument, width=width, limit=width)
+        self.select(limit=self.most_candidates)
 
+    @override
     def oracle(self, state: PickState) -> Int64Array:
         """(B,) the first right candidate not picked yet, else STOP where it is legal."""
         self.require_gold("oracle")
@@ -279,6 +352,7 @@ class PickSeveral(PickKind):
         some, stop = left.any(axis=1), self.n_candidates
         return np.where(some, left.argmax(axis=1), np.where(state.count > 0, stop, 0))
 
+    @override
     def play(self, state: PickState, actions: Int64Array) -> Played:
         """A pick, or STOP, which is right where exactly the gold was picked."""
         stopped = actions == self.n_candidates
@@ -289,6 +363,7 @@ class PickSeveral(PickKind):
         exact = (self._right[state.row] == state.chosen).all(axis=1)
         return np.where(stopped, exact, right).astype(np.float64), 0.0, ended
 
+    @override
     def potential(self, state: PickState) -> Float64Array:
         """(B,) F1 of what was picked so far; 0 before the first pick."""
         gold = self._right[state.row]
@@ -296,6 +371,7 @@ class PickSeveral(PickKind):
         counts = np.stack([right, state.chosen.sum(axis=1), gold.sum(axis=1)], axis=1)
         return np.where(state.count > 0, set_f1(counts), 0.0)
 
+    @override
     def corpus_score(
         self, rows: Sequence[int], outputs: Sequence[Output], *, bootstrap: int, report: bool
     ) -> Score:
@@ -307,8 +383,9 @@ class PickSeveral(PickKind):
         text = "".join(f"{name}: {figure:.4f}\n" for name, figure in kept.items())
         return replace(score, report=kept, text=text)
 
+    @override
     def record(self, row: int, output: Output) -> dict[str, Any]:
         """The texts that were picked and their indices, in the order of picking."""
-        texts = self._texts_of(row)
+        texts = self.file_texts(row)
         picked = [texts[k] for k in output]
         return {"picked": picked, "indices": list(output), "candidates": texts}

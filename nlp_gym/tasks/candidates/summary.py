@@ -10,14 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import override
 
 from nlp_gym.checks import check_int, check_name
 from nlp_gym.errors import DataError
 from nlp_gym.metrics.base import Score, on_grid
-from nlp_gym.metrics.text.rouge import TOKENIZERS, SentenceRouge1, make_tokenizer
-from nlp_gym.tasks.candidates import summary_gold
+from nlp_gym.metrics.text.rouge import TOKENIZERS, make_tokenizer
 from nlp_gym.tasks.candidates.picking import PickState, PickTask
-from nlp_gym.tasks.candidates.summary_gold import Expert, summary_score, summary_text
+from nlp_gym.tasks.candidates.summary_gold import (
+    GreedySummaries,
+    sentence_overlap,
+    summary_score,
+    summary_text,
+)
 from nlp_gym.tasks.core.tables import Extra, Tables
 from nlp_gym.tasks.core.task import Output, Played
 from nlp_gym.types import Float64Array, Int64Array, Observation, Sample, Units
@@ -73,7 +78,7 @@ def document_units(samples: Sequence[Sample], sizes: Int64Array) -> Units:
 
 
 def document_tables(sizes: Int64Array, width: int) -> Tables:
-    """Tables of `document_units`: one slot a document, its unit before its C sentences'."""
+    """Tables of `document_units`: one slot per document, its unit before its C sentences'."""
     n, place = np.arange(len(sizes)), np.arange(width)
     first = n + np.cumsum(sizes) - sizes
     sentences = np.where(place < sizes[:, None], first[:, None] + 1 + place, -1)
@@ -94,8 +99,8 @@ def place_flags(sizes: Int64Array, width: int) -> npt.NDArray[np.int32]:
     return (marks & (place < size)).astype(np.int32)
 
 
-def picked_pieces(sample: Sample, picked: Container[int]) -> list[Piece]:
-    """A document for people, a sentence a line."""
+def document_pieces(sample: Sample, picked: Container[int]) -> list[Piece]:
+    """A document for people, one sentence per line."""
     from nlp_gym.render import Piece
 
     return [
@@ -106,72 +111,16 @@ def picked_pieces(sample: Sample, picked: Container[int]) -> list[Piece]:
 
 @dataclass
 class SummaryState(PickState):
-    """And token counts (B, V+1) of the sentences picked; see `SentenceRouge1`."""
+    """State of B summaries.
+
+    Attributes:
+        tokens: (B, V+1) int32 token counts of the sentences picked; see `SentenceRouge1`.
+    """
 
     tokens: npt.NDArray[np.int32]
 
 
-class DocumentTask(PickTask):
-    """Selections of sentences as summaries of documents; without the rules.
-
-    Attributes:
-        tokenizer: Name of that of the metric.
-    """
-
-    family = "summary"
-    metric_name = "rouge_1"
-    tokenizer: str
-    _overlap: SentenceRouge1
-    _expert: Expert
-
-    @cached_property
-    def units(self) -> Units:
-        """Documents and their sentences; each document is encoded once, as a whole."""
-        return document_units(self.corpus.samples, self._sizes)
-
-    @cached_property
-    def tables(self) -> Tables:
-        """See `Task.tables`."""
-        return document_tables(self._sizes, self.n_candidates)
-
-    def initial(self, rows: Int64Array) -> SummaryState:
-        """See `Task.initial`."""
-        shape = (len(rows), self._overlap.counts.shape[1] if self.has_gold else 1)
-        return SummaryState(**vars(super().initial(rows)), tokens=np.zeros(shape, np.int32))
-
-    def outputs(self, state: SummaryState) -> list[Output]:
-        """See `Task.outputs`: indices of the sentences, in the order of the document."""
-        return [tuple(sorted(picked)) for picked in self.picks(state)]
-
-    def corpus_score(
-        self, rows: Sequence[int], outputs: Sequence[Output], *, bootstrap: int, report: bool
-    ) -> Score:
-        """See `Task.corpus_score`."""
-        beside = {
-            "first sentence": [(0,)] * len(rows),
-            "first three": [range(min(3, self._sizes[row])) for row in rows],
-            "greedy": self._expert.picks[list(rows)].tolist(),
-        }
-        samples, cut = [self.sample(row) for row in rows], make_tokenizer(self.tokenizer)
-        return summary_score(
-            samples, outputs, cut, beside=beside, bootstrap=bootstrap, report=report
-        )
-
-    def record(self, row: int, output: Output) -> dict[str, Any]:
-        """The sentences picked and where they are."""
-        text = summary_text(self.sample(row), output).replace("\n", " ")
-        return {"summary": text, "sentences": list(output)}
-
-    def frame(self, state: SummaryState, i: int) -> Frame:
-        """See `Task.frame`."""
-        from nlp_gym.render import Frame
-
-        row, picked = int(state.row[i]), self.picks(state)[i]
-        pieces = picked_pieces(self.sample(row), picked)
-        return Frame(self.title(row), f"picked {len(picked)}/{self._limits[row]}", pieces)
-
-
-class Summary(DocumentTask):
+class Summary(PickTask):
     """Extractive summary as a decision process.
 
     ## Description
@@ -238,6 +187,8 @@ class Summary(DocumentTask):
     * v0: initial version.
     """
 
+    family = "summary"
+    metric_name = "rouge_1"
     exact_oracle = False
     stop = True
 
@@ -252,37 +203,88 @@ class Summary(DocumentTask):
         sizes = check_documents(self.corpus.samples, c)
         self.set_candidates(np.minimum(sizes, c), c, p)
         self._flags = place_flags(sizes, c)
-        marks = {key: Extra(c, 1) for key in ("chosen", *PLACES)}
-        self.extras = {**marks, "count": Extra(1, max(p, 2))}
+        flags = {key: Extra(c, 1) for key in ("chosen", *PLACES)}
+        self.extras = {**flags, "count": Extra(1, max(p, 2))}
         if self.has_gold:
             cut = make_tokenizer(tokenizer)
-            self._overlap = summary_gold.sentence_overlap(self.corpus.samples, self._sizes, cut)
-            self._expert = summary_gold.Expert(self._overlap.greedy(self._sizes, p), c)
+            self._overlap = sentence_overlap(self.corpus.samples, self._sizes, cut)
+            self._greedy = GreedySummaries(self._overlap.greedy(self._sizes, p), c)
 
+    @cached_property
+    @override
+    def units(self) -> Units:
+        """Documents and their sentences; each document is encoded once, as a whole."""
+        return document_units(self.corpus.samples, self._sizes)
+
+    @cached_property
+    @override
+    def tables(self) -> Tables:
+        return document_tables(self._sizes, self.n_candidates)
+
+    @override
+    def initial(self, rows: Int64Array) -> SummaryState:
+        shape = (len(rows), self._overlap.counts.shape[1] if self.has_gold else 1)
+        return SummaryState(**vars(super().initial(rows)), tokens=np.zeros(shape, np.int32))
+
+    @override
+    def oracle(self, state: SummaryState) -> Int64Array:
+        """(B,) the next sentence of the greedy summary, else STOP."""
+        self.require_gold("oracle")
+        return self._greedy.action(state.row, state.chosen)
+
+    @override
+    def play(self, state: SummaryState, actions: Int64Array) -> Played:
+        picks = actions != self.n_candidates
+        right = None
+        if self.has_gold:
+            right = np.zeros(len(actions))  # other rewards do not look at it
+            if self.reward == "correctness":
+                right[self._greedy.right(state.row, state.chosen, actions)] = 1.0
+            at = np.flatnonzero(picks)
+            sentence = self._overlap.starts.take(state.row[at]) + actions[at]
+            state.tokens[at] += self._overlap.counts.take(sentence, axis=0)
+        return right, 0.0, self.pick(state, actions, picks) | ~picks
+
+    @override
+    def potential(self, state: SummaryState) -> Float64Array:
+        return on_grid(self._overlap.f1(state.row, state.tokens))
+
+    @override
     def extra(self, state: SummaryState) -> Observation:
         """Sentences picked, places of sentences, and how many are picked."""
         places = zip(PLACES, self._flags.take(state.row, axis=1), strict=True)
         count = state.count.astype(np.int32)[:, None]
         return {"chosen": state.chosen.astype(np.int32), "count": count, **dict(places)}
 
-    def play(self, state: SummaryState, actions: Int64Array) -> Played:
-        """See `Task.play`."""
-        picks = actions != self.n_candidates
-        right = None
-        if self.has_gold:
-            right = np.zeros(len(actions))  # other rewards do not look at it
-            if self.reward == "correctness":
-                right[self._expert.right(state.row, state.chosen, actions)] = 1.0
-            at = np.flatnonzero(picks)
-            sentence = self._overlap.starts.take(state.row[at]) + actions[at]
-            state.tokens[at] += self._overlap.counts.take(sentence, axis=0)
-        return right, 0.0, self.pick(state, actions, picks) | ~picks
+    @override
+    def outputs(self, state: SummaryState) -> list[Output]:
+        """The indices of the sentences picked in each episode, in the order of the document."""
+        return [tuple(sorted(picked)) for picked in self.picks(state)]
 
-    def potential(self, state: SummaryState) -> Float64Array:
-        """See `Task.potential`."""
-        return on_grid(self._overlap.f1(state.row, state.tokens))
+    @override
+    def corpus_score(
+        self, rows: Sequence[int], outputs: Sequence[Output], *, bootstrap: int, report: bool
+    ) -> Score:
+        beside = {
+            "first sentence": [(0,)] * len(rows),
+            "first three": [range(min(3, self._sizes[row])) for row in rows],
+            "greedy": self._greedy.picks[list(rows)].tolist(),
+        }
+        samples, cut = [self.sample(row) for row in rows], make_tokenizer(self.tokenizer)
+        return summary_score(
+            samples, outputs, cut, beside=beside, bootstrap=bootstrap, report=report
+        )
 
-    def oracle(self, state: SummaryState) -> Int64Array:
-        """(B,) the next sentence of the greedy summary, else STOP."""
-        self.require_gold("oracle")
-        return self._expert.action(state.row, state.chosen)
+    @override
+    def record(self, row: int, output: Output) -> dict[str, Any]:
+        """The sentences picked and where they are."""
+        text = summary_text(self.sample(row), output).replace("\n", " ")
+        return {"summary": text, "sentences": list(output)}
+
+    @override
+    def frame(self, state: SummaryState, i: int) -> Frame:
+        from nlp_gym.render import Frame
+
+        row, picked = int(state.row[i]), self.picks(state)[i]
+        pieces = document_pieces(self.sample(row), picked)
+        return Frame(self.title(row), f"picked {len(picked)}/{self._limits[row]}", pieces)

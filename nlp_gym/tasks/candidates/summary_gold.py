@@ -1,4 +1,4 @@
-"""Reference summaries: the expert that knows them, the overlap with them, the score."""
+"""Reference summaries: the overlap with them, the greedy summaries of the oracle, the score."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def sentence_overlap(
 
 
 @dataclass(frozen=True)
-class Expert:
-    """Greedy summaries as an expert of what to pick next.
+class GreedySummaries:
+    """The summaries that the oracle picks sentence by sentence.
 
     Attributes:
         picks: (N, P) sentences of each document in the order of choice, then -1.

@@ -1,4 +1,4 @@
-"""What a task is made of: its corpus and the encoding of it."""
+"""What a task is made of: its corpus, and the vectors of what is encoded of it."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ import numpy.typing as npt
 from nlp_gym.checks import REWARDS, check_int, check_name, check_samples, check_text
 from nlp_gym.encode import Encoder, EncoderOptions, encode_units, make_encoder
 from nlp_gym.encode.options import Layers
-from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.errors import InvalidArgumentError, UnknownNameError
 from nlp_gym.types import SPLITS, Corpus, Encoded, Sample, Units
 
 if TYPE_CHECKING:
     from nlp_gym.knowledge import KnowledgeBase
 
 
-class TaskData(abc.ABC):
-    """A corpus, loaded, and its units, encoded when they are first needed.
+class CorpusTask(abc.ABC):
+    """Base class of tasks: a corpus, and its units, encoded when they are first needed.
 
     Args:
         dataset: Catalogue name of the corpus.
@@ -118,11 +118,17 @@ class TaskData(abc.ABC):
 
             self.knowledge = read_knowledge(knowledge, knowledge_names)
 
+    @classmethod
+    def sample_family(cls) -> str:
+        """The family of files in whose form the samples are, which decides how to perturb them."""
+        return cls.family
+
     def load(self, split: str) -> Corpus:
         """A split of the corpus this task was made with."""
         from nlp_gym.data import load_corpus
         from nlp_gym.data.text.perturb import augment, perturb
 
+        self._check_family()
         corpus = self.annotate(
             load_corpus(
                 self.dataset,
@@ -134,10 +140,27 @@ class TaskData(abc.ABC):
             )
         )
         if self._perturb is not None and split == self.split:
-            corpus = perturb(corpus, self._perturb, family=self.family)
+            corpus = perturb(corpus, self._perturb, family=self.sample_family())
         if self._augment and split == "train":
-            corpus = augment(corpus, self._augment, family=self.family)
+            corpus = augment(corpus, self._augment, family=self.sample_family())
         return corpus
+
+    def _check_family(self) -> None:
+        """Raise `InvalidArgumentError` unless the class reads files of the corpus's family."""
+        from nlp_gym.data import DATASETS, FAMILIES
+
+        name, family = type(self).__name__, self.family
+        if family not in FAMILIES:
+            hint = f"This attribute of the class {name} says which readers read its files."
+            raise UnknownNameError(f"{name}.family", family, FAMILIES, hint)
+        row = DATASETS.get(self.dataset) if isinstance(self.dataset, str) else None
+        if self._loading["data"] is None and row is not None and row.family != family:
+            fitting = ", ".join(row.name for row in DATASETS.values() if row.family == family)
+            raise InvalidArgumentError(
+                f"dataset={self.dataset!r} is of the family {row.family!r}, but {name} reads files "
+                f"of the family {family!r} (its attribute `family`). Of it are: "
+                f"{fitting or 'none'}. Or give data=FILE."
+            )
 
     def annotate(self, corpus: Corpus) -> Corpus:
         """What the task makes of a corpus as it was read; see `nlp_gym.tasks.core.kinds`."""

@@ -1,4 +1,4 @@
-"""Gold labels as indices: one a word, one a text, or a set a text."""
+"""Gold labels as indices: one per word, one per text, or a set per text."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nlp_gym.types import Sample
 def index_gold(
     samples: Sequence[Sample], labels: tuple[str, ...]
 ) -> tuple[tuple[str, ...], npt.NDArray[np.int64] | None]:
-    """Gold label index at every slot (see `Positions`).
+    """Gold label index at every slot: one per label, and one for the end of each text.
 
     Args:
         samples: The texts; all of them have gold labels, or none has.

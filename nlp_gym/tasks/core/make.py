@@ -78,11 +78,17 @@ def default_argument(env_id: str, name: str) -> Any:
 
 
 def build_task(entry: str | Task, **kwargs: Any) -> Task:
-    """Build a task from ``"module:Class"``, checking the names of the arguments first."""
+    """Build a task from ``"module:Class"``, checking the names of the arguments first.
+
+    Raises:
+        UnknownNameError: The class has no such argument.
+        InvalidArgumentError: An argument without default is missing, or no task can be imported.
+    """
     if not isinstance(entry, str):
         return entry
     cls = _imported(entry)
-    allowed = list(_arguments(cls))
+    arguments = _arguments(cls)
+    allowed = list(arguments)
     unknown = [k for k in kwargs if k not in allowed]
     if unknown:
         hints = [f"{k!r} -> {near!r}" for k in unknown if (near := nearest(k, allowed))]
@@ -91,6 +97,13 @@ def build_task(entry: str | Task, **kwargs: Any) -> Task:
             unknown[0],
             [*allowed, "obs_type", "render_mode"],
             hint=f"All unknown: {', '.join(map(repr, unknown))}. {'; '.join(hints)}",
+        )
+    needed = [name for name, p in arguments.items() if p.default is p.empty and name not in kwargs]
+    if needed:
+        example = ", the catalogue name of a corpus" if needed[0] == "dataset" else ""
+        raise InvalidArgumentError(
+            f"{needed[0]} is missing: {cls.__name__} needs {', '.join(needed)}{example}. Give it "
+            "in the kwargs of the registered id, or where the environment is made."
         )
     return cls(**kwargs)
 

@@ -30,7 +30,7 @@ class TokenView(Protocol):
 
 
 class ObservedTask(Protocol):
-    """What an observation is made of; `nlp_gym.tasks.core.task.Task` has it all."""
+    """What observations need of a task; `nlp_gym.tasks.core.task.Task` has it all."""
 
     corpus: Corpus
     max_tokens: int
@@ -89,7 +89,7 @@ class ObservedTask(Protocol):
         """(B,) which of `masks` holds."""
         ...
 
-    def place(self, state: Any) -> Int64Array:
+    def position(self, state: Any) -> Int64Array:
         """(B,) position of each state in its row."""
         ...
 
@@ -169,7 +169,7 @@ class Views:
         if obs_type == "tokens":
             return seen | task.token_view.observe(state)
         seen["row"] = state.row.astype(np.int32)[:, None]
-        seen["position"] = task.place(state).astype(np.int32)[:, None]
+        seen["position"] = task.position(state).astype(np.int32)[:, None]
         return seen
 
     def _floats(self, key: str, values: npt.NDArray[Any]) -> npt.NDArray[Any]:

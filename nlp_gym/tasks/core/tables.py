@@ -9,14 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-
-if TYPE_CHECKING:
-    pass
-
 
 Indices = npt.NDArray[np.integer[Any]]
 
@@ -52,7 +48,7 @@ class Tables:
         context: (n_slots, K) units of the state.
         row_units: (N, R) units of the row itself, put before `context`; None: R = 0.
         candidates: (N or n_slots, C, J) units of each candidate; None: actions are labels.
-        by: Whether `candidates` has an entry a ``"row"`` or a ``"slot"``.
+        by: Whether `candidates` has one entry per ``"row"`` or per ``"slot"``.
     """
 
     offsets: npt.NDArray[np.int64]

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from gymnasium import spaces
 
 from nlp_gym.metrics.base import Score
-from nlp_gym.tasks.core.corpus_task import TaskData
+from nlp_gym.tasks.core.corpus_task import CorpusTask
 from nlp_gym.tasks.core.observation import TokenView, Views
 from nlp_gym.tasks.core.tables import Extra, Tables
 from nlp_gym.tasks.core.token_observation import UnitTokens
@@ -22,8 +22,10 @@ from nlp_gym.types import BoolArray, Float64Array, Int64Array, Observation
 if TYPE_CHECKING:
     from nlp_gym.render import Frame
 
-__all__ = ["ILLEGAL_COST", "Task"]
+__all__ = ["ILLEGAL_COST", "Output", "Played", "State", "Task"]
 
+ILLEGAL_COST = 0.125
+"""Reward lost by an action the mask forbids; a power of two keeps reward sums exact."""
 
 Output = Any
 """What was decided in one episode, in the terms of the task's metric."""
@@ -62,8 +64,26 @@ class State:
             array[indices] = getattr(other, name)
 
 
-class Rules(TaskData):
-    """What each task says for itself; `nlp_gym.tasks.core.task.Task` makes episodes of it."""
+class Task(CorpusTask):
+    """Rules of one decision process over a corpus; the arguments are those of `CorpusTask`.
+
+    What holds for every task unless its page says otherwise:
+
+    - An episode plays one sample: drawn uniformly, or sample i with `reset(options={"row": i})`.
+    - `action_mask` (A,) int8 is 1 where an action is legal; `info["action_mask"]` is the same. An
+      illegal action is played as its repair, the first legal one, and costs `ILLEGAL_COST`, 1/8.
+    - Keys of values 0 and 1 are float32 in `features` observations, else int8 (`Extra.dtype`);
+      `index` has `row` and `position`, (1,) int32 each.
+    - `reward="correctness"` is the credit of a decision, `"metric"` the change of the sample's
+      metric and `"sparse"` that metric at the end, each less the costs (`"sparse"`: at the end).
+      The `metric` rewards of an episode sum to its `sparse` reward exactly. Without gold the costs
+      are all there is (nothing with `"sparse"`).
+    - Episodes end as `terminated`; none is `truncated`, unless a step limit is asked for.
+    - At the end, with gold, `info["score"]` is the sample's metric.
+
+    Subclasses write the abstract methods, and override what follows them where they differ from
+    the default. Rules are batched: a state holds B episodes, and nothing in it is text.
+    """
 
     metric_name: str
     exact_oracle: ClassVar[bool] = True
@@ -98,30 +118,11 @@ class Rules(TaskData):
     Their `index` observations have `legal`, the number of the mask, in place of `action_mask`.
     """
 
-    @classmethod
-    def kept_arguments(cls, trained: Mapping[str, Any]) -> dict[str, Any]:
-        """Arguments that stay those of training when an agent is given other data.
-
-        Args:
-            trained: Arguments of the task that the agent was trained on.
-        """
-        return {}
-
-    def mask_row(self, state: Any) -> Int64Array:
-        """(B,) which of `masks` holds in each state."""
-        raise NotImplementedError
-
-    def merge(self, outputs: Sequence[Output]) -> Output:
-        """One output of several episodes on a sample, likeliest first; see `ranks_answers`."""
-        return outputs[0]
-
-    def source_pieces(self, most: int) -> Int64Array | None:
-        """(U+1, most) tokens of each unit, for agents that copy; None where nothing is written."""
-        return None
+    # What every task writes.
 
     @abc.abstractmethod
     def initial(self, rows: Int64Array) -> Any:
-        """State of B fresh episodes on the samples `rows` (B,); see `blank`."""
+        """State of B fresh episodes on the samples `rows` (B,); see `state_fields`."""
 
     @abc.abstractmethod
     def mask(self, state: Any) -> BoolArray:
@@ -159,29 +160,12 @@ class Rules(TaskData):
         """Official score of `outputs`, one for each sample of `rows`; there is gold."""
 
     @abc.abstractmethod
-    def frame(self, state: Any, i: int) -> Frame:
-        """What a person sees of episode `i`."""
-
-    @abc.abstractmethod
     def record(self, row: int, output: Output) -> dict[str, Any]:
         """A prediction as JSON-able fields, for `nlp-gym predict`."""
 
-    def repair(self, state: Any, actions: Int64Array) -> tuple[Int64Array, BoolArray]:
-        """(B,) what is played for `actions` (B,), and which of these the mask forbids.
-
-        By default the first legal action is played for an illegal one.
-        """
-        mask = self.mask(state)
-        illegal = ~mask[np.arange(len(actions)), actions]
-        return np.where(illegal, mask.argmax(axis=1), actions), illegal
-
-    def restored(self, state: Any) -> Any:
-        """A state that another process saved, for this one to go on with."""
-        return state
-
-    def extra(self, state: Any) -> Observation:
-        """(B, size) integers for each key of `extras`, in arrays that are not the state's own."""
-        return {}
+    @abc.abstractmethod
+    def frame(self, state: Any, i: int) -> Frame:
+        """What a person sees of episode `i`."""
 
     @property
     @abc.abstractmethod
@@ -193,33 +177,88 @@ class Rules(TaskData):
     def lengths(self) -> Int64Array:
         """(N,) most decisions an episode on each sample can take."""
 
+    # What some tasks write.
+
     @property
     def n_actions(self) -> int:
         """Number A of actions."""
         return len(self.labels)
 
+    def repair(self, state: Any, actions: Int64Array) -> tuple[Int64Array, BoolArray]:
+        """(B,) what is played for `actions` (B,), and which of these the mask forbids.
 
-ILLEGAL_COST = 0.125
-"""Reward lost by an action the mask forbids; a power of two keeps reward sums exact."""
+        By default the first legal action is played for an illegal one.
+        """
+        mask = self.mask(state)
+        illegal = ~mask[np.arange(len(actions)), actions]
+        return np.where(illegal, mask.argmax(axis=1), actions), illegal
 
+    def extra(self, state: Any) -> Observation:
+        """(B, size) integers for each key of `extras`, in arrays that are not the state's own."""
+        return {}
 
-class Task(Rules):
-    """Rules of one decision process over a corpus; the arguments are those of `TaskData`.
+    def mask_row(self, state: Any) -> Int64Array:
+        """(B,) which of `masks` holds in each state."""
+        raise NotImplementedError
 
-    What holds for every task unless its page says otherwise:
+    def restored(self, state: Any) -> Any:
+        """A state that another process saved, for this one to go on with."""
+        return state
 
-    - An episode plays one sample: drawn uniformly, or sample i with `reset(options={"row": i})`.
-    - `action_mask` (A,) int8 is 1 where an action is legal; `info["action_mask"]` is the same. An
-      illegal action is played as its repair, the first legal one, and costs `ILLEGAL_COST`, 1/8.
-    - Keys of values 0 and 1 are float32 in `features` observations, else int8 (`Extra.dtype`);
-      `index` has `row` and `position`, (1,) int32 each.
-    - `reward="correctness"` is the credit of a decision, `"metric"` the change of the sample's
-      metric and `"sparse"` that metric at the end, each less the costs (`"sparse"`: at the end).
-      The `metric` rewards of an episode sum to its `sparse` reward exactly. Without gold the costs
-      are all there is (nothing with `"sparse"`).
-    - Episodes end as `terminated`; none is `truncated`, unless a step limit is asked for.
-    - At the end, with gold, `info["score"]` is the sample's metric.
-    """
+    def merge(self, outputs: Sequence[Output]) -> Output:
+        """One output of several episodes on a sample, likeliest first; see `ranks_answers`."""
+        return outputs[0]
+
+    def source_pieces(self, most: int) -> Int64Array | None:
+        """(U+1, most) tokens of each unit, for agents that copy; None where nothing is written."""
+        return None
+
+    @classmethod
+    def kept_arguments(cls, trained: Mapping[str, Any]) -> dict[str, Any]:
+        """Arguments that stay those of training when an agent is given other data.
+
+        Args:
+            trained: Arguments of the task that the agent was trained on.
+        """
+        return {}
+
+    @cached_property
+    def token_view(self) -> TokenView:
+        """Sub-word ids of `tokens` observations: a row of ids for each unit of the context."""
+        return UnitTokens(self)
+
+    # What follows from these for every task.
+
+    def state_fields(self, rows: Int64Array) -> dict[str, Any]:
+        """The fields of `State` for B fresh episodes on the samples `rows` (B,)."""
+        b = len(rows)
+        slot = self.tables.offsets.take(rows)
+        return {"row": rows, "slot": slot, "value": np.zeros(b), "cost": np.zeros(b)}
+
+    def position(self, state: State) -> Int64Array:
+        """(B,) position of each state in its row: slot less the row's offset."""
+        return state.slot - self.tables.offsets.take(state.row)
+
+    @property
+    def n_positions(self) -> int:
+        """Positions a row can have: `position` observations are below this."""
+        return int(np.diff(np.append(self.tables.offsets, len(self.tables.context))).max())
+
+    def transition(self, state: Any, actions: Int64Array) -> tuple[Float64Array, BoolArray]:
+        """Play (B,) actions, changing `state` in place; gives (B,) rewards and (B,) ended."""
+        played, illegal = self.repair(state, actions)
+        right, cost, ended = self.play(state, played)
+        lost: Float64Array = np.asarray(cost + ILLEGAL_COST * illegal)
+        state.cost += lost
+        if right is None:
+            return (np.zeros(len(lost)) if self.reward == "sparse" else -lost), ended
+        if self.reward == "correctness":
+            return right - lost, ended
+        value = self.potential(state)
+        before, state.value = state.value, value
+        if self.reward == "sparse":
+            return (value - state.cost) * ended, ended
+        return value - before - lost, ended
 
     def score(
         self,
@@ -245,22 +284,6 @@ class Task(Rules):
         wanted = bootstrap > 0 if report is None else report
         return self.corpus_score(chosen, outputs, bootstrap=bootstrap, report=wanted)
 
-    def transition(self, state: Any, actions: Int64Array) -> tuple[Float64Array, BoolArray]:
-        """Play (B,) actions, changing `state` in place; gives (B,) rewards and (B,) ended."""
-        played, illegal = self.repair(state, actions)
-        right, cost, ended = self.play(state, played)
-        lost: Float64Array = np.asarray(cost + ILLEGAL_COST * illegal)
-        state.cost += lost
-        if right is None:
-            return (np.zeros(len(lost)) if self.reward == "sparse" else -lost), ended
-        if self.reward == "correctness":
-            return right - lost, ended
-        value = self.potential(state)
-        before, state.value = state.value, value
-        if self.reward == "sparse":
-            return (value - state.cost) * ended, ended
-        return value - before - lost, ended
-
     def action_name(self, action: int) -> str:
         """What an action means, for people and for `MultiTask`."""
         if self.tables.candidates is not None:
@@ -272,24 +295,9 @@ class Task(Rules):
         return named[action] if action < len(named) else f"action {action + 1}"
 
     @property
-    def n_positions(self) -> int:
-        """Positions a row can have: `position` observations are below this."""
-        return int(np.diff(np.append(self.tables.offsets, len(self.tables.context))).max())
-
-    @property
     def action_space(self) -> spaces.Discrete:
         """One of A actions."""
         return spaces.Discrete(self.n_actions)
-
-    def blank(self, rows: Int64Array) -> dict[str, Any]:
-        """The fields of `State` for B fresh episodes."""
-        b = len(rows)
-        slot = self.tables.offsets.take(rows)
-        return {"row": rows, "slot": slot, "value": np.zeros(b), "cost": np.zeros(b)}
-
-    def place(self, state: State) -> Int64Array:
-        """(B,) position of each state in its row: slot less the row's offset."""
-        return state.slot - self.tables.offsets.take(state.row)
 
     def observation_space(self, obs_type: str) -> spaces.Dict:
         """Flat Dict of Boxes for one episode."""
@@ -308,8 +316,3 @@ class Task(Rules):
     @cached_property
     def _views(self) -> Views:
         return Views(self)
-
-    @cached_property
-    def token_view(self) -> TokenView:
-        """Sub-word ids of `tokens` observations: a row of ids for each unit of the context."""
-        return UnitTokens(self)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
+from typing_extensions import override
 
 from nlp_gym.tasks.core.observation import ObservedTask
 from nlp_gym.types import Observation
@@ -16,7 +17,7 @@ _MASKS = {"input_ids": "attention_mask", "candidate_ids": "candidate_mask"}
 
 
 class UnitTokens:
-    """Sub-word ids of the units a state shows, one row of ids a unit.
+    """Sub-word ids of the units that a state shows, one row of ids per unit.
 
     A unit longer than `max_tokens` allows is seen from its beginning only.
 
@@ -42,7 +43,7 @@ class UnitTokens:
         self._top = tokens.vocab_size - 1
 
     def _texts(self) -> Sequence[Sequence[str]]:
-        """What has a row of ids each."""
+        """The texts that have one row of ids each."""
         units = self.task.units
         if units.spans is None:
             return [(word,) for text in units.texts for word in text]
@@ -62,7 +63,7 @@ class UnitTokens:
         return boxes
 
     def observe(self, state: Any) -> Observation:
-        """See `spaces`."""
+        """Arrays of the keys of `spaces`, with B in front."""
         tables = self.task.tables
         seen: Observation = {}
         if tables.n_context:
@@ -82,9 +83,11 @@ class UnitTokens:
 class SourceTokens(UnitTokens):
     """Sub-word ids of each sample's text, one row of ids."""
 
+    @override
     def _texts(self) -> Sequence[Sequence[str]]:
         return [sample.words for sample in self.task.corpus.samples]
 
+    @override
     def spaces(self) -> dict[str, spaces.Space[Any]]:
         """`input_ids`, `attention_mask` (1, L)."""
         shape = (1, self.length)
@@ -93,6 +96,6 @@ class SourceTokens(UnitTokens):
             "attention_mask": spaces.Box(0, 1, shape, np.int8),
         }
 
+    @override
     def observe(self, state: Any) -> Observation:
-        """See `spaces`."""
         return self._rows("input_ids", state.row[:, None])

@@ -71,12 +71,15 @@ def check_references(samples: Sequence[Sample]) -> None:
         if gold is None and sample.labels is None:
             continue
         listed = isinstance(gold, (tuple, list)) and len(gold) > 0
-        if not listed or not all(isinstance(text, str) and _writable(text) for text in gold):
+        if not listed or not all(map(writable, gold)):
             where = f"sample {index}{f' ({sample.id})' if sample.id else ''}"
             raise DataError(f"{where}: gold={gold!r}, allowed: references, strings with a word.")
 
 
-def _writable(text: str) -> bool:
+def writable(text: object) -> bool:
+    """Whether a reference is a string with a word, in which no character is half of a pair."""
+    if not isinstance(text, str):
+        return False
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:  # half of a surrogate pair

@@ -3,38 +3,83 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from typing_extensions import override
 
-from nlp_gym.checks import check_name
-from nlp_gym.data.text.vocabulary import normalise_spaces
+from nlp_gym.checks import check_int, check_name
+from nlp_gym.data.text.vocabulary import KINDS, Vocabulary, normalise_spaces
+from nlp_gym.errors import InvalidArgumentError
 from nlp_gym.metrics.base import Score, on_grid
 from nlp_gym.metrics.incremental.metric import METRICS, IncrementalMetric
 from nlp_gym.metrics.text.bleu import TOKENIZERS
 from nlp_gym.metrics.text.corpus import VALUES, generation_score
-from nlp_gym.tasks.core.kinds import HookedTask, Text, words_of
+from nlp_gym.tasks.core.kinds import HookedTask, Text, shown
+from nlp_gym.tasks.core.tables import Extra, Tables
 from nlp_gym.tasks.core.task import Played
-from nlp_gym.tasks.generation.samples import WritingState, warn_uncounted
-from nlp_gym.tasks.generation.writing import Writing
-from nlp_gym.types import Float64Array, Int64Array, Sample
+from nlp_gym.tasks.core.token_observation import SourceTokens
+from nlp_gym.tasks.generation.samples import (
+    WritingState,
+    check_references,
+    each_reference,
+    learnt_vocabulary,
+    source_pieces,
+    source_text,
+    targets,
+    warn_cut_sources,
+    warn_uncounted,
+    writable,
+)
+from nlp_gym.types import BoolArray, Corpus, Float64Array, Int64Array, Observation, Sample, Units
+
+if TYPE_CHECKING:
+    from nlp_gym.render import Frame
 
 
-class WriteText(Writing, HookedTask):
+class WriteText(HookedTask):
     """A kind of task: a text is written for a source, token by token, then STOP.
 
-    A subclass overrides `source` and `references`. The score is corpus BLEU or another of
-    `metric`; the potential is the same metric of the text so far.
+    A subclass overrides `references` and, where what is read is not the sample's words, `source`:
+
+        class Shout(WriteText):
+            family = "tagging"
+
+            def source(self, row):
+                return self.sample(row).words[:1]
+
+            def references(self, row):
+                return [" ".join(self.source(row)).upper()]
+
+    It reads files of sources with references, unless `family` says otherwise, as here. What can be
+    written is a vocabulary learnt from the references of the training split. The score is corpus
+    BLEU or another of `metric`; the potential is the same metric of the text so far.
 
     Args:
         metric: Metric of the score.
         reward_metric: Metric of rewards; None: that of the score.
         tokenize: sacreBLEU's tokenizer.
         smooth_method: How sentence BLEU is smoothed.
-        **kwargs: Those of `Writing`.
+        vocabulary: `Vocabulary.settings` of what can be written; None: learnt from the references
+            of the training split.
+        vocabulary_size: Most tokens of a vocabulary that is learnt.
+        tokens: ``"subword"`` or ``"character"``.
+        max_length: Most decisions L of an episode.
+        max_source: Words S of a source that are read.
+        beam: Texts that evaluation and prediction keep in a beam search; 1: they choose greedily.
+        **kwargs: Those of `Task`.
     """
 
+    family = "generation"
+    reads_text = True
+    writes = True
+    baselines = ("lead", "copy")
+    fixed_arguments = ("vocabulary", "vocabulary_size", "tokens", "max_length", "max_source")
+    side_by_side = 128  # what agents keep of a text takes megabytes where its source is long
     hooks = ("source", "references")
+    hooked_family = "generation"
+    reward_metric: str
 
     def __init__(
         self,
@@ -43,6 +88,12 @@ class WriteText(Writing, HookedTask):
         reward_metric: str | None = None,
         tokenize: str = "13a",
         smooth_method: str = "exp",
+        vocabulary: str | None = None,
+        vocabulary_size: int = 4000,
+        tokens: str = "subword",
+        max_length: int = 64,
+        max_source: int = 64,
+        beam: int = 1,
         **kwargs: Any,
     ) -> None:
         check_name("metric", metric, METRICS)
@@ -51,26 +102,60 @@ class WriteText(Writing, HookedTask):
         check_name("tokenize", tokenize, TOKENIZERS)
         self.metric, self.metric_name, self.tokenize = metric, VALUES[metric], tokenize
         self.rouge_tokenizer = "unicode" if tokenize in ("zh", "char") else "rouge"
+        check_name("tokens", tokens, KINDS)
+        self.beam = check_int("beam", beam, 1, 64)
+        size = check_int("vocabulary_size", vocabulary_size, 300, 65_536)
+        self.max_length = check_int("max_length", max_length, 2, 1024)
+        self.max_source = check_int("max_source", max_source, 1, 1024)
+        given = None if vocabulary is None else Vocabulary.read(vocabulary)
         super().__init__(**kwargs)
+        if kwargs.get("labels") is not None:
+            raise InvalidArgumentError("labels: texts are written from a vocabulary, not labels.")
+        samples = self.corpus.samples
+        check_references(samples)
+        warn_cut_sources(samples, self.max_source)
+        self.vocabulary = given or learnt_vocabulary(self._training_texts(), size, tokens)
+        self.masks = self.vocabulary.legal
+        self.extras = {"prefix": Extra(self.max_length, self.n_actions - 1, plain=True)}
         self._growing = None
         if self.has_gold:
-            if any(name.startswith("rouge") for name in (metric, self.reward_metric)):
-                warn_uncounted(self.corpus.samples, self.rouge_tokenizer)
-            self._growing = IncrementalMetric(
-                [
-                    [normalise_spaces(text) for text in sample.gold]
-                    for sample in self.corpus.samples
-                ],
-                self.vocabulary.pieces,
-                metric=self.reward_metric,
-                tokenize=tokenize,
-                smooth_method=smooth_method,
-                rouge_tokenizer=self.rouge_tokenizer,
-                max_words=self.max_length,
+            self._targets, self._sizes = targets(self.vocabulary, samples, self.max_length)
+            self._growing = self._growing_metric(smooth_method)
+
+    def _training_texts(self) -> tuple[str, ...]:
+        own = self.split == "train" and self.has_gold
+        samples = self.corpus.samples if own else self.load("train").samples
+        texts = tuple(sample.gold[0] for sample in samples if sample.gold)
+        if not texts:
+            raise InvalidArgumentError(
+                "vocabulary=None: it is learnt from references, and the training split has none. "
+                "Give the vocabulary of a run, or data with references."
             )
+        return texts
+
+    def _growing_metric(self, smooth_method: str) -> IncrementalMetric:
+        """The metric of rewards, token by token."""
+        samples = self.corpus.samples
+        if any(name.startswith("rouge") for name in (self.metric, self.reward_metric)):
+            warn_uncounted(samples, self.rouge_tokenizer)
+        return IncrementalMetric(
+            [[normalise_spaces(text) for text in sample.gold] for sample in samples],
+            self.vocabulary.pieces,
+            metric=self.reward_metric,
+            tokenize=self.tokenize,
+            smooth_method=smooth_method,
+            rouge_tokenizer=self.rouge_tokenizer,
+            max_words=self.max_length,
+        )
+
+    @override
+    def load(self, split: str) -> Corpus:
+        """In training every reference of a sample is written once."""
+        corpus = super().load(split)
+        return each_reference(corpus) if split == "train" else corpus
 
     def source(self, row: int) -> Text:
-        """What the text is written for."""
+        """What the text is written for; by default the words of the sample."""
         return self.sample(row).words
 
     def references(self, row: int) -> Sequence[str]:
@@ -78,20 +163,93 @@ class WriteText(Writing, HookedTask):
         found: Sequence[str] = self.sample(row).gold
         return found
 
+    @override
     def hooked_sample(self, row: int) -> Sample:
-        """The source and its references."""
         sample, source = self.sample(row), self.source(row)
+        words = self.hooked_words("source", row, source)
         extra = {"text": source} if isinstance(source, str) else {}
-        gold = tuple(self.references(row)) if sample.annotated else None
-        return Sample(words_of(source), None, sample.id, extra, gold)
+        gold = self._hooked_references(row) if sample.annotated else None
+        return Sample(words, None, sample.id, extra, gold)
 
+    def _hooked_references(self, row: int) -> tuple[str, ...]:
+        allowed = "a list of strings, at least one, each with a word"
+        given = self.hooked_list("references", row, self.references(row), allowed)
+        bad = [text for text in given if not writable(text)]
+        if bad or not given:
+            which = f", in which {shown(bad[0])} is none" if bad else ""
+            fault = f"gave {shown(given)}{which}; allowed: {allowed}."
+            raise self.hook_error("references", row, fault)
+        return tuple(given)
+
+    @property
+    @override
+    def learnt(self) -> dict[str, Any]:
+        return {"vocabulary": self.vocabulary.settings}
+
+    @property
+    @override
+    def n_actions(self) -> int:
+        """Number V of tokens, STOP among them."""
+        return len(self.vocabulary.tokens)
+
+    @property
+    @override
+    def lengths(self) -> Int64Array:
+        """(N,) L for every sample."""
+        return np.full(len(self.corpus), self.max_length, np.int64)
+
+    @override
+    def action_name(self, action: int) -> str:
+        """The token, as the tokenizer shows it."""
+        return self.vocabulary.tokens[action]
+
+    @cached_property
+    @override
+    def units(self) -> Units:
+        """Every word of every source, equal sources once."""
+        return Units(list(dict.fromkeys(sample.words for sample in self.corpus.samples)))
+
+    @cached_property
+    @override
+    def tables(self) -> Tables:
+        """The words of the source; slots count the tokens written, for all rows alike."""
+        sources = self.units.texts
+        numbers = {source: i for i, source in enumerate(sources)}
+        mine = [numbers[sample.words] for sample in self.corpus.samples]
+        sizes = np.array([len(source) for source in sources])
+        first, place = np.cumsum(sizes) - sizes, np.arange(self.max_source)
+        words = np.where(place < sizes[:, None], first[:, None] + place, -1)[mine]
+        return Tables.build(
+            int(sizes.sum()),
+            offsets=np.zeros(len(mine), np.int64),
+            context=np.zeros((self.max_length + 1, 0), np.int64),
+            row_units=words,
+        )
+
+    @cached_property
+    @override
+    def token_view(self) -> SourceTokens:
+        """The source as one row of ids."""
+        return SourceTokens(self)
+
+    @override
+    def source_pieces(self, most: int) -> Int64Array:
+        """(U+1, most) tokens that write each word, see `samples.source_pieces`."""
+        return source_pieces(self.vocabulary, self.units.texts, most)
+
+    @override
     def initial(self, rows: Int64Array) -> WritingState:
-        """See `Task.initial`."""
         grown = {} if self._growing is None else self._growing.initial(rows)
-        return WritingState(**self.blank(rows), **WritingState.named(grown))
+        return WritingState(
+            **self.state_fields(rows),
+            prefix=np.zeros((len(rows), self.max_length), np.int32),
+            missing=np.zeros(len(rows), np.int64),
+            **WritingState.named(grown),
+        )
 
+    @override
     def restored(self, state: WritingState) -> WritingState:
-        """See `Task.restored`: the metric's arrays are numbers of this object's own."""
+        """The metric's arrays are made anew: they are numbers of this object's own."""
         fresh = self.initial(state.row)
         if self._growing is not None:
             for place in range(int(state.slot.max(initial=0))):
@@ -99,39 +257,78 @@ class WriteText(Writing, HookedTask):
                 self._growing.append(fresh.metric, state.row, tokens, state.slot > place)
         return WritingState(**{**vars(state), **WritingState.named(fresh.metric)})
 
-    def play(self, state: WritingState, actions: Int64Array) -> Played:
-        """See `Task.play`."""
-        right = None
-        if self._growing is not None:
-            right = self._right(state, actions)
-            self._growing.append(state.metric, state.row, actions, actions > 0)
-        return right, 0.0, self.write(state, actions)
+    @override
+    def mask_row(self, state: WritingState) -> Int64Array:
+        """(B,) which row of `Vocabulary.legal` holds."""
+        row = np.where(state.missing > 0, 2, (state.slot > 0).astype(np.int64))
+        row[state.slot >= self.max_length] = 3
+        return row
 
-    def potential(self, state: WritingState) -> Float64Array:
-        """See `Task.potential`."""
-        assert self._growing is not None
-        return on_grid(self._growing.value(state.metric, state.row))
+    @override
+    def mask(self, state: WritingState) -> BoolArray:
+        assert self.masks is not None
+        legal: BoolArray = self.masks.take(self.mask_row(state), axis=0)
+        return legal
 
+    @override
+    def repair(self, state: Any, actions: Int64Array) -> tuple[Int64Array, BoolArray]:
+        """The first legal token is played for an illegal one; no mask is made."""
+        assert self.masks is not None
+        row = self.mask_row(state)
+        illegal = ~self.masks[row, actions]
+        return np.where(illegal, self.masks.argmax(axis=1)[row], actions), illegal
+
+    @override
     def oracle(self, state: WritingState) -> Int64Array:
         """(B,) the first reference's token at this place, if it is legal; else what is."""
         self.require_gold("oracle")
         return self.repair(state, self._wanted(state))[0]
 
-    def _right(self, state: WritingState, actions: Int64Array) -> Float64Array:
-        """(B,) 1 for the reference's token at its place, and for STOP right after the last."""
-        right = (self._wanted(state) == actions) & (state.slot <= self._sizes.take(state.row))
-        credit: Float64Array = right.astype(np.float64)
-        return credit
+    @override
+    def play(self, state: WritingState, actions: Int64Array) -> Played:
+        right = None
+        if self._growing is not None:
+            wanted = self._wanted(state) == actions  # STOP is wanted right after the last token
+            right = (wanted & (state.slot <= self._sizes.take(state.row))).astype(np.float64)
+            self._growing.append(state.metric, state.row, actions, actions > 0)
+        return right, 0.0, self._write(state, actions)
 
     def _wanted(self, state: WritingState) -> Int64Array:
         place = np.minimum(state.slot, self.max_length - 1)
         wanted: Int64Array = self._targets[state.row, place].astype(np.int64)
         return wanted
 
+    def _write(self, state: WritingState, actions: Int64Array) -> BoolArray:
+        """Write (B,) tokens, changing `state` in place; gives (B,) whether the text ended."""
+        at = actions.nonzero()[0]
+        tokens = actions[at]
+        state.prefix[at, state.slot[at]] = tokens
+        change = self.vocabulary.missing.take(tokens)
+        state.missing[at] = np.where(change < 0, state.missing[at] - 1, change)
+        state.slot[at] += 1
+        ended: BoolArray = (actions == 0) | (state.slot >= self.max_length)
+        return ended
+
+    @override
+    def potential(self, state: WritingState) -> Float64Array:
+        assert self._growing is not None
+        return on_grid(self._growing.value(state.metric, state.row))
+
+    @override
+    def extra(self, state: WritingState) -> Observation:
+        """The tokens written."""
+        return {"prefix": state.prefix.copy()}
+
+    @override
+    def outputs(self, state: WritingState) -> list[str]:
+        """Each output is the text so far."""
+        written = zip(state.prefix.tolist(), state.slot.tolist(), strict=True)
+        return [self.vocabulary.decode(tokens[:size]) for tokens, size in written]
+
+    @override
     def corpus_score(
         self, rows: Sequence[int], outputs: Sequence[str], *, bootstrap: int, report: bool
     ) -> Score:
-        """See `Task.corpus_score`."""
         samples = [self.sample(row) for row in rows]
         return generation_score(
             [[normalise_spaces(text) for text in sample.gold] for sample in samples],
@@ -143,6 +340,21 @@ class WriteText(Writing, HookedTask):
             bootstrap=bootstrap,
             report=report,
         )
+
+    @override
+    def record(self, row: int, output: str) -> dict[str, Any]:
+        return {"output": output}
+
+    @override
+    def frame(self, state: WritingState, i: int) -> Frame:
+        from nlp_gym.render import Frame, Piece
+
+        row, text = int(state.row[i]), self.outputs(state.take(np.array([i])))[0]
+        sample = self.sample(row)
+        pieces = [Piece(source_text(sample)), Piece(text or "...", "chosen", line=True)]
+        for reference in sample.gold or ():
+            pieces.append(Piece(reference, "dim", "reference", line=True))
+        return Frame(self.title(row), f"token {state.slot[i]}/{self.max_length}", pieces)
 
 
 class Generation(WriteText):

@@ -1,6 +1,6 @@
 """Graphs to walk on: padded tables of outgoing edges, known facts, shortest paths.
 
-Axis letters: E entities, R relations, F facts, C edges shown an entity (NO-OP first), B walkers.
+Axis letters: E entities, R relations, F facts, C edges shown per entity (NO-OP first), B walkers.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Graph:
 
     @classmethod
     def build(cls, facts: Ints, n_entities: int, n_relations: int, max_degree: int) -> Graph:
-        """Tables of the facts with at most `max_degree` edges an entity.
+        """Tables of the facts with at most `max_degree` edges per entity.
 
         Where an entity has more, those to the targets with the most edges are kept (equal ones: the
         smaller numbers of relation and target): as MultiHopKG (Lin et al. 2018) keeps those of high

@@ -1,4 +1,4 @@
-"""What surrounds walks on a graph: where its facts come from, names as units, ranks, drawing."""
+"""Queries to a graph: where its facts come from, names as units, ranks of answers, drawing."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import numpy as np
 from nlp_gym.data.readers.knowledge_graph.names import entity_words, relation_words
 from nlp_gym.errors import DataError, DataNotFoundError, InvalidArgumentError
 from nlp_gym.tasks.core.tables import Tables, TextIndex
-from nlp_gym.tasks.knowledge_graph.triples import Numbers, Triples, triples_of
+from nlp_gym.tasks.knowledge_graph.triples import NameNumbers, Triples, triples_of
 from nlp_gym.tasks.knowledge_graph.walk import Walks
 from nlp_gym.types import SPLITS, Sample
 
 if TYPE_CHECKING:
     from nlp_gym.render import Piece
-    from nlp_gym.tasks.core.corpus_task import TaskData
+    from nlp_gym.tasks.core.corpus_task import CorpusTask
 
 Answers = Mapping[tuple[str, str], set[str]]
 Labels = Mapping[str, str]
@@ -26,7 +26,7 @@ NO_OP = ("stay", "here")
 INVERSE = ("inverse", "of")
 
 
-def graph_facts(task: TaskData, graph: Any, given: Mapping[str, Any]) -> tuple[Triples, Labels]:
+def graph_facts(task: CorpusTask, graph: Any, given: Mapping[str, Any]) -> tuple[Triples, Labels]:
     """The triples that are the graph, and labels of entities, where there are any.
 
     They are the training split of `graph`, else of the task's own data; where that has none (it is
@@ -64,7 +64,7 @@ def graph_facts(task: TaskData, graph: Any, given: Mapping[str, Any]) -> tuple[T
     return triples, labels
 
 
-def _split(task: TaskData, split: str) -> Sequence[Sample]:
+def _split(task: CorpusTask, split: str) -> Sequence[Sample]:
     """Samples of a split; none where the user's data has not that split."""
     try:
         return task.load(split).samples
@@ -72,7 +72,7 @@ def _split(task: TaskData, split: str) -> Sequence[Sample]:
         return ()
 
 
-def all_answers(task: TaskData) -> Answers:
+def all_answers(task: CorpusTask) -> Answers:
     """Right answers of the task's queries, in whatever split they are."""
     wanted = {query_of(sample) for sample in task.corpus.samples}
     found: dict[tuple[str, str], set[str]] = {query: set() for query in wanted}
@@ -104,14 +104,14 @@ def filtered_ranks(
     return ranks
 
 
-def edge_names(numbers: Numbers) -> list[tuple[str, ...]]:
+def edge_names(numbers: NameNumbers) -> list[tuple[str, ...]]:
     """Words of every kind of edge: R relations, R inverse ones, NO-OP; then other relations."""
     words = [relation_words(name) for name in numbers.relations]
     n = numbers.n_relations
     return [*words[:n], *(INVERSE + name for name in words[:n]), NO_OP, *words[n:]]
 
 
-def walk_tables(walks: Walks, numbers: Numbers, texts: TextIndex, labels: Labels) -> Tables:
+def walk_tables(walks: Walks, numbers: NameNumbers, texts: TextIndex, labels: Labels) -> Tables:
     """Tables by entity: names of the query's relation and head, of the entity, and of its edges.
 
     Args:
@@ -139,7 +139,7 @@ def walk_tables(walks: Walks, numbers: Numbers, texts: TextIndex, labels: Labels
 def walk_pieces(
     sample: Sample, steps: Sequence[tuple[Sequence[str], str]], labels: Labels, *, ended: bool
 ) -> list[Piece]:
-    """The query, then a line for each hop: the relation and the entity reached.
+    """The query, then one line per hop: the relation and the entity reached.
 
     Args:
         sample: The query.

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from typing_extensions import override
 
 from nlp_gym.checks import check_int
 from nlp_gym.metrics.base import Score
@@ -14,9 +15,18 @@ from nlp_gym.metrics.ranking import Ranking
 from nlp_gym.tasks.core.kinds import UnitTask
 from nlp_gym.tasks.core.tables import Extra, Tables
 from nlp_gym.tasks.core.task import Output, Played
-from nlp_gym.tasks.knowledge_graph import queries as around
-from nlp_gym.tasks.knowledge_graph.triples import Numbers
-from nlp_gym.tasks.knowledge_graph.unknown_names import AskedNames
+from nlp_gym.tasks.knowledge_graph.queries import (
+    Answers,
+    all_answers,
+    edge_names,
+    filtered_ranks,
+    graph_facts,
+    query_of,
+    walk_pieces,
+    walk_tables,
+)
+from nlp_gym.tasks.knowledge_graph.triples import NameNumbers
+from nlp_gym.tasks.knowledge_graph.unknown_names import GraphNames
 from nlp_gym.tasks.knowledge_graph.walk import Walks, WalkState
 from nlp_gym.types import BoolArray, Float64Array, Int64Array, Observation
 
@@ -108,9 +118,9 @@ class KnowledgeGraph(UnitTask):
         check_int("max_degree", max_degree, 1, 10_000)
         super().__init__(**{"max_tokens": 48, **kwargs})
         samples = self.corpus.samples
-        facts, self._labels = around.graph_facts(self, graph, kwargs)
-        self.numbers = Numbers.of(facts, samples)
-        self.names, self._edges = list(self.numbers.entities), around.edge_names(self.numbers)
+        facts, self._labels = graph_facts(self, graph, kwargs)
+        self.numbers = NameNumbers.of(facts, samples)
+        self.names, self._edges = list(self.numbers.entities), edge_names(self.numbers)
         training = self.split == "train"
         sizes = {"hops": hops, "max_degree": max_degree}
         self.walks = Walks(facts, self.numbers, samples, **sizes, training=training)
@@ -119,87 +129,96 @@ class KnowledgeGraph(UnitTask):
             self.extras["path"] = Extra(hops, self.walks.nothing)
 
     @classmethod
+    @override
     def kept_arguments(cls, trained: Mapping[str, Any]) -> dict[str, Any]:
         """The graph is what was trained on, whatever the queries are."""
         return {"graph": trained.get("data")}
 
     @property
+    @override
     def n_actions(self) -> int:
         """Edges C shown of an entity, NO-OP included."""
         return self.walks.graph.width
 
     @property
+    @override
     def lengths(self) -> Int64Array:
         """(N,) hops."""
         return np.full(len(self.corpus), self.walks.hops)
 
     @cached_property
+    @override
     def tables(self) -> Tables:
         """A slot is an entity, whatever the row."""
-        return around.walk_tables(self.walks, self.numbers, self._texts, self._labels)
+        return walk_tables(self.walks, self.numbers, self._texts, self._labels)
 
+    @override
     def initial(self, rows: Int64Array) -> WalkState:
-        """See `Task.initial`."""
-        return self.walks.start(self.blank(rows))
+        return self.walks.start(self.state_fields(rows))
 
+    @override
     def mask(self, state: WalkState) -> BoolArray:
-        """See `Task.mask`."""
         return state.legal.copy()
 
-    def play(self, state: WalkState, actions: Int64Array) -> Played:
-        """See `Task.play`."""
-        ended = self.walks.step(state, actions)
-        right = (ended & self.walks.arrived(state)).astype(np.float64) if self.has_gold else None
-        return right, 0.0, ended
-
-    def potential(self, state: WalkState) -> Float64Array:
-        """See `Task.potential`."""
-        return self.walks.arrived(state).astype(np.float64)
-
+    @override
     def oracle(self, state: WalkState) -> Int64Array:
         """(B,) an edge on a shortest path to the answer; NO-OP there, and where no path leads."""
         self.require_gold("oracle")
         return self.walks.best(state)
 
+    @override
+    def play(self, state: WalkState, actions: Int64Array) -> Played:
+        ended = self.walks.step(state, actions)
+        right = (ended & self.walks.arrived(state)).astype(np.float64) if self.has_gold else None
+        return right, 0.0, ended
+
+    @override
+    def potential(self, state: WalkState) -> Float64Array:
+        return self.walks.arrived(state).astype(np.float64)
+
+    @override
     def extra(self, state: WalkState) -> Observation:
         """Hops made and relations taken."""
         seen = {"hop": state.hop.astype(np.int32)[:, None], "path": state.path.copy()}
         return {key: seen[key] for key in self.extras}
 
+    @override
     def outputs(self, state: WalkState) -> list[Output]:
-        """See `Task.outputs`: a tuple with the entity that was reached."""
+        """Each output is a tuple of one name, that of the entity reached."""
         return [(self.names[entity],) for entity in state.slot.tolist()]
 
+    @override
     def merge(self, outputs: Sequence[Output]) -> Output:
         """One ranking of the outputs of several walks, best first."""
         return tuple(dict.fromkeys(entity for output in outputs for entity in output))
 
     @cached_property
-    def _answers(self) -> around.Answers:
-        return around.all_answers(self)
+    def _answers(self) -> Answers:
+        return all_answers(self)
 
+    @override
     def corpus_score(
         self, rows: Sequence[int], outputs: Sequence[Output], *, bootstrap: int, report: bool
     ) -> Score:
-        """See `Task.corpus_score`."""
-        ranks = around.filtered_ranks([self.sample(row) for row in rows], outputs, self._answers)
+        ranks = filtered_ranks([self.sample(row) for row in rows], outputs, self._answers)
         metric = Ranking(self.metric_name, detail="filtered:yes|direction:tail")
         return metric.score(ranks, bootstrap=bootstrap, report=report)
 
     @cached_property
-    def _asked(self) -> AskedNames:
-        return AskedNames.of(self.walks.graph.facts, self.numbers, self._labels)
+    def _graph_names(self) -> GraphNames:
+        return GraphNames.of(self.walks.graph.facts, self.numbers, self._labels)
 
+    @override
     def record(self, row: int, output: Output) -> dict[str, Any]:
         """The query and the answers, best first, with their labels; see Information."""
-        return self._asked.record(*around.query_of(self.sample(row)), output)
+        return self._graph_names.record(*query_of(self.sample(row)), output)
 
+    @override
     def frame(self, state: WalkState, i: int) -> Frame:
-        """See `Task.frame`."""
         from nlp_gym.render import Frame
 
         sample, hop = self.sample(int(state.row[i])), int(state.hop[i])
         taken = zip(state.path[i, :hop].tolist(), state.trail[i, :hop].tolist(), strict=True)
         steps = [(self._edges[kind], self.names[entity]) for kind, entity in taken]
-        pieces = around.walk_pieces(sample, steps, self._labels, ended=hop == self.walks.hops)
+        pieces = walk_pieces(sample, steps, self._labels, ended=hop == self.walks.hops)
         return Frame(self.title(int(state.row[i])), f"hop {hop}/{self.walks.hops}", pieces)

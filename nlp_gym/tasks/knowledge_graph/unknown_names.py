@@ -9,20 +9,20 @@ from typing import Any
 
 import numpy as np
 
-from nlp_gym.tasks.knowledge_graph.triples import Numbers
+from nlp_gym.tasks.knowledge_graph.triples import NameNumbers
 from nlp_gym.types import Int64Array
 
 _MOST = 20
-"""Names, of a kind, for which the nearest known one is searched: it takes up to a second each."""
+"""Unknown names of one kind for which the nearest known one is searched, up to a second each."""
 
 
-class AskedNames:
-    """Looks up the head and the relation of queries in a graph.
+class GraphNames:
+    """The names of a graph, in which the head and the relation of a query are looked up.
 
     Args:
         entities: Those of the graph.
         relations: Those of the graph.
-        labels: Labels of entities; who asks may have given one in place of the entity.
+        labels: Labels of entities; a query may give one in place of the entity.
     """
 
     def __init__(
@@ -31,11 +31,13 @@ class AskedNames:
         self._entities, self._relations = frozenset(entities), frozenset(relations)
         self._labels = labels
         labelled = {label: name for name, label in labels.items() if name in self._entities}
-        self._heads = _Near({**labelled, **{name: name for name in sorted(self._entities)}})
-        self._kinds = _Near({name: name for name in sorted(self._relations)})
+        self._similar_entities = _SimilarNames(
+            {**labelled, **{name: name for name in sorted(self._entities)}}
+        )
+        self._similar_relations = _SimilarNames({name: name for name in sorted(self._relations)})
 
     @classmethod
-    def of(cls, facts: Int64Array, numbers: Numbers, labels: Mapping[str, str]) -> AskedNames:
+    def of(cls, facts: Int64Array, numbers: NameNumbers, labels: Mapping[str, str]) -> GraphNames:
         """The names in the facts (F, 3) of a graph."""
         entities, relations = list(numbers.entities), list(numbers.relations)
         there = [entities[number] for number in np.unique(facts[:, [0, 2]])]
@@ -54,14 +56,14 @@ class AskedNames:
         found = []
         if head not in self._entities:
             what = f"head {head!r} is none of the graph's {len(self._entities)} entities"
-            found.append(what + self._heads.hint(head))
+            found.append(what + self._similar_entities.hint(head))
         if relation not in self._relations:
             what = f"relation {relation!r} is none of the graph's {len(self._relations)} relations"
-            found.append(what + self._kinds.hint(relation))
+            found.append(what + self._similar_relations.hint(relation))
         return "; ".join(found) or None
 
 
-class _Near:
+class _SimilarNames:
     """Finds names that are spelled much like another.
 
     Args:

@@ -13,7 +13,7 @@ import numpy as np
 
 from nlp_gym.tasks.core.task import State
 from nlp_gym.tasks.knowledge_graph.graph import Graph
-from nlp_gym.tasks.knowledge_graph.triples import Known, Numbers, Triples
+from nlp_gym.tasks.knowledge_graph.triples import KnownFacts, NameNumbers, Triples
 from nlp_gym.types import BoolArray, Int64Array, Sample
 
 
@@ -55,7 +55,7 @@ class Walks:
     def __init__(
         self,
         facts: Triples,
-        numbers: Numbers,
+        numbers: NameNumbers,
         samples: Sequence[Sample],
         *,
         hops: int,
@@ -67,7 +67,7 @@ class Walks:
         self.hops = hops
         self.graph = Graph.build(triples, n_entities, numbers.n_relations, max_degree)
         self.nothing = 2 * numbers.n_relations + 1
-        self._known = Known(triples, numbers)
+        self._known = KnownFacts(triples, numbers)
         columns = numbers.queries(samples).T.copy()  # `take` is slow on strided arrays
         self.head, self.relation, self.goal = columns
         # What is hidden depends on the gold in training alone: a dev or test triple that the graph
@@ -78,10 +78,10 @@ class Walks:
         self._own = self.graph.place(self.head, self.relation, own)  # -1 too if it is not shown
         self._there = self.graph.target >= 0
 
-    def start(self, blank: dict[str, Any]) -> WalkState:
-        """Walks that stand at their heads; `blank` has the fields of `State`."""
-        b = len(blank["row"])
-        fields = {**blank, "slot": self.head.take(blank["row"]), "hop": np.zeros(b, np.int64)}
+    def start(self, fields: dict[str, Any]) -> WalkState:
+        """Walks that stand at their heads; `fields` are those of `State`."""
+        b = len(fields["row"])
+        fields = {**fields, "slot": self.head.take(fields["row"]), "hop": np.zeros(b, np.int64)}
         path = np.full((b, self.hops), self.nothing, np.int32)
         trail = np.full((b, self.hops), -1)
         legal = np.zeros((b, self.graph.width), bool)

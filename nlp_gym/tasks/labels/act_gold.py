@@ -36,8 +36,8 @@ def check_turns(samples: Sequence[Sample]) -> list[int]:
 
 
 @dataclass(frozen=True)
-class ActTable:
-    """Gold acts of every slot; a dialogue has one slot a turn and an empty one at its end.
+class GoldActs:
+    """Gold acts of every slot; a dialogue has one slot per turn and an empty one at its end.
 
     Attributes:
         gold: (n_slots, n acts) whether an act of the inventory is gold.
@@ -50,8 +50,8 @@ class ActTable:
     wanted: Int64Array
 
     @classmethod
-    def of(cls, samples: Sequence[Sample], labels: Sequence[str]) -> ActTable:
-        """The table of annotated samples; a `UserWarning` names acts outside `labels`."""
+    def of(cls, samples: Sequence[Sample], labels: Sequence[str]) -> GoldActs:
+        """The acts of annotated samples; a `UserWarning` names acts outside `labels`."""
         index = {label: i for i, label in enumerate(labels)}
         turns = [set(acts) for sample in samples for acts in (*sample.gold, ())]
         unseen = Counter(act for acts in turns for act in acts if act not in index)

@@ -8,13 +8,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from typing_extensions import override
 
 from nlp_gym.checks import check_bool, check_int, check_text
 from nlp_gym.errors import InvalidArgumentError
 from nlp_gym.metrics.base import Score, on_grid
 from nlp_gym.metrics.labels.classification import text_accuracy
 from nlp_gym.tasks.core.gold import single_gold
-from nlp_gym.tasks.core.kinds import HookedTask, LabelTask, Text, UnitTask, words_of
+from nlp_gym.tasks.core.kinds import HookedTask, LabelTask, Text, UnitTask, shown
 from nlp_gym.tasks.core.tables import Extra, Tables, TextIndex
 from nlp_gym.tasks.core.task import Output, Played, State
 from nlp_gym.types import BoolArray, Float64Array, Int64Array, Observation, Sample
@@ -65,7 +66,7 @@ class Chunks:
         return [*inner[: MOST_CHUNKS - 1], words]
 
     def tables(self, samples: Sequence[Sample], texts: TextIndex) -> Tables:
-        """One unit a slot: the text up to there, numbered in `texts`."""
+        """One unit per slot: the text up to there, numbered in `texts`."""
         pairs = zip(samples, self.stops, strict=True)
         context = [[texts.add(s.words[:stop])] for s, stops in pairs for stop in stops]
         offsets = np.cumsum(self.lengths) - self.lengths
@@ -83,7 +84,11 @@ class Chunks:
 
 @dataclass
 class ClassificationState(State):
-    """Episodes; `label` (B,) is the label committed to, -1 before."""
+    """State of B texts.
+
+    Attributes:
+        label: (B,) int64 the label committed to, -1 before.
+    """
 
     label: Int64Array
 
@@ -91,8 +96,16 @@ class ClassificationState(State):
 class LabelText(UnitTask, LabelTask, HookedTask):
     """A kind of task: a text gets one label, at once or after reading it chunk by chunk.
 
-    A subclass overrides `right` and, where what is read is not the sample's words, `text`. The
-    score is accuracy over texts.
+    A subclass overrides `right` and, where what is read is not the sample's words, `text`:
+
+        class Length(LabelText):
+            family = "tagging"
+
+            def right(self, row):
+                return "long" if len(self.sample(row).words) > 10 else "short"
+
+    It reads files of labelled texts, unless `family` says otherwise, as here. The labels are those
+    that training has, sorted, or `labels=[...]`. The score is accuracy over texts.
 
     Args:
         reading: Read chunk by chunk, with an action READ; else one decision on the whole text.
@@ -108,6 +121,7 @@ class LabelText(UnitTask, LabelTask, HookedTask):
     out_of_scope: str | None = None
     """Label of texts in no class, whose recall the report has."""
     hooks = ("text", "right")
+    hooked_family = "classification"
 
     def __init__(
         self,
@@ -126,46 +140,65 @@ class LabelText(UnitTask, LabelTask, HookedTask):
         self.extras = {"chunks": Extra(1, MOST_CHUNKS - 1)} if self.reading else {}
 
     def text(self, row: int) -> Text:
-        """What is read."""
+        """What is read; by default the words of the sample."""
         return self.sample(row).words
 
     def right(self, row: int) -> str:
-        """The gold label of a text."""
-        return (self.sample(row).labels or ("",))[0]
+        """The gold label of the text."""
+        labels = self.sample(row).labels or ()
+        return labels[0] if len(labels) == 1 else ""
 
+    @override
     def hooked_sample(self, row: int) -> Sample:
-        """The text and its label."""
-        sample = self.sample(row)
-        labels = (str(self.right(row)),) if sample.annotated else None
-        return Sample(words_of(self.text(row)), labels, sample.id)
+        sample, labels = self.sample(row), None
+        if sample.annotated:
+            label = self.right(row)
+            if not isinstance(label, str) or not label:
+                raise self.hook_error(
+                    "right", row, f"gave {shown(label)}; allowed: a label, which is a string."
+                )
+            labels = (label,)
+        return Sample(self.hooked_words("text", row, self.text(row)), labels, sample.id)
 
     @property
+    @override
     def n_actions(self) -> int:
         """Labels, and READ."""
         return len(self.labels) + self.reading
 
     @property
+    @override
     def lengths(self) -> Int64Array:
         """(N,) chunks of each text: reading to the end is the longest episode."""
         return self._chunks.lengths
 
     @cached_property
+    @override
     def tables(self) -> Tables:
-        """One slot a chunk, its unit the text up to there."""
+        """One slot per chunk, its unit the text up to there."""
         return self._chunks.tables(self.corpus.samples, self._texts)
 
+    @override
     def initial(self, rows: Int64Array) -> ClassificationState:
-        """See `Task.initial`."""
-        return ClassificationState(**self.blank(rows), label=np.full(len(rows), -1, np.int64))
+        none = np.full(len(rows), -1, np.int64)
+        return ClassificationState(**self.state_fields(rows), label=none)
 
+    @override
     def mask(self, state: ClassificationState) -> BoolArray:
-        """See `Task.mask`."""
         legal = np.ones((len(state.row), self.n_actions), bool)
         legal[:, len(self.labels) :] = ~self._chunks.last.take(state.slot)[:, None]
         return legal
 
+    @override
+    def oracle(self, state: ClassificationState) -> Int64Array:
+        """(B,) READ up to the end, then the gold label (0 if the inventory lacks it)."""
+        self.require_gold("oracle")
+        assert self._gold is not None
+        gold, n = self._gold.take(state.row), len(self.labels)
+        return np.where(self._chunks.last.take(state.slot), np.where(gold < n, gold, 0), n)
+
+    @override
     def play(self, state: ClassificationState, actions: Int64Array) -> Played:
-        """See `Task.play`."""
         read = actions == len(self.labels)
         state.label = np.where(read, state.label, actions)
         state.slot += read
@@ -174,46 +207,41 @@ class LabelText(UnitTask, LabelTask, HookedTask):
             right = (actions == self._gold.take(state.row)).astype(np.float64)
         return right, self.read_cost * read, ~read
 
+    @override
     def potential(self, state: ClassificationState) -> Float64Array:
-        """See `Task.potential`."""
         assert self._gold is not None
         return np.asarray(state.label == self._gold.take(state.row), np.float64)
 
-    def oracle(self, state: ClassificationState) -> Int64Array:
-        """(B,) READ up to the end, then the gold label (0 if the inventory lacks it)."""
-        self.require_gold("oracle")
-        assert self._gold is not None
-        gold, n = self._gold.take(state.row), len(self.labels)
-        return np.where(self._chunks.last.take(state.slot), np.where(gold < n, gold, 0), n)
-
+    @override
     def extra(self, state: ClassificationState) -> Observation:
-        """See `Task.extra`."""
-        return {key: self.place(state).astype(np.int32)[:, None] for key in self.extras}
+        """How many chunks were read after the first."""
+        return {key: self.position(state).astype(np.int32)[:, None] for key in self.extras}
 
+    @override
     def outputs(self, state: ClassificationState) -> list[Output]:
-        """See `Task.outputs`: (label, words read, words); the label is empty before the end."""
-        columns = (state.label.tolist(), state.row.tolist(), self.place(state).tolist())
+        """Each output is (label, words read, words); the label is empty before the end."""
+        columns = (state.label.tolist(), state.row.tolist(), self.position(state).tolist())
         names, stops = [*self.labels, ""], self._chunks.stops
         return [(names[k], stops[i][at], stops[i][-1]) for k, i, at in zip(*columns, strict=True)]
 
+    @override
     def corpus_score(
         self, rows: Sequence[int], outputs: Sequence[Output], *, bootstrap: int, report: bool
     ) -> Score:
-        """See `Task.corpus_score`."""
         gold = [(self.sample(row).labels or ("",))[0] for row in rows]
         return text_accuracy(
             gold, outputs, out_of_scope=self.out_of_scope, bootstrap=bootstrap, report=report
         )
 
+    @override
     def record(self, row: int, output: Output) -> dict[str, Any]:
-        """See `Task.record`."""
         return dict(zip(("label", "read", "words"), output, strict=True))
 
+    @override
     def frame(self, state: ClassificationState, i: int) -> Frame:
-        """See `Task.frame`."""
         from nlp_gym.render import Frame, Piece
 
-        row, place = int(state.row[i]), int(self.place(state)[i])
+        row, place = int(state.row[i]), int(self.position(state)[i])
         pieces = self._chunks.pieces(self.sample(row), row, place)
         if state.label[i] >= 0:
             label = self.labels[state.label[i]]

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from typing_extensions import override
 
 from nlp_gym.checks import check_int
 from nlp_gym.metrics.base import Score, micro_f1, on_grid
@@ -15,7 +16,7 @@ from nlp_gym.metrics.labels.dialogue_acts import act_f1
 from nlp_gym.tasks.core.kinds import UnitTask
 from nlp_gym.tasks.core.tables import Extra, Tables
 from nlp_gym.tasks.core.task import Output, Played, State
-from nlp_gym.tasks.labels.act_gold import ActTable, check_turns
+from nlp_gym.tasks.labels.act_gold import GoldActs, check_turns
 from nlp_gym.types import BoolArray, Float64Array, Int64Array, Observation, Sample
 
 if TYPE_CHECKING:
@@ -41,15 +42,6 @@ class PolicyState(State):
     used: BoolArray
     played: BoolArray
     counts: Int64Array
-
-    @classmethod
-    def fresh(cls, blank: dict[str, Any], turns: int, n: int) -> PolicyState:
-        """Before the first decision; `blank` has the fields of `State`."""
-        b = len(blank["row"])
-        flags = {key: np.zeros((b, n), bool) for key in ("chosen", "previous", "used")}
-        played = np.zeros((b, turns, n), bool)
-        counts = np.zeros((b, 2), np.int64)
-        return cls(**blank, **flags, played=played, counts=counts, turn=np.zeros(b, np.int64))
 
     def add(self, where: Int64Array, acts: Int64Array) -> None:
         """Choose `acts` (B,) in the episodes at `where`."""
@@ -81,74 +73,11 @@ def turn_pieces(sample: Sample, acts: Sequence[Sequence[str]], at: int) -> list[
     return pieces
 
 
-class ActTask(UnitTask):
-    """Acts chosen turn by turn in recorded dialogues; without the rules.
-
-    Attributes:
-        max_acts: Most acts of a turn.
-    """
-
-    family = "policy"
-    metric_name = "act_f1"
-    max_acts: int
-    _turns: Int64Array  # (N,) turns of each dialogue
-
-    @property
-    def lengths(self) -> Int64Array:
-        """(N,) most decisions of each dialogue."""
-        return self._turns * (self.max_acts + 1)
-
-    @cached_property
-    def tables(self) -> Tables:
-        """A slot a turn (user, system's last words, user before) and an empty one at the end."""
-        context, add = [], self._texts.add
-        for sample in self.corpus.samples:
-            users = [-1, *(add(turn) for turn in sample.extra["turns"])]
-            said = [-1, *(add(turn) for turn in sample.extra["said"])]
-            context += [*zip(users[1:], said, users, strict=False), (-1, -1, -1)]
-        offsets = np.cumsum(self._turns + 1) - self._turns - 1
-        return Tables.build(len(self._texts.texts), offsets=offsets, context=context)
-
-    def initial(self, rows: Int64Array) -> PolicyState:
-        """See `Task.initial`."""
-        return PolicyState.fresh(self.blank(rows), int(self._turns.max()), len(self.labels))
-
-    def outputs(self, state: PolicyState) -> list[Output]:
-        """See `Task.outputs`: a tuple of acts for each turn so far."""
-        return [
-            tuple(tuple(self.labels[k] for k in np.flatnonzero(turn)) for turn in played[:n])
-            for played, n in zip(state.played, state.turn.tolist(), strict=True)
-        ]
-
-    def corpus_score(
-        self, rows: Sequence[int], outputs: Sequence[Output], *, bootstrap: int, report: bool
-    ) -> Score:
-        """See `Task.corpus_score`."""
-        gold = [self.sample(i).gold for i in rows]
-        return act_f1(gold, outputs, bootstrap=bootstrap, report=report)
-
-    def record(self, row: int, output: Output) -> dict[str, Any]:
-        """Each turn's words of the user and acts of the system."""
-        extra = self.sample(row).extra
-        users = extra.get("turn_texts") or [" ".join(turn) for turn in extra["turns"]]
-        turns = zip(users, output, strict=False)
-        return {"turns": [{"user": user, "acts": list(acts)} for user, acts in turns]}
-
-    def frame(self, state: PolicyState, i: int) -> Frame:
-        """See `Task.frame`."""
-        from nlp_gym.render import Frame
-
-        row, at = int(state.row[i]), int(state.turn[i])
-        acts = [[self.labels[k] for k in np.flatnonzero(turn)] for turn in state.played[i]]
-        place = f"turn {at}/{self._turns[row]}"
-        return Frame(self.title(row), place, turn_pieces(self.sample(row), acts, at))
-
-
 LAST_TURN = 15
 FLAGS = ("chosen", "previous", "used")
 
 
-class DialoguePolicy(ActTask):
+class DialoguePolicy(UnitTask):
     """Dialogue policy as a decision process.
 
     ## Description
@@ -215,29 +144,71 @@ class DialoguePolicy(ActTask):
     * v0: initial version.
     """
 
+    family = "policy"
+    metric_name = "act_f1"
+
     def __init__(self, *, max_acts: int = 4, **kwargs: Any) -> None:
         self.max_acts = check_int("max_acts", max_acts, 1, 64)
         super().__init__(**kwargs)
         turns = check_turns(self.corpus.samples)
         if not self.labels:
-            self.labels = ActTable.inventory(self.load("train").samples)
-        self._gold = ActTable.of(self.corpus.samples, self.labels) if self.has_gold else None
-        self._turns = np.array(turns, np.int64)
+            self.labels = GoldActs.inventory(self.load("train").samples)
+        self._gold = GoldActs.of(self.corpus.samples, self.labels) if self.has_gold else None
+        self._turns = np.array(turns, np.int64)  # (N,) turns of each dialogue
         flags = {key: Extra(len(self.labels), 1) for key in FLAGS}
         self.extras = {**flags, "turn": Extra(1, LAST_TURN)}
 
     @property
+    @override
     def n_actions(self) -> int:
         """Acts, and DONE."""
         return len(self.labels) + 1
 
+    @property
+    @override
+    def lengths(self) -> Int64Array:
+        """(N,) most decisions of each dialogue."""
+        return self._turns * (self.max_acts + 1)
+
+    @cached_property
+    @override
+    def tables(self) -> Tables:
+        """One slot per turn (user, system's last words, user before), an empty one at the end."""
+        context, add = [], self._texts.add
+        for sample in self.corpus.samples:
+            users = [-1, *(add(turn) for turn in sample.extra["turns"])]
+            said = [-1, *(add(turn) for turn in sample.extra["said"])]
+            context += [*zip(users[1:], said, users, strict=False), (-1, -1, -1)]
+        offsets = np.cumsum(self._turns + 1) - self._turns - 1
+        return Tables.build(len(self._texts.texts), offsets=offsets, context=context)
+
+    @override
+    def initial(self, rows: Int64Array) -> PolicyState:
+        b, n = len(rows), len(self.labels)
+        return PolicyState(
+            **self.state_fields(rows),
+            turn=np.zeros(b, np.int64),
+            chosen=np.zeros((b, n), bool),
+            previous=np.zeros((b, n), bool),
+            used=np.zeros((b, n), bool),
+            played=np.zeros((b, int(self._turns.max()), n), bool),
+            counts=np.zeros((b, 2), np.int64),
+        )
+
+    @override
     def mask(self, state: PolicyState) -> BoolArray:
-        """See `Task.mask`."""
         count = state.chosen.sum(axis=1, keepdims=True)
         return np.concatenate([~state.chosen & (count < self.max_acts), count > 0], axis=1)
 
+    @override
+    def oracle(self, state: PolicyState) -> Int64Array:
+        """(B,) the first gold act that is missing, else DONE."""
+        self.require_gold("oracle")
+        assert self._gold is not None
+        return self._gold.missing(state.slot, state.chosen, self.max_acts)
+
+    @override
     def play(self, state: PolicyState, actions: Int64Array) -> Played:
-        """See `Task.play`."""
         done, right = actions == len(self.labels), None
         if self._gold is not None:
             good = self._gold.right(state.slot, state.chosen, actions)
@@ -248,21 +219,48 @@ class DialoguePolicy(ActTask):
         ended: BoolArray = done & (state.turn == self._turns.take(state.row))
         return right, 0.0, ended
 
+    @override
     def potential(self, state: PolicyState) -> Float64Array:
-        """See `Task.potential`."""
         assert self._gold is not None
         wanted = self._gold.wanted.take(state.row)[:, None]
         started = state.counts[:, 1] > 0
         counts = np.concatenate([state.counts, wanted], axis=1)
         return on_grid(np.where(started, micro_f1(counts), 0.0))
 
-    def oracle(self, state: PolicyState) -> Int64Array:
-        """(B,) the first gold act that is missing, else DONE."""
-        self.require_gold("oracle")
-        assert self._gold is not None
-        return self._gold.missing(state.slot, state.chosen, self.max_acts)
-
+    @override
     def extra(self, state: PolicyState) -> Observation:
         """Own acts: of this turn, the one before and all earlier; the turn's number."""
         flags = {key: getattr(state, key).astype(np.int32) for key in FLAGS}
         return {**flags, "turn": np.minimum(state.turn, LAST_TURN).astype(np.int32)[:, None]}
+
+    @override
+    def outputs(self, state: PolicyState) -> list[Output]:
+        """Each output has a tuple of acts for each turn so far."""
+        return [
+            tuple(tuple(self.labels[k] for k in np.flatnonzero(turn)) for turn in played[:n])
+            for played, n in zip(state.played, state.turn.tolist(), strict=True)
+        ]
+
+    @override
+    def corpus_score(
+        self, rows: Sequence[int], outputs: Sequence[Output], *, bootstrap: int, report: bool
+    ) -> Score:
+        gold = [self.sample(i).gold for i in rows]
+        return act_f1(gold, outputs, bootstrap=bootstrap, report=report)
+
+    @override
+    def record(self, row: int, output: Output) -> dict[str, Any]:
+        """Each turn's words of the user and acts of the system."""
+        extra = self.sample(row).extra
+        users = extra.get("turn_texts") or [" ".join(turn) for turn in extra["turns"]]
+        turns = zip(users, output, strict=False)
+        return {"turns": [{"user": user, "acts": list(acts)} for user, acts in turns]}
+
+    @override
+    def frame(self, state: PolicyState, i: int) -> Frame:
+        from nlp_gym.render import Frame
+
+        row, at = int(state.row[i]), int(state.turn[i])
+        acts = [[self.labels[k] for k in np.flatnonzero(turn)] for turn in state.played[i]]
+        place = f"turn {at}/{self._turns[row]}"
+        return Frame(self.title(row), place, turn_pieces(self.sample(row), acts, at))

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from typing_extensions import override
 
 from nlp_gym.checks import check_int
 from nlp_gym.metrics.base import Score
@@ -24,7 +25,13 @@ if TYPE_CHECKING:
 
 @dataclass
 class MultiLabelState(State):
-    """Labels chosen (B, A-1), whether stopped (B,), numbers of right and chosen labels (B, 2)."""
+    """State of B texts.
+
+    Attributes:
+        chosen: (B, A-1) bool labels chosen.
+        stopped: (B,) bool whether STOP was said.
+        counts: (B, 2) int64 numbers of right and of chosen labels.
+    """
 
     chosen: BoolArray
     stopped: BoolArray
@@ -104,41 +111,56 @@ class MultiLabel(UnitTask, LabelTask):
         self.extras = {"chosen": Extra(len(self.labels), 1)}
 
     @property
+    @override
     def n_actions(self) -> int:
         """Labels, and STOP."""
         return len(self.labels) + 1
 
     @property
+    @override
     def lengths(self) -> Int64Array:
         """(N,) most decisions: `max_labels`, as the last label ends the episode."""
         return np.full(len(self.corpus), self.max_labels, np.int64)
 
     @cached_property
+    @override
     def tables(self) -> Tables:
-        """One slot a text."""
+        """One slot per text."""
         context = [[self._texts.add(sample.words)] for sample in self.corpus.samples]
         return Tables.build(len(self._texts.texts), offsets=range(len(context)), context=context)
 
+    @override
     def initial(self, rows: Int64Array) -> MultiLabelState:
-        """See `Task.initial`."""
-        chosen = np.zeros((len(rows), len(self.labels)), bool)
-        counts = np.zeros((len(rows), 2), np.int64)
-        blank = self.blank(rows)
-        return MultiLabelState(**blank, chosen=chosen, stopped=rows < 0, counts=counts)
+        b = len(rows)
+        return MultiLabelState(
+            **self.state_fields(rows),
+            chosen=np.zeros((b, len(self.labels)), bool),
+            stopped=np.zeros(b, bool),
+            counts=np.zeros((b, 2), np.int64),
+        )
 
+    @override
     def mask(self, state: MultiLabelState) -> BoolArray:
-        """See `Task.mask`: after the end STOP alone."""
+        """(B, A) labels not chosen yet, and STOP; after the end STOP alone."""
         over = state.stopped | (state.counts[:, 1] >= self.max_labels)
         legal = ~(state.chosen | over[:, None])
         return np.concatenate([legal, np.ones((len(over), 1), bool)], axis=1)
 
+    @override
     def repair(self, state: MultiLabelState, actions: Int64Array) -> tuple[Int64Array, BoolArray]:
-        """See `Task.repair`: STOP."""
+        """STOP is played for a label that was chosen already."""
         illegal = ~self.mask(state)[np.arange(len(actions)), actions]
         return np.where(illegal, len(self.labels), actions), illegal
 
+    @override
+    def oracle(self, state: MultiLabelState) -> Int64Array:
+        """(B,) the first gold label not chosen yet, else STOP."""
+        self.require_gold("oracle")
+        missing = self._gold.take(state.row, axis=0) & ~state.chosen
+        return np.where(missing.any(axis=1), missing.argmax(axis=1), len(self.labels))
+
+    @override
     def play(self, state: MultiLabelState, actions: Int64Array) -> Played:
-        """See `Task.play`."""
         stop = actions == len(self.labels)
         where = np.flatnonzero(~stop)
         added = actions[where]
@@ -154,39 +176,35 @@ class MultiLabel(UnitTask, LabelTask):
         exact = (state.counts == self._size.take(state.row)[:, None]).all(axis=1)
         return np.where(stop, exact, good).astype(np.float64), 0.0, ended
 
+    @override
     def potential(self, state: MultiLabelState) -> Float64Array:
-        """See `Task.potential`."""
         counts = np.concatenate([state.counts, self._size.take(state.row)[:, None]], axis=1)
         decided = state.stopped | (state.counts[:, 1] > 0)
         return np.where(decided, set_f1(counts), 0.0)
 
-    def oracle(self, state: MultiLabelState) -> Int64Array:
-        """(B,) the first gold label not chosen yet, else STOP."""
-        self.require_gold("oracle")
-        missing = self._gold.take(state.row, axis=0) & ~state.chosen
-        return np.where(missing.any(axis=1), missing.argmax(axis=1), len(self.labels))
-
+    @override
     def extra(self, state: MultiLabelState) -> Observation:
-        """See `Task.extra`."""
+        """The labels chosen."""
         return {"chosen": state.chosen.astype(np.int32)}
 
+    @override
     def outputs(self, state: MultiLabelState) -> list[Output]:
-        """See `Task.outputs`: the labels in the order of the inventory."""
+        """Each output is a tuple of the labels chosen, in the order of the inventory."""
         return [tuple(self.labels[k] for k in np.flatnonzero(row)) for row in state.chosen]
 
+    @override
     def corpus_score(
         self, rows: Sequence[int], outputs: Sequence[Output], *, bootstrap: int, report: bool
     ) -> Score:
-        """See `Task.corpus_score`."""
         gold = [self.sample(row).labels or () for row in rows]
         return multilabel_f1(gold, outputs, bootstrap=bootstrap, report=report)
 
+    @override
     def record(self, row: int, output: Output) -> dict[str, Any]:
-        """See `Task.record`."""
         return {"labels": list(output)}
 
+    @override
     def frame(self, state: MultiLabelState, i: int) -> Frame:
-        """See `Task.frame`."""
         from nlp_gym.render import Frame, Piece
 
         row, (chosen,) = int(state.row[i]), self.outputs(state.take(np.array([i])))

@@ -1,24 +1,42 @@
-"""The state of a mixture of tasks: one state of each, of which a rule takes what it asks for."""
+"""The state of a mixture of tasks: the arrays of every task, and the parts that tasks play."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import fields
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import override
 
-from nlp_gym.tasks.core.task import State
+from nlp_gym.tasks.core.task import State, Task
 from nlp_gym.types import Int64Array
 
 _SHARED = frozenset(field.name for field in fields(State))
 
 
-class MixedState(State):
-    """State of a mixture: which task each episode plays, and what each task adds to `State`.
+@dataclass
+class Part:
+    """The episodes of a mixture that play one task.
 
-    Arrays of task k are called ``k/name``; only those of the task that is played mean something.
+    Attributes:
+        number: Which of the tasks it is, k.
+        task: The task.
+        where: (b,) places of the episodes in the mixture.
+        state: Their state, in which rows and slots are those of the task.
+    """
+
+    number: int
+    task: Task
+    where: Int64Array
+    state: Any
+
+
+class MixedState(State):
+    """State of a mixture: the arrays of `State`, and for task k what it adds, named ``k/name``.
+
+    Of those, only the arrays of the task that an episode plays mean something.
 
     Attributes:
         last: (B, A) int8, 1 at the last action.
@@ -29,15 +47,15 @@ class MixedState(State):
     played: npt.NDArray[np.int8]
     # Beside the arrays, so that it is neither taken, put nor saved with them.
     __slots__ = ("parts",)
-    parts: list[Any] | None
-    """What `DispatchTask.parts` made of this state: several rules ask for it at every step."""
+    parts: list[Part] | None
+    """What `MultiTask.parts` made of this state: several rules ask for it at every step."""
 
     def __init__(self, **arrays: npt.NDArray[Any]) -> None:
         vars(self).update(arrays)
         self.parts = None
 
+    @override
     def put(self, indices: Any, other: MixedState) -> None:
-        """As `State.put`."""
         super().put(indices, other)
         self.parts = None
 
@@ -48,62 +66,29 @@ class MixedState(State):
         vars(self).update(arrays)
         self.parts = None
 
-    def put_part(self, part: Part) -> None:
-        """Put back what the task changed in `part`, which was made of this state."""
-        for name in part.own:
-            if name in vars(part):
-                vars(self)[f"{part.task_number}/{name}"][part.where] = vars(part)[name]
+    def taken(self, names: Mapping[str, str], where: Int64Array) -> dict[str, npt.NDArray[Any]]:
+        """What the state of one task has of the episodes at `where`, besides rows and slots.
+
+        Args:
+            names: Of the arrays that the task adds, by their names here.
+            where: (b,) places of the episodes.
+        """
+        arrays = vars(self)
+        own = {name: arrays[here].take(where, axis=0) for here, name in names.items()}
+        return {"value": self.value.take(where), "cost": self.cost.take(where), **own}
+
+    def put_back(self, names: Mapping[str, str], part: Part) -> None:
+        """Write down what a task changed in the state of `part`; see `taken`."""
+        arrays, changed = vars(self), vars(part.state)
+        for here, name in names.items():
+            arrays[here][part.where] = changed[name]
 
 
-class Part:
-    """Episodes of one task, whose arrays are taken from the mixture's when a rule asks for them.
-
-    Most rules read one or two of a state's arrays, and every step applies several rules.
+def mixed_names(number: int, state: State) -> dict[str, str]:
+    """Names of the arrays that task k adds to `State`, by their names in the mixture.
 
     Args:
-        arrays: Those of the mixture.
-        task_number: Of the task, k.
-        where: (b,) places of the episodes in the mixture.
-        row: (b,) samples of the task that are played.
-        slot: (b,) places in the task's tables.
+        number: Of the task, k.
+        state: One of its states.
     """
-
-    own: ClassVar[Sequence[str]]
-    """Names of the arrays that the task adds to `State`."""
-
-    def __init__(
-        self,
-        arrays: Mapping[str, npt.NDArray[Any]],
-        task_number: int,
-        where: Int64Array,
-        *,
-        row: Int64Array,
-        slot: Int64Array,
-    ) -> None:
-        self.arrays, self.task_number, self.where = arrays, task_number, where
-        self.row, self.slot = row, slot
-
-    def take(self, indices: Int64Array) -> Any:
-        """As `State.take`."""
-        row, slot, where = self.row[indices], self.slot[indices], self.where[indices]
-        return type(self)(self.arrays, self.task_number, where, row=row, slot=slot)
-
-    def __getattr__(self, name: str) -> npt.NDArray[Any]:
-        try:
-            whole = self.arrays[f"{self.task_number}/{name}"]
-        except KeyError:
-            raise AttributeError(name) from None
-        array = whole.take(self.where, axis=0)
-        setattr(self, name, array)
-        return array
-
-
-def own_arrays(state: State) -> dict[str, npt.NDArray[Any]]:
-    """The arrays that a task adds to `State`; the others a mixture has once for all tasks."""
-    return {name: array for name, array in vars(state).items() if name not in _SHARED}
-
-
-def part_of(state: State) -> type[Part]:
-    """A `Part` that has the methods of a task's states, of which `state` is one."""
-    kind = type(state)
-    return type(kind.__name__, (Part, kind), {"own": tuple(own_arrays(state))})
+    return {f"{number}/{name}": name for name in vars(state) if name not in _SHARED}

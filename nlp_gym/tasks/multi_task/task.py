@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
+from typing_extensions import override
 
 from nlp_gym.errors import InvalidArgumentError
 from nlp_gym.metrics.base import Score
 from nlp_gym.metrics.mean import mean_score
 from nlp_gym.tasks.core.make import make_task
 from nlp_gym.tasks.core.tables import Extra, Tables
-from nlp_gym.tasks.core.task import Output, Played, Task
+from nlp_gym.tasks.core.task import Output, Played, State, Task
 from nlp_gym.tasks.multi_task.mixture import (
     Mixture,
     checked_ids,
@@ -22,184 +22,18 @@ from nlp_gym.tasks.multi_task.mixture import (
     checked_task_kwargs,
     shares_of,
 )
-from nlp_gym.tasks.multi_task.state import MixedState, Part, own_arrays, part_of
+from nlp_gym.tasks.multi_task.state import MixedState, Part, mixed_names
 from nlp_gym.types import BoolArray, Corpus, Encoded, Float64Array, Int64Array, Observation, Units
 
 if TYPE_CHECKING:
     from nlp_gym.render import Frame
 
 
-class DispatchTask(Task):
-    """A task whose rows are samples of other tasks; without the rules.
-
-    Args:
-        tasks: Ids of the tasks.
-        task_kwargs: Further arguments of tasks, by id.
-        **kwargs: Those of `Task`.
-
-    Attributes:
-        tasks: The tasks, which `load` makes.
-        which: (N,) task of each row.
-        local: (N,) sample of that task.
-        mixture: Their units and tables.
-    """
-
-    family = "multitask"
-    is_mixture = True
-    metric_name = "mean_score"
-    default_layers = "last"
-    tasks: Sequence[Task]
-    which: Int64Array
-    local: Int64Array
-    mixture: Mixture
-
-    def __init__(
-        self, *, tasks: Sequence[str], task_kwargs: Mapping[str, Mapping[str, Any]], **kwargs: Any
-    ) -> None:
-        self._ids = checked_ids(tasks)
-        self._task_kwargs = checked_task_kwargs(task_kwargs, self._ids)
-        super().__init__(**kwargs)
-
-    def lay_out(self, shares: Int64Array, sizes: Int64Array) -> None:
-        """Give each task its share of the rows; its samples take turns in them.
-
-        Args:
-            shares: (n,) rows of each task.
-            sizes: (n,) samples of each task.
-        """
-        self.which = np.repeat(np.arange(len(sizes)), shares)
-        self.local = np.concatenate([np.arange(n) % m for n, m in zip(shares, sizes, strict=True)])
-        # Place of each row's sample among those of all tasks, one task after the other.
-        self._pooled = np.concatenate([[0], np.cumsum(sizes)])[self.which] + self.local
-        samples = [self.corpus.samples[i] for i in self._pooled]
-        self.corpus = Corpus(self.corpus.name, self.split, samples, ())
-
-    def load(self, split: str) -> Corpus:
-        """The samples of all tasks, which are made here, over one encoder."""
-        for name in ("data", "labels", "column", "format"):
-            if self._loading[name] is not None and (name, self._loading[name]) != ("labels", []):
-                raise InvalidArgumentError(
-                    f"{name}={self._loading[name]!r} belongs to one task: give it in task_kwargs="
-                    f"{{{self._ids[0]!r}: {{...}}}}."
-                )
-        shared = {name: self._loading[name] for name in ("data_dir", "corpus")}
-        shared |= {"encoder": self.encoder, "reward": self.reward, "max_tokens": self.max_tokens}
-        shared |= {"perturb": self._perturb, "augment": self._augment}
-        self.tasks = [
-            make_task(i, split, **{**shared, **self._task_kwargs.get(i, {})}) for i in self._ids
-        ]
-        samples = [sample for task in self.tasks for sample in task.corpus.samples]
-        return Corpus("multitask", split, samples, ())
-
-    @property
-    def n_positions(self) -> int:
-        """See `Task.n_positions`."""
-        return max(task.n_positions for task in self.tasks)
-
-    @cached_property
-    def lengths(self) -> Int64Array:
-        """See `Task.lengths`."""
-        lengths = np.concatenate([task.lengths for task in self.tasks])
-        return np.asarray(lengths[self._pooled])
-
-    @cached_property
-    def tables(self) -> Tables:
-        """See `Task.tables`."""
-        return self.mixture.tables(self.which, self.local)
-
-    @cached_property
-    def units(self) -> Units:
-        """See `Task.units`."""
-        return self.mixture.units()
-
-    def encode(self, *, progress: bool | None = None, cache: bool = True) -> Encoded:
-        """See `TaskData.encode`."""
-        encoded = self.mixture.encode(self.encoder, progress=progress, cache=cache)
-        self.__dict__["encoded"] = encoded
-        return encoded
-
-    @cached_property
-    def _fresh(self) -> list[dict[str, npt.NDArray[Any]]]:
-        """What each task adds to the state at the start of each of its samples."""
-        return [own_arrays(task.initial(np.arange(len(task.corpus)))) for task in self.tasks]
-
-    @cached_property
-    def _kinds(self) -> list[type[Part]]:
-        return [part_of(task.initial(np.zeros(0, np.int64))) for task in self.tasks]
-
-    def initial(self, rows: Int64Array) -> MixedState:
-        """See `Task.initial`."""
-        arrays = {**self.blank(rows), "played": np.zeros((len(rows), self.n_actions), np.int8)}
-        arrays["last"] = arrays["played"].copy()
-        local = self.local.take(rows)
-        for k, fresh in enumerate(self._fresh):
-            for name, array in fresh.items():
-                # For the rows of other tasks any sample will do.
-                arrays[f"{k}/{name}"] = array.take(local, axis=0, mode="clip")
-        return MixedState(**arrays)
-
-    def parts(self, state: MixedState) -> list[tuple[int, Task, Int64Array, Any]]:
-        """(k, task, episodes that play it, their state) for each task that is played."""
-        if state.parts is None:
-            state.parts = list(self._parts(state))
-        return state.parts
-
-    def _parts(self, state: MixedState) -> Iterator[tuple[int, Task, Int64Array, Any]]:
-        which, row = self.which.take(state.row), self.local.take(state.row)
-        slot = state.slot - self.mixture.slots.take(which)
-        for k, task in enumerate(self.tasks):
-            (at,) = (which == k).nonzero()
-            if len(at):
-                part = self._kinds[k](vars(state), k, at, row=row.take(at), slot=slot.take(at))
-                yield k, task, at, part
-
-    def collect(self, state: MixedState, out: Any, rule: str) -> Any:
-        """`out` (B, ...) filled with what a rule of each task gives for its episodes."""
-        for _, task, at, part in self.parts(state):
-            out[at] = getattr(task, rule)(part)
-        return out
-
-    def outputs(self, state: MixedState) -> list[Output]:
-        """See `Task.outputs`: what the task that is played gives."""
-        outputs: list[Output] = [None] * len(state.row)
-        for _, task, at, part in self.parts(state):
-            for place, output in zip(at, task.outputs(part), strict=True):
-                outputs[place] = output
-        return outputs
-
-    def frame(self, state: MixedState, i: int) -> Frame:
-        """The frame of the task that is played."""
-        (_, task, _, part), *_ = self.parts(state.take(np.array([i])))
-        return task.frame(part, 0)
-
-    def corpus_score(
-        self, rows: Sequence[int], outputs: Sequence[Output], *, bootstrap: int, report: bool
-    ) -> Score:
-        """See `Task.corpus_score`; a sample that has several rows counts once a row."""
-        scores = {}
-        which, local = self.which[list(rows)], self.local[list(rows)]
-        for k in np.unique(which).tolist():
-            at = np.flatnonzero(which == k).tolist()
-            scores[self._ids[k]] = self.tasks[k].corpus_score(
-                local[at].tolist(), [outputs[i] for i in at], bootstrap=bootstrap, report=report
-            )
-        return mean_score(scores, self.metric_name)
-
-    def record(self, row: int, output: Output) -> dict[str, Any]:
-        """The task's own record, and the id of the task."""
-        k = int(self.which[row])
-        return {"task": self._ids[k], **self.tasks[k].record(int(self.local[row]), output)}
-
-    def __getstate__(self) -> dict[str, Any]:
-        """As `TaskData.__getstate__`; classes made here cannot be pickled, and are made again."""
-        return {k: v for k, v in super().__getstate__().items() if k not in ("_kinds", "_fresh")}
-
-
 DEFAULT_TASKS = ("Question-TREC-v0", "Sentiment-SST2-v0", "ChoiceQA-OpenBookQA-v0", "POS-EWT-v0")
 """Classification in steps, tagging and choice; together 0.4 million words to encode."""
 
 
-class MultiTask(DispatchTask):
+class MultiTask(Task):
     """A weighted mixture of tasks as one decision process.
 
     ## Description
@@ -264,6 +98,13 @@ class MultiTask(DispatchTask):
     * v0: initial version.
     """
 
+    family = "multitask"
+    is_mixture = True
+    metric_name = "mean_score"
+    default_layers = "last"
+    tasks: Sequence[Task]
+    """The tasks, which `load` makes."""
+
     def __init__(
         self,
         *,
@@ -274,59 +115,208 @@ class MultiTask(DispatchTask):
         shape: Sequence[int] = (2, 3, 2),
         **kwargs: Any,
     ) -> None:
-        super().__init__(tasks=tasks, task_kwargs=task_kwargs or {}, **kwargs)
+        self._ids = checked_ids(tasks)
+        self._task_kwargs = checked_task_kwargs(task_kwargs or {}, self._ids)
+        super().__init__(**kwargs)
         sizes = np.array([len(task.corpus) for task in self.tasks])
         shares = shares_of(weights, sizes) if self.split == "train" else sizes
-        self.lay_out(shares, sizes)
+        self._lay_out(shares, sizes)
         self.mixture = Mixture(self.tasks, descriptions or {}, checked_shape(shape))
         a = self.n_actions
         self.extras = {"last": Extra(a, 1), "played": Extra(a, 1)}
 
+    @override
+    def load(self, split: str) -> Corpus:
+        """The samples of all tasks, which are made here, over one encoder."""
+        for name in ("data", "labels", "column", "format"):
+            if self._loading[name] is not None and (name, self._loading[name]) != ("labels", []):
+                raise InvalidArgumentError(
+                    f"{name}={self._loading[name]!r} belongs to one task: give it in task_kwargs="
+                    f"{{{self._ids[0]!r}: {{...}}}}."
+                )
+        shared = {name: self._loading[name] for name in ("data_dir", "corpus")}
+        shared |= {"encoder": self.encoder, "reward": self.reward, "max_tokens": self.max_tokens}
+        shared |= {"perturb": self._perturb, "augment": self._augment}
+        self.tasks = [
+            make_task(i, split, **{**shared, **self._task_kwargs.get(i, {})}) for i in self._ids
+        ]
+        samples = [sample for task in self.tasks for sample in task.corpus.samples]
+        return Corpus("multitask", split, samples, ())
+
+    def _lay_out(self, shares: Int64Array, sizes: Int64Array) -> None:
+        """Give each task its share of the rows; its samples take turns in them.
+
+        Args:
+            shares: (n,) rows of each task.
+            sizes: (n,) samples of each task.
+        """
+        self.which = np.repeat(np.arange(len(sizes)), shares)  # (N,) task of each row
+        # (N,) sample of that task
+        self.local = np.concatenate([np.arange(n) % m for n, m in zip(shares, sizes, strict=True)])
+        # Place of each row's sample among those of all tasks, one task after the other.
+        self._pooled = np.concatenate([[0], np.cumsum(sizes)])[self.which] + self.local
+        samples = [self.corpus.samples[i] for i in self._pooled]
+        self.corpus = Corpus(self.corpus.name, self.split, samples, ())
+
     @property
+    @override
     def n_actions(self) -> int:
         """Most actions of any task."""
         return self.mixture.n_actions
 
+    @property
+    @override
+    def n_positions(self) -> int:
+        """Most positions of any task."""
+        return max(task.n_positions for task in self.tasks)
+
+    @cached_property
+    @override
+    def lengths(self) -> Int64Array:
+        lengths = np.concatenate([task.lengths for task in self.tasks])
+        return np.asarray(lengths[self._pooled])
+
+    @cached_property
+    @override
+    def tables(self) -> Tables:
+        return self.mixture.tables(self.which, self.local)
+
+    @cached_property
+    @override
+    def units(self) -> Units:
+        return self.mixture.units()
+
+    @override
+    def encode(self, *, progress: bool | None = None, cache: bool = True) -> Encoded:
+        encoded = self.mixture.encode(self.encoder, progress=progress, cache=cache)
+        self.__dict__["encoded"] = encoded
+        return encoded
+
+    @cached_property
+    def _fresh(self) -> list[State]:
+        """For each task the state at the start of each of its samples."""
+        return [task.initial(np.arange(len(task.corpus))) for task in self.tasks]
+
+    @cached_property
+    def _names(self) -> list[dict[str, str]]:
+        """For each task the names of the arrays that it adds to the state."""
+        return [mixed_names(k, fresh) for k, fresh in enumerate(self._fresh)]
+
+    @override
+    def initial(self, rows: Int64Array) -> MixedState:
+        arrays = self.state_fields(rows)
+        arrays["played"] = np.zeros((len(rows), self.n_actions), np.int8)
+        arrays["last"] = arrays["played"].copy()
+        local = self.local.take(rows)
+        for fresh, names in zip(self._fresh, self._names, strict=True):
+            for here, name in names.items():
+                # For the rows of other tasks any sample will do.
+                arrays[here] = vars(fresh)[name].take(local, axis=0, mode="clip")
+        return MixedState(**arrays)
+
+    def parts(self, state: MixedState) -> list[Part]:
+        """The episodes of each task that is played."""
+        if state.parts is None:
+            which, row = self.which.take(state.row), self.local.take(state.row)
+            slot = state.slot - self.mixture.slots.take(which)
+            state.parts = []
+            for k, task in enumerate(self.tasks):
+                (at,) = (which == k).nonzero()
+                if len(at):
+                    own = state.taken(self._names[k], at)
+                    part = type(self._fresh[k])(row=row.take(at), slot=slot.take(at), **own)
+                    state.parts.append(Part(k, task, at, part))
+        return state.parts
+
+    @override
     def mask(self, state: MixedState) -> BoolArray:
-        """See `Task.mask`."""
         legal = np.zeros((len(state.row), self.n_actions), bool)
-        for _, task, at, part in self.parts(state):
-            legal[at, : task.n_actions] = task.mask(part)
+        for part in self.parts(state):
+            legal[part.where, : part.task.n_actions] = part.task.mask(part.state)
         return legal
 
+    @override
     def repair(self, state: MixedState, actions: Int64Array) -> tuple[Int64Array, BoolArray]:
         """As the task that is played repairs; for an action it does not have, its first one."""
         played, illegal = actions.copy(), np.zeros(len(actions), bool)
-        for _, task, at, part in self.parts(state):
-            own = actions.take(at)
-            missing = own >= task.n_actions
+        for part in self.parts(state):
+            own = actions.take(part.where)
+            missing = own >= part.task.n_actions
             own[missing] = 0
-            played[at], bad = task.repair(part, own)
-            illegal[at] = bad | missing
+            played[part.where], bad = part.task.repair(part.state, own)
+            illegal[part.where] = bad | missing
         return played, illegal
 
+    @override
+    def oracle(self, state: MixedState) -> Int64Array:
+        actions = np.zeros(len(state.row), np.int64)
+        for part in self.parts(state):
+            actions[part.where] = part.task.oracle(part.state)
+        return actions
+
+    @override
     def play(self, state: MixedState, actions: Int64Array) -> Played:
-        """See `Task.play`."""
         b = len(actions)
         right, cost, ended = np.zeros(b), np.zeros(b), np.zeros(b, bool)
-        for k, task, at, part in self.parts(state):
-            good, cost[at], ended[at] = task.play(part, actions[at])
+        for part in self.parts(state):
+            at = part.where
+            good, cost[at], ended[at] = part.task.play(part.state, actions[at])
             right[at] = 0.0 if good is None else good
-            state.put_part(part)
-            state.slot[at] = part.slot + self.mixture.slots[k]
+            state.put_back(self._names[part.number], part)
+            state.slot[at] = part.state.slot + self.mixture.slots[part.number]
         state.last[:] = 0
         for seen in (state.last, state.played):
             seen[np.arange(b), actions] = 1
         return right if self.has_gold else None, cost, ended
 
+    @override
     def potential(self, state: MixedState) -> Float64Array:
-        """See `Task.potential`."""
-        return np.asarray(self.collect(state, np.zeros(len(state.row)), "potential"))
+        values = np.zeros(len(state.row))
+        for part in self.parts(state):
+            values[part.where] = part.task.potential(part.state)
+        return values
 
-    def oracle(self, state: MixedState) -> Int64Array:
-        """See `Task.oracle`."""
-        return np.asarray(self.collect(state, np.zeros(len(state.row), np.int64), "oracle"))
-
+    @override
     def extra(self, state: MixedState) -> Observation:
         """The last action and all so far."""
         return {"last": state.last.copy(), "played": state.played.copy()}
+
+    @override
+    def outputs(self, state: MixedState) -> list[Output]:
+        """Each output is what the task that is played gives."""
+        outputs: list[Output] = [None] * len(state.row)
+        for part in self.parts(state):
+            for place, output in zip(part.where, part.task.outputs(part.state), strict=True):
+                outputs[place] = output
+        return outputs
+
+    @override
+    def corpus_score(
+        self, rows: Sequence[int], outputs: Sequence[Output], *, bootstrap: int, report: bool
+    ) -> Score:
+        """A sample that has several rows counts once per row."""
+        scores = {}
+        which, local = self.which[list(rows)], self.local[list(rows)]
+        for k in np.unique(which).tolist():
+            at = np.flatnonzero(which == k).tolist()
+            scores[self._ids[k]] = self.tasks[k].corpus_score(
+                local[at].tolist(), [outputs[i] for i in at], bootstrap=bootstrap, report=report
+            )
+        return mean_score(scores, self.metric_name)
+
+    @override
+    def record(self, row: int, output: Output) -> dict[str, Any]:
+        """The task's own record, and the id of the task."""
+        k = int(self.which[row])
+        return {"task": self._ids[k], **self.tasks[k].record(int(self.local[row]), output)}
+
+    @override
+    def frame(self, state: MixedState, i: int) -> Frame:
+        """The frame of the task that is played."""
+        part, *_ = self.parts(state.take(np.array([i])))
+        return part.task.frame(part.state, 0)
+
+    @override
+    def __getstate__(self) -> dict[str, Any]:
+        """As `CorpusTask.__getstate__`; fresh states are left out too, as they are made again."""
+        return {k: v for k, v in super().__getstate__().items() if k != "_fresh"}

@@ -16,7 +16,7 @@ from nlp_gym.types import Int64Array, Sample, Units
 if TYPE_CHECKING:
     from nlp_gym.knowledge import KnowledgeBase
 
-PairPlace = tuple[int, int, int, int]
+Pair = tuple[int, int, int, int]
 """Head start and end, tail start and end, in words, ends exclusive."""
 
 
@@ -56,7 +56,7 @@ class PairTables:
         for entities in (self.heads, self.tails):
             entities[entities < 0] = self.most_entities
 
-    def _number(self, slot: int, pairs: Sequence[PairPlace]) -> None:
+    def _number(self, slot: int, pairs: Sequence[Pair]) -> None:
         entities: dict[tuple[int, int], int] = {}
         places: dict[tuple[int, int], int] = {}
         for place, (a, b, c, d) in enumerate(pairs):
@@ -90,7 +90,7 @@ class PairTables:
         return Units(texts, np.array(list(numbers), np.int64)), context
 
     def describe(self, knowledge: KnowledgeBase) -> npt.NDArray[np.int8]:
-        """See `PairTask.describe`; an argument is looked up as a whole."""
+        """What `Relation.describe` gives; an argument is looked up as a whole."""
         names = np.full((len(self.heads), 2), -1, np.int64)
         links = np.zeros((len(self.heads), 2 * len(knowledge.relations)), np.int8)
         for slot, sample in zip(self.offsets.tolist(), self._samples, strict=True):
@@ -108,12 +108,12 @@ class PairTables:
 
     @cached_property
     def tables(self) -> Tables:
-        """See `Task.tables`."""
+        """One slot per pair, and an empty one at the end of each sentence."""
         units, context = self._context
         return Tables.build(len(units), offsets=self.offsets, context=context)
 
 
-def pair_spans(pair: PairPlace) -> list[tuple[int, int]]:
+def pair_spans(pair: Pair) -> list[tuple[int, int]]:
     """What a pair shows, each the mean of its words: head, tail and what lies between.
 
     Where the arguments touch or overlap nothing lies between, an empty span.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import override
 
 from nlp_gym.checks import check_bool, check_int
 from nlp_gym.errors import InvalidArgumentError
@@ -18,63 +19,15 @@ from nlp_gym.tasks.core.kinds import LabelTask
 from nlp_gym.tasks.core.tables import Extra, Tables
 from nlp_gym.tasks.core.task import Output, Played, State
 from nlp_gym.tasks.relation.pair_tables import PairTables
-from nlp_gym.types import BoolArray, Int64Array, Observation, Sample, Units
+from nlp_gym.types import BoolArray, Float64Array, Int64Array, Observation, Sample, Units
 
 if TYPE_CHECKING:
     from nlp_gym.knowledge import KnowledgeBase
     from nlp_gym.render import Frame
 
 
-class PairTask(LabelTask):
-    """A task that decides on one pair of entities after the other.
-
-    Args:
-        none: The label of pairs in no relation.
-        typed: Whether the types of the arguments are seen.
-        **kwargs: Those of `Task`.
-    """
-
-    def __init__(self, *, none: str = "NONE", typed: bool = True, **kwargs: Any) -> None:
-        if not isinstance(none, str):
-            raise InvalidArgumentError(
-                f"none={none!r} must be the name of a label, such as 'NONE'."
-            )
-        self.none = none
-        super().__init__(**kwargs)
-        self.pairs = PairTables(self.corpus.samples, typed=check_bool("typed", typed))
-
-    @property
-    def lengths(self) -> Int64Array:
-        """(N,) pairs of each sentence."""
-        return self.pairs.lengths
-
-    @property
-    def units(self) -> Units:
-        """Spans of words, and the names of types."""
-        return self.pairs.units
-
-    @property
-    def tables(self) -> Tables:
-        """See `Task.tables`."""
-        return self.pairs.tables
-
-    def describe(self, knowledge: KnowledgeBase) -> npt.NDArray[np.int8]:
-        """(n_slots, n) 0/1: roles of head and tail, relations from head to tail and back."""
-        return self.pairs.describe(knowledge)
-
-    def record(self, row: int, output: Output) -> dict[str, Any]:
-        """Words and the relations found, at word offsets."""
-        sample = self.sample(row)
-        found = [
-            {"head": [a, b], "tail": [c, d], "label": label}
-            for (a, b, c, d), label in zip(sample.extra["pairs"], output, strict=False)
-            if label != self.none
-        ]
-        return {"words": list(sample.words), "relations": found}
-
-
 def pair_frame(title: str, sample: Sample, labels: Sequence[str], none: str) -> Frame:
-    """The frame of a sentence: the current pair marked in it, decisions below, a line each.
+    """The frame of a sentence: the current pair marked in it, decisions below, one line each.
 
     Right decisions for no relation are left out, but for the last one.
 
@@ -109,14 +62,20 @@ def pair_frame(title: str, sample: Sample, labels: Sequence[str], none: str) -> 
 
 @dataclass
 class RelationState(State):
-    """Labels so far (B, P); entities that have a relation (B, E+1); the metric's counts (B, 3)."""
+    """State of B sentences.
+
+    Attributes:
+        played: (B, P) int16 labels so far.
+        related: (B, E+1) bool entities that have a relation.
+        counts: (B, 3) int32 counts of the metric.
+    """
 
     played: npt.NDArray[np.int16]
     related: BoolArray
     counts: npt.NDArray[np.int32]
 
 
-class Relation(PairTask):
+class Relation(LabelTask):
     """Relation classification as a decision process.
 
     ## Description
@@ -126,7 +85,7 @@ class Relation(PairTask):
     in CoNLL04, as in its gold-entity setting (Roth and Yih 2004); they are no part of the gold.
 
     ## Data
-    Sentences with pairs and one label a pair. SemEval-2010 Task 8: one pair a sentence, its
+    Sentences with pairs and one label per pair. SemEval-2010 Task 8: one pair per sentence, its
     direction in the label (Hendrickx et al. 2010). CoNLL04: all ordered pairs of gold entities,
     however many. Your JSON Lines: `{"text" or "words", "relations": [{"head": [start, end], "tail":
     [start, end], "label"}], "entities": [[start, end, type]]}`, offsets in characters with `text`,
@@ -198,49 +157,67 @@ class Relation(PairTask):
 
     family = "relation"
 
-    def __init__(self, *, directed: bool = False, history_length: int = 1, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        none: str = "NONE",
+        directed: bool = False,
+        typed: bool = True,
+        history_length: int = 1,
+        **kwargs: Any,
+    ) -> None:
         size = check_int("history_length", history_length, 0, 64)
+        if not isinstance(none, str):
+            raise InvalidArgumentError(
+                f"none={none!r} must be the name of a label, such as 'NONE'."
+            )
+        self.none = none
         super().__init__(**kwargs)
+        self.pairs = PairTables(self.corpus.samples, typed=check_bool("typed", typed))
         names, self._gold = index_gold(self.corpus.samples, self.labels)
-        self.metric = RelationF1(names, none=self.none, directed=check_bool("directed", directed))
+        self.metric = RelationF1(names, none=none, directed=check_bool("directed", directed))
         self.metric_name = self.metric.name
-        self._related = np.array([label != self.none for label in self.labels])
+        self._related = np.array([label != none for label in self.labels])
         if size:
             self.extras = {"history": Extra(size, self.n_actions), "seen": Extra(3, 1)}
 
+    @property
+    @override
+    def lengths(self) -> Int64Array:
+        """(N,) pairs of each sentence."""
+        return self.pairs.lengths
+
+    @property
+    @override
+    def units(self) -> Units:
+        """Spans of words, and the names of types."""
+        return self.pairs.units
+
+    @property
+    @override
+    def tables(self) -> Tables:
+        return self.pairs.tables
+
+    @override
+    def describe(self, knowledge: KnowledgeBase) -> npt.NDArray[np.int8]:
+        """(n_slots, n) 0/1: roles of head and tail, relations from head to tail and back."""
+        return self.pairs.describe(knowledge)
+
+    @override
     def initial(self, rows: Int64Array) -> RelationState:
-        """See `Task.initial`."""
         b = len(rows)
         return RelationState(
-            **self.blank(rows),
+            **self.state_fields(rows),
             played=np.zeros((b, int(self.lengths.max())), np.int16),
             related=np.zeros((b, self.pairs.most_entities + 1), bool),
             counts=np.zeros((b, self.metric.n_counts), np.int32),
         )
 
+    @override
     def mask(self, state: RelationState) -> BoolArray:
-        """See `Task.mask`."""
         return np.ones((len(state.row), self.n_actions), bool)
 
-    def play(self, state: RelationState, actions: Int64Array) -> Played:
-        """See `Task.play`."""
-        right, b = None, np.arange(len(actions))
-        if self._gold is not None:
-            gold = self._gold.take(state.slot)
-            self.metric.update(state.counts, actions, gold)
-            right = (actions == gold).astype(np.float64)
-        place = self.place(state)
-        state.played[b, place] = actions
-        found = self._related.take(actions)
-        for entities in (self.pairs.heads, self.pairs.tails):
-            state.related[b, entities.take(state.slot)] |= found
-        state.slot += 1
-        return right, 0.0, place + 1 == self.lengths.take(state.row)
-
-    def potential(self, state: RelationState) -> npt.NDArray[np.float64]:
-        """See `Task.potential`."""
-        return self.metric.potential(state.counts)
-
+    @override
     def oracle(self, state: RelationState) -> Int64Array:
         """(B,) gold labels; the first label where the gold is not in the inventory."""
         self.require_gold("oracle")
@@ -248,12 +225,32 @@ class Relation(PairTask):
         gold = self._gold.take(state.slot)
         return np.where(gold < self.n_actions, gold, 0)
 
+    @override
+    def play(self, state: RelationState, actions: Int64Array) -> Played:
+        right, b = None, np.arange(len(actions))
+        if self._gold is not None:
+            gold = self._gold.take(state.slot)
+            self.metric.update(state.counts, actions, gold)
+            right = (actions == gold).astype(np.float64)
+        place = self.position(state)
+        state.played[b, place] = actions
+        found = self._related.take(actions)
+        for entities in (self.pairs.heads, self.pairs.tails):
+            state.related[b, entities.take(state.slot)] |= found
+        state.slot += 1
+        return right, 0.0, place + 1 == self.lengths.take(state.row)
+
+    @override
+    def potential(self, state: RelationState) -> Float64Array:
+        return self.metric.potential(state.counts)
+
+    @override
     def extra(self, state: RelationState) -> Observation:
         """The last labels, and which relations the current arguments have so far."""
         if not self.extras:
             return {}
         b, pairs = np.arange(len(state.row)), self.pairs
-        back = self.place(state)[:, None] - 1 - np.arange(self.extras["history"].size)
+        back = self.position(state)[:, None] - 1 - np.arange(self.extras["history"].size)
         last = state.played[b[:, None], np.maximum(back, 0)]
         reverse = pairs.reverse.take(state.slot)
         turned = self._related.take(state.played[b, np.maximum(reverse, 0)]) & (reverse >= 0)
@@ -262,22 +259,34 @@ class Relation(PairTask):
         history = np.where(back < 0, self.n_actions, last)
         return {"history": history.astype(np.int32), "seen": seen.astype(np.int32)}
 
+    @override
     def outputs(self, state: RelationState) -> list[Output]:
-        """See `Task.outputs`: B tuples of labels, one a pair decided so far."""
+        """Each output is a tuple of labels, one per pair decided so far."""
         return [
             tuple(self.labels[k] for k in labels[:n])
-            for labels, n in zip(state.played.tolist(), self.place(state).tolist(), strict=True)
+            for labels, n in zip(state.played.tolist(), self.position(state).tolist(), strict=True)
         ]
 
+    @override
     def corpus_score(
         self, rows: Sequence[int], outputs: Sequence[Output], *, bootstrap: int, report: bool
     ) -> Score:
-        """See `Task.corpus_score`."""
         gold = [self.sample(i).labels or () for i in rows]
         return self.metric.score(gold, outputs, bootstrap=bootstrap, report=report)
 
-    def frame(self, state: RelationState, i: int) -> Any:
-        """See `Task.frame`."""
-        row, n = int(state.row[i]), int(self.place(state)[i])
+    @override
+    def record(self, row: int, output: Output) -> dict[str, Any]:
+        """Words and the relations found, at word offsets."""
+        sample = self.sample(row)
+        found = [
+            {"head": [a, b], "tail": [c, d], "label": label}
+            for (a, b, c, d), label in zip(sample.extra["pairs"], output, strict=False)
+            if label != self.none
+        ]
+        return {"words": list(sample.words), "relations": found}
+
+    @override
+    def frame(self, state: RelationState, i: int) -> Frame:
+        row, n = int(state.row[i]), int(self.position(state)[i])
         labels = [self.labels[k] for k in state.played[i, :n].tolist()]
         return pair_frame(self.title(row), self.sample(row), labels, self.none)

@@ -9,13 +9,15 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from typing_extensions import override
 
 from nlp_gym.checks import check_int, check_name
+from nlp_gym.errors import DataError
 from nlp_gym.metrics.answers.squad import ANSWER_TOKENIZERS, choose_tokens, squad_score
 from nlp_gym.metrics.base import Score, on_grid
-from nlp_gym.tasks.core.kinds import HookedTask, Text, words_of
+from nlp_gym.tasks.core.kinds import HookedTask, Text, as_index, shown
 from nlp_gym.tasks.core.tables import Extra, Tables
-from nlp_gym.tasks.core.task import Output, Played, State, Task
+from nlp_gym.tasks.core.task import Output, Played, State
 from nlp_gym.tasks.span_qa.gold import SpanGold
 from nlp_gym.tasks.span_qa.units import FLAGS, JointTokens, joint_units, question_flags, span_tables
 from nlp_gym.types import BoolArray, Float64Array, Int64Array, Observation, Sample, Units
@@ -72,100 +74,87 @@ def span_frame(title: str, sample: Sample, words: Span, stop: int) -> Frame:
     return Frame(title, f"decision {(first >= 0) + (last >= 0)}/2", pieces)
 
 
+def as_span(value: object, n: int) -> Span | None:
+    """The first and last word of a span of a text with `n` words; None for anything else."""
+    if isinstance(value, str) or not isinstance(value, Sequence) or len(value) != 2:
+        return None
+    first, last = (as_index(end, n) for end in value)
+    return None if first is None or last is None or first > last else (first, last)
+
+
+def check_questions(samples: Sequence[Sample]) -> None:
+    """Raise `DataError` unless samples have what `PointSpan` reads."""
+    for index, sample in enumerate(samples):
+        extra, n, where = sample.extra, len(sample.words), f"sample {index} ({sample.id})"
+        if lacking := [key for key in ("question", "text", "spans", "qid") if key not in extra]:
+            raise DataError(
+                f"{where}: extra has no {lacking[0]!r}; allowed: 'question' (words), 'text' (the "
+                "passage), 'spans' (the characters of each of its words) and 'qid' (a string)."
+            )
+        if not extra["question"] or len(extra["spans"]) != n:
+            raise DataError(
+                f"{where}: extra has {len(extra['question'])} words of a question and "
+                f"{len(extra['spans'])} spans; allowed: at least 1, and {n}, one per word."
+            )
+        if sample.annotated and not (
+            isinstance(sample.gold, (tuple, list))
+            and len(sample.gold) > 0
+            and all(len(answer) == 3 and as_span(answer[1:], n) for answer in sample.gold)
+        ):
+            raise DataError(
+                f"{where}: gold={sample.gold!r}, allowed: answers (text, first word, last word) "
+                f"with 0 <= first <= last <= {n - 1}."
+            )
+
+
 FEW = 0.01
 """Share of texts that may be longer than can be reached without a warning."""
 
 
+def reachable_words(samples: Sequence[Sample], most: int) -> Int64Array:
+    """(N,) words of each text that can be chosen; a `UserWarning` counts texts with more."""
+    words = np.array([len(sample.words) for sample in samples], np.int64)
+    cut = int((words > most).sum())
+    if cut > FEW * len(words):
+        warnings.warn(
+            f"{cut} of {len(words)} texts are longer than max_words={most}: what comes after "
+            f"cannot be chosen. Give max_words={words.max()} to reach all of it.",
+            UserWarning,
+            stacklevel=4,
+        )
+    return np.asarray(np.minimum(words, most))
+
+
 @dataclass
 class SpanState(State):
-    """Adds `first` and `last` (B,) int64: words chosen, -1 before."""
+    """State of B questions.
+
+    Attributes:
+        first: (B,) int64 first word of the span, -1 before it is chosen.
+        last: (B,) int64 its last word, likewise.
+    """
 
     first: Int64Array
     last: Int64Array
 
 
-class SpanTask(Task):
-    """A task whose actions are the words of a text: two of them make a span.
-
-    Args:
-        max_words: Words C that can be chosen; later ones are out of reach.
-        max_answer: Most words in a span.
-        **kwargs: Those of `Task`.
-    """
-
-    def __init__(self, max_words: int, max_answer: int, **kwargs: Any) -> None:
-        self.max_words = check_int("max_words", max_words, 1, 4096)
-        self.max_answer = check_int("max_answer", max_answer, 1, 1000)
-        super().__init__(**kwargs)
-        words = np.array([len(sample.words) for sample in self.corpus.samples], np.int64)
-        cut = int((words > max_words).sum())
-        if cut > FEW * len(words):
-            warnings.warn(
-                f"{cut} of {len(words)} texts are longer than max_words={max_words}: what comes "
-                f"after cannot be chosen. Give max_words={words.max()} to reach all of it.",
-                UserWarning,
-                stacklevel=3,
-            )
-        self._sizes = np.minimum(words, self.max_words)
-        c = self.max_words
-        # Row k is true below k: rows are taken many times faster than compared.
-        self._below = np.tri(c + 1, c, -1, dtype=bool)
-        self.extras = {"start": Extra(c, 1), "step": Extra(1, 2)}
-
-    @property
-    def n_actions(self) -> int:
-        """Number C of words that can be chosen."""
-        return self.max_words
-
-    @property
-    def lengths(self) -> Int64Array:
-        """(N,) two decisions."""
-        return np.full(len(self.corpus), 2, np.int64)
-
-    def initial(self, rows: Int64Array) -> SpanState:
-        """See `Task.initial`."""
-        none = np.full(len(rows), -1, np.int64)
-        return SpanState(**self.blank(rows), first=none, last=none.copy())
-
-    def _bounds(self, state: SpanState) -> tuple[Int64Array, Int64Array]:
-        """(B,) first legal word and (B,) one past the last."""
-        size = self._sizes.take(state.row)
-        stop = np.where(state.first < 0, size, np.minimum(size, state.first + self.max_answer))
-        return np.maximum(state.first, 0), stop
-
-    def mask(self, state: SpanState) -> BoolArray:
-        """See `Task.mask`."""
-        low, stop = self._bounds(state)
-        legal: BoolArray = self._below.take(stop, axis=0)
-        if low.any():
-            legal ^= self._below.take(low, axis=0)
-        return legal
-
-    def repair(self, state: SpanState, actions: Int64Array) -> tuple[Int64Array, BoolArray]:
-        """See `Task.repair`."""
-        low, stop = self._bounds(state)
-        illegal = (actions < low) | (actions >= stop)
-        return np.where(illegal, low, actions), illegal
-
-    def extra(self, state: SpanState) -> Observation:
-        """Where the span begins, as a flag a word, and how many words are chosen."""
-        begun = state.first >= 0
-        (at,) = begun.nonzero()
-        start = np.zeros((len(begun), self.max_words), np.int8)
-        start[at, state.first.take(at)] = 1
-        step = begun.astype(np.int32) + (state.last >= 0)
-        return {"start": start, "step": step[:, None]}
-
-    def outputs(self, state: SpanState) -> list[Output]:
-        """See `Task.outputs`: (first, last) word of each answer; (-1, -1) where there is none."""
-        last = np.maximum(state.last, state.first)
-        return list(zip(state.first.tolist(), last.tolist(), strict=True))
-
-
-class PointSpan(SpanTask, HookedTask):
+class PointSpan(HookedTask):
     """A kind of task: a span of the text is pointed at, its first word and then its last.
 
-    A subclass overrides `question` and `right`. The score is SQuAD's F1.
+    A subclass says with `family` which files it reads, and overrides `question` and `right`:
+
+        class Longest(PointSpan):
+            family = "tagging"
+
+            def question(self, row):
+                return "Which word is the longest?"
+
+            def right(self, row):
+                words = [len(word) for word in self.sample(row).words]
+                place = words.index(max(words))
+                return [(place, place)]
+
+    The score is SQuAD's F1.
 
     Args:
         max_words: Words C that can be chosen; later ones are out of reach.
@@ -177,52 +166,89 @@ class PointSpan(SpanTask, HookedTask):
     default_layers = (4,)
     metric_name = "squad_f1"
     hooks = ("question", "right")
+    hooked_family = "spanqa"
 
     def __init__(
         self, *, max_words: int = 600, max_answer: int = 30, f1: str = "auto", **kwargs: Any
     ) -> None:
         check_name("f1", f1, ("auto", *ANSWER_TOKENIZERS))
-        super().__init__(max_words, max_answer, **{"max_tokens": 512, **kwargs})
+        c = self.max_words = check_int("max_words", max_words, 1, 4096)
+        self.max_answer = check_int("max_answer", max_answer, 1, 1000)
+        super().__init__(**{"max_tokens": 512, **kwargs})
         samples = self.corpus.samples
-        self.extras = {**self.extras, **dict.fromkeys(FLAGS, Extra(self.max_words, 1))}
-        self._flags = question_flags(samples, self.max_words)
+        check_questions(samples)
+        self._sizes = reachable_words(samples, c)
+        # Row k is true below k: rows are taken many times faster than compared.
+        self._below = np.tri(c + 1, c, -1, dtype=bool)
+        flags = dict.fromkeys(FLAGS, Extra(c, 1))
+        self.extras = {"start": Extra(c, 1), "step": Extra(1, 2), **flags}
+        self._flags = question_flags(samples, c)
         texts = {sample.extra["text"] for sample in samples}
         self.f1 = choose_tokens(texts) if f1 == "auto" else f1
         self._gold = SpanGold(samples, self.max_answer, self.f1) if self.has_gold else None
 
     def question(self, row: int) -> Text:
-        """What is asked of the text."""
-        asked: Text = self.sample(row).extra["question"]
+        """What is asked of the text, which is the words of the sample."""
+        asked: Text = self.sample(row).extra.get("question", ())
         return asked
 
     def right(self, row: int) -> Sequence[Span]:
-        """The gold answers of a row: first and last word of each, both included."""
-        return [(first, last) for _, first, last in self.sample(row).gold]
+        """The gold answers: the index of the first and of the last word of each, both included."""
+        gold = self.sample(row).gold
+        return [answer[1:] for answer in gold] if isinstance(gold, (tuple, list)) else []
 
+    @override
     def hooked_sample(self, row: int) -> Sample:
-        """The text as passage, with the question and the answers."""
-        sample, asked = self.sample(row), words_of(self.question(row))
+        sample = self.sample(row)
+        asked = self.hooked_words("question", row, self.question(row))
         ends = np.cumsum([len(word) + 1 for word in sample.words]).tolist()
         text = " ".join(sample.words)
         spans = [(end - 1 - len(w), end - 1) for w, end in zip(sample.words, ends, strict=True)]
         gold = None
         if sample.annotated:
-            pairs = [(int(first), int(last)) for first, last in self.right(row)]
-            gold = tuple((text[spans[a][0] : spans[b][1]], a, b) for a, b in pairs)
+            answers = self._hooked_spans(row, len(sample.words))
+            gold = tuple((text[spans[a][0] : spans[b][1]], a, b) for a, b in answers)
         extra = {"question": asked, "text": text, "spans": tuple(spans), "qid": ""}
         return Sample(sample.words, None, sample.id, extra, gold)
 
+    def _hooked_spans(self, row: int, n: int) -> list[Span]:
+        allowed = (
+            "a list of answers, at least one, each a pair (first word, last word) of integers with "
+            f"0 <= first <= last <= {n - 1}, as the text has {n} words"
+        )
+        given = self.hooked_list("right", row, self.right(row), allowed)
+        spans = [as_span(answer, n) for answer in given]
+        found = [span for span in spans if span is not None]
+        if not found or len(found) < len(spans):
+            which = f", in which {shown(given[spans.index(None)])} is none" if given else ""
+            raise self.hook_error("right", row, f"gave {shown(given)}{which}; allowed: {allowed}.")
+        return found
+
+    @property
+    @override
+    def n_actions(self) -> int:
+        """Number C of words that can be chosen."""
+        return self.max_words
+
+    @property
+    @override
+    def lengths(self) -> Int64Array:
+        """(N,) two decisions."""
+        return np.full(len(self.corpus), 2, np.int64)
+
     @cached_property
+    @override
     def units(self) -> Units:
         """For each row its question, then the words of its passage."""
         return joint_units(self.corpus.samples, self.encoder)
 
     @cached_property
+    @override
     def tables(self) -> Tables:
-        """See `Task.tables`."""
         return span_tables(np.diff(self.corpus.offsets), self.max_words)
 
     @cached_property
+    @override
     def token_view(self) -> JointTokens:
         """Question and passage as one row of ids."""
         return JointTokens(
@@ -232,8 +258,41 @@ class PointSpan(SpanTask, HookedTask):
             max_words=self.n_actions,
         )
 
+    @override
+    def initial(self, rows: Int64Array) -> SpanState:
+        none = np.full(len(rows), -1, np.int64)
+        return SpanState(**self.state_fields(rows), first=none, last=none.copy())
+
+    def _bounds(self, state: SpanState) -> tuple[Int64Array, Int64Array]:
+        """(B,) first legal word and (B,) one past the last."""
+        size = self._sizes.take(state.row)
+        stop = np.where(state.first < 0, size, np.minimum(size, state.first + self.max_answer))
+        return np.maximum(state.first, 0), stop
+
+    @override
+    def mask(self, state: SpanState) -> BoolArray:
+        low, stop = self._bounds(state)
+        legal: BoolArray = self._below.take(stop, axis=0)
+        if low.any():
+            legal ^= self._below.take(low, axis=0)
+        return legal
+
+    @override
+    def repair(self, state: SpanState, actions: Int64Array) -> tuple[Int64Array, BoolArray]:
+        """The first legal word is played for an illegal one; no mask is made."""
+        low, stop = self._bounds(state)
+        illegal = (actions < low) | (actions >= stop)
+        return np.where(illegal, low, actions), illegal
+
+    @override
+    def oracle(self, state: SpanState) -> Int64Array:
+        """(B,) the best next word, see `SpanGold.expert`."""
+        self.require_gold("oracle")
+        assert self._gold is not None
+        return self._gold.expert(state.row, state.first, *self._bounds(state))
+
+    @override
     def play(self, state: SpanState, actions: Int64Array) -> Played:
-        """See `Task.play`."""
         begins = state.first < 0
         state.last = np.where(begins, -1, actions)
         state.first = np.where(begins, actions, state.first)
@@ -242,28 +301,35 @@ class PointSpan(SpanTask, HookedTask):
         right = None if gold is None else gold.right(state.row, state.first, state.last)
         return right, 0.0, ~begins
 
-    def oracle(self, state: SpanState) -> Int64Array:
-        """See `SpanGold.expert`."""
-        self.require_gold("oracle")
-        assert self._gold is not None
-        return self._gold.expert(state.row, state.first, *self._bounds(state))
-
+    @override
     def potential(self, state: SpanState) -> Float64Array:
-        """See `Task.potential`."""
+        """(B,) F1 of the answer; after one decision that is the one word."""
         assert self._gold is not None
         first = np.maximum(state.first, 0)
         value = self._gold.f1(state.row, first, np.maximum(state.last, first))
         return on_grid(np.where(state.first < 0, 0.0, value))
 
+    @override
     def extra(self, state: SpanState) -> Observation:
-        """See the class's Observation Space."""
+        """Where the span begins, how many words are chosen, and the marks of `question_flags`."""
+        begun = state.first >= 0
+        (at,) = begun.nonzero()
+        start = np.zeros((len(begun), self.max_words), np.int8)
+        start[at, state.first.take(at)] = 1
+        step = begun.astype(np.int32) + (state.last >= 0)
         flags = {key: table.take(state.row, axis=0) for key, table in self._flags.items()}
-        return super().extra(state) | flags
+        return {"start": start, "step": step[:, None], **flags}
 
+    @override
+    def outputs(self, state: SpanState) -> list[Output]:
+        """Each output is (first word, last word) of the answer; (-1, -1) where there is none."""
+        last = np.maximum(state.last, state.first)
+        return list(zip(state.first.tolist(), last.tolist(), strict=True))
+
+    @override
     def corpus_score(
         self, rows: Sequence[int], outputs: Sequence[Output], *, bootstrap: int, report: bool
     ) -> Score:
-        """See `Task.corpus_score`."""
         golds = [[answer[0] for answer in self.sample(row).gold] for row in rows]
         said = [
             answer_of(self.sample(row), output)[0]
@@ -271,6 +337,7 @@ class PointSpan(SpanTask, HookedTask):
         ]
         return squad_score(golds, said, tokens=self.f1, bootstrap=bootstrap, report=report)
 
+    @override
     def record(self, row: int, output: Output) -> dict[str, Any]:
         """The answer, its characters and its question."""
         extra, (answer, start, end) = self.sample(row).extra, answer_of(self.sample(row), output)
@@ -278,8 +345,8 @@ class PointSpan(SpanTask, HookedTask):
         identity = {"id": extra["qid"]} if extra["qid"] != "" else {}  # else its place in the file
         return {**identity, "question": asked, "answer": answer, "start": start, "end": end}
 
-    def frame(self, state: SpanState, i: int) -> Any:
-        """See `Task.frame`."""
+    @override
+    def frame(self, state: SpanState, i: int) -> Frame:
         row = int(state.row[i])
         words, chosen = self._sizes[row], (int(state.first[i]), int(state.last[i]))
         return span_frame(self.title(row), self.sample(row), chosen, int(words))

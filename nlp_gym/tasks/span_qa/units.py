@@ -174,7 +174,7 @@ class JointTokens:
         }
 
     def observe(self, state: Any) -> Observation:
-        """See `spaces`; `word_starts` is 0 for words that are not seen or not there."""
+        """Arrays of the keys of `spaces`; `word_starts` is 0 for words not seen or not there."""
         tokens, row = self._tokens, state.row
         begin = tokens.offsets.take(row)[:, None]
         size = np.minimum(tokens.offsets.take(row + 1)[:, None] - begin, self.length - 2)

@@ -19,7 +19,7 @@ def check_inventory(labels: Sequence[str]) -> None:
     if bad:
         raise InvalidArgumentError(
             f"label {bad[0]!r} is neither 'O' nor 'B-TYPE' nor 'I-TYPE'. For plain labels, "
-            "one a word, use POS-v0 or scheme='flat'."
+            "one per word, use POS-v0 or scheme='flat'."
         )
     missing = [name for name in labels if name[:2] == "I-" and f"B-{name[2:]}" not in labels]
     if "O" not in labels or missing:

@@ -1,35 +1,51 @@
-"""Sequence tagging, left to right, one label a word: named entities (BIO) and parts of speech."""
+"""Sequence tagging from left to right, one label per word: entities (BIO) and parts of speech."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import override
 
 from nlp_gym.checks import check_int, check_name
 from nlp_gym.data.tags.schemes import canonical_scheme
-from nlp_gym.errors import DataError
 from nlp_gym.metrics.base import Score
 from nlp_gym.metrics.labels.accuracy import Accuracy
 from nlp_gym.metrics.labels.entities import EntityF1
 from nlp_gym.tasks.core.gold import index_gold
-from nlp_gym.tasks.core.kinds import HookedTask
-from nlp_gym.tasks.core.tables import Extra
+from nlp_gym.tasks.core.kinds import HookedTask, LabelTask, shown
+from nlp_gym.tasks.core.tables import Extra, Tables
 from nlp_gym.tasks.core.task import Output, Played, State
 from nlp_gym.tasks.tagging.bio import transitions
-from nlp_gym.tasks.tagging.words import WordTask
-from nlp_gym.types import BoolArray, Float64Array, Int64Array, Observation, Sample
+from nlp_gym.tasks.tagging.words import Positions, TokenWindows
+from nlp_gym.types import (
+    BoolArray,
+    Float64Array,
+    Int64Array,
+    Observation,
+    Sample,
+    Tokens,
+    Units,
+)
 
 if TYPE_CHECKING:
+    from nlp_gym.knowledge import KnowledgeBase
     from nlp_gym.render import Frame
 
 
 @dataclass
 class TaggingState(State):
-    """Last labels (B, H), latest first; all labels so far (B, T); the metric's counts (B, K)."""
+    """State of B texts.
+
+    Attributes:
+        history: (B, H) int32 last labels, latest first; A: none yet.
+        played: (B, T) int16 all labels so far.
+        counts: (B, K) int32 counts of the metric.
+    """
 
     history: npt.NDArray[np.int32]
     played: npt.NDArray[np.int16]
@@ -43,14 +59,23 @@ class TaggingState(State):
         self.slot += 1
 
 
-class LabelWords(WordTask, HookedTask):
+class LabelWords(LabelTask, HookedTask):
     """A kind of task: every word of a text gets one label, from left to right.
 
-    A subclass overrides `right`. The score is accuracy over words.
+    A subclass overrides `right`, which gives one label per word:
+
+        class Capitals(LabelWords):
+            def right(self, row):
+                return ["upper" if w[0].isupper() else "lower" for w in self.sample(row).words]
+
+    It reads files of tagged words, unless `family` says otherwise. The labels are those that
+    training has, sorted, or `labels=[...]`. The score is accuracy over words or, where labels are
+    BIO tags (`scheme = "BIO"`), entity F1.
 
     Args:
         history_length: Number H of earlier labels that are seen.
-        **kwargs: Those of `WordTask`.
+        window: Words seen on each side of the current one in `features` observations.
+        **kwargs: Those of `Task`.
 
     Attributes:
         metric: The official score, and a sentence's from counts.
@@ -63,13 +88,16 @@ class LabelWords(WordTask, HookedTask):
     reads_text = True
     baselines = ("majority-word",)
     hooks = ("right",)
+    hooked_family = "tagging"
     metric: EntityF1 | Accuracy
     scheme: str = "flat"
     neutral: str | None = None
 
-    def __init__(self, *, history_length: int = 1, **kwargs: Any) -> None:
+    def __init__(self, *, history_length: int = 1, window: int = 1, **kwargs: Any) -> None:
         history_length = check_int("history_length", history_length, 1, 64)
+        self.window = check_int("window", window, 0, 16)
         super().__init__(**kwargs)
+        self._positions = Positions(self.corpus)
         gold_labels, self._gold = index_gold(self.corpus.samples, self.labels)
         self.metric = (EntityF1 if self.scheme == "BIO" else Accuracy)(self.labels, gold_labels)
         self.metric_name = self.metric.name
@@ -81,81 +109,87 @@ class LabelWords(WordTask, HookedTask):
         """The gold labels of a text, one per word."""
         return self.sample(row).labels or ()
 
+    @override
     def hooked_sample(self, row: int) -> Sample:
-        """The text with the labels of `right`.
-
-        Raises:
-            DataError: There are more or fewer labels than words.
-        """
         sample = self.sample(row)
         if not sample.annotated:
             return sample
-        labels = tuple(self.right(row))
-        if len(labels) != len(sample.words):
-            raise DataError(
-                f"{self.title(row)}: right({row}) gave {len(labels)} labels for "
-                f"{len(sample.words)} words; give one per word."
+        allowed, n = "a list of labels, which are strings, one per word", len(sample.words)
+        given = self.hooked_list("right", row, self.right(row), allowed)
+        for label in given:
+            if not isinstance(label, str) or not label:
+                fault = f"gave {shown(given)}, in which {shown(label)} is no label"
+                raise self.hook_error("right", row, f"{fault}; allowed: {allowed}.")
+        if len(given) != n:
+            raise self.hook_error(
+                "right", row, f"gave {len(given)} labels for {n} words; give one per word."
             )
-        return replace(sample.unannotated(), labels=labels)
+        return replace(sample.unannotated(), labels=tuple(given))
 
+    @property
+    @override
+    def lengths(self) -> Int64Array:
+        """(N,) words of each text."""
+        return self._positions.lengths
+
+    @cached_property
+    @override
+    def units(self) -> Units:
+        """Every word of the corpus."""
+        return Units([sample.words for sample in self.corpus.samples])
+
+    @cached_property
+    @override
+    def tables(self) -> Tables:
+        """One slot per word and one for each end; what lies outside a text is the zero unit."""
+        return Tables(self._positions.offsets, self._positions.neighbours(self.window))
+
+    @cached_property
+    def tokens(self) -> Tokens:
+        """Sub-word tokens of the corpus."""
+        return self.encoder.tokenize([sample.words for sample in self.corpus.samples])
+
+    @cached_property
+    @override
+    def token_view(self) -> TokenWindows:
+        """The text around the current word; see `TokenWindows`."""
+        return TokenWindows(self.tokens, self.corpus, self.max_tokens)
+
+    @override
+    def describe(self, knowledge: KnowledgeBase) -> npt.NDArray[np.int8]:
+        """(n_slots, roles + 2): roles of the name a word is part of, and whether it begins one."""
+        numbers = np.full(self._positions.n_slots, -1)
+        begins = np.zeros((len(numbers), 2), np.int8)
+        offsets = self._positions.offsets.tolist()
+        for sample, offset in zip(self.corpus.samples, offsets, strict=True):
+            for first, stop, number in knowledge.find(sample.words):
+                numbers[offset + first : offset + stop] = number
+                begins[offset + first, 0] = 1
+                begins[offset + first + 1 : offset + stop, 1] = 1
+        return np.concatenate([knowledge.describe(numbers), begins], axis=1)
+
+    @override
     def initial(self, rows: Int64Array) -> TaggingState:
-        """See `Task.initial`: no label yet is the number A in the history."""
+        """In the history of a fresh episode no label yet is the number A."""
         b, h = len(rows), self.extras["history"].size
         return TaggingState(
-            **self.blank(rows),
+            **self.state_fields(rows),
             history=np.full((b, h), self.n_actions, np.int32),
             played=np.zeros((b, int(self.lengths.max())), np.int16),
             counts=np.zeros((b, self.metric.n_counts), np.int32),
         )
 
-    def outputs(self, state: TaggingState) -> list[Output]:
-        """See `Task.outputs`: B tuples of labels, one a word tagged so far."""
-        played = zip(state.played.tolist(), self.place(state).tolist(), strict=True)
-        return [tuple(self.labels[k] for k in tags[:n]) for tags, n in played]
-
-    def corpus_score(
-        self, rows: Sequence[int], outputs: Sequence[Output], *, bootstrap: int, report: bool
-    ) -> Score:
-        """See `Task.corpus_score`."""
-        gold = [self.sample(i).labels or () for i in rows]
-        return self.metric.score(gold, outputs, bootstrap=bootstrap, report=report)
-
-    def record(self, row: int, output: Output) -> dict[str, Any]:
-        """Words and their labels."""
-        return {"words": list(self.sample(row).words), "labels": list(output)}
-
-    def frame(self, state: TaggingState, i: int) -> Frame:
-        """See `Task.frame`."""
-        from nlp_gym.render import tagging_frame
-
-        sample, n = self.sample(int(state.row[i])), int(self.place(state)[i])
-        played = [self.labels[k] for k in state.played[i, :n]]
-        title = self.title(int(state.row[i]))
-        return tagging_frame(title, sample.words, played, sample.labels, neutral=self.neutral)
-
+    @override
     def mask(self, state: TaggingState) -> BoolArray:
-        """See `Task.mask`."""
         return self._legal.take(state.history[:, 0], axis=0)
 
+    @override
     def repair(self, state: TaggingState, actions: Int64Array) -> tuple[Int64Array, BoolArray]:
-        """B-X for a forbidden I-X."""
+        """B-X is played for a forbidden I-X."""
         played = self._repair.take(state.history[:, 0] * self.n_actions + actions)
         return played, played != actions
 
-    def play(self, state: TaggingState, actions: Int64Array) -> Played:
-        """See `Task.play`."""
-        right = None
-        if self._gold is not None:
-            gold = self._gold.take(state.slot)
-            self.metric.update(state.counts, actions, gold)
-            right = (actions == gold).astype(np.float64)
-        state.note(self.place(state), actions)
-        return right, 0.0, self._last.take(state.slot)
-
-    def potential(self, state: TaggingState) -> Float64Array:
-        """See `Task.potential`."""
-        return self.metric.potential(state.counts, self.lengths.take(state.row))
-
+    @override
     def oracle(self, state: TaggingState) -> Int64Array:
         """(B,) gold labels; the first label where the gold is not in the inventory."""
         self.require_gold("oracle")
@@ -163,9 +197,57 @@ class LabelWords(WordTask, HookedTask):
         gold = self._gold.take(state.slot)
         return np.where(gold < self.n_actions, gold, 0)
 
+    @override
+    def play(self, state: TaggingState, actions: Int64Array) -> Played:
+        right = None
+        if self._gold is not None:
+            gold = self._gold.take(state.slot)
+            self.metric.update(state.counts, actions, gold)
+            right = (actions == gold).astype(np.float64)
+        state.note(self.position(state), actions)
+        return right, 0.0, self._last.take(state.slot)
+
+    @override
+    def potential(self, state: TaggingState) -> Float64Array:
+        return self.metric.potential(state.counts, self.lengths.take(state.row))
+
+    @override
     def extra(self, state: TaggingState) -> Observation:
         """The last labels."""
         return {"history": state.history.copy()}
+
+    @override
+    def outputs(self, state: TaggingState) -> list[Output]:
+        """Each output is a tuple of labels, one per word tagged so far."""
+        played = zip(state.played.tolist(), self.position(state).tolist(), strict=True)
+        return [tuple(self.labels[k] for k in tags[:n]) for tags, n in played]
+
+    @override
+    def corpus_score(
+        self, rows: Sequence[int], outputs: Sequence[Output], *, bootstrap: int, report: bool
+    ) -> Score:
+        gold = [self.sample(i).labels or () for i in rows]
+        return self.metric.score(gold, outputs, bootstrap=bootstrap, report=report)
+
+    @override
+    def record(self, row: int, output: Output) -> dict[str, Any]:
+        """Words and their labels."""
+        return {"words": list(self.sample(row).words), "labels": list(output)}
+
+    @override
+    def frame(self, state: TaggingState, i: int) -> Frame:
+        from nlp_gym.render import tagging_frame
+
+        sample, n = self.sample(int(state.row[i])), int(self.position(state)[i])
+        played = [self.labels[k] for k in state.played[i, :n]]
+        title = self.title(int(state.row[i]))
+        return tagging_frame(title, sample.words, played, sample.labels, neutral=self.neutral)
+
+    @override
+    def __getstate__(self) -> dict[str, Any]:
+        """As `CorpusTask.__getstate__`; what is made again quickly is left out too."""
+        dropped = {"tokens", "tables", "_views", "knowledge_table"}
+        return {k: v for k, v in super().__getstate__().items() if k not in dropped}
 
 
 SCHEMES = ("BIO", "flat")
@@ -180,7 +262,7 @@ class SequenceTagging(LabelWords):
     sees its own earlier labels, as in SEARN and DAgger (Daumé III et al. 2009; Ross et al. 2011).
 
     ## Data
-    A corpus whose samples have words and one label a word: CoNLL, CoNLL-U, JSONL or CSV. Gold
+    A corpus whose samples have words and one label per word: CoNLL, CoNLL-U, JSONL or CSV. Gold
     labels that the inventory lacks are counted as missed.
 
     ## Observation Space
