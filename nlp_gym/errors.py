@@ -35,11 +35,11 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
         spelled.setdefault(_letters(known), known)
     if wanted in spelled:
         return spelled[wanted]
-    if len(wanted) >= _SHORTEST_PART:
-        around = [letters for letters in spelled if wanted in letters]
-        if around:
-            return spelled[min(around, key=len)]
-    near = difflib.get_close_matches(wanted, spelled, n=1, cutoff=0.5)
+    around = [letters for letters in spelled if wanted in letters]
+    if around and len(wanted) >= _SHORTEST_PART:
+        near = difflib.get_close_matches(wanted, around, n=1, cutoff=0)
+    else:
+        near = difflib.get_close_matches(wanted, spelled, n=1, cutoff=0.5)
     return spelled[near[0]] if near else None
 
 

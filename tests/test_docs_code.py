@@ -267,7 +267,7 @@ def check_evaluate(values: dict[str, Any], do: Callable[..., Any], folder: Path)
     from nlp_gym_agents.cli.train import pairs
     from nlp_gym_agents.evaluation.robustness import CHALLENGES
 
-    if values["perturb"] not in (None, ["all"]):
+    if list(values["perturb"] or ["all"]) != ["all"]:
         checked_augment(values["perturb"])
     assert values["challenge"] in (None, *CHALLENGES)
     assert values["split"] in ("train", "dev", "test")

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def description(env_id: str, *, player: str, split: str, obs_type: str) -> dict[
         "description": (
             f"{player} on {env_id}, split {split}, observations {obs_type!r}. {licence}"
         ).strip(),
-        "requirements": [f"nlp-gym>={nlp_gym.__version__}"],
+        "requirements": [f"nlp-gymnasium>={nlp_gym.__version__}"],
     }
 
 
@@ -265,12 +266,14 @@ def _play(task: Task, choose: Choose, rows: Int64Array, obs_type: str) -> list[A
 def _create(
     minari: Any, dataset_id: str, env: Any, first: list[Any], said: Mapping[str, Any]
 ) -> Any:
+    create = minari.create_dataset_from_buffers
+    # minari 0.5.4 would write what looks like an image with losses; those before (the last for
+    # Python 3.10) have no such argument.
+    raw = {"jpeg_encoding": False} if "jpeg_encoding" in signature(create).parameters else {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about metadata that is left out on purpose
         try:
-            return minari.create_dataset_from_buffers(
-                dataset_id, first, env, jpeg_encoding=False, **said
-            )
+            return create(dataset_id, first, env, **raw, **said)
         except ValueError as error:
             raise InvalidArgumentError(
                 f"dataset_id={dataset_id!r} cannot be created: {error} Give another with "
