@@ -13,21 +13,22 @@ from collections.abc import Iterable
 from pathlib import Path
 
 _SHORTEST_PART = 3
-"""Fewer letters are found inside too many names to mean one of them."""
+"""Shorter input is a part of too many names to suggest one of them."""
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
-    """The name that was probably meant: the same letters, then a part of it, then the most alike.
+    """The name that was probably meant, to be suggested in a message.
 
-    Case and what stands between the letters do not count: ``ner-conll-v0`` means ``NER-CoNLL-v0``
-    and ``squad-v0`` means ``SpanQA-SQuAD-v0``.
+    Letters and digits are compared, in any case: ``ner-conll-v0`` means ``NER-CoNLL-v0``. A name of
+    the same letters is preferred, then the shortest one that contains them (``squad-v0`` means
+    ``SpanQA-SQuAD-v0``), then the most similar one by `difflib`.
 
     Args:
-        name: What was typed.
-        names: What there is.
+        name: The name that was given.
+        names: The names that exist.
 
     Returns:
-        One of `names`, or None where none is near.
+        One of `names`; None if none is similar.
     """
     wanted = _letters(name)
     spelled: dict[str, str] = {}
@@ -44,7 +45,7 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
 
 
 def _letters(name: str) -> str:
-    """A name's letters and digits, without case."""
+    """Letters and digits of a name, in lower case."""
     return re.sub(r"[\W_]+", "", name.casefold())
 
 
