@@ -86,7 +86,7 @@ def _add_knowledge(
         copied.knowledge = triples
     else:
         copied.knowledge = read_knowledge(triples, names, roles=roles)
-    for name in ("_views", "knowledge_table"):
+    for name in ("views", "knowledge_table"):
         copied.__dict__.pop(name, None)
     _ = copied.knowledge_table  # raises now for a task without names
     env.use(copied)

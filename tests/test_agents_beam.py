@@ -53,13 +53,14 @@ class Spelling:
         text = np.zeros((len(rows), 3), np.int64)
         return SpellingState(rows, np.zeros(len(rows), np.int64), zeros, zeros.copy(), text)
 
-    def observe(self, state: SpellingState, obs_type: str) -> Any:
-        return {"row": state.row.copy(), "step": state.slot.copy()}
+    @property
+    def views(self) -> Spelling:
+        return self
 
-    def mask_in(self, observation: Any, state: SpellingState) -> Any:
-        mask = np.ones((len(state.row), 3), np.int8)
-        mask[state.slot == 2, 1:] = 0
-        return mask
+    def observe_with_mask(self, state: SpellingState, obs_type: str) -> Any:
+        mask = np.ones((len(state.row), 3), bool)
+        mask[state.slot == 2, 1:] = False
+        return {"row": state.row.copy(), "step": state.slot.copy()}, mask
 
     def transition(self, state: SpellingState, actions: Any) -> Any:
         self.decisions += len(actions)

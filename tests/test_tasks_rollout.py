@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nlp_gym import make_task
-from nlp_gym.tasks.core.rollout import Branches, finished, observed, play, rollout, side_by_side
+from nlp_gym.tasks.core.rollout import Branches, finished, play, rollout, side_by_side
 
 SAMPLE = {"corpus": "sample", "encoder": "hashed"}
 
@@ -95,7 +95,7 @@ def test_rollout_computes_a_mask_once_per_decision(env_id, obs_type, monkeypatch
 def test_observed_mask_is_that_of_the_state_where_observations_only_name_it():
     task = make_task("Translation-Multi30k-v0", **SAMPLE)
     state = task.initial(np.arange(4))
-    observation, mask = observed(task, state, "index")
+    observation, mask = task.views.observe_with_mask(state, "index")
     assert "action_mask" not in observation
     assert np.array_equal(mask, task.mask(state))
     assert mask.dtype == bool

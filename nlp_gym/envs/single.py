@@ -73,10 +73,10 @@ class TaskEnv(gym.Env[Observation, Any]):
         rows = chosen_rows(options, 1, len(self.task.corpus))
         self._state = self.task.initial(self._sampler.next(_ONLY) if rows is None else rows)
         self._running, self._last_reward = True, 0.0
-        observation = self._observe()
+        observation, info = self._observe()
         if self.render_mode == "human":
             self.render()
-        return observation, {"action_mask": self._mask_in(observation)}
+        return observation, info
 
     def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Play one action.
@@ -101,8 +101,7 @@ class TaskEnv(gym.Env[Observation, Any]):
         rewards, ended = self.task.transition(state, np.array((number,), np.int64))
         reward, terminated = float(rewards[0]), bool(ended[0])
         self._running, self._last_reward = not terminated, reward
-        observation = self._observe()
-        info: dict[str, Any] = {"action_mask": self._mask_in(observation)}
+        observation, info = self._observe()
         if terminated and self.task.has_gold:
             info["score"] = float(self.task.potential(state)[0])
         if self.render_mode == "human":
@@ -138,13 +137,11 @@ class TaskEnv(gym.Env[Observation, Any]):
             self.render_mode, frame if self._running else frame.at_the_end(), self._last_reward
         )
 
-    def _observe(self) -> Observation:
-        return {k: v[0] for k, v in self.task.observe(self._started(), self.obs_type).items()}
-
-    def _mask_in(self, observation: Observation) -> npt.NDArray[np.int8]:
-        batch = {key: value[None] for key, value in observation.items()}
-        mask: npt.NDArray[np.int8] = self.task.mask_in(batch, self._started())[0]
-        return mask
+    def _observe(self) -> tuple[Observation, dict[str, Any]]:
+        seen, mask = self.task.views.observe_with_mask(self._started(), self.obs_type)
+        return {key: value[0] for key, value in seen.items()}, {
+            "action_mask": mask[0].view(np.int8)
+        }
 
     def _started(self) -> State:
         if self._state is None:

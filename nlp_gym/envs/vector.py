@@ -93,8 +93,8 @@ class TaskVectorEnv(gym.vector.VectorEnv[Observation, Any, Any]):
         self._state = self.task.initial(self._sampler.next(self._all) if rows is None else rows)
         self._elapsed[:] = 0
         self._last_reward = np.zeros(self.num_envs)
-        observation = self.task.observe(self._state, self.obs_type)
-        return observation, self._info(observation)
+        observation, mask = self.task.views.observe_with_mask(self._state, self.obs_type)
+        return observation, self._info(mask)
 
     def _seed(self, seed: int | Sequence[int | None] | None) -> None:
         if seed is None and self._seeded:
@@ -143,8 +143,8 @@ class TaskVectorEnv(gym.vector.VectorEnv[Observation, Any, Any]):
             state.put(ended, self.task.initial(self._sampler.next(ended)))
             if self._limit is not None:
                 self._elapsed[ended] = 0
-        observation = self.task.observe(state, self.obs_type)
-        return observation, reward, terminated, truncated, {**final, **self._info(observation)}
+        observation, mask = self.task.views.observe_with_mask(state, self.obs_type)
+        return observation, reward, terminated, truncated, {**final, **self._info(mask)}
 
     def _checked(self, actions: Any) -> npt.NDArray[np.int64]:
         array = np.asarray(actions)
@@ -161,22 +161,19 @@ class TaskVectorEnv(gym.vector.VectorEnv[Observation, Any, Any]):
             )
         return array
 
-    def _info(self, observation: Observation) -> dict[str, Any]:
-        return {
-            "action_mask": self.task.mask_in(observation, self._started()),
-            "_action_mask": np.ones(self.num_envs, bool),
-        }
+    def _info(self, mask: BoolArray) -> dict[str, Any]:
+        return {"action_mask": mask.view(np.int8), "_action_mask": np.ones(self.num_envs, bool)}
 
     def _final(self, ended: npt.NDArray[np.int64], terminated: BoolArray) -> dict[str, Any]:
         """What is said of the environments `ended`; see `final_infos`."""
         last = self._started().take(ended)
         scored = self.task.has_gold and (self._limit is None or terminated.any())
-        observation = self.task.observe(last, self.obs_type)
+        observation, mask = self.task.views.observe_with_mask(last, self.obs_type)
         return final_infos(
             self.num_envs,
             ended,
             observation,
-            masks=self.task.mask_in(observation, last),
+            masks=mask.view(np.int8),
             scores=self.task.potential(last) if scored else None,
             terminated=terminated,
         )

@@ -20,7 +20,7 @@ import nlp_gym
 from nlp_gym.data import DATASETS
 from nlp_gym.errors import InvalidArgumentError, MissingDependencyError, UnknownNameError
 from nlp_gym.tasks.core.make import is_task_id, task_ids
-from nlp_gym.tasks.core.rollout import observed, play
+from nlp_gym.tasks.core.rollout import play
 from nlp_gym.tasks.core.task import Task
 from nlp_gym.types import BoolArray, Int64Array, Observation
 from nlp_gym_agents.algorithms.registry import resolve
@@ -239,7 +239,7 @@ def _play(task: Task, choose: Choose, rows: Int64Array, obs_type: str) -> list[A
             seen[i].append({key: values[j] for key, values in batch.items()})
 
     def decide(state: Any, place: Int64Array) -> Int64Array:
-        observation, mask = observed(task, state, obs_type)
+        observation, mask = task.views.observe_with_mask(state, obs_type)
         note(place, observation)
         return choose(state, observation, mask)
 

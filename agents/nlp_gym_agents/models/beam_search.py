@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nlp_gym.tasks.core.rollout import Branches, chosen_rows, finished, observed, play, side_by_side
+from nlp_gym.tasks.core.rollout import Branches, chosen_rows, finished, play, side_by_side
 from nlp_gym.tasks.core.task import Output, Task
 from nlp_gym.types import Float64Array, Int64Array
 from nlp_gym_agents.models.acting import LogProbs
@@ -109,7 +109,7 @@ def _search_batch(
 
     def decide(state: Any, owner: Int64Array) -> Branches:
         nonlocal total
-        observation, mask = observed(task, state, obs_type)
+        observation, mask = task.views.observe_with_mask(state, obs_type)
         scores = total[:, None] + log_probs(observation, mask)
         parents, actions = best_of(scores, owner, width)
         total = scores[parents, actions]

@@ -89,10 +89,6 @@ class ObservedTask(Protocol):
         """(B,) which of `masks` holds."""
         ...
 
-    def position(self, state: Any) -> Int64Array:
-        """(B,) position of each state in its row."""
-        ...
-
 
 class Views:
     """Observations of a task's states; keys and shapes are in the task's docstring.
@@ -103,10 +99,12 @@ class Views:
 
     def __init__(self, task: ObservedTask) -> None:
         self.task = task
+        self._offsets = task.tables.offsets
         self._knowledge = task.knowledge_table
         self._extras = dict(task.extras)
         if self._knowledge is not None:
             self._extras["knowledge"] = Extra(self._knowledge.shape[1], 1)
+        self._dtypes = {key: extra.dtype for key, extra in self._extras.items()}
         self._one_hot = {
             key: np.eye(extra.high + 1, dtype=np.float32)
             for key, extra in self._extras.items()
@@ -153,7 +151,7 @@ class Views:
         """Arrays of every key with B in front."""
         task = self.task
         extras = {
-            key: values.astype(self._extras[key].dtype, copy=False)
+            key: values.astype(self._dtypes[key], copy=False)
             for key, values in task.extra(state).items()
         }
         if self._knowledge is not None:
@@ -168,9 +166,20 @@ class Views:
         seen |= extras
         if obs_type == "tokens":
             return seen | task.token_view.observe(state)
+        position = state.slot - self._offsets.take(state.row)  # as `Task.position`
         seen["row"] = state.row.astype(np.int32)[:, None]
-        seen["position"] = task.position(state).astype(np.int32)[:, None]
+        seen["position"] = position.astype(np.int32)[:, None]
         return seen
+
+    def observe_with_mask(self, state: Any, obs_type: str) -> tuple[Observation, BoolArray]:
+        """As `observe`, with the (B, A) mask in an array of its own; it is computed once for both.
+
+        Observations that name the mask do not hold it, see `Task.masks`.
+        """
+        seen = self.observe(state, obs_type)
+        if "action_mask" in seen:
+            return seen, seen["action_mask"].copy().view(np.bool_)
+        return seen, self.task.mask(state)
 
     def _floats(self, key: str, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         if self._extras[key].plain:

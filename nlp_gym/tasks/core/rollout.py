@@ -79,12 +79,6 @@ def play(task: Task, rows: Int64Array, decide: Decide) -> Iterator[Step]:
             state, place = state.take(~step.ended), place[~step.ended]
 
 
-def observed(task: Task, state: Any, obs_type: str) -> tuple[Observation, BoolArray]:
-    """The observation of each episode and its (B, A) mask, which is computed once for both."""
-    observation = task.observe(state, obs_type)
-    return observation, task.mask_in(observation, state).view(np.bool_)
-
-
 def chosen_rows(task: Task, rows: Sequence[int] | Int64Array | None) -> Int64Array:
     """Samples as an array; None: all of the corpus."""
     return np.arange(len(task.corpus)) if rows is None else np.asarray(rows, np.int64)
@@ -121,7 +115,9 @@ def rollout(
     check_obs_type(obs_type)
 
     def decide(state: Any, place: Int64Array) -> Int64Array:
-        return task.oracle(state) if isinstance(act, str) else act(*observed(task, state, obs_type))
+        if isinstance(act, str):
+            return task.oracle(state)
+        return act(*task.views.observe_with_mask(state, obs_type))
 
     chosen = chosen_rows(task, rows)
     outputs: list[Output] = [()] * len(chosen)

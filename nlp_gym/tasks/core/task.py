@@ -301,18 +301,13 @@ class Task(CorpusTask):
 
     def observation_space(self, obs_type: str) -> spaces.Dict:
         """Flat Dict of Boxes for one episode."""
-        return self._views.space(obs_type)
+        return self.views.space(obs_type)
 
     def observe(self, state: Any, obs_type: str) -> Observation:
         """Observation of every episode: arrays of `observation_space(obs_type)` with B in front."""
-        return self._views.observe(state, obs_type)
-
-    def mask_in(self, observation: Observation, state: Any) -> npt.NDArray[np.int8]:
-        """(B, A) the mask of an observation of `state`, in an array of its own."""
-        if "action_mask" in observation:
-            return observation["action_mask"].copy()
-        return self.mask(state).view(np.int8)
+        return self.views.observe(state, obs_type)
 
     @cached_property
-    def _views(self) -> Views:
+    def views(self) -> Views:
+        """The kinds of observation; with the mask, see `Views.observe_with_mask`."""
         return Views(self)

@@ -102,7 +102,7 @@ class LabelWords(LabelTask, HookedTask):
         self.metric = (EntityF1 if self.scheme == "BIO" else Accuracy)(self.labels, gold_labels)
         self.metric_name = self.metric.name
         self._legal, self._repair = transitions(self.labels, self.scheme)
-        self._last = self._positions.ends()
+        self._last, (_, self._place) = self._positions.ends(), self._positions.places()
         self.extras = {"history": Extra(history_length, self.n_actions)}
 
     def right(self, row: int) -> Sequence[str]:
@@ -186,7 +186,7 @@ class LabelWords(LabelTask, HookedTask):
     @override
     def repair(self, state: TaggingState, actions: Int64Array) -> tuple[Int64Array, BoolArray]:
         """B-X is played for a forbidden I-X."""
-        played = self._repair.take(state.history[:, 0] * self.n_actions + actions)
+        played = self._repair[state.history[:, 0], actions]
         return played, played != actions
 
     @override
@@ -204,7 +204,7 @@ class LabelWords(LabelTask, HookedTask):
             gold = self._gold.take(state.slot)
             self.metric.update(state.counts, actions, gold)
             right = (actions == gold).astype(np.float64)
-        state.note(self.position(state), actions)
+        state.note(self._place.take(state.slot), actions)
         return right, 0.0, self._last.take(state.slot)
 
     @override
@@ -246,7 +246,7 @@ class LabelWords(LabelTask, HookedTask):
     @override
     def __getstate__(self) -> dict[str, Any]:
         """As `CorpusTask.__getstate__`; what is made again quickly is left out too."""
-        dropped = {"tokens", "tables", "_views", "knowledge_table"}
+        dropped = {"tokens", "tables", "views", "knowledge_table"}
         return {k: v for k, v in super().__getstate__().items() if k not in dropped}
 
 
