@@ -42,15 +42,18 @@ class EnvRow:
 
 
 _TAGGING = "nlp_gym.tasks.tagging.task:SequenceTagging"
-_TASKS = "nlp_gym.tasks"
-_RELATION = "nlp_gym.tasks.relation.task:Relation"
-_CHOICE = "nlp_gym.tasks.candidates.choice_qa:ChoiceQA"
 _CLASSIFICATION = "nlp_gym.tasks.labels.classification:Classification"
 _MULTI_LABEL = "nlp_gym.tasks.labels.multi_label:MultiLabel"
-_SUMMARY = "nlp_gym.tasks.candidates.summary:Summary"
+_DIALOGUE_POLICY = "nlp_gym.tasks.labels.dialogue_policy:DialoguePolicy"
+_RELATION = "nlp_gym.tasks.relation.task:Relation"
 _SPAN_QA = "nlp_gym.tasks.span_qa.task:SpanQA"
+_CHOICE = "nlp_gym.tasks.candidates.choice_qa:ChoiceQA"
+_SUMMARY = "nlp_gym.tasks.candidates.summary:Summary"
+_DIALOGUE = "nlp_gym.tasks.candidates.dialogue:Dialogue"
 _GRAPH = "nlp_gym.tasks.knowledge_graph.task:KnowledgeGraph"
 _GENERATION = "nlp_gym.tasks.generation.task:Generation"
+_MULTI_TASK = "nlp_gym.tasks.multi_task.task:MultiTask"
+
 _MULTI30K = {"pair": "en-de", "reward": "metric", "max_source": 48}
 _CHARACTERS = {"reward": "metric", "tokens": "character", "tokenize": "zh", "max_length": 48}
 _CHINESE = {"pair": "en-zh", **_CHARACTERS}
@@ -61,8 +64,8 @@ ENVS: tuple[EnvRow, ...] = (
     EnvRow("NER-v0", _TAGGING, "conll2003", {"scheme": "BIO"}),
     EnvRow("POS-EWT-v0", _TAGGING, "ud_ewt", {"scheme": "flat"}),
     EnvRow("POS-v0", _TAGGING, "ud_ewt", {"scheme": "flat"}),
-    EnvRow("DialoguePolicy-SGD-v0", f"{_TASKS}.labels.dialogue_policy:DialoguePolicy", "sgd"),
-    EnvRow("DialoguePolicy-v0", f"{_TASKS}.labels.dialogue_policy:DialoguePolicy", "sgd"),
+    EnvRow("DialoguePolicy-SGD-v0", _DIALOGUE_POLICY, "sgd"),
+    EnvRow("DialoguePolicy-v0", _DIALOGUE_POLICY, "sgd"),
     EnvRow(
         "Relation-SemEval-v0",
         _RELATION,
@@ -87,8 +90,8 @@ ENVS: tuple[EnvRow, ...] = (
     EnvRow("KnowledgeGraph-WN18RR-v0", _GRAPH, "wn18rr"),
     EnvRow("KnowledgeGraph-FB15k237-v0", _GRAPH, "fb15k237", {"max_degree": 100}),
     EnvRow("KnowledgeGraph-v0", _GRAPH, "wn18rr"),
-    EnvRow("Dialogue-DailyDialog-v0", f"{_TASKS}.candidates.dialogue:Dialogue", "dailydialog_pp"),
-    EnvRow("Dialogue-v0", f"{_TASKS}.candidates.dialogue:Dialogue", "dailydialog_pp"),
+    EnvRow("Dialogue-DailyDialog-v0", _DIALOGUE, "dailydialog_pp"),
+    EnvRow("Dialogue-v0", _DIALOGUE, "dailydialog_pp"),
     EnvRow("SpanQA-SQuAD-v0", _SPAN_QA, "squad"),
     EnvRow("SpanQA-v0", _SPAN_QA, "squad"),
     EnvRow("Translation-Multi30k-v0", _GENERATION, "multi30k", _MULTI30K),
@@ -107,7 +110,7 @@ ENVS: tuple[EnvRow, ...] = (
         {"reward": "metric", "max_source": 128},
     ),
     EnvRow("Generation-v0", _GENERATION, "continuations", _CHARACTERS),
-    EnvRow("MultiTask-v0", f"{_TASKS}.multi_task.task:MultiTask", "multitask"),
+    EnvRow("MultiTask-v0", _MULTI_TASK, "multitask"),
 )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
+import textwrap
 
 import gymnasium as gym
 import numpy as np
@@ -52,6 +54,20 @@ def task_of(kind, *, family="tagging", data=SAMPLES, dataset="conll2003", left_o
 def test_kinds_play_what_their_hooks_give(kind):
     task = task_of(kind)
     assert task.has_gold
+    assert task.score(rollout(task, "oracle"), bootstrap=0).value == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("kind", PLAIN)
+def test_kinds_play_the_example_of_their_docstring(kind):
+    lines = inspect.getdoc(kind).split("\n")
+    begin = next(i for i, line in enumerate(lines) if line.startswith("    class "))
+    stop = next(i for i, line in enumerate(lines) if i > begin and line[:1].strip())
+    found = {kind.__name__: kind}
+    exec(textwrap.dedent("\n".join(lines[begin:stop])), found)
+    (cls,) = (value for value in found.values() if inspect.isclass(value) and value is not kind)
+    more = {"metric": "chrf"} if kind is WriteText else {}
+    task = cls(dataset="conll2003", corpus="sample", encoder="hashed", **more)
+    assert len(lines[begin:stop]) < 14
     assert task.score(rollout(task, "oracle"), bootstrap=0).value == pytest.approx(1.0)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 
 import numpy as np
 import pytest
@@ -87,6 +88,44 @@ def test_multi_task_score_is_the_mean_and_each_task_is_its_own():
         own = make_task(env_id, "dev", **SMALL)
         alone = own.score([outputs[i] for i in at], rows=task.local[at], bootstrap=0)
         assert parts[env_id]["value"] == alone.value
+
+
+MANY = ("Relation-v0", "DialoguePolicy-v0", "Dialogue-v0", "MultiLabel-v0", "NER-v0", "ChoiceQA-v0")
+
+
+@pytest.mark.parametrize("reward", ["correctness", "metric"])
+def test_multi_task_episodes_are_those_of_the_tasks_played_alone(reward):
+    task = make("dev", tasks=MANY, reward=reward, shape=(3, 5, 2))
+    rng = np.random.default_rng(0)
+    rows = rng.permutation(len(task.corpus))[:60]
+    state = pickle.loads(pickle.dumps(task.initial(rows)))
+    alone = {
+        k: t.initial(task.local[rows[task.which[rows] == k]]) for k, t in enumerate(task.tasks)
+    }
+    running = np.ones(len(rows), bool)
+    while running.any():
+        at = np.flatnonzero(running)
+        part = state.take(at)
+        actions = rng.integers(task.n_actions, size=len(at))
+        rewards, ended = task.transition(part, actions)
+        state.put(at, part)
+        for k, own in enumerate(task.tasks):
+            mine = task.which[rows[at]] == k
+            places = np.flatnonzero(task.which[rows] == k)
+            still = np.flatnonzero(running[places])
+            other = alone[k].take(still)
+            missing = actions[mine] >= own.n_actions  # played as the repair of the first action
+            got, over = own.transition(other, np.where(missing, 0, actions[mine]))
+            legal = own.mask(alone[k].take(still))[:, 0]
+            assert np.array_equal(rewards[mine], got - 0.125 * (missing & legal))
+            assert np.array_equal(ended[mine], over)
+            alone[k].put(still, other)
+        assert all(type(p.state) is type(alone[p.number]) for p in task.parts(part))
+        running[at[ended]] = False
+    whole = task.outputs(state)
+    for k, own in enumerate(task.tasks):
+        places = np.flatnonzero(task.which[rows] == k)
+        assert [whole[i] for i in places] == own.outputs(alone[k])
 
 
 def test_multi_task_agent_plays_a_label_set_it_has_never_seen(tmp_path):

@@ -260,13 +260,13 @@ class PickOne(Selection):
     """A kind of task: one candidate of a row is picked, in one decision.
 
     A subclass says with `family` which files it reads, and overrides `candidates` and `right`, and
-    `context` where what is read beside the candidates is not the sample's words:
+    `context` where what is read beside the candidates is not the sample's words::
 
         class LongestWord(PickOne):
             family = "tagging"
 
             def candidates(self, row):
-                return self.sample(row).words[:4]
+                return list(self.sample(row).words[:3]) + ["another"]
 
             def right(self, row):
                 words = self.candidates(row)
@@ -321,13 +321,13 @@ class PickSeveral(Selection):
 
     A subclass says with `family` which files it reads, and overrides `candidates` and `right`, and
     `context` where what is read beside the candidates is not the sample's words; at least one
-    candidate is right:
+    candidate is right::
 
         class CapitalWords(PickSeveral):
             family = "tagging"
 
             def candidates(self, row):
-                return [*self.sample(row).words[:3], "Capital"]
+                return list(self.sample(row).words[:3]) + ["Another"]
 
             def right(self, row):
                 words = self.candidates(row)

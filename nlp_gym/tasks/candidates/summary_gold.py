@@ -81,5 +81,5 @@ def summary_score(
 
 
 def summary_text(sample: Sample, sentences: Iterable[int]) -> str:
-    """Sentences of a document in its order, one a line."""
+    """Sentences of a document in its order, one per line."""
     return "\n".join(sample.extra["sentence_texts"][k] for k in sorted(sentences) if k >= 0)

@@ -1,1 +1,1 @@
-"""What every task stands on: interface, corpus, tables, observations; imports no task."""
+"""Base classes of all tasks, their tables and observations; imports no task."""

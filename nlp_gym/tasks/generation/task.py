@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 class WriteText(HookedTask):
     """A kind of task: a text is written for a source, token by token, then STOP.
 
-    A subclass overrides `references` and, where what is read is not the sample's words, `source`:
+    A subclass overrides `references` and, where what is read is not the sample's words, `source`::
 
         class Shout(WriteText):
             family = "tagging"

@@ -96,7 +96,7 @@ class ClassificationState(State):
 class LabelText(UnitTask, LabelTask, HookedTask):
     """A kind of task: a text gets one label, at once or after reading it chunk by chunk.
 
-    A subclass overrides `right` and, where what is read is not the sample's words, `text`:
+    A subclass overrides `right` and, where what is read is not the sample's words, `text`::
 
         class Length(LabelText):
             family = "tagging"

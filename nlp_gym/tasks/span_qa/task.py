@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,35 +11,24 @@ import numpy as np
 from typing_extensions import override
 
 from nlp_gym.checks import check_int, check_name
-from nlp_gym.errors import DataError
 from nlp_gym.metrics.answers.squad import ANSWER_TOKENIZERS, choose_tokens, squad_score
 from nlp_gym.metrics.base import Score, on_grid
-from nlp_gym.tasks.core.kinds import HookedTask, Text, as_index, shown
+from nlp_gym.tasks.core.kinds import HookedTask, Text, shown
 from nlp_gym.tasks.core.tables import Extra, Tables
 from nlp_gym.tasks.core.task import Output, Played, State
 from nlp_gym.tasks.span_qa.gold import SpanGold
+from nlp_gym.tasks.span_qa.samples import (
+    Span,
+    answer_of,
+    as_span,
+    check_questions,
+    reachable_words,
+)
 from nlp_gym.tasks.span_qa.units import FLAGS, JointTokens, joint_units, question_flags, span_tables
 from nlp_gym.types import BoolArray, Float64Array, Int64Array, Observation, Sample, Units
 
 if TYPE_CHECKING:
     from nlp_gym.render import Frame
-
-
-Span = tuple[int, int]
-
-
-def answer_of(sample: Sample, words: Span) -> tuple[str, int, int]:
-    """Text of an answer and its characters [start, end) in the passage.
-
-    Args:
-        sample: The question.
-        words: First and last word; -1: none, which gives an empty text.
-    """
-    if words[0] < 0:
-        return "", 0, 0
-    spans, text = sample.extra["spans"], sample.extra["text"]
-    start, end = spans[words[0]][0], spans[max(words)][1]
-    return text[start:end], start, end
 
 
 def span_frame(title: str, sample: Sample, words: Span, stop: int) -> Frame:
@@ -74,57 +62,6 @@ def span_frame(title: str, sample: Sample, words: Span, stop: int) -> Frame:
     return Frame(title, f"decision {(first >= 0) + (last >= 0)}/2", pieces)
 
 
-def as_span(value: object, n: int) -> Span | None:
-    """The first and last word of a span of a text with `n` words; None for anything else."""
-    if isinstance(value, str) or not isinstance(value, Sequence) or len(value) != 2:
-        return None
-    first, last = (as_index(end, n) for end in value)
-    return None if first is None or last is None or first > last else (first, last)
-
-
-def check_questions(samples: Sequence[Sample]) -> None:
-    """Raise `DataError` unless samples have what `PointSpan` reads."""
-    for index, sample in enumerate(samples):
-        extra, n, where = sample.extra, len(sample.words), f"sample {index} ({sample.id})"
-        if lacking := [key for key in ("question", "text", "spans", "qid") if key not in extra]:
-            raise DataError(
-                f"{where}: extra has no {lacking[0]!r}; allowed: 'question' (words), 'text' (the "
-                "passage), 'spans' (the characters of each of its words) and 'qid' (a string)."
-            )
-        if not extra["question"] or len(extra["spans"]) != n:
-            raise DataError(
-                f"{where}: extra has {len(extra['question'])} words of a question and "
-                f"{len(extra['spans'])} spans; allowed: at least 1, and {n}, one per word."
-            )
-        if sample.annotated and not (
-            isinstance(sample.gold, (tuple, list))
-            and len(sample.gold) > 0
-            and all(len(answer) == 3 and as_span(answer[1:], n) for answer in sample.gold)
-        ):
-            raise DataError(
-                f"{where}: gold={sample.gold!r}, allowed: answers (text, first word, last word) "
-                f"with 0 <= first <= last <= {n - 1}."
-            )
-
-
-FEW = 0.01
-"""Share of texts that may be longer than can be reached without a warning."""
-
-
-def reachable_words(samples: Sequence[Sample], most: int) -> Int64Array:
-    """(N,) words of each text that can be chosen; a `UserWarning` counts texts with more."""
-    words = np.array([len(sample.words) for sample in samples], np.int64)
-    cut = int((words > most).sum())
-    if cut > FEW * len(words):
-        warnings.warn(
-            f"{cut} of {len(words)} texts are longer than max_words={most}: what comes after "
-            f"cannot be chosen. Give max_words={words.max()} to reach all of it.",
-            UserWarning,
-            stacklevel=4,
-        )
-    return np.asarray(np.minimum(words, most))
-
-
 @dataclass
 class SpanState(State):
     """State of B questions.
@@ -141,7 +78,7 @@ class SpanState(State):
 class PointSpan(HookedTask):
     """A kind of task: a span of the text is pointed at, its first word and then its last.
 
-    A subclass says with `family` which files it reads, and overrides `question` and `right`:
+    A subclass says with `family` which files it reads, and overrides `question` and `right`::
 
         class Longest(PointSpan):
             family = "tagging"

@@ -62,7 +62,7 @@ class TaggingState(State):
 class LabelWords(LabelTask, HookedTask):
     """A kind of task: every word of a text gets one label, from left to right.
 
-    A subclass overrides `right`, which gives one label per word:
+    A subclass overrides `right`, which gives one label per word::
 
         class Capitals(LabelWords):
             def right(self, row):
