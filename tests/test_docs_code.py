@@ -193,6 +193,7 @@ def check_script(script: str, words: list[str], *, module: bool) -> None:
         patch.setattr(argparse.ArgumentParser, "parse_args", stop)
         patch.setattr(sys, "argv", [script, *words])
         patch.syspath_prepend(str(ROOT))
+        patch.delitem(sys.modules, script, raising=False)  # another test may have imported it
         run: Any = runpy.run_module if module else runpy.run_path
         with pytest.raises(ParsedError):
             run(script if module else str(ROOT / script), run_name="__main__")
