@@ -38,7 +38,7 @@ def test_play_continues_an_episode_in_several_ways_or_gives_it_up(pos):
     lengths = pos.lengths[:2]
 
     def decide(state, place):
-        if not pos.place(state).any():  # the first sample twice, the second not at all
+        if not pos.position(state).any():  # the first sample twice, the second not at all
             return Branches(np.array([0, 0]), np.array([0, 1]))
         return pos.oracle(state)
 
