@@ -25,22 +25,25 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 import sys
 import tempfile
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from functools import cache, partial
 from importlib.util import find_spec
 from inspect import CO_VARARGS, CO_VARKEYWORDS
 from pathlib import Path
-from types import CodeType, FrameType
+from types import FrameType
 from typing import Any
 
 import numpy as np
 from stable_baselines3.common.type_aliases import RolloutReturn
 
 from nlp_gym import make_task
+from nlp_gym.encode.hashed import HashedEncoder
+from nlp_gym.encode.transformer.encoder import TransformerEncoder
 from nlp_gym_agents.algorithms.masked_dqn import MaskedDQN
 from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.cli.main import main as nlp_gym
@@ -53,21 +56,22 @@ from nlp_gym_agents.training.train import train
 ENV_ID = "NER-CoNLL-v0"
 STEPS = 20
 ROOT = Path(__file__).resolve().parents[1]
-_PACKAGES = tuple(str(folder) + "/" for folder in (ROOT / "nlp_gym", ROOT / "agents"))
+_PACKAGES = tuple(f"{ROOT / name}{os.sep}" for name in ("nlp_gym", "agents"))
 _MARKS: dict[str, dict[str, Any]] = {"minilm": {"layers": "0+1+3"}, "hashed": {"dim": 40_503}}
-_CONSTRUCTORS = ("TransformerEncoder.__init__", "HashedEncoder.__init__")
 
 Entry = tuple[str, str]
 """File, from the project's folder, and function."""
 
 
-def _project_file(code: CodeType) -> str | None:
-    """The file of a function of the project, from the project's folder; else None."""
-    name = code.co_filename
-    return name.removeprefix(f"{ROOT}/") if name.startswith(_PACKAGES) else None
+@cache
+def _project_file(name: str) -> str | None:
+    """A file of the project, from the project's folder; None for any other file."""
+    return Path(name).relative_to(ROOT).as_posix() if name.startswith(_PACKAGES) else None
 
 
-def _function(code: CodeType) -> str:
+def _function(frame: FrameType) -> str:
+    """The name of a running function, with the class of a method."""
+    code = frame.f_code
     return str(getattr(code, "co_qualname", code.co_name))  # Python 3.10 has the plain name
 
 
@@ -86,9 +90,9 @@ class Moves:
         """Note a call or return."""
         if event == "call":
             around = self._files[-1] if self._files else None
-            file = _project_file(frame.f_code)
+            file = _project_file(frame.f_code.co_filename)
             if file is not None and file != around:
-                self.entries.append((file, _function(frame.f_code)))
+                self.entries.append((file, _function(frame)))
             self._files.append(file or around)
         elif event == "return" and self._files:
             self._files.pop()
@@ -202,20 +206,21 @@ class Hops:
     def __call__(self, frame: FrameType, event: str, value: object) -> None:
         """Look at the arguments of a call."""
         code = frame.f_code
-        file = _project_file(code)
+        file = _project_file(code.co_filename)
         if file is None:
             return
-        if event == "return" and _function(code).endswith("parse_overrides"):
+        if event == "return" and code.co_name == "parse_overrides":
             self._parsed = self._parsed or any(_paths(value, self._mark, ()))
-        if event != "call" or not self._parsed or _function(code).startswith("parse_"):
+        if event != "call" or not self._parsed or code.co_name.startswith("parse_"):
             return
         count = code.co_argcount + code.co_kwonlyargcount
         count += bool(code.co_flags & CO_VARARGS) + bool(code.co_flags & CO_VARKEYWORDS)
         for name in code.co_varnames[:count]:
             for path in _paths(frame.f_locals.get(name), self._mark, (name,)):
                 if name != "self" and path[-1] == self._option:  # else a value by itself
-                    self.hops.setdefault((file, _function(code)), path)
-        if _function(code).endswith(_CONSTRUCTORS):
+                    self.hops.setdefault((file, _function(frame)), path)
+        made = isinstance(frame.f_locals.get("self"), TransformerEncoder | HashedEncoder)
+        if made and code.co_name == "__init__":
             sys.setprofile(None)
             raise _Arrived
 
@@ -231,7 +236,7 @@ def encoder_hops(encoder: str) -> Hops:
     """Follow ``--env-kwargs encoder_kwargs:{...}`` of the command to the encoder."""
     hops = Hops(_MARKS[encoder])
     given = ", ".join(f"{name}: {value}" for name, value in _MARKS[encoder].items())
-    options = ["--env-kwargs", "corpus:sample", f"encoder_kwargs:{{{given}}}"]
+    options = ["-n", "8", "--env-kwargs", "corpus:sample", f"encoder_kwargs:{{{given}}}"]
     with tempfile.TemporaryDirectory() as folder:
         run = ["--encoder", encoder, "--run-dir", f"{folder}/run", "--device", "cpu"]
         sys.setprofile(hops)
@@ -269,7 +274,8 @@ def main(argv: list[str] | None = None) -> dict[str, int]:
     for (file, function), path in hops.hops.items():
         print(f"    {file}  {function}  {'.'.join(path)}")
     print(f"names: {', '.join(own)}; inside {', '.join(around)}")
-    return {"training": len(decision), "evaluation": len(played), "hops": len(hops.hops)}
+    counts = {"training": len(decision), "evaluation": len(played)}
+    return {**counts, "hops": len(hops.hops), "names": len(own)}
 
 
 if __name__ == "__main__":
