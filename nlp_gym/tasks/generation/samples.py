@@ -1,4 +1,4 @@
-"""What writing starts from: samples with references, the vocabulary, and the text so far."""
+"""Samples with references, the vocabulary learnt from them, and the state of texts."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def learnt_vocabulary(texts: tuple[str, ...], size: int, kind: str) -> Vocabular
 
 
 def each_reference(corpus: Corpus) -> Corpus:
-    """A sample for every reference, which is its first; the others follow it."""
+    """One sample per reference, which comes first in it; the others follow."""
     samples = [
         sample if k == 0 else replace(sample, gold=(*sample.gold[k:], *sample.gold[:k]))
         for sample in corpus.samples
@@ -95,14 +95,14 @@ def source_text(sample: Sample) -> str:
 def source_pieces(
     vocabulary: Vocabulary, sources: Sequence[Sequence[str]], most: int
 ) -> Int64Array:
-    """Tokens that write each word of the sources, for those who copy words.
+    """Tokens that write each word of the sources, for agents that copy words.
 
     A word without a letter or digit has none: how it is spaced depends on what is around it.
 
     Args:
         vocabulary: Of what is written.
         sources: With U words in all.
-        most: Tokens K of a word; what a longer one has more is left out.
+        most: Tokens K of a word; further ones of a longer word are left out.
 
     Returns:
         (U+1, K) tokens, then 0; row U is a word that is not there.

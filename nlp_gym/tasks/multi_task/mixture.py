@@ -83,9 +83,9 @@ class Mixture:
         shape: Units of a row, of a slot and of a candidate that there is room for.
 
     Attributes:
-        texts: Descriptions of actions that are no candidates of their own.
-        shifts: (n,) number of units before those of each task.
-        slots: (n,) number of slots before those of each task.
+        texts: Descriptions of actions that are not candidates of their task, such as labels.
+        shifts: (n+1,) number of units before those of each task; last: of all of them.
+        slots: (n+1,) number of slots before those of each task; last: of all of them.
     """
 
     def __init__(

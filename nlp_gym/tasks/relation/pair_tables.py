@@ -1,4 +1,4 @@
-"""Pairs of entities as slots: the spans a pair shows, and which pairs share an argument."""
+"""Pairs of entities as slots: the spans that a pair shows, and which pairs share an argument."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ class PairTables:
 
 
 def pair_spans(pair: Pair) -> list[tuple[int, int]]:
-    """What a pair shows, each the mean of its words: head, tail and what lies between.
+    """The spans that a pair shows, each the mean of its words: head, tail and what lies between.
 
     Where the arguments touch or overlap nothing lies between, an empty span.
     """
