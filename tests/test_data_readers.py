@@ -89,7 +89,7 @@ def test_readers_conllu_skips_multiword_tokens_and_empty_nodes(tmp_path: Path) -
     assert first.labels == ("AUX", "PART", "VERB", "NUM")
     assert second.words == ("好",)
     assert read(path, column="xpos")[0].labels == ("VBP", "RB", "VB", "CD")
-    with pytest.raises(UnknownNameError, match=r"'upos'.*upos, xpos"):
+    with pytest.raises(UnknownNameError, match="'xpos'"):
         read(path, column="pos")
 
 
