@@ -106,7 +106,7 @@ def make_cases(texts: Texts, batch: int) -> list[Case]:
 
 
 def measure(cases: list[Case], n_words: int, repeats: int, clock: Callable[[], float]) -> None:
-    """Time every case once a repeat, interleaved."""
+    """Time every case once per repeat, interleaved."""
     for _ in range(repeats):
         for case in cases:
             start = clock()

@@ -43,7 +43,7 @@ SIZES = (2048, 4096, 8192, 16384)
 
 
 def matmul_rate(device: str, sizes: tuple[int, ...], seconds: float) -> tuple[float, int]:
-    """Best rate of square bfloat16 products in operations a second, and the size it was seen at."""
+    """Best rate of square bfloat16 products, in operations per second, and the size it had."""
     rates = []
     for size in sizes:
         a, b = (torch.randn(size, size, device=device, dtype=torch.bfloat16) for _ in range(2))

@@ -2,7 +2,7 @@
 
     python benchmarks/knowledge_graph.py --data-dir ../shared/data
     python benchmarks/knowledge_graph.py --data-dir ../shared/data --ids KnowledgeGraph-WN18RR-v0
-    python benchmarks/knowledge_graph.py --n-timesteps 200 --encoder hashed --out /tmp/kg  # a try
+    python benchmarks/knowledge_graph.py --n-timesteps 200 --encoder hashed --out runs/kg  # a try
 
 For each id `bc` learns the oracle's shortest paths and `maskable_ppo` goes on from there; both with
 their hyperparameters of `nlp_gym_agents/hyperparams`. Scores are filtered, tails only, by the

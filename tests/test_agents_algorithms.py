@@ -123,10 +123,10 @@ def test_algorithms_table() -> None:
 
 def test_algorithms_by_import_path() -> None:
     row = resolve("sb3_contrib:TRPO")
-    assert (row.family, row.masked, row.cls.__name__) == ("actor_critic", False, "TRPO")
+    assert (row.policy_kind, row.masked, row.cls.__name__) == ("actor_critic", False, "TRPO")
     assert resolve("sb3_contrib:MaskablePPO").masked
     assert resolve("nlp_gym_agents.algorithms.masked_dqn:MaskedDQN").masked
-    assert resolve("stable_baselines3:DQN").family == "q"
+    assert resolve("stable_baselines3:DQN").policy_kind == "q"
 
 
 @pytest.mark.parametrize(

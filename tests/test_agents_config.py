@@ -255,7 +255,7 @@ def test_config_third_party_class_starts_from_the_default_file() -> None:
 @pytest.mark.parametrize("algo", sorted(ALGORITHMS))
 def test_config_type_hints_of_every_algorithm_are_read(algo: str) -> None:
     hints = arguments(ALGORITHMS[algo].cls)
-    family = ALGORITHMS[algo].family
+    family = ALGORITHMS[algo].policy_kind
     main = {"gamma": float, "policy_kwargs": dict[str, Any] | None}
     if family == "q":
         main |= {"buffer_size": int, "batch_size": int, "train_freq": int | tuple[int, str]}
@@ -309,7 +309,7 @@ def test_config_wrong_values_of_replaying_algorithms(algo: str, item: str, words
     ],
 )
 def test_config_null_mappings_build_a_model(algo: str, item: str) -> None:
-    small = ["buffer_size:64"] if ALGORITHMS[algo].family == "q" else []
+    small = ["buffer_size:64"] if ALGORITHMS[algo].policy_kind == "q" else []
     params = load_hyperparams(algo, "NER-CoNLL-v0", [item, *small])
     task = make_task("NER-CoNLL-v0", corpus="sample", encoder="hashed", window=0)
     model = build_model(ALGORITHMS[algo], task, params, n_envs=2, device="cpu")

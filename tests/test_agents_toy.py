@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,7 @@ from nlp_gym_agents.cli.main import app
 
 __all__ = ["registered"]  # an automatic fixture: their rows are in the table for every test here
 
+ROOT = Path(__file__).resolve().parent.parent
 SMALL = {
     "bc": [f"policy_kwargs.features_extractor_kwargs.{size}" for size in ("width:32", "layers:1")],
     "dqn": ["buffer_size:500", "learning_starts:50"],
@@ -58,3 +62,55 @@ def test_toy_task_is_trained_scored_and_predicts(toy: str, algo: str, tmp_path: 
     assert [record["id"] for record in found] == ["in.conll:1", "in.conll:4", "in.conll:8"]
     if cls.labels_words:
         assert [[token["text"] for token in record["tokens"]] for record in found] == WORDS
+
+
+PLUGIN = """
+import gymnasium as gym
+
+from nlp_gym.tasks import LabelText
+
+
+class Length(LabelText):
+    family = "tagging"
+
+    def right(self, row):
+        return "long" if len(self.sample(row).words) > 10 else "short"
+
+
+gym.register(
+    id="My-Length-v0",
+    entry_point="nlp_gym.envs.single:TaskEnv",
+    vector_entry_point="nlp_gym.envs.vector:TaskVectorEnv",
+    kwargs={"task": "my_package:Length", "dataset": "conll2003"},
+)
+"""
+
+
+@pytest.mark.slow
+def test_toy_package_of_ones_own_is_named_in_front_of_the_id(tmp_path: Path) -> None:
+    """Each command is a process of its own, which knows the id by the module alone."""
+    (tmp_path / "my_package.py").write_text(PLUGIN)
+    paths = [str(tmp_path), str(ROOT), str(ROOT / "agents")]
+
+    def command(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "nlp_gym", *words],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONWARNINGS": "ignore"},
+            capture_output=True,
+            text=True,
+            timeout=240,
+        )
+
+    train = ["train", "--algo", "bc", "-n", "200", "--encoder", "hashed", "--no-report"]
+    done = command(*train, "--env", "my_package:My-Length-v0")
+    assert done.returncode == 0, done.stderr
+    run = done.stdout.splitlines()[-1]
+    assert Path(tmp_path, run).name == "my_package_My-Length-v0_1"
+    assert command("evaluate", run).returncode == 0
+    predicted = command("predict", run, "Short text.")
+    assert json.loads(predicted.stdout)["label"] in ("long", "short")
+
+    missing = command(*train, "--env", "no_such_package:My-Length-v0")
+    assert missing.returncode == 1
+    assert "'no_such_package' cannot be imported" in missing.stderr

@@ -108,7 +108,7 @@ def test_wheel_metadata(site: Path) -> None:
     (found,) = importlib.metadata.distributions(path=[str(site)])
     about = found.metadata
     assert about["Name"] == "nlp-gymnasium"
-    assert about["License-Expression"] == "MIT"
+    assert about["License-Expression"].startswith("MIT AND ")
     urls = dict(line.split(", ", 1) for line in about.get_all("Project-URL") or [])
     assert set(urls) == {"Homepage", "Documentation", "Source", "Changelog", "Issues"}
     assert all(url.startswith(urls["Homepage"]) for url in urls.values())

@@ -1,1 +1,1 @@
-"""The Gymnasium shells around any task, single and vectorised; imports `tasks.core`."""
+"""The Gymnasium shells around any task, single and vectorised; imports `tasks.core`, `render`."""

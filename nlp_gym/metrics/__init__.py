@@ -1,1 +1,1 @@
-"""Rewards and official scores from the same additive counts; imports `nlp_gym.data.text` alone."""
+"""Rewards and official scores from the same counts; imports, of the packages, `data.text` alone."""

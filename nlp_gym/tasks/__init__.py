@@ -1,4 +1,4 @@
-"""The decision processes, one package a family; imports `data`, `metrics`, `encode`.
+"""The decision processes, one package per family; imports all but the shells and registration.
 
 What a task of your own is written with is importable from here: the six kinds (`LabelText`,
 `LabelWords`, `PickOne`, `PickSeveral`, `PointSpan`, `WriteText`), and for tasks that are of no kind

@@ -170,7 +170,7 @@ class BC(BaseAlgorithm):
     ) -> SelfBC:
         """Learn from `total_timesteps` decisions; see `BaseAlgorithm.learn`.
 
-        Callbacks are called once an update, and the logger dumps every `log_interval` epochs.
+        Callbacks are called once per update, and the logger dumps every `log_interval` epochs.
         """
         total, calls = self._setup_learn(
             total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar=False

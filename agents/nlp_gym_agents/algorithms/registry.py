@@ -13,7 +13,7 @@ from nlp_gym.errors import InvalidArgumentError, UnknownNameError
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
 
-Family = Literal["q", "actor_critic", "supervised", "other"]
+PolicyKind = Literal["q", "actor_critic", "supervised", "other"]
 
 
 @dataclass(frozen=True)
@@ -23,15 +23,15 @@ class AlgorithmRow:
     Attributes:
         name: As given to `--algo`.
         entry: ``"module:Class"``.
-        family: What its policy scores: values (`q`), logits beside a value (`actor_critic`), logits
-            learned from the oracle (`supervised`); `other` for what cannot be told.
+        policy_kind: What its policy scores: values (`q`), logits beside a value (`actor_critic`),
+            logits learned from the oracle (`supervised`); `other` for what cannot be told.
         masked: Whether it acts on masks; evaluation then masks too.
         doc: One line for people.
     """
 
     name: str
     entry: str
-    family: Family
+    policy_kind: PolicyKind
     masked: bool
     doc: str
 
@@ -96,7 +96,7 @@ def resolve(name: str) -> AlgorithmRow:
     predict: Any = vars(cls).get("predict") or getattr(cls, "predict")  # noqa: B009
     takes_masks = "action_masks" in inspect.signature(predict).parameters
     doc = (inspect.getdoc(cls) or "").partition("\n")[0]
-    return AlgorithmRow(name, name, _family(cls), takes_masks or _masked_base(cls), doc)
+    return AlgorithmRow(name, name, _policy_kind(cls), takes_masks or _masked_base(cls), doc)
 
 
 def _import(entry: str) -> type[BaseAlgorithm]:
@@ -120,10 +120,10 @@ def _masked_base(cls: type[BaseAlgorithm]) -> bool:
     return any(row.masked for row in _bases(cls))
 
 
-def _family(cls: type[BaseAlgorithm]) -> Family:
+def _policy_kind(cls: type[BaseAlgorithm]) -> PolicyKind:
     from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
-    families = [row.family for row in _bases(cls)]
-    if families:
-        return families[0]
+    kinds = [row.policy_kind for row in _bases(cls)]
+    if kinds:
+        return kinds[0]
     return "actor_critic" if issubclass(cls, OnPolicyAlgorithm) else "other"

@@ -15,9 +15,8 @@ from nlp_gym.errors import InvalidArgumentError, UnknownNameError
 from nlp_gym.tasks.core.make import (
     SHELL_ARGUMENTS,
     default_argument,
-    is_task_id,
     task_class,
-    task_ids,
+    task_spec,
 )
 from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.config.devices import check_device_name
@@ -178,8 +177,7 @@ class TrainConfig:
                     raise InvalidArgumentError(
                         f"{name}={value!r} is {type(value).__name__}, but {wanted} is wanted."
                     )
-        if not is_task_id(self.env):
-            raise UnknownNameError("env", self.env, task_ids())
+        task_spec(self.env)
         for name, low in _LOWEST.items():
             _check_number(name, getattr(self, name), low)
         if self.encoder_mode not in MODES:

@@ -18,8 +18,8 @@ import numpy as np
 
 import nlp_gym
 from nlp_gym.data import DATASETS
-from nlp_gym.errors import InvalidArgumentError, MissingDependencyError, UnknownNameError
-from nlp_gym.tasks.core.make import is_task_id, task_ids
+from nlp_gym.errors import InvalidArgumentError, MissingDependencyError
+from nlp_gym.tasks.core.make import task_spec
 from nlp_gym.tasks.core.rollout import play
 from nlp_gym.tasks.core.task import Task
 from nlp_gym.types import BoolArray, Int64Array, Observation
@@ -32,7 +32,7 @@ from nlp_gym_agents.models.build import encode
 
 def description(env_id: str, *, player: str, split: str, obs_type: str) -> dict[str, Any]:
     """Arguments of `minari.create_dataset_from_buffers` that describe a dataset."""
-    dataset = gym.spec(env_id).kwargs.get("dataset")
+    dataset = task_spec(env_id).kwargs.get("dataset")
     row = DATASETS.get(str(dataset))
     licence = f"Text of {row.name}: {row.licence} ({row.homepage})." if row else ""
     return {
@@ -153,8 +153,7 @@ def _check(wanted: Export, agent: Agent | None) -> str:
     env_id = wanted.env or (agent.env_id if agent else None)
     if env_id is None:
         raise InvalidArgumentError("env=None and run=None: name the environment, or a trained run.")
-    if not is_task_id(env_id):
-        raise UnknownNameError("env", env_id, task_ids())
+    task_spec(env_id)
     if agent is not None and env_id != agent.env_id:
         raise InvalidArgumentError(f"env={env_id!r}, but run was trained on {agent.env_id!r}.")
     if wanted.policy not in POLICIES:

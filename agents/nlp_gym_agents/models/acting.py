@@ -64,7 +64,7 @@ def make_act(model: BaseAlgorithm, masked: bool) -> Act:
 
 
 def make_log_probs(model: BaseAlgorithm) -> LogProbs | None:
-    """Log-probabilities of a model's actions, as a function for `nlp_gym_agents.models.play`.
+    """Log-probabilities of a model's actions, as a function for `models.beam_search`.
 
     Values are no logits; those of a Q-network are taken for some after multiplication by
     `INVERSE_TEMPERATURE`, since returns lie within about -1 and 1.

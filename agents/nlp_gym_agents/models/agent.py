@@ -20,7 +20,7 @@ from nlp_gym_agents.algorithms.registry import AlgorithmRow, resolve
 from nlp_gym_agents.config.learning import tuning_of
 from nlp_gym_agents.config.signatures import arguments
 from nlp_gym_agents.models.alternatives import Place, with_alternatives
-from nlp_gym_agents.models.build import build_model, check_obs_type, encode, feature_source
+from nlp_gym_agents.models.build import build_model, encode, feature_source
 from nlp_gym_agents.models.play import outputs_of
 from nlp_gym_agents.networks.encoder.options import Tuning
 from nlp_gym_agents.networks.features.source import FeatureSource
@@ -28,15 +28,6 @@ from nlp_gym_agents.networks.features.swap_source import swapped_source
 from nlp_gym_agents.runs.folder import find_snapshot
 from nlp_gym_agents.runs.settings import NEEDED, SETTINGS, SnapshotSettings
 from nlp_gym_agents.runs.weights import load_policy
-
-__all__ = [
-    "Agent",
-    "build_model",
-    "check_obs_type",
-    "encode",
-    "feature_source",
-    "load_agent",
-]
 
 
 def _smallest_memory(row: AlgorithmRow) -> dict[str, int]:

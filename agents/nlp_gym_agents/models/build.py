@@ -26,7 +26,7 @@ from nlp_gym_agents.algorithms.vec_env import SB3VecEnv
 from nlp_gym_agents.config.devices import check_device
 from nlp_gym_agents.config.hyperparams import Params, build_arguments
 from nlp_gym_agents.config.validation import extractor_class
-from nlp_gym_agents.models.learning_encoder import attach_encoders, check_learns, transformer_of
+from nlp_gym_agents.models.attach_encoder import attach_encoders, check_learns, transformer_of
 from nlp_gym_agents.networks.encoder.options import Tuning
 from nlp_gym_agents.networks.encoder.trainable import EncoderFactory
 from nlp_gym_agents.networks.features.source import FeatureSource
@@ -154,7 +154,7 @@ def _copies(row: AlgorithmRow, task: Task, extractor_kwargs: Mapping[str, Any]) 
     """Whether the model copies words of the source, which takes heads of its own."""
     if not task.writes or not extractor_kwargs.get("copy"):
         return False
-    if row.family == "q":
+    if row.policy_kind == "q":
         raise InvalidArgumentError(
             f"copy=True: words are copied with some probability, and {row.name} has values. Use "
             "bc, ppo, maskable_ppo or a2c, or features_extractor_kwargs copy: false."

@@ -20,13 +20,13 @@ from nlp_gym.metrics.base import Score
 from nlp_gym.tasks.core.task import Task
 from nlp_gym_agents.algorithms.registry import AlgorithmRow, resolve
 from nlp_gym_agents.config.train_config import TrainConfig
+from nlp_gym_agents.models.attach_encoder import check_learns, transformer_of
 from nlp_gym_agents.models.build import (
     build_model,
     check_obs_type,
     encode,
     feature_source,
 )
-from nlp_gym_agents.models.learning_encoder import check_learns, transformer_of
 from nlp_gym_agents.models.play import drawn_rows, outputs_of
 from nlp_gym_agents.networks.features.source import FeatureSource
 from nlp_gym_agents.networks.features.swap_source import swapped_source

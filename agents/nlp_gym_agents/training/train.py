@@ -173,13 +173,13 @@ def _learn(
             settings=setup.settings(),
             progress=shown,
             request=request,
-            any_step=setup.row.family == "supervised",
+            any_step=setup.row.policy_kind == "supervised",
             penalty=penalty,
         )
         model.learn(
             max(total - model.num_timesteps, 0),
             callback=[*([] if penalty is None else [penalty]), *fitted, loop],
-            log_interval=_DUMP_EPISODES if setup.row.family == "q" else 1,
+            log_interval=_DUMP_EPISODES if setup.row.policy_kind == "q" else 1,
             reset_num_timesteps=False,
         )
     if loop.stopped == "interrupted" and request.number is not None:

@@ -1,1 +1,1 @@
-"""Texts as such: words, vocabularies, perturbations; imports `data.tags` alone."""
+"""Texts as such: words, vocabularies, perturbations; imports `data.tags` and modules."""

@@ -1,1 +1,1 @@
-"""Tasks that pick among candidates: choices, replies, sentences; imports `tasks.core`."""
+"""Tasks that pick choices, replies or sentences; imports, of the tasks, `core` alone."""

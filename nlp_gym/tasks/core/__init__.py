@@ -1,1 +1,1 @@
-"""Base classes of all tasks, their tables and observations; imports no task."""
+"""Base classes of all tasks: rewards, tables, observations, the play loop; imports no task."""

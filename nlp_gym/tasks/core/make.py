@@ -7,6 +7,7 @@ import inspect
 from typing import Any
 
 import gymnasium as gym
+from gymnasium.envs.registration import EnvSpec
 
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError, nearest
 from nlp_gym.tasks.core.task import Task
@@ -15,10 +16,41 @@ SHELL_ARGUMENTS = ("obs_type", "render_mode", "num_envs", "max_episode_steps", "
 """Arguments of the environment shells; everything else belongs to the task."""
 
 
+def find_spec(env_id: str) -> EnvSpec | None:
+    """What an id is registered with; None where it is not, or is no task of this suite.
+
+    Args:
+        env_id: An id, such as ``"NER-CoNLL-v0"``, or ``"package.module:Id"``: that module is then
+            imported first, which registers the id, as `gymnasium.make` has it.
+
+    Raises:
+        InvalidArgumentError: The module cannot be imported.
+    """
+    module, colon, name = env_id.rpartition(":")
+    if colon:
+        try:
+            importlib.import_module(module)
+        except (ImportError, ValueError) as error:
+            raise InvalidArgumentError(
+                f"env={env_id!r}: {module!r} cannot be imported ({error}); the form is "
+                "'package.module:Id', importable from where this runs."
+            ) from error
+    spec = gym.registry.get(name)
+    return spec if spec is not None and "task" in spec.kwargs else None
+
+
+def task_spec(env_id: str) -> EnvSpec:
+    """As `find_spec`; an id that is no task is an `UnknownNameError`."""
+    spec = find_spec(env_id)
+    if spec is None:
+        hint = "An id of another package is given as 'package.module:Id'."
+        raise UnknownNameError("env", env_id, task_ids(), hint=hint)
+    return spec
+
+
 def is_task_id(env_id: str) -> bool:
-    """True where `env_id` is registered and played by one of this package's shells."""
-    spec = gym.registry.get(env_id)
-    return spec is not None and "task" in spec.kwargs
+    """Whether `env_id` is registered and played by one of this package's shells."""
+    return find_spec(env_id) is not None
 
 
 def task_ids() -> list[str]:
@@ -40,9 +72,7 @@ def make_task(env_id: str, split: str = "train", **kwargs: Any) -> Task:
     Raises:
         UnknownNameError: No such id or argument.
     """
-    if not is_task_id(env_id):
-        raise UnknownNameError("env", env_id, task_ids())
-    merged = {**gym.spec(env_id).kwargs, **kwargs, "split": split}
+    merged = {**task_spec(env_id).kwargs, **kwargs, "split": split}
     return build_task(
         merged.pop("task"), **{k: v for k, v in merged.items() if k not in SHELL_ARGUMENTS}
     )
@@ -69,7 +99,7 @@ def default_argument(env_id: str, name: str) -> Any:
     Raises:
         UnknownNameError: No such id, or its task has no such argument.
     """
-    known, registered = _arguments(task_class(env_id)), gym.spec(env_id).kwargs
+    known, registered = _arguments(task_class(env_id)), task_spec(env_id).kwargs
     if name in registered:
         return registered[name]
     if name not in known:
@@ -128,7 +158,5 @@ def task_class(env_id: str) -> type[Task]:
         UnknownNameError: No such id.
         InvalidArgumentError: The class cannot be imported, or is no task.
     """
-    if not is_task_id(env_id):
-        raise UnknownNameError("env", env_id, task_ids())
-    entry = gym.spec(env_id).kwargs["task"]
+    entry = task_spec(env_id).kwargs["task"]
     return _imported(entry) if isinstance(entry, str) else type(entry)

@@ -1,1 +1,1 @@
-"""Texts written token by token; imports `tasks.core`."""
+"""Texts written token by token; imports, of the tasks, `core` alone."""

@@ -1,1 +1,1 @@
-"""Walks from an entity to the answer of a query; imports `tasks.core`."""
+"""Walks from an entity to the answer of a query; imports, of the tasks, `core` alone."""

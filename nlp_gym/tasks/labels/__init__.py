@@ -1,1 +1,1 @@
-"""Tasks that label a text or a turn: classification, label sets, acts; imports `tasks.core`."""
+"""Tasks that label a text or a turn; imports, of the tasks, `core` alone."""

@@ -112,7 +112,7 @@ class DialoguePolicy(UnitTask):
     `Discrete(A)`: acts, numbered as `task.labels`, then DONE.
 
     ## Action Mask
-    An act can be chosen once a turn, DONE after at least one act; after `max_acts` acts only DONE
+    An act is chosen once per turn, DONE after at least one act; after `max_acts` acts only DONE
     is legal.
 
     ## Rewards

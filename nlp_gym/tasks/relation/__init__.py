@@ -1,1 +1,1 @@
-"""Relations between entities, pair by pair; imports `tasks.core`."""
+"""Relations between entities, pair by pair; imports, of the tasks, `core` alone."""

@@ -1,1 +1,1 @@
-"""Questions answered by a span of a passage; imports `tasks.core`."""
+"""Questions answered by a span of a passage; imports, of the tasks, `core` alone."""

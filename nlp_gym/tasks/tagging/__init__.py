@@ -1,1 +1,1 @@
-"""Sequence tagging, word by word; imports `tasks.core`."""
+"""Sequence tagging, word by word; imports, of the tasks, `core` alone."""

@@ -27,7 +27,7 @@ from nlp_gym.encode.transformer.windows import batches
 from nlp_gym.encode.units import sentence_scale
 from nlp_gym.errors import EncoderError
 from nlp_gym.types import Int64Array
-from nlp_gym_agents.networks.encoder.modes import prepare, share_frozen
+from nlp_gym_agents.networks.encoder.adaptation import prepare, share_frozen
 from nlp_gym_agents.networks.encoder.options import Tuning
 from nlp_gym_agents.networks.encoder.unit_texts import UnitTexts
 

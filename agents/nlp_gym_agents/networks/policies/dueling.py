@@ -31,7 +31,7 @@ class DuelingQNetwork(QNetwork):
     """Q(s, a) = V(s) + A(s, a) - mean over a' of A(s, a') (Wang et al. 2016).
 
     Most of a tagging state's value is how much text is left, which no action changes: the value
-    head learns it once instead of once an action.
+    head learns it once instead of once per action.
 
     Args:
         observation_space: The environment's.

@@ -1,1 +1,1 @@
-"""Callbacks of a training run: evaluation, checkpoints, penalties; imports `models` and below."""
+"""Callbacks of a training run: evaluation, checkpoints, penalties; imports `config` and below."""

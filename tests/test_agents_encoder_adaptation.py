@@ -18,7 +18,7 @@ from nlp_gym.errors import InvalidArgumentError, MissingDependencyError, Unknown
 from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.config.hyperparams import load_hyperparams
 from nlp_gym_agents.models.build import build_model
-from nlp_gym_agents.networks.encoder.modes import Adapter, prepare, share_frozen
+from nlp_gym_agents.networks.encoder.adaptation import Adapter, prepare, share_frozen
 from nlp_gym_agents.networks.encoder.options import Tuning
 from nlp_gym_agents.networks.encoder.trainable import TrainableEncoder, trainable_encoders
 from nlp_gym_agents.networks.encoder.unit_texts import UnitTexts
