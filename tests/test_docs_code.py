@@ -5,7 +5,7 @@
 - `bash` blocks are read command by command. A command of this project is parsed by its own parser,
   and what it names (ids, algorithms, arguments, corpora, perturbations) must exist; scripts parse
   their arguments and stop there. Measurements take minutes to hours, so they are not run.
-  Commands of the first pages are also run, shortened, in a slow test.
+  Commands that train, score and predict are also run, shortened, in a slow test.
 - `yaml` blocks must be YAML; `text` is for diagrams. There is no other language.
 """
 
@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import json
 import re
 import runpy
 import shlex
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -30,12 +32,20 @@ PAGES = sorted(
     for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
     if path.relative_to(ROOT).parts[1:2] not in [(name,) for name in GENERATED]
 )
-FIRST_PAGES = ("README.md", "docs/getting-started.md")
+RUN_PAGES = (
+    "README.md",
+    "docs/getting-started.md",
+    "docs/agents.md",
+    "docs/data.md",
+    "docs/robustness.md",
+    "docs/results.md",
+)
 LANGUAGES = {"python", "bash", "yaml", "text"}
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*bundled:UserWarning"),
     pytest.mark.filterwarnings("ignore:.*samples? of:UserWarning"),
+    pytest.mark.filterwarnings("ignore:.*max_source= allows more:UserWarning"),
 ]
 
 
@@ -337,26 +347,68 @@ def test_docs_command_check_can_fail(line: str, scratch: Path) -> None:
     assert not isinstance(raised.value, KeyboardInterrupt)
 
 
+def lay_out(folder: Path) -> None:
+    """The files of a user that commands name, and a run of each kind that they go on from."""
+    sentence = "Ana B-PER\nleft O\nOslo B-LOC\n. O\n\n"
+    names = [f"{a}{b}" for a in "QWRT" for b in "aeiouy"]
+    (folder / "my_file.conll").write_text("".join(sentence.replace("Ana", n) for n in names))
+    rows = [
+        {"text": f"{n} runs Bolt.", "relations": [{"head": [0, 2], "tail": [8, 12], "label": "x"}]}
+        for n in names
+    ]
+    (folder / "my_file.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "texts.txt").write_text("Ana left Oslo.\nIt rained.\n")
+    shutil.copytree(ROOT / "nlp_gym" / "data" / "samples" / "fb15k237", folder / "fb15k237")
+
+
+def shortened(words: list[str], runs: Mapping[str, str]) -> list[str] | None:
+    """A command on the bundled samples with a small budget; None where it is not for a test.
+
+    Args:
+        words: The command, without ``nlp-gym``.
+        runs: The latest run, and one of film reviews.
+    """
+    if words[0] == "benchmark" or words[:2] == ["data", "download"]:
+        return None  # hours, and the network
+    short = list(words)
+    for flag in ("--data-dir", "--split"):
+        if flag in short and (flag == "--data-dir" or short[0] == "train"):
+            at = short.index(flag)
+            del short[at : at + 2]
+    run = runs["reviews" if "--challenge" in short else "latest"]
+    short = [run if word == "RUN" else word for word in short]
+    if short[0] == "export-minari":
+        short += ["--env-kwargs", "encoder:hashed", "--obs-type", "index"]
+    if short[0] == "train":
+        short += ["-n", "900"] if "--resume" in short else ["-n", "300", "--encoder", "hashed"]
+        short += ["--no-report", "--no-progress"]
+    return short
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("one_thread")
-@pytest.mark.parametrize("page", FIRST_PAGES)
-def test_docs_commands_of_first_pages_run(page: str, scratch: Path) -> None:
+@pytest.mark.parametrize("page", RUN_PAGES)
+def test_docs_commands_run(
+    page: str, scratch: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """In their order, with small budgets and the hashed encoder, on the bundled samples."""
     from nlp_gym_agents.cli.main import main
 
-    sentence = "Ana B-PER\nleft O\nOslo B-LOC\n. O\n\n"
-    names = [f"{a}{b}" for a in "QWRT" for b in "aeiouy"]
-    text = "".join(sentence.replace("Ana", name) for name in names)
-    (scratch / "my_file.conll").write_text(text)
+    def done(words: list[str]) -> str:
+        with pytest.raises(SystemExit) as ended:
+            main(words)
+        assert ended.value.code == 0, words
+        printed = capsys.readouterr().out.splitlines()
+        return printed[-1] if printed else ""
+
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(scratch / "minari"))
+    lay_out(scratch)
+    begin = ["-n", "300", "--encoder", "hashed", "--no-report", "--no-progress"]
+    runs = {"reviews": done(["train", "--env", "Sentiment-SST2-v0", "--algo", "bc", *begin])}
+    runs["latest"] = done(["train", "--env", "NER-CoNLL-v0", "--algo", "masked_dqn", *begin])
     for words in commands(page):
-        if words[0] != "nlp-gym" or words[1] == "benchmark":
-            continue
-        arguments = words[1:]
-        if "--data-dir" in arguments:  # the corpora need not be here
-            at = arguments.index("--data-dir")
-            del arguments[at : at + 2]
-        if arguments[0] == "train":
-            arguments += ["-n", "300", "--encoder", "hashed"]
-        with pytest.raises(SystemExit) as done:
-            main(arguments)
-        assert done.value.code == 0, words
+        short = shortened(words[1:], runs) if words[0] == "nlp-gym" else None
+        if short is not None:
+            printed = done(short)
+            if short[0] == "train":
+                runs["latest"] = printed
