@@ -108,7 +108,7 @@ def test_perturb_keeps_the_order_of_the_candidates(env_id):
     assert texts[0] != texts[1]
     for row, sample in enumerate(noisy.corpus.samples):
         assert sample.extra["order_words"] == plain.corpus.samples[row].words
-        assert plain.file_texts(row) == noisy.file_texts(row)
+        assert plain.texts(row) == noisy.texts(row)
 
 
 def test_augment_adds_copies_to_the_training_split_only(corpus):

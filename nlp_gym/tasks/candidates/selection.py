@@ -210,6 +210,11 @@ class Selection(PickTask, HookedTask):
         """The candidates of a row in the order of the file."""
         return [" ".join(words) for words in self.candidate_words(self.sample(row))]
 
+    def texts(self, row: int) -> list[str]:
+        """The candidates of a row in the order shown."""
+        texts = self.file_texts(row)
+        return [texts[k] for k in self._order[row, : self._sizes[row]]]
+
     # Drawing.
 
     @override
@@ -242,9 +247,7 @@ class Selection(PickTask, HookedTask):
         from nlp_gym.render import Piece
 
         row, picked = int(state.row[i]), self.picks(state)[i]
-        every = self.file_texts(row)
-        texts = [every[k] for k in self._order[row, : self._sizes[row]]]
-        pieces = []
+        pieces, texts = [], self.texts(row)
         for k, text in enumerate(texts):
             if k not in picked:
                 pieces.append(Piece(text, waiting(k), line=True))
