@@ -143,7 +143,10 @@ def test_cli_envs_lists_ids_with_metric(tmp_path: Path) -> None:
         (["--hyperparams", "n_step:3"], "Did you mean 'n_steps'"),
         (["--hyperparams", "oops"], "key:value"),
         (["--env-kwargs", "obs_type:indx", "corpus:sample"], "Did you mean 'index'"),
-        (["--env-kwargs", "reward:metrics", "corpus:sample"], "Did you mean 'metric'"),
+        (
+            ["--encoder", "hashed", "--env-kwargs", "reward:metrics", "corpus:sample"],
+            "Did you mean 'metric'",
+        ),
         (["--encoder", "hashd", "--env-kwargs", "corpus:sample"], "Did you mean 'hashed'"),
         (["--encoder-mode", "finetuned"], "Did you mean 'finetune'"),
         (["--encoder-lr", "1e-5"], "encoder_lr=1e-05 needs an encoder that learns"),

@@ -314,13 +314,17 @@ def test_train_merge_precedence_and_idempotence() -> None:
             InvalidArgumentError,
             "use --n-envs",
         ),
-        ({"env_kwargs": {"reward": "sprase"}}, UnknownNameError, "Did you mean 'sparse'"),
+        (
+            {"env_kwargs": {"reward": "sprase", "encoder": "hashed"}},
+            UnknownNameError,
+            "Did you mean 'sparse'",
+        ),
         (
             {"env_kwargs": {"encoder": "hashd", "corpus": "sample"}},
             UnknownNameError,
             "Did you mean 'hashed'",
         ),
-        ({"env_kwargs": {"windw": 1}}, UnknownNameError, "window"),
+        ({"env_kwargs": {"windw": 1, "encoder": "hashed"}}, UnknownNameError, "window"),
         (
             {"env_kwargs": {"corpus": "sample", "encoder": "hashed", "obs_type": "tokens"}},
             InvalidArgumentError,
