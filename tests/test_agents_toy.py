@@ -60,6 +60,9 @@ def test_toy_task_is_trained_scored_and_predicts(toy: str, algo: str, tmp_path: 
     run("predict", str(folder), "--input", str(source), "--output", str(records))
     found = [json.loads(line) for line in records.read_text().splitlines()]
     assert [record["id"] for record in found] == ["in.conll:1", "in.conll:4", "in.conll:8"]
+    if toy == "CapitalWords":
+        record = json.loads(run("predict", str(folder), "Ann sings again."))
+        assert record["candidates"] == ["Ann", "sings", "again", "Capital"]
     if cls.labels_words:
         assert [[token["text"] for token in record["tokens"]] for record in found] == WORDS
 

@@ -99,6 +99,7 @@ class CapitalWords(PickSeveral):
 
     family = "tagging"
     most_candidates = 4
+    reads_text = True
 
     def candidates(self, row):
         return [*self.sample(row).words[:3], "Capital"]
