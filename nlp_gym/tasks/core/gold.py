@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from nlp_gym.checks import check_samples, warn_unseen_labels
 from nlp_gym.errors import DataError
-from nlp_gym.types import Sample
+from nlp_gym.types import Int64Array, Sample
 
 
 def index_gold(
@@ -40,6 +40,16 @@ def index_gold(
     index = {name: i for i, name in enumerate(names)}
     flat = [index[label] for s in samples for label in (*(s.labels or ()), names[0])]
     return names, np.array(flat, np.int64)
+
+
+def expert_labels(gold: Int64Array, n_labels: int) -> Int64Array:
+    """(B,) what an expert plays for gold labels (B,): the first label for one that has no action.
+
+    Args:
+        gold: Indices as `index_gold` numbers them; those from `n_labels` are outside the inventory.
+        n_labels: Size of the inventory.
+    """
+    return np.where(gold < n_labels, gold, 0)
 
 
 def single_gold(samples: Sequence[Sample], labels: tuple[str, ...]) -> npt.NDArray[np.int64] | None:

@@ -14,7 +14,7 @@ from nlp_gym.checks import check_bool, check_int, check_text
 from nlp_gym.errors import InvalidArgumentError
 from nlp_gym.metrics.base import Score, on_grid
 from nlp_gym.metrics.labels.classification import text_accuracy
-from nlp_gym.tasks.core.gold import single_gold
+from nlp_gym.tasks.core.gold import expert_labels, single_gold
 from nlp_gym.tasks.core.kinds import HookedTask, LabelTask, Text, UnitTask, shown
 from nlp_gym.tasks.core.tables import Extra, Tables, TextIndex
 from nlp_gym.tasks.core.task import Output, Played, State
@@ -194,8 +194,9 @@ class LabelText(UnitTask, LabelTask, HookedTask):
         """(B,) READ up to the end, then the gold label (0 if the inventory lacks it)."""
         self.require_gold("oracle")
         assert self._gold is not None
-        gold, n = self._gold.take(state.row), len(self.labels)
-        return np.where(self._chunks.last.take(state.slot), np.where(gold < n, gold, 0), n)
+        n = len(self.labels)
+        label = expert_labels(self._gold.take(state.row), n)
+        return np.where(self._chunks.last.take(state.slot), label, n)
 
     @override
     def play(self, state: ClassificationState, actions: Int64Array) -> Played:

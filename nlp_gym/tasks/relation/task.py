@@ -14,7 +14,7 @@ from nlp_gym.checks import check_bool, check_int
 from nlp_gym.errors import InvalidArgumentError
 from nlp_gym.metrics.base import Score
 from nlp_gym.metrics.labels.relations import RelationF1
-from nlp_gym.tasks.core.gold import index_gold
+from nlp_gym.tasks.core.gold import expert_labels, index_gold
 from nlp_gym.tasks.core.kinds import LabelTask
 from nlp_gym.tasks.core.tables import Extra, Tables
 from nlp_gym.tasks.core.task import Output, Played, State
@@ -222,8 +222,7 @@ class Relation(LabelTask):
         """(B,) gold labels; the first label where the gold is not in the inventory."""
         self.require_gold("oracle")
         assert self._gold is not None
-        gold = self._gold.take(state.slot)
-        return np.where(gold < self.n_actions, gold, 0)
+        return expert_labels(self._gold.take(state.slot), self.n_actions)
 
     @override
     def play(self, state: RelationState, actions: Int64Array) -> Played:

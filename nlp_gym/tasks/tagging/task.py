@@ -16,7 +16,7 @@ from nlp_gym.data.tags.schemes import canonical_scheme
 from nlp_gym.metrics.base import Score
 from nlp_gym.metrics.labels.accuracy import Accuracy
 from nlp_gym.metrics.labels.entities import EntityF1
-from nlp_gym.tasks.core.gold import index_gold
+from nlp_gym.tasks.core.gold import expert_labels, index_gold
 from nlp_gym.tasks.core.kinds import HookedTask, LabelTask, shown
 from nlp_gym.tasks.core.tables import Extra, Tables
 from nlp_gym.tasks.core.task import Output, Played, State
@@ -194,8 +194,7 @@ class LabelWords(LabelTask, HookedTask):
         """(B,) gold labels; the first label where the gold is not in the inventory."""
         self.require_gold("oracle")
         assert self._gold is not None
-        gold = self._gold.take(state.slot)
-        return np.where(gold < self.n_actions, gold, 0)
+        return expert_labels(self._gold.take(state.slot), self.n_actions)
 
     @override
     def play(self, state: TaggingState, actions: Int64Array) -> Played:
