@@ -3,18 +3,61 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from nlp_gym.memory import memory_limit, readable_size
 from nlp_gym.progress import progress_bar
 
 PART = ".part"
 """Ending of the temporary files of `atomic_path`, which a killed process leaves behind."""
+
+
+def read_regular(path: str | Path, *, limit: int | None = None) -> bytes:
+    """Read a whole file that is a regular one; its size is known before the first byte is read.
+
+    Devices, pipes and sockets are refused without being read: they may have no end.
+
+    Args:
+        path: The file. Symbolic links are followed.
+        limit: Largest size in bytes; None: half of the machine's memory.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        OSError: It is no regular file, is larger than `limit`, or cannot be read.
+        ValueError: The name holds a NUL.
+    """
+    largest = memory_limit() // 2 if limit is None else limit
+    # Opening a pipe waits for its writer, unless it is opened without blocking.
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
+            code, what = (
+                (errno.EISDIR, "it is a folder, not a file")
+                if stat.S_ISDIR(status.st_mode)
+                else (errno.EINVAL, "it is a device, a pipe or a socket, which may have no end")
+            )
+            raise OSError(code, what, str(path))
+        content = b""
+        if status.st_size <= largest:
+            with open(handle, "rb", closefd=False) as file:
+                content = file.read(largest + 1)
+    finally:
+        os.close(handle)
+    if len(content) > largest or status.st_size > largest:
+        size = readable_size(max(status.st_size, len(content)))
+        raise OSError(
+            errno.EFBIG, f"it has {size}, at most {readable_size(largest)} are read", str(path)
+        )
+    return content
 
 
 @contextlib.contextmanager

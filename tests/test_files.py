@@ -16,6 +16,7 @@ from nlp_gym.files import (
     PART,
     atomic_path,
     file_lock,
+    read_regular,
     remove_leftovers,
     sha256_file,
     user_cache_dir,
@@ -130,3 +131,24 @@ def test_files_lock_excludes_another_process_and_can_be_taken_again(tmp_path: Pa
         other.kill()  # the lock of a dead process is free
     with file_lock(target), file_lock(target, timeout=1):
         pass
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are of POSIX")
+def test_read_regular_refuses_what_has_no_end(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(OSError, match="may have no end"):
+            read_regular(path)
+    with pytest.raises(IsADirectoryError):
+        read_regular(tmp_path)
+
+
+def test_read_regular_knows_the_size_before_it_reads(tmp_path: Path) -> None:
+    with open(tmp_path / "sparse", "wb") as file:
+        file.truncate(1 << 42)
+    with pytest.raises(OSError, match=r"it has 4\.4 TB, at most"):
+        read_regular(tmp_path / "sparse")
+    (tmp_path / "small").write_bytes(b"12345")
+    assert read_regular(tmp_path / "small", limit=5) == b"12345"
+    with pytest.raises(OSError, match="it has 5 bytes, at most 4 bytes are read"):
+        read_regular(tmp_path / "small", limit=4)

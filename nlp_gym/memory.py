@@ -1,0 +1,62 @@
+"""How much memory the machine has, and a refusal of what cannot fit in it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from nlp_gym.errors import InvalidArgumentError
+
+_CGROUP = (
+    "/sys/fs/cgroup/memory.max",
+    "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+)
+"""Files in which Linux says how much memory a container may use (version 2, version 1)."""
+_UNKNOWN = 8 * 1024**3
+"""Bytes that are assumed where the system does not tell."""
+
+
+def memory_limit() -> int:
+    """Bytes of memory that this process may use at most: the machine's, or its container's."""
+    try:
+        limit = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # Windows has no sysconf
+        limit = _UNKNOWN
+    for name in _CGROUP:
+        try:
+            text = Path(name).read_text(encoding="ascii").strip()
+        except (OSError, ValueError):
+            continue
+        if text.isdecimal():
+            limit = min(limit, int(text))
+    return limit if limit > 0 else _UNKNOWN
+
+
+def check_memory(argument: str, value: object, needed: int, what: str) -> None:
+    """Raise `InvalidArgumentError` where an argument asks for more memory than there is.
+
+    Args:
+        argument: Name of the argument.
+        value: Its value.
+        needed: Bytes that it needs, computed before anything is allocated.
+        what: What needs them, for the message ("10,000,000 environments").
+
+    Raises:
+        InvalidArgumentError: `needed` is more than `memory_limit`.
+    """
+    limit = memory_limit()
+    if needed > limit:
+        raise InvalidArgumentError(
+            f"{argument}={value!r}: {what} would need {readable_size(needed)} of memory, and there "
+            f"are {readable_size(limit)}. Give a smaller {argument}."
+        )
+
+
+def readable_size(size: int) -> str:
+    """A number of bytes for people: ``"3.4 GB"``."""
+    amount = float(size)
+    for unit in ("bytes", "KB", "MB", "GB", "TB", "PB"):
+        if amount < 1000 or unit == "PB":
+            break
+        amount /= 1000
+    return f"{amount:,.0f} {unit}" if unit == "bytes" else f"{amount:,.1f} {unit}"
