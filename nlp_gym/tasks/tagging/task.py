@@ -20,7 +20,7 @@ from nlp_gym.tasks.core.gold import expert_labels, index_gold
 from nlp_gym.tasks.core.kinds import HookedTask, LabelTask, shown
 from nlp_gym.tasks.core.tables import Extra, Tables
 from nlp_gym.tasks.core.task import Output, Played, State
-from nlp_gym.tasks.tagging.bio import transitions
+from nlp_gym.tasks.tagging.bio import Transitions
 from nlp_gym.tasks.tagging.words import Positions, TokenWindows
 from nlp_gym.types import (
     BoolArray,
@@ -101,7 +101,7 @@ class LabelWords(LabelTask, HookedTask):
         gold_labels, self._gold = index_gold(self.corpus.samples, self.labels)
         self.metric = (EntityF1 if self.scheme == "BIO" else Accuracy)(self.labels, gold_labels)
         self.metric_name = self.metric.name
-        self._legal, self._repair = transitions(self.labels, self.scheme)
+        self._transitions = Transitions(self.labels, self.scheme)
         self._last, (_, self._place) = self._positions.ends(), self._positions.places()
         self.extras = {"history": Extra(history_length, self.n_actions)}
 
@@ -181,12 +181,12 @@ class LabelWords(LabelTask, HookedTask):
 
     @override
     def mask(self, state: TaggingState) -> BoolArray:
-        return self._legal.take(state.history[:, 0], axis=0)
+        return self._transitions.legal(state.history[:, 0])
 
     @override
     def repair(self, state: TaggingState, actions: Int64Array) -> tuple[Int64Array, BoolArray]:
         """B-X is played for a forbidden I-X."""
-        played = self._repair[state.history[:, 0], actions]
+        played = self._transitions.repair(state.history[:, 0], actions)
         return played, played != actions
 
     @override
