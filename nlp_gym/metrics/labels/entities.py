@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nlp_gym.metrics.base import Score, check_same_lengths, f1, on_grid
-from nlp_gym.metrics.labels.tables import Table, label_table, table_text
+from nlp_gym.metrics.labels.tables import WIDEST, Table, label_table, table_text
 from nlp_gym.types import BoolArray, Float64Array
 
 Tags = Sequence[str]
@@ -238,8 +238,8 @@ def _scores(counts: npt.NDArray[np.int64]) -> Float64Array:
 
 
 def _type_text(table: Table) -> str:
-    """The table as seqeval prints it, the averages below the types."""
-    width = max(map(len, table))
+    """The table as seqeval prints it, with the averages below the types."""
+    width = min(max(map(len, table)), WIDEST)
     lines = [" " * width + " " + "".join(f" {name:>9}" for name in _COLUMNS), ""]
     for name, row in table.items():
         if name == "micro avg":

@@ -13,8 +13,8 @@ from nlp_gym.types import BoolArray, Int64Array
 
 Integers = npt.NDArray[np.integer[Any]]
 
-_TABLE = 1 << 20
-"""Bytes up to which the masks of all labels are kept in one table."""
+_TABLE = 1 << 18
+"""Pairs of labels up to which the answers for all of them are kept in tables."""
 
 
 def check_inventory(labels: Sequence[str]) -> None:
@@ -37,7 +37,7 @@ def check_inventory(labels: Sequence[str]) -> None:
 class Transitions:
     """What may follow what: with ``"BIO"`` ``I-X`` only ``B-X`` and ``I-X``, else anything.
 
-    Everything is kept by label, not by pair of labels: there may be thousands of types.
+    What is known is kept by label, and by pair of labels only where these are few.
 
     Args:
         labels: The A labels; A stands for no label yet.
@@ -59,8 +59,11 @@ class Transitions:
                 self._continue[i] = place.get(f"I-{name[2:]}", -1) if name != "O" else -1
                 if name.startswith("I-"):
                     self._free[i], self._begin[i] = False, place[f"B-{name[2:]}"]
-        small = (n + 1) * n <= _TABLE
-        self._rows = self._legal(np.arange(n + 1)) if small else None
+        self._rows = self._played = None
+        if (n + 1) * n <= _TABLE:
+            self._rows = self._legal(np.arange(n + 1))
+            every = np.repeat(np.arange(n + 1), n), np.tile(np.arange(n), n + 1)
+            self._played = self._repaired(*every).reshape(n + 1, n)
 
     def legal(self, last: Integers) -> BoolArray:
         """(B, A) whether each label may follow the labels `last` (B,), in an array of its own."""
@@ -78,5 +81,11 @@ class Transitions:
 
     def repair(self, last: Integers, actions: Int64Array) -> Int64Array:
         """(B,) what is played for `actions`: ``B-X`` for an ``I-X`` that may not follow `last`."""
+        if self._played is None:
+            return self._repaired(last, actions)
+        played: Int64Array = self._played[last, actions]
+        return played
+
+    def _repaired(self, last: Integers, actions: Int64Array) -> Int64Array:
         legal = self._free.take(actions) | (self._continue.take(last) == actions)
         return np.where(legal, actions, self._begin.take(actions))

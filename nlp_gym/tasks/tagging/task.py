@@ -18,7 +18,7 @@ from nlp_gym.metrics.labels.accuracy import Accuracy
 from nlp_gym.metrics.labels.entities import EntityF1
 from nlp_gym.tasks.core.gold import expert_labels, index_gold
 from nlp_gym.tasks.core.kinds import HookedTask, LabelTask, shown
-from nlp_gym.tasks.core.tables import Extra, Tables
+from nlp_gym.tasks.core.tables import Extra, Tables, index_type
 from nlp_gym.tasks.core.task import Output, Played, State
 from nlp_gym.tasks.tagging.bio import Transitions
 from nlp_gym.tasks.tagging.words import Positions, TokenWindows
@@ -43,18 +43,19 @@ class TaggingState(State):
 
     Attributes:
         history: (B, H) int32 last labels, latest first; A: none yet.
-        played: (B, T) int16 all labels so far.
+        played: (B, T) integers, all labels so far; see `index_type`.
         counts: (B, K) int32 counts of the metric.
     """
 
     history: npt.NDArray[np.int32]
-    played: npt.NDArray[np.int16]
+    played: npt.NDArray[np.signedinteger[Any]]
     counts: npt.NDArray[np.int32]
 
     def note(self, places: Int64Array, labels: Int64Array) -> None:
         """Write down the `labels` (B,) of the words at `places` (B,), and go to the next word."""
         self.played[np.arange(len(labels)), places] = labels
-        self.history[:, 1:] = self.history[:, :-1]
+        if self.history.shape[1] > 1:
+            self.history[:, 1:] = self.history[:, :-1]
         self.history[:, 0] = labels
         self.slot += 1
 
@@ -175,7 +176,7 @@ class LabelWords(LabelTask, HookedTask):
         return TaggingState(
             **self.state_fields(rows),
             history=np.full((b, h), self.n_actions, np.int32),
-            played=np.zeros((b, int(self.lengths.max())), np.int16),
+            played=np.zeros((b, int(self.lengths.max())), index_type(self.n_actions)),
             counts=np.zeros((b, self.metric.n_counts), np.int32),
         )
 
