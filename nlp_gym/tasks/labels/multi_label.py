@@ -142,14 +142,21 @@ class MultiLabel(UnitTask, LabelTask):
     @override
     def mask(self, state: MultiLabelState) -> BoolArray:
         """(B, A) labels not chosen yet, and STOP; after the end STOP alone."""
-        over = state.stopped | (state.counts[:, 1] >= self.max_labels)
+        over = self._over(state)
         legal = ~(state.chosen | over[:, None])
         return np.concatenate([legal, np.ones((len(over), 1), bool)], axis=1)
+
+    def _over(self, state: MultiLabelState) -> BoolArray:
+        """(B,) whether no label can be added any more."""
+        over: BoolArray = state.stopped | (state.counts[:, 1] >= self.max_labels)
+        return over
 
     @override
     def repair(self, state: MultiLabelState, actions: Int64Array) -> tuple[Int64Array, BoolArray]:
         """STOP is played for a label that was chosen already."""
-        illegal = ~self.mask(state)[np.arange(len(actions)), actions]
+        label = np.minimum(actions, len(self.labels) - 1)
+        used = state.chosen[np.arange(len(actions)), label] | self._over(state)
+        illegal = used & (actions < len(self.labels))
         return np.where(illegal, len(self.labels), actions), illegal
 
     @override

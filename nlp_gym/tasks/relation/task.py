@@ -218,6 +218,11 @@ class Relation(LabelTask):
         return np.ones((len(state.row), self.n_actions), bool)
 
     @override
+    def repair(self, state: RelationState, actions: Int64Array) -> tuple[Int64Array, BoolArray]:
+        """Nothing is forbidden."""
+        return actions, np.zeros(len(actions), bool)
+
+    @override
     def oracle(self, state: RelationState) -> Int64Array:
         """(B,) gold labels; the first label where the gold is not in the inventory."""
         self.require_gold("oracle")
