@@ -22,7 +22,7 @@ State = Mapping[str, npt.NDArray[Any]]
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2**64 over the golden ratio: Fibonacci hashing
 _HALF = np.uint64(32)
 _SLOTS_PER_NGRAM = 3  # of the hash table: a search then takes 1.6 slots on average
-_BATCH = 1 << 20  # array elements of the state of a batch of sequences
+_BATCH = 1 << 20  # words of the sequences and documents that are compared at once
 
 
 def number_words(
@@ -142,7 +142,7 @@ class Trie:
     def find(self, parents: Int32Array, words: Int64Array) -> Int32Array:
         """(M,) the child of each node of `parents` (M,) by the word of `words` (M,); 0: none."""
         found = np.zeros(len(parents), np.int32)
-        live = ((parents != 0) & (words != 0)).nonzero()[0]
+        live = ((parents != 0) & (words != 0) & (words < self._n_words)).nonzero()[0]
         keys = parents.take(live) * np.int64(self._n_words) + words.take(live)
         slot = self._slot(keys)
         while len(live):
@@ -247,22 +247,35 @@ def sequence_matches(
         words: Word ids of each sequence.
         order: Longest n-gram.
     """
-    length = np.array([len(text) for text in words], np.int64)
-    flat = np.fromiter((word for text in words for word in text), np.int32, length.sum())
-    starts = np.cumsum(length) - length
-    ranked = np.argsort(-length, kind="stable")  # similar lengths together: little padding
     matches = np.zeros((len(words), order), np.int64)
+    sizes = [len(text) + sum(map(len, texts)) for text, texts in zip(words, documents, strict=True)]
+    ends = np.cumsum(sizes)
     first = 0
-    while first < len(ranked):
-        longest = int(length[ranked[first]])
-        rows = ranked[first : first + max(_BATCH // (order * max(longest, 1)), 1)]
-        matcher = NgramMatcher(
-            Trie([documents[row] for row in rows], order), np.arange(len(rows))[:, None], longest
-        )
-        state = matcher.initial(len(rows))
-        for position in range(longest):
-            at = np.arange(int((length[rows] > position).sum()))
-            matcher.push(state, at, at, flat[starts[rows[at]] + position])
-        matches[rows] = state["matches"]
-        first += len(rows)
+    while first < len(words):
+        # As many sequences as have so many words, with their documents; at least one.
+        before = int(ends[first]) - sizes[first]
+        stop = max(int(np.searchsorted(ends, before + _BATCH, side="right")), first + 1)
+        matches[first:stop] = _batch_matches(documents[first:stop], words[first:stop], order)
+        first = stop
+    return matches
+
+
+def _batch_matches(
+    documents: Sequence[Sequence[Sequence[int]]], words: Sequence[Sequence[int]], order: int
+) -> Int64Array:
+    trie = Trie(documents, order)
+    length = np.array([len(text) for text in words], np.int64)
+    flat = np.fromiter((word for text in words for word in text), np.int64, length.sum())
+    owner = np.repeat(np.arange(len(words)), length)
+    end = np.cumsum(length)[owner]
+    start, nodes = np.arange(len(flat)), (owner + 1).astype(np.int32)  # the n-grams of no word
+    matches = np.zeros((len(words), order), np.int64)
+    for size in range(1, order + 1):
+        inside = (nodes != 0) & (start + size <= end[start])
+        start, nodes = start[inside], nodes[inside]
+        nodes = trie.find(nodes, flat[start + size - 1])
+        # A node belongs to one document, and that to one sequence.
+        found, at, counts = np.unique(nodes, return_index=True, return_counts=True)
+        clipped = np.minimum(counts, trie.limit[found]) * (found != 0)
+        matches[:, size - 1] = np.bincount(owner[start[at]], clipped, len(words))
     return matches
