@@ -42,9 +42,15 @@ class CommonSubsequence:
         words = np.fromiter((w for text in documents for w in text), np.int64, sizes.sum())
         position = np.arange(len(words)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
         nodes = self._trie.find((owner + 1).astype(np.int32), words)
-        self._masks = np.zeros((len(self._trie.limit), self._limbs), np.uint64)
+        # A word of a long document has few of its limbs: only those are kept.
+        keys = nodes.astype(np.int64) * self._limbs + position // _BITS
+        parts, part = np.unique(keys, return_inverse=True)
+        self._bits = np.zeros(len(parts), np.uint64)
         bit = np.uint64(1) << (position % _BITS).astype(np.uint64)
-        np.bitwise_or.at(self._masks, (nodes, position // _BITS), bit)
+        np.bitwise_or.at(self._bits, part.reshape(-1), bit)
+        self._limb = parts % self._limbs
+        of_nodes = np.arange(len(self._trie.limit) + 1) * self._limbs
+        self._first: Int64Array = np.searchsorted(parts, of_nodes)
 
     def initial(self, n: int) -> dict[str, npt.NDArray[Any]]:
         """State of `n` empty sequences."""
@@ -60,7 +66,7 @@ class CommonSubsequence:
         shape = (*documents.shape, self._limbs)
         roots = (documents + 1).astype(np.int32).reshape(-1)
         nodes = self._trie.find(roots, np.repeat(words.astype(np.int64), documents.shape[1]))
-        mask = self._masks[nodes].reshape(shape)
+        mask = self._mask(nodes).reshape(shape)
         old = state["bits"][at, position].reshape(shape)
         matched = old & mask
         carry = np.zeros(documents.shape, np.uint64)
@@ -71,6 +77,16 @@ class CommonSubsequence:
             carry = ((part < old[..., limb]) | (total[..., limb] < part)).astype(np.uint64)
         state["bits"][at, position + 1] = (total | (old & ~mask)).reshape(len(at), -1)
         state["length"][at] += 1
+
+    def _mask(self, nodes: Int32Array) -> npt.NDArray[np.uint64]:
+        """(M, limbs) where in its document the word of each node (M,) stands."""
+        first = self._first.take(nodes)
+        sizes = self._first.take(nodes + 1) - first
+        ends = np.cumsum(sizes)
+        part = np.arange(ends[-1]) + np.repeat(first - ends + sizes, sizes)
+        mask = np.zeros((len(nodes), self._limbs), np.uint64)
+        mask[np.repeat(np.arange(len(nodes)), sizes), self._limb.take(part)] = self._bits.take(part)
+        return mask
 
     def pop(self, state: State, rows: Int64Array, at: Int64Array) -> None:
         """Remove the last word of the sequences `at` (M,), in place; `rows` is not needed."""
