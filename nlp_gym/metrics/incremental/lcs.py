@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nlp_gym.metrics.text.ngrams import State, Trie
+from nlp_gym.metrics.text.ngrams import DocumentTable, State, Trie
 from nlp_gym.types import Int32Array, Int64Array
 
 _BITS = 64
@@ -29,11 +29,13 @@ class CommonSubsequence:
 
     Args:
         documents: D texts as word ids from 1.
-        table: (N, R) the documents of each row.
+        table: The documents of each row.
         longest: Most words of a sequence.
     """
 
-    def __init__(self, documents: Sequence[Sequence[int]], table: Int64Array, longest: int) -> None:
+    def __init__(
+        self, documents: Sequence[Sequence[int]], table: DocumentTable, longest: int
+    ) -> None:
         self._trie = Trie([[text] for text in documents], 1)
         self._table, self._longest = table, longest
         sizes = np.array([len(text) for text in documents], np.int64)
@@ -54,14 +56,14 @@ class CommonSubsequence:
 
     def initial(self, n: int) -> dict[str, npt.NDArray[Any]]:
         """State of `n` empty sequences."""
-        width = self._table.shape[1] * self._limbs
+        width = self._table.width * self._limbs
         bits = np.zeros((n, self._longest + 1, width), np.uint64)
         bits[:, 0] = ~np.uint64(0)
         return {"bits": bits, "length": np.zeros(n, np.int32)}
 
     def push(self, state: State, rows: Int64Array, at: Int64Array, words: Int32Array) -> None:
         """Append a word of `words` (M,) to each sequence of `at` (M,) of `rows` (M,), in place."""
-        documents = self._table[rows]
+        documents = self._table.of(rows)
         position = state["length"][at]
         shape = (*documents.shape, self._limbs)
         roots = (documents + 1).astype(np.int32).reshape(-1)
@@ -95,7 +97,7 @@ class CommonSubsequence:
     def length(self, state: State, rows: Int64Array) -> Int64Array:
         """(B, R) length of the longest common subsequence with each document."""
         bits = state["bits"][np.arange(len(rows)), state["length"]]
-        shape = (len(rows), self._table.shape[1], self._limbs * 8)
+        shape = (len(rows), self._table.width, self._limbs * 8)
         ones = _POPCOUNT[bits.view(np.uint8).reshape(shape)].sum(axis=-1)
         lengths: Int64Array = self._limbs * _BITS - ones
         return lengths

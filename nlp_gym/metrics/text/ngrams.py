@@ -22,6 +22,7 @@ State = Mapping[str, npt.NDArray[Any]]
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2**64 over the golden ratio: Fibonacci hashing
 _HALF = np.uint64(32)
 _SLOTS_PER_NGRAM = 3  # of the hash table: a search then takes 1.6 slots on average
+_SHIFTS = 1 << 20  # documents of all rows for which a table of shifts is kept
 _BATCH = 1 << 20  # words of the sequences and documents that are compared at once
 
 
@@ -155,6 +156,34 @@ class Trie:
         return found
 
 
+class DocumentTable:
+    """The documents that each row is compared with, numbered one row after the other.
+
+    Args:
+        counts: (N,) documents of each row.
+        start: Number of the first document of row 0.
+
+    Attributes:
+        width: Most documents R of a row.
+    """
+
+    def __init__(self, counts: Sequence[int], start: int) -> None:
+        self._counts = np.array(counts, np.int64)
+        self._first: Int64Array = start + np.cumsum(self._counts) - self._counts
+        self.width = int(self._counts.max(initial=1))
+
+    def __len__(self) -> int:
+        return len(self._counts)
+
+    def of(self, rows: Int64Array) -> Int64Array:
+        """(M, R) the documents of `rows` (M,); 0 where a row has fewer."""
+        first = self._first.take(rows)[:, None]
+        if self.width == 1:
+            return first
+        place = np.arange(self.width)
+        return np.where(place < self._counts.take(rows)[:, None], first + place, 0)
+
+
 class NgramMatcher:
     """Counts the n-grams of B sequences that R documents each have, as words come and go.
 
@@ -165,18 +194,27 @@ class NgramMatcher:
 
     Args:
         trie: The documents' n-grams.
-        documents: (N, R) the documents of each row.
+        documents: The documents of each row.
         longest: Most words of a sequence.
     """
 
-    def __init__(self, trie: Trie, documents: Int64Array, longest: int) -> None:
+    def __init__(self, trie: Trie, documents: DocumentTable, longest: int) -> None:
         self._trie, self._documents, self._longest = trie, documents, longest
-        n_documents = documents.shape[1]
+        n_documents = documents.width
         self._shape = (n_documents, trie.order)
         # First counter of each (document, order) in `counts`: it counts what is no n-gram of the
         # document and matches nothing; the counters of the document's n-grams follow it.
         self._spare = np.repeat(np.arange(n_documents) * trie.width, trie.order)
-        self._shift = np.repeat(trie.base[documents], trie.order, axis=1) - self._spare
+        self._shifts = None
+        if len(documents) * n_documents <= _SHIFTS:
+            self._shifts = self._shift(np.arange(len(documents)))
+
+    def _shift(self, rows: Int64Array) -> Int64Array:
+        """(M, R * order) what is taken off a node of a row's document to give its counter."""
+        if self._shifts is not None:
+            return self._shifts.take(rows, axis=0)
+        base = self._trie.base.take(self._documents.of(rows))
+        return np.repeat(base, self._trie.order, axis=1) - self._spare
 
     def initial(self, n: int) -> dict[str, npt.NDArray[Any]]:
         """State of `n` empty sequences."""
@@ -198,7 +236,7 @@ class NgramMatcher:
             words: (M,) word ids.
         """
         documents, order = self._shape
-        ends, owner = self._ends(state, at), self._documents[rows]
+        ends, owner = self._ends(state, at), self._documents.of(rows)
         nodes = self._flat(state, "nodes")
         parents = np.empty((len(at), documents, order), np.int32)
         parents[:, :, 0] = owner + 1
@@ -226,7 +264,7 @@ class NgramMatcher:
     ) -> None:
         """Count the n-grams (M, R * order) of the last words once more or once less."""
         counts = state["counts"]
-        counter = np.where(ngrams != 0, ngrams - self._shift.take(rows, axis=0), self._spare)
+        counter = np.where(ngrams != 0, ngrams - self._shift(rows), self._spare)
         counter += (at * counts.shape[1])[:, None]
         flat = counts.reshape(-1)
         before = flat.take(counter)
