@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import shlex
 from typing import Any
 
 import typer
@@ -52,6 +54,9 @@ def _interrupted(error: KeyboardInterrupt) -> int:
     if not isinstance(error, TrainingInterrupted):
         typer.echo("interrupted", err=True)
         return 130
-    typer.echo(f"Saved. Continue with: nlp-gym train --resume {error.run}", err=True)
-    typer.echo(error.run)
+    with contextlib.suppress(OSError):  # the terminal may be gone
+        typer.echo(
+            f"Saved. Continue with: nlp-gym train --resume {shlex.quote(str(error.run))}", err=True
+        )
+        typer.echo(error.run)
     return 128 + error.signal_number

@@ -16,6 +16,7 @@ from torch import nn
 from nlp_gym.envs.vector import TaskVectorEnv
 from nlp_gym.errors import InvalidArgumentError, NLPGymError, UnknownNameError
 from nlp_gym.tasks.core.task import Task
+from nlp_gym_agents.algorithms.advantages import normalise_only_several
 from nlp_gym_agents.algorithms.buffers import (
     EpisodeReplayBuffer,
     EpisodeRolloutBuffer,
@@ -143,6 +144,7 @@ def build_model(
     }
     arguments |= {"env": SB3VecEnv(venv), "seed": seed, "device": device, "verbose": 0}
     model = _construct(row, arguments, hyperparams)
+    normalise_only_several(model)
     if task.writes:
         _zero_value_heads(model.policy)
     if tuning is not None:

@@ -15,14 +15,14 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from nlp_gym.errors import RunError, UnknownNameError
-from nlp_gym.files import atomic_path, file_lock, write_json
+from nlp_gym.files import atomic_path, file_lock, is_leftover, write_json
 from nlp_gym_agents.runs.settings import SETTINGS, SnapshotSettings
 from nlp_gym_agents.runs.snapshots import (
     FORMAT_VERSION,
@@ -30,11 +30,13 @@ from nlp_gym_agents.runs.snapshots import (
     locate,
     newest,
     read_json,
+    steps,
     verify,
 )
 from nlp_gym_agents.runs.versions import versions
 
 LOCK = ".run.lock"  # of `locked`
+_SETTINGS_FILES = ("config.yml", "command.txt", "versions.json")
 
 
 def file_name(text: str) -> str:
@@ -85,14 +87,27 @@ def locked(run: Path) -> Iterator[None]:
         yield
 
 
+def how_to_resume(run: Path) -> str:
+    """What to do with a run that stopped, for messages."""
+    return f"continue with: nlp-gym train --resume {shlex.quote(str(run))}"
+
+
 @contextmanager
-def writing(run: Path) -> Iterator[None]:
-    """Turn a failure to write into the run folder into a `RunError` that names the file."""
+def writing(run: Path, *, fix: str = "try again") -> Iterator[None]:
+    """Turn a failure to write into the run folder into a `RunError` that names the file.
+
+    Args:
+        run: The folder.
+        fix: What to do once there is space again, for the message.
+    """
     try:
         yield
     except OSError as error:
         place = error.filename or run
-        raise RunError(f"Could not write {place}: {error.strerror or error}.") from error
+        raise RunError(
+            f"Could not write {place}: {error.strerror or error}. Free some space (or fix the "
+            f"permissions), then {fix}."
+        ) from error
 
 
 def claim_run(folder: str | Path) -> Path:
@@ -106,7 +121,8 @@ def claim_run(folder: str | Path) -> Path:
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        occupied = any(path.name != LOCK for path in folder.iterdir())
+        # A process that was killed may have left its lock and a file that was half written.
+        occupied = any(path.name != LOCK and not is_leftover(path) for path in folder.iterdir())
     except OSError as error:
         raise RunError(f"run_dir={str(folder)!r} cannot be created: {error.strerror}.") from error
     if occupied:
@@ -117,8 +133,34 @@ def claim_run(folder: str | Path) -> Path:
     return folder
 
 
+def unclaim_run(run: Path, *, remove: bool) -> None:
+    """Take back what a run wrote into its folder before its settings were found not to work.
+
+    Args:
+        run: The folder, which is locked.
+        remove: Remove it too, and the folders above it that `new_run` made and that are empty.
+    """
+    with suppress(OSError):
+        for name in _SETTINGS_FILES:
+            (run / name).unlink(missing_ok=True)
+        if remove:
+            (run / LOCK).unlink(missing_ok=True)
+            for folder in (run, run.parent, run.parent.parent):
+                folder.rmdir()
+
+
+def is_untouched(run: Path) -> bool:
+    """Whether a run was stopped before its first checkpoint, so that it can be started over."""
+    progress = (run / "metrics.jsonl", locate(run / "best"), *steps(run / "checkpoints"))
+    return not any(path.exists() for path in progress)
+
+
 def write_config(
-    run: Path, config: Mapping[str, Any], *, command: Iterable[str], facts: Mapping[str, Any]
+    run: Path,
+    config: Mapping[str, Any],
+    *,
+    command: Iterable[str],
+    facts: Mapping[str, Any] | None = None,
 ) -> None:
     """Write what reproduces the run: ``config.yml``, ``command.txt``, ``versions.json``.
 
@@ -126,7 +168,7 @@ def write_config(
         run: An existing folder.
         config: Fields of `nlp_gym_agents.config.train_config.TrainConfig`, merged.
         command: The command line, as a list.
-        facts: Encoder fingerprint and corpus hashes.
+        facts: Encoder fingerprint and corpus hashes; None: not known yet.
 
     Raises:
         RunError: The folder cannot be written to.
@@ -135,7 +177,16 @@ def write_config(
         write_settings(run / "config.yml", config)
         with atomic_path(run / "command.txt") as path:
             path.write_text(shlex.join(command) + "\n", encoding="utf-8")
-        write_json(run / "versions.json", {**versions(), **facts})
+        write_versions(run, facts or {})
+
+
+def write_versions(run: Path, facts: Mapping[str, Any]) -> None:
+    """Write ``versions.json``.
+
+    Raises:
+        OSError: The folder cannot be written to.
+    """
+    write_json(run / "versions.json", {**versions(), **facts})
 
 
 def rewrite_config(run: Path, config: Mapping[str, Any], *, command: Iterable[str]) -> None:

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from nlp_gym.errors import RunError
-from nlp_gym.files import atomic_path
+from nlp_gym.files import append_whole, atomic_path
 
 
 def append_metrics(run: Path, row: Mapping[str, Any]) -> None:
     """Add one evaluation to ``metrics.jsonl`` and flush it to the disk.
 
     Raises:
-        RunError: The disk is full or read-only.
+        RunError: The disk is full or read-only; the file is as it was.
     """
+    path = run / "metrics.jsonl"
     try:
-        with (run / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        append_whole(path, f"{json.dumps(row)}\n".encode())
     except OSError as error:
-        raise RunError(f"Could not write {run / 'metrics.jsonl'}: {error.strerror}.") from error
+        raise RunError(f"Could not write {path}: {error.strerror or error}.") from error
 
 
 def read_metrics(run: str | Path) -> list[dict[str, Any]]:

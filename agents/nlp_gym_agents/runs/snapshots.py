@@ -55,8 +55,12 @@ def tidy(parent: Path) -> None:
 
 
 @contextmanager
-def publish(target: Path) -> Iterator[Path]:
+def publish(target: Path, *, fix: str = "try again") -> Iterator[Path]:
     """Yield an empty folder; on success it becomes `target`, replacing one that is there.
+
+    Args:
+        target: The snapshot.
+        fix: What to do once there is space again, for the message.
 
     Raises:
         RunError: The folder cannot be written (disk full, no permission); an older `target` and its
@@ -77,7 +81,7 @@ def publish(target: Path) -> Iterator[Path]:
     except OSError as error:
         raise RunError(
             f"Could not write {target}: {error.strerror or error}. What was saved before is "
-            "intact. Free some space (or fix the permissions), then continue with --resume."
+            f"intact. Free some space (or fix the permissions), then {fix}."
         ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
