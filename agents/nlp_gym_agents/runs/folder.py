@@ -36,6 +36,7 @@ from nlp_gym_agents.runs.snapshots import (
 from nlp_gym_agents.runs.versions import versions
 
 LOCK = ".run.lock"  # of `locked`
+_SPACE = "Free some space (or fix the permissions)"
 _SETTINGS_FILES = ("config.yml", "command.txt", "versions.json")
 
 
@@ -83,7 +84,11 @@ def locked(run: Path) -> Iterator[None]:
         except TimeoutError as error:
             raise RunError(f"Another process is training in {run}: stop it first.") from error
         except OSError as error:
-            raise RunError(f"{run} cannot be written to: {error.strerror or error}.") from error
+            begun = (run / "config.yml").exists()
+            fix = how_to_resume(run) if begun else "run the command again"
+            raise RunError(
+                f"{run} cannot be written to: {error.strerror or error}. {_SPACE}, then {fix}."
+            ) from error
         yield
 
 
@@ -105,8 +110,7 @@ def writing(run: Path, *, fix: str = "try again") -> Iterator[None]:
     except OSError as error:
         place = error.filename or run
         raise RunError(
-            f"Could not write {place}: {error.strerror or error}. Free some space (or fix the "
-            f"permissions), then {fix}."
+            f"Could not write {place}: {error.strerror or error}. {_SPACE}, then {fix}."
         ) from error
 
 
