@@ -13,11 +13,12 @@ Files of a checkpoint (a folder, see `nlp_gym_agents.runs.snapshots`):
 A run resumed from a checkpoint continues exactly as if it had not stopped: weights, target network,
 optimizer, replay buffer, counters, schedules, random generators, the episodes being played, the
 running means of their rewards and the memory of a recurrent policy are all restored. A stop
-requested inside a long rollout saves the state before the rollout (`Boundary`), which is then played
-again. Not exact are: a stop between two checkpoints where an encoder learns (cached vectors differ
-in their last digit by what they were encoded together with, and a checkpoint drops them), replay
-buffers above `BUFFER_LIMIT` (they start empty), third-party environments (they begin new episodes)
-and, as everywhere, another number of threads or a GPU.
+requested inside a long rollout saves the state before it (`Boundary`); the rollout is then played
+again. Not exact are: a stop between two checkpoints where Q-learning has an encoder that learns or
+writes, or an encoder is on hold (what a rollout caches, which a checkpoint drops, differs in its
+last digit by what it was computed together with); replay buffers above `BUFFER_LIMIT` (they start
+empty); third-party environments (they begin new episodes); and, as everywhere, another number of
+threads or a GPU.
 """
 
 from __future__ import annotations

@@ -238,7 +238,8 @@ def check_run(run: str | Path) -> Path:
     if not (run / "config.yml").is_file() and not locate(run / "best").is_dir():
         raise RunError(
             f"run={str(run)!r} is not a run folder: it has neither config.yml nor best/. Give the "
-            "folder that `nlp-gym train` printed, not one inside or above it."
+            "folder that `nlp-gym train` printed, not one inside or above it. If training was "
+            "killed before it wrote config.yml, run the same command again."
         )
     return run
 
@@ -280,6 +281,11 @@ def find_snapshot(run: str | Path, checkpoint: str = "best") -> tuple[Path, Snap
     if checkpoint not in ("best", "last"):
         raise UnknownNameError("checkpoint", checkpoint, ["best", "last"])
     if checkpoint == "last":
+        if is_untouched(run):
+            raise RunError(
+                f"{run} holds no complete checkpoint: training stopped before the first one. Start "
+                f"it over with nlp-gym train --resume {shlex.quote(str(run))}."
+            )
         folder, _ = newest(run / "checkpoints")
     else:
         folder = locate(run / "best")

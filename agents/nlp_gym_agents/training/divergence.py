@@ -13,8 +13,10 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from nlp_gym.errors import DivergenceError, RunError
 from nlp_gym_agents.runs.snapshots import newest
 
-_INVALID = ("found invalid values", "contains either `inf`, `nan`")
-"""What torch says of the parameters of a distribution that are NaN or infinite."""
+_INVALID = ("found invalid values", "contains either `inf`, `nan`", "without overflow")
+"""What torch says of parameters of a distribution, and of an update, that are NaN or infinite."""
+_LARGEST = 1e15
+"""Of a weight: products of two larger ones are soon infinite in float32."""
 
 
 @th.no_grad()
@@ -29,7 +31,8 @@ def check_finite(model: BaseAlgorithm, run: Path) -> None:
         DivergenceError: Some of what was learned is NaN or infinite.
     """
     learned = {n: p for n, p in model.policy.named_parameters() if p.requires_grad}
-    bad = [name for name, weights in learned.items() if not bool(th.isfinite(weights).all())]
+    # Compared so that NaN is found too.
+    bad = [name for name, p in learned.items() if not bool((p.abs() < _LARGEST).all())]
     if bad:
         raise DivergenceError(_message(model, run, f"{len(bad)} of {len(learned)} weights"))
 
@@ -45,7 +48,7 @@ def told_divergence(model: BaseAlgorithm, run: Path) -> Iterator[None]:
         yield
     except (ValueError, RuntimeError, FloatingPointError, OverflowError) as error:
         if any(text in str(error) for text in _INVALID):
-            raise DivergenceError(_message(model, run, "the policy's outputs")) from error
+            raise DivergenceError(_message(model, run, "the policy's values")) from error
         raise
 
 
@@ -62,7 +65,8 @@ def _message(model: BaseAlgorithm, run: Path, what: str) -> str:
     rate = model.lr_schedule(model._current_progress_remaining)
     smaller = ", ".join([f"learning_rate (it is {rate:g})", *tried])
     return (
-        f"training diverged: after {model.num_timesteps:,} timesteps {what} are NaN or infinite. "
+        f"training diverged: after {model.num_timesteps:,} timesteps {what} are NaN or infinite, "
+        "or about to be. "
         f"{kept} Going on from it would end here again: train anew with smaller steps, "
         f"nlp-gym train --conf-file {shlex.quote(str(run / 'config.yml'))} --hyperparams KEY:VALUE "
         f"with a smaller {smaller}."

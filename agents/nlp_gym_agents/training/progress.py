@@ -18,19 +18,22 @@ from rich.progress import (
 class _StandardError:
     """Standard error, which may be gone before the run is: a closed terminal, a broken pipe."""
 
+    def __init__(self) -> None:
+        self._file = sys.stderr
+
     def write(self, text: str) -> int:
         """Write, or do nothing."""
         with contextlib.suppress(OSError, ValueError):
-            sys.stderr.write(text)
+            self._file.write(text)
         return len(text)
 
     def flush(self) -> None:
         """Flush, or do nothing."""
         with contextlib.suppress(OSError, ValueError):
-            sys.stderr.flush()
+            self._file.flush()
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(sys.stderr, name)
+        return getattr(self._file, name)
 
 
 class TrainingProgress:

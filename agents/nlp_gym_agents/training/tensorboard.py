@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.logger import KVWriter, Logger, TensorBoardOutputFormat
-from tensorboard.compat.proto.event_pb2 import Event
-from tensorboard.summary.writer.record_writer import RecordWriter
+from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat
+from tensorboard.compat.proto.event_pb2 import Event  # type: ignore[import-untyped]
+from tensorboard.summary.writer.record_writer import (  # type: ignore[import-untyped]
+    RecordWriter,
+)
 from torch.utils.tensorboard import FileWriter, SummaryWriter
 
 from nlp_gym.errors import RunError
@@ -32,7 +34,7 @@ class _EventFile:
     TensorBoard's own writer hands events to a thread, which dies of the first failure.
 
     Args:
-        folder: It exists.
+        folder: It is made with the first event.
     """
 
     def __init__(self, folder: str) -> None:
@@ -41,14 +43,21 @@ class _EventFile:
         seconds, part = divmod(time.time_ns(), 10**9)
         host = f"{socket.gethostname()}.{os.getpid()}.{part}"
         self.path = Path(folder) / f"events.out.tfevents.{seconds:010d}.{host}"
-        self.add_event(Event(wall_time=time.time(), file_version="brain.Event:2"))
+        self._begun = False
 
-    def add_event(self, event: Event) -> None:
+    def add_event(self, event: Any) -> None:
         """Add an event.
 
         Raises:
             OSError: The disk is full, or the file cannot be written to.
         """
+        if not self._begun:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._append(Event(wall_time=time.time(), file_version="brain.Event:2"))
+            self._begun = True
+        self._append(event)
+
+    def _append(self, event: Any) -> None:
         record = io.BytesIO()
         RecordWriter(record).write(event.SerializeToString())
         append_whole(self.path, record.getvalue(), sync=False)
@@ -70,11 +79,12 @@ class _Files(FileWriter):
 
 
 class _Summaries(SummaryWriter):
-    def _get_file_writer(self) -> FileWriter:
-        if self.file_writer is None:
-            self.file_writer = _Files(self.log_dir)
-            self.all_writers = {self.log_dir: self.file_writer}
-        return self.file_writer
+    def _get_file_writer(self) -> Any:
+        this: Any = self
+        if this.file_writer is None:
+            this.file_writer = _Files(self.log_dir)
+            this.all_writers = {self.log_dir: this.file_writer}
+        return this.file_writer
 
 
 class TensorBoardLog(TensorBoardOutputFormat):
@@ -83,7 +93,7 @@ class TensorBoardLog(TensorBoardOutputFormat):
     Later figures are tried again: a full disk may have been cleared.
 
     Args:
-        folder: It exists.
+        folder: Of the files.
     """
 
     def __init__(self, folder: str) -> None:
@@ -97,25 +107,15 @@ class TensorBoardLog(TensorBoardOutputFormat):
         try:
             super().write(key_values, key_excluded, step)
         except Exception as error:
-            if not self._warned:
-                self._warned = True
-                _warn(Path(self.writer.log_dir), error)
-
-    def close(self) -> None:
-        """Close the files."""
-        try:
-            super().close()
-        except Exception as error:
-            _warn(Path(self.writer.log_dir), error)
-
-
-def _warn(folder: Path, error: Exception) -> None:
-    reason = getattr(error, "strerror", None) or error
-    warnings.warn(
-        f"TensorBoard files cannot be written to {folder} ({reason}). Training goes on, without "
-        "its figures there; metrics.jsonl and the checkpoints do not depend on them.",
-        stacklevel=3,
-    )
+            if self._warned:
+                return
+            self._warned = True
+            warnings.warn(
+                f"TensorBoard files cannot be written to {self.writer.log_dir} "
+                f"({getattr(error, 'strerror', None) or error}). Training goes on; metrics.jsonl "
+                "and the checkpoints do not depend on them.",
+                stacklevel=2,
+            )
 
 
 def check_log_folder(folder: str | None) -> None:
@@ -149,13 +149,7 @@ def logged(model: BaseAlgorithm, folder: Path) -> Iterator[None]:
         model: Gets the logger.
         folder: Of the files; where it cannot be written to there are none, after a warning.
     """
-    formats: list[KVWriter] = []
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        formats.append(TensorBoardLog(str(folder)))
-    except OSError as error:
-        _warn(folder, error)
-    logger = Logger(str(folder), formats)
+    logger = Logger(str(folder), [TensorBoardLog(str(folder))])
     model.set_logger(logger)
     try:
         yield

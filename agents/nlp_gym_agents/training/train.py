@@ -74,10 +74,7 @@ def train(
     """
     config = merge(config)
     with ExitStack() as stack:
-        if run_dir is None:
-            run = new_run(config.algo, config.env)
-        else:
-            run = claim_run(run_dir)
+        run = new_run(config.algo, config.env) if run_dir is None else claim_run(run_dir)
         stack.enter_context(locked(run))
         if run_dir is not None:
             claim_run(run)  # another process may have begun, and ended, in between

@@ -49,9 +49,9 @@ def download(
 
     After a broken connection or the answer of a busy server it tries again; several processes may
     call it at once. No more bytes are taken than the catalogue says there are, and what is
-    compressed is only unpacked onto the disk once its checksum is right. Stopped at any moment, it leaves no half-written file under its final name. The
-    official full files are downloaded if the catalogue has an address of them. Corpora that this
-    one borrows from are downloaded too.
+    compressed is only unpacked onto the disk once its checksum is right. Stopped at any moment, it
+    leaves no half-written file under its final name. The official full files are downloaded if the
+    catalogue has an address of them. Corpora that this one borrows from are downloaded too.
 
     Args:
         name: Name of a corpus in `DATASETS`.
