@@ -11,12 +11,21 @@ import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, Protocol
 
 from nlp_gym.memory import memory_limit, readable_size
 from nlp_gym.progress import progress_bar
 
 _BLOCK = 1 << 20
+
+
+class Readable(Protocol):
+    """An open binary file."""
+
+    def read(self, size: int, /) -> bytes:
+        """Read up to `size` bytes."""
+
+
 PART = ".part"
 """Ending of the temporary files of `atomic_path`, which a killed process leaves behind."""
 
@@ -61,7 +70,7 @@ def read_regular(path: str | Path, *, limit: int | None = None) -> bytes:
     return content
 
 
-def read_at_most(file: IO[bytes], size: int, expected: int = 0) -> bytes:
+def read_at_most(file: Readable, size: int, expected: int = 0) -> bytes:
     """Read `size` bytes, or fewer where the file ends before; memory grows with what is read.
 
     Args:
