@@ -166,8 +166,7 @@ def _is_forbidden(piece: bytes) -> bool:
 
 
 def _unreadable(settings: object) -> str:
-    shown = repr(settings)
     return (
-        f"vocabulary={shown[:40]}{'...' if len(shown) > 40 else ''} is not what "
-        "`Vocabulary.learn(...).settings` gives: leave it out, or take it from a run."
+        f"vocabulary={shown(settings)} is not what `Vocabulary.learn(...).settings` gives: leave "
+        "it out, or take it from a run."
     )
