@@ -115,7 +115,8 @@ def make_options(
     """
     if column is not None and label_column is not None and column != label_column:
         raise InvalidArgumentError(
-            f"column={shown(column)} and label_column={shown(label_column)} name the same thing: give one."
+            f"column={shown(column)} and label_column={shown(label_column)} name the same thing: "
+            "give one."
         )
     label = column if label_column is None else label_column
     columns = {
@@ -343,8 +344,8 @@ class Reader:
             if getattr(options, name) is not None and name not in self.takes:
                 others = ", ".join(sorted(self.takes)) or "none"
                 raise InvalidArgumentError(
-                    f"{name}={shown(getattr(options, name))}: the format {self.name!r} has no use for "
-                    f"it. Of these options it takes: {others}. Leave it out, or give the format."
+                    f"{name}={shown(getattr(options, name))}: the format {self.name!r} has no use "
+                    f"for it. Of these options it takes: {others}. Leave it out, or give the format."
                 )
 
 
