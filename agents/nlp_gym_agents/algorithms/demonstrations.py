@@ -70,14 +70,6 @@ class OracleData:
         place = shuffled(int(rows.max()) + 1, seed)
         return place[rows].argsort(stable=True)
 
-    def batches(
-        self, size: int, seed: int, device: th.device, *, whole_texts: bool = False
-    ) -> Iterator[OracleData]:
-        """One pass in the order that `seed` decides; the last batch may be smaller."""
-        order = self.order(seed, whole_texts=whole_texts)
-        for start in range(0, len(self), size):
-            yield self.take(order[start : start + size], device)
-
 
 def shuffled(n: int, seed: int) -> th.Tensor:
     """A permutation of n that depends on `seed` alone, so that a resumed run repeats it."""

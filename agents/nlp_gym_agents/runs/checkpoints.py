@@ -38,7 +38,7 @@ from sb3_contrib.common.recurrent.type_aliases import RNNStates
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import ReplayBuffer
 
-from nlp_gym.errors import RunError
+from nlp_gym.errors import RunError, shown
 from nlp_gym.files import write_json
 from nlp_gym_agents.networks.features.swap_source import clear_caches
 from nlp_gym_agents.runs import episodes
@@ -376,4 +376,4 @@ def _reading(path: Path) -> Iterator[Numbers]:
     except (KeyError, TypeError, ValueError) as error:
         if isinstance(error, RunError):
             raise
-        raise RunError(f"{path} is incomplete or damaged ({error!r}).") from error
+        raise RunError(f"{path} is incomplete or damaged ({shown(error)}).") from error

@@ -21,7 +21,7 @@ from tensorboard.summary.writer.record_writer import (  # type: ignore[import-un
 )
 from torch.utils.tensorboard import FileWriter, SummaryWriter
 
-from nlp_gym.errors import RunError
+from nlp_gym.errors import RunError, shown
 from nlp_gym.files import append_whole
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
@@ -136,7 +136,7 @@ def check_log_folder(folder: str | None) -> None:
     except OSError as error:
         if error.errno not in _FULL:
             raise RunError(
-                f"tensorboard_log={folder!r} cannot be written to: {error.strerror or error}. "
+                f"tensorboard_log={shown(folder)} cannot be written to: {error.strerror or error}. "
                 "Give another folder with --tensorboard-log."
             ) from error
 
