@@ -26,7 +26,7 @@ from nlp_gym_agents.networks.encoder.options import Tuning
 from nlp_gym_agents.networks.features.source import FeatureSource
 from nlp_gym_agents.networks.features.swap_source import swapped_source
 from nlp_gym_agents.runs.folder import find_snapshot
-from nlp_gym_agents.runs.settings import NEEDED, SETTINGS, SnapshotSettings
+from nlp_gym_agents.runs.settings import SnapshotSettings
 from nlp_gym_agents.runs.weights import load_policy
 
 
@@ -202,19 +202,25 @@ class Agent:
         return model
 
 
-def load_agent(run: str | Path, *, checkpoint: str = "best", device: str = "auto") -> Agent:
+def load_agent(
+    run: str | Path,
+    *,
+    checkpoint: str = "best",
+    device: str = "auto",
+    trust: Sequence[str] | str = (),
+) -> Agent:
     """The trained policy of a run folder.
 
     Args:
         run: The folder that `nlp-gym train` printed.
         checkpoint: ``"best"`` by the dev metric, or ``"last"``.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``.
+        trust: Modules of your own that the run's settings may have imported, such as that of its
+            algorithm; a package covers the modules in it.
 
     Raises:
-        RunError: The folder is missing, incomplete, damaged or of another version.
+        RunError: The folder is missing, incomplete, damaged or of another version, or its settings
+            ask for a module that is neither registered nor trusted.
     """
-    folder, settings = find_snapshot(run, checkpoint)
-    missing = sorted(NEEDED - set(settings))
-    if missing:
-        raise RunError(f"{folder / SETTINGS} is damaged: it lacks {', '.join(missing)}.")
+    folder, settings = find_snapshot(run, checkpoint, trust=trust)
     return Agent(Path(run), folder, settings, device)

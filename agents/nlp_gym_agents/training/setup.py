@@ -30,7 +30,7 @@ from nlp_gym_agents.models.build import (
 from nlp_gym_agents.models.play import drawn_rows, outputs_of
 from nlp_gym_agents.networks.features.source import FeatureSource
 from nlp_gym_agents.networks.features.swap_source import swapped_source
-from nlp_gym_agents.runs.settings import SnapshotSettings
+from nlp_gym_agents.runs.settings import PolicySettings, SnapshotSettings
 from nlp_gym_agents.runs.snapshots import FORMAT_VERSION
 from nlp_gym_agents.training.callbacks.kl_penalty import check_penalty
 from nlp_gym_agents.training.warm_start import check_start
@@ -50,7 +50,7 @@ class Setup:
     model: BaseAlgorithm
     obs_type: str
 
-    def settings(self) -> SnapshotSettings:
+    def settings(self) -> PolicySettings:
         """What is written beside every saved policy: enough to load it anywhere."""
         encoder = self.train_task.encoder
         return {

@@ -19,7 +19,7 @@ from nlp_gym.files import write_json
 from nlp_gym.metrics.base import Score
 from nlp_gym_agents.runs.checkpoints import save_state
 from nlp_gym_agents.runs.metrics_log import append_metrics, read_metrics
-from nlp_gym_agents.runs.settings import SETTINGS, SnapshotSettings
+from nlp_gym_agents.runs.settings import SETTINGS, PolicySettings
 from nlp_gym_agents.runs.snapshots import prune, publish
 from nlp_gym_agents.runs.weights import save_weights
 from nlp_gym_agents.training.callbacks.kl_penalty import KLToStart
@@ -103,7 +103,7 @@ class TrainingLoop(BaseCallback):
         state: LoopState,
         *,
         score: Callable[[], Score],
-        settings: SnapshotSettings,
+        settings: PolicySettings,
         progress: TrainingProgress,
         request: StopRequest,
         any_step: bool = False,
