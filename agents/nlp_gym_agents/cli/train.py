@@ -168,7 +168,7 @@ def train_command(
         trusted += named_modules(config.as_dict())
     try:
         if report:
-            _report(run, trusted, with_bc=with_bc, progress=progress)
+            _report(run, with_bc=with_bc, progress=progress, trust=trusted)
     finally:  # the run is there, whatever becomes of its report
         typer.echo(run)
 
@@ -203,7 +203,7 @@ def _optimize(config: TrainConfig, **options: Any) -> None:
     typer.echo(folder)
 
 
-def _report(run: Path, trust: tuple[str, ...], *, with_bc: bool, progress: bool) -> None:
+def _report(run: Path, *, with_bc: bool, progress: bool, trust: tuple[str, ...] = ()) -> None:
     from rich.console import Console
 
     from nlp_gym.errors import NLPGymError

@@ -93,7 +93,7 @@ def _check(value: object, expected: Any, where: _Where) -> None:
     fitting = [option for option in options if _is_kind(value, option)]
     if not fitting:
         wanted = " or ".join(dict.fromkeys(map(_words, options)))
-        raise _Misfit(where, f"{shown(value)} is {_kind_of(value)}, but {wanted} is wanted")
+        raise _Misfit(where, f"{shown(value)} is {type(value).__name__}, but {wanted} is wanted")
     for place, option in enumerate(fitting):
         try:
             _check_inside(value, option, where)
@@ -191,19 +191,15 @@ def _fields(expected: Any) -> tuple[dict[str, Any], tuple[str, ...]]:
     return hints, tuple(sorted(expected.__required_keys__))
 
 
-_KINDS: Mapping[type, tuple[str, str]] = {
-    bool: ("a truth value", "true or false"),
-    dict: ("a mapping", "a mapping"),
-    float: ("a number", "a number"),
-    int: ("a whole number", "a whole number"),
-    list: ("a list", "a list"),
-    str: ("text", "text"),
-    type(None): ("null", "null"),
+_KINDS: Mapping[type, str] = {
+    bool: "true or false",
+    dict: "a mapping",
+    float: "a number",
+    int: "a whole number",
+    list: "a list",
+    str: "text",
+    type(None): "null",
 }
-
-
-def _kind_of(value: object) -> str:
-    return _KINDS.get(type(value), (type(value).__name__, ""))[0]
 
 
 def _words(expected: Any) -> str:
@@ -213,4 +209,4 @@ def _words(expected: Any) -> str:
         return _words(inner) + "".join(f" from {x.low:,} to {x.high:,}" for x in limits)
     if typing.get_origin(expected) is Literal:
         return "one of " + listed(map(repr, typing.get_args(expected)))
-    return _KINDS[_bare(expected)][1]
+    return _KINDS[_bare(expected)]

@@ -19,7 +19,7 @@ from typing import TypedDict
 
 from nlp_gym.errors import RunError
 from nlp_gym.files import JSON_LIMIT, sha256_file
-from nlp_gym.inert import shown
+from nlp_gym.inert import shown, visible
 from nlp_gym.memory import readable_size
 from nlp_gym_agents.runs import schema
 from nlp_gym_agents.runs.plain_files import read_json
@@ -138,7 +138,7 @@ def verify(folder: Path) -> None:
     for name, expected in files.items():
         path = folder / Path(name).name  # never outside the folder, whatever the manifest says
         if len(name) > _LONGEST_NAME or not path.is_file():
-            raise RunError(f"{folder} is incomplete: {shown(name)} is missing.")
+            raise RunError(f"{folder} is incomplete: {visible(name)[:_LONGEST_NAME]} is missing.")
         _check_size(path)
         if sha256_file(path) != expected:
             raise RunError(f"{path} is damaged: its sha256 is not the one in {MANIFEST}.")
