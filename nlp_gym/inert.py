@@ -16,6 +16,8 @@ from pathlib import PurePath
 
 _LONGEST = 80
 """Most characters of a value in a message."""
+_LONGEST_PATH = 240
+"""Most characters of a path, which says little without its end."""
 _NAMES = 60
 """Most names that a message lists."""
 
@@ -74,7 +76,7 @@ class _Short(reprlib.Repr):
         if isinstance(x, bytes | bytearray | memoryview) and len(x) > _LONGEST:
             return f"<{_type_name(x)} of length {len(x):,}>"
         try:
-            text = repr(str(x)) if isinstance(x, PurePath) else repr(x)
+            text = repr(x)
         except Exception:
             return f"<{_type_name(x)} object>"
         return text if len(text) <= self.maxother else f"{text[: self.maxother - 3]}..."
@@ -89,6 +91,8 @@ def shown(value: object) -> str:
     Args:
         value: Anything, such as what a user gave for an argument; nothing of it can make this fail.
     """
+    if isinstance(value, PurePath):
+        value = str(value)
     if isinstance(value, str):
         return _shown_text(str.__str__(value))  # a subclass may print otherwise
     try:
@@ -99,7 +103,7 @@ def shown(value: object) -> str:
 
 
 def _shown_text(text: str) -> str:
-    if len(text) <= _LONGEST:
+    if len(text) <= (_LONGEST_PATH if "/" in text or "\\" in text else _LONGEST):
         return repr(text)
     return f"{visible(repr(text[: _LONGEST - 30]))}... ({len(text):,} characters)"
 

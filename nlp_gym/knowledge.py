@@ -17,7 +17,7 @@ import numpy.typing as npt
 from nlp_gym.checks import check_int
 from nlp_gym.data.readers.shared.decoding import decode, file_bytes
 from nlp_gym.data.text.tokenize import split_words
-from nlp_gym.errors import DataFormatError, InvalidArgumentError
+from nlp_gym.errors import DataFormatError, InvalidArgumentError, shown
 
 Words = tuple[str, ...]
 Match = tuple[int, int, int]
@@ -178,23 +178,25 @@ def read_knowledge(
 
 def _path(argument: str, value: object) -> Path:
     if not isinstance(value, (str, Path)) or not str(value).strip():
-        raise InvalidArgumentError(f"{argument}={value!r} must be the path of a file.")
+        raise InvalidArgumentError(f"{argument}={shown(value)} must be the path of a file.")
     return Path(value)
 
 
 def _columns(path: Path, least: int) -> list[list[str]]:
     """Cells of each row of a file of tab-separated columns, at least `least` of them."""
-    lines, problems = decode(file_bytes(path))
-    if problems:
-        raise DataFormatError(path, problems[0].line, problems[0].message)
+    text = decode(file_bytes(path))
+    if text.problems:
+        raise DataFormatError(path, text.problems[0].line, text.problems[0].message)
     rows = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(text.lines, 1):
         if not line.strip():
             continue
         row = [cell.strip() for cell in line.split("\t")]
         if len(row) < least or not all(row[:least]):
             raise DataFormatError(
-                path, number, f"{least} columns with a TAB between them are needed: {line[:80]!r}"
+                path,
+                number,
+                f"{least} columns with a TAB between them are needed: {shown(line[:80])}",
             )
         rows.append(row)
     if not rows:

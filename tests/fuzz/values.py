@@ -217,7 +217,7 @@ VALUES: dict[str, Callable[[], Any]] = {
     "sample of text": lambda: [Sample("Ana left", "PO")],  # type: ignore[arg-type]
     "sample of ints": lambda: [Sample((1, 2), (0, 1))],  # type: ignore[arg-type]
     "sample of None": lambda: [Sample(None, None)],  # type: ignore[arg-type]
-    "sample odd labels": lambda: [Sample(("a",), ({"x"},)), Sample(("b",), 3)],  # type: ignore
+    "sample odd labels": lambda: [Sample(("a",), ({"x"},)), Sample(("b",), 3)],  # type: ignore[arg-type]
     "sample odd gold": lambda: [Sample(("a",), ("b",), gold=_Hostile(), extra={"x": object()})],
     "sample odd extra": lambda: [Sample(("a",), ("b",), extra=None)],  # type: ignore[arg-type]
     "sample surrogate": lambda: [Sample(("\ud800",), ("O",)), Sample(("a", "b"), ("O", "O"))],

@@ -170,9 +170,9 @@ class TrainConfig:
         for name, value in learning.items():
             if value is not None and self.encoder_mode == "frozen":
                 raise InvalidArgumentError(
-                    f"{name}={value!r} needs an encoder that learns, and encoder_mode='frozen' "
-                    f"keeps it fixed: leave --{name.replace('_', '-')} out, or give "
-                    "--encoder-mode finetune."
+                    f"{name}={shown(value)} needs an encoder that learns, and "
+                    f"encoder_mode='frozen' keeps it fixed: leave --{name.replace('_', '-')} out, "
+                    "or give --encoder-mode finetune."
                 )
         check_device_name(self.device)
 
@@ -255,7 +255,7 @@ def merge(config: TrainConfig, *, complete: bool = False) -> TrainConfig:
         params = load_hyperparams(config.algo, config.env, given, encoder_mode=mode, warm=warm)
     if params.get("start") and not warm:
         raise InvalidArgumentError(
-            f"start={params['start']!r} says how training goes on from a warm start: give "
+            f"start={shown(params['start'])} says how training goes on from a warm start: give "
             "--warm-start, or leave it out."
         )
     config.set_tuning(params)
@@ -267,7 +267,7 @@ def merge(config: TrainConfig, *, complete: bool = False) -> TrainConfig:
     for name, instead in _FLAGS.items():
         if name in env_kwargs:
             raise InvalidArgumentError(
-                f"env_kwargs: {name}={env_kwargs[name]!r} cannot be given here: {instead}."
+                f"env_kwargs: {name}={shown(env_kwargs[name])} cannot be given here: {instead}."
             )
     places = {name: absolute(getattr(config, name)) for name in ("data", "data_dir")}
     places["encoder"] = absolute_folder(config.encoder)
