@@ -31,6 +31,7 @@ from nlp_gym_agents.runs.metrics_log import rewind_metrics
 from nlp_gym_agents.runs.places import TENSORBOARD, check_links, tensorboard_folder
 from nlp_gym_agents.runs.settings import SETTINGS, read_settings
 from nlp_gym_agents.runs.snapshots import newest
+from nlp_gym_agents.runs.weights import POLICY
 from nlp_gym_agents.training.callbacks.kl_penalty import penalty_of
 from nlp_gym_agents.training.callbacks.loop import LoopOptions, LoopState, TrainingLoop
 from nlp_gym_agents.training.callbacks.value_fit import FittedValues
@@ -153,7 +154,8 @@ def _restored(
     for message in skipped:
         warnings.warn(message, stacklevel=3)
     saved = read_settings(folder / SETTINGS, trust=trust)
-    setup = set_up(with_saved_dtype(config, saved), progress=progress)
+    own = with_saved_dtype(config, saved)
+    setup = set_up(own, progress=progress, weights=folder / POLICY)
     setup.check_same(saved, folder)
     if config.warm_start is not None:
         keep_exploration(setup.model)
