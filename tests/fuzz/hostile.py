@@ -57,7 +57,7 @@ class RunFolder:
             (folder / "manifest.json").write_text(json.dumps(manifest))
 
     def json(self, name: str, change: Callable[[Any], Any]) -> None:
-        """Change the JSON of that name in all snapshots; a change that returns None was in place."""
+        """Change the JSON of that name in all snapshots: in place, or by what a change returns."""
         for folder in self.snapshots():
             file = folder / name
             if file.exists():

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import os
 import shutil
 import sys
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import load, save
 
+from fuzz.conftest import fuzz
 from fuzz.hostile import ALL, EVALUATE, EVIL, HOSTILE, PREDICT, RESUME, TRAIN, RunFolder
 from nlp_gym.errors import NLPGymError
 from nlp_gym_agents.config.train_config import TrainConfig, config_from_file, merge
@@ -36,6 +41,21 @@ SIZES = {
 }
 
 
+_FORBIDDEN = frozenset(
+    {
+        "os.exec",
+        "os.fork",
+        "os.posix_spawn",
+        "os.spawn",
+        "os.system",
+        "pickle.find_class",
+        "socket.connect",
+        "subprocess.Popen",
+    }
+)
+"""What Python says before it unpickles a class, begins a process or connects to another machine."""
+
+
 class Watch:
     """What the process did that loading a run must not do; an audit hook cannot be removed."""
 
@@ -44,10 +64,7 @@ class Watch:
         self.found: list[str] = []
         self.inside: tuple[str, ...] = ()
         self.known = set(sys.stdlib_module_names) - {"antigravity", "this"}
-        self.known |= set(importlib.metadata.packages_distributions()) | {
-            "nlp_gym",
-            "nlp_gym_agents",
-        }
+        self.known |= {*importlib.metadata.packages_distributions(), "nlp_gym", "nlp_gym_agents"}
         sys.addaudithook(self.hook)
 
     def hook(self, event: str, arguments: tuple[Any, ...]) -> None:
@@ -57,13 +74,7 @@ class Watch:
         if event == "import":
             if str(arguments[0]).partition(".")[0] not in self.known:
                 self.found.append(f"imports {arguments[0]}")
-        elif event in (
-            "pickle.find_class",
-            "subprocess.Popen",
-            "os.system",
-            "os.exec",
-            "os.fork",
-        ) or event in ("os.posix_spawn", "os.spawn", "socket.connect"):
+        elif event in _FORBIDDEN:
             self.found.append(f"{event} {arguments}")
         elif event == "open" and isinstance(arguments[0], str | bytes):
             self.written(event, arguments[0], bool(arguments[2] & (os.O_WRONLY | os.O_RDWR)))
@@ -136,7 +147,7 @@ def operate(name: str, original: Path, folder: Path) -> Any:
     if name == EVALUATE:
         return evaluate(run, "dev", checkpoint="last", bootstrap=0).value
     if name == RESUME:
-        resume(run, progress=False, command=["nlp-gym"])
+        resume(run, progress=False, command=["nlp-gym"], time_limit=SECONDS)
         policy = newest(run / "checkpoints")[0] / "policy.safetensors"
         return {name: tensor.tolist() for name, tensor in load(policy.read_bytes()).items()}
     config = config_from_file(run / "config.yml")
@@ -206,4 +217,111 @@ def test_hostile_run_is_refused_or_works_unchanged(
         elif operation in hostile.refused:
             assert any(part in str(error) for part in hostile.message.split("|")), str(error)
             assert len(str(error)) < 1500
+    assert sorted(path.name for path in outside.rglob("*")) == before
+
+
+VALUES: list[Any] = [
+    *(None, True, -1, 0, 1, 3, 10**7, 10**18, 2**70, 0.5, -0.0, 1e-300, 1e308, "", "x", "1", "bc"),
+    *("x" * 5000, "../../x", f"{EVIL}:Boom", "nlp_gym:NER-v0", "\u202e", "lin_1e3", "/dev/zero"),
+    *([], {}, [1], ["a", "b"], {"task": f"{EVIL}:Boom"}, [[[[]]]], {"a": {"b": 1}}, [10**5] * 3),
+]
+NUMBERS = (float("nan"), float("inf"), -1.0, 1e30, 10.0**9, 0.0)
+
+
+def places(tree: Any) -> Iterator[tuple[Any, Any]]:
+    """Every container of a tree with every key or index in it."""
+    items = tree.items() if isinstance(tree, dict) else enumerate(tree)
+    for key, value in list(items):
+        yield tree, key
+        if isinstance(value, dict | list):
+            yield from places(value)
+
+
+def change_tree(tree: Any, draw: Any) -> Any:
+    """Replace, remove or add something anywhere in a tree."""
+    found = list(places(tree))
+    if not found:
+        return draw(st.sampled_from(VALUES))
+    inside, key = found[draw(st.integers(0, len(found) - 1))]
+    kind = draw(st.sampled_from(["replace", "replace", "remove", "add"]))
+    if kind == "remove":
+        del inside[key]
+    elif isinstance(inside, dict):
+        inside[key if kind == "replace" else f"{key}x"] = draw(st.sampled_from(VALUES))
+    else:
+        inside[key] = draw(st.sampled_from(VALUES))
+    return tree
+
+
+def change_bytes(data: bytes, draw: Any) -> bytes:
+    """Cut, insert or replace some bytes."""
+    start = draw(st.integers(0, len(data)))
+    stop = draw(st.sampled_from([start, start + 1, start + 7, len(data)]))
+    return data[:start] + draw(st.binary(max_size=8)) + data[stop:]
+
+
+def change_tensors(tensors: dict[str, Any], draw: Any) -> None:
+    """Change one tensor, its name or its format."""
+    name = draw(st.sampled_from(sorted(tensors)))
+    tensor, kind = tensors[name], draw(st.sampled_from(["value", "shape", "dtype", "name", "lack"]))
+    if kind == "value" and tensor.numel():
+        place, value = draw(st.integers(0, tensor.numel() - 1)), draw(st.sampled_from(NUMBERS))
+        if not tensor.is_floating_point():
+            value = max(min(value, 100.0), -100.0) if value == value else 3.0
+        tensor.view(-1)[place] = value
+    elif kind == "shape":
+        tensors[name] = tensor.reshape(-1)[:3].clone()
+    elif kind == "dtype":
+        tensors[name] = tensor.to(draw(st.sampled_from([torch.float64, torch.int32, torch.uint8])))
+    elif kind == "name":
+        tensors[f"{name}/0/x"] = tensors.pop(name)
+    else:
+        del tensors[name]
+
+
+@st.composite
+def mutated(draw: Any, run: RunFolder) -> None:
+    """Change a file of a run in a random way, with its checksum or without."""
+    files = sorted(
+        path.relative_to(run.path)
+        for path in run.path.rglob("*")
+        if path.suffix in (".yml", ".json", ".jsonl", ".safetensors", ".txt")
+    )
+    file = run.path / draw(st.sampled_from(files))
+    whole = draw(st.integers(0, 3)) > 0
+    if whole and file.suffix == ".safetensors":
+        tensors = load(file.read_bytes())
+        if tensors:
+            change_tensors(tensors, draw)
+            file.write_bytes(save(tensors))
+    elif whole and file.suffix == ".json":
+        file.write_text(json.dumps(change_tree(json.loads(file.read_text()), draw)))
+    elif whole and file.suffix == ".yml":
+        file.write_text(yaml.safe_dump(change_tree(yaml.safe_load(file.read_text()), draw)))
+    else:
+        file.write_bytes(change_bytes(file.read_bytes(), draw))
+    if file.name != "manifest.json" and draw(st.integers(0, 4)) > 0:
+        run.seal()
+
+
+@fuzz(25)
+@given(data=st.data(), operation=st.sampled_from((*ALL, TRAIN)))
+def test_changed_run_is_refused_or_used(
+    trained: Path, watch: Watch, outside: Path, tmp_path: Path, data: Any, operation: str
+) -> None:
+    run, work = tmp_path / "run", tmp_path / "work"
+    for folder in (run, work):
+        shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(trained, run)
+    work.mkdir()
+    data.draw(mutated(RunFolder(run, outside)))
+    started, most = time.monotonic(), memory()
+    before = sorted(path.name for path in outside.rglob("*"))
+    with watch.watching(work, Path(os.environ["NLP_GYM_CACHE"])), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with suppress(NLPGymError):
+            operate(operation, run, work)
+    assert watch.found == []
+    assert time.monotonic() - started < 2 * SECONDS
+    assert memory() - most < MEMORY
     assert sorted(path.name for path in outside.rglob("*")) == before

@@ -189,6 +189,17 @@ def save_state(folder: Path, model: BaseAlgorithm, extra: Mapping[str, Any]) -> 
     return aliases
 
 
+def saved_environments(folder: Path) -> int | None:
+    """How many environments a checkpoint was made with; None: it does not say.
+
+    Raises:
+        RunError: Its state is missing or damaged.
+    """
+    state: CheckpointState = read_json(folder / STATE)
+    schema.check(state, CheckpointState, folder / STATE)
+    return None if state["episodes"] is None else len(state["episodes"]["generators"])
+
+
 def load_state(folder: Path, model: BaseAlgorithm, *, timesteps: int | None = None) -> Numbers:
     """Restore what `save_state` wrote into a model built from the same settings.
 

@@ -16,7 +16,7 @@ from nlp_gym.metrics.text.corpus import VALUES
 from nlp_gym_agents.algorithms.pretraining import keep_exploration
 from nlp_gym_agents.config.train_config import TrainConfig, config_from, merge
 from nlp_gym_agents.runs import schema
-from nlp_gym_agents.runs.checkpoints import STATE, load_state
+from nlp_gym_agents.runs.checkpoints import STATE, load_state, saved_environments
 from nlp_gym_agents.runs.folder import (
     check_run,
     claim_run,
@@ -154,6 +154,12 @@ def _restored(
     for message in skipped:
         warnings.warn(message, stacklevel=3)
     saved = read_settings(folder / SETTINGS, trust=trust)
+    known = saved_environments(folder)
+    if known is not None and known != config.n_envs:
+        raise RunError(
+            f"{run / 'config.yml'}: n_envs={config.n_envs}, but {folder} was saved with {known}. "
+            "Restore the number, or train again."
+        )
     own = with_saved_dtype(config, saved)
     setup = set_up(own, progress=progress, weights=folder / POLICY)
     setup.check_same(saved, folder)
