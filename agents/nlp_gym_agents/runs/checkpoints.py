@@ -24,10 +24,10 @@ threads or a GPU.
 from __future__ import annotations
 
 import json
+import math
 import random
 from collections import deque
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,15 +36,31 @@ import numpy as np
 import torch
 from sb3_contrib.common.recurrent.type_aliases import RNNStates
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.buffers import ReplayBuffer
 
-from nlp_gym.errors import RunError, shown
+from nlp_gym.errors import RunError
 from nlp_gym.files import write_json
+from nlp_gym.inert import listed, shown
 from nlp_gym_agents.networks.features.swap_source import clear_caches
-from nlp_gym_agents.runs import episodes
-from nlp_gym_agents.runs.folder import how_to_resume
+from nlp_gym_agents.runs import episodes, schema
+from nlp_gym_agents.runs.folder import resume_command
+from nlp_gym_agents.runs.plain_files import read_json
 from nlp_gym_agents.runs.settings import SETTINGS
-from nlp_gym_agents.runs.snapshots import prune, publish, read_json
+from nlp_gym_agents.runs.snapshots import prune, publish
+from nlp_gym_agents.runs.state import (
+    BufferState,
+    CheckpointState,
+    Numbers,
+    OptimizerState,
+    RandomState,
+    RecentEpisodes,
+    buffer_arrays,
+    check_arrays,
+    check_buffer,
+    check_counters,
+    counters_of,
+    fitted_groups,
+    optimizers_of,
+)
 from nlp_gym_agents.runs.weights import (
     Tensors,
     load_policy,
@@ -53,28 +69,17 @@ from nlp_gym_agents.runs.weights import (
     save_weights,
 )
 
-Numbers = dict[str, Any]
-"""State that goes into JSON."""
-
+STATE = "state.json"
 # Bytes; `features` observations make buffers too large to save each time.
 BUFFER_LIMIT = 2 * 1024**3
 KEPT_CHECKPOINTS = 2
-_NOT_STATE = frozenset({"n_envs", "verbose", "seed", "start_time", "_total_timesteps"})
+_MEMORY = "memory.safetensors"
+
+Optimizers = Mapping[str, torch.optim.Optimizer]
+"""Optimizers by name."""
 
 
-def _optimizers(model: BaseAlgorithm) -> Iterator[tuple[str, torch.optim.Optimizer]]:
-    """Every optimizer that the algorithm itself lists as state, by its dotted name."""
-    for name in dict.fromkeys(["policy.optimizer", *model._get_torch_save_params()[0]]):
-        value: object = model
-        for part in name.split("."):
-            value = getattr(value, part, None)
-        if isinstance(value, torch.optim.Optimizer):
-            yield name, value
-
-
-def _split_optimizers(
-    optimizers: Mapping[str, torch.optim.Optimizer],
-) -> tuple[Tensors, Numbers]:
+def _split_optimizers(optimizers: Optimizers) -> tuple[Tensors, Numbers]:
     tensors: Tensors = {}
     numbers: Numbers = {}
     for name, optimizer in optimizers.items():
@@ -91,36 +96,33 @@ def _split_optimizers(
     return tensors, numbers
 
 
-def _join_optimizers(
-    optimizers: Mapping[str, torch.optim.Optimizer], folder: Path, numbers: Numbers
-) -> None:
-    tensors = read_tensors(folder / "optimizer.safetensors")
+def _fitted_optimizers(
+    optimizers: Optimizers, tensors: Tensors, numbers: Mapping[str, OptimizerState]
+) -> list[tuple[torch.optim.Optimizer, Numbers]]:
+    """The states of all optimizers, once all are known to fit."""
+    if set(numbers) != set(optimizers):
+        raise RunError(f"optimizers: {listed(numbers)}; the model has {listed(optimizers)}.")
+    owners = {key: key.rsplit("/", 2)[0] for key in tensors if key.count("/") >= 2}
+    unknown = [key for key in tensors if owners.get(key) not in optimizers]
+    if unknown:
+        raise RunError(f"optimizers: {shown(unknown[0])} belongs to none.")
+    found = []
     for name, optimizer in optimizers.items():
-        saved = numbers[name]
-        state: dict[int, Numbers] = {int(i): dict(v) for i, v in saved["state"].items()}
-        for key, tensor in tensors.items():
-            owner, index, entry = key.rsplit("/", 2)
-            if owner == name:
-                state.setdefault(int(index), {})[entry] = tensor
-        optimizer.load_state_dict({"state": state, "param_groups": saved["param_groups"]})
-
-
-def _buffer_arrays(buffer: ReplayBuffer) -> dict[str, np.ndarray]:
-    """Arrays with the buffer's time axis first, by attribute (and key, for dict observations)."""
-    arrays: dict[str, np.ndarray] = {}
-    for name, value in vars(buffer).items():
-        parts = value.items() if isinstance(value, dict) else [("", value)]
-        for key, array in parts:
-            if isinstance(array, np.ndarray) and array.shape[:1] == (buffer.buffer_size,):
-                arrays[f"{name}/{key}" if key else name] = array
-    return arrays
+        own = {key: tensor for key, tensor in tensors.items() if owners[key] == name}
+        groups = fitted_groups(name, optimizer, numbers[name], own)
+        state: dict[int, Numbers] = {int(i): dict(v) for i, v in numbers[name]["state"].items()}
+        for key, tensor in own.items():
+            _, index, entry = key.rsplit("/", 2)
+            state.setdefault(int(index), {})[entry] = tensor
+        found.append((optimizer, {"state": state, "param_groups": groups}))
+    return found
 
 
 def _save_buffer(folder: Path, model: BaseAlgorithm) -> Numbers | None:
     buffer = getattr(model, "replay_buffer", None)
     if buffer is None:
         return None
-    arrays = {key: array[: buffer.size()] for key, array in _buffer_arrays(buffer).items()}
+    arrays = {key: array[: buffer.size()] for key, array in buffer_arrays(buffer).items()}
     if sum(array.nbytes for array in arrays.values()) > BUFFER_LIMIT:
         return None
     tensors = {key: torch.from_numpy(np.ascontiguousarray(a)) for key, a in arrays.items()}
@@ -128,29 +130,16 @@ def _save_buffer(folder: Path, model: BaseAlgorithm) -> Numbers | None:
     return {"pos": buffer.pos, "full": buffer.full, "buffer_size": buffer.buffer_size}
 
 
-def _load_buffer(folder: Path, model: BaseAlgorithm, saved: Numbers | None) -> None:
+def _load_buffer(folder: Path, model: BaseAlgorithm, saved: BufferState | None) -> None:
     buffer = getattr(model, "replay_buffer", None)
     if buffer is None or saved is None:
         return
-    if saved["buffer_size"] != buffer.buffer_size:
-        raise RunError(
-            f"{folder} holds a replay buffer of {saved['buffer_size']} rows, the model's has "
-            f"{buffer.buffer_size}. Resume with the buffer_size and n_envs of the run's config.yml."
-        )
     tensors = read_tensors(folder / "buffer.safetensors")
-    for key, array in _buffer_arrays(buffer).items():
+    check_buffer(model, saved, tensors)
+    for key, array in buffer_arrays(buffer).items():
         values = tensors[key].numpy()
         array[: len(values)] = values
     buffer.pos, buffer.full = saved["pos"], saved["full"]
-
-
-def _counters(model: BaseAlgorithm) -> dict[str, int | float | bool]:
-    """Numbers an algorithm keeps about its progress, third-party ones included."""
-    return {
-        name: value
-        for name, value in vars(model).items()
-        if type(value) in (int, float, bool) and name not in _NOT_STATE
-    }
 
 
 def _random_state(model: BaseAlgorithm) -> tuple[Tensors, Numbers]:
@@ -166,15 +155,15 @@ def _random_state(model: BaseAlgorithm) -> tuple[Tensors, Numbers]:
     return tensors, numbers
 
 
-def _restore_random(model: BaseAlgorithm, tensors: Tensors, numbers: Numbers) -> None:
+def _restore_random(model: BaseAlgorithm, tensors: Tensors, numbers: RandomState) -> None:
     torch.set_rng_state(tensors["torch"])
     if torch.cuda.is_available() and "cuda/0" in tensors:
         states = [tensors[key] for key in sorted(tensors) if key.startswith("cuda/")]
         torch.cuda.set_rng_state_all(states[: torch.cuda.device_count()])
-    version, internal, gauss = numbers["python"]
-    random.setstate((version, tuple(internal), gauss))
-    kind, keys, *rest = numbers["numpy"]
-    np.random.set_state((kind, np.asarray(keys, np.uint32), *rest))  # noqa: NPY002 - SB3's generator
+    version, internal, following = numbers["python"]
+    random.setstate((version, tuple(internal), following))
+    kind, keys, position, has_gauss, gauss = numbers["numpy"]
+    np.random.set_state((kind, np.asarray(keys, np.uint32), position, has_gauss, gauss))  # noqa: NPY002 - SB3's generator
     model.action_space.np_random.bit_generator.state = numbers["action_space"]
 
 
@@ -192,6 +181,8 @@ def _memory(model: BaseAlgorithm) -> Tensors:
 
 
 def _restore_memory(model: BaseAlgorithm, tensors: Tensors) -> None:
+    fresh = {name: state.numpy(force=True) for name, state in _memory(model).items()}
+    check_arrays(tensors, {name: (state.dtype, state.shape) for name, state in fresh.items()})
     parts = [
         tuple(tensors[f"{part}/{i}"].to(model.device) for i in range(2))
         for part in RNNStates._fields
@@ -199,20 +190,19 @@ def _restore_memory(model: BaseAlgorithm, tensors: Tensors) -> None:
     model._last_lstm_states = RNNStates(*parts)  # type: ignore[attr-defined]
 
 
-def _recent(model: BaseAlgorithm) -> Numbers:
+def _recent(model: BaseAlgorithm) -> RecentEpisodes:
     """The last episodes' returns and lengths, which the logged means are taken over."""
-    kept = {"episodes": model.ep_info_buffer, "successes": model.ep_success_buffer}
-    return {name: [_plain(item) for item in found or ()] for name, found in kept.items()}
+    ended = [
+        {key: float(info[key]) for key in ("r", "l", "t") if key in info}
+        for info in model.ep_info_buffer or ()
+    ]
+    return {
+        "episodes": [info for info in ended if all(map(math.isfinite, info.values()))],
+        "successes": [float(success) for success in model.ep_success_buffer or ()],
+    }
 
 
-def _plain(value: Any) -> Any:
-    """A value for JSON; those of third-party environments may be numpy's."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def _restore_recent(model: BaseAlgorithm, saved: Mapping[str, Any]) -> None:
+def _restore_recent(model: BaseAlgorithm, saved: RecentEpisodes) -> None:
     size = model._stats_window_size
     model.ep_info_buffer = deque(saved["episodes"], maxlen=size)
     model.ep_success_buffer = deque(saved["successes"], maxlen=size)
@@ -234,13 +224,13 @@ class Boundary:
     random: tuple[Tensors, Numbers]
     episodes: tuple[Tensors, Numbers] | None
     memory: Tensors
-    recent: Numbers
+    recent: RecentEpisodes
 
 
 def boundary(model: BaseAlgorithm) -> Boundary:
     """Copy what the next rollout will change; takes about a tenth of a millisecond."""
     return Boundary(
-        _counters(model),
+        counters_of(model),
         _random_state(model),
         episodes.capture(model),
         _memory(model),
@@ -254,7 +244,7 @@ def save_state(
     extra: Mapping[str, Any],
     *,
     at: Boundary | None = None,
-    optimizers: Mapping[str, torch.optim.Optimizer] | None = None,
+    optimizers: Optimizers | None = None,
 ) -> dict[str, str]:
     """Write everything a run continues from into the existing folder `folder`.
 
@@ -271,13 +261,13 @@ def save_state(
     at = at or boundary(model)
     clear_caches(model.policy)
     aliases = save_weights(folder, model)
-    tensors, groups = _split_optimizers({**dict(_optimizers(model)), **(optimizers or {})})
+    tensors, groups = _split_optimizers({**dict(optimizers_of(model)), **(optimizers or {})})
     save_tensors(folder / "optimizer.safetensors", tensors)
     save_tensors(folder / "rng.safetensors", at.random[0])
     if at.episodes is not None:
         save_tensors(folder / "episodes.safetensors", at.episodes[0])
     if at.memory:
-        save_tensors(folder / "memory.safetensors", at.memory)
+        save_tensors(folder / _MEMORY, at.memory)
     state = {
         "aliases": aliases,
         "counters": at.counters,
@@ -288,7 +278,7 @@ def save_state(
         "recent": at.recent,
         "extra": dict(extra),
     }
-    (folder / "state.json").write_text(json.dumps(state), encoding="utf-8")
+    (folder / STATE).write_text(json.dumps(state), encoding="utf-8")
     return aliases
 
 
@@ -299,7 +289,7 @@ def write_checkpoint(
     settings: Mapping[str, Any],
     extra: Mapping[str, Any],
     at: Boundary | None = None,
-    optimizers: Mapping[str, torch.optim.Optimizer] | None = None,
+    optimizers: Optimizers | None = None,
 ) -> None:
     """Save the state of a run as ``checkpoints/N`` and delete all but the newest ones.
 
@@ -316,64 +306,85 @@ def write_checkpoint(
     """
     steps = model.num_timesteps if at is None else at.counters["num_timesteps"]
     checkpoints = run / "checkpoints"
-    with publish(checkpoints / str(steps), fix=how_to_resume(run)) as folder:
+    with publish(
+        checkpoints / str(steps), fix=lambda: f"continue with: {resume_command(run)}"
+    ) as folder:
         aliases = save_state(folder, model, extra, at=at, optimizers=optimizers)
         chosen = {"aliases": aliases, "timesteps": steps}
         write_json(folder / SETTINGS, {**settings, **chosen})
     prune(checkpoints, keep=KEPT_CHECKPOINTS)
 
 
+def saved_environments(folder: Path) -> int | None:
+    """How many environments a checkpoint was made with; None: it does not say.
+
+    Raises:
+        RunError: Its state is missing or damaged.
+    """
+    state = _read_state(folder)
+    return None if state["episodes"] is None else len(state["episodes"]["generators"])
+
+
 def read_extra(folder: Path) -> Numbers:
     """The `extra` of a checkpoint.
 
     Raises:
-        RunError: The file is missing or damaged.
+        RunError: Its state is missing or damaged.
     """
-    with _reading(folder / "state.json") as state:
-        return dict(state["extra"])
+    return dict(_read_state(folder)["extra"])
 
 
-def load_state(folder: Path, model: BaseAlgorithm) -> None:
+def _read_state(folder: Path) -> CheckpointState:
+    state: CheckpointState = read_json(folder / STATE)
+    schema.check(state, CheckpointState, folder / STATE)
+    return state
+
+
+def load_state(
+    folder: Path,
+    model: BaseAlgorithm,
+    *,
+    timesteps: int | None = None,
+    optimizers: Optimizers | None = None,
+) -> None:
     """Restore what `save_state` wrote into a model built from the same settings.
+
+    Args:
+        folder: A checkpoint.
+        model: A Stable-Baselines3 algorithm.
+        timesteps: When the checkpoint was made, by its settings; None: they do not say.
+        optimizers: Those that `save_state` was given.
 
     Raises:
         RunError: A file is missing, damaged or of another architecture.
     """
-    with _reading(folder / "state.json") as state:
-        load_policy(folder, model, state["aliases"])
-        _join_optimizers(dict(_optimizers(model)), folder, state["optimizers"])
+    state = _read_state(folder)
+    load_policy(folder, model, state["aliases"])
+    tensors = read_tensors(folder / "optimizer.safetensors")
+    own = {**dict(optimizers_of(model)), **(optimizers or {})}
+    try:
+        check_counters(model, state["counters"], timesteps)
+        for optimizer, saved in _fitted_optimizers(own, tensors, state["optimizers"]):
+            optimizer.load_state_dict(saved)
         _load_buffer(folder, model, state["buffer"])
+        counters = counters_of(model)
         for name, value in state["counters"].items():
-            if type(getattr(model, name, None)) is type(value):
+            if name in counters:
                 setattr(model, name, value)
         if state["episodes"] is not None:
             tensors = read_tensors(folder / "episodes.safetensors")
             episodes.restore(model, tensors, state["episodes"])
-        if (folder / "memory.safetensors").exists():
-            _restore_memory(model, read_tensors(folder / "memory.safetensors"))
+        if (folder / _MEMORY).exists():
+            _restore_memory(model, read_tensors(folder / _MEMORY))
         if "recent" in state:  # older checkpoints have none
             _restore_recent(model, state["recent"])
         # Last: restoring the episodes resets environments, which draws random numbers.
         _restore_random(model, read_tensors(folder / "rng.safetensors"), state["random"])
+    except _UNFIT as error:
+        problem = str(error) if isinstance(error, RunError) else repr(error)
+        raise RunError(
+            f"{folder / STATE} does not fit the model that the run's settings describe: {problem}"
+        ) from error
 
 
-def load_optimizer(folder: Path, name: str, optimizer: torch.optim.Optimizer) -> None:
-    """Restore an optimizer that `save_state` was given besides the model's own.
-
-    Raises:
-        RunError: It is missing, damaged or of other weights.
-    """
-    with _reading(folder / "state.json") as state:
-        _join_optimizers({name: optimizer}, folder, state["optimizers"])
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[Numbers]:
-    """The state in a file; what it lacks, or does not fit the model, is a `RunError`."""
-    state = read_json(path)
-    try:
-        yield state
-    except (KeyError, TypeError, ValueError) as error:
-        if isinstance(error, RunError):
-            raise
-        raise RunError(f"{path} is incomplete or damaged ({shown(error)}).") from error
+_UNFIT = (RunError, LookupError, TypeError, ValueError, ArithmeticError, RuntimeError)

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from nlp_gym_agents.algorithms.pretraining import Passes
-from nlp_gym_agents.runs.checkpoints import load_optimizer, load_state, write_checkpoint
+from nlp_gym_agents.runs.checkpoints import load_state, write_checkpoint
 from nlp_gym_agents.training.callbacks.loop import LoopState
 from nlp_gym_agents.training.divergence import check_finite
 from nlp_gym_agents.training.setup import Setup
@@ -44,8 +44,7 @@ class SavedStart:
     def begin(self, passes: Passes) -> None:
         """Go on from the checkpoint, or save the first one."""
         if self.folder is not None:
-            load_state(self.folder, self.setup.model)
-            load_optimizer(self.folder, _OPTIMIZER, passes.optimizer)
+            load_state(self.folder, self.setup.model, optimizers={_OPTIMIZER: passes.optimizer})
             passes.done = self.state.start_updates or 0
         else:
             self._save(passes)

@@ -6,18 +6,19 @@ import sys
 import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
-from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.errors import InvalidArgumentError, RunError
 from nlp_gym.files import remove_leftovers
 from nlp_gym.metrics.text.corpus import VALUES
 from nlp_gym_agents.algorithms.pretraining import keep_exploration
 from nlp_gym_agents.config.train_config import TrainConfig, config_from, merge
-from nlp_gym_agents.runs.checkpoints import load_state, read_extra
+from nlp_gym_agents.runs import schema
+from nlp_gym_agents.runs.checkpoints import STATE, load_state, read_extra, saved_environments
 from nlp_gym_agents.runs.folder import (
     check_run,
     claim_run,
-    how_to_resume,
     is_untouched,
     locked,
     new_run,
@@ -28,9 +29,11 @@ from nlp_gym_agents.runs.folder import (
     write_versions,
     writing,
 )
-from nlp_gym_agents.runs.metrics_log import rewind_metrics
-from nlp_gym_agents.runs.settings import SETTINGS, SnapshotSettings
-from nlp_gym_agents.runs.snapshots import newest, read_json, steps
+from nlp_gym_agents.runs.metrics_log import check_row, rewind_metrics
+from nlp_gym_agents.runs.places import TENSORBOARD, check_links, tensorboard_folder
+from nlp_gym_agents.runs.settings import SETTINGS, read_settings
+from nlp_gym_agents.runs.snapshots import newest, steps
+from nlp_gym_agents.runs.weights import POLICY
 from nlp_gym_agents.training.callbacks.kl_penalty import penalty_of
 from nlp_gym_agents.training.callbacks.loop import LoopOptions, LoopState, TrainingLoop
 from nlp_gym_agents.training.callbacks.value_fit import FittedValues
@@ -54,6 +57,7 @@ def train(
     progress: bool = True,
     command: Sequence[str] | None = None,
     time_limit: float | None = None,
+    trust: Sequence[str] | str = (),
 ) -> Path:
     """Train a new run.
 
@@ -64,6 +68,8 @@ def train(
         command: What to write into ``command.txt``; None is this process's command line.
         time_limit: Seconds, those of a warm start included, after which training stops wherever
             it is; None for no limit.
+        trust: Modules that the settings of a run to start from may have imported; see
+            `nlp_gym_agents.models.agent.load_agent`. What `config` names is trusted as given.
 
     Returns:
         The run folder.
@@ -78,11 +84,12 @@ def train(
         stack.enter_context(locked(run))
         if run_dir is not None:
             claim_run(run)  # another process may have begun, and ended, in between
-        training = _Training(run, progress=progress, time_limit=time_limit)
+        logs = Path(config.tensorboard_log or run / TENSORBOARD)
+        training = _Training(run, config, logs, trust, progress, time_limit)
         try:
             write_config(run, config.as_dict(), command=command or sys.argv)
             with stop_requests(run) as request:
-                training.begin(config, request)
+                training.begin(request)
         except Exception as error:
             unusable = isinstance(error, InvalidArgumentError) and not steps(run / "checkpoints")
             if unusable or not training.ready:  # settings that do not work leave nothing
@@ -98,6 +105,8 @@ def resume(
     progress: bool = True,
     command: Sequence[str] | None = None,
     time_limit: float | None = None,
+    tensorboard_log: str | Path | None = None,
+    trust: Sequence[str] | str = (),
 ) -> Path:
     """Go on from the newest complete checkpoint of a run; see `runs.checkpoints` for exactness.
 
@@ -108,64 +117,77 @@ def resume(
         command: What to add to ``command.txt`` with a new total; None is this process's command
             line.
         time_limit: As for `train`; the time trained before counts.
+        tensorboard_log: Folder of the TensorBoard files from now on. One outside of the run folder
+            has to be given again: nothing is written there because the run's settings say so.
+        trust: Modules that the run's settings may have imported; see
+            `nlp_gym_agents.models.agent.load_agent`.
 
     Returns:
         The run folder.
 
     Raises:
-        RunError: There is no complete checkpoint, the corpus or encoder changed, or another process
-            is training in the folder, which is then left alone.
+        RunError: No checkpoint is complete, the corpus or encoder changed, the settings ask for a
+            module that is not trusted, something in the folder leads out of it, or another
+            process is training in the folder. The folder is then left alone.
         TrainingInterrupted: A signal stopped it again; its state is saved.
     """
     run = check_run(run)
+    check_links(run, unused=() if tensorboard_log is None else (TENSORBOARD,))
     with locked(run):
         remove_leftovers(run / "*")
-        config = config_from(read_config(run), source=str(run / "config.yml"))
+        config = config_from(read_config(run, trust=trust), source=str(run / "config.yml"))
         if n_timesteps is not None:
             config = config.with_changes(n_timesteps=n_timesteps)
+        if tensorboard_log is not None:
+            config = config.with_changes(tensorboard_log=str(tensorboard_log))
         config = merge(config, complete=True)
-        training = _Training(run, progress=progress, time_limit=time_limit)
-        changed = (command or sys.argv) if n_timesteps is not None else None
+        logs = tensorboard_folder(run, config.tensorboard_log, tensorboard_log)
+        changed = n_timesteps is not None or tensorboard_log is not None
+        training = _Training(run, config, logs, trust, progress, time_limit)
+        training.changed_by = (command or sys.argv) if changed else None
         with stop_requests(run) as request:
             if is_untouched(run):
-                training.begin(config, request, changed)
+                training.begin(request)
             else:
-                training.go_on(config, request, changed)
+                training.go_on(request)
     return run
 
 
+@dataclass
 class _Training:
     """A run from wherever it is to its end or a signal.
 
-    Args:
+    Attributes:
         run: The run folder, which is locked and has its settings.
+        config: They, merged.
+        logs: Folder of the TensorBoard files.
+        trust: As for `train`.
         progress: As for `train`.
         time_limit: As for `train`.
-
-    Attributes:
+        changed_by: The command that changed the settings; None: none did.
         ready: Whether the settings were found to work.
     """
 
-    def __init__(self, run: Path, *, progress: bool, time_limit: float | None) -> None:
-        self.run, self.progress, self.time_limit = run, progress, time_limit
-        self.ready = False
+    run: Path
+    config: TrainConfig
+    logs: Path
+    trust: Sequence[str] | str
+    progress: bool
+    time_limit: float | None
+    changed_by: Sequence[str] | None = None
+    ready: bool = False
 
-    def begin(
-        self, config: TrainConfig, request: StopRequest, changed: Sequence[str] | None = None
-    ) -> None:
-        """Train from the beginning.
-
-        Args:
-            config: Merged.
-            request: Whether to stop.
-            changed: The command that changed the settings; None: it did not.
-        """
+    def begin(self, request: StopRequest) -> None:
+        """Train from the beginning."""
+        config = self.config
         setup = set_up(config, progress=self.progress)
-        teacher = None if config.warm_start is None else load_teacher(config, setup.train_task)
+        teacher = None
+        if config.warm_start is not None:
+            teacher = load_teacher(config, setup.train_task, self.trust)
         check_log_folder(config.tensorboard_log)
         self.ready = True
-        self._put_on_record(config, changed)
-        with writing(self.run, fix=how_to_resume(self.run)):
+        self._put_on_record()
+        with writing(self.run, resumable=True):
             write_versions(self.run, setup.facts())
         state = LoopState()
         if teacher is not None:
@@ -174,37 +196,48 @@ class _Training:
             start.end()
         self._learn(setup, state, request)
 
-    def go_on(
-        self, config: TrainConfig, request: StopRequest, changed: Sequence[str] | None
-    ) -> None:
-        """Train from the newest complete checkpoint; arguments as for `begin`."""
+    def go_on(self, request: StopRequest) -> None:
+        """Train from the newest complete checkpoint."""
         folder, skipped = newest(self.run / "checkpoints")
         for message in skipped:
             warnings.warn(message, stacklevel=4)
-        saved: SnapshotSettings = read_json(folder / SETTINGS)
-        setup = set_up(with_saved_dtype(config, saved), progress=self.progress)
-        setup.check_same(saved, folder)
-        state = LoopState(**read_extra(folder))
+        setup, state = self._restored(folder)
         if state.start_updates is not None:
             start = SavedStart(self.run, setup, state, request, folder)
-            start_warm(setup.model, config, setup.train_task, watch=start)
+            start_warm(setup.model, self.config, setup.train_task, trust=self.trust, watch=start)
             start.end()
-        else:
-            if config.warm_start is not None:
-                keep_exploration(setup.model)
-            load_state(folder, setup.model)
-            if setup.model._last_obs is None:  # other than the first episodes again
-                assert setup.model.env is not None
-                setup.model.env.seed((config.seed + setup.model.num_timesteps) % 2**31)
         # Nothing in the folder changes before all of it could be read.
-        self._put_on_record(config, changed)
-        with writing(self.run, fix=how_to_resume(self.run)):
+        self._put_on_record()
+        with writing(self.run, resumable=True):
             rewind_metrics(self.run, state.logged)
         self._learn(setup, state, request)
 
-    def _put_on_record(self, config: TrainConfig, changed: Sequence[str] | None) -> None:
-        if changed is not None:
-            rewrite_config(self.run, config.as_dict(), command=changed)
+    def _restored(self, folder: Path) -> tuple[Setup, LoopState]:
+        """What a checkpoint holds, in memory; the model of one inside a warm start is fresh."""
+        saved = read_settings(folder / SETTINGS, trust=self.trust)
+        known = saved_environments(folder)
+        if known is not None and known != self.config.n_envs:
+            raise RunError(
+                f"{self.run / 'config.yml'}: n_envs={self.config.n_envs}, but {folder} was saved "
+                f"with {known}. Restore the number, or train again."
+            )
+        own = with_saved_dtype(self.config, saved)
+        setup = set_up(own, progress=self.progress, weights=folder / POLICY)
+        setup.check_same(saved, folder)
+        state = _loop_state(folder)
+        if state.start_updates is not None:
+            return setup, state
+        if own.warm_start is not None:
+            keep_exploration(setup.model)
+        load_state(folder, setup.model, timesteps=saved.get("timesteps"))
+        if setup.model._last_obs is None:  # other than the first episodes again
+            assert setup.model.env is not None
+            setup.model.env.seed((own.seed + setup.model.num_timesteps) % 2**31)
+        return setup, state
+
+    def _put_on_record(self) -> None:
+        if self.changed_by is not None:
+            rewrite_config(self.run, self.config.as_dict(), command=self.changed_by)
 
     def _learn(self, setup: Setup, state: LoopState, request: StopRequest) -> None:
         """The training loop, from wherever the model is to the end or a signal."""
@@ -221,7 +254,7 @@ class _Training:
         penalty = penalty_of(run, config.learning.kl, state.kl_coef)
         fitted = [FittedValues()] if config.learning.start.fit_values else []
         with (
-            logged(model, Path(config.tensorboard_log or run / "tensorboard")),
+            logged(model, self.logs),
             told_divergence(model, run),
             request.watched(),
             TrainingProgress(total, setup.dev_task.metric_name, shown=self.progress) as shown,
@@ -244,3 +277,17 @@ class _Training:
             )
         if loop.stopped == "interrupted":
             request.check()
+
+
+def _loop_state(folder: Path) -> LoopState:
+    """The loop's part of a checkpoint.
+
+    Raises:
+        RunError: It is damaged.
+    """
+    extra = read_extra(folder)
+    schema.check(extra, LoopState, folder / STATE)
+    state = LoopState(**extra)
+    for row in state.unwritten:
+        check_row(row, f"{folder / STATE}: unwritten")
+    return state

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch as th
@@ -53,15 +54,17 @@ def start_warm(
     config: TrainConfig,
     task: Task,
     *,
+    trust: Sequence[str] | str = (),
     teacher: BasePolicy | int | None = None,
     watch: Watch | None = None,
 ) -> None:
     """Apply ``config.warm_start``: ``"bc"``, ``"bc:EPOCHS"`` or the run folder of a `bc` run.
 
     Args:
-        model: A fresh one.
-        config: Merged.
-        task: That of training.
+        model: An algorithm that was just built.
+        config: Merged settings.
+        task: What the model is trained on.
+        trust: Modules that the settings of that run may have imported.
         teacher: From `load_teacher`; None: it is loaded.
         watch: Saves it, or goes on with one that was stopped.
 
@@ -69,13 +72,20 @@ def start_warm(
         InvalidArgumentError: None of these forms, or a run of another task.
         RunError: The run cannot be loaded.
     """
-    teacher = load_teacher(config, task) if teacher is None else teacher
+    teacher = load_teacher(config, task, trust) if teacher is None else teacher
     warm_start(model, teacher, seed=config.seed, watch=watch)
     sharpen(model.policy, config.learning.start.temperature)
 
 
-def load_teacher(config: TrainConfig, task: Task) -> BasePolicy | int:
+def load_teacher(
+    config: TrainConfig, task: Task, trust: Sequence[str] | str = ()
+) -> BasePolicy | int:
     """Whom ``config.warm_start`` names: a policy, or the oracle for a number of passes.
+
+    Args:
+        config: Merged settings.
+        task: What the model is trained on.
+        trust: Modules that the settings of a run may have imported.
 
     Raises:
         InvalidArgumentError: None of these forms, or a run of another task.
@@ -93,7 +103,7 @@ def load_teacher(config: TrainConfig, task: Task) -> BasePolicy | int:
         raise InvalidArgumentError(
             f"warm_start={shown(text)} is neither 'bc', 'bc:EPOCHS' nor an existing run folder."
         )
-    agent = load_agent(text, device=config.device)
+    agent = load_agent(text, device=config.device, trust=trust)
     if agent.labels != task.labels:
         raise RunError(
             f"warm_start={shown(text)} was trained on other labels ({', '.join(agent.labels)}) "

@@ -19,7 +19,7 @@ from nlp_gym.files import atomic_path
 from nlp_gym_agents.config.learning import LARGEST_COEFFICIENT, KLOptions
 from nlp_gym_agents.networks.features.source import FeatureSource
 from nlp_gym_agents.networks.features.swap_source import clear_caches
-from nlp_gym_agents.runs.folder import how_to_resume, writing
+from nlp_gym_agents.runs.folder import writing
 from nlp_gym_agents.runs.weights import read_tensors, save_tensors
 from nlp_gym_agents.training.callbacks.rollout_parts import (
     BufferObs,
@@ -243,5 +243,5 @@ class SavedKLPenalty(KLToStart):
         super()._on_training_start()
         if not known:
             run = self.path.parent
-            with writing(run, fix=how_to_resume(run)), atomic_path(self.path) as path:
+            with writing(run, resumable=True), atomic_path(self.path) as path:
                 save_tensors(path, self.start_weights())

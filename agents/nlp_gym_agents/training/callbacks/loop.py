@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
@@ -22,9 +22,10 @@ from nlp_gym.errors import RunError
 from nlp_gym.files import write_json
 from nlp_gym.metrics.base import Score
 from nlp_gym_agents.runs.checkpoints import Boundary, boundary, write_checkpoint
-from nlp_gym_agents.runs.folder import how_to_resume
+from nlp_gym_agents.runs.folder import resume_command
 from nlp_gym_agents.runs.metrics_log import append_metrics, read_metrics
-from nlp_gym_agents.runs.settings import SETTINGS, SnapshotSettings
+from nlp_gym_agents.runs.schema import LARGEST, Count, Range
+from nlp_gym_agents.runs.settings import SETTINGS, PolicySettings
 from nlp_gym_agents.runs.snapshots import publish
 from nlp_gym_agents.runs.weights import save_weights
 from nlp_gym_agents.training.callbacks.kl_penalty import KLToStart
@@ -40,6 +41,9 @@ SHOW_EVERY = 0.1  # seconds between two moves of the bar, as often as it is draw
 def _next(steps: int, every: int) -> int:
     """The first multiple of `every` after `steps`."""
     return (steps // every + 1) * every
+
+
+_Step = Annotated[int, Range(-1, LARGEST)]
 
 
 @dataclass
@@ -60,14 +64,14 @@ class LoopState:
     """
 
     best: float | None = None
-    best_timesteps: int = -1
-    stale: int = 0
-    evaluated: int = -1
-    next_eval: int = 0
-    next_save: int = 0
-    seconds: float = 0.0
+    best_timesteps: _Step = -1
+    stale: Count = 0
+    evaluated: _Step = -1
+    next_eval: Count = 0
+    next_save: Count = 0
+    seconds: Annotated[float, Range(0, LARGEST)] = 0.0
     kl_coef: float | None = None
-    start_updates: int | None = None
+    start_updates: Count | None = None
     unwritten: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -117,7 +121,7 @@ class TrainingLoop(BaseCallback):
         state: LoopState,
         *,
         score: Callable[[], Score],
-        settings: SnapshotSettings,
+        settings: PolicySettings,
         progress: TrainingProgress,
         request: StopRequest,
         any_step: bool = False,
@@ -267,8 +271,8 @@ class TrainingLoop(BaseCallback):
                 )
 
     def _save_best(self, score: Score) -> None:
-        fix = how_to_resume(self.options.run)
-        with publish(self.options.run / "best", fix=fix) as folder:
+        run = self.options.run
+        with publish(run / "best", fix=lambda: f"continue with: {resume_command(run)}") as folder:
             chosen = {
                 "aliases": save_weights(folder, self.model),
                 "timesteps": self.model.num_timesteps,
