@@ -13,6 +13,7 @@ import reprlib
 from collections.abc import Iterable
 from itertools import islice
 from pathlib import PurePath
+from typing import Any
 
 _LONGEST = 80
 """Most characters of a value in a message."""
@@ -30,6 +31,7 @@ _UNSEEN = re.compile(
     "|(?:(?<=[\x00-\u02ff])|(?<!.))[\u200c\u200d]|[\u200c\u200d](?:(?=[\x00-\u02ff])|(?!.))",
     re.DOTALL,
 )
+_BREAKS = re.compile(r"[^\S\n]*[\n\r\v\f\x85\u2028\u2029]\s*")
 
 
 def visible(text: str, *, lines: bool = False) -> str:
@@ -44,6 +46,11 @@ def visible(text: str, *, lines: bool = False) -> str:
     if lines:
         return "\n".join(map(visible, text.split("\n")))
     return _UNSEEN.sub(_spelled, text)
+
+
+def one_line(text: str) -> str:
+    """The text on one line, without characters that act or cannot be seen."""
+    return text if text.isprintable() else visible(_BREAKS.sub(" ", text.strip()))
 
 
 def _spelled(found: re.Match[str]) -> str:
@@ -83,9 +90,10 @@ class _Short(reprlib.Repr):
 
 
 _SHORT = _Short()
+_COLLECTIONS = (list, tuple, set, frozenset, dict)
 
 
-def shown(value: object) -> str:
+def shown(value: Any) -> str:
     """A value as a message shows it: as `repr`, but short, on one line and inert.
 
     Args:
@@ -99,7 +107,11 @@ def shown(value: object) -> str:
         text = visible(_SHORT.repr(value))
     except Exception:  # of a container: see `_Short.repr_instance`
         text = f"<{_type_name(value)} object>"
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+    if len(text) > _LONGEST:
+        text = f"{text[: _LONGEST - 3]}..."
+    if type(value) in _COLLECTIONS and len(value) > _SHORT.maxlist:
+        text += f" ({type(value).__name__} of {len(value):,})"
+    return text
 
 
 def _shown_text(text: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym.types import BoolArray, Int64Array
 
 STOP = "</s>"
