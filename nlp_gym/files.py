@@ -11,10 +11,20 @@ import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from nlp_gym.memory import memory_limit, readable_size
 from nlp_gym.progress import progress_bar
+
+_BLOCK = 1 << 20
+
+
+class Readable(Protocol):
+    """An open binary file."""
+
+    def read(self, size: int, /) -> bytes:
+        """Read up to `size` bytes."""
+
 
 PART = ".part"
 """Ending of the temporary files of `atomic_path`, which a killed process leaves behind."""
@@ -49,7 +59,7 @@ def read_regular(path: str | Path, *, limit: int | None = None) -> bytes:
         content = b""
         if status.st_size <= largest:
             with open(handle, "rb", closefd=False) as file:
-                content = file.read(largest + 1)
+                content = read_at_most(file, largest + 1, status.st_size)
     finally:
         os.close(handle)
     if len(content) > largest or status.st_size > largest:
@@ -58,6 +68,25 @@ def read_regular(path: str | Path, *, limit: int | None = None) -> bytes:
             errno.EFBIG, f"it has {size}, at most {readable_size(largest)} are read", str(path)
         )
     return content
+
+
+def read_at_most(file: Readable, size: int, expected: int = 0) -> bytes:
+    """Read `size` bytes, or fewer where the file ends before; memory grows with what is read.
+
+    Args:
+        file: An open file.
+        size: Largest number of bytes.
+        expected: How many there will be, where that is known; it may be wrong.
+    """
+    block = file.read(min(expected + 1, size))
+    if len(block) <= expected:
+        return block
+    parts = [block]
+    size -= len(block)
+    while size > 0 and (block := file.read(min(_BLOCK, size))):
+        parts.append(block)
+        size -= len(block)
+    return b"".join(parts)
 
 
 @contextlib.contextmanager
@@ -133,7 +162,7 @@ def sha256_file(path: str | Path, *, progress: bool = False) -> str:
         path.open("rb") as file,
         progress_bar(size, text, unit="bytes", show=progress) as advance,
     ):
-        while block := file.read(1 << 20):
+        while block := file.read(_BLOCK):
             digest.update(block)
             advance(len(block))
     return digest.hexdigest()

@@ -184,11 +184,11 @@ def _path(argument: str, value: object) -> Path:
 
 def _columns(path: Path, least: int) -> list[list[str]]:
     """Cells of each row of a file of tab-separated columns, at least `least` of them."""
-    lines, problems = decode(file_bytes(path))
-    if problems:
-        raise DataFormatError(path, problems[0].line, problems[0].message)
+    text = decode(file_bytes(path))
+    if text.problems:
+        raise DataFormatError(path, text.problems[0].line, text.problems[0].message)
     rows = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(text.lines, 1):
         if not line.strip():
             continue
         row = [cell.strip() for cell in line.split("\t")]

@@ -136,11 +136,14 @@ def from_lines(data: bytes, name: str | Path) -> list[Input]:
     Raises:
         DataFormatError: A line that is not UTF-8, or no text at all.
     """
-    lines, problems = decode(data)
-    if problems:
-        raise DataFormatError(name, problems[0].line, problems[0].message)
-    if not any(line.strip() for line in lines):
+    found = decode(data)
+    if found.problems:
+        raise DataFormatError(name, found.problems[0].line, found.problems[0].message)
+    if found.blank:
         raise DataFormatError(name, None, "there is no text in it: nothing to predict.")
+    for warning in found.warnings:
+        warnings.warn(f"{name}:{warning.line}: {warning.message}", UserWarning, stacklevel=2)
+    lines = found.lines
     lines, place = lines if lines[-1] else lines[:-1], Path(name).name
     return [replace(from_text(line), id=f"{place}:{i}") for i, line in enumerate(lines, 1)]
 

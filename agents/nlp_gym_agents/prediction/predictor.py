@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nlp_gym.data.readers import READERS, read
+from nlp_gym.data.readers import READERS, read, read_text
 from nlp_gym.errors import DataError, DataNotFoundError, InvalidArgumentError, shown
 from nlp_gym.tasks.core.task import Output, Task
 from nlp_gym.types import Sample
@@ -134,7 +134,7 @@ class Predictor:
         """Whether a file has translations beside its texts, which must not be read as text."""
         if not self.writes or not file.is_file():
             return False
-        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = read_text(file).lines
         return any(lines) and all("\t" in line for line in lines if line.strip())
 
     def _tag(self, inputs: list[Input], *, progress: bool) -> list[dict[str, Any]]:

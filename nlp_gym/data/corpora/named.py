@@ -202,8 +202,8 @@ def _read(
     location: CorpusLocation, split: str, options: Options
 ) -> tuple[tuple[Sample, ...], Path]:
     sources = location.sources(split)
-    samples = read_sources(sources, replace(options, split=split), location.extra_sources())
-    return samples, sources[0].path
+    found = read_sources(sources, replace(options, split=split), location.extra_sources())
+    return found.samples, sources[0].path
 
 
 def find_corpus(name: str, *, data_dir: str | Path | None = None) -> Path | None:

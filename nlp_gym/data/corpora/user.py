@@ -6,22 +6,38 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from typing_extensions import override
 
+from nlp_gym.data.readers.shared.base import FileSamples
 from nlp_gym.errors import DataError, DataNotFoundError, InvalidArgumentError, UnknownNameError
 from nlp_gym.types import SPLITS, Sample, text_key
 
-ReadFile = Callable[["Path", "str | None"], Sequence[Sample]]
+ReadFile = Callable[["Path", "str | None"], FileSamples]
 """Reads a split of a file, for formats that hold all splits in one file; None: everything."""
-SplitSamples = tuple[Sequence[Sample], "Path | None"]
-"""Samples of a split, and the file that they come from."""
+
+
+@dataclass(frozen=True)
+class SplitSamples:
+    """Samples of a split.
+
+    Attributes:
+        samples: The samples.
+        source: The file that they come from.
+        n_skipped: Number of samples of the whole file that were left out because of bad rows.
+    """
+
+    samples: Sequence[Sample]
+    source: Path | None = None
+    n_skipped: int = 0
+
 
 _SYNONYMS = {
     "train": ("train", "training"),
-    "dev": ("dev", "valid", "validation", "val", "testa"),
+    "dev": ("dev", "devel", "development", "valid", "validation", "val", "testa"),
     "test": ("test", "testb"),
 }
 _NOT_DATA = (".md", ".rst", ".pdf", ".py", ".sha256")  # whose names may say "test" too
@@ -88,7 +104,7 @@ class _Samples(UserData):
 
     @override
     def split(self, split: str) -> SplitSamples:
-        return self.samples, None
+        return SplitSamples(self.samples)
 
     @override
     def inventory_samples(self, split: str) -> Sequence[Sample]:
@@ -115,14 +131,19 @@ class _File(UserData):
 
     @override
     def split(self, split: str) -> SplitSamples:
-        return split_samples(self.read(self.path, None), split, str(self.path)), self.path
+        found = self.read(self.path, None)
+        part = split_samples(found.samples, split, str(self.path))
+        return SplitSamples(part, self.path, found.n_skipped)
 
     @override
     def inventory_samples(self, split: str) -> Sequence[Sample]:
-        return self.split("train")[0]
+        return self.split("train").samples
 
 
 class _Mapping(UserData):
+    cuts_dev = False
+    """Whether dev is a tenth of the texts of the training file, which has the rest."""
+
     def __init__(
         self,
         data: Mapping[object, object],
@@ -140,14 +161,19 @@ class _Mapping(UserData):
 
     @override
     def split(self, split: str) -> SplitSamples:
-        if split not in self.data:
+        cut = self.cuts_dev and split in ("train", "dev")
+        if split not in self.data and not cut:
             there = ", ".join(map(str, self.data)) or "none"
             raise DataNotFoundError(f"data= has no {split!r} split (it has: {there}).")
-        value = self.data[split]
-        if isinstance(value, (str, Path)):
-            path = Path(os.path.expanduser(value))
-            return self.read(path, split), path
-        return _Samples(_sequence(value, split), self.family).split(split)
+        value = self.data["train" if cut else split]
+        if not isinstance(value, (str, Path)):
+            return _Samples(_sequence(value, split), self.family).split(split)
+        path = Path(os.path.expanduser(value))
+        found = self.read(path, "train" if cut else split)
+        samples: Sequence[Sample] = found.samples
+        if cut:
+            samples = split_samples(samples, split, str(path), ("dev",))
+        return SplitSamples(samples, path, found.n_skipped)
 
     @override
     def inventory_samples(self, split: str) -> Sequence[Sample]:
@@ -156,7 +182,7 @@ class _Mapping(UserData):
                 f"data= has no 'train' split, so the labels of {split!r} have no inventory: "
                 "add the training file, or give labels=[...]."
             )
-        return self.split("train")[0]
+        return self.split("train").samples
 
 
 def _sequence(value: object, split: str) -> Sequence[Sample]:
@@ -189,6 +215,8 @@ class _Folder(_Mapping):
                 "(such as train.conll)."
             )
         super().__init__(found, read, family, folder.absolute().name)
+        # As of named corpora that have no dev: see `nlp_gym.data.catalog.Dataset`.
+        self.cuts_dev = "train" in found and "test" in found and "dev" not in found
 
 
 def _may_be_data(path: Path) -> bool:
