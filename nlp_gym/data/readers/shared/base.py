@@ -345,7 +345,8 @@ class Reader:
                 others = ", ".join(sorted(self.takes)) or "none"
                 raise InvalidArgumentError(
                     f"{name}={shown(getattr(options, name))}: the format {self.name!r} has no use "
-                    f"for it. Of these options it takes: {others}. Leave it out, or give the format."
+                    f"for it. Of these options it takes: {others}. Leave it out, or give the "
+                    "format."
                 )
 
 
