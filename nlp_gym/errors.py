@@ -28,6 +28,7 @@ __all__ = [
     "NotResetError",
     "RunError",
     "UnknownNameError",
+    "listed",
     "nearest",
     "shown",
     "visible",

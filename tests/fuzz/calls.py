@@ -116,7 +116,8 @@ def _environments(calls: dict[str, Call]) -> None:
     calls["make"] = Call(lambda k: gym.make(**_own_file(k)), {"id": ("POS-v0",)})
     calls["make_vec"] = Call(lambda k: gym.make_vec(**_own_file(k)), {"id": ("POS-v0",)})
     calls["make_task"] = Call(
-        lambda k: make_task(**_own_file(k)), {"env_id": ("POS-v0",), "split": SPLITS}
+        lambda k: make_task(**_own_file({"env_id": "POS-v0", **k})),
+        {"env_id": ("POS-v0",), "split": SPLITS},
     )
 
 
@@ -212,7 +213,7 @@ def _episodes(calls: dict[str, Call]) -> None:
         options = (None, {}, {"row": 0}, {"row": [0, 1]}, {"row": np.array([1, 0])})
         calls[f"play {env_id}"] = Call(
             single,
-            {"seed": (None, 3), "options": options, "row": (0,), "action": (0, np.int64(0))},
+            {"seed": (None, 3), "options": options, "action": (0, np.int64(0))},
         )
         calls[f"play vector {env_id}"] = Call(
             vector,
