@@ -20,8 +20,12 @@ from nlp_gym.knowledge import KnowledgeBase, read_knowledge
 from nlp_gym.registration import ENVS
 from nlp_gym.render import RENDER_MODES
 from nlp_gym.tasks.core.make import task_class
-from nlp_gym.types import SPLITS, Sample
+from nlp_gym.tasks.core.rollout import rollout
+from nlp_gym.types import SPLITS
 from nlp_gym.wrappers import KnowledgeObservation, KnowledgeVectorObservation
+from nlp_gym_agents.cli.train import config_of
+from nlp_gym_agents.config.train_config import TrainConfig, merge
+from nlp_gym_agents.networks.encoder.options import Tuning
 
 SMALL = {"encoder": "hashed", "corpus": "sample"}
 IDS = list({(row.task, row.dataset): row.id for row in reversed(ENVS)}.values())
@@ -146,16 +150,30 @@ def _corpora(calls: dict[str, Call], folder: Path) -> None:
     one = {**reading, "path": (file, str(file)), "gold": (True, False), "split": (None, *SPLITS)}
     calls["read"] = Call(lambda k: read(**k), one, {"path": file})
     calls["check"] = Call(lambda k: check(**k), one, {"path": file})
-    fields = {"words": (("Ana", "left"),), "labels": (("B-PER", "O"), None), "id": ("a",)}
-    fields |= {"extra": ({},), "gold": (None, 0)}
     for env_id in IDS:
+        calls[f"samples {env_id}"] = _samples_call(env_id)
 
-        def samples(kwargs: Mapping[str, Any], env_id: str = env_id) -> None:
-            given = {"words": ("Ana", "left"), "labels": ("B-PER", "O"), **kwargs}
-            data = [Sample(**given), Sample(("Li", "ran"), ("B-PER", "O"))]
-            make_task(env_id, data=data, **SMALL)
 
-        calls[f"samples {env_id}"] = Call(samples, fields)
+def _samples_call(env_id: str) -> Call:
+    """Samples of the bundled corpus, of which one has other fields."""
+    dataset = gym.spec(env_id).kwargs["dataset"]
+    if dataset not in DATASETS:  # a mixture
+        dataset = "conll2003"
+    right = load_corpus(dataset, "train", corpus="sample").samples[:3]
+    fields: dict[str, Sequence[Any]] = {
+        name: (getattr(right[0], name),) for name in ("words", "labels", "id", "extra", "gold")
+    }
+    fields |= {f"extra.{key}": (value,) for key, value in right[0].extra.items()}
+    fields["extra.types"] = fields["extra.order_words"] = fields["extra.names"] = ()
+
+    def samples(kwargs: Mapping[str, Any]) -> None:
+        given = {k: v for k, v in kwargs.items() if "." not in k}
+        inner = {k.partition(".")[2]: v for k, v in kwargs.items() if "." in k}
+        if inner:
+            given["extra"] = {**right[0].extra, **inner}
+        _play(gym.make(env_id, data=[dataclasses.replace(right[0], **given), *right[1:]], **SMALL))
+
+    return Call(samples, fields)
 
 
 def _encoders(calls: dict[str, Call]) -> None:
@@ -221,6 +239,63 @@ def _episodes(calls: dict[str, Call]) -> None:
         )
 
 
+def _training(calls: dict[str, Call]) -> None:
+    fields: dict[str, Sequence[Any]] = {
+        field.name: (field.default,)
+        for field in dataclasses.fields(TrainConfig)
+        if field.default is not dataclasses.MISSING
+    }
+    fields |= {"hyperparams": ({}, {"gamma": 0.5}), "env_kwargs": ({}, {"window": 2})}
+    fields |= {"algo": ("dqn", "ppo", "bc"), "env": ("POS-v0",), "encoder": ("hashed", None)}
+    calls["TrainConfig"] = Call(lambda k: merge(TrainConfig(**k)), fields, {"encoder": "hashed"})
+    names = ("learning_rate", "buffer_size", "batch_size", "policy_kwargs", "train_freq", "policy")
+    names += ("tuning", "kl", "start", "gamma", "n_envs", "n_timesteps", "target_update_interval")
+    extractor = ("hidden", "dropout", "activation")
+    values: dict[str, Sequence[Any]] = dict.fromkeys(names, ())
+
+    def hyperparams(kwargs: Mapping[str, Any]) -> None:
+        merge(TrainConfig(algo="dqn", env="POS-v0", hyperparams=kwargs))
+
+    calls["hyperparams"] = Call(hyperparams, values)
+
+    def nested(kwargs: Mapping[str, Any]) -> None:
+        deep = {"policy_kwargs": {"features_extractor_kwargs": dict(kwargs)}}
+        merge(TrainConfig(algo="ppo", env="POS-v0", hyperparams=deep))
+
+    calls["hyperparams of the extractor"] = Call(nested, dict.fromkeys(extractor, ()))
+
+    def flags(kwargs: Mapping[str, Any]) -> None:
+        texts = {name: value if value is None else str(value) for name, value in kwargs.items()}
+        lists = {k: [v] for k, v in texts.items() if k in ("hyperparams", "env_kwargs") and v}
+        merge(config_of({**texts, **lists}, None))
+
+    shell = ("env", "algo", "hyperparams", "env_kwargs", "device", "encoder", "encoder_mode")
+    calls["flags"] = Call(flags, dict.fromkeys((*shell, "data", "data_dir", "warm_start"), ()))
+    tuning = {field.name: (field.default,) for field in dataclasses.fields(Tuning)}
+    calls["Tuning"] = Call(lambda k: Tuning.of(k), tuning)
+
+
+def _scores(calls: dict[str, Call]) -> None:
+    for env_id in IDS:
+
+        def score(kwargs: Mapping[str, Any], env_id: str = env_id) -> None:
+            task = make_task(env_id, **SMALL)
+            rows = [0, 1]
+            outputs = rollout(task, "oracle", rows, obs_type=kwargs.get("obs_type", "index"))
+            rest = {k: v for k, v in kwargs.items() if k != "obs_type"}
+            task.score(**{"outputs": outputs, "rows": rows, "bootstrap": 0, **rest})
+
+        calls[f"score {env_id}"] = Call(
+            score,
+            {
+                "rows": ([0, 1],),
+                "bootstrap": (0, 3),
+                "report": (True, None),
+                "obs_type": ("index",),
+            },
+        )
+
+
 def all_calls(folder: Path) -> dict[str, Call]:
     """Every call by its name.
 
@@ -233,4 +308,6 @@ def all_calls(folder: Path) -> dict[str, Call]:
     _encoders(calls)
     _wrappers(calls, folder)
     _episodes(calls)
+    _scores(calls)
+    _training(calls)
     return calls
