@@ -77,6 +77,26 @@ def check_path(argument: str, value: object, what: str = "file") -> Path:
     return Path(text)
 
 
+def check_rows(rows: object, size: int) -> list[int]:
+    """Return the numbers of samples as a list; None: all of `size`.
+
+    Raises:
+        InvalidArgumentError: It is no list of integers from 0 to `size` - 1.
+    """
+    if rows is None:
+        return list(range(size))
+    listed = isinstance(rows, list | tuple | np.ndarray) or (
+        isinstance(rows, range) and len(rows) <= size
+    )
+    numbers = as_array(rows) if listed else np.zeros(0)
+    whole = numbers.ndim == 1 and (numbers.dtype.kind in "iu" or (listed and not numbers.size))
+    if not whole or (numbers.size and not 0 <= numbers.min() <= numbers.max() < size):
+        raise InvalidArgumentError(
+            f"rows={shown(rows)} must be None or a list of samples, integers from 0 to {size - 1}."
+        )
+    return [int(number) for number in numbers.tolist()]
+
+
 def check_seed(value: object, argument: str = "seed") -> int | None:
     """Return `value`; raise `InvalidArgumentError` unless it is None or an integer from 0."""
     if value is None:

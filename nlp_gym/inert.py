@@ -31,6 +31,7 @@ _UNSEEN = re.compile(
     "|(?:(?<=[\x00-\u02ff])|(?<!.))[\u200c\u200d]|[\u200c\u200d](?:(?=[\x00-\u02ff])|(?!.))",
     re.DOTALL,
 )
+_ENDLESS = re.compile(r"\S{400,}")
 _BREAKS = re.compile(r"[^\S\n]*[\n\r\v\f\x85\u2028\u2029]\s*")
 
 
@@ -49,8 +50,17 @@ def visible(text: str, *, lines: bool = False) -> str:
 
 
 def one_line(text: str) -> str:
-    """The text on one line, without characters that act or cannot be seen."""
-    return text if text.isprintable() else visible(_BREAKS.sub(" ", text.strip()))
+    """The text on one line, without characters that act or cannot be seen.
+
+    What has no blank for hundreds of characters, such as a name, is cut.
+    """
+    if not text.isprintable():
+        text = visible(_BREAKS.sub(" ", text.strip()))
+    return _ENDLESS.sub(_shortened, text)
+
+
+def _shortened(found: re.Match[str]) -> str:
+    return f"{found[0][:_LONGEST]}..."
 
 
 def _spelled(found: re.Match[str]) -> str:

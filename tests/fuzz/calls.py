@@ -239,6 +239,12 @@ def _episodes(calls: dict[str, Call]) -> None:
         )
 
 
+def _printable(value: object) -> bool:
+    return isinstance(value, str | Path | float | bool | None) or (
+        isinstance(value, int) and value.bit_length() < 1000
+    )
+
+
 def _training(calls: dict[str, Call]) -> None:
     fields: dict[str, Sequence[Any]] = {
         field.name: (field.default,)
@@ -265,7 +271,7 @@ def _training(calls: dict[str, Call]) -> None:
     calls["hyperparams of the extractor"] = Call(nested, dict.fromkeys(extractor, ()))
 
     def flags(kwargs: Mapping[str, Any]) -> None:
-        texts = {name: value if value is None else str(value) for name, value in kwargs.items()}
+        texts = {name: v if v is None else str(v) for name, v in kwargs.items() if _printable(v)}
         lists = {k: [v] for k, v in texts.items() if k in ("hyperparams", "env_kwargs") and v}
         merge(config_of({**texts, **lists}, None))
 

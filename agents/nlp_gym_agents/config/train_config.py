@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from nlp_gym.checks import check_int, check_name
 from nlp_gym.encode import Encoder, EncoderOptions
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError, shown
 from nlp_gym.tasks.core.make import (
@@ -28,16 +29,25 @@ from nlp_gym_agents.runs.folder import read_config_file
 
 
 def absolute(path: Any) -> Any:
-    """A path as an absolute one: it is found again when the run is used from another folder."""
+    """A path as an absolute one: it is found again when the run is used from another folder.
+
+    Raises:
+        InvalidArgumentError: No file can have that name.
+    """
     if isinstance(path, Mapping):  # one file a split
         return {split: absolute(file) for split, file in path.items()}
-    return str(Path(path).expanduser().resolve()) if isinstance(path, str | os.PathLike) else path
+    if not isinstance(path, str | os.PathLike):
+        return path
+    try:
+        return str(Path(os.path.expanduser(path)).resolve())
+    except (OSError, ValueError, RuntimeError) as error:  # NUL, too long, links in a circle
+        raise InvalidArgumentError(f"path={shown(path)} can name no file: {error}.") from error
 
 
 def absolute_folder(name: Any) -> Any:
     """As `absolute`, for what is a folder or a name."""
     known = isinstance(name, str) and name.partition(":")[0] in ("bc", "minilm", "hashed")
-    folder = isinstance(name, str | os.PathLike) and Path(name).expanduser().is_dir()
+    folder = isinstance(name, str | os.PathLike) and os.path.isdir(os.path.expanduser(name))
     return absolute(name) if folder and not known else name
 
 
@@ -53,13 +63,14 @@ _FLAGS = {
 _TEXTS = ("env", "algo", "device", "encoder_mode")
 _PLACES = ("data", "data_dir", "encoder", "tensorboard_log", "warm_start")
 _MAPPINGS = ("hyperparams", "env_kwargs")
-_LOWEST = {
-    "n_timesteps": 1,
-    "n_envs": 1,
-    "eval_freq": 1,
-    "save_freq": 1,
-    "early_stopping": 0,
-    "seed": 0,
+_MOST_STEPS = 10**15
+_RANGES = {
+    "n_timesteps": (1, _MOST_STEPS),
+    "n_envs": (1, 10**9),
+    "eval_freq": (1, _MOST_STEPS),
+    "save_freq": (1, _MOST_STEPS),
+    "early_stopping": (0, _MOST_STEPS),
+    "seed": (0, 2**32 - 1),  # what NumPy's global generator takes
 }
 _EVALUATIONS = 20  # of a run whose --eval-freq is not given
 
@@ -178,10 +189,14 @@ class TrainConfig:
                         f"{name}={shown(value)} is {type(value).__name__}, but {wanted} is wanted."
                     )
         task_spec(self.env)
-        for name, low in _LOWEST.items():
-            _check_number(name, getattr(self, name), low)
-        if self.encoder_mode not in MODES:
-            raise UnknownNameError("encoder_mode", self.encoder_mode, MODES)
+        for name, (low, high) in _RANGES.items():
+            if getattr(self, name) is not None or name == "seed":
+                check_int(name, getattr(self, name), low, high)
+        for name in _MAPPINGS:
+            for key in getattr(self, name):
+                if not isinstance(key, str):
+                    raise InvalidArgumentError(f"{name}: {shown(key)} is no name of a setting.")
+        check_name("encoder_mode", self.encoder_mode, MODES)
         learning = {name: getattr(self, name) for name in ("encoder_lr", "freeze_layers")}
         learning["hyperparams tuning"] = self.hyperparams.get("tuning")
         for name, value in learning.items():
@@ -230,13 +245,6 @@ def config_from_file(path: str | Path) -> TrainConfig:
         UnknownNameError: A key that is no setting.
     """
     return config_from(read_config_file(path), source=str(path))
-
-
-def _check_number(name: str, value: object, low: int) -> None:
-    if value is None and name != "seed":
-        return
-    if isinstance(value, bool) or not isinstance(value, int) or value < low:
-        raise InvalidArgumentError(f"{name}={shown(value)} must be a whole number from {low}.")
 
 
 def merge(config: TrainConfig, *, complete: bool = False) -> TrainConfig:

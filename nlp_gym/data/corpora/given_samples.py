@@ -98,6 +98,7 @@ _GOLD: Mapping[str, tuple[Fits, str]] = {
     "policy": (_list_of(_WORDS), "a list of acts for each turn"),
     "kg": (_WORDS, "a list of answers"),
 }
+_PERTURBED = {"order_words": (_WORDS, "a list of words")}
 _NEEDED = {"kg": ("head", "relation")}
 
 
@@ -136,7 +137,7 @@ def _fault_of_family(sample: Sample, family: str) -> str | None:
     for key in _NEEDED.get(family, ()):
         if key not in sample.extra:
             return f"extra has no {key!r}, {_EXTRA[family][key][1]}"
-    for key, (fits, wanted) in _EXTRA.get(family, {}).items():
+    for key, (fits, wanted) in {**_EXTRA.get(family, {}), **_PERTURBED}.items():
         if key in sample.extra and not fits(sample.extra[key]):
             return f"extra[{key!r}]={shown(sample.extra[key])} must be {wanted}"
     if sample.gold is not None and family in _GOLD:
