@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nlp_gym.errors import DataError, InvalidArgumentError, UnknownNameError, shown
+from nlp_gym.errors import DataError, InvalidArgumentError, UnknownNameError, listed, shown
 from nlp_gym.types import Sample
 
 OBS_TYPES = ("features", "tokens", "index")
@@ -179,9 +179,9 @@ def warn_unseen_labels(counts: Mapping[str, int]) -> None:
     Args:
         counts: How often each such label occurs.
     """
-    listed = ", ".join(f"{name} ({count}x)" for name, count in sorted(counts.items()))
+    found = listed(f"{name} ({count}x)" for name, count in sorted(counts.items()))
     warnings.warn(
-        f"gold labels that the label inventory lacks, counted as missed: {listed}. "
+        f"gold labels that the label inventory lacks, counted as missed: {found}. "
         "Give labels=[...] or train on data that has them.",
         UserWarning,
         stacklevel=3,

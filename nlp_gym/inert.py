@@ -8,6 +8,7 @@ that programs read keep the text as it is.
 
 from __future__ import annotations
 
+import json
 import re
 import reprlib
 from collections.abc import Iterable
@@ -47,6 +48,28 @@ def visible(text: str, *, lines: bool = False) -> str:
     if lines:
         return "\n".join(map(visible, text.split("\n")))
     return _UNSEEN.sub(_spelled, text)
+
+
+def json_escaped(text: str) -> str:
+    r"""JSON in which what acts or cannot be seen is escaped (``\u202e``): it means the same.
+
+    Args:
+        text: JSON on one line, or several such lines.
+    """
+    lines = text.split("\n")
+    return "\n".join(
+        line if line.isprintable() else _UNSEEN.sub(_json_unit, line) for line in lines
+    )
+
+
+def _json_unit(found: re.Match[str]) -> str:
+    return json.dumps(found[0])[1:-1]
+
+
+def brief(text: str, most: int = 60) -> str:
+    """A text of others as a cell of a table: inert, and no longer than `most` characters."""
+    text = visible(text)
+    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 def one_line(text: str) -> str:

@@ -143,11 +143,13 @@ class KnowledgeBase:
 
 def _checked_triples(triples: object) -> Iterator[tuple[str, str, str]]:
     """Triples as they are, or `InvalidArgumentError` at the first that is none."""
-    if isinstance(triples, str | bytes) or not isinstance(triples, Iterable):
+    try:
+        each: Iterator[object] = iter(None if isinstance(triples, str | bytes) else triples)  # type: ignore[call-overload]
+    except Exception as error:  # objects raise what they like in their own methods
         raise InvalidArgumentError(
             f"triples={shown(triples)} must be a list of (head, relation, tail)."
-        )
-    for number, triple in enumerate(triples):
+        ) from error
+    for number, triple in enumerate(each):
         listed = isinstance(triple, list | tuple) and len(triple) == 3
         if not listed or not all(isinstance(part, str) and part for part in triple):
             raise InvalidArgumentError(

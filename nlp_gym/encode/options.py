@@ -66,8 +66,12 @@ class EncoderOptions:
             raise UnknownNameError("encoder_kwargs: device", self.device, known)
         for name in ("batch_tokens", "max_length"):
             if getattr(self, name) is not None:
-                check_int(f"encoder_kwargs: {name}", getattr(self, name), 1, _MOST)
-        check_int("encoder_kwargs: dim", self.dim, 1, _WIDEST)
+                self._check_size(name, _MOST)
+        self._check_size("dim", _WIDEST)
+
+    def _check_size(self, name: str, most: int) -> None:
+        size = check_int(f"encoder_kwargs: {name}", getattr(self, name), 1, most)
+        object.__setattr__(self, name, size)  # an int, whatever kind of integer was given
 
     @classmethod
     def of(

@@ -33,7 +33,7 @@ def check_render_mode(render_mode: str | None) -> None:
 
 
 def draw(mode: str, frame: Frame, reward: float) -> Any:
-    """Draw a frame.
+    """Draw a frame, whose texts are made inert.
 
     Args:
         mode: One of `RENDER_MODES`.
@@ -44,6 +44,7 @@ def draw(mode: str, frame: Frame, reward: float) -> Any:
         A string (`ansi` and `html`), an (H, W, 3) array of uint8 (`rgb_array`), or None (`human`,
         which prints to standard output).
     """
+    frame = frame.inert()
     if mode == "rgb_array":
         from nlp_gym.render.picture import picture  # Pillow is loaded where pictures are asked for
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from nlp_gym_agents.cli.options import Checkpoint, DataDir, Device, Run, Searches, Split, pairs
+from nlp_gym_agents.cli.output import say
 
 
 def evaluate_command(
@@ -57,11 +58,11 @@ def evaluate_command(
     else:
         scores = {"clean": scoring.evaluate(run, split, **own, **options)}
     score = scores["clean"]
-    typer.echo(score.text)
-    typer.echo(scoring.score_line(score))
-    typer.echo(score.signature)
+    say(score.text)
+    say(scoring.score_line(score))
+    say(score.signature)
     if perturb:
-        typer.echo(robustness.perturbation_table(scores))
+        say(robustness.perturbation_table(scores))
     if json_file is not None:
         import json
 

@@ -9,6 +9,7 @@ import typer
 
 from nlp_gym_agents.cli import completion
 from nlp_gym_agents.cli.options import DataDir, Split, env_arguments
+from nlp_gym_agents.cli.output import say
 
 
 def export_minari_command(
@@ -50,5 +51,5 @@ def export_minari_command(
     wanted = Export(env_id or env, policy, run, episodes, split, obs_type, seed, kwargs, dataset_id)
     dataset = export(wanted)
     spec = dataset.spec
-    typer.echo(f"{dataset.total_episodes:,} episodes, {dataset.total_steps:,} steps")
-    typer.echo(spec.dataset_id)
+    say(f"{dataset.total_episodes:,} episodes, {dataset.total_steps:,} steps")
+    say(spec.dataset_id)
