@@ -18,6 +18,11 @@ OBS_TYPES = ("features", "tokens", "index")
 REWARDS = ("correctness", "metric", "sparse")
 
 
+_LONGEST_NAME = 255
+"""Most characters of a name in a path, in every usual file system."""
+_LONGEST_PATH = 4095
+
+
 def check_name(argument: str, value: object, allowed: Sequence[str]) -> None:
     """Raise `UnknownNameError` unless `value` is one of `allowed`."""
     if not isinstance(value, str) or value not in allowed:
@@ -72,9 +77,12 @@ def check_text(argument: str, value: object) -> str:
 def check_path(argument: str, value: object, what: str = "file") -> Path:
     """Return `value` as a path; raise `InvalidArgumentError` unless it can name a `what`."""
     text = os.fspath(value) if isinstance(value, str | PurePath) else ""
-    if not text.strip():
+    path = Path(text)
+    longest = max((len(part) for part in path.parts), default=0)
+    too_long = longest > _LONGEST_NAME or len(text) > _LONGEST_PATH
+    if not text.strip() or too_long or not encodable(text):
         raise InvalidArgumentError(f"{argument}={shown(value)} must be the path of a {what}.")
-    return Path(text)
+    return path
 
 
 def check_rows(rows: object, size: int) -> list[int]:
@@ -95,6 +103,17 @@ def check_rows(rows: object, size: int) -> list[int]:
             f"rows={shown(rows)} must be None or a list of samples, integers from 0 to {size - 1}."
         )
     return [int(number) for number in numbers.tolist()]
+
+
+def check_mapping(argument: str, value: object) -> dict[str, Any]:
+    """Return named values as a dict, empty for None; raise `InvalidArgumentError` otherwise."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
+        raise InvalidArgumentError(
+            f"{argument}={shown(value)} must be None or a mapping from names to values."
+        )
+    return dict(value)
 
 
 def check_seed(value: object, argument: str = "seed") -> int | None:

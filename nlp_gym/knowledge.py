@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -141,10 +142,10 @@ class KnowledgeBase:
         return found.ravel()
 
 
-def _checked_triples(triples: object) -> Iterator[tuple[str, str, str]]:
+def _checked_triples(triples: Any) -> Iterator[tuple[str, str, str]]:
     """Triples as they are, or `InvalidArgumentError` at the first that is none."""
     try:
-        each: Iterator[object] = iter(None if isinstance(triples, str | bytes) else triples)  # type: ignore[call-overload]
+        each = iter(triples if not isinstance(triples, str | bytes) else 0)  # type: ignore[arg-type]
     except Exception as error:  # objects raise what they like in their own methods
         raise InvalidArgumentError(
             f"triples={shown(triples)} must be a list of (head, relation, tail)."
@@ -156,7 +157,7 @@ def _checked_triples(triples: object) -> Iterator[tuple[str, str, str]]:
                 f"triples[{number}]={shown(triple)} must be (head, relation, tail), three strings "
                 "that are not empty."
             )
-        yield tuple(triple)
+        yield triple[0], triple[1], triple[2]
 
 
 def _checked_names(names: object) -> Mapping[str, str]:

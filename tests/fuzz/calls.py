@@ -17,6 +17,7 @@ from nlp_gym.checks import OBS_TYPES, REWARDS
 from nlp_gym.data import DATASETS, FAMILIES, check, load_corpus, read
 from nlp_gym.encode import EncoderOptions, load_encoder
 from nlp_gym.knowledge import KnowledgeBase, read_knowledge
+from nlp_gym.metrics.text.corpus import generation_score
 from nlp_gym.registration import ENVS
 from nlp_gym.render import RENDER_MODES
 from nlp_gym.tasks.core.make import task_class
@@ -25,7 +26,13 @@ from nlp_gym.types import SPLITS
 from nlp_gym.wrappers import KnowledgeObservation, KnowledgeVectorObservation
 from nlp_gym_agents.cli.train import config_of
 from nlp_gym_agents.config.train_config import TrainConfig, merge
+from nlp_gym_agents.evaluation.baselines import run_baselines
+from nlp_gym_agents.evaluation.evaluate import evaluate
+from nlp_gym_agents.evaluation.minari import Export, export
+from nlp_gym_agents.models.agent import load_agent
 from nlp_gym_agents.networks.encoder.options import Tuning
+from nlp_gym_agents.prediction.predictor import Predictor
+from nlp_gym_agents.training.train import train
 
 SMALL = {"encoder": "hashed", "corpus": "sample"}
 IDS = list({(row.task, row.dataset): row.id for row in reversed(ENVS)}.values())
@@ -281,6 +288,59 @@ def _training(calls: dict[str, Call]) -> None:
     calls["Tuning"] = Call(lambda k: Tuning.of(k), tuning)
 
 
+def _runs(calls: dict[str, Call], folder: Path) -> None:
+    """What is done with a run, which is trained when it is first asked for."""
+
+    @lru_cache
+    def trained() -> Path:
+        kwargs = {"corpus": "sample", "encoder_kwargs": {"dim": 8}}
+        config = TrainConfig("POS-v0", "bc", 20, encoder="hashed", env_kwargs=kwargs)
+        return train(config, run_dir=folder / "run", progress=False)
+
+    loading = {"checkpoint": ("best", "last"), "device": ("cpu",), "run": ()}
+    shared = {**loading, "env_kwargs": (None, {"window": 1})}
+    calls["run load_agent"] = Call(lambda k: load_agent(**{"run": trained(), **k}), loading)
+    scoring = {"split": SPLITS, "data": (), "data_dir": (None,), "perturb": (None, "upper")}
+    scoring |= {"bootstrap": (0, 5), "searches": (None, 3)}
+
+    def score(kwargs: Mapping[str, Any]) -> None:
+        evaluate(**{"run": trained(), "split": "dev", "bootstrap": 0, **kwargs})
+
+    calls["run evaluate"] = Call(score, {**shared, **scoring})
+
+    def predict(kwargs: Mapping[str, Any]) -> None:
+        given = kwargs.get("given", ["Ana left."])
+        rest = {name: value for name, value in kwargs.items() if name != "given"}
+        Predictor(**{"run": trained(), **rest}).predict(given)
+
+    texts = (["Ana left.", ["Li", "ran"]],)
+    calls["run Predictor"] = Call(predict, {**shared, "alternatives": (0,), "given": texts})
+
+    def baselines(kwargs: Mapping[str, Any]) -> None:
+        task = make_task("POS-v0", "dev", **SMALL)
+        run_baselines(task, task, **{"report": False, "bootstrap": 0, **kwargs})
+
+    names = (["random", "majority"], ["oracle"])
+    some = {"names": names, "seed": (0,), "rows": (None, [0]), "bootstrap": (0,)}
+    calls["run baselines"] = Call(baselines, some)
+    exported = {field.name: () for field in dataclasses.fields(Export)}
+    calls["run export"] = Call(
+        lambda k: export(Export(**{"env": "POS-v0", "episodes": 2, "env_kwargs": SMALL, **k})),
+        exported,
+    )
+    calls["run generation_score"] = Call(
+        lambda k: generation_score(
+            **{"references": [["a b"]], "outputs": ["a c"], "sources": ["b"], **k}
+        ),
+        {
+            "value": ("bleu",),
+            "tokenize": ("13a",),
+            "bootstrap": (0,),
+            "rouge_tokenizer": ("rouge",),
+        },
+    )
+
+
 def _scores(calls: dict[str, Call]) -> None:
     for env_id in IDS:
 
@@ -316,4 +376,5 @@ def all_calls(folder: Path) -> dict[str, Call]:
     _episodes(calls)
     _scores(calls)
     _training(calls)
+    _runs(calls, folder)
     return calls

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from nlp_gym.checks import check_bool, check_int, check_rows
+from nlp_gym.checks import check_bool, check_rows
 from nlp_gym.errors import InvalidArgumentError, shown
-from nlp_gym.metrics.base import Score
+from nlp_gym.metrics.base import Score, check_draws
 from nlp_gym.tasks.core.corpus_task import CorpusTask
 from nlp_gym.tasks.core.observation import TokenView, Views
 from nlp_gym.tasks.core.tables import Extra, Tables
@@ -28,9 +28,6 @@ __all__ = ["ILLEGAL_COST", "Output", "Played", "State", "Task"]
 
 ILLEGAL_COST = 0.125
 """Reward lost by an action the mask forbids; a power of two keeps reward sums exact."""
-
-MOST_DRAWS = 1_000_000
-"""Most resamples behind an interval."""
 
 Output = Any
 """What was decided in one episode, in the terms of the task's metric."""
@@ -291,7 +288,7 @@ class Task(CorpusTask):
                 f"outputs={shown(outputs)} must be a list of {len(chosen)} outputs, one for each "
                 "row."
             )
-        draws = check_int("bootstrap", bootstrap, 0, MOST_DRAWS)
+        draws = check_draws(bootstrap)
         wanted = draws > 0 if report is None else check_bool("report", report)
         return self.corpus_score(chosen, outputs, bootstrap=draws, report=wanted)
 

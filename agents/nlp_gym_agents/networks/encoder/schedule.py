@@ -26,7 +26,7 @@ def schedule_value(argument: str, value: Any) -> tuple[float, bool]:
     """
     match = _SCHEDULE.fullmatch(value) if isinstance(value, str) else None
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if match is None and not (number and abs(value) < _LARGEST):
+    if match is None and not (number and not abs(value) > _LARGEST):
         raise InvalidArgumentError(
             f"{argument}={shown(value)} must be a number, or lin_NUMBER to fall linearly to 0 "
             "(lin_1e-3)."
