@@ -18,11 +18,6 @@ OBS_TYPES = ("features", "tokens", "index")
 REWARDS = ("correctness", "metric", "sparse")
 
 
-_LONGEST_NAME = 255
-"""Most characters of a name in a path, in every usual file system."""
-_LONGEST_PATH = 4095
-
-
 def check_name(argument: str, value: object, allowed: Sequence[str]) -> None:
     """Raise `UnknownNameError` unless `value` is one of `allowed`."""
     if not isinstance(value, str) or value not in allowed:
@@ -77,12 +72,9 @@ def check_text(argument: str, value: object) -> str:
 def check_path(argument: str, value: object, what: str = "file") -> Path:
     """Return `value` as a path; raise `InvalidArgumentError` unless it can name a `what`."""
     text = os.fspath(value) if isinstance(value, str | PurePath) else ""
-    path = Path(text)
-    longest = max((len(part) for part in path.parts), default=0)
-    too_long = longest > _LONGEST_NAME or len(text) > _LONGEST_PATH
-    if not text.strip() or too_long or not encodable(text):
+    if not text.strip():
         raise InvalidArgumentError(f"{argument}={shown(value)} must be the path of a {what}.")
-    return path
+    return Path(text)
 
 
 def check_rows(rows: object, size: int) -> list[int]:

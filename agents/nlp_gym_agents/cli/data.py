@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,7 +34,7 @@ def list_command(
     from nlp_gym.data.corpora.named import find_corpus
     from nlp_gym.errors import DataNotFoundError, shown
 
-    if data_dir is not None and not data_dir.is_dir():
+    if data_dir is not None and not os.path.isdir(data_dir):
         raise DataNotFoundError(
             f"data_dir={shown(data_dir)} is not a folder. Give the one that holds the corpora's "
             "folders, or leave --data-dir out."

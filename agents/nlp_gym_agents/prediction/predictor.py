@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -133,9 +134,9 @@ class Predictor:
             return list(gather_inputs(text, file))
         if text is not None:
             raise InvalidArgumentError("Give either a text (`-` for stdin) or --input FILE.")
-        if file.is_dir():
+        if os.path.isdir(file):
             raise DataError(f"input={shown(file)} is a folder: give one of the files in it.")
-        if not file.exists():
+        if not os.path.exists(file):
             raise DataNotFoundError(f"input={shown(file)} does not exist.")
         pair = self._inputs.env_kwargs.get("pair", self.agent.settings["env_kwargs"].get("pair"))
         form = "pairs" if lines and self.writes else None
@@ -143,7 +144,7 @@ class Predictor:
 
     def _pairs(self, file: Path) -> bool:
         """Whether a file has translations beside its texts, which must not be read as text."""
-        if not self.writes or not file.is_file():
+        if not self.writes or not os.path.isfile(file):
             return False
         lines = read_text(file).lines
         return any(lines) and all("\t" in line for line in lines if line.strip())

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch as th
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -83,7 +83,7 @@ def _teach(
         else:
             warm_start(model, **options)
         return
-    if not Path(text).is_dir():
+    if not os.path.isdir(text):
         raise InvalidArgumentError(
             f"warm_start={shown(text)} is neither 'bc', 'bc:EPOCHS' nor an existing run folder."
         )

@@ -128,7 +128,7 @@ def _label_fault(sample: Sample, family: str) -> str | None:
 class _File(UserData):
     def __init__(self, path: Path, read: ReadFile) -> None:
         if not os.path.exists(path):
-            raise DataNotFoundError(f"data={str(path)!r}: there is no such file or folder.")
+            raise DataNotFoundError(f"data={shown(path)}: there is no such file or folder.")
         self.name, self.path, self.read = path.stem, path, read
 
     @override
@@ -199,7 +199,7 @@ class _Folder(_Mapping):
         try:
             files = sorted(p for p in folder.iterdir() if p.is_file() and _may_be_data(p))
         except OSError as error:
-            raise DataError(f"data={str(folder)!r} cannot be read: {error}") from error
+            raise DataError(f"data={shown(folder)} cannot be read: {error}") from error
         files = [path for path in files if path.suffix == ending] or files
         found: dict[object, object] = {}
         for split in SPLITS:
@@ -207,14 +207,14 @@ class _Folder(_Mapping):
             if len(matches) > 1:
                 names = ", ".join(path.name for path in matches)
                 raise DataError(
-                    f"data={str(folder)!r}: more than one file may be the {split} split ({names}). "
+                    f"data={shown(folder)}: more than one file may be the {split} split ({names}). "
                     "Say which: data={'train': FILE, 'dev': FILE, 'test': FILE}."
                 )
             if matches:
                 found[split] = matches[0]
         if not found:
             raise DataNotFoundError(
-                f"data={str(folder)!r}: no file in this folder is called train, dev or test "
+                f"data={shown(folder)}: no file in this folder is called train, dev or test "
                 "(such as train.conll)."
             )
         super().__init__(found, read, family, folder.absolute().name)
