@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nlp_gym.errors import InvalidArgumentError, UnknownNameError, shown
+from nlp_gym.checks import check_name
+from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym.metrics.base import f1
 from nlp_gym.metrics.incremental.lcs import CommonSubsequence
 from nlp_gym.metrics.incremental.tokenizer import IncrementalTokenizer
@@ -79,10 +80,8 @@ class IncrementalMetric:
         max_words: int,
         rouge_tokenizer: str = "rouge",
     ) -> None:
-        if metric not in METRICS:
-            raise UnknownNameError("metric", metric, METRICS)
-        if rouge_tokenizer not in ROUGE_TOKENIZERS:
-            raise UnknownNameError("rouge_tokenizer", rouge_tokenizer, ROUGE_TOKENIZERS)
+        check_name("metric", metric, tuple(METRICS))
+        check_name("rouge_tokenizer", rouge_tokenizer, tuple(ROUGE_TOKENIZERS))
         self._smooth_value = check_bleu_options(tokenize, smooth_method)
         check_references(references)
         if max_words < 1 or not pieces:
