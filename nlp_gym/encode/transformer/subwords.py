@@ -62,18 +62,28 @@ class WordTokenizer:
         """
         self._name, self._warned = name, False
         try:
-            self._parts: dict[str, Any] = json.loads(definition)
-        except ValueError as error:
+            parts = json.loads(definition)
+            if not isinstance(parts, dict):
+                raise ValueError(f"it holds {type(parts).__name__}, not an object")
+        except (ValueError, RecursionError) as error:
             raise EncoderError(
                 f"encoder={shown(name)}: tokenizer.json is not JSON ({error})."
             ) from error
         # The files of sentence encoders ship with truncation and padding switched on.
-        padding = self._parts.get("padding") or {}
+        self._parts: dict[str, Any] = parts
+        given = parts.get("padding")
+        padding = given if isinstance(given, dict) else {}
         self._parts["truncation"] = self._parts["padding"] = None
         _mark_word_starts(self._parts.get("pre_tokenizer"))
         self.prefix, self.suffix = self._special_ids()
         self.pad_id = self._find_pad(padding.get("pad_id"), config.get("pad_token_id"))
-        self.vocab_size = int(config.get("vocab_size") or self._tokenizer.get_vocab_size())
+        size = config.get("vocab_size") or self._tokenizer.get_vocab_size()
+        if not isinstance(size, int) or size < 1:
+            raise EncoderError(
+                f"encoder={shown(name)}: vocab_size={shown(size)} in its config.json is no number "
+                "from 1."
+            )
+        self.vocab_size = size
 
     def split(self, texts: Texts) -> SubWords:
         """Return the sub-word ids of the texts; every word has at least one.
