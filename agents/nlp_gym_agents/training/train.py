@@ -194,7 +194,7 @@ def _learn(
         time_limit,
         VALUES.get(setup.train_task.reward_metric or ""),
     )
-    penalty = penalty_of(run, config.learning.kl, state.kl_coef)
+    penalty = penalty_of(run, config.learning.kl, state.kl_coef, state.kl_start)
     fitted = [FittedValues()] if config.learning.start.fit_values else []
     with (
         _logging(model, logs),

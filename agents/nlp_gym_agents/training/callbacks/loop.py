@@ -54,6 +54,7 @@ class LoopState:
         next_save: Timesteps of the next checkpoint.
         seconds: Wall time spent in earlier processes of this run.
         kl_coef: Coefficient of the penalty for leaving the start policy; None: there is none.
+        kl_start: Sha256 of the file with the start policy; None: there is none.
     """
 
     best: float | None = None
@@ -64,6 +65,7 @@ class LoopState:
     next_save: Count = 0
     seconds: Annotated[float, Range(0, LARGEST)] = 0.0
     kl_coef: float | None = None
+    kl_start: str | None = None
 
 
 @dataclass(frozen=True)
@@ -242,6 +244,7 @@ class TrainingLoop(BaseCallback):
         self.state.next_save = _next(steps, self.options.save_freq)
         if self.penalty is not None:
             self.state.kl_coef = self.penalty.coef
+            self.state.kl_start = self.penalty.start_sha256
             self.penalty.clear_cache()
         extra = {**asdict(self.state), "seconds": self._seconds()}
         checkpoints = self.options.run / "checkpoints"
