@@ -15,10 +15,11 @@ from typing import Any
 
 import pytest
 
+from nlp_gym.data.text.vocabulary import Vocabulary
 from nlp_gym.encode import load_encoder
 from nlp_gym.encode.weights import file_digests
 from nlp_gym.encode.weights.folders import ModelFolder
-from nlp_gym.errors import EncoderError
+from nlp_gym.errors import EncoderError, InvalidArgumentError
 
 ROOT = Path(__file__).resolve().parent.parent
 CODE = """
@@ -189,3 +190,23 @@ def test_encode_weights_under_a_forged_digest_are_not_used(folder: Path, kept: P
     assert forged.fingerprint == genuine.fingerprint
     with pytest.raises(EncoderError, match="files changed"):
         forged.encode([["a"]])
+
+
+PANICS = {"type": "BPE", "continuing_subword_prefix": "xxxx", "merges": [["a", "b"]]}
+
+
+def test_encode_folder_whose_tokenizer_panics_is_refused(folder: Path) -> None:
+    """A panic of the library in Rust is no `Exception`."""
+    parts = json.loads((folder / "tokenizer.json").read_text())
+    parts["model"] = {**PANICS, "vocab": {"a": 0, "b": 1, "ab": 2}}
+    (folder / "tokenizer.json").write_text(json.dumps(parts))
+    with pytest.raises(EncoderError, match="tokenizers library cannot use"):
+        encode(folder)
+
+
+def test_vocabulary_that_panics_is_refused() -> None:
+    parts = json.loads(Vocabulary.learn(["ab"], size=300).settings)
+    assert Vocabulary.read(json.dumps(parts)).decode([]) == ""
+    parts["model"] |= {**PANICS, "vocab": {**parts["model"]["vocab"], "ab": 300}}
+    with pytest.raises(InvalidArgumentError, match="vocabulary"):
+        Vocabulary.read(json.dumps(parts))

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -17,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nlp_gym.encode.base import Texts, number_words, text_offsets
-from nlp_gym.errors import EncoderError, shown
+from nlp_gym.errors import EncoderError, is_failure, shown
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -92,11 +94,12 @@ class WordTokenizer:
             EncoderError: The tokenizer yields ids the model does not have.
         """
         distinct, index = number_words(texts)
-        encodings = self._tokenizer.encode_batch(
-            [[_printable(word)] for word in distinct],
-            is_pretokenized=True,
-            add_special_tokens=False,
-        )
+        with self._tokenizing():
+            encodings = self._tokenizer.encode_batch(
+                [[_printable(word)] for word in distinct],
+                is_pretokenized=True,
+                add_special_tokens=False,
+            )
         pieces = [encoding.ids or [self._unknown_id] for encoding in encodings]
         counts = np.fromiter((len(piece) for piece in pieces), np.int64, len(pieces))
         flat = np.fromiter((i for piece in pieces for i in piece), np.int32, int(counts.sum()))
@@ -133,11 +136,19 @@ class WordTokenizer:
     def _tokenizer(self) -> Tokenizer:
         from tokenizers import Tokenizer
 
-        try:
+        with self._tokenizing():
             return Tokenizer.from_str(json.dumps(self._parts))
-        except Exception as error:  # tokenizers raises bare Exception
+
+    @contextmanager
+    def _tokenizing(self) -> Iterator[None]:
+        """Turn a failure of the tokenizers library into an `EncoderError`."""
+        try:
+            yield
+        except BaseException as error:  # it raises bare Exception, and panics
+            if not is_failure(error):
+                raise
             raise EncoderError(
-                f"encoder={shown(self._name)}: the tokenizers library cannot read its "
+                f"encoder={shown(self._name)}: the tokenizers library cannot use its "
                 f"tokenizer.json ({error})."
             ) from error
 
@@ -151,7 +162,8 @@ class WordTokenizer:
         return self.pad_id if found is None else int(found)
 
     def _special_ids(self) -> tuple[list[int], list[int]]:
-        encoding = self._tokenizer.encode(["a"], is_pretokenized=True, add_special_tokens=True)
+        with self._tokenizing():
+            encoding = self._tokenizer.encode(["a"], is_pretokenized=True, add_special_tokens=True)
         special = np.array(encoding.special_tokens_mask, bool)
         inside = np.flatnonzero(~special)
         first, last = (inside[0], inside[-1] + 1) if inside.size else (len(special), len(special))
