@@ -74,6 +74,14 @@ def _letters(name: str) -> str:
     return re.sub(r"[\W_]+", "", name[: 4 * _COMPARED].casefold())[:_COMPARED]
 
 
+def is_failure(error: BaseException) -> bool:
+    """Whether a library failed: an `Exception`, or a panic of one that is written in Rust.
+
+    Panics (of tokenizers, say) are no `Exception`, so that ``except Exception`` lets them through.
+    """
+    return isinstance(error, Exception) or type(error).__name__ == "PanicException"
+
+
 class NLPGymError(Exception):
     """Base class of every error this package raises on purpose.
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import json
 import logging
 import os
 import warnings
@@ -23,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nlp_gym.errors import shown, visible
-from nlp_gym.files import atomic_path, sha256_file, write_json
+from nlp_gym.files import atomic_path, read_json, sha256_file, write_json
 
 _LOG = logging.getLogger("nlp_gym")
 
@@ -42,7 +41,7 @@ def load_array(
         dtype: Expected number format, as NumPy writes it (``"<f2"``).
         quiet: Do not log that the file is damaged.
     """
-    if not path.exists() or not _sidecar(path).exists():
+    if not path.is_file() or not _sidecar(path).is_file():
         return None
     try:
         problem = _problem(path, _description(key, shape, dtype))
@@ -204,7 +203,7 @@ def _with_checksum(note: dict[str, Any], size: int, digest: str) -> dict[str, An
 
 def _problem(path: Path, expected: dict[str, Any]) -> str | None:
     """What is wrong with an array on disk; None if nothing is."""
-    note = json.loads(_sidecar(path).read_text(encoding="utf-8"))
+    note = read_json(_sidecar(path))
     for name, value in expected.items():
         if note.get(name) != value:
             return f"{name} is {shown(note.get(name))} instead of {shown(value)}"

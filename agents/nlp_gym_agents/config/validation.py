@@ -18,6 +18,7 @@ from nlp_gym_agents.networks.decoder.extractor import DecoderExtractor
 from nlp_gym_agents.networks.encoder.schedule import schedule_value
 from nlp_gym_agents.networks.features.extractor import CorpusExtractor, NLPExtractor
 from nlp_gym_agents.networks.features.layers import ACTIVATIONS
+from nlp_gym_agents.runs.schema import LARGEST
 
 RUN_KEYS: dict[str, type] = {
     "n_envs": int,
@@ -63,7 +64,7 @@ _NOT_YAML = {
     *_COMMAND_OWNS,
 }
 _OPEN_ABOVE_ZERO = (0.0, math.inf, False)
-_FROM_ONE = (1, 10**15, True)
+_FROM_ONE = (1, LARGEST, True)
 _SHARE = (0.0, 1.0, True)
 _BOUNDS: dict[str, tuple[float, float, bool]] = {
     # lowest, highest, whether the lowest itself is allowed
