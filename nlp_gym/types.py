@@ -116,6 +116,7 @@ class Corpus:
         labels: Label inventory, declared by the catalogue or sorted from the *training* split.
         source: File that it was read from, if any.
         bundled: Whether it is the small sample that ships with the package.
+        n_skipped: Number of samples of its file that were left out because of bad rows.
     """
 
     name: str
@@ -124,6 +125,7 @@ class Corpus:
     labels: tuple[str, ...]
     source: Path | None = None
     bundled: bool = False
+    n_skipped: int = 0
 
     def __len__(self) -> int:
         return len(self.samples)

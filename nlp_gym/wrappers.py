@@ -13,7 +13,7 @@ from typing import Any
 
 import gymnasium as gym
 
-from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym.knowledge import KnowledgeBase, read_knowledge
 from nlp_gym.tasks.core.task import Task
 
@@ -47,9 +47,9 @@ class KnowledgeObservation(gym.Wrapper[Any, Any, Any, Any]):
     ) -> None:
         if isinstance(env, gym.vector.VectorEnv):
             raise InvalidArgumentError(
-                f"env={env!r} is a vector environment: wrap it in KnowledgeVectorObservation."
+                f"env={shown(env)} is a vector environment: wrap it in KnowledgeVectorObservation."
             )
-        _add_knowledge(env.unwrapped, triples, names, roles)
+        _add_knowledge(env, triples, names, roles)
         super().__init__(env)
 
 
@@ -66,9 +66,9 @@ class KnowledgeVectorObservation(gym.vector.VectorWrapper):
     ) -> None:
         if not isinstance(env, gym.vector.VectorEnv):
             raise InvalidArgumentError(
-                f"env={env!r} is no vector environment: wrap it in KnowledgeObservation."
+                f"env={shown(env)} is no vector environment: wrap it in KnowledgeObservation."
             )
-        _add_knowledge(env.unwrapped, triples, names, roles)
+        _add_knowledge(env, triples, names, roles)
         super().__init__(env)
 
 
@@ -76,10 +76,11 @@ def _add_knowledge(
     env: Any, triples: str | Path | KnowledgeBase, names: str | Path | None, roles: int
 ) -> None:
     """Give an environment a copy of its task that observes knowledge."""
-    task = getattr(env, "task", None)
+    is_env = isinstance(env, gym.Env | gym.vector.VectorEnv)
+    task = getattr(env.unwrapped, "task", None) if is_env else None
     if not isinstance(task, Task):
         raise InvalidArgumentError(
-            f"env={env!r} is no environment of this package: it has no `task` with a text."
+            f"env={shown(env)} is no environment of this package: it has no `task` with a text."
         )
     copied = copy.copy(task)
     if isinstance(triples, KnowledgeBase):
@@ -89,4 +90,4 @@ def _add_knowledge(
     for name in ("views", "knowledge_table"):
         copied.__dict__.pop(name, None)
     _ = copied.knowledge_table  # raises now for a task without names
-    env.use(copied)
+    env.unwrapped.use(copied)

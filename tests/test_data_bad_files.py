@@ -88,11 +88,16 @@ soup = st.lists(st.sampled_from(PIECES), max_size=25).map(lambda p: "".join(p).e
 )
 @example(content=b"\xed\xa0\xbd \xed", format="conll", gold=True)
 @example(content=b'text\n"', format="csv", gold=False)
+@example(content=b"\x1f\x8b", format=None, gold=True)
 def test_readers_raise_nothing_but_data_errors(
     tmp_path: Path, content: bytes, format: str | None, gold: bool
 ) -> None:
     path = tmp_path / "any.dat"
     path.write_bytes(content)
+    if content.startswith(b"\x1f\x8b"):  # gzip, and damaged: there is no content to report on
+        with pytest.raises(DataError, match=re.escape(str(path))):
+            check(path, format, gold=gold)
+        return
     report = check(path, format, gold=gold)
     if not report.ok:
         with pytest.raises(DataError, match=re.escape(str(path))):

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from nlp_gym.data import DATASETS, READERS, check, read
 from nlp_gym.data.readers import Options, Reader
+from nlp_gym.data.readers.shared.decoding import decode
 from nlp_gym.errors import DataFormatError
 from nlp_gym.types import Sample
 
@@ -307,7 +308,7 @@ def read_or_error(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # repaired tags
         try:
-            return reader.samples(path, data, Options(gold=gold)), None
+            return list(reader.samples(path, decode(data), Options(gold=gold)).samples), None
         except DataFormatError as error:
             return [], error
 
@@ -318,7 +319,7 @@ def check_line(error: DataFormatError, content: bytes) -> None:
         nothing = "nothing to read" in error.problem or "there is no" in error.problem
         assert nothing or not content.strip()
     else:
-        lines = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n").count(b"\n") + 1
+        lines = content.count(b"\n") + 1
         assert 1 <= error.line <= lines
 
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from nlp_gym.data import load_corpus
-from nlp_gym.data.readers import READERS, find_reader, read
+from nlp_gym.data.readers import READERS, find_reader, read, read_text
 from nlp_gym.data.readers.shared.base import Options
 
 TURN = {"user": "A table for two.", "acts": ["REQUEST", "OFFER", "OFFER"], "system": "When?"}
@@ -188,7 +188,7 @@ def test_summary_names_line_and_fault(format, content, line, message):
     ],
 )
 def test_formats_are_told_apart(tmp_path, family, name, content, format):
-    assert find_reader(tmp_path / name, content.encode(), family=family).name == format
+    assert find_reader(tmp_path / name, content.split("\n"), family=family).name == format
 
 
 @pytest.mark.parametrize(("name", "family"), [("sgd", "policy"), ("scitldr", "summary")])
@@ -229,7 +229,6 @@ def test_summary_jsonl_of_source_and_target_texts(tmp_path):
     (sample,) = read(path, family="summary")
     assert sample.extra["sentence_texts"] == ("One thing.", "Then two.")
     assert sample.gold == ("Both.",)
-    data = path.read_bytes()
-    assert find_reader(path, data, family="summary").name == "jsonl"
-    data = b'{"source": ["One.", "Two."], "target" : ["Both."]}'
-    assert find_reader(path, data, family="summary").name == "scitldr"
+    assert find_reader(path, read_text(path).lines, family="summary").name == "jsonl"
+    lines = ['{"source": ["One.", "Two."], "target" : ["Both."]}']
+    assert find_reader(path, lines, family="summary").name == "scitldr"

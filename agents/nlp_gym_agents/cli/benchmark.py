@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from nlp_gym_agents.cli.options import DataDir, Device, Searches, env_arguments, listed
+from nlp_gym_agents.cli.output import say, say_path
 
 
 def benchmark_command(
@@ -38,12 +39,14 @@ def benchmark_command(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what is to do.")] = False,
 ) -> None:
     """Measure algorithms on environments. Goes on where it was stopped."""
-    from nlp_gym.errors import InvalidArgumentError
+    from nlp_gym.errors import InvalidArgumentError, shown
     from nlp_gym_agents.evaluation.benchmark.plan import Plan, default_ids
     from nlp_gym_agents.evaluation.benchmark.run import run_plan
 
     if not all(seed.isdigit() for seed in listed(seeds)) or not listed(seeds):
-        raise InvalidArgumentError(f"seeds={seeds!r} must be whole numbers from 0, such as 0,1,2.")
+        raise InvalidArgumentError(
+            f"seeds={shown(seeds)} must be whole numbers from 0, such as 0,1,2."
+        )
     plan = Plan(
         listed(ids) or default_ids(),
         listed(algos),
@@ -55,8 +58,8 @@ def benchmark_command(
         searches,
         device,
     )
-    good = run_plan(plan, typer.echo, dry_run=dry_run)
+    good = run_plan(plan, say, dry_run=dry_run)
     if not dry_run:
-        typer.echo(out / "table.md")
+        say_path(out / "table.md")
     if not good:
         raise typer.Exit(1)

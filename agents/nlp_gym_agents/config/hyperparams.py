@@ -20,15 +20,17 @@ from typing import Any
 import yaml
 from stable_baselines3.common.utils import LinearSchedule
 
-from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym.tasks.core.make import is_task_id, task_class
 from nlp_gym.tasks.core.task import Task
 from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.config.validation import POLICY_CLASSES, RUN_KEYS, SCHEDULES, check_params
 from nlp_gym_agents.networks.encoder.schedule import schedule_value
+from nlp_gym_agents.runs.plain_files import parse_yaml
 
 FOLDER = Path(__file__).parent.parent / "hyperparams"
 
+_DEEPEST = 20
 _EXPONENT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+")
 
 _EXAMPLES = {
@@ -98,7 +100,7 @@ def parse_overrides(items: Sequence[str], *, argument: str = "hyperparams") -> P
         names = [name.strip() for name in key.split(".")]
         if not colon or not all(names):
             raise InvalidArgumentError(_not_a_pair(argument, item))
-        nested = parse_value(text, f"{argument}={item!r}")
+        nested = parse_value(text, f"{argument}={shown(item)}")
         for name in reversed(names):
             nested = {name: nested}
         parsed = nested_merge(parsed, nested)
@@ -111,7 +113,7 @@ def _not_a_pair(argument: str, item: str) -> str:
         fix = f"write {key.strip()}:{value.strip()}"
     else:
         fix = f"such as {_EXAMPLES.get(argument, _EXAMPLES['hyperparams'])}"
-    return f"{argument}={item!r} is not of the form key:value; {fix}."
+    return f"{argument}={shown(item)} is not of the form key:value; {fix}."
 
 
 def parse_value(text: str, given: str | None = None) -> Any:
@@ -125,12 +127,11 @@ def parse_value(text: str, given: str | None = None) -> Any:
         InvalidArgumentError: It is not YAML.
     """
     try:
-        return _numbers(yaml.safe_load(text))
-    except yaml.YAMLError as error:
-        problem = str(error).splitlines()[0]
+        return _numbers(parse_yaml(text))
+    except ValueError as error:
         raise InvalidArgumentError(
-            f"{given or f'value={text!r}'}: the value is not YAML ({problem}). Quote strings with "
-            "special characters."
+            f"{given or f'value={shown(text)}'}: the value is not YAML ({error}). Quote strings "
+            "with special characters."
         ) from error
 
 
@@ -173,17 +174,25 @@ def _read(path: Path) -> Params:
     return table
 
 
-def _numbers(value: Any) -> Any:
-    """The value with number-like strings as numbers and ``"None"`` as null, throughout."""
+def _numbers(value: Any, depth: int = 0) -> Any:
+    """The value with number-like strings as numbers and ``"None"`` as null, throughout.
+
+    Raises:
+        InvalidArgumentError: Mappings or lists lie in one another too deep.
+    """
+    if isinstance(value, Mapping | list | tuple) and depth > _DEEPEST:
+        raise InvalidArgumentError(
+            f"hyperparams: mappings and lists lie in one another more than {_DEEPEST} deep."
+        )
     if isinstance(value, Mapping):
-        return {str(k): _numbers(v) for k, v in value.items()}
+        return {str(k): _numbers(v, depth + 1) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_numbers(v) for v in value]
+        return [_numbers(v, depth + 1) for v in value]
+    if not isinstance(value, str):
+        return value
     if value == "None":
         return None
-    if isinstance(value, str) and _EXPONENT.fullmatch(value):
-        return float(value)
-    return value
+    return float(value) if _EXPONENT.fullmatch(value) else value
 
 
 def nested_merge(into: Mapping[str, Any], changes: Mapping[str, Any]) -> Params:

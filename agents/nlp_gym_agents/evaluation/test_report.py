@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from nlp_gym.files import write_json
+from nlp_gym.inert import json_escaped, visible
 from nlp_gym.metrics.base import Score
 from nlp_gym.tasks.core.task import Task
 from nlp_gym.tasks.generation.samples import source_text
@@ -42,7 +45,12 @@ def cloning_score(agent: Agent, train_task: Task, task: Task, *, device: str = "
 
 
 def final_report(
-    run: str | Path, *, with_bc: bool = False, device: str = "auto", progress: bool = False
+    run: str | Path,
+    *,
+    with_bc: bool = False,
+    device: str = "auto",
+    progress: bool = False,
+    trust: Sequence[str] | str = (),
 ) -> dict[str, Any]:
     """Score ``best/`` and the baselines on test and write ``report.json``.
 
@@ -51,6 +59,7 @@ def final_report(
         with_bc: Also train behaviour cloning for the comparison.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``.
         progress: Show bars on stderr.
+        trust: Modules that the run's settings may have imported; see `load_agent`.
 
     Returns:
         What the file holds: the record of `nlp-gym evaluate --json`, ``algo``, ``timesteps``,
@@ -59,7 +68,7 @@ def final_report(
     Raises:
         RunError: The run cannot be loaded, or its folder cannot be written to.
     """
-    agent = load_agent(run, device=device)
+    agent = load_agent(run, device=device, trust=trust)
     task, train_task = agent.task("test"), agent.task("train")
     score = with_corpus(task.score(agent.outputs(task, progress=progress)), task)
     names = ["random", "majority", *task.baselines, "oracle"]
@@ -81,28 +90,36 @@ def final_report(
 
 def print_report(report: dict[str, Any], console: Console) -> None:
     """Print a `final_report` for people."""
-    console.print(report["text"], markup=False, highlight=False, soft_wrap=True)
-    table = Table(title=f"{report['id']} test, {report['metric']}, n = {report['n']:,}")
+    plain: dict[str, Any] = {"markup": False, "emoji": False, "highlight": False}
+    console.print(visible(report["text"], lines=True), **plain, soft_wrap=True)
+    title = f"{report['id']} test, {report['metric']}, n = {report['n']:,}"
+    table = Table(title=Text(visible(title)))
     for column in ("", report["metric"], "95% interval"):
-        table.add_column(column, justify="left" if not column else "right")
+        table.add_column(Text(visible(column)), justify="left" if not column else "right")
     rows = {report["algo"]: report, **report["baselines"]}
     for name, row in rows.items():
         interval = "{:.4f} to {:.4f}".format(*row["interval"]) if row["interval"] else ""
-        table.add_row(name, f"{row['value']:.4f}", interval)
+        table.add_row(Text(visible(name)), f"{row['value']:.4f}", interval)
     console.print(table)
-    console.print(report["signature"], markup=False, highlight=False, soft_wrap=True)
+    console.print(visible(report["signature"]), **plain, soft_wrap=True)
 
 
-def print_example(run: str | Path, console: Console, *, device: str = "auto") -> None:
+def print_example(
+    run: str | Path,
+    console: Console,
+    *,
+    device: str = "auto",
+    trust: Sequence[str] | str = (),
+) -> None:
     """Show what the agent decides on one sentence, where a raw text is all that it reads.
 
     An agent that writes knows few words but those of its corpus, and gets a text of the test split.
     """
-    predictor = Predictor(run, device=device)
+    predictor = Predictor(run, device=device, trust=trust)
     if predictor.reads_text:
         text = EXAMPLE
         if predictor.writes:
             text = source_text(predictor.agent.task("test").corpus.samples[0])
         (record,) = predictor.predict([text])
-        shown = to_text(record) if predictor.tags else to_json([record]).rstrip()
-        console.print(shown, markup=False, highlight=False, soft_wrap=True)
+        drawn = to_text(record) if predictor.tags else json_escaped(to_json([record])).rstrip()
+        console.print(drawn, markup=False, emoji=False, highlight=False, soft_wrap=True)

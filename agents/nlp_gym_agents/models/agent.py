@@ -12,22 +12,25 @@ from typing import Any
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from nlp_gym import make_task
+from nlp_gym.checks import check_name, check_path
 from nlp_gym.encode import Encoder
-from nlp_gym.errors import InvalidArgumentError, RunError
+from nlp_gym.errors import InvalidArgumentError, RunError, shown
 from nlp_gym.tasks.core.make import task_class
 from nlp_gym.tasks.core.task import Output, Task
 from nlp_gym_agents.algorithms.registry import AlgorithmRow, resolve
 from nlp_gym_agents.config.learning import tuning_of
 from nlp_gym_agents.config.signatures import arguments
+from nlp_gym_agents.config.validation import check_params
 from nlp_gym_agents.models.alternatives import Place, with_alternatives
 from nlp_gym_agents.models.build import build_model, encode, feature_source
 from nlp_gym_agents.models.play import outputs_of
+from nlp_gym_agents.models.size_limit import check_width
 from nlp_gym_agents.networks.encoder.options import Tuning
 from nlp_gym_agents.networks.features.source import FeatureSource
 from nlp_gym_agents.networks.features.swap_source import swapped_source
 from nlp_gym_agents.runs.folder import find_snapshot
-from nlp_gym_agents.runs.settings import NEEDED, SETTINGS, SnapshotSettings
-from nlp_gym_agents.runs.weights import load_policy
+from nlp_gym_agents.runs.settings import SnapshotSettings
+from nlp_gym_agents.runs.weights import POLICY, load_policy
 
 
 def _smallest_memory(row: AlgorithmRow) -> dict[str, int]:
@@ -46,7 +49,7 @@ def _check_fixed(cls: type[Task], overrides: Mapping[str, Any]) -> None:
     for name in cls.fixed_arguments:
         if name in overrides:
             raise InvalidArgumentError(
-                f"{name}={str(overrides[name])[:40]!r} cannot be given to a trained agent, which "
+                f"{name}={shown(overrides[name])} cannot be given to a trained agent, which "
                 "writes with what it learned. Train with it."
             )
 
@@ -130,15 +133,16 @@ class Agent:
         Raises:
             RunError: The encoder gives other vectors than the one of the run.
         """
+        check_width(task.encoder, self.folder / POLICY)
         expected, found = self.settings["encoder"]["fingerprint"], task.encoder.fingerprint
         if found != expected:
             raise RunError(
-                f"encoder {task.encoder.name!r} {_number_format(task.encoder, asked or {})}has "
-                f"fingerprint {found[:12]}, but the run was trained with {expected[:12]}: its "
-                "weights, options (layers and dtype among them) or the release differ, and so do "
-                "its vectors. Use what the run's versions.json and config.yml name (one that "
-                "learns has 'encoder_kwargs:{layers: last}' unless --env-kwargs says otherwise), "
-                "or train again."
+                f"encoder {shown(task.encoder.name)} "
+                f"{_number_format(task.encoder, asked or {})}has fingerprint {found[:12]}, but the "
+                f"run was trained with {expected[:12]}: its weights, options (layers and dtype "
+                "among them) or the release differ, and so do its vectors. Use what the run's "
+                "versions.json and config.yml name (one that learns has 'encoder_kwargs:{layers: "
+                "last}' unless --env-kwargs says otherwise), or train again."
             )
 
     def model(self, task: Task) -> BaseAlgorithm:
@@ -187,7 +191,8 @@ class Agent:
 
     def _load(self, task: Task) -> BaseAlgorithm:
         row, obs_type = resolve(self.settings["algo"]), self.settings["obs_type"]
-        hyperparams = {**self.settings["hyperparams"], **_smallest_memory(row)}
+        given = check_params(row, self.settings["hyperparams"], writes=task.writes)
+        hyperparams = {**given, **_smallest_memory(row)}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # advice on batch sizes, for one environment
             model = build_model(
@@ -197,24 +202,33 @@ class Agent:
                 obs_type=obs_type,
                 device=self.device,
                 tuning=self.tuning,
+                weights=self.folder / POLICY,
             )
         load_policy(self.folder, model, self.settings["aliases"])
         return model
 
 
-def load_agent(run: str | Path, *, checkpoint: str = "best", device: str = "auto") -> Agent:
+def load_agent(
+    run: str | Path,
+    *,
+    checkpoint: str = "best",
+    device: str = "auto",
+    trust: Sequence[str] | str = (),
+) -> Agent:
     """The trained policy of a run folder.
 
     Args:
         run: The folder that `nlp-gym train` printed.
         checkpoint: ``"best"`` by the dev metric, or ``"last"``.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``.
+        trust: Modules of your own that the run's settings may have imported, such as that of its
+            algorithm; a package covers the modules in it.
 
     Raises:
-        RunError: The folder is missing, incomplete, damaged or of another version.
+        RunError: The folder is missing, incomplete, damaged or of another version, or its settings
+            ask for a module that is neither registered nor trusted.
     """
-    folder, settings = find_snapshot(run, checkpoint)
-    missing = sorted(NEEDED - set(settings))
-    if missing:
-        raise RunError(f"{folder / SETTINGS} is damaged: it lacks {', '.join(missing)}.")
-    return Agent(Path(run), folder, settings, device)
+    run = check_path("run", run, "run folder")
+    check_name("checkpoint", checkpoint, ("best", "last"))
+    folder, settings = find_snapshot(run, checkpoint, trust=trust)
+    return Agent(run, folder, settings, device)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import torch as th
@@ -14,8 +16,9 @@ from stable_baselines3.common.utils import get_device
 from torch import nn
 
 from nlp_gym.envs.vector import TaskVectorEnv
-from nlp_gym.errors import InvalidArgumentError, NLPGymError, UnknownNameError
+from nlp_gym.errors import InvalidArgumentError, NLPGymError, UnknownNameError, shown
 from nlp_gym.tasks.core.task import Task
+from nlp_gym_agents.algorithms.advantages import normalise_only_several
 from nlp_gym_agents.algorithms.buffers import (
     EpisodeReplayBuffer,
     EpisodeRolloutBuffer,
@@ -27,6 +30,7 @@ from nlp_gym_agents.config.devices import check_device
 from nlp_gym_agents.config.hyperparams import Params, build_arguments
 from nlp_gym_agents.config.validation import extractor_class
 from nlp_gym_agents.models.attach_encoder import attach_encoders, check_learns, transformer_of
+from nlp_gym_agents.models.size_limit import SizeLimit
 from nlp_gym_agents.networks.encoder.options import Tuning
 from nlp_gym_agents.networks.encoder.trainable import EncoderFactory
 from nlp_gym_agents.networks.features.source import FeatureSource
@@ -97,6 +101,7 @@ def build_model(
     seed: int = 0,
     device: str = "auto",
     tuning: Tuning | None = None,
+    weights: Path | None = None,
 ) -> BaseAlgorithm:
     """A fresh algorithm object on `n_envs` environments of `task`.
 
@@ -110,10 +115,13 @@ def build_model(
         seed: Seeds weights, exploration and environments.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``.
         tuning: How the encoder learns; None: it is frozen.
+        weights: File of the policy's weights that the model will load; a network that is larger is
+            refused before it is built.
 
     Raises:
         InvalidArgumentError: A hyperparameter's value is refused by the algorithm, or the encoder
             cannot learn.
+        RunError: The network is larger than `weights`.
     """
     check_obs_type(obs_type)
     check_device(device)
@@ -122,8 +130,8 @@ def build_model(
         check_learns(obs_type)
         if issubclass(row.cls, TRPO):
             raise InvalidArgumentError(
-                f"algo={row.name!r} differentiates gradients, which an encoder that learns does "
-                "not allow: use ppo, or encoder_mode='frozen'."
+                f"algo={shown(row.name)} differentiates gradients, which an encoder that learns "
+                "does not allow: use ppo, or encoder_mode='frozen'."
             )
         factory = EncoderFactory(transformer_of(task), tuning, get_device(device))
     venv = TaskVectorEnv(task, n_envs, obs_type=obs_type, max_episode_steps=max_episode_steps)
@@ -142,7 +150,12 @@ def build_model(
         "encoder_factory": factory,
     }
     arguments |= {"env": SB3VecEnv(venv), "seed": seed, "device": device, "verbose": 0}
-    model = _construct(row, arguments, hyperparams)
+    limit: AbstractContextManager[object] = nullcontext()
+    if weights is not None:
+        limit = SizeLimit(weights, pretrained=tuning is not None)
+    with limit:
+        model = _construct(row, arguments, hyperparams)
+    normalise_only_several(model)
     if task.writes:
         _zero_value_heads(model.policy)
     if tuning is not None:
@@ -188,16 +201,28 @@ def _construct(
         return row.cls(**arguments)
     except MemoryError as error:
         raise InvalidArgumentError(
-            f"algo={row.name!r} does not fit into memory ({error}). Make buffer_size (or n_steps "
-            f"times n_envs) smaller: {dict(hyperparams)}."
+            f"algo={shown(row.name)} does not fit into memory ({error}). Make buffer_size (or "
+            f"n_steps times n_envs) smaller: {shown(dict(hyperparams))}."
         ) from error
-    except (AssertionError, TypeError, ValueError, RuntimeError) as error:
+    except _REFUSALS as error:
         if isinstance(error, NLPGymError):
             raise
         raise InvalidArgumentError(
-            f"algo={row.name!r} refuses its hyperparameters {dict(hyperparams)}: {error}"
+            f"algo={shown(row.name)} refuses its hyperparameters {shown(dict(hyperparams))}: "
+            f"{error}"
         ) from error
 
+
+_REFUSALS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What the classes of algorithms and networks raise about arguments that they cannot take."""
 
 _POLICIES: dict[str, type[BasePolicy]] = {
     "maskable_ppo": PointerMaskablePolicy,
@@ -227,10 +252,11 @@ def pointer_policy(row: AlgorithmRow, given: object = "MultiInputPolicy") -> typ
             if isinstance(given, type):
                 return given
             raise InvalidArgumentError(
-                f"policy={given!r} does not fit a task whose actions are candidates: use "
+                f"policy={shown(given)} does not fit a task whose actions are candidates: use "
                 "'MultiInputPolicy'."
             )
     raise InvalidArgumentError(
-        f"algo={row.name!r} has no policy for tasks whose actions are candidates that differ from "
-        f"state to state. Use one of {', '.join(sorted(_POLICIES))}, or a class derived from one."
+        f"algo={shown(row.name)} has no policy for tasks whose actions are candidates that differ "
+        f"from state to state. Use one of {', '.join(sorted(_POLICIES))}, or a class derived from "
+        "one."
     )

@@ -12,29 +12,35 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from nlp_gym.errors import RunError, UnknownNameError
-from nlp_gym.files import atomic_path, file_lock, write_json
-from nlp_gym_agents.runs.settings import SETTINGS, SnapshotSettings
+from nlp_gym.errors import RunError, UnknownNameError, shown
+from nlp_gym.files import atomic_path, file_lock, is_leftover, write_json
+from nlp_gym_agents.runs.places import is_inside
+from nlp_gym_agents.runs.plain_files import read_text, read_yaml
+from nlp_gym_agents.runs.settings import SETTINGS, SnapshotSettings, read_settings
 from nlp_gym_agents.runs.snapshots import (
     FORMAT_VERSION,
     check_version,
     locate,
     newest,
-    read_json,
+    steps,
     verify,
 )
+from nlp_gym_agents.runs.trust import check_trusted, named_modules
 from nlp_gym_agents.runs.versions import versions
 
 LOCK = ".run.lock"  # of `locked`
+SPACE = "Free some space (or fix the permissions)"
+_SETTINGS_FILES = ("config.yml", "command.txt", "versions.json")
 
 
 def file_name(text: str) -> str:
@@ -81,18 +87,46 @@ def locked(run: Path) -> Iterator[None]:
         except TimeoutError as error:
             raise RunError(f"Another process is training in {run}: stop it first.") from error
         except OSError as error:
-            raise RunError(f"{run} cannot be written to: {error.strerror or error}.") from error
+            begun = (run / "config.yml").exists()
+            fix = f"continue with: {resume_command(run)}" if begun else "run the command again."
+            raise RunError(
+                f"{run} cannot be written to: {error.strerror or error}. {SPACE}, then {fix}"
+            ) from error
         yield
 
 
+def resume_command(run: Path) -> str:
+    """The command that goes on with a run, for messages.
+
+    What its settings would not be followed in without being said again is part of it.
+    """
+    words = ["nlp-gym", "train", "--resume", str(run)]
+    with suppress(RunError):
+        settings = read_yaml(run / "config.yml")
+        log = settings.get("tensorboard_log") if isinstance(settings, dict) else None
+        if isinstance(log, str) and not is_inside(log, run):
+            words += ["--tensorboard-log", log]
+        for module in named_modules(settings):
+            words += ["--trust", module]
+    return shlex.join(words)
+
+
 @contextmanager
-def writing(run: Path) -> Iterator[None]:
-    """Turn a failure to write into the run folder into a `RunError` that names the file."""
+def writing(run: Path, *, resumable: bool = False) -> Iterator[None]:
+    """Turn a failure to write into the run folder into a `RunError` that names the file.
+
+    Args:
+        run: The folder.
+        resumable: The run can go on where it was once there is space, which the message says.
+    """
     try:
         yield
     except OSError as error:
         place = error.filename or run
-        raise RunError(f"Could not write {place}: {error.strerror or error}.") from error
+        fix = f"continue with: {resume_command(run)}" if resumable else "run the command again."
+        raise RunError(
+            f"Could not write {place}: {error.strerror or error}. {SPACE}, then {fix}"
+        ) from error
 
 
 def claim_run(folder: str | Path) -> Path:
@@ -106,19 +140,47 @@ def claim_run(folder: str | Path) -> Path:
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        occupied = any(path.name != LOCK for path in folder.iterdir())
-    except OSError as error:
-        raise RunError(f"run_dir={str(folder)!r} cannot be created: {error.strerror}.") from error
+        # A process that was killed may have left its lock and a file that was half written.
+        occupied = any(path.name != LOCK and not is_leftover(path) for path in folder.iterdir())
+    except (OSError, ValueError) as error:  # a name with NUL is a ValueError
+        problem = getattr(error, "strerror", None) or error
+        raise RunError(f"run_dir={shown(folder)} cannot be created: {problem}.") from error
     if occupied:
         raise RunError(
-            f"run_dir={str(folder)!r} is not empty and would be overwritten. Continue that run "
+            f"run_dir={shown(folder)} is not empty and would be overwritten. Continue that run "
             f"with --resume {shlex.quote(str(folder))}, or name another folder."
         )
     return folder
 
 
+def unclaim_run(run: Path, *, remove: bool) -> None:
+    """Take back what a run wrote into its folder before its settings were found not to work.
+
+    Args:
+        run: The folder, which is locked.
+        remove: Remove it too, and the folders above it that `new_run` made and that are empty.
+    """
+    with suppress(OSError):
+        for name in _SETTINGS_FILES:
+            (run / name).unlink(missing_ok=True)
+        if remove:
+            (run / LOCK).unlink(missing_ok=True)
+            for folder in (run, run.parent, run.parent.parent):
+                folder.rmdir()
+
+
+def is_untouched(run: Path) -> bool:
+    """Whether a run was stopped before its first checkpoint, so that it can be started over."""
+    progress = (run / "metrics.jsonl", locate(run / "best"), *steps(run / "checkpoints"))
+    return not any(path.exists() for path in progress)
+
+
 def write_config(
-    run: Path, config: Mapping[str, Any], *, command: Iterable[str], facts: Mapping[str, Any]
+    run: Path,
+    config: Mapping[str, Any],
+    *,
+    command: Iterable[str],
+    facts: Mapping[str, Any] | None = None,
 ) -> None:
     """Write what reproduces the run: ``config.yml``, ``command.txt``, ``versions.json``.
 
@@ -126,7 +188,7 @@ def write_config(
         run: An existing folder.
         config: Fields of `nlp_gym_agents.config.train_config.TrainConfig`, merged.
         command: The command line, as a list.
-        facts: Encoder fingerprint and corpus hashes.
+        facts: Encoder fingerprint and corpus hashes; None: not known yet.
 
     Raises:
         RunError: The folder cannot be written to.
@@ -135,7 +197,16 @@ def write_config(
         write_settings(run / "config.yml", config)
         with atomic_path(run / "command.txt") as path:
             path.write_text(shlex.join(command) + "\n", encoding="utf-8")
-        write_json(run / "versions.json", {**versions(), **facts})
+        write_versions(run, facts or {})
+
+
+def write_versions(run: Path, facts: Mapping[str, Any]) -> None:
+    """Write ``versions.json``.
+
+    Raises:
+        OSError: The folder cannot be written to.
+    """
+    write_json(run / "versions.json", {**versions(), **facts})
 
 
 def rewrite_config(run: Path, config: Mapping[str, Any], *, command: Iterable[str]) -> None:
@@ -152,7 +223,7 @@ def rewrite_config(run: Path, config: Mapping[str, Any], *, command: Iterable[st
     with writing(run):
         write_settings(run / "config.yml", config)
         file = run / "command.txt"
-        before = file.read_text(encoding="utf-8") if file.exists() else ""
+        before = read_text(file) if file.exists() else ""
         with atomic_path(file) as path:
             path.write_text(before + shlex.join(command) + "\n", encoding="utf-8")
 
@@ -164,8 +235,17 @@ def write_settings(path: Path, config: Mapping[str, Any]) -> None:
         OSError: It cannot be written.
     """
     with atomic_path(path) as temporary:
-        text = yaml.safe_dump({"format_version": FORMAT_VERSION, **config}, sort_keys=False)
+        settings = {"format_version": FORMAT_VERSION, **config}
+        text = yaml.dump(settings, Dumper=_PlainDumper, sort_keys=False)
         temporary.write_text(text, encoding="utf-8")
+
+
+class _PlainDumper(yaml.SafeDumper):
+    """Writes no aliases, which are not read either."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """A value that occurs twice is written twice."""
+        return True
 
 
 def check_run(run: str | Path) -> Path:
@@ -175,56 +255,69 @@ def check_run(run: str | Path) -> Path:
         RunError: Missing, not a run, or nothing was trained yet.
     """
     run = Path(run)
-    if not run.is_dir():
+    if not os.path.isdir(run):  # unlike Path's, False for any name that the system cannot take
         raise RunError(
-            f"run={str(run)!r} does not exist. `nlp-gym train` prints the folder it used as its "
+            f"run={shown(run)} does not exist. `nlp-gym train` prints the folder it used as its "
             "last line; by default it is under runs/."
         )
     if not (run / "config.yml").is_file() and not locate(run / "best").is_dir():
         raise RunError(
-            f"run={str(run)!r} is not a run folder: it has neither config.yml nor best/. Give the "
-            "folder that `nlp-gym train` printed, not one inside or above it."
+            f"run={shown(run)} is not a run folder: it has neither config.yml nor best/. Give the "
+            "folder that `nlp-gym train` printed, not one inside or above it. If training was "
+            "killed before it wrote config.yml, run the same command again."
         )
     return run
 
 
-def read_config(run: str | Path) -> dict[str, Any]:
-    """The fields in ``config.yml`` of a run folder.
+def read_config(run: str | Path, *, trust: Sequence[str] | str = ()) -> dict[str, Any]:
+    """The fields in ``config.yml`` of a run folder; see `read_config_file`."""
+    return read_config_file(check_run(run) / "config.yml", trust=trust)
+
+
+def read_config_file(path: str | Path, *, trust: Sequence[str] | str = ()) -> dict[str, Any]:
+    """The fields in a file of settings.
+
+    Args:
+        path: The file.
+        trust: Modules that it may have imported; see `nlp_gym_agents.runs.trust`.
 
     Raises:
-        RunError: It is missing, damaged or of another format version.
+        RunError: It is missing, damaged or of another format version, or asks for a module that is
+            neither registered nor trusted.
     """
-    path = check_run(run) / "config.yml"
-    return read_config_file(path)
-
-
-def read_config_file(path: str | Path) -> dict[str, Any]:
-    """As `read_config`, for the file itself."""
-    try:
-        config = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise RunError(f"{path} is missing or damaged ({error}).") from error
+    path = Path(path)
+    config = read_yaml(path)
     if not isinstance(config, dict):
         raise RunError(f"{path} is damaged: it does not hold a mapping of settings.")
-    check_version(config.pop("format_version", None), Path(path))
+    check_version(config.pop("format_version", None), path)
+    check_trusted(config, path, trust)
     return config
 
 
-def find_snapshot(run: str | Path, checkpoint: str = "best") -> tuple[Path, SnapshotSettings]:
+def find_snapshot(
+    run: str | Path, checkpoint: str = "best", *, trust: Sequence[str] | str = ()
+) -> tuple[Path, SnapshotSettings]:
     """The verified folder a policy is loaded from, and its settings.
 
     Args:
         run: A run folder.
         checkpoint: ``"best"`` (by the dev metric) or ``"last"``.
+        trust: Modules that the settings may have imported; see `nlp_gym_agents.runs.trust`.
 
     Raises:
-        RunError: Missing, cut short, damaged or of another version.
+        RunError: Missing, cut short, damaged or of another version, or its settings ask for a
+            module that is neither registered nor trusted.
         UnknownNameError: Another `checkpoint`.
     """
     run = check_run(run)
     if checkpoint not in ("best", "last"):
         raise UnknownNameError("checkpoint", checkpoint, ["best", "last"])
     if checkpoint == "last":
+        if is_untouched(run):
+            raise RunError(
+                f"{run} holds no complete checkpoint: training stopped before the first one. Start "
+                f"it over with nlp-gym train --resume {shlex.quote(str(run))}."
+            )
         folder, _ = newest(run / "checkpoints")
     else:
         folder = locate(run / "best")
@@ -234,6 +327,4 @@ def find_snapshot(run: str | Path, checkpoint: str = "best") -> tuple[Path, Snap
                 f"it with `nlp-gym train --resume {shlex.quote(str(run))}`."
             )
         verify(folder)
-    settings: SnapshotSettings = read_json(folder / SETTINGS)
-    check_version(settings.get("format_version"), folder / SETTINGS)
-    return folder, settings
+    return folder, read_settings(folder / SETTINGS, trust=trust)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from nlp_gym import make_task
 from nlp_gym.encode import Encoder, make_encoder
 from nlp_gym.encode.transformer.encoder import TransformerEncoder
-from nlp_gym.errors import RunError
+from nlp_gym.errors import RunError, visible
 from nlp_gym.metrics.base import Score
 from nlp_gym.tasks.core.task import Task
 from nlp_gym_agents.algorithms.registry import AlgorithmRow, resolve
@@ -28,9 +28,10 @@ from nlp_gym_agents.models.build import (
     feature_source,
 )
 from nlp_gym_agents.models.play import drawn_rows, outputs_of
+from nlp_gym_agents.models.size_limit import check_width
 from nlp_gym_agents.networks.features.source import FeatureSource
 from nlp_gym_agents.networks.features.swap_source import swapped_source
-from nlp_gym_agents.runs.settings import SnapshotSettings
+from nlp_gym_agents.runs.settings import PolicySettings, SnapshotSettings
 from nlp_gym_agents.runs.snapshots import FORMAT_VERSION
 from nlp_gym_agents.training.callbacks.kl_penalty import check_penalty
 from nlp_gym_agents.training.warm_start import check_start
@@ -50,7 +51,7 @@ class Setup:
     model: BaseAlgorithm
     obs_type: str
 
-    def settings(self) -> SnapshotSettings:
+    def settings(self) -> PolicySettings:
         """What is written beside every saved policy: enough to load it anywhere."""
         encoder = self.train_task.encoder
         return {
@@ -156,14 +157,22 @@ def with_saved_dtype(config: TrainConfig, saved: SnapshotSettings) -> TrainConfi
     return config.with_changes(env_kwargs=env_kwargs)
 
 
-def set_up(config: TrainConfig, *, progress: bool = False) -> Setup:
-    """Load and encode train and dev, and build the model. `config` is merged."""
+def set_up(config: TrainConfig, *, progress: bool = False, weights: Path | None = None) -> Setup:
+    """Load and encode train and dev, and build the model.
+
+    Args:
+        config: Merged.
+        progress: Show bars on stderr.
+        weights: See `build_model`.
+    """
     row, tuning = resolve(config.algo), config.learning.tuning
     obs_type = str(config.env_kwargs.get("obs_type", "index"))
     check_obs_type(obs_type)
     if tuning is not None:
         check_learns(obs_type, config.encoder_name)
     encoder = make_encoder(config.encoder_name, config.encoder_kwargs)
+    if weights is not None:
+        check_width(encoder, weights)
     # The object has its options, whatever the id is registered with.
     kwargs = {**config.task_kwargs, "encoder": encoder, "encoder_kwargs": None}
     train_task = make_task(config.env, split="train", **kwargs)
@@ -176,7 +185,8 @@ def set_up(config: TrainConfig, *, progress: bool = False) -> Setup:
             corpus = task.corpus
             size = f"{len(corpus):,} samples, {len(task.units):,} vectors"
             message = f"{corpus.name} {corpus.split}: {size}, encoder {task.encoder.name}"
-            print(message, file=sys.stderr, flush=True)
+            with suppress(OSError):  # the terminal may be gone
+                print(visible(message), file=sys.stderr, flush=True)
         if tuning is None or tuning.hold:  # on hold it is a frozen one
             encode(task, progress=progress)
     model = build_model(
@@ -189,6 +199,7 @@ def set_up(config: TrainConfig, *, progress: bool = False) -> Setup:
         seed=config.seed,
         device=config.device,
         tuning=tuning,
+        weights=weights,
     )
     check_penalty(model, config.learning.kl)
     check_start(model, config.learning.start)

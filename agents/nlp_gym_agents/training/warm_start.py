@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
+from collections.abc import Sequence
 
 import torch as th
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.policies import BasePolicy
 
-from nlp_gym.errors import InvalidArgumentError, RunError
+from nlp_gym.errors import InvalidArgumentError, RunError, shown
 from nlp_gym.tasks.core.task import Task
-from nlp_gym_agents.algorithms.pretraining import warm_start
+from nlp_gym_agents.algorithms.pretraining import DEFAULT_EPOCHS, Watch, warm_start
 from nlp_gym_agents.config.learning import StartOptions
 from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.models.agent import load_agent
@@ -27,7 +29,7 @@ def check_start(model: BaseAlgorithm, options: StartOptions) -> None:
     head = getattr(model.policy, "action_net", None)
     if options.temperature != 1 and not isinstance(head, th.nn.Linear | CopyHead):
         raise InvalidArgumentError(
-            f"start.temperature={options.temperature!r}: {type(model).__name__} has no linear "
+            f"start.temperature={shown(options.temperature)}: {type(model).__name__} has no linear "
             "head of actions here. It is for ppo, maskable_ppo and a2c where actions are "
             "labels or tokens."
         )
@@ -47,49 +49,74 @@ def sharpen(policy: th.nn.Module, temperature: float) -> None:
             parameter.div_(temperature)
 
 
-def start_warm(model: BaseAlgorithm, config: TrainConfig, task: Task) -> None:
+def start_warm(
+    model: BaseAlgorithm,
+    config: TrainConfig,
+    task: Task,
+    *,
+    trust: Sequence[str] | str = (),
+    teacher: BasePolicy | int | None = None,
+    watch: Watch | None = None,
+) -> None:
     """Apply ``config.warm_start``: ``"bc"``, ``"bc:EPOCHS"`` or the run folder of a `bc` run.
+
+    Args:
+        model: An algorithm that was just built.
+        config: Merged settings.
+        task: What the model is trained on.
+        trust: Modules that the settings of that run may have imported.
+        teacher: From `load_teacher`; None: it is loaded.
+        watch: Saves it, or goes on with one that was stopped.
 
     Raises:
         InvalidArgumentError: None of these forms, or a run of another task.
         RunError: The run cannot be loaded.
     """
-    _teach(model, config, task)
+    teacher = load_teacher(config, task, trust) if teacher is None else teacher
+    warm_start(model, teacher, seed=config.seed, watch=watch)
     sharpen(model.policy, config.learning.start.temperature)
 
 
-def _teach(model: BaseAlgorithm, config: TrainConfig, task: Task) -> None:
+def load_teacher(
+    config: TrainConfig, task: Task, trust: Sequence[str] | str = ()
+) -> BasePolicy | int:
+    """Whom ``config.warm_start`` names: a policy, or the oracle for a number of passes.
+
+    Args:
+        config: Merged settings.
+        task: What the model is trained on.
+        trust: Modules that the settings of a run may have imported.
+
+    Raises:
+        InvalidArgumentError: None of these forms, or a run of another task.
+        RunError: The run cannot be loaded.
+    """
     text = config.warm_start or ""
     name, colon, epochs = text.partition(":")
     if name == "bc":
         if colon and not (epochs.isdigit() and int(epochs) > 0):
             raise InvalidArgumentError(
-                f"warm_start={text!r}: EPOCHS in bc:EPOCHS is a whole number from 1."
+                f"warm_start={shown(text)}: EPOCHS in bc:EPOCHS is a whole number from 1."
             )
-        options = {"seed": config.seed}
-        if colon:
-            warm_start(model, int(epochs), **options)
-        else:
-            warm_start(model, **options)
-        return
-    if not Path(text).is_dir():
+        return int(epochs) if colon else DEFAULT_EPOCHS
+    if not os.path.isdir(text):
         raise InvalidArgumentError(
-            f"warm_start={text!r} is neither 'bc', 'bc:EPOCHS' nor an existing run folder."
+            f"warm_start={shown(text)} is neither 'bc', 'bc:EPOCHS' nor an existing run folder."
         )
-    agent = load_agent(text, device=config.device)
+    agent = load_agent(text, device=config.device, trust=trust)
     if agent.labels != task.labels:
         raise RunError(
-            f"warm_start={text!r} was trained on other labels ({', '.join(agent.labels)}) than "
-            f"this task's ({', '.join(task.labels)})."
+            f"warm_start={shown(text)} was trained on other labels ({', '.join(agent.labels)}) "
+            f"than this task's ({', '.join(task.labels)})."
         )
     if agent.settings.get("learnt", {}) != task.learnt:
         raise RunError(
-            f"warm_start={text!r} writes with another vocabulary than this task: they differ in "
-            "data, pair, tokens or vocabulary_size. Use those of that run."
+            f"warm_start={shown(text)} writes with another vocabulary than this task: they differ "
+            "in data, pair, tokens or vocabulary_size. Use those of that run."
         )
     agent.check_encoder(task)
     _check_tuning(text, agent.tuning, config.learning.tuning)
-    warm_start(model, agent.model(task).policy, seed=config.seed)
+    return agent.model(task).policy
 
 
 _SHAPE = ("mode", "rank", "alpha", "targets", "bottleneck")
@@ -104,6 +131,6 @@ def _check_tuning(text: str, teacher: Tuning | None, own: Tuning | None) -> None
         values = getattr(teacher, name), getattr(own, name)
         if values[0] != values[1]:
             raise RunError(
-                f"warm_start={text!r} was trained with tuning.{name}={values[0]!r}, and this run "
-                f"has {values[1]!r}: give --hyperparams tuning.{name}:{values[0]}."
+                f"warm_start={shown(text)} was trained with tuning.{name}={shown(values[0])}, and "
+                f"this run has {shown(values[1])}: give --hyperparams tuning.{name}:{values[0]}."
             )

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from nlp_gym.data.readers import family_readers, find_reader
-from nlp_gym.data.readers.shared.base import Options
-from nlp_gym.data.readers.shared.decoding import file_bytes
+from nlp_gym.data.readers.shared.base import FileSamples, Options
+from nlp_gym.data.readers.shared.decoding import decode, packed_bytes, text_name, unpacked
 from nlp_gym.errors import ChecksumError
-from nlp_gym.types import Sample
 
 Stamp = tuple[int, int]
 """Size of a file and time of its last change, in nanoseconds."""
@@ -40,7 +40,7 @@ def read_sources(
     sources: tuple[SourceFile, ...],
     options: Options,
     extra: tuple[SourceFile, ...] = (),
-) -> tuple[Sample, ...]:
+) -> FileSamples:
     """Read files one after the other; unchanged files are read once per process.
 
     Args:
@@ -58,7 +58,7 @@ def read_sources(
     return _read_all(sources, tuple(_stamps(source, options) for source in sources), options)
 
 
-def read_cached(source: SourceFile, options: Options) -> tuple[Sample, ...]:
+def read_cached(source: SourceFile, options: Options) -> FileSamples:
     """Read a file; an unchanged file is read once per process.
 
     Raises:
@@ -70,23 +70,26 @@ def read_cached(source: SourceFile, options: Options) -> tuple[Sample, ...]:
 @lru_cache(maxsize=8)
 def _read_all(
     sources: tuple[SourceFile, ...], stamps: tuple[tuple[Stamp, ...], ...], options: Options
-) -> tuple[Sample, ...]:
-    return tuple(sample for source in sources for sample in read_cached(source, options))
+) -> FileSamples:
+    found = [read_cached(source, options) for source in sources]
+    samples = itertools.chain.from_iterable(file.samples for file in found)
+    return FileSamples(tuple(samples), sum(file.n_skipped for file in found))
 
 
 @lru_cache(maxsize=16)
-def _read(source: SourceFile, stamps: tuple[Stamp, ...], options: Options) -> tuple[Sample, ...]:
+def _read(source: SourceFile, stamps: tuple[Stamp, ...], options: Options) -> FileSamples:
     """Read a file once per `stamps`: many environments share its samples."""
     path = source.path
-    content = file_bytes(path)
+    content = packed_bytes(path)
     _verify(source, content)
-    reader = find_reader(path, content, source.format, family=source.family, gold=options.gold)
-    return tuple(reader.samples(path, content, options, source.family))
+    text = decode(unpacked(content, path), options.encoding)
+    reader = find_reader(path, text.lines, source.format, family=source.family, gold=options.gold)
+    return reader.samples(path, text, options, source.family)
 
 
 @lru_cache(maxsize=64)
 def _verify_once(source: SourceFile, stamp: Stamp) -> None:
-    _verify(source, file_bytes(source.path))
+    _verify(source, packed_bytes(source.path))
 
 
 def _verify(source: SourceFile, content: bytes) -> None:
@@ -110,7 +113,7 @@ def _stamps(source: SourceFile, options: Options) -> tuple[Stamp, ...]:
         name
         for reader in readers
         if reader.companions is not None and source.format in (None, reader.name)
-        for name in reader.companions(source.path.name, options)
+        for name in reader.companions(text_name(source.path), options)
     ]
     others = [source.path.parent / name for name in dict.fromkeys(names)]
     return (_stamp(source.path), *(_stamp(other) for other in others if other.is_file()))
@@ -120,6 +123,6 @@ def _stamp(path: Path) -> Stamp:
     try:
         stat = path.stat()
     except (OSError, ValueError):
-        file_bytes(path)  # raises, with a message
+        packed_bytes(path)  # raises, with a message
         raise
     return stat.st_size, stat.st_mtime_ns

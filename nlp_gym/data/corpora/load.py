@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from nlp_gym.checks import check_labels, check_name, check_path
 from nlp_gym.data import catalog
 from nlp_gym.data.catalog import Dataset, find_dataset
 from nlp_gym.data.corpora.file_cache import SourceFile, read_cached
@@ -14,9 +16,9 @@ from nlp_gym.data.corpora.language_pairs import check_pair, check_sample_has_pai
 from nlp_gym.data.corpora.named import locate, read_split
 from nlp_gym.data.corpora.user import UserData, open_user_data
 from nlp_gym.data.readers import family_readers
-from nlp_gym.data.readers.shared.base import Options
-from nlp_gym.data.tags.schemes import canonical_scheme, inventory, split_tag
-from nlp_gym.errors import InvalidArgumentError, UnknownNameError
+from nlp_gym.data.readers.shared.base import READ_OPTIONS, FileSamples, Options, make_options
+from nlp_gym.data.tags.schemes import inventory, split_tag
+from nlp_gym.errors import InvalidArgumentError, UnknownNameError, shown
 from nlp_gym.types import SPLITS, Corpus, Sample
 
 Data = str | Path | Mapping[str, "str | Path | Sequence[Sample]"] | Sequence[Sample]
@@ -38,6 +40,7 @@ def load_corpus(
     column: str | int | None = None,
     scheme: str = "auto",
     pair: str | None = None,
+    **options: Any,
 ) -> Corpus:
     """Load one split of a named corpus or of a user's data. Never touches the network.
 
@@ -64,12 +67,14 @@ def load_corpus(
         labels: Label inventory in order. Gold may hold others; each task says how it treats these.
         format: Format of `data`, a name in ``READERS[family]``; None: the file's ending and content
             decide.
-        column: Label column, as in `readers.read`.
+        column: Label column, as in `readers.read`; its other name there is `label_column`.
         scheme: Tag scheme, as in `readers.read`; ``"none"``: labels are not tags, and the inventory
             is sorted as plain labels.
         pair: Languages of source and target of a parallel corpus, such as ``"en-de"``; None: the
             first of the corpus's `pairs`. For `data` it names the files of format ``"parallel"``,
             or the columns or keys of a table; otherwise it is ignored.
+        **options: How the files of `data` are written, as in `readers.read`: `text_column`,
+            `word_column`, `label_separator`, `comments`, `encoding`, `bad_rows`.
 
     Returns:
         The split, with at least one sample.
@@ -81,25 +86,38 @@ def load_corpus(
         DataError: Too few texts to split.
         InvalidArgumentError: An argument is outside what is allowed.
     """
-    if split not in SPLITS:
-        raise UnknownNameError("split", split, SPLITS)
-    if corpus not in CORPORA:
-        raise UnknownNameError("corpus", corpus, CORPORA)
-    options = Options(_checked_column(column), canonical_scheme(scheme))
-    if not isinstance(data_dir, (str, Path, type(None))):
-        raise InvalidArgumentError(f"data_dir={data_dir!r} must be a folder's path, or None.")
+    check_name("split", split, SPLITS)
+    check_name("corpus", corpus, CORPORA)
+    how = make_options(column=column, scheme=scheme, **options)
+    if data_dir is not None:
+        check_path("data_dir", data_dir, "folder")
+    if family is not None:
+        family_readers(family)  # a wrong name is an error
     if data is None:
+        _refuse_options(how)
         dataset, pair = select_pair(_find_named(name, family), pair)
-        options = replace(options, pair=pair)
-        given = None if labels is None else _checked_labels(labels, dataset.family, options.scheme)
-        return _named_corpus(dataset, split, given, options, data_dir, corpus)
+        how = replace(how, pair=pair)
+        given = None if labels is None else _checked_labels(labels, dataset.family, how.scheme)
+        return _named_corpus(dataset, split, given, how, data_dir, corpus)
     if family is None:
         row = catalog.DATASETS.get(name) if isinstance(name, str) else None
         family = "tagging" if row is None else row.family
-    family_readers(family)  # a wrong name is an error
-    options = replace(options, pair=check_pair(pair, family))
-    given = None if labels is None else _checked_labels(labels, family, options.scheme)
-    return _user_corpus(data, split, family, given, format, options)
+    if format is not None and not (isinstance(format, str) and format in family_readers(family)):
+        raise UnknownNameError("format", format, family_readers(family), f"(family {family!r})")
+    how = replace(how, pair=check_pair(pair, family))
+    given = None if labels is None else _checked_labels(labels, family, how.scheme)
+    return _user_corpus(data, split, family, given, format, how)
+
+
+def _refuse_options(options: Options) -> None:
+    """A named corpus is read as its row of the catalogue says."""
+    usual = Options()
+    for name in READ_OPTIONS:
+        if getattr(options, name) != getattr(usual, name):
+            raise InvalidArgumentError(
+                f"{name}={shown(getattr(options, name))} says how a file of yours is written, and "
+                "there is none: give data=FILE, or leave it out."
+            )
 
 
 def _find_named(name: str | None, family: str | None) -> Dataset:
@@ -107,10 +125,9 @@ def _find_named(name: str | None, family: str | None) -> Dataset:
         raise InvalidArgumentError("Nothing to load: give the name of a corpus, or data=FILE.")
     dataset = find_dataset(name)
     if family is not None and family != dataset.family:
-        family_readers(family)
         fitting = ", ".join(row.name for row in catalog.DATASETS.values() if row.family == family)
         raise InvalidArgumentError(
-            f"The corpus {name!r} is of the family {dataset.family!r}, not {family!r}. Those "
+            f"The corpus {shown(name)} is of the family {dataset.family!r}, not {family!r}. Those "
             f"of it: {fitting or 'none'}. Or give data=FILE."
         )
     return dataset
@@ -151,16 +168,16 @@ def _user_corpus(
     format: str | None,
     options: Options,
 ) -> Corpus:
-    def read(path: Path, part: str | None) -> Sequence[Sample]:
+    def read(path: Path, part: str | None) -> FileSamples:
         return read_cached(SourceFile(path, family, format), replace(options, split=part))
 
     user: UserData = open_user_data(data, read, family, _source_ending(options))
-    samples, source = user.split(split)
+    part = user.split(split)
     if given is None:
         given = ()
         if family in LABEL_FAMILIES:
             given = _inventory_of(user.inventory_samples(split), family, options.scheme)
-    return Corpus(user.name, split, samples, given, source)
+    return Corpus(user.name, split, part.samples, given, part.source, n_skipped=part.n_skipped)
 
 
 def _source_ending(options: Options) -> str | None:
@@ -173,30 +190,16 @@ def _inventory_of(samples: Iterable[Sample], family: str, scheme: str) -> tuple[
     return inventory(labels, scheme) if family == "tagging" else tuple(sorted(labels))
 
 
-def _checked_column(column: object) -> str | int | None:
-    if column is not None and (isinstance(column, bool) or not isinstance(column, (str, int))):
-        raise InvalidArgumentError(
-            f"column={column!r} is not allowed: give 'upos' or 'xpos' (CoNLL-U), a number (CoNLL), "
-            "or the name of a column or key (CSV, JSONL)."
-        )
-    return column
-
-
 def _checked_labels(labels: object, family: str, scheme: str) -> tuple[str, ...]:
-    ordered = isinstance(labels, Iterable) and not isinstance(labels, (str, Set, Mapping))
-    given = tuple(labels) if ordered and isinstance(labels, Iterable) else ()
-    named = all(isinstance(x, str) and x for x in given)
-    if not given or not named or len(set(given)) != len(given):
-        raise InvalidArgumentError(
-            f"labels={labels!r} is not allowed: give a list of distinct names, as in "
-            "['O', 'B-PER', 'I-PER']."
-        )
+    given = check_labels("labels", labels)
     if scheme == "none" or family != "tagging":
         return given
+    names = set(given)
     for label in given:
         parts = split_tag(label)
-        if parts and parts[0] == "I" and f"B-{parts[1]}" not in given:
-            raise InvalidArgumentError(f"labels= holds {label!r} but not 'B-{parts[1]}': add it.")
+        if parts and parts[0] == "I" and f"B-{parts[1]}" not in names:
+            lacking = shown(f"B-{parts[1]}")
+            raise InvalidArgumentError(f"labels= holds {shown(label)} but not {lacking}: add it.")
     return given
 
 

@@ -9,7 +9,9 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
+from nlp_gym.checks import check_name, check_path
 from nlp_gym.data.readers.classification import formats as classification
 from nlp_gym.data.readers.classification import multilabel
 from nlp_gym.data.readers.dialogue import dialogue, policy
@@ -19,11 +21,22 @@ from nlp_gym.data.readers.knowledge_graph import triples as kg
 from nlp_gym.data.readers.questions import choice
 from nlp_gym.data.readers.questions import span as spanqa
 from nlp_gym.data.readers.relation import formats as relation
-from nlp_gym.data.readers.shared.base import CheckReport, Options, Reader
+from nlp_gym.data.readers.shared.base import (
+    CheckReport,
+    Options,
+    Reader,
+    make_options,
+    n_skipped,
+)
 from nlp_gym.data.readers.shared.check_counts import count_items
-from nlp_gym.data.readers.shared.decoding import Problem, file_bytes
+from nlp_gym.data.readers.shared.decoding import (
+    Decoded,
+    Problem,
+    decode,
+    file_bytes,
+    text_name,
+)
 from nlp_gym.data.readers.tagging import formats as tagging
-from nlp_gym.data.tags.schemes import canonical_scheme
 from nlp_gym.errors import UnknownNameError
 from nlp_gym.types import Sample
 
@@ -38,6 +51,9 @@ __all__ = [
     "find_reader",
     "read",
 ]
+
+SHOWN_SAMPLES = 3
+"""Number of samples that a `CheckReport` holds."""
 
 _MODULES = {
     "tagging": tagging,
@@ -71,14 +87,13 @@ def family_readers(family: str) -> Mapping[str, Reader]:
     Raises:
         UnknownNameError: There is no such family.
     """
-    if family not in FAMILIES:
-        raise UnknownNameError("family", family, FAMILIES)
+    check_name("family", family, FAMILIES)
     return READERS[family]
 
 
 def find_reader(
     path: Path,
-    data: bytes,
+    lines: list[str],
     format: str | None = None,
     *,
     family: str = "tagging",
@@ -91,16 +106,16 @@ def find_reader(
     """
     readers = family_readers(family)
     if format is not None:
-        if format not in readers:
+        if not isinstance(format, str) or format not in readers:
             raise UnknownNameError("format", format, readers, f"(family {family!r})")
         return readers[format]
-    ending = path.suffix.lower()
+    ending = Path(text_name(path)).suffix.lower()
     if ending == ".txt" and not gold and "text" in readers:
         return readers["text"]
     fitting = [reader for reader in readers.values() if ending in reader.extensions]
     if len(fitting) == 1:
         return fitting[0]
-    head = _head(data)
+    head = first_lines(lines)
     for reader in fitting or readers.values():
         if reader.sniff is not None and reader.sniff(head):
             return reader
@@ -117,9 +132,16 @@ def find_reader(
     )
 
 
-def _head(data: bytes) -> list[str]:
-    head = data[:20_000].removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
-    return [line for line in head.splitlines() if line.strip()]
+def first_lines(lines: list[str], characters: int = 20_000) -> list[str]:
+    """The first lines that are not blank, up to a number of characters; the last may be cut off."""
+    head = list[str]()
+    for line in lines:
+        if line and not line.isspace():
+            head.append(line[:characters])
+        characters -= len(line) + 1
+        if characters <= 0:
+            break
+    return head
 
 
 def read(
@@ -132,11 +154,12 @@ def read(
     gold: bool = True,
     split: str | None = None,
     pair: str | None = None,
+    **options: Any,
 ) -> list[Sample]:
     """Read a file of texts.
 
     Args:
-        path: The file, UTF-8.
+        path: The file; it may be compressed with gzip.
         format: A name in ``READERS[family]``; None: the file's ending, then its content decides.
         family: Task family, a name in `FAMILIES`.
         column: The column of the label: a number (conll), ``"upos"`` or ``"xpos"`` (conllu), the
@@ -146,6 +169,9 @@ def read(
         gold: Whether to read the annotation; False: none is needed and none is returned.
         split: The split to read of a format that holds all splits in one file; None: all.
         pair: Languages of source and target of parallel text (``"en-de"``).
+        **options: `label_column` (the same as `column`), `text_column`, `word_column`,
+            `label_separator`, `comments`, `encoding` and `bad_rows`; see
+            `nlp_gym.data.readers.shared.base.Options`.
 
     Returns:
         The samples in file order, at least one.
@@ -153,12 +179,14 @@ def read(
     Raises:
         DataFormatError: The first bad row, with its line, or an empty file.
         DataNotFoundError: There is no such file.
-        UnknownNameError: `family`, `format`, `column` or `scheme` is not known.
+        UnknownNameError: `family`, `format`, `column`, `scheme` or an option is not known.
+        InvalidArgumentError: An option is outside what is allowed.
     """
-    path = Path(path)
-    options = Options(column, canonical_scheme(scheme), gold, split, pair=pair)
-    reader, data = _open(path, format, family, options)
-    return reader.samples(path, data, options, family)
+    path = check_path("path", path)
+    how = make_options(column=column, scheme=scheme, gold=gold, split=split, pair=pair, **options)
+    text = read_text(path, how.encoding)
+    reader = find_reader(path, text.lines, format, family=family, gold=gold)
+    return list(reader.samples(path, text, how, family).samples)
 
 
 def check(
@@ -171,17 +199,20 @@ def check(
     gold: bool = True,
     split: str | None = None,
     pair: str | None = None,
+    **options: Any,
 ) -> CheckReport:
     """Read a file and report every bad row; the arguments are those of `read`.
 
     Raises:
         DataNotFoundError: There is no such file.
-        UnknownNameError: `family`, `format`, `column` or `scheme` is not known.
+        UnknownNameError: `family`, `format`, `column`, `scheme` or an option is not known.
+        InvalidArgumentError: An option is outside what is allowed.
     """
-    path = Path(path)
-    options = Options(column, canonical_scheme(scheme), gold, split, pair=pair)
-    reader, data = _open(path, format, family, options)
-    parsed = reader.parsed(path, data, options)
+    path = check_path("path", path)
+    how = make_options(column=column, scheme=scheme, gold=gold, split=split, pair=pair, **options)
+    text = read_text(path, how.encoding)
+    reader = find_reader(path, text.lines, format, family=family, gold=gold)
+    parsed = reader.parsed(path, text, how)
     return CheckReport(
         path=path,
         format=reader.name,
@@ -193,10 +224,16 @@ def check(
         warnings=sorted(parsed.warnings + parsed.notes, key=lambda note: note.line or 0),
         family=family,
         counts=count_items(parsed.samples),
+        samples=tuple(parsed.samples[:SHOWN_SAMPLES]),
+        n_skipped=n_skipped(parsed) if parsed.problems and how.skips else 0,
     )
 
 
-def _open(path: Path, format: str | None, family: str, options: Options) -> tuple[Reader, bytes]:
-    """Reader and content of a file."""
-    data = file_bytes(path)
-    return find_reader(path, data, format, family=family, gold=options.gold), data
+def read_text(path: Path, encoding: str | None = None) -> Decoded:
+    """The decoded content of a file.
+
+    Raises:
+        DataNotFoundError: There is no such file.
+        DataError: It cannot be read.
+    """
+    return decode(file_bytes(path), encoding)

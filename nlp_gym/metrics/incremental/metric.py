@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nlp_gym.errors import InvalidArgumentError, UnknownNameError
+from nlp_gym.checks import check_name
+from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym.metrics.base import f1
 from nlp_gym.metrics.incremental.lcs import CommonSubsequence
 from nlp_gym.metrics.incremental.tokenizer import IncrementalTokenizer
@@ -82,16 +83,14 @@ class IncrementalMetric:
         rouge_tokenizer: str = "rouge",
         which: Int64Array | None = None,
     ) -> None:
-        if metric not in METRICS:
-            raise UnknownNameError("metric", metric, METRICS)
-        if rouge_tokenizer not in ROUGE_TOKENIZERS:
-            raise UnknownNameError("rouge_tokenizer", rouge_tokenizer, ROUGE_TOKENIZERS)
+        check_name("metric", metric, tuple(METRICS))
+        check_name("rouge_tokenizer", rouge_tokenizer, tuple(ROUGE_TOKENIZERS))
         self._smooth_value = check_bleu_options(tokenize, smooth_method)
         check_references(references)
         if max_words < 1 or not pieces:
             raise InvalidArgumentError(
-                f"max_words={max_words!r} must be at least 1 and pieces (here {len(pieces)}) at "
-                "least one."
+                f"max_words={shown(max_words)} must be at least 1 and pieces (here {len(pieces)}) "
+                "at least one."
             )
         self.metric, self._smooth, self._max_words = metric, smooth_method, max_words
         self._which = which
@@ -172,7 +171,7 @@ class IncrementalMetric:
         for name, array in state.items():
             if not array.flags.c_contiguous:
                 raise InvalidArgumentError(
-                    f"state[{name!r}] must be contiguous: use numpy.ascontiguousarray."
+                    f"state[{shown(name)}] must be contiguous: use numpy.ascontiguousarray."
                 )
 
     def value(self, state: State, rows: Int64Array) -> Float64Array:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from nlp_gym.checks import REWARDS, check_int, check_name, check_samples, check_text
 from nlp_gym.encode import Encoder, EncoderOptions, encode_units, make_encoder
 from nlp_gym.encode.options import Layers
-from nlp_gym.errors import InvalidArgumentError, UnknownNameError
+from nlp_gym.errors import InvalidArgumentError, UnknownNameError, shown
 from nlp_gym.types import SPLITS, Corpus, Encoded, Sample, Units
 
 if TYPE_CHECKING:
@@ -38,7 +38,15 @@ class CorpusTask(abc.ABC):
         labels: Label inventory; default: the corpus's.
         data_format: Reader to use where the file's extension does not say.
         column: Label column of the file: ``"upos"`` or ``"xpos"`` (CoNLL-U), a number (CoNLL), a
-            column's or key's name (CSV, JSONL). Default: the format's usual one.
+            column's or key's name (CSV, JSONL). Default: the format's usual one. Its other name is
+            `label_column`.
+        text_column: Column or key of the text in the file.
+        word_column: Column or key of the words in the file.
+        label_separator: What separates several labels of a text in one cell.
+        comments: Lines of the file that begin with it are skipped.
+        encoding: Encoding of the file, such as ``"cp1252"``; default: UTF-8.
+        bad_rows: ``"error"``, or ``"skip"`` to leave out the samples that bad rows belong to; the
+            corpus's `n_skipped` says how many.
         perturb: Play perturbed texts, such as ``"typos:0.2"`` (`nlp_gym.data.text.perturb`).
         knowledge: File of triples whose facts about names in the text are observed as well
             (`nlp_gym.knowledge`); for tagging and relations.
@@ -72,6 +80,13 @@ class CorpusTask(abc.ABC):
         labels: Sequence[str] | None = None,
         data_format: str | None = None,
         column: str | int | None = None,
+        label_column: str | int | None = None,
+        text_column: str | int | None = None,
+        word_column: str | int | None = None,
+        label_separator: str | None = None,
+        comments: str | None = None,
+        encoding: str | None = None,
+        bad_rows: str = "error",
         perturb: str | None = None,
         augment: str | Sequence[str] = (),
         knowledge: str | Path | None = None,
@@ -99,6 +114,13 @@ class CorpusTask(abc.ABC):
             "labels": labels,
             "format": data_format,
             "column": column,
+            "label_column": label_column,
+            "text_column": text_column,
+            "word_column": word_column,
+            "label_separator": label_separator,
+            "comments": comments,
+            "encoding": encoding,
+            "bad_rows": bad_rows,
         }
         self._perturb = perturb
         self._augment = checked_augment(augment)
@@ -107,8 +129,8 @@ class CorpusTask(abc.ABC):
         self.has_gold = check_samples(self.corpus.samples)
         if knowledge_names is not None and knowledge is None:
             raise InvalidArgumentError(
-                f"knowledge_names={knowledge_names!r} names the keys of triples: give the file of "
-                "these as knowledge= too."
+                f"knowledge_names={shown(knowledge_names)} names the keys of triples: give the "
+                "file of these as knowledge= too."
             )
         if knowledge is not None:
             for name, file in (("knowledge", knowledge), ("knowledge_names", knowledge_names)):
@@ -157,8 +179,8 @@ class CorpusTask(abc.ABC):
         if self._loading["data"] is None and row is not None and row.family != family:
             fitting = ", ".join(row.name for row in DATASETS.values() if row.family == family)
             raise InvalidArgumentError(
-                f"dataset={self.dataset!r} is of the family {row.family!r}, but {name} reads files "
-                f"of the family {family!r} (its attribute `family`). Of it are: "
+                f"dataset={shown(self.dataset)} is of the family {shown(row.family)}, but {name} "
+                f"reads files of the family {shown(family)} (its attribute `family`). Of it are: "
                 f"{fitting or 'none'}. Or give data=FILE."
             )
 

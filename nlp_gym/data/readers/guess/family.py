@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from nlp_gym.data.readers import FAMILIES, READERS, find_reader
+from nlp_gym.data.readers import FAMILIES, READERS, find_reader, read_text
 from nlp_gym.data.readers.guess.keys import family_from_names
 from nlp_gym.data.readers.shared.base import Options, Reader
-from nlp_gym.data.readers.shared.decoding import file_bytes
+from nlp_gym.data.readers.shared.decoding import Decoded, text_name
 from nlp_gym.errors import DataError, UnknownNameError
 from nlp_gym.types import Sample
 
@@ -19,7 +19,9 @@ _PERMISSIVE = ("conll", "label-first")  # formats as which almost any file can b
 _ENOUGH = 0.5  # share of good rows from which on no other family is tried
 
 
-def guess_family(path: str | Path, format: str | None = None, *, gold: bool = True) -> str:
+def guess_family(
+    path: str | Path, format: str | None = None, *, gold: bool = True, encoding: str | None = None
+) -> str:
     """Guess the task family of a file.
 
     Keys, header or tabs decide if they can, however broken the rows are; else the first family
@@ -29,6 +31,7 @@ def guess_family(path: str | Path, format: str | None = None, *, gold: bool = Tr
         path: The file.
         format: Name of its reader, if it is known.
         gold: Whether the annotation is to be read.
+        encoding: Its encoding; None: UTF-8.
 
     Returns:
         A name in `FAMILIES`. If no family can read anything, it is the only one with files of that
@@ -39,13 +42,13 @@ def guess_family(path: str | Path, format: str | None = None, *, gold: bool = Tr
         UnknownNameError: No family has that format.
     """
     path = Path(path)
-    data = file_bytes(path)
+    text = read_text(path, encoding)
     if format is not None and not any(format in readers for readers in READERS.values()):
         known = dict.fromkeys(name for readers in READERS.values() for name in readers)
         raise UnknownNameError("format", format, known)
-    if format is None and (named := family_from_names(path, data)) is not None:
+    if format is None and (named := family_from_names(path, text.lines)) is not None:
         return named
-    ending = path.suffix.lower()
+    ending = Path(text_name(path)).suffix.lower()
     by_ending = [
         family
         for family in FAMILIES
@@ -55,10 +58,10 @@ def guess_family(path: str | Path, format: str | None = None, *, gold: bool = Tr
     any_content = format is not None or ending in _GENERIC
     for family in FAMILIES if any_content else by_ending or FAMILIES:
         try:
-            reader = find_reader(path, data, format, family=family, gold=gold)
+            reader = find_reader(path, text.lines, format, family=family, gold=gold)
         except UnknownNameError:
             continue
-        share = _share_read(reader, path, data, gold)
+        share = _share_read(reader, path, text, gold)
         if share > best_share:
             best, best_share = family, share
         if share >= _ENOUGH:
@@ -66,10 +69,10 @@ def guess_family(path: str | Path, format: str | None = None, *, gold: bool = Tr
     return best
 
 
-def _share_read(reader: Reader, path: Path, data: bytes, gold: bool) -> float:
+def _share_read(reader: Reader, path: Path, text: Decoded, gold: bool) -> float:
     """Share of rows that a reader can read; less if what it reads does not look like labels."""
     try:
-        parsed = reader.parsed(path, data, Options(gold=gold))
+        parsed = reader.parsed(path, text, Options(gold=gold))
     except DataError:
         return 0.0
     good, bad = len(parsed.samples), len(parsed.problems)

@@ -7,16 +7,18 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from nlp_gym.data.readers import first_lines
 from nlp_gym.data.readers.classification import formats as classification
 from nlp_gym.data.readers.classification import multilabel
 from nlp_gym.data.readers.classification.labelled_text import TEXT_KEYS
 from nlp_gym.data.readers.generation import extractive as summary
 from nlp_gym.data.readers.generation.references import SOURCE, TARGET
 from nlp_gym.data.readers.knowledge_graph import triples as kg
+from nlp_gym.data.readers.shared.decoding import text_name
 from nlp_gym.data.readers.shared.json_tools import RowError, load_json
 from nlp_gym.data.readers.shared.table_tools import header_names
 
-_HEAD = 200_000  # number of bytes that are examined
+_HEAD = 200_000  # number of characters that are examined
 _ROWS = 50  # number of lines that are examined
 _WORD = {"word", "words", "token", "tokens"}
 _LABEL = tuple(name for name in classification.LABEL if name not in ("labels",))
@@ -41,24 +43,22 @@ FAMILY_NAMES: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = (
 """Families, the most specific first; a row of a family has one name of each of its groups."""
 
 
-def family_from_names(path: Path, data: bytes) -> str | None:
+def family_from_names(path: Path, lines: list[str]) -> str | None:
     """Task family of a file, from its keys, header or tabs; None if they do not decide.
 
     Args:
         path: The file; its name decides on the delimiter.
-        data: Its bytes.
+        lines: Its lines.
     """
-    head = data[:_HEAD].removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
-    lines = head.splitlines()
-    filled = [line for line in lines if line.strip()]
+    filled = first_lines(lines, _HEAD)
     if not filled:
         return None
     if filled[0].lstrip().startswith("{"):
         return _from_objects(filled[:_ROWS])
-    ending = path.suffix.lower()
+    ending = Path(text_name(path)).suffix.lower()
     if ending not in (".csv", ".tsv"):
         return "generation" if ending in ("", ".txt", ".dat") and _is_pairs(filled) else None
-    family = _from_names(header_names(filled[0], path.name))
+    family = _from_names(header_names(filled[0], text_name(path)))
     if family is None and ending == ".tsv" and _is_triples(lines):
         return "kg"
     if family is None and ending == ".tsv" and _is_pairs(filled):

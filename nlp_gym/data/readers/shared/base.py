@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+import re
 import shlex
 import warnings
 from collections import Counter
@@ -9,13 +11,25 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from nlp_gym.data.readers.shared.decoding import Problem, decode, file_bytes
+from nlp_gym.checks import check_bool
+from nlp_gym.data.readers.shared.decoding import (
+    Decoded,
+    Problem,
+    decode,
+    file_bytes,
+    text_name,
+)
+from nlp_gym.data.readers.shared.encodings import check_encoding
 from nlp_gym.data.tags.iob2 import to_iob2
-from nlp_gym.errors import DataFormatError
+from nlp_gym.data.tags.schemes import canonical_scheme
+from nlp_gym.errors import DataFormatError, InvalidArgumentError, UnknownNameError, shown
 from nlp_gym.types import Sample
 
 LONG_TEXT = 1000
 """`check` notes texts of more words, in which a separator may be missing; they are read anyway."""
+BAD_ROWS = ("error", "skip")
+Column = str | int | None
+"""Column of a table by its name or number, or a key of objects; None: the format's usual one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +46,123 @@ class Options:
             exist.
         pair: Languages of source and target of a parallel corpus (``"en-de"``); None: the format's
             usual ones.
+        text_column: Column or key of the text; None: the format's usual one.
+        word_column: Column or key of the words; None: the format's usual one.
+        label_separator: What separates several labels in one cell; None: one of the usual marks,
+            the same in the whole file.
+        comments: Lines that begin with it are skipped; None: those the format skips.
+        encoding: Encoding of the bytes; None: UTF-8.
+        bad_rows: ``"error"``, or ``"skip"`` to leave out the samples that bad rows belong to.
     """
 
-    column: str | int | None = None
+    column: Column = None
     scheme: str = "auto"
     gold: bool = True
     split: str | None = None
     companions: Mapping[str, list[str]] = field(default_factory=dict, compare=False)
     pair: str | None = None
+    text_column: Column = None
+    word_column: Column = None
+    label_separator: str | None = None
+    comments: str | None = None
+    encoding: str | None = None
+    bad_rows: str = "error"
 
     def label_names(self, usual: tuple[str, ...]) -> tuple[str, ...]:
         """Names of the label column or key, the best first: `column`, else the `usual` ones."""
         return usual if self.column is None else (str(self.column),)
+
+    def text_names(self, usual: tuple[str, ...]) -> tuple[str, ...]:
+        """Names of the text column or key, the best first: `text_column`, else the `usual` ones."""
+        return usual if self.text_column is None else (str(self.text_column),)
+
+    def word_names(self, usual: tuple[str, ...]) -> tuple[str, ...]:
+        """Names of the word column or key, the best first: `word_column`, else the `usual` ones."""
+        return usual if self.word_column is None else (str(self.word_column),)
+
+    @property
+    def skips(self) -> bool:
+        """Whether samples with bad rows are left out."""
+        return self.bad_rows == "skip"
+
+
+READ_OPTIONS = ("text_column", "word_column", "label_separator", "comments", "encoding", "bad_rows")
+"""Names of the options of `Options` that say how a user's own file is written."""
+
+
+def make_options(
+    *,
+    column: object = None,
+    label_column: object = None,
+    scheme: str = "auto",
+    gold: bool = True,
+    split: str | None = None,
+    pair: str | None = None,
+    **others: object,
+) -> Options:
+    """Check the arguments that say how a file is read, and make `Options` of them.
+
+    Args:
+        column: Column of the labels.
+        label_column: The same under the name that goes with `text_column`; one of both is given.
+        scheme: Tag scheme.
+        gold: Whether to read the annotation.
+        split: Split to read.
+        pair: Languages, already checked.
+        **others: Those of `READ_OPTIONS`.
+
+    Raises:
+        InvalidArgumentError: An argument is outside what is allowed.
+    """
+    if column is not None and label_column is not None and column != label_column:
+        raise InvalidArgumentError(
+            f"column={shown(column)} and label_column={shown(label_column)} name the same thing: "
+            "give one."
+        )
+    label = column if label_column is None else label_column
+    columns = {
+        "column" if label_column is None else "label_column": label,
+        "text_column": others.pop("text_column", None),
+        "word_column": others.pop("word_column", None),
+    }
+    checked = {name: _checked_column(name, value) for name, value in columns.items()}
+    texts = {name: others.pop(name, None) for name in ("label_separator", "comments")}
+    for name, value in texts.items():
+        if value is not None and (not isinstance(value, str) or not value):
+            raise InvalidArgumentError(
+                f"{name}={shown(value)} must be a string that is not empty, or None."
+            )
+    encoding, bad_rows = others.pop("encoding", None), others.pop("bad_rows", "error")
+    if not isinstance(bad_rows, str) or bad_rows not in BAD_ROWS:
+        raise UnknownNameError("bad_rows", bad_rows, BAD_ROWS)
+    if others:
+        raise UnknownNameError("option", next(iter(others)), (*READ_OPTIONS, "column"))
+    check_bool("gold", gold)
+    separator, comments = texts["label_separator"], texts["comments"]
+    assert separator is None or isinstance(separator, str)
+    assert comments is None or isinstance(comments, str)
+    return Options(
+        column=checked.get("column", checked.get("label_column")),
+        scheme=canonical_scheme(scheme),
+        gold=gold,
+        split=split,
+        pair=pair,
+        text_column=checked["text_column"],
+        word_column=checked["word_column"],
+        label_separator=separator,
+        comments=comments,
+        encoding=None if encoding is None else check_encoding(encoding),
+        bad_rows=bad_rows,
+    )
+
+
+def _checked_column(name: str, value: object) -> Column:
+    if isinstance(value, bool) or not isinstance(value, (str, int, type(None))):
+        raise InvalidArgumentError(
+            f"{name}={shown(value)} is not allowed: give 'upos' or 'xpos' (CoNLL-U), a number "
+            "(CoNLL), or the name of a column or key (CSV, JSONL)."
+        )
+    return value
 
 
 @dataclass(slots=True)
@@ -55,12 +174,14 @@ class TaggedText:
         labels: One label per word; none without gold.
         lines: Line number of each word.
         extra: The rest of the input, as in `Sample`.
+        bad: Whether one of its rows is bad: then no sample is made of it.
     """
 
     words: list[str]
     labels: list[str]
     lines: list[int]
     extra: dict[str, object] = field(default_factory=dict)
+    bad: bool = False
 
 
 @dataclass
@@ -73,6 +194,7 @@ class Parsed:
         warnings: Rows that are read, but perhaps not as meant: `read` warns of them.
         notes: Remarks that only `check` shows.
         scheme: Tag scheme of the file.
+        n_bad: Number of samples that bad rows belong to; None: each bad row is a sample's only one.
     """
 
     samples: list[Sample] = field(default_factory=list)
@@ -80,6 +202,20 @@ class Parsed:
     warnings: list[Problem] = field(default_factory=list)
     notes: list[Problem] = field(default_factory=list)
     scheme: str = "none"
+    n_bad: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FileSamples:
+    """What was read of a file.
+
+    Attributes:
+        samples: Its samples, at least one.
+        n_skipped: Number of samples that were left out because of bad rows.
+    """
+
+    samples: tuple[Sample, ...]
+    n_skipped: int = 0
 
 
 @dataclass(frozen=True)
@@ -97,6 +233,8 @@ class CheckReport:
         warnings: Rows that are read, but perhaps not as meant.
         family: Task family of the reader.
         counts: Numbers of choices, answers and other things that the family has.
+        samples: The first samples, as they will be seen.
+        n_skipped: Number of samples that ``bad_rows="skip"`` leaves out.
     """
 
     path: Path
@@ -109,11 +247,13 @@ class CheckReport:
     warnings: list[Problem]
     family: str = "tagging"
     counts: dict[str, int] = field(default_factory=dict)
+    samples: tuple[Sample, ...] = ()
+    n_skipped: int = 0
 
     @property
     def ok(self) -> bool:
         """True if the file can be used."""
-        return not self.problems
+        return not self.problems or (self.n_skipped > 0 and self.n_samples > 0)
 
 
 Parse = Callable[[list[str], str, Options], Parsed]
@@ -134,6 +274,7 @@ class Reader:
             if the ending does not decide. The last line may be cut off.
         companions: Names of the files beside a file that the parser reads too, from the file's name
             and the options; each may be missing.
+        takes: Which of the options `_OPTIONAL` the format has a use for.
     """
 
     name: str
@@ -142,24 +283,37 @@ class Reader:
     description: str
     sniff: Sniff | None = None
     companions: Companions | None = None
+    takes: frozenset[str] = frozenset()
 
     def samples(
-        self, path: Path, data: bytes, options: Options, family: str = "tagging"
-    ) -> list[Sample]:
-        """Read the content of a file; repaired tags give one `UserWarning`.
+        self, path: Path, text: Decoded, options: Options, family: str = "tagging"
+    ) -> FileSamples:
+        """Read the content of a file; repaired tags and skipped rows give one `UserWarning` each.
 
         Args:
             path: The file, for messages.
-            data: Its bytes.
+            text: Its content.
             options: How it is read.
             family: Task family of the reader, for messages.
 
         Raises:
             DataFormatError: The first bad row, with its line.
+            InvalidArgumentError: An option that the format has no use for.
         """
-        parsed = self.parsed(path, data, options)
-        if parsed.problems:
-            first, more = parsed.problems[0], len(parsed.problems) - 1
+        parsed = self.parsed(path, text, options)
+        problems, skipped = parsed.problems, 0
+        if problems and options.skips and parsed.samples:
+            skipped = n_skipped(parsed)
+            first = problems[0]
+            warnings.warn(
+                f"{path}: {skipped} sample(s) with bad rows are left out (bad_rows='skip'), "
+                f"{len(parsed.samples)} are read. The first bad row is line {first.line}: "
+                f"{first.message}",
+                UserWarning,
+                stacklevel=4,
+            )
+        elif problems:
+            first, more = problems[0], len(problems) - 1
             command = f"nlp-gym data check {shlex.quote(str(path))} --family {family}"
             command += "" if options.gold else " --no-gold"
             hint = f" ({more} more such rows; list them with: {command})" if more else ""
@@ -169,36 +323,89 @@ class Reader:
             where = f"{path}:{first.line}" if first.line else f"{path}"
             others = f" ({more} more such rows)" if more else ""
             warnings.warn(f"{where}: {first.message}{others}", UserWarning, stacklevel=4)
-        return parsed.samples
+        return FileSamples(tuple(parsed.samples), skipped)
 
-    def parsed(self, path: Path, data: bytes, options: Options) -> Parsed:
+    def parsed(self, path: Path, text: Decoded, options: Options) -> Parsed:
         """Parse the content of a file; the problems of its encoding are included."""
-        lines, bad = decode(data)
+        self._check_takes(options)
+        name = text_name(path)
         if self.companions is not None:
-            names = self.companions(path.name, options)
-            options = replace(options, companions=_read_companions(path, names))
-        parsed = self.parse(lines, path.name, options)
-        hidden = {problem.line for problem in bad}  # a bad byte explains other problems of its line
-        parsed.problems = sorted(
-            bad + [p for p in parsed.problems if p.line not in hidden],
-            key=lambda problem: problem.line or 0,
-        )
+            names = self.companions(name, options)
+            options = replace(options, companions=_read_companions(path, names, options.encoding))
+        parsed = self.parse(text.lines, name, options)
+        _add_problems(parsed, text.problems, name)
+        parsed.warnings = sorted(text.warnings + parsed.warnings, key=lambda p: p.line or 0)
+        parsed.notes = text.notes + parsed.notes
         if not parsed.samples and not parsed.problems:
-            empty = "is empty" if not data.strip() else "holds no text"
+            empty = "is empty" if text.lines == [""] else "holds no text"
             parsed.problems = [Problem(None, f"the file {empty}: nothing to read as {self.name}")]
         return parsed
 
+    def _check_takes(self, options: Options) -> None:
+        for name in _OPTIONAL:
+            if getattr(options, name) is not None and name not in self.takes:
+                others = ", ".join(sorted(self.takes)) or "none"
+                raise InvalidArgumentError(
+                    f"{name}={shown(getattr(options, name))}: the format {self.name!r} has no use "
+                    f"for it. Of these options it takes: {others}. Leave it out, or give the "
+                    "format."
+                )
 
-def _read_companions(path: Path, names: tuple[str, ...]) -> dict[str, list[str]]:
+
+_OPTIONAL = ("text_column", "word_column", "label_separator", "comments")
+"""Options that only some formats have a use for."""
+
+
+def _add_problems(parsed: Parsed, found: list[Problem], name: str) -> None:
+    """Add the problems that decoding found to those of parsing.
+
+    A bad byte explains other problems of its line. The sample that the line belongs to, which was
+    parsed with a replacement in the place of the byte, is bad too.
+    """
+    refused = {problem.line for problem in parsed.problems}
+    parsed.n_bad = n_skipped(parsed)
+    hidden = {problem.line for problem in found}
+    others = [problem for problem in parsed.problems if problem.line not in hidden]
+    parsed.problems = sorted(found + others, key=lambda problem: problem.line or 0)
+    lines = [problem.line for problem in found if problem.line not in refused]
+    if not lines or not parsed.samples:
+        return
+    starts = [sample_line(sample, name) for sample in parsed.samples]
+    known = sorted({start for start in starts if start is not None})
+    if None in lines or None in starts:
+        parsed.samples = []  # nobody knows which sample the line belongs to: none is read
+        return
+    bad = {known[max(bisect.bisect_right(known, line or 0) - 1, 0)] for line in lines}
+    kept = [s for s, at in zip(parsed.samples, starts, strict=True) if at not in bad]
+    parsed.n_bad += len(parsed.samples) - len(kept)
+    parsed.samples = kept
+
+
+def sample_line(sample: Sample, name: str) -> int | None:
+    """Line on which a sample of the file `name` begins; None where its id does not say so."""
+    found = re.fullmatch(rf"{re.escape(name)}:([0-9]+)", sample.id)
+    return None if found is None else int(found[1])
+
+
+def n_skipped(parsed: Parsed) -> int:
+    """Number of samples that the bad rows belong to."""
+    if parsed.n_bad is not None:
+        return parsed.n_bad
+    return len({problem.line for problem in parsed.problems})
+
+
+def _read_companions(
+    path: Path, names: tuple[str, ...], encoding: str | None
+) -> dict[str, list[str]]:
     found = {}
     for name in names:
         other = path.parent / name
         if not other.is_file():
             continue
-        lines, bad = decode(file_bytes(other))
-        if bad:
-            raise DataFormatError(other, bad[0].line, bad[0].message)
-        found[name] = lines
+        text = decode(file_bytes(other), encoding)
+        if text.problems:
+            raise DataFormatError(other, text.problems[0].line, text.problems[0].message)
+        found[name] = text.lines
     return found
 
 
@@ -209,19 +416,25 @@ def add_samples(texts: list[TaggedText], name: str, options: Options, parsed: Pa
         texts: The texts; with gold every word has a label.
         name: File name, for the samples' ids.
         options: How the file is read.
-        parsed: Holds the problems so far; gets the samples, and is returned.
+        parsed: Holds the problems so far; gets the samples of the good texts, and is returned.
     """
+    n_bad = sum(text.bad for text in texts)
+    texts = [text for text in texts if text.words and not text.bad]
     labels: list[list[str]] | list[None] = [None] * len(texts)
+    faulty: set[int] = set()
     if options.gold:
         converted = to_iob2([text.labels for text in texts], options.scheme)
         labels, parsed.scheme = converted.tags, converted.scheme
-        detected = options.scheme == "auto"
-        for faults, into in (
-            (converted.unknown, parsed.problems),
-            (converted.wrong, parsed.warnings if detected else parsed.problems),
-        ):
-            into += [Problem(texts[text].lines[at], message) for text, at, message in faults]
-    for text, tags in zip(texts, labels, strict=True):
+        faults, doubts = converted.unknown, converted.wrong
+        if options.scheme != "auto":
+            faults, doubts = faults + doubts, []
+        faulty = {text for text, _, _ in faults}
+        for found, into in ((faults, parsed.problems), (doubts, parsed.warnings)):
+            into += [Problem(texts[text].lines[at], message) for text, at, message in found]
+    parsed.n_bad = n_bad + len(faulty)
+    for index, (text, tags) in enumerate(zip(texts, labels, strict=True)):
+        if index in faulty:
+            continue
         note_long_text(len(text.words), text.lines[0], parsed)
         gold = None if tags is None else tuple(tags)
         where = f"{name}:{text.lines[0]}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from nlp_gym.data.readers.shared.base import Options, Parsed, TaggedText, add_samples
 from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.errors import UnknownNameError
@@ -59,7 +61,7 @@ def parse(lines: list[str], name: str, options: Options) -> Parsed:
             for label, line in unknown.items()
         ]
     # Parts of speech are not entity tags, even if they look like some.
-    return add_samples(texts, name, Options(options.column, "none", options.gold), parsed)
+    return add_samples(texts, name, replace(options, scheme="none"), parsed)
 
 
 def _is_skipped(key: str) -> bool:
