@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from nlp_gym.errors import DataError, InvalidArgumentError, UnknownNameError
+from nlp_gym.errors import DataError, InvalidArgumentError, UnknownNameError, shown
 from nlp_gym.types import Sample
 
 OBS_TYPES = ("features", "tokens", "index")
@@ -32,14 +32,16 @@ def check_int(argument: str, value: object, low: int, high: int) -> int:
         or not isinstance(value, (int, np.integer))
         or not low <= value <= high
     ):
-        raise InvalidArgumentError(f"{argument}={value!r} must be an integer from {low} to {high}.")
+        raise InvalidArgumentError(
+            f"{argument}={shown(value)} must be an integer from {low} to {high}."
+        )
     return int(value)
 
 
 def check_bool(argument: str, value: object) -> bool:
     """Return `value`; raise `InvalidArgumentError` unless it is True or False."""
     if not isinstance(value, bool | np.bool_):
-        raise InvalidArgumentError(f"{argument}={value!r} must be True or False.")
+        raise InvalidArgumentError(f"{argument}={shown(value)} must be True or False.")
     return bool(value)
 
 
@@ -50,14 +52,16 @@ def check_number(argument: str, value: object, low: float, high: float) -> float
         or not isinstance(value, int | float | np.number)
         or not low <= float(value) <= high
     ):
-        raise InvalidArgumentError(f"{argument}={value!r} must be a number from {low} to {high}.")
+        raise InvalidArgumentError(
+            f"{argument}={shown(value)} must be a number from {low} to {high}."
+        )
     return float(value)
 
 
 def check_text(argument: str, value: object) -> str:
     """Return `value`; raise `InvalidArgumentError` unless it is a string that is not blank."""
     if not isinstance(value, str) or not value.strip():
-        raise InvalidArgumentError(f"{argument}={value!r} must be a string that is not blank.")
+        raise InvalidArgumentError(f"{argument}={shown(value)} must be a string that is not blank.")
     return value
 
 
@@ -76,8 +80,8 @@ def check_options(argument: str, names: object, known: Sequence[str]) -> None:
     given = list(names) if isinstance(names, Mapping | list | tuple) else [None]
     if not all(isinstance(name, str) for name in given):
         raise InvalidArgumentError(
-            f"{argument}={names!r} must be None or a mapping from the names of options to their "
-            f"values. The options are {', '.join(known)}."
+            f"{argument}={shown(names)} must be None or a mapping from the names of options to "
+            f"their values. The options are {', '.join(known)}."
         )
     for name in given:
         check_name(f"{argument} option", name, known)

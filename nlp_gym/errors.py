@@ -12,8 +12,31 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from nlp_gym.inert import listed, shown, visible
+
+__all__ = [
+    "ChecksumError",
+    "DataError",
+    "DataFormatError",
+    "DataNotFoundError",
+    "DownloadError",
+    "EncoderError",
+    "InvalidActionError",
+    "InvalidArgumentError",
+    "MissingDependencyError",
+    "NLPGymError",
+    "NotResetError",
+    "RunError",
+    "UnknownNameError",
+    "nearest",
+    "shown",
+    "visible",
+]
+
 _SHORTEST_PART = 3
 """Shorter input is a part of too many names to suggest one of them."""
+_COMPARED = 100
+"""Letters of a name that are compared: `difflib` takes time that is quadratic in them."""
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
@@ -46,11 +69,18 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
 
 def _letters(name: str) -> str:
     """Letters and digits of a name, in lower case."""
-    return re.sub(r"[\W_]+", "", name.casefold())
+    return re.sub(r"[\W_]+", "", name[: 4 * _COMPARED].casefold())[:_COMPARED]
 
 
 class NLPGymError(Exception):
-    """Base class of every error this package raises on purpose."""
+    """Base class of every error this package raises on purpose.
+
+    Args:
+        *messages: What happened; characters that act or cannot be seen are spelled.
+    """
+
+    def __init__(self, *messages: object) -> None:
+        super().__init__(*(visible(m) if isinstance(m, str) else m for m in messages))
 
 
 class InvalidArgumentError(NLPGymError, ValueError):
@@ -67,11 +97,11 @@ class UnknownNameError(InvalidArgumentError):
         self, argument: str, value: object, allowed: Iterable[str], hint: str = ""
     ) -> None:
         names = list(allowed)
-        near = nearest(str(value), names)
-        message = f"{argument}={value!r} is not known."
+        near = nearest(value, names) if isinstance(value, str) else None
+        message = f"{argument}={shown(value)} is not known."
         if near is not None:
-            message += f" Did you mean {near!r}?"
-        message += f" Allowed: {', '.join(names) if names else 'none'}."
+            message += f" Did you mean {shown(near)}?"
+        message += f" Allowed: {listed(names) or 'none'}."
         super().__init__(f"{message} {hint}".rstrip())
         self.argument, self.value, self.allowed = argument, value, names
 
@@ -96,7 +126,7 @@ class MissingDependencyError(NLPGymError, ImportError):
     def __init__(self, package: str, extra: str, purpose: str) -> None:
         wanted = f"'nlp-gymnasium[{extra}]'" if extra else "nlp-gymnasium"
         super().__init__(
-            f"{purpose} needs the package {package!r}, which is not installed. "
+            f"{purpose} needs the package {shown(package)}, which is not installed. "
             f"Install it with: pip install {wanted}"
         )
         self.package, self.extra = package, extra

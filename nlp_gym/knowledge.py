@@ -17,7 +17,7 @@ import numpy.typing as npt
 from nlp_gym.checks import check_int
 from nlp_gym.data.readers.shared.decoding import decode, file_bytes
 from nlp_gym.data.text.tokenize import split_words
-from nlp_gym.errors import DataFormatError, InvalidArgumentError
+from nlp_gym.errors import DataFormatError, InvalidArgumentError, shown
 
 Words = tuple[str, ...]
 Match = tuple[int, int, int]
@@ -178,7 +178,7 @@ def read_knowledge(
 
 def _path(argument: str, value: object) -> Path:
     if not isinstance(value, (str, Path)) or not str(value).strip():
-        raise InvalidArgumentError(f"{argument}={value!r} must be the path of a file.")
+        raise InvalidArgumentError(f"{argument}={shown(value)} must be the path of a file.")
     return Path(value)
 
 
@@ -194,7 +194,9 @@ def _columns(path: Path, least: int) -> list[list[str]]:
         row = [cell.strip() for cell in line.split("\t")]
         if len(row) < least or not all(row[:least]):
             raise DataFormatError(
-                path, number, f"{least} columns with a TAB between them are needed: {line[:80]!r}"
+                path,
+                number,
+                f"{least} columns with a TAB between them are needed: {shown(line[:80])}",
             )
         rows.append(row)
     if not rows:

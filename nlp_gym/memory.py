@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.errors import InvalidArgumentError, shown
 
 _CGROUP = (
     "/sys/fs/cgroup/memory.max",
@@ -47,8 +47,8 @@ def check_memory(argument: str, value: object, needed: int, what: str) -> None:
     limit = memory_limit()
     if needed > limit:
         raise InvalidArgumentError(
-            f"{argument}={value!r}: {what} would need {readable_size(needed)} of memory, and there "
-            f"are {readable_size(limit)}. Give a smaller {argument}."
+            f"{argument}={shown(value)}: {what} would need {readable_size(needed)} of memory, and "
+            f"there are {readable_size(limit)}. Give a smaller {argument}."
         )
 
 

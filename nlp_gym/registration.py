@@ -8,7 +8,7 @@ from typing import Any
 
 import gymnasium as gym
 
-from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.errors import InvalidArgumentError, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +32,13 @@ class EnvRow:
         """Check the row where it is written, and not where an environment is made of it."""
         if not isinstance(self.dataset, str) or not self.dataset:
             raise InvalidArgumentError(
-                f"EnvRow {self.id!r}: dataset={self.dataset!r} must be the catalogue name of a "
-                "corpus, such as 'conll2003'."
+                f"EnvRow {shown(self.id)}: dataset={shown(self.dataset)} must be the catalogue "
+                "name of a corpus, such as 'conll2003'."
             )
         if not isinstance(self.task, str) or self.task.count(":") != 1:
             raise InvalidArgumentError(
-                f"EnvRow {self.id!r}: task={self.task!r} must have the form 'package.module:Class'."
+                f"EnvRow {shown(self.id)}: task={shown(self.task)} must have the form "
+                "'package.module:Class'."
             )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import gymnasium as gym
 
-from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym.knowledge import KnowledgeBase, read_knowledge
 from nlp_gym.tasks.core.task import Task
 
@@ -47,7 +47,7 @@ class KnowledgeObservation(gym.Wrapper[Any, Any, Any, Any]):
     ) -> None:
         if isinstance(env, gym.vector.VectorEnv):
             raise InvalidArgumentError(
-                f"env={env!r} is a vector environment: wrap it in KnowledgeVectorObservation."
+                f"env={shown(env)} is a vector environment: wrap it in KnowledgeVectorObservation."
             )
         _add_knowledge(env.unwrapped, triples, names, roles)
         super().__init__(env)
@@ -66,7 +66,7 @@ class KnowledgeVectorObservation(gym.vector.VectorWrapper):
     ) -> None:
         if not isinstance(env, gym.vector.VectorEnv):
             raise InvalidArgumentError(
-                f"env={env!r} is no vector environment: wrap it in KnowledgeObservation."
+                f"env={shown(env)} is no vector environment: wrap it in KnowledgeObservation."
             )
         _add_knowledge(env.unwrapped, triples, names, roles)
         super().__init__(env)
@@ -79,7 +79,7 @@ def _add_knowledge(
     task = getattr(env, "task", None)
     if not isinstance(task, Task):
         raise InvalidArgumentError(
-            f"env={env!r} is no environment of this package: it has no `task` with a text."
+            f"env={shown(env)} is no environment of this package: it has no `task` with a text."
         )
     copied = copy.copy(task)
     if isinstance(triples, KnowledgeBase):

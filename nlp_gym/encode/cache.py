@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from nlp_gym.encode.base import Encoder, Texts, text_blocks, text_offsets
 from nlp_gym.encode.store import RowWriter, load_array
-from nlp_gym.errors import EncoderError
+from nlp_gym.errors import EncoderError, shown
 from nlp_gym.files import file_lock, remove_leftovers, user_cache_dir
 from nlp_gym.progress import part_of_bar, progress_bar
 from nlp_gym.types import Corpus, Encoded, text_key
@@ -169,8 +169,8 @@ def encode_blocks(
             # NaN is not within the bound either.
             if rows.shape != (words, encoder.dim) or not (np.abs(rows) <= encoder.bound).all():
                 raise EncoderError(
-                    f"encoder={encoder.name!r} gave an array of shape {rows.shape} for {words} "
-                    f"words and dim={encoder.dim}, or one with NaN or beyond its bound."
+                    f"encoder={shown(encoder.name)} gave an array of shape {rows.shape} for "
+                    f"{words} words and dim={encoder.dim}, or one with NaN or beyond its bound."
                 )
             yield rows
 

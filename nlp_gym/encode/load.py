@@ -10,7 +10,7 @@ from nlp_gym.encode.hashed import HashedEncoder
 from nlp_gym.encode.options import EncoderOptions
 from nlp_gym.encode.transformer.encoder import TransformerEncoder
 from nlp_gym.encode.weights.sources import find_source
-from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.errors import InvalidArgumentError, shown
 
 ENCODERS = ("minilm", "hashed")
 """Built-in names; a folder's path or a Hugging Face Hub name works too."""
@@ -43,8 +43,8 @@ def make_encoder(name: str | Encoder, encoder_kwargs: EncoderOptions) -> Encoder
     if not isinstance(name, str):
         if not isinstance(name, Encoder):
             raise InvalidArgumentError(
-                f"encoder={name!r} must be a name ({', '.join(ENCODERS)}, a folder, a Hub name) or "
-                "an object with name, dim, fingerprint, bound, encode and tokenize."
+                f"encoder={shown(name)} must be a name ({', '.join(ENCODERS)}, a folder, a Hub "
+                "name) or an object with name, dim, fingerprint, bound, encode and tokenize."
             )
         return name
     if name == "hashed":

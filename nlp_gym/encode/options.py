@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nlp_gym.checks import check_name, check_options
-from nlp_gym.errors import InvalidArgumentError, UnknownNameError
+from nlp_gym.errors import InvalidArgumentError, UnknownNameError, shown
 
 Layers = int | str | Sequence[int] | None
 """A choice of hidden states, see `EncoderOptions`."""
@@ -104,7 +104,7 @@ def _check_given(names: object, encoder: object) -> None:
     """Refuse options that an encoder does not have."""
     if names and not isinstance(encoder, str):
         raise InvalidArgumentError(
-            f"encoder_kwargs={names!r}: encoder is an object, so that options have no effect. "
+            f"encoder_kwargs={shown(names)}: encoder is an object, so that options have no effect. "
             "Give them when you make it."
         )
     known = [f.name for f in fields(EncoderOptions) if (f.name == "dim") is (encoder == "hashed")]
@@ -128,7 +128,7 @@ def _require_positive(option: str, value: object) -> None:
     """Raise `InvalidArgumentError` unless the value of an option is an int above zero."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise InvalidArgumentError(
-            f"encoder_kwargs: {option}={value!r} must be a whole number above 0."
+            f"encoder_kwargs: {option}={shown(value)} must be a whole number above 0."
         )
 
 
@@ -145,7 +145,7 @@ def parse_layers(layers: Layers, n_layers: int) -> LayerChoice:
     bad = [i for i in choice.indices if not 0 <= i <= n_layers]
     if bad or not choice.indices or len(set(choice.indices)) < len(choice.indices):
         raise InvalidArgumentError(
-            f"encoder_kwargs: layers={layers!r} does not fit this encoder: its layers are 0 "
+            f"encoder_kwargs: layers={shown(layers)} does not fit this encoder: its layers are 0 "
             f"(embeddings) to {n_layers}, each at most once. {_LAYER_HELP}."
         )
     return choice
@@ -175,7 +175,7 @@ def _parse_layer_text(text: str, n_layers: int) -> LayerChoice:
 
 def _no_choice(layers: object) -> InvalidArgumentError:
     return InvalidArgumentError(
-        f"encoder_kwargs: layers={layers!r} is not a choice of layers. {_LAYER_HELP}."
+        f"encoder_kwargs: layers={shown(layers)} is not a choice of layers. {_LAYER_HELP}."
     )
 
 

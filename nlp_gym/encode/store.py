@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nlp_gym.errors import shown
 from nlp_gym.files import atomic_path, sha256_file, write_json
 
 _LOG = logging.getLogger("nlp_gym")
@@ -206,7 +207,7 @@ def _problem(path: Path, expected: dict[str, Any]) -> str | None:
     note = json.loads(_sidecar(path).read_text(encoding="utf-8"))
     for name, value in expected.items():
         if note.get(name) != value:
-            return f"{name} is {note.get(name)!r} instead of {value!r}"
+            return f"{name} is {shown(note.get(name))} instead of {shown(value)}"
     if path.stat().st_size != note.get("size"):
         return f"{path.stat().st_size} bytes instead of {note.get('size')}"
     if sha256_file(path) != note.get("sha256"):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.errors import InvalidArgumentError, shown
 
 BLOCK = 64
 
@@ -82,14 +82,14 @@ def chosen_rows(
     unknown = [key for key in options if key != "row"]
     if unknown:
         raise InvalidArgumentError(
-            f"options has {unknown[0]!r}; allowed is 'row', the number of a sample."
+            f"options has {shown(unknown[0])}; allowed is 'row', the number of a sample."
         )
     row = options["row"]
     rows = np.asarray(row if isinstance(row, (list, tuple, np.ndarray)) else [row] * n_envs)
     fits = rows.shape == (n_envs,) and rows.dtype.kind in "iu"
     if not fits or rows.min() < 0 or rows.max() >= n_rows:
         raise InvalidArgumentError(
-            f"options['row']={row!r} must be an integer from 0 to {n_rows - 1}"
+            f"options['row']={shown(row)} must be an integer from 0 to {n_rows - 1}"
             + (f", or {n_envs} of them." if n_envs > 1 else ".")
         )
     return rows.astype(np.int64)

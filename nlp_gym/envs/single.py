@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from nlp_gym.checks import check_obs_type
 from nlp_gym.envs.rows import RowSampler, chosen_rows
-from nlp_gym.errors import InvalidActionError, NotResetError
+from nlp_gym.errors import InvalidActionError, NotResetError, shown
 from nlp_gym.render import RENDER_MODES, check_render_mode, draw
 from nlp_gym.tasks.core.make import build_task
 from nlp_gym.tasks.core.task import State, Task
@@ -96,7 +96,7 @@ class TaskEnv(gym.Env[Observation, Any]):
             valid = False
         if not valid:
             raise InvalidActionError(
-                f"action={action!r} must be an integer from 0 to {self._n_actions - 1}."
+                f"action={shown(action)} must be an integer from 0 to {self._n_actions - 1}."
             )
         rewards, ended = self.task.transition(state, np.array((number,), np.int64))
         reward, terminated = float(rewards[0]), bool(ended[0])

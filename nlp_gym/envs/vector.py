@@ -15,7 +15,7 @@ from gymnasium.vector.utils import batch_space
 from nlp_gym.checks import check_obs_type
 from nlp_gym.envs.final import final_infos
 from nlp_gym.envs.rows import RowSampler, chosen_rows
-from nlp_gym.errors import InvalidActionError, InvalidArgumentError, NotResetError
+from nlp_gym.errors import InvalidActionError, InvalidArgumentError, NotResetError, shown
 from nlp_gym.render import RENDER_MODES, check_render_mode, draw
 from nlp_gym.tasks.core.make import build_task
 from nlp_gym.tasks.core.task import State, Task
@@ -55,7 +55,7 @@ class TaskVectorEnv(gym.vector.VectorEnv[Observation, Any, Any]):
         check_render_mode(render_mode)
         for name, value in (("num_envs", num_envs), ("max_episode_steps", max_episode_steps)):
             if value is not None and (not isinstance(value, (int, np.integer)) or value < 1):
-                raise InvalidArgumentError(f"{name}={value!r} must be a positive integer.")
+                raise InvalidArgumentError(f"{name}={shown(value)} must be a positive integer.")
         self.num_envs, self.obs_type, self.render_mode = int(num_envs), obs_type, render_mode
         self.use(build_task(task, **kwargs))
         self._limit = max_episode_steps

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym.metrics.base import Score, corpus_value, mean_of_first, on_grid
 from nlp_gym.types import Float64Array
 
@@ -42,7 +42,8 @@ class Ranking:
         self.columns = ("mrr", *(f"{word}_at_{k}" for k in self.at))
         if headline not in self.columns:
             raise InvalidArgumentError(
-                f"headline={headline!r} is not reported; choose from {', '.join(self.columns)}."
+                f"headline={shown(headline)} is not reported; choose from "
+                f"{', '.join(self.columns)}."
             )
         self.name = headline
 

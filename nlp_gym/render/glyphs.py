@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont
 
-from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.errors import InvalidArgumentError, shown
 
 VARIABLE = "NLP_GYM_FONTS"
 BUNDLED = tuple(
@@ -83,8 +83,8 @@ def _own_fonts(named: str) -> tuple[str, ...]:
     for name in fonts:
         if not _is_there(name):
             raise InvalidArgumentError(
-                f"{VARIABLE}={named!r}: {name!r} is no font that can be read; name files of "
-                f"TrueType or OpenType fonts, separated by {os.pathsep!r}."
+                f"{VARIABLE}={shown(named)}: {shown(name)} is no font that can be read; name files "
+                f"of TrueType or OpenType fonts, separated by {shown(os.pathsep)}."
             )
     return fonts
 

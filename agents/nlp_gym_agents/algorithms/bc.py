@@ -14,7 +14,7 @@ from stable_baselines3.common.policies import (
 )
 from torch.nn import functional as F
 
-from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym_agents.algorithms.demonstrations import OracleData, collect, obs_type_of
 from nlp_gym_agents.networks.features.pointer import real
 from nlp_gym_agents.networks.features.swap_source import reads_whole_texts
@@ -134,8 +134,8 @@ class BC(BaseAlgorithm):
         )
         if mask_loss and label_smoothing:
             raise InvalidArgumentError(
-                f"label_smoothing={label_smoothing!r} spreads the target over illegal actions, "
-                "whose loss is infinite with mask_loss=True: set mask_loss=False."
+                f"label_smoothing={shown(label_smoothing)} spreads the target over illegal "
+                "actions, whose loss is infinite with mask_loss=True: set mask_loss=False."
             )
         self.batch_size, self.gamma, self.vf_coef = batch_size, gamma, vf_coef
         self.mask_loss, self.label_smoothing = mask_loss, label_smoothing
@@ -250,8 +250,8 @@ def task_of(model: BaseAlgorithm) -> Any:
         return model.env.get_attr("task")[0]
     except AttributeError as error:
         raise InvalidArgumentError(
-            f"env={model.env!r} has no `task` whose oracle could be followed: behaviour cloning "
-            "and warm starts need an environment of this package."
+            f"env={shown(model.env)} has no `task` whose oracle could be followed: behaviour "
+            "cloning and warm starts need an environment of this package."
         ) from error
 
 

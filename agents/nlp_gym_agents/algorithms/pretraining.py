@@ -14,7 +14,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.utils import ConstantSchedule
 
-from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym_agents.algorithms.bc import task_of
 from nlp_gym_agents.algorithms.demonstrations import OracleData, collect, obs_type_of
 from nlp_gym_agents.algorithms.pretraining_loss import imitation_loss
@@ -158,7 +158,7 @@ def _check(model: BaseAlgorithm, teacher: object, *, is_q: bool) -> None:
     whole = isinstance(teacher, int) and not isinstance(teacher, bool) and teacher >= 1
     if not (whole or isinstance(teacher, BasePolicy)):
         raise InvalidArgumentError(
-            f"teacher={teacher!r} must be a policy, or a number of passes from 1."
+            f"teacher={shown(teacher)} must be a policy, or a number of passes from 1."
         )
     policy = getattr(model, "policy", None)
     # A recurrent policy's heads read its memory, which single decisions do not teach.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from nlp_gym.errors import InvalidArgumentError, UnknownNameError
+from nlp_gym.errors import InvalidArgumentError, UnknownNameError, shown
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
@@ -90,8 +90,9 @@ def resolve(name: str) -> AlgorithmRow:
     missing = [part for part in ("learn", "predict") if not hasattr(cls, part)]
     if not inspect.isclass(cls) or missing:
         raise InvalidArgumentError(
-            f"algo={name!r} is no algorithm class (missing: {', '.join(missing) or 'a class'}); it "
-            "needs the interface of stable_baselines3's BaseAlgorithm."
+            f"algo={shown(name)} is no algorithm class (missing: "
+            f"{', '.join(missing) or 'a class'}); it needs the interface of stable_baselines3's "
+            "BaseAlgorithm."
         )
     predict: Any = vars(cls).get("predict") or getattr(cls, "predict")  # noqa: B009
     takes_masks = "action_masks" in inspect.signature(predict).parameters
@@ -105,8 +106,8 @@ def _import(entry: str) -> type[BaseAlgorithm]:
         cls: type[BaseAlgorithm] = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise InvalidArgumentError(
-            f"algo={entry!r} cannot be imported ({error}); it has the form 'package.module:Class', "
-            "importable from where the command runs."
+            f"algo={shown(entry)} cannot be imported ({error}); it has the form "
+            "'package.module:Class', importable from where the command runs."
         ) from error
     return cls
 

@@ -22,7 +22,7 @@ from stable_baselines3.common.vec_env.base_vec_env import (
 )
 from typing_extensions import override
 
-from nlp_gym.errors import InvalidArgumentError, NotResetError
+from nlp_gym.errors import InvalidArgumentError, NotResetError, shown
 from nlp_gym.types import BoolArray, Int64Array
 
 Info = dict[str, Any]
@@ -54,7 +54,7 @@ class SB3VecEnv(VecEnv):
         mode = venv.metadata.get("autoreset_mode")
         if mode is None or AutoresetMode(mode) is not AutoresetMode.SAME_STEP:
             raise InvalidArgumentError(
-                f"venv={venv!r} has autoreset_mode={mode!r}, but Stable-Baselines3 needs "
+                f"venv={shown(venv)} has autoreset_mode={shown(mode)}, but Stable-Baselines3 needs "
                 "environments that reset in the same step: use gym.make_vec on an id of this "
                 "package, or pass autoreset_mode=AutoresetMode.SAME_STEP to Gymnasium's "
                 "SyncVectorEnv."
@@ -75,7 +75,7 @@ class SB3VecEnv(VecEnv):
         seeds = None if all(s is None for s in self._seeds) else list(self._seeds)
         if any(options != self._options[0] for options in self._options):
             raise InvalidArgumentError(
-                f"options={self._options!r} differ between environments; a Gymnasium vector "
+                f"options={shown(self._options)} differ between environments; a Gymnasium vector "
                 "environment takes the same options for all: pass one dict to set_options."
             )
         venv: Any = self.venv  # the declared type of `seed` lacks the list that is documented
@@ -184,8 +184,8 @@ class SB3VecEnv(VecEnv):
             setattr(self.venv.unwrapped, attr_name, value)
         else:
             raise InvalidArgumentError(
-                f"indices={chosen!r}: the environments of {self.venv!r} share their attributes, "
-                f"so {attr_name!r} can only be set for all of them (indices=None)."
+                f"indices={shown(chosen)}: the environments of {shown(self.venv)} share their "
+                f"attributes, so {shown(attr_name)} can only be set for all of them (indices=None)."
             )
 
     def env_method(
@@ -233,7 +233,7 @@ class SB3VecEnv(VecEnv):
         for layer in (self.venv, self.venv.unwrapped):
             if any(hasattr(layer, name) for name in names):
                 return layer
-        raise AttributeError(f"{self.venv!r} has no attribute {names[0]!r}")
+        raise AttributeError(f"{shown(self.venv)} has no attribute {shown(names[0])}")
 
 
 def _info_of(info: Mapping[str, Any], i: int) -> Info:

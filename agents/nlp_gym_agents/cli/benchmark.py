@@ -38,12 +38,14 @@ def benchmark_command(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what is to do.")] = False,
 ) -> None:
     """Measure algorithms on environments. Goes on where it was stopped."""
-    from nlp_gym.errors import InvalidArgumentError
+    from nlp_gym.errors import InvalidArgumentError, shown
     from nlp_gym_agents.evaluation.benchmark.plan import Plan, default_ids
     from nlp_gym_agents.evaluation.benchmark.run import run_plan
 
     if not all(seed.isdigit() for seed in listed(seeds)) or not listed(seeds):
-        raise InvalidArgumentError(f"seeds={seeds!r} must be whole numbers from 0, such as 0,1,2.")
+        raise InvalidArgumentError(
+            f"seeds={shown(seeds)} must be whole numbers from 0, such as 0,1,2."
+        )
     plan = Plan(
         listed(ids) or default_ids(),
         listed(algos),

@@ -30,11 +30,11 @@ def list_command(
     """List the corpora: size, licence, and where each is on this machine."""
     from nlp_gym.data import DATASETS, FAMILIES
     from nlp_gym.data.corpora.named import find_corpus
-    from nlp_gym.errors import DataNotFoundError
+    from nlp_gym.errors import DataNotFoundError, shown
 
     if data_dir is not None and not data_dir.is_dir():
         raise DataNotFoundError(
-            f"data_dir={str(data_dir)!r} is not a folder. Give the one that holds the corpora's "
+            f"data_dir={shown(data_dir)} is not a folder. Give the one that holds the corpora's "
             "folders, or leave --data-dir out."
         )
     for family in FAMILIES:
@@ -80,6 +80,7 @@ def check_command(
     """Read a file and report every bad row with its line number."""
     from nlp_gym.data import check
     from nlp_gym.data.readers.guess.family import guess_family
+    from nlp_gym.errors import shown
 
     asked = _asked_family(family, env)
     family = asked or guess_family(file, format, gold=gold)
@@ -91,7 +92,9 @@ def check_command(
         typer.echo(f"{file}:{warning.line}: warning: {warning.message}")
     _summarise(file, report)
     if asked is None:
-        typer.echo(f"  family {family!r} is a guess: --env ID (or --family NAME) names another")
+        typer.echo(
+            f"  family {shown(family)} is a guess: --env ID (or --family NAME) names another"
+        )
     if not report.ok:
         raise typer.Exit(1)
 
@@ -109,13 +112,13 @@ def _summarise(file: Path, report: CheckReport) -> None:
 
 def _asked_family(family: str | None, env: str | None) -> str | None:
     from nlp_gym import make_task
-    from nlp_gym.errors import InvalidArgumentError
+    from nlp_gym.errors import InvalidArgumentError, shown
 
     if env is None:
         return family
     if family is not None:
         raise InvalidArgumentError(
-            f"Give either family={family!r} (--family) or env={env!r} (--env), not both."
+            f"Give either family={shown(family)} (--family) or env={shown(env)} (--env), not both."
         )
     return make_task(env, corpus="sample", encoder="hashed").family
 

@@ -39,12 +39,12 @@ def export_minari_command(
     dataset_id: Annotated[str | None, typer.Option(help="Default: nlp_gym/NAME/POLICY-v0.")] = None,
 ) -> None:
     """Write episodes as a Minari dataset, for offline reinforcement learning."""
-    from nlp_gym.errors import InvalidArgumentError
+    from nlp_gym.errors import InvalidArgumentError, shown
     from nlp_gym_agents.evaluation.minari import Export, export
 
     if env_id is not None and env is not None and env_id != env:
         raise InvalidArgumentError(
-            f"ID={env_id!r} and --env {env!r} are two environments: give one of them."
+            f"ID={shown(env_id)} and --env {shown(env)} are two environments: give one of them."
         )
     kwargs = env_arguments(env_kwargs, data_dir)
     wanted = Export(env_id or env, policy, run, episodes, split, obs_type, seed, kwargs, dataset_id)

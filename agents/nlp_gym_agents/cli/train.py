@@ -22,11 +22,12 @@ _STRONGER = {
 
 def rate(text: str | None) -> float | str | None:
     """A rate as a number, or a schedule (``"lin_5e-5"``) as it is."""
+    from nlp_gym.errors import shown
     from nlp_gym_agents.config.hyperparams import parse_value
 
     if text is None:
         return None
-    value: float | str = parse_value(text, f"--encoder-lr={text!r}")
+    value: float | str = parse_value(text, f"--encoder-lr={shown(text)}")
     return value
 
 

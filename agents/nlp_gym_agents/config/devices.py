@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from nlp_gym.errors import InvalidArgumentError, UnknownNameError
+from nlp_gym.errors import InvalidArgumentError, UnknownNameError, shown
 
 DEVICES = ("auto", "cpu", "cuda", "cuda:N", "mps")
 _NAME = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
@@ -35,4 +35,6 @@ def check_device(device: str) -> None:
     if device.startswith("cuda"):
         absent = int(device.partition(":")[2] or 0) >= count
     if absent:
-        raise InvalidArgumentError(f"device={device!r} is not on this machine: use auto or cpu.")
+        raise InvalidArgumentError(
+            f"device={shown(device)} is not on this machine: use auto or cpu."
+        )

@@ -20,7 +20,7 @@ from typing import Any
 import yaml
 from stable_baselines3.common.utils import LinearSchedule
 
-from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym.tasks.core.make import is_task_id, task_class
 from nlp_gym.tasks.core.task import Task
 from nlp_gym_agents.algorithms.registry import resolve
@@ -98,7 +98,7 @@ def parse_overrides(items: Sequence[str], *, argument: str = "hyperparams") -> P
         names = [name.strip() for name in key.split(".")]
         if not colon or not all(names):
             raise InvalidArgumentError(_not_a_pair(argument, item))
-        nested = parse_value(text, f"{argument}={item!r}")
+        nested = parse_value(text, f"{argument}={shown(item)}")
         for name in reversed(names):
             nested = {name: nested}
         parsed = nested_merge(parsed, nested)
@@ -111,7 +111,7 @@ def _not_a_pair(argument: str, item: str) -> str:
         fix = f"write {key.strip()}:{value.strip()}"
     else:
         fix = f"such as {_EXAMPLES.get(argument, _EXAMPLES['hyperparams'])}"
-    return f"{argument}={item!r} is not of the form key:value; {fix}."
+    return f"{argument}={shown(item)} is not of the form key:value; {fix}."
 
 
 def parse_value(text: str, given: str | None = None) -> Any:
@@ -129,8 +129,8 @@ def parse_value(text: str, given: str | None = None) -> Any:
     except yaml.YAMLError as error:
         problem = str(error).splitlines()[0]
         raise InvalidArgumentError(
-            f"{given or f'value={text!r}'}: the value is not YAML ({problem}). Quote strings with "
-            "special characters."
+            f"{given or f'value={shown(text)}'}: the value is not YAML ({problem}). Quote strings "
+            "with special characters."
         ) from error
 
 

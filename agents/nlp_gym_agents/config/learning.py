@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
 from nlp_gym.checks import check_bool, check_number, check_options
-from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym_agents.networks.encoder.options import Tuning
 
 LARGEST_COEFFICIENT = 1e6
@@ -44,8 +44,8 @@ class KLOptions:
         check_number("target", self.target, 1e-6, LARGEST_COEFFICIENT)
         if self.coef == 0:
             raise InvalidArgumentError(
-                f"coef={self.coef!r} stays 0 whatever it is multiplied by: with "
-                f"target={self.target!r}, begin above 0."
+                f"coef={shown(self.coef)} stays 0 whatever it is multiplied by: with "
+                f"target={shown(self.target)}, begin above 0."
             )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nlp_gym.encode import Encoder, EncoderOptions
-from nlp_gym.errors import InvalidArgumentError, UnknownNameError
+from nlp_gym.errors import InvalidArgumentError, UnknownNameError, shown
 from nlp_gym.tasks.core.make import (
     SHELL_ARGUMENTS,
     default_argument,
@@ -175,7 +175,7 @@ class TrainConfig:
                 value = getattr(self, name)
                 if not isinstance(value, types):
                     raise InvalidArgumentError(
-                        f"{name}={value!r} is {type(value).__name__}, but {wanted} is wanted."
+                        f"{name}={shown(value)} is {type(value).__name__}, but {wanted} is wanted."
                     )
         task_spec(self.env)
         for name, low in _LOWEST.items():
@@ -187,9 +187,9 @@ class TrainConfig:
         for name, value in learning.items():
             if value is not None and self.encoder_mode == "frozen":
                 raise InvalidArgumentError(
-                    f"{name}={value!r} needs an encoder that learns, and encoder_mode='frozen' "
-                    f"keeps it fixed: leave --{name.replace('_', '-')} out, or give "
-                    "--encoder-mode finetune."
+                    f"{name}={shown(value)} needs an encoder that learns, and "
+                    f"encoder_mode='frozen' keeps it fixed: leave --{name.replace('_', '-')} out, "
+                    "or give --encoder-mode finetune."
                 )
         check_device_name(self.device)
 
@@ -236,7 +236,7 @@ def _check_number(name: str, value: object, low: int) -> None:
     if value is None and name != "seed":
         return
     if isinstance(value, bool) or not isinstance(value, int) or value < low:
-        raise InvalidArgumentError(f"{name}={value!r} must be a whole number from {low}.")
+        raise InvalidArgumentError(f"{name}={shown(value)} must be a whole number from {low}.")
 
 
 def merge(config: TrainConfig, *, complete: bool = False) -> TrainConfig:
@@ -260,7 +260,7 @@ def merge(config: TrainConfig, *, complete: bool = False) -> TrainConfig:
         params = load_hyperparams(config.algo, config.env, given, encoder_mode=mode, warm=warm)
     if params.get("start") and not warm:
         raise InvalidArgumentError(
-            f"start={params['start']!r} says how training goes on from a warm start: give "
+            f"start={shown(params['start'])} says how training goes on from a warm start: give "
             "--warm-start, or leave it out."
         )
     config.set_tuning(params)
@@ -272,7 +272,7 @@ def merge(config: TrainConfig, *, complete: bool = False) -> TrainConfig:
     for name, instead in _FLAGS.items():
         if name in env_kwargs:
             raise InvalidArgumentError(
-                f"env_kwargs: {name}={env_kwargs[name]!r} cannot be given here: {instead}."
+                f"env_kwargs: {name}={shown(env_kwargs[name])} cannot be given here: {instead}."
             )
     places = {name: absolute(getattr(config, name)) for name in ("data", "data_dir")}
     places["encoder"] = absolute_folder(config.encoder)

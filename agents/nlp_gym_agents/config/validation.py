@@ -11,7 +11,7 @@ from typing import Any
 
 import torch as th
 
-from nlp_gym.errors import InvalidArgumentError, UnknownNameError
+from nlp_gym.errors import InvalidArgumentError, UnknownNameError, shown
 from nlp_gym_agents.algorithms.registry import AlgorithmRow
 from nlp_gym_agents.config.signatures import arguments
 from nlp_gym_agents.networks.decoder.extractor import DecoderExtractor
@@ -108,7 +108,7 @@ def check_params(
     for key, value in params.items():
         if key in _COMMAND_OWNS:
             raise InvalidArgumentError(
-                f"hyperparams: {key!r} is not set here but with {_COMMAND_OWNS[key]}."
+                f"hyperparams: {shown(key)} is not set here but with {_COMMAND_OWNS[key]}."
             )
         _check_name("hyperparams", key, allowed)
         checked[key] = _typed(key, value, allowed[key])
@@ -146,7 +146,7 @@ def _mapping(argument: str, value: object) -> Mapping[str, Any]:
     if value is None or isinstance(value, Mapping):
         return value or {}
     raise InvalidArgumentError(
-        f"{argument}={value!r} is {type(value).__name__}, but a mapping or null is wanted."
+        f"{argument}={shown(value)} is {type(value).__name__}, but a mapping or null is wanted."
     )
 
 
@@ -192,8 +192,8 @@ def _typed(key: str, value: object, hint: object) -> object:
     if not fits:
         wanted = " or ".join(sorted(getattr(n, "__name__", str(n)) for n in names))
         raise InvalidArgumentError(
-            f"{key}={value!r} is {type(value).__name__}, but {wanted.replace('NoneType', 'null')} "
-            "is wanted."
+            f"{key}={shown(value)} is {type(value).__name__}, but "
+            f"{wanted.replace('NoneType', 'null')} is wanted."
         )
     return value
 
@@ -215,13 +215,13 @@ def _check_bounds(key: str, value: object) -> None:
     if not (inside and math.isfinite(number)):
         words = f"{'from' if closed else 'above'} {low:g}"
         words += f" to {high:g}" if math.isfinite(high) else ""
-        raise InvalidArgumentError(f"{key}={value!r} must be {words}.")
+        raise InvalidArgumentError(f"{key}={shown(value)} must be {words}.")
 
 
 def _check_train_freq(value: Sequence[object]) -> None:
     fits = len(value) == 2 and type(value[0]) is int and value[0] >= 1
     if not (fits and value[1] in ("step", "episode")):
         raise InvalidArgumentError(
-            f"train_freq={value!r} must be a whole number from 1, or that and its unit: [4, step] "
-            "or [1, episode]."
+            f"train_freq={shown(value)} must be a whole number from 1, or that and its unit: [4, "
+            "step] or [1, episode]."
         )

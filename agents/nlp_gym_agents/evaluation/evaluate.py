@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nlp_gym.errors import DataError, InvalidArgumentError, RunError
+from nlp_gym.errors import DataError, InvalidArgumentError, RunError, shown
 from nlp_gym.metrics.base import Score
 from nlp_gym.tasks.core.task import Task
 from nlp_gym_agents.models.agent import Agent, load_agent
@@ -115,7 +115,7 @@ def _check_corpus(
     kind = "the bundled sample of " if corpus.bundled else ""
     where = "" if corpus.source is None else f" ({corpus.source})"
     message = (
-        f"run={str(agent.run)!r} was trained with another {saved[split]['name']} corpus than "
+        f"run={shown(str(agent.run))} was trained with another {saved[split]['name']} corpus than "
         f"{kind}{corpus.name}{where}, which is found now: the {split} text has sha256 "
         f"{corpus.text_hash[:12]}, that of the run {saved[split]['text_sha256'][:12]}."
     )

@@ -18,7 +18,7 @@ import numpy as np
 
 import nlp_gym
 from nlp_gym.data import DATASETS
-from nlp_gym.errors import InvalidArgumentError, MissingDependencyError
+from nlp_gym.errors import InvalidArgumentError, MissingDependencyError, shown
 from nlp_gym.tasks.core.make import task_spec
 from nlp_gym.tasks.core.rollout import play
 from nlp_gym.tasks.core.task import Task
@@ -155,21 +155,23 @@ def _check(wanted: Export, agent: Agent | None) -> str:
         raise InvalidArgumentError("env=None and run=None: name the environment, or a trained run.")
     task_spec(env_id)
     if agent is not None and env_id != agent.env_id:
-        raise InvalidArgumentError(f"env={env_id!r}, but run was trained on {agent.env_id!r}.")
+        raise InvalidArgumentError(
+            f"env={shown(env_id)}, but run was trained on {shown(agent.env_id)}."
+        )
     if wanted.policy not in POLICIES:
         raise InvalidArgumentError(
-            f"policy={wanted.policy!r} must be one of {', '.join(POLICIES)}; an agent is given as "
-            "run (--run)."
+            f"policy={shown(wanted.policy)} must be one of {', '.join(POLICIES)}; an agent is "
+            "given as run (--run)."
         )
     if wanted.obs_type not in ("features", "index"):
-        raise InvalidArgumentError(f"obs_type={wanted.obs_type!r} must be features or index.")
+        raise InvalidArgumentError(f"obs_type={shown(wanted.obs_type)} must be features or index.")
     if wanted.dataset_id is not None and not _DATASET_ID.fullmatch(wanted.dataset_id):
         raise InvalidArgumentError(
-            f"dataset_id={wanted.dataset_id!r} must have the form NAMESPACE/NAME/POLICY-vN, as "
-            f"{PROJECT}/POS-EWT/oracle-v0 has."
+            f"dataset_id={shown(wanted.dataset_id)} must have the form NAMESPACE/NAME/POLICY-vN, "
+            f"as {PROJECT}/POS-EWT/oracle-v0 has."
         )
     if wanted.episodes < 1:
-        raise InvalidArgumentError(f"episodes={wanted.episodes!r} must be from 1.")
+        raise InvalidArgumentError(f"episodes={shown(wanted.episodes)} must be from 1.")
     return env_id
 
 
@@ -275,6 +277,6 @@ def _create(
             return create(dataset_id, first, env, **raw, **said)
         except ValueError as error:
             raise InvalidArgumentError(
-                f"dataset_id={dataset_id!r} cannot be created: {error} Give another with "
+                f"dataset_id={shown(dataset_id)} cannot be created: {error} Give another with "
                 "--dataset-id NAMESPACE/NAME/POLICY-vN, or delete the old one."
             ) from error

@@ -18,7 +18,7 @@ from nlp_gym.data.text.perturb import (
     WORD_PERTURBATIONS,
     parse_spec,
 )
-from nlp_gym.errors import InvalidArgumentError, UnknownNameError
+from nlp_gym.errors import InvalidArgumentError, UnknownNameError, shown
 from nlp_gym.metrics.base import Score
 from nlp_gym.tasks.core.make import task_class
 from nlp_gym.tasks.core.task import Task
@@ -109,8 +109,9 @@ def check_no_other_options(name: str, given: Mapping[str, object]) -> None:
     if found:
         options = ", ".join(found)
         raise InvalidArgumentError(
-            f"challenge={name!r} cannot be combined with {options}: a set of pairs has its own "
-            f"texts and is scored whole, as it is. Leave out {options}, or leave out --challenge."
+            f"challenge={shown(name)} cannot be combined with {options}: a set of pairs has its "
+            f"own texts and is scored whole, as it is. Leave out {options}, or leave out "
+            "--challenge."
         )
 
 
@@ -150,8 +151,8 @@ def evaluate_challenge(
     family = task_class(agent.env_id).family
     if family != row.family:
         raise InvalidArgumentError(
-            f"challenge={name!r} is for agents of the family {row.family!r}, and {agent.env_id} is "
-            f"of {family!r}."
+            f"challenge={shown(name)} is for agents of the family {shown(row.family)}, and "
+            f"{agent.env_id} is of {shown(family)}."
         )
     own = agent.settings["env_kwargs"]
     place = {"data_dir": own.get("data_dir"), "corpus": own.get("corpus", "auto")}

@@ -13,7 +13,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 
 from nlp_gym import make_task
 from nlp_gym.encode import Encoder
-from nlp_gym.errors import InvalidArgumentError, RunError
+from nlp_gym.errors import InvalidArgumentError, RunError, shown
 from nlp_gym.tasks.core.make import task_class
 from nlp_gym.tasks.core.task import Output, Task
 from nlp_gym_agents.algorithms.registry import AlgorithmRow, resolve
@@ -46,7 +46,7 @@ def _check_fixed(cls: type[Task], overrides: Mapping[str, Any]) -> None:
     for name in cls.fixed_arguments:
         if name in overrides:
             raise InvalidArgumentError(
-                f"{name}={str(overrides[name])[:40]!r} cannot be given to a trained agent, which "
+                f"{name}={shown(overrides[name])} cannot be given to a trained agent, which "
                 "writes with what it learned. Train with it."
             )
 
@@ -133,12 +133,12 @@ class Agent:
         expected, found = self.settings["encoder"]["fingerprint"], task.encoder.fingerprint
         if found != expected:
             raise RunError(
-                f"encoder {task.encoder.name!r} {_number_format(task.encoder, asked or {})}has "
-                f"fingerprint {found[:12]}, but the run was trained with {expected[:12]}: its "
-                "weights, options (layers and dtype among them) or the release differ, and so do "
-                "its vectors. Use what the run's versions.json and config.yml name (one that "
-                "learns has 'encoder_kwargs:{layers: last}' unless --env-kwargs says otherwise), "
-                "or train again."
+                f"encoder {shown(task.encoder.name)} "
+                f"{_number_format(task.encoder, asked or {})}has fingerprint {found[:12]}, but the "
+                f"run was trained with {expected[:12]}: its weights, options (layers and dtype "
+                "among them) or the release differ, and so do its vectors. Use what the run's "
+                "versions.json and config.yml name (one that learns has 'encoder_kwargs:{layers: "
+                "last}' unless --env-kwargs says otherwise), or train again."
             )
 
     def model(self, task: Task) -> BaseAlgorithm:

@@ -12,7 +12,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.utils import obs_as_tensor
 from stable_baselines3.dqn.policies import DQNPolicy
 
-from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym.tasks.core.rollout import rollout
 from nlp_gym.tasks.core.task import Task
 from nlp_gym.tasks.generation.task import WriteText
@@ -48,7 +48,7 @@ def with_alternatives(
         InvalidArgumentError: `most` is below 1, or the policy's scores are not known.
     """
     if most < 1:
-        raise InvalidArgumentError(f"alternatives={most!r} must be an integer from 1.")
+        raise InvalidArgumentError(f"alternatives={shown(most)} must be an integer from 1.")
     policy, names = model.policy, _names(task)
     values = isinstance(policy, DQNPolicy | QRDQNPolicy)
     notes: dict[int, list[Place]] = {}

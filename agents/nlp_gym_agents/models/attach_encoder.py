@@ -7,7 +7,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 
 from nlp_gym.encode.transformer.encoder import TransformerEncoder
 from nlp_gym.envs.vector import TaskVectorEnv
-from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym.tasks.core.task import Task
 from nlp_gym.types import Int64Array
 from nlp_gym_agents.algorithms.encoder_optimizer import split_optimizer
@@ -32,8 +32,8 @@ def check_learns(obs_type: str, encoder: object = None) -> None:
         raise _no_weights(encoder)
     if obs_type != "index":
         raise InvalidArgumentError(
-            f"obs_type={obs_type!r} carries the vectors of a frozen encoder; one that learns needs "
-            "obs_type='index' (the default)."
+            f"obs_type={shown(obs_type)} carries the vectors of a frozen encoder; one that learns "
+            "needs obs_type='index' (the default)."
         )
 
 
@@ -50,8 +50,8 @@ def transformer_of(task: Task) -> TransformerEncoder:
 
 def _no_weights(encoder: object) -> InvalidArgumentError:
     return InvalidArgumentError(
-        f"encoder={encoder!r} has no weights to learn: give --encoder minilm or a transformer's "
-        "name, or --encoder-mode frozen."
+        f"encoder={shown(encoder)} has no weights to learn: give --encoder minilm or a "
+        "transformer's name, or --encoder-mode frozen."
     )
 
 

@@ -14,7 +14,7 @@ from stable_baselines3.common.utils import get_device
 from torch import nn
 
 from nlp_gym.envs.vector import TaskVectorEnv
-from nlp_gym.errors import InvalidArgumentError, NLPGymError, UnknownNameError
+from nlp_gym.errors import InvalidArgumentError, NLPGymError, UnknownNameError, shown
 from nlp_gym.tasks.core.task import Task
 from nlp_gym_agents.algorithms.buffers import (
     EpisodeReplayBuffer,
@@ -122,8 +122,8 @@ def build_model(
         check_learns(obs_type)
         if issubclass(row.cls, TRPO):
             raise InvalidArgumentError(
-                f"algo={row.name!r} differentiates gradients, which an encoder that learns does "
-                "not allow: use ppo, or encoder_mode='frozen'."
+                f"algo={shown(row.name)} differentiates gradients, which an encoder that learns "
+                "does not allow: use ppo, or encoder_mode='frozen'."
             )
         factory = EncoderFactory(transformer_of(task), tuning, get_device(device))
     venv = TaskVectorEnv(task, n_envs, obs_type=obs_type, max_episode_steps=max_episode_steps)
@@ -188,14 +188,14 @@ def _construct(
         return row.cls(**arguments)
     except MemoryError as error:
         raise InvalidArgumentError(
-            f"algo={row.name!r} does not fit into memory ({error}). Make buffer_size (or n_steps "
-            f"times n_envs) smaller: {dict(hyperparams)}."
+            f"algo={shown(row.name)} does not fit into memory ({error}). Make buffer_size (or "
+            f"n_steps times n_envs) smaller: {dict(hyperparams)}."
         ) from error
     except (AssertionError, TypeError, ValueError, RuntimeError) as error:
         if isinstance(error, NLPGymError):
             raise
         raise InvalidArgumentError(
-            f"algo={row.name!r} refuses its hyperparameters {dict(hyperparams)}: {error}"
+            f"algo={shown(row.name)} refuses its hyperparameters {dict(hyperparams)}: {error}"
         ) from error
 
 
@@ -227,10 +227,11 @@ def pointer_policy(row: AlgorithmRow, given: object = "MultiInputPolicy") -> typ
             if isinstance(given, type):
                 return given
             raise InvalidArgumentError(
-                f"policy={given!r} does not fit a task whose actions are candidates: use "
+                f"policy={shown(given)} does not fit a task whose actions are candidates: use "
                 "'MultiInputPolicy'."
             )
     raise InvalidArgumentError(
-        f"algo={row.name!r} has no policy for tasks whose actions are candidates that differ from "
-        f"state to state. Use one of {', '.join(sorted(_POLICIES))}, or a class derived from one."
+        f"algo={shown(row.name)} has no policy for tasks whose actions are candidates that differ "
+        f"from state to state. Use one of {', '.join(sorted(_POLICIES))}, or a class derived from "
+        "one."
     )

@@ -14,7 +14,13 @@ from typing import Any
 from nlp_gym.data.readers import read
 from nlp_gym.data.readers.shared.decoding import decode, file_bytes
 from nlp_gym.data.text.tokenize import split_sentences, split_words
-from nlp_gym.errors import DataError, DataFormatError, DataNotFoundError, InvalidArgumentError
+from nlp_gym.errors import (
+    DataError,
+    DataFormatError,
+    DataNotFoundError,
+    InvalidArgumentError,
+    shown,
+)
 from nlp_gym.types import Sample
 
 Word = tuple[str, int, int]
@@ -76,8 +82,8 @@ def _check_characters(text: str) -> None:
     except UnicodeEncodeError as error:
         near = text[max(error.start - 20, 0) : error.start + 20]
         raise InvalidArgumentError(
-            f"text={near!r}: character {error.start + 1} is half of a surrogate pair, most often a "
-            "byte that is not UTF-8. Give the text as UTF-8."
+            f"text={shown(near)}: character {error.start + 1} is half of a surrogate pair, most "
+            "often a byte that is not UTF-8. Give the text as UTF-8."
         ) from error
 
 
@@ -93,9 +99,9 @@ def read_inputs(path: str | Path) -> list[Input]:
     """
     path = Path(path)
     if path.is_dir():
-        raise DataError(f"input={str(path)!r} is a folder: give one of the files in it.")
+        raise DataError(f"input={shown(path)} is a folder: give one of the files in it.")
     if not path.exists():
-        raise DataNotFoundError(f"input={str(path)!r} does not exist.")
+        raise DataNotFoundError(f"input={shown(path)} does not exist.")
     suffix = path.suffix.lower()
     if suffix == ".txt":
         return from_lines(file_bytes(path), path)
@@ -158,12 +164,12 @@ def gather_inputs(text: str | None, file: Path | None) -> list[Input]:
     item = from_text(text or "")
     if not item.sentences:
         raise InvalidArgumentError(
-            f"text={text!r} holds no word. Give some text in quotes: predict RUN 'text'."
+            f"text={shown(text)} holds no word. Give some text in quotes: predict RUN 'text'."
         )
     if os.path.isfile(text or ""):  # unlike Path.is_file, False where a text is too long for a name
         warnings.warn(
-            f"text={text!r} is read as a text, and there is a file of that name. For the texts "
-            f"in it: --input {text}",
+            f"text={shown(text)} is read as a text, and there is a file of that name. For the "
+            f"texts in it: --input {text}",
             stacklevel=2,
         )
     return [item]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nlp_gym.data.readers import READERS, read, read_text
-from nlp_gym.errors import DataError, DataNotFoundError, InvalidArgumentError
+from nlp_gym.errors import DataError, DataNotFoundError, InvalidArgumentError, shown
 from nlp_gym.tasks.core.task import Output, Task
 from nlp_gym.types import Sample
 from nlp_gym_agents.models.agent import Agent, load_agent
@@ -123,9 +123,9 @@ class Predictor:
         if text is not None:
             raise InvalidArgumentError("Give either a text (`-` for stdin) or --input FILE.")
         if file.is_dir():
-            raise DataError(f"input={str(file)!r} is a folder: give one of the files in it.")
+            raise DataError(f"input={shown(file)} is a folder: give one of the files in it.")
         if not file.exists():
-            raise DataNotFoundError(f"input={str(file)!r} does not exist.")
+            raise DataNotFoundError(f"input={shown(file)} does not exist.")
         pair = self._inputs.env_kwargs.get("pair", self.agent.settings["env_kwargs"].get("pair"))
         form = "pairs" if lines and self.writes else None
         return list(read(file, form, family=self.family, gold=False, pair=pair))
@@ -181,8 +181,8 @@ class Predictor:
         form = READERS[self.family]["jsonl"].description
         return InvalidArgumentError(
             f"{self.agent.env_id} needs more than a text. Give --input FILE with samples of family "
-            f"{self.family!r}, the answers left out: JSON Lines with {form}; or another format of "
-            f"it ({', '.join(READERS[self.family])})."
+            f"{shown(self.family)}, the answers left out: JSON Lines with {form}; or another "
+            f"format of it ({', '.join(READERS[self.family])})."
         )
 
 

@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.text import Text
 
 from nlp_gym.data.tags.schemes import entity_spans
-from nlp_gym.errors import DataError, InvalidArgumentError, UnknownNameError
+from nlp_gym.errors import DataError, InvalidArgumentError, UnknownNameError, shown
 from nlp_gym.files import atomic_path
 from nlp_gym.types import Sample
 from nlp_gym_agents.prediction.inputs import Input, sample_id
@@ -153,7 +153,7 @@ def choose_format(form: str | None, output: Path | None, *, tags: bool = True) -
     if not tags:
         if form not in (None, "json"):
             raise InvalidArgumentError(
-                f"format={form!r} shows labels of words, and this run makes none: use 'json'."
+                f"format={shown(form)} shows labels of words, and this run makes none: use 'json'."
             )
         return "json"
     if form is None and output is not None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nlp_gym.errors import InvalidArgumentError, UnknownNameError
+from nlp_gym.errors import InvalidArgumentError, UnknownNameError, shown
 from nlp_gym.tasks.core.make import is_task_id, task_class, task_ids
 from nlp_gym.tasks.core.task import Task
 from nlp_gym.tasks.multi_task.task import DEFAULT_TASKS, MultiTask
@@ -67,7 +67,9 @@ def task_inputs(agent: Agent, env_kwargs: Mapping[str, Any]) -> TaskInputs:
     """
     for name, why in _FIXED.items():
         if name in env_kwargs:
-            raise InvalidArgumentError(f"env_kwargs={name!r} cannot be given to predict: {why}.")
+            raise InvalidArgumentError(
+                f"env_kwargs={shown(name)} cannot be given to predict: {why}."
+            )
     cls = task_class(agent.env_id)
     if not cls.is_mixture:
         return TaskInputs(agent, cls, agent.labels, env_kwargs)

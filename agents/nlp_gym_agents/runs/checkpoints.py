@@ -32,7 +32,7 @@ import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import ReplayBuffer
 
-from nlp_gym.errors import RunError
+from nlp_gym.errors import RunError, shown
 from nlp_gym_agents.networks.features.swap_source import clear_caches
 from nlp_gym_agents.runs import episodes
 from nlp_gym_agents.runs.snapshots import read_json
@@ -228,4 +228,6 @@ def load_state(folder: Path, model: BaseAlgorithm) -> Numbers:
     except (KeyError, TypeError, ValueError) as error:
         if isinstance(error, RunError):
             raise
-        raise RunError(f"{folder / 'state.json'} is incomplete or damaged ({error!r}).") from error
+        raise RunError(
+            f"{folder / 'state.json'} is incomplete or damaged ({shown(error)})."
+        ) from error

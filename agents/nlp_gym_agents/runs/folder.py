@@ -21,7 +21,7 @@ from typing import Any
 
 import yaml
 
-from nlp_gym.errors import RunError, UnknownNameError
+from nlp_gym.errors import RunError, UnknownNameError, shown
 from nlp_gym.files import atomic_path, file_lock, write_json
 from nlp_gym_agents.runs.settings import SETTINGS, SnapshotSettings
 from nlp_gym_agents.runs.snapshots import (
@@ -108,10 +108,10 @@ def claim_run(folder: str | Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         occupied = any(path.name != LOCK for path in folder.iterdir())
     except OSError as error:
-        raise RunError(f"run_dir={str(folder)!r} cannot be created: {error.strerror}.") from error
+        raise RunError(f"run_dir={shown(folder)} cannot be created: {error.strerror}.") from error
     if occupied:
         raise RunError(
-            f"run_dir={str(folder)!r} is not empty and would be overwritten. Continue that run "
+            f"run_dir={shown(folder)} is not empty and would be overwritten. Continue that run "
             f"with --resume {shlex.quote(str(folder))}, or name another folder."
         )
     return folder
@@ -177,12 +177,12 @@ def check_run(run: str | Path) -> Path:
     run = Path(run)
     if not run.is_dir():
         raise RunError(
-            f"run={str(run)!r} does not exist. `nlp-gym train` prints the folder it used as its "
+            f"run={shown(run)} does not exist. `nlp-gym train` prints the folder it used as its "
             "last line; by default it is under runs/."
         )
     if not (run / "config.yml").is_file() and not locate(run / "best").is_dir():
         raise RunError(
-            f"run={str(run)!r} is not a run folder: it has neither config.yml nor best/. Give the "
+            f"run={shown(run)} is not a run folder: it has neither config.yml nor best/. Give the "
             "folder that `nlp-gym train` printed, not one inside or above it."
         )
     return run

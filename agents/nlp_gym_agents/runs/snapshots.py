@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from nlp_gym.errors import RunError
+from nlp_gym.errors import RunError, shown
 from nlp_gym.files import sha256_file
 
 FORMAT_VERSION = 1
@@ -105,7 +105,7 @@ def check_version(version: object, path: Path) -> None:
     """Raise `RunError` unless `version` is the format this release reads."""
     if version != FORMAT_VERSION:
         raise RunError(
-            f"{path} has format_version={version!r}, this release reads {FORMAT_VERSION}. "
+            f"{path} has format_version={shown(version)}, this release reads {FORMAT_VERSION}. "
             "Use the release that wrote it (its versions.json names it), or train again."
         )
 

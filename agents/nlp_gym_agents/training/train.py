@@ -11,7 +11,7 @@ from pathlib import Path
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from nlp_gym.errors import RunError
+from nlp_gym.errors import RunError, shown
 from nlp_gym.metrics.text.corpus import VALUES
 from nlp_gym_agents.algorithms.pretraining import keep_exploration
 from nlp_gym_agents.config.train_config import TrainConfig, config_from, merge
@@ -199,7 +199,7 @@ def _logging(model: BaseAlgorithm, folder: Path) -> Iterator[None]:
         logger = Logger(str(folder), [make_output_format("tensorboard", str(folder))])
     except OSError as error:
         raise RunError(
-            f"tensorboard_log={str(folder)!r} cannot be written to: {error.strerror or error}. "
+            f"tensorboard_log={shown(folder)} cannot be written to: {error.strerror or error}. "
             "Give another folder with --tensorboard-log."
         ) from error
     model.set_logger(logger)

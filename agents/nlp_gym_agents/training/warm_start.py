@@ -7,7 +7,7 @@ from pathlib import Path
 import torch as th
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from nlp_gym.errors import InvalidArgumentError, RunError
+from nlp_gym.errors import InvalidArgumentError, RunError, shown
 from nlp_gym.tasks.core.task import Task
 from nlp_gym_agents.algorithms.pretraining import warm_start
 from nlp_gym_agents.config.learning import StartOptions
@@ -27,7 +27,7 @@ def check_start(model: BaseAlgorithm, options: StartOptions) -> None:
     head = getattr(model.policy, "action_net", None)
     if options.temperature != 1 and not isinstance(head, th.nn.Linear | CopyHead):
         raise InvalidArgumentError(
-            f"start.temperature={options.temperature!r}: {type(model).__name__} has no linear "
+            f"start.temperature={shown(options.temperature)}: {type(model).__name__} has no linear "
             "head of actions here. It is for ppo, maskable_ppo and a2c where actions are "
             "labels or tokens."
         )
@@ -64,7 +64,7 @@ def _teach(model: BaseAlgorithm, config: TrainConfig, task: Task) -> None:
     if name == "bc":
         if colon and not (epochs.isdigit() and int(epochs) > 0):
             raise InvalidArgumentError(
-                f"warm_start={text!r}: EPOCHS in bc:EPOCHS is a whole number from 1."
+                f"warm_start={shown(text)}: EPOCHS in bc:EPOCHS is a whole number from 1."
             )
         options = {"seed": config.seed}
         if colon:
@@ -74,18 +74,18 @@ def _teach(model: BaseAlgorithm, config: TrainConfig, task: Task) -> None:
         return
     if not Path(text).is_dir():
         raise InvalidArgumentError(
-            f"warm_start={text!r} is neither 'bc', 'bc:EPOCHS' nor an existing run folder."
+            f"warm_start={shown(text)} is neither 'bc', 'bc:EPOCHS' nor an existing run folder."
         )
     agent = load_agent(text, device=config.device)
     if agent.labels != task.labels:
         raise RunError(
-            f"warm_start={text!r} was trained on other labels ({', '.join(agent.labels)}) than "
-            f"this task's ({', '.join(task.labels)})."
+            f"warm_start={shown(text)} was trained on other labels ({', '.join(agent.labels)}) "
+            f"than this task's ({', '.join(task.labels)})."
         )
     if agent.settings.get("learnt", {}) != task.learnt:
         raise RunError(
-            f"warm_start={text!r} writes with another vocabulary than this task: they differ in "
-            "data, pair, tokens or vocabulary_size. Use those of that run."
+            f"warm_start={shown(text)} writes with another vocabulary than this task: they differ "
+            "in data, pair, tokens or vocabulary_size. Use those of that run."
         )
     agent.check_encoder(task)
     _check_tuning(text, agent.tuning, config.learning.tuning)
@@ -104,6 +104,6 @@ def _check_tuning(text: str, teacher: Tuning | None, own: Tuning | None) -> None
         values = getattr(teacher, name), getattr(own, name)
         if values[0] != values[1]:
             raise RunError(
-                f"warm_start={text!r} was trained with tuning.{name}={values[0]!r}, and this run "
-                f"has {values[1]!r}: give --hyperparams tuning.{name}:{values[0]}."
+                f"warm_start={shown(text)} was trained with tuning.{name}={shown(values[0])}, and "
+                f"this run has {shown(values[1])}: give --hyperparams tuning.{name}:{values[0]}."
             )

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from nlp_gym.data.tags.schemes import entity_spans
-from nlp_gym.errors import InvalidArgumentError, UnknownNameError
+from nlp_gym.errors import InvalidArgumentError, UnknownNameError, shown
 from nlp_gym.types import Corpus, Sample, text_key
 
 Words = tuple[str, ...]
@@ -126,8 +126,8 @@ def perturb(
         return _swap_entities(corpus, rate, family, seed, argument)
     if family not in PERTURBED_FIELDS:
         raise InvalidArgumentError(
-            f"{argument}={spec!r} does not suit the family {family!r}, whose texts are what its "
-            f"gold is made of or compared with; it suits: {', '.join(PERTURBED_FIELDS)}."
+            f"{argument}={shown(spec)} does not suit the family {shown(family)}, whose texts are "
+            f"what its gold is made of or compared with; it suits: {', '.join(PERTURBED_FIELDS)}."
         )
     change = WORD_PERTURBATIONS[name][0]
     samples = [
@@ -167,8 +167,8 @@ def parse_spec(spec: object, argument: str = "perturb") -> tuple[str, float]:
         rate = -1.0
     if not 0.0 <= rate <= 1.0:
         raise InvalidArgumentError(
-            f"{argument}={spec!r}: the rate {number!r} must be a number from 0 to 1, as in "
-            "'typos:0.2'."
+            f"{argument}={shown(spec)}: the rate {shown(number)} must be a number from 0 to 1, as "
+            "in 'typos:0.2'."
         )
     return name, rate
 
@@ -206,8 +206,8 @@ def _swap_entities(corpus: Corpus, rate: float, family: str, seed: int, argument
     """A corpus whose entities have names of other entities of their type in the same corpus."""
     if family != "tagging" or not any(label.startswith("B-") for label in corpus.labels):
         raise InvalidArgumentError(
-            f"{argument}='entity-swap' needs BIO tags of entities, which the family {family!r} "
-            f"({corpus.name}) has not."
+            f"{argument}='entity-swap' needs BIO tags of entities, which the family "
+            f"{shown(family)} ({corpus.name}) has not."
         )
     names: dict[str, list[Words]] = defaultdict(list)
     for sample in corpus.samples:

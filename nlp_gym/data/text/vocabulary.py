@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym.types import BoolArray, Int64Array
 
 STOP = "</s>"
@@ -166,8 +166,7 @@ def _is_forbidden(piece: bytes) -> bool:
 
 
 def _unreadable(settings: object) -> str:
-    shown = repr(settings)
     return (
-        f"vocabulary={shown[:40]}{'...' if len(shown) > 40 else ''} is not what "
-        "`Vocabulary.learn(...).settings` gives: leave it out, or take it from a run."
+        f"vocabulary={shown(settings)} is not what `Vocabulary.learn(...).settings` gives: leave "
+        "it out, or take it from a run."
     )

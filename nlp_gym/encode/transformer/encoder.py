@@ -22,7 +22,7 @@ from nlp_gym.encode.standardise import Standardiser, calibration_hash, calibrati
 from nlp_gym.encode.transformer.subwords import SubWords, WordTokenizer
 from nlp_gym.encode.transformer.windows import Batcher, Windows, plan_windows
 from nlp_gym.encode.weights.weight_source import WeightSource
-from nlp_gym.errors import EncoderError, InvalidArgumentError
+from nlp_gym.errors import EncoderError, InvalidArgumentError, shown
 from nlp_gym.files import user_cache_dir
 from nlp_gym.types import Tokens
 
@@ -141,7 +141,7 @@ class TransformerEncoder(Encoder):
         """
         if self._source.identity() != self._identity:
             raise EncoderError(
-                f"encoder={self.name!r}: its files changed while it was in use. Load it again."
+                f"encoder={shown(self.name)}: its files changed while it was in use. Load it again."
             )
         return self._source.load_model()
 
@@ -205,14 +205,15 @@ def _shape(source: WeightSource) -> tuple[int, int]:
     config = source.config
     if config.get("is_encoder_decoder"):
         raise EncoderError(
-            f"encoder={source.name!r} is an encoder-decoder model; one of BERT's kind is needed."
+            f"encoder={shown(source.name)} is an encoder-decoder model; one of BERT's kind is "
+            "needed."
         )
     width = config.get("hidden_size") or config.get("dim") or config.get("n_embd")
     layers = config.get("num_hidden_layers") or config.get("n_layers") or config.get("n_layer")
     if not (isinstance(width, int) and isinstance(layers, int)):
         raise EncoderError(
-            f"encoder={source.name!r}: its config.json names no hidden_size and num_hidden_layers; "
-            "an encoder of BERT's kind is needed."
+            f"encoder={shown(source.name)}: its config.json names no hidden_size and "
+            "num_hidden_layers; an encoder of BERT's kind is needed."
         )
     return width, layers
 

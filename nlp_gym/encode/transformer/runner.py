@@ -11,7 +11,7 @@ from nlp_gym.encode.options import LayerChoice
 from nlp_gym.encode.transformer.pooling import WordVectors, default_batch_tokens, send
 from nlp_gym.encode.transformer.subwords import SubWords, WordTokenizer
 from nlp_gym.encode.transformer.windows import Batcher, batches, plan_windows
-from nlp_gym.errors import EncoderError
+from nlp_gym.errors import EncoderError, shown
 from nlp_gym.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def find_device(device: str) -> torch.device:
     )
     if missing:
         raise EncoderError(
-            f"device={device!r}: torch sees {torch.cuda.device_count()} CUDA devices here"
+            f"device={shown(device)}: torch sees {torch.cuda.device_count()} CUDA devices here"
             f"{'' if torch.cuda.is_available() else ' (CUDA is not available)'}. "
             'Use device="cpu" or "auto".'
         )

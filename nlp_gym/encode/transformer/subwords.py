@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nlp_gym.encode.base import Texts, number_words, text_offsets
-from nlp_gym.errors import EncoderError
+from nlp_gym.errors import EncoderError, shown
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -65,7 +65,7 @@ class WordTokenizer:
             self._parts: dict[str, Any] = json.loads(definition)
         except ValueError as error:
             raise EncoderError(
-                f"encoder={name!r}: tokenizer.json is not JSON ({error})."
+                f"encoder={shown(name)}: tokenizer.json is not JSON ({error})."
             ) from error
         # The files of sentence encoders ship with truncation and padding switched on.
         padding = self._parts.get("padding") or {}
@@ -92,8 +92,8 @@ class WordTokenizer:
         flat = np.fromiter((i for piece in pieces for i in piece), np.int32, int(counts.sum()))
         if flat.size and int(flat.max()) >= self.vocab_size:
             raise EncoderError(
-                f"encoder={self._name!r}: its tokenizer yields id {flat.max()} but the model has "
-                f"{self.vocab_size} embeddings; tokenizer and weights do not belong together."
+                f"encoder={shown(self._name)}: its tokenizer yields id {flat.max()} but the model "
+                f"has {self.vocab_size} embeddings; tokenizer and weights do not belong together."
             )
         starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts[index])])
         first = np.cumsum(counts) - counts
@@ -112,7 +112,7 @@ class WordTokenizer:
         if share > _MAX_UNKNOWN:
             self._warned = True
             warnings.warn(
-                f"encoder={self._name!r} does not know {share:.0%} of the sub-words of these "
+                f"encoder={shown(self._name)} does not know {share:.0%} of the sub-words of these "
                 "texts, which it all takes for the same. Use one that knows the script, such as "
                 "bert-base-chinese or bert-base-multilingual-cased.",
                 UserWarning,
@@ -127,8 +127,8 @@ class WordTokenizer:
             return Tokenizer.from_str(json.dumps(self._parts))
         except Exception as error:  # tokenizers raises bare Exception
             raise EncoderError(
-                f"encoder={self._name!r}: the tokenizers library cannot read its tokenizer.json "
-                f"({error})."
+                f"encoder={shown(self._name)}: the tokenizers library cannot read its "
+                f"tokenizer.json ({error})."
             ) from error
 
     @cached_property

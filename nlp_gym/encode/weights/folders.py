@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from nlp_gym.encode.weights.file_digests import file_digest
 from nlp_gym.encode.weights.weight_source import WeightSource
-from nlp_gym.errors import EncoderError
+from nlp_gym.errors import EncoderError, shown
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -37,12 +37,12 @@ class ModelFolder(WeightSource):
             self.config: dict[str, Any] = json.loads((path / "config.json").read_bytes())
         except (OSError, ValueError) as error:
             raise EncoderError(
-                f"encoder={name!r}: {path} has no readable config.json ({error}). Give a folder "
-                "written by save_pretrained."
+                f"encoder={shown(name)}: {path} has no readable config.json ({error}). Give a "
+                "folder written by save_pretrained."
             ) from error
         if not self._files(("*.safetensors",)):
             raise EncoderError(
-                f"encoder={name!r}: {path} has no weights in the safetensors format "
+                f"encoder={shown(name)}: {path} has no weights in the safetensors format "
                 "(model.safetensors). Weights in pytorch_model.bin are a pickle, which could run "
                 "code, and are not read: choose a model or revision that has safetensors, or load "
                 "it with transformers where you trust it and save_pretrained it to a folder."
@@ -63,7 +63,7 @@ class ModelFolder(WeightSource):
         if file.is_file():
             return file.read_text(encoding="utf-8")
         if not self._files(_VOCABULARIES):  # transformers would make one that knows no word
-            raise EncoderError(f"encoder={self.name!r}: {self.path} has no tokenizer.json.")
+            raise EncoderError(f"encoder={shown(self.name)}: {self.path} has no tokenizer.json.")
         from transformers import AutoTokenizer
 
         try:
@@ -71,8 +71,8 @@ class ModelFolder(WeightSource):
             return str(tokenizer.backend_tokenizer.to_str())
         except Exception as error:  # transformers raises many kinds here, none of them its own
             raise EncoderError(
-                f"encoder={self.name!r}: {self.path} has no fast tokenizer (tokenizer.json) and "
-                f"none could be made from its files ({first_line(error)})."
+                f"encoder={shown(self.name)}: {self.path} has no fast tokenizer (tokenizer.json) "
+                f"and none could be made from its files ({first_line(error)})."
             ) from error
 
     @override
@@ -90,7 +90,8 @@ class ModelFolder(WeightSource):
             )
         except Exception as error:  # transformers raises many kinds here, none of them its own
             raise EncoderError(
-                f"encoder={self.name!r}: transformers cannot load {self.path}: {first_line(error)}"
+                f"encoder={shown(self.name)}: transformers cannot load {self.path}: "
+                f"{first_line(error)}"
             ) from error
         finally:
             logging.set_verbosity(verbosity)
@@ -110,7 +111,7 @@ def require_weights(name: str, missing: Iterable[str]) -> None:
     lacking = sorted(key for key in missing if not key.startswith("pooler."))
     if lacking:
         raise EncoderError(
-            f"encoder={name!r}: its weights lack {len(lacking)} tensors of the model, "
+            f"encoder={shown(name)}: its weights lack {len(lacking)} tensors of the model, "
             f"{lacking[0]} among them. Is config.json that of these weights?"
         )
 

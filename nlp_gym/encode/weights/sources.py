@@ -12,7 +12,7 @@ from pathlib import Path
 from nlp_gym.encode.weights.folders import ModelFolder, first_line
 from nlp_gym.encode.weights.minilm import MiniLMPackage
 from nlp_gym.encode.weights.weight_source import WeightSource
-from nlp_gym.errors import EncoderError, UnknownNameError
+from nlp_gym.errors import EncoderError, UnknownNameError, shown
 
 _HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 _DOWNLOAD_VARIABLE = "NLP_GYM_ALLOW_DOWNLOAD"
@@ -36,7 +36,7 @@ def find_source(name: str, known: tuple[str, ...]) -> WeightSource:
     if folder.is_dir():
         return ModelFolder(folder, name)
     if not _HUB_NAME.fullmatch(name):
-        raise EncoderError(f"encoder={name!r}: there is no such folder.")
+        raise EncoderError(f"encoder={shown(name)}: there is no such folder.")
     return ModelFolder(_hub_snapshot(name, known), name)
 
 
@@ -56,11 +56,12 @@ def _hub_snapshot(name: str, known: tuple[str, ...]) -> Path:
         )
         if "/" in name:
             raise EncoderError(
-                f"encoder={name!r} is neither a folder nor in the local Hugging Face cache. {fix}"
+                f"encoder={shown(name)} is neither a folder nor in the local Hugging Face cache. "
+                f"{fix}"
             ) from error
         raise UnknownNameError("encoder", name, known, fix) from error
     except Exception as error:  # the Hub client and its HTTP library raise many kinds
         raise EncoderError(
-            f"encoder={name!r}: the Hugging Face Hub client failed: {first_line(error)}. "
+            f"encoder={shown(name)}: the Hugging Face Hub client failed: {first_line(error)}. "
             f"Check the name and the connection, or fetch it with: hf download {name}"
         ) from error

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nlp_gym.errors import InvalidArgumentError, UnknownNameError
+from nlp_gym.errors import InvalidArgumentError, UnknownNameError, shown
 from nlp_gym.metrics.base import f1
 from nlp_gym.metrics.incremental.lcs import CommonSubsequence
 from nlp_gym.metrics.incremental.tokenizer import IncrementalTokenizer
@@ -87,8 +87,8 @@ class IncrementalMetric:
         check_references(references)
         if max_words < 1 or not pieces:
             raise InvalidArgumentError(
-                f"max_words={max_words!r} must be at least 1 and pieces (here {len(pieces)}) at "
-                "least one."
+                f"max_words={shown(max_words)} must be at least 1 and pieces (here {len(pieces)}) "
+                "at least one."
             )
         self.metric, self._smooth, self._max_words = metric, smooth_method, max_words
         self._n_pieces = len(pieces)
@@ -166,7 +166,7 @@ class IncrementalMetric:
         for name, array in state.items():
             if not array.flags.c_contiguous:
                 raise InvalidArgumentError(
-                    f"state[{name!r}] must be contiguous: use numpy.ascontiguousarray."
+                    f"state[{shown(name)}] must be contiguous: use numpy.ascontiguousarray."
                 )
 
     def value(self, state: State, rows: Int64Array) -> Float64Array:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nlp_gym.errors import InvalidArgumentError, UnknownNameError
+from nlp_gym.errors import InvalidArgumentError, UnknownNameError, shown
 from nlp_gym.metrics.text.ngrams import number_words, sequence_matches, word_ids
 from nlp_gym.metrics.text.scoring_tokens import scoring_tokenizer
 from nlp_gym.types import Float64Array, Int64Array
@@ -35,7 +35,7 @@ def check_bleu_options(
         or not 0 <= smooth_value < np.inf
     ):
         raise InvalidArgumentError(
-            f"smooth_value={smooth_value!r} must be None or a number from 0, such as 0.1."
+            f"smooth_value={shown(smooth_value)} must be None or a number from 0, such as 0.1."
         )
     return float(smooth_value)
 
@@ -159,7 +159,7 @@ def check_references(references: Sequence[Sequence[str]], n: int | None = None) 
     for row, texts in enumerate(references):
         if isinstance(texts, str) or not texts or not all(isinstance(t, str) for t in texts):
             raise InvalidArgumentError(
-                f"references[{row}]={texts!r} must be a sequence of one or more strings."
+                f"references[{row}]={shown(texts)} must be a sequence of one or more strings."
             )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nlp_gym.errors import InvalidArgumentError, UnknownNameError
+from nlp_gym.errors import InvalidArgumentError, UnknownNameError, shown
 from nlp_gym.metrics.base import Formula, Score, bootstrap_interval, mean_of_first
 from nlp_gym.metrics.text.additive_counts import additive_counts
 from nlp_gym.metrics.text.bleu import check_bleu_options, check_references
@@ -170,7 +170,7 @@ def score_difference(
         InvalidArgumentError: References, outputs and others differ in number, or there are none.
     """
     if isinstance(bootstrap, bool) or not isinstance(bootstrap, int) or bootstrap < 1:
-        raise InvalidArgumentError(f"bootstrap={bootstrap!r} must be a whole number from 1.")
+        raise InvalidArgumentError(f"bootstrap={shown(bootstrap)} must be a whole number from 1.")
     if not len(outputs) == len(others) == len(references) > 0:
         raise InvalidArgumentError(
             f"references, outputs and others must be as many texts, one or more: they are "

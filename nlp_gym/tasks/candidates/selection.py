@@ -11,12 +11,12 @@ import numpy as np
 from typing_extensions import override
 
 from nlp_gym.checks import check_int
-from nlp_gym.errors import DataError
+from nlp_gym.errors import DataError, shown
 from nlp_gym.metrics.base import Score
 from nlp_gym.metrics.labels.multilabel import multilabel_f1, set_f1
 from nlp_gym.metrics.ranking import choice_accuracy
 from nlp_gym.tasks.candidates.picking import PickState, PickTask, shuffled
-from nlp_gym.tasks.core.kinds import HookedTask, Text, as_index, shown
+from nlp_gym.tasks.core.kinds import HookedTask, Text, as_index
 from nlp_gym.tasks.core.tables import Tables, ragged
 from nlp_gym.tasks.core.task import Output, Played
 from nlp_gym.types import BoolArray, Float64Array, Int64Array, Sample
@@ -156,8 +156,8 @@ class Selection(PickTask, HookedTask):
             gold = []
         if not any(k in self._order[row] for k in gold) or not all(0 <= k < n for k in gold):
             raise DataError(
-                f"{self.title(row)}: gold={sample.gold!r}: no right candidate among those shown; "
-                f"allowed: indices from 0 to {n - 1}."
+                f"{self.title(row)}: gold={shown(sample.gold)}: no right candidate among those "
+                f"shown; allowed: indices from 0 to {n - 1}."
             )
         return gold
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from typing_extensions import override
 
 from nlp_gym.checks import check_int, check_name
-from nlp_gym.errors import DataError
+from nlp_gym.errors import DataError, shown
 from nlp_gym.metrics.base import Score, on_grid
 from nlp_gym.metrics.text.rouge import TOKENIZERS, make_tokenizer
 from nlp_gym.tasks.candidates.picking import PickState, PickTask
@@ -52,7 +52,9 @@ def check_documents(samples: Sequence[Sample], most: int) -> Int64Array:
         gold = sample.gold
         listed = isinstance(gold, (tuple, list)) and all(isinstance(text, str) for text in gold)
         if sample.annotated and not (listed and gold):
-            raise DataError(f"{where}: gold={gold!r}, allowed: reference summaries as strings.")
+            raise DataError(
+                f"{where}: gold={shown(gold)}, allowed: reference summaries as strings."
+            )
         sizes.append(len(sentences))
     longer = sum(size > most for size in sizes)
     if longer:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nlp_gym.errors import DataError
+from nlp_gym.errors import DataError, shown
 from nlp_gym.metrics.base import Score
 from nlp_gym.metrics.text.rouge import SentenceRouge1, Tokenizer, rouge
 from nlp_gym.types import BoolArray, Int64Array, Sample
@@ -27,7 +27,7 @@ def sentence_overlap(
     if 2 * blind > len(references):
         raise DataError(
             f"{blind} of {len(references)} summaries have no token for tokenizer="
-            f'{tokenizer.name!r}, which knows a-z and 0-9 alone: give tokenizer="unicode" '
+            f'{shown(tokenizer.name)}, which knows a-z and 0-9 alone: give tokenizer="unicode" '
             "(--env-kwargs tokenizer:unicode)."
         )
     pairs = zip(samples, sizes.tolist(), strict=True)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from nlp_gym.checks import REWARDS, check_int, check_name, check_samples, check_text
 from nlp_gym.encode import Encoder, EncoderOptions, encode_units, make_encoder
 from nlp_gym.encode.options import Layers
-from nlp_gym.errors import InvalidArgumentError, UnknownNameError
+from nlp_gym.errors import InvalidArgumentError, UnknownNameError, shown
 from nlp_gym.types import SPLITS, Corpus, Encoded, Sample, Units
 
 if TYPE_CHECKING:
@@ -129,8 +129,8 @@ class CorpusTask(abc.ABC):
         self.has_gold = check_samples(self.corpus.samples)
         if knowledge_names is not None and knowledge is None:
             raise InvalidArgumentError(
-                f"knowledge_names={knowledge_names!r} names the keys of triples: give the file of "
-                "these as knowledge= too."
+                f"knowledge_names={shown(knowledge_names)} names the keys of triples: give the "
+                "file of these as knowledge= too."
             )
         if knowledge is not None:
             for name, file in (("knowledge", knowledge), ("knowledge_names", knowledge_names)):
@@ -179,8 +179,8 @@ class CorpusTask(abc.ABC):
         if self._loading["data"] is None and row is not None and row.family != family:
             fitting = ", ".join(row.name for row in DATASETS.values() if row.family == family)
             raise InvalidArgumentError(
-                f"dataset={self.dataset!r} is of the family {row.family!r}, but {name} reads files "
-                f"of the family {family!r} (its attribute `family`). Of it are: "
+                f"dataset={shown(self.dataset)} is of the family {shown(row.family)}, but {name} "
+                f"reads files of the family {shown(family)} (its attribute `family`). Of it are: "
                 f"{fitting or 'none'}. Or give data=FILE."
             )
 

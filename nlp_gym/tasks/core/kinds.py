@@ -18,7 +18,7 @@ import numpy as np
 from typing_extensions import override
 
 from nlp_gym.data.text.tokenize import split_words
-from nlp_gym.errors import DataError, InvalidArgumentError
+from nlp_gym.errors import DataError, InvalidArgumentError, shown
 from nlp_gym.tasks.core.tables import TextIndex
 from nlp_gym.tasks.core.task import Task
 from nlp_gym.types import Corpus, Sample, Units
@@ -136,12 +136,6 @@ class HookedTask(Task):
                 "at least one word.",
             )
         return texts
-
-
-def shown(value: object) -> str:
-    """What a hook gave, as a message shows it."""
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:60]}... ({type(value).__name__})"
 
 
 def as_index(value: object, stop: int) -> int | None:

@@ -9,7 +9,7 @@ from typing import Any
 import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec
 
-from nlp_gym.errors import InvalidArgumentError, UnknownNameError, nearest
+from nlp_gym.errors import InvalidArgumentError, UnknownNameError, nearest, shown
 from nlp_gym.tasks.core.task import Task
 
 SHELL_ARGUMENTS = ("obs_type", "render_mode", "num_envs", "max_episode_steps", "vectorization_mode")
@@ -32,7 +32,7 @@ def find_spec(env_id: str) -> EnvSpec | None:
             importlib.import_module(module)
         except (ImportError, ValueError) as error:
             raise InvalidArgumentError(
-                f"env={env_id!r}: {module!r} cannot be imported ({error}); the form is "
+                f"env={shown(env_id)}: {shown(module)} cannot be imported ({error}); the form is "
                 "'package.module:Id', importable from where this runs."
             ) from error
     spec = gym.registry.get(name)
@@ -121,7 +121,7 @@ def build_task(entry: str | Task, **kwargs: Any) -> Task:
     allowed = list(arguments)
     unknown = [k for k in kwargs if k not in allowed]
     if unknown:
-        hints = [f"{k!r} -> {near!r}" for k in unknown if (near := nearest(k, allowed))]
+        hints = [f"{shown(k)} -> {shown(near)}" for k in unknown if (near := nearest(k, allowed))]
         raise UnknownNameError(
             "argument",
             unknown[0],
@@ -144,10 +144,11 @@ def _imported(entry: str) -> type[Task]:
         cls = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
         raise InvalidArgumentError(
-            f"task={entry!r} cannot be imported ({error}); it has the form 'package.module:Class'."
+            f"task={shown(entry)} cannot be imported ({error}); it has the form "
+            "'package.module:Class'."
         ) from error
     if not (inspect.isclass(cls) and issubclass(cls, Task)):
-        raise InvalidArgumentError(f"task={entry!r} is no subclass of nlp_gym.tasks.Task.")
+        raise InvalidArgumentError(f"task={shown(entry)} is no subclass of nlp_gym.tasks.Task.")
     return cls
 
 

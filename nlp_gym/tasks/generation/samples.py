@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nlp_gym.data.text.vocabulary import Vocabulary, normalise_spaces
-from nlp_gym.errors import DataError
+from nlp_gym.errors import DataError, shown
 from nlp_gym.metrics.text.rouge import make_tokenizer
 from nlp_gym.tasks.core.task import State
 from nlp_gym.types import Corpus, Int64Array, Sample
@@ -73,7 +73,9 @@ def check_references(samples: Sequence[Sample]) -> None:
         listed = isinstance(gold, (tuple, list)) and len(gold) > 0
         if not listed or not all(map(writable, gold)):
             where = f"sample {index}{f' ({sample.id})' if sample.id else ''}"
-            raise DataError(f"{where}: gold={gold!r}, allowed: references, strings with a word.")
+            raise DataError(
+                f"{where}: gold={shown(gold)}, allowed: references, strings with a word."
+            )
 
 
 def writable(text: object) -> bool:

@@ -11,12 +11,12 @@ from typing_extensions import override
 
 from nlp_gym.checks import check_int, check_name
 from nlp_gym.data.text.vocabulary import KINDS, Vocabulary, normalise_spaces
-from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym.metrics.base import Score, on_grid
 from nlp_gym.metrics.incremental.metric import METRICS, IncrementalMetric
 from nlp_gym.metrics.text.bleu import TOKENIZERS
 from nlp_gym.metrics.text.corpus import VALUES, generation_score
-from nlp_gym.tasks.core.kinds import HookedTask, Text, shown
+from nlp_gym.tasks.core.kinds import HookedTask, Text
 from nlp_gym.tasks.core.tables import Extra, Tables
 from nlp_gym.tasks.core.task import Played
 from nlp_gym.tasks.core.token_observation import SourceTokens

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nlp_gym.data.readers.knowledge_graph.names import entity_words, relation_words
-from nlp_gym.errors import DataError, DataNotFoundError, InvalidArgumentError
+from nlp_gym.errors import DataError, DataNotFoundError, InvalidArgumentError, shown
 from nlp_gym.tasks.core.tables import Tables, TextIndex
 from nlp_gym.tasks.knowledge_graph.triples import NameNumbers, Triples, triples_of
 from nlp_gym.tasks.knowledge_graph.walk import Walks
@@ -54,10 +54,12 @@ def graph_facts(task: CorpusTask, graph: Any, given: Mapping[str, Any]) -> tuple
             if graph is None:
                 raise
             kind = type(error) if type(error) is DataNotFoundError else InvalidArgumentError
-            raise kind(f"graph={graph!r} is read as data= is: {error}") from error
+            raise kind(f"graph={shown(graph)} is read as data= is: {error}") from error
     triples = triples_of(samples)
     if not triples:
-        raise DataError(f"graph={graph!r}: there is no triple in it; every row needs its tail.")
+        raise DataError(
+            f"graph={shown(graph)}: there is no triple in it; every row needs its tail."
+        )
     labels: dict[str, str] = {}
     for names in {id(s.extra.get("names")): s.extra.get("names") for s in samples}.values():
         labels.update(names or {})

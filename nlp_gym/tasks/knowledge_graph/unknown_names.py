@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from nlp_gym.errors import shown
 from nlp_gym.tasks.knowledge_graph.triples import NameNumbers
 from nlp_gym.types import Int64Array
 
@@ -55,10 +56,11 @@ class GraphNames:
         """What is wrong with a query, with the nearest known names; None: nothing."""
         found = []
         if head not in self._entities:
-            what = f"head {head!r} is none of the graph's {len(self._entities)} entities"
+            what = f"head {shown(head)} is none of the graph's {len(self._entities)} entities"
             found.append(what + self._similar_entities.hint(head))
         if relation not in self._relations:
-            what = f"relation {relation!r} is none of the graph's {len(self._relations)} relations"
+            n = len(self._relations)
+            what = f"relation {shown(relation)} is none of the graph's {n} relations"
             found.append(what + self._similar_relations.hint(relation))
         return "; ".join(found) or None
 
@@ -82,7 +84,7 @@ class _SimilarNames:
         if spelling is None:
             return ""
         meant = self._spelled[spelling]
-        return f" (did you mean {meant!r}{'' if meant == spelling else f', {spelling}'}?)"
+        return f" (did you mean {shown(meant)}{'' if meant == spelling else f', {spelling}'}?)"
 
     def _closest(self, name: str) -> str | None:
         self._searched += 1

@@ -11,11 +11,11 @@ import numpy as np
 from typing_extensions import override
 
 from nlp_gym.checks import check_bool, check_int, check_text
-from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym.metrics.base import Score, on_grid
 from nlp_gym.metrics.labels.classification import text_accuracy
 from nlp_gym.tasks.core.gold import expert_labels, single_gold
-from nlp_gym.tasks.core.kinds import HookedTask, LabelTask, Text, UnitTask, shown
+from nlp_gym.tasks.core.kinds import HookedTask, LabelTask, Text, UnitTask
 from nlp_gym.tasks.core.tables import Extra, Tables, TextIndex
 from nlp_gym.tasks.core.task import Output, Played, State
 from nlp_gym.types import BoolArray, Float64Array, Int64Array, Observation, Sample
@@ -36,7 +36,7 @@ def check_cost(argument: str, value: object) -> float:
     """
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not number or not 0 <= value <= 1:  # type: ignore[operator]
-        raise InvalidArgumentError(f"{argument}={value!r} must be a number from 0 to 1.")
+        raise InvalidArgumentError(f"{argument}={shown(value)} must be a number from 0 to 1.")
     return float(on_grid(np.array([value], np.float64))[0])
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nlp_gym.encode import encode_units
-from nlp_gym.errors import InvalidArgumentError, UnknownNameError
+from nlp_gym.errors import InvalidArgumentError, UnknownNameError, shown
 from nlp_gym.tasks.core.tables import Tables, TextIndex
 from nlp_gym.tasks.core.task import Task
 from nlp_gym.types import Encoded, Int64Array, Units
@@ -20,7 +20,8 @@ def checked_task_kwargs(kwargs: object, ids: Sequence[str]) -> dict[str, dict[st
     """Arguments by id, for some of `ids`, or `InvalidArgumentError`."""
     if not isinstance(kwargs, Mapping) or not all(isinstance(v, Mapping) for v in kwargs.values()):
         raise InvalidArgumentError(
-            f"task_kwargs={kwargs!r} must map ids to arguments, such as {{{ids[0]!r}: {{...}}}}."
+            f"task_kwargs={shown(kwargs)} must map ids to arguments, such as {{{shown(ids[0])}: "
+            "{...}}."
         )
     for env_id in kwargs:
         if env_id not in ids:
@@ -34,7 +35,7 @@ def checked_ids(tasks: Sequence[str]) -> tuple[str, ...]:
     names = {name for name in ids if isinstance(name, str)}
     if not ids or len(names) < len(ids) or "MultiTask-v0" in names:
         raise InvalidArgumentError(
-            f"tasks={tasks!r} must be a list of different ids, such as "
+            f"tasks={shown(tasks)} must be a list of different ids, such as "
             "['Question-TREC-v0', 'POS-EWT-v0']."
         )
     return ids
@@ -48,7 +49,8 @@ def shares_of(weights: Sequence[float] | None, sizes: Int64Array) -> Int64Array:
         given = np.zeros(0)
     if given.shape != sizes.shape or not (np.isfinite(given).all() and (given > 0).all()):
         raise InvalidArgumentError(
-            f"weights={weights!r} must be {len(sizes)} numbers above 0, one for each of the tasks."
+            f"weights={shown(weights)} must be {len(sizes)} numbers above 0, one for each of the "
+            "tasks."
         )
     shares = np.rint(sizes.sum() * given / given.sum()).astype(np.int64)
     return np.asarray(np.maximum(shares, 1))
@@ -59,8 +61,8 @@ def checked_shape(shape: object) -> tuple[int, ...]:
     numbers = tuple(shape) if isinstance(shape, (list, tuple)) else ()
     if len(numbers) != 3 or not all(type(n) is int and 1 <= n <= 64 for n in numbers):
         raise InvalidArgumentError(
-            f"shape={shape!r} must be three numbers from 1 to 64: units of a row, of a slot and of "
-            "a candidate, such as (2, 3, 2)."
+            f"shape={shown(shape)} must be three numbers from 1 to 64: units of a row, of a slot "
+            "and of a candidate, such as (2, 3, 2)."
         )
     return numbers
 
@@ -220,6 +222,6 @@ def _check_descriptions(descriptions: object) -> None:
         isinstance(text, str) for pair in descriptions.items() for text in pair
     ):
         raise InvalidArgumentError(
-            f"descriptions={descriptions!r} must map labels to texts, such as "
+            f"descriptions={shown(descriptions)} must map labels to texts, such as "
             "{'NUM': 'a number or an amount'}."
         )

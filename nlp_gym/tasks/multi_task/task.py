@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from typing_extensions import override
 
-from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym.metrics.base import Score
 from nlp_gym.metrics.mean import mean_score
 from nlp_gym.tasks.core.make import make_task
@@ -131,8 +131,8 @@ class MultiTask(Task):
         for name in ("data", "labels", "column", "format"):
             if self._loading[name] is not None and (name, self._loading[name]) != ("labels", []):
                 raise InvalidArgumentError(
-                    f"{name}={self._loading[name]!r} belongs to one task: give it in task_kwargs="
-                    f"{{{self._ids[0]!r}: {{...}}}}."
+                    f"{name}={shown(self._loading[name])} belongs to one task: give it in "
+                    f"task_kwargs={{{shown(self._ids[0])}: {{...}}}}."
                 )
         shared = {name: self._loading[name] for name in ("data_dir", "corpus")}
         shared |= {"encoder": self.encoder, "reward": self.reward, "max_tokens": self.max_tokens}

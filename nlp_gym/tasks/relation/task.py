@@ -11,7 +11,7 @@ import numpy.typing as npt
 from typing_extensions import override
 
 from nlp_gym.checks import check_bool, check_int
-from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym.metrics.base import Score
 from nlp_gym.metrics.labels.relations import RelationF1
 from nlp_gym.tasks.core.gold import expert_labels, index_gold
@@ -169,7 +169,7 @@ class Relation(LabelTask):
         size = check_int("history_length", history_length, 0, 64)
         if not isinstance(none, str):
             raise InvalidArgumentError(
-                f"none={none!r} must be the name of a label, such as 'NONE'."
+                f"none={shown(none)} must be the name of a label, such as 'NONE'."
             )
         self.none = none
         super().__init__(**kwargs)

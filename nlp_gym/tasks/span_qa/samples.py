@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nlp_gym.errors import DataError
+from nlp_gym.errors import DataError, shown
 from nlp_gym.tasks.core.kinds import as_index
 from nlp_gym.types import Int64Array, Sample
 
@@ -46,8 +46,9 @@ def check_questions(samples: Sequence[Sample]) -> None:
         extra, n, where = sample.extra, len(sample.words), f"sample {index} ({sample.id})"
         if lacking := [key for key in ("question", "text", "spans", "qid") if key not in extra]:
             raise DataError(
-                f"{where}: extra has no {lacking[0]!r}; allowed: 'question' (words), 'text' (the "
-                "passage), 'spans' (the characters of each of its words) and 'qid' (a string)."
+                f"{where}: extra has no {shown(lacking[0])}; allowed: 'question' (words), 'text' "
+                "(the passage), 'spans' (the characters of each of its words) and 'qid' (a "
+                "string)."
             )
         if not extra["question"] or len(extra["spans"]) != n:
             raise DataError(
@@ -60,8 +61,8 @@ def check_questions(samples: Sequence[Sample]) -> None:
             and all(len(answer) == 3 and as_span(answer[1:], n) for answer in sample.gold)
         ):
             raise DataError(
-                f"{where}: gold={sample.gold!r}, allowed: answers (text, first word, last word) "
-                f"with 0 <= first <= last <= {n - 1}."
+                f"{where}: gold={shown(sample.gold)}, allowed: answers (text, first word, last "
+                f"word) with 0 <= first <= last <= {n - 1}."
             )
 
 

@@ -11,9 +11,10 @@ import numpy as np
 from typing_extensions import override
 
 from nlp_gym.checks import check_int, check_name
+from nlp_gym.errors import shown
 from nlp_gym.metrics.answers.squad import ANSWER_TOKENIZERS, choose_tokens, squad_score
 from nlp_gym.metrics.base import Score, on_grid
-from nlp_gym.tasks.core.kinds import HookedTask, Text, shown
+from nlp_gym.tasks.core.kinds import HookedTask, Text
 from nlp_gym.tasks.core.tables import Extra, Tables
 from nlp_gym.tasks.core.task import Output, Played, State
 from nlp_gym.tasks.span_qa.gold import SpanGold

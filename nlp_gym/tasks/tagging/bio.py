@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym.types import BoolArray
 
 Transitions = tuple[BoolArray, npt.NDArray[np.int64]]
@@ -18,14 +18,14 @@ def check_inventory(labels: Sequence[str]) -> None:
     bad = [name for name in labels if name != "O" and name[:2] not in ("B-", "I-")]
     if bad:
         raise InvalidArgumentError(
-            f"label {bad[0]!r} is neither 'O' nor 'B-TYPE' nor 'I-TYPE'. For plain labels, "
+            f"label {shown(bad[0])} is neither 'O' nor 'B-TYPE' nor 'I-TYPE'. For plain labels, "
             "one per word, use POS-v0 or scheme='flat'."
         )
     missing = [name for name in labels if name[:2] == "I-" and f"B-{name[2:]}" not in labels]
     if "O" not in labels or missing:
         lacking = "O" if "O" not in labels else f"B-{missing[0][2:]}"
         raise InvalidArgumentError(
-            f"labels lacks {lacking!r}; a BIO inventory has 'O' and a 'B-X' for every 'I-X'."
+            f"labels lacks {shown(lacking)}; a BIO inventory has 'O' and a 'B-X' for every 'I-X'."
         )
 
 

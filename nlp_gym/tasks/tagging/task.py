@@ -13,11 +13,12 @@ from typing_extensions import override
 
 from nlp_gym.checks import check_int, check_name
 from nlp_gym.data.tags.schemes import canonical_scheme
+from nlp_gym.errors import shown
 from nlp_gym.metrics.base import Score
 from nlp_gym.metrics.labels.accuracy import Accuracy
 from nlp_gym.metrics.labels.entities import EntityF1
 from nlp_gym.tasks.core.gold import expert_labels, index_gold
-from nlp_gym.tasks.core.kinds import HookedTask, LabelTask, shown
+from nlp_gym.tasks.core.kinds import HookedTask, LabelTask
 from nlp_gym.tasks.core.tables import Extra, Tables
 from nlp_gym.tasks.core.task import Output, Played, State
 from nlp_gym.tasks.tagging.bio import transitions

@@ -10,7 +10,7 @@ from typing import Any
 
 import gymnasium as gym
 
-from nlp_gym.errors import InvalidArgumentError, UnknownNameError
+from nlp_gym.errors import InvalidArgumentError, UnknownNameError, shown
 from nlp_gym.tasks.core.make import is_task_id, task_class, task_ids
 from nlp_gym_agents.algorithms.registry import ALGORITHMS, resolve
 from nlp_gym_agents.config.train_config import TrainConfig, merge
@@ -75,7 +75,7 @@ class Plan:
             if not is_task_id(env_id):
                 raise UnknownNameError("ids", env_id, task_ids())
         if not self.budget > 0:
-            raise InvalidArgumentError(f"budget={self.budget!r} must be above 0 minutes.")
+            raise InvalidArgumentError(f"budget={shown(self.budget)} must be above 0 minutes.")
         return [
             Cell(env_id, algo, seed, self._settings(env_id, algo, seed))
             for env_id in self.ids
@@ -92,8 +92,8 @@ class Plan:
             return {"env_kwargs": own, **(limit if algo in SEARCHED else {})}
         if not _ALGO.fullmatch(algo):
             raise InvalidArgumentError(
-                f"algos={algo!r} is no algorithm, baseline ({', '.join(BASELINES)}) or algorithm "
-                "started from cloning (masked_dqn+bc, or +bc:8 for eight passes)."
+                f"algos={shown(algo)} is no algorithm, baseline ({', '.join(BASELINES)}) or "
+                "algorithm started from cloning (masked_dqn+bc, or +bc:8 for eight passes)."
             )
         name = algo.partition("+")[0]
         if ":" not in name and name not in ALGORITHMS:

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from typing_extensions import override
 
 from nlp_gym.checks import check_bool, check_int
-from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym.types import Int64Array
 from nlp_gym_agents.networks.decoder.cache import StateCache
 from nlp_gym_agents.networks.decoder.copying import CopyHead
@@ -87,7 +87,7 @@ class DecoderExtractor(CorpusExtractor):
         if width % heads:
             raise InvalidArgumentError(f"width={width} must be a multiple of heads={heads}.")
         if not 0 <= dropout < 1:
-            raise InvalidArgumentError(f"dropout={dropout!r} must be from 0 to below 1.")
+            raise InvalidArgumentError(f"dropout={shown(dropout)} must be from 0 to below 1.")
         box = observation_space[PREFIX_KEY]
         assert isinstance(box, spaces.Box)
         size = int(box.high.max()) + 1

@@ -8,7 +8,7 @@ import torch as th
 from torch import nn
 
 from nlp_gym.encode.transformer.pooling import layer_stack
-from nlp_gym.errors import InvalidArgumentError, MissingDependencyError
+from nlp_gym.errors import InvalidArgumentError, MissingDependencyError, shown
 from nlp_gym_agents.networks.encoder.options import Tuning
 
 if TYPE_CHECKING:
@@ -90,8 +90,8 @@ def _unfrozen_layers(model: PreTrainedModel, tuning: Tuning) -> nn.ModuleList:
     stack: Any = layer_stack(model)
     if stack is None:
         raise InvalidArgumentError(
-            f"encoder_mode={tuning.mode!r} (freeze_layers={tuning.freeze_layers}): the layers of a "
-            f"{type(model).__name__} are not known. Use a model of BERT's family, "
+            f"encoder_mode={shown(tuning.mode)} (freeze_layers={tuning.freeze_layers}): the layers "
+            f"of a {type(model).__name__} are not known. Use a model of BERT's family, "
             "encoder_mode='finetune' without freeze_layers, or 'lora'."
         )
     layers: nn.ModuleList = stack.layer

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from nlp_gym.checks import check_options
-from nlp_gym.errors import InvalidArgumentError, UnknownNameError
+from nlp_gym.errors import InvalidArgumentError, UnknownNameError, shown
 from nlp_gym_agents.networks.encoder.schedule import EncoderRate
 
 MODES = ("frozen", "finetune", "lora", "adapter")
@@ -86,7 +86,7 @@ class Tuning:
             self._check("batch_tokens", (int,), 1, None)
         if not isinstance(self.checkpointing, bool):
             raise InvalidArgumentError(
-                f"tuning: checkpointing={self.checkpointing!r} must be true or false."
+                f"tuning: checkpointing={shown(self.checkpointing)} must be true or false."
             )
 
     def _check(self, name: str, types: tuple[Any, ...], low: float, below: float | None) -> None:
@@ -96,7 +96,7 @@ class Tuning:
             kind = "a whole number" if types == (int,) else "a number"
             limit = "" if below is None else f" to below {below}"
             raise InvalidArgumentError(
-                f"tuning: {name}={value!r} must be {kind} from {low}{limit}."
+                f"tuning: {name}={shown(value)} must be {kind} from {low}{limit}."
             )
 
     @classmethod

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nlp_gym.checks import check_number
-from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.errors import InvalidArgumentError, shown
 
 _SCHEDULE = re.compile(r"lin_([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)")
 
@@ -26,7 +26,7 @@ def schedule_value(argument: str, value: Any) -> tuple[float, bool]:
     match = _SCHEDULE.fullmatch(value) if isinstance(value, str) else None
     if match is None and (isinstance(value, bool) or not isinstance(value, int | float)):
         raise InvalidArgumentError(
-            f"{argument}={value!r} must be a number, or lin_NUMBER to fall linearly to 0 "
+            f"{argument}={shown(value)} must be a number, or lin_NUMBER to fall linearly to 0 "
             "(lin_1e-3)."
         )
     return float(match[1] if match else value), match is not None
@@ -66,13 +66,13 @@ class EncoderRate:
         """
         peak, falls = schedule_value("encoder_lr", lr)
         if not (math.isfinite(peak) and peak > 0):
-            raise InvalidArgumentError(f"encoder_lr={lr!r} must be above 0.")
+            raise InvalidArgumentError(f"encoder_lr={shown(lr)} must be above 0.")
         check_number("warmup", warmup, 0.0, 1.0)
         check_number("hold", hold, 0.0, 1.0)
         if warmup + hold >= 1:
             raise InvalidArgumentError(
-                f"warmup={warmup!r} and hold={hold!r} are shares of the run: together they must be "
-                "below 1."
+                f"warmup={shown(warmup)} and hold={shown(hold)} are shares of the run: together "
+                "they must be below 1."
             )
         return cls(peak, falls, float(warmup), float(hold))
 

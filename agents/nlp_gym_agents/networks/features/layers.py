@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import torch as th
 from torch import nn
 
-from nlp_gym.errors import InvalidArgumentError, UnknownNameError
+from nlp_gym.errors import InvalidArgumentError, UnknownNameError, shown
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "elu": nn.ELU,
@@ -32,13 +32,15 @@ def check_options(hidden: Sequence[int], rates: Mapping[str, float], activation:
     """
     if isinstance(hidden, str) or not isinstance(hidden, Sequence) or not hidden:
         raise InvalidArgumentError(
-            f"hidden={hidden!r} must be a list of layer widths, such as [256]."
+            f"hidden={shown(hidden)} must be a list of layer widths, such as [256]."
         )
     if any(isinstance(n, bool) or not isinstance(n, int) or n < 1 for n in hidden):
-        raise InvalidArgumentError(f"hidden={list(hidden)!r}: layer widths are integers from 1.")
+        raise InvalidArgumentError(
+            f"hidden={shown(list(hidden))}: layer widths are integers from 1."
+        )
     for name, rate in rates.items():
         if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate < 1:
-            raise InvalidArgumentError(f"{name}={rate!r} must be a number from 0 to below 1.")
+            raise InvalidArgumentError(f"{name}={shown(rate)} must be a number from 0 to below 1.")
     if activation not in ACTIVATIONS:
         raise UnknownNameError("activation", activation, ACTIVATIONS)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from gymnasium import spaces
 
-from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym_agents.networks.features.source import FeatureSource
 
 POSITION_KEYS = ("row", "position")
@@ -115,7 +115,7 @@ def no_source() -> InvalidArgumentError:
 
 def _unreadable(key: str, box: spaces.Space) -> InvalidArgumentError:
     return InvalidArgumentError(
-        f"observation key {key!r} ({box}) cannot be read by NLPExtractor, which takes float "
+        f"observation key {shown(key)} ({box}) cannot be read by NLPExtractor, which takes float "
         f"vectors, a matrix of `{CANDIDATES_KEY}` and integers of at most {MAX_CLASSES} values. "
         "Use obs_type='index' or 'features', or another features_extractor_class."
     )

@@ -16,7 +16,7 @@ import torch as th
 from torch import nn
 from torch.nn.functional import embedding_bag, normalize
 
-from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym_agents.networks.encoder.trainable import IndexedVectors
 from nlp_gym_agents.networks.features.layers import orthogonal
 from nlp_gym_agents.networks.features.observation_keys import Keys
@@ -139,7 +139,7 @@ class PointerScorer(nn.Module):
     ) -> None:
         super().__init__()
         if isinstance(width, bool) or not isinstance(width, int) or width < 1:
-            raise InvalidArgumentError(f"pointer_dim={width!r} must be an integer from 1.")
+            raise InvalidArgumentError(f"pointer_dim={shown(width)} must be an integer from 1.")
         self.scale = 1 / math.sqrt(width)
         self.keys = nn.ModuleList(orthogonal(dim, width, bias=False) for _ in range(parts))
         self.flags = orthogonal(flags, width) if flags else None

@@ -22,7 +22,7 @@ from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
 from torch import nn
 from typing_extensions import override
 
-from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym_agents.networks.features.extractor import CorpusExtractor, NLPExtractor
 from nlp_gym_agents.networks.features.layers import LatentHead
 from nlp_gym_agents.networks.features.pointer import real
@@ -53,8 +53,8 @@ def _latent_dim(extractor: BaseFeaturesExtractor, net_arch: object) -> int:
         )
     if net_arch:
         raise InvalidArgumentError(
-            f"net_arch={net_arch!r} must be [] where actions are candidates: their scores come "
-            "from the extractor. Set features_extractor_kwargs hidden and pointer_dim."
+            f"net_arch={shown(net_arch)} must be [] where actions are candidates: their scores "
+            "come from the extractor. Set features_extractor_kwargs hidden and pointer_dim."
         )
     return extractor.latent_dim
 
@@ -89,8 +89,8 @@ class _ActorCriticHeads:
             heads = Scores(width), LatentHead(width)
         elif policy.net_arch:
             raise InvalidArgumentError(
-                f"net_arch={policy.net_arch!r} must be [] where words of the source are copied: "
-                "the heads read what the extractor says of them."
+                f"net_arch={shown(policy.net_arch)} must be [] where words of the source are "
+                "copied: the heads read what the extractor says of them."
             )
         policy.action_net, policy.value_net = heads
         for module in policy.modules():  # Stable-Baselines3 has drawn all weights anew

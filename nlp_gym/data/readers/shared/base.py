@@ -22,7 +22,7 @@ from nlp_gym.data.readers.shared.encodings import check_encoding
 from nlp_gym.data.readers.shared.label_spelling import look_alikes
 from nlp_gym.data.tags.iob2 import to_iob2
 from nlp_gym.data.tags.schemes import canonical_scheme
-from nlp_gym.errors import DataFormatError, InvalidArgumentError, UnknownNameError
+from nlp_gym.errors import DataFormatError, InvalidArgumentError, UnknownNameError, shown
 from nlp_gym.types import Sample
 
 LONG_TEXT = 1000
@@ -116,7 +116,8 @@ def make_options(
     """
     if column is not None and label_column is not None and column != label_column:
         raise InvalidArgumentError(
-            f"column={column!r} and label_column={label_column!r} name the same thing: give one."
+            f"column={shown(column)} and label_column={shown(label_column)} name the same thing: "
+            "give one."
         )
     label = column if label_column is None else label_column
     columns = {
@@ -129,7 +130,7 @@ def make_options(
     for name, value in texts.items():
         if value is not None and (not isinstance(value, str) or not value):
             raise InvalidArgumentError(
-                f"{name}={repr(value)[:80]} must be a string that is not empty, or None."
+                f"{name}={shown(value)} must be a string that is not empty, or None."
             )
     encoding, bad_rows = others.pop("encoding", None), others.pop("bad_rows", "error")
     if not isinstance(bad_rows, str) or bad_rows not in BAD_ROWS:
@@ -157,7 +158,7 @@ def make_options(
 def _checked_column(name: str, value: object) -> Column:
     if isinstance(value, bool) or not isinstance(value, (str, int, type(None))):
         raise InvalidArgumentError(
-            f"{name}={repr(value)[:80]} is not allowed: give 'upos' or 'xpos' (CoNLL-U), a number "
+            f"{name}={shown(value)} is not allowed: give 'upos' or 'xpos' (CoNLL-U), a number "
             "(CoNLL), or the name of a column or key (CSV, JSONL)."
         )
     return value
@@ -345,8 +346,9 @@ class Reader:
             if getattr(options, name) is not None and name not in self.takes:
                 others = ", ".join(sorted(self.takes)) or "none"
                 raise InvalidArgumentError(
-                    f"{name}={getattr(options, name)!r}: the format {self.name!r} has no use for "
-                    f"it. Of these options it takes: {others}. Leave it out, or give the format."
+                    f"{name}={shown(getattr(options, name))}: the format {self.name!r} has no use "
+                    f"for it. Of these options it takes: {others}. Leave it out, or give the "
+                    "format."
                 )
 
 

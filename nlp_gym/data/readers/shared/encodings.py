@@ -6,7 +6,7 @@ import codecs
 import re
 from collections.abc import Sequence
 
-from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.errors import InvalidArgumentError, shown
 
 CESU8 = "cesu-8"
 """UTF-8 in which characters beyond U+FFFF are surrogate pairs, as some databases export it."""
@@ -40,7 +40,7 @@ def check_encoding(value: object, argument: str = "encoding") -> str:
             raise LookupError
     except (LookupError, ValueError) as error:  # ValueError: a NUL in the name
         raise InvalidArgumentError(
-            f"{argument}={repr(value)[:80]} is no encoding of text: give its name, such as "
+            f"{argument}={shown(value)} is no encoding of text: give its name, such as "
             "'utf-8', 'cp1252', 'gb18030', 'utf-16' or 'cesu-8'."
         ) from error
     return name

@@ -1,0 +1,120 @@
+"""Text of others made harmless where people see it: in messages, on a terminal, in pictures.
+
+Corpora, run folders and arguments hold any character. Some of them command a terminal (escape
+sequences), reverse what follows (bidirectional overrides), begin a line that looks like one of ours
+or cannot be seen. `visible` spells them, and `shown` gives any value in a few characters. Files
+that programs read keep the text as it is.
+"""
+
+from __future__ import annotations
+
+import re
+import reprlib
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import PurePath
+
+_LONGEST = 80
+"""Most characters of a value in a message."""
+_LONGEST_PATH = 240
+"""Most characters of a path, which says little without its end."""
+_NAMES = 60
+"""Most names that a message lists."""
+
+# Controls (C0, DEL, C1), soft hyphen, marks and overrides of direction, characters without width,
+# separators of lines, annotations, surrogates and tags.
+_UNSEEN = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+    "\ufff9-\ufffb\ud800-\udfff\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e007f]"
+    # Joiners shape Indic and Arabic letters and emoji; beside anything else they are only unseen.
+    "|(?:(?<=[\x00-\u02ff])|(?<!.))[\u200c\u200d]|[\u200c\u200d](?:(?=[\x00-\u02ff])|(?!.))",
+    re.DOTALL,
+)
+
+
+def visible(text: str, *, lines: bool = False) -> str:
+    r"""The text with every character that cannot be seen, or that acts, spelled: ``\x1b``.
+
+    Args:
+        text: Any text.
+        lines: Line feeds are kept, for a text that has several lines by right.
+    """
+    if text.isprintable():
+        return text
+    if lines:
+        return "\n".join(map(visible, text.split("\n")))
+    return _UNSEEN.sub(_spelled, text)
+
+
+def _spelled(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode("ascii")
+
+
+class _Short(reprlib.Repr):
+    """As `repr`, of bounded length and depth for anything at all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel, self.maxdict, self.maxother = 3, 3, _LONGEST
+        self.maxlist = self.maxtuple = self.maxset = self.maxfrozenset = 6
+        self.maxstring = self.maxlong = 40
+
+    def repr_int(self, x: int, level: int) -> str:
+        """An integer; of a very long one only its size, which Python refuses to print."""
+        digits = int(x.bit_length() * 0.30103) + 1
+        return repr(x) if digits <= self.maxlong else f"<int of about {digits:,} digits>"
+
+    def repr_ndarray(self, x: object, level: int) -> str:
+        """An array: its values where they are few, else its shape."""
+        text = repr(x) if getattr(x, "size", _LONGEST) <= 8 else ""
+        if text and len(text) <= _LONGEST:
+            return " ".join(text.split())
+        return f"<array of shape {getattr(x, 'shape', None)}, dtype {getattr(x, 'dtype', None)}>"
+
+    def repr_instance(self, x: object, level: int) -> str:
+        """Anything else; objects raise what they like in their own methods."""
+        if isinstance(x, bytes | bytearray | memoryview) and len(x) > _LONGEST:
+            return f"<{_type_name(x)} of length {len(x):,}>"
+        try:
+            text = repr(x)
+        except Exception:
+            return f"<{_type_name(x)} object>"
+        return text if len(text) <= self.maxother else f"{text[: self.maxother - 3]}..."
+
+
+_SHORT = _Short()
+
+
+def shown(value: object) -> str:
+    """A value as a message shows it: as `repr`, but short, on one line and inert.
+
+    Args:
+        value: Anything, such as what a user gave for an argument; nothing of it can make this fail.
+    """
+    if isinstance(value, PurePath):
+        value = str(value)
+    if isinstance(value, str):
+        return _shown_text(str.__str__(value))  # a subclass may print otherwise
+    try:
+        text = visible(_SHORT.repr(value))
+    except Exception:  # of a container: see `_Short.repr_instance`
+        text = f"<{_type_name(value)} object>"
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+
+
+def _shown_text(text: str) -> str:
+    if len(text) <= (_LONGEST_PATH if "/" in text or "\\" in text else _LONGEST):
+        return repr(text)
+    return f"{visible(repr(text[: _LONGEST - 30]))}... ({len(text):,} characters)"
+
+
+def _type_name(value: object) -> str:
+    return visible(type(value).__name__)[:_LONGEST]
+
+
+def listed(names: Iterable[object]) -> str:
+    """Names separated by commas, for a message; of very many only the first."""
+    first = [visible(str(name))[:_LONGEST] for name in islice(names, _NAMES + 1)]
+    if len(first) <= _NAMES:
+        return ", ".join(first)
+    return ", ".join(first[:_NAMES]) + ", ..."
