@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from nlp_gym.data.readers.shared.base import Parsed
 from nlp_gym.data.readers.shared.decoding import BOM, Problem
+from nlp_gym.errors import shown
 
 if TYPE_CHECKING:
     from _csv import _reader as _Reader
@@ -30,7 +31,6 @@ QUOTE = '"'
 _NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _CARRIAGE_RETURN = "\udc0d"
 """Stands for a carriage return while csv cuts a line: half of a surrogate pair is in no file."""
-_SHOWN = 60
 _MAX_LENGTH = min(sys.maxsize, 2**31 - 1)  # of a cell; csv takes a C long
 
 
@@ -120,7 +120,7 @@ class _Marks:
         for start, stop, cell in sure:
             message = (
                 f"the lines {start + 1} to {stop} are read as one row, because a cell in quotes "
-                f"begins here, but they look like rows: {cell[:_SHOWN]!r}. If the quotation mark "
+                f"begins here, but they look like rows: {shown(cell)}. If the quotation mark "
                 'is text, double it and put its cell in quotes ("""Never"", he wrote")'
             )
             parsed.warnings.append(Problem(start + 1, message))
@@ -134,7 +134,7 @@ class _Marks:
         if self.enclosed:
             line, cell = self.enclosed[0]
             message = (
-                f"{cell[:_SHOWN]!r} looks like a cell in quotes, but quotation marks are read as "
+                f"{shown(cell)} looks like a cell in quotes, but quotation marks are read as "
                 "text, as is usual where every line has the same number of tabs"
                 f"{_more(len(self.enclosed), 'such cells')}. If they only enclose the cells, "
                 "export the file with commas"

@@ -11,6 +11,8 @@ from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.json_tools import RowError, with_id
 from nlp_gym.data.readers.shared.label_spelling import trim
 from nlp_gym.data.readers.shared.table_rows import Row, table_rows
+from nlp_gym.errors import shown
+from nlp_gym.inert import listed
 from nlp_gym.types import Sample
 
 DELIMITERS = ",;\t|"
@@ -60,26 +62,31 @@ class Table:
             if -width <= number < width:
                 return number % width
         if index is None:
-            parsed.problems.append(self.missing(*wanted))
+            problem = self.missing(*wanted)
+            hint = "; of a table without a header, give all columns by their numbers, from 0"
+            parsed.problems.append(Problem(problem.line, problem.message + hint))
             return None
         name = trim(self.header[index]).lower()
         same = [i for i, cell in enumerate(self.header) if trim(cell).lower() == name]
         if len(same) > 1:
             places = " and ".join(map(str, same[:4]))
             message = (
-                f"the header has the column {name!r} {len(same)} times: rename all but one, or say "
+                f"the header has the column {shown(name)} {len(same)} times: rename all but one, or say "
                 f"by its number, {places}, which one it is"
             )
             parsed.problems.append(Problem(self.line, message))
             return None
         return index
 
+    def title(self, index: int) -> str:
+        """Name of a column for messages."""
+        return trim(self.header[index]) if self.headed else f"column {index}"
+
     def missing(self, *wanted: str) -> Problem:
         """The problem that the table has none of these columns."""
-        columns = ", ".join(repr(cell[:40]) for cell in self.header[:40]) or "none"
-        names = " or ".join(map(repr, wanted))
-        hint = "; of a table without a header, give the columns by number, from 0"
-        return Problem(self.line, f"the header has no column {names} (columns: {columns}{hint})")
+        columns = listed(shown(cell) for cell in self.header) or "none"
+        names = " or ".join(map(shown, wanted))
+        return Problem(self.line, f"the header has no column {names} (columns: {columns})")
 
 
 def open_table(
