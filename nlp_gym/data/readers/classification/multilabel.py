@@ -115,7 +115,7 @@ def parse_aapd(lines: list[str], name: str, options: Options) -> Parsed:
             parsed.problems.append(Problem(number, str(error)))
     if label_lines is not None and any(line.strip() for line in label_lines[len(lines) :]):
         message = f"{name} has {len(lines)} line(s), but {other} has labels for more"
-        return Parsed(problems=[Problem(len(lines), message)])
+        return Parsed(problems=[Problem(max(len(lines), 1), message)])
     return parsed
 
 
