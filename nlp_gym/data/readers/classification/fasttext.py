@@ -51,8 +51,8 @@ def _checked(labels: list[str], *, several: bool) -> tuple[str, ...]:
     if len(distinct) > 1 and not several:
         names = ", ".join(map(shown, distinct[:4]))
         raise RowError(
-            f"there are {len(distinct)} labels ({names}) where one is needed: sets of labels are of "
-            "the family 'multilabel'"
+            f"there are {len(distinct)} labels ({names}) where one is needed: sets of labels are "
+            "of the family 'multilabel'"
         )
     return distinct
 

@@ -65,12 +65,14 @@ def _leave_out(unlabelled: dict[str, int], parsed: Parsed) -> None:
         return  # -2, -1, 0, ...: a scale
     first, n = next(iter(unlabelled.values())), len(unlabelled)
     if not labelled:
-        message = "every text has the label -1, which Hugging Face's datasets give where none is known"
+        message = (
+            "every text has the label -1, which Hugging Face's datasets give where none is known"
+        )
         parsed.problems.append(Problem(first, message))
         return
     message = (
-        f"{n} text(s) have the label -1, which Hugging Face's datasets give where none is known, and "
-        'are left out. If -1 is a label, write it as text: "-1"'
+        f"{n} text(s) have the label -1, which Hugging Face's datasets give where none is known, "
+        'and are left out. If -1 is a label, write it as text: "-1"'
     )
     parsed.warnings.append(Problem(first, message))
     parsed.samples = labelled
@@ -111,8 +113,8 @@ def _doubt_minus_one(parsed: Parsed) -> None:
     n = counts.pop(str(class_names.UNLABELLED), 0)
     if n and counts and all(map(str.isdecimal, counts)):
         message = (
-            f"{n} text(s) have the label -1, which is read as a label; Hugging Face's datasets give it "
-            "where none is known: take these rows out if that is meant"
+            f"{n} text(s) have the label -1, which is read as a label; Hugging Face's datasets "
+            "give it where none is known: take these rows out if that is meant"
         )
         parsed.warnings.append(Problem(None, message))
 

@@ -1,4 +1,4 @@
-"""Several labels in one string: lists, and labels that a mark separates, the same in a whole file."""
+"""Several labels in one string: a list, or labels between a mark, which is one for a whole file."""
 
 from __future__ import annotations
 
@@ -139,12 +139,12 @@ class LabelColumn:
         parsed.samples = samples
         if not lists and self.separator is None:
             self._warn(cells, mark, split, parsed)
-        if (number := _first_indicator(self._vectors)) is not None:
+        if (first := _first_indicator(self._vectors)) is not None:
             message = (
                 "the lists of labels are as long as each other and hold 0 and 1 only: they say of "
                 "each label whether the text has it. Give the names of the labels instead"
             )
-            parsed.problems.append(Problem(number, message))
+            parsed.problems.append(Problem(first, message))
             parsed.samples = []
         return parsed
 
@@ -161,8 +161,8 @@ class LabelColumn:
         for label in labels:
             if any(label.count(opening) != label.count(end) for opening, end in ("[]", "{}")):
                 raise RowError(
-                    f"{shown(cell)} gives the label {shown(label)}, whose brackets do not match: is "
-                    "it a list? Lists are read where all cells of the column are lists"
+                    f"{shown(cell)} gives the label {shown(label)}, whose brackets do not match: "
+                    "is it a list? Lists are read where all cells of the column are lists"
                 )
         return labels
 
@@ -173,7 +173,7 @@ class LabelColumn:
         split: Mapping[str, tuple[str, ...]],
         parsed: Parsed,
     ) -> None:
-        lines = {cell: number for number, cell in reversed(self._cells.values())}
+        lines = {cell: line for line, cell in reversed(self._cells.values())}
         for other in MARKS:
             if mark is not None and other != mark:
                 mixed = next((c for c in cells if any(other in x for x in split.get(c, ()))), None)
@@ -191,7 +191,7 @@ class LabelColumn:
                 f"{shown(label)} is read as one label; if {other!r} separates several, give "
                 f"label_separator={other!r}"
             )
-            line = next(number for cell, number in lines.items() if trim(cell) == label)
+            line = next(line for cell, line in lines.items() if trim(cell) == label)
             parsed.warnings.append(Problem(line, message))
 
 
@@ -219,7 +219,9 @@ def joined_labels(
         parts_of = {
             label: parts
             for label in counts
-            if mark in label and len(parts := [trim(p) for p in label.split(mark)]) > 1 and all(parts)
+            if mark in label
+            and len(parts := [trim(p) for p in label.split(mark)]) > 1
+            and all(parts)
         }
         if not parts_of:
             continue

@@ -13,7 +13,7 @@ from nlp_gym.data.readers.shared import class_names, raw_text
 from nlp_gym.data.readers.shared.base import Options, Parsed, Reader
 from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.json_tools import RowError, field, json_samples
-from nlp_gym.data.readers.shared.table_tools import table_rows
+from nlp_gym.data.readers.shared.table_rows import table_rows
 from nlp_gym.types import Sample
 
 LABELS = ("labels", "label", "categories", "tags", "topics")

@@ -20,7 +20,8 @@ from nlp_gym.data.readers.shared.json_tools import (
     field,
     json_document,
 )
-from nlp_gym.data.readers.shared.table_tools import table_rows, without_comments
+from nlp_gym.data.readers.shared.table_rows import table_rows
+from nlp_gym.data.readers.shared.table_tools import without_comments
 
 AG_LABELS = ("World", "Sports", "Business", "Sci/Tech")
 SST2_LABELS = ("negative", "positive")

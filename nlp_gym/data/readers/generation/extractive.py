@@ -32,8 +32,9 @@ def parse_jsonl(lines: list[str], name: str, options: Options) -> Parsed:
     """Read one object per line, ``{"document": ..., "summary": ...}``.
 
     The document (other keys: ``text``, ``source``, ``article`` and what `options.text_column`
-    names) is a string, which is cut into sentences by rules, or a list of sentences. The summary (other keys: ``summaries``, ``target``,
-    ``highlights`` and what `options.column` names) is a string or a list of reference summaries.
+    names) is a string, which is cut into sentences by rules, or a list of sentences. The summary
+    (other keys: ``summaries``, ``target``, ``highlights`` and what `options.column` names) is a
+    string or a list of reference summaries.
     """
     keys = options.label_names(SUMMARY)
 

@@ -36,7 +36,8 @@ def parse_jsonl(lines: list[str], name: str, options: Options) -> Parsed:
 
     The source is a string, or a list of turns, which are joined by spaces. It stands under a key of
     `SOURCE`, or the one that `options.text_column` names. The target (under a key of `TARGET`, or
-    the one that `options.column` names) is a string or a list of references. With `options.pair`, keys named like its languages take precedence.
+    the one that `options.column` names) is a string or a list of references. With `options.pair`,
+    keys named like its languages take precedence.
     """
     sources, targets = _names(options)
 

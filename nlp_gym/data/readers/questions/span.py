@@ -228,7 +228,9 @@ def _answer(value: Any, passage: _Passage) -> Answer:
     end = start + len(text)
     if passage.text[start:end] != text:
         there = passage.text[start:end]
-        raise RowError(f"answer_start {start} points at {shown(there)}, but the answer is {shown(text)}")
+        raise RowError(
+            f"answer_start {start} points at {shown(there)}, but the answer is {shown(text)}"
+        )
     # The smallest run of words that covers the answer's characters.
     first = bisect_right(passage.spans, start, key=lambda span: span[1])
     last = bisect_left(passage.spans, end, key=lambda span: span[0]) - 1

@@ -31,9 +31,11 @@ def read_names(options: Options, keys: Sequence[str]) -> tuple[str, ...]:
         infos = value.values() if file == FILES[1] and isinstance(value, dict) else [value]
         for info in infos:
             features = info.get("features") if isinstance(info, dict) else None
-            for key in keys if isinstance(features, dict) else ():
-                if names := _names(features.get(key)):
-                    return names
+            if not isinstance(features, dict):
+                continue
+            found = (_names(features.get(key)) for key in keys)
+            if names := next(filter(None, found), None):
+                return names
     return ()
 
 

@@ -15,14 +15,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import compress, count
-from typing import TYPE_CHECKING
 
 from nlp_gym.data.readers.shared.base import Parsed
 from nlp_gym.data.readers.shared.decoding import BOM, Problem
 from nlp_gym.errors import shown
-
-if TYPE_CHECKING:
-    from _csv import _reader as _Reader
 
 Row = tuple[int, list[str]]
 """Number of a row's first line, from 1, and its cells."""
@@ -208,7 +204,7 @@ def _looks_quoted(cell: str) -> bool:
 
 def _csv_rows(found: _Marks) -> Iterator[Row]:
     """Rows of CSV. After one that is none, reading goes on behind the cell in quotes it opens."""
-    lines, delimiter = found.lines, found.delimiter
+    lines = found.lines
     if any("\r" in line for line in lines):
         lines = [line.replace("\r", _CARRIAGE_RETURN) for line in lines]
         for number, cells in _csv_rows_of(lines, found):
@@ -222,7 +218,7 @@ def _csv_rows_of(lines: list[str], found: _Marks) -> Iterator[Row]:
     odd: list[int] | None = None
     while at < len(lines):
         base = at
-        reader = _reader(lines, base, found.delimiter)
+        reader = csv.reader(_lines_from(lines, base), delimiter=found.delimiter, strict=True)
         try:
             for cells in reader:
                 stop = base + reader.line_num
@@ -244,15 +240,13 @@ def _csv_rows_of(lines: list[str], found: _Marks) -> Iterator[Row]:
         at = _refuse(lines, at, fault, odd, found)
 
 
-def _reader(lines: list[str], start: int, delimiter: str) -> _Reader:
-    return csv.reader(
-        (lines[i] + "\n" for i in range(start, len(lines))), delimiter=delimiter, strict=True
-    )
+def _lines_from(lines: list[str], start: int) -> Iterator[str]:
+    return (lines[i] + "\n" for i in range(start, len(lines)))
 
 
 def _long_row(lines: list[str], at: int, delimiter: str) -> tuple[list[str] | None, int, str]:
     """(cells, number of lines, what is wrong) of a row with a cell that is longer than usual."""
-    reader = _reader(lines, at, delimiter)
+    reader = csv.reader(_lines_from(lines, at), delimiter=delimiter, strict=True)
     with _long_cells():
         try:
             return next(reader), reader.line_num, ""
@@ -288,8 +282,8 @@ def _refuse(lines: list[str], at: int, fault: str, odd: list[int], found: _Marks
     else:
         what = fault
     message = (
-        f'not CSV: {what}; a quotation mark inside a cell in quotes is doubled (""), not escaped by '
-        "a backslash"
+        f'not CSV: {what}; a quotation mark inside a cell in quotes is doubled (""), not escaped '
+        "by a backslash"
     )
     found.problems.append(Problem(at + 1, message if what != fault else f"not CSV: {fault}"))
     place = bisect_left(odd, at)

@@ -10,7 +10,8 @@ from nlp_gym.data.readers.shared.base import Column, Parsed
 from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.json_tools import RowError, with_id
 from nlp_gym.data.readers.shared.label_spelling import trim
-from nlp_gym.data.readers.shared.table_rows import Row, table_rows
+from nlp_gym.data.readers.shared.table_rows import Row
+from nlp_gym.data.readers.shared.table_rows import table_rows as table_rows
 from nlp_gym.errors import shown
 from nlp_gym.inert import listed
 from nlp_gym.types import Sample
@@ -71,8 +72,8 @@ class Table:
         if len(same) > 1:
             places = " and ".join(map(str, same[:4]))
             message = (
-                f"the header has the column {shown(name)} {len(same)} times: rename all but one, or say "
-                f"by its number, {places}, which one it is"
+                f"the header has the column {shown(name)} {len(same)} times: rename all but one, "
+                f"or say by its number, {places}, which one it is"
             )
             parsed.problems.append(Problem(self.line, message))
             return None
