@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
@@ -15,6 +16,7 @@ from gymnasium.vector.utils import batch_space
 from nlp_gym.checks import check_obs_type
 from nlp_gym.envs.final import final_infos
 from nlp_gym.envs.rows import RowSampler, chosen_rows
+from nlp_gym.envs.spec import jsonable_spec
 from nlp_gym.errors import InvalidActionError, InvalidArgumentError, NotResetError, shown
 from nlp_gym.render import RENDER_MODES, check_render_mode, draw
 from nlp_gym.tasks.core.make import build_task
@@ -41,6 +43,8 @@ class TaskVectorEnv(gym.vector.VectorEnv[Observation, Any, Any]):
         "autoreset_mode": AutoresetMode.SAME_STEP,
     }
 
+    _spec: EnvSpec | None = None
+
     def __init__(
         self,
         task: str | Task,
@@ -66,6 +70,15 @@ class TaskVectorEnv(gym.vector.VectorEnv[Observation, Any, Any]):
         self._state: State | None = None
         self._last_reward = np.zeros(self.num_envs)
         _keep_freed_memory()
+
+    @property
+    def spec(self) -> EnvSpec | None:
+        """What the environment was made with by Gymnasium, which sets it; paths are strings."""
+        return self._spec
+
+    @spec.setter
+    def spec(self, spec: EnvSpec | None) -> None:
+        self._spec = jsonable_spec(spec)
 
     def use(self, task: Task) -> None:
         """Play `task` from the next `reset` on: spaces become those of the task."""

@@ -124,11 +124,13 @@ def open_table(
 
 
 def _has_header(header: list[str], columns: Collection[Column], known: Collection[str]) -> bool:
-    names = [trim(cell).lower() for cell in header]
-    if not columns or any(_number(c) is None or str(c) in names for c in columns):
+    """Whether the first row of a table is a header; see `open_table`."""
+    if not columns or any(_number(column) is None for column in columns):
         return True
+    names = [trim(cell).lower() for cell in header]
+    numbered = [name for name in names if name] == [str(i) for i in range(sum(map(bool, names)))]
     usual = {name.lower() for name in known} | {"id", "idx", "index"}
-    return not usual.isdisjoint(names)
+    return numbered or not usual.isdisjoint(names)
 
 
 def _number(column: Column) -> int | None:
