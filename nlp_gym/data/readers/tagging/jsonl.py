@@ -12,7 +12,7 @@ from nlp_gym.data.readers.shared.json_tools import (
     checked_object,
     checked_string,
     checked_strings,
-    load_json,
+    json_rows,
 )
 from nlp_gym.data.readers.shared.raw_text import cut_text
 
@@ -21,7 +21,7 @@ LABEL_KEYS = ("labels", "tags", "ner_tags", "upos", "pos_tags")
 
 
 def parse(lines: list[str], name: str, options: Options) -> Parsed:
-    """Read one JSON object per line; blank lines are skipped.
+    """Read one JSON object per line, or a list of them.
 
     An object is either ``{"words": [...], "labels": [...]}`` (other keys of the words: ``tokens``;
     of the labels: ``tags``, ``ner_tags``, ``upos``, ``pos_tags`` and what `options.column` names),
@@ -30,18 +30,16 @@ def parse(lines: list[str], name: str, options: Options) -> Parsed:
     begin and end with a word is a bad row. A key ``id`` is kept in the sample's `extra`.
     """
     parsed, texts = Parsed(), []
-    for number, line in enumerate(lines, 1):
-        if not line or line.isspace():
-            continue
+    for number, row in json_rows(lines, parsed):
         try:
-            texts.append(_row(line, number, options))
+            texts.append(_row(row, number, options))
         except RowError as error:
             parsed.problems.append(Problem(number, str(error)))
     return add_samples(texts, name, options, parsed)
 
 
-def _row(line: str, number: int, options: Options) -> TaggedText:
-    row = checked_object(load_json(line), "the row")
+def _row(value: Any, number: int, options: Options) -> TaggedText:
+    row = checked_object(value, "the row")
     words_key = next((key for key in WORD_KEYS if key in row), None)
     if words_key is not None:
         found = _words(row, words_key, number, options)
