@@ -14,7 +14,7 @@ from nlp_gym.data.readers.guess.find import (
     readings,
     refusal,
 )
-from nlp_gym.data.readers.guess.keys import label_cells, several_labels
+from nlp_gym.data.readers.guess.keys import label_cells, several_labels, text_columns
 from nlp_gym.data.readers.guess.other_kinds import other_kind
 from nlp_gym.data.readers.guess.shapes import Fit
 from nlp_gym.data.readers.registry import FAMILIES, READERS, check_format
@@ -120,6 +120,12 @@ def _chosen(head: Head, found: list[Reading], format: str | None) -> Reading:
     rivals = list({reading.family: reading for reading in reversed(rivals)}.values())[::-1]
     if len(rivals) > 1:
         raise DataFormatError(path, line, _question(head, rivals))
+    if best.family in ("classification", "multilabel") and head.table is not None:
+        texts = text_columns(head.table, head.options)
+        if len(texts) > 1:
+            names = " and ".join(map(repr, texts))
+            fix = "say which: --text-column (text_column= in Python)"
+            raise DataFormatError(path, line, f"the columns {names} may both be the text: {fix}")
     if best.family == "classification" and _maybe_several(head):
         both = [best, *(r for r in found if r.family == "multilabel")]
         raise DataFormatError(path, line, _question(head, both))

@@ -44,6 +44,8 @@ def readings(head: Head, families: Iterable[str] = FAMILIES) -> list[Reading]:
         head: Its first lines.
         families: Task families.
     """
+    if not head:
+        return []
     find = _json_readings if head.is_json else _text_readings
     found = find(head, tuple(families))
     given = {name for name in COLUMN_OPTIONS if getattr(head.options, name) is not None}
@@ -190,8 +192,8 @@ def find_reader(
     by_ending = [reader for reader in readers.values() if head.ending in reader.extensions]
     if head.ending == ".txt" and not head.options.gold and "text" in readers and not head.is_json:
         return readers["text"]
-    if not head and by_ending:
-        return by_ending[0]
+    if not head:
+        return [*by_ending, *readers.values()][0]
     found = readings(head, (family,))
     if found and found[0].fit >= Fit.LIKELY:
         return found[0].reader
@@ -215,9 +217,9 @@ def _by_ending(head: Head, family: str, readers: Sequence[Reader]) -> Reader | N
         readers: Those of the ending that do not take almost any file for theirs.
     """
     if head.is_json:
-        one = len(head.values) < 2 and not head.start.lstrip().startswith("[")
+        rows = len(head.values) > 1 or (head.start.lstrip().startswith("[") and head.objects)
         documents = [r for r in readers if r.name != "jsonl" and _reads_json(r)]
-        return documents[0] if one and documents else READERS[family].get("jsonl")
+        return READERS[family].get("jsonl") if rows or not documents else documents[0]
     usual = [r for r in readers if r.name in ("csv", "jsonl") or own_ending(r, head)]
     return next(iter(usual), next((r for r in readers if _reads_json(r)), None))
 
@@ -247,9 +249,10 @@ def refusal(head: Head, family: str | None = None) -> str:
             if head.ending in readers[name].extensions or len(fits) == 1
         ]
         faults = f" ({'; '.join(reasons)})" if reasons else ""
+        known = "; ".join(f"{r.name}: {' '.join(r.extensions[:9])}" for r in readers.values())
         fix = (
-            "give format= (data_format= of an environment, --format on the command line): "
-            f"{', '.join(readers)}"
+            "rename the file, or give format= (data_format= of an environment, --format on the "
+            f"command line), one of these, with their endings: {known}"
         )
     columns = ""
     if head.table is not None and head.table.regular:

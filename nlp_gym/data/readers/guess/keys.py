@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from nlp_gym.data.readers.classification import formats as classification
@@ -93,8 +94,11 @@ def _with_asked(names: Iterable[str], options: Options) -> set[str]:
 
 def of_objects(rows: Sequence[dict[str, Any]], options: Options) -> list[Named]:
     """The families of most of some JSON objects, the likeliest first; none if they differ."""
-    related = any(isinstance(row.get("relations"), list) and row["relations"] for row in rows)
-    lists: list[list[Named]] = [_of_object(row, options, related=related) for row in rows]
+    kind = _Kind(
+        related=any(isinstance(row.get("relations"), list) and row["relations"] for row in rows),
+        spans=any(_is_spans(row[key]) for row in rows for key in _label_key(row, options)),
+    )
+    lists = [_of_object(row, options, kind) for row in rows]
     first = Counter(found[0][0] for found in lists if found)
     if not first:
         return []
@@ -107,7 +111,20 @@ def of_objects(rows: Sequence[dict[str, Any]], options: Options) -> list[Named]:
     return _resolved(best.most_common(1)[0][0], values, key, options)
 
 
-def _of_object(row: dict[str, Any], options: Options, *, related: bool) -> list[Named]:
+@dataclass(frozen=True)
+class _Kind:
+    """What some of the objects of a file have; a list may be empty in others.
+
+    Attributes:
+        related: Relations.
+        spans: Places in the text as labels.
+    """
+
+    related: bool
+    spans: bool
+
+
+def _of_object(row: dict[str, Any], options: Options, kind: _Kind) -> list[Named]:
     names = _with_asked(row, options)
     if isinstance(row.get("question"), dict):  # {"question": {"stem", "choices"}}
         names |= {str(name).lower() for name in row["question"]}
@@ -116,7 +133,7 @@ def _of_object(row: dict[str, Any], options: Options, *, related: bool) -> list[
         return found
     if isinstance(row.get("source"), list) and "target" in names:  # SciTLDR
         found = [("summary", ("source", "target")), *found]
-    return [named for named in found if _fits_values(named[0], row, options, related=related)]
+    return [named for named in found if _fits_values(named[0], row, kind)]
 
 
 def _label_key(row: Iterable[str], options: Options) -> list[str]:
@@ -126,16 +143,15 @@ def _label_key(row: Iterable[str], options: Options) -> list[str]:
     return [names[name] for name in wanted if name in names][:1]
 
 
-def _fits_values(family: str, row: dict[str, Any], options: Options, *, related: bool) -> bool:
+def _fits_values(family: str, row: dict[str, Any], kind: _Kind) -> bool:
     """Whether the values of a row, too, are those of a family that its keys tell."""
-    spans = any(_is_spans(row[key]) for key in _label_key(row, options))
     entities = any(isinstance(row.get(key), list) for key in _ENTITIES)
     if family == "tagging":
-        return spans or (entities and "text" in row) or _one_each(row)
+        return kind.spans or (entities and "text" in row) or _one_each(row)
     if family == "relation":
-        return related or not row.get("entities")
+        return kind.related or not row.get("entities")
     if family == _LABELLED:
-        return not (spans or entities or _one_each(row))
+        return not (kind.spans or entities or _one_each(row))
     return True
 
 
@@ -162,12 +178,16 @@ def _is_spans(value: Any) -> bool:
 def of_table(table: HeadTable, options: Options) -> list[Named]:
     """The families whose columns the header of a table names, the likeliest first."""
     found = _families_of(_with_asked(table.names, options), gold=options.gold)
-    words = set(tagging_table.WORD) | ({"word"} if options.word_column is not None else set())
-    kept = [named for named in found if named[0] != "tagging" or words & set(named[1])]
-    if not options.gold:
-        kept = found
+    kept = [named for named in found if named[0] != "tagging" or named[1][0] != "text"]
+    kept = kept if options.gold else found
     key = next(iter(_label_key(table.names, options)), "")
     return _resolved(kept, label_cells(table, options), key, options)
+
+
+def text_columns(table: HeadTable, options: Options) -> list[str]:
+    """The columns of a table that may be the text of a label; `options` may name one."""
+    names = [name for name in table.names if name in TEXT_KEYS]
+    return names if options.text_column is None else names[:1]
 
 
 def label_cells(table: HeadTable, options: Options) -> list[str]:

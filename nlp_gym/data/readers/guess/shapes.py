@@ -69,7 +69,7 @@ def tagged_words(head: Head) -> Found:
     words, labels, n_texts, bad = _word_rows(head)
     n = len(words)
     if not n:
-        return Found(Fit.NO, "there are no rows")
+        return Found(Fit.PARTLY, "there are no rows")
     if n < bad:
         return Found(Fit.NO, "most lines do not have the same number of columns")
     if not labels:
@@ -98,15 +98,17 @@ def _by_labels(labels: list[str], *, n_texts: int, bad: int) -> Found:
         return Found(Fit.CERTAIN, f"a word and a tag ({shown}) on each line")
     what = f"a word and one of {distinct} labels on each line"
     few = distinct <= max(_FEW, n // 4) and distinct < n
+    if n == 1:
+        return Found(Fit.NO, "there is one row only, and its last column is no tag")
     if bad > n // 5:
         return Found(Fit.PARTLY, "many lines do not have the same number of columns")
-    if n > 1 and _share([_POS.fullmatch(label) is not None for label in labels]) > 0.9:
+    if distinct < 2:
+        return Found(Fit.POSSIBLE, "all labels are the same")
+    if _share([_POS.fullmatch(label) is not None for label in labels]) > 0.9:
         likely = few or (n_texts > 1 and distinct < n)
         return Found(Fit.LIKELY if likely else Fit.POSSIBLE, what)
     if few and (n_texts > 1 or n >= 2 * distinct):
         return Found(Fit.LIKELY if n_texts > 1 and n > 2 * distinct else Fit.WEAK, what)
-    if n == 1:
-        return Found(Fit.NO, "there is one row only, and its last column is no tag")
     return Found(Fit.POSSIBLE, "the last column holds no labels that occur again")
 
 
@@ -149,7 +151,7 @@ def label_first(head: Head) -> Found:
     if fault:
         return Found(Fit.NO, fault)
     n, distinct = len(firsts), len(set(firsts))
-    if n == 1:
+    if n == 1 and not (tabs or (firsts[0].islower() and texts[0][:1].isupper())):
         return Found(Fit.POSSIBLE, "there is one line only")
     if _share([" " in text or not text.isascii() for text in texts]) < 0.5:
         return Found(Fit.WEAK, "a label and a word on each line")
@@ -187,7 +189,7 @@ def _looks_like_prose(firsts: list[str], texts: list[str]) -> str:
         return ""
     inside = Counter(word for text in texts for word in set(text.lower().split()))
     common = _share([10 * inside[word.lower()] >= len(texts) for word in firsts])
-    if common > 0.3 or (sentences and 5 * len(distinct) > len(firsts)):
+    if common > 0.3 or (sentences and 4 * len(distinct) > len(firsts)):
         return "lines are sentences, whose first word is no label"
     return ""
 
@@ -196,8 +198,10 @@ def movie_reviews(head: Head) -> Found:
     """SST-2: 0 or 1, a space, and a sentence."""
     lines = head.spread
     texts = _share([" " in line[2:].strip() for line in lines])
-    if _share([line[:2] in ("0 ", "1 ") for line in lines]) < 0.9 or texts < 0.5:
+    if _share([line[:2] in ("0 ", "1 ") for line in lines]) < 0.9:
         return Found(Fit.NO, "lines do not begin with 0 or 1 and a space")
+    if texts < 0.5:
+        return Found(Fit.WEAK, "0 or 1 and a word on each line")
     if len({line[0] for line in lines}) == 1 and len(lines) > _FEW:
         return Found(Fit.POSSIBLE, f"all lines begin with {lines[0][0]}")
     return Found(Fit.LIKELY, "each line begins with 0 or 1, then a text")
@@ -223,8 +227,8 @@ def emotions(head: Head) -> Found:
         return Found(Fit.NO, "there are not three columns: text, label numbers, id")
     numbers = _share([_NUMBERS.fullmatch(cells[1]) is not None for cells in rows])
     texts = _share([" " in cells[0] for cells in rows])
-    ids = _share([re.fullmatch(r"\w{4,12}", cells[2]) is not None for cells in rows])
-    if numbers < 0.9 or texts < 0.5 or ids < 0.9:
+    ids = {cells[2] for cells in rows if re.fullmatch(r"\w{1,12}", cells[2])}
+    if numbers < 0.9 or texts < 0.5 or 2 * len(ids) <= len(rows):
         return Found(Fit.NO, "the columns are not a text, label numbers and an id")
     return Found(Fit.LIKELY, "three columns: a text, label numbers, an id")
 
@@ -233,10 +237,8 @@ def triples(head: Head) -> Found:
     """Head, relation and tail between tabs."""
     gold = head.options.gold
     rows = [cells for cells in _columns(head) if len(cells) in ((3,) if gold else (2, 3))]
-    if 2 * len(rows) <= len(head):
+    if 2 * len(rows) < len(head):
         return Found(Fit.NO, "most lines do not have three columns")
-    if _blank_between(head):
-        return Found(Fit.NO, "there are blank lines between rows")
     heads, relations, tails = (
         [cells[i] if i < len(cells) else "" for cells in rows] for i in range(3)
     )
@@ -249,7 +251,10 @@ def triples(head: Head) -> Found:
     again = 2 * len(set(relations)) <= len(relations)
     shared = bool(set(heads) & set(tails)) and len(set(tails)) > 1
     if again or (shared and len(set(relations)) < len(relations)):
-        return Found(Fit.LIKELY, "three columns: names, relations that occur again, names")
+        fit = Fit.WEAK if _blank_between(head) else Fit.LIKELY
+        return Found(fit, "three columns: names, relations that occur again, names")
+    if _blank_between(head):
+        return Found(Fit.NO, "there are blank lines between rows")
     few = len(rows) <= _FEW or len(set(relations)) < 0.8 * len(relations)
     return Found(Fit.WEAK if few else Fit.POSSIBLE, "three columns that may be triples")
 

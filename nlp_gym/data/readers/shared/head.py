@@ -20,6 +20,7 @@ _SPREAD = 300  # number of lines of the whole file that are examined
 _LONGEST = 20_000  # longer lines are cut off, but not JSON
 _ROWS = 100  # number of JSON values that are examined
 _LARGEST = 1_000_000  # longer JSON objects are not parsed only to be recognised
+_OBJECT = re.compile(r"\s*\{\s*\"")
 _JSON = re.compile(r"\s*(?:\{\s*(?:[\"}]|$)|\[\s*(?:[{\[\"\]]|$))")
 _STATED = re.compile(r'"?sep=(.)"?\1*', re.IGNORECASE)
 
@@ -108,8 +109,9 @@ class Head(list[str]):
     @cached_property
     def is_json(self) -> bool:
         """Whether the file begins as JSON does: an object, or a list of objects, lists or texts."""
-        if _JSON.match(self.start) is None:
-            return False
+        if _JSON.match(self.start) is None:  # a first line may be broken
+            objects = sum(_OBJECT.match(line) is not None for line in self[:20])
+            return objects > 0 and 2 * objects >= len(self[:20])
         # "[" may be a token of its own: then the next line holds none of JSON's.
         return len(self) < 2 or self[0].strip() != "[" or self[1].lstrip()[:1] in '{["]'
 
