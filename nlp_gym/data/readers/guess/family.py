@@ -168,7 +168,7 @@ def _question(head: Head, rivals: list[Reading]) -> str:
     for number, reading in enumerate(rivals, 1):
         rows = " | ".join(_rows(reading.family, reading.reader, head)) or "nothing"
         shown.append(
-            f"({number}) --family {reading.family} --format {reading.reader.name}, as "
+            f"({number}) --family {reading.family} --format {reading.reader.name}, because "
             f"{reading.reason}: {rows}"
         )
     return (

@@ -197,7 +197,7 @@ def find_reader(
     found = readings(head, (family,))
     if found and found[0].fit >= Fit.LIKELY:
         return found[0].reader
-    if other_kind(head) is None:
+    if not head.options.gold or other_kind(head) is None:  # a log has texts to predict on, too
         weak = [reading.reader for reading in found if reading.fit == Fit.WEAK]
         own = [reading.reader for reading in found if own_ending(reading.reader, head)]
         strict = [r for r in by_ending if (family, r.name) not in SHAPES]
