@@ -209,7 +209,7 @@ def _task_of(env: str, family: str | None, scheme: str) -> Task:
 def _show_labels(env: str, task: Task, options: dict[str, Any], file: Path, bad_rows: str) -> None:
     """Make the environment's task of the file, which may refuse its labels, and show them."""
     from nlp_gym import make_task
-    from nlp_gym.errors import listed
+    from nlp_gym.inert import listed
     from nlp_gym.tasks.core.make import has_argument
 
     options = {"data_scheme": task.tag_scheme, **options}

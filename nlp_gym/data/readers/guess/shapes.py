@@ -1,6 +1,6 @@
 """How likely a file without keys, header or other marks is of a format: by what would be read.
 
-Each function here looks at the words, texts and labels that its format would find in the first lines.
+Each function looks at the words, texts and labels that its format would find in the first lines.
 """
 
 from __future__ import annotations
