@@ -297,6 +297,20 @@ def test_guess_rules_hold_where_the_family_is_known(
     assert "data_format=" in str(caught.value)
 
 
+def test_guess_without_gold_needs_no_labels(tmp_path: Path) -> None:
+    for name, content, expected in (
+        ("a.txt", PROSE, "tagging text"),
+        ("a.md", PROSE, "tagging text"),
+        ("a.txt", LINES, "tagging jsonl"),
+        ("a.conll", "Ana\nleft\n\nBo\n", "tagging conll"),
+        ("a.jsonl", '{"question": "What?", "choices": ["a", "b"]}', "choice jsonl"),
+        ("a.tsv", "Oslo\tcapital of\nParis\tcapital of\nRome\tcapital of\n", "kg triples"),
+    ):
+        guess = guess_file(written(tmp_path, name, content), gold=False)
+        assert f"{guess.family} {guess.format}" == expected
+        assert read(tmp_path / name, guess.format, family=guess.family, gold=False)
+
+
 def test_guess_of_a_short_split_is_that_of_training(tmp_path: Path) -> None:
     files = {
         "train": written(tmp_path, "train.txt", FIRST),

@@ -162,6 +162,9 @@ def _by_name(head: Head, found: list[Reading], format: str | None) -> Reading:
         reader = find_reader(head.path, head.raw, family=ending[0], options=head.options)
         reason = f"its name ends in {head.ending}; the content does not tell"
         return Reading(ending[0], reader, Fit.POSSIBLE, reason)
+    if head and not head.options.gold and not head.is_json:
+        text = READERS["tagging"]["text"]
+        return Reading("tagging", text, Fit.POSSIBLE, "one text per line, without labels")
     message = refusal(head) if head else "the file is empty: there is nothing to guess from"
     raise UnclearFormatError(head.path, first_line(head.raw), message)
 

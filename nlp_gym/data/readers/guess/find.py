@@ -111,7 +111,7 @@ def _text_fit(family: str, reader: Reader, head: Head, named: dict[str, tuple[st
     if (family, reader.name) in SHAPES:
         return SHAPES[family, reader.name](head)
     if reader.name == "text":
-        return Found(Fit.NO if head.options.gold else Fit.WEAK, "one text per line")
+        return Found(Fit.NO, "any file has lines of text")
     if reader.sniff is not None:
         fit = Fit.CERTAIN if reader.sniff(head) else Fit.NO
         return Found(fit, f"it has the marks of {reader.description}")
@@ -211,6 +211,8 @@ def find_reader(
             return reader
         if (fallback := _by_ending(head, family, strict)) is not None:
             return fallback
+        if not head.options.gold and not head.is_json and "text" in readers:
+            return readers["text"]
     raise UnclearFormatError(path, first_line(lines), refusal(head, family))
 
 
