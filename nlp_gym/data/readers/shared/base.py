@@ -21,6 +21,7 @@ from nlp_gym.data.readers.shared.decoding import (
 from nlp_gym.data.readers.shared.encodings import check_encoding
 from nlp_gym.data.tags.iob2 import to_iob2
 from nlp_gym.data.tags.schemes import canonical_scheme
+from nlp_gym.data.tags.spellings import respelled, said
 from nlp_gym.errors import DataFormatError, InvalidArgumentError, UnknownNameError, shown
 from nlp_gym.types import Sample
 
@@ -421,6 +422,8 @@ def add_samples(texts: list[TaggedText], name: str, options: Options, parsed: Pa
     labels: list[list[str]] | list[None] = [None] * len(texts)
     faulty: set[int] = set()
     if options.gold:
+        if options.scheme != "none":
+            _respell(texts, parsed)
         converted = to_iob2([text.labels for text in texts], options.scheme)
         labels, parsed.scheme = converted.tags, converted.scheme
         faults, doubts = converted.unknown, converted.wrong
@@ -438,6 +441,22 @@ def add_samples(texts: list[TaggedText], name: str, options: Options, parsed: Pa
         where = f"{name}:{text.lines[0]}"
         parsed.samples.append(Sample(tuple(text.words), gold, where, text.extra))
     return parsed
+
+
+def _respell(texts: list[TaggedText], parsed: Parsed) -> None:
+    """Bring tags of another spelling (``B_PER``) into the usual one, with one warning."""
+    tags = respelled(set().union(*(text.labels for text in texts)))
+    if not tags:
+        return
+    first = next(
+        line
+        for text in texts
+        for line, label in zip(text.lines, text.labels, strict=True)
+        if label in tags
+    )
+    parsed.warnings.append(Problem(first, said(tags)))
+    for text in texts:
+        text.labels = [tags.get(label, label) for label in text.labels]
 
 
 def note_long_text(n_words: int, line: int, parsed: Parsed) -> None:
