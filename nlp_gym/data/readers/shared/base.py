@@ -417,24 +417,25 @@ def add_samples(texts: list[TaggedText], name: str, options: Options, parsed: Pa
         options: How the file is read.
         parsed: Holds the problems so far; gets the samples of the good texts, and is returned.
     """
-    n_bad = sum(text.bad for text in texts)
-    texts = [text for text in texts if text.words and not text.bad]
+    bad = sum(text.bad and not text.words for text in texts)
+    texts = [text for text in texts if text.words]
     labels: list[list[str]] | list[None] = [None] * len(texts)
-    faulty: set[int] = set()
+    left_out = {number for number, text in enumerate(texts) if text.bad}
     if options.gold:
         if options.scheme != "none":
             _respell(texts, parsed)
         converted = to_iob2([text.labels for text in texts], options.scheme)
         labels, parsed.scheme = converted.tags, converted.scheme
-        faults, doubts = converted.unknown, converted.wrong
+        # Of a text that lacks a row nobody knows what follows what.
+        faults, doubts = converted.unknown, [x for x in converted.wrong if x[0] not in left_out]
         if options.scheme != "auto":
             faults, doubts = faults + doubts, []
-        faulty = {text for text, _, _ in faults}
+        left_out |= {text for text, _, _ in faults}
         for found, into in ((faults, parsed.problems), (doubts, parsed.warnings)):
             into += [Problem(texts[text].lines[at], message) for text, at, message in found]
-    parsed.n_bad = n_bad + len(faulty)
+    parsed.n_bad = bad + len(left_out)
     for index, (text, tags) in enumerate(zip(texts, labels, strict=True)):
-        if index in faulty:
+        if index in left_out:
             continue
         note_long_text(len(text.words), text.lines[0], parsed)
         gold = None if tags is None else tuple(tags)

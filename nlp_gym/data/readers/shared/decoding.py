@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import zlib
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -15,6 +16,7 @@ from nlp_gym.memory import memory_limit, readable_size
 
 BOM = "\ufeff"
 """Byte order mark: says how a file is encoded, and is no part of its text."""
+_CELL_MARK = f"\t{BOM}"
 _GZIP = b"\x1f\x8b"
 _NOT_TEXT = (
     (b"PK\x03\x04", "a ZIP archive (or an Excel or Word file): unpack it, or export it as CSV"),
@@ -49,7 +51,7 @@ class Decoded:
     """The text of a file.
 
     Attributes:
-        lines: Its lines without their ends and without byte order marks before them.
+        lines: Its lines without their ends and without byte order marks before them or their cells.
         problems: Lines that are not text: bad bytes (replaced in `lines`), a NUL, and so on.
         warnings: What may have been read otherwise than meant: carriage returns that end no line.
         notes: Remarks that only `check` shows: byte order marks of joined files.
@@ -124,7 +126,7 @@ def decode(data: bytes, encoding: str | None = None) -> Decoded:
 
     A word may contain U+2028 or U+0085, and a text a carriage return alone, as sacreBLEU reads it;
     carriage returns that end no line give a warning. A byte order mark at the beginning of a line,
-    which joined files have, is no part of its text.
+    which joined files have, or of a cell after a tab is no part of its text.
 
     Args:
         data: The bytes, unpacked.
@@ -203,14 +205,20 @@ def _report_carriage_returns(found: Decoded) -> None:
 
 
 def _drop_marks(found: Decoded) -> None:
-    """Drop byte order marks at the beginning of lines, with a note where files were joined."""
+    """Drop byte order marks at the beginning of lines and of cells after a tab, with a note."""
     lines = found.lines
-    joined = [n for n, line in enumerate(lines, 1) if n > 1 and line.startswith(BOM)]
-    for number in (1, *joined):
-        lines[number - 1] = lines[number - 1].lstrip(BOM)
-    if joined:
-        message = "a byte order mark begins this line, as where files were joined; it is dropped"
-        found.notes.append(Problem(joined[0], message + _others(joined)))
+    lines[0] = lines[0].lstrip(BOM)
+    marked = list[int]()
+    for index, line in enumerate(lines):
+        if BOM in line and (line[0] == BOM or _CELL_MARK in line):
+            lines[index] = re.sub(f"\t{BOM}+", "\t", line.lstrip(BOM))
+            marked.append(index + 1)
+    if marked:
+        message = (
+            "a byte order mark begins this line or a cell of it, as where files were joined; it is "
+            "dropped"
+        )
+        found.notes.append(Problem(marked[0], message + _others(marked)))
 
 
 def _others(numbers: list[int]) -> str:
