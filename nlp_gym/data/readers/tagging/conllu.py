@@ -39,7 +39,7 @@ def parse(lines: list[str], name: str, options: Options) -> Parsed:
     column = COLUMNS[str(wanted)]
     parsed, texts = Parsed(), list[TaggedText]()
     words, labels, at, bad = list[str](), list[str](), list[int](), False
-    comments = options.comments or "#"
+    comments = options.comments
     expected = 1
     unknown: dict[str, int] = {}
     shared: dict[str, str] = {}
@@ -50,7 +50,7 @@ def parse(lines: list[str], name: str, options: Options) -> Parsed:
                 words, labels, at, bad = [], [], [], False
             expected = 1
             continue
-        if line[0] == "#" or line.startswith(comments):
+        if line[0] == "#" or (comments and line.startswith(comments)):
             continue
         cells = line.split("\t")
         key = cells[0]
