@@ -316,5 +316,5 @@ def test_the_first_bad_row_says_how_to_list_the_others(tmp_path):
 def test_a_format_that_nothing_tells_is_told_how_to_name(tmp_path):
     file = tmp_path / "a.txt"
     file.write_text("one line\n", "utf-8")
-    with pytest.raises(UnknownNameError, match=r"jsonl: \.jsonl .*: rename the file.*data_format="):
+    with pytest.raises(DataFormatError, match=r"rename the file.*data_format=.*jsonl: \.jsonl"):
         read(file, family="spanqa")

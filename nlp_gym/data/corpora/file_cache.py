@@ -83,7 +83,7 @@ def _read(source: SourceFile, stamps: tuple[Stamp, ...], options: Options) -> Fi
     content = packed_bytes(path)
     _verify(source, content)
     text = decode(unpacked(content, path), options.encoding)
-    reader = find_reader(path, text.lines, source.format, family=source.family, gold=options.gold)
+    reader = find_reader(path, text.lines, source.format, family=source.family, options=options)
     return reader.samples(path, text, options, source.family)
 
 

@@ -145,8 +145,8 @@ def _spoken(value: Any, key: str) -> tuple[str, ...]:
     return text_words(value, key)[0]
 
 
-def _is_list(lines: list[str]) -> bool:
-    return bool(lines) and lines[0].lstrip().startswith("[")
+def _is_sgd(lines: list[str]) -> bool:
+    return '"speaker"' in "\n".join(lines)
 
 
 FORMATS: tuple[Reader, ...] = (
@@ -157,5 +157,5 @@ FORMATS: tuple[Reader, ...] = (
         'one dialogue per line: {"turns": [{"user": "...", "acts": ["REQUEST"]}]}',
         starts_with_object,
     ),
-    Reader("sgd", (".json",), parse_sgd, "Schema-Guided Dialogue, a JSON list", _is_list),
+    Reader("sgd", (".json",), parse_sgd, "Schema-Guided Dialogue, a JSON list", _is_sgd),
 )

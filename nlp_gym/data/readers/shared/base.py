@@ -273,7 +273,7 @@ class Reader:
             if the ending does not decide. The last line may be cut off.
         companions: Names of the files beside a file that the parser reads too, from the file's name
             and the options; each may be missing.
-        takes: Which of the options `_OPTIONAL` the format has a use for.
+        takes: Which of the options `COLUMN_OPTIONS` the format has a use for.
     """
 
     name: str
@@ -341,7 +341,7 @@ class Reader:
         return parsed
 
     def _check_takes(self, options: Options) -> None:
-        for name in _OPTIONAL:
+        for name in COLUMN_OPTIONS:
             if getattr(options, name) is not None and name not in self.takes:
                 others = ", ".join(sorted(self.takes)) or "none"
                 raise InvalidArgumentError(
@@ -351,7 +351,7 @@ class Reader:
                 )
 
 
-_OPTIONAL = ("text_column", "word_column", "label_separator", "comments")
+COLUMN_OPTIONS = ("text_column", "word_column", "label_separator", "comments")
 """Options that only some formats have a use for."""
 
 
