@@ -167,6 +167,8 @@ def _user_corpus(
     format: str | None,
     options: Options,
 ) -> Corpus:
+    options = replace(options, names=given)
+
     def read(path: Path, part: str | None) -> FileSamples:
         return read_cached(SourceFile(path, family, format), replace(options, split=part))
 

@@ -53,6 +53,7 @@ class Options:
         comments: Lines that begin with it are skipped; None: those the format skips.
         encoding: Encoding of the bytes; None: UTF-8.
         bad_rows: ``"error"``, or ``"skip"`` to leave out the samples that bad rows belong to.
+        names: Names of labels that the file gives as numbers, where nothing else says them.
     """
 
     column: Column = None
@@ -67,6 +68,7 @@ class Options:
     comments: str | None = None
     encoding: str | None = None
     bad_rows: str = "error"
+    names: tuple[str, ...] | None = None
 
     def label_names(self, usual: tuple[str, ...]) -> tuple[str, ...]:
         """Names of the label column or key, the best first: `column`, else the `usual` ones."""

@@ -26,7 +26,7 @@ from nlp_gym.data.readers.shared.offsets import (
 )
 from nlp_gym.data.readers.shared.raw_text import cut_text
 
-LABEL = ("label", "type", "entity_type", "entity_group", "tag", "entity", "labels")
+LABEL = ("label", "type", "entity_type", "entity_group", "tag", "labels")
 OWN_TEXT = ("text", "surface", "surface_form", "word", "value", "mention")
 _USUAL = {"start", "end", "label"}
 _EDGES = (
@@ -56,6 +56,8 @@ class MarkedTexts:
         self.parsed, self.misfit = Parsed(), False
         self._texts = list[TaggedText]()
         self._rows = list[tuple[TaggedText | None, MarkedText]]()
+        self._counts = dict[str, list[int]]()
+        self._warned = set[str]()
 
     def add(self, text: TaggedText) -> None:
         """Add a text whose words have their labels."""
@@ -65,6 +67,12 @@ class MarkedTexts:
         """Add a text that cannot be read."""
         self.parsed.problems.append(Problem(line, message))
         self._texts.append(TaggedText([], [], [], bad=True))
+
+    def count(self, message: str, line: int, *, warn: bool = False) -> None:
+        """Count something that is to be said once: ``"5 <message>"``, in a note or a warning."""
+        self._counts.setdefault(message, []).append(line)
+        if warn:
+            self._warned.add(message)
 
     def add_marked(self, text: TaggedText, marks: list[Mark]) -> None:
         """Add a text with entities; `extra` of the text has its characters and its words' spans."""
@@ -97,6 +105,9 @@ class MarkedTexts:
         for text, row in self._rows:
             if text is not None:
                 self._tag(text, row)
+        for message, lines in self._counts.items():
+            found = self.parsed.warnings if message in self._warned else self.parsed.notes
+            found.append(Problem(lines[0], f"{len(lines)} {message}"))
         return add_samples(self._texts, self.name, self.options, self.parsed)
 
     def _tag(self, text: TaggedText, row: MarkedText) -> None:
