@@ -33,11 +33,13 @@ VALID = {
         '{"text": "A warm day", "label": "good"}\n{"words": ["so", "cold"], "label": "bad"}\n'
     ),
     ("classification", "label-first"): "good A warm day\nbad So cold\n",
+    ("classification", "fasttext"): "__label__good A warm day\n__label__bad So cold\n",
     ("classification", "text"): "A warm day\nSo cold\n",
     ("multilabel", "jsonl"): (
         '{"text": "A warm day", "labels": ["joy", "calm"]}\n{"text": "So", "labels": []}\n'
     ),
     ("multilabel", "csv"): 'text,labels\n"A warm, long\nday",joy;calm\nSo cold,\n',
+    ("multilabel", "fasttext"): "__label__joy __label__calm A warm day\nSo cold __label__bad\n",
     ("multilabel", "text"): "A warm day\nSo cold\n",
     ("relation", "jsonl"): (
         '{"text": "Ana runs Bolt in Oslo.", "entities": [[0, 3, "Peop"], [9, 13, "Org"]], '

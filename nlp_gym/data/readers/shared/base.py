@@ -19,6 +19,7 @@ from nlp_gym.data.readers.shared.decoding import (
     text_name,
 )
 from nlp_gym.data.readers.shared.encodings import check_encoding
+from nlp_gym.data.readers.shared.label_spelling import look_alikes
 from nlp_gym.data.tags.iob2 import to_iob2
 from nlp_gym.data.tags.schemes import canonical_scheme
 from nlp_gym.data.tags.spellings import respelled, said
@@ -335,6 +336,7 @@ class Reader:
             options = replace(options, companions=_read_companions(path, names, options.encoding))
         parsed = self.parse(text.lines, name, options)
         _add_problems(parsed, text.problems, name)
+        parsed.warnings += look_alikes(parsed.samples, tags=parsed.scheme != "none")
         parsed.warnings = sorted(text.warnings + parsed.warnings, key=lambda p: p.line or 0)
         parsed.notes = text.notes + parsed.notes
         if not parsed.samples and not parsed.problems:

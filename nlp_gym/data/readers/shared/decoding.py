@@ -16,7 +16,7 @@ from nlp_gym.memory import memory_limit, readable_size
 
 BOM = "\ufeff"
 """Byte order mark: says how a file is encoded, and is no part of its text."""
-_CELL_MARK = f"\t{BOM}"
+_MARKED_CELL = re.compile(f"\t{BOM}+")
 _GZIP = b"\x1f\x8b"
 _NOT_TEXT = (
     (b"PK\x03\x04", "a ZIP archive (or an Excel or Word file): unpack it, or export it as CSV"),
@@ -56,7 +56,7 @@ class Decoded:
     """The text of a file.
 
     Attributes:
-        lines: Its lines without their ends and without byte order marks before them or their cells.
+        lines: Its lines without their ends and without byte order marks before them.
         problems: Lines that are not text: bad bytes (replaced in `lines`), a NUL, and so on.
         warnings: What may have been read otherwise than meant: carriage returns that end no line.
         notes: Remarks that only `check` shows: byte order marks of joined files.
@@ -131,7 +131,7 @@ def decode(data: bytes, encoding: str | None = None) -> Decoded:
 
     A word may contain U+2028 or U+0085, and a text a carriage return alone, as sacreBLEU reads it;
     carriage returns that end no line give a warning. A byte order mark at the beginning of a line,
-    which joined files have, or of a cell after a tab is no part of its text.
+    which joined files have, is no part of its text.
 
     Args:
         data: The bytes, unpacked.
@@ -210,20 +210,17 @@ def _report_carriage_returns(found: Decoded) -> None:
 
 
 def _drop_marks(found: Decoded) -> None:
-    """Drop byte order marks at the beginning of lines and of cells after a tab, with a note."""
+    """Drop byte order marks at the beginning of lines, with a note, and of cells after a tab."""
     lines = found.lines
-    lines[0] = lines[0].lstrip(BOM)
-    marked = list[int]()
+    joined = [n for n, line in enumerate(lines, 1) if n > 1 and line.startswith(BOM)]
+    for number in (1, *joined):
+        lines[number - 1] = lines[number - 1].lstrip(BOM)
     for index, line in enumerate(lines):
-        if BOM in line and (line[0] == BOM or _CELL_MARK in line):
-            lines[index] = re.sub(f"\t{BOM}+", "\t", line.lstrip(BOM))
-            marked.append(index + 1)
-    if marked:
-        message = (
-            "a byte order mark begins this line or a cell of it, as where files were joined; it is "
-            "dropped"
-        )
-        found.notes.append(Problem(marked[0], message + _others(marked)))
+        if BOM in line:
+            lines[index] = _MARKED_CELL.sub("\t", line)
+    if joined:
+        message = "a byte order mark begins this line, as where files were joined; it is dropped"
+        found.notes.append(Problem(joined[0], message + _others(joined)))
 
 
 def _others(numbers: list[int]) -> str:
