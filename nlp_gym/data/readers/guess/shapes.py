@@ -139,7 +139,9 @@ def _word_columns(head: Head) -> tuple[int, int, frozenset[int]]:
         layout = find_layout(head.raw, head.options, Parsed())
     except InvalidArgumentError:  # a column that the file does not have: the reader says so
         layout = None
-    return (0, -1, frozenset()) if layout is None else (layout.word, layout.label, layout.skipped)
+    if layout is None:
+        return 0, -1, frozenset()
+    return layout.word, layout.label if head.options.gold else -1, layout.skipped
 
 
 def label_first(head: Head) -> Found:

@@ -30,7 +30,7 @@ _NOT_TEXT = (
     (
         b"x\x9c",
         "compressed with zlib, as spaCy's DocBin (.spacy): write its documents as JSON lines, "
-        "[text, {\"entities\": [[start, end, label]]}] each",
+        '[text, {"entities": [[start, end, label]]}] each',
     ),
     (b"ARROW1", "an Arrow file: export it, as with datasets' to_json"),
     (b"SQLite format 3\0", "an SQLite database: export a table of it as CSV"),

@@ -115,7 +115,7 @@ def _crlf(char: str) -> int:
     return 2 if char == "\n" else 1
 
 
-_CHARACTERS = _Reading("characters from 0, ends exclusive")
+_CHARACTERS = _Reading("characters from 0 with exclusive ends")
 _UTF16 = _Reading("UTF-16 code units, as in JavaScript", _utf16)
 _OTHERS = (
     _UTF16,
@@ -166,12 +166,13 @@ def settle_plain(row: MarkedText) -> bool:
     It is for rows that are read one after the other: as long as all of them fit, no other reading
     is considered, except by `warn_if_doubtful`.
     """
-    found = _resolved(row, _CHARACTERS)
-    for span in found:
-        if isinstance(span, str):
+    spans = list[Span]()
+    for found in _resolved(row, _CHARACTERS):
+        if isinstance(found, str):
             return False
-    for mark, span in zip(row.marks, found, strict=True):
-        mark.start, mark.end = span  # type: ignore[misc]
+        spans.append(found)
+    for mark, span in zip(row.marks, spans, strict=True):
+        mark.start, mark.end = span
     return True
 
 
@@ -201,10 +202,13 @@ def _resolved(row: MarkedText, reading: _Reading) -> list[_Resolved]:
         elif mark.text is not None and not _same(row.text[slice(*span)], mark.text):
             resolved.append(_other_text(row.text, span, mark))
         else:
-            resolved.append(_trimmed(row.text, span) if row.words is None else _words(row, span))
-            if not resolved[-1]:
+            whole = _trimmed(row.text, span) if row.words is None else _words(row, span)
+            if whole is None or whole[0] == whole[1]:
+                fault = "is blank" if whole else "does not begin and end with a word"
                 found = shown(row.text[slice(*span)])
-                resolved[-1] = f"{_named(mark)} ({found}) does not begin and end with a word"
+                resolved.append(f"{_named(mark)} ({found}) {fault}")
+            else:
+                resolved.append(whole)
     return resolved
 
 
@@ -282,8 +286,8 @@ def _say(reading: _Reading, misfit: Sequence[MarkedText], parsed: Parsed) -> Non
     proved = all(mark.text is not None for row in misfit for mark in row.marks)
     reason = "their own texts fit" if proved else "the entities begin and end with words"
     message = (
-        f"the offsets count {reading.name}: so {reason} in every row, and in characters from 0 with "
-        f"exclusive ends they do not ({len(misfit)} row(s))"
+        f"the offsets count {reading.name}: so {reason} in every row, and in {_CHARACTERS.name} "
+        f"they do not ({len(misfit)} row(s))"
     )
     (parsed.notes if proved else parsed.warnings).append(Problem(misfit[0].line, message))
 
@@ -302,11 +306,11 @@ def warn_if_doubtful(rows: Iterable[MarkedText], parsed: Parsed) -> None:
             if isinstance(span, str) or isinstance(other, str):
                 return
             if first is None and other != span:
-                first = (row, *(shown(row.text[slice(*x)]) for x in (span, other)))
+                first = (row, shown(row.text[slice(*span)]), shown(row.text[slice(*other)]))
     if first is not None:
         row, one, two = first
         message = (
-            f"the offsets are read as characters ({one} here), but UTF-16 code units, as JavaScript "
-            f"counts, would fit too ({two}): give each entity its own text, in a key 'text'"
+            f"the offsets are read as characters ({one} here), but {_UTF16.name}, would fit too "
+            f"({two}): give each entity its own text, in a key 'text'"
         )
         parsed.warnings.append(Problem(row.line, message))

@@ -321,7 +321,9 @@ def _asked_comments(lines: list[str], options: Options, width: int) -> frozenset
     prefix = options.comments
     if prefix is None:
         return None
-    rows = [(n, split_cells(x)) for n, x in enumerate(lines, 1) if x.startswith(prefix) and x.strip()]
+    rows = [
+        (n, split_cells(x)) for n, x in enumerate(lines, 1) if x.startswith(prefix) and x.strip()
+    ]
     doubtful = {n for n, cells in rows if len(cells) == width}
     if doubtful and len(doubtful) < len(rows):
         others = (x for x in lines if x.strip() and not x.startswith(prefix))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from nlp_gym.data.readers.shared import raw_text
 from nlp_gym.data.readers.shared.base import Reader
-from nlp_gym.data.readers.shared.json_tools import starts_with_object
 from nlp_gym.data.readers.tagging import conll, conllu, jsonl, table
 from nlp_gym.data.readers.tagging.exports import (
     brat,
@@ -20,22 +19,12 @@ _JSON = (".jsonl", ".json", ".ndjson")
 _COLUMNS = frozenset(("text_column", "word_column"))
 
 
-def _is_csv(lines: list[str]) -> bool:
-    return bool(lines) and table.is_header(lines[0])
-
-
-def _is_conll(lines: list[str]) -> bool:
-    """Whether the lines are of no other format."""
-    return not (starts_with_object(lines) or conllu.is_conllu(lines) or _is_csv(lines))
-
-
 FORMATS: tuple[Reader, ...] = (
     Reader(
         "conll",
         (".conll", ".iob", ".iob2", ".iob1", ".bio", ".bioes", ".bilou", ".ner", ".tsv"),
         conll.parse,
         "one word per line, first column the word, last column the label; blank lines",
-        _is_conll,
         takes=frozenset(("word_column", "comments")),
     ),
     Reader(
@@ -51,7 +40,6 @@ FORMATS: tuple[Reader, ...] = (
         _JSON,
         jsonl.parse,
         'one object per line: {"words", "labels"} or {"text", "entities"}',
-        starts_with_object,
         takes=_COLUMNS,
     ),
     Reader(
@@ -59,7 +47,6 @@ FORMATS: tuple[Reader, ...] = (
         (".csv", ".tsv"),
         table.parse,
         "columns sentence, word, label (or text), with a header",
-        _is_csv,
         takes=_COLUMNS,
     ),
     Reader(
@@ -89,7 +76,7 @@ FORMATS: tuple[Reader, ...] = (
         "spacy",
         _JSON,
         spacy.parse,
-        "spaCy's training data as JSON: [text, {\"entities\": [[start, end, type]]}]",
+        'spaCy\'s training data as JSON: [text, {"entities": [[start, end, type]]}]',
         spacy.is_spacy,
     ),
     Reader(

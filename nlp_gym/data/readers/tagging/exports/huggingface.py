@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from nlp_gym.data.readers.shared.base import Options, Parsed, TaggedText
+from nlp_gym.data.readers.shared.class_names import FILES, names_of, numbered_names
 from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.json_tools import (
     RowError,
@@ -20,10 +21,9 @@ from nlp_gym.data.readers.tagging.jsonl import LABEL_KEYS, WORD_KEYS, with_id
 from nlp_gym.data.readers.tagging.marked_texts import MarkedTexts
 from nlp_gym.errors import shown
 
-_FEATURES = ("dataset_info.json", "dataset_infos.json", "README.md")
 _NUMBERED = ("label2id.json", "id2label.json")
 _LISTED = ("labels.txt", "label_names.txt", "label_list.txt", "names.txt", "tags.txt")
-NAME_FILES = (*_FEATURES, *_NUMBERED, *_LISTED)
+NAME_FILES = (*FILES, "README.md", *_NUMBERED, *_LISTED)
 """Files beside the rows that may give the labels' names, the best first."""
 
 Names = tuple[str, ...]
@@ -31,9 +31,9 @@ Names = tuple[str, ...]
 
 def is_huggingface(lines: list[str]) -> bool:
     """Whether lines look like rows of a data set with labels as numbers."""
-    return any(
-        _has_numbers(row) or (isinstance(row.get("rows"), list) and "features" in row)
-        for row in first_objects(lines)
+    rows = first_objects(lines)
+    return any(isinstance(row.get("rows"), list) and "features" in row for row in rows) or (
+        2 * sum(map(_has_numbers, rows)) > len(rows)
     )
 
 
@@ -41,7 +41,7 @@ def _has_numbers(row: dict[str, Any]) -> bool:
     words = next((row[key] for key in WORD_KEYS if isinstance(row.get(key), list)), None)
     if words is None:
         return False
-    labels = [row[key] for key in (*LABEL_KEYS, "chunk_tags") if isinstance(row.get(key), list)]
+    labels = [row[key] for key in LABEL_KEYS if isinstance(row.get(key), list)]
     return any(
         len(values) == len(words) > 0 and all(type(value) is int for value in values)
         for values in labels
@@ -143,7 +143,7 @@ class _Names:
 
     def _find(self, key: str) -> None:
         for source, found in self._candidates(key):
-            distinct = set(found)
+            distinct = set(filter(None, found))
             if len(distinct) > 1:
                 raise RowError(f"{source} has several lists of names for {key!r}: leave one")
             if distinct:
@@ -162,7 +162,7 @@ class _Names:
     def _candidates(self, key: str) -> Iterator[tuple[str, list[Names]]]:
         """Sources of names, the best first, each with the lists that it has."""
         if self.features is not None:
-            yield "its 'features'", list(_names_of(self.features, key))
+            yield "its 'features'", list(names_of(self.features, key))
         for file in NAME_FILES:
             lines = self.options.companions.get(file)
             if lines is None:
@@ -173,8 +173,8 @@ class _Names:
                 yield file, _names_of_card(lines, key)
             else:
                 value = _loaded(lines)
-                by_number = file in _NUMBERED
-                yield file, list(_numbered(value) if by_number else _names_of(value, key))
+                numbered = file in _NUMBERED
+                yield file, [numbered_names(value)] if numbered else list(names_of(value, key))
 
 
 def _loaded(lines: list[str]) -> Any:
@@ -182,47 +182,6 @@ def _loaded(lines: list[str]) -> Any:
         return json.loads("\n".join(lines))
     except (ValueError, RecursionError):
         return None
-
-
-def _numbered(value: Any) -> Iterator[Names]:
-    """The names of ``{"O": 0}`` or ``{"0": "O"}``."""
-    if not isinstance(value, Mapping):
-        return
-    pairs = [(n, name) if isinstance(n, int) else (name, n) for name, n in value.items()]
-    names = {int(n): name for n, name in pairs if str(n).isdecimal() and isinstance(name, str)}
-    if names and sorted(names) == list(range(len(value))):
-        yield tuple(names[i] for i in range(len(names)))
-
-
-def _names_of(value: Any, key: str) -> Iterator[Names]:
-    """The names of the feature `key` in the features of a data set, however deep they are."""
-    stack = [value]
-    while stack:
-        value = stack.pop()
-        if isinstance(value, list):
-            stack.extend(value)
-        elif isinstance(value, dict):
-            inner = value if value.get("name") == key else value.get(key)
-            if isinstance(inner, dict) and (names := _class_names(inner)):
-                yield names
-            else:
-                stack.extend(item for item in value.values() if isinstance(item, (dict, list)))
-
-
-def _class_names(feature: dict[str, Any]) -> Names:
-    """The names of the class labels of a feature, or of the feature that it is a list of."""
-    stack: list[Any] = [feature]
-    while stack:
-        value = stack.pop()
-        if not isinstance(value, dict):
-            continue
-        names = value.get("names")
-        if isinstance(names, list) and names and all(isinstance(name, str) for name in names):
-            return tuple(names)
-        if isinstance(names, dict):
-            return next(_numbered(names), ())
-        stack.extend(value[key] for key in value if key != "names")
-    return ()
 
 
 def _names_of_card(lines: list[str], key: str) -> list[Names]:

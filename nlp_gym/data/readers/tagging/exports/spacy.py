@@ -83,7 +83,7 @@ def parse(lines: list[str], name: str, options: Options) -> Parsed:
 def _add_pair(value: Any, line: int, options: Options, texts: MarkedTexts) -> None:
     if not isinstance(value, list) or len(value) != 2:
         raise RowError(
-            f"the row is {type_name(value)}, where [text, {{\"entities\": [...]}}] is needed"
+            f'the row is {type_name(value)}, where [text, {{"entities": [...]}}] is needed'
         )
     found = raw_text(value[0], "the text", line)
     if not options.gold:
