@@ -30,8 +30,8 @@ VALID = {
     ("tagging", "csv"): 'sentence,word,label\n1,Ana,B-PER\n1,"left, then",O\n2,好,O\n',
     ("tagging", "label-studio"): (
         '[{"id": 1, "data": {"text": "Ana left."}, "annotations": [{"was_cancelled": false, '
-        '"result": [{"from_name": "ner", "to_name": "text", "type": "labels", "value": {"start": 0, '
-        '"end": 3, "text": "Ana", "labels": ["PER"]}}]}]},\n'
+        '"result": [{"from_name": "ner", "to_name": "text", "type": "labels", '
+        '"value": {"start": 0, "end": 3, "text": "Ana", "labels": ["PER"]}}]}]},\n'
         '{"id": 2, "text": "In 北京", "ner": [{"start": 3, "end": 5, "text": "北京", '
         '"labels": ["LOC"]}], "annotator": 1}]\n'
     ),

@@ -6,8 +6,8 @@ where there is no tag outside of entities (which a tag set has and parts of spee
 labels stay as they are. Only the distinct labels are examined, of which there are a few hundred.
 
 What cannot mean anything is dropped before: white space and characters without width at the edges,
-full-width letters (``Ｂ－PER``), dashes for the hyphen, Greek and Cyrillic letters that look like the
-Latin ones.
+full-width letters (``Ｂ－PER``), dashes for the hyphen, Greek and Cyrillic letters that look like
+the Latin ones.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from nlp_gym.data.readers.shared.base import Column, Options, Parsed
@@ -20,12 +20,13 @@ _HEAD = 1000  # number of rows that decide on the layout
 _FEW = 8  # from so many rows on, words that are all numbers are no accident
 _MAX_NUMBER_COLUMN = 2  # a document's and a sentence's id may stand before the word's number
 
-_WORD_NAMES = frozenset("word words token tokens form text #form".split())
-_LABEL_NAMES = frozenset(
-    "label labels tag tags ner ner_tag ner_tags nertag ne ne_tag netag entity entities pos pos_tag "
-    "pos_tags postag upos upostag xpos xpostag cpos cpostag chunk chunk_tag chunk_tags iob iob2 "
-    "iob_tag bio bio_tag bioes class category annotation gold target".split()
-)
+_WORD_NAMES = frozenset(("word", "words", "token", "tokens", "form", "text"))
+_LABEL_NAMES = frozenset((
+    "label", "labels", "tag", "tags", "ner", "ner_tag", "ner_tags", "nertag", "ne", "ne_tag",
+    "netag", "entity", "entities", "pos", "pos_tag", "pos_tags", "postag", "upos", "upostag",
+    "xpos", "xpostag", "cpos", "cpostag", "chunk", "chunk_tag", "chunk_tags", "iob", "iob2",
+    "iob_tag", "bio", "bio_tag", "bioes", "class", "category", "annotation", "gold", "target",
+))  # fmt: skip
 _PART_NUMBER = re.compile(r"[0-9]{1,6}[-.][0-9]{1,6}")
 """Number of a multi-word token or an empty node, as in CoNLL-U."""
 _COMMENT = re.compile(
@@ -49,7 +50,7 @@ class Layout:
         label: Column of the label.
         number: Column that counts the words of each sentence; None: there is none.
         restarts: Whether the count begins again with each sentence.
-        skipped: Numbers of the lines that are no rows: the header, and comments that were asked for.
+        skipped: Numbers of lines that are no rows: the header, and comments that were asked for.
     """
 
     width: int
@@ -70,7 +71,7 @@ def split_cells(line: str) -> list[str]:
 
 
 def is_part_number(key: str) -> bool:
-    """Whether a word's number is that of a multi-word token (``3-4``) or an empty node (``3.1``)."""
+    """Whether a number is that of a multi-word token (``3-4``) or an empty node (``3.1``)."""
     return _PART_NUMBER.fullmatch(key) is not None
 
 
@@ -321,9 +322,8 @@ def _asked_comments(lines: list[str], options: Options, width: int) -> frozenset
     prefix = options.comments
     if prefix is None:
         return None
-    rows = [
-        (n, split_cells(x)) for n, x in enumerate(lines, 1) if x.startswith(prefix) and x.strip()
-    ]
+    asked = [(n, x) for n, x in enumerate(lines, 1) if x.startswith(prefix) and x.strip()]
+    rows = [(n, split_cells(line)) for n, line in asked]
     doubtful = {n for n, cells in rows if len(cells) == width}
     if doubtful and len(doubtful) < len(rows):
         others = (x for x in lines if x.strip() and not x.startswith(prefix))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nlp_gym.data.readers.shared.base import Options, Parsed, TaggedText, add_samples
+from nlp_gym.data.readers.shared.base import Column, Options, Parsed, TaggedText, add_samples
 from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.raw_text import cut_text
 from nlp_gym.data.readers.shared.table_rows import Row
@@ -55,9 +55,7 @@ def parse(lines: list[str], name: str, options: Options) -> Parsed:
     return add_samples(sentences.read(rows), name, options, parsed)
 
 
-def _column(
-    table: Table, given: str | int | None, usual: tuple[str, ...], parsed: Parsed
-) -> int | None:
+def _column(table: Table, given: Column, usual: tuple[str, ...], parsed: Parsed) -> int | None:
     """Index of a column that may be named by the user, who is told if it is not there."""
     return table.find(*usual) if given is None else table.column(given, usual, parsed)
 

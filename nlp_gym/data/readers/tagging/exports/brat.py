@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from dataclasses import dataclass, field
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from nlp_gym.data.readers.shared.base import Options, Parsed, TaggedText, add_samples
 from nlp_gym.data.readers.shared.decoding import Problem
@@ -111,7 +111,7 @@ class _Document:
         if any(len(part) != 2 or not all(map(str.isdecimal, part)) for part in parts):
             raise RowError(f"the offsets of {name} are {shown(offsets)}: give START END")
         spans = [(int(start), int(end)) for start, end in parts]
-        for (_, end), (start, _) in zip(spans, spans[1:], strict=False):
+        for (_, end), (start, _) in pairwise(spans):
             if self.text[end:start].strip() or start < end:
                 raise RowError(
                     f"{name} has several parts ({offsets}) with words between them, which tags of "

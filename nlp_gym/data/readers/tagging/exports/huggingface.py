@@ -155,8 +155,8 @@ class _Names:
         raise RowError(
             f"{key!r} are numbers, and nothing says their names: put a file labels.txt beside this "
             "one, with one name per line in the order of the numbers (or the data set's "
-            "dataset_info.json), or write the names in place of the numbers (gym.make takes them as "
-            "labels=[...], too)"
+            "dataset_info.json), or write the names in place of the numbers; gym.make takes them "
+            "as labels=[...], too"
         )
 
     def _candidates(self, key: str) -> Iterator[tuple[str, list[Names]]]:

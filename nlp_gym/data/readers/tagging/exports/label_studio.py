@@ -20,9 +20,10 @@ from nlp_gym.errors import shown
 _ANNOTATIONS = ("annotations", "completions")
 """Keys of a task's annotations; the second one is that of versions before 1.0."""
 _OTHER_LABELS = ("hypertextlabels", "paragraphlabels", "timeserieslabels", "rectanglelabels")
-_MINIMAL = frozenset(
-    "id annotator annotation_id created_at updated_at lead_time agreement file_upload".split()
-)
+_MINIMAL = frozenset((
+    "id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time", "agreement",
+    "file_upload",
+))  # fmt: skip
 """Keys that JSON-MIN adds to those of the data."""
 
 
