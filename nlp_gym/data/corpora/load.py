@@ -167,6 +167,8 @@ def _user_corpus(
     format: str | None,
     options: Options,
 ) -> Corpus:
+    options = replace(options, names=given)
+
     def read(path: Path, part: str | None, like: Path | None) -> FileSamples:
         how = replace(options, split=part)
         try:

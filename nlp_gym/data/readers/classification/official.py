@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from nlp_gym.data.readers.classification.fasttext import PREFIX
 from nlp_gym.data.readers.classification.labelled_text import label_text, text_sample
 from nlp_gym.data.readers.shared.base import Options, Parsed
 from nlp_gym.data.readers.shared.decoding import Problem
@@ -19,7 +20,8 @@ from nlp_gym.data.readers.shared.json_tools import (
     field,
     json_document,
 )
-from nlp_gym.data.readers.shared.table_tools import table_rows
+from nlp_gym.data.readers.shared.table_rows import table_rows
+from nlp_gym.data.readers.shared.table_tools import without_comments
 
 AG_LABELS = ("World", "Sports", "Business", "Sci/Tech")
 SST2_LABELS = ("negative", "positive")
@@ -60,8 +62,28 @@ def _split_label(line: str) -> tuple[str, str]:
 
 
 def parse_label_first(lines: list[str], name: str, options: Options) -> Parsed:
-    """Read lines ``LABEL text``; the label ends at the first white space."""
-    return _parse_lines(lines, name, options, _split_label)
+    """Read lines ``LABEL text``.
+
+    The label ends at the first tab, if every line has one, else at the first white space.
+    """
+    lines = without_comments(lines, options.comments)
+    tabs = all("\t" in line.strip() for line in lines if line and not line.isspace())
+    return _parse_lines(lines, name, options, _split_at_tab if tabs else _split_first)
+
+
+def _split_at_tab(line: str) -> tuple[str, str]:
+    label, _, text = line.partition("\t")
+    return label_text(label, "label"), text
+
+
+def _split_first(line: str) -> tuple[str, str]:
+    label, text = _split_label(line)
+    if label.startswith(PREFIX) and text.startswith(PREFIX):
+        raise RowError(
+            f"several labels begin with {PREFIX}: sets of labels are of the family 'multilabel', "
+            "format 'fasttext'"
+        )
+    return label, text
 
 
 def parse_sst2(lines: list[str], name: str, options: Options) -> Parsed:

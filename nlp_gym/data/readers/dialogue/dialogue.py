@@ -89,7 +89,9 @@ def parse_dailydialog(lines: list[str], name: str, options: Options) -> Parsed:
 
     parsed = json_samples(lines, Parsed(), build)
     pool = ReplyPool({text: words[text] for _, text, _ in bare.values()})
-    for i, sample in enumerate(parsed.samples):
+    samples = parsed.samples
+    parsed.samples = []
+    for sample in samples:
         number = int(sample.id.rpartition(":")[2])
         if number in bare:
             context, right, texts = bare[number]
@@ -97,10 +99,11 @@ def parse_dailydialog(lines: list[str], name: str, options: Options) -> Parsed:
             if not drawn:
                 message = "no negative replies here, and no other dialogue to draw them from"
                 parsed.problems.append(Problem(number, message))
+                continue
             identity, random = sample.extra.get("id"), {"random": list(drawn)}
             arranged = _hash_ordered(context, words[right], random, sample.id, drawn | texts)
             sample = with_id(arranged, identity)
-        parsed.samples[i] = sample if options.gold else sample.unannotated()
+        parsed.samples.append(sample if options.gold else sample.unannotated())
     return parsed
 
 

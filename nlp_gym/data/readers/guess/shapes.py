@@ -12,7 +12,10 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from nlp_gym.data.readers.shared.base import Parsed
 from nlp_gym.data.readers.shared.head import Head
+from nlp_gym.data.readers.tagging.conll_layout import find_layout
+from nlp_gym.errors import InvalidArgumentError
 
 _FEW = 5  # so few labels may all be different, and say little
 _TAG = re.compile(r"O|[BEIMSLU](?:[-_:/]\S+)?|\S+[-_:/][BEIMSLU]")
@@ -123,18 +126,30 @@ def _by_labels(labels: list[str], *, n_texts: int, bad: int) -> Found:
 def _word_rows(head: Head) -> tuple[list[str], list[str], int, int]:
     """Words, labels (none for one column), number of texts, and number of other rows."""
     texts = [[]]  # type: list[list[list[str]]]
-    for line in head.raw:
+    word, label, skipped = _word_columns(head)
+    for number, line in enumerate(head.raw, 1):
         if not line.strip() or line.startswith("-DOCSTART-"):
             texts.append([])
-        elif not re.match(r"#\s", line):
+        elif number not in skipped and not re.match(r"#\s", line):
             cells = line.split("\t") if "\t" in line else line.split()
             texts[-1].append([cell.strip() for cell in cells])
     rows = [cells for text in texts for cells in text]
     width = Counter(map(len, rows)).most_common(1)[0][0] if rows else 0
     fitting = [cells for cells in rows if len(cells) == width]
-    label = -1
-    labels = [cells[label] for cells in fitting] if width > 1 else []
-    return [cells[0] for cells in fitting], labels, sum(map(bool, texts)), len(rows) - len(fitting)
+    words = [cells[word if word < width else 0] for cells in fitting]
+    labels = [cells[label if label < width else -1] for cells in fitting] if width > 1 else []
+    return words, labels, sum(map(bool, texts)), len(rows) - len(fitting)
+
+
+def _word_columns(head: Head) -> tuple[int, int, frozenset[int]]:
+    """Columns of word and label, and the lines that are no rows, as the reader finds them."""
+    try:
+        layout = find_layout(head.raw, head.options, Parsed())
+    except InvalidArgumentError:  # a column that the file does not have: the reader says so
+        layout = None
+    if layout is None:
+        return 0, -1, frozenset()
+    return layout.word, layout.label if head.options.gold else -1, layout.skipped
 
 
 def label_first(head: Head) -> Found:

@@ -19,8 +19,10 @@ from nlp_gym.data.readers.shared.decoding import (
     text_name,
 )
 from nlp_gym.data.readers.shared.encodings import check_encoding
+from nlp_gym.data.readers.shared.label_spelling import look_alikes
 from nlp_gym.data.tags.iob2 import to_iob2
 from nlp_gym.data.tags.schemes import canonical_scheme
+from nlp_gym.data.tags.spellings import respelled, said
 from nlp_gym.errors import DataFormatError, InvalidArgumentError, UnknownNameError, shown
 from nlp_gym.types import Sample
 
@@ -52,6 +54,7 @@ class Options:
         comments: Lines that begin with it are skipped; None: those the format skips.
         encoding: Encoding of the bytes; None: UTF-8.
         bad_rows: ``"error"``, or ``"skip"`` to leave out the samples that bad rows belong to.
+        names: Names of labels that the file gives as numbers, where nothing else says them.
     """
 
     column: Column = None
@@ -66,6 +69,7 @@ class Options:
     comments: str | None = None
     encoding: str | None = None
     bad_rows: str = "error"
+    names: tuple[str, ...] | None = None
 
     def label_names(self, usual: tuple[str, ...]) -> tuple[str, ...]:
         """Names of the label column or key, the best first: `column`, else the `usual` ones."""
@@ -332,6 +336,7 @@ class Reader:
             options = replace(options, companions=_read_companions(path, names, options.encoding))
         parsed = self.parse(text.lines, name, options)
         _add_problems(parsed, text.problems, name)
+        parsed.warnings += look_alikes(parsed.samples, tags=parsed.scheme != "none")
         parsed.warnings = sorted(text.warnings + parsed.warnings, key=lambda p: p.line or 0)
         parsed.notes = text.notes + parsed.notes
         if not parsed.samples and not parsed.problems:
@@ -416,28 +421,47 @@ def add_samples(texts: list[TaggedText], name: str, options: Options, parsed: Pa
         options: How the file is read.
         parsed: Holds the problems so far; gets the samples of the good texts, and is returned.
     """
-    n_bad = sum(text.bad for text in texts)
-    texts = [text for text in texts if text.words and not text.bad]
+    bad = sum(text.bad and not text.words for text in texts)
+    texts = [text for text in texts if text.words]
     labels: list[list[str]] | list[None] = [None] * len(texts)
-    faulty: set[int] = set()
+    left_out = {number for number, text in enumerate(texts) if text.bad}
     if options.gold:
+        if options.scheme != "none":
+            _respell(texts, parsed)
         converted = to_iob2([text.labels for text in texts], options.scheme)
         labels, parsed.scheme = converted.tags, converted.scheme
-        faults, doubts = converted.unknown, converted.wrong
+        # Of a text that lacks a row nobody knows what follows what.
+        faults, doubts = converted.unknown, [x for x in converted.wrong if x[0] not in left_out]
         if options.scheme != "auto":
             faults, doubts = faults + doubts, []
-        faulty = {text for text, _, _ in faults}
+        left_out |= {text for text, _, _ in faults}
         for found, into in ((faults, parsed.problems), (doubts, parsed.warnings)):
             into += [Problem(texts[text].lines[at], message) for text, at, message in found]
-    parsed.n_bad = n_bad + len(faulty)
+    parsed.n_bad = bad + len(left_out)
     for index, (text, tags) in enumerate(zip(texts, labels, strict=True)):
-        if index in faulty:
+        if index in left_out:
             continue
         note_long_text(len(text.words), text.lines[0], parsed)
         gold = None if tags is None else tuple(tags)
         where = f"{name}:{text.lines[0]}"
         parsed.samples.append(Sample(tuple(text.words), gold, where, text.extra))
     return parsed
+
+
+def _respell(texts: list[TaggedText], parsed: Parsed) -> None:
+    """Bring tags of another spelling (``B_PER``) into the usual one, with one warning."""
+    tags = respelled(set().union(*(text.labels for text in texts)))
+    if not tags:
+        return
+    first = next(
+        line
+        for text in texts
+        for line, label in zip(text.lines, text.labels, strict=True)
+        if label in tags
+    )
+    parsed.warnings.append(Problem(first, said(tags)))
+    for text in texts:
+        text.labels = [tags.get(label, label) for label in text.labels]
 
 
 def note_long_text(n_words: int, line: int, parsed: Parsed) -> None:
