@@ -29,12 +29,12 @@ def test_data_cli_list_shows_licences_and_places(
 
 def test_data_cli_check_reports_every_bad_row(tmp_path: Path) -> None:
     path = tmp_path / "x.conll"
-    path.write_text("Ana B-PER\nLi\nleft O O\nRome I-LOC\n", encoding="utf-8")
+    path.write_text("Ana B-PER\nLi\nleft O O\n\nRome I-LOC\nran O\n", encoding="utf-8")
     result = run(app, ["check", str(path)])
     assert result.exit_code == 1
     assert f"{path}:2: 1 column" in result.output
     assert f"{path}:3: 3 column" in result.output
-    assert f"{path}:4: warning: I-LOC" in result.output
+    assert f"{path}:5: warning: I-LOC" in result.output
     assert "2 bad rows" in result.output
 
 

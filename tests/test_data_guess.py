@@ -116,7 +116,13 @@ def written(folder: Path, name: str, content: str) -> Path:
         ("a.txt", "#doc 1\n0\tAna\tB-Peop\t['N']\t[0]\n1\tleft\tO\t['N']\t[1]\n",
          "relation conll04"),
         ("a.jsonl a.json", '{"text": "Ana left.", "label": [[0, 3, "PER"]]}\n'
-         '{"text": "Rain.", "label": []}', "tagging jsonl"),
+         '{"text": "Rain.", "label": []}', "tagging doccano"),
+        ("a.txt", "".join(f"__label__{x} A day\n" for x in "aab"), "classification fasttext"),
+        ("a.txt a.ft", "__label__a __label__b How do I?\n__label__c Which?\n",
+         "multilabel fasttext"),
+        ("a.tsv a.txt", NUMBERED, "tagging conll"),
+        ("a.tsv", "TOKEN\tXPOS\nThe\tDT\ndog\tNN\n\nThe\tDT\ncat\tNN\n", "tagging conll"),
+        ("a.tsv", "token\tpos\nThe\tDT\ndog\tNN\n\nThe\tDT\ncat\tNN\n", "tagging conll"),
         ("a.jsonl", '{"text": "a", "labels": ["x", "y"]}\n{"text": "b", "labels": []}',
          "multilabel jsonl"),
         ("a.jsonl", '{"text": "a", "labels": "x;y"}\n{"text": "b", "labels": "x"}',
@@ -267,8 +273,17 @@ def test_guess_knows_the_columns_that_options_name(tmp_path: Path) -> None:
         guess_file(path)
     guess = guess_file(path, text_column="review", label_column="stars")
     assert (guess.family, guess.format) == ("classification", "csv")
+    path = written(tmp_path, "cola.tsv", COLA)
+    numbers: tuple[dict[str, Any], ...] = (
+        {"text_column": 3, "label_column": 1},
+        {"text_column": "-1", "column": "1"},
+    )
+    for options in numbers:
+        assert guess_family(path, **options) == "classification"
+        found = read(path, family="classification", **options)
+        assert {sample.labels for sample in found} == {("0",), ("1",)}
     path = written(tmp_path, "a.txt", "% note\nAna B-PER\nleft O\n% note two three\nBo B-PER\n")
-    assert guess_family(path, encoding="utf-8") == "tagging"
+    assert guess_family(path, comments="%") == "tagging"
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,6 @@ from nlp_gym.data.readers.shared.json_tools import (
     checked_strings,
     field,
     json_samples,
-    starts_with_object,
     text_words,
     with_id,
 )
@@ -185,10 +184,6 @@ def _sample(
     return Sample(words, None, where, extra, gold)
 
 
-def _is_jsonl(lines: list[str]) -> bool:
-    return starts_with_object(lines) and not _is_dailydialog(lines)
-
-
 def _is_dailydialog(lines: list[str]) -> bool:
     return bool(lines) and '"positive_responses"' in lines[0] and '"negative_resp' not in lines[0]
 
@@ -199,7 +194,6 @@ FORMATS: tuple[Reader, ...] = (
         (".jsonl", ".ndjson"),
         parse_jsonl,
         'one context per line: {"context", "candidates", "answer"} or positive/negative_responses',
-        _is_jsonl,
     ),
     Reader(
         "dailydialog",

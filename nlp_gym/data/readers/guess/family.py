@@ -94,10 +94,10 @@ def guess_file(
 
 
 def guess_family(
-    path: str | Path, format: str | None = None, *, gold: bool = True, encoding: str | None = None
+    path: str | Path, format: str | None = None, *, gold: bool = True, **options: Any
 ) -> str:
     """Guess the task family of a file; see `guess_file`."""
-    return guess_file(path, format, gold=gold, encoding=encoding).family
+    return guess_file(path, format, gold=gold, **options).family
 
 
 def _chosen(head: Head, found: list[Reading], format: str | None) -> Reading:

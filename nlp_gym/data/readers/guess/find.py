@@ -93,7 +93,8 @@ def _columns(head: Head) -> dict[str, tuple[str, ...]]:
     text, label = head.options.text_column, head.options.column
     if all(str(column).lstrip("-").isdecimal() for column in (text, label)):  # no header
         shown_columns = (str(text), str(label))
-        return dict.fromkeys(("classification", "multilabel"), shown_columns)
+        numbered = ("classification", "multilabel", "generation", "summary")
+        return dict.fromkeys(numbered, shown_columns)
     return dict(keys.of_table(head.table, head.options))
 
 
@@ -226,13 +227,15 @@ def _by_ending(head: Head, family: str, readers: Sequence[Reader]) -> Reader | N
     """
     if head.is_json:
         rows = len(head.values) > 1 or (head.start.lstrip().startswith("[") and head.objects)
-        documents = [r for r in readers if r.name != "jsonl" and _reads_json(r)]
-        return READERS[family].get("jsonl") if rows or not documents else documents[0]
+        usual = next((r for r in readers if r.name == "jsonl"), None)
+        documents = [r for r in readers if _reads_json(r)]
+        return READERS[family].get("jsonl") if rows or usual or not documents else documents[0]
     shaped = any(
         of == family and head.ending in READERS[family][name].extensions for of, name in SHAPES
     )
-    tabs = shaped and head.ending == ".tsv"  # a table without a header may be meant
-    usual = [r for r in readers if (r.name in ("csv", "jsonl") and not tabs) or own_ending(r, head)]
+    if shaped and head.ending != ".csv":  # it may be meant for one of these, which say why not
+        return None
+    usual = [r for r in readers if r.name in ("csv", "jsonl") or own_ending(r, head)]
     return next(iter(usual), next((r for r in readers if _reads_json(r)), None))
 
 

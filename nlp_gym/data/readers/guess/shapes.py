@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from nlp_gym.data.readers.classification.fasttext import PREFIX
 from nlp_gym.data.readers.shared.base import Parsed
 from nlp_gym.data.readers.shared.head import Head
 from nlp_gym.data.readers.tagging.conll_layout import find_layout
@@ -30,7 +31,6 @@ _COLUMN = re.compile(
     r"(?:[ _-]?(?:label|id|text|tag|[0-9ab]))?"
 )
 _HEADER = "the first line seems to name columns, but none that are known"
-_FASTTEXT = "__label__"
 
 
 class Fit(enum.IntEnum):
@@ -159,10 +159,8 @@ def label_first(head: Head) -> Found:
         return Found(Fit.NO, "lines begin with white space, where a label is needed")
     if 3 * sum(len(row) < 2 for row in rows) > len(rows):
         return Found(Fit.NO, "many lines have one word only: a label and a text are needed")
-    if _share([line.startswith(_FASTTEXT) for line in lines]) > 0.9:
-        if any(line.split()[1].startswith(_FASTTEXT) for line in lines if len(line.split()) > 1):
-            return Found(Fit.PARTLY, f"lines begin with several labels ({_FASTTEXT})")
-        return Found(Fit.CERTAIN, f"each line begins with {_FASTTEXT}")
+    if _share([line.startswith(PREFIX) for line in lines]) > 0.9:
+        return Found(Fit.NO, f"lines begin with {PREFIX}")
     tabs = Counter(line.strip().count("\t") for line in lines).most_common(1)[0][0]
     if tabs > 1:
         return Found(Fit.NO, f"it is a table of {tabs + 1} columns")
@@ -323,11 +321,33 @@ def text_pairs(head: Head) -> Found:
     return Found(Fit.WEAK, "two columns that may be texts and their translations")
 
 
+def fasttext(head: Head) -> Found:
+    """FastText: a text and its label, which begins with ``__label__``."""
+    return _fasttext(head, several=False)
+
+
+def fasttext_sets(head: Head) -> Found:
+    """FastText: a text and its labels, which begin with ``__label__``."""
+    return _fasttext(head, several=True)
+
+
+def _fasttext(head: Head, *, several: bool) -> Found:
+    lines = head.spread
+    counts = [sum(word.startswith(PREFIX) for word in line.split()) for line in lines]
+    if _share([count > 0 for count in counts]) < 0.9:
+        return Found(Fit.NO, f"lines have no words that begin with {PREFIX}")
+    fit = Fit.CERTAIN if (max(counts) > 1) is several else Fit.LIKELY
+    what = "some texts have several labels" if max(counts) > 1 else "each text has one label"
+    return Found(fit, f"{what}, marked with {PREFIX}")
+
+
 SHAPES: dict[tuple[str, str], Shape] = {
     ("tagging", "conll"): tagged_words,
     ("classification", "sst2"): movie_reviews,
     ("classification", "ag-csv"): news,
     ("classification", "label-first"): label_first,
+    ("classification", "fasttext"): fasttext,
+    ("multilabel", "fasttext"): fasttext_sets,
     ("multilabel", "goemotions"): emotions,
     ("kg", "triples"): triples,
     ("generation", "pairs"): text_pairs,

@@ -268,11 +268,6 @@ def _containers(value: Any) -> Iterator[Any]:
             stack.extend(reversed(value))
 
 
-def starts_with_object(lines: list[str]) -> bool:
-    """Whether the first of the lines begins with a JSON object; a `Sniff`."""
-    return bool(lines) and lines[0].lstrip().startswith("{")
-
-
 def type_name(value: Any) -> str:
     """Name of the JSON type of a value, with an article."""
     names = {
