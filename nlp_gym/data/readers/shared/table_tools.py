@@ -125,8 +125,12 @@ def open_table(
 
 
 def _has_header(header: list[str], columns: Collection[Column], known: Collection[str]) -> bool:
-    names = [trim(cell).lower() for cell in header]
-    if not columns or any(_number(c) is None or str(c) in names for c in columns):
+    names, width = [trim(cell).lower() for cell in header], len(header)
+    numbers = [_number(column) for column in columns]
+    places = [n for n in numbers if n is not None and -width <= n < width]
+    if len(places) < len(numbers) or not columns:
+        return True
+    if all(names[n] == str(n % width) for n in places):  # columns without names, as pandas has them
         return True
     usual = {name.lower() for name in known} | {"id", "idx", "index"}
     return not usual.isdisjoint(names)
