@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,12 @@ def cloning_score(agent: Agent, train_task: Task, task: Task, *, device: str = "
 
 
 def final_report(
-    run: str | Path, *, with_bc: bool = False, device: str = "auto", progress: bool = False
+    run: str | Path,
+    *,
+    with_bc: bool = False,
+    device: str = "auto",
+    progress: bool = False,
+    trust: Sequence[str] | str = (),
 ) -> dict[str, Any]:
     """Score ``best/`` and the baselines on test and write ``report.json``.
 
@@ -51,15 +57,17 @@ def final_report(
         with_bc: Also train behaviour cloning for the comparison.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``.
         progress: Show bars on stderr.
+        trust: Modules that the run's settings may have imported; see `load_agent`.
 
     Returns:
         What the file holds: the record of `nlp-gym evaluate --json`, ``algo``, ``timesteps``,
-        ``dev``, ``baselines`` and ``text``.
+        ``dev``, ``n_skipped`` (samples with bad rows that were left out of the files of train and
+        test), ``baselines`` and ``text``.
 
     Raises:
         RunError: The run cannot be loaded, or its folder cannot be written to.
     """
-    agent = load_agent(run, device=device)
+    agent = load_agent(run, device=device, trust=trust)
     task, train_task = agent.task("test"), agent.task("train")
     score = with_corpus(task.score(agent.outputs(task, progress=progress)), task)
     names = ["random", "majority", *task.baselines, "oracle"]
@@ -71,6 +79,7 @@ def final_report(
         "algo": agent.settings["algo"],
         "timesteps": agent.settings["timesteps"],
         "dev": agent.settings["value"],
+        "n_skipped": {t.corpus.split: t.corpus.n_skipped for t in (train_task, task)},
         "baselines": {name: value_and_interval(other) for name, other in scores.items()},
         "text": score.text,
     }
@@ -91,14 +100,23 @@ def print_report(report: dict[str, Any], console: Console) -> None:
         table.add_row(name, f"{row['value']:.4f}", interval)
     console.print(table)
     console.print(report["signature"], markup=False, highlight=False, soft_wrap=True)
+    if any(report["n_skipped"].values()):
+        counts = ", ".join(f"{n} of the {split} file" for split, n in report["n_skipped"].items())
+        console.print(f"Samples with bad rows that were left out: {counts}.", highlight=False)
 
 
-def print_example(run: str | Path, console: Console, *, device: str = "auto") -> None:
+def print_example(
+    run: str | Path,
+    console: Console,
+    *,
+    device: str = "auto",
+    trust: Sequence[str] | str = (),
+) -> None:
     """Show what the agent decides on one sentence, where a raw text is all that it reads.
 
     An agent that writes knows few words but those of its corpus, and gets a text of the test split.
     """
-    predictor = Predictor(run, device=device)
+    predictor = Predictor(run, device=device, trust=trust)
     if predictor.reads_text:
         text = EXAMPLE
         if predictor.writes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from nlp_gym.data.readers.shared.base import Options
@@ -39,17 +39,56 @@ def read_names(options: Options, keys: Sequence[str]) -> tuple[str, ...]:
     return ()
 
 
+def names_of(value: Any, key: str) -> Iterator[tuple[str, ...]]:
+    """The lists of names of the feature `key` in features of a data set, however deep they are.
+
+    Features are ``{"ner_tags": {"feature": {"names": [...]}}}``, or a list of ``{"name":
+    "ner_tags", "sequence": {"class_label": {"names": {"0": "O"}}}}``.
+    """
+    stack = [value]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, list):
+            stack.extend(reversed(value))
+        elif isinstance(value, dict):
+            feature = value if value.get("name") == key else value.get(key)
+            if names := _names(feature):
+                yield names
+            else:
+                stack.extend(item for item in value.values() if isinstance(item, (dict, list)))
+
+
+def numbered_names(value: Any) -> tuple[str, ...]:
+    """The names in ``{"O": 0, "B-PER": 1}`` or ``{"0": "O", "1": "B-PER"}``; none if it is neither.
+
+    Each number from 0 has one name.
+    """
+    if not isinstance(value, dict):
+        return ()
+    pairs = [(n, name) if type(n) is int else (name, n) for name, n in value.items()]
+    names = {str(n): name for n, name in pairs if isinstance(name, str) and name.strip()}
+    return tuple(names.get(str(i), "") for i in range(len(value))) if _counts(names, value) else ()
+
+
+def _counts(names: dict[str, str], value: dict[str, Any]) -> bool:
+    return len(names) == len(value) and all(str(i) in names for i in range(len(names)))
+
+
 def _names(feature: Any) -> tuple[str, ...]:
     """Names of the classes of a feature, or of the items of a list of it."""
-    for _ in range(3):
+    stack = [feature]
+    while stack:
+        feature = stack.pop()
         if isinstance(feature, list) and len(feature) == 1:
             feature = feature[0]
         if not isinstance(feature, dict):
-            return ()
+            continue
         names = feature.get("names")
         if isinstance(names, list) and all(isinstance(x, str) and x.strip() for x in names):
             return tuple(names)
-        feature = feature.get("feature")
+        if found := numbered_names(names):
+            return found
+        stack.extend(feature[key] for key in feature if key != "names")
     return ()
 
 

@@ -27,6 +27,11 @@ _NOT_TEXT = (
     (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive: unpack it"),
     (b"%PDF-", "a PDF: export its text"),
     (b"PAR1", "a Parquet file: export it, as with datasets' to_json or pandas' to_csv"),
+    (
+        b"x\x9c",
+        "compressed with zlib, as spaCy's DocBin (.spacy): write its documents as JSON lines, "
+        '[text, {"entities": [[start, end, label]]}] each',
+    ),
     (b"ARROW1", "an Arrow file: export it, as with datasets' to_json"),
     (b"SQLite format 3\0", "an SQLite database: export a table of it as CSV"),
 )

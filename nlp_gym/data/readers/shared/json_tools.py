@@ -15,11 +15,48 @@ from nlp_gym.data.text.tokenize import split_words
 from nlp_gym.types import Sample
 
 _STRING_OR_OPENING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[{]', re.DOTALL)
-_STRING_OR_CONSTANT = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|-?(?:NaN|Infinity)', re.DOTALL)
+# A string that does not end takes the rest: it must not be tried again from each quote in it.
+_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[\[{}\],:]|-?(?:NaN|Infinity)', re.DOTALL)
+
+_FILLED = re.compile(r"\S")
 
 
 class RowError(Exception):
     """A row that cannot be read; its text becomes the message of a `Problem`."""
+
+
+class _NotAllowed(ValueError):
+    """JSON of Python's that is not of the standard, or says one thing twice.
+
+    Attributes:
+        name: The constant or the key.
+        is_key: Whether it is a key.
+    """
+
+    def __init__(self, name: str, message: str, *, is_key: bool) -> None:
+        super().__init__(message)
+        self.name, self.is_key = name, is_key
+
+    def place(self, text: str) -> int:
+        """Where in a text it stands: the constant, or the first repetition of the key."""
+        objects: list[set[str]] = []
+        word = start = None  # the string before, which is a key if a colon follows
+        for match in _TOKEN.finditer(text):
+            token = match[0]
+            if token == ":" and word is not None and start is not None and self.is_key:
+                key = str(json.loads(word)) if "\\" in word else word[1:-1]
+                if key == self.name and objects and key in objects[-1]:
+                    return start
+                if objects:
+                    objects[-1].add(key)
+            elif token == "{":
+                objects.append(set())
+            elif token == "}" and objects:
+                objects.pop()
+            elif token == self.name and not self.is_key:
+                return match.start()
+            word, start = (token, match.start()) if token[0] == '"' else (None, None)
+        return 0
 
 
 def load_json(text: str) -> Any:
@@ -29,46 +66,142 @@ def load_json(text: str) -> Any:
         RowError: It is not JSON.
     """
     try:
-        return json.loads(text, parse_constant=_reject_constant, object_pairs_hook=_unique_keys)
+        return _parsed(text)
     except (ValueError, RecursionError) as error:
-        raise RowError(f"not JSON: {error}") from error
+        raise RowError(f"not JSON: {_reason(error)}") from error
+
+
+def _parsed(text: str) -> Any:
+    return json.loads(text, parse_constant=_reject_constant, object_pairs_hook=_unique_keys)
+
+
+def _reason(error: ValueError | RecursionError) -> str:
+    """What is wrong with a text, for people."""
+    if isinstance(error, RecursionError):
+        return "lists or objects within each other are too deep"
+    if isinstance(error, (_NotAllowed, json.JSONDecodeError)):
+        return str(error)
+    return "a number has too many digits"  # Python refuses to read it
 
 
 def _reject_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")
+    raise _NotAllowed(name, f"{name} is no JSON number", is_key=False)
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"an object has the key {twice!r} twice")
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                shown = repr(key if len(key) <= 80 else f"{key[:80]}...")
+                raise _NotAllowed(key, f"an object has the key {shown} twice", is_key=True)
+            seen.add(key)
     return found
 
 
 def json_samples(
     lines: list[str], parsed: Parsed, build: Callable[[dict[str, Any], int], Sample | None]
 ) -> Parsed:
-    """Read one JSON object per line; blank lines are skipped, a key `id` is kept.
+    """Make a sample of each object of a file (see `json_rows`); a key `id` is kept.
 
     Args:
         lines: The file.
         parsed: Gets samples and problems, and is returned.
         build: (object, line number) -> sample, or None to skip it; raises `RowError` for a bad row.
     """
-    for number, line in enumerate(lines, 1):
-        if not line or line.isspace():
-            continue
+    bad = list[int]()
+    for number, value in json_rows(lines, parsed):
         try:
-            row = checked_object(load_json(line), "the row")
+            row = checked_object(value, "the row")
             sample = build(row, number)
         except RowError as error:
             parsed.problems.append(Problem(number, str(error)))
+            bad.append(number)
             continue
         if sample is not None:
             parsed.samples.append(with_id(sample, row.get("id")))
+    if len(set(bad)) < len(bad):  # rows of a list that share a line
+        parsed.n_bad = len(bad)
     return parsed
+
+
+def json_rows(lines: list[str], parsed: Parsed) -> Iterator[tuple[int, Any]]:
+    """Yield (number of its first line, value) of each row of a file.
+
+    The rows are JSON values, one per line (blank lines are skipped), or the items of one JSON list,
+    or objects of several lines one after the other, as some tools print them.
+
+    Args:
+        lines: The file.
+        parsed: Gets a problem for each row that is not JSON.
+    """
+    filled = (line for line in lines if line and not line.isspace())
+    first, second = next(filled, ""), next(filled, None)
+    if _is_list_of_rows(first, second):
+        yield from _list_items(lines, parsed)
+    elif _goes_on(first, second):
+        yield from _stream(lines, parsed)
+    else:
+        for number, line in enumerate(lines, 1):
+            if not line or line.isspace():
+                continue
+            try:
+                value = load_json(line)
+            except RowError as error:
+                parsed.problems.append(Problem(number, str(error)))
+                continue
+            yield number, value
+
+
+def _is_list_of_rows(first: str, second: str | None) -> bool:
+    """Whether a file is one list, from its first two lines that are not blank.
+
+    A row may be a list too, which begins with a string: ``["text", {...}]``.
+    """
+    if not re.match(r"\s*\[", first):
+        return False
+    if second is None:
+        return re.match(r"\s*\[\s*[{\[\]]", first) is not None
+    if re.match(r"\s*\[\s*(?:\{|$)", first):
+        return True
+    nested = re.match(r"\s*\[\s*\[", first) is not None
+    return second.lstrip().startswith("[") == nested
+
+
+def _goes_on(first: str, second: str | None) -> bool:
+    """Whether an object that the first line begins goes on on the second one."""
+    unclosed = first.lstrip().startswith("{") and first.rstrip()[-1:] in ("{", "[", ",", ":")
+    return unclosed and second is not None and not second.lstrip().startswith("{")
+
+
+def _list_items(lines: list[str], parsed: Parsed) -> Iterator[tuple[int, Any]]:
+    document = json_document(lines, parsed)
+    if document is None or not isinstance(document.value, list):
+        return
+    line = 1
+    for row in document.value:
+        line = document.line(row) if isinstance(row, (dict, list)) else line
+        yield line, row
+
+
+def _stream(lines: list[str], parsed: Parsed) -> list[tuple[int, Any]]:
+    """JSON values one after the other; none, and a problem, if one of them is not JSON."""
+    text = "\n".join(lines)
+    decoder = json.JSONDecoder(parse_constant=_reject_constant, object_pairs_hook=_unique_keys)
+    rows, line, at = list[tuple[int, Any]](), 1, 0
+    while (found := _FILLED.search(text, at)) is not None:
+        start = found.start()
+        line += text.count("\n", at, start)
+        try:
+            value, at = decoder.raw_decode(text, start)
+        except (ValueError, RecursionError) as error:
+            number = error.lineno if isinstance(error, json.JSONDecodeError) else line
+            parsed.problems.append(Problem(number, f"not JSON: {error}"))
+            return []
+        rows.append((line, value))
+        line += text.count("\n", start, at)
+    return rows
 
 
 def with_id(sample: Sample, identity: Any) -> Sample:
@@ -106,15 +239,15 @@ def json_document(lines: list[str], parsed: Parsed) -> Document | None:
     """Parse the whole file as one strict JSON value; None, with a problem, if it is not JSON."""
     text = "\n".join(lines)
     try:
-        value = json.loads(text, parse_constant=_reject_constant, object_pairs_hook=_unique_keys)
+        value = _parsed(text)
     except json.JSONDecodeError as error:
         message = f"not JSON: {error.msg} (column {error.colno})"
         parsed.problems.append(Problem(error.lineno, message))
         return None
     except (ValueError, RecursionError) as error:
-        tokens = _STRING_OR_CONSTANT.finditer(text)
-        at = next((m.start() for m in tokens if m.group()[0] != '"'), 0)
-        parsed.problems.append(Problem(text.count("\n", 0, at) + 1, f"not JSON: {error}"))
+        at = error.place(text) if isinstance(error, _NotAllowed) else 0
+        message = f"not JSON: {_reason(error)}"
+        parsed.problems.append(Problem(text.count("\n", 0, at) + 1, message))
         return None
     breaks = [match.start() for match in re.finditer("\n", text)]
     openings = (m.start() for m in _STRING_OR_OPENING.finditer(text) if m.group()[0] != '"')
@@ -133,11 +266,6 @@ def _containers(value: Any) -> Iterator[Any]:
         elif isinstance(value, list):
             yield value
             stack.extend(reversed(value))
-
-
-def starts_with_object(lines: list[str]) -> bool:
-    """Whether the first of the lines begins with a JSON object; a `Sniff`."""
-    return bool(lines) and lines[0].lstrip().startswith("{")
 
 
 def type_name(value: Any) -> str:
