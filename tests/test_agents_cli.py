@@ -202,6 +202,7 @@ def test_cli_train_errors_of_an_encoder_that_learns(
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.filterwarnings("always::UserWarning")  # the command shows them
 def test_cli_train_counts_the_samples_that_bad_rows_leave_out(tmp_path: Path) -> None:
     data, run = tmp_path / "data.csv", tmp_path / "run"
     rows = [f"Text {i} is {'good' if i % 2 else 'bad'},{i % 2}" for i in range(30)]

@@ -106,7 +106,9 @@ def print_report(report: dict[str, Any], console: Console) -> None:
     console.print(visible(report["signature"]), **plain, soft_wrap=True)
     if any(report["n_skipped"].values()):
         counts = ", ".join(f"{n} of the {split} file" for split, n in report["n_skipped"].items())
-        console.print(f"Samples with bad rows that were left out: {counts}.", **plain)
+        console.print(
+            f"Samples with bad rows that were left out: {counts}.", **plain, soft_wrap=True
+        )
 
 
 def print_example(
