@@ -19,6 +19,7 @@ __all__ = [
     "DataError",
     "DataFormatError",
     "DataNotFoundError",
+    "DivergenceError",
     "DownloadError",
     "EncoderError",
     "InvalidActionError",
@@ -171,3 +172,7 @@ class EncoderError(NLPGymError, RuntimeError):
 
 class RunError(NLPGymError, ValueError):
     """A run folder is missing, incomplete, damaged or of another version."""
+
+
+class DivergenceError(NLPGymError, ArithmeticError):
+    """Training arrived at weights, or at outputs of a policy, that are NaN or infinite."""

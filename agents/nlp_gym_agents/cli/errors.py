@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import typer
@@ -47,11 +48,13 @@ class ReportingGroup(TyperGroup):
 
 def _interrupted(error: KeyboardInterrupt) -> int:
     """Report an interruption; gives the exit code, 128 plus the signal's number."""
+    from nlp_gym_agents.runs.folder import resume_command
     from nlp_gym_agents.training.signals import TrainingInterrupted
 
     if not isinstance(error, TrainingInterrupted):
         typer.echo("interrupted", err=True)
         return 130
-    typer.echo(f"Saved. Continue with: nlp-gym train --resume {error.run}", err=True)
-    typer.echo(error.run)
+    with contextlib.suppress(OSError):  # the terminal may be gone
+        typer.echo(f"Saved. Continue with: {resume_command(error.run)}", err=True)
+        typer.echo(error.run)
     return 128 + error.signal_number

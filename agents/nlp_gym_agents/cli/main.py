@@ -5,6 +5,7 @@ Nothing heavy is imported before a command runs, so that ``--help`` answers at o
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from typing import Annotated, Any
 
@@ -22,7 +23,8 @@ from nlp_gym_agents.cli.train import train_command
 
 
 def _show_warning(message: Warning | str, *details: Any) -> None:
-    typer.echo(f"warning: {message}", err=True)
+    with contextlib.suppress(OSError):  # the terminal may be gone
+        typer.echo(f"warning: {message}", err=True)
 
 
 app = typer.Typer(

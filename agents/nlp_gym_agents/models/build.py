@@ -18,6 +18,7 @@ from torch import nn
 from nlp_gym.envs.vector import TaskVectorEnv
 from nlp_gym.errors import InvalidArgumentError, NLPGymError, UnknownNameError, shown
 from nlp_gym.tasks.core.task import Task
+from nlp_gym_agents.algorithms.advantages import normalise_only_several
 from nlp_gym_agents.algorithms.buffers import (
     EpisodeReplayBuffer,
     EpisodeRolloutBuffer,
@@ -154,6 +155,7 @@ def build_model(
         limit = SizeLimit(weights, pretrained=tuning is not None)
     with limit:
         model = _construct(row, arguments, hyperparams)
+    normalise_only_several(model)
     if task.writes:
         _zero_value_heads(model.policy)
     if tuning is not None:

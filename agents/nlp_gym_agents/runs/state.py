@@ -83,7 +83,29 @@ class EpisodesState(TypedDict):
     generators: list[GeneratorState]
 
 
-class CheckpointState(TypedDict):
+class RecentEpisodes(TypedDict):
+    """The last episodes that ended, which the logged means are taken over.
+
+    Attributes:
+        episodes: Returns `r`, lengths `l` and times `t`.
+        successes: 1 for each that was one, of environments that say so.
+    """
+
+    episodes: list[dict[str, float]]
+    successes: list[float]
+
+
+class _CheckpointState(TypedDict):
+    aliases: dict[str, str]
+    counters: dict[str, int | float | bool]
+    optimizers: dict[str, OptimizerState]
+    buffer: BufferState | None
+    random: RandomState
+    episodes: EpisodesState | None
+    extra: dict[str, Any]
+
+
+class CheckpointState(_CheckpointState, total=False):
     """``state.json``.
 
     Attributes:
@@ -94,15 +116,10 @@ class CheckpointState(TypedDict):
         random: The generators of the process.
         episodes: None where they cannot be had; see `nlp_gym_agents.runs.episodes`.
         extra: State of the training loop.
+        recent: Older checkpoints have none.
     """
 
-    aliases: dict[str, str]
-    counters: dict[str, int | float | bool]
-    optimizers: dict[str, OptimizerState]
-    buffer: BufferState | None
-    random: RandomState
-    episodes: EpisodesState | None
-    extra: dict[str, Any]
+    recent: RecentEpisodes
 
 
 def counters_of(model: BaseAlgorithm) -> dict[str, int | float | bool]:

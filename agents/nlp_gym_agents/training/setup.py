@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -185,7 +185,8 @@ def set_up(config: TrainConfig, *, progress: bool = False, weights: Path | None 
             corpus = task.corpus
             size = f"{len(corpus):,} samples, {len(task.units):,} vectors"
             message = f"{corpus.name} {corpus.split}: {size}, encoder {task.encoder.name}"
-            print(message, file=sys.stderr, flush=True)
+            with suppress(OSError):  # the terminal may be gone
+                print(message, file=sys.stderr, flush=True)
         if tuning is None or tuning.hold:  # on hold it is a frozen one
             encode(task, progress=progress)
     model = build_model(

@@ -19,6 +19,7 @@ from nlp_gym.files import atomic_path, sha256_file
 from nlp_gym_agents.config.learning import LARGEST_COEFFICIENT, KLOptions
 from nlp_gym_agents.networks.features.source import FeatureSource
 from nlp_gym_agents.networks.features.swap_source import clear_caches
+from nlp_gym_agents.runs.folder import writing
 from nlp_gym_agents.runs.weights import read_tensors, save_tensors
 from nlp_gym_agents.training.callbacks.rollout_parts import (
     BufferObs,
@@ -254,6 +255,7 @@ class SavedKLPenalty(KLToStart):
             self.load_start(read_tensors(self.path))
         super()._on_training_start()
         if not known:
-            with atomic_path(self.path) as path:
+            run = self.path.parent
+            with writing(run, resumable=True), atomic_path(self.path) as path:
                 save_tensors(path, self.start_weights())
         self.start_sha256 = sha256_file(self.path)
