@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nlp_gym.errors import shown
+from nlp_gym.errors import shown, visible
 from nlp_gym.files import atomic_path, read_json, sha256_file, write_json
 
 _LOG = logging.getLogger("nlp_gym")
@@ -50,7 +50,7 @@ def load_array(
     except (OSError, ValueError, AttributeError) as error:
         problem = str(error)
     if not quiet:
-        _LOG.warning("%s is damaged (%s) and is made again.", path, problem)
+        _LOG.warning("%s is damaged (%s) and is made again.", visible(str(path)), problem)
     return None
 
 
@@ -181,9 +181,9 @@ class RowWriter:
         needed = np.prod(self._shape) * self._dtype.itemsize / 1e6
         reason = error.strerror or str(error)
         warnings.warn(
-            f"The features ({needed:.0f} MB) could not be kept in {self._path.parent}: {reason}. "
-            "They stay in memory and are computed again at the next start. Free some space, or set "
-            "NLP_GYM_CACHE to another folder.",
+            f"The features ({needed:.0f} MB) could not be kept in {shown(self._path.parent)}: "
+            f"{reason}. They stay in memory and are computed again at the next start. Free some "
+            "space, or set NLP_GYM_CACHE to another folder.",
             UserWarning,
             stacklevel=2,
         )

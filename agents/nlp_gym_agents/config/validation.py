@@ -64,14 +64,16 @@ _NOT_YAML = {
     *_COMMAND_OWNS,
 }
 _OPEN_ABOVE_ZERO = (0.0, math.inf, False)
-_FROM_ONE = (1, LARGEST, True)
+_FROM_ONE = (1, math.inf, True)
+_COUNT = (1, LARGEST, True)
 _SHARE = (0.0, 1.0, True)
 _BOUNDS: dict[str, tuple[float, float, bool]] = {
     # lowest, highest, whether the lowest itself is allowed
     **dict.fromkeys(
         ("learning_rate", "clip_range", "clip_range_vf", "max_grad_norm"), _OPEN_ABOVE_ZERO
     ),
-    **dict.fromkeys(("n_envs", "n_timesteps", "batch_size", "n_steps", "n_epochs"), _FROM_ONE),
+    **dict.fromkeys(("n_envs", "n_timesteps"), _COUNT),
+    **dict.fromkeys(("batch_size", "n_steps", "n_epochs"), _FROM_ONE),
     **dict.fromkeys(("buffer_size", "train_freq", "target_update_interval"), _FROM_ONE),
     **dict.fromkeys(("gamma", "gae_lambda", "exploration_initial_eps"), _SHARE),
     **dict.fromkeys(("exploration_final_eps",), _SHARE),
@@ -123,7 +125,7 @@ def _check_policy(
 ) -> None:
     aliases = getattr(row.cls, "policy_aliases", {})
     policy = params.get("policy")
-    if policy is not None and aliases and policy not in aliases:
+    if policy is not None and aliases and not (isinstance(policy, str) and policy in aliases):
         raise UnknownNameError("policy", policy, aliases)
     given = _mapping("policy_kwargs", params.get("policy_kwargs"))
     known = _arguments(aliases[policy]) if policy in aliases else None
@@ -165,7 +167,7 @@ def _check_names(argument: str, given: Iterable[str], allowed: Iterable[str]) ->
 
 def _check_name(argument: str, value: object, allowed: Iterable[str]) -> None:
     names = list(allowed)
-    if value not in names:
+    if not isinstance(value, str) or value not in names:
         raise UnknownNameError(argument, value, sorted(names))
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 _SETTINGS = ("*.json", "*.txt", "*.model")
+_LONGEST_LINE = 300
 _VOCABULARIES = ("vocab.*", "*.model")
 
 
@@ -148,4 +149,5 @@ def require_weights(name: str, missing: Iterable[str]) -> None:
 
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's message, or its class where it has none."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+    line = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+    return line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]}..."

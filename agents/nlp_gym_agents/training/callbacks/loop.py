@@ -59,9 +59,9 @@ class LoopState:
         next_save: Timesteps of the next checkpoint; 0 before the first one.
         seconds: Wall time spent in earlier processes of this run.
         kl_coef: Coefficient of the penalty for leaving the start policy; None: there is none.
-        kl_start: Sha256 of the file with the start policy; None: there is none.
         start_updates: Updates of a warm start that is not over; None: it is, or there is none.
         unwritten: Evaluations that a full disk kept out of ``metrics.jsonl`` so far.
+        kl_start: Sha256 of the file with the start policy; None: there is none.
     """
 
     best: float | None = None
