@@ -51,9 +51,12 @@ def test_size_limit_counts_no_tensors_without_storage(weights: Path) -> None:
 
 
 @pytest.mark.parametrize("algo", ["bc", "dqn", "recurrent_ppo"])
-def test_size_limit_of_memory_names_the_hyperparameters(algo: str) -> None:
+def test_size_limit_of_memory_names_the_hyperparameters(
+    algo: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(size_limit, "memory_limit", lambda: 2**30)
     task = make_task("NER-CoNLL-v0", corpus="sample", encoder="hashed", encoder_kwargs={"dim": 8})
-    kwargs = {"policy_kwargs": {"features_extractor_kwargs": {"hidden": [10**4, 10**8]}}}
+    kwargs = {"policy_kwargs": {"features_extractor_kwargs": {"hidden": [2**16, 2**16]}}}
     with pytest.raises(InvalidArgumentError, match=r"hyperparams=.*does not fit into"):
         build_model(resolve(algo), task, load_hyperparams(algo, "NER-CoNLL-v0", kwargs))
 

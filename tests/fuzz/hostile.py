@@ -438,7 +438,7 @@ HOSTILE: dict[str, Hostile] = {
     "obs_type that is none": Hostile(lambda r: r.settings(obs_type="smell"), ALL, "obs_type"),
     "wide layer": Hostile(
         lambda r: r.nested(
-            "hyperparams", policy_kwargs={"features_extractor_kwargs": {"hidden": [10**5, 10**5]}}
+            "hyperparams", policy_kwargs={"features_extractor_kwargs": {"hidden": [2**16, 2**16]}}
         ),
         ALL,
         "more weights",
@@ -448,10 +448,10 @@ HOSTILE: dict[str, Hostile] = {
             "hyperparams", policy_kwargs={"features_extractor_kwargs": {"hidden": [1] * 40_000}}
         ),
         ALL,
-        "more weights",
+        "at most",
     ),
     "wide vectors": Hostile(
-        lambda r: r.nested("env_kwargs", encoder_kwargs={"dim": 10**9}), ALL, "wider|vectors"
+        lambda r: r.nested("env_kwargs", encoder_kwargs={"dim": 60_000}), ALL, "vectors"
     ),
     "settings are a pipe": Hostile(
         special("settings.json", os.mkfifo, everywhere=True), ALL, "missing"
