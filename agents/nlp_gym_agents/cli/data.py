@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +10,7 @@ import typer
 
 from nlp_gym_agents.cli import completion
 from nlp_gym_agents.cli.errors import ReportingGroup
+from nlp_gym_agents.cli.output import say
 
 if TYPE_CHECKING:
     from nlp_gym.data import CheckReport, Dataset
@@ -32,7 +34,7 @@ def list_command(
     from nlp_gym.data.corpora.named import find_corpus
     from nlp_gym.errors import DataNotFoundError, shown
 
-    if data_dir is not None and not data_dir.is_dir():
+    if data_dir is not None and not os.path.isdir(data_dir):
         raise DataNotFoundError(
             f"data_dir={shown(data_dir)} is not a folder. Give the one that holds the corpora's "
             "folders, or leave --data-dir out."
@@ -40,17 +42,17 @@ def list_command(
     for family in FAMILIES:
         rows = [row for row in DATASETS.values() if row.family == family]
         if rows:
-            typer.echo(f"# {family}")
+            say(f"# {family}")
         for row in rows:
             _describe(row, find_corpus(row.name, data_dir=data_dir))
 
 
 def _describe(row: Dataset, folder: Path | None) -> None:
     get = f"nlp-gym data download {row.name} ({row.size / 1e6:.1f} MB)"
-    typer.echo(f"{row.name}: {row.description}")
-    typer.echo(f"  licence: {row.licence}")
-    typer.echo(f"  source:  {row.homepage}")
-    typer.echo(f"  full:    {folder or f'not here; {get}'}")
+    say(f"{row.name}: {row.description}")
+    say(f"  licence: {row.licence}")
+    say(f"  source:  {row.homepage}")
+    say(f"  full:    {folder or f'not here; {get}'}")
 
 
 @app.command("check")
@@ -87,27 +89,27 @@ def check_command(
     report = check(file, format, family=family, scheme=scheme, column=column, gold=gold, pair=pair)
     for problem in report.problems:
         line = "" if problem.line is None else f"{problem.line}:"
-        typer.echo(f"{file}:{line} {problem.message}")
+        say(f"{file}:{line} {problem.message}", lines=False)
     for warning in report.warnings:
-        typer.echo(f"{file}:{warning.line}: warning: {warning.message}")
+        say(f"{file}:{warning.line}: warning: {warning.message}", lines=False)
     _summarise(file, report)
     if asked is None:
-        typer.echo(
-            f"  family {shown(family)} is a guess: --env ID (or --family NAME) names another"
-        )
+        say(f"  family {shown(family)} is a guess: --env ID (or --family NAME) names another")
     if not report.ok:
         raise typer.Exit(1)
 
 
 def _summarise(file: Path, report: CheckReport) -> None:
+    from nlp_gym.inert import brief
+
     tagging = report.family == "tagging"
     how = f"tag scheme {report.scheme}" if tagging else f"family {report.family}"
-    typer.echo(
+    say(
         f"{file}: {report.format}, {how}, {report.n_samples} texts, {report.n_words} words, "
         f"{len(report.problems)} bad rows, {len(report.warnings)} warnings"
     )
     for name, count in [*report.counts.items(), *sorted(report.labels.items())]:
-        typer.echo(f"  {name:<24} {count:>9}")
+        say(f"  {brief(str(name)):<24} {count:>9}")
 
 
 def _asked_family(family: str | None, env: str | None) -> str | None:
@@ -142,6 +144,6 @@ def download_command(
 
     rows = [find_dataset(name) for name in names]  # a wrong name stops it before the first byte
     for row in rows:
-        typer.echo(f"{row.name}: licence: {row.licence}")
+        say(f"{row.name}: licence: {row.licence}")
         folder = download(row.name, data_dir=data_dir, force=force)
-        typer.echo(f"{row.name}: {folder}")
+        say(f"{row.name}: {folder}")

@@ -8,6 +8,8 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from nlp_gym_agents.cli.output import say, say_path
+
 
 def user_message(error: BaseException) -> str | None:
     """What to tell a user about an error made on purpose; None for a bug (show its traceback).
@@ -42,7 +44,7 @@ class ReportingGroup(TyperGroup):
             message = user_message(error)
             if message is None:
                 raise
-            typer.echo(f"error: {message}", err=True)
+            say(f"error: {message}", lines=False, err=True)
             raise typer.Exit(1) from None
 
 
@@ -52,9 +54,9 @@ def _interrupted(error: KeyboardInterrupt) -> int:
     from nlp_gym_agents.training.signals import TrainingInterrupted
 
     if not isinstance(error, TrainingInterrupted):
-        typer.echo("interrupted", err=True)
+        say("interrupted", err=True)
         return 130
     with contextlib.suppress(OSError):  # the terminal may be gone
-        typer.echo(f"Saved. Continue with: {resume_command(error.run)}", err=True)
-        typer.echo(error.run)
+        say(f"Saved. Continue with: {resume_command(error.run)}", err=True)
+        say_path(error.run)
     return 128 + error.signal_number

@@ -18,13 +18,14 @@ from nlp_gym_agents.cli.errors import ReportingGroup
 from nlp_gym_agents.cli.evaluate import evaluate_command
 from nlp_gym_agents.cli.minari import export_minari_command
 from nlp_gym_agents.cli.options import SpreadCommand
+from nlp_gym_agents.cli.output import say
 from nlp_gym_agents.cli.predict import predict_command
 from nlp_gym_agents.cli.train import train_command
 
 
 def _show_warning(message: Warning | str, *details: Any) -> None:
     with contextlib.suppress(OSError):  # the terminal may be gone
-        typer.echo(f"warning: {message}", err=True)
+        say(f"warning: {message}", lines=False, err=True)
 
 
 app = typer.Typer(

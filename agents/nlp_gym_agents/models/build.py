@@ -202,13 +202,14 @@ def _construct(
     except MemoryError as error:
         raise InvalidArgumentError(
             f"algo={shown(row.name)} does not fit into memory ({error}). Make buffer_size (or "
-            f"n_steps times n_envs) smaller: {dict(hyperparams)}."
+            f"n_steps times n_envs) smaller: {shown(dict(hyperparams))}."
         ) from error
     except _REFUSALS as error:
         if isinstance(error, NLPGymError):
             raise
         raise InvalidArgumentError(
-            f"algo={shown(row.name)} refuses its hyperparameters {dict(hyperparams)}: {error}"
+            f"algo={shown(row.name)} refuses its hyperparameters {shown(dict(hyperparams))}: "
+            f"{error}"
         ) from error
 
 

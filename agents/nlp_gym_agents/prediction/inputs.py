@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from nlp_gym.checks import check_path
 from nlp_gym.data.readers import read
 from nlp_gym.data.readers.shared.decoding import decode, file_bytes
 from nlp_gym.data.text.tokenize import split_sentences, split_words
@@ -98,10 +99,10 @@ def read_inputs(path: str | Path) -> list[Input]:
         DataFormatError: A line cannot be read, or the file is empty.
         DataError: It is a folder.
     """
-    path = Path(path)
-    if path.is_dir():
+    path = check_path("input", path)
+    if os.path.isdir(path):
         raise DataError(f"input={shown(path)} is a folder: give one of the files in it.")
-    if not path.exists():
+    if not os.path.exists(path):
         raise DataNotFoundError(f"input={shown(path)} does not exist.")
     suffix = path.suffix.lower()
     if suffix == ".txt":

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from nlp_gym.checks import check_int, check_mapping
 from nlp_gym.data.readers import READERS, read, read_text
 from nlp_gym.errors import DataError, DataNotFoundError, InvalidArgumentError, shown
 from nlp_gym.tasks.core.task import Output, Task
@@ -17,6 +19,10 @@ from nlp_gym_agents.prediction.records import input_fields, is_bio, report_probl
 from nlp_gym_agents.prediction.task_choice import task_inputs
 
 Given = str | Sequence[str] | Input | Sample
+
+
+_MOST_ALTERNATIVES = 1000
+"""Most tokens that are shown at one place of a written text."""
 
 
 class Predictor:
@@ -51,9 +57,9 @@ class Predictor:
         alternatives: int = 0,
         trust: Sequence[str] | str = (),
     ) -> None:
-        self.alternatives = alternatives
+        self.alternatives = check_int("alternatives", alternatives, 0, _MOST_ALTERNATIVES)
         self.agent: Agent = load_agent(run, checkpoint=checkpoint, device=device, trust=trust)
-        self._inputs = task_inputs(self.agent, env_kwargs or {})
+        self._inputs = task_inputs(self.agent, check_mapping("env_kwargs", env_kwargs))
         self._task_class = self._inputs.task
         self.family = self._task_class.family
         self.bio = self.tags and is_bio(self._inputs.labels)
@@ -98,6 +104,10 @@ class Predictor:
                 text where the task needs more.
             DataError: Not one of the queries can be answered, see `report_problems`.
         """
+        if isinstance(given, str) or not isinstance(given, Sequence):
+            raise InvalidArgumentError(
+                f"given={shown(given)} must be a list of texts or samples; for one text: ['...']."
+            )
         inputs = [item if isinstance(item, Sample) else _as_input(item) for item in given]
         if not self.reads_text and not all(isinstance(item, Sample) for item in inputs):
             raise self._needs_more()
@@ -124,9 +134,9 @@ class Predictor:
             return list(gather_inputs(text, file))
         if text is not None:
             raise InvalidArgumentError("Give either a text (`-` for stdin) or --input FILE.")
-        if file.is_dir():
+        if os.path.isdir(file):
             raise DataError(f"input={shown(file)} is a folder: give one of the files in it.")
-        if not file.exists():
+        if not os.path.exists(file):
             raise DataNotFoundError(f"input={shown(file)} does not exist.")
         pair = self._inputs.env_kwargs.get("pair", self.agent.settings["env_kwargs"].get("pair"))
         form = "pairs" if lines and self.writes else None
@@ -134,7 +144,7 @@ class Predictor:
 
     def _pairs(self, file: Path) -> bool:
         """Whether a file has translations beside its texts, which must not be read as text."""
-        if not self.writes or not file.is_file():
+        if not self.writes or not os.path.isfile(file):
             return False
         lines = read_text(file).lines
         return any(lines) and all("\t" in line for line in lines if line.strip())
@@ -191,7 +201,13 @@ class Predictor:
 def _as_input(text: str | Sequence[str] | Input) -> Input:
     if isinstance(text, Input):
         return text
-    return from_text(text) if isinstance(text, str) else from_words(text)
+    if isinstance(text, str):
+        return from_text(text)
+    if not isinstance(text, list | tuple) or not all(isinstance(w, str) and w for w in text):
+        raise InvalidArgumentError(
+            f"text={shown(text)} must be a string, a list of words or a Sample."
+        )
+    return from_words(text)
 
 
 def _as_words(item: Input | Sample) -> Input:

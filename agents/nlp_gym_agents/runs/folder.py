@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -141,8 +142,9 @@ def claim_run(folder: str | Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         # A process that was killed may have left its lock and a file that was half written.
         occupied = any(path.name != LOCK and not is_leftover(path) for path in folder.iterdir())
-    except OSError as error:
-        raise RunError(f"run_dir={shown(folder)} cannot be created: {error.strerror}.") from error
+    except (OSError, ValueError) as error:  # a name with NUL is a ValueError
+        problem = getattr(error, "strerror", None) or error
+        raise RunError(f"run_dir={shown(folder)} cannot be created: {problem}.") from error
     if occupied:
         raise RunError(
             f"run_dir={shown(folder)} is not empty and would be overwritten. Continue that run "
@@ -253,7 +255,7 @@ def check_run(run: str | Path) -> Path:
         RunError: Missing, not a run, or nothing was trained yet.
     """
     run = Path(run)
-    if not run.is_dir():
+    if not os.path.isdir(run):  # unlike Path's, False for any name that the system cannot take
         raise RunError(
             f"run={shown(run)} does not exist. `nlp-gym train` prints the folder it used as its "
             "last line; by default it is under runs/."

@@ -14,6 +14,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from nlp_gym.inert import one_line
+
 
 class _StandardError:
     """Standard error, which may be gone before the run is: a closed terminal, a broken pipe."""
@@ -78,10 +80,13 @@ class TrainingProgress:
         self.bar.update(self.task, value=value, best=f"{best:.4f}")
         reward = "" if row["train_reward"] is None else f"  train reward {row['train_reward']:.3f}"
         self.console.print(
-            f"{row['timesteps']:>10,} steps  {row['seconds']:>7.1f} s  dev {self.metric} {value}"
-            f"{reward}  {row['steps_per_second']:,.0f} steps/s{'  best so far' if improved else ''}"
+            f"{row['timesteps']:>10,} steps  {row['seconds']:>7.1f} s  dev {self.metric} "
+            f"{value}{reward}  {row['steps_per_second']:,.0f} "
+            f"steps/s{'  best so far' if improved else ''}",
+            markup=False,
+            emoji=False,
         )
 
     def note(self, text: str) -> None:
         """Print one line."""
-        self.console.print(text, markup=False)
+        self.console.print(one_line(text), markup=False, emoji=False)

@@ -251,7 +251,7 @@ class _Training:
             self.time_limit,
             VALUES.get(setup.train_task.reward_metric or ""),
         )
-        penalty = penalty_of(run, config.learning.kl, state.kl_coef)
+        penalty = penalty_of(run, config.learning.kl, state.kl_coef, state.kl_start)
         fitted = [FittedValues()] if config.learning.start.fit_values else []
         with (
             logged(model, self.logs),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch as th
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -99,7 +99,7 @@ def load_teacher(
                 f"warm_start={shown(text)}: EPOCHS in bc:EPOCHS is a whole number from 1."
             )
         return int(epochs) if colon else DEFAULT_EPOCHS
-    if not Path(text).is_dir():
+    if not os.path.isdir(text):
         raise InvalidArgumentError(
             f"warm_start={shown(text)} is neither 'bc', 'bc:EPOCHS' nor an existing run folder."
         )

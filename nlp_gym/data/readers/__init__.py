@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from nlp_gym.checks import check_name, check_path
 from nlp_gym.data.readers.classification import formats as classification
 from nlp_gym.data.readers.classification import multilabel
 from nlp_gym.data.readers.dialogue import dialogue, policy
@@ -86,8 +87,7 @@ def family_readers(family: str) -> Mapping[str, Reader]:
     Raises:
         UnknownNameError: There is no such family.
     """
-    if family not in FAMILIES:
-        raise UnknownNameError("family", family, FAMILIES)
+    check_name("family", family, FAMILIES)
     return READERS[family]
 
 
@@ -106,7 +106,7 @@ def find_reader(
     """
     readers = family_readers(family)
     if format is not None:
-        if format not in readers:
+        if not isinstance(format, str) or format not in readers:
             raise UnknownNameError("format", format, readers, f"(family {family!r})")
         return readers[format]
     ending = Path(text_name(path)).suffix.lower()
@@ -182,7 +182,7 @@ def read(
         UnknownNameError: `family`, `format`, `column`, `scheme` or an option is not known.
         InvalidArgumentError: An option is outside what is allowed.
     """
-    path = Path(path)
+    path = check_path("path", path)
     how = make_options(column=column, scheme=scheme, gold=gold, split=split, pair=pair, **options)
     text = read_text(path, how.encoding)
     reader = find_reader(path, text.lines, format, family=family, gold=gold)
@@ -208,7 +208,7 @@ def check(
         UnknownNameError: `family`, `format`, `column`, `scheme` or an option is not known.
         InvalidArgumentError: An option is outside what is allowed.
     """
-    path = Path(path)
+    path = check_path("path", path)
     how = make_options(column=column, scheme=scheme, gold=gold, split=split, pair=pair, **options)
     text = read_text(path, how.encoding)
     reader = find_reader(path, text.lines, format, family=family, gold=gold)

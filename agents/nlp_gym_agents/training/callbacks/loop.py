@@ -61,6 +61,7 @@ class LoopState:
         kl_coef: Coefficient of the penalty for leaving the start policy; None: there is none.
         start_updates: Updates of a warm start that is not over; None: it is, or there is none.
         unwritten: Evaluations that a full disk kept out of ``metrics.jsonl`` so far.
+        kl_start: Sha256 of the file with the start policy; None: there is none.
     """
 
     best: float | None = None
@@ -71,6 +72,7 @@ class LoopState:
     next_save: Count = 0
     seconds: Annotated[float, Range(0, LARGEST)] = 0.0
     kl_coef: float | None = None
+    kl_start: str | None = None
     start_updates: Count | None = None
     unwritten: list[dict[str, Any]] = field(default_factory=list)
 
@@ -290,6 +292,7 @@ class TrainingLoop(BaseCallback):
         self.state.next_save = _next(steps, self.options.save_freq)
         if self.penalty is not None:
             self.state.kl_coef = self.penalty.coef
+            self.state.kl_start = self.penalty.start_sha256
             self.penalty.clear_cache()
         write_checkpoint(
             self.options.run,
