@@ -346,10 +346,10 @@ def test_logs_tensorboard_on_a_full_disk_is_one_warning(
 
 
 def test_logs_tensorboard_goes_on_when_there_is_space(tmp_path: Path) -> None:
-    log = tensorboard.TensorBoardLog(str(tmp_path / "file" / "tb"))
     (tmp_path / "file").write_text("")
     with pytest.warns(UserWarning, match="TensorBoard.*Not a directory"):
-        log.write({"a": 1.0}, {"a": ()}, 1)
+        log = tensorboard.TensorBoardLog(str(tmp_path / "file" / "tb"))
+    log.write({"a": 1.0}, {"a": ()}, 1)
     log.write({"a": 1.0}, {"a": ()}, 2)  # one warning is enough
     (tmp_path / "file").unlink()
     log.write({"a": 1.0}, {"a": ()}, 3)
