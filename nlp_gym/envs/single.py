@@ -12,6 +12,7 @@ import numpy.typing as npt
 from gymnasium.envs import registration
 
 from nlp_gym.checks import check_obs_type, check_seed
+from nlp_gym.envs.portable import PortableSpec
 from nlp_gym.envs.rows import RowSampler, chosen_rows
 from nlp_gym.errors import InvalidActionError, InvalidArgumentError, NotResetError, shown
 from nlp_gym.render import RENDER_MODES, RenderModes, check_render_mode, draw
@@ -25,7 +26,7 @@ _ONLY = np.zeros(1, np.int64)
 _METADATA = {"render_modes": RenderModes(RENDER_MODES), "render_fps": 4}
 
 
-class TaskEnv(gym.Env[Observation, Any]):
+class TaskEnv(PortableSpec, gym.Env[Observation, Any]):
     """Gymnasium environment that plays one episode of a task at a time.
 
     Args:
