@@ -89,9 +89,9 @@ def check_command(
     report = check(file, format, family=family, scheme=scheme, column=column, gold=gold, pair=pair)
     for problem in report.problems:
         line = "" if problem.line is None else f"{problem.line}:"
-        say(f"{file}:{line} {problem.message}", lines=False)
+        say(f"{file}:{line} {problem.message}")
     for warning in report.warnings:
-        say(f"{file}:{warning.line}: warning: {warning.message}", lines=False)
+        say(f"{file}:{warning.line}: warning: {warning.message}")
     _summarise(file, report)
     if asked is None:
         say(f"  family {shown(family)} is a guess: --env ID (or --family NAME) names another")
