@@ -6,6 +6,7 @@ import contextlib
 import errno
 import hashlib
 import json
+import math
 import os
 import secrets
 import stat
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
+from nlp_gym.inert import shown
 from nlp_gym.memory import memory_limit, readable_size
 from nlp_gym.progress import progress_bar
 
@@ -28,6 +30,11 @@ class Readable(Protocol):
 
 PART = ".part"
 """Ending of the temporary files of `atomic_path`, which a killed process leaves behind."""
+JSON_LIMIT = 16 * 1024**2
+"""Bytes of the largest JSON file that `read_json` reads unless it is told otherwise."""
+_DEEPEST = 64
+_LONGEST_INTEGER = 60
+"""Digits; the states of random generators have 39."""
 
 
 def read_regular(path: str | Path, *, limit: int | None = None) -> bytes:
@@ -144,6 +151,117 @@ def write_json(path: str | Path, obj: Any) -> None:
     text = json.dumps(obj, indent=2, ensure_ascii=False, allow_nan=False)
     with atomic_path(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def read_json(path: str | Path, *, limit: int = JSON_LIMIT) -> Any:
+    """Read a JSON file that may be from anywhere; see `parse_json`.
+
+    Args:
+        path: The file.
+        limit: Largest size in bytes.
+
+    Raises:
+        OSError: As `read_regular`.
+        ValueError: It is not UTF-8, or see `parse_json`.
+    """
+    return parse_json(read_regular(path, limit=limit).decode("utf-8"))
+
+
+def parse_json(text: str) -> Any:
+    """Parse JSON strictly: numbers are finite, keys differ, and nothing is deeper than 64 levels.
+
+    Raises:
+        ValueError: It is not JSON, or not within these limits.
+    """
+    try:
+        tree = json.loads(
+            text,
+            object_pairs_hook=_different_keys,
+            parse_constant=_no_number,
+            parse_float=_finite,
+            parse_int=_short_integer,
+        )
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+    check_tree(tree)
+    return tree
+
+
+def check_tree(tree: Any) -> None:
+    """Check what was parsed, whatever it was parsed from.
+
+    Args:
+        tree: Lists and mappings of texts, finite numbers, booleans and None, at any depth.
+
+    Raises:
+        ValueError: It is deeper than 64 levels, a key is no text, a number is not finite, a text
+            holds NUL or half a surrogate pair, or a value is of another type.
+    """
+    level: list[Any] = [tree]
+    for _ in range(_DEEPEST):
+        below: list[Any] = []
+        for value in level:
+            if isinstance(value, str):
+                _check_characters(value)
+            elif isinstance(value, dict):
+                for key in value:
+                    if not isinstance(key, str):
+                        raise ValueError(f"the key {shown(key)} is {type(key).__name__}, not text")
+                    _check_characters(key)
+                below.extend(value.values())
+            elif isinstance(value, list):
+                below.extend(value)
+            elif isinstance(value, float):
+                _finite(value)
+            elif value is not None and not isinstance(value, int):
+                raise ValueError(
+                    f"{shown(value)} is a {type(value).__name__}, which is not allowed"
+                )
+        if not below:
+            return
+        level = below
+    raise ValueError(_TOO_DEEP)
+
+
+_TOO_DEEP = f"it is nested deeper than {_DEEPEST} levels"
+
+
+def _check_characters(text: str) -> None:
+    if "\0" in text:
+        raise ValueError(f"the text {shown(text)} holds NUL")
+    if not text.isascii():
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError:
+            raise ValueError(f"the text {shown(text)} holds half a surrogate pair") from None
+
+
+def _different_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise ValueError(f"the key {shown(key)} is given twice")
+            seen.add(key)
+    return found
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _finite(number: str | float) -> float:
+    value = float(number)
+    if not math.isfinite(value):
+        raise ValueError(f"the number {shown(number)} is not finite")
+    return value
+
+
+def _short_integer(digits: str) -> int:
+    if len(digits) > _LONGEST_INTEGER:
+        raise ValueError(f"an integer of {len(digits):,} digits")
+    return int(digits)
 
 
 def sha256_file(path: str | Path, *, progress: bool = False) -> str:

@@ -19,7 +19,8 @@ from nlp_gym_agents.runs.folder import (
     write_config,
 )
 from nlp_gym_agents.runs.metrics_log import append_metrics, read_metrics, rewind_metrics
-from nlp_gym_agents.runs.snapshots import locate, newest, prune, publish, read_json, verify
+from nlp_gym_agents.runs.plain_files import read_json
+from nlp_gym_agents.runs.snapshots import locate, newest, prune, publish, verify
 from nlp_gym_agents.runs.weights import read_tensors, save_tensors
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import warnings
 from pathlib import Path
@@ -94,16 +95,15 @@ def test_readers_raise_nothing_but_data_errors(
 ) -> None:
     path = tmp_path / "any.dat"
     path.write_bytes(content)
-    damaged = content.startswith(b"\x1f\x8b")  # gzip: there is no content to report on
-    try:
+    report = None
+    with contextlib.suppress(DataError):
         report = check(path, format, gold=gold)
-    except DataError as error:
-        assert damaged or format is None  # the content may be of no format
-        assert str(path) in str(error)
+    if report is None:
+        # It is damaged gzip, or its content is of no format.
+        assert content.startswith(b"\x1f\x8b") or format is None
         with pytest.raises(DataError, match=re.escape(str(path))):
             read(path, format, gold=gold)
         return
-    assert not damaged
     if not report.ok:
         with pytest.raises(DataError, match=re.escape(str(path))):
             read(path, format, gold=gold)

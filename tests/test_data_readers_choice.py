@@ -13,7 +13,7 @@ from nlp_gym.data import load_corpus
 from nlp_gym.data.readers import READERS, read
 from nlp_gym.data.readers.dialogue.reply_pool import DRAWN
 from nlp_gym.data.readers.shared.base import Options
-from nlp_gym.errors import DataFormatError, UnknownNameError
+from nlp_gym.errors import DataFormatError
 from nlp_gym.tasks.core.make import make_task
 
 QUESTION = {"question": "What melts?", "choices": ["ice", "stone", "B"], "answer": 0}

@@ -170,14 +170,14 @@ def test_score_of_a_single_label_has_one_row() -> None:
 def test_real_sets_are_within_reach() -> None:
     game = make_task("MultiLabel-GoEmotions-v0", encoder="hashed", corpus="sample")
     assert game.n_actions == 29
-    assert game._size.max() <= game.max_labels
+    assert game._gold.sizes.max() <= game.max_labels
 
 
 @pytest.mark.corpus
 @pytest.mark.parametrize("split", ["train", "dev", "test"])
 def test_goemotions_has_no_larger_set(split: str, real_data: Any) -> None:
     game = make_task("MultiLabel-GoEmotions-v0", split, encoder="hashed", data_dir=real_data)
-    assert game._size.max() <= game.max_labels
+    assert game._gold.sizes.max() <= game.max_labels
 
 
 def test_multi_label_counts_texts_with_more_labels_than_an_episode_can_give():

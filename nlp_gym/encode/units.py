@@ -76,13 +76,14 @@ def _span_means(units: Units, encoder: Encoder, stream: Iterator[_Features]) -> 
     assert units.spans is not None
     text, first, stop = units.spans.T
     order = np.argsort(text, kind="stable")
+    text = text[order]
     starts = text_offsets(len(t) for t in units.texts)
-    first, stop = (starts[text] + first)[order], (starts[text] + stop)[order]
+    first, stop = starts[text] + first[order], starts[text] + stop[order]
     means = np.zeros((len(order), encoder.dim), np.float32)
     done, at = 0, 0  # spans finished, words read
     for block in stream:
         end = at + len(block)
-        upto = int(np.searchsorted(text[order], np.searchsorted(starts, end, "right") - 1))
+        upto = int(np.searchsorted(text, np.searchsorted(starts, end, "right") - 1))
         sums = np.concatenate([np.zeros((1, encoder.dim)), np.cumsum(block, 0, dtype=np.float64)])
         a, b = first[done:upto] - at, stop[done:upto] - at
         means[done:upto] = (sums[b] - sums[a]) / np.maximum(b - a, 1)[:, None]

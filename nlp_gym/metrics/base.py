@@ -47,7 +47,7 @@ class Score:
     def from_counts(
         cls,
         metric: str,
-        counts: npt.NDArray[Any],
+        counts: Any,
         formula: Formula,
         *,
         signature: str,
@@ -60,7 +60,7 @@ class Score:
 
         Args:
             metric: Name of the metric.
-            counts: (N, K) additive counts of each sample.
+            counts: (N, K) additive counts of each sample, an array or a sparse array of SciPy.
             formula: Maps (R, K) summed counts to (R,) corpus scores.
             signature: Metric, scheme, averaging and versions; the bootstrap is added to it.
             bootstrap: Number of resamples of the interval over samples; 0: no interval.
@@ -69,21 +69,22 @@ class Score:
             text: The report as text.
         """
         interval = None
-        if bootstrap and len(counts):
+        n = int(counts.shape[0])
+        if bootstrap and n:
             interval = bootstrap_interval(counts, formula, draws=bootstrap)
             signature += f"|bs:{bootstrap}|rs:{BOOTSTRAP_SEED}"
         if value is None:
             value = corpus_value(counts, formula)
-        return cls(metric, value, interval, len(counts), signature, report or {}, text)
+        return cls(metric, value, interval, n, signature, report or {}, text)
 
 
-def corpus_value(counts: npt.NDArray[Any], formula: Formula) -> float:
+def corpus_value(counts: Any, formula: Formula) -> float:
     """Score of a corpus from the (N, K) counts of its samples."""
-    return float(formula(counts.sum(axis=0, keepdims=True).astype(np.float64))[0])
+    return float(formula(counts.sum(axis=0).astype(np.float64)[None])[0])
 
 
 def bootstrap_interval(
-    counts: npt.NDArray[Any],
+    counts: Any,
     formula: Formula,
     *,
     draws: int = 1000,
@@ -92,7 +93,7 @@ def bootstrap_interval(
     """95 % percentile bootstrap interval of a corpus score over samples (Efron 1979; Koehn 2004).
 
     Args:
-        counts: (N, K) additive counts of each sample.
+        counts: (N, K) additive counts of each sample, an array or a sparse array of SciPy.
         formula: Maps (R, K) summed counts to (R,) scores.
         draws: Number of resamples R.
         seed: Seed of the resampling.
@@ -100,14 +101,14 @@ def bootstrap_interval(
     Returns:
         The 2.5th and 97.5th percentile.
     """
-    n = len(counts)
+    n = counts.shape[0]
     rng = np.random.default_rng(seed)
-    chunk = max(1, min(draws, 4_000_000 // max(n, 1)))
-    sums = [
-        rng.multinomial(n, np.full(n, 1.0 / n), size=min(chunk, draws - start)) @ counts
-        for start in range(0, draws, chunk)
-    ]
-    low, high = np.percentile(formula(np.concatenate(sums).astype(np.float64)), [2.5, 97.5])
+    chunk = max(1, min(draws, 4_000_000 // max(counts.shape)))
+    scores = []
+    for start in range(0, draws, chunk):
+        drawn = rng.multinomial(n, np.full(n, 1.0 / n), size=min(chunk, draws - start))
+        scores.append(formula((drawn @ counts).astype(np.float64)))
+    low, high = np.percentile(np.concatenate(scores), [2.5, 97.5])
     return float(low), float(high)
 
 

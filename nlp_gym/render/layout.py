@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import unicodedata
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import NamedTuple
 
 from nlp_gym.render.frame import Piece
@@ -188,7 +190,8 @@ def clipped(column: Column, height: int) -> list[Row | int]:
         return [*rows]
     here, *others = _decided(column)
     wanted = [here, len(rows) - 1, len(rows) - 2, 0, *others]
-    near = sorted(range(len(rows)), key=lambda i: min(abs(i - k) for k in (here, *others)))
+    distance = _distances(sorted({here, *others}), len(rows))
+    near = sorted(range(len(rows)), key=distance.__getitem__)
     kept: set[int] = set()
     taken = 0
     for i in dict.fromkeys([*wanted, *near]):
@@ -199,6 +202,12 @@ def clipped(column: Column, height: int) -> list[Row | int]:
         if height - taken < column.row_height:
             break
     return _with_gaps(rows, kept)
+
+
+def _distances(marked: Sequence[int], n: int) -> list[int]:
+    """How far each of n rows is from the nearest of the `marked` ones, which are sorted."""
+    edges = [(left + right) // 2 for left, right in pairwise(marked)]
+    return [abs(i - marked[bisect_left(edges, i)]) for i in range(n)]
 
 
 def _decided(column: Column) -> list[int]:

@@ -118,8 +118,9 @@ def check_command(
     asked: Task | None = None
     guess = None
     if env is not None:
-        asked = _task_of(env, family, scheme)
-        family, scheme, pair = asked.family, asked.tag_scheme, pair or asked.pair
+        asked = _task_of(env, family)
+        family, pair = asked.family, pair or asked.pair
+        scheme = asked.tag_scheme if scheme == "auto" else scheme
     elif family is None:
         guess = guess_file(file, format, gold=gold, **options)
         family, format = guess.family, guess.format
@@ -133,7 +134,8 @@ def check_command(
     if not report.ok:
         raise typer.Exit(1)
     if asked is not None and env is not None and gold:
-        _show_labels(env, asked, {"data_format": format, "pair": pair, **options}, file, bad_rows)
+        given = {"data_scheme": scheme, "data_format": format, "pair": pair, **options}
+        _show_labels(env, {**given, "bad_rows": bad_rows}, file)
 
 
 def _list_problems(file: Path, report: CheckReport) -> None:
@@ -192,31 +194,28 @@ def _explain(guess: Guess) -> None:
         typer.echo(f"    it can be read in other ways too: {others}")
 
 
-def _task_of(env: str, family: str | None, scheme: str) -> Task:
+def _task_of(env: str, family: str | None) -> Task:
     """The task of an id, which says how its files are read."""
     from nlp_gym import make_task
     from nlp_gym.errors import InvalidArgumentError, shown
-    from nlp_gym.tasks.core.make import has_argument
 
     if family is not None:
         raise InvalidArgumentError(
             f"Give either family={shown(family)} (--family) or env={shown(env)} (--env), not both."
         )
-    given = {"data_scheme": scheme} if has_argument(env, "data_scheme") else {}
-    return make_task(env, corpus="sample", encoder="hashed", **given)
+    return make_task(env, corpus="sample", encoder="hashed")
 
 
-def _show_labels(env: str, task: Task, options: dict[str, Any], file: Path, bad_rows: str) -> None:
+def _show_labels(env: str, options: dict[str, Any], file: Path) -> None:
     """Make the environment's task of the file, which may refuse its labels, and show them."""
     from nlp_gym import make_task
-    from nlp_gym.errors import listed
+    from nlp_gym.inert import listed
     from nlp_gym.tasks.core.make import has_argument
 
-    options = {"data_scheme": task.tag_scheme, **options}
     given = {k: v for k, v in options.items() if v is not None and has_argument(env, k)}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # those of the file are listed
-        made = make_task(env, data={"train": file}, encoder="hashed", bad_rows=bad_rows, **given)
+        made = make_task(env, data={"train": file}, encoder="hashed", **given)
     if made.labels:
         typer.echo(f"  {env} has {len(made.labels)} labels of it: {listed(made.labels)}")
 

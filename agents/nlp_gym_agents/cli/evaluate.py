@@ -7,7 +7,16 @@ from typing import Annotated, Any
 
 import typer
 
-from nlp_gym_agents.cli.options import Checkpoint, DataDir, Device, Run, Searches, Split, pairs
+from nlp_gym_agents.cli.options import (
+    Checkpoint,
+    DataDir,
+    Device,
+    Run,
+    Searches,
+    Split,
+    Trust,
+    pairs,
+)
 
 
 def evaluate_command(
@@ -37,6 +46,7 @@ def evaluate_command(
     bootstrap: Annotated[
         int, typer.Option(min=0, help="Resamples behind the 95% interval; 0 for none.")
     ] = 1000,
+    trust: Trust = None,
 ) -> None:
     """Score a run on a whole split by the task's official metric."""
     from nlp_gym_agents.evaluation import evaluate as scoring
@@ -45,7 +55,7 @@ def evaluate_command(
     from nlp_gym_agents.prediction.records import write_output
 
     options: dict[str, Any] = {"checkpoint": checkpoint, "device": device, "bootstrap": bootstrap}
-    options |= {"data_dir": data_dir, "progress": True}
+    options |= {"data_dir": data_dir, "progress": True, "trust": trust or ()}
     own: dict[str, Any] = {"data": data, "env_kwargs": pairs(env_kwargs), "searches": searches}
     if challenge is not None:
         given: dict[str, Any] = {"--perturb": perturb, "--data": data, "--searches": searches}
@@ -65,6 +75,6 @@ def evaluate_command(
     if json_file is not None:
         import json
 
-        env_id = load_agent(run, checkpoint=checkpoint).env_id
+        env_id = load_agent(run, checkpoint=checkpoint, trust=trust or ()).env_id
         record = robustness.scores_record(scores, env_id=env_id, split=split)
         write_output(json_file, json.dumps(record, indent=2, ensure_ascii=False) + "\n")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from nlp_gym_agents.cli import completion
-from nlp_gym_agents.cli.options import DataDir, Split, env_arguments
+from nlp_gym_agents.cli.options import DataDir, Split, Trust, env_arguments
 
 
 def export_minari_command(
@@ -37,6 +37,7 @@ def export_minari_command(
     ] = None,
     data_dir: DataDir = None,
     dataset_id: Annotated[str | None, typer.Option(help="Default: nlp_gym/NAME/POLICY-v0.")] = None,
+    trust: Trust = None,
 ) -> None:
     """Write episodes as a Minari dataset, for offline reinforcement learning."""
     from nlp_gym.errors import InvalidArgumentError, shown
@@ -47,7 +48,18 @@ def export_minari_command(
             f"ID={shown(env_id)} and --env {shown(env)} are two environments: give one of them."
         )
     kwargs = env_arguments(env_kwargs, data_dir)
-    wanted = Export(env_id or env, policy, run, episodes, split, obs_type, seed, kwargs, dataset_id)
+    wanted = Export(
+        env_id or env,
+        policy,
+        run,
+        episodes,
+        split,
+        obs_type,
+        seed,
+        kwargs,
+        dataset_id,
+        trust or (),
+    )
     dataset = export(wanted)
     spec = dataset.spec
     typer.echo(f"{dataset.total_episodes:,} episodes, {dataset.total_steps:,} steps")

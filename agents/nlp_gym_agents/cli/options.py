@@ -23,6 +23,15 @@ Searches = Annotated[
     ),
 ]
 
+Trust = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="MODULE",
+        help="A module or package of your own that the settings of the run, or of FILE, may have "
+        "imported; may be given several times.",
+    ),
+]
+
 SPREAD = ("--hyperparams", "--hyperparameters", "--env-kwargs")
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nlp_gym_agents.cli.options import Checkpoint, Device, Run, pairs
+from nlp_gym_agents.cli.options import Checkpoint, Device, Run, Trust, pairs
 
 
 def predict_command(
@@ -52,6 +52,7 @@ def predict_command(
     ] = 0,
     checkpoint: Checkpoint = "best",
     device: Device = "auto",
+    trust: Trust = None,
 ) -> None:
     """Decide on raw text, or on a file of samples: labels, answers, choices, ..."""
     from nlp_gym_agents.prediction.predictor import Predictor
@@ -59,7 +60,7 @@ def predict_command(
 
     choose_format(form, output)
     options: dict[str, Any] = {"checkpoint": checkpoint, "device": device}
-    options["alternatives"] = alternatives
+    options |= {"alternatives": alternatives, "trust": trust or ()}
     predictor = Predictor(run, env_kwargs=pairs(env_kwargs), **options)
     chosen = choose_format(form, output, tags=predictor.tags)
     inputs = predictor.gather(text, input_file, encoding=encoding, text_column=text_column)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nlp_gym_agents.cli import completion
-from nlp_gym_agents.cli.options import DataDir, pairs
+from nlp_gym_agents.cli.options import DataDir, Trust, pairs
 
 if TYPE_CHECKING:
     from nlp_gym_agents.config.train_config import TrainConfig
@@ -31,12 +32,17 @@ def rate(text: str | None) -> float | str | None:
     return value
 
 
-def config_of(flags: dict[str, Any], conf_file: Path | None) -> TrainConfig:
+def config_of(
+    flags: dict[str, Any], conf_file: Path | None, trust: Sequence[str] = ()
+) -> TrainConfig:
     """Settings by flags (None: not given), else by a config file, else by default."""
     from nlp_gym_agents.config.hyperparams import nested_merge
     from nlp_gym_agents.config.train_config import TrainConfig, config_from_file
 
-    config = TrainConfig() if conf_file is None else config_from_file(conf_file)
+    config = TrainConfig()
+    if conf_file is not None:
+        logs = flags.get("tensorboard_log")
+        config = config_from_file(conf_file, tensorboard_log=logs, trust=trust)
     given = {name: value for name, value in flags.items() if value is not None}
     for name, fields in _STRONGER.items():
         typed = pairs(given.get(name), f"--{name.replace('_', '-')}")
@@ -124,6 +130,7 @@ def train_command(
     with_bc: Annotated[
         bool, typer.Option("--with-bc", help="Behaviour cloning among the baselines.")
     ] = False,
+    trust: Trust = None,
 ) -> None:
     """Train an agent. The last line printed is the run folder."""
     if augment:
@@ -151,45 +158,59 @@ def train_command(
         "warm_start": warm_start,
         "early_stopping": early_stopping,
     }
+    trusted = tuple(trust or ())
     if resume is not None:
-        run = _resume(resume, flags, run_dir, progress=progress)
-    elif optimize:
-        _optimize(config_of(flags, conf_file), run_dir, n_trials=n_trials, progress=progress)
-        return
+        run = _resume(resume, flags, run_dir, trusted, progress=progress)
     else:
+        config = config_of(flags, conf_file, trusted)
+        options: dict[str, Any] = {"run_dir": run_dir, "progress": progress, "trust": trusted}
+        if optimize:
+            _optimize(config, n_trials=n_trials, **options)
+            return
+        from nlp_gym_agents.runs.trust import named_modules
         from nlp_gym_agents.training.train import train
 
-        run = train(config_of(flags, conf_file), run_dir=run_dir, progress=progress)
+        run = train(config, **options)
+        # The report reads from the run what was typed here.
+        trusted += named_modules(config.as_dict())
     try:
         if report:
-            _report(run, with_bc=with_bc, progress=progress)
+            _report(run, with_bc=with_bc, progress=progress, trust=trusted)
     finally:  # the run is there, whatever becomes of its report
         typer.echo(run)
 
 
-def _resume(resume: Path, flags: dict[str, Any], run_dir: Path | None, *, progress: bool) -> Path:
+def _resume(
+    resume: Path,
+    flags: dict[str, Any],
+    run_dir: Path | None,
+    trust: tuple[str, ...],
+    *,
+    progress: bool,
+) -> Path:
     from nlp_gym.errors import InvalidArgumentError
     from nlp_gym_agents.training.train import resume as go_on
 
-    ignored = [k for k, v in flags.items() if v is not None and k != "n_timesteps"]
+    changed = {name: flags[name] for name in ("n_timesteps", "tensorboard_log")}
+    ignored = [k for k, v in flags.items() if v is not None and k not in changed]
     if run_dir is not None or ignored:
         name = (ignored or ["run_dir"])[0].replace("_", "-")
         raise InvalidArgumentError(
             f"--{name} cannot be given with --resume: a run goes on with its own settings "
-            "(config.yml). Only -n may be given, to train longer."
+            "(config.yml). Only -n may be given, to train longer, and --tensorboard-log."
         )
-    return go_on(resume, n_timesteps=flags["n_timesteps"], progress=progress)
+    return go_on(resume, **changed, progress=progress, trust=trust)
 
 
-def _optimize(config: TrainConfig, run_dir: Path | None, *, n_trials: int, progress: bool) -> None:
+def _optimize(config: TrainConfig, **options: Any) -> None:
     from nlp_gym_agents.training.optimize import optimize
 
-    folder = optimize(config, n_trials=n_trials, run_dir=run_dir, progress=progress)
+    folder = optimize(config, **options)
     typer.echo((folder / "best.yml").read_text(encoding="utf-8"))
     typer.echo(folder)
 
 
-def _report(run: Path, *, with_bc: bool, progress: bool) -> None:
+def _report(run: Path, *, with_bc: bool, progress: bool, trust: tuple[str, ...] = ()) -> None:
     from rich.console import Console
 
     from nlp_gym.errors import NLPGymError
@@ -198,13 +219,13 @@ def _report(run: Path, *, with_bc: bool, progress: bool) -> None:
 
     console = Console()
     try:
-        device = read_config(run)["device"]
-        report = final_report(run, with_bc=with_bc, device=device, progress=progress)
+        device = read_config(run, trust=trust).get("device", "auto")
+        report = final_report(run, with_bc=with_bc, device=device, progress=progress, trust=trust)
         print_report(report, console)
     except NLPGymError as error:  # training itself went well
         typer.echo(f"warning: no test report: {error}", err=True)
         return
     try:
-        print_example(run, console, device=device)
+        print_example(run, console, device=device, trust=trust)
     except Exception as error:  # the run and its report are complete without it
         typer.echo(f"warning: no example: {type(error).__name__}: {error}", err=True)

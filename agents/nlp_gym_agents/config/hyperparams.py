@@ -26,6 +26,7 @@ from nlp_gym.tasks.core.task import Task
 from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.config.validation import POLICY_CLASSES, RUN_KEYS, SCHEDULES, check_params
 from nlp_gym_agents.networks.encoder.schedule import schedule_value
+from nlp_gym_agents.runs.plain_files import parse_yaml
 
 FOLDER = Path(__file__).parent.parent / "hyperparams"
 
@@ -125,11 +126,10 @@ def parse_value(text: str, given: str | None = None) -> Any:
         InvalidArgumentError: It is not YAML.
     """
     try:
-        return _numbers(yaml.safe_load(text))
-    except yaml.YAMLError as error:
-        problem = str(error).splitlines()[0]
+        return _numbers(parse_yaml(text))
+    except ValueError as error:
         raise InvalidArgumentError(
-            f"{given or f'value={shown(text)}'}: the value is not YAML ({problem}). Quote strings "
+            f"{given or f'value={shown(text)}'}: the value is not YAML ({error}). Quote strings "
             "with special characters."
         ) from error
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from nlp_gym.encode import Encoder, EncoderOptions
-from nlp_gym.errors import InvalidArgumentError, UnknownNameError, shown
+from nlp_gym.errors import InvalidArgumentError, RunError, UnknownNameError
+from nlp_gym.inert import shown
 from nlp_gym.tasks.core.make import (
     SHELL_ARGUMENTS,
     default_argument,
@@ -24,6 +25,7 @@ from nlp_gym_agents.config.hyperparams import Params, load_hyperparams, nested_m
 from nlp_gym_agents.config.learning import LearningOptions
 from nlp_gym_agents.config.validation import check_params
 from nlp_gym_agents.networks.encoder.options import MODES, Tuning
+from nlp_gym_agents.runs import schema
 from nlp_gym_agents.runs.folder import read_config_file
 
 
@@ -50,17 +52,6 @@ _FLAGS = {
     "vectorization_mode": "the environments run side by side in one process, see --n-envs",
 }
 """Arguments of `gymnasium.make` and `make_vec` that a training run does not take, and why."""
-_TEXTS = ("env", "algo", "device", "encoder_mode")
-_PLACES = ("data", "data_dir", "encoder", "tensorboard_log", "warm_start")
-_MAPPINGS = ("hyperparams", "env_kwargs")
-_LOWEST = {
-    "n_timesteps": 1,
-    "n_envs": 1,
-    "eval_freq": 1,
-    "save_freq": 1,
-    "early_stopping": 0,
-    "seed": 0,
-}
 _EVALUATIONS = 20  # of a run whose --eval-freq is not given
 
 
@@ -93,23 +84,23 @@ class TrainConfig:
 
     env: str = DEFAULT_ENV
     algo: str = DEFAULT_ALGO
-    n_timesteps: int | None = None
-    seed: int = 0
-    n_envs: int | None = None
+    n_timesteps: schema.Positive | None = None
+    seed: Annotated[int, schema.Range(0, 2**32 - 1)] = 0
+    n_envs: schema.Positive | None = None
     hyperparams: Mapping[str, Any] = field(default_factory=dict)
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
-    eval_freq: int | None = None
-    save_freq: int | None = None
+    eval_freq: schema.Positive | None = None
+    save_freq: schema.Positive | None = None
     tensorboard_log: str | None = None
     device: str = "auto"
     encoder: str | None = None
     encoder_mode: str = "frozen"
     encoder_lr: float | str | None = None
-    freeze_layers: int | None = None
+    freeze_layers: schema.Count | None = None
     data_dir: str | None = None
     data: str | None = None
     warm_start: str | None = None
-    early_stopping: int = 0
+    early_stopping: schema.Count = 0
 
     def with_changes(self, **changes: Any) -> TrainConfig:
         """A copy with some fields replaced."""
@@ -166,20 +157,12 @@ class TrainConfig:
             UnknownNameError: The id, device or encoder mode is not known.
             InvalidArgumentError: A value of the wrong type or outside what is allowed.
         """
-        for names, types, wanted in (
-            (_TEXTS, (str,), "text"),
-            (_PLACES, (str, os.PathLike, type(None)), "text or null"),
-            (_MAPPINGS, (Mapping,), "a mapping"),
-        ):
-            for name in names:
-                value = getattr(self, name)
-                if not isinstance(value, types):
-                    raise InvalidArgumentError(
-                        f"{name}={shown(value)} is {type(value).__name__}, but {wanted} is wanted."
-                    )
+        for name, expected in schema.fields(TrainConfig).items():
+            value = getattr(self, name)
+            given = os.fspath(value) if isinstance(value, os.PathLike) else value
+            if (problem := schema.misfit(given, expected)) is not None:
+                raise InvalidArgumentError(f"{name}={problem}.")
         task_spec(self.env)
-        for name, low in _LOWEST.items():
-            _check_number(name, getattr(self, name), low)
         if self.encoder_mode not in MODES:
             raise UnknownNameError("encoder_mode", self.encoder_mode, MODES)
         learning = {name: getattr(self, name) for name in ("encoder_lr", "freeze_layers")}
@@ -222,21 +205,33 @@ def config_from(values: Mapping[str, Any], *, source: str) -> TrainConfig:
     return TrainConfig(**values)
 
 
-def config_from_file(path: str | Path) -> TrainConfig:
-    """The config in a ``config.yml``.
+def config_from_file(
+    path: str | Path,
+    *,
+    tensorboard_log: str | None = None,
+    trust: Sequence[str] | str = (),
+) -> TrainConfig:
+    """The config in a ``config.yml``, for a new run.
+
+    Args:
+        path: The file.
+        tensorboard_log: Folder of the TensorBoard files; None: the run's own.
+        trust: Modules that the file may have imported; see `nlp_gym_agents.runs.trust`.
 
     Raises:
-        RunError: The file is missing, damaged or of another version.
+        RunError: The file is missing, damaged or of another version, or asks for a module that is
+            neither registered nor trusted, or for a folder of TensorBoard files other than
+            `tensorboard_log`: nothing is written outside of the run because a file says so.
         UnknownNameError: A key that is no setting.
     """
-    return config_from(read_config_file(path), source=str(path))
-
-
-def _check_number(name: str, value: object, low: int) -> None:
-    if value is None and name != "seed":
-        return
-    if isinstance(value, bool) or not isinstance(value, int) or value < low:
-        raise InvalidArgumentError(f"{name}={shown(value)} must be a whole number from {low}.")
+    config = config_from(read_config_file(path, trust=trust), source=str(path))
+    if config.tensorboard_log is not None and tensorboard_log is None:
+        raise RunError(
+            f"{path}: tensorboard_log={shown(config.tensorboard_log)} is a place outside of the "
+            "run folder, where nothing is written unless you say so: give --tensorboard-log DIR "
+            "(in Python: tensorboard_log=), or take the line out of the file."
+        )
+    return config.with_changes(tensorboard_log=tensorboard_log)
 
 
 def merge(config: TrainConfig, *, complete: bool = False) -> TrainConfig:

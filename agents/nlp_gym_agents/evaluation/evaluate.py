@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ def evaluate(
     bootstrap: int = 1000,
     searches: int | None = None,
     progress: bool = False,
+    trust: Sequence[str] | str = (),
 ) -> Score:
     """Evaluate a run.
 
@@ -47,6 +48,7 @@ def evaluate(
         searches: Most samples that are played where a task is played by beam search; the score then
             has fewer samples. None: all.
         progress: Show bars on stderr.
+        trust: Modules that the run's settings may have imported; see `load_agent`.
 
     Returns:
         The score. `Score.text` is for people, `Score.report` for programs; its ``corpus`` says what
@@ -58,7 +60,7 @@ def evaluate(
         DataError: The corpus cannot be read.
         InvalidArgumentError: An argument that is not one of the environment's.
     """
-    agent = load_agent(run, checkpoint=checkpoint, device=device)
+    agent = load_agent(run, checkpoint=checkpoint, device=device, trust=trust)
     overrides: dict[str, Any] = dict(env_kwargs or {})
     if "split" in overrides:
         raise InvalidArgumentError("env_kwargs='split': give it as --split (split=) in its place.")

@@ -6,7 +6,7 @@ import importlib.metadata
 import os
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from inspect import signature
@@ -86,6 +86,7 @@ class Export:
         seed: Seed of the order and of the random policy.
         env_kwargs: Arguments of the environment.
         dataset_id: Id of the dataset; None: ``nlp_gym/NAME/POLICY-v0`` with the name in `env`.
+        trust: Modules that the run's settings may have imported; see `load_agent`.
     """
 
     env: str | None = None
@@ -97,6 +98,7 @@ class Export:
     seed: int = 0
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
     dataset_id: str | None = None
+    trust: Sequence[str] | str = ()
 
 
 def export(wanted: Export) -> Any:
@@ -117,7 +119,7 @@ def export(wanted: Export) -> Any:
         NLPGymError: The corpus or the run cannot be loaded.
     """
     minari = _load_minari()
-    agent = None if wanted.run is None else load_agent(wanted.run)
+    agent = None if wanted.run is None else load_agent(wanted.run, trust=wanted.trust)
     env_id = _check(wanted, agent)
     dataset_id = wanted.dataset_id or f"{PROJECT}/{_name(env_id)}/{_player_name(wanted, agent)}-v0"
     kwargs = {**(agent.settings["env_kwargs"] if agent else {}), **wanted.env_kwargs}

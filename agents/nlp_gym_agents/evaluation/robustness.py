@@ -57,9 +57,9 @@ CHALLENGES: Mapping[str, Challenge] = MappingProxyType(
 """Counterfactual reviews (Kaushik et al. 2020), paraphrased questions (Gan and Ng 2019)."""
 
 
-def suitable_perturbations(run: str | Path) -> tuple[str, ...]:
+def suitable_perturbations(run: str | Path, *, trust: Sequence[str] | str = ()) -> tuple[str, ...]:
     """Names of the perturbations that suit the files a run reads, for ``--perturb all``."""
-    agent = load_agent(run)
+    agent = load_agent(run, trust=trust)
     family = task_class(agent.env_id).sample_family()
     words = tuple(WORD_PERTURBATIONS) if family in PERTURBED_FIELDS else ()
     swaps = family == "tagging" and any(label.startswith("B-") for label in agent.labels)
@@ -67,7 +67,12 @@ def suitable_perturbations(run: str | Path) -> tuple[str, ...]:
 
 
 def evaluate_perturbed(
-    run: str | Path, specs: Sequence[str], split: str = "test", **options: Any
+    run: str | Path,
+    specs: Sequence[str],
+    split: str = "test",
+    *,
+    trust: Sequence[str] | str = (),
+    **options: Any,
 ) -> dict[str, Score]:
     """Scores of a run on a split as it is (``"clean"``) and under each perturbation.
 
@@ -75,6 +80,7 @@ def evaluate_perturbed(
         run: A run folder.
         specs: As for `nlp_gym.data.text.perturb.perturb`; ``["all"]``: those that suit.
         split: ``"train"``, ``"dev"`` or ``"test"``.
+        trust: Modules that the run's settings may have imported; see `load_agent`.
         **options: As for `nlp_gym_agents.evaluation.evaluate.evaluate`.
 
     Raises:
@@ -82,7 +88,9 @@ def evaluate_perturbed(
         InvalidArgumentError: One that does not suit the files the run reads.
         RunError: See `evaluate`.
     """
-    chosen = suitable_perturbations(run) if list(specs) == ["all"] else tuple(specs)
+    chosen = tuple(specs)
+    if list(specs) == ["all"]:
+        chosen = suitable_perturbations(run, trust=trust)
     if not chosen:
         raise InvalidArgumentError(
             f"perturb={list(specs)}: none of {', '.join(PERTURBATIONS)} suits this run, whose "
@@ -90,6 +98,7 @@ def evaluate_perturbed(
         )
     for spec in chosen:
         parse_spec(spec)  # a wrong name is told before anything is scored
+    options["trust"] = trust
     scores = {"clean": evaluate(run, split, **options)}
     scores |= {spec: evaluate(run, split, perturb=spec, **options) for spec in chosen}
     return scores
@@ -124,6 +133,7 @@ def evaluate_challenge(
     device: str = "auto",
     bootstrap: int = 1000,
     progress: bool = False,
+    trust: Sequence[str] | str = (),
 ) -> Score:
     """Score a run on a set of pairs: the official metric, and how many pairs are wholly right.
 
@@ -135,6 +145,7 @@ def evaluate_challenge(
         device: ``"auto"``, ``"cpu"``, ``"cuda"``.
         bootstrap: Resamples behind the 95% interval; 0 for none.
         progress: Show bars on stderr.
+        trust: Modules that the run's settings may have imported; see `load_agent`.
 
     Returns:
         The score of the whole set; its report has ``challenge``: the scores of the `first` and the
@@ -147,7 +158,8 @@ def evaluate_challenge(
     """
     if name not in CHALLENGES:
         raise UnknownNameError("challenge", name, CHALLENGES)
-    row, agent = CHALLENGES[name], load_agent(run, checkpoint=checkpoint, device=device)
+    row = CHALLENGES[name]
+    agent = load_agent(run, checkpoint=checkpoint, device=device, trust=trust)
     family = task_class(agent.env_id).family
     if family != row.family:
         raise InvalidArgumentError(

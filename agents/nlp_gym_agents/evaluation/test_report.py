@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,12 @@ def cloning_score(agent: Agent, train_task: Task, task: Task, *, device: str = "
 
 
 def final_report(
-    run: str | Path, *, with_bc: bool = False, device: str = "auto", progress: bool = False
+    run: str | Path,
+    *,
+    with_bc: bool = False,
+    device: str = "auto",
+    progress: bool = False,
+    trust: Sequence[str] | str = (),
 ) -> dict[str, Any]:
     """Score ``best/`` and the baselines on test and write ``report.json``.
 
@@ -51,6 +57,7 @@ def final_report(
         with_bc: Also train behaviour cloning for the comparison.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``.
         progress: Show bars on stderr.
+        trust: Modules that the run's settings may have imported; see `load_agent`.
 
     Returns:
         What the file holds: the record of `nlp-gym evaluate --json`, ``algo``, ``timesteps``,
@@ -60,7 +67,7 @@ def final_report(
     Raises:
         RunError: The run cannot be loaded, or its folder cannot be written to.
     """
-    agent = load_agent(run, device=device)
+    agent = load_agent(run, device=device, trust=trust)
     task, train_task = agent.task("test"), agent.task("train")
     score = with_corpus(task.score(agent.outputs(task, progress=progress)), task)
     names = ["random", "majority", *task.baselines, "oracle"]
@@ -98,12 +105,18 @@ def print_report(report: dict[str, Any], console: Console) -> None:
         console.print(f"Samples with bad rows that were left out: {counts}.", highlight=False)
 
 
-def print_example(run: str | Path, console: Console, *, device: str = "auto") -> None:
+def print_example(
+    run: str | Path,
+    console: Console,
+    *,
+    device: str = "auto",
+    trust: Sequence[str] | str = (),
+) -> None:
     """Show what the agent decides on one sentence, where a raw text is all that it reads.
 
     An agent that writes knows few words but those of its corpus, and gets a text of the test split.
     """
-    predictor = Predictor(run, device=device)
+    predictor = Predictor(run, device=device, trust=trust)
     if predictor.reads_text:
         text = EXAMPLE
         if predictor.writes:

@@ -19,15 +19,17 @@ from nlp_gym.tasks.core.task import Output, Task
 from nlp_gym_agents.algorithms.registry import AlgorithmRow, resolve
 from nlp_gym_agents.config.learning import tuning_of
 from nlp_gym_agents.config.signatures import arguments
+from nlp_gym_agents.config.validation import check_params
 from nlp_gym_agents.models.alternatives import Place, with_alternatives
 from nlp_gym_agents.models.build import build_model, encode, feature_source
 from nlp_gym_agents.models.play import outputs_of
+from nlp_gym_agents.models.size_limit import check_width
 from nlp_gym_agents.networks.encoder.options import Tuning
 from nlp_gym_agents.networks.features.source import FeatureSource
 from nlp_gym_agents.networks.features.swap_source import swapped_source
 from nlp_gym_agents.runs.folder import find_snapshot
-from nlp_gym_agents.runs.settings import NEEDED, SETTINGS, SnapshotSettings
-from nlp_gym_agents.runs.weights import load_policy
+from nlp_gym_agents.runs.settings import SnapshotSettings
+from nlp_gym_agents.runs.weights import POLICY, load_policy
 
 
 def _smallest_memory(row: AlgorithmRow) -> dict[str, int]:
@@ -130,6 +132,7 @@ class Agent:
         Raises:
             RunError: The encoder gives other vectors than the one of the run.
         """
+        check_width(task.encoder, self.folder / POLICY)
         expected, found = self.settings["encoder"]["fingerprint"], task.encoder.fingerprint
         if found != expected:
             raise RunError(
@@ -187,7 +190,8 @@ class Agent:
 
     def _load(self, task: Task) -> BaseAlgorithm:
         row, obs_type = resolve(self.settings["algo"]), self.settings["obs_type"]
-        hyperparams = {**self.settings["hyperparams"], **_smallest_memory(row)}
+        given = check_params(row, self.settings["hyperparams"], writes=task.writes)
+        hyperparams = {**given, **_smallest_memory(row)}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # advice on batch sizes, for one environment
             model = build_model(
@@ -197,24 +201,31 @@ class Agent:
                 obs_type=obs_type,
                 device=self.device,
                 tuning=self.tuning,
+                weights=self.folder / POLICY,
             )
         load_policy(self.folder, model, self.settings["aliases"])
         return model
 
 
-def load_agent(run: str | Path, *, checkpoint: str = "best", device: str = "auto") -> Agent:
+def load_agent(
+    run: str | Path,
+    *,
+    checkpoint: str = "best",
+    device: str = "auto",
+    trust: Sequence[str] | str = (),
+) -> Agent:
     """The trained policy of a run folder.
 
     Args:
         run: The folder that `nlp-gym train` printed.
         checkpoint: ``"best"`` by the dev metric, or ``"last"``.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``.
+        trust: Modules of your own that the run's settings may have imported, such as that of its
+            algorithm; a package covers the modules in it.
 
     Raises:
-        RunError: The folder is missing, incomplete, damaged or of another version.
+        RunError: The folder is missing, incomplete, damaged or of another version, or its settings
+            ask for a module that is neither registered nor trusted.
     """
-    folder, settings = find_snapshot(run, checkpoint)
-    missing = sorted(NEEDED - set(settings))
-    if missing:
-        raise RunError(f"{folder / SETTINGS} is damaged: it lacks {', '.join(missing)}.")
+    folder, settings = find_snapshot(run, checkpoint, trust=trust)
     return Agent(Path(run), folder, settings, device)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import torch as th
@@ -27,6 +29,7 @@ from nlp_gym_agents.config.devices import check_device
 from nlp_gym_agents.config.hyperparams import Params, build_arguments
 from nlp_gym_agents.config.validation import extractor_class
 from nlp_gym_agents.models.attach_encoder import attach_encoders, check_learns, transformer_of
+from nlp_gym_agents.models.size_limit import SizeLimit
 from nlp_gym_agents.networks.encoder.options import Tuning
 from nlp_gym_agents.networks.encoder.trainable import EncoderFactory
 from nlp_gym_agents.networks.features.source import FeatureSource
@@ -97,6 +100,7 @@ def build_model(
     seed: int = 0,
     device: str = "auto",
     tuning: Tuning | None = None,
+    weights: Path | None = None,
 ) -> BaseAlgorithm:
     """A fresh algorithm object on `n_envs` environments of `task`.
 
@@ -110,10 +114,13 @@ def build_model(
         seed: Seeds weights, exploration and environments.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``.
         tuning: How the encoder learns; None: it is frozen.
+        weights: File of the policy's weights that the model will load; a network that is larger is
+            refused before it is built.
 
     Raises:
         InvalidArgumentError: A hyperparameter's value is refused by the algorithm, or the encoder
             cannot learn.
+        RunError: The network is larger than `weights`.
     """
     check_obs_type(obs_type)
     check_device(device)
@@ -142,7 +149,11 @@ def build_model(
         "encoder_factory": factory,
     }
     arguments |= {"env": SB3VecEnv(venv), "seed": seed, "device": device, "verbose": 0}
-    model = _construct(row, arguments, hyperparams)
+    limit: AbstractContextManager[object] = nullcontext()
+    if weights is not None:
+        limit = SizeLimit(weights, pretrained=tuning is not None)
+    with limit:
+        model = _construct(row, arguments, hyperparams)
     if task.writes:
         _zero_value_heads(model.policy)
     if tuning is not None:
@@ -191,13 +202,24 @@ def _construct(
             f"algo={shown(row.name)} does not fit into memory ({error}). Make buffer_size (or "
             f"n_steps times n_envs) smaller: {dict(hyperparams)}."
         ) from error
-    except (AssertionError, TypeError, ValueError, RuntimeError) as error:
+    except _REFUSALS as error:
         if isinstance(error, NLPGymError):
             raise
         raise InvalidArgumentError(
             f"algo={shown(row.name)} refuses its hyperparameters {dict(hyperparams)}: {error}"
         ) from error
 
+
+_REFUSALS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What the classes of algorithms and networks raise about arguments that they cannot take."""
 
 _POLICIES: dict[str, type[BasePolicy]] = {
     "maskable_ppo": PointerMaskablePolicy,

@@ -8,6 +8,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ class Input:
     sentences: tuple[tuple[Word, ...], ...]
     id: Any = field(default="", compare=False)
 
-    @property
+    @cached_property
     def words(self) -> tuple[Word, ...]:
         """All words in order."""
         return tuple(word for sentence in self.sentences for word in sentence)

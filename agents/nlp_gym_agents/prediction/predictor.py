@@ -40,6 +40,7 @@ class Predictor:
             agent of a mixture predicts through one task of it: ``{"tasks": ["POS-EWT-v0"]}``.
         alternatives: Of an agent that writes: tokens to show at each place of a text, with their
             probability (or value); 0: none.
+        trust: Modules that the run's settings may have imported; see `load_agent`.
 
     Attributes:
         family: Which files the agent reads, a name in `nlp_gym.data.FAMILIES`.
@@ -58,9 +59,10 @@ class Predictor:
         device: str = "auto",
         env_kwargs: Mapping[str, Any] | None = None,
         alternatives: int = 0,
+        trust: Sequence[str] | str = (),
     ) -> None:
         self.alternatives = alternatives
-        self.agent: Agent = load_agent(run, checkpoint=checkpoint, device=device)
+        self.agent: Agent = load_agent(run, checkpoint=checkpoint, device=device, trust=trust)
         self._inputs = task_inputs(self.agent, env_kwargs or {})
         self._task_class = self._inputs.task
         self.family = self._task_class.family

@@ -12,6 +12,7 @@ words are labelled:
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import sys
 import warnings
@@ -113,9 +114,10 @@ def to_text(record: dict[str, Any]) -> Text:
     """The text for a terminal: entities coloured, or each word with its label."""
     marks = record.get("entities", record["tokens"])
     kinds = sorted({mark["label"] for mark in marks})
+    colours = dict(zip(kinds, itertools.cycle(_COLOURS), strict=False))
     line, place = Text(), 0
     for mark in marks:
-        colour = _COLOURS[kinds.index(mark["label"]) % len(_COLOURS)]
+        colour = colours[mark["label"]]
         line.append(record["text"][place : mark["start"]])
         line.append(record["text"][mark["start"] : mark["end"]], style=f"bold {colour}")
         line.append(f"[{mark['label']}]", style=f"dim {colour}")

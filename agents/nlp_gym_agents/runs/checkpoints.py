@@ -23,19 +23,32 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.buffers import ReplayBuffer
 
-from nlp_gym.errors import RunError, shown
+from nlp_gym.errors import RunError
+from nlp_gym.inert import listed, shown
 from nlp_gym_agents.networks.features.swap_source import clear_caches
-from nlp_gym_agents.runs import episodes
-from nlp_gym_agents.runs.snapshots import read_json
+from nlp_gym_agents.runs import episodes, schema
+from nlp_gym_agents.runs.plain_files import read_json
+from nlp_gym_agents.runs.state import (
+    BufferState,
+    CheckpointState,
+    Numbers,
+    OptimizerState,
+    RandomState,
+    buffer_arrays,
+    check_buffer,
+    check_counters,
+    counters_of,
+    fitted_groups,
+    optimizers_of,
+)
 from nlp_gym_agents.runs.weights import (
     Tensors,
     load_policy,
@@ -44,28 +57,15 @@ from nlp_gym_agents.runs.weights import (
     save_weights,
 )
 
-Numbers = dict[str, Any]
-"""State that goes into JSON."""
-
+STATE = "state.json"
 # Bytes; `features` observations make buffers too large to save each time.
 BUFFER_LIMIT = 2 * 1024**3
-_NOT_STATE = frozenset({"n_envs", "verbose", "seed", "start_time", "_total_timesteps"})
-
-
-def _optimizers(model: BaseAlgorithm) -> Iterator[tuple[str, torch.optim.Optimizer]]:
-    """Every optimizer that the algorithm itself lists as state, by its dotted name."""
-    for name in dict.fromkeys(["policy.optimizer", *model._get_torch_save_params()[0]]):
-        value: object = model
-        for part in name.split("."):
-            value = getattr(value, part, None)
-        if isinstance(value, torch.optim.Optimizer):
-            yield name, value
 
 
 def _split_optimizers(model: BaseAlgorithm) -> tuple[Tensors, Numbers]:
     tensors: Tensors = {}
     numbers: Numbers = {}
-    for name, optimizer in _optimizers(model):
+    for name, optimizer in optimizers_of(model):
         state = optimizer.state_dict()
         entries: dict[str, Numbers] = {}
         for index, values in state["state"].items():
@@ -79,33 +79,34 @@ def _split_optimizers(model: BaseAlgorithm) -> tuple[Tensors, Numbers]:
     return tensors, numbers
 
 
-def _join_optimizers(model: BaseAlgorithm, tensors: Tensors, numbers: Numbers) -> None:
-    for name, optimizer in _optimizers(model):
-        saved = numbers[name]
-        state: dict[int, Numbers] = {int(i): dict(v) for i, v in saved["state"].items()}
-        for key, tensor in tensors.items():
-            owner, index, entry = key.rsplit("/", 2)
-            if owner == name:
-                state.setdefault(int(index), {})[entry] = tensor
-        optimizer.load_state_dict({"state": state, "param_groups": saved["param_groups"]})
-
-
-def _buffer_arrays(buffer: ReplayBuffer) -> dict[str, np.ndarray]:
-    """Arrays with the buffer's time axis first, by attribute (and key, for dict observations)."""
-    arrays: dict[str, np.ndarray] = {}
-    for name, value in vars(buffer).items():
-        parts = value.items() if isinstance(value, dict) else [("", value)]
-        for key, array in parts:
-            if isinstance(array, np.ndarray) and array.shape[:1] == (buffer.buffer_size,):
-                arrays[f"{name}/{key}" if key else name] = array
-    return arrays
+def _fitted_optimizers(
+    model: BaseAlgorithm, tensors: Tensors, numbers: Mapping[str, OptimizerState]
+) -> list[tuple[torch.optim.Optimizer, Numbers]]:
+    """The states of all optimizers, once all are known to fit."""
+    optimizers = dict(optimizers_of(model))
+    if set(numbers) != set(optimizers):
+        raise RunError(f"optimizers: {listed(numbers)}; the model has {listed(optimizers)}.")
+    owners = {key: key.rsplit("/", 2)[0] for key in tensors if key.count("/") >= 2}
+    unknown = [key for key in tensors if owners.get(key) not in optimizers]
+    if unknown:
+        raise RunError(f"optimizers: {shown(unknown[0])} belongs to none.")
+    found = []
+    for name, optimizer in optimizers.items():
+        own = {key: tensor for key, tensor in tensors.items() if owners[key] == name}
+        groups = fitted_groups(name, optimizer, numbers[name], own)
+        state: dict[int, Numbers] = {int(i): dict(v) for i, v in numbers[name]["state"].items()}
+        for key, tensor in own.items():
+            _, index, entry = key.rsplit("/", 2)
+            state.setdefault(int(index), {})[entry] = tensor
+        found.append((optimizer, {"state": state, "param_groups": groups}))
+    return found
 
 
 def _save_buffer(folder: Path, model: BaseAlgorithm) -> Numbers | None:
     buffer = getattr(model, "replay_buffer", None)
     if buffer is None:
         return None
-    arrays = {key: array[: buffer.size()] for key, array in _buffer_arrays(buffer).items()}
+    arrays = {key: array[: buffer.size()] for key, array in buffer_arrays(buffer).items()}
     if sum(array.nbytes for array in arrays.values()) > BUFFER_LIMIT:
         return None
     tensors = {key: torch.from_numpy(np.ascontiguousarray(a)) for key, a in arrays.items()}
@@ -113,29 +114,16 @@ def _save_buffer(folder: Path, model: BaseAlgorithm) -> Numbers | None:
     return {"pos": buffer.pos, "full": buffer.full, "buffer_size": buffer.buffer_size}
 
 
-def _load_buffer(folder: Path, model: BaseAlgorithm, saved: Numbers | None) -> None:
+def _load_buffer(folder: Path, model: BaseAlgorithm, saved: BufferState | None) -> None:
     buffer = getattr(model, "replay_buffer", None)
     if buffer is None or saved is None:
         return
-    if saved["buffer_size"] != buffer.buffer_size:
-        raise RunError(
-            f"{folder} holds a replay buffer of {saved['buffer_size']} rows, the model's has "
-            f"{buffer.buffer_size}. Resume with the buffer_size and n_envs of the run's config.yml."
-        )
     tensors = read_tensors(folder / "buffer.safetensors")
-    for key, array in _buffer_arrays(buffer).items():
+    check_buffer(model, saved, tensors)
+    for key, array in buffer_arrays(buffer).items():
         values = tensors[key].numpy()
         array[: len(values)] = values
     buffer.pos, buffer.full = saved["pos"], saved["full"]
-
-
-def _counters(model: BaseAlgorithm) -> dict[str, int | float | bool]:
-    """Numbers an algorithm keeps about its progress, third-party ones included."""
-    return {
-        name: value
-        for name, value in vars(model).items()
-        if type(value) in (int, float, bool) and name not in _NOT_STATE
-    }
 
 
 def _random_state(model: BaseAlgorithm) -> tuple[Tensors, Numbers]:
@@ -151,15 +139,15 @@ def _random_state(model: BaseAlgorithm) -> tuple[Tensors, Numbers]:
     return tensors, numbers
 
 
-def _restore_random(model: BaseAlgorithm, tensors: Tensors, numbers: Numbers) -> None:
+def _restore_random(model: BaseAlgorithm, tensors: Tensors, numbers: RandomState) -> None:
     torch.set_rng_state(tensors["torch"])
     if torch.cuda.is_available() and "cuda/0" in tensors:
         states = [tensors[key] for key in sorted(tensors) if key.startswith("cuda/")]
         torch.cuda.set_rng_state_all(states[: torch.cuda.device_count()])
-    version, internal, gauss = numbers["python"]
-    random.setstate((version, tuple(internal), gauss))
-    kind, keys, *rest = numbers["numpy"]
-    np.random.set_state((kind, np.asarray(keys, np.uint32), *rest))  # noqa: NPY002 - SB3's generator
+    version, internal, following = numbers["python"]
+    random.setstate((version, tuple(internal), following))
+    kind, keys, position, has_gauss, gauss = numbers["numpy"]
+    np.random.set_state((kind, np.asarray(keys, np.uint32), position, has_gauss, gauss))  # noqa: NPY002 - SB3's generator
     model.action_space.np_random.bit_generator.state = numbers["action_space"]
 
 
@@ -190,19 +178,35 @@ def save_state(folder: Path, model: BaseAlgorithm, extra: Mapping[str, Any]) -> 
     save_tensors(folder / "rng.safetensors", random_tensors)
     state = {
         "aliases": aliases,
-        "counters": _counters(model),
+        "counters": counters_of(model),
         "optimizers": optimizers,
         "buffer": _save_buffer(folder, model),
         "random": random_numbers,
         "episodes": _save_episodes(folder, model),
         "extra": dict(extra),
     }
-    (folder / "state.json").write_text(json.dumps(state), encoding="utf-8")
+    (folder / STATE).write_text(json.dumps(state), encoding="utf-8")
     return aliases
 
 
-def load_state(folder: Path, model: BaseAlgorithm) -> Numbers:
+def saved_environments(folder: Path) -> int | None:
+    """How many environments a checkpoint was made with; None: it does not say.
+
+    Raises:
+        RunError: Its state is missing or damaged.
+    """
+    state: CheckpointState = read_json(folder / STATE)
+    schema.check(state, CheckpointState, folder / STATE)
+    return None if state["episodes"] is None else len(state["episodes"]["generators"])
+
+
+def load_state(folder: Path, model: BaseAlgorithm, *, timesteps: int | None = None) -> Numbers:
     """Restore what `save_state` wrote into a model built from the same settings.
+
+    Args:
+        folder: A checkpoint.
+        model: A Stable-Baselines3 algorithm.
+        timesteps: When the checkpoint was made, by its settings; None: they do not say.
 
     Returns:
         The `extra` that was saved.
@@ -210,24 +214,31 @@ def load_state(folder: Path, model: BaseAlgorithm) -> Numbers:
     Raises:
         RunError: A file is missing, damaged or of another architecture.
     """
-    state = read_json(folder / "state.json")
+    path = folder / STATE
+    state: CheckpointState = read_json(path)
+    schema.check(state, CheckpointState, path)
+    load_policy(folder, model, state["aliases"])
+    optimizers = read_tensors(folder / "optimizer.safetensors")
     try:
-        load_policy(folder, model, state["aliases"])
-        tensors = read_tensors(folder / "optimizer.safetensors")
-        _join_optimizers(model, tensors, state["optimizers"])
+        check_counters(model, state["counters"], timesteps)
+        for optimizer, saved in _fitted_optimizers(model, optimizers, state["optimizers"]):
+            optimizer.load_state_dict(saved)
         _load_buffer(folder, model, state["buffer"])
+        own = counters_of(model)
         for name, value in state["counters"].items():
-            if type(getattr(model, name, None)) is type(value):
+            if name in own:
                 setattr(model, name, value)
         if state["episodes"] is not None:
             tensors = read_tensors(folder / "episodes.safetensors")
             episodes.restore(model, tensors, state["episodes"])
         # Last: restoring the episodes resets environments, which draws random numbers.
         _restore_random(model, read_tensors(folder / "rng.safetensors"), state["random"])
-        return dict(state["extra"])
-    except (KeyError, TypeError, ValueError) as error:
-        if isinstance(error, RunError):
-            raise
+    except _UNFIT as error:
+        problem = str(error) if isinstance(error, RunError) else repr(error)
         raise RunError(
-            f"{folder / 'state.json'} is incomplete or damaged ({shown(error)})."
+            f"{path} does not fit the model that the run's settings describe: {problem}"
         ) from error
+    return dict(state["extra"])
+
+
+_UNFIT = (RunError, LookupError, TypeError, ValueError, ArithmeticError, RuntimeError)

@@ -6,15 +6,18 @@ new episodes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 
+from nlp_gym.envs.rows import BLOCK
 from nlp_gym.envs.vector import TaskVectorEnv
+from nlp_gym.errors import RunError
 from nlp_gym_agents.algorithms.vec_env import SB3VecEnv
+from nlp_gym_agents.runs.schema import LARGEST
+from nlp_gym_agents.runs.state import EpisodesState, check_arrays
 from nlp_gym_agents.runs.weights import Tensors
 
 _SUMS = ("returns", "lengths")  # the bridge's running sums, under these names in the file
@@ -24,6 +27,22 @@ def _native(model: BaseAlgorithm) -> TaskVectorEnv | None:
     bridge = model.env
     venv = bridge.venv.unwrapped if isinstance(bridge, SB3VecEnv) else None
     return venv if isinstance(venv, TaskVectorEnv) else None
+
+
+def _check_places(venv: TaskVectorEnv, tensors: Tensors) -> None:
+    """Refuse numbers of samples and of places in them that the corpus does not have."""
+    task = venv.task
+    limits = {
+        "block": len(task.corpus) - 1,
+        "used": BLOCK,
+        "elapsed": LARGEST,
+        "state/row": len(task.corpus) - 1,
+        "state/slot": len(task.tables.context) - 1,
+    }
+    for name, high in limits.items():
+        array = tensors[name]
+        if array.numel() and not 0 <= int(array.min()) <= int(array.max()) <= high:
+            raise RunError(f"the array {name!r} has numbers beyond 0 to {high}.")
 
 
 def capture(model: BaseAlgorithm) -> tuple[Tensors, dict[str, Any]] | None:
@@ -38,14 +57,23 @@ def capture(model: BaseAlgorithm) -> tuple[Tensors, dict[str, Any]] | None:
     return tensors, {"generators": generators}
 
 
-def restore(model: BaseAlgorithm, tensors: Tensors, numbers: Mapping[str, Any]) -> None:
-    """Put `capture`'s result into a model built from the same settings."""
+def restore(model: BaseAlgorithm, tensors: Tensors, numbers: EpisodesState) -> None:
+    """Put `capture`'s result into a model built from the same settings.
+
+    Raises:
+        RunError: It was taken of other environments.
+    """
     bridge = model.env
     assert bridge is not None
-    bridge.reset()
-    venv = _native(model)
+    first, venv = bridge.reset(), _native(model)
     if venv is None:
         return
+    assert isinstance(first, dict)
+    model._last_obs, model._last_episode_starts = first, np.ones(bridge.num_envs, bool)
+    fresh = capture(model)
+    assert fresh is not None
+    check_arrays(tensors, {k: (t.numpy().dtype, tuple(t.shape)) for k, t in fresh[0].items()})
+    _check_places(venv, tensors)
     arrays = {key: tensor.numpy() for key, tensor in tensors.items()}
     model._last_obs = venv.restore(arrays, numbers["generators"])
     for name in _SUMS:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,15 +23,10 @@ import yaml
 
 from nlp_gym.errors import RunError, UnknownNameError, shown
 from nlp_gym.files import atomic_path, file_lock, write_json
-from nlp_gym_agents.runs.settings import SETTINGS, SnapshotSettings
-from nlp_gym_agents.runs.snapshots import (
-    FORMAT_VERSION,
-    check_version,
-    locate,
-    newest,
-    read_json,
-    verify,
-)
+from nlp_gym_agents.runs.plain_files import read_text, read_yaml
+from nlp_gym_agents.runs.settings import SETTINGS, SnapshotSettings, read_settings
+from nlp_gym_agents.runs.snapshots import FORMAT_VERSION, check_version, locate, newest, verify
+from nlp_gym_agents.runs.trust import check_trusted
 from nlp_gym_agents.runs.versions import versions
 
 LOCK = ".run.lock"  # of `locked`
@@ -152,7 +147,7 @@ def rewrite_config(run: Path, config: Mapping[str, Any], *, command: Iterable[st
     with writing(run):
         write_settings(run / "config.yml", config)
         file = run / "command.txt"
-        before = file.read_text(encoding="utf-8") if file.exists() else ""
+        before = read_text(file) if file.exists() else ""
         with atomic_path(file) as path:
             path.write_text(before + shlex.join(command) + "\n", encoding="utf-8")
 
@@ -164,8 +159,17 @@ def write_settings(path: Path, config: Mapping[str, Any]) -> None:
         OSError: It cannot be written.
     """
     with atomic_path(path) as temporary:
-        text = yaml.safe_dump({"format_version": FORMAT_VERSION, **config}, sort_keys=False)
+        settings = {"format_version": FORMAT_VERSION, **config}
+        text = yaml.dump(settings, Dumper=_PlainDumper, sort_keys=False)
         temporary.write_text(text, encoding="utf-8")
+
+
+class _PlainDumper(yaml.SafeDumper):
+    """Writes no aliases, which are not read either."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """A value that occurs twice is written twice."""
+        return True
 
 
 def check_run(run: str | Path) -> Path:
@@ -188,37 +192,44 @@ def check_run(run: str | Path) -> Path:
     return run
 
 
-def read_config(run: str | Path) -> dict[str, Any]:
-    """The fields in ``config.yml`` of a run folder.
+def read_config(run: str | Path, *, trust: Sequence[str] | str = ()) -> dict[str, Any]:
+    """The fields in ``config.yml`` of a run folder; see `read_config_file`."""
+    return read_config_file(check_run(run) / "config.yml", trust=trust)
+
+
+def read_config_file(path: str | Path, *, trust: Sequence[str] | str = ()) -> dict[str, Any]:
+    """The fields in a file of settings.
+
+    Args:
+        path: The file.
+        trust: Modules that it may have imported; see `nlp_gym_agents.runs.trust`.
 
     Raises:
-        RunError: It is missing, damaged or of another format version.
+        RunError: It is missing, damaged or of another format version, or asks for a module that is
+            neither registered nor trusted.
     """
-    path = check_run(run) / "config.yml"
-    return read_config_file(path)
-
-
-def read_config_file(path: str | Path) -> dict[str, Any]:
-    """As `read_config`, for the file itself."""
-    try:
-        config = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise RunError(f"{path} is missing or damaged ({error}).") from error
+    path = Path(path)
+    config = read_yaml(path)
     if not isinstance(config, dict):
         raise RunError(f"{path} is damaged: it does not hold a mapping of settings.")
-    check_version(config.pop("format_version", None), Path(path))
+    check_version(config.pop("format_version", None), path)
+    check_trusted(config, path, trust)
     return config
 
 
-def find_snapshot(run: str | Path, checkpoint: str = "best") -> tuple[Path, SnapshotSettings]:
+def find_snapshot(
+    run: str | Path, checkpoint: str = "best", *, trust: Sequence[str] | str = ()
+) -> tuple[Path, SnapshotSettings]:
     """The verified folder a policy is loaded from, and its settings.
 
     Args:
         run: A run folder.
         checkpoint: ``"best"`` (by the dev metric) or ``"last"``.
+        trust: Modules that the settings may have imported; see `nlp_gym_agents.runs.trust`.
 
     Raises:
-        RunError: Missing, cut short, damaged or of another version.
+        RunError: Missing, cut short, damaged or of another version, or its settings ask for a
+            module that is neither registered nor trusted.
         UnknownNameError: Another `checkpoint`.
     """
     run = check_run(run)
@@ -234,6 +245,4 @@ def find_snapshot(run: str | Path, checkpoint: str = "best") -> tuple[Path, Snap
                 f"it with `nlp-gym train --resume {shlex.quote(str(run))}`."
             )
         verify(folder)
-    settings: SnapshotSettings = read_json(folder / SETTINGS)
-    check_version(settings.get("format_version"), folder / SETTINGS)
-    return folder, settings
+    return folder, read_settings(folder / SETTINGS, trust=trust)

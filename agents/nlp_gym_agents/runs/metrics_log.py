@@ -6,10 +6,42 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from nlp_gym.errors import RunError
-from nlp_gym.files import atomic_path
+from nlp_gym.files import atomic_path, parse_json
+from nlp_gym_agents.runs import schema
+from nlp_gym_agents.runs.plain_files import read_text
+
+METRICS = "metrics.jsonl"
+_LIMIT = 64 * 1024**2  # bytes, some 200,000 evaluations
+
+
+class _Evaluation(TypedDict):
+    timesteps: schema.Count
+
+
+class Evaluation(_Evaluation, total=False):
+    """A line of ``metrics.jsonl``; further keys are figures that the score has besides its value.
+
+    Attributes:
+        timesteps: When it was made.
+        seconds: Wall time of the run until then.
+        split: ``"dev"``.
+        metric: Name of the metric.
+        value: Its value.
+        train_reward: Mean reward of the last episodes of training; None: none has ended.
+        steps_per_second: Speed of training.
+        alarms: See `nlp_gym_agents.training.callbacks.reward_hacking`.
+    """
+
+    seconds: float
+    split: str
+    metric: str
+    value: float
+    train_reward: float | None
+    steps_per_second: float
+    alarms: list[str]
 
 
 def append_metrics(run: Path, row: Mapping[str, Any]) -> None:
@@ -19,7 +51,7 @@ def append_metrics(run: Path, row: Mapping[str, Any]) -> None:
         RunError: The disk is full or read-only.
     """
     try:
-        with (run / "metrics.jsonl").open("a", encoding="utf-8") as file:
+        with (run / METRICS).open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
             file.flush()
             os.fsync(file.fileno())
@@ -31,24 +63,36 @@ def read_metrics(run: str | Path) -> list[dict[str, Any]]:
     """The evaluations of a run; a last line that was cut short by a kill is left out.
 
     Raises:
-        RunError: A line that is not the last is damaged.
+        RunError: A line that is not the last is damaged, or a line holds something else.
     """
-    path = Path(run) / "metrics.jsonl"
+    path = Path(run) / METRICS
     if not path.exists():
         return []
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    lines = read_text(path, limit=_LIMIT).split("\n")
+    lines = lines if lines[-1] else lines[:-1]
     rows = []
     for number, line in enumerate(lines, 1):
         try:
-            rows.append(json.loads(line))
+            row = parse_json(line)
         except ValueError as error:
-            if number < len(lines):
-                raise RunError(f"{path}:{number}: not a JSON object.") from error
+            if number == len(lines):
+                break
+            raise RunError(f"{path}:{number}: not a JSON object ({error}).") from error
+        _check_row(row, f"{path}:{number}")
+        rows.append(row)
     return rows
+
+
+def _check_row(row: Any, source: str) -> None:
+    """Check one evaluation; what is not in `Evaluation` are figures of it."""
+    known = Evaluation.__required_keys__ | Evaluation.__optional_keys__
+    own = {key: row[key] for key in known & set(row)} if isinstance(row, dict) else row
+    schema.check(own, Evaluation, source)
+    schema.check({key: row[key] for key in set(row) - known}, dict[str, float | None], source)
 
 
 def rewind_metrics(run: Path, timesteps: int) -> None:
     """Drop evaluations made after `timesteps`: a resumed run makes them again."""
     rows = [row for row in read_metrics(run) if row["timesteps"] <= timesteps]
-    with atomic_path(run / "metrics.jsonl") as path:
+    with atomic_path(run / METRICS) as path:
         path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")

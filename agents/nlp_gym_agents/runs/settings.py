@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, TypedDict
 
-SETTINGS = "settings.json"
+from nlp_gym.errors import RunError
+from nlp_gym.inert import shown
+from nlp_gym_agents.runs import schema
+from nlp_gym_agents.runs.plain_files import read_json
+from nlp_gym_agents.runs.snapshots import check_version
+from nlp_gym_agents.runs.trust import check_trusted
 
-NEEDED = frozenset(
-    {"algo", "env", "env_kwargs", "labels", "obs_type", "hyperparams", "encoder", "aliases"}
-)
-"""Fields without which no policy can be loaded; older snapshots lack some of the others."""
+SETTINGS = "settings.json"
 
 
 class EncoderFacts(TypedDict):
@@ -22,7 +26,7 @@ class EncoderFacts(TypedDict):
     """
 
     name: str
-    dim: int
+    dim: schema.Positive
     fingerprint: str
 
 
@@ -38,8 +42,19 @@ class CorpusFacts(TypedDict):
     text_sha256: str
 
 
-class SnapshotSettings(TypedDict, total=False):
-    """The fields of ``settings.json``.
+class _PolicySettings(TypedDict):
+    format_version: int
+    algo: str
+    env: str
+    env_kwargs: dict[str, Any]
+    obs_type: str
+    labels: list[str]
+    hyperparams: dict[str, Any]
+    encoder: EncoderFacts
+
+
+class PolicySettings(_PolicySettings, total=False):
+    """What is written beside every saved policy; older snapshots lack what need not be there.
 
     Attributes:
         format_version: See `nlp_gym_agents.runs.snapshots`.
@@ -53,24 +68,55 @@ class SnapshotSettings(TypedDict, total=False):
         encoder_mode: ``"frozen"``, or how the encoder learned.
         encoder: The encoder.
         corpora: By split, what was trained and chosen on.
+    """
+
+    learnt: dict[str, Any]
+    encoder_mode: str
+    corpora: dict[str, CorpusFacts]
+
+
+class _SnapshotSettings(PolicySettings):
+    aliases: dict[str, str]
+
+
+class SnapshotSettings(_SnapshotSettings, total=False):
+    """The fields of ``settings.json``: `PolicySettings` and what belongs to one snapshot.
+
+    Attributes:
         aliases: See `nlp_gym_agents.runs.weights`.
         timesteps: When the snapshot was made.
         metric: The dev metric; of ``best/`` alone, as `value`.
         value: Its value.
     """
 
-    format_version: int
-    algo: str
-    env: str
-    env_kwargs: dict[str, Any]
-    obs_type: str
-    labels: list[str]
-    learnt: dict[str, Any]
-    hyperparams: dict[str, Any]
-    encoder_mode: str
-    encoder: EncoderFacts
-    corpora: dict[str, CorpusFacts]
-    aliases: dict[str, str]
-    timesteps: int
+    timesteps: schema.Count
     metric: str
     value: float
+
+
+_TAKEN = ("split", "env_id", "id")
+"""What no argument of an environment may be called: the functions that make it take these."""
+
+
+def read_settings(path: Path, *, trust: Sequence[str] | str = ()) -> SnapshotSettings:
+    """The settings beside a policy, checked before any of them is used.
+
+    Args:
+        path: ``settings.json`` of a snapshot.
+        trust: Modules that they may have imported; see `nlp_gym_agents.runs.trust`.
+
+    Raises:
+        RunError: The file is damaged or of another version, or asks for a module that is neither
+            registered nor trusted.
+    """
+    settings = read_json(path)
+    if isinstance(settings, dict):
+        check_version(settings.get("format_version"), path)
+    schema.check(settings, SnapshotSettings, path)
+    found: SnapshotSettings = settings
+    for part in (found["env_kwargs"], found.get("learnt", {})):
+        for name in _TAKEN:
+            if name in part:
+                raise RunError(f"{path} is damaged: {shown(name)} is no argument of environments.")
+    check_trusted(found, path, trust)
+    return found

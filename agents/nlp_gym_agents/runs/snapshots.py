@@ -2,25 +2,48 @@
 
 A snapshot is a folder of files with ``manifest.json``, which holds the sha256 of each of them and
 is written last. `publish` fills a hidden sibling folder and renames it, so a process killed at any
-moment leaves the previous snapshot alone; `verify` tells a complete one from anything else.
+moment leaves the previous snapshot alone; `verify` tells a complete one from anything else. What is
+read of a snapshot are files of JSON and tensors that its manifest lists, and no others.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
-from nlp_gym.errors import RunError, shown
-from nlp_gym.files import sha256_file
+from nlp_gym.errors import RunError
+from nlp_gym.files import JSON_LIMIT, sha256_file
+from nlp_gym.inert import shown, visible
+from nlp_gym.memory import readable_size
+from nlp_gym_agents.runs import schema
+from nlp_gym_agents.runs.plain_files import read_json
+from nlp_gym_agents.runs.weights import TENSORS, check_tensors_size
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 _PARTIAL, _REPLACED = ".partial-", ".replaced-"
+_LONGEST_NAME = 200
+_STEP = re.compile("[0-9]{1,13}")
+_READ = (".json", TENSORS)
+"""Endings of the files of a snapshot that are read."""
+
+
+class Manifest(TypedDict):
+    """``manifest.json``.
+
+    Attributes:
+        format_version: See `check_version`.
+        files: Sha256 by name.
+    """
+
+    format_version: int
+    files: dict[str, str]
 
 
 def _flush(path: Path) -> None:
@@ -89,18 +112,6 @@ def locate(target: Path) -> Path:
     return replaced if not target.exists() and replaced.exists() else target
 
 
-def read_json(path: Path) -> Any:
-    """Parse a JSON file of a run.
-
-    Raises:
-        RunError: It is missing, unreadable or not JSON.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path} is missing or damaged ({error}).") from error
-
-
 def check_version(version: object, path: Path) -> None:
     """Raise `RunError` unless `version` is the format this release reads."""
     if version != FORMAT_VERSION:
@@ -114,27 +125,47 @@ def verify(folder: Path) -> None:
     """Check that a snapshot is complete and is what was written.
 
     Raises:
-        RunError: No manifest, another format version, or a file that is missing or altered.
+        RunError: No manifest, another format version, a file that is missing, altered or too large,
+            or one that would be read and is not listed.
     """
     if not (folder / MANIFEST).is_file():
         raise RunError(f"{folder} is not a complete snapshot: it has no {MANIFEST}.")
     manifest = read_json(folder / MANIFEST)
-    if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
-        raise RunError(f"{folder / MANIFEST} is damaged: it does not list the files.")
-    check_version(manifest.get("format_version"), folder)
-    for name, expected in manifest["files"].items():
+    if isinstance(manifest, dict):
+        check_version(manifest.get("format_version"), folder)
+    schema.check(manifest, Manifest, folder / MANIFEST)
+    files: dict[str, str] = manifest["files"]
+    for name, expected in files.items():
         path = folder / Path(name).name  # never outside the folder, whatever the manifest says
-        if not path.is_file():
-            raise RunError(f"{folder} is incomplete: {name} is missing.")
+        if len(name) > _LONGEST_NAME or not path.is_file():
+            raise RunError(f"{folder} is incomplete: {visible(name)[:_LONGEST_NAME]} is missing.")
+        _check_size(path)
         if sha256_file(path) != expected:
             raise RunError(f"{path} is damaged: its sha256 is not the one in {MANIFEST}.")
+    for path in sorted(folder.iterdir()):
+        if path.suffix in _READ and path.name not in (MANIFEST, *files):
+            raise RunError(
+                f"{path} is not listed in {MANIFEST}: it does not belong to this snapshot. Remove "
+                "it, or restore the folder as training wrote it."
+            )
+
+
+def _check_size(path: Path) -> None:
+    """Refuse a file that is larger than what is read of it, before all of it is hashed."""
+    if path.suffix == TENSORS:
+        check_tensors_size(path)
+    elif path.stat().st_size > JSON_LIMIT:
+        raise RunError(
+            f"{path} has {readable_size(path.stat().st_size)}, at most {readable_size(JSON_LIMIT)} "
+            "are read."
+        )
 
 
 def steps(parent: Path) -> list[Path]:
     """Checkpoint folders in `parent`, newest (most timesteps) first; verified by nobody yet."""
     if not parent.is_dir():
         return []
-    found = [path for path in parent.iterdir() if path.is_dir() and path.name.isdigit()]
+    found = [path for path in parent.iterdir() if _STEP.fullmatch(path.name) and path.is_dir()]
     return sorted(found, key=lambda path: int(path.name), reverse=True)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,7 @@ def optimize(
     n_trials: int = 10,
     run_dir: str | Path | None = None,
     progress: bool = True,
+    trust: Sequence[str] | str = (),
 ) -> Path:
     """Search hyperparameters by the best dev metric of short runs.
 
@@ -55,6 +57,7 @@ def optimize(
         run_dir: Where ``study.json`` and ``best.yml`` go, and the trials' runs; None counts up
             under ``runs/optimize/``.
         progress: Show each trial's evaluations on stderr.
+        trust: As for `training.train.train`.
 
     Returns:
         The folder. ``best.yml`` is a config for ``nlp-gym train --conf-file``; ``study.json`` lists
@@ -75,7 +78,8 @@ def optimize(
     def objective(trial: Any) -> float:
         drawn = suggest(trial, base.algo)
         trial_config = base.with_changes(hyperparams=nested_merge(base.hyperparams, drawn))
-        run = train(trial_config, run_dir=folder / f"trial_{trial.number}", progress=progress)
+        place = folder / f"trial_{trial.number}"
+        run = train(trial_config, run_dir=place, progress=progress, trust=trust)
         value = max(row["value"] for row in read_metrics(run))
         shutil.rmtree(run / "checkpoints", ignore_errors=True)  # nobody resumes a trial
         rows.append({"number": trial.number, "value": value, "hyperparams": drawn})

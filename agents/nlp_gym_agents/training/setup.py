@@ -28,9 +28,10 @@ from nlp_gym_agents.models.build import (
     feature_source,
 )
 from nlp_gym_agents.models.play import drawn_rows, outputs_of
+from nlp_gym_agents.models.size_limit import check_width
 from nlp_gym_agents.networks.features.source import FeatureSource
 from nlp_gym_agents.networks.features.swap_source import swapped_source
-from nlp_gym_agents.runs.settings import SnapshotSettings
+from nlp_gym_agents.runs.settings import PolicySettings, SnapshotSettings
 from nlp_gym_agents.runs.snapshots import FORMAT_VERSION
 from nlp_gym_agents.training.callbacks.kl_penalty import check_penalty
 from nlp_gym_agents.training.warm_start import check_start
@@ -50,7 +51,7 @@ class Setup:
     model: BaseAlgorithm
     obs_type: str
 
-    def settings(self) -> SnapshotSettings:
+    def settings(self) -> PolicySettings:
         """What is written beside every saved policy: enough to load it anywhere."""
         encoder = self.train_task.encoder
         return {
@@ -161,14 +162,22 @@ def with_saved_dtype(config: TrainConfig, saved: SnapshotSettings) -> TrainConfi
     return config.with_changes(env_kwargs=env_kwargs)
 
 
-def set_up(config: TrainConfig, *, progress: bool = False) -> Setup:
-    """Load and encode train and dev, and build the model. `config` is merged."""
+def set_up(config: TrainConfig, *, progress: bool = False, weights: Path | None = None) -> Setup:
+    """Load and encode train and dev, and build the model.
+
+    Args:
+        config: Merged.
+        progress: Show bars on stderr.
+        weights: See `build_model`.
+    """
     row, tuning = resolve(config.algo), config.learning.tuning
     obs_type = str(config.env_kwargs.get("obs_type", "index"))
     check_obs_type(obs_type)
     if tuning is not None:
         check_learns(obs_type, config.encoder_name)
     encoder = make_encoder(config.encoder_name, config.encoder_kwargs)
+    if weights is not None:
+        check_width(encoder, weights)
     # The object has its options, whatever the id is registered with.
     kwargs = {**config.task_kwargs, "encoder": encoder, "encoder_kwargs": None}
     train_task = make_task(config.env, split="train", **kwargs)
@@ -194,6 +203,7 @@ def set_up(config: TrainConfig, *, progress: bool = False) -> Setup:
         seed=config.seed,
         device=config.device,
         tuning=tuning,
+        weights=weights,
     )
     check_penalty(model, config.learning.kl)
     check_start(model, config.learning.start)

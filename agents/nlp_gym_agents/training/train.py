@@ -15,7 +15,8 @@ from nlp_gym.errors import RunError, shown
 from nlp_gym.metrics.text.corpus import VALUES
 from nlp_gym_agents.algorithms.pretraining import keep_exploration
 from nlp_gym_agents.config.train_config import TrainConfig, config_from, merge
-from nlp_gym_agents.runs.checkpoints import load_state
+from nlp_gym_agents.runs import schema
+from nlp_gym_agents.runs.checkpoints import STATE, load_state, saved_environments
 from nlp_gym_agents.runs.folder import (
     check_run,
     claim_run,
@@ -27,8 +28,10 @@ from nlp_gym_agents.runs.folder import (
     writing,
 )
 from nlp_gym_agents.runs.metrics_log import rewind_metrics
-from nlp_gym_agents.runs.settings import SETTINGS, SnapshotSettings
-from nlp_gym_agents.runs.snapshots import newest, read_json
+from nlp_gym_agents.runs.places import TENSORBOARD, check_links, tensorboard_folder
+from nlp_gym_agents.runs.settings import SETTINGS, read_settings
+from nlp_gym_agents.runs.snapshots import newest
+from nlp_gym_agents.runs.weights import POLICY
 from nlp_gym_agents.training.callbacks.kl_penalty import penalty_of
 from nlp_gym_agents.training.callbacks.loop import LoopOptions, LoopState, TrainingLoop
 from nlp_gym_agents.training.callbacks.value_fit import FittedValues
@@ -49,6 +52,7 @@ def train(
     progress: bool = True,
     command: Sequence[str] | None = None,
     time_limit: float | None = None,
+    trust: Sequence[str] | str = (),
 ) -> Path:
     """Train a new run.
 
@@ -59,6 +63,8 @@ def train(
         command: What to write into ``command.txt``; None is this process's command line.
         time_limit: Seconds, those of a warm start included, after which training stops wherever
             it is; None for no limit.
+        trust: Modules that the settings of a run to start from may have imported; see
+            `nlp_gym_agents.models.agent.load_agent`. What `config` names is trusted as given.
 
     Returns:
         The run folder.
@@ -77,13 +83,14 @@ def train(
         setup = set_up(config, progress=progress)
         state, started = LoopState(), time.monotonic()
         if config.warm_start is not None:
-            start_warm(setup.model, config, setup.train_task)
+            start_warm(setup.model, config, setup.train_task, trust=trust)
             state.seconds = time.monotonic() - started
         if run is None:  # only now: settings that do not work leave no folder
             run = new_run(config.algo, config.env)
             stack.enter_context(locked(run))
         write_config(run, config.as_dict(), command=command or sys.argv, facts=setup.facts())
-        _learn(run, setup, state, progress=progress, time_limit=time_limit)
+        logs = Path(config.tensorboard_log or run / TENSORBOARD)
+        _learn(run, setup, state, logs, progress=progress, time_limit=time_limit)
     return run
 
 
@@ -94,6 +101,8 @@ def resume(
     progress: bool = True,
     command: Sequence[str] | None = None,
     time_limit: float | None = None,
+    tensorboard_log: str | Path | None = None,
+    trust: Sequence[str] | str = (),
 ) -> Path:
     """Go on from the newest complete checkpoint of a run; see `runs.checkpoints` for exactness.
 
@@ -104,41 +113,61 @@ def resume(
         command: What to add to ``command.txt`` with a new total; None is this process's command
             line.
         time_limit: As for `train`; the time trained before counts.
+        tensorboard_log: Folder of the TensorBoard files from now on. One outside of the run folder
+            has to be given again: nothing is written there because the run's settings say so.
+        trust: Modules that the run's settings may have imported; see
+            `nlp_gym_agents.models.agent.load_agent`.
 
     Returns:
         The run folder.
 
     Raises:
-        RunError: There is no complete checkpoint, the corpus or encoder changed, or another process
-            is training in the folder, which is then left alone.
+        RunError: There is no complete checkpoint, the corpus or encoder changed, the settings ask
+            for a module that is not trusted, something in the folder leads out of it, or another
+            process is training in the folder. The folder is then left alone.
         TrainingInterrupted: A signal stopped it again; its state is saved.
     """
     run = check_run(run)
+    check_links(run, unused=() if tensorboard_log is None else (TENSORBOARD,))
     with locked(run):
-        config = config_from(read_config(run), source=str(run / "config.yml"))
+        config = config_from(read_config(run, trust=trust), source=str(run / "config.yml"))
         if n_timesteps is not None:
             config = config.with_changes(n_timesteps=n_timesteps)
+        if tensorboard_log is not None:
+            config = config.with_changes(tensorboard_log=str(tensorboard_log))
         config = merge(config, complete=True)
-        setup, state = _restored(run, config, progress=progress)
-        if n_timesteps is not None:
+        logs = tensorboard_folder(run, config.tensorboard_log, tensorboard_log)
+        setup, state = _restored(run, config, trust=trust, progress=progress)
+        if n_timesteps is not None or tensorboard_log is not None:
             rewrite_config(run, config.as_dict(), command=command or sys.argv)
         with writing(run):
             rewind_metrics(run, setup.model.num_timesteps)
-        _learn(run, setup, state, progress=progress, time_limit=time_limit)
+        _learn(run, setup, state, logs, progress=progress, time_limit=time_limit)
     return run
 
 
-def _restored(run: Path, config: TrainConfig, *, progress: bool) -> tuple[Setup, LoopState]:
+def _restored(
+    run: Path, config: TrainConfig, *, trust: Sequence[str] | str, progress: bool
+) -> tuple[Setup, LoopState]:
     """The newest complete checkpoint of a run, in memory; nothing in the folder changes."""
     folder, skipped = newest(run / "checkpoints")
     for message in skipped:
         warnings.warn(message, stacklevel=3)
-    saved: SnapshotSettings = read_json(folder / SETTINGS)
-    setup = set_up(with_saved_dtype(config, saved), progress=progress)
+    saved = read_settings(folder / SETTINGS, trust=trust)
+    known = saved_environments(folder)
+    if known is not None and known != config.n_envs:
+        raise RunError(
+            f"{run / 'config.yml'}: n_envs={config.n_envs}, but {folder} was saved with {known}. "
+            "Restore the number, or train again."
+        )
+    own = with_saved_dtype(config, saved)
+    setup = set_up(own, progress=progress, weights=folder / POLICY)
     setup.check_same(saved, folder)
     if config.warm_start is not None:
         keep_exploration(setup.model)
-    state = LoopState(**load_state(folder, setup.model))
+    extra = load_state(folder, setup.model, timesteps=saved.get("timesteps"))
+    schema.check(extra, LoopState, folder / STATE)
+    state = LoopState(**extra)
     if setup.model._last_obs is None:  # other than the first episodes again
         assert setup.model.env is not None
         setup.model.env.seed((config.seed + setup.model.num_timesteps) % 2**31)
@@ -146,7 +175,13 @@ def _restored(run: Path, config: TrainConfig, *, progress: bool) -> tuple[Setup,
 
 
 def _learn(
-    run: Path, setup: Setup, state: LoopState, *, progress: bool, time_limit: float | None
+    run: Path,
+    setup: Setup,
+    state: LoopState,
+    logs: Path,
+    *,
+    progress: bool,
+    time_limit: float | None,
 ) -> None:
     """The training loop, from wherever `setup.model` is to the end or a signal."""
     config, model = setup.config, setup.model
@@ -162,7 +197,7 @@ def _learn(
     penalty = penalty_of(run, config.learning.kl, state.kl_coef)
     fitted = [FittedValues()] if config.learning.start.fit_values else []
     with (
-        _logging(model, Path(config.tensorboard_log or run / "tensorboard")),
+        _logging(model, logs),
         stop_requests() as request,
         TrainingProgress(total, setup.dev_task.metric_name, shown=progress) as shown,
     ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch as th
@@ -47,18 +48,28 @@ def sharpen(policy: th.nn.Module, temperature: float) -> None:
             parameter.div_(temperature)
 
 
-def start_warm(model: BaseAlgorithm, config: TrainConfig, task: Task) -> None:
+def start_warm(
+    model: BaseAlgorithm, config: TrainConfig, task: Task, *, trust: Sequence[str] | str = ()
+) -> None:
     """Apply ``config.warm_start``: ``"bc"``, ``"bc:EPOCHS"`` or the run folder of a `bc` run.
+
+    Args:
+        model: An algorithm that was just built.
+        config: Merged settings.
+        task: What the model is trained on.
+        trust: Modules that the settings of that run may have imported.
 
     Raises:
         InvalidArgumentError: None of these forms, or a run of another task.
         RunError: The run cannot be loaded.
     """
-    _teach(model, config, task)
+    _teach(model, config, task, trust)
     sharpen(model.policy, config.learning.start.temperature)
 
 
-def _teach(model: BaseAlgorithm, config: TrainConfig, task: Task) -> None:
+def _teach(
+    model: BaseAlgorithm, config: TrainConfig, task: Task, trust: Sequence[str] | str
+) -> None:
     text = config.warm_start or ""
     name, colon, epochs = text.partition(":")
     if name == "bc":
@@ -76,7 +87,7 @@ def _teach(model: BaseAlgorithm, config: TrainConfig, task: Task) -> None:
         raise InvalidArgumentError(
             f"warm_start={shown(text)} is neither 'bc', 'bc:EPOCHS' nor an existing run folder."
         )
-    agent = load_agent(text, device=config.device)
+    agent = load_agent(text, device=config.device, trust=trust)
     if agent.labels != task.labels:
         raise RunError(
             f"warm_start={shown(text)} was trained on other labels ({', '.join(agent.labels)}) "

@@ -67,6 +67,16 @@ def read_cached(source: SourceFile, options: Options) -> FileSamples:
     return _read(source, _stamps(source, options), options)
 
 
+def format_of(path: Path, family: str, options: Options) -> str:
+    """Name of the reader of a file.
+
+    Raises:
+        DataError: It is missing, cannot be read, or nothing tells its format.
+    """
+    text = decode(unpacked(packed_bytes(path), path), options.encoding)
+    return find_reader(path, text.lines, family=family, options=options).name
+
+
 @lru_cache(maxsize=8)
 def _read_all(
     sources: tuple[SourceFile, ...], stamps: tuple[tuple[Stamp, ...], ...], options: Options

@@ -10,14 +10,14 @@ from typing import Any
 
 from nlp_gym.data import catalog
 from nlp_gym.data.catalog import Dataset, find_dataset
-from nlp_gym.data.corpora.file_cache import SourceFile, read_cached
+from nlp_gym.data.corpora.file_cache import SourceFile, format_of, read_cached
 from nlp_gym.data.corpora.language_pairs import check_pair, check_sample_has_pair, select_pair
 from nlp_gym.data.corpora.named import locate, read_split
 from nlp_gym.data.corpora.user import UserData, open_user_data
 from nlp_gym.data.readers import family_readers
 from nlp_gym.data.readers.shared.base import READ_OPTIONS, FileSamples, Options, make_options
 from nlp_gym.data.tags.schemes import inventory, split_tag
-from nlp_gym.errors import InvalidArgumentError, UnknownNameError
+from nlp_gym.errors import InvalidArgumentError, UnclearFormatError, UnknownNameError
 from nlp_gym.types import SPLITS, Corpus, Sample
 
 Data = str | Path | Mapping[str, "str | Path | Sequence[Sample]"] | Sequence[Sample]
@@ -169,8 +169,15 @@ def _user_corpus(
 ) -> Corpus:
     options = replace(options, names=given)
 
-    def read(path: Path, part: str | None) -> FileSamples:
-        return read_cached(SourceFile(path, family, format), replace(options, split=part))
+    def read(path: Path, part: str | None, like: Path | None) -> FileSamples:
+        how = replace(options, split=part)
+        try:
+            return read_cached(SourceFile(path, family, format), how)
+        except UnclearFormatError:
+            # A short dev or test file may show less of its format than the training file does.
+            if like is None or like == path:
+                raise
+            return read_cached(SourceFile(path, family, format_of(like, family, how)), how)
 
     user: UserData = open_user_data(data, read, family, _source_ending(options))
     part = user.split(split)

@@ -16,8 +16,8 @@ from nlp_gym.data.readers.shared.base import FileSamples
 from nlp_gym.errors import DataError, DataNotFoundError, InvalidArgumentError, UnknownNameError
 from nlp_gym.types import SPLITS, Sample, text_key
 
-ReadFile = Callable[["Path", "str | None"], FileSamples]
-"""Reads a split of a file, for formats that hold all splits in one file; None: everything."""
+ReadFile = Callable[["Path", "str | None", "Path | None"], FileSamples]
+"""Reads a split of a file (None: everything), as another one where its own format is unclear."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ class _File(UserData):
 
     @override
     def split(self, split: str) -> SplitSamples:
-        found = self.read(self.path, None)
+        found = self.read(self.path, None, None)
         part = split_samples(found.samples, split, str(self.path))
         return SplitSamples(part, self.path, found.n_skipped)
 
@@ -169,7 +169,9 @@ class _Mapping(UserData):
         if not isinstance(value, (str, Path)):
             return _Samples(_sequence(value, split), self.family).split(split)
         path = Path(os.path.expanduser(value))
-        found = self.read(path, "train" if cut else split)
+        train = self.data.get("train")
+        like = Path(os.path.expanduser(train)) if isinstance(train, (str, Path)) else None
+        found = self.read(path, "train" if cut else split, like)
         samples: Sequence[Sample] = found.samples
         if cut:
             samples = split_samples(samples, split, str(path), ("dev",))

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from functools import lru_cache
 
 from nlp_gym.errors import DataError
@@ -48,9 +49,11 @@ _WORD = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_ADDRESS = re.compile(
-    r"(?:https?://|www\.)\S+|[\w.+-]+@\w[\w-]*(?:\.\w[\w-]*)+|[@#]\w+", re.IGNORECASE
-)
+# What an address, a mention or a hashtag cannot do without. Few texts have it.
+_MARK = re.compile(r"[@#]|://|www\.", re.IGNORECASE)
+_LINK = re.compile(r"(?:https?://|www\.)\S+|[@#]\w+", re.IGNORECASE)
+_NAME = re.compile(r"[\w.+-]+", re.IGNORECASE)
+_DOMAIN = re.compile(r"@\w[\w-]*(?:\.\w[\w-]*)+", re.IGNORECASE)
 _CLOSING = ".,;:!?'\"\u2019\u201d\u00bb\u3002\uff0c\uff01\uff1f)]}>"
 _CLITIC = re.compile(r"(?i)(?<=\w)(?:n['\u2019]t|['\u2019](?:s|m|d|re|ve|ll))\Z")
 _ABBREVIATIONS = frozenset(
@@ -104,9 +107,10 @@ def split_words(text: str) -> list[Span]:
             "decoded as UTF-8"
         )
     words: list[Span] = []
+    marked = _MARK.search(text) is not None
     for chunk in re.finditer("[^s]+", classes):
         position, end = chunk.span()
-        for start, stop in _find_addresses(text, position, end):
+        for start, stop in _find_addresses(text, position, end) if marked else ():
             words += _plain_words(text, classes, position, start)
             words.append((text[start:stop], start, stop))
             position = stop
@@ -117,14 +121,47 @@ def split_words(text: str) -> list[Span]:
 def _find_addresses(text: str, start: int, end: int) -> list[tuple[int, int]]:
     """Find web and mail addresses, mentions and hashtags between `start` and `end`."""
     found = []
-    for match in _ADDRESS.finditer(text, start, end):
-        first, last = match.span()
+    for first, last in _raw_addresses(text, start, end):
         if first > start and (text[first - 1].isalnum() or text[first - 1] in "@#"):
             continue
         while last > first + 1 and text[last - 1] in _CLOSING:
             last -= 1  # the sentence's punctuation, not the address's
         found.append((first, last))
     return found
+
+
+def _raw_addresses(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Addresses with the punctuation that ends them, from left to right; none overlap.
+
+    They are the matches of ``LINK|MAIL``, where a link comes first of those that begin alike. One
+    regular expression for a mail address would look for its ``@`` from every letter of a long run.
+    """
+    mails = _mails(text, start, end)
+    mail = next(mails, None)
+    link = _LINK.search(text, start, end)
+    while mail is not None or link is not None:
+        if link is not None and (mail is None or link.start() <= mail[0]):
+            position = link.end()
+            yield link.span()
+        else:
+            assert mail is not None
+            position = mail[1]
+            yield mail[0], position
+        while mail is not None and mail[0] < position:
+            # What is left of the run before the ``@`` may be the name in a mail address.
+            mail = (position, *mail[1:]) if position < mail[2] else next(mails, None)
+        if link is not None and link.start() < position:
+            link = _LINK.search(text, position, end)
+
+
+def _mails(text: str, start: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """(start, end, place of the ``@``) of each run of letters that can be a mail address."""
+    if text.find("@", start, end) < 0:
+        return
+    for run in _NAME.finditer(text, start, end):
+        domain = _DOMAIN.match(text, run.end(), end)
+        if domain is not None:
+            yield run.start(), domain.end(), run.end()
 
 
 def _plain_words(text: str, classes: str, start: int, end: int) -> list[Span]:
@@ -148,14 +185,16 @@ def _plain_words(text: str, classes: str, start: int, end: int) -> list[Span]:
     return words
 
 
+# The look-behind keeps a run of full stops that ends nothing from being tried at each of them.
 _END = re.compile(
     r"""
       (?P<cjk>[\u3002\uff01\uff1f]+[\u201d\u2019\u300d\u300f\uff09)\"']*)
-    | (?P<point>[.!?\u2026]+)[\"'\u201d\u2019)\]\u00bb]*(?=\s)
+    | (?<![.!?\u2026])(?P<point>[.!?\u2026]+)[\"'\u201d\u2019)\]\u00bb]*(?=\s)
     | (?P<blank>\n[^\S\n]*\n)
     """,
     re.VERBOSE,
 )
+_FILLED = re.compile(r"\S")
 
 
 def split_sentences(text: str) -> list[Span]:
@@ -183,8 +222,8 @@ def split_sentences(text: str) -> list[Span]:
 
 def _ends_sentence(text: str, at: int, mark: str, after: int) -> bool:
     """Whether the punctuation `mark` at position `at`, quoted up to `after`, ends a sentence."""
-    following = text[after:].lstrip()[:1]
-    if following.islower():
+    following = _FILLED.search(text, after)
+    if following is not None and following[0].islower():
         return False
     if mark != ".":
         return True

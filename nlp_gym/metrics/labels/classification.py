@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nlp_gym.metrics.base import Score, mean_of_first
-from nlp_gym.metrics.labels.tables import MAX_LABELS, label_table, table_text
+from nlp_gym.metrics.labels.tables import MAX_LABELS, Table, label_rows, table_text
 from nlp_gym.types import BoolArray
 
 Decision = tuple[str, int, int]
@@ -45,12 +45,12 @@ def text_accuracy(
     tables: dict[str, Any] = {}
     text = ""
     if report:
-        tables = _figures(gold, outputs, right, out_of_scope)
+        rows = label_rows([gold], [predicted])
+        tables = _figures(gold, outputs, right, rows, out_of_scope)
         text = "".join(f"{name}: {value:.4f}\n" for name, value in tables.items())
-        if 0 < len({*gold, *predicted}) <= MAX_LABELS:
-            rows = label_table([gold], [predicted])
-            tables["labels"] = {k: v for k, v in rows.items() if "precision" in v}
-            text += table_text(tables["labels"], title="texts, by label")
+        if 0 < len(rows) <= MAX_LABELS:
+            tables["labels"] = rows
+            text += table_text(rows, title="texts, by label")
     return Score.from_counts(
         "accuracy",
         np.stack([right, np.ones_like(right)], axis=1).astype(np.int64),
@@ -63,16 +63,18 @@ def text_accuracy(
 
 
 def _figures(
-    gold: Sequence[str], outputs: Sequence[Decision], right: BoolArray, out_of_scope: str | None
+    gold: Sequence[str],
+    outputs: Sequence[Decision],
+    right: BoolArray,
+    rows: Table,
+    out_of_scope: str | None,
 ) -> dict[str, Any]:
-    from sklearn.metrics import f1_score  # a second to import
-
     if not len(right):
         return {"accuracy": 0.0}
-    predicted, read, words = zip(*outputs, strict=True)
+    _, read, words = zip(*outputs, strict=True)
     figures: dict[str, Any] = {
         "accuracy": float(right.mean()),
-        "macro_f1": float(f1_score(gold, predicted, average="macro", zero_division=0)),
+        "macro_f1": float(np.mean([row["f1-score"] for row in rows.values()])),
         "read": sum(read) / max(sum(words), 1),
     }
     outside = np.array([g == out_of_scope for g in gold], bool)

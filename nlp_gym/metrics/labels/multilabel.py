@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nlp_gym.metrics.base import Score, corpus_value, micro_f1, on_grid
-from nlp_gym.metrics.labels.tables import MAX_LABELS, Table, table_text
+from nlp_gym.metrics.labels.tables import MAX_LABELS, Table, table_row, table_text
 
 LabelSet = Sequence[str]
 
@@ -68,25 +69,9 @@ def multilabel_f1(
 
 
 def _table(gold: Sequence[frozenset[str]], predicted: Sequence[frozenset[str]]) -> Table:
-    """Precision, recall, F1 and support of each label in gold or prediction."""
-    from sklearn.metrics import precision_recall_fscore_support  # a second to import
-    from sklearn.preprocessing import MultiLabelBinarizer
-
-    names = sorted(frozenset().union(*gold, *predicted))
-    if not names:
-        return {}
-    binary = MultiLabelBinarizer(classes=names).fit([names])
-    # Scikit-learn takes a single column for two classes, of which 1 is the label.
-    shown = [1] if len(names) == 1 else None
-    columns = precision_recall_fscore_support(
-        binary.transform(gold),
-        binary.transform(predicted),
-        labels=shown,
-        average=None,
-        zero_division=0,
-    )
-    keys = ("precision", "recall", "f1-score", "support")
-    return {
-        name: {k: int(v) if k == "support" else float(v) for k, v in zip(keys, row, strict=True)}
-        for name, row in zip(names, zip(*columns, strict=True), strict=True)
-    }
+    """Precision, recall, F1 and support of each label in gold or prediction, as scikit-learn's."""
+    right = Counter(label for g, p in zip(gold, predicted, strict=True) for label in g & p)
+    in_gold = Counter(label for labels in gold for label in labels)
+    chosen = Counter(label for labels in predicted for label in labels)
+    names = sorted(in_gold.keys() | chosen.keys())
+    return {name: table_row(right[name], chosen[name], in_gold[name]) for name in names}

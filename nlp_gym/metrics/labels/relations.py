@@ -9,6 +9,7 @@ wrong direction of the right relation is a wrong prediction of that relation.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -81,9 +82,13 @@ class RelationF1:
             bootstrap: Number of resamples of texts for the interval; 0: no interval.
             report: Also build the table by relation.
         """
-        names, counts = self.counts(gold, predicted)
+        names, each = self.counts(gold, predicted)
         average = "macro,both directions together" if self.directed else "micro"
-        table = _table(names, counts.sum(0).reshape(-1, 3)) if report else {}
+        table = _table(names, each.sum(0).reshape(-1, 3)) if report else {}
+        # Micro F1 needs no more than the sums over relations.
+        counts = (
+            each if self.directed else each @ np.tile(np.eye(3, dtype=np.int64), (len(names), 1))
+        )
         return Score.from_counts(
             self.name,
             counts,
@@ -94,25 +99,32 @@ class RelationF1:
             text=table_text(table, title="relations") if report else "",
         )
 
-    def counts(
-        self, gold: Sequence[Labels], predicted: Sequence[Labels]
-    ) -> tuple[list[str], npt.NDArray[np.int64]]:
-        """Relations in order, and (N, 3R) right, predicted and gold ones of each text."""
+    def counts(self, gold: Sequence[Labels], predicted: Sequence[Labels]) -> tuple[list[str], Any]:
+        """Relations in order, and (N, 3R) right, predicted and gold ones of each text.
+
+        The counts are a sparse array: a text has few relations, a corpus may have thousands.
+        """
+        from scipy.sparse import csr_array  # type: ignore[import-untyped]
+
         check_same_lengths(gold, predicted)
         kinds = {
             label: self._kind(label) for side in (gold, predicted) for s in side for label in s
         }
         names = sorted({kind for kind in kinds.values() if kind is not None})
         index = {name: 3 * i for i, name in enumerate(names)}
-        counts = np.zeros((len(gold), 3 * len(names)), np.int64)
-        for row, sides in enumerate(zip(gold, predicted, strict=True)):
+        columns: list[int] = []
+        ends = [0]
+        for sides in zip(gold, predicted, strict=True):
             for g, p in zip(*sides, strict=True):
                 gold_kind, kind = kinds[g], kinds[p]
                 if kind is not None:
-                    counts[row, index[kind]] += g == p
-                    counts[row, index[kind] + 1] += 1
+                    columns += [index[kind]] * (g == p) + [index[kind] + 1]
                 if gold_kind is not None:
-                    counts[row, index[gold_kind] + 2] += 1
+                    columns.append(index[gold_kind] + 2)
+            ends.append(len(columns))
+        shape = (len(gold), 3 * len(names))
+        counts = csr_array((np.ones(len(columns), np.int64), columns, ends), shape=shape)
+        counts.sum_duplicates()
         return names, counts
 
     def _kind(self, label: str) -> str | None:

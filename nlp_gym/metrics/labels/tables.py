@@ -12,6 +12,9 @@ Table = dict[str, Row]
 MAX_LABELS = 60
 """Reports list labels one by one if there are at most this many."""
 
+WIDEST = 60
+"""Columns of names are no wider: a name of ten thousand characters must not widen all rows."""
+
 _SCORES = ("precision", "recall", "f1-score")
 
 
@@ -25,27 +28,33 @@ def table_row(right: int, predicted: int, gold: int) -> Row:
     }
 
 
-def label_table(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]) -> Table:
-    """Row of each label over all items of all sequences, then accuracy and macro average."""
+def label_counts(
+    gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]
+) -> dict[str, list[int]]:
+    """How often each label is right, predicted and gold, over all items of all sequences."""
     flat = [[label for labels in seqs for label in labels] for seqs in (gold, predicted)]
     names = sorted(set(flat[0]) | set(flat[1]))
     index = {name: i for i, name in enumerate(names)}
     g, p = (np.array([index[name] for name in side], np.int64) for side in flat)
-    confusion = np.bincount(g * len(names) + p, minlength=len(names) ** 2)
-    confusion = confusion.reshape(len(names), -1)
-    counts = zip(
-        confusion.diagonal().tolist(),
-        confusion.sum(0).tolist(),
-        confusion.sum(1).tolist(),
-        strict=True,
-    )
-    table: Table = {name: table_row(*row) for name, row in zip(names, counts, strict=True)}
+    counts = [np.bincount(side, minlength=len(names)) for side in (g[g == p], p, g)]
+    return dict(zip(names, np.stack(counts, axis=1).tolist(), strict=True))
+
+
+def label_rows(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]) -> Table:
+    """Row of each label over all items of all sequences."""
+    counts = label_counts(gold, predicted)
+    return {name: table_row(*numbers) for name, numbers in counts.items()}
+
+
+def label_table(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]) -> Table:
+    """Row of each label over all items of all sequences, then accuracy and macro average."""
+    counts = label_counts(gold, predicted)
+    table: Table = {name: table_row(*numbers) for name, numbers in counts.items()}
     in_gold = [row["f1-score"] for row in table.values() if row["support"]]
     macro = float(np.mean(in_gold)) if in_gold else 0.0
-    total = len(flat[0])
-    accuracy = int(confusion.trace()) / max(total, 1)
+    right, total = (sum(numbers[i] for numbers in counts.values()) for i in (0, 2))
     table["macro avg"] = {"f1-score": macro, "support": total}
-    table["accuracy"] = {"f1-score": accuracy, "support": total}
+    table["accuracy"] = {"f1-score": right / max(total, 1), "support": total}
     return table
 
 
@@ -57,7 +66,7 @@ def table_text(table: Mapping[str, Row], *, title: str = "", corner: str = "") -
         title: Line above the table; ``""``: none.
         corner: Header of the column of names.
     """
-    width = max(map(len, table), default=4) + 2
+    width = min(max(map(len, table), default=4), WIDEST) + 2
     lines = [title] if title else []
     lines.append(f"{corner:>{width}} precision    recall  f1-score   support")
     for name, row in table.items():

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import override
 
-from nlp_gym.data.text.hash_order import hash_rank
+from nlp_gym.data.text.hash_order import hash_ranker
 from nlp_gym.tasks.core.kinds import UnitTask
 from nlp_gym.tasks.core.task import State
 from nlp_gym.types import BoolArray, Int64Array
@@ -132,4 +132,5 @@ def shuffled(
     """
     if seed is None:
         return list(range(len(candidates)))
-    return sorted(range(len(candidates)), key=lambda i: hash_rank(seed, words, candidates[i]))
+    rank = hash_ranker(seed, words)
+    return sorted(range(len(candidates)), key=lambda i: rank(candidates[i]))

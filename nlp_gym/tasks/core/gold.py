@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from nlp_gym.checks import check_samples, warn_unseen_labels
 from nlp_gym.errors import DataError
-from nlp_gym.types import Int64Array, Sample
+from nlp_gym.types import BoolArray, Int64Array, Sample
+
+_TABLE = 1 << 24
+"""Bytes up to which sets of labels are kept as a table of flags, too."""
 
 
 def index_gold(
@@ -33,11 +36,12 @@ def index_gold(
     if not check_samples(samples):
         return labels, None
     counted = Counter(label for sample in samples for label in sample.labels or ())
-    unseen = {name: n for name, n in counted.items() if name not in set(labels)}
+    index = {name: i for i, name in enumerate(labels)}
+    unseen = {name: n for name, n in counted.items() if name not in index}
     if unseen:
         warn_unseen_labels(unseen)
     names = (*labels, *sorted(unseen))
-    index = {name: i for i, name in enumerate(names)}
+    index |= {name: i for i, name in enumerate(names[len(labels) :], len(labels))}
     flat = [index[label] for s in samples for label in (*(s.labels or ()), names[0])]
     return names, np.array(flat, np.int64)
 
@@ -70,34 +74,76 @@ def single_gold(samples: Sequence[Sample], labels: tuple[str, ...]) -> npt.NDArr
     return None if flat is None else flat[::2]  # behind each label is the entry of its end
 
 
-def gold_sets(
-    samples: Sequence[Sample], labels: tuple[str, ...], *, most: int
-) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
+class LabelSets:
+    """N sets of labels.
+
+    Only the members are kept where a table of N by A flags would be large: it is out of all
+    proportion where most labels are rare.
+
+    Args:
+        sets: The labels of each set; those outside `labels` count in `sizes` alone.
+        labels: The A labels.
+
+    Attributes:
+        sizes: (N,) labels of each set.
+        unseen: How often each label outside `labels` occurs.
+    """
+
+    def __init__(self, sets: Sequence[Collection[str]], labels: Sequence[str]) -> None:
+        index = {label: i for i, label in enumerate(labels)}
+        self.n_labels = len(labels)
+        self.sizes = np.array(list(map(len, sets)), np.int64)
+        self.unseen = Counter(label for found in sets for label in found if label not in index)
+        members = [sorted(index[x] for x in found if x in index) for found in sets]
+        counts = np.array(list(map(len, members)), np.int64)
+        self._starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
+        self._members = np.array([k for some in members for k in some], np.int64)
+        # Ascending, so that a member is found by bisection; the last is above all of them.
+        keys = np.repeat(np.arange(len(members)), counts) * self.n_labels + self._members
+        self._keys = np.append(keys, len(members) * self.n_labels)
+        small = len(members) * self.n_labels <= _TABLE
+        self._table = self._flags(np.arange(len(members))) if small else None
+
+    def have(self, rows: Int64Array, labels: Int64Array) -> BoolArray:
+        """(B,) whether the sets `rows` (B,) have the `labels` (B,), which are below A."""
+        if self._table is not None:
+            there: BoolArray = self._table[rows, labels]
+            return there
+        keys = rows * self.n_labels + labels
+        found: BoolArray = self._keys.take(np.searchsorted(self._keys, keys)) == keys
+        return found
+
+    def flags(self, rows: Int64Array) -> BoolArray:
+        """(B, A) the labels of the sets `rows` (B,), in an array of its own."""
+        return self._flags(rows) if self._table is None else self._table.take(rows, axis=0)
+
+    def _flags(self, rows: Int64Array) -> BoolArray:
+        first = self._starts.take(rows)
+        sizes = self._starts.take(rows + 1) - first
+        flags = np.zeros((len(rows), self.n_labels), bool)
+        ends = np.cumsum(sizes)
+        member = np.arange(ends[-1] if len(ends) else 0) + np.repeat(first - ends + sizes, sizes)
+        flags[np.repeat(np.arange(len(rows)), sizes), self._members.take(member)] = True
+        return flags
+
+
+def gold_sets(samples: Sequence[Sample], labels: tuple[str, ...], *, most: int) -> LabelSets:
     """Gold of samples with a set of labels each.
 
     Args:
         samples: The texts; without gold the sets are empty.
         labels: The inventory. A `UserWarning` names gold labels outside it.
         most: Labels an episode can give; another warning counts texts that have more.
-
-    Returns:
-        (N, A) whether a label is gold, and (N,) sizes of the sets, labels outside the inventory
-        included.
     """
-    index = {label: i for i, label in enumerate(labels)}
-    sets = [set(sample.labels or ()) for sample in samples]
-    unseen = Counter(label for found in sets for label in found if label not in index)
-    if unseen:
-        warn_unseen_labels(unseen)
-    larger = sum(len(found) > most for found in sets)
+    gold = LabelSets([set(sample.labels or ()) for sample in samples], labels)
+    if gold.unseen:
+        warn_unseen_labels(gold.unseen)
+    larger = int((gold.sizes > most).sum())
     if larger:
         warnings.warn(
-            f"{larger} of {len(sets)} texts have more than max_labels={most} labels, which no "
-            f"episode can give all. Give max_labels={max(map(len, sets))} to reach them.",
+            f"{larger} of {len(samples)} texts have more than max_labels={most} labels, which no "
+            f"episode can give all. Give max_labels={gold.sizes.max()} to reach them.",
             UserWarning,
             stacklevel=3,
         )
-    gold = np.zeros((len(sets), len(labels)), bool)
-    for row, found in enumerate(sets):
-        gold[row, [index[label] for label in found if label in index]] = True
-    return gold, np.array(list(map(len, sets)), np.int64)
+    return gold

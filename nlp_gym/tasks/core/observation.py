@@ -16,6 +16,16 @@ from nlp_gym.types import BoolArray, Corpus, Encoded, Int64Array, Observation, U
 
 _Space = spaces.Space[Any]
 
+_TABLE = 1 << 18
+"""Numbers up to which the one-hot vectors of all values are kept in one table."""
+
+
+def one_hot(values: npt.NDArray[np.integer[Any]], n: int) -> npt.NDArray[np.float32]:
+    """(B, size * n) one-hot vectors of the `values` (B, size) or (B,), which are below n."""
+    vectors = np.zeros((values.size, n), np.float32)
+    vectors[np.arange(values.size), values.ravel()] = 1.0
+    return vectors.reshape(len(values), -1)
+
 
 class TokenView(Protocol):
     """What `tokens` observations hold besides mask and extras."""
@@ -105,10 +115,9 @@ class Views:
         if self._knowledge is not None:
             self._extras["knowledge"] = Extra(self._knowledge.shape[1], 1)
         self._dtypes = {key: extra.dtype for key, extra in self._extras.items()}
+        widths = {k: e.high + 1 for k, e in self._extras.items() if e.high > 1 and not e.plain}
         self._one_hot = {
-            key: np.eye(extra.high + 1, dtype=np.float32)
-            for key, extra in self._extras.items()
-            if extra.high > 1 and not extra.plain
+            key: one_hot(np.arange(n), n) if n * n <= _TABLE else None for key, n in widths.items()
         }
 
     def space(self, obs_type: str) -> spaces.Dict:
@@ -186,7 +195,10 @@ class Views:
             return values
         if key not in self._one_hot:
             return values.astype(np.float32)
-        return self._one_hot[key].take(values, axis=0).reshape(len(values), -1)
+        table = self._one_hot[key]
+        if table is None:
+            return one_hot(values, self._extras[key].high + 1)
+        return table.take(values, axis=0).reshape(len(values), -1)
 
     def _gathered(self, state: Any) -> Observation:
         tables, encoded, b = self.task.tables, self.task.encoded, len(state.row)

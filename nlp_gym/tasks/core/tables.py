@@ -101,6 +101,11 @@ class Tables:
         return self.candidates.take(row if self.by == "row" else slot, axis=0)
 
 
+def index_type(n: int) -> type[np.signedinteger[Any]]:
+    """Type of indices below `n` of which a state has many: int16 where they fit, else int32."""
+    return np.int16 if n <= np.iinfo(np.int16).max + 1 else np.int32
+
+
 def ragged(lists: Sequence[Sequence[int]], width: int) -> npt.NDArray[np.int32]:
     """(len(lists), width) int32, each list followed by -1; longer lists are cut."""
     table = np.full((len(lists), width), -1, np.int32)

@@ -47,7 +47,8 @@ class UnitTokens:
         units = self.task.units
         if units.spans is None:
             return [(word,) for text in units.texts for word in text]
-        return [units.texts[t][a:b] for t, a, b in units.spans.tolist()]
+        most = self.task.max_tokens  # a word has at least one token: further words are not seen
+        return [units.texts[t][a : min(b, a + most)] for t, a, b in units.spans.tolist()]
 
     def spaces(self) -> dict[str, spaces.Space[Any]]:
         """`input_ids`, `attention_mask` (R+K, L); `candidate_ids`, `candidate_mask` (C, J*L)."""
@@ -85,7 +86,7 @@ class SourceTokens(UnitTokens):
 
     @override
     def _texts(self) -> Sequence[Sequence[str]]:
-        return [sample.words for sample in self.task.corpus.samples]
+        return [sample.words[: self.task.max_tokens] for sample in self.task.corpus.samples]
 
     @override
     def spaces(self) -> dict[str, spaces.Space[Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from nlp_gym.checks import warn_unseen_labels
 from nlp_gym.errors import DataError
+from nlp_gym.tasks.core.gold import LabelSets
 from nlp_gym.types import BoolArray, Int64Array, Sample
 
 
@@ -40,28 +40,21 @@ class GoldActs:
     """Gold acts of every slot; a dialogue has one slot per turn and an empty one at its end.
 
     Attributes:
-        gold: (n_slots, n acts) whether an act of the inventory is gold.
-        size: (n_slots,) gold acts, those outside the inventory included.
+        gold: The acts of each slot.
         wanted: (N,) gold acts of each dialogue.
     """
 
-    gold: BoolArray
-    size: Int64Array
+    gold: LabelSets
     wanted: Int64Array
 
     @classmethod
     def of(cls, samples: Sequence[Sample], labels: Sequence[str]) -> GoldActs:
         """The acts of annotated samples; a `UserWarning` names acts outside `labels`."""
-        index = {label: i for i, label in enumerate(labels)}
-        turns = [set(acts) for sample in samples for acts in (*sample.gold, ())]
-        unseen = Counter(act for acts in turns for act in acts if act not in index)
-        if unseen:
-            warn_unseen_labels(unseen)
-        gold = np.zeros((len(turns), len(labels)), bool)
-        for slot, acts in enumerate(turns):
-            gold[slot, [index[act] for act in acts if act in index]] = True
+        gold = LabelSets([set(acts) for s in samples for acts in (*s.gold, ())], labels)
+        if gold.unseen:
+            warn_unseen_labels(gold.unseen)
         wanted = [sum(len(set(acts)) for acts in sample.gold) for sample in samples]
-        return cls(gold, np.array(list(map(len, turns)), np.int64), np.array(wanted, np.int64))
+        return cls(gold, np.array(wanted, np.int64))
 
     @staticmethod
     def inventory(samples: Sequence[Sample]) -> tuple[str, ...]:
@@ -77,10 +70,10 @@ class GoldActs:
 
     def right(self, slot: Int64Array, chosen: BoolArray, actions: Int64Array) -> BoolArray:
         """(B,) whether an action is right: an act that is gold, or DONE with exactly the gold."""
-        n = self.gold.shape[1]
-        gold = self.gold.take(slot, axis=0)
-        exact = (gold == chosen).all(axis=1) & (chosen.sum(axis=1) == self.size.take(slot))
-        act = gold[np.arange(len(actions)), np.minimum(actions, n - 1)]
+        n = self.gold.n_labels
+        same = (self.gold.flags(slot) == chosen).all(axis=1)
+        exact = same & (chosen.sum(axis=1) == self.gold.sizes.take(slot))
+        act = self.gold.have(slot, np.minimum(actions, n - 1))
         right: BoolArray = np.where(actions == n, exact, act)
         return right
 
@@ -89,8 +82,8 @@ class GoldActs:
 
         Where nothing is chosen and no gold act is in the inventory: 0, as DONE is not legal.
         """
-        n = self.gold.shape[1]
-        open_acts = self.gold.take(slot, axis=0) & ~chosen
+        n = self.gold.n_labels
+        open_acts = self.gold.flags(slot) & ~chosen
         count = chosen.sum(axis=1)
         more = open_acts.any(axis=1) & (count < most)
         done = np.where(count > 0, n, 0)

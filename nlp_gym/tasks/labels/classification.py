@@ -190,6 +190,14 @@ class LabelText(UnitTask, LabelTask, HookedTask):
         return legal
 
     @override
+    def repair(
+        self, state: ClassificationState, actions: Int64Array
+    ) -> tuple[Int64Array, BoolArray]:
+        """The first label is played for a READ at the end of the text."""
+        illegal = (actions == len(self.labels)) & self._chunks.last.take(state.slot)
+        return np.where(illegal, 0, actions), illegal
+
+    @override
     def oracle(self, state: ClassificationState) -> Int64Array:
         """(B,) READ up to the end, then the gold label (0 if the inventory lacks it)."""
         self.require_gold("oracle")

@@ -107,7 +107,7 @@ class MultiLabel(UnitTask, LabelTask):
         check_int("max_labels", max_labels, 1, 1000)
         super().__init__(**kwargs)
         self.max_labels = min(int(max_labels), len(self.labels))
-        self._gold, self._size = gold_sets(self.corpus.samples, self.labels, most=max_labels)
+        self._gold = gold_sets(self.corpus.samples, self.labels, most=max_labels)
         self.extras = {"chosen": Extra(len(self.labels), 1)}
 
     @property
@@ -142,21 +142,28 @@ class MultiLabel(UnitTask, LabelTask):
     @override
     def mask(self, state: MultiLabelState) -> BoolArray:
         """(B, A) labels not chosen yet, and STOP; after the end STOP alone."""
-        over = state.stopped | (state.counts[:, 1] >= self.max_labels)
+        over = self._over(state)
         legal = ~(state.chosen | over[:, None])
         return np.concatenate([legal, np.ones((len(over), 1), bool)], axis=1)
+
+    def _over(self, state: MultiLabelState) -> BoolArray:
+        """(B,) whether no label can be added any more."""
+        over: BoolArray = state.stopped | (state.counts[:, 1] >= self.max_labels)
+        return over
 
     @override
     def repair(self, state: MultiLabelState, actions: Int64Array) -> tuple[Int64Array, BoolArray]:
         """STOP is played for a label that was chosen already."""
-        illegal = ~self.mask(state)[np.arange(len(actions)), actions]
+        label = np.minimum(actions, len(self.labels) - 1)
+        used = state.chosen[np.arange(len(actions)), label] | self._over(state)
+        illegal = used & (actions < len(self.labels))
         return np.where(illegal, len(self.labels), actions), illegal
 
     @override
     def oracle(self, state: MultiLabelState) -> Int64Array:
         """(B,) the first gold label not chosen yet, else STOP."""
         self.require_gold("oracle")
-        missing = self._gold.take(state.row, axis=0) & ~state.chosen
+        missing = self._gold.flags(state.row) & ~state.chosen
         return np.where(missing.any(axis=1), missing.argmax(axis=1), len(self.labels))
 
     @override
@@ -165,7 +172,7 @@ class MultiLabel(UnitTask, LabelTask):
         where = np.flatnonzero(~stop)
         added = actions[where]
         good = np.zeros(len(actions), bool)
-        good[where] = self._gold[state.row[where], added]
+        good[where] = self._gold.have(state.row[where], added)
         state.chosen[where, added] = True
         state.counts[:, 0] += good
         state.counts[:, 1] += ~stop
@@ -173,12 +180,12 @@ class MultiLabel(UnitTask, LabelTask):
         ended = stop | (state.counts[:, 1] >= self.max_labels)
         if not self.has_gold:
             return None, 0.0, ended
-        exact = (state.counts == self._size.take(state.row)[:, None]).all(axis=1)
+        exact = (state.counts == self._gold.sizes.take(state.row)[:, None]).all(axis=1)
         return np.where(stop, exact, good).astype(np.float64), 0.0, ended
 
     @override
     def potential(self, state: MultiLabelState) -> Float64Array:
-        counts = np.concatenate([state.counts, self._size.take(state.row)[:, None]], axis=1)
+        counts = np.concatenate([state.counts, self._gold.sizes.take(state.row)[:, None]], axis=1)
         decided = state.stopped | (state.counts[:, 1] > 0)
         return np.where(decided, set_f1(counts), 0.0)
 

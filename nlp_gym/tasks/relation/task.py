@@ -16,7 +16,7 @@ from nlp_gym.metrics.base import Score
 from nlp_gym.metrics.labels.relations import RelationF1
 from nlp_gym.tasks.core.gold import expert_labels, index_gold
 from nlp_gym.tasks.core.kinds import LabelTask
-from nlp_gym.tasks.core.tables import Extra, Tables
+from nlp_gym.tasks.core.tables import Extra, Tables, index_type
 from nlp_gym.tasks.core.task import Output, Played, State
 from nlp_gym.tasks.relation.pair_tables import PairTables
 from nlp_gym.types import BoolArray, Float64Array, Int64Array, Observation, Sample, Units
@@ -65,12 +65,12 @@ class RelationState(State):
     """State of B sentences.
 
     Attributes:
-        played: (B, P) int16 labels so far.
+        played: (B, P) integers, labels so far; see `index_type`.
         related: (B, E+1) bool entities that have a relation.
         counts: (B, 3) int32 counts of the metric.
     """
 
-    played: npt.NDArray[np.int16]
+    played: npt.NDArray[np.signedinteger[Any]]
     related: BoolArray
     counts: npt.NDArray[np.int32]
 
@@ -208,7 +208,7 @@ class Relation(LabelTask):
         b = len(rows)
         return RelationState(
             **self.state_fields(rows),
-            played=np.zeros((b, int(self.lengths.max())), np.int16),
+            played=np.zeros((b, int(self.lengths.max())), index_type(self.n_actions)),
             related=np.zeros((b, self.pairs.most_entities + 1), bool),
             counts=np.zeros((b, self.metric.n_counts), np.int32),
         )
@@ -216,6 +216,11 @@ class Relation(LabelTask):
     @override
     def mask(self, state: RelationState) -> BoolArray:
         return np.ones((len(state.row), self.n_actions), bool)
+
+    @override
+    def repair(self, state: RelationState, actions: Int64Array) -> tuple[Int64Array, BoolArray]:
+        """Nothing is forbidden."""
+        return actions, np.zeros(len(actions), bool)
 
     @override
     def oracle(self, state: RelationState) -> Int64Array:

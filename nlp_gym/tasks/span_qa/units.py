@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,7 +47,8 @@ def question_flags(samples: Sequence[Sample], width: int) -> dict[str, npt.NDArr
     for row, sample in enumerate(samples):
         asked = {w.casefold() for w in sample.extra["question"] if any(map(str.isalnum, w))}
         asked -= _FUNCTION_WORDS
-        here = np.array([word.casefold() in asked for word in sample.words])
+        words = sample.words[: width + _AROUND]  # what comes after marks no word that is shown
+        here = np.array([word.casefold() in asked for word in words])
         marks = (here, _count_around(here, _NEAR) > 0, _count_around(here, _AROUND) > 2)
         for table, mark in zip(flags.values(), marks, strict=True):
             table[row, : len(here)] = mark[:width]
@@ -132,11 +134,11 @@ def _windows(sizes: Int64Array, room: int) -> Iterator[tuple[int, int, int, int]
     starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
     offsets = starts[[0, -1]]
     plan = plan_windows(SubWords(np.zeros(0, np.int32), offsets, starts), room)
-    window = plan.token_window[starts[:-1]]
-    for k, (a, b) in enumerate(zip(plan.starts.tolist(), plan.stops.tolist(), strict=True)):
-        own = np.flatnonzero(window == k)
-        if len(own):
-            begin, end = int(own[0]), int(own[-1]) + 1
+    window = plan.token_window[starts[:-1]]  # ascending
+    bounds = np.searchsorted(window, np.arange(len(plan.starts) + 1)).tolist()
+    windows = zip(plan.starts.tolist(), plan.stops.tolist(), pairwise(bounds), strict=True)
+    for a, b, (begin, end) in windows:
+        if begin < end:
             first = min(int(np.searchsorted(starts, a)), begin)
             stop = max(int(np.searchsorted(starts, b, side="right")) - 1, end)
             yield first, stop, begin, end

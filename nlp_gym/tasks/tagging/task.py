@@ -19,9 +19,9 @@ from nlp_gym.metrics.labels.accuracy import Accuracy
 from nlp_gym.metrics.labels.entities import EntityF1
 from nlp_gym.tasks.core.gold import expert_labels, index_gold
 from nlp_gym.tasks.core.kinds import HookedTask, LabelTask
-from nlp_gym.tasks.core.tables import Extra, Tables
+from nlp_gym.tasks.core.tables import Extra, Tables, index_type
 from nlp_gym.tasks.core.task import Output, Played, State
-from nlp_gym.tasks.tagging.bio import transitions
+from nlp_gym.tasks.tagging.bio import Transitions
 from nlp_gym.tasks.tagging.words import Positions, TokenWindows
 from nlp_gym.types import (
     BoolArray,
@@ -44,18 +44,19 @@ class TaggingState(State):
 
     Attributes:
         history: (B, H) int32 last labels, latest first; A: none yet.
-        played: (B, T) int16 all labels so far.
+        played: (B, T) integers, all labels so far; see `index_type`.
         counts: (B, K) int32 counts of the metric.
     """
 
     history: npt.NDArray[np.int32]
-    played: npt.NDArray[np.int16]
+    played: npt.NDArray[np.signedinteger[Any]]
     counts: npt.NDArray[np.int32]
 
     def note(self, places: Int64Array, labels: Int64Array) -> None:
         """Write down the `labels` (B,) of the words at `places` (B,), and go to the next word."""
         self.played[np.arange(len(labels)), places] = labels
-        self.history[:, 1:] = self.history[:, :-1]
+        if self.history.shape[1] > 1:
+            self.history[:, 1:] = self.history[:, :-1]
         self.history[:, 0] = labels
         self.slot += 1
 
@@ -102,7 +103,7 @@ class LabelWords(LabelTask, HookedTask):
         gold_labels, self._gold = index_gold(self.corpus.samples, self.labels)
         self.metric = (EntityF1 if self.scheme == "BIO" else Accuracy)(self.labels, gold_labels)
         self.metric_name = self.metric.name
-        self._legal, self._repair = transitions(self.labels, self.scheme)
+        self._transitions = Transitions(self.labels, self.scheme)
         self._last, (_, self._place) = self._positions.ends(), self._positions.places()
         self.extras = {"history": Extra(history_length, self.n_actions)}
 
@@ -176,18 +177,18 @@ class LabelWords(LabelTask, HookedTask):
         return TaggingState(
             **self.state_fields(rows),
             history=np.full((b, h), self.n_actions, np.int32),
-            played=np.zeros((b, int(self.lengths.max())), np.int16),
+            played=np.zeros((b, int(self.lengths.max())), index_type(self.n_actions)),
             counts=np.zeros((b, self.metric.n_counts), np.int32),
         )
 
     @override
     def mask(self, state: TaggingState) -> BoolArray:
-        return self._legal.take(state.history[:, 0], axis=0)
+        return self._transitions.legal(state.history[:, 0])
 
     @override
     def repair(self, state: TaggingState, actions: Int64Array) -> tuple[Int64Array, BoolArray]:
         """B-X is played for a forbidden I-X."""
-        played = self._repair[state.history[:, 0], actions]
+        played = self._transitions.repair(state.history[:, 0], actions)
         return played, played != actions
 
     @override

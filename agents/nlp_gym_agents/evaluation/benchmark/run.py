@@ -27,6 +27,8 @@ from nlp_gym_agents.evaluation.evaluate import evaluate, value_and_interval, wit
 from nlp_gym_agents.models.play import drawn_rows
 from nlp_gym_agents.runs.folder import find_snapshot
 from nlp_gym_agents.runs.metrics_log import read_metrics
+from nlp_gym_agents.runs.places import is_inside
+from nlp_gym_agents.runs.trust import named_modules
 from nlp_gym_agents.runs.versions import versions
 from nlp_gym_agents.training.train import resume, train
 
@@ -144,11 +146,12 @@ def _trained(plan: Plan, cell: Cell) -> dict[str, Any]:
     _train(plan, cell, run, limit)
     rows = read_metrics(run)
     total = cell.settings["n_timesteps"]
-    options: dict[str, Any] = {"device": plan.device, "searches": plan.searches}
+    trust = named_modules({"env": cell.id, "algo": cell.algo, **plan.env_kwargs})
+    options: dict[str, Any] = {"device": plan.device, "searches": plan.searches, "trust": trust}
     started = time.monotonic()
     scores = {split: evaluate(run, split, **options) for split in ("dev", "test")}
     scoring = round(time.monotonic() - started, 3)
-    _, settings = find_snapshot(run)
+    _, settings = find_snapshot(run, trust=trust)
     shutil.rmtree(run / "checkpoints", ignore_errors=True)  # nobody resumes a finished cell
     return {
         **_scores(scores),
@@ -164,10 +167,13 @@ def _trained(plan: Plan, cell: Cell) -> dict[str, Any]:
 
 def _train(plan: Plan, cell: Cell, run: Path, limit: float) -> None:
     """Train from the beginning, or from where a stopped run of the same settings was saved."""
+    if not is_inside(run, plan.out):
+        raise RunError(f"{run} leads out of {plan.out} by a symbolic link: remove the link.")
     mark = run.parent / f"{run.name}.{MARK}"
+    config = plan.config(cell.id, cell.algo, cell.seed)
     if run.exists() and read_object(mark).get("settings_hash") == cell.digest:
         try:
-            resume(run, progress=False, time_limit=limit)
+            resume(run, progress=False, time_limit=limit, trust=named_modules(config.as_dict()))
             return
         except RunError:  # killed before its first checkpoint, or since the release changed
             pass
@@ -175,7 +181,6 @@ def _train(plan: Plan, cell: Cell, run: Path, limit: float) -> None:
         shutil.rmtree(run)
     run.parent.mkdir(parents=True, exist_ok=True)
     write_json(mark, {"settings_hash": cell.digest})
-    config = plan.config(cell.id, cell.algo, cell.seed)
     total = config.n_timesteps or 1
     # Checkpoints with large replay buffers take a while to write; a signal saves one anyway.
     config = config.with_changes(save_freq=max(total // 3, 1))

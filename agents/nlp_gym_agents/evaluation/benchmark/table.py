@@ -7,12 +7,13 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 from nlp_gym.errors import RunError
 from nlp_gym.files import atomic_path, write_json
+from nlp_gym_agents.runs import schema
 from nlp_gym_agents.runs.folder import writing
-from nlp_gym_agents.runs.snapshots import read_json
+from nlp_gym_agents.runs.plain_files import read_json
 
 FORMAT = 1
 BASELINES = ("random", "majority", "majority-word", "oracle")
@@ -55,6 +56,47 @@ class Cell:
         return out / "cells" / f"{self.name}.json"
 
 
+class SplitScore(TypedDict):
+    """A score on one split."""
+
+    value: float
+    interval: list[float] | None
+    n: schema.Count
+    corpus: Any
+
+
+class _CellRecord(TypedDict):
+    format: int
+    id: str
+    algo: str
+    seed: int
+    settings_hash: str
+    settings: dict[str, Any]
+    status: Literal["done", "failed"]
+    seconds: float
+
+
+class CellRecord(_CellRecord, total=False):
+    """What the tables read of a cell's file."""
+
+    error: str
+    metric: str
+    dev: SplitScore
+    test: SplitScore
+    scoring_seconds: float
+    stopped: str | None
+
+
+_DONE = {"metric", "dev", "test"}
+
+
+def _is_cell(record: Mapping[str, Any]) -> bool:
+    """Whether a record is one that tables can be made of."""
+    known = {key: record[key] for key in schema.fields(CellRecord) if key in record}
+    needed = _DONE if record.get("status") == "done" else {"error"}
+    return schema.misfit(known, CellRecord) is None and needed <= set(known)
+
+
 def read_object(path: Path) -> dict[str, Any]:
     """The object in a JSON file; empty where there is none, or it is damaged."""
     try:
@@ -67,7 +109,7 @@ def read_object(path: Path) -> dict[str, Any]:
 def read_cell(cell: Cell, out: Path) -> dict[str, Any] | None:
     """The result of a cell; None where there is none for these settings, or it is damaged."""
     found = read_object(cell.file(out))
-    return found if found.get("settings_hash") == cell.digest else None
+    return found if found.get("settings_hash") == cell.digest and _is_cell(found) else None
 
 
 def read_cells(out: Path) -> list[dict[str, Any]]:
@@ -82,7 +124,8 @@ def read_cells(out: Path) -> list[dict[str, Any]]:
         known = ORDER.index(algo) if algo in ORDER else len(ORDER)
         return record["id"], known, algo, record["seed"]
 
-    return sorted((record for record in records if record.get("format") == FORMAT), key=place)
+    whole = (record for record in records if record.get("format") == FORMAT and _is_cell(record))
+    return sorted(whole, key=place)
 
 
 def write_cell(cell: Cell, out: Path, result: Mapping[str, Any]) -> dict[str, Any]:

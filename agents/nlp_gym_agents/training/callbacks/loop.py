@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.utils import safe_mean
@@ -19,7 +19,8 @@ from nlp_gym.files import write_json
 from nlp_gym.metrics.base import Score
 from nlp_gym_agents.runs.checkpoints import save_state
 from nlp_gym_agents.runs.metrics_log import append_metrics, read_metrics
-from nlp_gym_agents.runs.settings import SETTINGS, SnapshotSettings
+from nlp_gym_agents.runs.schema import LARGEST, Count, Range
+from nlp_gym_agents.runs.settings import SETTINGS, PolicySettings
 from nlp_gym_agents.runs.snapshots import prune, publish
 from nlp_gym_agents.runs.weights import save_weights
 from nlp_gym_agents.training.callbacks.kl_penalty import KLToStart
@@ -35,6 +36,9 @@ KEPT_CHECKPOINTS = 2
 def _next(steps: int, every: int) -> int:
     """The first multiple of `every` after `steps`."""
     return (steps // every + 1) * every
+
+
+_Step = Annotated[int, Range(-1, LARGEST)]
 
 
 @dataclass
@@ -53,12 +57,12 @@ class LoopState:
     """
 
     best: float | None = None
-    best_timesteps: int = -1
-    stale: int = 0
-    evaluated: int = -1
-    next_eval: int = 0
-    next_save: int = 0
-    seconds: float = 0.0
+    best_timesteps: _Step = -1
+    stale: Count = 0
+    evaluated: _Step = -1
+    next_eval: Count = 0
+    next_save: Count = 0
+    seconds: Annotated[float, Range(0, LARGEST)] = 0.0
     kl_coef: float | None = None
 
 
@@ -103,7 +107,7 @@ class TrainingLoop(BaseCallback):
         state: LoopState,
         *,
         score: Callable[[], Score],
-        settings: SnapshotSettings,
+        settings: PolicySettings,
         progress: TrainingProgress,
         request: StopRequest,
         any_step: bool = False,

@@ -55,9 +55,3 @@ def _checked(labels: list[str], *, several: bool) -> tuple[str, ...]:
             "of the family 'multilabel'"
         )
     return distinct
-
-
-def sniff_fasttext(head: list[str]) -> bool:
-    """Whether most of the first lines hold a word that begins with ``__label__``."""
-    marked = sum(_LABEL.search(line) is not None for line in head)
-    return 10 * marked > 9 * max(len(head), 1)

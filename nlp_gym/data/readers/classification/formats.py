@@ -8,10 +8,9 @@ from functools import partial
 from typing import Any
 
 from nlp_gym.data.readers.classification import official
-from nlp_gym.data.readers.classification.fasttext import parse_one, sniff_fasttext
+from nlp_gym.data.readers.classification.fasttext import parse_one
 from nlp_gym.data.readers.classification.label_cells import MARKS, is_list, joined_labels
 from nlp_gym.data.readers.classification.labelled_text import (
-    TEXT,
     TEXT_KEYS,
     label_text,
     table_texts,
@@ -21,7 +20,6 @@ from nlp_gym.data.readers.shared import class_names, raw_text
 from nlp_gym.data.readers.shared.base import Options, Parsed, Reader
 from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.json_tools import RowError, field, json_samples
-from nlp_gym.data.readers.shared.table_tools import table_names
 from nlp_gym.errors import shown
 from nlp_gym.types import Sample
 
@@ -133,11 +131,6 @@ def _doubt_joined(parsed: Parsed) -> Parsed:
     return parsed
 
 
-def sniff_csv(head: list[str]) -> bool:
-    """Whether the first line is a header with a text column."""
-    return bool(table_names(head) & set(TEXT))
-
-
 def _parse_without_column(
     lines: list[str], name: str, options: Options, *, reader: Reader
 ) -> Parsed:
@@ -161,18 +154,16 @@ FORMATS: tuple[Reader, ...] = (
         (".jsonl", ".ndjson"),
         parse_jsonl,
         'one object per line: {"text", "label"}',
-        None,
-        class_names.name_files,
-        frozenset(("text_column",)),
+        companions=class_names.name_files,
+        takes=frozenset(("text_column",)),
     ),
     Reader(
         "csv",
         (".csv", ".tsv"),
         parse_csv,
         "columns text and label, with a header",
-        sniff_csv,
-        class_names.name_files,
-        frozenset(("text_column", "comments")),
+        companions=class_names.name_files,
+        takes=frozenset(("text_column", "comments")),
     ),
     *_without_columns(
         Reader(
@@ -180,7 +171,6 @@ FORMATS: tuple[Reader, ...] = (
             (".csv",),
             official.parse_ag,
             "AG News: class number, title, description; no header",
-            official.sniff_ag,
         ),
         Reader(
             "clinc",
@@ -201,7 +191,6 @@ FORMATS: tuple[Reader, ...] = (
             (".txt",),
             official.parse_sst2,
             "SST-2: 0 or 1, then the tokenised sentence",
-            official.sniff_sst2,
         ),
     ),
     Reader(
@@ -217,7 +206,6 @@ FORMATS: tuple[Reader, ...] = (
             (".txt", ".ft", ".fasttext"),
             parse_one,
             "fastText: __label__NAME and a text",
-            sniff_fasttext,
             takes=frozenset(("comments",)),
         ),
         Reader(

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from nlp_gym.data.readers.classification.fasttext import parse_many, sniff_fasttext
+from nlp_gym.data.readers.classification.fasttext import parse_many
 from nlp_gym.data.readers.classification.label_cells import LabelColumn, label_set
 from nlp_gym.data.readers.classification.labelled_text import TEXT_KEYS, table_texts, text_sample
 from nlp_gym.data.readers.shared import class_names, raw_text
@@ -133,16 +133,6 @@ def _numbered(cell: str, names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted({inventory[int(part)] for part in found}))
 
 
-def sniff_goemotions(head: list[str]) -> bool:
-    """Whether the first lines have three cells: a text, label numbers and an id."""
-    *rows, last = [line.split("\t") for line in head[:20]] or [[]]
-    cut = len(head) > 1 and len(last) == 2  # the last line may be cut off
-    return all(
-        len(row) == 3 and _NUMBERS.fullmatch(row[1]) and _COMMENT.fullmatch(row[2])
-        for row in (rows if cut else (*rows, last))
-    )
-
-
 FORMATS: tuple[Reader, ...] = (
     Reader(
         "jsonl",
@@ -158,8 +148,7 @@ FORMATS: tuple[Reader, ...] = (
         (".tsv",),
         parse_goemotions,
         "GoEmotions: text, label numbers, id; tabs, no header",
-        sniff_goemotions,
-        lambda name, options: ("labels.txt",),
+        companions=lambda name, options: ("labels.txt",),
     ),
     Reader(
         "csv",
@@ -173,7 +162,6 @@ FORMATS: tuple[Reader, ...] = (
         (".txt", ".ft", ".fasttext"),
         parse_many,
         "fastText: a text and its labels, each as __label__NAME",
-        sniff_fasttext,
         takes=frozenset(("comments",)),
     ),
     Reader(

@@ -223,11 +223,6 @@ def _listed(value: dict[str, Any]) -> str:
     return ", ".join(repr(key[:40]) for key in list(value)[:8]) or "none"
 
 
-def sniff_ag(head: list[str]) -> bool:
-    """Whether every line begins with a class from 1 to 4."""
-    return bool(head) and all(re.match(r'"?[1-4]"?,', line) for line in head[:3])
-
-
 def sniff_clinc(head: list[str]) -> bool:
     """Whether a key is the name of a split, with a list as its value."""
     keys = "|".join(key for keys in CLINC_SPLITS.values() for key in keys)
@@ -237,11 +232,6 @@ def sniff_clinc(head: list[str]) -> bool:
 def sniff_snips(head: list[str]) -> bool:
     """Whether there is a list of objects with the key `data`."""
     return re.search(r'\[\s*\{\s*"data"\s*:', "\n".join(head[:8])) is not None
-
-
-def sniff_sst2(head: list[str]) -> bool:
-    """Whether the first lines begin with 0 or 1."""
-    return bool(head) and all(line[:2] in ("0 ", "1 ") for line in head[:20])
 
 
 def sniff_trec(head: list[str]) -> bool:

@@ -16,11 +16,10 @@ from nlp_gym.data.readers.shared.json_tools import (
     checked_strings,
     field,
     json_samples,
-    starts_with_object,
     text_words,
     with_id,
 )
-from nlp_gym.data.text.hash_order import hash_rank
+from nlp_gym.data.text.hash_order import hash_ranker
 from nlp_gym.types import Sample
 
 Words = tuple[str, ...]
@@ -49,10 +48,9 @@ def parse_jsonl(lines: list[str], name: str, options: Options) -> Parsed:
         else:
             right = _replies(row, "positive_responses", texts)
             replies = [*right, *_replies(row, "negative_responses", texts)]
-            replies = sorted(
-                dict.fromkeys(replies), key=lambda reply: hash_rank(0, *context, reply)
-            )
-            gold = tuple(i for i, r in enumerate(replies) if r in right) if options.gold else None
+            replies = sorted(dict.fromkeys(replies), key=hash_ranker(0, *context))
+            good = set(right)
+            gold = tuple(i for i, r in enumerate(replies) if r in good) if options.gold else None
         return _require_choice(_sample(context, replies, gold, f"{name}:{number}", texts))
 
     return json_samples(lines, Parsed(), build)
@@ -78,7 +76,8 @@ def parse_dailydialog(lines: list[str], name: str, options: Options) -> Parsed:
         context = _turns(field(row, "context"), texts)
         key = "positive_responses"
         fitting = checked_strings(field(row, key), key, least=1)
-        right = min(fitting, key=lambda text: hash_rank(1, *context, (text,)))
+        rank = hash_ranker(1, *context)
+        right = min(fitting, key=lambda text: rank((text,)))
         words[right] = _cut(right, key, texts)
         own.setdefault(context, set()).update(fitting)
         wrong = {k: _replies(row, key, texts) for k, key in NEGATIVES.items() if row.get(key)}
@@ -117,7 +116,7 @@ def _hash_ordered(
     """Make a sample whose candidates are ordered by hash, so that their order says nothing."""
     wrong = {kind: [r for r in replies if r != right] for kind, replies in wrong.items()}
     listed = dict.fromkeys([right, *(reply for replies in wrong.values() for reply in replies)])
-    replies = sorted(listed, key=lambda reply: hash_rank(0, *context, reply))
+    replies = sorted(listed, key=hash_ranker(0, *context))
     index = {reply: i for i, reply in enumerate(replies)}
     sets = {kind: [right, *some] for kind, some in wrong.items() if some}
     if len(sets) == 2:
@@ -185,10 +184,6 @@ def _sample(
     return Sample(words, None, where, extra, gold)
 
 
-def _is_jsonl(lines: list[str]) -> bool:
-    return starts_with_object(lines) and not _is_dailydialog(lines)
-
-
 def _is_dailydialog(lines: list[str]) -> bool:
     return bool(lines) and '"positive_responses"' in lines[0] and '"negative_resp' not in lines[0]
 
@@ -199,7 +194,6 @@ FORMATS: tuple[Reader, ...] = (
         (".jsonl", ".ndjson"),
         parse_jsonl,
         'one context per line: {"context", "candidates", "answer"} or positive/negative_responses',
-        _is_jsonl,
     ),
     Reader(
         "dailydialog",

@@ -13,7 +13,6 @@ from nlp_gym.data.readers.shared.json_tools import (
     checked_string,
     field,
     json_samples,
-    starts_with_object,
     with_id,
 )
 from nlp_gym.data.readers.shared.table_tools import (
@@ -106,18 +105,10 @@ def _sample(sentences: Sequence[str], references: Sequence[str] | None, where: s
     return Sample(words, None, where, extra, None if references is None else tuple(references))
 
 
-def _is_jsonl(lines: list[str]) -> bool:
-    return starts_with_object(lines) and not _is_scitldr(lines)
-
-
 def _is_scitldr(lines: list[str]) -> bool:
     """Whether both keys have lists: a row with a text under one is of `parse_jsonl`."""
     keys = ("source", "target")
     return bool(lines) and all(re.search(rf'"{key}"\s*:\s*\[', lines[0]) for key in keys)
-
-
-def _is_csv(lines: list[str]) -> bool:
-    return bool(lines) and not starts_with_object(lines)
 
 
 FORMATS: tuple[Reader, ...] = (
@@ -126,7 +117,6 @@ FORMATS: tuple[Reader, ...] = (
         (".jsonl", ".ndjson"),
         parse_jsonl,
         'one object per line: {"document": text or sentences, "summary": text or references}',
-        _is_jsonl,
         takes=frozenset(("text_column",)),
     ),
     Reader(
@@ -134,7 +124,6 @@ FORMATS: tuple[Reader, ...] = (
         (".csv", ".tsv"),
         parse_csv,
         "columns document, summary, with a header",
-        _is_csv,
         takes=frozenset(("text_column", "comments")),
     ),
     Reader("scitldr", (".jsonl",), parse_scitldr, "SciTLDR: source, target", _is_scitldr),

@@ -20,11 +20,9 @@ from nlp_gym.data.readers.shared.json_tools import (
     checked_string,
     field,
     json_samples,
-    starts_with_object,
 )
 from nlp_gym.data.readers.shared.table_tools import (
     open_table,
-    table_names,
     table_samples,
     without_comments,
 )
@@ -93,12 +91,6 @@ def _key(row: dict[str, Any], names: Sequence[str]) -> str:
     return next(name for name in names if name in row)
 
 
-def sniff_csv(head: list[str]) -> bool:
-    """Whether the first line is a header with columns of source and target."""
-    names = table_names(head)
-    return bool(names & set(SOURCE)) and bool(names & set(TARGET))
-
-
 FORMATS: tuple[Reader, ...] = (
     *official.FORMATS,
     Reader(
@@ -106,7 +98,6 @@ FORMATS: tuple[Reader, ...] = (
         (".jsonl", ".ndjson"),
         parse_jsonl,
         'one object per line: {"source": text or turns, "target": text or references}',
-        starts_with_object,
         takes=frozenset(("text_column",)),
     ),
     Reader(
@@ -114,7 +105,6 @@ FORMATS: tuple[Reader, ...] = (
         (".csv", ".tsv"),
         parse_csv,
         "columns source and target, with a header",
-        sniff_csv,
         takes=frozenset(("text_column", "comments")),
     ),
     *parallel.FORMATS,

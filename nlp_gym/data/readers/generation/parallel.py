@@ -150,11 +150,6 @@ def pair_rows(lines: list[str], parsed: Parsed, *, gold: bool) -> list[tuple[int
     return rows
 
 
-def sniff_pairs(head: list[str]) -> bool:
-    """Whether most of the first lines have a tab."""
-    return bool(head) and 2 * sum("\t" in line for line in head) > len(head)
-
-
 FORMATS: tuple[Reader, ...] = (
     Reader(
         "parallel",
@@ -169,7 +164,6 @@ FORMATS: tuple[Reader, ...] = (
         (".txt", ".tsv"),
         parse_pairs,
         "source and target with a tab between them, no header",
-        sniff_pairs,
         takes=frozenset(("comments",)),
     ),
 )

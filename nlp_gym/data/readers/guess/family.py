@@ -10,6 +10,7 @@ from nlp_gym.data.readers.guess.find import (
     Reading,
     find_reader,
     first_line,
+    fits_ending,
     own_ending,
     readings,
     refusal,
@@ -18,11 +19,11 @@ from nlp_gym.data.readers.guess.keys import label_cells, several_labels, text_co
 from nlp_gym.data.readers.guess.other_kinds import other_kind
 from nlp_gym.data.readers.guess.shapes import Fit
 from nlp_gym.data.readers.registry import FAMILIES, READERS, check_format
-from nlp_gym.data.readers.shared.base import Options, Reader, make_options
+from nlp_gym.data.readers.shared.base import Reader, make_options
 from nlp_gym.data.readers.shared.decoding import Decoded, decode, file_bytes
 from nlp_gym.data.readers.shared.head import Head
 from nlp_gym.data.readers.shared.sample_lines import sample_lines
-from nlp_gym.errors import DataFormatError, NLPGymError
+from nlp_gym.errors import DataFormatError, NLPGymError, UnclearFormatError
 
 _SHOWN = 2
 """Number of rows that are shown as they are read."""
@@ -64,8 +65,8 @@ def guess_file(
 
     Raises:
         DataNotFoundError: There is no such file.
-        DataFormatError: No reading is likely, or several are: the message shows them and says how
-            to choose.
+        UnclearFormatError: No reading is likely, or several are: the message shows them and says
+            how to choose.
         UnknownNameError: No family has that format.
         InvalidArgumentError: An option is outside what is allowed.
     """
@@ -79,7 +80,7 @@ def guess_file(
     found = [r for r in readings(head) if format in (None, r.reader.name)]
     try:
         chosen = _chosen(head, found, format)
-    except DataFormatError as error:
+    except UnclearFormatError as error:
         if not text.problems:
             raise
         raise DataFormatError(path, text.problems[0].line, text.problems[0].message) from error
@@ -93,24 +94,26 @@ def guess_file(
 
 
 def guess_family(
-    path: str | Path, format: str | None = None, *, gold: bool = True, encoding: str | None = None
+    path: str | Path, format: str | None = None, *, gold: bool = True, **options: Any
 ) -> str:
     """Guess the task family of a file; see `guess_file`."""
-    return guess_file(path, format, gold=gold, encoding=encoding).family
+    return guess_file(path, format, gold=gold, **options).family
 
 
 def _chosen(head: Head, found: list[Reading], format: str | None) -> Reading:
     """The likeliest reading.
 
     Raises:
-        DataFormatError: There is none, or there are several.
+        UnclearFormatError: There is none, or there are several.
     """
     path, line = head.path, first_line(head.raw)
     if not found or not head or found[0].fit <= Fit.POSSIBLE:
         return _by_name(head, found, format)
     best = found[0]
+    if best.fit == Fit.WEAK and not fits_ending(best.reader, head):
+        raise UnclearFormatError(path, line, refusal(head))
     if best.fit < Fit.CERTAIN and not own_ending(best.reader, head) and other_kind(head):
-        raise DataFormatError(path, line, refusal(head))
+        raise UnclearFormatError(path, line, refusal(head))
     least = Fit.POSSIBLE if best.fit == Fit.WEAK else best.fit
     rivals = [
         r
@@ -119,24 +122,25 @@ def _chosen(head: Head, found: list[Reading], format: str | None) -> Reading:
     ]
     rivals = list({reading.family: reading for reading in reversed(rivals)}.values())[::-1]
     if len(rivals) > 1:
-        raise DataFormatError(path, line, _question(head, rivals))
+        raise UnclearFormatError(path, line, _question(head, rivals))
     if best.family in ("classification", "multilabel") and head.table is not None:
         texts = text_columns(head.table, head.options)
         if len(texts) > 1:
             names = " and ".join(map(repr, texts))
             fix = "say which: --text-column (text_column= in Python)"
-            raise DataFormatError(path, line, f"the columns {names} may both be the text: {fix}")
-    if best.family == "classification" and _maybe_several(head):
+            raise UnclearFormatError(path, line, f"the columns {names} may both be the text: {fix}")
+    if best.family == "classification" and (mark := _mark(head)):
         both = [best, *(r for r in found if r.family == "multilabel")]
-        raise DataFormatError(path, line, _question(head, both))
+        raise UnclearFormatError(path, line, _question(head, both, mark))
     return best
 
 
-def _maybe_several(head: Head) -> bool:
-    """Whether the labels of a table may be several in one cell, or one with such a mark in it."""
+def _mark(head: Head) -> str:
+    """What may join several labels in the cells of a table; ``""`` if each is one label."""
     if head.table is None or head.options.label_separator is not None:
-        return False
-    return several_labels(label_cells(head.table, head.options), None, key="") == "maybe"
+        return ""
+    several, mark = several_labels(label_cells(head.table, head.options), None, key="")
+    return mark if several == "maybe" else ""
 
 
 def _by_name(head: Head, found: list[Reading], format: str | None) -> Reading:
@@ -148,7 +152,7 @@ def _by_name(head: Head, found: list[Reading], format: str | None) -> Reading:
             return Reading(families[0], reader, Fit.POSSIBLE, f"only this family has {format!r}")
         known = " or ".join(families)
         message = f"the content does not tell the family: give --family ({known}), or --env"
-        raise DataFormatError(head.path, first_line(head.raw), message)
+        raise UnclearFormatError(head.path, first_line(head.raw), message)
     ending = [
         family
         for family in FAMILIES
@@ -158,18 +162,30 @@ def _by_name(head: Head, found: list[Reading], format: str | None) -> Reading:
         reader = find_reader(head.path, head.raw, family=ending[0], options=head.options)
         reason = f"its name ends in {head.ending}; the content does not tell"
         return Reading(ending[0], reader, Fit.POSSIBLE, reason)
+    if head and not head.options.gold and not head.is_json:
+        text = READERS["tagging"]["text"]
+        return Reading("tagging", text, Fit.POSSIBLE, "one text per line, without labels")
     message = refusal(head) if head else "the file is empty: there is nothing to guess from"
-    raise DataFormatError(head.path, first_line(head.raw), message)
+    raise UnclearFormatError(head.path, first_line(head.raw), message)
 
 
-def _question(head: Head, rivals: list[Reading]) -> str:
-    """What to ask where a file can be read in several ways."""
+def _question(head: Head, rivals: list[Reading], mark: str = "") -> str:
+    """What to ask where a file can be read in several ways.
+
+    Args:
+        head: Its first lines.
+        rivals: The ways.
+        mark: What may join several labels.
+    """
     shown = []
     for number, reading in enumerate(rivals, 1):
+        separator = (
+            f" --label-separator {mark!r}" if mark and reading.family == "multilabel" else ""
+        )
         rows = " | ".join(_rows(reading.family, reading.reader, head)) or "nothing"
         shown.append(
-            f"({number}) --family {reading.family} --format {reading.reader.name}, because "
-            f"{reading.reason}: {rows}"
+            f"({number}) --family {reading.family} --format {reading.reader.name}{separator}, "
+            f"because {reading.reason}: {rows}"
         )
     return (
         f"it can be read in {len(rivals)} ways. {'; '.join(shown)}. Say which: --family and "

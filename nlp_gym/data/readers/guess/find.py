@@ -13,7 +13,7 @@ from nlp_gym.data.readers.registry import FAMILIES, READERS, check_format, famil
 from nlp_gym.data.readers.shared.base import COLUMN_OPTIONS, Options, Reader
 from nlp_gym.data.readers.shared.head import Head
 from nlp_gym.data.readers.tagging.table import SENTENCE
-from nlp_gym.errors import DataFormatError, shown
+from nlp_gym.errors import UnclearFormatError, shown
 
 _JSON_ENDINGS = frozenset((".json", ".jsonl", ".ndjson"))
 _GENERIC = frozenset(("", ".txt", ".dat", ".tsv", ".csv", *_JSON_ENDINGS))
@@ -59,6 +59,12 @@ def own_ending(reader: Reader, head: Head) -> bool:
     return head.ending in reader.extensions and head.ending not in _GENERIC
 
 
+def fits_ending(reader: Reader, head: Head) -> bool:
+    """Whether the ending of a file's name does not speak against a format."""
+    says_much = head.ending == ".csv" or head.ending in _JSON_ENDINGS
+    return not says_much or head.ending in reader.extensions
+
+
 def _reads_json(reader: Reader) -> bool:
     return bool(_JSON_ENDINGS.intersection(reader.extensions))
 
@@ -87,7 +93,8 @@ def _columns(head: Head) -> dict[str, tuple[str, ...]]:
     text, label = head.options.text_column, head.options.column
     if all(str(column).lstrip("-").isdecimal() for column in (text, label)):  # no header
         shown_columns = (str(text), str(label))
-        return dict.fromkeys(("classification", "multilabel"), shown_columns)
+        numbered = ("classification", "multilabel", "generation", "summary")
+        return dict.fromkeys(numbered, shown_columns)
     return dict(keys.of_table(head.table, head.options))
 
 
@@ -105,7 +112,7 @@ def _text_fit(family: str, reader: Reader, head: Head, named: dict[str, tuple[st
     if (family, reader.name) in SHAPES:
         return SHAPES[family, reader.name](head)
     if reader.name == "text":
-        return Found(Fit.NO if head.options.gold else Fit.WEAK, "one text per line")
+        return Found(Fit.NO, "any file has lines of text")
     if reader.sniff is not None:
         fit = Fit.CERTAIN if reader.sniff(head) else Fit.NO
         return Found(fit, f"it has the marks of {reader.description}")
@@ -182,7 +189,7 @@ def find_reader(
 
     Raises:
         UnknownNameError: There is no such family or format.
-        DataFormatError: Nothing decides on the format, or the content is of none.
+        UnclearFormatError: Nothing decides on the format, or the content is of none.
     """
     readers = family_readers(family)
     if format is not None:
@@ -198,14 +205,16 @@ def find_reader(
     if found and found[0].fit >= Fit.LIKELY:
         return found[0].reader
     if not head.options.gold or other_kind(head) is None:  # a log has texts to predict on, too
-        weak = [reading.reader for reading in found if reading.fit == Fit.WEAK]
+        weak = [r.reader for r in found if r.fit == Fit.WEAK and fits_ending(r.reader, head)]
         own = [reading.reader for reading in found if own_ending(reading.reader, head)]
         strict = [r for r in by_ending if (family, r.name) not in SHAPES]
         for reader in (*(r for r in weak if r in by_ending), *weak, *own):
             return reader
         if (fallback := _by_ending(head, family, strict)) is not None:
             return fallback
-    raise DataFormatError(path, first_line(lines), refusal(head, family))
+        if not head.options.gold and not head.is_json and "text" in readers:
+            return readers["text"]
+    raise UnclearFormatError(path, first_line(lines), refusal(head, family))
 
 
 def _by_ending(head: Head, family: str, readers: Sequence[Reader]) -> Reader | None:
@@ -218,8 +227,14 @@ def _by_ending(head: Head, family: str, readers: Sequence[Reader]) -> Reader | N
     """
     if head.is_json:
         rows = len(head.values) > 1 or (head.start.lstrip().startswith("[") and head.objects)
-        documents = [r for r in readers if r.name != "jsonl" and _reads_json(r)]
-        return READERS[family].get("jsonl") if rows or not documents else documents[0]
+        usual = next((r for r in readers if r.name == "jsonl"), None)
+        documents = [r for r in readers if _reads_json(r)]
+        return READERS[family].get("jsonl") if rows or usual or not documents else documents[0]
+    shaped = any(
+        of == family and head.ending in READERS[family][name].extensions for of, name in SHAPES
+    )
+    if shaped and head.ending != ".csv":  # it may be meant for one of these, which say why not
+        return None
     usual = [r for r in readers if r.name in ("csv", "jsonl") or own_ending(r, head)]
     return next(iter(usual), next((r for r in readers if _reads_json(r)), None))
 

@@ -186,7 +186,8 @@ def of_table(table: HeadTable, options: Options) -> list[Named]:
 
 def text_columns(table: HeadTable, options: Options) -> list[str]:
     """The columns of a table that may be the text of a label; `options` may name one."""
-    names = [name for name in table.names if name in TEXT_KEYS]
+    places = {name: i for name, i in table.names.items() if name in TEXT_KEYS}
+    names = sorted(places, key=places.__getitem__)
     return names if options.text_column is None else names[:1]
 
 
@@ -209,25 +210,28 @@ def _resolved(
         order = ["classification", "multilabel"]
         if any(isinstance(value, list) for value in values):
             order = ["multilabel"]
-        elif several_labels(values, options.label_separator, key=key) == "yes":
+        elif several_labels(values, options.label_separator, key=key)[0] == "yes":
             order.reverse()
         result |= {name: (hits[0], key) for name in order if name not in result}
     return list(result.items())
 
 
-def several_labels(values: Iterable[Any], separator: str | None, *, key: str) -> str:
-    """Whether texts hold several labels each: ``"yes"``, ``"maybe"`` or ``"no"``.
+def several_labels(values: Iterable[Any], separator: str | None, *, key: str) -> tuple[str, str]:
+    """Whether texts hold several labels each, and what joins these.
 
     Args:
         values: What the label column or key has; only texts are looked at.
         separator: What separates labels; None: one of the usual marks.
         key: Name of the column or key, which may say that there are several.
+
+    Returns:
+        ``"yes"``, ``"maybe"`` or ``"no"``; and the mark between labels, ``""`` if there is none.
     """
     filled = [value.strip() for value in values if isinstance(value, str) and value.strip()]
     if separator is not None:
-        return "yes" if any(separator in cell for cell in filled) else "no"
+        return ("yes" if any(separator in cell for cell in filled) else "no"), separator
     if filled and 2 * sum(_LIST.fullmatch(cell) is not None for cell in filled) > len(filled):
-        return "yes"
+        return "yes", ""
     for mark in _MARKS:
         cells = [[part.strip() for part in cell.split(mark)] for cell in filled]
         joined = [parts for parts in cells if len(parts) > 1]
@@ -236,10 +240,10 @@ def several_labels(values: Iterable[Any], separator: str | None, *, key: str) ->
         counts = Counter(part for parts in cells for part in set(parts))
         again = any(counts[part] > 1 for parts in joined for part in parts)
         if key.lower() in _PLURAL and (again or mark != "#"):
-            return "yes"
+            return "yes", mark
         if again:
-            return "maybe"
-    return "no"
+            return "maybe", mark
+    return "no", ""
 
 
 def _are_labels(parts: list[str]) -> bool:

@@ -12,7 +12,7 @@ _KINDS: tuple[tuple[str, re.Pattern[str], float], ...] = (
     (
         "a log",
         re.compile(
-            r"[\[<(]?\d{2,4}[-/.]\d\d[-/.]\d\d(?:[T ,]|$)|[A-Z][a-z]{2} +\d+ \d\d:\d\d:\d\d|"
+            r"[\[<(]?\d{2,4}[-/.]\d\d[-/.]\d\d(?:[T ]|$)|[A-Z][a-z]{2} +\d+ \d\d:\d\d:\d\d|"
             rf"\[?\d\d:\d\d:\d\d|[\[<(]?(?:{_LEVELS})\b"
         ),
         0.6,
@@ -21,7 +21,7 @@ _KINDS: tuple[tuple[str, re.Pattern[str], float], ...] = (
         "Python code",
         re.compile(
             r"import [\w., ]+(?: as \w+)?$|from [\w.]+ import |\s*(?:async )?def \w+\(.*|"
-            r"class \w+.*:$|\s*(?:return|raise|assert)\b|@\w+|if __name__|\s*print\(|\w+ = |#!"
+            r"class \w+.*:$|\s*(?:return|raise|assert)\b|@\w+|if __name__|\s*print\("
         ),
         0.3,
     ),
@@ -31,7 +31,11 @@ _KINDS: tuple[tuple[str, re.Pattern[str], float], ...] = (
         0.5,
     ),
     ("Markdown", re.compile(r"#{1,6} \S|\s*[-*+] \S|\s*\d+\. \S|```|\||>|\[.*\]\(.*\)|---+$"), 0.4),
-    ("settings", re.compile(r"\s*(?:- )?[\w.-]+:(?: |$)|\[[\w. -]+\]$|[\w.]+ ?= ?\S+$"), 0.7),
+    (
+        "names and values, as of settings",
+        re.compile(r"\s*(?:- )?[\w.-]+:(?: |$)|\s+- \S|\[[\w. -]+\]$|[\w.]+ ?= ?\S+$"),
+        0.7,
+    ),
 )
 """Kinds of text, a pattern of their lines, and the share of lines from which on it is one."""
 

@@ -1,6 +1,6 @@
 """How likely a file without keys, header or other marks is of a format: by what would be read.
 
-Each function here looks at the words, texts and labels that its format would find in the first lines.
+Each function looks at the words, texts and labels that its format would find in the first lines.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from nlp_gym.data.readers.classification.fasttext import PREFIX
 from nlp_gym.data.readers.shared.base import Parsed
 from nlp_gym.data.readers.shared.head import Head
 from nlp_gym.data.readers.tagging.conll_layout import find_layout
@@ -24,7 +25,12 @@ _POS = re.compile(r"[A-Z][A-Z0-9$*+._:|=-]{0,14}|[^\w\s]{1,5}")
 _NUMBER = re.compile(r"[-+]?\d+(?:[.,]\d+)*")
 _NUMBERS = re.compile(r"\d{1,4}(?: *, *\d{1,4})*")
 _SENTENCE_ENDS = tuple(".!?\u2026\u3002\uff01\uff1f")
-_FASTTEXT = "__label__"
+_COLUMN = re.compile(
+    r"#?\d? ?(?:gold|sent|text|sentence|premise|hypothesis|question|answer|id|idx|index|label|"
+    r"score|class|category|split|source|target|title|string|quality|similarity|tokens?|words?|tags?|pos)"
+    r"(?:[ _-]?(?:label|id|text|tag|[0-9ab]))?"
+)
+_HEADER = "the first line seems to name columns, but none that are known"
 
 
 class Fit(enum.IntEnum):
@@ -99,6 +105,8 @@ def _by_labels(labels: list[str], *, n_texts: int, bad: int) -> Found:
     if tags > 0.6 and (len(_UNTYPED & set(spelled)) > 1 or any(len(tag) > 2 for tag in spelled)):
         shown = ", ".join(sorted(set(labels))[:4])
         return Found(Fit.CERTAIN, f"a word and a tag ({shown}) on each line")
+    if set(spelled) == {"O"}:
+        return Found(Fit.LIKELY, "a word and the tag O on each line")
     what = f"a word and one of {distinct} labels on each line"
     few = distinct <= max(_FEW, n // 4) and distinct < n
     if n == 1:
@@ -151,10 +159,8 @@ def label_first(head: Head) -> Found:
         return Found(Fit.NO, "lines begin with white space, where a label is needed")
     if 3 * sum(len(row) < 2 for row in rows) > len(rows):
         return Found(Fit.NO, "many lines have one word only: a label and a text are needed")
-    if _share([line.startswith(_FASTTEXT) for line in lines]) > 0.9:
-        if any(line.split()[1].startswith(_FASTTEXT) for line in lines if len(line.split()) > 1):
-            return Found(Fit.PARTLY, f"lines begin with several labels ({_FASTTEXT})")
-        return Found(Fit.CERTAIN, f"each line begins with {_FASTTEXT}")
+    if _share([line.startswith(PREFIX) for line in lines]) > 0.9:
+        return Found(Fit.NO, f"lines begin with {PREFIX}")
     tabs = Counter(line.strip().count("\t") for line in lines).most_common(1)[0][0]
     if tabs > 1:
         return Found(Fit.NO, f"it is a table of {tabs + 1} columns")
@@ -162,12 +168,12 @@ def label_first(head: Head) -> Found:
         rows = [line.split("\t", 1) for line in lines]
     rows = [row for row in rows if len(row) == 2]
     firsts, texts = [row[0].strip() for row in rows], [row[1].strip() for row in rows]
-    fault = _no_labels(firsts) or ("" if tabs else _looks_like_prose(firsts, texts))
-    if fault:
-        return Found(Fit.NO, fault)
     n, distinct = len(firsts), len(set(firsts))
     if n == 1 and not (tabs or (firsts[0].islower() and texts[0][:1].isupper())):
         return Found(Fit.POSSIBLE, "there is one line only")
+    fault = _no_labels(firsts) or ("" if tabs else _looks_like_prose(firsts, texts))
+    if fault or (tabs and _has_header(head)):
+        return Found(Fit.NO, fault or _HEADER)
     if _share([" " in text or not text.isascii() for text in texts]) < 0.5:
         return Found(Fit.WEAK, "a label and a word on each line")
     what = f"each line begins with one of {distinct} labels, then a text"
@@ -231,6 +237,12 @@ def news(head: Head) -> Found:
     return Found(Fit.LIKELY, "each row is a class from 1 to 4 and a text")
 
 
+def _has_header(head: Head) -> bool:
+    """Whether the first line names columns, though none that are known."""
+    cells = [cell.strip(' "').lower() for cell in head[0].split("\t")]
+    return sum(_COLUMN.fullmatch(cell) is not None for cell in cells) > 1
+
+
 def _columns(head: Head) -> list[list[str]]:
     return [[cell.strip() for cell in line.split("\t")] for line in head]
 
@@ -254,6 +266,8 @@ def triples(head: Head) -> Found:
     rows = [cells for cells in _columns(head) if len(cells) in ((3,) if gold else (2, 3))]
     if 2 * len(rows) < len(head):
         return Found(Fit.NO, "most lines do not have three columns")
+    if _has_header(head):
+        return Found(Fit.NO, _HEADER)
     heads, relations, tails = (
         [cells[i] if i < len(cells) else "" for cells in rows] for i in range(3)
     )
@@ -296,13 +310,35 @@ def text_pairs(head: Head) -> Found:
         return Found(Fit.NO, "most lines have more than one tab")
     texts = sum(" " in first or first.endswith(_SENTENCE_ENDS) for first, *_ in pairs)
     distinct = len({second for _, second, *_ in pairs})
+    if _has_header(head):
+        return Found(Fit.NO, _HEADER)
     if _share([_NUMBER.fullmatch(second) is not None for _, second, *_ in pairs]) > 0.5:
         return Found(Fit.NO, "the second column holds numbers")
-    if 2 * distinct <= len(rows):
+    if 10 * distinct < 7 * len(rows):
         return Found(Fit.NO, "the second column holds few different texts")
     if 2 * texts > len(rows):
         return Found(Fit.LIKELY, "two columns of texts")
     return Found(Fit.WEAK, "two columns that may be texts and their translations")
+
+
+def fasttext(head: Head) -> Found:
+    """FastText: a text and its label, which begins with ``__label__``."""
+    return _fasttext(head, several=False)
+
+
+def fasttext_sets(head: Head) -> Found:
+    """FastText: a text and its labels, which begin with ``__label__``."""
+    return _fasttext(head, several=True)
+
+
+def _fasttext(head: Head, *, several: bool) -> Found:
+    lines = head.spread
+    counts = [sum(word.startswith(PREFIX) for word in line.split()) for line in lines]
+    if _share([count > 0 for count in counts]) < 0.9:
+        return Found(Fit.NO, f"lines have no words that begin with {PREFIX}")
+    fit = Fit.CERTAIN if (max(counts) > 1) is several else Fit.LIKELY
+    what = "some texts have several labels" if max(counts) > 1 else "each text has one label"
+    return Found(fit, f"{what}, marked with {PREFIX}")
 
 
 SHAPES: dict[tuple[str, str], Shape] = {
@@ -310,6 +346,8 @@ SHAPES: dict[tuple[str, str], Shape] = {
     ("classification", "sst2"): movie_reviews,
     ("classification", "ag-csv"): news,
     ("classification", "label-first"): label_first,
+    ("classification", "fasttext"): fasttext,
+    ("multilabel", "fasttext"): fasttext_sets,
     ("multilabel", "goemotions"): emotions,
     ("kg", "triples"): triples,
     ("generation", "pairs"): text_pairs,

@@ -19,12 +19,10 @@ from nlp_gym.data.readers.shared.json_tools import (
     checked_string,
     field,
     json_samples,
-    starts_with_object,
 )
 from nlp_gym.data.readers.shared.label_spelling import trim
 from nlp_gym.data.readers.shared.table_tools import (
     open_table,
-    table_names,
     without_comments,
 )
 from nlp_gym.types import Sample
@@ -132,41 +130,28 @@ def parse_jsonl(lines: list[str], name: str, options: Options) -> Parsed:
     return json_samples(lines, parsed, sample)
 
 
-def _is_triples(head: list[str]) -> bool:
-    return bool(head) and head[0].count("\t") == 2 and not _is_csv(head)
-
-
-def _is_csv(head: list[str]) -> bool:
-    """Whether the first line is a header with columns of head and relation."""
-    names = table_names(head)
-    return bool(names & set(HEAD)) and bool(names & set(RELATION))
-
-
 FORMATS: tuple[Reader, ...] = (
     Reader(
         "triples",
         (".txt", ".tsv", ".triples"),
         parse_triples,
         "head, relation and tail between tabs, no header",
-        _is_triples,
-        label_files,
-        frozenset(("comments",)),
+        companions=label_files,
+        takes=frozenset(("comments",)),
     ),
     Reader(
         "csv",
         (".csv", ".tsv"),
         parse_csv,
         "columns head, relation and tail, with a header",
-        _is_csv,
-        label_files,
-        frozenset(("comments",)),
+        companions=label_files,
+        takes=frozenset(("comments",)),
     ),
     Reader(
         "jsonl",
         (".jsonl", ".ndjson"),
         parse_jsonl,
         'one object per line: {"head", "relation", "tail"}',
-        starts_with_object,
-        label_files,
+        companions=label_files,
     ),
 )

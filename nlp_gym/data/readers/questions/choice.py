@@ -18,13 +18,11 @@ from nlp_gym.data.readers.shared.json_tools import (
     checked_strings,
     field,
     json_samples,
-    starts_with_object,
     text_words,
 )
 from nlp_gym.data.readers.shared.table_tools import (
     Table,
     open_table,
-    table_names,
     table_samples,
     without_comments,
 )
@@ -190,7 +188,6 @@ FORMATS: tuple[Reader, ...] = (
         (".jsonl", ".ndjson", ".json"),
         parse_jsonl,
         'one question per line: {"question", "choices", "answer"} or the schema of ARC',
-        starts_with_object,
         takes=frozenset(("text_column",)),
     ),
     Reader(
@@ -198,7 +195,6 @@ FORMATS: tuple[Reader, ...] = (
         (".csv", ".tsv"),
         parse_table,
         "columns question, choice1, choice2, ..., answer, with a header",
-        lambda lines: bool(table_names(lines) & set(QUESTION)),
         takes=frozenset(("text_column", "comments")),
     ),
 )

@@ -6,7 +6,6 @@ import re
 
 from nlp_gym.data.readers.relation import conll04, jsonl, semeval
 from nlp_gym.data.readers.shared.base import Reader
-from nlp_gym.data.readers.shared.json_tools import starts_with_object
 
 
 def _is_semeval(lines: list[str]) -> bool:
@@ -23,7 +22,6 @@ FORMATS: tuple[Reader, ...] = (
         (".jsonl", ".ndjson"),
         jsonl.parse,
         'one object per line: {"text" or "words", "relations": [{"head", "tail", "label"}]}',
-        starts_with_object,
     ),
     Reader(
         "semeval",

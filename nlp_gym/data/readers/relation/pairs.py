@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 
 from nlp_gym.data.readers.shared.base import Parsed, note_long_text
@@ -37,16 +38,17 @@ def cut_words(text: str, spans: Iterable[Span]) -> tuple[list[str], dict[Span, S
     edges = sorted({edge for span in spans for edge in span})
     words, starts, ends = list[str](), list[int](), list[int]()
     for _, start, end in split_words(text):
-        cuts = [start, *(edge for edge in edges if start < edge < end), end]
+        within = edges[bisect_right(edges, start) : bisect_left(edges, end)]
+        cuts = [start, *within, end]
         for first, last in itertools.pairwise(cuts):
             words.append(text[first:last])
             starts.append(first)
             ends.append(last)
     word_spans = {}
     for start, end in spans:
-        inside = [i for i in range(len(words)) if start <= starts[i] and ends[i] <= end]
-        if inside:
-            word_spans[start, end] = (inside[0], inside[-1] + 1)
+        first, stop = bisect_left(starts, start), bisect_right(ends, end)
+        if first < stop:
+            word_spans[start, end] = (first, stop)
     return words, word_spans
 
 

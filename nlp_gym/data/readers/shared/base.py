@@ -269,11 +269,12 @@ class Reader:
 
     Attributes:
         name: Its name, the value of ``format=``.
-        extensions: File name endings for which it is chosen.
+        extensions: Usual file name endings, which decide where the content does not.
         parse: Parses a file: (lines, file name, options) -> `Parsed`. Never raises for bad content.
         description: One line for listings.
-        sniff: Whether a file looks like this format, from its first lines that are not blank; used
-            if the ending does not decide. The last line may be cut off.
+        sniff: Whether a file has marks that only this format has, from its first lines that are not
+            blank (`nlp_gym.data.readers.shared.head.Head`), in JSON also from one value per line.
+            None: keys, a header or the shape of the lines tell; see `nlp_gym.data.readers.guess`.
         companions: Names of the files beside a file that the parser reads too, from the file's name
             and the options; each may be missing.
         takes: Which of the options `COLUMN_OPTIONS` the format has a use for.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 from dataclasses import dataclass
@@ -10,9 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from nlp_gym.data.readers.shared.base import Options
+from nlp_gym.data.readers.shared.base import Options, Parsed
 from nlp_gym.data.readers.shared.decoding import text_name
-from nlp_gym.data.readers.shared.table_tools import DELIMITERS
+from nlp_gym.data.readers.shared.label_spelling import trim
+from nlp_gym.data.readers.shared.table_rows import table_rows
+from nlp_gym.data.readers.shared.table_tools import table_start
 
 _CHARACTERS = 200_000  # number of characters that are examined, but whole lines
 _LINES = 1000  # number of lines that are examined
@@ -22,7 +23,6 @@ _ROWS = 100  # number of JSON values that are examined
 _LARGEST = 1_000_000  # longer JSON objects are not parsed only to be recognised
 _OBJECT = re.compile(r"\s*\{\s*\"")
 _JSON = re.compile(r"\s*(?:\{\s*(?:[\"}]|$)|\[\s*(?:[{\[\"\]]|$))")
-_STATED = re.compile(r'"?sep=(.)"?\1*', re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class HeadTable:
     @property
     def names(self) -> dict[str, int]:
         """Index of each column by its name in lower case."""
-        names = [cell.strip(' "\ufeff\u200b').strip().lower() for cell in self.header]
+        names = [trim(cell.strip(' "')).lower() for cell in self.header]
         return {name: i for i, name in reversed(list(enumerate(names))) if name}
 
     @property
@@ -144,15 +144,14 @@ class Head(list[str]):
         """The first rows as a table; None for JSON, and where no line has a delimiter."""
         if self.is_json or not self:
             return None
-        first, stated = 0, _STATED.fullmatch(self[0])
-        if stated is not None and len(self) > 1:
-            first, delimiter = 1, stated[1]
-        else:
-            bare = re.sub('"[^"]*"', "", self[0])
-            delimiter = "\t" if "\t" in bare else max(DELIMITERS, key=bare.count)
-        if delimiter not in self[first]:
+        start = table_start(self.raw, self.name)
+        if start is None:
             return None
-        rows = _cells([line + "\n" for line in self[first:]], delimiter)
+        first, delimiter = start
+        if delimiter not in self.raw[first]:
+            return None
+        cut = table_rows(self.raw, Parsed(), delimiter=delimiter, first=first)
+        rows = [tuple(cells) for _, cells in cut]
         return HeadTable(delimiter, rows[0], tuple(rows[1:])) if rows else None
 
 
@@ -187,17 +186,3 @@ def _first_values(text: str) -> list[Any]:
             break
         found.append(value)
     return found
-
-
-def _cells(lines: list[str], delimiter: str) -> list[tuple[str, ...]]:
-    """Rows of a table; quotes are literal where a tab separates, and in a row that is not CSV."""
-    if delimiter == "\t":
-        return [tuple(line.rstrip("\n").split(delimiter)) for line in lines]
-    reader, rows = csv.reader(lines, delimiter=delimiter), list[tuple[str, ...]]()
-    while True:
-        try:
-            rows.append(tuple(next(reader)))
-        except StopIteration:
-            return rows
-        except csv.Error:
-            continue

@@ -15,13 +15,48 @@ from nlp_gym.data.text.tokenize import split_words
 from nlp_gym.types import Sample
 
 _STRING_OR_OPENING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[{]', re.DOTALL)
-_STRING_OR_CONSTANT = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|-?(?:NaN|Infinity)', re.DOTALL)
+# A string that does not end takes the rest: it must not be tried again from each quote in it.
+_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[\[{}\],:]|-?(?:NaN|Infinity)', re.DOTALL)
 
 _FILLED = re.compile(r"\S")
 
 
 class RowError(Exception):
     """A row that cannot be read; its text becomes the message of a `Problem`."""
+
+
+class _NotAllowed(ValueError):
+    """JSON of Python's that is not of the standard, or says one thing twice.
+
+    Attributes:
+        name: The constant or the key.
+        is_key: Whether it is a key.
+    """
+
+    def __init__(self, name: str, message: str, *, is_key: bool) -> None:
+        super().__init__(message)
+        self.name, self.is_key = name, is_key
+
+    def place(self, text: str) -> int:
+        """Where in a text it stands: the constant, or the first repetition of the key."""
+        objects: list[set[str]] = []
+        word = start = None  # the string before, which is a key if a colon follows
+        for match in _TOKEN.finditer(text):
+            token = match[0]
+            if token == ":" and word is not None and start is not None and self.is_key:
+                key = str(json.loads(word)) if "\\" in word else word[1:-1]
+                if key == self.name and objects and key in objects[-1]:
+                    return start
+                if objects:
+                    objects[-1].add(key)
+            elif token == "{":
+                objects.append(set())
+            elif token == "}" and objects:
+                objects.pop()
+            elif token == self.name and not self.is_key:
+                return match.start()
+            word, start = (token, match.start()) if token[0] == '"' else (None, None)
+        return 0
 
 
 def load_json(text: str) -> Any:
@@ -31,21 +66,37 @@ def load_json(text: str) -> Any:
         RowError: It is not JSON.
     """
     try:
-        return json.loads(text, parse_constant=_reject_constant, object_pairs_hook=_unique_keys)
+        return _parsed(text)
     except (ValueError, RecursionError) as error:
-        raise RowError(f"not JSON: {error}") from error
+        raise RowError(f"not JSON: {_reason(error)}") from error
+
+
+def _parsed(text: str) -> Any:
+    return json.loads(text, parse_constant=_reject_constant, object_pairs_hook=_unique_keys)
+
+
+def _reason(error: ValueError | RecursionError) -> str:
+    """What is wrong with a text, for people."""
+    if isinstance(error, RecursionError):
+        return "lists or objects within each other are too deep"
+    if isinstance(error, (_NotAllowed, json.JSONDecodeError)):
+        return str(error)
+    return "a number has too many digits"  # Python refuses to read it
 
 
 def _reject_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")
+    raise _NotAllowed(name, f"{name} is no JSON number", is_key=False)
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"an object has the key {twice!r} twice")
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                shown = repr(key if len(key) <= 80 else f"{key[:80]}...")
+                raise _NotAllowed(key, f"an object has the key {shown} twice", is_key=True)
+            seen.add(key)
     return found
 
 
@@ -188,15 +239,15 @@ def json_document(lines: list[str], parsed: Parsed) -> Document | None:
     """Parse the whole file as one strict JSON value; None, with a problem, if it is not JSON."""
     text = "\n".join(lines)
     try:
-        value = json.loads(text, parse_constant=_reject_constant, object_pairs_hook=_unique_keys)
+        value = _parsed(text)
     except json.JSONDecodeError as error:
         message = f"not JSON: {error.msg} (column {error.colno})"
         parsed.problems.append(Problem(error.lineno, message))
         return None
     except (ValueError, RecursionError) as error:
-        tokens = _STRING_OR_CONSTANT.finditer(text)
-        at = next((m.start() for m in tokens if m.group()[0] != '"'), 0)
-        parsed.problems.append(Problem(text.count("\n", 0, at) + 1, f"not JSON: {error}"))
+        at = error.place(text) if isinstance(error, _NotAllowed) else 0
+        message = f"not JSON: {_reason(error)}"
+        parsed.problems.append(Problem(text.count("\n", 0, at) + 1, message))
         return None
     breaks = [match.start() for match in re.finditer("\n", text)]
     openings = (m.start() for m in _STRING_OR_OPENING.finditer(text) if m.group()[0] != '"')
@@ -215,11 +266,6 @@ def _containers(value: Any) -> Iterator[Any]:
         elif isinstance(value, list):
             yield value
             stack.extend(reversed(value))
-
-
-def starts_with_object(lines: list[str]) -> bool:
-    """Whether the first of the lines begins with a JSON object; a `Sniff`."""
-    return bool(lines) and lines[0].lstrip().startswith("{")
 
 
 def type_name(value: Any) -> str:

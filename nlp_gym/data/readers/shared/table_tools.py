@@ -100,8 +100,9 @@ def open_table(
 ) -> Table | None:
     """Read the header of a table; None if the file has no row at all.
 
-    The delimiter is the tab for a file whose name ends in ``.tsv``, else the comma, semicolon, tab
-    or bar that is most frequent in the header, unless a first line ``sep=;`` states it.
+    The delimiter is the tab for a file whose name ends in ``.tsv`` and whose header has one, else
+    the comma, semicolon, tab or bar that is most frequent in the header, unless a first line
+    ``sep=;`` states it.
 
     Args:
         lines: The file.
@@ -124,8 +125,12 @@ def open_table(
 
 
 def _has_header(header: list[str], columns: Collection[Column], known: Collection[str]) -> bool:
-    names = [trim(cell).lower() for cell in header]
-    if not columns or any(_number(c) is None or str(c) in names for c in columns):
+    names, width = [trim(cell).lower() for cell in header], len(header)
+    numbers = [_number(column) for column in columns]
+    places = [n for n in numbers if n is not None and -width <= n < width]
+    if len(places) < len(numbers) or not columns:
+        return True
+    if all(names[n] == str(n % width) for n in places):  # columns without names, as pandas has them
         return True
     usual = {name.lower() for name in known} | {"id", "idx", "index"}
     return not usual.isdisjoint(names)
@@ -189,29 +194,10 @@ def first_row(lines: list[str]) -> int | None:
 
 def delimiter_of(name: str, header: str) -> str:
     """Delimiter of a table, from the file's name and its header line; see `open_table`."""
-    if name.lower().endswith(".tsv"):
+    if name.lower().endswith(".tsv") and "\t" in header:
         return "\t"
     bare = _QUOTED.sub("", header)
     return max(DELIMITERS, key=bare.count)
-
-
-def header_names(line: str, name: str = "") -> set[str]:
-    """Names of the columns in the header line of a table, in lower case.
-
-    Args:
-        line: The line.
-        name: The file's name, which may decide on the delimiter.
-    """
-    return {trim(cell.strip(' "')).lower() for cell in line.split(delimiter_of(name, line))}
-
-
-def table_names(lines: list[str], name: str = "") -> set[str]:
-    """Names of the columns of a table, in lower case, from its first lines."""
-    start = table_start(lines, name)
-    if start is None:
-        return set()
-    first, delimiter = start
-    return {trim(cell.strip(' "')).lower() for cell in lines[first].split(delimiter)}
 
 
 def _of_width(rows: Iterator[Row], width: int, parsed: Parsed) -> Iterator[Row]:
