@@ -221,17 +221,19 @@ class _Columns:
         if len(self.rows) < 2:
             return None, True
         for column in range(min(_MAX_NUMBER_COLUMN, self.width - least) + 1):
-            for restarts in (True, False):
-                if self._counts(column, restarts=restarts) and self._has_words(column + 1):
-                    return column, restarts
+            for most in (0, int((1 - _COUNTED) * len(self.rows))):
+                for restarts in (True, False):
+                    counts = self._counts(column, restarts=restarts, most=most)
+                    if counts and self._has_words(column + 1):
+                        return column, restarts
             # Ids of documents and sentences, which may stand before it, are the same in each row.
             if any(len({cells[column] for cells in rows}) > 1 for rows in self.sentences):
                 break
         return None, True
 
-    def _counts(self, column: int, *, restarts: bool) -> bool:
-        """Whether a column counts the words; a few rows may have another number, or lack."""
-        expected, wrong, most = None, 0, (1 - _COUNTED) * len(self.rows)
+    def _counts(self, column: int, *, restarts: bool, most: int) -> bool:
+        """Whether a column counts the words; so many rows may have a number that is not next."""
+        expected, wrong = None, 0
         for sentence in self.sentences:
             expected = None if restarts else expected
             for cells in sentence:
