@@ -522,3 +522,23 @@ def test_exports_train_as_any_file(tmp_path: Path) -> None:
     assert made.labels == ("O", "B-PER", "I-PER")
     assert made.corpus.samples[0].labels == ("B-PER", "O", "O", "O")
     assert len(samples_of(tmp_path, rows)) == 30
+
+
+def test_exports_brat_folders_are_split_like_one_file(tmp_path: Path) -> None:
+    (tmp_path / "all").mkdir()
+    (tmp_path / "named").mkdir()
+    for n in range(12):
+        for folder, name in (("all", f"doc{n}"), ("named", ("train", "test")[n % 2])):
+            (tmp_path / folder / f"{name}.txt").write_text(f"Ana{n} left.\nOslo{n} is far.\n")
+            (tmp_path / folder / f"{name}.ann").write_text(f"T1\tPER 0 {3 + len(str(n))}\tAna{n}\n")
+    sizes = {}
+    for split in ("train", "dev", "test"):
+        made = nlp_gym.make_task("NER-v0", split=split, data=tmp_path / "all", encoder="hashed")
+        assert made.labels == ("O", "B-PER", "I-PER")
+        sizes[split] = len(made.corpus)
+    assert sizes == {"train": 20, "dev": 2, "test": 2}
+    made = nlp_gym.make_task("NER-v0", split="test", data=tmp_path / "named", encoder="hashed")
+    assert [sample.words for sample in made.corpus.samples] == [
+        ("Ana11", "left", "."),
+        ("Oslo11", "is", "far", "."),
+    ]

@@ -206,7 +206,8 @@ class _Columns:
         else:
             label = self._label_column(word, line, parsed)
             self._warn_of_header(word, label, line, parsed)
-        if self.rows and all(cells[label] == "_" for cells in self.rows):
+        unset = options.column is None and all(cells[label] == "_" for cells in self.rows)
+        if self.rows and unset:
             message = (
                 f"every label in column {label} is '_', which stands for nothing: column= names "
                 f"another one, from 0 to {self.width - 1}"
