@@ -28,16 +28,52 @@ VALID = {
         '{"text": "In 北京 now", "entities": [{"start": 3, "end": 5, "label": "LOC"}]}\n'
     ),
     ("tagging", "csv"): 'sentence,word,label\n1,Ana,B-PER\n1,"left, then",O\n2,好,O\n',
+    ("tagging", "label-studio"): (
+        '[{"id": 1, "data": {"text": "Ana left."}, "annotations": [{"was_cancelled": false, '
+        '"result": [{"from_name": "ner", "to_name": "text", "type": "labels", '
+        '"value": {"start": 0, "end": 3, "text": "Ana", "labels": ["PER"]}}]}]},\n'
+        '{"id": 2, "text": "In 北京", "ner": [{"start": 3, "end": 5, "text": "北京", '
+        '"labels": ["LOC"]}], "annotator": 1}]\n'
+    ),
+    ("tagging", "doccano"): (
+        '{"id": 1, "text": "Ana left.", "label": [[0, 3, "PER"]]}\n{"id": 2, "text": "In 北京", '
+        '"entities": [{"id": 5, "label": "LOC", "start_offset": 3, "end_offset": 5}], '
+        '"relations": []}\n'
+    ),
+    ("tagging", "prodigy"): (
+        '{"text": "Ana left", "tokens": [{"text": "Ana", "start": 0, "end": 3, "id": 0}, '
+        '{"text": "left", "start": 4, "end": 8, "id": 1}], "spans": [{"start": 0, "end": 3, '
+        '"token_start": 0, "token_end": 0, "label": "PER"}], "answer": "accept"}\n'
+        '{"text": "Bo ran", "answer": "reject"}\n{"text": "In 北京", "spans": []}\n'
+    ),
+    ("tagging", "spacy"): (
+        '["Ana left.", {"entities": [[0, 3, "PER"]]}]\n'
+        '["In 北京 now", {"entities": [[3, 5, "LOC"]]}]\n'
+    ),
+    ("tagging", "huggingface"): (
+        '{"id": "0", "tokens": ["Ana", "left"], "ner_tags": [1, 0]}\n'
+        '{"id": "1", "tokens": ["好"], "ner_tags": [0]}\n'
+    ),
+    ("tagging", "spert"): (
+        '[{"tokens": ["Ana", "in", "Oslo"], "entities": [{"type": "Peop", "start": 0, "end": 1}, '
+        '{"type": "Loc", "start": 2, "end": 3}], "relations": [{"type": "Live_In", "head": 0, '
+        '"tail": 1}], "orig_id": 7}]\n'
+    ),
+    ("tagging", "brat"): (
+        "T1\tPER 0 3\tAna\nT2\tLOC 13 16;17 21\tNew York\nR1\tIn Arg1:T1 Arg2:T2\n"
+    ),
     ("tagging", "text"): "Ana left.\n\n北京 is far.\n",
     ("classification", "jsonl"): (
         '{"text": "A warm day", "label": "good"}\n{"words": ["so", "cold"], "label": "bad"}\n'
     ),
     ("classification", "label-first"): "good A warm day\nbad So cold\n",
+    ("classification", "fasttext"): "__label__good A warm day\n__label__bad So cold\n",
     ("classification", "text"): "A warm day\nSo cold\n",
     ("multilabel", "jsonl"): (
         '{"text": "A warm day", "labels": ["joy", "calm"]}\n{"text": "So", "labels": []}\n'
     ),
     ("multilabel", "csv"): 'text,labels\n"A warm, long\nday",joy;calm\nSo cold,\n',
+    ("multilabel", "fasttext"): "__label__joy __label__calm A warm day\nSo cold __label__bad\n",
     ("multilabel", "text"): "A warm day\nSo cold\n",
     ("relation", "jsonl"): (
         '{"text": "Ana runs Bolt in Oslo.", "entities": [[0, 3, "Peop"], [9, 13, "Org"]], '
@@ -75,6 +111,12 @@ VALID = {
     ("kg", "jsonl"): '{"head": "Oslo", "relation": "capital of", "tail": "Norway"}\n' * 2,
 }
 
+BESIDE = {
+    ("tagging", "huggingface"): {"labels.txt": "O\nB-PER\n"},
+    ("tagging", "brat"): {"file.txt": "Ana left.\nIn New\nYork 北京\n"},
+}
+"""Files that the formats written here need beside them."""
+
 ROWS = [(family, name) for family, readers in READERS.items() for name in readers]
 NO_GOLD = {"text"}  # formats for prediction alone
 
@@ -106,8 +148,10 @@ def put_valid(family: str, name: str, folder: Path) -> list[Path]:
     """Write the valid file and those that its reader looks up beside it; give their paths."""
     found = valid_file(family, name)
     if not isinstance(found, Path):
-        (folder / found[0]).write_text(found[1], encoding="utf-8")
-        return [folder / found[0]]
+        files = {found[0]: found[1], **BESIDE.get((family, name), {})}
+        for file, content in files.items():
+            (folder / file).write_text(content, encoding="utf-8")
+        return [folder / file for file in files]
     companions = READERS[family][name].companions
     names = companions(found.name, Options()) if companions else ()
     others = [found.parent / name for name in names]

@@ -46,7 +46,7 @@ def test_parallel_lines_correspond(write: Write) -> None:
     write("x.de", "Eins.", "", "Zwei \t Katzen.")
     found = read(path, family=FAMILY)
     assert [(s.extra["text"], s.gold, s.id) for s in found] == [
-        ("One.", ("Eins.",), "x.en:1"), ("Two  cats.", ("Zwei Katzen.",), "x.en:3")
+        ("One.", ("Eins.",), "x.en:1"), ("Two  cats.", ("Zwei \t Katzen.",), "x.en:3")
     ]  # fmt: skip
     write("x.fr", "Un.")
     report = check(path, family=FAMILY)

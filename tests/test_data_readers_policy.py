@@ -179,7 +179,8 @@ def test_summary_names_line_and_fault(format, content, line, message):
     [
         ("policy", "a.json", "[]", "sgd"),
         ("policy", "a.jsonl", "{}", "jsonl"),
-        ("policy", "a.dat", "[\n{", "sgd"),
+        ("policy", "a.dat", '[\n{"turns": [{"speaker": "USER"}]}', "sgd"),
+        ("policy", "a.json", '[\n{"turns": [{"user": "Hi"}]}', "jsonl"),
         ("policy", "a.dat", '{"turns": []}', "jsonl"),
         ("summary", "a.csv", "document,summary", "csv"),
         ("summary", "a.jsonl", '{"document": "A", "summary": "x"}', "jsonl"),

@@ -17,7 +17,7 @@ GRID = float(2**20)
 floating point, so the dense rewards of an episode add up to the sparse one to the last bit."""
 
 BOOTSTRAP_SEED = 12345
-_MOST_DRAWS = 1_000_000
+_MOST_DRAWS = 100_000
 
 Formula = Callable[[Float64Array], Float64Array]
 """Maps (R, K) sums of additive counts to (R,) corpus scores."""

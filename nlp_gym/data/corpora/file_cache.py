@@ -67,6 +67,16 @@ def read_cached(source: SourceFile, options: Options) -> FileSamples:
     return _read(source, _stamps(source, options), options)
 
 
+def format_of(path: Path, family: str, options: Options) -> str:
+    """Name of the reader of a file.
+
+    Raises:
+        DataError: It is missing, cannot be read, or nothing tells its format.
+    """
+    text = decode(unpacked(packed_bytes(path), path), options.encoding)
+    return find_reader(path, text.lines, family=family, options=options).name
+
+
 @lru_cache(maxsize=8)
 def _read_all(
     sources: tuple[SourceFile, ...], stamps: tuple[tuple[Stamp, ...], ...], options: Options
@@ -83,7 +93,7 @@ def _read(source: SourceFile, stamps: tuple[Stamp, ...], options: Options) -> Fi
     content = packed_bytes(path)
     _verify(source, content)
     text = decode(unpacked(content, path), options.encoding)
-    reader = find_reader(path, text.lines, source.format, family=source.family, gold=options.gold)
+    reader = find_reader(path, text.lines, source.format, family=source.family, options=options)
     return reader.samples(path, text, options, source.family)
 
 

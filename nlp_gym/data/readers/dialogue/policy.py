@@ -17,7 +17,6 @@ from nlp_gym.data.readers.shared.json_tools import (
     field,
     json_document,
     json_samples,
-    starts_with_object,
     text_words,
     with_id,
 )
@@ -145,8 +144,8 @@ def _spoken(value: Any, key: str) -> tuple[str, ...]:
     return text_words(value, key)[0]
 
 
-def _is_list(lines: list[str]) -> bool:
-    return bool(lines) and lines[0].lstrip().startswith("[")
+def _is_sgd(lines: list[str]) -> bool:
+    return '"speaker"' in "\n".join(lines)
 
 
 FORMATS: tuple[Reader, ...] = (
@@ -155,7 +154,6 @@ FORMATS: tuple[Reader, ...] = (
         (".jsonl", ".ndjson"),
         parse_jsonl,
         'one dialogue per line: {"turns": [{"user": "...", "acts": ["REQUEST"]}]}',
-        starts_with_object,
     ),
-    Reader("sgd", (".json",), parse_sgd, "Schema-Guided Dialogue, a JSON list", _is_list),
+    Reader("sgd", (".json",), parse_sgd, "Schema-Guided Dialogue, a JSON list", _is_sgd),
 )

@@ -20,8 +20,10 @@ from nlp_gym.data.readers.shared.decoding import (
     text_name,
 )
 from nlp_gym.data.readers.shared.encodings import check_encoding
+from nlp_gym.data.readers.shared.label_spelling import look_alikes
 from nlp_gym.data.tags.iob2 import to_iob2
 from nlp_gym.data.tags.schemes import canonical_scheme
+from nlp_gym.data.tags.spellings import respelled, said
 from nlp_gym.errors import DataFormatError, InvalidArgumentError, UnknownNameError, shown
 from nlp_gym.types import Sample
 
@@ -53,6 +55,7 @@ class Options:
         comments: Lines that begin with it are skipped; None: those the format skips.
         encoding: Encoding of the bytes; None: UTF-8.
         bad_rows: ``"error"``, or ``"skip"`` to leave out the samples that bad rows belong to.
+        names: Names of labels that the file gives as numbers, where nothing else says them.
     """
 
     column: Column = None
@@ -67,6 +70,7 @@ class Options:
     comments: str | None = None
     encoding: str | None = None
     bad_rows: str = "error"
+    names: tuple[str, ...] | None = None
 
     def label_names(self, usual: tuple[str, ...]) -> tuple[str, ...]:
         """Names of the label column or key, the best first: `column`, else the `usual` ones."""
@@ -86,6 +90,8 @@ class Options:
         return self.bad_rows == "skip"
 
 
+_LAST_COLUMN = 100_000
+"""Columns that a number can name."""
 READ_OPTIONS = ("text_column", "word_column", "label_separator", "comments", "encoding", "bad_rows")
 """Names of the options of `Options` that say how a user's own file is written."""
 
@@ -157,12 +163,14 @@ def make_options(
 
 
 def _checked_column(name: str, value: object) -> Column:
-    if isinstance(value, bool) or not isinstance(value, (str, int, type(None))):
-        raise InvalidArgumentError(
-            f"{name}={shown(value)} is not allowed: give 'upos' or 'xpos' (CoNLL-U), a number "
-            "(CoNLL), or the name of a column or key (CSV, JSONL)."
-        )
-    return value
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _LAST_COLUMN:
+        return value
+    raise InvalidArgumentError(
+        f"{name}={shown(value)} is not allowed: give 'upos' or 'xpos' (CoNLL-U), a number (CoNLL), "
+        "or the name of a column or key (CSV, JSONL)."
+    )
 
 
 @dataclass(slots=True)
@@ -267,14 +275,15 @@ class Reader:
 
     Attributes:
         name: Its name, the value of ``format=``.
-        extensions: File name endings for which it is chosen.
+        extensions: Usual file name endings, which decide where the content does not.
         parse: Parses a file: (lines, file name, options) -> `Parsed`. Never raises for bad content.
         description: One line for listings.
-        sniff: Whether a file looks like this format, from its first lines that are not blank; used
-            if the ending does not decide. The last line may be cut off.
+        sniff: Whether a file has marks that only this format has, from its first lines that are not
+            blank (`nlp_gym.data.readers.shared.head.Head`), in JSON also from one value per line.
+            None: keys, a header or the shape of the lines tell; see `nlp_gym.data.readers.guess`.
         companions: Names of the files beside a file that the parser reads too, from the file's name
             and the options; each may be missing.
-        takes: Which of the options `_OPTIONAL` the format has a use for.
+        takes: Which of the options `COLUMN_OPTIONS` the format has a use for.
     """
 
     name: str
@@ -334,6 +343,7 @@ class Reader:
             options = replace(options, companions=_read_companions(path, names, options.encoding))
         parsed = self.parse(text.lines, name, options)
         _add_problems(parsed, text.problems, name)
+        parsed.warnings += look_alikes(parsed.samples, tags=parsed.scheme != "none")
         parsed.warnings = sorted(text.warnings + parsed.warnings, key=lambda p: p.line or 0)
         parsed.notes = text.notes + parsed.notes
         if not parsed.samples and not parsed.problems:
@@ -342,7 +352,7 @@ class Reader:
         return parsed
 
     def _check_takes(self, options: Options) -> None:
-        for name in _OPTIONAL:
+        for name in COLUMN_OPTIONS:
             if getattr(options, name) is not None and name not in self.takes:
                 others = ", ".join(sorted(self.takes)) or "none"
                 raise InvalidArgumentError(
@@ -352,7 +362,7 @@ class Reader:
                 )
 
 
-_OPTIONAL = ("text_column", "word_column", "label_separator", "comments")
+COLUMN_OPTIONS = ("text_column", "word_column", "label_separator", "comments")
 """Options that only some formats have a use for."""
 
 
@@ -418,28 +428,47 @@ def add_samples(texts: list[TaggedText], name: str, options: Options, parsed: Pa
         options: How the file is read.
         parsed: Holds the problems so far; gets the samples of the good texts, and is returned.
     """
-    n_bad = sum(text.bad for text in texts)
-    texts = [text for text in texts if text.words and not text.bad]
+    bad = sum(text.bad and not text.words for text in texts)
+    texts = [text for text in texts if text.words]
     labels: list[list[str]] | list[None] = [None] * len(texts)
-    faulty: set[int] = set()
+    left_out = {number for number, text in enumerate(texts) if text.bad}
     if options.gold:
+        if options.scheme != "none":
+            _respell(texts, parsed)
         converted = to_iob2([text.labels for text in texts], options.scheme)
         labels, parsed.scheme = converted.tags, converted.scheme
-        faults, doubts = converted.unknown, converted.wrong
+        # Of a text that lacks a row nobody knows what follows what.
+        faults, doubts = converted.unknown, [x for x in converted.wrong if x[0] not in left_out]
         if options.scheme != "auto":
             faults, doubts = faults + doubts, []
-        faulty = {text for text, _, _ in faults}
+        left_out |= {text for text, _, _ in faults}
         for found, into in ((faults, parsed.problems), (doubts, parsed.warnings)):
             into += [Problem(texts[text].lines[at], message) for text, at, message in found]
-    parsed.n_bad = n_bad + len(faulty)
+    parsed.n_bad = bad + len(left_out)
     for index, (text, tags) in enumerate(zip(texts, labels, strict=True)):
-        if index in faulty:
+        if index in left_out:
             continue
         note_long_text(len(text.words), text.lines[0], parsed)
         gold = None if tags is None else tuple(tags)
         where = f"{name}:{text.lines[0]}"
         parsed.samples.append(Sample(tuple(text.words), gold, where, text.extra))
     return parsed
+
+
+def _respell(texts: list[TaggedText], parsed: Parsed) -> None:
+    """Bring tags of another spelling (``B_PER``) into the usual one, with one warning."""
+    tags = respelled(set().union(*(text.labels for text in texts)))
+    if not tags:
+        return
+    first = next(
+        line
+        for text in texts
+        for line, label in zip(text.lines, text.labels, strict=True)
+        if label in tags
+    )
+    parsed.warnings.append(Problem(first, said(tags)))
+    for text in texts:
+        text.labels = [tags.get(label, label) for label in text.labels]
 
 
 def note_long_text(n_words: int, line: int, parsed: Parsed) -> None:
