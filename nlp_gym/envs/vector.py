@@ -16,6 +16,7 @@ from gymnasium.vector.utils import batch_space
 
 from nlp_gym.checks import as_array, check_int, check_obs_type, check_seed
 from nlp_gym.envs.final import final_infos
+from nlp_gym.envs.portable import PortableSpec
 from nlp_gym.envs.rows import BLOCK, RowSampler, chosen_rows
 from nlp_gym.envs.spec import jsonable_spec
 from nlp_gym.errors import InvalidActionError, InvalidArgumentError, NotResetError, shown
@@ -30,7 +31,7 @@ _GENERATOR = 1000
 """Bytes of a random generator, measured with 100,000 of them."""
 
 
-class TaskVectorEnv(gym.vector.VectorEnv[Observation, Any, Any]):
+class TaskVectorEnv(PortableSpec, gym.vector.VectorEnv[Observation, Any, Any]):
     """Gymnasium vector environment; plays step for step what `SyncVectorEnv(SAME_STEP)` would.
 
     Args:

@@ -506,6 +506,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--disk", action=argparse.BooleanOptionalAction, default=True)
     options = parser.parse_args()
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # as where nohup did not start this
     _import_everything()
     from conftest import save_bert, word_piece
 

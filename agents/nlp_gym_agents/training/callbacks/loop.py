@@ -174,9 +174,11 @@ class TrainingLoop(BaseCallback):
         )
 
     def _on_step(self) -> bool:
-        if self.any_step:
+        if self.stopped is not None:
+            pass  # saved before this step, which is taken again
+        elif self.any_step:
             self._boundary()
-        elif self.stopped is None and self.request.seconds() > GRACE and not self._must_wait:
+        elif self.request.seconds() > GRACE and not self._must_wait:
             # Nobody waits for a long rollout to end: it will be played again.
             self.stopped = "interrupted"
             self._save(self._before)

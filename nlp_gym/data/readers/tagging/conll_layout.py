@@ -17,7 +17,9 @@ from nlp_gym.errors import InvalidArgumentError
 
 DOCUMENT = "-DOCSTART-"
 _HEAD = 1000  # number of rows that decide on the layout
-_FEW = 8  # from so many rows on, words that are all numbers are no accident
+_FEW = 3  # from so many rows on, words that are all numbers are no accident
+_COUNTED = 0.75  # share of rows with the expected number in a column that counts the words
+_SURE = 20  # from so many rows on, a first label that occurs nowhere else is conspicuous
 _MAX_NUMBER_COLUMN = 2  # a document's and a sentence's id may stand before the word's number
 
 _WORD_NAMES = frozenset(("word", "words", "token", "tokens", "form", "text"))
@@ -203,7 +205,9 @@ class _Columns:
             return None
         else:
             label = self._label_column(word, line, parsed)
-        if self.rows and all(cells[label] == "_" for cells in self.rows):
+            self._warn_of_header(word, label, line, parsed)
+        unset = options.column is None and all(cells[label] == "_" for cells in self.rows)
+        if self.rows and unset:
             message = (
                 f"every label in column {label} is '_', which stands for nothing: column= names "
                 f"another one, from 0 to {self.width - 1}"
@@ -218,16 +222,19 @@ class _Columns:
         if len(self.rows) < 2:
             return None, True
         for column in range(min(_MAX_NUMBER_COLUMN, self.width - least) + 1):
-            for restarts in (True, False):
-                if self._counts(column, restarts=restarts) and self._has_words(column + 1):
-                    return column, restarts
+            for most in (0, int((1 - _COUNTED) * len(self.rows))):
+                for restarts in (True, False):
+                    counts = self._counts(column, restarts=restarts, most=most)
+                    if counts and self._has_words(column + 1):
+                        return column, restarts
             # Ids of documents and sentences, which may stand before it, are the same in each row.
             if any(len({cells[column] for cells in rows}) > 1 for rows in self.sentences):
                 break
         return None, True
 
-    def _counts(self, column: int, *, restarts: bool) -> bool:
-        expected: int | None = None
+    def _counts(self, column: int, *, restarts: bool, most: int) -> bool:
+        """Whether a column counts the words; so many rows may have a number that is not next."""
+        expected, wrong = None, 0
         for sentence in self.sentences:
             expected = None if restarts else expected
             for cells in sentence:
@@ -236,10 +243,11 @@ class _Columns:
                     continue
                 if expected is None:
                     expected = 0 if key == "0" else 1
-                if key != str(expected):
+                wrong += key != str(expected)
+                if wrong > most:
                     return False
-                expected += 1
-        return True
+                expected = (int(key) if key.isdecimal() and len(key) < 10 else expected) + 1
+        return all(cells[column][:1].isdecimal() for cells in self.rows)
 
     def _has_words(self, column: int) -> bool:
         """Whether a column looks like words rather than labels, which are few."""
@@ -275,6 +283,20 @@ class _Columns:
         )
         parsed.warnings.append(Problem(line, message))
         return word + 1
+
+    def _warn_of_header(self, word: int, label: int, line: int, parsed: Parsed) -> None:
+        """Warn where the first row may name the columns in words that are not known."""
+        first, rest = self.rows[0], self.rows[1:]
+        if self.names or len(rest) < _SURE or split_tag(first[label]) is not None:
+            return
+        labels = {cells[label] for cells in rest}
+        named = all(cell.isalpha() and len(cell) > 2 for cell in (first[word], first[label]))
+        if named and first[label] not in labels and 5 * len(labels) < len(rest):
+            message = (
+                f"the label {first[label]!r} of the first row occurs nowhere else: if this line "
+                "names the columns, delete it"
+            )
+            parsed.warnings.append(Problem(line, message))
 
     def _index(self, argument: str, value: Column, taken: int | None = None) -> int:
         """Index of a column by its number, or by its name in the header."""
