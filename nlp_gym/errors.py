@@ -12,13 +12,14 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from nlp_gym.inert import listed, shown, visible
+from nlp_gym.inert import listed, one_line, shown, visible
 
 __all__ = [
     "ChecksumError",
     "DataError",
     "DataFormatError",
     "DataNotFoundError",
+    "DivergenceError",
     "DownloadError",
     "EncoderError",
     "InvalidActionError",
@@ -29,6 +30,7 @@ __all__ = [
     "RunError",
     "UnclearFormatError",
     "UnknownNameError",
+    "listed",
     "nearest",
     "shown",
     "visible",
@@ -73,15 +75,24 @@ def _letters(name: str) -> str:
     return re.sub(r"[\W_]+", "", name[: 4 * _COMPARED].casefold())[:_COMPARED]
 
 
+def is_failure(error: BaseException) -> bool:
+    """Whether a library failed: an `Exception`, or a panic of one that is written in Rust.
+
+    Panics (of tokenizers, say) are no `Exception`, so that ``except Exception`` lets them through.
+    """
+    return isinstance(error, Exception) or type(error).__name__ == "PanicException"
+
+
 class NLPGymError(Exception):
     """Base class of every error this package raises on purpose.
 
     Args:
-        *messages: What happened; characters that act or cannot be seen are spelled.
+        *messages: What happened. Lines are joined, and characters that act or cannot be seen are
+            spelled.
     """
 
     def __init__(self, *messages: object) -> None:
-        super().__init__(*(visible(m) if isinstance(m, str) else m for m in messages))
+        super().__init__(*(one_line(m) if isinstance(m, str) else m for m in messages))
 
 
 class InvalidArgumentError(NLPGymError, ValueError):
@@ -168,3 +179,7 @@ class EncoderError(NLPGymError, RuntimeError):
 
 class RunError(NLPGymError, ValueError):
     """A run folder is missing, incomplete, damaged or of another version."""
+
+
+class DivergenceError(NLPGymError, ArithmeticError):
+    """Training arrived at weights, or at outputs of a policy, that are NaN or infinite."""

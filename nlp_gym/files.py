@@ -126,10 +126,18 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         raise
 
 
+def is_leftover(path: Path) -> bool:
+    """Whether a file is a temporary one of `atomic_path`, by its name."""
+    return path.name.startswith(".") and path.suffix == PART
+
+
 def remove_leftovers(path: str | Path) -> None:
     """Remove the temporary files that killed processes left beside `path`.
 
     Call it only while holding the lock under which `path` is written.
+
+    Args:
+        path: The file; a ``*`` in its name stands for anything.
     """
     path = Path(path)
     for leftover in path.parent.glob(f".{path.name}.*{PART}"):
@@ -262,6 +270,31 @@ def _short_integer(digits: str) -> int:
     if len(digits) > _LONGEST_INTEGER:
         raise ValueError(f"an integer of {len(digits):,} digits")
     return int(digits)
+
+
+def append_whole(path: str | Path, data: bytes, *, sync: bool = True) -> None:
+    """Add bytes to the end of a file: all of them, or none where that fails.
+
+    Args:
+        path: The file; it is made if it does not exist.
+        data: What to add.
+        sync: Flush it to the disk.
+
+    Raises:
+        OSError: The disk is full, or the file cannot be written to.
+    """
+    with open(path, "ab", buffering=0) as file:
+        size = os.fstat(file.fileno()).st_size
+        rest = memoryview(data)
+        try:
+            while rest:  # a full disk takes a part first, and refuses the rest
+                rest = rest[file.write(rest) :]
+            if sync:
+                os.fsync(file.fileno())
+        except BaseException:
+            with contextlib.suppress(OSError):
+                file.truncate(size)
+            raise
 
 
 def sha256_file(path: str | Path, *, progress: bool = False) -> str:

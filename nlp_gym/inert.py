@@ -8,11 +8,13 @@ that programs read keep the text as it is.
 
 from __future__ import annotations
 
+import json
 import re
 import reprlib
 from collections.abc import Iterable
 from itertools import islice
 from pathlib import PurePath
+from typing import Any
 
 _LONGEST = 80
 """Most characters of a value in a message."""
@@ -30,6 +32,8 @@ _UNSEEN = re.compile(
     "|(?:(?<=[\x00-\u02ff])|(?<!.))[\u200c\u200d]|[\u200c\u200d](?:(?=[\x00-\u02ff])|(?!.))",
     re.DOTALL,
 )
+_ENDLESS = re.compile(r"\S{400,}")
+_BREAKS = re.compile(r"[^\S\n]*[\n\r\v\f\x85\u2028\u2029]\s*")
 
 
 def visible(text: str, *, lines: bool = False) -> str:
@@ -44,6 +48,42 @@ def visible(text: str, *, lines: bool = False) -> str:
     if lines:
         return "\n".join(map(visible, text.split("\n")))
     return _UNSEEN.sub(_spelled, text)
+
+
+def json_escaped(text: str) -> str:
+    r"""JSON in which what acts or cannot be seen is escaped (``\u202e``): it means the same.
+
+    Args:
+        text: JSON on one line, or several such lines.
+    """
+    lines = text.split("\n")
+    return "\n".join(
+        line if line.isprintable() else _UNSEEN.sub(_json_unit, line) for line in lines
+    )
+
+
+def _json_unit(found: re.Match[str]) -> str:
+    return json.dumps(found[0])[1:-1]
+
+
+def brief(text: str, most: int = 60) -> str:
+    """A text of others as a cell of a table: inert, and no longer than `most` characters."""
+    text = visible(text)
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
+def one_line(text: str) -> str:
+    """The text on one line, without characters that act or cannot be seen.
+
+    What has no blank for hundreds of characters, such as a name, is cut.
+    """
+    if not text.isprintable():
+        text = visible(_BREAKS.sub(" ", text.strip()))
+    return _ENDLESS.sub(_shortened, text)
+
+
+def _shortened(found: re.Match[str]) -> str:
+    return f"{found[0][:_LONGEST]}..."
 
 
 def _spelled(found: re.Match[str]) -> str:
@@ -83,9 +123,10 @@ class _Short(reprlib.Repr):
 
 
 _SHORT = _Short()
+_COLLECTIONS = (list, tuple, set, frozenset, dict)
 
 
-def shown(value: object) -> str:
+def shown(value: Any) -> str:
     """A value as a message shows it: as `repr`, but short, on one line and inert.
 
     Args:
@@ -99,7 +140,11 @@ def shown(value: object) -> str:
         text = visible(_SHORT.repr(value))
     except Exception:  # of a container: see `_Short.repr_instance`
         text = f"<{_type_name(value)} object>"
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+    if len(text) > _LONGEST:
+        text = f"{text[: _LONGEST - 3]}..."
+    if type(value) in _COLLECTIONS and len(value) > _SHORT.maxlist:
+        text += f" ({type(value).__name__} of {len(value):,})"
+    return text
 
 
 def _shown_text(text: str) -> str:

@@ -8,13 +8,14 @@ inventory of types. Two names are described by the relations that *link* them.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from nlp_gym.checks import check_int
+from nlp_gym.checks import check_int, check_path
 from nlp_gym.data.readers.shared.decoding import decode, file_bytes
 from nlp_gym.data.text.tokenize import split_words
 from nlp_gym.errors import DataFormatError, InvalidArgumentError, shown
@@ -52,10 +53,11 @@ class KnowledgeBase:
         roles: int = 32,
     ) -> None:
         check_int("roles", roles, 1, 10_000)
-        name_of = names or {}
+        name_of = {} if names is None else _checked_names(names)
         self._names: dict[Words, int] = {}
         numbered = [
-            (self._add(name_of.get(h, h)), r, self._add(name_of.get(t, t))) for h, r, t in triples
+            (self._add(name_of.get(h, h)), r, self._add(name_of.get(t, t)))
+            for h, r, t in _checked_triples(triples)
         ]
         counted = Counter(role for _, r, _ in numbered for role in (r, f"^{r}"))
         ranked = sorted(counted, key=lambda role: (-counted[role], role))
@@ -140,6 +142,33 @@ class KnowledgeBase:
         return found.ravel()
 
 
+def _checked_triples(triples: Any) -> Iterator[tuple[str, str, str]]:
+    """Triples as they are, or `InvalidArgumentError` at the first that is none."""
+    try:
+        each = iter(triples if not isinstance(triples, str | bytes) else 0)  # type: ignore[arg-type]
+    except Exception as error:  # objects raise what they like in their own methods
+        raise InvalidArgumentError(
+            f"triples={shown(triples)} must be a list of (head, relation, tail)."
+        ) from error
+    for number, triple in enumerate(each):
+        listed = isinstance(triple, list | tuple) and len(triple) == 3
+        if not listed or not all(isinstance(part, str) and part for part in triple):
+            raise InvalidArgumentError(
+                f"triples[{number}]={shown(triple)} must be (head, relation, tail), three strings "
+                "that are not empty."
+            )
+        yield triple[0], triple[1], triple[2]
+
+
+def _checked_names(names: object) -> Mapping[str, str]:
+    """A mapping from keys to names, or `InvalidArgumentError`."""
+    if not isinstance(names, Mapping) or not all(
+        isinstance(text, str) for pair in names.items() for text in pair
+    ):
+        raise InvalidArgumentError(f"names={shown(names)} must map the keys of triples to names.")
+    return names
+
+
 def name_words(name: str) -> Words:
     """Words of a name; underscores count as spaces."""
     return tuple(word for word, _, _ in split_words(name.translate(_UNDERSCORE)))
@@ -169,17 +198,11 @@ def read_knowledge(
         DataNotFoundError: There is no such file.
         DataFormatError: A line has too few columns or is not UTF-8, or the file is empty.
     """
-    rows = [(row[0], row[1], row[2]) for row in _columns(_path("triples", triples), 3)]
+    rows = [(row[0], row[1], row[2]) for row in _columns(check_path("triples", triples), 3)]
     name_of = None
     if names is not None:
-        name_of = {row[0]: row[1] for row in _columns(_path("names", names), 2)}
+        name_of = {row[0]: row[1] for row in _columns(check_path("names", names), 2)}
     return KnowledgeBase(rows, names=name_of, roles=roles)
-
-
-def _path(argument: str, value: object) -> Path:
-    if not isinstance(value, (str, Path)) or not str(value).strip():
-        raise InvalidArgumentError(f"{argument}={shown(value)} must be the path of a file.")
-    return Path(value)
 
 
 def _columns(path: Path, least: int) -> list[list[str]]:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from nlp_gym.inert import visible
+
 DELAY_S = 2.0
 """Seconds of work before a bar appears: quick work needs none."""
 
@@ -53,7 +55,7 @@ def progress_bar(
         TimeRemainingColumn(),
         console=Console(stderr=True),
     )
-    task = progress.add_task(description, total=total)
+    task = progress.add_task(visible(description), total=total)
     done, start = 0, time.monotonic() + DELAY_S
 
     def advance(units: int) -> None:

@@ -49,7 +49,7 @@ class KnowledgeObservation(gym.Wrapper[Any, Any, Any, Any]):
             raise InvalidArgumentError(
                 f"env={shown(env)} is a vector environment: wrap it in KnowledgeVectorObservation."
             )
-        _add_knowledge(env.unwrapped, triples, names, roles)
+        _add_knowledge(env, triples, names, roles)
         super().__init__(env)
 
 
@@ -68,7 +68,7 @@ class KnowledgeVectorObservation(gym.vector.VectorWrapper):
             raise InvalidArgumentError(
                 f"env={shown(env)} is no vector environment: wrap it in KnowledgeObservation."
             )
-        _add_knowledge(env.unwrapped, triples, names, roles)
+        _add_knowledge(env, triples, names, roles)
         super().__init__(env)
 
 
@@ -76,7 +76,8 @@ def _add_knowledge(
     env: Any, triples: str | Path | KnowledgeBase, names: str | Path | None, roles: int
 ) -> None:
     """Give an environment a copy of its task that observes knowledge."""
-    task = getattr(env, "task", None)
+    is_env = isinstance(env, gym.Env | gym.vector.VectorEnv)
+    task = getattr(env.unwrapped, "task", None) if is_env else None
     if not isinstance(task, Task):
         raise InvalidArgumentError(
             f"env={shown(env)} is no environment of this package: it has no `task` with a text."
@@ -89,4 +90,4 @@ def _add_knowledge(
     for name in ("views", "knowledge_table"):
         copied.__dict__.pop(name, None)
     _ = copied.knowledge_table  # raises now for a task without names
-    env.use(copied)
+    env.unwrapped.use(copied)

@@ -110,8 +110,11 @@ def test_toy_package_of_ones_own_is_named_in_front_of_the_id(tmp_path: Path) -> 
     assert done.returncode == 0, done.stderr
     run = done.stdout.splitlines()[-1]
     assert Path(tmp_path, run).name == "my_package_My-Length-v0_1"
-    assert command("evaluate", run).returncode == 0
-    predicted = command("predict", run, "Short text.")
+    refused = command("evaluate", run)
+    assert refused.returncode == 1
+    assert "--trust my_package" in refused.stderr
+    assert command("evaluate", run, "--trust", "my_package").returncode == 0
+    predicted = command("predict", run, "Short text.", "--trust", "my_package")
     assert json.loads(predicted.stdout)["label"] in ("long", "short")
 
     missing = command(*train, "--env", "no_such_package:My-Length-v0")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
 import dataclasses
 import errno
+import gzip
 import hashlib
 import http.server
 import os
@@ -18,6 +20,7 @@ import pytest
 
 from nlp_gym import progress
 from nlp_gym.data import DATASETS, RemoteFile, catalog, load_corpus
+from nlp_gym.data.corpora import download as module
 from nlp_gym.data.corpora.download import ATTEMPTS, download
 from nlp_gym.errors import ChecksumError, DownloadError
 
@@ -28,6 +31,9 @@ CONTENT = {
 }
 
 
+BOMB = gzip.compress(bytes(50_000_000))
+
+
 class Server(http.server.ThreadingHTTPServer):
     """Serves `CONTENT`; `plan` has what to do instead with the next requests for a file."""
 
@@ -35,25 +41,59 @@ class Server(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.plan: dict[str, list[str]] = {}
         self.asked: list[str] = []
+        self.sent = 0  # bytes of bodies without an end
+        self.free = threading.Event()
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
     server: Server
 
     def do_GET(self) -> None:
-        name = self.path.strip("/")
+        name = self.path.strip("/").removesuffix(".gz").removesuffix("?again")
         self.server.asked.append(name)
         body, plan = CONTENT[name], self.server.plan.get(name, [])
         act = plan.pop(0) if plan else "whole"
         if act.isdigit():
             self.send_error(int(act))
             return
+        if act == "moved":
+            self.send_response(302)
+            self.send_header("Location", f"/{name}?again")
+            self.end_headers()
+            self._send_for_ever()
+            return
         self.send_response(200)
+        if act in ("endless", "trickle", "stall"):  # without a length
+            self.end_headers()
+            if act == "endless":
+                self._send_for_ever()
+            elif act == "trickle":
+                self._send_for_ever(b"x", 0.02)
+            else:
+                self.wfile.write(body[:100])
+                self.wfile.flush()
+                self.server.free.wait(10)
+            return
+        if act == "gzip":
+            body = gzip.compress(body)
+            self.send_header("Content-Encoding", "gzip")
+        elif act == "bomb":
+            body = BOMB
+            self.send_header("Content-Encoding", "gzip")
+        elif act == "longer":
+            body += b"x"
+        elif act == "other":
+            body = body[::-1]
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        if act == "other":
-            body = body[::-1]
         self.wfile.write(body[: len(body) // 2] if act == "half" else body)
+
+    def _send_for_ever(self, part: bytes = b"x" * 2**16, pause: float = 0.0) -> None:
+        with contextlib.suppress(OSError):  # until the other side has had enough
+            while not self.server.free.is_set():
+                self.wfile.write(part)
+                self.server.sent += len(part)
+                self.server.free.wait(pause)
 
     def log_message(self, *args: Any) -> None:
         pass
@@ -79,6 +119,7 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]:
         thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield running
+        running.free.set()
         running.shutdown()
         thread.join()
 
@@ -250,6 +291,66 @@ def test_download_replaces_a_damaged_file_in_the_cache(server: Server) -> None:
         load_corpus("conll2003", "dev")
     download("conll2003")
     assert len(load_corpus("conll2003", "dev")) == 1
+
+
+@pytest.mark.parametrize("act", ["endless", "longer"])
+def test_download_takes_no_more_than_the_catalogue_says(
+    server: Server, tmp_path: Path, act: str
+) -> None:
+    server.plan["eng.train"] = [act]
+    with pytest.raises(DownloadError, match=r"more bytes come than the 90,000"):
+        download("conll2003", data_dir=tmp_path, progress=False)
+    assert there(tmp_path) == []
+    assert server.asked == ["eng.train"]  # another attempt would not help
+    assert server.sent < 20_000_000  # what the system buffers is not written
+
+
+def test_download_follows_redirections_without_reading_them(server: Server, tmp_path: Path) -> None:
+    server.plan["eng.train"] = ["moved"]
+    folder = download("conll2003", data_dir=tmp_path, progress=False)
+    assert (folder / "eng.train").read_bytes() == CONTENT["eng.train"]
+    assert server.sent < 20_000_000
+    server.plan["eng.train"] = ["moved"] * 99
+    with pytest.raises(DownloadError, match="redirections"):
+        download("conll2003", data_dir=tmp_path, progress=False, force=True)
+
+
+@pytest.mark.parametrize("act", ["trickle", "stall"])
+def test_download_does_not_wait_for_a_body_that_stalls(
+    server: Server, tmp_path: Path, act: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "TIMEOUT", 0.2)
+    server.plan["eng.train"] = [act]
+    folder = download("conll2003", data_dir=tmp_path, progress=False)
+    assert server.asked.count("eng.train") == 2
+    assert (folder / "eng.train").read_bytes() == CONTENT["eng.train"]
+
+
+def peak(folder: Path) -> int:
+    return sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
+
+
+def test_download_unpacks_only_what_is_right(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.plan["eng.train"] = ["gzip"]
+    folder = download("conll2003", data_dir=tmp_path, progress=False)
+    assert (folder / "eng.train").read_bytes() == CONTENT["eng.train"]
+    seen = []
+    unpacked = module._unpacked
+
+    def look(path: Path, file: RemoteFile) -> tuple[str, int]:
+        try:
+            return unpacked(path, file)
+        finally:
+            seen.append(peak(tmp_path / "two"))
+
+    monkeypatch.setattr(module, "_unpacked", look)
+    server.plan["eng.train"] = ["bomb"]
+    with pytest.raises(ChecksumError, match=r"holds more than the 90,000 bytes"):
+        download("conll2003", data_dir=tmp_path / "two", progress=False)
+    assert seen == [len(BOMB)]
+    assert there(tmp_path / "two") == []
 
 
 def test_download_twice_at_once_asks_once(server: Server, tmp_path: Path) -> None:

@@ -155,7 +155,9 @@ def test_kinds_say_which_hook_was_not_overridden(kind, hook, value):
 
 
 def test_kinds_show_no_more_than_the_beginning_of_a_long_value():
-    with pytest.raises(DataError, match=r"gave \[0, 0, 0.*\.\.\. \(list\); ") as caught:
+    with pytest.raises(
+        DataError, match=r"gave \[0, 0, 0.*, \.\.\.\] \(list of 1,000\); "
+    ) as caught:
         task_of(PickOne, right=[0] * 999 + [9])
     assert len(str(caught.value)) < 300
 

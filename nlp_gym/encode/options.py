@@ -9,9 +9,9 @@ from dataclasses import dataclass, fields
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
-from nlp_gym.checks import check_name, check_options
+from nlp_gym.checks import check_int, check_name, check_options
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError, shown
 
 Layers = int | str | Sequence[int] | None
@@ -20,6 +20,10 @@ Layers = int | str | Sequence[int] | None
 POOLINGS = ("mean", "first")
 DTYPES = ("auto", "float32", "bfloat16")
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+_WIDEST = 65_536
+"""Largest `dim`: wider vectors serve no test."""
+_MOST = 2**31 - 1
+_MOST_LAYERS = 10_000
 _LAYER_HELP = (
     'Allowed: a number, "last", several ("0+2+4" or [0, 2, 4]: concatenated), "mean" or "mean:1-6"'
 )
@@ -62,8 +66,12 @@ class EncoderOptions:
             raise UnknownNameError("encoder_kwargs: device", self.device, known)
         for name in ("batch_tokens", "max_length"):
             if getattr(self, name) is not None:
-                _require_positive(name, getattr(self, name))
-        _require_positive("dim", self.dim)
+                self._check_size(name, _MOST)
+        self._check_size("dim", _WIDEST)
+
+    def _check_size(self, name: str, most: int) -> None:
+        size = check_int(f"encoder_kwargs: {name}", getattr(self, name), 1, most)
+        object.__setattr__(self, name, size)  # an int, whatever kind of integer was given
 
     @classmethod
     def of(
@@ -88,9 +96,14 @@ class EncoderOptions:
             _check_given(list(encoder_kwargs.changed()), encoder)
             return encoder_kwargs
         given = {} if encoder_kwargs is None else encoder_kwargs
-        _check_given(list(given) if isinstance(given, Mapping) else given, encoder)
+        if not isinstance(given, Mapping):
+            raise InvalidArgumentError(
+                f"encoder_kwargs={shown(given)} must be None, EncoderOptions or a mapping from the "
+                "names of options to their values."
+            )
+        _check_given(list(given), encoder)
         options = dict(given)
-        if encoder != "hashed":
+        if not _is_hashed(encoder):
             options.setdefault("layers", layers)
         return cls(**options)
 
@@ -100,14 +113,18 @@ class EncoderOptions:
         return {name: value for name, (value, default) in own.items() if value != default}
 
 
-def _check_given(names: object, encoder: object) -> None:
+def _is_hashed(encoder: object) -> bool:
+    return isinstance(encoder, str) and encoder == "hashed"
+
+
+def _check_given(names: list[Any], encoder: object) -> None:
     """Refuse options that an encoder does not have."""
     if names and not isinstance(encoder, str):
         raise InvalidArgumentError(
             f"encoder_kwargs={shown(names)}: encoder is an object, so that options have no effect. "
             "Give them when you make it."
         )
-    known = [f.name for f in fields(EncoderOptions) if (f.name == "dim") is (encoder == "hashed")]
+    known = [f.name for f in fields(EncoderOptions) if (f.name == "dim") is _is_hashed(encoder)]
     check_options("encoder_kwargs", names, known)
 
 
@@ -124,14 +141,6 @@ class LayerChoice:
         return 1 if self.mean else len(self.indices)
 
 
-def _require_positive(option: str, value: object) -> None:
-    """Raise `InvalidArgumentError` unless the value of an option is an int above zero."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InvalidArgumentError(
-            f"encoder_kwargs: {option}={shown(value)} must be a whole number above 0."
-        )
-
-
 def parse_layers(layers: Layers, n_layers: int) -> LayerChoice:
     """Resolve the option `layers` for a model of `n_layers` layers (hidden states 0..n_layers)."""
     if layers is None:
@@ -140,8 +149,10 @@ def parse_layers(layers: Layers, n_layers: int) -> LayerChoice:
         choice = _parse_layer_text(layers.strip(), n_layers)
     elif isinstance(layers, int) and not isinstance(layers, bool):
         choice = LayerChoice((layers,))
+    elif _are_numbers(layers):
+        choice = LayerChoice(tuple(layers))
     else:
-        choice = LayerChoice(tuple(_as_ints(layers)))
+        raise _no_choice(layers)
     bad = [i for i in choice.indices if not 0 <= i <= n_layers]
     if bad or not choice.indices or len(set(choice.indices)) < len(choice.indices):
         raise InvalidArgumentError(
@@ -151,14 +162,10 @@ def parse_layers(layers: Layers, n_layers: int) -> LayerChoice:
     return choice
 
 
-def _as_ints(layers: Any) -> list[int]:
-    try:
-        values = list(layers)
-    except TypeError:
-        values = [None]
-    if any(isinstance(v, bool) or not isinstance(v, int) for v in values):
-        raise _no_choice(layers)
-    return values
+def _are_numbers(layers: object) -> TypeGuard[Sequence[int]]:
+    if not isinstance(layers, list | tuple | range) or len(layers) > _MOST_LAYERS:
+        return False
+    return all(type(layer) is int for layer in layers)
 
 
 def _parse_layer_text(text: str, n_layers: int) -> LayerChoice:
@@ -166,9 +173,9 @@ def _parse_layer_text(text: str, n_layers: int) -> LayerChoice:
         return LayerChoice((n_layers,))
     if text == "mean":
         return LayerChoice(tuple(range(1, n_layers + 1)), mean=True)
-    if found := re.fullmatch(r"mean:(\d+)-(\d+)", text):
+    if found := re.fullmatch(r"mean:(\d{1,4})-(\d{1,4})", text):
         return LayerChoice(tuple(range(int(found[1]), int(found[2]) + 1)), mean=True)
-    if re.fullmatch(r"\d+(\+\d+)*", text):
+    if re.fullmatch(r"\d{1,4}(\+\d{1,4})*", text):
         return LayerChoice(tuple(int(part) for part in text.split("+")))
     raise _no_choice(text)
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import json
 import logging
 import os
 import warnings
@@ -22,8 +21,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nlp_gym.errors import shown
-from nlp_gym.files import atomic_path, sha256_file, write_json
+from nlp_gym.errors import shown, visible
+from nlp_gym.files import atomic_path, read_json, sha256_file, write_json
 
 _LOG = logging.getLogger("nlp_gym")
 
@@ -42,7 +41,7 @@ def load_array(
         dtype: Expected number format, as NumPy writes it (``"<f2"``).
         quiet: Do not log that the file is damaged.
     """
-    if not path.exists() or not _sidecar(path).exists():
+    if not path.is_file() or not _sidecar(path).is_file():
         return None
     try:
         problem = _problem(path, _description(key, shape, dtype))
@@ -51,7 +50,7 @@ def load_array(
     except (OSError, ValueError, AttributeError) as error:
         problem = str(error)
     if not quiet:
-        _LOG.warning("%s is damaged (%s) and is made again.", path, problem)
+        _LOG.warning("%s is damaged (%s) and is made again.", visible(str(path)), problem)
     return None
 
 
@@ -182,9 +181,9 @@ class RowWriter:
         needed = np.prod(self._shape) * self._dtype.itemsize / 1e6
         reason = error.strerror or str(error)
         warnings.warn(
-            f"The features ({needed:.0f} MB) could not be kept in {self._path.parent}: {reason}. "
-            "They stay in memory and are computed again at the next start. Free some space, or set "
-            "NLP_GYM_CACHE to another folder.",
+            f"The features ({needed:.0f} MB) could not be kept in {shown(self._path.parent)}: "
+            f"{reason}. They stay in memory and are computed again at the next start. Free some "
+            "space, or set NLP_GYM_CACHE to another folder.",
             UserWarning,
             stacklevel=2,
         )
@@ -204,7 +203,7 @@ def _with_checksum(note: dict[str, Any], size: int, digest: str) -> dict[str, An
 
 def _problem(path: Path, expected: dict[str, Any]) -> str | None:
     """What is wrong with an array on disk; None if nothing is."""
-    note = json.loads(_sidecar(path).read_text(encoding="utf-8"))
+    note = read_json(_sidecar(path))
     for name, value in expected.items():
         if note.get(name) != value:
             return f"{name} is {shown(note.get(name))} instead of {shown(value)}"

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nlp_gym.checks import as_array
 from nlp_gym.errors import InvalidArgumentError, shown
 
 BLOCK = 64
@@ -69,23 +70,27 @@ class RowSampler:
             generator.bit_generator.state = state
 
 
-def chosen_rows(
-    options: Mapping[str, Any] | None, n_envs: int, n_rows: int
-) -> npt.NDArray[np.int64] | None:
+def chosen_rows(options: object, n_envs: int, n_rows: int) -> npt.NDArray[np.int64] | None:
     """Samples asked for by ``reset(options={"row": i})``: one for all, or one for each environment.
 
     Raises:
         InvalidArgumentError: Unknown option, or a number that is no sample.
     """
-    if not options:
+    if options is None:
         return None
+    if not isinstance(options, Mapping):
+        raise InvalidArgumentError(
+            f"options={shown(options)} must be None or a mapping, such as {{'row': 0}}."
+        )
     unknown = [key for key in options if key != "row"]
     if unknown:
         raise InvalidArgumentError(
             f"options has {shown(unknown[0])}; allowed is 'row', the number of a sample."
         )
+    if not options:
+        return None
     row = options["row"]
-    rows = np.asarray(row if isinstance(row, (list, tuple, np.ndarray)) else [row] * n_envs)
+    rows = as_array(row if isinstance(row, (list, tuple, np.ndarray)) else [row] * n_envs)
     fits = rows.shape == (n_envs,) and rows.dtype.kind in "iu"
     if not fits or rows.min() < 0 or rows.max() >= n_rows:
         raise InvalidArgumentError(

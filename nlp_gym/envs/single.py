@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import sys
+from types import FrameType
 from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
+from gymnasium.envs import registration
+from gymnasium.envs.registration import EnvSpec
 
-from nlp_gym.checks import check_obs_type
+from nlp_gym.checks import check_obs_type, check_seed
 from nlp_gym.envs.rows import RowSampler, chosen_rows
-from nlp_gym.errors import InvalidActionError, NotResetError, shown
-from nlp_gym.render import RENDER_MODES, check_render_mode, draw
+from nlp_gym.envs.spec import jsonable_spec
+from nlp_gym.errors import InvalidActionError, InvalidArgumentError, NotResetError, shown
+from nlp_gym.render import RENDER_MODES, RenderModes, check_render_mode, draw
 from nlp_gym.tasks.core.make import build_task
 from nlp_gym.tasks.core.task import State, Task
 from nlp_gym.types import Observation
 
 _ONLY = np.zeros(1, np.int64)
+
+
+_METADATA = {"render_modes": RenderModes(RENDER_MODES), "render_fps": 4}
 
 
 class TaskEnv(gym.Env[Observation, Any]):
@@ -29,7 +37,9 @@ class TaskEnv(gym.Env[Observation, Any]):
         **kwargs: Arguments of the task.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": list(RENDER_MODES), "render_fps": 4}  # type: ignore[misc]
+    metadata: ClassVar[dict[str, Any]] = _METADATA  # type: ignore[misc]
+
+    _spec: EnvSpec | None = None
 
     def __init__(
         self,
@@ -41,6 +51,7 @@ class TaskEnv(gym.Env[Observation, Any]):
     ) -> None:
         check_obs_type(obs_type)
         check_render_mode(render_mode)
+        _check_step_limit(sys._getframe(1))
         self.obs_type, self.render_mode = obs_type, render_mode
         self.use(build_task(task, **kwargs))
         self._sampler = RowSampler(1, len(self.task.corpus))
@@ -48,6 +59,15 @@ class TaskEnv(gym.Env[Observation, Any]):
         self._state: State | None = None
         self._running = False
         self._last_reward = 0.0
+
+    @property
+    def spec(self) -> EnvSpec | None:
+        """What the environment was made with by Gymnasium, which sets it; paths are strings."""
+        return self._spec
+
+    @spec.setter
+    def spec(self, spec: EnvSpec | None) -> None:
+        self._spec = jsonable_spec(spec)
 
     def use(self, task: Task) -> None:
         """Play `task` from the next `reset` on: spaces become those of the task."""
@@ -65,12 +85,15 @@ class TaskEnv(gym.Env[Observation, Any]):
         Args:
             seed: Decides every later draw of samples.
             options: ``{"row": i}`` plays sample i.
+
+        Raises:
+            InvalidArgumentError: `seed` is no integer from 0, or there is no such sample.
         """
-        super().reset(seed=seed)
+        rows = chosen_rows(options, 1, len(self.task.corpus))
+        super().reset(seed=check_seed(seed))
         if self.np_random is not self._sampled_from:
             self._sampled_from = self.np_random
             self._sampler.seed(0, self.np_random)
-        rows = chosen_rows(options, 1, len(self.task.corpus))
         self._state = self.task.initial(self._sampler.next(_ONLY) if rows is None else rows)
         self._running, self._last_reward = True, 0.0
         observation, info = self._observe()
@@ -91,8 +114,8 @@ class TaskEnv(gym.Env[Observation, Any]):
             raise NotResetError("step() after the episode ended; call reset() first.")
         try:
             number = int(action.item() if isinstance(action, np.ndarray) else action)
-            valid = number == action and 0 <= number < self._n_actions
-        except (TypeError, ValueError):
+            valid = bool(number == action) and 0 <= number < self._n_actions
+        except Exception:  # what is no number raises many kinds
             valid = False
         if not valid:
             raise InvalidActionError(
@@ -147,3 +170,21 @@ class TaskEnv(gym.Env[Observation, Any]):
         if self._state is None:
             raise NotResetError("call reset() first.")
         return self._state
+
+
+def _check_step_limit(frame: FrameType | None) -> None:
+    """Check `max_episode_steps` where an environment is made by `gymnasium.make`.
+
+    Gymnasium keeps that argument to itself and asserts its type after the environment is made, in a
+    wrapper: only its frame shows it before.
+
+    Raises:
+        InvalidArgumentError: It is no integer from 1 (nor None, nor -1 for no limit).
+    """
+    while frame is not None and frame.f_code is not registration.make.__code__:
+        frame = frame.f_back if frame.f_code.co_name == "__init__" else None  # of a subclass
+    limit = None if frame is None else frame.f_locals.get("max_episode_steps")
+    if limit is not None and not (type(limit) is int and (limit == -1 or limit > 0)):
+        raise InvalidArgumentError(
+            f"max_episode_steps={shown(limit)} must be an integer from 1, or None."
+        )

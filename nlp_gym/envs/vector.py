@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
-from nlp_gym.checks import check_obs_type
+from nlp_gym.checks import as_array, check_int, check_obs_type, check_seed
 from nlp_gym.envs.final import final_infos
-from nlp_gym.envs.rows import RowSampler, chosen_rows
+from nlp_gym.envs.rows import BLOCK, RowSampler, chosen_rows
+from nlp_gym.envs.spec import jsonable_spec
 from nlp_gym.errors import InvalidActionError, InvalidArgumentError, NotResetError, shown
-from nlp_gym.render import RENDER_MODES, check_render_mode, draw
+from nlp_gym.memory import check_memory
+from nlp_gym.render import RENDER_MODES, RenderModes, check_render_mode, draw
 from nlp_gym.tasks.core.make import build_task
 from nlp_gym.tasks.core.task import State, Task
 from nlp_gym.types import BoolArray, Observation
+
+_MOST = 2**31 - 1
+_GENERATOR = 1000
+"""Bytes of a random generator, measured with 100,000 of them."""
 
 
 class TaskVectorEnv(gym.vector.VectorEnv[Observation, Any, Any]):
@@ -36,10 +44,12 @@ class TaskVectorEnv(gym.vector.VectorEnv[Observation, Any, Any]):
     """
 
     metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
-        "render_modes": list(RENDER_MODES),
+        "render_modes": RenderModes(RENDER_MODES),
         "render_fps": 4,
         "autoreset_mode": AutoresetMode.SAME_STEP,
     }
+
+    _spec: EnvSpec | None = None
 
     def __init__(
         self,
@@ -53,12 +63,12 @@ class TaskVectorEnv(gym.vector.VectorEnv[Observation, Any, Any]):
     ) -> None:
         check_obs_type(obs_type)
         check_render_mode(render_mode)
-        for name, value in (("num_envs", num_envs), ("max_episode_steps", max_episode_steps)):
-            if value is not None and (not isinstance(value, (int, np.integer)) or value < 1):
-                raise InvalidArgumentError(f"{name}={shown(value)} must be a positive integer.")
-        self.num_envs, self.obs_type, self.render_mode = int(num_envs), obs_type, render_mode
+        self.num_envs = check_int("num_envs", num_envs, 1, _MOST)
+        self._limit: int | None = None
+        if max_episode_steps is not None:
+            self._limit = check_int("max_episode_steps", max_episode_steps, 1, _MOST)
+        self.obs_type, self.render_mode = obs_type, render_mode
         self.use(build_task(task, **kwargs))
-        self._limit = max_episode_steps
         self._elapsed = np.zeros(self.num_envs, np.int64)
         self._sampler = RowSampler(self.num_envs, len(self.task.corpus))
         self._all = np.arange(self.num_envs)
@@ -67,11 +77,21 @@ class TaskVectorEnv(gym.vector.VectorEnv[Observation, Any, Any]):
         self._last_reward = np.zeros(self.num_envs)
         _keep_freed_memory()
 
+    @property
+    def spec(self) -> EnvSpec | None:
+        """What the environment was made with by Gymnasium, which sets it; paths are strings."""
+        return self._spec
+
+    @spec.setter
+    def spec(self, spec: EnvSpec | None) -> None:
+        self._spec = jsonable_spec(spec)
+
     def use(self, task: Task) -> None:
         """Play `task` from the next `reset` on: spaces become those of the task."""
         self.task = task
         self.single_observation_space = task.observation_space(self.obs_type)
         self.single_action_space = task.action_space
+        _check_size(self.num_envs, task, self.obs_type)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self._n_actions = task.n_actions
@@ -88,8 +108,8 @@ class TaskVectorEnv(gym.vector.VectorEnv[Observation, Any, Any]):
             seed: Environment i is seeded with ``seed + i``, or with the i-th of a sequence.
             options: ``{"row": i}`` or ``{"row": [i0, i1, ...]}`` plays those samples.
         """
-        self._seed(seed)
         rows = chosen_rows(options, self.num_envs, len(self.task.corpus))
+        self._seed(seed)
         self._state = self.task.initial(self._sampler.next(self._all) if rows is None else rows)
         self._elapsed[:] = 0
         self._last_reward = np.zeros(self.num_envs)
@@ -99,13 +119,15 @@ class TaskVectorEnv(gym.vector.VectorEnv[Observation, Any, Any]):
     def _seed(self, seed: int | Sequence[int | None] | None) -> None:
         if seed is None and self._seeded:
             return
-        if seed is None or isinstance(seed, (int, np.integer)):
-            seeds = [None if seed is None else int(seed) + i for i in range(self.num_envs)]
+        if isinstance(seed, list | tuple) or (isinstance(seed, np.ndarray) and seed.ndim == 1):
+            seeds = [check_seed(value, f"seed[{i}]") for i, value in enumerate(seed)]
         else:
-            seeds = list(seed)
+            first = check_seed(seed)
+            seeds = [None if first is None else first + i for i in range(self.num_envs)]
         if len(seeds) != self.num_envs:
             raise InvalidArgumentError(
-                f"seed has {len(seeds)} entries for num_envs={self.num_envs}."
+                f"seed={shown(seed)} has {len(seeds)} entries for num_envs={self.num_envs}: give "
+                "one number, or one for each environment."
             )
         for i, value in enumerate(seeds):
             if value is not None or not self._seeded:
@@ -147,11 +169,11 @@ class TaskVectorEnv(gym.vector.VectorEnv[Observation, Any, Any]):
         return observation, reward, terminated, truncated, {**final, **self._info(mask)}
 
     def _checked(self, actions: Any) -> npt.NDArray[np.int64]:
-        array = np.asarray(actions)
+        array = as_array(actions)
         if array.shape != (self.num_envs,) or array.dtype.kind not in "iu":
             raise InvalidActionError(
-                f"actions of shape {array.shape} and dtype {array.dtype} must be "
-                f"{self.num_envs} integers."
+                f"actions={shown(actions)} must be {self.num_envs} integers from 0 to "
+                f"{self._n_actions - 1}."
             )
         array = array.astype(np.int64, copy=False)
         if array.view(np.uint64).max() >= self._n_actions:
@@ -236,6 +258,19 @@ class TaskVectorEnv(gym.vector.VectorEnv[Observation, Any, Any]):
         if self._state is None:
             raise NotResetError("call reset() first.")
         return self._state
+
+
+def _check_size(num_envs: int, task: Task, obs_type: str) -> None:
+    """Refuse environments that memory cannot hold, before anything is allocated for them."""
+    boxes: list[Any] = list(task.observation_space(obs_type).values())
+    seen = sum(box.dtype.itemsize * math.prod(box.shape) for box in boxes)
+    state = vars(task.initial(np.zeros(1, np.int64))).values()
+    kept = sum(array.nbytes for array in state if array is not None)
+    # Bounds of the batched space, observations, last observations and what they are gathered from
+    # (measured: 6 to 7 times an observation); the state and its successor; masks; the rows drawn
+    # ahead and their generator.
+    each = 7 * seen + 2 * kept + 3 * task.n_actions + 8 * BLOCK + _GENERATOR
+    check_memory("num_envs", num_envs, num_envs * each, f"{num_envs:,} environments of this task")
 
 
 def _keep_freed_memory() -> None:

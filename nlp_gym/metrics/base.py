@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nlp_gym.checks import check_int
 from nlp_gym.types import Float64Array
 
 GRID = float(2**20)
@@ -16,6 +17,7 @@ GRID = float(2**20)
 floating point, so the dense rewards of an episode add up to the sparse one to the last bit."""
 
 BOOTSTRAP_SEED = 12345
+_MOST_DRAWS = 1_000_000
 
 Formula = Callable[[Float64Array], Float64Array]
 """Maps (R, K) sums of additive counts to (R,) corpus scores."""
@@ -68,7 +70,7 @@ class Score:
             report: The tables.
             text: The report as text.
         """
-        interval = None
+        interval, bootstrap = None, check_draws(bootstrap)
         n = int(counts.shape[0])
         if bootstrap and n:
             interval = bootstrap_interval(counts, formula, draws=bootstrap)
@@ -76,6 +78,11 @@ class Score:
         if value is None:
             value = corpus_value(counts, formula)
         return cls(metric, value, interval, n, signature, report or {}, text)
+
+
+def check_draws(bootstrap: object) -> int:
+    """Return a number of resamples; raise `InvalidArgumentError` unless it is from 0."""
+    return check_int("bootstrap", bootstrap, 0, _MOST_DRAWS)
 
 
 def corpus_value(counts: Any, formula: Formula) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from nlp_gym.checks import check_name
+from nlp_gym.inert import visible
 
 MARKS = ("plain", "dim", "here", "chosen", "wrong")
 
@@ -59,6 +60,19 @@ class Frame:
     title: str
     place: str
     pieces: Sequence[Piece]
+
+    def inert(self) -> Frame:
+        """The frame with all texts as `nlp_gym.inert.visible` has them."""
+        pieces = [
+            replace(
+                piece,
+                text=visible(piece.text),
+                label=visible(piece.label),
+                gold=visible(piece.gold),
+            )
+            for piece in self.pieces
+        ]
+        return Frame(visible(self.title), visible(self.place), pieces)
 
     def at_the_end(self) -> Frame:
         """The frame of an episode that is over: not every last action, such as STOP, is seen."""

@@ -17,11 +17,22 @@ from nlp_gym.checks import OBS_TYPES, REWARDS
 from nlp_gym.data import DATASETS, FAMILIES, check, load_corpus, read
 from nlp_gym.encode import EncoderOptions, load_encoder
 from nlp_gym.knowledge import KnowledgeBase, read_knowledge
+from nlp_gym.metrics.text.corpus import generation_score
 from nlp_gym.registration import ENVS
 from nlp_gym.render import RENDER_MODES
 from nlp_gym.tasks.core.make import task_class
-from nlp_gym.types import SPLITS, Sample
+from nlp_gym.tasks.core.rollout import rollout
+from nlp_gym.types import SPLITS
 from nlp_gym.wrappers import KnowledgeObservation, KnowledgeVectorObservation
+from nlp_gym_agents.cli.train import config_of
+from nlp_gym_agents.config.train_config import TrainConfig, merge
+from nlp_gym_agents.evaluation.baselines import run_baselines
+from nlp_gym_agents.evaluation.evaluate import evaluate
+from nlp_gym_agents.evaluation.minari import Export, export
+from nlp_gym_agents.models.agent import load_agent
+from nlp_gym_agents.networks.encoder.options import Tuning
+from nlp_gym_agents.prediction.predictor import Predictor
+from nlp_gym_agents.training.train import train
 
 SMALL = {"encoder": "hashed", "corpus": "sample"}
 IDS = list({(row.task, row.dataset): row.id for row in reversed(ENVS)}.values())
@@ -116,7 +127,8 @@ def _environments(calls: dict[str, Call]) -> None:
     calls["make"] = Call(lambda k: gym.make(**_own_file(k)), {"id": ("POS-v0",)})
     calls["make_vec"] = Call(lambda k: gym.make_vec(**_own_file(k)), {"id": ("POS-v0",)})
     calls["make_task"] = Call(
-        lambda k: make_task(**_own_file(k)), {"env_id": ("POS-v0",), "split": SPLITS}
+        lambda k: make_task(**_own_file({"env_id": "POS-v0", **k})),
+        {"env_id": ("POS-v0",), "split": SPLITS},
     )
 
 
@@ -145,16 +157,30 @@ def _corpora(calls: dict[str, Call], folder: Path) -> None:
     one = {**reading, "path": (file, str(file)), "gold": (True, False), "split": (None, *SPLITS)}
     calls["read"] = Call(lambda k: read(**k), one, {"path": file})
     calls["check"] = Call(lambda k: check(**k), one, {"path": file})
-    fields = {"words": (("Ana", "left"),), "labels": (("B-PER", "O"), None), "id": ("a",)}
-    fields |= {"extra": ({},), "gold": (None, 0)}
     for env_id in IDS:
+        calls[f"samples {env_id}"] = _samples_call(env_id)
 
-        def samples(kwargs: Mapping[str, Any], env_id: str = env_id) -> None:
-            given = {"words": ("Ana", "left"), "labels": ("B-PER", "O"), **kwargs}
-            data = [Sample(**given), Sample(("Li", "ran"), ("B-PER", "O"))]
-            make_task(env_id, data=data, **SMALL)
 
-        calls[f"samples {env_id}"] = Call(samples, fields)
+def _samples_call(env_id: str) -> Call:
+    """Samples of the bundled corpus, of which one has other fields."""
+    dataset = gym.spec(env_id).kwargs["dataset"]
+    if dataset not in DATASETS:  # a mixture
+        dataset = "conll2003"
+    right = load_corpus(dataset, "train", corpus="sample").samples[:3]
+    fields: dict[str, Sequence[Any]] = {
+        name: (getattr(right[0], name),) for name in ("words", "labels", "id", "extra", "gold")
+    }
+    fields |= {f"extra.{key}": (value,) for key, value in right[0].extra.items()}
+    fields["extra.types"] = fields["extra.order_words"] = fields["extra.names"] = ()
+
+    def samples(kwargs: Mapping[str, Any]) -> None:
+        given = {k: v for k, v in kwargs.items() if "." not in k}
+        inner = {k.partition(".")[2]: v for k, v in kwargs.items() if "." in k}
+        if inner:
+            given["extra"] = {**right[0].extra, **inner}
+        _play(gym.make(env_id, data=[dataclasses.replace(right[0], **given), *right[1:]], **SMALL))
+
+    return Call(samples, fields)
 
 
 def _encoders(calls: dict[str, Call]) -> None:
@@ -212,11 +238,127 @@ def _episodes(calls: dict[str, Call]) -> None:
         options = (None, {}, {"row": 0}, {"row": [0, 1]}, {"row": np.array([1, 0])})
         calls[f"play {env_id}"] = Call(
             single,
-            {"seed": (None, 3), "options": options, "row": (0,), "action": (0, np.int64(0))},
+            {"seed": (None, 3), "options": options, "action": (0, np.int64(0))},
         )
         calls[f"play vector {env_id}"] = Call(
             vector,
             {"seed": (None, 3, [1, 2]), "options": options, "actions": ([0, 0], np.zeros(2, int))},
+        )
+
+
+def _printable(value: object) -> bool:
+    return isinstance(value, str | Path | float | bool | None) or (
+        isinstance(value, int) and value.bit_length() < 1000
+    )
+
+
+def _training(calls: dict[str, Call]) -> None:
+    fields: dict[str, Sequence[Any]] = {
+        field.name: (field.default,)
+        for field in dataclasses.fields(TrainConfig)
+        if field.default is not dataclasses.MISSING
+    }
+    fields |= {"hyperparams": ({}, {"gamma": 0.5}), "env_kwargs": ({}, {"window": 2})}
+    fields |= {"algo": ("dqn", "ppo", "bc"), "env": ("POS-v0",), "encoder": ("hashed", None)}
+    calls["TrainConfig"] = Call(lambda k: merge(TrainConfig(**k)), fields, {"encoder": "hashed"})
+    names = ("learning_rate", "buffer_size", "batch_size", "policy_kwargs", "train_freq", "policy")
+    names += ("tuning", "kl", "start", "gamma", "n_envs", "n_timesteps", "target_update_interval")
+    extractor = ("hidden", "dropout", "activation")
+    values: dict[str, Sequence[Any]] = dict.fromkeys(names, ())
+
+    def hyperparams(kwargs: Mapping[str, Any]) -> None:
+        merge(TrainConfig(algo="dqn", env="POS-v0", hyperparams=kwargs))
+
+    calls["hyperparams"] = Call(hyperparams, values)
+
+    def nested(kwargs: Mapping[str, Any]) -> None:
+        deep = {"policy_kwargs": {"features_extractor_kwargs": dict(kwargs)}}
+        merge(TrainConfig(algo="ppo", env="POS-v0", hyperparams=deep))
+
+    calls["hyperparams of the extractor"] = Call(nested, dict.fromkeys(extractor, ()))
+
+    def flags(kwargs: Mapping[str, Any]) -> None:
+        texts = {name: v if v is None else str(v) for name, v in kwargs.items() if _printable(v)}
+        lists = {k: [v] for k, v in texts.items() if k in ("hyperparams", "env_kwargs") and v}
+        merge(config_of({**texts, **lists}, None))
+
+    shell = ("env", "algo", "hyperparams", "env_kwargs", "device", "encoder", "encoder_mode")
+    calls["flags"] = Call(flags, dict.fromkeys((*shell, "data", "data_dir", "warm_start"), ()))
+    tuning = {field.name: (field.default,) for field in dataclasses.fields(Tuning)}
+    calls["Tuning"] = Call(lambda k: Tuning.of(k), tuning)
+
+
+def _runs(calls: dict[str, Call], folder: Path) -> None:
+    """What is done with a run, which is trained when it is first asked for."""
+
+    @lru_cache
+    def trained() -> Path:
+        kwargs = {"corpus": "sample", "encoder_kwargs": {"dim": 8}}
+        config = TrainConfig("POS-v0", "bc", 20, encoder="hashed", env_kwargs=kwargs)
+        return train(config, run_dir=folder / "run", progress=False)
+
+    loading = {"checkpoint": ("best", "last"), "device": ("cpu",), "run": ()}
+    shared = {**loading, "env_kwargs": (None, {"window": 1})}
+    calls["run load_agent"] = Call(lambda k: load_agent(**{"run": trained(), **k}), loading)
+    scoring = {"split": SPLITS, "data": (), "data_dir": (None,), "perturb": (None, "upper")}
+    scoring |= {"bootstrap": (0, 5), "searches": (None, 3)}
+
+    def score(kwargs: Mapping[str, Any]) -> None:
+        evaluate(**{"run": trained(), "split": "dev", "bootstrap": 0, **kwargs})
+
+    calls["run evaluate"] = Call(score, {**shared, **scoring})
+
+    def predict(kwargs: Mapping[str, Any]) -> None:
+        given = kwargs.get("given", ["Ana left."])
+        rest = {name: value for name, value in kwargs.items() if name != "given"}
+        Predictor(**{"run": trained(), **rest}).predict(given)
+
+    texts = (["Ana left.", ["Li", "ran"]],)
+    calls["run Predictor"] = Call(predict, {**shared, "alternatives": (0,), "given": texts})
+
+    def baselines(kwargs: Mapping[str, Any]) -> None:
+        task = make_task("POS-v0", "dev", **SMALL)
+        run_baselines(task, task, **{"report": False, "bootstrap": 0, **kwargs})
+
+    names = (["random", "majority"], ["oracle"])
+    some = {"names": names, "seed": (0,), "rows": (None, [0]), "bootstrap": (0,)}
+    calls["run baselines"] = Call(baselines, some)
+    exported = {field.name: () for field in dataclasses.fields(Export)}
+    calls["run export"] = Call(
+        lambda k: export(Export(**{"env": "POS-v0", "episodes": 2, "env_kwargs": SMALL, **k})),
+        exported,
+    )
+    calls["run generation_score"] = Call(
+        lambda k: generation_score(
+            **{"references": [["a b"]], "outputs": ["a c"], "sources": ["b"], **k}
+        ),
+        {
+            "value": ("bleu",),
+            "tokenize": ("13a",),
+            "bootstrap": (0,),
+            "rouge_tokenizer": ("rouge",),
+        },
+    )
+
+
+def _scores(calls: dict[str, Call]) -> None:
+    for env_id in IDS:
+
+        def score(kwargs: Mapping[str, Any], env_id: str = env_id) -> None:
+            task = make_task(env_id, **SMALL)
+            rows = [0, 1]
+            outputs = rollout(task, "oracle", rows, obs_type=kwargs.get("obs_type", "index"))
+            rest = {k: v for k, v in kwargs.items() if k != "obs_type"}
+            task.score(**{"outputs": outputs, "rows": rows, "bootstrap": 0, **rest})
+
+        calls[f"score {env_id}"] = Call(
+            score,
+            {
+                "rows": ([0, 1],),
+                "bootstrap": (0, 3),
+                "report": (True, None),
+                "obs_type": ("index",),
+            },
         )
 
 
@@ -232,4 +374,7 @@ def all_calls(folder: Path) -> dict[str, Call]:
     _encoders(calls)
     _wrappers(calls, folder)
     _episodes(calls)
+    _scores(calls)
+    _training(calls)
+    _runs(calls, folder)
     return calls

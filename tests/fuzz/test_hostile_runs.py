@@ -267,7 +267,7 @@ def change_tensors(tensors: dict[str, Any], draw: Any) -> None:
     if kind == "value" and tensor.numel():
         place, value = draw(st.integers(0, tensor.numel() - 1)), draw(st.sampled_from(NUMBERS))
         if not tensor.is_floating_point():
-            value = max(min(value, 100.0), -100.0) if value == value else 3.0
+            value = 100.0 if tensor.dtype == torch.uint8 or not -9 < value < 9 else value
         tensor.view(-1)[place] = value
     elif kind == "shape":
         tensors[name] = tensor.reshape(-1)[:3].clone()

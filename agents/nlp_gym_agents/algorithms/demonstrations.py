@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,14 +69,6 @@ class OracleData:
         rows = self.observations["row"].flatten().long()
         place = shuffled(int(rows.max()) + 1, seed)
         return place[rows].argsort(stable=True)
-
-    def batches(
-        self, size: int, seed: int, device: th.device, *, whole_texts: bool = False
-    ) -> Iterator[OracleData]:
-        """One pass in the order that `seed` decides; the last batch may be smaller."""
-        order = self.order(seed, whole_texts=whole_texts)
-        for start in range(0, len(self), size):
-            yield self.take(order[start : start + size], device)
 
 
 def shuffled(n: int, seed: int) -> th.Tensor:

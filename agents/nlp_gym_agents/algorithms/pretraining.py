@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
 
 import torch as th
 from gymnasium import spaces
@@ -27,6 +28,31 @@ DEFAULT_EPOCHS = 2
 _ENCODER = ".encoder."  # in the names of its weights, whatever network it is in
 
 
+@dataclass
+class Passes:
+    """How far the passes of a warm start are, and what they go on with besides the model.
+
+    Attributes:
+        optimizer: Their own.
+        total: Updates in all.
+        done: Updates so far.
+    """
+
+    optimizer: th.optim.Optimizer
+    total: int
+    done: int = 0
+
+
+class Watch(Protocol):
+    """Who saves a warm start and goes on with one that was stopped."""
+
+    def begin(self, passes: Passes) -> None:
+        """Called before the first update; may set `done` and restore model and optimizer."""
+
+    def update(self, passes: Passes) -> None:
+        """Called after each update; may stop by raising an exception."""
+
+
 def warm_start(
     model: BaseAlgorithm,
     teacher: BasePolicy | int = DEFAULT_EPOCHS,
@@ -35,6 +61,7 @@ def warm_start(
     batch_size: int | None = None,
     weight_decay: float = 1e-4,
     seed: int = 0,
+    watch: Watch | None = None,
 ) -> None:
     """Teach `model` the oracle's behaviour, in place.
 
@@ -51,6 +78,7 @@ def warm_start(
         batch_size: Decisions an update; None: 1,024, or 512 where the encoder learns.
         weight_decay: Of the passes (AdamW).
         seed: Of the order of the passes.
+        watch: Told of the passes; None: nobody.
 
     Raises:
         InvalidArgumentError: `teacher` is neither a policy nor a number from 1, the model is of
@@ -74,6 +102,7 @@ def warm_start(
         learning_rate=learning_rate,
         weight_decay=weight_decay,
         seed=seed,
+        watch=watch,
     )
     if isinstance(model, DQN | QRDQN):
         _after_q(model)
@@ -88,29 +117,42 @@ def _fit(
     learning_rate: float,
     weight_decay: float,
     seed: int,
+    watch: Watch | None,
 ) -> None:
     """Passes over the oracle's decisions with an optimizer of their own."""
     encoders = trainable_encoders(model.policy)
-    optimizer = th.optim.AdamW(
-        _groups(model.policy, learning_rate), lr=learning_rate, weight_decay=weight_decay
-    )
-    total = epochs * -(-len(data) // batch_size)
-    rising = int(total * encoders[0].tuning.warmup) if encoders else 0
-    rate = th.optim.lr_scheduler.LambdaLR(
-        optimizer,
-        lambda step: min((step + 1) / max(rising, 1), (total - step) / max(total - rising, 1)),
-    )
+    groups = _groups(model.policy, learning_rate)
+    peaks = [group["lr"] for group in groups]
+    optimizer = th.optim.AdamW(groups, lr=learning_rate, weight_decay=weight_decay)
+    updates = -(-len(data) // batch_size)  # in a pass
+    passes = Passes(optimizer, epochs * updates)
+    rising = int(passes.total * encoders[0].tuning.warmup) if encoders else 0
     margin = data.rewards.mean().to(model.device)
-    model.policy.set_training_mode(True)
     whole = reads_whole_texts(model.policy)
+    if watch is not None:
+        watch.begin(passes)
+    model.policy.set_training_mode(True)
     with _off_hold(encoders):
-        for epoch in range(epochs):
-            for batch in data.batches(batch_size, seed + epoch, model.device, whole_texts=whole):
+        while passes.done < passes.total:
+            epoch, first = divmod(passes.done, updates)
+            order = data.order(seed + epoch, whole_texts=whole)
+            for place in range(first * batch_size, len(data), batch_size):
+                batch = data.take(order[place : place + batch_size], model.device)
+                for group, peak in zip(optimizer.param_groups, peaks, strict=True):
+                    group["lr"] = peak * _share_of_rate(passes, rising)
                 optimizer.zero_grad()
                 imitation_loss(model, batch, margin).backward()
                 th.nn.utils.clip_grad_norm_(model.policy.parameters(), 1.0)
                 optimizer.step()
-                rate.step()
+                passes.done += 1
+                if watch is not None:
+                    watch.update(passes)
+
+
+def _share_of_rate(passes: Passes, rising: int) -> float:
+    """The share of its peak that a rate has: it rises for `rising` updates, then falls to 0."""
+    falling = (passes.total - passes.done) / max(passes.total - rising, 1)
+    return min((passes.done + 1) / max(rising, 1), falling)
 
 
 @contextmanager

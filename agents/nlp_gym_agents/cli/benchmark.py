@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from nlp_gym_agents.cli.options import DataDir, Device, Searches, env_arguments, listed
+from nlp_gym_agents.cli.output import say, say_path
 
 
 def benchmark_command(
@@ -57,8 +58,8 @@ def benchmark_command(
         searches,
         device,
     )
-    good = run_plan(plan, typer.echo, dry_run=dry_run)
+    good = run_plan(plan, say, dry_run=dry_run)
     if not dry_run:
-        typer.echo(out / "table.md")
+        say_path(out / "table.md")
     if not good:
         raise typer.Exit(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +11,7 @@ import typer
 
 from nlp_gym_agents.cli import completion
 from nlp_gym_agents.cli.errors import ReportingGroup
+from nlp_gym_agents.cli.output import say
 
 if TYPE_CHECKING:
     from nlp_gym.data import CheckReport, Dataset, Guess
@@ -37,7 +39,7 @@ def list_command(
     from nlp_gym.data.corpora.named import find_corpus
     from nlp_gym.errors import DataNotFoundError, shown
 
-    if data_dir is not None and not data_dir.is_dir():
+    if data_dir is not None and not os.path.isdir(data_dir):
         raise DataNotFoundError(
             f"data_dir={shown(data_dir)} is not a folder. Give the one that holds the corpora's "
             "folders, or leave --data-dir out."
@@ -45,17 +47,17 @@ def list_command(
     for family in FAMILIES:
         rows = [row for row in DATASETS.values() if row.family == family]
         if rows:
-            typer.echo(f"# {family}")
+            say(f"# {family}")
         for row in rows:
             _describe(row, find_corpus(row.name, data_dir=data_dir))
 
 
 def _describe(row: Dataset, folder: Path | None) -> None:
     get = f"nlp-gym data download {row.name} ({row.size / 1e6:.1f} MB)"
-    typer.echo(f"{row.name}: {row.description}")
-    typer.echo(f"  licence: {row.licence}")
-    typer.echo(f"  source:  {row.homepage}")
-    typer.echo(f"  full:    {folder or f'not here; {get}'}")
+    say(f"{row.name}: {row.description}")
+    say(f"  licence: {row.licence}")
+    say(f"  source:  {row.homepage}")
+    say(f"  full:    {folder or f'not here; {get}'}")
 
 
 @app.command("check")
@@ -139,32 +141,30 @@ def check_command(
 
 
 def _list_problems(file: Path, report: CheckReport) -> None:
-    from nlp_gym.errors import visible
-
     for problem in report.problems:
         line = "" if problem.line is None else f"{problem.line}:"
-        typer.echo(visible(f"{file}:{line} {problem.message}"))
+        say(f"{file}:{line} {problem.message}", lines=False)
     for warning in report.warnings:
         line = "" if warning.line is None else f"{warning.line}:"
-        typer.echo(visible(f"{file}:{line} warning: {warning.message}"))
+        say(f"{file}:{line} warning: {warning.message}", lines=False)
 
 
 def _summarise(file: Path, report: CheckReport) -> None:
-    from nlp_gym.errors import visible
+    from nlp_gym.inert import brief
 
     tagging = report.family == "tagging"
     how = f"tag scheme {report.scheme}" if tagging else f"family {report.family}"
-    typer.echo(
-        visible(f"{file}: {report.format}, {how}, {report.n_samples} texts, {report.n_words} ")
-        + f"words, {len(report.problems)} bad rows, {len(report.warnings)} warnings"
+    say(
+        f"{file}: {report.format}, {how}, {report.n_samples} texts, {report.n_words} words, "
+        f"{len(report.problems)} bad rows, {len(report.warnings)} warnings"
     )
     if report.n_skipped:
-        typer.echo(f"  {report.n_skipped} samples with bad rows are left out (bad_rows='skip')")
+        say(f"  {report.n_skipped} samples with bad rows are left out (bad_rows='skip')")
     labels = sorted(report.labels.items())
     for name, count in [*report.counts.items(), *labels[:_LABELS]]:
-        typer.echo(f"  {visible(name):<24} {count:>9}")
+        say(f"  {brief(str(name)):<24} {count:>9}")
     if len(labels) > _LABELS:
-        typer.echo(f"  ... and {len(labels) - _LABELS} more labels; is this the label column?")
+        say(f"  ... and {len(labels) - _LABELS} more labels; is this the label column?")
 
 
 def _show_samples(report: CheckReport) -> None:
@@ -172,26 +172,22 @@ def _show_samples(report: CheckReport) -> None:
     from nlp_gym.data.readers.shared.sample_lines import sample_lines
 
     if report.samples:
-        typer.echo("  the first samples, as they will be seen:")
+        say("  the first samples, as they will be seen:")
     for sample in report.samples:
         first, *others = sample_lines(sample, report.family)
-        typer.echo(f"    {first}")
+        say(f"    {first}")
         for line in others:
-            typer.echo(f"      {line}")
+            say(f"      {line}")
 
 
 def _explain(guess: Guess) -> None:
-    from nlp_gym.errors import visible
-
-    typer.echo(
-        visible(f"  family {guess.family!r} is a guess: --env ID (or --family NAME) names another")
-    )
-    typer.echo(visible(f"    format {guess.format!r}, because: {guess.reason}"))
+    say(f"  family {guess.family!r} is a guess: --env ID (or --family NAME) names another")
+    say(f"    format {guess.format!r}, because: {guess.reason}")
     if guess.alternatives:
         others = "; ".join(
             f"--family {family} --format {name}" for family, name in guess.alternatives
         )
-        typer.echo(f"    it can be read in other ways too: {others}")
+        say(f"    it can be read in other ways too: {others}")
 
 
 def _task_of(env: str, family: str | None) -> Task:
@@ -217,7 +213,7 @@ def _show_labels(env: str, options: dict[str, Any], file: Path) -> None:
         warnings.simplefilter("ignore", UserWarning)  # those of the file are listed
         made = make_task(env, data={"train": file}, encoder="hashed", **given)
     if made.labels:
-        typer.echo(f"  {env} has {len(made.labels)} labels of it: {listed(made.labels)}")
+        say(f"  {env} has {len(made.labels)} labels of it: {listed(made.labels)}")
 
 
 @app.command("download")
@@ -239,6 +235,6 @@ def download_command(
 
     rows = [find_dataset(name) for name in names]  # a wrong name stops it before the first byte
     for row in rows:
-        typer.echo(f"{row.name}: licence: {row.licence}")
+        say(f"{row.name}: licence: {row.licence}")
         folder = download(row.name, data_dir=data_dir, force=force)
-        typer.echo(f"{row.name}: {folder}")
+        say(f"{row.name}: {folder}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import typer
+from nlp_gym_agents.cli.output import say
 
 HEADER = ("id", "family", "task", "corpus", "metric", "full corpus")
 
@@ -48,4 +48,4 @@ def env_table() -> str:
 
 def envs_command() -> None:
     """List the environments, and where their corpora are."""
-    typer.echo(env_table())
+    say(env_table())

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
+
+from nlp_gym_agents.cli.output import say, say_path
 
 
 def user_message(error: BaseException) -> str | None:
@@ -41,17 +44,19 @@ class ReportingGroup(TyperGroup):
             message = user_message(error)
             if message is None:
                 raise
-            typer.echo(f"error: {message}", err=True)
+            say(f"error: {message}", lines=False, err=True)
             raise typer.Exit(1) from None
 
 
 def _interrupted(error: KeyboardInterrupt) -> int:
     """Report an interruption; gives the exit code, 128 plus the signal's number."""
+    from nlp_gym_agents.runs.folder import resume_command
     from nlp_gym_agents.training.signals import TrainingInterrupted
 
     if not isinstance(error, TrainingInterrupted):
-        typer.echo("interrupted", err=True)
+        say("interrupted", err=True)
         return 130
-    typer.echo(f"Saved. Continue with: nlp-gym train --resume {error.run}", err=True)
-    typer.echo(error.run)
+    with contextlib.suppress(OSError):  # the terminal may be gone
+        say(f"Saved. Continue with: {resume_command(error.run)}", err=True)
+        say_path(error.run)
     return 128 + error.signal_number

@@ -17,6 +17,7 @@ from nlp_gym_agents.cli.options import (
     Trust,
     pairs,
 )
+from nlp_gym_agents.cli.output import say
 
 
 def evaluate_command(
@@ -67,11 +68,11 @@ def evaluate_command(
     else:
         scores = {"clean": scoring.evaluate(run, split, **own, **options)}
     score = scores["clean"]
-    typer.echo(score.text)
-    typer.echo(scoring.score_line(score))
-    typer.echo(score.signature)
+    say(score.text)
+    say(scoring.score_line(score))
+    say(score.signature)
     if perturb:
-        typer.echo(robustness.perturbation_table(scores))
+        say(robustness.perturbation_table(scores))
     if json_file is not None:
         import json
 

@@ -5,6 +5,7 @@ Nothing heavy is imported before a command runs, so that ``--help`` answers at o
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from typing import Annotated, Any
 
@@ -17,12 +18,14 @@ from nlp_gym_agents.cli.errors import ReportingGroup
 from nlp_gym_agents.cli.evaluate import evaluate_command
 from nlp_gym_agents.cli.minari import export_minari_command
 from nlp_gym_agents.cli.options import SpreadCommand
+from nlp_gym_agents.cli.output import say
 from nlp_gym_agents.cli.predict import predict_command
 from nlp_gym_agents.cli.train import train_command
 
 
 def _show_warning(message: Warning | str, *details: Any) -> None:
-    typer.echo(f"warning: {message}", err=True)
+    with contextlib.suppress(OSError):  # the terminal may be gone
+        say(f"warning: {message}", lines=False, err=True)
 
 
 app = typer.Typer(

@@ -9,6 +9,7 @@ import typer
 
 from nlp_gym_agents.cli import completion
 from nlp_gym_agents.cli.options import DataDir, Split, Trust, env_arguments
+from nlp_gym_agents.cli.output import say
 
 
 def export_minari_command(
@@ -62,5 +63,5 @@ def export_minari_command(
     )
     dataset = export(wanted)
     spec = dataset.spec
-    typer.echo(f"{dataset.total_episodes:,} episodes, {dataset.total_steps:,} steps")
-    typer.echo(spec.dataset_id)
+    say(f"{dataset.total_episodes:,} episodes, {dataset.total_steps:,} steps")
+    say(spec.dataset_id)

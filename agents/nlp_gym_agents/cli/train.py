@@ -10,6 +10,7 @@ import typer
 
 from nlp_gym_agents.cli import completion
 from nlp_gym_agents.cli.options import DataDir, Trust, pairs
+from nlp_gym_agents.cli.output import say, say_path
 
 if TYPE_CHECKING:
     from nlp_gym_agents.config.train_config import TrainConfig
@@ -177,7 +178,7 @@ def train_command(
         if report:
             _report(run, with_bc=with_bc, progress=progress, trust=trusted)
     finally:  # the run is there, whatever becomes of its report
-        typer.echo(run)
+        say_path(run)
 
 
 def _resume(
@@ -206,8 +207,8 @@ def _optimize(config: TrainConfig, **options: Any) -> None:
     from nlp_gym_agents.training.optimize import optimize
 
     folder = optimize(config, **options)
-    typer.echo((folder / "best.yml").read_text(encoding="utf-8"))
-    typer.echo(folder)
+    say((folder / "best.yml").read_text(encoding="utf-8"))
+    say_path(folder)
 
 
 def _report(run: Path, *, with_bc: bool, progress: bool, trust: tuple[str, ...] = ()) -> None:
@@ -223,9 +224,9 @@ def _report(run: Path, *, with_bc: bool, progress: bool, trust: tuple[str, ...] 
         report = final_report(run, with_bc=with_bc, device=device, progress=progress, trust=trust)
         print_report(report, console)
     except NLPGymError as error:  # training itself went well
-        typer.echo(f"warning: no test report: {error}", err=True)
+        say(f"warning: no test report: {error}", lines=False, err=True)
         return
     try:
         print_example(run, console, device=device, trust=trust)
     except Exception as error:  # the run and its report are complete without it
-        typer.echo(f"warning: no example: {type(error).__name__}: {error}", err=True)
+        say(f"warning: no example: {type(error).__name__}: {error}", lines=False, err=True)

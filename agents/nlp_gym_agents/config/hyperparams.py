@@ -30,6 +30,7 @@ from nlp_gym_agents.runs.plain_files import parse_yaml
 
 FOLDER = Path(__file__).parent.parent / "hyperparams"
 
+_DEEPEST = 20
 _EXPONENT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+")
 
 _EXAMPLES = {
@@ -173,17 +174,25 @@ def _read(path: Path) -> Params:
     return table
 
 
-def _numbers(value: Any) -> Any:
-    """The value with number-like strings as numbers and ``"None"`` as null, throughout."""
+def _numbers(value: Any, depth: int = 0) -> Any:
+    """The value with number-like strings as numbers and ``"None"`` as null, throughout.
+
+    Raises:
+        InvalidArgumentError: Mappings or lists lie in one another too deep.
+    """
+    if isinstance(value, Mapping | list | tuple) and depth > _DEEPEST:
+        raise InvalidArgumentError(
+            f"hyperparams: mappings and lists lie in one another more than {_DEEPEST} deep."
+        )
     if isinstance(value, Mapping):
-        return {str(k): _numbers(v) for k, v in value.items()}
+        return {str(k): _numbers(v, depth + 1) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_numbers(v) for v in value]
+        return [_numbers(v, depth + 1) for v in value]
+    if not isinstance(value, str):
+        return value
     if value == "None":
         return None
-    if isinstance(value, str) and _EXPONENT.fullmatch(value):
-        return float(value)
-    return value
+    return float(value) if _EXPONENT.fullmatch(value) else value
 
 
 def nested_merge(into: Mapping[str, Any], changes: Mapping[str, Any]) -> Params:

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
+from nlp_gym.checks import check_mapping, check_name
 from nlp_gym.encode import Encoder, EncoderOptions
 from nlp_gym.errors import InvalidArgumentError, RunError, UnknownNameError
 from nlp_gym.inert import shown
@@ -30,16 +31,25 @@ from nlp_gym_agents.runs.folder import read_config_file
 
 
 def absolute(path: Any) -> Any:
-    """A path as an absolute one: it is found again when the run is used from another folder."""
+    """A path as an absolute one: it is found again when the run is used from another folder.
+
+    Raises:
+        InvalidArgumentError: No file can have that name.
+    """
     if isinstance(path, Mapping):  # one file a split
         return {split: absolute(file) for split, file in path.items()}
-    return str(Path(path).expanduser().resolve()) if isinstance(path, str | os.PathLike) else path
+    if not isinstance(path, str | os.PathLike):
+        return path
+    try:
+        return str(Path(os.path.expanduser(path)).resolve())
+    except (OSError, ValueError, RuntimeError) as error:  # NUL, too long, links in a circle
+        raise InvalidArgumentError(f"path={shown(path)} can name no file: {error}.") from error
 
 
 def absolute_folder(name: Any) -> Any:
     """As `absolute`, for what is a folder or a name."""
     known = isinstance(name, str) and name.partition(":")[0] in ("bc", "minilm", "hashed")
-    folder = isinstance(name, str | os.PathLike) and Path(name).expanduser().is_dir()
+    folder = isinstance(name, str | os.PathLike) and os.path.isdir(os.path.expanduser(name))
     return absolute(name) if folder and not known else name
 
 
@@ -163,8 +173,9 @@ class TrainConfig:
             if (problem := schema.misfit(given, expected)) is not None:
                 raise InvalidArgumentError(f"{name}={problem}.")
         task_spec(self.env)
-        if self.encoder_mode not in MODES:
-            raise UnknownNameError("encoder_mode", self.encoder_mode, MODES)
+        for name in ("hyperparams", "env_kwargs"):
+            check_mapping(name, getattr(self, name))
+        check_name("encoder_mode", self.encoder_mode, MODES)
         learning = {name: getattr(self, name) for name in ("encoder_lr", "freeze_layers")}
         learning["hyperparams tuning"] = self.hyperparams.get("tuning")
         for name, value in learning.items():

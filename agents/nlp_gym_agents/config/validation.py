@@ -18,6 +18,7 @@ from nlp_gym_agents.networks.decoder.extractor import DecoderExtractor
 from nlp_gym_agents.networks.encoder.schedule import schedule_value
 from nlp_gym_agents.networks.features.extractor import CorpusExtractor, NLPExtractor
 from nlp_gym_agents.networks.features.layers import ACTIVATIONS
+from nlp_gym_agents.runs.schema import LARGEST
 
 RUN_KEYS: dict[str, type] = {
     "n_envs": int,
@@ -63,7 +64,7 @@ _NOT_YAML = {
     *_COMMAND_OWNS,
 }
 _OPEN_ABOVE_ZERO = (0.0, math.inf, False)
-_FROM_ONE = (1, math.inf, True)
+_FROM_ONE = (1, LARGEST, True)
 _SHARE = (0.0, 1.0, True)
 _BOUNDS: dict[str, tuple[float, float, bool]] = {
     # lowest, highest, whether the lowest itself is allowed
@@ -122,7 +123,7 @@ def _check_policy(
 ) -> None:
     aliases = getattr(row.cls, "policy_aliases", {})
     policy = params.get("policy")
-    if policy is not None and aliases and policy not in aliases:
+    if policy is not None and aliases and not (isinstance(policy, str) and policy in aliases):
         raise UnknownNameError("policy", policy, aliases)
     given = _mapping("policy_kwargs", params.get("policy_kwargs"))
     known = _arguments(aliases[policy]) if policy in aliases else None
@@ -164,7 +165,7 @@ def _check_names(argument: str, given: Iterable[str], allowed: Iterable[str]) ->
 
 def _check_name(argument: str, value: object, allowed: Iterable[str]) -> None:
     names = list(allowed)
-    if value not in names:
+    if not isinstance(value, str) or value not in names:
         raise UnknownNameError(argument, value, sorted(names))
 
 

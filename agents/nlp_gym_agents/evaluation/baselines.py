@@ -9,8 +9,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from nlp_gym.checks import check_int, check_name
 from nlp_gym.data.text.tokenize import split_words
-from nlp_gym.errors import InvalidArgumentError, UnknownNameError
+from nlp_gym.errors import InvalidArgumentError, listed, shown
 from nlp_gym.metrics.base import Score
 from nlp_gym.tasks.core.rollout import Act, play, rollout, side_by_side
 from nlp_gym.tasks.core.task import Task
@@ -175,9 +176,11 @@ def run_baselines(
     """
     written = WRITTEN_BASELINES if task.writes else {}
     known = [*BASELINES, *written]
+    check_int("seed", seed, 0, 2**64)
+    if not isinstance(names, list | tuple):
+        raise InvalidArgumentError(f"names={shown(names)} must be a list of {listed(known)}.")
     for name in names:
-        if name not in known:
-            raise UnknownNameError("baseline", name, known)
+        check_name("baseline", name, known)
     scores = {}
     for name in names:
         if name in written:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from nlp_gym.checks import check_int, check_mapping, check_name, check_path
 from nlp_gym.errors import DataError, InvalidArgumentError, RunError, shown
 from nlp_gym.metrics.base import Score
 from nlp_gym.tasks.core.task import Task
+from nlp_gym.types import SPLITS
 from nlp_gym_agents.models.agent import Agent, load_agent
 from nlp_gym_agents.models.play import drawn_rows
+
+_MOST = 2**31 - 1
 
 
 def evaluate(
@@ -61,15 +66,18 @@ def evaluate(
         InvalidArgumentError: An argument that is not one of the environment's.
     """
     agent = load_agent(run, checkpoint=checkpoint, device=device, trust=trust)
-    overrides: dict[str, Any] = dict(env_kwargs or {})
+    overrides = check_mapping("env_kwargs", env_kwargs)
+    check_name("split", split, SPLITS)
     if "split" in overrides:
         raise InvalidArgumentError("env_kwargs='split': give it as --split (split=) in its place.")
     if data is not None:
         # A single file is the split itself here; for training it would be cut into three.
-        overrides["data"] = {split: str(data)} if Path(data).is_file() else str(data)
+        file = check_path("data", data)
+        overrides["data"] = {split: str(file)} if os.path.isfile(file) else str(file)
     if data_dir is not None:
         # Also where the run was trained on the bundled sample; a wrong folder is an error.
-        overrides |= {"data_dir": str(data_dir), "corpus": "auto"}
+        overrides |= {"data_dir": check_path("data_dir", data_dir, "folder"), "corpus": "auto"}
+        overrides["data_dir"] = str(overrides["data_dir"])
     task = agent.task(split, **overrides)
     compared = data is None and not env_kwargs
     if perturb is not None:
@@ -78,7 +86,7 @@ def evaluate(
         task = agent.task(split, perturb=perturb, **overrides)
     elif compared:
         _check_corpus(agent, task, explicit=data_dir is not None, overrides=overrides)
-    rows = drawn_rows(task, searches)
+    rows = drawn_rows(task, None if searches is None else check_int("searches", searches, 1, _MOST))
     outputs = agent.outputs(task, progress=progress, rows=rows)
     return with_corpus(task.score(outputs, rows=rows, bootstrap=bootstrap), task)
 

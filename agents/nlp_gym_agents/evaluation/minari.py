@@ -17,12 +17,14 @@ import gymnasium as gym
 import numpy as np
 
 import nlp_gym
+from nlp_gym.checks import check_int, check_mapping, check_name
 from nlp_gym.data import DATASETS
 from nlp_gym.errors import InvalidArgumentError, MissingDependencyError, shown
+from nlp_gym.memory import check_memory
 from nlp_gym.tasks.core.make import task_spec
 from nlp_gym.tasks.core.rollout import play
 from nlp_gym.tasks.core.task import Task
-from nlp_gym.types import BoolArray, Int64Array, Observation
+from nlp_gym.types import SPLITS, BoolArray, Int64Array, Observation
 from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.evaluation.baselines import random_act
 from nlp_gym_agents.models.acting import make_act
@@ -152,7 +154,7 @@ def _load_minari() -> Any:
 
 def _check(wanted: Export, agent: Agent | None) -> str:
     """Check what is wanted; gives the environment id."""
-    env_id = wanted.env or (agent.env_id if agent else None)
+    env_id = agent.env_id if agent is not None and wanted.env is None else wanted.env
     if env_id is None:
         raise InvalidArgumentError("env=None and run=None: name the environment, or a trained run.")
     task_spec(env_id)
@@ -160,20 +162,24 @@ def _check(wanted: Export, agent: Agent | None) -> str:
         raise InvalidArgumentError(
             f"env={shown(env_id)}, but run was trained on {shown(agent.env_id)}."
         )
-    if wanted.policy not in POLICIES:
+    if not isinstance(wanted.policy, str) or wanted.policy not in POLICIES:
         raise InvalidArgumentError(
             f"policy={shown(wanted.policy)} must be one of {', '.join(POLICIES)}; an agent is "
             "given as run (--run)."
         )
-    if wanted.obs_type not in ("features", "index"):
-        raise InvalidArgumentError(f"obs_type={shown(wanted.obs_type)} must be features or index.")
-    if wanted.dataset_id is not None and not _DATASET_ID.fullmatch(wanted.dataset_id):
+    check_name("obs_type", wanted.obs_type, ("features", "index"))
+    named = wanted.dataset_id is None or isinstance(wanted.dataset_id, str)
+    if not named or (wanted.dataset_id and not _DATASET_ID.fullmatch(wanted.dataset_id)):
         raise InvalidArgumentError(
             f"dataset_id={shown(wanted.dataset_id)} must have the form NAMESPACE/NAME/POLICY-vN, "
             f"as {PROJECT}/POS-EWT/oracle-v0 has."
         )
-    if wanted.episodes < 1:
-        raise InvalidArgumentError(f"episodes={shown(wanted.episodes)} must be from 1.")
+    check_name("split", wanted.split, SPLITS)
+    check_int("seed", wanted.seed, 0, 2**64)
+    check_mapping("env_kwargs", wanted.env_kwargs)
+    episodes = check_int("episodes", wanted.episodes, 1, 10**15)
+    rows = 2 * 8 * episodes
+    check_memory("episodes", episodes, rows, "the order of the samples")
     return env_id
 
 
@@ -225,8 +231,9 @@ def _playing(wanted: Export, agent: Agent | None, task: Task) -> Iterator[Choose
 def _batches(task: Task, choose: Choose, wanted: Export) -> Iterator[list[Any]]:
     """Buffers of the episodes, `BATCH` at a time."""
     rng, n = np.random.default_rng(wanted.seed), len(task.corpus)
-    passes = -(-wanted.episodes // n)
-    rows = np.concatenate([rng.permutation(n) for _ in range(passes)])[: wanted.episodes]
+    episodes = int(wanted.episodes)
+    passes = -(-episodes // n)
+    rows = np.concatenate([rng.permutation(n) for _ in range(passes)])[:episodes]
     for start in range(0, len(rows), BATCH):
         yield _play(task, choose, rows[start : start + BATCH], wanted.obs_type)
 

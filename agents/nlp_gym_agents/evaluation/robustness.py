@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from nlp_gym.checks import check_name
 from nlp_gym.data import load_corpus
 from nlp_gym.data.text.perturb import (
     PERTURBATIONS,
@@ -18,7 +19,7 @@ from nlp_gym.data.text.perturb import (
     WORD_PERTURBATIONS,
     parse_spec,
 )
-from nlp_gym.errors import InvalidArgumentError, UnknownNameError, shown
+from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym.metrics.base import Score
 from nlp_gym.tasks.core.make import task_class
 from nlp_gym.tasks.core.task import Task
@@ -156,8 +157,7 @@ def evaluate_challenge(
         InvalidArgumentError: The set is for another family, or has labels the run has not.
         DataError: The set cannot be read.
     """
-    if name not in CHALLENGES:
-        raise UnknownNameError("challenge", name, CHALLENGES)
+    check_name("challenge", name, tuple(CHALLENGES))
     row = CHALLENGES[name]
     agent = load_agent(run, checkpoint=checkpoint, device=device, trust=trust)
     family = task_class(agent.env_id).family

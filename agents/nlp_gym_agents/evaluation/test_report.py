@@ -8,8 +8,10 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from nlp_gym.files import write_json
+from nlp_gym.inert import json_escaped, visible
 from nlp_gym.metrics.base import Score
 from nlp_gym.tasks.core.task import Task
 from nlp_gym.tasks.generation.samples import source_text
@@ -90,19 +92,23 @@ def final_report(
 
 def print_report(report: dict[str, Any], console: Console) -> None:
     """Print a `final_report` for people."""
-    console.print(report["text"], markup=False, highlight=False, soft_wrap=True)
-    table = Table(title=f"{report['id']} test, {report['metric']}, n = {report['n']:,}")
+    plain: dict[str, Any] = {"markup": False, "emoji": False, "highlight": False}
+    console.print(visible(report["text"], lines=True), **plain, soft_wrap=True)
+    title = f"{report['id']} test, {report['metric']}, n = {report['n']:,}"
+    table = Table(title=Text(visible(title)))
     for column in ("", report["metric"], "95% interval"):
-        table.add_column(column, justify="left" if not column else "right")
+        table.add_column(Text(visible(column)), justify="left" if not column else "right")
     rows = {report["algo"]: report, **report["baselines"]}
     for name, row in rows.items():
         interval = "{:.4f} to {:.4f}".format(*row["interval"]) if row["interval"] else ""
-        table.add_row(name, f"{row['value']:.4f}", interval)
+        table.add_row(Text(visible(name)), f"{row['value']:.4f}", interval)
     console.print(table)
-    console.print(report["signature"], markup=False, highlight=False, soft_wrap=True)
+    console.print(visible(report["signature"]), **plain, soft_wrap=True)
     if any(report["n_skipped"].values()):
         counts = ", ".join(f"{n} of the {split} file" for split, n in report["n_skipped"].items())
-        console.print(f"Samples with bad rows that were left out: {counts}.", highlight=False)
+        console.print(
+            f"Samples with bad rows that were left out: {counts}.", **plain, soft_wrap=True
+        )
 
 
 def print_example(
@@ -122,5 +128,5 @@ def print_example(
         if predictor.writes:
             text = source_text(predictor.agent.task("test").corpus.samples[0])
         (record,) = predictor.predict([text])
-        shown = to_text(record) if predictor.tags else to_json([record]).rstrip()
-        console.print(shown, markup=False, highlight=False, soft_wrap=True)
+        drawn = to_text(record) if predictor.tags else json_escaped(to_json([record])).rstrip()
+        console.print(drawn, markup=False, emoji=False, highlight=False, soft_wrap=True)

@@ -12,6 +12,7 @@ from typing import Any
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from nlp_gym import make_task
+from nlp_gym.checks import check_name, check_path
 from nlp_gym.encode import Encoder
 from nlp_gym.errors import InvalidArgumentError, RunError, shown
 from nlp_gym.tasks.core.make import task_class
@@ -227,5 +228,7 @@ def load_agent(
         RunError: The folder is missing, incomplete, damaged or of another version, or its settings
             ask for a module that is neither registered nor trusted.
     """
+    run = check_path("run", run, "run folder")
+    check_name("checkpoint", checkpoint, ("best", "last"))
     folder, settings = find_snapshot(run, checkpoint, trust=trust)
-    return Agent(Path(run), folder, settings, device)
+    return Agent(run, folder, settings, device)

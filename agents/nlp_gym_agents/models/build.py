@@ -18,6 +18,7 @@ from torch import nn
 from nlp_gym.envs.vector import TaskVectorEnv
 from nlp_gym.errors import InvalidArgumentError, NLPGymError, UnknownNameError, shown
 from nlp_gym.tasks.core.task import Task
+from nlp_gym_agents.algorithms.advantages import normalise_only_several
 from nlp_gym_agents.algorithms.buffers import (
     EpisodeReplayBuffer,
     EpisodeRolloutBuffer,
@@ -154,6 +155,7 @@ def build_model(
         limit = SizeLimit(weights, pretrained=tuning is not None)
     with limit:
         model = _construct(row, arguments, hyperparams)
+    normalise_only_several(model)
     if task.writes:
         _zero_value_heads(model.policy)
     if tuning is not None:
@@ -200,13 +202,14 @@ def _construct(
     except MemoryError as error:
         raise InvalidArgumentError(
             f"algo={shown(row.name)} does not fit into memory ({error}). Make buffer_size (or "
-            f"n_steps times n_envs) smaller: {dict(hyperparams)}."
+            f"n_steps times n_envs) smaller: {shown(dict(hyperparams))}."
         ) from error
     except _REFUSALS as error:
         if isinstance(error, NLPGymError):
             raise
         raise InvalidArgumentError(
-            f"algo={shown(row.name)} refuses its hyperparameters {dict(hyperparams)}: {error}"
+            f"algo={shown(row.name)} refuses its hyperparameters {shown(dict(hyperparams))}: "
+            f"{error}"
         ) from error
 
 

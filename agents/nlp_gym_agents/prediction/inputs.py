@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from nlp_gym.checks import check_path
 from nlp_gym.data.readers import find_reader, read, read_text
 from nlp_gym.data.readers.shared.base import make_options
 from nlp_gym.data.readers.shared.decoding import Decoded, decode, text_name
@@ -142,10 +143,10 @@ def read_file(
         DataError: It cannot be read; see `read_inputs`.
         InvalidArgumentError: An option that the file's format has no use for.
     """
-    path = Path(path)
-    if path.is_dir():
+    path = check_path("input", path)
+    if os.path.isdir(path):
         raise DataError(f"input={shown(path)} is a folder: give one of the files in it.")
-    if not path.exists():
+    if not os.path.exists(path):
         raise DataNotFoundError(f"input={shown(path)} does not exist.")
     options: dict[str, Any] = {"encoding": encoding, "text_column": text_column}
     how = make_options(gold=False, pair=pair, **options)

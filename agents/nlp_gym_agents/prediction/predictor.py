@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from nlp_gym.checks import check_int, check_mapping
 from nlp_gym.data.readers import READERS, read_text
 from nlp_gym.data.readers.shared.base import make_options
 from nlp_gym.data.readers.shared.decoding import text_name
@@ -27,6 +29,10 @@ from nlp_gym_agents.prediction.records import input_fields, is_bio, report_probl
 from nlp_gym_agents.prediction.task_choice import task_inputs
 
 Given = str | Sequence[str] | Input | Sample
+
+
+_MOST_ALTERNATIVES = 1000
+"""Most tokens that are shown at one place of a written text."""
 
 
 class Predictor:
@@ -61,9 +67,9 @@ class Predictor:
         alternatives: int = 0,
         trust: Sequence[str] | str = (),
     ) -> None:
-        self.alternatives = alternatives
+        self.alternatives = check_int("alternatives", alternatives, 0, _MOST_ALTERNATIVES)
         self.agent: Agent = load_agent(run, checkpoint=checkpoint, device=device, trust=trust)
-        self._inputs = task_inputs(self.agent, env_kwargs or {})
+        self._inputs = task_inputs(self.agent, check_mapping("env_kwargs", env_kwargs))
         self._task_class = self._inputs.task
         self.family = self._task_class.family
         self.bio = self.tags and is_bio(self._inputs.labels)
@@ -108,6 +114,10 @@ class Predictor:
                 text where the task needs more.
             DataError: Not one of the queries can be answered, see `report_problems`.
         """
+        if isinstance(given, str) or not isinstance(given, Sequence):
+            raise InvalidArgumentError(
+                f"given={shown(given)} must be a list of texts or samples; for one text: ['...']."
+            )
         inputs = [item if isinstance(item, Sample) else _as_input(item) for item in given]
         if not self.reads_text and not all(isinstance(item, Sample) for item in inputs):
             raise self._needs_more()
@@ -153,7 +163,8 @@ class Predictor:
 
     def _pairs(self, file: Path, encoding: str | None) -> bool:
         """Whether a file has translations beside its texts, which must not be read as text."""
-        if not self.writes or not file.is_file() or not text_name(file).lower().endswith(".txt"):
+        text_file = text_name(file).lower().endswith(".txt")
+        if not self.writes or not text_file or not os.path.isfile(file):
             return False
         lines = read_text(file, make_options(encoding=encoding).encoding).lines
         return any(lines) and all("\t" in line for line in lines if line.strip())
@@ -210,7 +221,13 @@ class Predictor:
 def _as_input(text: str | Sequence[str] | Input) -> Input:
     if isinstance(text, Input):
         return text
-    return from_text(text) if isinstance(text, str) else from_words(text)
+    if isinstance(text, str):
+        return from_text(text)
+    if not isinstance(text, list | tuple) or not all(isinstance(w, str) and w for w in text):
+        raise InvalidArgumentError(
+            f"text={shown(text)} must be a string, a list of words or a Sample."
+        )
+    return from_words(text)
 
 
 def _as_words(item: Input | Sample) -> Input:

@@ -26,6 +26,7 @@ from rich.text import Text
 from nlp_gym.data.tags.schemes import entity_spans
 from nlp_gym.errors import DataError, InvalidArgumentError, UnknownNameError, shown
 from nlp_gym.files import atomic_path
+from nlp_gym.inert import json_escaped, visible
 from nlp_gym.types import Sample
 from nlp_gym_agents.prediction.inputs import Input, sample_id
 
@@ -112,17 +113,17 @@ def to_conll(records: Iterable[dict[str, Any]]) -> str:
 
 def to_text(record: dict[str, Any]) -> Text:
     """The text for a terminal: entities coloured, or each word with its label."""
-    marks = record.get("entities", record["tokens"])
+    marks, text = record.get("entities", record["tokens"]), record["text"]
     kinds = sorted({mark["label"] for mark in marks})
     colours = dict(zip(kinds, itertools.cycle(_COLOURS), strict=False))
     line, place = Text(), 0
     for mark in marks:
         colour = colours[mark["label"]]
-        line.append(record["text"][place : mark["start"]])
-        line.append(record["text"][mark["start"] : mark["end"]], style=f"bold {colour}")
-        line.append(f"[{mark['label']}]", style=f"dim {colour}")
+        line.append(visible(text[place : mark["start"]]))
+        line.append(visible(text[mark["start"] : mark["end"]]), style=f"bold {colour}")
+        line.append(f"[{visible(mark['label'])}]", style=f"dim {colour}")
         place = mark["end"]
-    return line.append(record["text"][place:])
+    return line.append(visible(text[place:]))
 
 
 def write_output(path: str | Path, text: str) -> None:
@@ -179,5 +180,8 @@ def write_records(
         text = to_json(records) if form == "json" else to_conll(records)
     if output is not None:
         write_output(output, text)
-    elif form != "color":
-        sys.stdout.write(text)
+    elif form == "json":
+        sys.stdout.write(json_escaped(text))
+    elif form == "conll":  # a program that reads it wants the words as they are
+        shown = [visible(cell, lines=True) for cell in text.split("\t")]
+        sys.stdout.write("\t".join(shown) if sys.stdout.isatty() else text)

@@ -7,42 +7,54 @@ Files of a checkpoint (a folder, see `nlp_gym_agents.runs.snapshots`):
 ``buffer.safetensors``     replay buffer, the filled part of each array (off-policy only)
 ``rng.safetensors``        torch's generator states
 ``episodes.safetensors``   the episodes being played (`nlp_gym_agents.runs.episodes`)
+``memory.safetensors``     what a recurrent policy remembers of them
 ``state.json``             counters, optimizer groups, Python's and numpy's generator states
 
-A run resumed from a checkpoint that was saved between rollouts continues exactly as if it had not
-stopped: weights, target network, optimizer, replay buffer, counters, schedules, random generators
-and the episodes being played are all restored. Not exact are: a stop requested inside a long
-rollout (its steps count as done but are not learned from), a stop between two checkpoints where an
-encoder learns (cached vectors differ in their last digit by what they were encoded together with,
-and a checkpoint drops them), the running means of episode rewards,
-`recurrent_ppo`'s memory, replay buffers above `BUFFER_LIMIT` (they start empty), third-party
-environments (they begin new episodes) and, as everywhere, another number of threads or a GPU.
+A run resumed from a checkpoint continues exactly as if it had not stopped: weights, target network,
+optimizer, replay buffer, counters, schedules, random generators, the episodes being played, the
+running means of their rewards and the memory of a recurrent policy are all restored. A stop
+requested inside a long rollout saves the state before it (`Boundary`); the rollout is then played
+again. Not exact are: a stop between two checkpoints where Q-learning has an encoder that learns or
+writes, or an encoder is on hold (what a rollout caches, which a checkpoint drops, differs in its
+last digit by what it was computed together with); replay buffers above `BUFFER_LIMIT` (they start
+empty); third-party environments (they begin new episodes); and, as everywhere, another number of
+threads or a GPU.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import random
+from collections import deque
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from sb3_contrib.common.recurrent.type_aliases import RNNStates
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from nlp_gym.errors import RunError
+from nlp_gym.files import write_json
 from nlp_gym.inert import listed, shown
 from nlp_gym_agents.networks.features.swap_source import clear_caches
 from nlp_gym_agents.runs import episodes, schema
+from nlp_gym_agents.runs.folder import resume_command
 from nlp_gym_agents.runs.plain_files import read_json
+from nlp_gym_agents.runs.settings import SETTINGS
+from nlp_gym_agents.runs.snapshots import prune, publish
 from nlp_gym_agents.runs.state import (
     BufferState,
     CheckpointState,
     Numbers,
     OptimizerState,
     RandomState,
+    RecentEpisodes,
     buffer_arrays,
+    check_arrays,
     check_buffer,
     check_counters,
     counters_of,
@@ -60,12 +72,17 @@ from nlp_gym_agents.runs.weights import (
 STATE = "state.json"
 # Bytes; `features` observations make buffers too large to save each time.
 BUFFER_LIMIT = 2 * 1024**3
+KEPT_CHECKPOINTS = 2
+_MEMORY = "memory.safetensors"
+
+Optimizers = Mapping[str, torch.optim.Optimizer]
+"""Optimizers by name."""
 
 
-def _split_optimizers(model: BaseAlgorithm) -> tuple[Tensors, Numbers]:
+def _split_optimizers(optimizers: Optimizers) -> tuple[Tensors, Numbers]:
     tensors: Tensors = {}
     numbers: Numbers = {}
-    for name, optimizer in optimizers_of(model):
+    for name, optimizer in optimizers.items():
         state = optimizer.state_dict()
         entries: dict[str, Numbers] = {}
         for index, values in state["state"].items():
@@ -80,10 +97,9 @@ def _split_optimizers(model: BaseAlgorithm) -> tuple[Tensors, Numbers]:
 
 
 def _fitted_optimizers(
-    model: BaseAlgorithm, tensors: Tensors, numbers: Mapping[str, OptimizerState]
+    optimizers: Optimizers, tensors: Tensors, numbers: Mapping[str, OptimizerState]
 ) -> list[tuple[torch.optim.Optimizer, Numbers]]:
     """The states of all optimizers, once all are known to fit."""
-    optimizers = dict(optimizers_of(model))
     if set(numbers) != set(optimizers):
         raise RunError(f"optimizers: {listed(numbers)}; the model has {listed(optimizers)}.")
     owners = {key: key.rsplit("/", 2)[0] for key in tensors if key.count("/") >= 2}
@@ -151,42 +167,152 @@ def _restore_random(model: BaseAlgorithm, tensors: Tensors, numbers: RandomState
     model.action_space.np_random.bit_generator.state = numbers["action_space"]
 
 
-def _save_episodes(folder: Path, model: BaseAlgorithm) -> Numbers | None:
-    captured = episodes.capture(model)
-    if captured is None:
-        return None
-    save_tensors(folder / "episodes.safetensors", captured[0])
-    return captured[1]
+def _memory(model: BaseAlgorithm) -> Tensors:
+    """Hidden and cell states of a recurrent policy's actor and critic; empty for any other."""
+    states = getattr(model, "_last_lstm_states", None)
+    if not isinstance(states, RNNStates):
+        return {}
+    # One LSTM for both would be the same tensors twice.
+    return {
+        f"{part}/{i}": state.detach().clone()
+        for part in RNNStates._fields
+        for i, state in enumerate(getattr(states, part))
+    }
 
 
-def save_state(folder: Path, model: BaseAlgorithm, extra: Mapping[str, Any]) -> dict[str, str]:
+def _restore_memory(model: BaseAlgorithm, tensors: Tensors) -> None:
+    fresh = {name: state.numpy(force=True) for name, state in _memory(model).items()}
+    check_arrays(tensors, {name: (state.dtype, state.shape) for name, state in fresh.items()})
+    parts = [
+        tuple(tensors[f"{part}/{i}"].to(model.device) for i in range(2))
+        for part in RNNStates._fields
+    ]
+    model._last_lstm_states = RNNStates(*parts)  # type: ignore[attr-defined]
+
+
+def _recent(model: BaseAlgorithm) -> RecentEpisodes:
+    """The last episodes' returns and lengths, which the logged means are taken over."""
+    ended = [
+        {key: float(info[key]) for key in ("r", "l", "t") if key in info}
+        for info in model.ep_info_buffer or ()
+    ]
+    return {
+        "episodes": [info for info in ended if all(map(math.isfinite, info.values()))],
+        "successes": [float(success) for success in model.ep_success_buffer or ()],
+    }
+
+
+def _restore_recent(model: BaseAlgorithm, saved: RecentEpisodes) -> None:
+    size = model._stats_window_size
+    model.ep_info_buffer = deque(saved["episodes"], maxlen=size)
+    model.ep_success_buffer = deque(saved["successes"], maxlen=size)
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """What a rollout changes in a model that learns from rollouts alone, as it was between two.
+
+    Attributes:
+        counters: Numbers about the progress.
+        random: States of the random generators, as tensors and as numbers.
+        episodes: The episodes being played; None where they cannot be had.
+        memory: That of a recurrent policy.
+        recent: The last episodes' returns.
+    """
+
+    counters: Numbers
+    random: tuple[Tensors, Numbers]
+    episodes: tuple[Tensors, Numbers] | None
+    memory: Tensors
+    recent: RecentEpisodes
+
+
+def boundary(model: BaseAlgorithm) -> Boundary:
+    """Copy what the next rollout will change; takes about a tenth of a millisecond."""
+    return Boundary(
+        counters_of(model),
+        _random_state(model),
+        episodes.capture(model),
+        _memory(model),
+        _recent(model),
+    )
+
+
+def save_state(
+    folder: Path,
+    model: BaseAlgorithm,
+    extra: Mapping[str, Any],
+    *,
+    at: Boundary | None = None,
+    optimizers: Optimizers | None = None,
+) -> dict[str, str]:
     """Write everything a run continues from into the existing folder `folder`.
 
     Args:
         folder: Usually from `nlp_gym_agents.runs.snapshots.publish`, which makes it all or nothing.
         model: A Stable-Baselines3 algorithm.
         extra: JSON-able state of the training loop (best value, early stopping, ...).
+        at: From before the rollout that `model` is in; None: it is in none.
+        optimizers: Further ones than the model's own, by name.
 
     Returns:
         The aliases to load the policy with.
     """
+    at = at or boundary(model)
     clear_caches(model.policy)
     aliases = save_weights(folder, model)
-    tensors, optimizers = _split_optimizers(model)
+    tensors, groups = _split_optimizers({**dict(optimizers_of(model)), **(optimizers or {})})
     save_tensors(folder / "optimizer.safetensors", tensors)
-    random_tensors, random_numbers = _random_state(model)
-    save_tensors(folder / "rng.safetensors", random_tensors)
+    save_tensors(folder / "rng.safetensors", at.random[0])
+    if at.episodes is not None:
+        save_tensors(folder / "episodes.safetensors", at.episodes[0])
+    if at.memory:
+        save_tensors(folder / _MEMORY, at.memory)
     state = {
         "aliases": aliases,
-        "counters": counters_of(model),
-        "optimizers": optimizers,
+        "counters": at.counters,
+        "optimizers": groups,
         "buffer": _save_buffer(folder, model),
-        "random": random_numbers,
-        "episodes": _save_episodes(folder, model),
+        "random": at.random[1],
+        "episodes": None if at.episodes is None else at.episodes[1],
+        "recent": at.recent,
         "extra": dict(extra),
     }
     (folder / STATE).write_text(json.dumps(state), encoding="utf-8")
     return aliases
+
+
+def write_checkpoint(
+    run: Path,
+    model: BaseAlgorithm,
+    *,
+    settings: Mapping[str, Any],
+    extra: Mapping[str, Any],
+    at: Boundary | None = None,
+    optimizers: Optimizers | None = None,
+) -> None:
+    """Save the state of a run as ``checkpoints/N`` and delete all but the newest ones.
+
+    Args:
+        run: The run folder.
+        model: A Stable-Baselines3 algorithm.
+        settings: JSON-able settings that the policy is loaded with.
+        extra: As for `save_state`.
+        at: As for `save_state`.
+        optimizers: As for `save_state`.
+
+    Raises:
+        RunError: It could not be written; earlier checkpoints are untouched.
+    """
+    steps = model.num_timesteps if at is None else at.counters["num_timesteps"]
+    checkpoints = run / "checkpoints"
+    with publish(
+        checkpoints / str(steps), fix=lambda: f"continue with: {resume_command(run)}"
+    ) as folder:
+        aliases = save_state(folder, model, extra, at=at, optimizers=optimizers)
+        chosen = {"aliases": aliases, "timesteps": steps}
+        write_json(folder / SETTINGS, {**settings, **chosen})
+    prune(checkpoints, keep=KEPT_CHECKPOINTS)
 
 
 def saved_environments(folder: Path) -> int | None:
@@ -195,50 +321,70 @@ def saved_environments(folder: Path) -> int | None:
     Raises:
         RunError: Its state is missing or damaged.
     """
-    state: CheckpointState = read_json(folder / STATE)
-    schema.check(state, CheckpointState, folder / STATE)
+    state = _read_state(folder)
     return None if state["episodes"] is None else len(state["episodes"]["generators"])
 
 
-def load_state(folder: Path, model: BaseAlgorithm, *, timesteps: int | None = None) -> Numbers:
+def read_extra(folder: Path) -> Numbers:
+    """The `extra` of a checkpoint.
+
+    Raises:
+        RunError: Its state is missing or damaged.
+    """
+    return dict(_read_state(folder)["extra"])
+
+
+def _read_state(folder: Path) -> CheckpointState:
+    state: CheckpointState = read_json(folder / STATE)
+    schema.check(state, CheckpointState, folder / STATE)
+    return state
+
+
+def load_state(
+    folder: Path,
+    model: BaseAlgorithm,
+    *,
+    timesteps: int | None = None,
+    optimizers: Optimizers | None = None,
+) -> None:
     """Restore what `save_state` wrote into a model built from the same settings.
 
     Args:
         folder: A checkpoint.
         model: A Stable-Baselines3 algorithm.
         timesteps: When the checkpoint was made, by its settings; None: they do not say.
-
-    Returns:
-        The `extra` that was saved.
+        optimizers: Those that `save_state` was given.
 
     Raises:
         RunError: A file is missing, damaged or of another architecture.
     """
-    path = folder / STATE
-    state: CheckpointState = read_json(path)
-    schema.check(state, CheckpointState, path)
+    state = _read_state(folder)
     load_policy(folder, model, state["aliases"])
-    optimizers = read_tensors(folder / "optimizer.safetensors")
+    tensors = read_tensors(folder / "optimizer.safetensors")
+    own = {**dict(optimizers_of(model)), **(optimizers or {})}
     try:
         check_counters(model, state["counters"], timesteps)
-        for optimizer, saved in _fitted_optimizers(model, optimizers, state["optimizers"]):
+        for optimizer, saved in _fitted_optimizers(own, tensors, state["optimizers"]):
             optimizer.load_state_dict(saved)
         _load_buffer(folder, model, state["buffer"])
-        own = counters_of(model)
+        counters = counters_of(model)
         for name, value in state["counters"].items():
-            if name in own:
+            if name in counters:
                 setattr(model, name, value)
         if state["episodes"] is not None:
             tensors = read_tensors(folder / "episodes.safetensors")
             episodes.restore(model, tensors, state["episodes"])
+        if (folder / _MEMORY).exists():
+            _restore_memory(model, read_tensors(folder / _MEMORY))
+        if "recent" in state:  # older checkpoints have none
+            _restore_recent(model, state["recent"])
         # Last: restoring the episodes resets environments, which draws random numbers.
         _restore_random(model, read_tensors(folder / "rng.safetensors"), state["random"])
     except _UNFIT as error:
         problem = str(error) if isinstance(error, RunError) else repr(error)
         raise RunError(
-            f"{path} does not fit the model that the run's settings describe: {problem}"
+            f"{folder / STATE} does not fit the model that the run's settings describe: {problem}"
         ) from error
-    return dict(state["extra"])
 
 
 _UNFIT = (RunError, LookupError, TypeError, ValueError, ArithmeticError, RuntimeError)

@@ -51,8 +51,8 @@ def capture(model: BaseAlgorithm) -> tuple[Tensors, dict[str, Any]] | None:
     if venv is None or model._last_obs is None or model._last_episode_starts is None:
         return None
     arrays, generators = venv.snapshot()
-    arrays |= {name: getattr(model.env, f"_{name}") for name in _SUMS}
-    arrays["starts"] = np.asarray(model._last_episode_starts)
+    arrays |= {name: getattr(model.env, f"_{name}").copy() for name in _SUMS}
+    arrays["starts"] = np.array(model._last_episode_starts)
     tensors = {key: torch.from_numpy(np.ascontiguousarray(a)) for key, a in arrays.items()}
     return tensors, {"generators": generators}
 

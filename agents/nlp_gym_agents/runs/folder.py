@@ -12,24 +12,35 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from nlp_gym.errors import RunError, UnknownNameError, shown
-from nlp_gym.files import atomic_path, file_lock, write_json
+from nlp_gym.files import atomic_path, file_lock, is_leftover, write_json
+from nlp_gym_agents.runs.places import is_inside
 from nlp_gym_agents.runs.plain_files import read_text, read_yaml
 from nlp_gym_agents.runs.settings import SETTINGS, SnapshotSettings, read_settings
-from nlp_gym_agents.runs.snapshots import FORMAT_VERSION, check_version, locate, newest, verify
-from nlp_gym_agents.runs.trust import check_trusted
+from nlp_gym_agents.runs.snapshots import (
+    FORMAT_VERSION,
+    check_version,
+    locate,
+    newest,
+    steps,
+    verify,
+)
+from nlp_gym_agents.runs.trust import check_trusted, named_modules
 from nlp_gym_agents.runs.versions import versions
 
 LOCK = ".run.lock"  # of `locked`
+SPACE = "Free some space (or fix the permissions)"
+_SETTINGS_FILES = ("config.yml", "command.txt", "versions.json")
 
 
 def file_name(text: str) -> str:
@@ -76,18 +87,46 @@ def locked(run: Path) -> Iterator[None]:
         except TimeoutError as error:
             raise RunError(f"Another process is training in {run}: stop it first.") from error
         except OSError as error:
-            raise RunError(f"{run} cannot be written to: {error.strerror or error}.") from error
+            begun = (run / "config.yml").exists()
+            fix = f"continue with: {resume_command(run)}" if begun else "run the command again."
+            raise RunError(
+                f"{run} cannot be written to: {error.strerror or error}. {SPACE}, then {fix}"
+            ) from error
         yield
 
 
+def resume_command(run: Path) -> str:
+    """The command that goes on with a run, for messages.
+
+    What its settings would not be followed in without being said again is part of it.
+    """
+    words = ["nlp-gym", "train", "--resume", str(run)]
+    with suppress(RunError):
+        settings = read_yaml(run / "config.yml")
+        log = settings.get("tensorboard_log") if isinstance(settings, dict) else None
+        if isinstance(log, str) and not is_inside(log, run):
+            words += ["--tensorboard-log", log]
+        for module in named_modules(settings):
+            words += ["--trust", module]
+    return shlex.join(words)
+
+
 @contextmanager
-def writing(run: Path) -> Iterator[None]:
-    """Turn a failure to write into the run folder into a `RunError` that names the file."""
+def writing(run: Path, *, resumable: bool = False) -> Iterator[None]:
+    """Turn a failure to write into the run folder into a `RunError` that names the file.
+
+    Args:
+        run: The folder.
+        resumable: The run can go on where it was once there is space, which the message says.
+    """
     try:
         yield
     except OSError as error:
         place = error.filename or run
-        raise RunError(f"Could not write {place}: {error.strerror or error}.") from error
+        fix = f"continue with: {resume_command(run)}" if resumable else "run the command again."
+        raise RunError(
+            f"Could not write {place}: {error.strerror or error}. {SPACE}, then {fix}"
+        ) from error
 
 
 def claim_run(folder: str | Path) -> Path:
@@ -101,9 +140,11 @@ def claim_run(folder: str | Path) -> Path:
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        occupied = any(path.name != LOCK for path in folder.iterdir())
-    except OSError as error:
-        raise RunError(f"run_dir={shown(folder)} cannot be created: {error.strerror}.") from error
+        # A process that was killed may have left its lock and a file that was half written.
+        occupied = any(path.name != LOCK and not is_leftover(path) for path in folder.iterdir())
+    except (OSError, ValueError) as error:  # a name with NUL is a ValueError
+        problem = getattr(error, "strerror", None) or error
+        raise RunError(f"run_dir={shown(folder)} cannot be created: {problem}.") from error
     if occupied:
         raise RunError(
             f"run_dir={shown(folder)} is not empty and would be overwritten. Continue that run "
@@ -112,8 +153,34 @@ def claim_run(folder: str | Path) -> Path:
     return folder
 
 
+def unclaim_run(run: Path, *, remove: bool) -> None:
+    """Take back what a run wrote into its folder before its settings were found not to work.
+
+    Args:
+        run: The folder, which is locked.
+        remove: Remove it too, and the folders above it that `new_run` made and that are empty.
+    """
+    with suppress(OSError):
+        for name in _SETTINGS_FILES:
+            (run / name).unlink(missing_ok=True)
+        if remove:
+            (run / LOCK).unlink(missing_ok=True)
+            for folder in (run, run.parent, run.parent.parent):
+                folder.rmdir()
+
+
+def is_untouched(run: Path) -> bool:
+    """Whether a run was stopped before its first checkpoint, so that it can be started over."""
+    progress = (run / "metrics.jsonl", locate(run / "best"), *steps(run / "checkpoints"))
+    return not any(path.exists() for path in progress)
+
+
 def write_config(
-    run: Path, config: Mapping[str, Any], *, command: Iterable[str], facts: Mapping[str, Any]
+    run: Path,
+    config: Mapping[str, Any],
+    *,
+    command: Iterable[str],
+    facts: Mapping[str, Any] | None = None,
 ) -> None:
     """Write what reproduces the run: ``config.yml``, ``command.txt``, ``versions.json``.
 
@@ -121,7 +188,7 @@ def write_config(
         run: An existing folder.
         config: Fields of `nlp_gym_agents.config.train_config.TrainConfig`, merged.
         command: The command line, as a list.
-        facts: Encoder fingerprint and corpus hashes.
+        facts: Encoder fingerprint and corpus hashes; None: not known yet.
 
     Raises:
         RunError: The folder cannot be written to.
@@ -130,7 +197,16 @@ def write_config(
         write_settings(run / "config.yml", config)
         with atomic_path(run / "command.txt") as path:
             path.write_text(shlex.join(command) + "\n", encoding="utf-8")
-        write_json(run / "versions.json", {**versions(), **facts})
+        write_versions(run, facts or {})
+
+
+def write_versions(run: Path, facts: Mapping[str, Any]) -> None:
+    """Write ``versions.json``.
+
+    Raises:
+        OSError: The folder cannot be written to.
+    """
+    write_json(run / "versions.json", {**versions(), **facts})
 
 
 def rewrite_config(run: Path, config: Mapping[str, Any], *, command: Iterable[str]) -> None:
@@ -179,7 +255,7 @@ def check_run(run: str | Path) -> Path:
         RunError: Missing, not a run, or nothing was trained yet.
     """
     run = Path(run)
-    if not run.is_dir():
+    if not os.path.isdir(run):  # unlike Path's, False for any name that the system cannot take
         raise RunError(
             f"run={shown(run)} does not exist. `nlp-gym train` prints the folder it used as its "
             "last line; by default it is under runs/."
@@ -187,7 +263,8 @@ def check_run(run: str | Path) -> Path:
     if not (run / "config.yml").is_file() and not locate(run / "best").is_dir():
         raise RunError(
             f"run={shown(run)} is not a run folder: it has neither config.yml nor best/. Give the "
-            "folder that `nlp-gym train` printed, not one inside or above it."
+            "folder that `nlp-gym train` printed, not one inside or above it. If training was "
+            "killed before it wrote config.yml, run the same command again."
         )
     return run
 
@@ -236,6 +313,11 @@ def find_snapshot(
     if checkpoint not in ("best", "last"):
         raise UnknownNameError("checkpoint", checkpoint, ["best", "last"])
     if checkpoint == "last":
+        if is_untouched(run):
+            raise RunError(
+                f"{run} holds no complete checkpoint: training stopped before the first one. Start "
+                f"it over with nlp-gym train --resume {shlex.quote(str(run))}."
+            )
         folder, _ = newest(run / "checkpoints")
     else:
         folder = locate(run / "best")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypedDict
 
 from nlp_gym.errors import RunError
-from nlp_gym.files import atomic_path, parse_json
+from nlp_gym.files import append_whole, atomic_path, parse_json
 from nlp_gym_agents.runs import schema
 from nlp_gym_agents.runs.plain_files import read_text
 
@@ -48,15 +47,13 @@ def append_metrics(run: Path, row: Mapping[str, Any]) -> None:
     """Add one evaluation to ``metrics.jsonl`` and flush it to the disk.
 
     Raises:
-        RunError: The disk is full or read-only.
+        RunError: The disk is full or read-only; the file is as it was.
     """
+    path = run / METRICS
     try:
-        with (run / METRICS).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        append_whole(path, f"{json.dumps(row)}\n".encode())
     except OSError as error:
-        raise RunError(f"Could not write {run / 'metrics.jsonl'}: {error.strerror}.") from error
+        raise RunError(f"Could not write {path}: {error.strerror or error}.") from error
 
 
 def read_metrics(run: str | Path) -> list[dict[str, Any]]:
@@ -78,12 +75,12 @@ def read_metrics(run: str | Path) -> list[dict[str, Any]]:
             if number == len(lines):
                 break
             raise RunError(f"{path}:{number}: not a JSON object ({error}).") from error
-        _check_row(row, f"{path}:{number}")
+        check_row(row, f"{path}:{number}")
         rows.append(row)
     return rows
 
 
-def _check_row(row: Any, source: str) -> None:
+def check_row(row: Any, source: str) -> None:
     """Check one evaluation; what is not in `Evaluation` are figures of it."""
     known = Evaluation.__required_keys__ | Evaluation.__optional_keys__
     own = {key: row[key] for key in known & set(row)} if isinstance(row, dict) else row

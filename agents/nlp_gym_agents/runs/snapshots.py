@@ -12,7 +12,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypedDict
@@ -78,8 +78,12 @@ def tidy(parent: Path) -> None:
 
 
 @contextmanager
-def publish(target: Path) -> Iterator[Path]:
+def publish(target: Path, *, fix: Callable[[], str] = lambda: "try again.") -> Iterator[Path]:
     """Yield an empty folder; on success it becomes `target`, replacing one that is there.
+
+    Args:
+        target: The snapshot.
+        fix: Says what to do once there is space again, for the message.
 
     Raises:
         RunError: The folder cannot be written (disk full, no permission); an older `target` and its
@@ -100,7 +104,7 @@ def publish(target: Path) -> Iterator[Path]:
     except OSError as error:
         raise RunError(
             f"Could not write {target}: {error.strerror or error}. What was saved before is "
-            "intact. Free some space (or fix the permissions), then continue with --resume."
+            f"intact. Free some space (or fix the permissions), then {fix()}"
         ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)

@@ -17,8 +17,8 @@ from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import ReplayBuffer
 
-from nlp_gym.errors import RunError
-from nlp_gym.inert import shown
+from nlp_gym.errors import RunError, shown
+from nlp_gym.inert import listed
 from nlp_gym_agents.runs import schema
 from nlp_gym_agents.runs.weights import Tensors
 
@@ -83,7 +83,29 @@ class EpisodesState(TypedDict):
     generators: list[GeneratorState]
 
 
-class CheckpointState(TypedDict):
+class RecentEpisodes(TypedDict):
+    """The last episodes that ended, which the logged means are taken over.
+
+    Attributes:
+        episodes: Returns `r`, lengths `l` and times `t`.
+        successes: 1 for each that was one, of environments that say so.
+    """
+
+    episodes: list[dict[str, float]]
+    successes: list[float]
+
+
+class _CheckpointState(TypedDict):
+    aliases: dict[str, str]
+    counters: dict[str, int | float | bool]
+    optimizers: dict[str, OptimizerState]
+    buffer: BufferState | None
+    random: RandomState
+    episodes: EpisodesState | None
+    extra: dict[str, Any]
+
+
+class CheckpointState(_CheckpointState, total=False):
     """``state.json``.
 
     Attributes:
@@ -94,15 +116,10 @@ class CheckpointState(TypedDict):
         random: The generators of the process.
         episodes: None where they cannot be had; see `nlp_gym_agents.runs.episodes`.
         extra: State of the training loop.
+        recent: Older checkpoints have none.
     """
 
-    aliases: dict[str, str]
-    counters: dict[str, int | float | bool]
-    optimizers: dict[str, OptimizerState]
-    buffer: BufferState | None
-    random: RandomState
-    episodes: EpisodesState | None
-    extra: dict[str, Any]
+    recent: RecentEpisodes
 
 
 def counters_of(model: BaseAlgorithm) -> dict[str, int | float | bool]:
@@ -195,19 +212,51 @@ def fitted_groups(
                     f"{shown(fresh.get(key))}."
                 )
         groups.append({**fresh, **group})  # options of a newer torch are at their defaults
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    places = [*saved["state"], *(key.rsplit("/", 2)[1] for key in tensors)]
-    for place in places:
-        if not (place.isdecimal() and len(place) < 10 and int(place) < len(parameters)):
-            raise RunError(f"{name}: there is no parameter {shown(place)}.")
-    for key, tensor in tensors.items():
-        parameter = parameters[int(key.rsplit("/", 2)[1])]
-        if tensor.numel() != 1 and tensor.shape != parameter.shape:
-            raise RunError(
-                f"{name}: {shown(key)} has the shape {tuple(tensor.shape)}, its parameter "
-                f"{tuple(parameter.shape)}."
-            )
+    _check_entries(name, optimizer, saved, tensors)
     return groups
+
+
+def _check_entries(
+    name: str, optimizer: torch.optim.Optimizer, saved: OptimizerState, tensors: Tensors
+) -> None:
+    """Check what is kept of each parameter: all that the optimizer keeps of one, or nothing."""
+    kept: dict[str, dict[str, Any]] = {place: dict(own) for place, own in saved["state"].items()}
+    for key, tensor in tensors.items():
+        _, place, entry = key.rsplit("/", 2)
+        kept.setdefault(place, {})[entry] = tensor
+    number = 0
+    for group in optimizer.param_groups:
+        usual = _entries(optimizer, group)
+        for parameter in group["params"]:
+            own = kept.pop(str(number), {})
+            number += 1
+            if own and set(own) != set(usual):
+                raise RunError(
+                    f"{name}: {listed(own)} is kept of a parameter, not {listed(usual)}."
+                )
+            for entry, value in own.items():
+                wanted, shape = usual[entry], getattr(value, "shape", None)
+                if isinstance(wanted, torch.Tensor) and wanted.ndim:
+                    fits = shape == parameter.shape and value.dtype == parameter.dtype
+                else:  # a number, which may be a tensor of one
+                    fits = shape in (None, torch.Size())
+                if not fits:
+                    raise RunError(
+                        f"{name}: {shown(entry)} of a parameter of the shape "
+                        f"{tuple(parameter.shape)} has the shape {shown(shape)} or another format."
+                    )
+    if kept:
+        raise RunError(f"{name}: there is no parameter {listed(kept)}.")
+
+
+def _entries(optimizer: torch.optim.Optimizer, group: Mapping[str, Any]) -> dict[str, Any]:
+    """What an optimizer keeps of a parameter, learned from one step with a small one."""
+    probe = torch.nn.Parameter(torch.zeros(1))
+    probe.grad = torch.zeros(1)
+    options = {key: value for key, value in group.items() if key != "params"}
+    other = type(optimizer)([{**options, "params": [probe]}], **{"lr": options["lr"]})
+    other.step()
+    return dict(other.state[probe])
 
 
 _Rate = Annotated[float, schema.Range(0.0, 1e6)]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+import contextlib
+import sys
+from typing import IO, Any, cast
 
 from rich.console import Console
 from rich.progress import (
@@ -11,6 +13,29 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+
+from nlp_gym.inert import one_line
+
+
+class _StandardError:
+    """Standard error, which may be gone before the run is: a closed terminal, a broken pipe."""
+
+    def __init__(self) -> None:
+        self._file = sys.stderr
+
+    def write(self, text: str) -> int:
+        """Write, or do nothing."""
+        with contextlib.suppress(OSError, ValueError):
+            self._file.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush, or do nothing."""
+        with contextlib.suppress(OSError, ValueError):
+            self._file.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
 
 
 class TrainingProgress:
@@ -24,7 +49,8 @@ class TrainingProgress:
 
     def __init__(self, total: int, metric: str, *, shown: bool = True) -> None:
         self.metric, self.shown = metric, shown
-        self.console = Console(stderr=True, quiet=not shown, soft_wrap=True, highlight=False)
+        file = cast("IO[str]", _StandardError())
+        self.console = Console(file=file, quiet=not shown, soft_wrap=True, highlight=False)
         self.bar = Progress(
             BarColumn(bar_width=16),
             TextColumn("{task.percentage:>3.0f}%"),
@@ -54,10 +80,13 @@ class TrainingProgress:
         self.bar.update(self.task, value=value, best=f"{best:.4f}")
         reward = "" if row["train_reward"] is None else f"  train reward {row['train_reward']:.3f}"
         self.console.print(
-            f"{row['timesteps']:>10,} steps  {row['seconds']:>7.1f} s  dev {self.metric} {value}"
-            f"{reward}  {row['steps_per_second']:,.0f} steps/s{'  best so far' if improved else ''}"
+            f"{row['timesteps']:>10,} steps  {row['seconds']:>7.1f} s  dev {self.metric} "
+            f"{value}{reward}  {row['steps_per_second']:,.0f} "
+            f"steps/s{'  best so far' if improved else ''}",
+            markup=False,
+            emoji=False,
         )
 
     def note(self, text: str) -> None:
         """Print one line."""
-        self.console.print(text, markup=False)
+        self.console.print(one_line(text), markup=False, emoji=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from nlp_gym import make_task
 from nlp_gym.encode import Encoder, make_encoder
 from nlp_gym.encode.transformer.encoder import TransformerEncoder
-from nlp_gym.errors import RunError
+from nlp_gym.errors import RunError, visible
 from nlp_gym.metrics.base import Score
 from nlp_gym.tasks.core.task import Task
 from nlp_gym_agents.algorithms.registry import AlgorithmRow, resolve
@@ -190,7 +190,8 @@ def set_up(config: TrainConfig, *, progress: bool = False, weights: Path | None 
             corpus = task.corpus
             size = f"{len(corpus):,} samples, {len(task.units):,} vectors"
             message = f"{corpus.name} {corpus.split}: {size}, encoder {task.encoder.name}"
-            print(message, file=sys.stderr, flush=True)
+            with suppress(OSError):  # the terminal may be gone
+                print(visible(message), file=sys.stderr, flush=True)
         if tuning is None or tuning.hold:  # on hold it is a frozen one
             encode(task, progress=progress)
     model = build_model(

@@ -3,44 +3,49 @@
 from __future__ import annotations
 
 import sys
-import time
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
-from stable_baselines3.common.base_class import BaseAlgorithm
-
-from nlp_gym.errors import RunError, shown
+from nlp_gym.errors import InvalidArgumentError, RunError
+from nlp_gym.files import remove_leftovers
 from nlp_gym.metrics.text.corpus import VALUES
 from nlp_gym_agents.algorithms.pretraining import keep_exploration
 from nlp_gym_agents.config.train_config import TrainConfig, config_from, merge
 from nlp_gym_agents.runs import schema
-from nlp_gym_agents.runs.checkpoints import STATE, load_state, saved_environments
+from nlp_gym_agents.runs.checkpoints import STATE, load_state, read_extra, saved_environments
 from nlp_gym_agents.runs.folder import (
     check_run,
     claim_run,
+    is_untouched,
     locked,
     new_run,
     read_config,
     rewrite_config,
+    unclaim_run,
     write_config,
+    write_versions,
     writing,
 )
-from nlp_gym_agents.runs.metrics_log import rewind_metrics
+from nlp_gym_agents.runs.metrics_log import check_row, rewind_metrics
 from nlp_gym_agents.runs.places import TENSORBOARD, check_links, tensorboard_folder
 from nlp_gym_agents.runs.settings import SETTINGS, read_settings
-from nlp_gym_agents.runs.snapshots import newest
+from nlp_gym_agents.runs.snapshots import newest, steps
 from nlp_gym_agents.runs.weights import POLICY
 from nlp_gym_agents.training.callbacks.kl_penalty import penalty_of
 from nlp_gym_agents.training.callbacks.loop import LoopOptions, LoopState, TrainingLoop
 from nlp_gym_agents.training.callbacks.value_fit import FittedValues
+from nlp_gym_agents.training.divergence import told_divergence
 from nlp_gym_agents.training.progress import TrainingProgress
+from nlp_gym_agents.training.saved_start import SavedStart
 from nlp_gym_agents.training.setup import Setup, set_up, with_saved_dtype
-from nlp_gym_agents.training.signals import TrainingInterrupted, stop_requests
-from nlp_gym_agents.training.warm_start import start_warm
+from nlp_gym_agents.training.signals import StopRequest, TrainingInterrupted, stop_requests
+from nlp_gym_agents.training.tensorboard import check_log_folder, logged
+from nlp_gym_agents.training.warm_start import load_teacher, start_warm
 
-__all__ = ["TrainConfig", "resume", "train"]
+__all__ = ["TrainConfig", "TrainingInterrupted", "resume", "train"]
 
 _DUMP_EPISODES = 1000  # off-policy algorithms count episodes; their default, 4, swamps TensorBoard
 
@@ -75,22 +80,21 @@ def train(
     """
     config = merge(config)
     with ExitStack() as stack:
-        run = None
+        run = new_run(config.algo, config.env) if run_dir is None else claim_run(run_dir)
+        stack.enter_context(locked(run))
         if run_dir is not None:
-            run = claim_run(run_dir)
-            stack.enter_context(locked(run))
             claim_run(run)  # another process may have begun, and ended, in between
-        setup = set_up(config, progress=progress)
-        state, started = LoopState(), time.monotonic()
-        if config.warm_start is not None:
-            start_warm(setup.model, config, setup.train_task, trust=trust)
-            state.seconds = time.monotonic() - started
-        if run is None:  # only now: settings that do not work leave no folder
-            run = new_run(config.algo, config.env)
-            stack.enter_context(locked(run))
-        write_config(run, config.as_dict(), command=command or sys.argv, facts=setup.facts())
         logs = Path(config.tensorboard_log or run / TENSORBOARD)
-        _learn(run, setup, state, logs, progress=progress, time_limit=time_limit)
+        training = _Training(run, config, logs, trust, progress, time_limit)
+        try:
+            write_config(run, config.as_dict(), command=command or sys.argv)
+            with stop_requests(run) as request:
+                training.begin(request)
+        except Exception as error:
+            unusable = isinstance(error, InvalidArgumentError) and not steps(run / "checkpoints")
+            if unusable or not training.ready:  # settings that do not work leave nothing
+                unclaim_run(run, remove=run_dir is None)
+            raise
     return run
 
 
@@ -122,14 +126,15 @@ def resume(
         The run folder.
 
     Raises:
-        RunError: There is no complete checkpoint, the corpus or encoder changed, the settings ask
-            for a module that is not trusted, something in the folder leads out of it, or another
+        RunError: No checkpoint is complete, the corpus or encoder changed, the settings ask for a
+            module that is not trusted, something in the folder leads out of it, or another
             process is training in the folder. The folder is then left alone.
         TrainingInterrupted: A signal stopped it again; its state is saved.
     """
     run = check_run(run)
     check_links(run, unused=() if tensorboard_log is None else (TENSORBOARD,))
     with locked(run):
+        remove_leftovers(run / "*")
         config = config_from(read_config(run, trust=trust), source=str(run / "config.yml"))
         if n_timesteps is not None:
             config = config.with_changes(n_timesteps=n_timesteps)
@@ -137,108 +142,152 @@ def resume(
             config = config.with_changes(tensorboard_log=str(tensorboard_log))
         config = merge(config, complete=True)
         logs = tensorboard_folder(run, config.tensorboard_log, tensorboard_log)
-        setup, state = _restored(run, config, trust=trust, progress=progress)
-        if n_timesteps is not None or tensorboard_log is not None:
-            rewrite_config(run, config.as_dict(), command=command or sys.argv)
-        with writing(run):
-            rewind_metrics(run, setup.model.num_timesteps)
-        _learn(run, setup, state, logs, progress=progress, time_limit=time_limit)
+        changed = n_timesteps is not None or tensorboard_log is not None
+        training = _Training(run, config, logs, trust, progress, time_limit)
+        training.changed_by = (command or sys.argv) if changed else None
+        with stop_requests(run) as request:
+            if is_untouched(run):
+                training.begin(request)
+            else:
+                training.go_on(request)
     return run
 
 
-def _restored(
-    run: Path, config: TrainConfig, *, trust: Sequence[str] | str, progress: bool
-) -> tuple[Setup, LoopState]:
-    """The newest complete checkpoint of a run, in memory; nothing in the folder changes."""
-    folder, skipped = newest(run / "checkpoints")
-    for message in skipped:
-        warnings.warn(message, stacklevel=3)
-    saved = read_settings(folder / SETTINGS, trust=trust)
-    known = saved_environments(folder)
-    if known is not None and known != config.n_envs:
-        raise RunError(
-            f"{run / 'config.yml'}: n_envs={config.n_envs}, but {folder} was saved with {known}. "
-            "Restore the number, or train again."
+@dataclass
+class _Training:
+    """A run from wherever it is to its end or a signal.
+
+    Attributes:
+        run: The run folder, which is locked and has its settings.
+        config: They, merged.
+        logs: Folder of the TensorBoard files.
+        trust: As for `train`.
+        progress: As for `train`.
+        time_limit: As for `train`.
+        changed_by: The command that changed the settings; None: none did.
+        ready: Whether the settings were found to work.
+    """
+
+    run: Path
+    config: TrainConfig
+    logs: Path
+    trust: Sequence[str] | str
+    progress: bool
+    time_limit: float | None
+    changed_by: Sequence[str] | None = None
+    ready: bool = False
+
+    def begin(self, request: StopRequest) -> None:
+        """Train from the beginning."""
+        config = self.config
+        setup = set_up(config, progress=self.progress)
+        teacher = None
+        if config.warm_start is not None:
+            teacher = load_teacher(config, setup.train_task, self.trust)
+        check_log_folder(config.tensorboard_log)
+        self.ready = True
+        self._put_on_record()
+        with writing(self.run, resumable=True):
+            write_versions(self.run, setup.facts())
+        state = LoopState()
+        if teacher is not None:
+            start = SavedStart(self.run, setup, state, request)
+            start_warm(setup.model, config, setup.train_task, teacher=teacher, watch=start)
+            start.end()
+        self._learn(setup, state, request)
+
+    def go_on(self, request: StopRequest) -> None:
+        """Train from the newest complete checkpoint."""
+        folder, skipped = newest(self.run / "checkpoints")
+        for message in skipped:
+            warnings.warn(message, stacklevel=4)
+        setup, state = self._restored(folder)
+        if state.start_updates is not None:
+            start = SavedStart(self.run, setup, state, request, folder)
+            start_warm(setup.model, self.config, setup.train_task, trust=self.trust, watch=start)
+            start.end()
+        # Nothing in the folder changes before all of it could be read.
+        self._put_on_record()
+        with writing(self.run, resumable=True):
+            rewind_metrics(self.run, state.logged)
+        self._learn(setup, state, request)
+
+    def _restored(self, folder: Path) -> tuple[Setup, LoopState]:
+        """What a checkpoint holds, in memory; the model of one inside a warm start is fresh."""
+        saved = read_settings(folder / SETTINGS, trust=self.trust)
+        known = saved_environments(folder)
+        if known is not None and known != self.config.n_envs:
+            raise RunError(
+                f"{self.run / 'config.yml'}: n_envs={self.config.n_envs}, but {folder} was saved "
+                f"with {known}. Restore the number, or train again."
+            )
+        own = with_saved_dtype(self.config, saved)
+        setup = set_up(own, progress=self.progress, weights=folder / POLICY)
+        setup.check_same(saved, folder)
+        state = _loop_state(folder)
+        if state.start_updates is not None:
+            return setup, state
+        if own.warm_start is not None:
+            keep_exploration(setup.model)
+        load_state(folder, setup.model, timesteps=saved.get("timesteps"))
+        if setup.model._last_obs is None:  # other than the first episodes again
+            assert setup.model.env is not None
+            setup.model.env.seed((own.seed + setup.model.num_timesteps) % 2**31)
+        return setup, state
+
+    def _put_on_record(self) -> None:
+        if self.changed_by is not None:
+            rewrite_config(self.run, self.config.as_dict(), command=self.changed_by)
+
+    def _learn(self, setup: Setup, state: LoopState, request: StopRequest) -> None:
+        """The training loop, from wherever the model is to the end or a signal."""
+        config, model, run = setup.config, setup.model, self.run
+        total = config.n_timesteps or 0
+        options = LoopOptions(
+            run,
+            config.eval_freq or total,
+            config.save_freq or total,
+            config.early_stopping,
+            self.time_limit,
+            VALUES.get(setup.train_task.reward_metric or ""),
         )
-    own = with_saved_dtype(config, saved)
-    setup = set_up(own, progress=progress, weights=folder / POLICY)
-    setup.check_same(saved, folder)
-    if config.warm_start is not None:
-        keep_exploration(setup.model)
-    extra = load_state(folder, setup.model, timesteps=saved.get("timesteps"))
-    schema.check(extra, LoopState, folder / STATE)
-    state = LoopState(**extra)
-    if setup.model._last_obs is None:  # other than the first episodes again
-        assert setup.model.env is not None
-        setup.model.env.seed((config.seed + setup.model.num_timesteps) % 2**31)
-    return setup, state
+        penalty = penalty_of(run, config.learning.kl, state.kl_coef, state.kl_start)
+        fitted = [FittedValues()] if config.learning.start.fit_values else []
+        with (
+            logged(model, self.logs),
+            told_divergence(model, run),
+            request.watched(),
+            TrainingProgress(total, setup.dev_task.metric_name, shown=self.progress) as shown,
+        ):
+            loop = TrainingLoop(
+                options,
+                state,
+                score=setup.score,
+                settings=setup.settings(),
+                progress=shown,
+                request=request,
+                any_step=setup.row.policy_kind == "supervised",
+                penalty=penalty,
+            )
+            model.learn(
+                max(total - model.num_timesteps, 0),
+                callback=[*([] if penalty is None else [penalty]), *fitted, loop],
+                log_interval=_DUMP_EPISODES if setup.row.policy_kind == "q" else 1,
+                reset_num_timesteps=False,
+            )
+        if loop.stopped == "interrupted":
+            request.check()
 
 
-def _learn(
-    run: Path,
-    setup: Setup,
-    state: LoopState,
-    logs: Path,
-    *,
-    progress: bool,
-    time_limit: float | None,
-) -> None:
-    """The training loop, from wherever `setup.model` is to the end or a signal."""
-    config, model = setup.config, setup.model
-    total = config.n_timesteps or 0
-    options = LoopOptions(
-        run,
-        config.eval_freq or total,
-        config.save_freq or total,
-        config.early_stopping,
-        time_limit,
-        VALUES.get(setup.train_task.reward_metric or ""),
-    )
-    penalty = penalty_of(run, config.learning.kl, state.kl_coef)
-    fitted = [FittedValues()] if config.learning.start.fit_values else []
-    with (
-        _logging(model, logs),
-        stop_requests() as request,
-        TrainingProgress(total, setup.dev_task.metric_name, shown=progress) as shown,
-    ):
-        loop = TrainingLoop(
-            options,
-            state,
-            score=setup.score,
-            settings=setup.settings(),
-            progress=shown,
-            request=request,
-            any_step=setup.row.policy_kind == "supervised",
-            penalty=penalty,
-        )
-        model.learn(
-            max(total - model.num_timesteps, 0),
-            callback=[*([] if penalty is None else [penalty]), *fitted, loop],
-            log_interval=_DUMP_EPISODES if setup.row.policy_kind == "q" else 1,
-            reset_num_timesteps=False,
-        )
-    if loop.stopped == "interrupted" and request.number is not None:
-        raise TrainingInterrupted(run, request.number)
-
-
-@contextmanager
-def _logging(model: BaseAlgorithm, folder: Path) -> Iterator[None]:
-    """Stable-Baselines3's scalars go to TensorBoard files and nowhere else.
+def _loop_state(folder: Path) -> LoopState:
+    """The loop's part of a checkpoint.
 
     Raises:
-        RunError: The folder cannot be written to.
+        RunError: It is damaged.
     """
-    from stable_baselines3.common.logger import Logger, make_output_format
-
-    try:
-        logger = Logger(str(folder), [make_output_format("tensorboard", str(folder))])
-    except OSError as error:
-        raise RunError(
-            f"tensorboard_log={shown(folder)} cannot be written to: {error.strerror or error}. "
-            "Give another folder with --tensorboard-log."
-        ) from error
-    model.set_logger(logger)
-    try:
-        yield
-    finally:
-        logger.close()
+    extra = read_extra(folder)
+    schema.check(extra, LoopState, folder / STATE)
+    state = LoopState(**extra)
+    for row in state.unwritten:
+        check_row(row, f"{folder / STATE}: unwritten")
+    return state

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch as th
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.policies import BasePolicy
 
 from nlp_gym.errors import InvalidArgumentError, RunError, shown
 from nlp_gym.tasks.core.task import Task
-from nlp_gym_agents.algorithms.pretraining import warm_start
+from nlp_gym_agents.algorithms.pretraining import DEFAULT_EPOCHS, Watch, warm_start
 from nlp_gym_agents.config.learning import StartOptions
 from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.models.agent import load_agent
@@ -49,7 +50,13 @@ def sharpen(policy: th.nn.Module, temperature: float) -> None:
 
 
 def start_warm(
-    model: BaseAlgorithm, config: TrainConfig, task: Task, *, trust: Sequence[str] | str = ()
+    model: BaseAlgorithm,
+    config: TrainConfig,
+    task: Task,
+    *,
+    trust: Sequence[str] | str = (),
+    teacher: BasePolicy | int | None = None,
+    watch: Watch | None = None,
 ) -> None:
     """Apply ``config.warm_start``: ``"bc"``, ``"bc:EPOCHS"`` or the run folder of a `bc` run.
 
@@ -58,18 +65,32 @@ def start_warm(
         config: Merged settings.
         task: What the model is trained on.
         trust: Modules that the settings of that run may have imported.
+        teacher: From `load_teacher`; None: it is loaded.
+        watch: Saves it, or goes on with one that was stopped.
 
     Raises:
         InvalidArgumentError: None of these forms, or a run of another task.
         RunError: The run cannot be loaded.
     """
-    _teach(model, config, task, trust)
+    teacher = load_teacher(config, task, trust) if teacher is None else teacher
+    warm_start(model, teacher, seed=config.seed, watch=watch)
     sharpen(model.policy, config.learning.start.temperature)
 
 
-def _teach(
-    model: BaseAlgorithm, config: TrainConfig, task: Task, trust: Sequence[str] | str
-) -> None:
+def load_teacher(
+    config: TrainConfig, task: Task, trust: Sequence[str] | str = ()
+) -> BasePolicy | int:
+    """Whom ``config.warm_start`` names: a policy, or the oracle for a number of passes.
+
+    Args:
+        config: Merged settings.
+        task: What the model is trained on.
+        trust: Modules that the settings of a run may have imported.
+
+    Raises:
+        InvalidArgumentError: None of these forms, or a run of another task.
+        RunError: The run cannot be loaded.
+    """
     text = config.warm_start or ""
     name, colon, epochs = text.partition(":")
     if name == "bc":
@@ -77,13 +98,8 @@ def _teach(
             raise InvalidArgumentError(
                 f"warm_start={shown(text)}: EPOCHS in bc:EPOCHS is a whole number from 1."
             )
-        options = {"seed": config.seed}
-        if colon:
-            warm_start(model, int(epochs), **options)
-        else:
-            warm_start(model, **options)
-        return
-    if not Path(text).is_dir():
+        return int(epochs) if colon else DEFAULT_EPOCHS
+    if not os.path.isdir(text):
         raise InvalidArgumentError(
             f"warm_start={shown(text)} is neither 'bc', 'bc:EPOCHS' nor an existing run folder."
         )
@@ -100,7 +116,7 @@ def _teach(
         )
     agent.check_encoder(task)
     _check_tuning(text, agent.tuning, config.learning.tuning)
-    warm_start(model, agent.model(task).policy, seed=config.seed)
+    return agent.model(task).policy
 
 
 _SHAPE = ("mode", "rank", "alpha", "targets", "bottleneck")

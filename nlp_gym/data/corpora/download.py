@@ -6,16 +6,21 @@ No other module of the package opens a connection to get a corpus.
 from __future__ import annotations
 
 import gzip
+import hashlib
+import http
 import os
 import time
 import zlib
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urljoin
 
 from nlp_gym.data.catalog import Dataset, RemoteFile, find_dataset
 from nlp_gym.data.corpora.named import data_cache_dir
 from nlp_gym.errors import ChecksumError, DownloadError
-from nlp_gym.files import atomic_path, file_lock, remove_leftovers, sha256_file
+from nlp_gym.files import PART, atomic_path, file_lock, remove_leftovers, sha256_file
 from nlp_gym.progress import Advance, progress_bar
 from nlp_gym.types import SPLITS
 
@@ -26,7 +31,11 @@ ATTEMPTS = 4
 TIMEOUT = 30.0
 """Seconds without a byte after which a connection is closed."""
 
+SLOWEST = 1024
+"""Bytes a second that have to come on average of `TIMEOUT` seconds."""
+
 _CHUNK = 1 << 16
+_REDIRECTS = 10
 
 
 def download(
@@ -39,9 +48,10 @@ def download(
     """Download a corpus; files that exist and have the right checksum are kept.
 
     After a broken connection or the answer of a busy server it tries again; several processes may
-    call it at once. Stopped at any moment, it leaves no half-written file under its final name. The
-    official full files are downloaded if the catalogue has an address of them. Corpora that this
-    one borrows from are downloaded too.
+    call it at once. No more bytes are taken than the catalogue says there are, and what is
+    compressed is only unpacked onto the disk once its checksum is right. Stopped at any moment, it
+    leaves no half-written file under its final name. The official full files are downloaded if the
+    catalogue has an address of them. Corpora that this one borrows from are downloaded too.
 
     Args:
         name: Name of a corpus in `DATASETS`.
@@ -142,58 +152,130 @@ def _fetch(dataset: Dataset, file: RemoteFile, target: Path, progress: bool) -> 
 
 
 def _fetch_once(file: RemoteFile, target: Path, progress: bool) -> None:
-    import pooch  # type: ignore[import-untyped]
     import requests
 
     with (
         progress_bar(file.size, file.filename, unit="bytes", show=progress) as advance,
         atomic_path(target) as temporary,
+        _opened(str(file.url)) as answer,
     ):
-        bar = _PoochBar(advance)
-        fetch = pooch.HTTPDownloader(progressbar=bar, chunk_size=_CHUNK, timeout=TIMEOUT)
-        fetch(str(file.url), str(temporary), None)
+        packed = answer.headers.get("Content-Encoding", "identity") == "gzip"
         if str(file.url).endswith(".gz") and not file.filename.endswith(".gz"):
-            _unpack(temporary, file.size)
-        size = temporary.stat().st_size
-        if size < file.size:  # older versions of requests take a broken connection for the end
-            raise requests.ConnectionError(f"{size} of {file.size} bytes came")
-        found = sha256_file(temporary)
-        if file.sha256 is not None and found != file.sha256:
-            raise ChecksumError(
-                f"{file.url}: the sha256 is {found}, not {file.sha256}: the download was "
-                "thrown away. A proxy may have changed it, or the file behind the address has."
-            )
+            packed = True
+        # A packed file can be a little larger than what is in it, if that cannot be compressed.
+        most = file.size + file.size // 100 + _CHUNK if packed else file.size
+        arrived = temporary.with_suffix(f".gz{PART}") if packed else temporary
+        try:
+            _receive(answer, arrived, most, advance, file)
+            found, size = _unpacked(arrived, file) if packed else (None, arrived.stat().st_size)
+            if size < file.size:  # older versions of requests take a broken connection for the end
+                raise requests.ConnectionError(f"{size} of {file.size} bytes came")
+            found = found or sha256_file(arrived)
+            if file.sha256 is not None and found != file.sha256:
+                raise ChecksumError(
+                    f"{file.url}: the sha256 is {found}, not {file.sha256}: the download was "
+                    "thrown away. A proxy may have changed it, or the file behind the address has."
+                )
+            if packed:
+                with gzip.open(arrived) as content, open(temporary, "wb") as unpacked:
+                    while chunk := content.read(_CHUNK):
+                        unpacked.write(chunk)
+        finally:
+            if packed:
+                arrived.unlink(missing_ok=True)
 
 
-class _PoochBar:
-    """A `progress_bar` with the methods that pooch calls on a progress bar."""
-
-    total = 0
-
-    def __init__(self, advance: Advance) -> None:
-        self._advance: Advance | None = advance
-
-    def update(self, size: int) -> None:
-        if self._advance is not None:
-            self._advance(size)
-
-    def reset(self) -> None:
-        self._advance = None  # pooch then reports the whole file once more
-
-    def close(self) -> None:
-        pass
-
-
-def _unpack(path: Path, size: int) -> None:
-    """Replace a gzip file by its content, of which at most `size` + 1 bytes are read."""
+@contextmanager
+def _opened(url: str) -> Iterator[requests.Response]:
+    """The answer to a request, of which nothing but the head is read."""
     import requests
 
+    class Session(requests.Session):
+        def get_redirect_target(self, resp: requests.Response) -> None:
+            """Leave redirections to the caller: following them reads their bodies to the end."""
+
+    with Session() as session:
+        for _ in range(_REDIRECTS):
+            answer = session.get(
+                url, headers={"Accept-Encoding": "identity"}, stream=True, timeout=TIMEOUT
+            )
+            with answer:
+                if answer.is_redirect:
+                    url = urljoin(url, answer.headers["location"])
+                    continue
+                answer.raise_for_status()
+                yield answer
+                return
+        raise requests.TooManyRedirects(f"more than {_REDIRECTS} redirections")
+
+
+def _receive(
+    answer: requests.Response, path: Path, most: int, advance: Advance, file: RemoteFile
+) -> None:
+    """Write the body of an answer to a file.
+
+    Raises:
+        DownloadError: It has more than `most` bytes.
+        requests.RequestException: It broke off, or hardly anything came for `TIMEOUT` seconds.
+    """
+    import requests
+    from urllib3.exceptions import HTTPError
+
+    # One of older versions waits until a chunk is full, and does not notice a body that trickles.
+    read = getattr(answer.raw, "read1", answer.raw.read)
+    size, since, before = 0, time.monotonic(), 0
+    announced = answer.headers.get("Content-Length", "")
+    size_told = int(announced) if announced.isdecimal() else 0
+    with closing(open(path, "wb")) as written:
+        while True:
+            if max(size, size_told) > most:
+                raise DownloadError(
+                    f"{file.url}: more bytes come than the {file.size:,} that the catalogue says "
+                    "the file has, so that it is not the file: the download was stopped and thrown "
+                    "away. A proxy may have changed it, or the file behind the address has."
+                )
+            try:
+                chunk = read(min(_CHUNK, most + 1 - size), decode_content=False)
+            except (HTTPError, OSError) as error:
+                raise requests.ConnectionError(str(error)) from error
+            if not chunk:
+                return
+            written.write(chunk)
+            size += len(chunk)
+            advance(len(chunk))
+            now = time.monotonic()
+            if now - since > TIMEOUT:
+                if size - before < SLOWEST * TIMEOUT:
+                    raise requests.Timeout(
+                        f"only {size - before} bytes came in {now - since:.0f} seconds"
+                    )
+                since, before = now, size
+
+
+def _unpacked(path: Path, file: RemoteFile) -> tuple[str, int]:
+    """The sha256 and the size of what a gzip file holds; nothing of it is written or kept.
+
+    Raises:
+        ChecksumError: It holds more than the catalogue says.
+        requests.RequestException: It is not whole.
+    """
+    import requests
+
+    digest, size = hashlib.sha256(), 0
     try:
-        with gzip.open(path) as packed:
-            content = packed.read(size + 1)
+        with gzip.open(path) as content:
+            while chunk := content.read(_CHUNK):
+                digest.update(chunk)
+                size += len(chunk)
+                if size > file.size:
+                    raise ChecksumError(
+                        f"{file.url}: what came holds more than the {file.size:,} bytes that the "
+                        "catalogue says the file has: the download was thrown away. A proxy may "
+                        "have changed it, or the file behind the address has."
+                    )
     except (OSError, EOFError, zlib.error) as error:
         raise requests.ConnectionError(f"what came is no whole gzip file: {error}") from error
-    path.write_bytes(content)
+    return digest.hexdigest(), size
 
 
 def _is_transient(error: requests.RequestException) -> bool:
@@ -204,5 +286,7 @@ def _is_transient(error: requests.RequestException) -> bool:
 
 def _reason(error: requests.RequestException) -> str:
     if error.response is not None:
-        return f"HTTP {error.response.status_code} {error.response.reason}"
+        code = error.response.status_code  # what the server calls it may be anything
+        known = code in {status.value for status in http.HTTPStatus}
+        return f"HTTP {code} {http.HTTPStatus(code).phrase}" if known else f"HTTP {code}"
     return f"{type(error).__name__}: {str(error)[:200]}"

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from nlp_gym.data import catalog
 from nlp_gym.data.catalog.dataset import Dataset, RemoteFile
-from nlp_gym.errors import DataNotFoundError, InvalidArgumentError, UnknownNameError
+from nlp_gym.errors import DataNotFoundError, InvalidArgumentError, UnknownNameError, shown
 from nlp_gym.types import SPLITS
 
 _PAIR = re.compile(r"[A-Za-z]{2,8}(?:_[A-Za-z]{2,8})?-[A-Za-z]{2,8}(?:_[A-Za-z]{2,8})?")
@@ -24,11 +24,12 @@ def check_pair(pair: object, family: str) -> str | None:
         return None
     if not isinstance(pair, str) or not _PAIR.fullmatch(pair):
         raise InvalidArgumentError(
-            f"pair={pair!r} is not allowed: give the languages of source and target, as in 'en-de'."
+            f"pair={shown(pair)} is not allowed: give the languages of source and target, as in "
+            "'en-de'."
         )
     if family != "generation":
         raise InvalidArgumentError(
-            f"pair={pair!r} is for the family 'generation', not {family!r}: leave it out."
+            f"pair={shown(pair)} is for the family 'generation', not {family!r}: leave it out."
         )
     return pair
 
@@ -55,8 +56,8 @@ def select_pair(dataset: Dataset, pair: object) -> tuple[Dataset, str | None]:
             return dataset, None
         names = ", ".join(row.name for row in catalog.DATASETS.values() if row.pairs)
         raise InvalidArgumentError(
-            f"pair={pair!r}: the corpus {dataset.name!r} is not parallel: leave it out. Those that "
-            f"are: {names}."
+            f"pair={shown(pair)}: the corpus {dataset.name!r} is not parallel: leave it out. Those "
+            f"that are: {names}."
         )
     if pair is None:
         pair = dataset.pairs[0]
@@ -87,7 +88,7 @@ def check_sample_has_pair(dataset: Dataset, pair: str) -> None:
     if not set(pair.split("-")) <= there:
         has = [other for other in dataset.pairs if set(other.split("-")) <= there]
         raise DataNotFoundError(
-            f"The bundled sample of {dataset.name!r} has no pair {pair!r} (it has: "
+            f"The bundled sample of {dataset.name!r} has no pair {shown(pair)} (it has: "
             f"{', '.join(has) or 'none'}). Get the corpus with: nlp-gym data download "
             f"{dataset.name}"
         )

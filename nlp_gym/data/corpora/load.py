@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from nlp_gym.checks import check_labels, check_name, check_path
 from nlp_gym.data import catalog
 from nlp_gym.data.catalog import Dataset, find_dataset
 from nlp_gym.data.corpora.file_cache import SourceFile, format_of, read_cached
@@ -17,7 +18,7 @@ from nlp_gym.data.corpora.user import UserData, open_user_data
 from nlp_gym.data.readers import family_readers
 from nlp_gym.data.readers.shared.base import READ_OPTIONS, FileSamples, Options, make_options
 from nlp_gym.data.tags.schemes import inventory, split_tag
-from nlp_gym.errors import InvalidArgumentError, UnclearFormatError, UnknownNameError
+from nlp_gym.errors import InvalidArgumentError, UnclearFormatError, UnknownNameError, shown
 from nlp_gym.types import SPLITS, Corpus, Sample
 
 Data = str | Path | Mapping[str, "str | Path | Sequence[Sample]"] | Sequence[Sample]
@@ -86,13 +87,13 @@ def load_corpus(
         DataError: Too few texts to split.
         InvalidArgumentError: An argument is outside what is allowed.
     """
-    if split not in SPLITS:
-        raise UnknownNameError("split", split, SPLITS)
-    if corpus not in CORPORA:
-        raise UnknownNameError("corpus", corpus, CORPORA)
+    check_name("split", split, SPLITS)
+    check_name("corpus", corpus, CORPORA)
     how = make_options(column=column, scheme=scheme, **options)
-    if not isinstance(data_dir, (str, Path, type(None))):
-        raise InvalidArgumentError(f"data_dir={data_dir!r} must be a folder's path, or None.")
+    if data_dir is not None:
+        check_path("data_dir", data_dir, "folder")
+    if family is not None:
+        family_readers(family)  # a wrong name is an error
     if data is None:
         _refuse_options(how)
         dataset, pair = select_pair(_find_named(name, family), pair)
@@ -102,7 +103,8 @@ def load_corpus(
     if family is None:
         row = catalog.DATASETS.get(name) if isinstance(name, str) else None
         family = "tagging" if row is None else row.family
-    family_readers(family)  # a wrong name is an error
+    if format is not None and not (isinstance(format, str) and format in family_readers(family)):
+        raise UnknownNameError("format", format, family_readers(family), f"(family {family!r})")
     how = replace(how, pair=check_pair(pair, family))
     given = None if labels is None else _checked_labels(labels, family, how.scheme)
     return _user_corpus(data, split, family, given, format, how)
@@ -114,8 +116,8 @@ def _refuse_options(options: Options) -> None:
     for name in READ_OPTIONS:
         if getattr(options, name) != getattr(usual, name):
             raise InvalidArgumentError(
-                f"{name}={getattr(options, name)!r} says how a file of yours is written, and there "
-                "is none: give data=FILE, or leave it out."
+                f"{name}={shown(getattr(options, name))} says how a file of yours is written, and "
+                "there is none: give data=FILE, or leave it out."
             )
 
 
@@ -124,10 +126,9 @@ def _find_named(name: str | None, family: str | None) -> Dataset:
         raise InvalidArgumentError("Nothing to load: give the name of a corpus, or data=FILE.")
     dataset = find_dataset(name)
     if family is not None and family != dataset.family:
-        family_readers(family)
         fitting = ", ".join(row.name for row in catalog.DATASETS.values() if row.family == family)
         raise InvalidArgumentError(
-            f"The corpus {name!r} is of the family {dataset.family!r}, not {family!r}. Those "
+            f"The corpus {shown(name)} is of the family {dataset.family!r}, not {family!r}. Those "
             f"of it: {fitting or 'none'}. Or give data=FILE."
         )
     return dataset
@@ -200,20 +201,15 @@ def _inventory_of(samples: Iterable[Sample], family: str, scheme: str) -> tuple[
 
 
 def _checked_labels(labels: object, family: str, scheme: str) -> tuple[str, ...]:
-    ordered = isinstance(labels, Iterable) and not isinstance(labels, (str, Set, Mapping))
-    given = tuple(labels) if ordered and isinstance(labels, Iterable) else ()
-    named = all(isinstance(x, str) and x for x in given)
-    if not given or not named or len(set(given)) != len(given):
-        raise InvalidArgumentError(
-            f"labels={labels!r} is not allowed: give a list of distinct names, as in "
-            "['O', 'B-PER', 'I-PER']."
-        )
+    given = check_labels("labels", labels)
     if scheme == "none" or family != "tagging":
         return given
+    names = set(given)
     for label in given:
         parts = split_tag(label)
-        if parts and parts[0] == "I" and f"B-{parts[1]}" not in given:
-            raise InvalidArgumentError(f"labels= holds {label!r} but not 'B-{parts[1]}': add it.")
+        if parts and parts[0] == "I" and f"B-{parts[1]}" not in names:
+            lacking = shown(f"B-{parts[1]}")
+            raise InvalidArgumentError(f"labels= holds {shown(label)} but not {lacking}: add it.")
     return given
 
 

@@ -10,7 +10,7 @@ from nlp_gym.data.catalog import Dataset, RemoteFile, find_dataset
 from nlp_gym.data.corpora.file_cache import SourceFile, read_sources
 from nlp_gym.data.corpora.user import split_samples
 from nlp_gym.data.readers.shared.base import Options
-from nlp_gym.errors import DataNotFoundError
+from nlp_gym.errors import DataNotFoundError, shown
 from nlp_gym.files import user_cache_dir
 from nlp_gym.types import Sample
 
@@ -161,7 +161,7 @@ def _locate_in_folder(folder: Path, dataset: Dataset, split: str, what: str) -> 
             above = folder.absolute().parent
             problem = f"it is the corpus's own folder; give the one above, {above}"
         raise DataNotFoundError(
-            f"{what}={str(folder)!r}: {problem}. "
+            f"{what}={shown(folder)}: {problem}. "
             f"Get the corpus with: nlp-gym data download {dataset.name} --data-dir {folder}"
         ) from None
     return location

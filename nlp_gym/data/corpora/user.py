@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from typing_extensions import override
 
+from nlp_gym.checks import check_name, check_path
+from nlp_gym.data.corpora.given_samples import sample_fault
 from nlp_gym.data.readers.shared.base import FileSamples
-from nlp_gym.errors import DataError, DataNotFoundError, InvalidArgumentError, UnknownNameError
+from nlp_gym.errors import DataError, DataNotFoundError, InvalidArgumentError, shown
 from nlp_gym.types import SPLITS, Sample, text_key
 
 ReadFile = Callable[["Path", "str | None", "Path | None"], FileSamples]
@@ -74,7 +76,7 @@ def open_user_data(
         DataNotFoundError: There is no such file.
     """
     if isinstance(data, (str, Path)):
-        path = Path(os.path.expanduser(data))
+        path = Path(os.path.expanduser(check_path("data", data)))
         if not os.path.isdir(path):
             return _File(path, read)
         documents = _documents(path) if family == "tagging" else []
@@ -86,8 +88,8 @@ def open_user_data(
     if isinstance(data, Sequence):
         return _Samples(data, family)
     raise InvalidArgumentError(
-        f"data={data!r} is not allowed: give a file, a folder, a mapping from split to file, or a "
-        "sequence of Sample."
+        f"data={shown(data)} is not allowed: give a file, a folder, a mapping from split to file, "
+        "or a sequence of Sample."
     )
 
 
@@ -101,8 +103,8 @@ class _Samples(UserData):
             if not isinstance(sample, Sample):
                 kind = type(sample).__name__
                 raise InvalidArgumentError(f"data[{index}] is a {kind}, not a Sample.")
-            if not sample.words or not all(isinstance(w, str) and w for w in sample.words):
-                raise DataError(f"data[{index}]: words={sample.words!r}: give non-empty strings.")
+            if fault := sample_fault(sample, family):
+                raise DataError(f"data[{index}]: {fault}.")
             if sample.labels is not None and (fault := _label_fault(sample, family)):
                 raise DataError(f"data[{index}]: {fault}.")
         self.samples = samples
@@ -123,15 +125,15 @@ def _label_fault(sample: Sample, family: str) -> str | None:
         return f"{len(sample.words)} words but {found} labels"
     if family == "classification" and found != 1:
         return f"{found} labels where one is needed"
-    if family == "relation" and found != len(pairs := sample.extra.get("pairs", ())):
-        return f"{len(pairs)} pairs but {found} labels"
+    if family == "relation" and isinstance(pairs := sample.extra.get("pairs", ()), Sized):
+        return f"{len(pairs)} pairs but {found} labels" if found != len(pairs) else None
     return None
 
 
 class _File(UserData):
     def __init__(self, path: Path, read: ReadFile) -> None:
         if not os.path.exists(path):
-            raise DataNotFoundError(f"data={str(path)!r}: there is no such file or folder.")
+            raise DataNotFoundError(f"data={shown(path)}: there is no such file or folder.")
         self.name, self.path, self.read = path.stem, path, read
 
     @override
@@ -185,8 +187,7 @@ class _Mapping(UserData):
         name: str | None = None,
     ) -> None:
         for key in data:
-            if key not in SPLITS:
-                raise UnknownNameError("key of data", key, SPLITS)
+            check_name("key of data", key, SPLITS)
         self.data, self.read, self.family = data, read, family
         first = data.get("train", next(iter(data.values()), None))
         is_file = isinstance(first, (str, Path))
@@ -201,7 +202,7 @@ class _Mapping(UserData):
         value = self.data["train" if cut else split]
         if not isinstance(value, (str, Path)):
             return _Samples(_sequence(value, split), self.family).split(split)
-        path = Path(os.path.expanduser(value))
+        path = Path(os.path.expanduser(check_path(f"data[{split!r}]", value)))
         train = self.data.get("train")
         like = Path(os.path.expanduser(train)) if isinstance(train, (str, Path)) else None
         found = self.read(path, "train" if cut else split, like)
@@ -223,7 +224,9 @@ class _Mapping(UserData):
 def _sequence(value: object, split: str) -> Sequence[Sample]:
     if isinstance(value, Sequence):
         return value
-    raise InvalidArgumentError(f"data[{split!r}]={value!r}: give a file or a sequence of Sample.")
+    raise InvalidArgumentError(
+        f"data[{split!r}]={shown(value)}: give a file or a sequence of Sample."
+    )
 
 
 class _Folder(_Mapping):
@@ -231,7 +234,7 @@ class _Folder(_Mapping):
         try:
             files = sorted(p for p in folder.iterdir() if p.is_file() and _may_be_data(p))
         except OSError as error:
-            raise DataError(f"data={str(folder)!r} cannot be read: {error}") from error
+            raise DataError(f"data={shown(folder)} cannot be read: {error}") from error
         files = [path for path in files if path.suffix == ending] or files
         texts = {path.with_suffix(".txt") for path in files if path.suffix == ".ann"}
         files = [path for path in files if path not in texts]  # its annotation stands for it
@@ -241,14 +244,14 @@ class _Folder(_Mapping):
             if len(matches) > 1:
                 names = ", ".join(path.name for path in matches)
                 raise DataError(
-                    f"data={str(folder)!r}: more than one file may be the {split} split ({names}). "
+                    f"data={shown(folder)}: more than one file may be the {split} split ({names}). "
                     "Say which: data={'train': FILE, 'dev': FILE, 'test': FILE}."
                 )
             if matches:
                 found[split] = matches[0]
         if not found:
             raise DataNotFoundError(
-                f"data={str(folder)!r}: no file in this folder is called train, dev or test "
+                f"data={shown(folder)}: no file in this folder is called train, dev or test "
                 "(such as train.conll)."
             )
         super().__init__(found, read, family, folder.absolute().name)

@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from nlp_gym.checks import check_path
 from nlp_gym.data.readers.guess.family import Guess, guess_file
 from nlp_gym.data.readers.guess.find import find_reader
 from nlp_gym.data.readers.registry import FAMILIES, READERS, family_readers
@@ -80,7 +81,7 @@ def read(
         UnknownNameError: `family`, `format`, `column`, `scheme` or an option is not known.
         InvalidArgumentError: An option is outside what is allowed.
     """
-    path = Path(path)
+    path = check_path("path", path)
     how = make_options(column=column, scheme=scheme, gold=gold, split=split, pair=pair, **options)
     text = read_text(path, how.encoding)
     reader = find_reader(path, text.lines, format, family=family, options=how)
@@ -106,7 +107,7 @@ def check(
         UnknownNameError: `family`, `format`, `column`, `scheme` or an option is not known.
         InvalidArgumentError: An option is outside what is allowed.
     """
-    path = Path(path)
+    path = check_path("path", path)
     how = make_options(column=column, scheme=scheme, gold=gold, split=split, pair=pair, **options)
     text = read_text(path, how.encoding)
     reader = find_reader(path, text.lines, format, family=family, options=how)

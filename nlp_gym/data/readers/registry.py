@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from nlp_gym.checks import check_name
 from nlp_gym.data.readers.classification import formats as classification
 from nlp_gym.data.readers.classification import multilabel
 from nlp_gym.data.readers.dialogue import dialogue, policy
@@ -50,16 +51,15 @@ def family_readers(family: str) -> Mapping[str, Reader]:
     Raises:
         UnknownNameError: There is no such family.
     """
-    if family not in FAMILIES:
-        raise UnknownNameError("family", family, FAMILIES)
+    check_name("family", family, FAMILIES)
     return READERS[family]
 
 
 def check_format(format: str, family: str | None = None) -> None:
     """Raise `UnknownNameError` unless a family (None: any) has a format of that name."""
     if family is not None:
-        if format not in family_readers(family):
+        if not isinstance(format, str) or format not in family_readers(family):
             raise UnknownNameError("format", format, READERS[family], f"(family {family!r})")
-    elif not any(format in readers for readers in READERS.values()):
+    else:
         known = dict.fromkeys(name for readers in READERS.values() for name in readers)
-        raise UnknownNameError("format", format, known)
+        check_name("format", format, tuple(known))

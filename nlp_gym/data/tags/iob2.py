@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from nlp_gym.data.tags.schemes import EDGE, canonical_scheme, detect_scheme, split_tag
+from nlp_gym.errors import shown
 
 # Letters of the same meaning: E and L close an entity; S, U and W are an entity of one word.
 _MEANING = {"B": "B", "I": "I", "M": "I", "E": "E", "L": "E", "S": "S", "U": "S", "W": "S"}
@@ -89,7 +90,7 @@ def _is_of_scheme(tag: str, scheme: str) -> bool:
 def _unknown_message(scheme: str) -> str:
     letters = ", ".join(f"{letter}-TYPE" for letter in _LETTERS[scheme])
     return (
-        f"label {{tag!r}} is not one of the scheme {scheme} (O, {letters}); scheme='none' takes "
+        f"label {{tag}} is not one of the scheme {scheme} (O, {letters}); scheme='none' takes "
         "any (in gym.make: data_scheme='none')"
     )
 
@@ -98,7 +99,7 @@ def _find_tags(
     texts: Sequence[Sequence[str]], tags: set[str], message: str
 ) -> list[tuple[int, int, str]]:
     return [
-        (number, position, message.format(tag=tag))
+        (number, position, message.format(tag=shown(tag)))
         for number, text in enumerate(texts)
         for position, tag in enumerate(text)
         if tag in tags

@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from nlp_gym.errors import UnknownNameError
+from nlp_gym.checks import check_name
 
 SCHEMES = ("auto", "iob2", "iob1", "bioes", "bilou", "none")
 _ALIASES = {"bio": "iob2", "iobes": "bioes", "bmes": "bioes", "iob": "iob1"}
@@ -37,8 +37,7 @@ def canonical_scheme(scheme: str, argument: str = "scheme") -> str:
         UnknownNameError: There is no such scheme.
     """
     name = _ALIASES.get(scheme.lower(), scheme.lower()) if isinstance(scheme, str) else scheme
-    if name not in SCHEMES:
-        raise UnknownNameError(argument, scheme, SCHEMES)
+    check_name(argument, name, SCHEMES)
     return name
 
 

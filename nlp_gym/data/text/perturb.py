@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -148,10 +148,10 @@ def augment(corpus: Corpus, specs: Sequence[str], *, family: str, seed: int = 1)
 
 def checked_augment(augment: object) -> tuple[str, ...]:
     """Perturbations as a tuple, from one or several; raises what `parse_spec` raises."""
-    specs = (augment,) if isinstance(augment, str) or not isinstance(augment, Iterable) else augment
+    specs = tuple(augment) if isinstance(augment, list | tuple) else (augment,)
     for spec in specs:
         parse_spec(spec, "augment")
-    return tuple(specs)
+    return tuple(map(str, specs))
 
 
 def parse_spec(spec: object, argument: str = "perturb") -> tuple[str, float]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from nlp_gym.errors import InvalidArgumentError, shown
+from nlp_gym.errors import InvalidArgumentError, is_failure, shown
 from nlp_gym.types import BoolArray, Int64Array
 
 STOP = "</s>"
@@ -83,7 +83,10 @@ class Vocabulary:
         try:
             vocabulary = cls(settings)
             known = vocabulary.tokens[0] == STOP and len(vocabulary.tokens) > 256
-        except Exception as error:  # tokenizers raises plain `Exception`
+            vocabulary.encode(["a\u65e5"])  # some settings fail no earlier
+        except BaseException as error:  # tokenizers raises plain `Exception`, and panics
+            if not is_failure(error):
+                raise
             raise InvalidArgumentError(_unreadable(settings)) from error
         if not known:
             raise InvalidArgumentError(_unreadable(settings))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +37,8 @@ _VERSION = "transformer-1"
 # Families whose position embeddings begin after the padding index.
 _OFFSET_POSITIONS = ("roberta", "xlm-roberta", "camembert")
 _DEFAULT_POSITIONS = 512
+# Sizes beyond which a config.json is none of a model that could be loaded.
+_WIDEST, _DEEPEST, _LONGEST = 2**16, 2**10, 2**24
 
 
 class TransformerEncoder(Encoder):
@@ -68,7 +70,7 @@ class TransformerEncoder(Encoder):
         self.layers = parse_layers(encoder_kwargs.layers, n_layers)
         self.dim = width * self.layers.parts
         self.dtype = resolve_dtype(encoder_kwargs.dtype, encoder_kwargs.device)
-        self.max_length = _max_length(source.config, encoder_kwargs.max_length)
+        self.max_length = _max_length(source, encoder_kwargs.max_length)
         self._identity = source.identity()
         self.fingerprint = self._fingerprint()
 
@@ -139,7 +141,8 @@ class TransformerEncoder(Encoder):
         Raises:
             EncoderError: The model cannot be loaded, or its files changed meanwhile.
         """
-        if self._source.identity() != self._identity:
+        # From the bytes: a digest that was kept could be as wrong as the weights.
+        if self._source.identity(fresh=True) != self._identity:
             raise EncoderError(
                 f"encoder={shown(self.name)}: its files changed while it was in use. Load it again."
             )
@@ -210,7 +213,7 @@ def _shape(source: WeightSource) -> tuple[int, int]:
         )
     width = config.get("hidden_size") or config.get("dim") or config.get("n_embd")
     layers = config.get("num_hidden_layers") or config.get("n_layers") or config.get("n_layer")
-    if not (isinstance(width, int) and isinstance(layers, int)):
+    if not (_is_size(width, _WIDEST) and _is_size(layers, _DEEPEST)):
         raise EncoderError(
             f"encoder={shown(source.name)}: its config.json names no hidden_size and "
             "num_hidden_layers; an encoder of BERT's kind is needed."
@@ -218,10 +221,23 @@ def _shape(source: WeightSource) -> tuple[int, int]:
     return width, layers
 
 
-def _max_length(config: dict[str, Any], requested: int | None) -> int:
-    limit = int(config.get("max_position_embeddings") or _DEFAULT_POSITIONS)
+def _is_size(value: object, most: int) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= most
+
+
+def _max_length(source: WeightSource, requested: int | None) -> int:
+    config = source.config
+    positions: object = config.get("max_position_embeddings") or _DEFAULT_POSITIONS
+    skipped: object = 0
     if config.get("model_type") in _OFFSET_POSITIONS:
-        limit -= int(config.get("pad_token_id", 1)) + 1
+        skipped = config.get("pad_token_id", 1)
+        skipped = skipped + 1 if isinstance(skipped, int) else None
+    limit = positions - skipped if isinstance(positions, int) and isinstance(skipped, int) else 0
+    if not _is_size(limit, _LONGEST):
+        raise EncoderError(
+            f"encoder={shown(source.name)}: max_position_embeddings and pad_token_id in its "
+            "config.json say nothing of how many tokens it reads."
+        )
     if requested is not None and requested > limit:
         raise InvalidArgumentError(
             f"encoder_kwargs: max_length={requested} is above the model's limit, {limit}."

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -17,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nlp_gym.encode.base import Texts, number_words, text_offsets
-from nlp_gym.errors import EncoderError, shown
+from nlp_gym.errors import EncoderError, is_failure, shown
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -62,18 +64,28 @@ class WordTokenizer:
         """
         self._name, self._warned = name, False
         try:
-            self._parts: dict[str, Any] = json.loads(definition)
-        except ValueError as error:
+            parts = json.loads(definition)
+            if not isinstance(parts, dict):
+                raise ValueError(f"it holds {type(parts).__name__}, not an object")
+        except (ValueError, RecursionError) as error:
             raise EncoderError(
                 f"encoder={shown(name)}: tokenizer.json is not JSON ({error})."
             ) from error
         # The files of sentence encoders ship with truncation and padding switched on.
-        padding = self._parts.get("padding") or {}
+        self._parts: dict[str, Any] = parts
+        given = parts.get("padding")
+        padding = given if isinstance(given, dict) else {}
         self._parts["truncation"] = self._parts["padding"] = None
         _mark_word_starts(self._parts.get("pre_tokenizer"))
         self.prefix, self.suffix = self._special_ids()
         self.pad_id = self._find_pad(padding.get("pad_id"), config.get("pad_token_id"))
-        self.vocab_size = int(config.get("vocab_size") or self._tokenizer.get_vocab_size())
+        size = config.get("vocab_size") or self._tokenizer.get_vocab_size()
+        if not isinstance(size, int) or size < 1:
+            raise EncoderError(
+                f"encoder={shown(name)}: vocab_size={shown(size)} in its config.json is no number "
+                "from 1."
+            )
+        self.vocab_size = size
 
     def split(self, texts: Texts) -> SubWords:
         """Return the sub-word ids of the texts; every word has at least one.
@@ -82,11 +94,12 @@ class WordTokenizer:
             EncoderError: The tokenizer yields ids the model does not have.
         """
         distinct, index = number_words(texts)
-        encodings = self._tokenizer.encode_batch(
-            [[_printable(word)] for word in distinct],
-            is_pretokenized=True,
-            add_special_tokens=False,
-        )
+        with self._tokenizing():
+            encodings = self._tokenizer.encode_batch(
+                [[_printable(word)] for word in distinct],
+                is_pretokenized=True,
+                add_special_tokens=False,
+            )
         pieces = [encoding.ids or [self._unknown_id] for encoding in encodings]
         counts = np.fromiter((len(piece) for piece in pieces), np.int64, len(pieces))
         flat = np.fromiter((i for piece in pieces for i in piece), np.int32, int(counts.sum()))
@@ -123,11 +136,19 @@ class WordTokenizer:
     def _tokenizer(self) -> Tokenizer:
         from tokenizers import Tokenizer
 
-        try:
+        with self._tokenizing():
             return Tokenizer.from_str(json.dumps(self._parts))
-        except Exception as error:  # tokenizers raises bare Exception
+
+    @contextmanager
+    def _tokenizing(self) -> Iterator[None]:
+        """Turn a failure of the tokenizers library into an `EncoderError`."""
+        try:
+            yield
+        except BaseException as error:  # it raises bare Exception, and panics
+            if not is_failure(error):
+                raise
             raise EncoderError(
-                f"encoder={shown(self._name)}: the tokenizers library cannot read its "
+                f"encoder={shown(self._name)}: the tokenizers library cannot use its "
                 f"tokenizer.json ({error})."
             ) from error
 
@@ -141,7 +162,8 @@ class WordTokenizer:
         return self.pad_id if found is None else int(found)
 
     def _special_ids(self) -> tuple[list[int], list[int]]:
-        encoding = self._tokenizer.encode(["a"], is_pretokenized=True, add_special_tokens=True)
+        with self._tokenizing():
+            encoding = self._tokenizer.encode(["a"], is_pretokenized=True, add_special_tokens=True)
         special = np.array(encoding.special_tokens_mask, bool)
         inside = np.flatnonzero(~special)
         first, last = (inside[0], inside[-1] + 1) if inside.size else (len(special), len(special))

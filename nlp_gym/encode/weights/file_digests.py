@@ -8,33 +8,51 @@ import json
 import os
 import time
 from pathlib import Path
+from typing import Any
 
-from nlp_gym.files import sha256_file, user_cache_dir, write_json
+from nlp_gym.files import read_json, sha256_file, user_cache_dir, write_json
 
 # A file written this recently could be written again without its time stamp changing.
 _SETTLED_S = 2.0
 
 
-def file_digest(path: Path) -> str:
+def file_digest(path: Path, *, fresh: bool = False) -> str:
     """Return the sha256 of a file's bytes.
 
     The digest is kept in the user's cache with the file's size, times and inode, and computed
-    again when one of them differs.
+    again when one of them differs. What is kept has a checksum of its own, and counts as absent
+    where that does not fit.
+
+    Args:
+        path: The file.
+        fresh: Compute it from the bytes, whatever is kept.
+
+    Raises:
+        OSError: The file cannot be read.
     """
     path = path.resolve()
     before = _stamp(path)
     note = user_cache_dir() / "digests" / (hashlib.sha256(os.fsencode(path)).hexdigest() + ".json")
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        known = json.loads(note.read_text(encoding="utf-8"))
-        if known.get("stamp") == before and isinstance(known.get("sha256"), str):
-            return str(known["sha256"])
+    if not fresh:
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            known = read_json(note)
+            digest = str(known.get("sha256"))
+            if known == _note(path, before, digest):
+                return digest
     digest = sha256_file(path)
     settled = time.time_ns() - max(before[1:3]) > _SETTLED_S * 1e9
     if settled and _stamp(path) == before:
         with contextlib.suppress(OSError):
             note.parent.mkdir(parents=True, exist_ok=True)
-            write_json(note, {"stamp": before, "sha256": digest})
+            write_json(note, _note(path, before, digest))
     return digest
+
+
+def _note(path: Path, stamp: list[int], digest: str) -> dict[str, Any]:
+    """What is kept of a file."""
+    facts = {"path": os.fspath(path), "stamp": stamp, "sha256": digest}
+    text = json.dumps(facts, sort_keys=True)
+    return {**facts, "checksum": hashlib.sha256(text.encode()).hexdigest()}
 
 
 def _stamp(path: Path) -> list[int]:

@@ -46,7 +46,7 @@ class MiniLMPackage(WeightSource):
         self.config: dict[str, Any] = json.loads(self._settings)
 
     @override
-    def identity(self) -> str:
+    def identity(self, *, fresh: bool = False) -> str:
         """Return the sha256 over settings and the weights' pinned digest, checked on loading."""
         parts = (MINILM_SHA256.encode(), self._settings, self._tokenizer)
         return hashlib.sha256(b"".join(hashlib.sha256(p).digest() for p in parts)).hexdigest()

@@ -15,6 +15,7 @@ from nlp_gym.encode.weights.weight_source import WeightSource
 from nlp_gym.errors import EncoderError, UnknownNameError, shown
 
 _HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
+_LONGEST_NAME = 200
 _DOWNLOAD_VARIABLE = "NLP_GYM_ALLOW_DOWNLOAD"
 
 
@@ -32,10 +33,10 @@ def find_source(name: str, known: tuple[str, ...]) -> WeightSource:
     """
     if name == "minilm":
         return MiniLMPackage()
-    folder = Path(name).expanduser()
-    if folder.is_dir():
-        return ModelFolder(folder, name)
-    if not _HUB_NAME.fullmatch(name):
+    folder = os.path.expanduser(name)
+    if os.path.isdir(folder):
+        return ModelFolder(Path(folder), name)
+    if len(name) > _LONGEST_NAME or not _HUB_NAME.fullmatch(name):
         raise EncoderError(f"encoder={shown(name)}: there is no such folder.")
     return ModelFolder(_hub_snapshot(name, known), name)
 

@@ -19,8 +19,12 @@ class WeightSource(Protocol):
     name: str
     config: dict[str, Any]
 
-    def identity(self) -> str:
-        """Return the sha256 over weights and settings; cheap when called again."""
+    def identity(self, *, fresh: bool = False) -> str:
+        """Return the sha256 over weights and settings; cheap when called again.
+
+        Args:
+            fresh: Read all bytes again, whatever is known of the files.
+        """
         ...
 
     def tokenizer_json(self) -> str:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nlp_gym.errors import InvalidArgumentError, UnknownNameError, shown
+from nlp_gym.checks import check_name
+from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym.metrics.base import f1
 from nlp_gym.metrics.incremental.lcs import CommonSubsequence
 from nlp_gym.metrics.incremental.tokenizer import IncrementalTokenizer
@@ -21,7 +22,7 @@ from nlp_gym.metrics.text.bleu import (
 )
 from nlp_gym.metrics.text.chrf import CHRF_ORDER, chrf_formula
 from nlp_gym.metrics.text.gleu import GLEU_ORDER, gleu_formula
-from nlp_gym.metrics.text.ngrams import NgramMatcher, State, Trie, number_words
+from nlp_gym.metrics.text.ngrams import DocumentTable, NgramMatcher, State, Trie, number_words
 from nlp_gym.metrics.text.rouge import TOKENIZERS as ROUGE_TOKENIZERS
 from nlp_gym.metrics.text.scoring_tokens import scoring_tokenizer
 from nlp_gym.types import BoolArray, Float64Array, Int64Array
@@ -62,6 +63,8 @@ class IncrementalMetric:
         max_words: Most tokens of a hypothesis.
         rouge_tokenizer: ``"rouge"`` (letters a to z and digits, stemmed) or ``"unicode"`` (words
             of any script), for ROUGE.
+        which: (rows,) which of `references` each row has, where many rows share some; None: row i
+            has those of place i.
 
     Raises:
         UnknownNameError: No such metric, tokenizer or smoothing.
@@ -78,11 +81,10 @@ class IncrementalMetric:
         smooth_method: str = "exp",
         max_words: int,
         rouge_tokenizer: str = "rouge",
+        which: Int64Array | None = None,
     ) -> None:
-        if metric not in METRICS:
-            raise UnknownNameError("metric", metric, METRICS)
-        if rouge_tokenizer not in ROUGE_TOKENIZERS:
-            raise UnknownNameError("rouge_tokenizer", rouge_tokenizer, ROUGE_TOKENIZERS)
+        check_name("metric", metric, tuple(METRICS))
+        check_name("rouge_tokenizer", rouge_tokenizer, tuple(ROUGE_TOKENIZERS))
         self._smooth_value = check_bleu_options(tokenize, smooth_method)
         check_references(references)
         if max_words < 1 or not pieces:
@@ -91,6 +93,7 @@ class IncrementalMetric:
                 "at least one."
             )
         self.metric, self._smooth, self._max_words = metric, smooth_method, max_words
+        self._which = which
         self._n_pieces = len(pieces)
         if metric.startswith("rouge"):
             scoring = scoring_tokenizer("rouge", rouge_tokenizer)
@@ -108,17 +111,19 @@ class IncrementalMetric:
         self._lengths = ReferenceLengths([[len(text) for text in texts] for texts in golds])
         order = _ORDERS[self.metric]
         if self.metric == "bleu":  # an n-gram counts as often as one of the references has it
-            return NgramMatcher(Trie(golds, order), np.arange(len(golds))[:, None], longest)
+            return NgramMatcher(Trie(golds, order), DocumentTable([1] * len(golds), 0), longest)
         # The other metrics score each reference by itself; document 0 is empty, for padding.
-        documents: list[list[list[int]]] = [[[]]]
-        table = np.zeros((len(golds), max(map(len, golds), default=1)), np.int64)
-        for row, texts in enumerate(golds):
-            table[row, : len(texts)] = len(documents) + np.arange(len(texts))
-            documents += [[text] for text in texts]
-        self._sizes = np.array([len(texts[0]) for texts in documents], np.int64)[table]
+        documents = [[], *(text for texts in golds for text in texts)]
+        self._sizes = np.array(list(map(len, documents)), np.int64)
+        self._table = DocumentTable(list(map(len, golds)), 1)
         if self.metric == "rougeL":
-            return CommonSubsequence([texts[0] for texts in documents], table, longest)
-        return NgramMatcher(Trie(documents, order), table, longest)
+            return CommonSubsequence(documents, self._table, longest)
+        return NgramMatcher(Trie([[text] for text in documents], order), self._table, longest)
+
+    def _rows(self, rows: Int64Array) -> Int64Array:
+        """(B,) places in `references` of what `rows` (B,) are compared with."""
+        rows = np.asarray(rows, np.int64)
+        return rows if self._which is None else self._which.take(rows)
 
     def initial(self, rows: Int64Array) -> dict[str, npt.NDArray[Any]]:
         """State of empty hypotheses for the references of `rows` (B,)."""
@@ -142,7 +147,7 @@ class IncrementalMetric:
         at = np.arange(len(rows)) if where is None else np.flatnonzero(where)
         if not len(at):
             return
-        rows, tokens = np.asarray(rows)[at], np.asarray(tokens, np.int64)[at]
+        rows, tokens = self._rows(rows)[at], np.asarray(tokens, np.int64)[at]
         self._check(state, at, tokens)
         edit = self._tokenizer.append(state, at, tokens)
         for i in range(int(edit.drop.max())):
@@ -171,6 +176,7 @@ class IncrementalMetric:
 
     def value(self, state: State, rows: Int64Array) -> Float64Array:
         """(B,) the metric in [0, 1] of the hypotheses so far; 0 for one without words."""
+        rows = self._rows(rows)
         length = state["length"]
         if self.metric == "bleu":
             closest = self._lengths.closest(rows, length)
@@ -181,7 +187,7 @@ class IncrementalMetric:
                 smooth_method=self._smooth,
                 smooth_value=self._smooth_value,
             )
-        sizes = self._sizes[rows]
+        sizes = self._sizes.take(self._table.of(rows))
         if isinstance(self._matcher, CommonSubsequence):
             each = f1(self._matcher.length(state, rows), length[:, None], sizes)
         else:

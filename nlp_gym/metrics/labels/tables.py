@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from nlp_gym.inert import brief
+
 Row = dict[str, float | int]
 Table = dict[str, Row]
 
@@ -66,10 +68,11 @@ def table_text(table: Mapping[str, Row], *, title: str = "", corner: str = "") -
         title: Line above the table; ``""``: none.
         corner: Header of the column of names.
     """
-    width = min(max(map(len, table), default=4), WIDEST) + 2
+    names = [brief(name, WIDEST) for name in table]
+    width = max(map(len, names), default=4) + 2
     lines = [title] if title else []
     lines.append(f"{corner:>{width}} precision    recall  f1-score   support")
-    for name, row in table.items():
+    for name, row in zip(names, table.values(), strict=True):
         cells = "".join(f"{row[k]:>10.4f}" if k in row else " " * 10 for k in _SCORES)
         lines.append(f"{name:>{width}}{cells}{row['support']:>10}")
     return "\n".join(lines) + "\n"

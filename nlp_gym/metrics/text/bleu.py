@@ -40,6 +40,10 @@ def check_bleu_options(
     return float(smooth_value)
 
 
+_ROW = 32  # bits of a key that are the length, above which is the row
+_FAR = 2**62
+
+
 class ReferenceLengths:
     """Lengths of the references of N rows.
 
@@ -48,18 +52,26 @@ class ReferenceLengths:
     """
 
     def __init__(self, lengths: Sequence[Sequence[int]]) -> None:
-        width = max(map(len, lengths), default=1)
-        # A repeated length changes nothing: the closest stays the closest.
-        padded = [[*row, *[row[0]] * (width - len(row))] for row in lengths]
-        self._lengths = np.array(padded, np.int64).reshape(len(lengths), width)
+        # Repeated lengths change nothing: the closest stays the closest.
+        distinct = [sorted(set(row)) for row in lengths]
+        counts = np.array(list(map(len, distinct)), np.int64)
+        rows = np.repeat(np.arange(len(distinct)), counts)
+        # Ascending, so that the closest is found by bisection.
+        self._keys = (rows << _ROW) + np.array([n for row in distinct for n in row], np.int64)
+        self._single = bool((counts == 1).all())
 
     def closest(self, rows: Int64Array, length: npt.NDArray[Any]) -> Int64Array:
         """(B,) length of the reference closest to `length` (B,); the shorter of two as close."""
-        lengths = self._lengths[rows]
-        if lengths.shape[1] == 1:
-            return lengths[:, 0]
-        rank = np.abs(lengths - length[:, None]) * 2**20 + lengths
-        nearest: Int64Array = lengths[np.arange(len(rows)), rank.argmin(axis=1)]
+        low = np.asarray(rows, np.int64) << _ROW
+        if self._single:
+            return np.asarray(self._keys.take(rows) - low)
+        key = low + length
+        place = np.searchsorted(self._keys, key)
+        below = self._keys.take(place - 1, mode="clip") - low
+        above = self._keys.take(place, mode="clip") - low
+        # Keys of other rows are far below 0 or far above any length.
+        is_below = np.where(below < 0, _FAR, length - below) <= np.abs(above - length)
+        nearest: Int64Array = np.where(is_below & (below >= 0), below, above)
         return nearest
 
 

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nlp_gym.errors import InvalidArgumentError, UnknownNameError, shown
-from nlp_gym.metrics.base import Formula, Score, bootstrap_interval, mean_of_first
+from nlp_gym.checks import check_int, check_name
+from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.metrics.base import Formula, Score, bootstrap_interval, check_draws, mean_of_first
 from nlp_gym.metrics.text.additive_counts import additive_counts
 from nlp_gym.metrics.text.bleu import check_bleu_options, check_references
 from nlp_gym.metrics.text.diagnostics import output_diagnostics
@@ -70,6 +71,7 @@ def generation_score(
         UnknownNameError: No such value or tokenizer.
         InvalidArgumentError: References, outputs and sources differ in number.
     """
+    bootstrap = check_draws(bootstrap)
     _check(references, outputs, sources, value, tokenize, rouge_tokenizer)
     if not outputs:
         return Score(VALUES[value], 0.0, None, 0, f"metric:{VALUES[value]}|n:0")
@@ -129,10 +131,8 @@ def _check(
     tokenize: str,
     rouge_tokenizer: str,
 ) -> None:
-    if value not in VALUES:
-        raise UnknownNameError("value", value, VALUES)
-    if rouge_tokenizer not in ROUGE_TOKENIZERS:
-        raise UnknownNameError("rouge_tokenizer", rouge_tokenizer, ROUGE_TOKENIZERS)
+    check_name("value", value, tuple(VALUES))
+    check_name("rouge_tokenizer", rouge_tokenizer, tuple(ROUGE_TOKENIZERS))
     check_bleu_options(tokenize, "exp")
     check_references(references, len(outputs))
     if len(sources) != len(outputs):
@@ -169,8 +169,7 @@ def score_difference(
         UnknownNameError: No such value or tokenizer.
         InvalidArgumentError: References, outputs and others differ in number, or there are none.
     """
-    if isinstance(bootstrap, bool) or not isinstance(bootstrap, int) or bootstrap < 1:
-        raise InvalidArgumentError(f"bootstrap={shown(bootstrap)} must be a whole number from 1.")
+    check_int("bootstrap", bootstrap, 1, 1_000_000)
     if not len(outputs) == len(others) == len(references) > 0:
         raise InvalidArgumentError(
             f"references, outputs and others must be as many texts, one or more: they are "

@@ -22,7 +22,8 @@ State = Mapping[str, npt.NDArray[Any]]
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2**64 over the golden ratio: Fibonacci hashing
 _HALF = np.uint64(32)
 _SLOTS_PER_NGRAM = 3  # of the hash table: a search then takes 1.6 slots on average
-_BATCH = 1 << 20  # array elements of the state of a batch of sequences
+_SHIFTS = 1 << 20  # documents of all rows for which a table of shifts is kept
+_BATCH = 1 << 20  # words of the sequences and documents that are compared at once
 
 
 def number_words(
@@ -142,7 +143,7 @@ class Trie:
     def find(self, parents: Int32Array, words: Int64Array) -> Int32Array:
         """(M,) the child of each node of `parents` (M,) by the word of `words` (M,); 0: none."""
         found = np.zeros(len(parents), np.int32)
-        live = ((parents != 0) & (words != 0)).nonzero()[0]
+        live = ((parents != 0) & (words != 0) & (words < self._n_words)).nonzero()[0]
         keys = parents.take(live) * np.int64(self._n_words) + words.take(live)
         slot = self._slot(keys)
         while len(live):
@@ -155,6 +156,34 @@ class Trie:
         return found
 
 
+class DocumentTable:
+    """The documents that each row is compared with, numbered one row after the other.
+
+    Args:
+        counts: (N,) documents of each row.
+        start: Number of the first document of row 0.
+
+    Attributes:
+        width: Most documents R of a row.
+    """
+
+    def __init__(self, counts: Sequence[int], start: int) -> None:
+        self._counts = np.array(counts, np.int64)
+        self._first: Int64Array = start + np.cumsum(self._counts) - self._counts
+        self.width = int(self._counts.max(initial=1))
+
+    def __len__(self) -> int:
+        return len(self._counts)
+
+    def of(self, rows: Int64Array) -> Int64Array:
+        """(M, R) the documents of `rows` (M,); 0 where a row has fewer."""
+        first = self._first.take(rows)[:, None]
+        if self.width == 1:
+            return first
+        place = np.arange(self.width)
+        return np.where(place < self._counts.take(rows)[:, None], first + place, 0)
+
+
 class NgramMatcher:
     """Counts the n-grams of B sequences that R documents each have, as words come and go.
 
@@ -165,18 +194,27 @@ class NgramMatcher:
 
     Args:
         trie: The documents' n-grams.
-        documents: (N, R) the documents of each row.
+        documents: The documents of each row.
         longest: Most words of a sequence.
     """
 
-    def __init__(self, trie: Trie, documents: Int64Array, longest: int) -> None:
+    def __init__(self, trie: Trie, documents: DocumentTable, longest: int) -> None:
         self._trie, self._documents, self._longest = trie, documents, longest
-        n_documents = documents.shape[1]
+        n_documents = documents.width
         self._shape = (n_documents, trie.order)
         # First counter of each (document, order) in `counts`: it counts what is no n-gram of the
         # document and matches nothing; the counters of the document's n-grams follow it.
         self._spare = np.repeat(np.arange(n_documents) * trie.width, trie.order)
-        self._shift = np.repeat(trie.base[documents], trie.order, axis=1) - self._spare
+        self._shifts = None
+        if len(documents) * n_documents <= _SHIFTS:
+            self._shifts = self._shift(np.arange(len(documents)))
+
+    def _shift(self, rows: Int64Array) -> Int64Array:
+        """(M, R * order) what is taken off a node of a row's document to give its counter."""
+        if self._shifts is not None:
+            return self._shifts.take(rows, axis=0)
+        base = self._trie.base.take(self._documents.of(rows))
+        return np.repeat(base, self._trie.order, axis=1) - self._spare
 
     def initial(self, n: int) -> dict[str, npt.NDArray[Any]]:
         """State of `n` empty sequences."""
@@ -198,7 +236,7 @@ class NgramMatcher:
             words: (M,) word ids.
         """
         documents, order = self._shape
-        ends, owner = self._ends(state, at), self._documents[rows]
+        ends, owner = self._ends(state, at), self._documents.of(rows)
         nodes = self._flat(state, "nodes")
         parents = np.empty((len(at), documents, order), np.int32)
         parents[:, :, 0] = owner + 1
@@ -226,7 +264,7 @@ class NgramMatcher:
     ) -> None:
         """Count the n-grams (M, R * order) of the last words once more or once less."""
         counts = state["counts"]
-        counter = np.where(ngrams != 0, ngrams - self._shift.take(rows, axis=0), self._spare)
+        counter = np.where(ngrams != 0, ngrams - self._shift(rows), self._spare)
         counter += (at * counts.shape[1])[:, None]
         flat = counts.reshape(-1)
         before = flat.take(counter)
@@ -247,22 +285,35 @@ def sequence_matches(
         words: Word ids of each sequence.
         order: Longest n-gram.
     """
-    length = np.array([len(text) for text in words], np.int64)
-    flat = np.fromiter((word for text in words for word in text), np.int32, length.sum())
-    starts = np.cumsum(length) - length
-    ranked = np.argsort(-length, kind="stable")  # similar lengths together: little padding
     matches = np.zeros((len(words), order), np.int64)
+    sizes = [len(text) + sum(map(len, texts)) for text, texts in zip(words, documents, strict=True)]
+    ends = np.cumsum(sizes)
     first = 0
-    while first < len(ranked):
-        longest = int(length[ranked[first]])
-        rows = ranked[first : first + max(_BATCH // (order * max(longest, 1)), 1)]
-        matcher = NgramMatcher(
-            Trie([documents[row] for row in rows], order), np.arange(len(rows))[:, None], longest
-        )
-        state = matcher.initial(len(rows))
-        for position in range(longest):
-            at = np.arange(int((length[rows] > position).sum()))
-            matcher.push(state, at, at, flat[starts[rows[at]] + position])
-        matches[rows] = state["matches"]
-        first += len(rows)
+    while first < len(words):
+        # As many sequences as have so many words, with their documents; at least one.
+        before = int(ends[first]) - sizes[first]
+        stop = max(int(np.searchsorted(ends, before + _BATCH, side="right")), first + 1)
+        matches[first:stop] = _batch_matches(documents[first:stop], words[first:stop], order)
+        first = stop
+    return matches
+
+
+def _batch_matches(
+    documents: Sequence[Sequence[Sequence[int]]], words: Sequence[Sequence[int]], order: int
+) -> Int64Array:
+    trie = Trie(documents, order)
+    length = np.array([len(text) for text in words], np.int64)
+    flat = np.fromiter((word for text in words for word in text), np.int64, length.sum())
+    owner = np.repeat(np.arange(len(words)), length)
+    end = np.cumsum(length)[owner]
+    start, nodes = np.arange(len(flat)), (owner + 1).astype(np.int32)  # the n-grams of no word
+    matches = np.zeros((len(words), order), np.int64)
+    for size in range(1, order + 1):
+        inside = (nodes != 0) & (start + size <= end[start])
+        start, nodes = start[inside], nodes[inside]
+        nodes = trie.find(nodes, flat[start + size - 1])
+        # A node belongs to one document, and that to one sequence.
+        found, at, counts = np.unique(nodes, return_index=True, return_counts=True)
+        clipped = np.minimum(counts, trie.limit[found]) * (found != 0)
+        matches[:, size - 1] = np.bincount(owner[start[at]], clipped, len(words))
     return matches

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from nlp_gym.metrics.text.rouge import ROUGE_PARTS, make_tokenizer
+from nlp_gym.metrics.text.rouge import ROUGE_PARTS, RougeScorer, make_tokenizer
 from nlp_gym.metrics.text.scoring_tokens import scoring_tokenizer
 from nlp_gym.types import Float64Array
 
@@ -76,11 +76,9 @@ def rouge_figures(
     if not kinds:
         return {}
     figures = np.zeros((len(kinds), len(ROUGE_PARTS), len(outputs)))
-    from rouge_score.rouge_scorer import RougeScorer
-
-    scorer = RougeScorer(list(kinds), tokenizer=make_tokenizer(tokenizer))
+    scorer = RougeScorer(kinds, make_tokenizer(tokenizer))
     for i, (golds, output) in enumerate(zip(references, outputs, strict=True)):
-        best = scorer.score_multi(golds, output)
+        best = scorer.best(golds, output)
         figures[:, :, i] = [[getattr(best[kind], part) for part in ROUGE_PARTS] for kind in kinds]
     return dict(zip(kinds, figures, strict=True))
 

@@ -9,9 +9,11 @@ from typing import Any
 import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec
 
-from nlp_gym.errors import InvalidArgumentError, UnknownNameError, nearest, shown
+from nlp_gym.errors import InvalidArgumentError, UnknownNameError, listed, nearest, shown
 from nlp_gym.tasks.core.task import Task
 
+_HINTS = 8
+"""Most misspelt arguments for which a message names the nearest."""
 SHELL_ARGUMENTS = ("obs_type", "render_mode", "num_envs", "max_episode_steps", "vectorization_mode")
 """Arguments of the environment shells; everything else belongs to the task."""
 
@@ -26,11 +28,13 @@ def find_spec(env_id: str) -> EnvSpec | None:
     Raises:
         InvalidArgumentError: The module cannot be imported.
     """
+    if not isinstance(env_id, str):
+        return None
     module, colon, name = env_id.rpartition(":")
     if colon:
         try:
             importlib.import_module(module)
-        except (ImportError, ValueError) as error:
+        except Exception as error:  # a module raises what it likes while it is imported
             raise InvalidArgumentError(
                 f"env={shown(env_id)}: {shown(module)} cannot be imported ({error}); the form is "
                 "'package.module:Id', importable from where this runs."
@@ -123,8 +127,12 @@ def build_task(entry: str | Task, **kwargs: Any) -> Task:
         UnknownNameError: The class has no such argument.
         InvalidArgumentError: An argument without default is missing, or no task can be imported.
     """
-    if not isinstance(entry, str):
+    if isinstance(entry, Task):
         return entry
+    if not isinstance(entry, str):
+        raise InvalidArgumentError(
+            f"task={shown(entry)} must be 'package.module:Class', or a Task that was made before."
+        )
     cls = _imported(entry)
     arguments = _arguments(cls)
     allowed = list(arguments)
@@ -135,7 +143,7 @@ def build_task(entry: str | Task, **kwargs: Any) -> Task:
             "argument",
             unknown[0],
             [*allowed, "obs_type", "render_mode"],
-            hint=f"All unknown: {', '.join(map(repr, unknown))}. {'; '.join(hints)}",
+            hint=f"All unknown: {listed(map(repr, unknown))}. {'; '.join(hints[:_HINTS])}",
         )
     needed = [name for name, p in arguments.items() if p.default is p.empty and name not in kwargs]
     if needed:
@@ -151,7 +159,7 @@ def _imported(entry: str) -> type[Task]:
     module, _, name = entry.partition(":")
     try:
         cls = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
+    except Exception as error:  # a module raises what it likes while it is imported
         raise InvalidArgumentError(
             f"task={shown(entry)} cannot be imported ({error}); it has the form "
             "'package.module:Class'."

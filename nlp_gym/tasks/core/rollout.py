@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from nlp_gym.checks import check_obs_type
+from nlp_gym.checks import check_int, check_obs_type, check_rows
 from nlp_gym.tasks.core.task import Output, Task
 from nlp_gym.types import BoolArray, Float64Array, Int64Array, Observation
 
@@ -81,7 +81,7 @@ def play(task: Task, rows: Int64Array, decide: Decide) -> Iterator[Step]:
 
 def chosen_rows(task: Task, rows: Sequence[int] | Int64Array | None) -> Int64Array:
     """Samples as an array; None: all of the corpus."""
-    return np.arange(len(task.corpus)) if rows is None else np.asarray(rows, np.int64)
+    return np.array(check_rows(rows, len(task.corpus)), np.int64)
 
 
 def side_by_side(lengths: Int64Array, size: int) -> list[Int64Array]:
@@ -113,6 +113,8 @@ def rollout(
         One output per row, in the order of `rows`.
     """
     check_obs_type(obs_type)
+    if batch is not None:
+        check_int("batch", batch, 1, 2**31 - 1)
 
     def decide(state: Any, place: Int64Array) -> Int64Array:
         if isinstance(act, str):

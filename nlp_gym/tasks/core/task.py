@@ -12,7 +12,9 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from nlp_gym.metrics.base import Score
+from nlp_gym.checks import check_bool, check_rows
+from nlp_gym.errors import InvalidArgumentError, shown
+from nlp_gym.metrics.base import Score, check_draws
 from nlp_gym.tasks.core.corpus_task import CorpusTask
 from nlp_gym.tasks.core.observation import TokenView, Views
 from nlp_gym.tasks.core.tables import Extra, Tables
@@ -277,12 +279,18 @@ class Task(CorpusTask):
             report: Make the full tables. None: where there is an interval.
 
         Raises:
-            InvalidArgumentError: The corpus has no gold.
+            InvalidArgumentError: The corpus has no gold, or an argument is outside what is allowed.
         """
         self.require_gold("score")
-        chosen = range(len(self.corpus)) if rows is None else [int(row) for row in rows]
-        wanted = bootstrap > 0 if report is None else report
-        return self.corpus_score(chosen, outputs, bootstrap=bootstrap, report=wanted)
+        chosen = check_rows(rows, len(self.corpus))
+        if not isinstance(outputs, Sequence) or len(outputs) != len(chosen):
+            raise InvalidArgumentError(
+                f"outputs={shown(outputs)} must be a list of {len(chosen)} outputs, one for each "
+                "row."
+            )
+        draws = check_draws(bootstrap)
+        wanted = draws > 0 if report is None else check_bool("report", report)
+        return self.corpus_score(chosen, outputs, bootstrap=draws, report=wanted)
 
     def action_name(self, action: int) -> str:
         """What an action means, for people and for `MultiTask`."""

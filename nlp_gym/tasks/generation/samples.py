@@ -6,10 +6,11 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import override
 
 from nlp_gym.data.text.vocabulary import Vocabulary, normalise_spaces
 from nlp_gym.errors import DataError, shown
@@ -18,6 +19,8 @@ from nlp_gym.tasks.core.task import State
 from nlp_gym.types import Corpus, Int64Array, Sample
 
 _METRIC = "metric_"
+_FEW = 16
+"""References of a sample that are copied for each of them."""
 
 
 class WritingState(State):
@@ -54,28 +57,90 @@ def learnt_vocabulary(texts: tuple[str, ...], size: int, kind: str) -> Vocabular
     return Vocabulary.learn(texts, size=size, kind=kind)
 
 
+class Rotated(Sequence[str]):
+    """The references of a sample, from one of them on; the first ones come last.
+
+    Nothing is copied: a sample with thousands of references becomes as many with as many each.
+
+    Args:
+        references: In their own order.
+        first: Index of the one that comes first.
+    """
+
+    __slots__ = ("first", "references")
+
+    def __init__(self, references: tuple[str, ...], first: int) -> None:
+        self.references, self.first = references, first
+
+    @overload
+    def __getitem__(self, place: int) -> str: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[str, ...]: ...
+    @override
+    def __getitem__(self, place: int | slice) -> str | tuple[str, ...]:
+        n = len(self.references)
+        if isinstance(place, slice):
+            return tuple(self[i] for i in range(*place.indices(n)))
+        if not -n <= place < n:
+            raise IndexError(place)
+        return self.references[(self.first + place) % n]
+
+    @override
+    def __len__(self) -> int:
+        return len(self.references)
+
+    @override
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.references!r}, {self.first})"
+
+
 def each_reference(corpus: Corpus) -> Corpus:
     """One sample per reference, which comes first in it; the others follow."""
     samples = [
-        sample if k == 0 else replace(sample, gold=(*sample.gold[k:], *sample.gold[:k]))
+        sample if k == 0 else replace(sample, gold=_rotated(sample.gold, k))
         for sample in corpus.samples
         for k in range(max(len(sample.gold), 1) if isinstance(sample.gold, tuple) else 1)
     ]
     return replace(corpus, samples=samples)
 
 
+def _rotated(references: tuple[str, ...], first: int) -> Sequence[str]:
+    if len(references) > _FEW:
+        return Rotated(references, first)
+    return (*references[first:], *references[:first])
+
+
+def reference_sets(samples: Sequence[Sample]) -> tuple[list[Sequence[str]], Int64Array]:
+    """References of samples, those that `each_reference` shares once, and (N,) which each has."""
+    places: dict[int, int] = {}
+    sets: list[Sequence[str]] = []
+    which = []
+    for sample in samples:
+        gold = sample.gold.references if isinstance(sample.gold, Rotated) else sample.gold
+        place = places.setdefault(id(gold), len(sets))
+        if place == len(sets):
+            sets.append(gold)
+        which.append(place)
+    return sets, np.array(which, np.int64)
+
+
 def check_references(samples: Sequence[Sample]) -> None:
     """Raise `DataError` unless what is annotated has references that can be written."""
+    checked: set[int] = set()
     for index, sample in enumerate(samples):
         gold = sample.gold
         if gold is None and sample.labels is None:
             continue
-        listed = isinstance(gold, (tuple, list)) and len(gold) > 0
-        if not listed or not all(map(writable, gold)):
+        listed = isinstance(gold, (tuple, list, Rotated)) and len(gold) > 0
+        whole = gold.references if isinstance(gold, Rotated) else gold
+        if id(whole) in checked:
+            continue
+        if not listed or not all(map(writable, whole)):
             where = f"sample {index}{f' ({sample.id})' if sample.id else ''}"
             raise DataError(
                 f"{where}: gold={shown(gold)}, allowed: references, strings with a word."
             )
+        checked.add(id(whole))
 
 
 def writable(text: object) -> bool:

@@ -25,6 +25,7 @@ from nlp_gym.tasks.generation.samples import (
     check_references,
     each_reference,
     learnt_vocabulary,
+    reference_sets,
     source_pieces,
     source_text,
     targets,
@@ -138,14 +139,16 @@ class WriteText(HookedTask):
         samples = self.corpus.samples
         if any(name.startswith("rouge") for name in (self.metric, self.reward_metric)):
             warn_uncounted(samples, self.rouge_tokenizer)
+        sets, which = reference_sets(samples)
         return IncrementalMetric(
-            [sample.gold for sample in samples],
+            sets,
             self.vocabulary.pieces,
             metric=self.reward_metric,
             tokenize=self.tokenize,
             smooth_method=smooth_method,
             rouge_tokenizer=self.rouge_tokenizer,
             max_words=self.max_length,
+            which=which,
         )
 
     @override

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nlp_gym.memory import check_memory
 from nlp_gym.types import BoolArray
 
 Ints = npt.NDArray[np.int64]
@@ -61,6 +62,8 @@ class Graph:
         source, kind, target = source[kept], kind[kept], target[kept]
         shown = np.bincount(source, minlength=n_entities)
         width = 1 + int(shown.max(initial=0))
+        size = 2 * n_entities * width * np.dtype(np.int32).itemsize
+        check_memory("max_degree", max_degree, 2 * size, f"a table of {n_entities:,} entities")
         tables = np.full((2, n_entities, width), -1, np.int32)
         tables[0, :, 0], tables[1, :, 0] = 2 * n_relations, np.arange(n_entities)
         places = 1 + _places(source, shown)

@@ -116,12 +116,15 @@ class MultiTask(Task):
         **kwargs: Any,
     ) -> None:
         self._ids = checked_ids(tasks)
-        self._task_kwargs = checked_task_kwargs(task_kwargs or {}, self._ids)
+        self._task_kwargs = checked_task_kwargs(
+            {} if task_kwargs is None else task_kwargs, self._ids
+        )
         super().__init__(**kwargs)
         sizes = np.array([len(task.corpus) for task in self.tasks])
         shares = shares_of(weights, sizes) if self.split == "train" else sizes
         self._lay_out(shares, sizes)
-        self.mixture = Mixture(self.tasks, descriptions or {}, checked_shape(shape))
+        texts = {} if descriptions is None else descriptions
+        self.mixture = Mixture(self.tasks, texts, checked_shape(shape))
         a = self.n_actions
         self.extras = {"last": Extra(a, 1), "played": Extra(a, 1)}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any, Literal, TypedDict
 
 from nlp_gym.errors import RunError
 from nlp_gym.files import atomic_path, write_json
+from nlp_gym.inert import visible
 from nlp_gym_agents.runs import schema
 from nlp_gym_agents.runs.folder import writing
 from nlp_gym_agents.runs.plain_files import read_json
@@ -229,7 +231,7 @@ def to_markdown(table: Mapping[str, Any]) -> str:
     ]
     parts += ["`±`: half of the range over seeds, where there are several.", ""]
     errors = [
-        f"- {row['id']} {algo}: {message}"
+        f"- {_markdown(row['id'])} {_markdown(algo)}: {_markdown(message)}"
         for row in table["rows"]
         for algo, column in row["columns"].items()
         for message in column["errors"]
@@ -256,9 +258,14 @@ def _shown(column: Mapping[str, Any], split: str) -> str:
     return text + ("*" if column["stopped"] else "")
 
 
+def _markdown(text: str) -> str:
+    """A text that Markdown and the HTML made of it show as it is."""
+    return html.escape(visible(text), quote=False).replace("\\", "\\\\").replace("|", "\\|")
+
+
 def _lines(rows: Sequence[Sequence[str]]) -> list[str]:
     def line(cells: Sequence[str]) -> str:
-        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+        return "| " + " | ".join(map(_markdown, cells)) + " |"
 
     rule = ["---", "---", *["---:"] * (len(rows[0]) - 2)]
     return [line(rows[0]), line(rule), *(line(row) for row in rows[1:])]

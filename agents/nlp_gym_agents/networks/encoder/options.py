@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from nlp_gym.checks import check_options
-from nlp_gym.errors import InvalidArgumentError, UnknownNameError, shown
+from nlp_gym.checks import check_name, check_options
+from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym_agents.networks.encoder.schedule import EncoderRate
 
 MODES = ("frozen", "finetune", "lora", "adapter")
 PRECISIONS = ("auto", "float32", "bfloat16")
+_LARGEST = 65_536
 TARGETS = ("attention", "all")
 
 
@@ -68,35 +69,33 @@ class Tuning:
             UnknownNameError: A mode, precision or target that does not exist.
         """
         for name, known in (("mode", MODES[1:]), ("precision", PRECISIONS), ("targets", TARGETS)):
-            if getattr(self, name) not in known:
-                raise UnknownNameError(name, getattr(self, name), known)
+            check_name(f"tuning: {name}", getattr(self, name), tuple(known))
         for name in ("warmup", "hold", "dropout"):
             self._check(name, (int, float), 0, 1)
-        self._check("weight_decay", (int, float), 0, None)
+        self._check("weight_decay", (int, float), 0, _LARGEST)
         if not isinstance(self.lr, str):
-            self._check("lr", (int, float), 0, None)
+            self._check("lr", (int, float), 0, _LARGEST)
         EncoderRate.of(self.lr, warmup=self.warmup, hold=self.hold)
         if self.warm_lr is not None:
-            self._check("warm_lr", (int, float), 0, None)
+            self._check("warm_lr", (int, float), 0, _LARGEST)
         for name in ("rank", "alpha", "bottleneck"):
-            self._check(name, (int,), 1, None)
+            self._check(name, (int,), 1, _LARGEST)
         if self.freeze_layers is not None:
-            self._check("freeze_layers", (int,), 0, None)
+            self._check("freeze_layers", (int,), 0, _LARGEST)
         if self.batch_tokens is not None:
-            self._check("batch_tokens", (int,), 1, None)
+            self._check("batch_tokens", (int,), 1, 2**31)
         if not isinstance(self.checkpointing, bool):
             raise InvalidArgumentError(
                 f"tuning: checkpointing={shown(self.checkpointing)} must be true or false."
             )
 
-    def _check(self, name: str, types: tuple[Any, ...], low: float, below: float | None) -> None:
+    def _check(self, name: str, types: tuple[Any, ...], low: float, below: float) -> None:
         value: Any = getattr(self, name)
         fits = not isinstance(value, bool) and isinstance(value, types) and bool(value >= low)
-        if not fits or (below is not None and value >= below):
+        if not fits or value >= below:
             kind = "a whole number" if types == (int,) else "a number"
-            limit = "" if below is None else f" to below {below}"
             raise InvalidArgumentError(
-                f"tuning: {name}={shown(value)} must be {kind} from {low}{limit}."
+                f"tuning: {name}={shown(value)} must be {kind} from {low} to below {below}."
             )
 
     @classmethod

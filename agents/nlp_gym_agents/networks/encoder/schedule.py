@@ -10,6 +10,7 @@ from typing import Any
 from nlp_gym.checks import check_number
 from nlp_gym.errors import InvalidArgumentError, shown
 
+_LARGEST = 1e300
 _SCHEDULE = re.compile(r"lin_([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)")
 
 
@@ -24,7 +25,8 @@ def schedule_value(argument: str, value: Any) -> tuple[float, bool]:
         InvalidArgumentError: Neither of the two.
     """
     match = _SCHEDULE.fullmatch(value) if isinstance(value, str) else None
-    if match is None and (isinstance(value, bool) or not isinstance(value, int | float)):
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if match is None and not (number and not abs(value) > _LARGEST):
         raise InvalidArgumentError(
             f"{argument}={shown(value)} must be a number, or lin_NUMBER to fall linearly to 0 "
             "(lin_1e-3)."

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 import torch as th
 from torch import nn
 
-from nlp_gym.errors import InvalidArgumentError, UnknownNameError, shown
+from nlp_gym.checks import check_name
+from nlp_gym.errors import InvalidArgumentError, shown
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "elu": nn.ELU,
@@ -21,6 +22,10 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "tanh": nn.Tanh,
 }
 """Activation functions by the name used in hyperparameter files."""
+
+LARGEST_WIDTH = 65_536
+"""Most units of a layer."""
+_MOST_LAYERS = 100
 
 
 def check_options(hidden: Sequence[int], rates: Mapping[str, float], activation: str) -> None:
@@ -34,15 +39,17 @@ def check_options(hidden: Sequence[int], rates: Mapping[str, float], activation:
         raise InvalidArgumentError(
             f"hidden={shown(hidden)} must be a list of layer widths, such as [256]."
         )
-    if any(isinstance(n, bool) or not isinstance(n, int) or n < 1 for n in hidden):
+    if len(hidden) > _MOST_LAYERS or any(
+        type(n) is not int or not 1 <= n <= LARGEST_WIDTH for n in hidden
+    ):
         raise InvalidArgumentError(
-            f"hidden={shown(list(hidden))}: layer widths are integers from 1."
+            f"hidden={shown(hidden)}: layer widths are integers from 1 to {LARGEST_WIDTH}, of at "
+            f"most {_MOST_LAYERS} layers."
         )
     for name, rate in rates.items():
         if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate < 1:
             raise InvalidArgumentError(f"{name}={shown(rate)} must be a number from 0 to below 1.")
-    if activation not in ACTIVATIONS:
-        raise UnknownNameError("activation", activation, ACTIVATIONS)
+    check_name("activation", activation, tuple(ACTIVATIONS))
 
 
 def trunk(

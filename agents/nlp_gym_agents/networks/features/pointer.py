@@ -16,9 +16,9 @@ import torch as th
 from torch import nn
 from torch.nn.functional import embedding_bag, normalize
 
-from nlp_gym.errors import InvalidArgumentError, shown
+from nlp_gym.checks import check_int
 from nlp_gym_agents.networks.encoder.trainable import IndexedVectors
-from nlp_gym_agents.networks.features.layers import orthogonal
+from nlp_gym_agents.networks.features.layers import LARGEST_WIDTH, orthogonal
 from nlp_gym_agents.networks.features.observation_keys import Keys
 
 PADDING = -1e4
@@ -138,8 +138,7 @@ class PointerScorer(nn.Module):
         width: int,
     ) -> None:
         super().__init__()
-        if isinstance(width, bool) or not isinstance(width, int) or width < 1:
-            raise InvalidArgumentError(f"pointer_dim={shown(width)} must be an integer from 1.")
+        check_int("pointer_dim", width, 1, LARGEST_WIDTH)
         self.scale = 1 / math.sqrt(width)
         self.keys = nn.ModuleList(orthogonal(dim, width, bias=False) for _ in range(parts))
         self.flags = orthogonal(flags, width) if flags else None

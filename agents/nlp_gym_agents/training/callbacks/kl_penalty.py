@@ -15,10 +15,11 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.utils import obs_as_tensor
 
 from nlp_gym.errors import InvalidArgumentError, RunError
-from nlp_gym.files import atomic_path
+from nlp_gym.files import atomic_path, sha256_file
 from nlp_gym_agents.config.learning import LARGEST_COEFFICIENT, KLOptions
 from nlp_gym_agents.networks.features.source import FeatureSource
 from nlp_gym_agents.networks.features.swap_source import clear_caches
+from nlp_gym_agents.runs.folder import writing
 from nlp_gym_agents.runs.weights import read_tensors, save_tensors
 from nlp_gym_agents.training.callbacks.rollout_parts import (
     BufferObs,
@@ -74,6 +75,7 @@ class KLToStart(RolloutCallback):
 
     Attributes:
         coef: The coefficient of the next rollout.
+        start_sha256: Of the file that keeps the start policy's weights; None: no file does.
 
     Raises:
         InvalidArgumentError: A value outside what is allowed; when training begins, an algorithm
@@ -86,6 +88,7 @@ class KLToStart(RolloutCallback):
         super().__init__()
         options = KLOptions(coef, target)  # checks both
         self.coef, self.target, self.shared = float(options.coef), options.target, shared
+        self.start_sha256: str | None = None
         self._start: Any = None
         self._names: list[str] = []
         self._weights: Mapping[str, th.Tensor] | None = None
@@ -193,20 +196,31 @@ START = "start.safetensors"
 """In a run folder: what the start policy learned before the run; a resumed run reads it."""
 
 
-def penalty_of(run: Path, options: KLOptions | None, coef: float | None = None) -> KLToStart | None:
+def penalty_of(
+    run: Path,
+    options: KLOptions | None,
+    coef: float | None = None,
+    start_sha256: str | None = None,
+) -> KLToStart | None:
     """The penalty of a run; None where there is none.
 
     Args:
         run: The run folder.
         options: The section `kl` of the hyperparameters.
         coef: Of the checkpoint that training goes on from.
+        start_sha256: Of that checkpoint; None: it does not say (older ones, or a fresh run).
 
     Raises:
-        RunError: The start policy's weights are damaged.
+        RunError: The start policy's weights are missing or damaged.
     """
     if options is None:
         return None
-    penalty = SavedKLPenalty(run / START, options)
+    path = run / START
+    if coef is not None and not path.is_file():
+        raise RunError(f"{path} is missing: the KL penalty compares with the policy in it.")
+    if start_sha256 is not None and sha256_file(path) != start_sha256:
+        raise RunError(f"{path} is damaged: its sha256 is not the one in the checkpoint.")
+    penalty = SavedKLPenalty(path, options)
     if coef is not None:
         penalty.load_state_dict({"coef": coef})
     return penalty
@@ -241,5 +255,7 @@ class SavedKLPenalty(KLToStart):
             self.load_start(read_tensors(self.path))
         super()._on_training_start()
         if not known:
-            with atomic_path(self.path) as path:
+            run = self.path.parent
+            with writing(run, resumable=True), atomic_path(self.path) as path:
                 save_tensors(path, self.start_weights())
+        self.start_sha256 = sha256_file(self.path)

@@ -7,30 +7,35 @@ that a checkpoint holds is whole. Frequencies are therefore rounded up to whole 
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.utils import safe_mean
 
+from nlp_gym.errors import RunError
 from nlp_gym.files import write_json
 from nlp_gym.metrics.base import Score
-from nlp_gym_agents.runs.checkpoints import save_state
+from nlp_gym_agents.runs.checkpoints import Boundary, boundary, write_checkpoint
+from nlp_gym_agents.runs.folder import resume_command
 from nlp_gym_agents.runs.metrics_log import append_metrics, read_metrics
 from nlp_gym_agents.runs.schema import LARGEST, Count, Range
 from nlp_gym_agents.runs.settings import SETTINGS, PolicySettings
-from nlp_gym_agents.runs.snapshots import prune, publish
+from nlp_gym_agents.runs.snapshots import publish
 from nlp_gym_agents.runs.weights import save_weights
 from nlp_gym_agents.training.callbacks.kl_penalty import KLToStart
 from nlp_gym_agents.training.callbacks.reward_hacking import alarms, watched
+from nlp_gym_agents.training.divergence import check_finite
 from nlp_gym_agents.training.progress import TrainingProgress
 from nlp_gym_agents.training.signals import StopRequest
 
 GRACE = 3.0  # seconds a requested stop waits for the end of a rollout before it gives it up
 SHOW_EVERY = 0.1  # seconds between two moves of the bar, as often as it is drawn
-KEPT_CHECKPOINTS = 2
 
 
 def _next(steps: int, every: int) -> int:
@@ -51,9 +56,12 @@ class LoopState:
         stale: Evaluations since.
         evaluated: Timesteps of the last evaluation, -1 before the first.
         next_eval: Timesteps of the next evaluation.
-        next_save: Timesteps of the next checkpoint.
+        next_save: Timesteps of the next checkpoint; 0 before the first one.
         seconds: Wall time spent in earlier processes of this run.
         kl_coef: Coefficient of the penalty for leaving the start policy; None: there is none.
+        start_updates: Updates of a warm start that is not over; None: it is, or there is none.
+        unwritten: Evaluations that a full disk kept out of ``metrics.jsonl`` so far.
+        kl_start: Sha256 of the file with the start policy; None: there is none.
     """
 
     best: float | None = None
@@ -64,6 +72,14 @@ class LoopState:
     next_save: Count = 0
     seconds: Annotated[float, Range(0, LARGEST)] = 0.0
     kl_coef: float | None = None
+    kl_start: str | None = None
+    start_updates: Count | None = None
+    unwritten: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def logged(self) -> int:
+        """Timesteps up to which evaluations belong into ``metrics.jsonl`` without `unwritten`."""
+        return self.unwritten[0]["timesteps"] - 1 if self.unwritten else self.evaluated
 
 
 @dataclass(frozen=True)
@@ -121,10 +137,13 @@ class TrainingLoop(BaseCallback):
         # "early", "budget" or "interrupted" where it ended before its time
         self.stopped: str | None = None
         self._started, self._steps_at_start = time.monotonic(), 0
-        self._shown = 0.0
+        self._shown, self._warned = 0.0, False
+        self._before: Boundary | None = None
 
     def _on_training_start(self) -> None:
         self._started, self._steps_at_start = time.monotonic(), self.model.num_timesteps
+        if self.state.next_save == 0:
+            self._save()  # early: an evaluation can take long
         if self.options.early_stopping and self.state.stale >= self.options.early_stopping:
             self.stopped = "early"  # a finished run was resumed
 
@@ -141,6 +160,8 @@ class TrainingLoop(BaseCallback):
             self._evaluate()
         if self.model.num_timesteps >= self.state.next_save or self.stopped:
             self._save()
+        if isinstance(self.model, OnPolicyAlgorithm):
+            self._before = boundary(self.model)
 
     def _give_up(self) -> None:
         """Stop at the time limit, after an evaluation of the policy as it is."""
@@ -155,18 +176,22 @@ class TrainingLoop(BaseCallback):
     def _on_step(self) -> bool:
         if self.any_step:
             self._boundary()
-        elif (
-            self.stopped is None
-            and self.request.number is not None
-            and self.request.seconds() > GRACE
-        ):
-            # Nobody waits for a long rollout to end: its steps count but are not learned from.
+        elif self.stopped is None and self.request.seconds() > GRACE and not self._must_wait:
+            # Nobody waits for a long rollout to end: it will be played again.
             self.stopped = "interrupted"
-            self._save()
+            self._save(self._before)
         now = time.monotonic()
         if now - self._shown >= SHOW_EVERY or self.stopped is not None:
             self._show(now)
         return self.stopped is None
+
+    @property
+    def _must_wait(self) -> bool:
+        """Whether a stop has to wait for the rollout's end: a replay buffer holds parts of it.
+
+        Such rollouts are short, unless `train_freq` is large.
+        """
+        return isinstance(self.model, OffPolicyAlgorithm)
 
     def _show(self, now: float) -> None:
         """Move the bar to where training is."""
@@ -179,6 +204,7 @@ class TrainingLoop(BaseCallback):
             return  # saved where it was decided; there is at most one step since
         if self.state.evaluated != self.model.num_timesteps:
             self._evaluate()
+        self._log()
         self._save()
 
     def _seconds(self) -> float:
@@ -190,6 +216,7 @@ class TrainingLoop(BaseCallback):
 
     def _evaluate(self) -> None:
         state, steps = self.state, self.model.num_timesteps
+        check_finite(self.model, self.options.run)
         score = self.score()
         state.evaluated, state.next_eval = steps, _next(steps, self.options.eval_freq)
         improved = state.best is None or score.value > state.best
@@ -209,10 +236,11 @@ class TrainingLoop(BaseCallback):
             "steps_per_second": round(self._rate(), 1),
             **(figures := watched(score)),
         }
-        before = read_metrics(self.options.run) if figures else []
+        before = [*read_metrics(self.options.run), *state.unwritten] if figures else []
         if found := alarms(before, row, self.options.rewarded):
             row["alarms"] = found
-        append_metrics(self.options.run, row)
+        state.unwritten.append(row)
+        self._log()
         for name, figure in {score.metric: score.value, **figures}.items():
             self.logger.record(f"dev/{name}", figure)
         self.logger.dump(steps)
@@ -227,8 +255,26 @@ class TrainingLoop(BaseCallback):
             )
             self.stopped = "early"
 
+    def _log(self) -> None:
+        """Write evaluations into ``metrics.jsonl``; a full disk does not end the run.
+
+        Those that could not be written are kept, in checkpoints too, and tried again.
+        """
+        try:
+            while self.state.unwritten:
+                append_metrics(self.options.run, self.state.unwritten[0])
+                del self.state.unwritten[0]
+        except RunError as error:
+            if not self._warned:
+                self._warned = True
+                warnings.warn(
+                    f"{error} Training goes on, and the evaluation is written there later.",
+                    stacklevel=2,
+                )
+
     def _save_best(self, score: Score) -> None:
-        with publish(self.options.run / "best") as folder:
+        run = self.options.run
+        with publish(run / "best", fix=lambda: f"continue with: {resume_command(run)}") as folder:
             chosen = {
                 "aliases": save_weights(folder, self.model),
                 "timesteps": self.model.num_timesteps,
@@ -237,16 +283,19 @@ class TrainingLoop(BaseCallback):
             }
             write_json(folder / SETTINGS, {**self.settings, **chosen})
 
-    def _save(self) -> None:
-        steps = self.model.num_timesteps
+    def _save(self, at: Boundary | None = None) -> None:
+        """Save a checkpoint, of now or of the state before the rollout."""
+        check_finite(self.model, self.options.run)
+        steps = self.model.num_timesteps if at is None else at.counters["num_timesteps"]
         self.state.next_save = _next(steps, self.options.save_freq)
         if self.penalty is not None:
             self.state.kl_coef = self.penalty.coef
+            self.state.kl_start = self.penalty.start_sha256
             self.penalty.clear_cache()
-        extra = {**asdict(self.state), "seconds": self._seconds()}
-        checkpoints = self.options.run / "checkpoints"
-        with publish(checkpoints / str(steps)) as folder:
-            aliases = save_state(folder, self.model, extra)
-            chosen = {"aliases": aliases, "timesteps": steps}
-            write_json(folder / SETTINGS, {**self.settings, **chosen})
-        prune(checkpoints, keep=KEPT_CHECKPOINTS)
+        write_checkpoint(
+            self.options.run,
+            self.model,
+            settings=self.settings,
+            extra={**asdict(self.state), "seconds": self._seconds()},
+            at=at,
+        )

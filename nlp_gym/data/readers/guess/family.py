@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nlp_gym.checks import check_path
 from nlp_gym.data.readers.guess.find import (
     Reading,
     find_reader,
@@ -70,7 +71,7 @@ def guess_file(
         UnknownNameError: No family has that format.
         InvalidArgumentError: An option is outside what is allowed.
     """
-    path, how = Path(path), make_options(gold=gold, **options)
+    path, how = check_path("path", path), make_options(gold=gold, **options)
     text = decode(file_bytes(path), how.encoding)
     if format is not None:
         check_format(format)

@@ -227,9 +227,10 @@ def _by_ending(head: Head, family: str, readers: Sequence[Reader]) -> Reader | N
     """
     if head.is_json:
         rows = len(head.values) > 1 or (head.start.lstrip().startswith("[") and head.objects)
-        usual = next((r for r in readers if r.name == "jsonl"), None)
         documents = [r for r in readers if _reads_json(r)]
-        return READERS[family].get("jsonl") if rows or usual or not documents else documents[0]
+        if rows or not documents or any(reader.name == "jsonl" for reader in documents):
+            return READERS[family].get("jsonl")
+        return documents[0]
     shaped = any(
         of == family and head.ending in READERS[family][name].extensions for of, name in SHAPES
     )

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from nlp_gym.checks import check_bool
 from nlp_gym.data.readers.shared.decoding import (
     Decoded,
     Problem,
@@ -140,6 +141,7 @@ def make_options(
         raise UnknownNameError("bad_rows", bad_rows, BAD_ROWS)
     if others:
         raise UnknownNameError("option", next(iter(others)), (*READ_OPTIONS, "column"))
+    check_bool("gold", gold)
     separator, comments = texts["label_separator"], texts["comments"]
     assert separator is None or isinstance(separator, str)
     assert comments is None or isinstance(comments, str)

@@ -1,0 +1,30 @@
+"""What commands print: texts of files cannot act on the terminal that shows them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import typer
+
+
+def say(text: object, *, lines: bool = True, err: bool = False) -> None:
+    """Print a text for people; characters that act or cannot be seen are spelled.
+
+    Args:
+        text: The text.
+        lines: It has several lines by right: what it holds of files and names is on one line each.
+            If not, its lines are joined, lest one look like another message.
+        err: Print on stderr.
+    """
+    from nlp_gym.inert import one_line, visible
+
+    typer.echo(visible(str(text), lines=True) if lines else one_line(str(text)), err=err)
+
+
+def say_path(path: Path) -> None:
+    """Print a path: exactly where a program reads it, inert on a terminal."""
+    if sys.stdout.isatty():
+        say(path)
+    else:
+        typer.echo(path)

@@ -1,0 +1,83 @@
+"""Checkpoints of a warm start, which may take longer than the training after it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from nlp_gym_agents.algorithms.pretraining import Passes
+from nlp_gym_agents.runs.checkpoints import load_state, write_checkpoint
+from nlp_gym_agents.training.callbacks.loop import LoopState
+from nlp_gym_agents.training.divergence import check_finite
+from nlp_gym_agents.training.setup import Setup
+from nlp_gym_agents.training.signals import StopRequest
+
+SAVE_EVERY = 60.0  # seconds between two checkpoints
+_OPTIMIZER = "start"  # its name in them
+
+
+class SavedStart:
+    """Saves a warm start now and then and when a signal asks for it, and goes on with a saved one.
+
+    Args:
+        run: The run folder.
+        setup: What is trained.
+        state: Of the training loop; `start_updates` and `seconds` are kept up to date.
+        request: Whether to stop.
+        folder: The checkpoint to go on from; None: it begins.
+    """
+
+    def __init__(
+        self,
+        run: Path,
+        setup: Setup,
+        state: LoopState,
+        request: StopRequest,
+        folder: Path | None = None,
+    ) -> None:
+        self.run, self.setup, self.state, self.request = run, setup, state, request
+        self.folder = folder
+        self._began = time.monotonic() - state.seconds
+        self._saved = 0.0
+
+    def begin(self, passes: Passes) -> None:
+        """Go on from the checkpoint, or save the first one."""
+        if self.folder is not None:
+            load_state(self.folder, self.setup.model, optimizers={_OPTIMIZER: passes.optimizer})
+            passes.done = self.state.start_updates or 0
+        else:
+            self._save(passes)
+        self._saved = time.monotonic()
+        self.request.is_watched = True
+
+    def update(self, passes: Passes) -> None:
+        """Save where it is time.
+
+        Raises:
+            TrainingInterrupted: Somebody asked to stop; the state is saved.
+        """
+        stop = self.request.number is not None
+        if stop or time.monotonic() - self._saved > SAVE_EVERY:
+            self._save(passes)
+            self._saved = time.monotonic()
+        self.request.check()
+
+    def end(self) -> None:
+        """The warm start is over."""
+        self.request.is_watched = False
+        self.state.seconds = time.monotonic() - self._began
+        self.state.start_updates = None
+
+    def _save(self, passes: Passes) -> None:
+        model = self.setup.model
+        check_finite(model, self.run)
+        self.state.start_updates = passes.done
+        self.state.seconds = time.monotonic() - self._began
+        write_checkpoint(
+            self.run,
+            model,
+            settings=self.setup.settings(),
+            extra=asdict(self.state),
+            optimizers={_OPTIMIZER: passes.optimizer},
+        )
