@@ -424,6 +424,8 @@ dataset_info:
         ("README.md", CARD),
         ("label2id.json", '{"B-PER": 1, "O": 0}'),
         ("id2label.json", '{"0": "O", "1": "B-PER"}'),
+        ("config.json", '{"model_type": "bert", "id2label": {"0": "O", "1": "B-PER"}}'),
+        ("labels.json", '["O", "B-PER"]'),
         ("labels.txt", "O\nB-PER\n"),
         ("names.txt", "O\nB-PER\n"),
     ],

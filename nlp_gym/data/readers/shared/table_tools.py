@@ -64,7 +64,10 @@ class Table:
                 return number % width
         if index is None:
             problem = self.missing(*wanted)
-            hint = "; of a table without a header, give all columns by their numbers, from 0"
+            hint = (
+                "; of a table without a header, give all columns by their numbers, from 0: "
+                "text_column= and label_column= (--text-column, --label-column)"
+            )
             parsed.problems.append(Problem(problem.line, problem.message + hint))
             return None
         name = trim(self.header[index]).lower()

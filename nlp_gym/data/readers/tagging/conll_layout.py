@@ -29,6 +29,8 @@ _LABEL_NAMES = frozenset((
     "xpos", "xpostag", "cpos", "cpostag", "chunk", "chunk_tag", "chunk_tags", "iob", "iob2",
     "iob_tag", "bio", "bio_tag", "bioes", "class", "category", "annotation", "gold", "target",
 ))  # fmt: skip
+_CHUNKS = frozenset(("NP", "VP", "PP"))
+"""Types of chunks, which are no entities around others."""
 _PART_NUMBER = re.compile(r"[0-9]{1,6}[-.][0-9]{1,6}")
 """Number of a multi-word token or an empty node, as in CoNLL-U."""
 _COMMENT = re.compile(
@@ -145,18 +147,27 @@ def _head(lines: list[str], comments: str | None) -> list[list[Row]]:
 
 
 def _header(row: Row, width: int, lines: list[str]) -> Row | None:
-    """The first row where it names the columns: its label occurs nowhere else."""
+    """The first row where it names the columns: its label occurs nowhere else.
+
+    One column is called as words are. Another is called as labels are, or none of the names occurs
+    a second time.
+    """
     names = [cell.lower().strip("\"'") for cell in row[1]]
     if len(names) != width or width < 2 or not _WORD_NAMES & set(names):
         return None
-    at = next((i for i, name in reversed(list(enumerate(names))) if name in _LABEL_NAMES), None)
-    if at is None:
+    known = (i for i, name in reversed(list(enumerate(names))) if name in _LABEL_NAMES)
+    at = next(known, None)
+    others = [row[1][at]] if at is not None else row[1]
+    if at is None and split_tag(row[1][-1]) is not None:
         return None
     for line in lines[row[0] :]:
-        if row[1][at] in line and line.strip():
-            cells = split_cells(line)
-            if len(cells) == width and cells[at] == row[1][at]:
-                return None
+        if not any(name in line for name in others) or not line.strip():
+            continue
+        cells = split_cells(line)
+        if len(cells) == width and (cells == row[1] if at is None else cells[at] == row[1][at]):
+            return None
+        if at is None and any(a == b for a, b in zip(cells, row[1], strict=False)):
+            return None
     return row
 
 
@@ -206,11 +217,11 @@ class _Columns:
         else:
             label = self._label_column(word, line, parsed)
             self._warn_of_header(word, label, line, parsed)
-        unset = options.column is None and all(cells[label] == "_" for cells in self.rows)
-        if self.rows and unset:
+        n_unset = sum(cells[label] == "_" for cells in self.rows)
+        if options.column is None and 2 * n_unset > len(self.rows):
             message = (
-                f"every label in column {label} is '_', which stands for nothing: column= names "
-                f"another one, from 0 to {self.width - 1}"
+                f"most labels in column {label} are '_', which stands for nothing: column= names "
+                f"the column, from 0 to {self.width - 1} (column={label} takes this one)"
             )
             parsed.problems.append(Problem(line, message))
             return None
@@ -241,12 +252,13 @@ class _Columns:
                 key = cells[column]
                 if is_part_number(key):
                     continue
+                number = int(key) if key.isdecimal() and len(key) < 10 else None
                 if expected is None:
-                    expected = 0 if key == "0" else 1
-                wrong += key != str(expected)
+                    expected = 0 if number == 0 else 1
+                wrong += number != expected
                 if wrong > most:
                     return False
-                expected = (int(key) if key.isdecimal() and len(key) < 10 else expected) + 1
+                expected = (expected if number is None else number) + 1
         return all(cells[column][:1].isdecimal() for cells in self.rows)
 
     def _has_words(self, column: int) -> bool:
@@ -274,9 +286,13 @@ class _Columns:
         """The last column, but the outer one of two layers of tags, as in GermEval 2014."""
         if word == 0 or self.width != word + 3:
             return self.width - 1
-        outer, inner = (_types(cells[word + i] for cells in self.rows) for i in (1, 2))
-        if outer is None or inner is None or not outer or not inner <= outer:
+        layers = [[cells[word + i] for cells in self.rows] for i in (1, 2)]
+        outer, inner = map(_types, layers)
+        if not outer or inner is None or outer & _CHUNKS:
             return self.width - 1
+        tagged = [(a != "O", b != "O") for a, b in zip(*layers, strict=True)]
+        if sum(b and not a for a, b in tagged) > 0.1 * sum(b for _, b in tagged):
+            return self.width - 1  # what is inside of something is nested
         message = (
             f"columns {word + 1} and {word + 2} are both tags, as of outer and of nested entities: "
             f"the labels are those of column {word + 1} (column={word + 2} takes the other)"
