@@ -219,7 +219,7 @@ def _by_first_words(firsts: list[str], texts: list[str], *, tabs: bool) -> Found
     sentences = _share([" " in text or not text.isascii() for text in texts])
     apart = tabs and sentences >= 0.5
     if apart or _share([_unlike_text(word, text) for word, text in pairs]) > 0.8:
-        likely = (2 * distinct <= n or n > 4) and sentences >= 0.5
+        likely = distinct < n and sentences >= 0.5
         what = f"each line begins with one of {distinct} labels, then a text"
         return Found(Fit.LIKELY if likely else Fit.WEAK, what)
     if n == 1:
