@@ -81,6 +81,21 @@ VALID = {
         '{"words": ["Li", "from", "Rome"], "relations": [{"head": [0, 1], "tail": [2, 3], '
         '"label": "Live_In"}]}\n'
     ),
+    ("relation", "spert"): (
+        '[{"tokens": ["Ana", "left", "Rome"], "entities": [{"type": "Peop", "start": 0, "end": 1}, '
+        '{"type": "Loc", "start": 2, "end": 3}], "relations": [{"type": "Left", "head": 0, '
+        '"tail": 1}], "orig_id": 3}]\n'
+    ),
+    ("relation", "doccano"): (
+        '{"id": 1, "text": "Ana left 北京", "entities": [{"id": 4, "label": "Peop", '
+        '"start_offset": 0, "end_offset": 3}, {"id": 5, "label": "Loc", "start_offset": 9, '
+        '"end_offset": 11}], "relations": [{"from_id": 4, "to_id": 5, "type": "Left"}]}\n'
+    ),
+    ("relation", "prodigy"): (
+        '{"text": "Ana left Rome", "spans": [{"start": 0, "end": 3, "label": "Peop"}], '
+        '"relations": [{"head_span": {"start": 0, "end": 3, "label": "Peop"}, "child_span": '
+        '{"start": 9, "end": 13, "label": "Loc"}, "label": "Left"}], "answer": "accept"}\n'
+    ),
     ("spanqa", "jsonl"): (
         '{"context": "The mill was built in 1850.", "question": "When?", "id": "a", '
         '"answers": [{"text": "1850", "answer_start": 22}]}\n'

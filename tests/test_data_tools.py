@@ -71,7 +71,7 @@ def test_tools_document_lines_of_any_value(value: Any) -> None:
     [
         ('{"a": 1,\n"b": }', 2, "Expecting value"),
         ('{"a": "NaN",\n\n"b": NaN}', 3, "NaN is no JSON"),
-        ('{"a":\n{"b": 1,\n"b": 2}}', 1, "key 'b' twice"),
+        ('{"a":\n{"b": 1,\n"b": 2}}', 3, "key 'b' twice"),
         ("[" * 100_000, 1, "not JSON"),
         ("9" * 5000, 1, "not JSON"),
         ("", 1, "not JSON"),

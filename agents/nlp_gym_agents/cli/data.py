@@ -143,10 +143,10 @@ def check_command(
 def _list_problems(file: Path, report: CheckReport) -> None:
     for problem in report.problems:
         line = "" if problem.line is None else f"{problem.line}:"
-        say(f"{file}:{line} {problem.message}", lines=False)
+        say(f"{file}:{line} {problem.message}")
     for warning in report.warnings:
         line = "" if warning.line is None else f"{warning.line}:"
-        say(f"{file}:{line} warning: {warning.message}", lines=False)
+        say(f"{file}:{line} warning: {warning.message}")
 
 
 def _summarise(file: Path, report: CheckReport) -> None:

@@ -207,7 +207,7 @@ def _optimize(config: TrainConfig, **options: Any) -> None:
     from nlp_gym_agents.training.optimize import optimize
 
     folder = optimize(config, **options)
-    say((folder / "best.yml").read_text(encoding="utf-8"))
+    say((folder / "best.yml").read_text(encoding="utf-8"), lines=True)
     say_path(folder)
 
 
@@ -224,9 +224,9 @@ def _report(run: Path, *, with_bc: bool, progress: bool, trust: tuple[str, ...] 
         report = final_report(run, with_bc=with_bc, device=device, progress=progress, trust=trust)
         print_report(report, console)
     except NLPGymError as error:  # training itself went well
-        say(f"warning: no test report: {error}", lines=False, err=True)
+        say(f"warning: no test report: {error}", err=True)
         return
     try:
         print_example(run, console, device=device, trust=trust)
     except Exception as error:  # the run and its report are complete without it
-        say(f"warning: no example: {type(error).__name__}: {error}", lines=False, err=True)
+        say(f"warning: no example: {type(error).__name__}: {error}", err=True)

@@ -59,8 +59,9 @@ def load_corpus(
         family: Task family, a name in `FAMILIES`, which decides on the formats of `data`. None:
             that of the corpus `name`, or ``"tagging"``.
         data: A file (split 80/10/10 by a hash of each text: order and repetitions do not matter,
-            equal texts stay together), a folder with train, dev and test files, a mapping from
-            split to file, or a sequence of `Sample`, which is the split itself.
+            equal texts stay together), a folder with train, dev and test files (or with documents
+            of brat, which are split like one file), a mapping from split to file, or a sequence of
+            `Sample`, which is the split itself.
         data_dir: Folder that holds the folders of named corpora.
         corpus: ``"auto"``, ``"full"`` (never the bundled sample) or ``"sample"`` (always, and
             without a warning).

@@ -77,7 +77,12 @@ def open_user_data(
     """
     if isinstance(data, (str, Path)):
         path = Path(os.path.expanduser(check_path("data", data)))
-        return _Folder(path, read, family, ending) if os.path.isdir(path) else _File(path, read)
+        if not os.path.isdir(path):
+            return _File(path, read)
+        documents = _documents(path) if family == "tagging" else []
+        if documents:
+            return _Documents(path, documents, read)
+        return _Folder(path, read, family, ending)
     if isinstance(data, Mapping):
         return _Mapping(data, read, family)
     if isinstance(data, Sequence):
@@ -142,6 +147,34 @@ class _File(UserData):
         return self.split("train").samples
 
 
+class _Documents(UserData):
+    """All documents of a folder as one corpus, which is split like a file."""
+
+    def __init__(self, folder: Path, files: Sequence[Path], read: ReadFile) -> None:
+        self.name, self.folder, self.files, self.read = folder.absolute().name, folder, files, read
+
+    @override
+    def split(self, split: str) -> SplitSamples:
+        found = [self.read(path, None, None) for path in self.files]
+        samples = [sample for file in found for sample in file.samples]
+        part = split_samples(samples, split, str(self.folder))
+        return SplitSamples(part, None, sum(file.n_skipped for file in found))
+
+    @override
+    def inventory_samples(self, split: str) -> Sequence[Sample]:
+        return self.split("train").samples
+
+
+def _documents(folder: Path) -> list[Path]:
+    """The annotated documents of a folder, as brat has them; none if they are named by split."""
+    try:
+        files = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".ann")
+    except OSError:
+        return []  # the folder cannot be read, which is said later
+    named = any(_is_split(path.name, split) for path in files for split in SPLITS)
+    return [] if named else files
+
+
 class _Mapping(UserData):
     cuts_dev = False
     """Whether dev is a tenth of the texts of the training file, which has the rest."""
@@ -203,6 +236,8 @@ class _Folder(_Mapping):
         except OSError as error:
             raise DataError(f"data={shown(folder)} cannot be read: {error}") from error
         files = [path for path in files if path.suffix == ending] or files
+        texts = {path.with_suffix(".txt") for path in files if path.suffix == ".ann"}
+        files = [path for path in files if path not in texts]  # its annotation stands for it
         found: dict[object, object] = {}
         for split in SPLITS:
             matches = [path for path in files if _is_split(path.name, split)]

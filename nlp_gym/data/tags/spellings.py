@@ -108,7 +108,10 @@ def _parts(labels: set[str], has_outside: bool) -> dict[str, Parts] | None:
     for mark, first in patterns if has_outside else patterns[:1]:
         found = {label: _split(label, mark, letter_first=first) for label in labels}
         parts = {label: pair for label, pair in found.items() if pair is not None}
-        if len(parts) == len(labels) and _is_regular(list(parts.values())):
+        typed = all(kind for _, kind in parts.values())
+        if len(parts) < len(labels) or not (typed or has_outside):
+            continue
+        if _is_regular(list(parts.values())):
             return {label: (letter.upper(), kind) for label, (letter, kind) in parts.items()}
     return None
 

@@ -103,8 +103,13 @@ def tagged_words(head: Head) -> Found:
         return Found(Fit.NO, "the first column holds texts, not words")
     if head.options.gold and _share([" " in label for label in labels]) > 0.3:
         return Found(Fit.NO, "the last column holds texts, not labels")
-    if n > _FEW and _share([_NUMBER.fullmatch(word) is not None for word in words]) > 0.9:
-        return Found(Fit.NO, "the first column holds numbers, not words")
+    asked = head.options.word_column is not None
+    if (
+        not asked
+        and n > _FEW
+        and _share([_NUMBER.fullmatch(word) is not None for word in words]) > 0.9
+    ):
+        return Found(Fit.PARTLY, "the first column holds numbers, not words")
     if any(line.startswith("-DOCSTART-") for line in head):
         return Found(Fit.CERTAIN, "there are -DOCSTART- lines")
     return _by_labels(labels, n_texts=n_texts, bad=bad)

@@ -253,7 +253,8 @@ def _only_occurrence(text: str, context: str) -> int:
 
 def _is_squad(lines: list[str]) -> bool:
     head = "\n".join(lines)
-    return head.lstrip().startswith("{") and '"paragraphs"' in head
+    # The paragraphs of spaCy 2 have sentences.
+    return head.lstrip().startswith("{") and '"paragraphs"' in head and '"sentences"' not in head
 
 
 FORMATS: tuple[Reader, ...] = (

@@ -90,6 +90,8 @@ class Options:
         return self.bad_rows == "skip"
 
 
+_LAST_COLUMN = 100_000
+"""Columns that a number can name."""
 READ_OPTIONS = ("text_column", "word_column", "label_separator", "comments", "encoding", "bad_rows")
 """Names of the options of `Options` that say how a user's own file is written."""
 
@@ -161,12 +163,14 @@ def make_options(
 
 
 def _checked_column(name: str, value: object) -> Column:
-    if isinstance(value, bool) or not isinstance(value, (str, int, type(None))):
-        raise InvalidArgumentError(
-            f"{name}={shown(value)} is not allowed: give 'upos' or 'xpos' (CoNLL-U), a number "
-            "(CoNLL), or the name of a column or key (CSV, JSONL)."
-        )
-    return value
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _LAST_COLUMN:
+        return value
+    raise InvalidArgumentError(
+        f"{name}={shown(value)} is not allowed: give 'upos' or 'xpos' (CoNLL-U), a number (CoNLL), "
+        "or the name of a column or key (CSV, JSONL)."
+    )
 
 
 @dataclass(slots=True)

@@ -121,6 +121,7 @@ _OTHERS = (
     _UTF16,
     _Reading("bytes of UTF-8", _utf8),
     _Reading("characters, where a line's end has two", _crlf),
+    _Reading("UTF-16 code units, where a line's end has two", lambda c: _utf16(c) + (c == "\n")),
 )
 """Units that also the edges of words may decide on."""
 _PROVED = (

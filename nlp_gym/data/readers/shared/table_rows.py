@@ -2,8 +2,9 @@
 
 In a file that is separated by tabs, and whose every line has as many tabs as the first, quotation
 marks are text: corpora are written so, and a mark that opens a quoted cell would swallow the lines
-up to the next one. All other tables are CSV (RFC 4180), in which a cell in quotes may hold line
-breaks and delimiters; what looks as if it were swallowed is reported.
+up to the next one. It is otherwise where all cells that hold such marks are written as CSV writes
+them, and none as text would be. All other tables are CSV (RFC 4180), in which a cell in quotes may
+hold line breaks and delimiters; what looks as if it were swallowed is reported.
 """
 
 from __future__ import annotations
@@ -49,6 +50,9 @@ def table_rows(
         quoted: Whether cells may be in quotes (and then hold line breaks), unless the whole file
             shows that they are not; False: quotation marks are text.
     """
+    marked = any(BOM in line for line in lines)
+    if marked:
+        lines = [line.replace(delimiter + BOM, delimiter) for line in lines]
     width = lines[first].count(delimiter) if first < len(lines) else 0
     found = _Marks(lines, first, delimiter, width)
     rows: Iterator[Row]
@@ -56,7 +60,6 @@ def table_rows(
         rows = _split_rows(found, check=quoted)
     else:
         rows = _csv_rows(found)
-    marked = any(BOM in line for line in lines)
     for number, cells in rows:
         if any(cells) and any(cell.strip() for cell in cells):
             yield number, [cell.lstrip(BOM) for cell in cells] if marked else cells
@@ -103,7 +106,12 @@ class _Marks:
                     return
 
     def _is_rows(self, place: int, cell: str) -> bool:
-        """Whether the parts of a cell have delimiters as parts of rows would have them."""
+        """Whether the parts of a cell have delimiters as parts of rows would have them.
+
+        A text hardly holds tabs and line breaks both.
+        """
+        if self.delimiter == "\t":
+            return "\t" in cell
         begin, *middle, end = (part.count(self.delimiter) for part in cell.split("\n"))
         inside = begin == self.width - place and end == place
         return self.width > 0 and inside and all(n == self.width for n in middle)
@@ -169,8 +177,8 @@ def _more(n: int, what: str) -> str:
 def _are_text(found: _Marks) -> bool:
     """Whether quotation marks are text in a table that is separated by tabs.
 
-    They are where every line has the header's number of tabs, unless the header is in quotes. Where
-    some line has not, they mean what leaves fewer bad rows.
+    They are where every line has the header's number of tabs, unless the header is in quotes or
+    all marks are those of CSV. Where some line has not, they mean what leaves fewer bad rows.
     """
     lines, first, width = found.lines, found.first, found.width
     if first >= len(lines) or any(cell[:1] == QUOTE for cell in lines[first].split("\t")):
@@ -179,7 +187,7 @@ def _are_text(found: _Marks) -> bool:
         line.count("\t") != width and not line.isspace() and bool(line) for line in lines[first:]
     )
     if not uneven:
-        return True
+        return not _are_of_csv(lines[first:])
     trial = _Marks(lines, first, "\t", width)
     bad = sum(len(cells) != width + 1 and any(cells) for _, cells in _csv_rows(trial))
     bad += len(trial.problems) + sum(stop - start for start, stop, _ in trial.swallowed)
@@ -194,6 +202,23 @@ def _split_rows(found: _Marks, *, check: bool) -> Iterator[Row]:
         if check and QUOTE in line:
             found.enclosed += [(number, cell) for cell in cells if _looks_quoted(cell)]
         yield number, cells
+
+
+def _are_of_csv(lines: list[str]) -> bool:
+    """Whether all cells with quotation marks are written as by a program that writes CSV.
+
+    It encloses those cells that need it, since they hold a mark, which it doubles, or (Excel) a
+    comma. Three such cells are believed, or one with a doubled mark.
+    """
+    marked = [cell for line in lines if QUOTE in line for cell in line.split("\t") if QUOTE in cell]
+    if not all(map(_looks_quoted, marked)):
+        return False
+    doubled = sum(QUOTE in cell[1:-1] for cell in marked)
+    if doubled == len(marked):
+        return doubled > 0
+    commas = (cell for line in lines if "," in line for cell in line.split("\t") if "," in cell)
+    needed = all(QUOTE in cell[1:-1] or "," in cell for cell in marked)
+    return len(marked) > 2 and needed and all(cell[0] == QUOTE for cell in commas)
 
 
 def _looks_quoted(cell: str) -> bool:

@@ -64,7 +64,10 @@ class Table:
                 return number % width
         if index is None:
             problem = self.missing(*wanted)
-            hint = "; of a table without a header, give all columns by their numbers, from 0"
+            hint = (
+                "; of a table without a header, give all columns by their numbers, from 0: "
+                "text_column= and label_column= (--text-column, --label-column)"
+            )
             parsed.problems.append(Problem(problem.line, problem.message + hint))
             return None
         name = trim(self.header[index]).lower()
@@ -125,15 +128,15 @@ def open_table(
 
 
 def _has_header(header: list[str], columns: Collection[Column], known: Collection[str]) -> bool:
+    """Whether the first row of a table is a header; see `open_table`."""
     names, width = [trim(cell).lower() for cell in header], len(header)
     numbers = [_number(column) for column in columns]
-    places = [n for n in numbers if n is not None and -width <= n < width]
-    if len(places) < len(numbers) or not columns:
+    if not numbers or any(n is None or not -width <= n < width for n in numbers):
         return True
-    if all(names[n] == str(n % width) for n in places):  # columns without names, as pandas has them
-        return True
+    filled = [name for name in names if name]
+    numbered = filled == [str(i) for i in range(len(filled))]  # as pandas names columns
     usual = {name.lower() for name in known} | {"id", "idx", "index"}
-    return not usual.isdisjoint(names)
+    return numbered or not usual.isdisjoint(names)
 
 
 def _number(column: Column) -> int | None:

@@ -111,12 +111,12 @@ class _Counter:
         key = cells[self.column]
         if is_part_number(key):
             return ""
-        expected = str(self.expected if self.expected is not None else int(key != "0"))
-        known = key.isdecimal() and len(key) < 10
-        self.expected = int(key if known else expected) + 1
-        if key == expected:
+        number = int(key) if key.isdecimal() and len(key) < 10 else None
+        expected = self.expected if self.expected is not None else int(number != 0)
+        self.expected = (expected if number is None else number) + 1
+        if number == expected:
             return None
         return (
-            f"the word's number is {key!r}, expected {expected!r}: is a blank line missing? "
+            f"the word's number is {key!r}, expected '{expected}': is a blank line missing? "
             f"(word_column={self.column + 1} takes the words whatever their numbers are)"
         )

@@ -17,7 +17,9 @@ from nlp_gym.errors import InvalidArgumentError
 
 DOCUMENT = "-DOCSTART-"
 _HEAD = 1000  # number of rows that decide on the layout
-_FEW = 8  # from so many rows on, words that are all numbers are no accident
+_FEW = 3  # from so many rows on, words that are all numbers are no accident
+_COUNTED = 0.75  # share of rows with the expected number in a column that counts the words
+_SURE = 20  # from so many rows on, a first label that occurs nowhere else is conspicuous
 _MAX_NUMBER_COLUMN = 2  # a document's and a sentence's id may stand before the word's number
 
 _WORD_NAMES = frozenset(("word", "words", "token", "tokens", "form", "text"))
@@ -27,6 +29,8 @@ _LABEL_NAMES = frozenset((
     "xpos", "xpostag", "cpos", "cpostag", "chunk", "chunk_tag", "chunk_tags", "iob", "iob2",
     "iob_tag", "bio", "bio_tag", "bioes", "class", "category", "annotation", "gold", "target",
 ))  # fmt: skip
+_CHUNKS = frozenset(("NP", "VP", "PP"))
+"""Types of chunks, which are no entities around others."""
 _PART_NUMBER = re.compile(r"[0-9]{1,6}[-.][0-9]{1,6}")
 """Number of a multi-word token or an empty node, as in CoNLL-U."""
 _COMMENT = re.compile(
@@ -143,18 +147,27 @@ def _head(lines: list[str], comments: str | None) -> list[list[Row]]:
 
 
 def _header(row: Row, width: int, lines: list[str]) -> Row | None:
-    """The first row where it names the columns: its label occurs nowhere else."""
+    """The first row where it names the columns: its label occurs nowhere else.
+
+    One column is called as words are. Another is called as labels are, or none of the names occurs
+    a second time.
+    """
     names = [cell.lower().strip("\"'") for cell in row[1]]
     if len(names) != width or width < 2 or not _WORD_NAMES & set(names):
         return None
-    at = next((i for i, name in reversed(list(enumerate(names))) if name in _LABEL_NAMES), None)
-    if at is None:
+    known = (i for i, name in reversed(list(enumerate(names))) if name in _LABEL_NAMES)
+    at = next(known, None)
+    others = [row[1][at]] if at is not None else row[1]
+    if at is None and split_tag(row[1][-1]) is not None:
         return None
     for line in lines[row[0] :]:
-        if row[1][at] in line and line.strip():
-            cells = split_cells(line)
-            if len(cells) == width and cells[at] == row[1][at]:
-                return None
+        if not any(name in line for name in others) or not line.strip():
+            continue
+        cells = split_cells(line)
+        if len(cells) == width and (cells == row[1] if at is None else cells[at] == row[1][at]):
+            return None
+        if at is None and any(a == b for a, b in zip(cells, row[1], strict=False)):
+            return None
     return row
 
 
@@ -203,10 +216,12 @@ class _Columns:
             return None
         else:
             label = self._label_column(word, line, parsed)
-        if self.rows and all(cells[label] == "_" for cells in self.rows):
+            self._warn_of_header(word, label, line, parsed)
+        n_unset = sum(cells[label] == "_" for cells in self.rows)
+        if options.column is None and 2 * n_unset > len(self.rows):
             message = (
-                f"every label in column {label} is '_', which stands for nothing: column= names "
-                f"another one, from 0 to {self.width - 1}"
+                f"most labels in column {label} are '_', which stands for nothing: column= names "
+                f"the column, from 0 to {self.width - 1} (column={label} takes this one)"
             )
             parsed.problems.append(Problem(line, message))
             return None
@@ -218,28 +233,33 @@ class _Columns:
         if len(self.rows) < 2:
             return None, True
         for column in range(min(_MAX_NUMBER_COLUMN, self.width - least) + 1):
-            for restarts in (True, False):
-                if self._counts(column, restarts=restarts) and self._has_words(column + 1):
-                    return column, restarts
+            for most in (0, int((1 - _COUNTED) * len(self.rows))):
+                for restarts in (True, False):
+                    counts = self._counts(column, restarts=restarts, most=most)
+                    if counts and self._has_words(column + 1):
+                        return column, restarts
             # Ids of documents and sentences, which may stand before it, are the same in each row.
             if any(len({cells[column] for cells in rows}) > 1 for rows in self.sentences):
                 break
         return None, True
 
-    def _counts(self, column: int, *, restarts: bool) -> bool:
-        expected: int | None = None
+    def _counts(self, column: int, *, restarts: bool, most: int) -> bool:
+        """Whether a column counts the words; so many rows may have a number that is not next."""
+        expected, wrong = None, 0
         for sentence in self.sentences:
             expected = None if restarts else expected
             for cells in sentence:
                 key = cells[column]
                 if is_part_number(key):
                     continue
+                number = int(key) if key.isdecimal() and len(key) < 10 else None
                 if expected is None:
-                    expected = 0 if key == "0" else 1
-                if key != str(expected):
+                    expected = 0 if number == 0 else 1
+                wrong += number != expected
+                if wrong > most:
                     return False
-                expected += 1
-        return True
+                expected = (expected if number is None else number) + 1
+        return all(cells[column][:1].isdecimal() for cells in self.rows)
 
     def _has_words(self, column: int) -> bool:
         """Whether a column looks like words rather than labels, which are few."""
@@ -266,15 +286,33 @@ class _Columns:
         """The last column, but the outer one of two layers of tags, as in GermEval 2014."""
         if word == 0 or self.width != word + 3:
             return self.width - 1
-        outer, inner = (_types(cells[word + i] for cells in self.rows) for i in (1, 2))
-        if outer is None or inner is None or not outer or not inner <= outer:
+        layers = [[cells[word + i] for cells in self.rows] for i in (1, 2)]
+        outer, inner = map(_types, layers)
+        if not outer or inner is None or outer & _CHUNKS:
             return self.width - 1
+        tagged = [(a != "O", b != "O") for a, b in zip(*layers, strict=True)]
+        if sum(b and not a for a, b in tagged) > 0.1 * sum(b for _, b in tagged):
+            return self.width - 1  # what is inside of something is nested
         message = (
             f"columns {word + 1} and {word + 2} are both tags, as of outer and of nested entities: "
             f"the labels are those of column {word + 1} (column={word + 2} takes the other)"
         )
         parsed.warnings.append(Problem(line, message))
         return word + 1
+
+    def _warn_of_header(self, word: int, label: int, line: int, parsed: Parsed) -> None:
+        """Warn where the first row may name the columns in words that are not known."""
+        first, rest = self.rows[0], self.rows[1:]
+        if self.names or len(rest) < _SURE or split_tag(first[label]) is not None:
+            return
+        labels = {cells[label] for cells in rest}
+        named = all(cell.isalpha() and len(cell) > 2 for cell in (first[word], first[label]))
+        if named and first[label] not in labels and 5 * len(labels) < len(rest):
+            message = (
+                f"the label {first[label]!r} of the first row occurs nowhere else: if this line "
+                "names the columns, delete it"
+            )
+            parsed.warnings.append(Problem(line, message))
 
     def _index(self, argument: str, value: Column, taken: int | None = None) -> int:
         """Index of a column by its number, or by its name in the header."""

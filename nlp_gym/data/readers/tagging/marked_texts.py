@@ -25,6 +25,7 @@ from nlp_gym.data.readers.shared.offsets import (
     warn_if_doubtful,
 )
 from nlp_gym.data.readers.shared.raw_text import cut_text
+from nlp_gym.data.tags.schemes import split_tag
 
 LABEL = ("label", "type", "entity_type", "entity_group", "tag", "labels")
 OWN_TEXT = ("text", "surface", "surface_form", "word", "value", "mention")
@@ -58,6 +59,7 @@ class MarkedTexts:
         self._rows = list[tuple[TaggedText | None, MarkedText]]()
         self._counts = dict[str, list[int]]()
         self._warned = set[str]()
+        self._labels = set[str]()
 
     def add(self, text: TaggedText) -> None:
         """Add a text whose words have their labels."""
@@ -80,6 +82,7 @@ class MarkedTexts:
             text.labels = ["O"] * len(text.words)
             self._texts.append(text)
             return
+        self._labels.update(mark.label for mark in marks)
         content, spans = text.extra["text"], text.extra["spans"]
         assert isinstance(content, str)
         assert isinstance(spans, tuple)
@@ -105,6 +108,12 @@ class MarkedTexts:
         for text, row in self._rows:
             if text is not None:
                 self._tag(text, row)
+        if self._labels and all(map(split_tag, self._labels)):
+            message = (
+                f"all types of entities begin as tags do ({min(self._labels)!r}): give the type "
+                "alone, without B- or I-"
+            )
+            self.parsed.warnings.append(Problem(None, message))
         for message, lines in self._counts.items():
             found = self.parsed.warnings if message in self._warned else self.parsed.notes
             found.append(Problem(lines[0], f"{len(lines)} {message}"))

@@ -93,48 +93,53 @@ class _Sentences:
     def read(self, rows: Iterator[Row]) -> list[TaggedText]:
         """Read all rows."""
         current, problems, lost = "", self.parsed.problems, 0
+        sentence_at, word_at, label_at, width = self.sentence, self.word, self.label, self.width
+        text: TaggedText | None = None  # the current one
         for number, cells in rows:
-            if len(cells) != self.width:
-                problems.append(Problem(number, _width(cells, self.width) or ""))
+            if len(cells) != width:
+                problems.append(Problem(number, _width(cells, width) or ""))
                 continue
-            # Rows that are not read belong to this sentence or to the one before.
-            unsure, lost = len(problems) > lost, len(problems)
-            if unsure and self.texts:
-                self.texts[-1].bad = True
-            key = cells[self.sentence].strip() or current
-            text = self.texts[-1] if key == current and self.texts else None
-            problem = None
-            if text is None:
+            key = cells[sentence_at].strip() or current
+            if len(problems) > lost:
+                # Rows that were not read belong to the sentence before or to this one.
+                for unsure in self.texts[-1:]:
+                    unsure.bad = True
+                lost = -1
+            if key != current or text is None:
                 if key in self.begun:
-                    line, text = self.begun[key]
-                    problem = (
-                        f"sentence {key!r} of line {line} goes on: its rows must stand together"
-                    )
-                else:
-                    text = TaggedText([], [], [], bad=unsure)
-                    self.begun[key], current = (number, text), key
-                    self.texts.append(text)
-            problem = problem or self._fault(key, cells)
-            if problem is not None:
-                problems.append(Problem(number, problem))
+                    self._refuse(key, number)
+                    lost = len(problems)
+                    continue
+                text, current = TaggedText([], [], []), key
+                self.begun[key] = number, text
+                self.texts.append(text)
+            text.bad |= lost < 0
+            lost = len(problems)
+            word = cells[word_at].strip()
+            label = "" if label_at is None else cells[label_at].strip()
+            if not (key and word and (label or label_at is None)):
+                problems.append(Problem(number, self._fault(key, word)))
                 text.bad, lost = True, len(problems)
                 continue
-            text.words.append(cells[self.word].strip())
+            text.words.append(word)
             text.lines.append(number)
-            if self.label is not None:
-                text.labels.append(cells[self.label].strip())
-        if len(problems) > lost and self.texts:
-            self.texts[-1].bad = True
+            if label_at is not None:
+                text.labels.append(label)
+        if len(problems) > lost and text is not None:
+            text.bad = True
         return self.texts
 
-    def _fault(self, key: str, cells: list[str]) -> str | None:
+    def _refuse(self, key: str, number: int) -> None:
+        """Report a row of a sentence that has ended."""
+        line, text = self.begun[key]
+        fault = f"sentence {key!r} of line {line} goes on: its rows must stand together"
+        self.parsed.problems.append(Problem(number, fault))
+        text.bad = True
+
+    def _fault(self, key: str, word: str) -> str:
         if not key:
             return "the sentence id is empty"
-        if not cells[self.word].strip():
-            return "the word is empty"
-        if self.label is not None and not cells[self.label].strip():
-            return f"the label of {cells[self.word]!r} is empty"
-        return None
+        return f"the label of {word!r} is empty" if word else "the word is empty"
 
 
 def _width(cells: list[str], width: int) -> str | None:

@@ -85,9 +85,10 @@ class _Document:
                 continue
             found = _ENTITY.fullmatch(line)
             if found is None:
-                if line.startswith("T") or _OTHER.match(line) is None:
+                if line[0] == "T" or _OTHER.match(line) is None:
                     self._add_problem(number, f"{shown(line)} is no annotation of brat")
-                others += 1
+                else:
+                    others += 1
                 continue
             try:
                 start, end = self._span(found[1], found[3])
