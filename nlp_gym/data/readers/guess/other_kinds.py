@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from nlp_gym.data.readers.guess.keys import are_columns
 from nlp_gym.data.readers.shared.head import Head
 
 _LEVELS = "TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRITICAL|FATAL"
@@ -45,6 +46,8 @@ _NUMBER = re.compile(r"[-+]?\d*(?:[.,]\d+)?(?:e[-+]?\d+)?", re.IGNORECASE)
 
 def other_kind(head: Head) -> str | None:
     """What a file is, if it is a known kind of text that is no data of a task; else None."""
+    if head.is_json and are_columns(head.objects):
+        return "JSON with all texts in one list, where one object for each row is needed"
     if not head or head.is_json:
         return None
     if _MARKUP.match(head[0]):
