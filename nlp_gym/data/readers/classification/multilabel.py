@@ -10,10 +10,11 @@ from nlp_gym.data.readers.classification.fasttext import parse_many
 from nlp_gym.data.readers.classification.label_cells import LabelColumn, label_set
 from nlp_gym.data.readers.classification.labelled_text import TEXT_KEYS, table_texts, text_sample
 from nlp_gym.data.readers.shared import class_names, raw_text
-from nlp_gym.data.readers.shared.base import Options, Parsed, Reader
+from nlp_gym.data.readers.shared.base import Parsed, Reader
 from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.json_tools import RowError, field, json_samples
-from nlp_gym.data.readers.shared.table_rows import table_rows
+from nlp_gym.data.readers.shared.options import Options
+from nlp_gym.data.readers.shared.tables.rows import table_rows
 from nlp_gym.types import Sample
 
 LABELS = ("labels", "label", "categories", "tags", "topics")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 
-from nlp_gym.data.readers.shared.base import Options, Parsed, TaggedText, add_samples
+from nlp_gym.data.readers.shared.base import Parsed, TaggedText, add_samples
 from nlp_gym.data.readers.shared.decoding import Problem
+from nlp_gym.data.readers.shared.options import Options
 from nlp_gym.data.readers.tagging.conll_layout import (
     DOCUMENT,
     Layout,

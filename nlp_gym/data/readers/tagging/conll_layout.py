@@ -10,8 +10,9 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from nlp_gym.data.readers.shared.base import Column, Options, Parsed
+from nlp_gym.data.readers.shared.base import Parsed
 from nlp_gym.data.readers.shared.decoding import Problem
+from nlp_gym.data.readers.shared.options import Column, Options
 from nlp_gym.data.tags.schemes import split_tag
 from nlp_gym.errors import InvalidArgumentError
 

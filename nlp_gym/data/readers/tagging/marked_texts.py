@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from nlp_gym.data.readers.shared.base import Options, Parsed, TaggedText, add_samples
+from nlp_gym.data.readers.shared.base import Parsed, TaggedText, add_samples
 from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.json_tools import (
     RowError,
@@ -24,6 +24,7 @@ from nlp_gym.data.readers.shared.offsets import (
     settle_plain,
     warn_if_doubtful,
 )
+from nlp_gym.data.readers.shared.options import Options
 from nlp_gym.data.readers.shared.raw_text import cut_text
 from nlp_gym.data.tags.schemes import split_tag
 
