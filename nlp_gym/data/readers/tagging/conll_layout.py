@@ -104,7 +104,7 @@ def find_layout(lines: list[str], options: Options, parsed: Parsed) -> Layout | 
         message = "one column only: a word and its label are needed, separated by a tab or a space"
         parsed.problems.append(Problem(rows[0][0], message))
         return None
-    header = _header(rows[0], width, lines)
+    header = _header(rows[0], width, lines) if len(rows) > 1 else None
     names = [] if header is None else [name.lower() for name in header[1]]
     skipped = _asked_comments(lines, options, width)
     if skipped is None:
