@@ -99,12 +99,12 @@ def find_layout(lines: list[str], options: Options, parsed: Parsed) -> Layout | 
     rows = [row for sentence in sentences for row in sentence]
     if not rows:
         return Layout(1, 0, 0)
-    width = Counter(len(cells) for _, cells in rows).most_common(1)[0][0]
+    width, n_rows = Counter(len(cells) for _, cells in rows).most_common(1)[0]
     if options.gold and width == 1:
         message = "one column only: a word and its label are needed, separated by a tab or a space"
         parsed.problems.append(Problem(rows[0][0], message))
         return None
-    header = _header(rows[0], width, lines) if len(rows) > 1 else None
+    header = _header(rows[0], width, lines) if n_rows > 1 else None
     names = [] if header is None else [name.lower() for name in header[1]]
     skipped = _asked_comments(lines, options, width)
     if skipped is None:
