@@ -234,7 +234,7 @@ def test_guess_refuses_what_is_no_data(
     [
         ("a.csv", "text,label\nA warm day,joy#calm\nRain,sad\nSun,joy\n",
          ["--family classification --format csv", "'A warm day' -> joy#calm", "--family multilabel",
-          "--label-separator '#'"]),
+          "--label-separator '#'", "'A warm day' -> calm, joy"]),
         ("a.csv", "text,label\nA warm day,joy;calm\nRain,sad\nSun,joy\n",
          ["--family classification", "--family multilabel", "--label-separator ';'"]),
         ("a.tsv", "dog\tHund\ncat\tKatze\nhouse\tHaus\n",
