@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
+import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -232,7 +234,7 @@ def test_guess_refuses_what_is_no_data(
     [
         ("a.csv", "text,label\nA warm day,joy#calm\nRain,sad\nSun,joy\n",
          ["--family classification --format csv", "'A warm day' -> joy#calm", "--family multilabel",
-          "--label-separator '#'"]),
+          "--label-separator '#'", "'A warm day' -> calm, joy"]),
         ("a.csv", "text,label\nA warm day,joy;calm\nRain,sad\nSun,joy\n",
          ["--family classification", "--family multilabel", "--label-separator ';'"]),
         ("a.tsv", "dog\tHund\ncat\tKatze\nhouse\tHaus\n",
@@ -338,6 +340,38 @@ def test_guess_without_gold_needs_no_labels(tmp_path: Path) -> None:
         guess = guess_file(written(tmp_path, name, content), gold=False)
         assert f"{guess.family} {guess.format}" == expected
         assert read(tmp_path / name, guess.format, family=guess.family, gold=False)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "[x](",
+        "; ",
+        "a_ ",
+        "<a ",
+        "{",
+        '["',
+        '{"a": ',
+        "a\t",
+        "B-",
+        "a_b\t",
+        "1, ",
+        "# ",
+        "= ",
+        "\u3002",
+    ],
+)
+def test_guess_takes_time_linear_in_the_length_of_lines(tmp_path: Path, piece: str) -> None:
+    path = written(tmp_path, "a.txt", "\n".join([piece * (100_000 // len(piece))] * 4))
+    start = time.process_time()
+    for family in (None, "tagging", "classification", "kg"):
+        with contextlib.suppress(DataError), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if family is None:
+                guess_file(path)
+            else:
+                find_reader(path, read_text(path).lines, family=family)
+    assert time.process_time() - start < 3
 
 
 def test_guess_of_a_short_split_is_that_of_training(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from nlp_gym.data.readers.tagging.conll_layout import find_layout
 from nlp_gym.errors import InvalidArgumentError
 
 _FEW = 5  # so few labels may all be different, and say little
+_LONGEST = 200  # longer names of relations are cut off
 _TAG = re.compile(r"O|[BEIMSLU](?:[-_:/]\S+)?|\S+[-_:/][BEIMSLU]")
 _UNTYPED = {"B", "I", "O"}
 _POS = re.compile(r"[A-Z][A-Z0-9$*+._:|=-]{0,14}|[^\w\s]{1,5}")
@@ -321,14 +322,14 @@ def triples(head: Head) -> Found:
         return Found(Fit.NO, "the columns hold sentences, not names")
     again = 2 * len(set(relations)) <= len(relations)
     shared = len(set(heads) & set(tails)) > len(rows) // 20 and len(set(tails)) > 1
-    named = _share([_RELATION.fullmatch(relation) is not None for relation in relations]) > 0.9
+    named = _share([_RELATION.fullmatch(relation[:_LONGEST]) is not None for relation in relations])
     if (
         gold
         and len(rows) > _FEW
         and _share([_POS.fullmatch(tail) is not None for tail in tails]) > 0.9
     ):
         return Found(Fit.WEAK, "three columns, of which the last may be tags")
-    if again or named or (shared and len(set(relations)) < len(relations)):
+    if again or named > 0.9 or (shared and len(set(relations)) < len(relations)):
         fit = Fit.WEAK if _blank_between(head) else Fit.LIKELY
         return Found(fit, "three columns: names, relations, names")
     if _blank_between(head):
