@@ -176,9 +176,10 @@ def plot(records: Sequence[Record], path: Path) -> None:
         axes.plot(seconds, values, color=colour, label=label, marker=".", alpha=0.8)
     axes.set_xlabel("seconds of training, evaluations not counted")
     axes.set_ylabel(f"{records[0]['dev']['metric']}, dev")
-    axes.set_title(records[0]["env"])
+    title = axes.set_title(records[0]["env"])
     axes.grid(alpha=0.3)
-    axes.legend()
+    for text in (title, *axes.legend().get_texts()):
+        text.set_parse_math(False)  # a dollar sign in a name is one
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format=path.suffix.lstrip(".") or "png", dpi=120)
     pyplot.close(figure)

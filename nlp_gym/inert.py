@@ -20,6 +20,8 @@ _LONGEST = 80
 """Most characters of a value in a message."""
 _LONGEST_PATH = 240
 """Most characters of a path, which says little without its end."""
+_LONGEST_LINE = 3000
+"""Most characters of a message."""
 _NAMES = 60
 """Most names that a message lists."""
 
@@ -75,11 +77,15 @@ def brief(text: str, most: int = 60) -> str:
 def one_line(text: str) -> str:
     """The text on one line, without characters that act or cannot be seen.
 
-    What has no blank for hundreds of characters, such as a name, is cut.
+    What has no blank for hundreds of characters, such as a name, is cut, and of a text of many
+    thousands the middle is left out.
     """
     if not text.isprintable():
         text = visible(_BREAKS.sub(" ", text.strip()))
-    return _ENDLESS.sub(_shortened, text)
+    text = _ENDLESS.sub(_shortened, text)
+    if len(text) <= _LONGEST_LINE:
+        return text
+    return f"{text[: _LONGEST_LINE // 2]} [...] {text[-(_LONGEST_LINE // 2) :]}"
 
 
 def _shortened(found: re.Match[str]) -> str:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
+from typer.testing import CliRunner
 
 from nlp_gym import make_task
 from nlp_gym.checks import OBS_TYPES, REWARDS
@@ -24,6 +25,7 @@ from nlp_gym.tasks.core.make import task_class
 from nlp_gym.tasks.core.rollout import rollout
 from nlp_gym.types import SPLITS
 from nlp_gym.wrappers import KnowledgeObservation, KnowledgeVectorObservation
+from nlp_gym_agents.cli.main import app
 from nlp_gym_agents.cli.train import config_of
 from nlp_gym_agents.config.train_config import TrainConfig, merge
 from nlp_gym_agents.evaluation.baselines import run_baselines
@@ -341,6 +343,32 @@ def _runs(calls: dict[str, Call], folder: Path) -> None:
     )
 
 
+def _commands(calls: dict[str, Call], folder: Path) -> None:
+    """The command line, on which everything is a string."""
+    file = str(_tagged(folder))
+    commands: dict[str, tuple[list[str], Sequence[str]]] = {
+        "data check": (["FILE"], ("format", "family", "scheme", "column", "pair", "env")),
+        "data list": ([], ("data-dir",)),
+        "evaluate": (["FILE"], ("split", "data", "data-dir", "env-kwargs", "device", "searches")),
+        "predict": (["FILE", "text"], ("format", "input", "env-kwargs", "checkpoint")),
+    }
+    for name, (given, options) in commands.items():
+
+        def run(kwargs: Mapping[str, Any], name: str = name, given: Sequence[str] = given) -> None:
+            typed = {key: str(value) for key, value in kwargs.items() if _printable(value)}
+            place = typed.pop("FILE", file)
+            arguments = [place if part == "FILE" else part for part in given]
+            arguments += [part for key, value in typed.items() for part in (f"--{key}", value)]
+            result = CliRunner().invoke(app, [*name.split(), *arguments])
+            if result.exception is not None and not isinstance(result.exception, SystemExit):
+                raise result.exception
+
+        taken = dict.fromkeys(options, ())
+        if "FILE" in given:
+            taken["FILE"] = ()
+        calls[f"command {name}"] = Call(run, taken)
+
+
 def _scores(calls: dict[str, Call]) -> None:
     for env_id in IDS:
 
@@ -377,4 +405,5 @@ def all_calls(folder: Path) -> dict[str, Call]:
     _scores(calls)
     _training(calls)
     _runs(calls, folder)
+    _commands(calls, folder)
     return calls

@@ -29,7 +29,7 @@ from nlp_gym.memory import memory_limit
 from nlp_gym.tasks.core.make import make_task
 from nlp_gym.tasks.core.task import Task
 
-LONGEST_MESSAGE = 4000
+LONGEST_MESSAGE = 3200
 LONGEST_S = 10.0
 OURS = str(Path(nlp_gym.__file__).parent.parent)
 

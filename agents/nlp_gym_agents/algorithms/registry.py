@@ -80,9 +80,9 @@ def resolve(name: str) -> AlgorithmRow:
         UnknownNameError: Neither a known name nor of the form ``"package.module:Class"``.
         InvalidArgumentError: The class cannot be imported, or is no algorithm.
     """
-    if name in ALGORITHMS:
+    if isinstance(name, str) and name in ALGORITHMS:
         return ALGORITHMS[name]
-    if ":" not in name:
+    if not isinstance(name, str) or ":" not in name:
         raise UnknownNameError(
             "algo", name, ALGORITHMS, hint="Any other algorithm is given as 'package.module:Class'."
         )

@@ -48,4 +48,4 @@ def env_table() -> str:
 
 def envs_command() -> None:
     """List the environments, and where their corpora are."""
-    say(env_table())
+    say(env_table(), lines=True)

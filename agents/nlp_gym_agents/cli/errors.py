@@ -44,7 +44,7 @@ class ReportingGroup(TyperGroup):
             message = user_message(error)
             if message is None:
                 raise
-            say(f"error: {message}", lines=False, err=True)
+            say(f"error: {message}", err=True)
             raise typer.Exit(1) from None
 
 

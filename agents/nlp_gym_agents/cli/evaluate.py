@@ -68,11 +68,11 @@ def evaluate_command(
     else:
         scores = {"clean": scoring.evaluate(run, split, **own, **options)}
     score = scores["clean"]
-    say(score.text)
+    say(score.text, lines=True)
     say(scoring.score_line(score))
     say(score.signature)
     if perturb:
-        say(robustness.perturbation_table(scores))
+        say(robustness.perturbation_table(scores), lines=True)
     if json_file is not None:
         import json
 

@@ -25,7 +25,7 @@ from nlp_gym_agents.cli.train import train_command
 
 def _show_warning(message: Warning | str, *details: Any) -> None:
     with contextlib.suppress(OSError):  # the terminal may be gone
-        say(f"warning: {message}", lines=False, err=True)
+        say(f"warning: {message}", err=True)
 
 
 app = typer.Typer(

@@ -8,13 +8,13 @@ from pathlib import Path
 import typer
 
 
-def say(text: object, *, lines: bool = True, err: bool = False) -> None:
+def say(text: object, *, lines: bool = False, err: bool = False) -> None:
     """Print a text for people; characters that act or cannot be seen are spelled.
 
     Args:
         text: The text.
-        lines: It has several lines by right: what it holds of files and names is on one line each.
-            If not, its lines are joined, lest one look like another message.
+        lines: It has several lines by right, and what it holds of files and names is on one line
+            each. If not, its lines are joined, lest one look like another message.
         err: Print on stderr.
     """
     from nlp_gym.inert import one_line, visible

@@ -106,6 +106,10 @@ def train_command(
     ] = None,
     data_dir: DataDir = None,
     data: Annotated[str | None, typer.Option(help="Your own file, or folder of splits.")] = None,
+    bad_rows: Annotated[
+        str | None,
+        typer.Option(metavar="error|skip", help="skip: leave out samples of --data with bad rows."),
+    ] = None,
     augment: Annotated[
         list[str] | None,
         typer.Option(help="Train on perturbed copies of the texts too: typos, lower:0.5, ..."),
@@ -132,6 +136,8 @@ def train_command(
     """Train an agent. The last line printed is the run folder."""
     if augment:
         env_kwargs = [*(env_kwargs or []), f"augment:{augment!r}"]
+    if bad_rows is not None:
+        env_kwargs = [*(env_kwargs or []), f"bad_rows:{bad_rows}"]
     flags: dict[str, Any] = {
         "env": env,
         "algo": algo,
@@ -201,7 +207,7 @@ def _optimize(config: TrainConfig, **options: Any) -> None:
     from nlp_gym_agents.training.optimize import optimize
 
     folder = optimize(config, **options)
-    say((folder / "best.yml").read_text(encoding="utf-8"))
+    say((folder / "best.yml").read_text(encoding="utf-8"), lines=True)
     say_path(folder)
 
 
@@ -218,9 +224,9 @@ def _report(run: Path, *, with_bc: bool, progress: bool, trust: tuple[str, ...] 
         report = final_report(run, with_bc=with_bc, device=device, progress=progress, trust=trust)
         print_report(report, console)
     except NLPGymError as error:  # training itself went well
-        say(f"warning: no test report: {error}", lines=False, err=True)
+        say(f"warning: no test report: {error}", err=True)
         return
     try:
         print_example(run, console, device=device, trust=trust)
     except Exception as error:  # the run and its report are complete without it
-        say(f"warning: no example: {type(error).__name__}: {error}", lines=False, err=True)
+        say(f"warning: no example: {type(error).__name__}: {error}", err=True)

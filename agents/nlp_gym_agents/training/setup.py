@@ -100,7 +100,12 @@ class Setup:
     def facts(self) -> dict[str, Any]:
         """What ``versions.json`` says besides the versions."""
         settings = self.settings()
-        return {"encoder": settings["encoder"], "corpora": settings["corpora"]}
+        skipped = {t.corpus.split: t.corpus.n_skipped for t in (self.train_task, self.dev_task)}
+        corpora = {
+            split: {**facts, "n_skipped": skipped[split]}
+            for split, facts in settings["corpora"].items()
+        }
+        return {"encoder": settings["encoder"], "corpora": corpora}
 
     def check_same(self, saved: SnapshotSettings, folder: Path) -> None:
         """Refuse to go on where the corpus, the labels or the encoder are not those of the run.
