@@ -28,6 +28,7 @@ __all__ = [
     "NLPGymError",
     "NotResetError",
     "RunError",
+    "UnclearFormatError",
     "UnknownNameError",
     "listed",
     "nearest",
@@ -158,6 +159,10 @@ class DataFormatError(DataError):
         where = f"{path}:{line}" if line is not None else f"{path}"
         super().__init__(f"{where}: {problem}")
         self.path, self.line, self.problem = Path(path), line, problem
+
+
+class UnclearFormatError(DataFormatError):
+    """Nothing tells the format of a file, or it can be read in several ways."""
 
 
 class ChecksumError(DataError):

@@ -202,6 +202,25 @@ def test_cli_train_errors_of_an_encoder_that_learns(
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.filterwarnings("always::UserWarning")  # the command shows them
+def test_cli_train_counts_the_samples_that_bad_rows_leave_out(tmp_path: Path) -> None:
+    data, run = tmp_path / "data.csv", tmp_path / "run"
+    rows = [f"Text {i} is {'good' if i % 2 else 'bad'},{i % 2}" for i in range(30)]
+    data.write_text("\n".join(["text,label", *rows, "No label,", ",1"]) + "\n")
+    command = ["train", "--env", "Classification-v0", "--algo", "bc", "-n", "32", "--no-progress"]
+    command += ["--encoder", "hashed", "--data", str(data), "--run-dir", str(run)]
+    assert "data.csv:32: 'label' is empty" in message(*command)
+    result = CliRunner().invoke(app, [*command, "--bad-rows", "skip"])
+    assert result.exit_code == 0, result.output
+    assert "2 sample(s) with bad rows are left out" in result.stderr
+    assert "bad rows that were left out: 2 of the train file, 2 of the test file." in result.stdout
+    report = json.loads((run / "report.json").read_text())
+    assert report["n_skipped"] == {"train": 2, "test": 2}
+    corpora = json.loads((run / "versions.json").read_text())["corpora"]
+    assert {split: facts["n_skipped"] for split, facts in corpora.items()} == {"train": 2, "dev": 2}
+    assert load_agent(run).task("test").corpus.n_skipped == 2
+
+
 def test_cli_run_dir_is_never_overwritten(trained: tuple[Path, str]) -> None:
     run, _ = trained
     assert "not empty" in message(*TRAIN, "--run-dir", str(run))

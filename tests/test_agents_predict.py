@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 from pathlib import Path
@@ -142,6 +143,75 @@ def test_predictions_read_files(tmp_path: Path) -> None:
         body = "Ann B-PER\nsings O\n\nBob O\n" if name == "a.conll" else "Ann\nsings\n\nBob\n"
         (tmp_path / name).write_text(body)
         assert [item.text for item in read_inputs(tmp_path / name)] == ["Ann sings", "Bob"]
+
+
+LINES = (
+    "Maria Chen flew to Oslo.\r\n\r\n\u200b\r\n"
+    "\U0001f468\u200d\U0001f469\u200d\U0001f467 visited Lagos\u2028and left.\r\n   \r\n"
+    "Bo\x85Li.\r\n\f\r\nEnd [SEP] \ufeffof it.\r\n"
+)
+
+
+def test_predictions_read_lines_that_only_line_feeds_end(
+    tmp_path: Path, predictor: Predictor
+) -> None:
+    path = tmp_path / "lines.txt"
+    path.write_bytes(LINES.encode())
+    records = predictor.predict(predictor.gather(None, path))
+    assert [record["id"] for record in records] == [f"lines.txt:{n}" for n in range(1, 9)]
+    assert [record["text"] for record in records] == LINES.split("\r\n")[:-1]
+    filled = [bool(record["tokens"]) for record in records]
+    assert filled == [True, False, False, True, False, True, False, True]
+    path.write_bytes(b"one \rmore\ntwo\r\r\n")
+    with pytest.warns(UserWarning, match=r"lines\.txt:[12]: .*carriage return"):
+        assert [item.text for item in read_inputs(path)] == ["one \rmore", "two"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "texts"),
+    [
+        ("a.txt.gz", "Ann sings.\n\nBob\n", ["Ann sings.", "", "Bob"]),
+        ("a.jsonl.gz", '{"text": "Ann sings."}\n', ["Ann sings."]),
+        ("a.conll.gz", "Ann\nsings\n\nBob\n", ["Ann sings", "Bob"]),
+        ("a.json", '[{"text": "Ann sings."}, {"words": ["a b", "c"]}]', ["Ann sings.", "a b c"]),
+        ("a.json", '{"text": "Ann"}\n{"text": "Bob"}\n', ["Ann", "Bob"]),
+        ("a.txt", '{"text": "Ann"}\n{"text": "Bob"}\n', ["Ann", "Bob"]),
+        ("a.jsonl", '[\n {"text": "Ann"},\n {"text": "Bob"}\n]\n', ["Ann", "Bob"]),
+        ("a", "Ann B-PER\nsings O\n\nBob B-PER\n", ["Ann sings", "Bob"]),
+        ("a", "Ann sings.\n\nBob is far.\n", ["Ann sings.", "", "Bob is far."]),
+        ("a.text", "Ann sings.\n\nBob is far.\n", ["Ann sings.", "", "Bob is far."]),
+        ("a.md", "# Ann\n\n- one\n- two\n", ["# Ann", "", "- one", "- two"]),
+    ],
+)
+def test_predictions_read_what_a_file_holds(
+    tmp_path: Path, name: str, content: str, texts: list[str]
+) -> None:
+    data = content.encode()
+    (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    items = read_inputs(tmp_path / name)
+    assert [item.text for item in items] == texts
+    assert all(str(item.id).startswith(f"{name.removesuffix('.gz')}:") for item in items)
+
+
+def test_predictions_take_an_encoding_and_the_column_of_the_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes("Café \u2014 naïve".encode("cp1252"))
+    with pytest.raises(DataFormatError, match=r'a\.txt:1: .*encoding="cp1252"'):
+        read_inputs(path)
+    assert [item.text for item in read_inputs(path, encoding="cp1252")] == ["Café \u2014 naïve"]
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"caf\xe9\n")))
+    assert [item.text for item in gather_inputs("-", None, encoding="latin-1")] == ["café"]
+    with pytest.raises(InvalidArgumentError, match=r"text_column='text': .*one text per line"):
+        read_inputs(path, encoding="cp1252", text_column="text")
+    table, rows = tmp_path / "a.csv", tmp_path / "a.jsonl"
+    table.write_text("review,stars\nAnn sings.,5\nBob too.,1\n")
+    rows.write_text('{"review": "Ann sings.", "stars": 5}\n')
+    for file, texts in ((table, ["Ann sings.", "Bob too."]), (rows, ["Ann sings."])):
+        with pytest.raises(DataError):
+            read_inputs(file)
+        assert [item.text for item in read_inputs(file, text_column="review")] == texts
 
 
 def test_predictions_name_what_they_are_of(tmp_path: Path, predictor: Predictor) -> None:

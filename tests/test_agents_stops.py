@@ -141,6 +141,7 @@ def test_stops_inside_a_rollout_are_exact(
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(loop, "GRACE", 0.0)
+        patch.setattr(loop, "SHORT", 0.0)
         patch.setattr(SB3VecEnv, "step", Stopper(SB3VecEnv.step, step, send("SIGTERM")))
         with pytest.raises(TrainingInterrupted):
             train(small(algo), run_dir=tmp_path / "run", progress=False)
@@ -149,6 +150,19 @@ def test_stops_inside_a_rollout_are_exact(
     assert int(last.name) == (4 * step if algo == "masked_dqn" else (step - 1) // 8 * 32)
     resume(tmp_path / "run", progress=False)
     assert_same(tmp_path / "run", whole(small(algo)))
+
+
+def test_stops_of_cloning_before_an_evaluation_that_is_due(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: Whole
+) -> None:
+    start = loop.TrainingLoop._on_rollout_start
+    with monkeypatch.context() as patch:
+        stopper = Stopper(start, 1, send("SIGTERM"))
+        patch.setattr(loop.TrainingLoop, "_on_rollout_start", stopper)
+        with pytest.raises(TrainingInterrupted):
+            train(small("bc"), run_dir=tmp_path / "run", progress=False)
+    resume(tmp_path / "run", progress=False)
+    assert_same(tmp_path / "run", whole(small("bc")))
 
 
 def test_stops_a_checkpoint_holds_a_recurrent_policys_memory(tmp_path: Path, whole: Whole) -> None:
@@ -333,10 +347,10 @@ def test_logs_tensorboard_on_a_full_disk_is_one_warning(
 
 
 def test_logs_tensorboard_goes_on_when_there_is_space(tmp_path: Path) -> None:
-    log = tensorboard.TensorBoardLog(str(tmp_path / "file" / "tb"))
     (tmp_path / "file").write_text("")
     with pytest.warns(UserWarning, match="TensorBoard.*Not a directory"):
-        log.write({"a": 1.0}, {"a": ()}, 1)
+        log = tensorboard.TensorBoardLog(str(tmp_path / "file" / "tb"))
+    log.write({"a": 1.0}, {"a": ()}, 1)
     log.write({"a": 1.0}, {"a": ()}, 2)  # one warning is enough
     (tmp_path / "file").unlink()
     log.write({"a": 1.0}, {"a": ()}, 3)

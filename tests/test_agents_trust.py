@@ -172,12 +172,12 @@ def test_resume_logs_elsewhere_only_where_it_is_said(logged: Path, tmp_path: Pat
         assert "--tensorboard-log" in result.stderr
     assert not logs.exists()
     words = ["--resume", str(logged), "--tensorboard-log", str(logs)]
-    result = command("train", *words, "--no-progress", "--no-report")
+    result = command("train", *words, "-n", "24", "--no-progress", "--no-report")
     assert result.exit_code == 0, result.output
     assert list(logs.glob("events*"))
     inside = logged / "tensorboard"
     before = len(list(inside.glob("events*")))
-    resume(logged, progress=False, command=["x"], tensorboard_log=inside)
+    resume(logged, n_timesteps=32, progress=False, command=["x"], tensorboard_log=inside)
     assert len(list(inside.glob("events*"))) == before + 1
     resume(logged, progress=False)  # what was said stays on record, and lies inside
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import warnings
 from pathlib import Path
@@ -94,11 +95,15 @@ def test_readers_raise_nothing_but_data_errors(
 ) -> None:
     path = tmp_path / "any.dat"
     path.write_bytes(content)
-    if content.startswith(b"\x1f\x8b"):  # gzip, and damaged: there is no content to report on
+    report = None
+    with contextlib.suppress(DataError):
+        report = check(path, format, gold=gold)
+    if report is None:
+        # It is damaged gzip, or its content is of no format.
+        assert content.startswith(b"\x1f\x8b") or format is None
         with pytest.raises(DataError, match=re.escape(str(path))):
-            check(path, format, gold=gold)
+            read(path, format, gold=gold)
         return
-    report = check(path, format, gold=gold)
     if not report.ok:
         with pytest.raises(DataError, match=re.escape(str(path))):
             read(path, format, gold=gold)

@@ -52,7 +52,9 @@ def sentences(
     plain = words.split()
     found = []
     for number in range(N):
-        text, entities = [f"{rng.choice(plain)}{number}"], list[Entity]()
+        # A mark and a number would be two words of a raw text.
+        first = rng.choice([word for word in plain if word.isalpha()])
+        text, entities = [f"{first}{number}"], list[Entity]()
         for _ in range(rng.randint(1, 3)):
             text += rng.choices(plain, k=rng.randint(1, 3))
             kind = rng.choice(sorted(names))

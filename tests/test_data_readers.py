@@ -189,3 +189,9 @@ def test_readers_missing_file_folder_and_unknown_format(tmp_path: Path) -> None:
         check("a\0b")
     with pytest.raises(UnknownNameError, match="'conllu'"):
         read(save(tmp_path, "x.conll", "a O"), "conlu")
+
+
+def test_conll_of_names_of_columns_alone_is_a_row(tmp_path: Path) -> None:
+    path = tmp_path / "a.conll"
+    path.write_text("token label\n")
+    assert [sample.labels for sample in read(path, "conll")] == [("label",)]

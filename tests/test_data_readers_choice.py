@@ -12,8 +12,8 @@ import pytest
 from nlp_gym.data import load_corpus
 from nlp_gym.data.readers import READERS, read
 from nlp_gym.data.readers.dialogue.reply_pool import DRAWN
-from nlp_gym.data.readers.shared.base import Options
-from nlp_gym.errors import DataFormatError, UnknownNameError
+from nlp_gym.data.readers.shared.options import Options
+from nlp_gym.errors import DataFormatError
 from nlp_gym.tasks.core.make import make_task
 
 QUESTION = {"question": "What melts?", "choices": ["ice", "stone", "B"], "answer": 0}
@@ -316,5 +316,5 @@ def test_the_first_bad_row_says_how_to_list_the_others(tmp_path):
 def test_a_format_that_nothing_tells_is_told_how_to_name(tmp_path):
     file = tmp_path / "a.txt"
     file.write_text("one line\n", "utf-8")
-    with pytest.raises(UnknownNameError, match=r"jsonl: \.jsonl .*: rename the file.*data_format="):
+    with pytest.raises(DataFormatError, match=r"rename the file.*data_format=.*jsonl: \.jsonl"):
         read(file, family="spanqa")

@@ -83,7 +83,7 @@ GOOD = [
     (
         "multilabel",
         "a.csv",
-        'text,labels\nA day,b; a;b\nSo,\nNo,"x, y"\nHm,x|y z\n',
+        "text,labels\nA day,b; a;b\nSo,\nNo,x;y\nHm,x;y z\n",
         [
             (("A", "day"), ("a", "b")),
             (("So",), ()),

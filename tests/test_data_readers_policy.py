@@ -8,7 +8,7 @@ import pytest
 
 from nlp_gym.data import load_corpus
 from nlp_gym.data.readers import READERS, find_reader, read, read_text
-from nlp_gym.data.readers.shared.base import Options
+from nlp_gym.data.readers.shared.options import Options
 
 TURN = {"user": "A table for two.", "acts": ["REQUEST", "OFFER", "OFFER"], "system": "When?"}
 
@@ -179,7 +179,8 @@ def test_summary_names_line_and_fault(format, content, line, message):
     [
         ("policy", "a.json", "[]", "sgd"),
         ("policy", "a.jsonl", "{}", "jsonl"),
-        ("policy", "a.dat", "[\n{", "sgd"),
+        ("policy", "a.dat", '[\n{"turns": [{"speaker": "USER"}]}', "sgd"),
+        ("policy", "a.json", '[\n{"turns": [{"user": "Hi"}]}', "jsonl"),
         ("policy", "a.dat", '{"turns": []}', "jsonl"),
         ("summary", "a.csv", "document,summary", "csv"),
         ("summary", "a.jsonl", '{"document": "A", "summary": "x"}', "jsonl"),

@@ -10,7 +10,8 @@ import pytest
 from rouge_score.rouge_scorer import RougeScorer
 
 from nlp_gym.errors import DataError, InvalidArgumentError, UnknownNameError
-from nlp_gym.metrics.text.rouge import SentenceRouge1, make_tokenizer, rouge
+from nlp_gym.metrics.text.rouge import make_tokenizer, rouge
+from nlp_gym.metrics.text.sentence_rouge import SentenceRouge1
 from nlp_gym.tasks.core.make import make_task
 from nlp_gym.tasks.core.rollout import rollout
 from nlp_gym.types import Sample

@@ -18,6 +18,14 @@ EXAMPLES: dict[tuple[str, str], str] = {
     ("tagging", "conll"): "Ana B-PER\nleft O\n\nIt O\nrains O",
     ("tagging", "jsonl"): '{"text": "Ana left.", "entities": [{"start": 0, "end": 3, '
     '"label": "PER"}]}\n{"words": ["Ana", "left"], "labels": ["B-PER", "O"]}',
+    ("tagging", "label-studio"): '[{"id": 1, "data": {"text": "Ana left."}, "annotations": '
+    '[{"result": [{"from_name": "ner", "value": {"start": 0, "end": 3, "labels": ["PER"]}}]}]}]',
+    ("tagging", "doccano"): '{"text": "Ana left.", "label": [[0, 3, "PER"]]}',
+    ("tagging", "prodigy"): '{"text": "Ana left.", "spans": [{"start": 0, "end": 3, '
+    '"label": "PER"}], "answer": "accept"}',
+    ("tagging", "spacy"): '["Ana left.", {"entities": [[0, 3, "PER"]]}]',
+    ("tagging", "spert"): '{"tokens": ["Ana", "left"], "entities": [{"type": "PER", "start": 0, '
+    '"end": 1}]}',
     ("tagging", "csv"): "sentence,word,label\n1,Ana,B-PER\n1,left,O",
     ("classification", "csv"): 'text,label\n"A warm day, at last",good',
     ("classification", "jsonl"): '{"text": "A warm day", "label": "good"}',

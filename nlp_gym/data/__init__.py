@@ -2,7 +2,16 @@
 
 from nlp_gym.data.catalog import DATASETS, Dataset, RemoteFile
 from nlp_gym.data.corpora.load import load_corpus
-from nlp_gym.data.readers import FAMILIES, READERS, CheckReport, Problem, check, read
+from nlp_gym.data.readers import (
+    FAMILIES,
+    READERS,
+    CheckReport,
+    Guess,
+    Problem,
+    check,
+    guess_file,
+    read,
+)
 
 __all__ = [
     "DATASETS",
@@ -10,9 +19,11 @@ __all__ = [
     "READERS",
     "CheckReport",
     "Dataset",
+    "Guess",
     "Problem",
     "RemoteFile",
     "check",
+    "guess_file",
     "load_corpus",
     "read",
 ]

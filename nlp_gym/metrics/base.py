@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nlp_gym.checks import check_int
-from nlp_gym.types import Float64Array
+from nlp_gym.types import Float64Array, Int64Array
 
 GRID = float(2**20)
 """Potentials are rounded to multiples of 1/GRID: differences and sums of those are exact in
@@ -158,3 +158,18 @@ def check_same_lengths(gold: Sequence[Sized], predicted: Sequence[Sized]) -> Non
     """Raise `ValueError` unless both have as many sequences, of the same lengths."""
     if [len(labels) for labels in gold] != [len(labels) for labels in predicted]:
         raise ValueError("gold and predicted sequences differ in number or length")
+
+
+def spread(first: Int64Array, stop: Int64Array) -> tuple[Int64Array, Int64Array]:
+    """The numbers of P ranges, one range after the other.
+
+    Args:
+        first: (P,) first number of each range.
+        stop: (P,) one past the last.
+
+    Returns:
+        (E,) the range that each number is of, and (E,) the numbers.
+    """
+    sizes = stop - first
+    which = np.repeat(np.arange(len(sizes)), sizes)
+    return which, np.arange(len(which)) + (first - np.cumsum(sizes) + sizes).take(which)

@@ -114,7 +114,7 @@ class Fault:
         from nlp_gym_agents.training import saved_start
         from nlp_gym_agents.training.callbacks import loop
 
-        loop.GRACE, saved_start.SAVE_EVERY = self.grace, 0.02
+        loop.GRACE, loop.SHORT, saved_start.SAVE_EVERY = self.grace, 0.0, 0.02
         count, prefix = 0, str(self.folder)
 
         def hook(event: str, arguments: tuple[Any, ...]) -> None:
@@ -506,6 +506,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--disk", action=argparse.BooleanOptionalAction, default=True)
     options = parser.parse_args()
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # as where nohup did not start this
     _import_everything()
     from conftest import save_bert, word_piece
 

@@ -20,7 +20,7 @@ def predict_command(
         typer.Option(
             "--input",
             metavar="FILE",
-            help=".txt (a text a line), or the task family's formats: .jsonl, .csv, CoNLL, ...",
+            help=".txt (a text a line), or the family's formats: JSON, CSV, CoNLL, ...; or .gz.",
         ),
     ] = None,
     output: Annotated[
@@ -41,6 +41,12 @@ def predict_command(
             help="Arguments in place of the run's own: max_words:600, tasks:\"['POS-EWT-v0']\".",
         ),
     ] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="Encoding of the input (cp1252, ...); else UTF-8.")
+    ] = None,
+    text_column: Annotated[
+        str | None, typer.Option(help="Column or key of the text in the file.")
+    ] = None,
     alternatives: Annotated[
         int, typer.Option(min=0, help="Show so many tokens at each place of a written text.")
     ] = 0,
@@ -57,6 +63,6 @@ def predict_command(
     options |= {"alternatives": alternatives, "trust": trust or ()}
     predictor = Predictor(run, env_kwargs=pairs(env_kwargs), **options)
     chosen = choose_format(form, output, tags=predictor.tags)
-    inputs = predictor.gather(text, input_file)
+    inputs = predictor.gather(text, input_file, encoding=encoding, text_column=text_column)
     records = predictor.predict(inputs, progress=input_file is not None)
     write_records(records, chosen, output=output)

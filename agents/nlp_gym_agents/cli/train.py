@@ -106,6 +106,10 @@ def train_command(
     ] = None,
     data_dir: DataDir = None,
     data: Annotated[str | None, typer.Option(help="Your own file, or folder of splits.")] = None,
+    bad_rows: Annotated[
+        str | None,
+        typer.Option(metavar="error|skip", help="skip: leave out samples of --data with bad rows."),
+    ] = None,
     augment: Annotated[
         list[str] | None,
         typer.Option(help="Train on perturbed copies of the texts too: typos, lower:0.5, ..."),
@@ -132,6 +136,8 @@ def train_command(
     """Train an agent. The last line printed is the run folder."""
     if augment:
         env_kwargs = [*(env_kwargs or []), f"augment:{augment!r}"]
+    if bad_rows is not None:
+        env_kwargs = [*(env_kwargs or []), f"bad_rows:{bad_rows}"]
     flags: dict[str, Any] = {
         "env": env,
         "algo": algo,

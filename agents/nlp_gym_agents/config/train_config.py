@@ -175,6 +175,9 @@ class TrainConfig:
         task_spec(self.env)
         for name in ("hyperparams", "env_kwargs"):
             check_mapping(name, getattr(self, name))
+        options = self.env_kwargs.get("encoder_kwargs")
+        if not isinstance(options, EncoderOptions | None):
+            check_mapping("encoder_kwargs", options)
         check_name("encoder_mode", self.encoder_mode, MODES)
         learning = {name: getattr(self, name) for name in ("encoder_lr", "freeze_layers")}
         learning["hyperparams tuning"] = self.hyperparams.get("tuning")

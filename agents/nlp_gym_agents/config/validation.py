@@ -64,14 +64,16 @@ _NOT_YAML = {
     *_COMMAND_OWNS,
 }
 _OPEN_ABOVE_ZERO = (0.0, math.inf, False)
-_FROM_ONE = (1, LARGEST, True)
+_FROM_ONE = (1, math.inf, True)
+_COUNT = (1, LARGEST, True)
 _SHARE = (0.0, 1.0, True)
 _BOUNDS: dict[str, tuple[float, float, bool]] = {
     # lowest, highest, whether the lowest itself is allowed
     **dict.fromkeys(
         ("learning_rate", "clip_range", "clip_range_vf", "max_grad_norm"), _OPEN_ABOVE_ZERO
     ),
-    **dict.fromkeys(("n_envs", "n_timesteps", "batch_size", "n_steps", "n_epochs"), _FROM_ONE),
+    **dict.fromkeys(("n_envs", "n_timesteps"), _COUNT),
+    **dict.fromkeys(("batch_size", "n_steps", "n_epochs"), _FROM_ONE),
     **dict.fromkeys(("buffer_size", "train_freq", "target_update_interval"), _FROM_ONE),
     **dict.fromkeys(("gamma", "gae_lambda", "exploration_initial_eps"), _SHARE),
     **dict.fromkeys(("exploration_final_eps",), _SHARE),

@@ -99,6 +99,7 @@ def with_corpus(score: Score, task: Task) -> Score:
         "text_sha256": corpus.text_hash,
         "bundled": corpus.bundled,
         "source": None if corpus.source is None else str(corpus.source),
+        "n_skipped": corpus.n_skipped,
     }
     return dataclasses.replace(score, report={**score.report, "corpus": facts})
 

@@ -63,7 +63,8 @@ def final_report(
 
     Returns:
         What the file holds: the record of `nlp-gym evaluate --json`, ``algo``, ``timesteps``,
-        ``dev``, ``baselines`` and ``text``.
+        ``dev``, ``n_skipped`` (samples with bad rows that were left out of the files of train and
+        test), ``baselines`` and ``text``.
 
     Raises:
         RunError: The run cannot be loaded, or its folder cannot be written to.
@@ -80,6 +81,7 @@ def final_report(
         "algo": agent.settings["algo"],
         "timesteps": agent.settings["timesteps"],
         "dev": agent.settings["value"],
+        "n_skipped": {t.corpus.split: t.corpus.n_skipped for t in (train_task, task)},
         "baselines": {name: value_and_interval(other) for name, other in scores.items()},
         "text": score.text,
     }
@@ -102,6 +104,11 @@ def print_report(report: dict[str, Any], console: Console) -> None:
         table.add_row(Text(visible(name)), f"{row['value']:.4f}", interval)
     console.print(table)
     console.print(visible(report["signature"]), **plain, soft_wrap=True)
+    if any(report["n_skipped"].values()):
+        counts = ", ".join(f"{n} of the {split} file" for split, n in report["n_skipped"].items())
+        console.print(
+            f"Samples with bad rows that were left out: {counts}.", **plain, soft_wrap=True
+        )
 
 
 def print_example(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -150,9 +149,9 @@ def build_model(
         "encoder_factory": factory,
     }
     arguments |= {"env": SB3VecEnv(venv), "seed": seed, "device": device, "verbose": 0}
-    limit: AbstractContextManager[object] = nullcontext()
+    limit = SizeLimit.of_memory(hyperparams)
     if weights is not None:
-        limit = SizeLimit(weights, pretrained=tuning is not None)
+        limit = SizeLimit.of_weights(weights, pretrained=tuning is not None)
     with limit:
         model = _construct(row, arguments, hyperparams)
     normalise_only_several(model)

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from nlp_gym.checks import check_path
-from nlp_gym.data.readers import read
-from nlp_gym.data.readers.shared.decoding import decode, file_bytes
+from nlp_gym.data.readers import find_reader, read, read_text
+from nlp_gym.data.readers.shared.decoding import Decoded, decode, text_name
+from nlp_gym.data.readers.shared.options import make_options
 from nlp_gym.data.text.tokenize import split_sentences, split_words
 from nlp_gym.errors import (
     DataError,
@@ -89,26 +90,76 @@ def _check_characters(text: str) -> None:
         ) from error
 
 
-def read_inputs(path: str | Path) -> list[Input]:
-    """Read ``.txt`` (one text per line), or what `nlp_gym.data` reads without labels.
+def read_inputs(
+    path: str | Path,
+    *,
+    encoding: str | None = None,
+    text_column: str | int | None = None,
+) -> list[Input]:
+    """Read one text per line, or what `nlp_gym.data` reads of tagged words without labels.
 
-    A blank line of a ``.txt`` is a blank text, so that line numbers stay.
+    Args:
+        path: The file; see `read_file`.
+        encoding: Its encoding; None: UTF-8.
+        text_column: Column or key of the text, in a table or in JSON; None: the usual one.
 
     Raises:
         DataNotFoundError: No such file.
         DataFormatError: A line cannot be read, or the file is empty.
         DataError: It is a folder.
+        InvalidArgumentError: An option that the file's format has no use for.
+    """
+    found = read_file(path, encoding=encoding, text_column=text_column)
+    return [item if isinstance(item, Input) else from_sample(item) for item in found]
+
+
+def read_file(
+    path: str | Path,
+    format: str | None = None,
+    *,
+    family: str = "tagging",
+    pair: str | None = None,
+    encoding: str | None = None,
+    text_column: str | int | None = None,
+) -> list[Input | Sample]:
+    """Read a file to predict on, without labels.
+
+    A ``.txt`` that is not JSON, and any file that is nothing but text, has one text per line; a
+    blank line is a blank text, so that line numbers stay. Otherwise the content decides, and then
+    the ending, as in `nlp_gym.data.read`.
+
+    Args:
+        path: The file; it may be packed with gzip.
+        format: Name of its reader; None: see above.
+        family: Task family.
+        pair: Languages of parallel text.
+        encoding: Its encoding; None: UTF-8.
+        text_column: Column or key of the text.
+
+    Returns:
+        Inputs where the file has one text per line, else samples.
+
+    Raises:
+        DataError: It cannot be read; see `read_inputs`.
+        InvalidArgumentError: An option that the file's format has no use for.
     """
     path = check_path("input", path)
     if os.path.isdir(path):
         raise DataError(f"input={shown(path)} is a folder: give one of the files in it.")
     if not os.path.exists(path):
         raise DataNotFoundError(f"input={shown(path)} does not exist.")
-    suffix = path.suffix.lower()
-    if suffix == ".txt":
-        return from_lines(file_bytes(path), path)
-    samples = read(path, "jsonl" if suffix == ".json" else None, gold=False)
-    return [from_sample(sample) for sample in samples]
+    options: dict[str, Any] = {"encoding": encoding, "text_column": text_column}
+    how = make_options(gold=False, pair=pair, **options)
+    text = read_text(path, how.encoding)
+    reader = find_reader(path, text.lines, format, family=family, options=how)
+    if reader.name != "text":
+        return list(read(path, reader.name, family=family, gold=False, pair=pair, **options))
+    if text_column is not None:
+        raise InvalidArgumentError(
+            f"text_column={shown(text_column)}: {path} has one text per line, and no columns. "
+            "Leave it out."
+        )
+    return list(from_lines(text, path))
 
 
 def from_sample(sample: Sample) -> Input:
@@ -128,30 +179,36 @@ def sample_id(sample: Sample) -> Any:
     return sample.id if own in ("", None) else own
 
 
-def from_lines(data: bytes, name: str | Path) -> list[Input]:
+def from_lines(text: Decoded, name: str | Path) -> list[Input]:
     """One raw text per line.
 
     Args:
-        data: UTF-8, a byte order mark is dropped.
-        name: Where it is from, for messages.
+        text: The lines.
+        name: Where they are from, for messages.
 
     Raises:
-        DataFormatError: A line that is not UTF-8, or no text at all.
+        DataFormatError: A line that is not of the encoding, or no text at all.
     """
-    found = decode(data)
-    if found.problems:
-        raise DataFormatError(name, found.problems[0].line, found.problems[0].message)
-    if found.blank:
+    if text.problems:
+        raise DataFormatError(name, text.problems[0].line, text.problems[0].message)
+    if text.blank:
         raise DataFormatError(name, None, "there is no text in it: nothing to predict.")
-    for warning in found.warnings:
+    for warning in text.warnings:
         warnings.warn(f"{name}:{warning.line}: {warning.message}", UserWarning, stacklevel=2)
-    lines = found.lines
-    lines, place = lines if lines[-1] else lines[:-1], Path(name).name
+    lines, place = text.lines, text_name(Path(name))
+    lines = lines if lines[-1] else lines[:-1]
     return [replace(from_text(line), id=f"{place}:{i}") for i, line in enumerate(lines, 1)]
 
 
-def gather_inputs(text: str | None, file: Path | None) -> list[Input]:
+def gather_inputs(
+    text: str | None, file: Path | None, *, encoding: str | None = None
+) -> list[Input]:
     """The texts of a command line: an argument, ``-`` for stdin, or a file.
+
+    Args:
+        text: The argument.
+        file: The file.
+        encoding: Encoding of stdin or the file; None: UTF-8.
 
     Raises:
         InvalidArgumentError: None of them or two, or an argument without any text.
@@ -160,9 +217,10 @@ def gather_inputs(text: str | None, file: Path | None) -> list[Input]:
     if (text is None) == (file is None):
         raise InvalidArgumentError("Give either a text (`-` for stdin) or --input FILE.")
     if file is not None:
-        return read_inputs(file)
+        return read_inputs(file, encoding=encoding)
     if text == "-":
-        return from_lines(sys.stdin.buffer.read(), "stdin")
+        how = make_options(encoding=encoding)
+        return from_lines(decode(sys.stdin.buffer.read(), how.encoding), "stdin")
     item = from_text(text or "")
     if not item.sentences:
         raise InvalidArgumentError(

@@ -9,12 +9,22 @@ from pathlib import Path
 from typing import Any
 
 from nlp_gym.checks import check_int, check_mapping
-from nlp_gym.data.readers import READERS, read, read_text
-from nlp_gym.errors import DataError, DataNotFoundError, InvalidArgumentError, shown
+from nlp_gym.data.readers import READERS, read_text
+from nlp_gym.data.readers.shared.decoding import text_name
+from nlp_gym.data.readers.shared.options import make_options
+from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym.tasks.core.task import Output, Task
 from nlp_gym.types import Sample
 from nlp_gym_agents.models.agent import Agent, load_agent
-from nlp_gym_agents.prediction.inputs import Input, from_text, from_words, gather_inputs, sample_id
+from nlp_gym_agents.prediction.inputs import (
+    Input,
+    from_text,
+    from_words,
+    gather_inputs,
+    read_file,
+    read_inputs,
+    sample_id,
+)
 from nlp_gym_agents.prediction.records import input_fields, is_bio, report_problems, to_record
 from nlp_gym_agents.prediction.task_choice import task_inputs
 
@@ -118,8 +128,21 @@ class Predictor:
         records = [next(found) if sample.words else {} for sample in samples]
         return [{**input_fields(i), **record} for i, record in zip(inputs, records, strict=True)]
 
-    def gather(self, text: str | None, file: Path | None) -> list[Given]:
+    def gather(
+        self,
+        text: str | None,
+        file: Path | None,
+        *,
+        encoding: str | None = None,
+        text_column: str | int | None = None,
+    ) -> list[Given]:
         """The input of a command line: a text, ``-`` for texts on stdin, or a file.
+
+        Args:
+            text: The text.
+            file: The file; see `nlp_gym_agents.prediction.inputs.read_file`.
+            encoding: Encoding of the file or of stdin; None: UTF-8.
+            text_column: Column or key of the text in the file.
 
         Raises:
             InvalidArgumentError: None of them or two, or a text where the task needs more.
@@ -127,26 +150,23 @@ class Predictor:
         """
         if self._task_class.is_mixture:
             raise self._needs_more()
-        lines = file is not None and file.suffix.lower() == ".txt"
-        if self.tags or file is None or (self.reads_text and lines and not self._pairs(file)):
-            if not self.reads_text and text is not None:
+        if file is None or text is not None:
+            if not self.reads_text and text is not None and file is None:
                 raise self._needs_more()
-            return list(gather_inputs(text, file))
-        if text is not None:
-            raise InvalidArgumentError("Give either a text (`-` for stdin) or --input FILE.")
-        if os.path.isdir(file):
-            raise DataError(f"input={shown(file)} is a folder: give one of the files in it.")
-        if not os.path.exists(file):
-            raise DataNotFoundError(f"input={shown(file)} does not exist.")
+            return list(gather_inputs(text, file, encoding=encoding))
+        how: dict[str, Any] = {"encoding": encoding, "text_column": text_column}
+        if self.tags:
+            return list(read_inputs(file, **how))
+        form = "pairs" if self._pairs(file, encoding) else None
         pair = self._inputs.env_kwargs.get("pair", self.agent.settings["env_kwargs"].get("pair"))
-        form = "pairs" if lines and self.writes else None
-        return list(read(file, form, family=self.family, gold=False, pair=pair))
+        return list(read_file(file, form, family=self.family, pair=pair, **how))
 
-    def _pairs(self, file: Path) -> bool:
+    def _pairs(self, file: Path, encoding: str | None) -> bool:
         """Whether a file has translations beside its texts, which must not be read as text."""
-        if not self.writes or not os.path.isfile(file):
+        text_file = text_name(file).lower().endswith(".txt")
+        if not self.writes or not text_file or not os.path.isfile(file):
             return False
-        lines = read_text(file).lines
+        lines = read_text(file, make_options(encoding=encoding).encoding).lines
         return any(lines) and all("\t" in line for line in lines if line.strip())
 
     def _tag(self, inputs: list[Input], *, progress: bool) -> list[dict[str, Any]]:

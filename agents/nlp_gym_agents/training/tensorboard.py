@@ -34,7 +34,7 @@ class _EventFile:
     TensorBoard's own writer hands events to a thread, which dies of the first failure.
 
     Args:
-        folder: It is made with the first event.
+        folder: It is made with the file.
     """
 
     def __init__(self, folder: str) -> None:
@@ -51,10 +51,7 @@ class _EventFile:
         Raises:
             OSError: The disk is full, or the file cannot be written to.
         """
-        if not self._begun:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._append(Event(wall_time=time.time(), file_version="brain.Event:2"))
-            self._begun = True
+        self.flush()
         self._append(event)
 
     def _append(self, event: Any) -> None:
@@ -67,7 +64,15 @@ class _EventFile:
         return self.folder
 
     def flush(self) -> None:
-        """Do nothing: everything is written."""
+        """Make the file, unless it is there; there is nothing else to do.
+
+        Raises:
+            OSError: As `add_event`.
+        """
+        if not self._begun:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._append(Event(wall_time=time.time(), file_version="brain.Event:2"))
+            self._begun = True
 
     def close(self) -> None:
         """Do nothing: nothing is open."""
@@ -99,6 +104,7 @@ class TensorBoardLog(TensorBoardOutputFormat):
     def __init__(self, folder: str) -> None:
         self.writer = _Summaries(folder)
         self._is_closed = self._warned = False
+        self.write({}, {})  # makes the file
 
     def write(
         self, key_values: dict[str, Any], key_excluded: dict[str, tuple[str, ...]], step: int = 0
@@ -116,6 +122,10 @@ class TensorBoardLog(TensorBoardOutputFormat):
                 "and the checkpoints do not depend on them.",
                 stacklevel=2,
             )
+
+    def close(self) -> None:
+        """Nothing is open, and all that could be written is."""
+        self._is_closed = True
 
 
 def check_log_folder(folder: str | None) -> None:

@@ -9,8 +9,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from nlp_gym.data.readers import family_readers, find_reader
-from nlp_gym.data.readers.shared.base import FileSamples, Options
+from nlp_gym.data.readers.shared.base import FileSamples
 from nlp_gym.data.readers.shared.decoding import decode, packed_bytes, text_name, unpacked
+from nlp_gym.data.readers.shared.options import Options
 from nlp_gym.errors import ChecksumError
 
 Stamp = tuple[int, int]
@@ -67,6 +68,16 @@ def read_cached(source: SourceFile, options: Options) -> FileSamples:
     return _read(source, _stamps(source, options), options)
 
 
+def format_of(path: Path, family: str, options: Options) -> str:
+    """Name of the reader of a file.
+
+    Raises:
+        DataError: It is missing, cannot be read, or nothing tells its format.
+    """
+    text = decode(unpacked(packed_bytes(path), path), options.encoding)
+    return find_reader(path, text.lines, family=family, options=options).name
+
+
 @lru_cache(maxsize=8)
 def _read_all(
     sources: tuple[SourceFile, ...], stamps: tuple[tuple[Stamp, ...], ...], options: Options
@@ -83,7 +94,7 @@ def _read(source: SourceFile, stamps: tuple[Stamp, ...], options: Options) -> Fi
     content = packed_bytes(path)
     _verify(source, content)
     text = decode(unpacked(content, path), options.encoding)
-    reader = find_reader(path, text.lines, source.format, family=source.family, gold=options.gold)
+    reader = find_reader(path, text.lines, source.format, family=source.family, options=options)
     return reader.samples(path, text, options, source.family)
 
 

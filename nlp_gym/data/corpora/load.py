@@ -11,14 +11,15 @@ from typing import Any
 from nlp_gym.checks import check_labels, check_name, check_path
 from nlp_gym.data import catalog
 from nlp_gym.data.catalog import Dataset, find_dataset
-from nlp_gym.data.corpora.file_cache import SourceFile, read_cached
+from nlp_gym.data.corpora.file_cache import SourceFile, format_of, read_cached
 from nlp_gym.data.corpora.language_pairs import check_pair, check_sample_has_pair, select_pair
 from nlp_gym.data.corpora.named import locate, read_split
 from nlp_gym.data.corpora.user import UserData, open_user_data
 from nlp_gym.data.readers import family_readers
-from nlp_gym.data.readers.shared.base import READ_OPTIONS, FileSamples, Options, make_options
+from nlp_gym.data.readers.shared.base import FileSamples
+from nlp_gym.data.readers.shared.options import READ_OPTIONS, Options, make_options
 from nlp_gym.data.tags.schemes import inventory, split_tag
-from nlp_gym.errors import InvalidArgumentError, UnknownNameError, shown
+from nlp_gym.errors import InvalidArgumentError, UnclearFormatError, UnknownNameError, shown
 from nlp_gym.types import SPLITS, Corpus, Sample
 
 Data = str | Path | Mapping[str, "str | Path | Sequence[Sample]"] | Sequence[Sample]
@@ -59,8 +60,9 @@ def load_corpus(
         family: Task family, a name in `FAMILIES`, which decides on the formats of `data`. None:
             that of the corpus `name`, or ``"tagging"``.
         data: A file (split 80/10/10 by a hash of each text: order and repetitions do not matter,
-            equal texts stay together), a folder with train, dev and test files, a mapping from
-            split to file, or a sequence of `Sample`, which is the split itself.
+            equal texts stay together), a folder with train, dev and test files (or with documents
+            of brat, which are split like one file), a mapping from split to file, or a sequence of
+            `Sample`, which is the split itself.
         data_dir: Folder that holds the folders of named corpora.
         corpus: ``"auto"``, ``"full"`` (never the bundled sample) or ``"sample"`` (always, and
             without a warning).
@@ -168,8 +170,17 @@ def _user_corpus(
     format: str | None,
     options: Options,
 ) -> Corpus:
-    def read(path: Path, part: str | None) -> FileSamples:
-        return read_cached(SourceFile(path, family, format), replace(options, split=part))
+    options = replace(options, names=given)
+
+    def read(path: Path, part: str | None, like: Path | None) -> FileSamples:
+        how = replace(options, split=part)
+        try:
+            return read_cached(SourceFile(path, family, format), how)
+        except UnclearFormatError:
+            # A short dev or test file may show less of its format than the training file does.
+            if like is None or like == path:
+                raise
+            return read_cached(SourceFile(path, family, format_of(like, family, how)), how)
 
     user: UserData = open_user_data(data, read, family, _source_ending(options))
     part = user.split(split)

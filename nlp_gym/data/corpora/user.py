@@ -18,8 +18,8 @@ from nlp_gym.data.readers.shared.base import FileSamples
 from nlp_gym.errors import DataError, DataNotFoundError, InvalidArgumentError, shown
 from nlp_gym.types import SPLITS, Sample, text_key
 
-ReadFile = Callable[["Path", "str | None"], FileSamples]
-"""Reads a split of a file, for formats that hold all splits in one file; None: everything."""
+ReadFile = Callable[["Path", "str | None", "Path | None"], FileSamples]
+"""Reads a split of a file (None: everything), as another one where its own format is unclear."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,12 @@ def open_user_data(
     """
     if isinstance(data, (str, Path)):
         path = Path(os.path.expanduser(check_path("data", data)))
-        return _Folder(path, read, family, ending) if os.path.isdir(path) else _File(path, read)
+        if not os.path.isdir(path):
+            return _File(path, read)
+        documents = _documents(path) if family == "tagging" else []
+        if documents:
+            return _Documents(path, documents, read)
+        return _Folder(path, read, family, ending)
     if isinstance(data, Mapping):
         return _Mapping(data, read, family)
     if isinstance(data, Sequence):
@@ -133,13 +138,41 @@ class _File(UserData):
 
     @override
     def split(self, split: str) -> SplitSamples:
-        found = self.read(self.path, None)
+        found = self.read(self.path, None, None)
         part = split_samples(found.samples, split, str(self.path))
         return SplitSamples(part, self.path, found.n_skipped)
 
     @override
     def inventory_samples(self, split: str) -> Sequence[Sample]:
         return self.split("train").samples
+
+
+class _Documents(UserData):
+    """All documents of a folder as one corpus, which is split like a file."""
+
+    def __init__(self, folder: Path, files: Sequence[Path], read: ReadFile) -> None:
+        self.name, self.folder, self.files, self.read = folder.absolute().name, folder, files, read
+
+    @override
+    def split(self, split: str) -> SplitSamples:
+        found = [self.read(path, None, None) for path in self.files]
+        samples = [sample for file in found for sample in file.samples]
+        part = split_samples(samples, split, str(self.folder))
+        return SplitSamples(part, None, sum(file.n_skipped for file in found))
+
+    @override
+    def inventory_samples(self, split: str) -> Sequence[Sample]:
+        return self.split("train").samples
+
+
+def _documents(folder: Path) -> list[Path]:
+    """The annotated documents of a folder, as brat has them; none if they are named by split."""
+    try:
+        files = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".ann")
+    except OSError:
+        return []  # the folder cannot be read, which is said later
+    named = any(_is_split(path.name, split) for path in files for split in SPLITS)
+    return [] if named else files
 
 
 class _Mapping(UserData):
@@ -170,7 +203,9 @@ class _Mapping(UserData):
         if not isinstance(value, (str, Path)):
             return _Samples(_sequence(value, split), self.family).split(split)
         path = Path(os.path.expanduser(check_path(f"data[{split!r}]", value)))
-        found = self.read(path, "train" if cut else split)
+        train = self.data.get("train")
+        like = Path(os.path.expanduser(train)) if isinstance(train, (str, Path)) else None
+        found = self.read(path, "train" if cut else split, like)
         samples: Sequence[Sample] = found.samples
         if cut:
             samples = split_samples(samples, split, str(path), ("dev",))
@@ -201,6 +236,8 @@ class _Folder(_Mapping):
         except OSError as error:
             raise DataError(f"data={shown(folder)} cannot be read: {error}") from error
         files = [path for path in files if path.suffix == ending] or files
+        texts = {path.with_suffix(".txt") for path in files if path.suffix == ".ann"}
+        files = [path for path in files if path not in texts]  # its annotation stands for it
         found: dict[object, object] = {}
         for split in SPLITS:
             matches = [path for path in files if _is_split(path.name, split)]

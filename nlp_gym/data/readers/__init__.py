@@ -6,142 +6,37 @@ The formats of each task family are in a package of their own.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
-from nlp_gym.checks import check_name, check_path
-from nlp_gym.data.readers.classification import formats as classification
-from nlp_gym.data.readers.classification import multilabel
-from nlp_gym.data.readers.dialogue import dialogue, policy
-from nlp_gym.data.readers.generation import extractive as summary
-from nlp_gym.data.readers.generation import formats as generation
-from nlp_gym.data.readers.knowledge_graph import triples as kg
-from nlp_gym.data.readers.questions import choice
-from nlp_gym.data.readers.questions import span as spanqa
-from nlp_gym.data.readers.relation import formats as relation
-from nlp_gym.data.readers.shared.base import (
-    CheckReport,
-    Options,
-    Reader,
-    make_options,
-    n_skipped,
-)
-from nlp_gym.data.readers.shared.check_counts import count_items
-from nlp_gym.data.readers.shared.decoding import (
-    Decoded,
-    Problem,
-    decode,
-    file_bytes,
-    text_name,
-)
-from nlp_gym.data.readers.tagging import formats as tagging
-from nlp_gym.errors import UnknownNameError
+from nlp_gym.checks import check_path
+from nlp_gym.data.readers.guess.family import Guess, guess_file
+from nlp_gym.data.readers.guess.find import find_reader
+from nlp_gym.data.readers.registry import FAMILIES, READERS, family_readers
+from nlp_gym.data.readers.report.check_report import CheckReport
+from nlp_gym.data.readers.report.counts import count_items
+from nlp_gym.data.readers.shared.base import Reader, n_skipped
+from nlp_gym.data.readers.shared.decoding import Decoded, Problem, decode, file_bytes
+from nlp_gym.data.readers.shared.options import Options, make_options
 from nlp_gym.types import Sample
 
 __all__ = [
     "FAMILIES",
     "READERS",
     "CheckReport",
+    "Guess",
     "Options",
     "Problem",
     "Reader",
     "check",
+    "family_readers",
     "find_reader",
+    "guess_file",
     "read",
 ]
 
 SHOWN_SAMPLES = 3
 """Number of samples that a `CheckReport` holds."""
-
-_MODULES = {
-    "tagging": tagging,
-    "classification": classification,
-    "multilabel": multilabel,
-    "relation": relation,
-    "spanqa": spanqa,
-    "choice": choice,
-    "dialogue": dialogue,
-    "policy": policy,
-    "summary": summary,
-    "kg": kg,
-    "generation": generation,
-}
-
-FAMILIES: tuple[str, ...] = tuple(_MODULES)
-"""Task families; each has its own formats."""
-
-READERS: Mapping[str, Mapping[str, Reader]] = MappingProxyType(
-    {
-        family: MappingProxyType({reader.name: reader for reader in module.FORMATS})
-        for family, module in _MODULES.items()
-    }
-)
-"""The readers by family, then by name of the format."""
-
-
-def family_readers(family: str) -> Mapping[str, Reader]:
-    """Return the readers of a family by name.
-
-    Raises:
-        UnknownNameError: There is no such family.
-    """
-    check_name("family", family, FAMILIES)
-    return READERS[family]
-
-
-def find_reader(
-    path: Path,
-    lines: list[str],
-    format: str | None = None,
-    *,
-    family: str = "tagging",
-    gold: bool = True,
-) -> Reader:
-    """Choose the reader of a file: by `format`, else by its ending, else by its first lines.
-
-    Raises:
-        UnknownNameError: There is no such family or format, or nothing decides on the format.
-    """
-    readers = family_readers(family)
-    if format is not None:
-        if not isinstance(format, str) or format not in readers:
-            raise UnknownNameError("format", format, readers, f"(family {family!r})")
-        return readers[format]
-    ending = Path(text_name(path)).suffix.lower()
-    if ending == ".txt" and not gold and "text" in readers:
-        return readers["text"]
-    fitting = [reader for reader in readers.values() if ending in reader.extensions]
-    if len(fitting) == 1:
-        return fitting[0]
-    head = first_lines(lines)
-    for reader in fitting or readers.values():
-        if reader.sniff is not None and reader.sniff(head):
-            return reader
-    if fitting:
-        return next((reader for reader in fitting if reader.sniff is None), fitting[0])
-    known = "; ".join(f"{r.name}: {' '.join(r.extensions) or '-'}" for r in readers.values())
-    raise UnknownNameError(
-        "format",
-        None,
-        readers,
-        f"Neither ending nor content of {path} tells it (family "
-        f"{family!r}; endings: {known}): rename the file, or give format= (data_format= of an "
-        "environment, --format of `nlp-gym data check`).",
-    )
-
-
-def first_lines(lines: list[str], characters: int = 20_000) -> list[str]:
-    """The first lines that are not blank, up to a number of characters; the last may be cut off."""
-    head = list[str]()
-    for line in lines:
-        if line and not line.isspace():
-            head.append(line[:characters])
-        characters -= len(line) + 1
-        if characters <= 0:
-            break
-    return head
 
 
 def read(
@@ -171,7 +66,7 @@ def read(
         pair: Languages of source and target of parallel text (``"en-de"``).
         **options: `label_column` (the same as `column`), `text_column`, `word_column`,
             `label_separator`, `comments`, `encoding` and `bad_rows`; see
-            `nlp_gym.data.readers.shared.base.Options`.
+            `nlp_gym.data.readers.shared.options.Options`.
 
     Returns:
         The samples in file order, at least one.
@@ -185,7 +80,7 @@ def read(
     path = check_path("path", path)
     how = make_options(column=column, scheme=scheme, gold=gold, split=split, pair=pair, **options)
     text = read_text(path, how.encoding)
-    reader = find_reader(path, text.lines, format, family=family, gold=gold)
+    reader = find_reader(path, text.lines, format, family=family, options=how)
     return list(reader.samples(path, text, how, family).samples)
 
 
@@ -211,7 +106,7 @@ def check(
     path = check_path("path", path)
     how = make_options(column=column, scheme=scheme, gold=gold, split=split, pair=pair, **options)
     text = read_text(path, how.encoding)
-    reader = find_reader(path, text.lines, format, family=family, gold=gold)
+    reader = find_reader(path, text.lines, format, family=family, options=how)
     parsed = reader.parsed(path, text, how)
     return CheckReport(
         path=path,

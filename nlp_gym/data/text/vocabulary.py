@@ -115,9 +115,9 @@ class Vocabulary:
         return [encoding.ids for encoding in encoded]
 
     def decode(self, tokens: Iterable[int]) -> str:
-        """Text of token ids; bytes that make no character become U+FFFD."""
+        """Text of token ids, with single spaces; bytes that make no character become U+FFFD."""
         joined = b"".join(self.pieces[token] for token in tokens)
-        return normalise_spaces(joined.decode("utf-8", "replace"))
+        return " ".join(joined.decode("utf-8", "replace").split())
 
     @cached_property
     def missing(self) -> Int64Array:

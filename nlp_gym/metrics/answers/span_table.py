@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -9,9 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from nlp_gym.metrics.answers.squad import ANSWER_TOKENIZERS, has_unspaced_script
+from nlp_gym.metrics.base import spread
 from nlp_gym.types import Float64Array, Int64Array
 
 Spans = Sequence[tuple[int, int]]
+
+_TABLE = 1 << 25
+"""Tokens of the passages of all rows up to which their slots are kept."""
 
 
 class SpanF1:
@@ -19,9 +24,12 @@ class SpanF1:
 
     The words of a passage are not the tokens that F1 counts: punctuation and clitics are words,
     while tokens are separated by white space (or, with `characters`, are single characters). So the
-    words are grouped into *chunks* such that no token crosses the border of a chunk. A table holds
-    the tokens of every run of words within a chunk. A span then consists of the run of its words in
-    its first chunk, of whole chunks, and of the run of its words in its last chunk.
+    words are grouped into *chunks* such that no token crosses the border of a chunk. The tokens of
+    every run of words within a chunk are kept. A span then consists of the run of its words in its
+    first chunk, of whole chunks, and of the run of its words in its last chunk.
+
+    The distinct tokens of a row's golds have *slots* of their own, in which those of a span are
+    counted. Nothing is as wide as the longest run or the row with most golds.
 
     Args:
         passages: (raw text, (start, end) of each word) of each distinct passage.
@@ -53,9 +61,8 @@ class SpanF1:
         self._offsets, self._chunk = np.array(offsets, np.int64), np.array(chunk, np.int64)
         self._base = np.array(base, np.int64)
         self._ends_chunk = np.append(self._chunk[1:] != self._chunk[:-1], True)
-        width = max(map(len, runs))
-        self._run_tokens = np.array([bag + (-1,) * (width - len(bag)) for bag in runs], np.int32)
-        self._first_run = np.append(self._base, len(runs))[self._offsets]  # of each passage
+        self._run_tokens = np.array([token for bag in runs for token in bag], np.int64)
+        self._runs = _offsets(list(map(len, runs)))
         self._count_golds(golds)
 
     def _add_passage(
@@ -95,51 +102,88 @@ class SpanF1:
         return bag
 
     def _count_golds(self, golds: Sequence[Sequence[str]]) -> None:
-        """Number the tokens of each row's golds from 1, and find them in the row's passage."""
-        bags = [[self._bag(answer) for answer in answers] for answers in golds]
-        known = [sorted({token for bag in row for token in bag}) for row in bags]
-        shape = (len(golds), max(map(len, golds)), max(map(len, known)) + 1)
-        self._gold_counts = np.zeros(shape, np.int32)  # how often a gold has each token
-        self._gold_sizes = np.full(shape[:2], -1, np.int64)  # tokens of a gold; -1: no such gold
-        numbers: list[npt.NDArray[np.int16]] = []
-        for row, tokens in enumerate(known):
-            number = {token: i for i, token in enumerate(tokens, 1)}
-            for i, bag in enumerate(bags[row]):
-                self._gold_sizes[row, i] = len(bag)
-                for token in bag:
-                    self._gold_counts[row, i, number[token]] += 1
-            passage = self._passage[row]
-            part = self._run_tokens[self._first_run[passage] : self._first_run[passage + 1]]
-            place = np.searchsorted(np.array([*tokens, np.inf]), part)
-            same = np.array([*tokens, -2])[place] == part
-            numbers.append(np.where(same, place + 1, 0).astype(np.int16))
-        # (runs of each row's passage, width) numbers of the tokens among the row's; 0: not in gold.
-        self._numbers = np.concatenate(numbers)
-        starts = np.append(0, np.cumsum([len(part) for part in numbers]))[:-1]
-        self._shift = starts - self._first_run[self._passage]
+        """Give the tokens of each row's golds slots, and count in them those of each gold."""
+        bags = [Counter(self._bag(answer)) for answers in golds for answer in answers]
+        self._golds = _offsets(list(map(len, golds)))
+        owner = np.repeat(np.arange(len(golds)), np.diff(self._golds))
+        sizes = np.array(list(map(len, bags)), np.int64)
+        tokens = np.array([token for bag in bags for token in bag], np.int64)
+        keys = self._keys(np.repeat(owner, sizes), tokens)
+        self._slot_keys, self._entry_slots = np.unique(keys, return_inverse=True)
+        self._entry_counts = np.array([n for bag in bags for n in bag.values()], np.int64)
+        self._entries = _offsets(sizes.tolist())
+        self._gold_sizes = np.array([sum(bag.values()) for bag in bags], np.int64)
+        self._slots: Int64Array = np.searchsorted(
+            self._slot_keys, self._keys(np.arange(len(golds) + 1), np.zeros(1, np.int64))
+        )
+        # A last key, above all others, for what bisection finds behind them.
+        self._slot_keys = np.append(self._slot_keys, np.iinfo(np.int64).max)
+        self._keep_slots(len(golds))
+
+    def _keep_slots(self, n: int) -> None:
+        """Keep the slot of each token of each row's passage, where these are not too many."""
+        self._kept = None
+        ends = self._runs.take(np.append(self._base, len(self._runs) - 1).take(self._offsets))
+        first, stop = ends.take(self._passage), ends.take(self._passage + 1)
+        stops = np.cumsum(stop - first)
+        if n and stops[-1] <= _TABLE:
+            row, at = spread(first, stop)
+            self._kept = self._find_slots(row, at).astype(np.int32)
+            self._shift = stops - stop  # from a token to its place in `_kept`
+
+    def _slots_of(self, rows: Int64Array, at: Int64Array) -> Int64Array:
+        """(E,) slot of each token, numbers of which are `at` (E,), in a row; -1: in no gold."""
+        if self._kept is None:
+            return self._find_slots(rows, at)
+        return np.asarray(self._kept.take(at + self._shift.take(rows)), np.int64)
+
+    def _find_slots(self, rows: Int64Array, at: Int64Array) -> Int64Array:
+        keys = self._keys(rows, self._run_tokens.take(at))
+        slots = np.searchsorted(self._slot_keys, keys)
+        return np.where(self._slot_keys.take(slots) == keys, slots, -1)
+
+    def _keys(self, rows: Int64Array, tokens: Int64Array) -> Int64Array:
+        """Numbers of tokens of rows, ascending with the row."""
+        return rows * len(self._token_ids) + tokens
 
     def __call__(self, row: Int64Array, first: Int64Array, last: Int64Array) -> Float64Array:
         """(B,) F1 of the spans from word `first` to word `last` (inclusive) of rows `row`."""
+        span, run = self._runs_of(row, first, last)
+        which, at = spread(self._runs.take(run), self._runs.take(run + 1))
+        span = span.take(which)
+        n_tokens = np.bincount(span, minlength=len(row))
+        # Slots of the B rows, one row after the other; before them place 0 for other tokens.
+        upto = self._slots.take(row + 1)
+        stops = np.cumsum(upto - self._slots.take(row))
+        shift = stops - upto + 1
+        slot = self._slots_of(row.take(span), at)
+        place = np.where(slot < 0, 0, slot + shift.take(span))
+        found = np.bincount(place, minlength=int(stops[-1]) + 1)
+        begin, end = self._golds.take(row), self._golds.take(row + 1)
+        owner, gold = spread(begin, end)
+        which, at = spread(self._entries.take(gold), self._entries.take(gold + 1))
+        place = self._entry_slots.take(at) + shift.take(owner).take(which)
+        shared = np.minimum(found.take(place), self._entry_counts.take(at))
+        same = np.bincount(which, shared, len(gold))
+        total = n_tokens.take(owner) + self._gold_sizes.take(gold)
+        f1 = (2 * same + (total == 0)) / np.maximum(total, 1)
+        return np.asarray(np.maximum.reduceat(f1, np.cumsum(end - begin) - (end - begin)))
+
+    def _runs_of(
+        self, row: Int64Array, first: Int64Array, last: Int64Array
+    ) -> tuple[Int64Array, Int64Array]:
+        """The runs that B spans consist of, and which of these each is of."""
         begin = self._offsets.take(self._passage.take(row))
         first, last = begin + first, begin + last
-        sizes = last - first + 1
-        ends = np.cumsum(sizes)
-        span = np.repeat(np.arange(len(row)), sizes)  # of each word of each span
-        word = np.arange(len(span)) + np.repeat(last + 1 - ends, sizes)
+        span, word = spread(first, last + 1)
         # A chunk is counted at its last word, or at the span's.
         counted = self._ends_chunk.take(word)
-        counted[ends - 1] = True
+        counted[np.cumsum(last - first + 1) - 1] = True
         span, word = span[counted], word[counted]
         start = np.maximum(self._chunk.take(word), first.take(span))
-        run = self._base.take(start) + word - start
-        n_tokens = (self._run_tokens.take(run, axis=0) >= 0).sum(1)
-        numbers = self._numbers.take(run + self._shift.take(row).take(span), axis=0)
-        gold_counts = self._gold_counts.take(row, axis=0)
-        gold_sizes = self._gold_sizes.take(row, axis=0)
-        b, _, k = gold_counts.shape
-        found = np.bincount((span[:, None] * k + numbers).ravel(), minlength=b * k)
-        # (B, G); tokens of number 0 are in no gold
-        same = np.minimum(found.reshape(b, 1, k), gold_counts).sum(2)
-        total = np.bincount(span, n_tokens, b)[:, None] + gold_sizes
-        f1 = (2 * same + (total == 0)) / np.maximum(total, 1)
-        return np.asarray(np.where(gold_sizes < 0, 0.0, f1).max(1), np.float64)
+        return span, self._base.take(start) + word - start
+
+
+def _offsets(sizes: Sequence[int]) -> Int64Array:
+    """(n+1,) where each of n parts begins that follow one another; the last is their end."""
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(np.array(sizes, np.int64))])

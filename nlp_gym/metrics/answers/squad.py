@@ -87,7 +87,8 @@ def choose_tokens(texts: Iterable[str]) -> str:
 def exact_match(predicted: str, golds: Sequence[str], tokens: str = "words") -> bool:
     """Whether an answer has the same tokens in the same order as one of the golds."""
     tokenize = ANSWER_TOKENIZERS[tokens]
-    return any(tokenize(predicted) == tokenize(gold) for gold in golds)
+    said = tokenize(predicted)
+    return any(said == tokenize(gold) for gold in golds)
 
 
 def answer_f1(predicted: str, golds: Sequence[str], tokens: str = "words") -> float:
@@ -97,14 +98,16 @@ def answer_f1(predicted: str, golds: Sequence[str], tokens: str = "words") -> fl
     for an answer such as "The" that is right).
     """
     tokenize = ANSWER_TOKENIZERS[tokens]
-    return max(_multiset_f1(tokenize(predicted), tokenize(gold)) for gold in golds)
+    said = tokenize(predicted)
+    counted = Counter(said)
+    return max(_multiset_f1(counted, len(said), tokenize(gold)) for gold in golds)
 
 
-def _multiset_f1(predicted: Sequence[str], gold: Sequence[str]) -> float:
-    if not predicted or not gold:
-        return float(not predicted and not gold)
-    same = sum((Counter(predicted) & Counter(gold)).values())
-    return 2 * same / (len(predicted) + len(gold))
+def _multiset_f1(predicted: Counter[str], size: int, gold: Sequence[str]) -> float:
+    if not size or not gold:
+        return float(not size and not gold)
+    same = sum(min(n, predicted[token]) for token, n in Counter(gold).items())
+    return 2 * same / (size + len(gold))
 
 
 def squad_score(

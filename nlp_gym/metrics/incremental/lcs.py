@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nlp_gym.metrics.base import spread
 from nlp_gym.metrics.text.ngrams import DocumentTable, State, Trie
 from nlp_gym.types import Int32Array, Int64Array
 
@@ -82,12 +83,9 @@ class CommonSubsequence:
 
     def _mask(self, nodes: Int32Array) -> npt.NDArray[np.uint64]:
         """(M, limbs) where in its document the word of each node (M,) stands."""
-        first = self._first.take(nodes)
-        sizes = self._first.take(nodes + 1) - first
-        ends = np.cumsum(sizes)
-        part = np.arange(ends[-1]) + np.repeat(first - ends + sizes, sizes)
+        which, part = spread(self._first.take(nodes), self._first.take(nodes + 1))
         mask = np.zeros((len(nodes), self._limbs), np.uint64)
-        mask[np.repeat(np.arange(len(nodes)), sizes), self._limb.take(part)] = self._bits.take(part)
+        mask[which, self._limb.take(part)] = self._bits.take(part)
         return mask
 
     def pop(self, state: State, rows: Int64Array, at: Int64Array) -> None:

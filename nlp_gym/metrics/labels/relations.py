@@ -31,8 +31,9 @@ class RelationF1:
         gold_labels: The labels that gold and played indices refer to.
         none: The label of pairs in no relation.
         directed: Labels are ``Name(e1,e2)`` or ``Name(e2,e1)``, and the corpus score is the
-            official one: the mean of the F1 of every name. A name that neither gold nor prediction
-            has is left out of the mean (the official data have all nine). False: micro F1.
+            official one: the mean of the F1 of every name that gold has. A name that is predicted
+            alone is a wrong prediction and no part of the mean, as in the official scorer, version
+            1.2 (the official data have all nine). False: micro F1.
     """
 
     n_counts = 3
@@ -133,18 +134,19 @@ class RelationF1:
         return label.partition("(")[0] if self.directed else label
 
     def _corpus_f1(self, sums: Float64Array) -> Float64Array:
-        """(R,) corpus scores from (R, 3 * relations) sums; 0 where there is no relation at all."""
+        """(R,) corpus scores from (R, 3 * relations) sums; macro: 0 where gold has no relation."""
         right, predicted, gold = sums.reshape(len(sums), -1, 3).transpose(2, 0, 1)
         if not self.directed:
             return f1(right.sum(1), predicted.sum(1), gold.sum(1))
-        occurs = predicted + gold > 0
-        return np.asarray(f1(right, predicted, gold).sum(1) / np.maximum(occurs.sum(1), 1))
+        in_gold = gold > 0  # elsewhere F1 is 0
+        return np.asarray(f1(right, predicted, gold).sum(1) / np.maximum(in_gold.sum(1), 1))
 
 
 def _table(names: Sequence[str], sums: npt.NDArray[np.int64]) -> Table:
-    """Precision, recall and F1 of each relation, their mean, and all relations together."""
+    """Precision, recall, F1 of each relation, their mean over gold's, and of all together."""
     table = {name: table_row(*row) for name, row in zip(names, sums.tolist(), strict=True)}
     keys = ("precision", "recall", "f1-score")
-    means = {key: sum(row[key] for row in table.values()) / max(len(table), 1) for key in keys}
+    in_gold = [row for row in table.values() if row["support"]]
+    means = {key: sum(row[key] for row in in_gold) / max(len(in_gold), 1) for key in keys}
     micro = table_row(*sums.sum(0).tolist())
     return {**table, "macro avg": {**means, "support": micro["support"]}, "micro avg": micro}

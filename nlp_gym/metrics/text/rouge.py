@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import importlib.metadata
 from bisect import bisect_left
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, lru_cache
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 from typing_extensions import override
 
 from nlp_gym.data.text.tokenize import split_words
 from nlp_gym.metrics.base import Score, mean_of_first
-from nlp_gym.types import Float64Array, Int64Array
+from nlp_gym.types import Float64Array
 
 TOKENIZERS = ("rouge", "unicode")
 _TYPES = {"rouge1": "rouge_1", "rouge2": "rouge_2", "rougeL": "rouge_l"}
@@ -258,85 +256,3 @@ def _text(tables: Mapping[str, Any]) -> str:
         cells = "".join(f"{row[kind]['f1']:>10.4f}" for kind in _TYPES.values())
         lines.append(f"{name:>{width}}{cells}")
     return "\n".join(lines) + "\n"
-
-
-class SentenceRouge1:
-    """ROUGE-1 F1 of any selection of a document's sentences, from token counts.
-
-    The values equal those of rouge-score.
-
-    Args:
-        documents: The sentences of each of N documents.
-        references: The reference summaries of each document.
-        tokenizer: A tokenizer of `make_tokenizer`.
-
-    Attributes:
-        starts: (N,) index of each document's first sentence in `counts`.
-        counts: (S, V+1) int32, for each sentence how often it has each of the V tokens of its
-            document's references; the last column is its number of tokens.
-    """
-
-    def __init__(
-        self,
-        documents: Sequence[Sequence[str]],
-        references: Sequence[References],
-        tokenizer: Tokenizer,
-    ) -> None:
-        golds = [[Counter(tokenizer.tokenize(text)) for text in texts] for texts in references]
-        indices = [
-            {token: i for i, token in enumerate(sum(counters, Counter()))} for counters in golds
-        ]
-        v, r = max(map(len, indices)), max(map(len, golds))
-        self._wanted = np.zeros((len(golds), r, v), np.int32)
-        self._lengths = np.ones((len(golds), r), np.int64)
-        for row, (counters, index) in enumerate(zip(golds, indices, strict=True)):
-            for k, counter in enumerate(counters):
-                self._lengths[row, k] = max(sum(counter.values()), 1)
-                self._wanted[row, k, [index[token] for token in counter]] = list(counter.values())
-        sizes = [len(sentences) for sentences in documents]
-        self.starts: Int64Array = np.cumsum([0, *sizes[:-1]], dtype=np.int64)
-        self.counts = np.zeros((sum(sizes), v + 1), np.int32)
-        row = 0
-        for sentences, index in zip(documents, indices, strict=True):
-            for sentence in sentences:
-                tokens = tokenizer.tokenize(sentence)
-                self.counts[row, -1] = len(tokens)
-                for token, n in Counter(t for t in tokens if t in index).items():
-                    self.counts[row, index[token]] = n
-                row += 1
-
-    def f1(self, row: Int64Array, counts: npt.NDArray[np.int32]) -> Float64Array:
-        """(B,) best F1 over the references of selections of sentences.
-
-        Args:
-            row: (B,) documents.
-            counts: (B, V+1) sums of the `counts` of the selected sentences.
-        """
-        shared = np.minimum(counts[:, None, :-1], self._wanted.take(row, axis=0)).sum(axis=-1)
-        both = counts[:, -1:] + self._lengths.take(row, axis=0)
-        best: Float64Array = (2 * shared / both).max(axis=1)
-        return best
-
-    def greedy(self, sizes: Int64Array, most: int) -> npt.NDArray[np.int16]:
-        """Greedy summaries: add the sentence that raises F1 most, as long as one raises it.
-
-        Args:
-            sizes: (N,) the first so many sentences of a document can be picked, at least 1.
-            most: Most sentences P of a summary; one is always picked.
-
-        Returns:
-            (N, P) sentences in the order of choice, then -1; ties go to the first sentence.
-        """
-        picked = np.full((len(sizes), most), -1, np.int16)
-        for row, n in enumerate(sizes.tolist()):
-            sentences = self.counts[self.starts[row] : self.starts[row] + n]
-            total, value = np.zeros_like(sentences[0]), -1.0
-            for turn in range(min(most, n)):
-                values = self.f1(np.full(n, row), total + sentences)
-                values[picked[row, :turn]] = -1.0
-                best = int(values.argmax())
-                if values[best] <= value:
-                    break
-                value, total = float(values[best]), total + sentences[best]
-                picked[row, turn] = best
-        return picked

@@ -225,7 +225,7 @@ class Summary(PickTask):
 
     @override
     def initial(self, rows: Int64Array) -> SummaryState:
-        shape = (len(rows), self._overlap.counts.shape[1] if self.has_gold else 1)
+        shape = (len(rows), self._overlap.width if self.has_gold else 1)
         return SummaryState(**vars(super().initial(rows)), tokens=np.zeros(shape, np.int32))
 
     @override
@@ -244,7 +244,7 @@ class Summary(PickTask):
                 right[self._greedy.right(state.row, state.chosen, actions)] = 1.0
             at = np.flatnonzero(picks)
             sentence = self._overlap.starts.take(state.row[at]) + actions[at]
-            state.tokens[at] += self._overlap.counts.take(sentence, axis=0)
+            state.tokens[at] += self._overlap.counts(sentence)
         return right, 0.0, self.pick(state, actions, picks) | ~picks
 
     @override

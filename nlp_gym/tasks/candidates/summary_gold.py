@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from nlp_gym.errors import DataError, shown
 from nlp_gym.metrics.base import Score
-from nlp_gym.metrics.text.rouge import SentenceRouge1, Tokenizer, rouge
+from nlp_gym.metrics.text.rouge import Tokenizer, rouge
+from nlp_gym.metrics.text.sentence_rouge import SentenceRouge1
 from nlp_gym.types import BoolArray, Int64Array, Sample
 
 

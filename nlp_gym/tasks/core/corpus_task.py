@@ -140,6 +140,16 @@ class CorpusTask(abc.ABC):
 
             self.knowledge = read_knowledge(knowledge, knowledge_names)
 
+    @property
+    def tag_scheme(self) -> str:
+        """Tag scheme from which the reader converts the labels of the task's files."""
+        return self._scheme
+
+    @property
+    def pair(self) -> str | None:
+        """Languages of source and target of the task's files, where these are parallel."""
+        return self._pair
+
     @classmethod
     def sample_family(cls) -> str:
         """The family of files in whose form the samples are, which decides how to perturb them."""

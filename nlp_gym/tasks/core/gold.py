@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from nlp_gym.checks import check_samples, warn_unseen_labels
 from nlp_gym.errors import DataError
+from nlp_gym.metrics.base import spread
 from nlp_gym.types import BoolArray, Int64Array, Sample
 
 _TABLE = 1 << 24
@@ -118,12 +119,9 @@ class LabelSets:
         return self._flags(rows) if self._table is None else self._table.take(rows, axis=0)
 
     def _flags(self, rows: Int64Array) -> BoolArray:
-        first = self._starts.take(rows)
-        sizes = self._starts.take(rows + 1) - first
         flags = np.zeros((len(rows), self.n_labels), bool)
-        ends = np.cumsum(sizes)
-        member = np.arange(ends[-1] if len(ends) else 0) + np.repeat(first - ends + sizes, sizes)
-        flags[np.repeat(np.arange(len(rows)), sizes), self._members.take(member)] = True
+        which, member = spread(self._starts.take(rows), self._starts.take(rows + 1))
+        flags[which, self._members.take(member)] = True
         return flags
 
 

@@ -97,6 +97,15 @@ def _arguments(cls: type) -> dict[str, inspect.Parameter]:
     return found
 
 
+def has_argument(env_id: str, name: str) -> bool:
+    """Whether the task of an id has an argument of that name.
+
+    Raises:
+        UnknownNameError: No such id.
+    """
+    return name in _arguments(task_class(env_id))
+
+
 def default_argument(env_id: str, name: str) -> Any:
     """What the task of an id gets for an argument that is not given.
 

@@ -10,7 +10,7 @@ import numpy as np
 from typing_extensions import override
 
 from nlp_gym.checks import check_int, check_name
-from nlp_gym.data.text.vocabulary import KINDS, Vocabulary, normalise_spaces
+from nlp_gym.data.text.vocabulary import KINDS, Vocabulary
 from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym.metrics.base import Score, on_grid
 from nlp_gym.metrics.incremental.metric import METRICS, IncrementalMetric
@@ -141,7 +141,7 @@ class WriteText(HookedTask):
             warn_uncounted(samples, self.rouge_tokenizer)
         sets, which = reference_sets(samples)
         return IncrementalMetric(
-            [[normalise_spaces(text) for text in texts] for texts in sets],
+            sets,
             self.vocabulary.pieces,
             metric=self.reward_metric,
             tokenize=self.tokenize,
@@ -334,7 +334,7 @@ class WriteText(HookedTask):
     ) -> Score:
         samples = [self.sample(row) for row in rows]
         return generation_score(
-            [[normalise_spaces(text) for text in sample.gold] for sample in samples],
+            [sample.gold for sample in samples],
             outputs,
             [" ".join(sample.words) for sample in samples],
             value=self.metric,
@@ -356,7 +356,7 @@ class WriteText(HookedTask):
         sample = self.sample(row)
         pieces = [Piece(source_text(sample)), Piece(text or "...", "chosen", line=True)]
         for reference in sample.gold or ():
-            pieces.append(Piece(reference, "dim", "reference", line=True))
+            pieces.append(Piece(" ".join(reference.split()), "dim", "reference", line=True))
         return Frame(self.title(row), f"token {state.slot[i]}/{self.max_length}", pieces)
 
 

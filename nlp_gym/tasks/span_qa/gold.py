@@ -8,12 +8,12 @@ from functools import cached_property
 import numpy as np
 
 from nlp_gym.metrics.answers.span_table import SpanF1
-from nlp_gym.tasks.core.tables import ragged
+from nlp_gym.metrics.base import spread
 from nlp_gym.types import Float64Array, Int64Array, Sample
 
 
 class SpanGold:
-    """Gold answers of N questions, of at most G each.
+    """Gold answers of N questions.
 
     Args:
         samples: The questions, with gold.
@@ -23,9 +23,24 @@ class SpanGold:
 
     def __init__(self, samples: Sequence[Sample], max_answer: int, form: str) -> None:
         self._samples, self.max_answer, self._form = samples, max_answer, form
-        width = max(len(sample.gold) for sample in samples)
-        self._first = ragged([[answer[1] for answer in s.gold] for s in samples], width)
-        self._last = ragged([[answer[2] for answer in s.gold] for s in samples], width)
+        counts = np.array([len(sample.gold) for sample in samples], np.int64)
+        self._offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
+        spans = [answer[1:] for sample in samples for answer in sample.gold]
+        self._first, self._last = np.array(spans, np.int64).reshape(-1, 2).T.copy()
+        # What is looked up: a first word, or a first and a last one, of a question.
+        self._n = int(self._last.max(initial=0)) + 2
+        owner = np.repeat(np.arange(len(samples)), counts)
+        self._keys = np.unique(
+            np.concatenate(
+                [
+                    self._key(owner, self._first, np.full(len(owner), -1)),
+                    self._key(owner, self._first, self._last),
+                ]
+            )
+        )
+
+    def _key(self, row: Int64Array, first: Int64Array, last: Int64Array) -> Int64Array:
+        return (row * self._n + first) * self._n + last + 1
 
     @cached_property
     def f1(self) -> SpanF1:
@@ -42,9 +57,10 @@ class SpanGold:
 
     def right(self, row: Int64Array, first: Int64Array, last: Int64Array) -> Float64Array:
         """(B,) 1 where a span is gold, or, with `last` -1, where a gold answer begins there."""
-        begins = self._first.take(row, axis=0) == first[:, None]
-        ends = (self._last.take(row, axis=0) == last[:, None]) | (last < 0)[:, None]
-        return np.asarray((begins & ends).any(1), np.float64)
+        inside = (first < self._n) & (last < self._n - 1)
+        keys = self._key(row, first, last)
+        found = self._keys.take(np.searchsorted(self._keys, keys), mode="clip") == keys
+        return np.asarray(found & inside, np.float64)
 
     def expert(
         self, row: Int64Array, chosen: Int64Array, low: Int64Array, stop: Int64Array
@@ -61,11 +77,19 @@ class SpanGold:
             low: (B,) first legal word.
             stop: (B,) one past the last.
         """
-        first, last = self._first.take(row, axis=0), self._last.take(row, axis=0)
-        begun, low, top = chosen[:, None] >= 0, low[:, None], stop[:, None] - 1
+        begins = self._offsets.take(row)
+        which, at = spread(begins, self._offsets.take(row + 1))
+        first, last = self._first.take(at), self._last.take(at)
+        low, top = low.take(which), stop.take(which) - 1
+        begun = chosen.take(which) >= 0
         reach = (last <= top) & (last >= low) & (begun | (last - first < self.max_answer))
         useful = reach | ~begun | (first == low)
         rank = 1 + 2 * reach + 4 * (begun & (first == low))
-        best = np.where(first < 0, 0, rank).argmax(1)[:, None]
-        goal = np.where(begun, np.where(useful, last, low), first)
-        return np.take_along_axis(np.clip(goal, low, top), best, axis=1)[:, 0]
+        goal = np.clip(np.where(begun, np.where(useful, last, low), first), low, top)
+        # The answer of the highest rank, the first of equal ones.
+        counts = self._offsets.take(row + 1) - begins
+        most = int(counts.max(initial=1))
+        starts = np.cumsum(counts) - counts
+        place = np.arange(len(at)) - starts.take(which)
+        best = np.maximum.reduceat(rank * most + most - 1 - place, starts) % most
+        return np.asarray(goal.take(starts + most - 1 - best), np.int64)

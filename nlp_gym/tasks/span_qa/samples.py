@@ -14,6 +14,10 @@ from nlp_gym.types import Int64Array, Sample
 Span = tuple[int, int]
 """First and last word, both included."""
 
+MAX_ANSWER = {"words": 30, "characters": 100}
+"""Most words in an answer, by the tokens of answers. A word is a character in a script without
+spaces; 30 English words are about 50 to 60 Chinese characters."""
+
 FEW = 0.01
 """Share of texts that may be longer than can be reached without a warning."""
 
@@ -78,3 +82,26 @@ def reachable_words(samples: Sequence[Sample], most: int) -> Int64Array:
             stacklevel=4,
         )
     return np.asarray(np.minimum(words, most))
+
+
+def warn_longer_answers(samples: Sequence[Sample], most: int, tokens: str) -> None:
+    """Say how many gold answers are longer than an answer can be.
+
+    Args:
+        samples: The questions.
+        most: Most words in an answer.
+        tokens: What a word is, for the message: ``"words"`` or ``"characters"``.
+    """
+    sizes = [[last - first + 1 for _, first, last in sample.gold or ()] for sample in samples]
+    longer = sum(size > most for row in sizes for size in row)
+    if not longer:
+        return
+    without = sum(bool(row) and min(row) > most for row in sizes)
+    longest = max(size for row in sizes for size in row)
+    warnings.warn(
+        f"{longer} gold answer(s) have more than max_answer={most} {tokens} and cannot be chosen "
+        f"whole; {without} of {len(samples)} questions have no shorter one. Give "
+        f"max_answer={longest} to allow all.",
+        UserWarning,
+        stacklevel=4,
+    )

@@ -19,11 +19,13 @@ from nlp_gym.tasks.core.tables import Extra, Tables
 from nlp_gym.tasks.core.task import Output, Played, State
 from nlp_gym.tasks.span_qa.gold import SpanGold
 from nlp_gym.tasks.span_qa.samples import (
+    MAX_ANSWER,
     Span,
     answer_of,
     as_span,
     check_questions,
     reachable_words,
+    warn_longer_answers,
 )
 from nlp_gym.tasks.span_qa.units import FLAGS, JointTokens, joint_units, question_flags, span_tables
 from nlp_gym.types import BoolArray, Float64Array, Int64Array, Observation, Sample, Units
@@ -96,7 +98,8 @@ class PointSpan(HookedTask):
 
     Args:
         max_words: Words C that can be chosen; later ones are out of reach.
-        max_answer: Most words in a span.
+        max_answer: Most words in a span; None: a number of `MAX_ANSWER`, by what suits the texts. A
+            warning counts the gold answers that are longer.
         f1: What F1 counts: ``"words"``, ``"characters"`` or ``"auto"``, what suits the texts.
         **kwargs: Those of `Task`.
     """
@@ -107,11 +110,17 @@ class PointSpan(HookedTask):
     hooked_family = "spanqa"
 
     def __init__(
-        self, *, max_words: int = 600, max_answer: int = 30, f1: str = "auto", **kwargs: Any
+        self,
+        *,
+        max_words: int = 600,
+        max_answer: int | None = None,
+        f1: str = "auto",
+        **kwargs: Any,
     ) -> None:
         check_name("f1", f1, ("auto", *ANSWER_TOKENIZERS))
         c = self.max_words = check_int("max_words", max_words, 1, 4096)
-        self.max_answer = check_int("max_answer", max_answer, 1, 1000)
+        if max_answer is not None:
+            check_int("max_answer", max_answer, 1, 1000)
         super().__init__(**{"max_tokens": 512, **kwargs})
         samples = self.corpus.samples
         check_questions(samples)
@@ -121,8 +130,10 @@ class PointSpan(HookedTask):
         flags = dict.fromkeys(FLAGS, Extra(c, 1))
         self.extras = {"start": Extra(c, 1), "step": Extra(1, 2), **flags}
         self._flags = question_flags(samples, c)
-        texts = {sample.extra["text"] for sample in samples}
-        self.f1 = choose_tokens(texts) if f1 == "auto" else f1
+        tokens = choose_tokens({sample.extra["text"] for sample in samples})
+        self.f1 = tokens if f1 == "auto" else f1
+        self.max_answer = MAX_ANSWER[tokens] if max_answer is None else int(max_answer)
+        warn_longer_answers(samples, self.max_answer, tokens)
         self._gold = SpanGold(samples, self.max_answer, self.f1) if self.has_gold else None
 
     def question(self, row: int) -> Text:
@@ -355,7 +366,7 @@ class SpanQA(PointSpan):
     | name | default | meaning |
     |---|---|---|
     | `max_words` | 600 | words C that can be chosen; later ones are read, but out of reach |
-    | `max_answer` | 30 | most words in an answer |
+    | `max_answer` | None | most words (Chinese: characters) in an answer; None: 30 (100) |
     | `f1` | auto | what F1 counts: `words`, `characters` as above, or what suits the passages |
 
     ## Registered Ids

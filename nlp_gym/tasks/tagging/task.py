@@ -263,8 +263,10 @@ class SequenceTagging(LabelWords):
     sees its own earlier labels, as in SEARN and DAgger (Daumé III et al. 2009; Ross et al. 2011).
 
     ## Data
-    A corpus whose samples have words and one label per word: CoNLL, CoNLL-U, JSONL or CSV. Gold
-    labels that the inventory lacks are counted as missed.
+    A corpus whose samples have words and one label per word: CoNLL, CoNLL-U, JSONL, CSV, or the
+    export of an annotation tool. Gold labels that the inventory lacks are counted as missed. BIO
+    tags may be spelled otherwise (`B_PER`, `PER-B`, `b-per`) in the whole file; the type of tags
+    without one (`B`, `I`, `O`) is `ENT`.
 
     ## Observation Space
     A labels, H = `history_length`, D the width of the encoder, L = `max_tokens`:

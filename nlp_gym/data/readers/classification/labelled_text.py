@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from nlp_gym.data.readers.shared.base import Options, Parsed
+from nlp_gym.data.readers.shared.base import Parsed
+from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.json_tools import (
     RowError,
     checked_string,
     text_words,
     type_name,
 )
-from nlp_gym.data.readers.shared.table_tools import open_table, table_samples
+from nlp_gym.data.readers.shared.label_spelling import trim
+from nlp_gym.data.readers.shared.options import Options
+from nlp_gym.data.readers.shared.tables.tools import (
+    Table,
+    open_table,
+    table_samples,
+    without_comments,
+)
+from nlp_gym.errors import shown
 from nlp_gym.types import Sample
 
 TEXT = ("text", "sentence", "utterance", "question")
@@ -35,7 +45,7 @@ def text_sample(value: Any, labels: tuple[str, ...] | None, where: str) -> Sampl
 
 
 def label_text(value: Any, key: str) -> str:
-    """A label as text, from text (without white space around it) or a whole number.
+    """A label as text, from text (see `trim`) or a whole number.
 
     Raises:
         RowError: The value is neither, or empty.
@@ -46,40 +56,71 @@ def label_text(value: Any, key: str) -> str:
         raise RowError(
             f"{key!r} is {type_name(value)} where a label is needed: text or a whole number"
         )
-    return checked_string(value, key).strip()
+    label = trim(checked_string(value, key))
+    if not label:
+        raise RowError(f"{key!r} is empty")
+    return label
 
 
 def table_texts(
     lines: list[str],
     name: str,
     options: Options,
-    wanted: tuple[str, ...],
-    labels_of: Callable[[str], tuple[str, ...]],
+    usual: tuple[str, ...],
+    labels_of: Callable[[str, int], tuple[str, ...]],
 ) -> Parsed:
-    """Read a table with a header, one text per row.
+    """Read a table, one text per row.
+
+    It has a header, unless the columns of the text and of the label are given by their numbers.
 
     Args:
         lines: The file.
         name: Its name.
         options: How it is read.
-        wanted: Names of the label column, the best first.
-        labels_of: Makes labels of a cell of that column; raises `RowError`.
+        usual: Usual names of the label column, the best first.
+        labels_of: Makes labels of (cell of that column, line number); raises `RowError`.
     """
     parsed = Parsed()
-    table = open_table(lines, name, parsed)
+    needed = (options.text_column, *((options.column,) if options.gold else ()))
+    table = open_table(
+        without_comments(lines, options.comments),
+        name,
+        parsed,
+        columns=needed,
+        known=(*TEXT, *usual),
+    )
     if table is None:
         return parsed
-    text = table.find(*TEXT)
-    label = table.find(*wanted) if options.gold else None
-    if text is None:
-        parsed.problems.append(table.missing(*TEXT))
-    if label is None and options.gold:
-        parsed.problems.append(table.missing(*wanted))
+    text = table.column(options.text_column, TEXT, parsed)
+    label = table.column(options.column, usual, parsed) if options.gold else None
     if parsed.problems or text is None:
         return parsed
 
     def build(cells: list[str], number: int) -> Sample:
-        labels = None if label is None else labels_of(cells[label])
+        labels = None if label is None else labels_of(cells[label], number)
         return text_sample(cells[text], labels, f"{name}:{number}")
 
-    return table_samples(table, parsed, build)
+    table_samples(table, parsed, build)
+    _doubt_first_row(table, parsed)
+    return parsed
+
+
+def _doubt_first_row(table: Table, parsed: Parsed) -> None:
+    """Warn where the first row of a table without a header may be one."""
+    if table.headed or len(parsed.samples) < 2:
+        return
+    first = (parsed.samples[0].labels or ("",))[0]
+    counts = Counter(label for sample in parsed.samples for label in sample.labels or ())
+    if not first or counts.pop(first) > 1 or _is_number(first):
+        return
+    if any(n > 1 for n in counts.values()) or all(map(_is_number, counts)):
+        message = (
+            "the line is read as a row, not as a header, since the columns are given by number, "
+            f"but its label {shown(first)} occurs nowhere else. If it is a header, give the "
+            "columns by their names"
+        )
+        parsed.warnings.append(Problem(table.line, message))
+
+
+def _is_number(label: str) -> bool:
+    return label.lstrip("+-").replace(".", "", 1).isdecimal()

@@ -6,17 +6,15 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from nlp_gym.data.readers.classification.labelled_text import (
-    TEXT_KEYS,
-    label_text,
-    table_texts,
-    text_sample,
-)
-from nlp_gym.data.readers.shared import raw_text
-from nlp_gym.data.readers.shared.base import Options, Parsed, Reader
+from nlp_gym.data.readers.classification.fasttext import parse_many
+from nlp_gym.data.readers.classification.label_cells import LabelColumn, label_set
+from nlp_gym.data.readers.classification.labelled_text import TEXT_KEYS, table_texts, text_sample
+from nlp_gym.data.readers.shared import class_names, raw_text
+from nlp_gym.data.readers.shared.base import Parsed, Reader
 from nlp_gym.data.readers.shared.decoding import Problem
-from nlp_gym.data.readers.shared.json_tools import RowError, checked_list, field, json_samples
-from nlp_gym.data.readers.shared.table_tools import table_rows
+from nlp_gym.data.readers.shared.json_tools import RowError, field, json_samples
+from nlp_gym.data.readers.shared.options import Options
+from nlp_gym.data.readers.shared.tables.rows import table_rows
 from nlp_gym.types import Sample
 
 LABELS = ("labels", "label", "categories", "tags", "topics")
@@ -27,34 +25,47 @@ pride realization relief remorse sadness surprise neutral
 """
 GOEMOTIONS = tuple(_GOEMOTIONS.split())
 """The labels of GoEmotions in the order of its label numbers."""
+_NUMBERS = re.compile(r"[0-9]{1,3}(?: *, *[0-9]{1,3})*")
+_COMMENT = re.compile(r"\w{1,20}")
 
 
 def parse_jsonl(lines: list[str], name: str, options: Options) -> Parsed:
     """Read one JSON object per line: ``{"text": "...", "labels": ["a", "b"]}``.
 
-    The labels are a list, which may be empty, or one string in which ``;``, ``|`` or ``,``
-    separates them; `options.column` names their key.
+    The labels are a list, which may be empty, or one string; of strings see `LabelColumn`.
+    `options.column` and `options.text_column` name their keys. Numbers are replaced by their names
+    where the file has some, see `class_names.read_names`.
     """
+    parsed, keys = Parsed(), options.label_names(LABELS)
+    column = LabelColumn(keys[0], options.label_separator)
+    names = class_names.read_names(options, keys)
 
     def build(row: dict[str, Any], number: int) -> Sample:
-        value, labels = field(row, *TEXT_KEYS), None
+        value, where = field(row, *options.text_names(TEXT_KEYS)), f"{name}:{number}"
+        labels = None
         if options.gold:
-            keys = options.label_names(LABELS)
             given = field(row, *keys)
-            labels = split_labels(given) if isinstance(given, str) else _label_set(given, keys[0])
-        return text_sample(value, labels, f"{name}:{number}")
+            if names and isinstance(given, list):
+                given = [class_names.named(item, names, keys[0]) for item in given]
+            labels = column.labels(given, number, where)
+        return text_sample(value, labels, where)
 
-    return json_samples(lines, Parsed(), build)
+    return column.finish(json_samples(lines, parsed, build))
 
 
 def parse_csv(lines: list[str], name: str, options: Options) -> Parsed:
-    """Read a table with a header: a column `text` and a column `labels`.
+    """Read a table with a column `text` and a column `labels`; of its cells see `LabelColumn`.
 
-    In a cell ``;``, ``|`` or ``,`` separates the labels; an empty cell is the empty set.
-    `options.column` names the label column.
+    An empty cell is the empty set. `options.column` and `options.text_column` give other columns;
+    where both are numbers, the table has no header.
     """
-    wanted = options.label_names(LABELS)
-    return table_texts(lines, name, options, wanted, split_labels)
+    usual = options.label_names(LABELS)
+    column = LabelColumn(usual[0], options.label_separator)
+
+    def labels_of(cell: str, number: int) -> tuple[str, ...]:
+        return column.labels(cell, number, f"{name}:{number}")
+
+    return column.finish(table_texts(lines, name, options, LABELS, labels_of))
 
 
 def parse_goemotions(lines: list[str], name: str, options: Options) -> Parsed:
@@ -69,6 +80,11 @@ def parse_goemotions(lines: list[str], name: str, options: Options) -> Parsed:
         try:
             if len(cells) < 2 and options.gold:
                 raise RowError("the line has no tab: needed is text, tab, label numbers")
+            if len(cells) > 3:
+                raise RowError(
+                    f"{len(cells)} cells between tabs, where GoEmotions has three: a text, label "
+                    "numbers and an id. Of another table, give the columns by number, from 0"
+                )
             labels = _numbered(cells[1], inventory) if options.gold else None
             parsed.samples.append(text_sample(cells[0], labels, f"{name}:{number}"))
         except RowError as error:
@@ -94,26 +110,19 @@ def parse_aapd(lines: list[str], name: str, options: Options) -> Parsed:
             if options.gold and label_lines is not None:
                 if number > len(label_lines) or not label_lines[number - 1].strip():
                     raise RowError(f"line {number} of {other} has no label")
-                labels = _label_set(label_lines[number - 1].split(), "labels")
+                labels = label_set(label_lines[number - 1].split(), "labels")
             parsed.samples.append(text_sample(line.split() or line, labels, f"{name}:{number}"))
         except RowError as error:
             parsed.problems.append(Problem(number, str(error)))
+    if label_lines is not None and any(line.strip() for line in label_lines[len(lines) :]):
+        message = f"{name} has {len(lines)} line(s), but {other} has labels for more"
+        return Parsed(problems=[Problem(max(len(lines), 1), message)])
     return parsed
 
 
 def aapd_label_file(name: str, options: Options) -> tuple[str]:
     """Name of the file that has the labels of the file `name`."""
     return (name.replace("text", "label"),)
-
-
-def split_labels(cell: str) -> tuple[str, ...]:
-    """The set of labels in one string, separated by ``;``, else by ``|``, else by ``,``."""
-    mark = next((m for m in ";|," if m in cell), ";")
-    return _label_set([part for part in cell.split(mark) if part.strip()], "labels")
-
-
-def _label_set(value: Any, key: str) -> tuple[str, ...]:
-    return tuple(sorted({label_text(label, key) for label in checked_list(value, key)}))
 
 
 def _numbered(cell: str, names: Iterable[str]) -> tuple[str, ...]:
@@ -125,23 +134,37 @@ def _numbered(cell: str, names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted({inventory[int(part)] for part in found}))
 
 
-def sniff_goemotions(head: list[str]) -> bool:
-    """Whether the second cell of the first lines holds label numbers alone."""
-    cells = [line.split("\t") for line in head[:3]]
-    return bool(cells) and all(len(c) > 1 and re.fullmatch(r"[\d, ]+", c[1]) for c in cells)
-
-
 FORMATS: tuple[Reader, ...] = (
-    Reader("jsonl", (".jsonl", ".ndjson"), parse_jsonl, 'one object per line: {"text", "labels"}'),
+    Reader(
+        "jsonl",
+        (".jsonl", ".ndjson"),
+        parse_jsonl,
+        'one object per line: {"text", "labels"}',
+        None,
+        class_names.name_files,
+        frozenset(("text_column", "label_separator")),
+    ),
     Reader(
         "goemotions",
         (".tsv",),
         parse_goemotions,
         "GoEmotions: text, label numbers, id; tabs, no header",
-        sniff_goemotions,
-        lambda name, options: ("labels.txt",),
+        companions=lambda name, options: ("labels.txt",),
     ),
-    Reader("csv", (".csv", ".tsv"), parse_csv, "columns text and labels (a;b), with a header"),
+    Reader(
+        "csv",
+        (".csv", ".tsv"),
+        parse_csv,
+        "columns text and labels (a;b), with a header",
+        takes=frozenset(("text_column", "label_separator", "comments")),
+    ),
+    Reader(
+        "fasttext",
+        (".txt", ".ft", ".fasttext"),
+        parse_many,
+        "fastText: a text and its labels, each as __label__NAME",
+        takes=frozenset(("comments",)),
+    ),
     Reader(
         "aapd",
         (".text",),

@@ -7,8 +7,9 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from nlp_gym.data.readers.classification.fasttext import PREFIX
 from nlp_gym.data.readers.classification.labelled_text import label_text, text_sample
-from nlp_gym.data.readers.shared.base import Options, Parsed
+from nlp_gym.data.readers.shared.base import Parsed
 from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.json_tools import (
     Document,
@@ -19,7 +20,9 @@ from nlp_gym.data.readers.shared.json_tools import (
     field,
     json_document,
 )
-from nlp_gym.data.readers.shared.table_tools import table_rows
+from nlp_gym.data.readers.shared.options import Options
+from nlp_gym.data.readers.shared.tables.rows import table_rows
+from nlp_gym.data.readers.shared.tables.tools import without_comments
 
 AG_LABELS = ("World", "Sports", "Business", "Sci/Tech")
 SST2_LABELS = ("negative", "positive")
@@ -60,8 +63,28 @@ def _split_label(line: str) -> tuple[str, str]:
 
 
 def parse_label_first(lines: list[str], name: str, options: Options) -> Parsed:
-    """Read lines ``LABEL text``; the label ends at the first white space."""
-    return _parse_lines(lines, name, options, _split_label)
+    """Read lines ``LABEL text``.
+
+    The label ends at the first tab, if every line has one, else at the first white space.
+    """
+    lines = without_comments(lines, options.comments)
+    tabs = all("\t" in line.strip() for line in lines if line and not line.isspace())
+    return _parse_lines(lines, name, options, _split_at_tab if tabs else _split_first)
+
+
+def _split_at_tab(line: str) -> tuple[str, str]:
+    label, _, text = line.partition("\t")
+    return label_text(label, "label"), text
+
+
+def _split_first(line: str) -> tuple[str, str]:
+    label, text = _split_label(line)
+    if label.startswith(PREFIX) and text.startswith(PREFIX):
+        raise RowError(
+            f"several labels begin with {PREFIX}: sets of labels are of the family 'multilabel', "
+            "format 'fasttext'"
+        )
+    return label, text
 
 
 def parse_sst2(lines: list[str], name: str, options: Options) -> Parsed:
@@ -201,11 +224,6 @@ def _listed(value: dict[str, Any]) -> str:
     return ", ".join(repr(key[:40]) for key in list(value)[:8]) or "none"
 
 
-def sniff_ag(head: list[str]) -> bool:
-    """Whether every line begins with a class from 1 to 4."""
-    return bool(head) and all(re.match(r'"?[1-4]"?,', line) for line in head[:3])
-
-
 def sniff_clinc(head: list[str]) -> bool:
     """Whether a key is the name of a split, with a list as its value."""
     keys = "|".join(key for keys in CLINC_SPLITS.values() for key in keys)
@@ -215,11 +233,6 @@ def sniff_clinc(head: list[str]) -> bool:
 def sniff_snips(head: list[str]) -> bool:
     """Whether there is a list of objects with the key `data`."""
     return re.search(r'\[\s*\{\s*"data"\s*:', "\n".join(head[:8])) is not None
-
-
-def sniff_sst2(head: list[str]) -> bool:
-    """Whether the first lines begin with 0 or 1."""
-    return bool(head) and all(line[:2] in ("0 ", "1 ") for line in head[:20])
 
 
 def sniff_trec(head: list[str]) -> bool:

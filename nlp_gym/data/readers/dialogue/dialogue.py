@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nlp_gym.data.readers.dialogue.reply_pool import ReplyPool
-from nlp_gym.data.readers.shared.base import Options, Parsed, Reader
+from nlp_gym.data.readers.shared.base import Parsed, Reader
 from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.json_tools import (
     RowError,
@@ -16,10 +16,10 @@ from nlp_gym.data.readers.shared.json_tools import (
     checked_strings,
     field,
     json_samples,
-    starts_with_object,
     text_words,
     with_id,
 )
+from nlp_gym.data.readers.shared.options import Options
 from nlp_gym.data.text.hash_order import hash_ranker
 from nlp_gym.types import Sample
 
@@ -89,7 +89,9 @@ def parse_dailydialog(lines: list[str], name: str, options: Options) -> Parsed:
 
     parsed = json_samples(lines, Parsed(), build)
     pool = ReplyPool({text: words[text] for _, text, _ in bare.values()})
-    for i, sample in enumerate(parsed.samples):
+    samples = parsed.samples
+    parsed.samples = []
+    for sample in samples:
         number = int(sample.id.rpartition(":")[2])
         if number in bare:
             context, right, texts = bare[number]
@@ -97,10 +99,11 @@ def parse_dailydialog(lines: list[str], name: str, options: Options) -> Parsed:
             if not drawn:
                 message = "no negative replies here, and no other dialogue to draw them from"
                 parsed.problems.append(Problem(number, message))
+                continue
             identity, random = sample.extra.get("id"), {"random": list(drawn)}
             arranged = _hash_ordered(context, words[right], random, sample.id, drawn | texts)
             sample = with_id(arranged, identity)
-        parsed.samples[i] = sample if options.gold else sample.unannotated()
+        parsed.samples.append(sample if options.gold else sample.unannotated())
     return parsed
 
 
@@ -182,10 +185,6 @@ def _sample(
     return Sample(words, None, where, extra, gold)
 
 
-def _is_jsonl(lines: list[str]) -> bool:
-    return starts_with_object(lines) and not _is_dailydialog(lines)
-
-
 def _is_dailydialog(lines: list[str]) -> bool:
     return bool(lines) and '"positive_responses"' in lines[0] and '"negative_resp' not in lines[0]
 
@@ -196,7 +195,6 @@ FORMATS: tuple[Reader, ...] = (
         (".jsonl", ".ndjson"),
         parse_jsonl,
         'one context per line: {"context", "candidates", "answer"} or positive/negative_responses',
-        _is_jsonl,
     ),
     Reader(
         "dailydialog",

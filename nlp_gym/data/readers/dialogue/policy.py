@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from dataclasses import field as default
 from typing import Any
 
-from nlp_gym.data.readers.shared.base import Options, Parsed, Reader
+from nlp_gym.data.readers.shared.base import Parsed, Reader
 from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.json_tools import (
     RowError,
@@ -17,10 +17,10 @@ from nlp_gym.data.readers.shared.json_tools import (
     field,
     json_document,
     json_samples,
-    starts_with_object,
     text_words,
     with_id,
 )
+from nlp_gym.data.readers.shared.options import Options
 from nlp_gym.types import Sample
 
 
@@ -145,8 +145,8 @@ def _spoken(value: Any, key: str) -> tuple[str, ...]:
     return text_words(value, key)[0]
 
 
-def _is_list(lines: list[str]) -> bool:
-    return bool(lines) and lines[0].lstrip().startswith("[")
+def _is_sgd(lines: list[str]) -> bool:
+    return '"speaker"' in "\n".join(lines)
 
 
 FORMATS: tuple[Reader, ...] = (
@@ -155,7 +155,6 @@ FORMATS: tuple[Reader, ...] = (
         (".jsonl", ".ndjson"),
         parse_jsonl,
         'one dialogue per line: {"turns": [{"user": "...", "acts": ["REQUEST"]}]}',
-        starts_with_object,
     ),
-    Reader("sgd", (".json",), parse_sgd, "Schema-Guided Dialogue, a JSON list", _is_list),
+    Reader("sgd", (".json",), parse_sgd, "Schema-Guided Dialogue, a JSON list", _is_sgd),
 )

@@ -7,16 +7,20 @@ from collections.abc import Sequence
 from typing import Any
 
 from nlp_gym.data.readers.generation.references import filled, reference_texts
-from nlp_gym.data.readers.shared.base import Options, Parsed, Reader
+from nlp_gym.data.readers.shared.base import Parsed, Reader
 from nlp_gym.data.readers.shared.json_tools import (
     RowError,
     checked_string,
     field,
     json_samples,
-    starts_with_object,
     with_id,
 )
-from nlp_gym.data.readers.shared.table_tools import open_table, table_samples
+from nlp_gym.data.readers.shared.options import Options
+from nlp_gym.data.readers.shared.tables.tools import (
+    open_table,
+    table_samples,
+    without_comments,
+)
 from nlp_gym.data.text.tokenize import split_sentences, split_words
 from nlp_gym.types import Sample
 
@@ -27,15 +31,16 @@ SUMMARY = ("summary", "summaries", "target", "highlights")
 def parse_jsonl(lines: list[str], name: str, options: Options) -> Parsed:
     """Read one object per line, ``{"document": ..., "summary": ...}``.
 
-    The document (other keys: ``text``, ``source``, ``article``) is a string, which is cut into
-    sentences by rules, or a list of sentences. The summary (other keys: ``summaries``, ``target``,
-    ``highlights`` and what `options.column` names) is a string or a list of reference summaries.
+    The document (other keys: ``text``, ``source``, ``article`` and what `options.text_column`
+    names) is a string, which is cut into sentences by rules, or a list of sentences. The summary
+    (other keys: ``summaries``, ``target``, ``highlights`` and what `options.column` names) is a
+    string or a list of reference summaries.
     """
     keys = options.label_names(SUMMARY)
 
     def build(row: dict[str, Any], number: int) -> Sample:
         references = reference_texts(field(row, *keys), "summary") if options.gold else None
-        value = field(row, *DOCUMENT)
+        value = field(row, *options.text_names(DOCUMENT))
         sentences = reference_texts(value, "document")
         if isinstance(value, str):
             sentences = [sentence for sentence, _, _ in split_sentences(value)]
@@ -56,15 +61,24 @@ def parse_scitldr(lines: list[str], name: str, options: Options) -> Parsed:
 
 
 def parse_csv(lines: list[str], name: str, options: Options) -> Parsed:
-    """Read a table with a header, columns ``document`` and ``summary`` (names as `parse_jsonl`)."""
+    """Read a table, columns ``document`` and ``summary`` (names as `parse_jsonl`).
+
+    `options.text_column` and `options.column` give other columns; where both are numbers, the table
+    has no header.
+    """
     parsed = Parsed()
-    table = open_table(lines, name, parsed)
+    table = open_table(
+        without_comments(lines, options.comments),
+        name,
+        parsed,
+        columns=(options.text_column, *((options.column,) if options.gold else ())),
+        known=(*DOCUMENT, *SUMMARY),
+    )
     if table is None:
         return parsed
-    keys = options.label_names(SUMMARY)
-    document, summary = table.find(*DOCUMENT), table.find(*keys)
-    if document is None or (options.gold and summary is None):
-        parsed.problems.append(table.missing(*(DOCUMENT if document is None else keys)))
+    document = table.column(options.text_column, DOCUMENT, parsed)
+    summary = table.column(options.column, SUMMARY, parsed) if options.gold else None
+    if parsed.problems or document is None:
         return parsed
 
     def build(cells: list[str], number: int) -> Sample:
@@ -92,18 +106,10 @@ def _sample(sentences: Sequence[str], references: Sequence[str] | None, where: s
     return Sample(words, None, where, extra, None if references is None else tuple(references))
 
 
-def _is_jsonl(lines: list[str]) -> bool:
-    return starts_with_object(lines) and not _is_scitldr(lines)
-
-
 def _is_scitldr(lines: list[str]) -> bool:
     """Whether both keys have lists: a row with a text under one is of `parse_jsonl`."""
     keys = ("source", "target")
     return bool(lines) and all(re.search(rf'"{key}"\s*:\s*\[', lines[0]) for key in keys)
-
-
-def _is_csv(lines: list[str]) -> bool:
-    return bool(lines) and not starts_with_object(lines)
 
 
 FORMATS: tuple[Reader, ...] = (
@@ -112,8 +118,14 @@ FORMATS: tuple[Reader, ...] = (
         (".jsonl", ".ndjson"),
         parse_jsonl,
         'one object per line: {"document": text or sentences, "summary": text or references}',
-        _is_jsonl,
+        takes=frozenset(("text_column",)),
     ),
-    Reader("csv", (".csv", ".tsv"), parse_csv, "columns document, summary, with a header", _is_csv),
+    Reader(
+        "csv",
+        (".csv", ".tsv"),
+        parse_csv,
+        "columns document, summary, with a header",
+        takes=frozenset(("text_column", "comments")),
+    ),
     Reader("scitldr", (".jsonl",), parse_scitldr, "SciTLDR: source, target", _is_scitldr),
 )

@@ -15,23 +15,28 @@ from nlp_gym.data.readers.generation.references import (
     source_text,
 )
 from nlp_gym.data.readers.shared import raw_text
-from nlp_gym.data.readers.shared.base import Options, Parsed, Reader
+from nlp_gym.data.readers.shared.base import Parsed, Reader
 from nlp_gym.data.readers.shared.json_tools import (
     checked_string,
     field,
     json_samples,
-    starts_with_object,
 )
-from nlp_gym.data.readers.shared.table_tools import header_names, open_table, table_samples
+from nlp_gym.data.readers.shared.options import Options
+from nlp_gym.data.readers.shared.tables.tools import (
+    open_table,
+    table_samples,
+    without_comments,
+)
 from nlp_gym.types import Sample
 
 
 def parse_jsonl(lines: list[str], name: str, options: Options) -> Parsed:
     """Read one object per line, ``{"source": ..., "target": ...}``.
 
-    The source (under a key of `SOURCE`) is a string or a list of turns, which are joined by spaces.
-    The target (under a key of `TARGET`, or the one that `options.column` names) is a string or a
-    list of references. With `options.pair`, keys named like its languages take precedence.
+    The source is a string, or a list of turns, which are joined by spaces. It stands under a key of
+    `SOURCE`, or the one that `options.text_column` names. The target (under a key of `TARGET`, or
+    the one that `options.column` names) is a string or a list of references. With `options.pair`,
+    keys named like its languages take precedence.
     """
     sources, targets = _names(options)
 
@@ -45,48 +50,46 @@ def parse_jsonl(lines: list[str], name: str, options: Options) -> Parsed:
 
 
 def parse_csv(lines: list[str], name: str, options: Options) -> Parsed:
-    """Read a table with a header, columns ``source`` and ``target`` (names as `parse_jsonl`).
+    """Read a table, columns ``source`` and ``target`` (names as `parse_jsonl`).
 
-    The delimiter is that of the header: comma, semicolon, tab or bar.
+    `options.text_column` and `options.column` give other columns; where both are numbers, the table
+    has no header. The delimiter is that of the header: comma, semicolon, tab or bar.
     """
     parsed = Parsed()
-    table = open_table(lines, name, parsed)
+    sources, targets = _names(options)
+    table = open_table(
+        without_comments(lines, options.comments),
+        name,
+        parsed,
+        columns=(options.text_column, *((options.column,) if options.gold else ())),
+        known=(*sources, *targets),
+    )
     if table is None:
         return parsed
-    sources, targets = _names(options)
-    source, target = table.find(*sources), table.find(*targets)
-    if source is None:
-        parsed.problems.append(table.missing(*sources))
-    if options.gold and target is None:
-        parsed.problems.append(table.missing(*targets))
+    source = table.column(options.text_column, sources, parsed)
+    target = table.column(options.column, targets, parsed) if options.gold else None
     if parsed.problems or source is None:
         return parsed
 
     def build(cells: list[str], number: int) -> Sample:
         references = None
         if options.gold and target is not None:
-            references = [checked_string(cells[target], table.header[target].strip())]
-        text = checked_string(cells[source], table.header[source].strip())
+            references = [checked_string(cells[target], table.title(target))]
+        text = checked_string(cells[source], table.title(source))
         return generation_sample(text, references, f"{name}:{number}")
 
     return table_samples(table, parsed, build)
 
 
-def _names(options: Options) -> tuple[Sequence[str], Sequence[str]]:
+def _names(options: Options) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Keys or columns of the source and of the target, the best first."""
     first, _, second = (options.pair or "").partition("-")
-    targets = options.label_names(TARGET)
-    return (first, *SOURCE) if first else SOURCE, (second, *targets) if second else targets
+    sources, targets = options.text_names(SOURCE), options.label_names(TARGET)
+    return (first, *sources) if first else sources, (second, *targets) if second else targets
 
 
 def _key(row: dict[str, Any], names: Sequence[str]) -> str:
     return next(name for name in names if name in row)
-
-
-def sniff_csv(head: list[str]) -> bool:
-    """Whether the first line is a header with columns of source and target."""
-    names = header_names(head[0]) if head else set()
-    return bool(names & set(SOURCE)) and bool(names & set(TARGET))
 
 
 FORMATS: tuple[Reader, ...] = (
@@ -96,10 +99,14 @@ FORMATS: tuple[Reader, ...] = (
         (".jsonl", ".ndjson"),
         parse_jsonl,
         'one object per line: {"source": text or turns, "target": text or references}',
-        starts_with_object,
+        takes=frozenset(("text_column",)),
     ),
     Reader(
-        "csv", (".csv", ".tsv"), parse_csv, "columns source and target, with a header", sniff_csv
+        "csv",
+        (".csv", ".tsv"),
+        parse_csv,
+        "columns source and target, with a header",
+        takes=frozenset(("text_column", "comments")),
     ),
     *parallel.FORMATS,
     *tatoeba.FORMATS,

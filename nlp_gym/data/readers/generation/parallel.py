@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from nlp_gym.data.readers.generation.references import generation_sample
-from nlp_gym.data.readers.shared.base import Options, Parsed, Reader
+from nlp_gym.data.readers.shared.base import Parsed, Reader
 from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.json_tools import RowError
+from nlp_gym.data.readers.shared.options import Options
+from nlp_gym.data.readers.shared.tables.tools import without_comments
 
 _CODES = (
     "en de fr zh af ar bg bn ca cs cy da el eo es et eu fa fi ga gl he hi hr hu hy id is it ja ka "
@@ -66,7 +68,10 @@ def _length(lines: list[str]) -> int:
 
 
 def _compare(parsed: Parsed, name: str, other: str | None, n: int, m: int) -> None:
-    """Add the problem, as the first one, that the files have different numbers of lines."""
+    """Add the problem, as the first one, that the files have different numbers of lines.
+
+    Nobody knows which line is missing, so no pair of lines is read.
+    """
     if other is None or n == m:
         return
     message = (
@@ -75,6 +80,7 @@ def _compare(parsed: Parsed, name: str, other: str | None, n: int, m: int) -> No
     )
     at = max(1, min(n, m))
     parsed.problems = [Problem(at, message), *(p for p in parsed.problems if (p.line or 0) <= at)]
+    parsed.samples = []
 
 
 def _add(
@@ -109,6 +115,7 @@ def parse_pairs(lines: list[str], name: str, options: Options) -> Parsed:
     target may be missing.
     """
     parsed = Parsed()
+    lines = without_comments(lines, options.comments)
     for number, source, target in pair_rows(lines, parsed, gold=options.gold):
         try:
             references = (target,) if options.gold else None
@@ -144,11 +151,6 @@ def pair_rows(lines: list[str], parsed: Parsed, *, gold: bool) -> list[tuple[int
     return rows
 
 
-def sniff_pairs(head: list[str]) -> bool:
-    """Whether most of the first lines have a tab."""
-    return bool(head) and 2 * sum("\t" in line for line in head) > len(head)
-
-
 FORMATS: tuple[Reader, ...] = (
     Reader(
         "parallel",
@@ -163,6 +165,6 @@ FORMATS: tuple[Reader, ...] = (
         (".txt", ".tsv"),
         parse_pairs,
         "source and target with a tab between them, no header",
-        sniff_pairs,
+        takes=frozenset(("comments",)),
     ),
 )

@@ -31,8 +31,8 @@ def generation_sample(text: str, references: Iterable[str] | None, where: str) -
 
     Args:
         text: The source.
-        references: The reference texts; their white space becomes single spaces, and repeated ones
-            are dropped. None: not annotated.
+        references: The reference texts; white space around them and repeated ones are dropped, and
+            nothing else, since a metric scores them as they are. None: not annotated.
         where: Id of the sample.
 
     Raises:
@@ -41,9 +41,12 @@ def generation_sample(text: str, references: Iterable[str] | None, where: str) -
     words = tuple(word for word, _, _ in split_words(text))
     if not words:
         raise RowError("the source holds no word")
-    gold = None
+    gold: tuple[str, ...] | None = None
     if references is not None:
-        gold = tuple(dict.fromkeys(map(one_line, references)))
+        distinct: dict[str, str] = {}
+        for reference in references:
+            distinct.setdefault(one_line(reference), reference.strip())
+        gold = tuple(distinct.values())
         for reference in gold:
             # a text without letters and digits may be invisible
             if not any(map(str.isalnum, reference)) and not split_words(reference):

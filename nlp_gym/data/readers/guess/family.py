@@ -1,92 +1,207 @@
-"""Guesses the task family of a file: from its names and tabs, else by reading it."""
+"""Guesses the task family and the format of a file by its content, and says why, or asks."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from nlp_gym.data.readers import FAMILIES, READERS, find_reader, read_text
-from nlp_gym.data.readers.guess.keys import family_from_names
-from nlp_gym.data.readers.shared.base import Options, Reader
-from nlp_gym.data.readers.shared.decoding import Decoded, text_name
-from nlp_gym.errors import DataError, UnknownNameError
-from nlp_gym.types import Sample
+from nlp_gym.checks import check_path
+from nlp_gym.data.readers.guess.find import (
+    Reading,
+    find_reader,
+    first_line,
+    fits_ending,
+    own_ending,
+    readings,
+    refusal,
+)
+from nlp_gym.data.readers.guess.keys import label_cells, several_labels, text_columns
+from nlp_gym.data.readers.guess.other_kinds import other_kind
+from nlp_gym.data.readers.guess.shapes import Fit
+from nlp_gym.data.readers.registry import FAMILIES, READERS, check_format
+from nlp_gym.data.readers.report.sample_lines import sample_lines
+from nlp_gym.data.readers.shared.base import Reader
+from nlp_gym.data.readers.shared.decoding import Decoded, decode, file_bytes
+from nlp_gym.data.readers.shared.head import Head
+from nlp_gym.data.readers.shared.options import make_options
+from nlp_gym.errors import DataFormatError, NLPGymError, UnclearFormatError
 
-_GENERIC = ("", ".txt", ".dat")
-_MAX_WORDS = 50  # a single text with more words, without a blank line, is no tagged text
-_MAX_DISTINCT = 5  # so few labels may all be different
-_PERMISSIVE = ("conll", "label-first")  # formats as which almost any file can be read
-_ENOUGH = 0.5  # share of good rows from which on no other family is tried
+_SHOWN = 2
+"""Number of rows that are shown as they are read."""
 
 
-def guess_family(
-    path: str | Path, format: str | None = None, *, gold: bool = True, encoding: str | None = None
-) -> str:
-    """Guess the task family of a file.
+@dataclass(frozen=True)
+class Guess:
+    """What a file seems to be.
 
-    Keys, header or tabs decide if they can, however broken the rows are; else the first family
-    whose reader can read half of the file; else the family that can read most of it.
+    Attributes:
+        family: Task family, a name in `FAMILIES`.
+        format: Name of the reader, as in ``READERS[family]``.
+        reason: Why, in words.
+        rows: The first two rows as they are read.
+        alternatives: (family, format) of other readings that are possible.
+    """
+
+    family: str
+    format: str
+    reason: str
+    rows: tuple[str, ...] = ()
+    alternatives: tuple[tuple[str, str], ...] = ()
+
+
+def guess_file(
+    path: str | Path, format: str | None = None, *, gold: bool = True, **options: Any
+) -> Guess:
+    """Guess the task family and the format of a file by its content.
+
+    Keys, a header or marks of a format decide if they can, however broken the rows are; else the
+    words and labels that each format would read. The ending of the name decides where the content
+    does not.
 
     Args:
         path: The file.
         format: Name of its reader, if it is known.
         gold: Whether the annotation is to be read.
-        encoding: Its encoding; None: UTF-8.
-
-    Returns:
-        A name in `FAMILIES`. If no family can read anything, it is the only one with files of that
-        ending, else ``"tagging"``.
+        **options: How it is written, as in `nlp_gym.data.read`: `text_column`, `encoding`, ...
 
     Raises:
         DataNotFoundError: There is no such file.
+        UnclearFormatError: No reading is likely, or several are: the message shows them and says
+            how to choose.
         UnknownNameError: No family has that format.
+        InvalidArgumentError: An option is outside what is allowed.
     """
-    path = Path(path)
-    text = read_text(path, encoding)
-    if format is not None and not any(format in readers for readers in READERS.values()):
-        known = dict.fromkeys(name for readers in READERS.values() for name in readers)
-        raise UnknownNameError("format", format, known)
-    if format is None and (named := family_from_names(path, text.lines)) is not None:
-        return named
-    ending = Path(text_name(path)).suffix.lower()
-    by_ending = [
-        family
-        for family in FAMILIES
-        if any(ending in reader.extensions for reader in READERS[family].values())
+    path, how = check_path("path", path), make_options(gold=gold, **options)
+    text = decode(file_bytes(path), how.encoding)
+    if format is not None:
+        check_format(format)
+    if text.blank and text.problems:
+        raise DataFormatError(path, text.problems[0].line, text.problems[0].message)
+    head = Head(text.lines, path, how)
+    found = [r for r in readings(head) if format in (None, r.reader.name)]
+    try:
+        chosen = _chosen(head, found, format)
+    except UnclearFormatError as error:
+        if not text.problems:
+            raise
+        raise DataFormatError(path, text.problems[0].line, text.problems[0].message) from error
+    others = dict.fromkeys(
+        (r.family, r.reader.name)
+        for r in found
+        if r.family != chosen.family and r.fit > Fit.POSSIBLE
+    )
+    rows = tuple(_rows(chosen.family, chosen.reader, head))
+    return Guess(chosen.family, chosen.reader.name, chosen.reason, rows, tuple(others))
+
+
+def guess_family(
+    path: str | Path, format: str | None = None, *, gold: bool = True, **options: Any
+) -> str:
+    """Guess the task family of a file; see `guess_file`."""
+    return guess_file(path, format, gold=gold, **options).family
+
+
+def _chosen(head: Head, found: list[Reading], format: str | None) -> Reading:
+    """The likeliest reading.
+
+    Raises:
+        UnclearFormatError: There is none, or there are several.
+    """
+    path, line = head.path, first_line(head.raw)
+    if not found or not head or found[0].fit <= Fit.POSSIBLE:
+        return _by_name(head, found, format)
+    best = found[0]
+    if best.fit == Fit.WEAK and not fits_ending(best.reader, head):
+        raise UnclearFormatError(path, line, refusal(head))
+    if best.fit < Fit.CERTAIN and not own_ending(best.reader, head) and other_kind(head):
+        raise UnclearFormatError(path, line, refusal(head))
+    least = Fit.POSSIBLE if best.fit == Fit.WEAK else best.fit
+    rivals = [
+        r
+        for r in found
+        if r.fit >= least and own_ending(r.reader, head) is own_ending(best.reader, head)
     ]
-    best, best_share = by_ending[0] if len(by_ending) == 1 else "tagging", 0.0
-    any_content = format is not None or ending in _GENERIC
-    for family in FAMILIES if any_content else by_ending or FAMILIES:
-        try:
-            reader = find_reader(path, text.lines, format, family=family, gold=gold)
-        except UnknownNameError:
-            continue
-        share = _share_read(reader, path, text, gold)
-        if share > best_share:
-            best, best_share = family, share
-        if share >= _ENOUGH:
-            return family
+    rivals = list({reading.family: reading for reading in reversed(rivals)}.values())[::-1]
+    if len(rivals) > 1:
+        raise UnclearFormatError(path, line, _question(head, rivals))
+    if best.family in ("classification", "multilabel") and head.table is not None:
+        texts = text_columns(head.table, head.options)
+        if len(texts) > 1:
+            names = " and ".join(map(repr, texts))
+            fix = "say which: --text-column (text_column= in Python)"
+            raise UnclearFormatError(path, line, f"the columns {names} may both be the text: {fix}")
+    if best.family == "classification" and (mark := _mark(head)):
+        both = [best, *(r for r in found if r.family == "multilabel")]
+        raise UnclearFormatError(path, line, _question(head, both, mark))
     return best
 
 
-def _share_read(reader: Reader, path: Path, text: Decoded, gold: bool) -> float:
-    """Share of rows that a reader can read; less if what it reads does not look like labels."""
-    try:
-        parsed = reader.parsed(path, text, Options(gold=gold))
-    except DataError:
-        return 0.0
-    good, bad = len(parsed.samples), len(parsed.problems)
-    if not good:
-        return 0.0
-    share = good / (good + bad)
-    return share * 0.4 if reader.name in _PERMISSIVE and _unlike_labels(parsed.samples) else share
+def _mark(head: Head) -> str:
+    """What may join several labels in the cells of a table; ``""`` if each is one label."""
+    if head.table is None or head.options.label_separator is not None:
+        return ""
+    several, mark = several_labels(label_cells(head.table, head.options), None, key="")
+    return mark if several == "maybe" else ""
 
 
-def _unlike_labels(samples: Sequence[Sample]) -> bool:
-    """Whether texts that were read with labels look rather like a table.
+def _by_name(head: Head, found: list[Reading], format: str | None) -> Reading:
+    """The reading that the ending, or the name of a format, says."""
+    if format is not None:
+        families = [family for family in FAMILIES if format in READERS[family]]
+        if len(families) == 1:
+            reader = READERS[families[0]][format]
+            return Reading(families[0], reader, Fit.POSSIBLE, f"only this family has {format!r}")
+        known = " or ".join(families)
+        message = f"the content does not tell the family: give --family ({known}), or --env"
+        raise UnclearFormatError(head.path, first_line(head.raw), message)
+    ending = [
+        family
+        for family in FAMILIES
+        if any(own_ending(reader, head) for reader in READERS[family].values())
+    ]
+    if len(ending) == 1:
+        reader = find_reader(head.path, head.raw, family=ending[0], options=head.options)
+        reason = f"its name ends in {head.ending}; the content does not tell"
+        return Reading(ending[0], reader, Fit.POSSIBLE, reason)
+    if head and not head.options.gold and not head.is_json:
+        text = READERS["tagging"]["text"]
+        return Reading("tagging", text, Fit.POSSIBLE, "one text per line, without labels")
+    message = refusal(head) if head else "the file is empty: there is nothing to guess from"
+    raise UnclearFormatError(head.path, first_line(head.raw), message)
 
-    That is one long text without a blank line, or most labels are different.
+
+def _question(head: Head, rivals: list[Reading], mark: str = "") -> str:
+    """What to ask where a file can be read in several ways.
+
+    Args:
+        head: Its first lines.
+        rivals: The ways.
+        mark: What may join several labels.
     """
-    labels = [label for sample in samples for label in sample.labels or ()]
-    one_text = len(samples) == 1 and len(labels) > _MAX_WORDS
-    return one_text or (len(labels) > _MAX_DISTINCT and len(set(labels)) > len(labels) / 2)
+    shown = []
+    for number, reading in enumerate(rivals, 1):
+        separator = (
+            f" --label-separator {mark!r}" if mark and reading.family == "multilabel" else ""
+        )
+        rows = " | ".join(_rows(reading.family, reading.reader, head)) or "nothing"
+        shown.append(
+            f"({number}) --family {reading.family} --format {reading.reader.name}{separator}, "
+            f"because {reading.reason}: {rows}"
+        )
+    return (
+        f"it can be read in {len(rivals)} ways. {'; '.join(shown)}. Say which: --family and "
+        "--format (family= and format= in Python)."
+    )
+
+
+def _rows(family: str, reader: Reader, head: Head) -> list[str]:
+    """The first rows as a reader reads them."""
+    for lines in (head.raw, head.lines if head.is_json else []):  # one value may need all lines
+        try:
+            parsed = reader.parsed(head.path, Decoded(lines), head.options)
+        except NLPGymError:
+            return []
+        if parsed.samples:
+            return [" ".join(sample_lines(sample, family)) for sample in parsed.samples[:_SHOWN]]
+    return []

@@ -1,123 +1,266 @@
-"""Guesses the task family of a file from its keys, its header or its tabs."""
+"""Recognises the task family of rows with names: of JSON objects, or of a table with a header."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from pathlib import Path
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from nlp_gym.data.readers import first_lines
 from nlp_gym.data.readers.classification import formats as classification
 from nlp_gym.data.readers.classification import multilabel
-from nlp_gym.data.readers.classification.labelled_text import TEXT_KEYS
+from nlp_gym.data.readers.classification.labelled_text import TEXT, TEXT_KEYS
 from nlp_gym.data.readers.generation import extractive as summary
 from nlp_gym.data.readers.generation.references import SOURCE, TARGET
 from nlp_gym.data.readers.knowledge_graph import triples as kg
-from nlp_gym.data.readers.shared.decoding import text_name
-from nlp_gym.data.readers.shared.json_tools import RowError, load_json
-from nlp_gym.data.readers.shared.table_tools import header_names
+from nlp_gym.data.readers.shared.head import HeadTable
+from nlp_gym.data.readers.shared.options import Options
+from nlp_gym.data.readers.tagging import jsonl as tagging
+from nlp_gym.data.readers.tagging import table as tagging_table
 
-_HEAD = 200_000  # number of characters that are examined
-_ROWS = 50  # number of lines that are examined
-_WORD = {"word", "words", "token", "tokens"}
-_LABEL = tuple(name for name in classification.LABEL if name not in ("labels",))
 _CHOICE = re.compile(r"(?:choice|option)[ _]?[0-9a-z]{1,2}|[a-h]")
-_SENTENCE_ENDS = tuple(".!?\u2026\u3002\uff01\uff1f")
-_TAG = re.compile(r"O|[BIESLU]-\S+")
+_LIST = re.compile(r"""\[(?:\s*["'].*)?\]""")
+"""A list of strings in one cell, as JSON or as Python prints it."""
 
-FAMILY_NAMES: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = (
+_QUESTION = ("question", "stem", "question_stem")
+_TAGS = tuple(dict.fromkeys((*tagging.LABEL_KEYS, *tagging_table.LABEL, "xpos")))
+_ENTITIES = ("entities", "spans", "annotations")
+_PLURAL = ("labels", "tags", "categories", "topics")
+_LABELS = tuple(dict.fromkeys((*_PLURAL, *multilabel.LABELS, *classification.LABEL)))
+_LABELLED = "labelled"  # one label per text or several: the values tell
+
+_MARKS = ";|,#"
+_MOST_PARTS, _LONGEST_PART = 20, 60
+
+Groups = tuple[tuple[str, ...], ...]
+
+_NAMED: tuple[tuple[str, Groups], ...] = (
     ("policy", (("turns",),)),
     ("dialogue", (("context",), ("candidates", "positive_responses"))),
-    ("choice", (("question", "stem"), ("choices",))),
+    ("choice", (_QUESTION, ("choices",))),
     ("spanqa", (("context",), ("question",))),
     ("relation", (("relations",),)),
     ("kg", (kg.HEAD, kg.RELATION, kg.TAIL)),
+    ("tagging", (tagging_table.WORD, _TAGS)),
+    ("tagging", (("text",), (*_ENTITIES, "label", "labels"))),
     ("generation", (("source",), ("target", "targets"))),
     ("summary", (summary.DOCUMENT, summary.SUMMARY)),
     ("generation", (("body",), ("subject",))),
     ("generation", (("dialogue",), ("summary", "summary1"))),
-    ("classification", (TEXT_KEYS, _LABEL)),
+    (_LABELLED, (TEXT_KEYS, _LABELS)),
     ("generation", (SOURCE, TARGET)),
 )
 """Families, the most specific first; a row of a family has one name of each of its groups."""
 
+_WITHOUT_GOLD: tuple[tuple[str, Groups], ...] = (
+    ("policy", (("turns",),)),
+    ("dialogue", (("context",), ("candidates", "positive_responses"))),
+    ("choice", (_QUESTION, ("choices",))),
+    ("spanqa", (("context",), ("question",))),
+    ("relation", (("text", "words", "tokens"), ("entities", "relations"))),
+    ("kg", (kg.HEAD, kg.RELATION)),
+    ("tagging", (tagging_table.WORD,)),
+    ("generation", (("source",),)),
+    ("summary", (("document", "article"),)),
+    ("generation", (("body", "dialogue", "prompt"),)),
+    ("tagging", (("text",),)),
+    ("classification", (TEXT_KEYS,)),
+)
 
-def family_from_names(path: Path, lines: list[str]) -> str | None:
-    """Task family of a file, from its keys, header or tabs; None if they do not decide.
+Named = tuple[str, tuple[str, ...]]
+"""A family, and the names that tell it."""
+
+
+def _families_of(names: Iterable[str], *, gold: bool) -> list[Named]:
+    """The families whose rows may have these names, the most specific first."""
+    known = set(names)
+    if sum(_CHOICE.fullmatch(name) is not None for name in known) > 1:
+        known.add("choices")
+    found = list[Named]()
+    for family, groups in _NAMED if gold else _WITHOUT_GOLD:
+        hits = [next((name for name in group if name in known), "") for group in groups]
+        if all(hits):
+            found.append((family, tuple(hits)))
+    return found
+
+
+def _with_asked(names: Iterable[str], options: Options) -> set[str]:
+    """Names in lower case, with the usual ones of the columns that options name."""
+    known = {name.lower() for name in names}
+    asked = {"text": options.text_column, "label": options.column, "word": options.word_column}
+    return known | {usual for usual, name in asked.items() if str(name).lower() in known}
+
+
+def of_objects(rows: Sequence[dict[str, Any]], options: Options) -> list[Named]:
+    """The families of most of some JSON objects, the likeliest first; none if they differ."""
+    if are_columns(rows):
+        return []
+    kind = _Kind(
+        related=any(isinstance(row.get("relations"), list) and row["relations"] for row in rows),
+        spans=any(_is_spans(row[key]) for row in rows for key in _label_key(row, options)),
+    )
+    lists = [_of_object(row, options, kind) for row in rows]
+    first = Counter(found[0][0] for found in lists if found)
+    if not first:
+        return []
+    family, n = first.most_common(1)[0]
+    if 2 * n <= len(rows):
+        return []
+    best = Counter(tuple(found) for found in lists if found and found[0][0] == family)
+    values = [row[key] for row in rows for key in _label_key(row, options)]
+    key = next((key for row in rows for key in _label_key(row, options)), "")
+    return _resolved(best.most_common(1)[0][0], values, key, options)
+
+
+def are_columns(rows: Sequence[dict[str, Any]]) -> bool:
+    """Whether the only object holds all texts under one key, and all labels under another."""
+    if len(rows) != 1:
+        return False
+    sizes = {str(k).lower(): (type(v), len(v)) for k, v in rows[0].items() if _holds_many(v)}
+    texts, labels = ([sizes[name] for name in names if name in sizes] for names in (TEXT, _LABELS))
+    return bool(set(texts) & set(labels))
+
+
+def _holds_many(value: Any) -> bool:
+    return isinstance(value, (list, dict)) and len(value) > 1
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """What some of the objects of a file have; a list may be empty in others.
+
+    Attributes:
+        related: Relations.
+        spans: Places in the text as labels.
+    """
+
+    related: bool
+    spans: bool
+
+
+def _of_object(row: dict[str, Any], options: Options, kind: _Kind) -> list[Named]:
+    names = _with_asked(row, options)
+    if isinstance(row.get("question"), dict):  # {"question": {"stem", "choices"}}
+        names |= {str(name).lower() for name in row["question"]}
+    found = _families_of(names, gold=options.gold)
+    if not options.gold:
+        return found
+    if isinstance(row.get("source"), list) and "target" in names:  # SciTLDR
+        found = [("summary", ("source", "target")), *found]
+    return [named for named in found if _fits_values(named[0], row, kind)]
+
+
+def _label_key(row: Iterable[str], options: Options) -> list[str]:
+    """The key or column that holds the labels, in a list; none if there is none."""
+    names = {name.lower(): name for name in row}
+    wanted = (name.lower() for name in options.label_names(_LABELS))
+    return [names[name] for name in wanted if name in names][:1]
+
+
+def _fits_values(family: str, row: dict[str, Any], kind: _Kind) -> bool:
+    """Whether the values of a row, too, are those of a family that its keys tell."""
+    entities = any(isinstance(row.get(key), list) for key in _ENTITIES)
+    if family == "tagging":
+        return kind.spans or (entities and "text" in row) or _one_each(row)
+    if family == "relation":
+        return kind.related or not row.get("entities")
+    if family == _LABELLED:
+        return not (kind.spans or entities or _one_each(row))
+    return True
+
+
+def _one_each(row: dict[str, Any]) -> bool:
+    """Whether there is a list of words, and one with a label for each of them."""
+    words = next((row[key] for key in tagging.WORD_KEYS if key in row), None)
+    if not isinstance(words, list):
+        return False
+    lists = (row[key] for key in _TAGS if isinstance(row.get(key), list))
+    return any(len(values) == len(words) for values in lists)
+
+
+def _is_spans(value: Any) -> bool:
+    """Whether a value is a list of places in a text: lists or objects with start and end."""
+    if not isinstance(value, list) or not value:
+        return False
+    return all(
+        (isinstance(item, list) and len(item) == 3 and type(item[0]) is type(item[1]) is int)
+        or (isinstance(item, dict) and bool({"start", "start_offset"} & set(item)))
+        for item in value
+    )
+
+
+def of_table(table: HeadTable, options: Options) -> list[Named]:
+    """The families whose columns the header of a table names, the likeliest first."""
+    found = _families_of(_with_asked(table.names, options), gold=options.gold)
+    kept = [named for named in found if named[0] != "tagging" or named[1][0] != "text"]
+    kept = kept if options.gold else found
+    key = next(iter(_label_key(table.names, options)), "")
+    return _resolved(kept, label_cells(table, options), key, options)
+
+
+def text_columns(table: HeadTable, options: Options) -> list[str]:
+    """The columns of a table that may be the text of a label; `options` may name one."""
+    places = {name: i for name, i in table.names.items() if name in TEXT_KEYS}
+    names = sorted(places, key=places.__getitem__)
+    return names if options.text_column is None else names[:1]
+
+
+def label_cells(table: HeadTable, options: Options) -> list[str]:
+    """The cells of the label column of a table."""
+    return [
+        cell for key in _label_key(table.names, options) for cell in table.column(table.names[key])
+    ]
+
+
+def _resolved(
+    found: Iterable[Named], values: Sequence[Any], key: str, options: Options
+) -> list[Named]:
+    """The families, each once, with classification and multilabel in place of `_LABELLED`."""
+    result = dict[str, tuple[str, ...]]()
+    for family, hits in found:
+        if family != _LABELLED:
+            result.setdefault(family, hits)
+            continue
+        order = ["classification", "multilabel"]
+        if any(isinstance(value, list) for value in values):
+            order = ["multilabel"]
+        elif several_labels(values, options.label_separator, key=key)[0] == "yes":
+            order.reverse()
+        result |= {name: (hits[0], key) for name in order if name not in result}
+    return list(result.items())
+
+
+def several_labels(values: Iterable[Any], separator: str | None, *, key: str) -> tuple[str, str]:
+    """Whether texts hold several labels each, and what joins these.
 
     Args:
-        path: The file; its name decides on the delimiter.
-        lines: Its lines.
+        values: What the label column or key has; only texts are looked at.
+        separator: What separates labels; None: one of the usual marks.
+        key: Name of the column or key, which may say that there are several.
+
+    Returns:
+        ``"yes"``, ``"maybe"`` or ``"no"``; and the mark between labels, ``""`` if there is none.
     """
-    filled = first_lines(lines, _HEAD)
-    if not filled:
-        return None
-    if filled[0].lstrip().startswith("{"):
-        return _from_objects(filled[:_ROWS])
-    ending = Path(text_name(path)).suffix.lower()
-    if ending not in (".csv", ".tsv"):
-        return "generation" if ending in ("", ".txt", ".dat") and _is_pairs(filled) else None
-    family = _from_names(header_names(filled[0], text_name(path)))
-    if family is None and ending == ".tsv" and _is_triples(lines):
-        return "kg"
-    if family is None and ending == ".tsv" and _is_pairs(filled):
-        return "generation"
-    return family
-
-
-def _from_objects(lines: list[str]) -> str | None:
-    """Family of most of the lines that are JSON objects."""
-    found: Counter[str | None] = Counter()
-    for line in lines:
-        try:
-            row = load_json(line)
-        except RowError:
+    filled = [value.strip() for value in values if isinstance(value, str) and value.strip()]
+    if separator is not None:
+        return ("yes" if any(separator in cell for cell in filled) else "no"), separator
+    if filled and 2 * sum(_LIST.fullmatch(cell) is not None for cell in filled) > len(filled):
+        return "yes", ""
+    for mark in _MARKS:
+        cells = [[part.strip() for part in cell.split(mark)] for cell in filled]
+        joined = [parts for parts in cells if len(parts) > 1]
+        if not joined or not all(map(_are_labels, joined)):
             continue
-        if isinstance(row, dict):
-            found[_from_row(row)] += 1
-    family, n = found.most_common(1)[0] if found else (None, 0)
-    return family if 2 * n > found.total() else None
+        counts = Counter(part for parts in cells for part in set(parts))
+        again = any(counts[part] > 1 for parts in joined for part in parts)
+        if key.lower() in _PLURAL and (again or mark != "#"):
+            return "yes", mark
+        if again:
+            return "maybe", mark
+    return "no", ""
 
 
-def _from_row(row: dict[str, Any]) -> str | None:
-    names = set(row)
-    if isinstance(row.get("question"), dict):  # {"question": {"stem", "choices"}}
-        names |= set(row["question"])
-    names -= {key for key in _LABEL if isinstance(row.get(key), list)}  # these are sets of labels
-    if isinstance(row.get("source"), list) and "target" in names:  # SciTLDR
-        return "summary"
-    return _from_names(names)
-
-
-def _from_names(names: set[str]) -> str | None:
-    if sum(_CHOICE.fullmatch(name) is not None for name in names) > 1:
-        names = names | {"choices"}
-    for family, groups in FAMILY_NAMES:
-        # A label per word is another family's; `labels` may be several families'.
-        other = family == "classification" and names & {"word", "token", "labels", "entities"}
-        if not other and all(names & set(group) for group in groups):
-            return family
-    return None
-
-
-def _is_pairs(lines: list[str]) -> bool:
-    """Whether most lines are a text (not a word or label), a tab and another text."""
-    pairs = [line.strip().split("\t") for line in lines[:_ROWS] if line.strip().count("\t") == 1]
-    texts = sum(" " in first or first[-1:] in _SENTENCE_ENDS for first, _ in pairs)
-    distinct = len({second for _, second in pairs})
-    n = min(len(lines), _ROWS)
-    return 2 * len(pairs) > n and 2 * texts > n and 2 * distinct > n
-
-
-def _is_triples(lines: list[str]) -> bool:
-    """Whether most lines have two tabs, and are neither tagged words nor GoEmotions."""
-    while lines and not lines[-1].strip():
-        lines = lines[:-1]
-    if any(not line.strip() for line in lines) or multilabel.sniff_goemotions(lines):
-        return False
-    if {cell.strip(' "').lower() for cell in lines[0].split("\t")} & _WORD:
-        return False
-    last = [line.split("\t")[2] for line in lines if line.count("\t") == 2]
-    tags = sum(_TAG.fullmatch(cell.strip()) is not None for cell in last)
-    return 2 * len(last) > len(lines) and 2 * tags <= len(last)
+def _are_labels(parts: list[str]) -> bool:
+    filled = [part for part in parts if part]
+    return 0 < len(filled) <= _MOST_PARTS and all(len(part) <= _LONGEST_PART for part in filled)

@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping
 from itertools import groupby
 
-from nlp_gym.data.readers.shared.base import Options, Parsed
+from nlp_gym.data.readers.shared.base import Parsed
 from nlp_gym.data.readers.shared.decoding import Problem
+from nlp_gym.data.readers.shared.options import Options
 
 SYNSET = re.compile(r"(.+)\.([nvasr])\.[0-9]+")
 _SPEECH = {"n": "noun", "v": "verb", "a": "adjective", "s": "adjective", "r": "adverb"}
@@ -51,7 +52,7 @@ def read_labels(filename: str, options: Options, parsed: Parsed) -> dict[str, st
     """Labels of entities from the file beside the triples, ``id<TAB>label`` per line.
 
     Further columns are ignored. A bad row becomes a problem of `parsed`, with its line in the
-    message.
+    message; where bad rows are skipped, the entity keeps its own name, with a warning.
 
     Returns:
         The labels; None if there is no such file.
@@ -66,7 +67,7 @@ def read_labels(filename: str, options: Options, parsed: Parsed) -> dict[str, st
             continue
         if len(cells) < 2 or not cells[0].strip() or not cells[1].strip():
             message = f"{name}, line {number}: id, a tab and a label are needed"
-            parsed.problems.append(Problem(None, message))
+            (parsed.warnings if options.skips else parsed.problems).append(Problem(None, message))
         else:
             labels[cells[0].strip()] = cells[1].strip()
     return labels

@@ -12,16 +12,20 @@ from nlp_gym.data.readers.knowledge_graph.names import (
     read_labels,
     relation_words,
 )
-from nlp_gym.data.readers.shared.base import Options, Parsed, Reader
+from nlp_gym.data.readers.shared.base import Parsed, Reader
 from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.json_tools import (
     RowError,
     checked_string,
     field,
     json_samples,
-    starts_with_object,
 )
-from nlp_gym.data.readers.shared.table_tools import header_names, open_table
+from nlp_gym.data.readers.shared.label_spelling import trim
+from nlp_gym.data.readers.shared.options import Column, Options
+from nlp_gym.data.readers.shared.tables.tools import (
+    open_table,
+    without_comments,
+)
 from nlp_gym.types import Sample
 
 HEAD = ("head", "subject", "source", "h", "s")
@@ -56,7 +60,7 @@ def parse_triples(lines: list[str], name: str, options: Options) -> Parsed:
     parsed = Parsed()
     build = _SampleBuilder(name, read_labels(name, options, parsed))
     least = 3 if options.gold else 2
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(without_comments(lines, options.comments), 1):
         if not line or line.isspace():
             continue
         cells = [cell.strip() for cell in line.split("\t")]
@@ -79,15 +83,12 @@ def parse_csv(lines: list[str], name: str, options: Options) -> Parsed:
     """
     parsed = Parsed()
     build = _SampleBuilder(name, read_labels(name, options, parsed))
-    table = open_table(lines, name, parsed)
+    table = open_table(without_comments(lines, options.comments), name, parsed)
     if table is None:
         return parsed
-    tail = options.label_names(TAIL)
-    wanted = (HEAD, RELATION, tail) if options.gold else (HEAD, RELATION)
-    columns = [table.find(*names) for names in wanted]
-    for column, names in zip(columns, wanted, strict=True):
-        if column is None:
-            parsed.problems.append(table.missing(*names))
+    wanted: list[tuple[Column, tuple[str, ...]]] = [(None, HEAD), (None, RELATION)]
+    wanted += [(options.column, TAIL)] if options.gold else []
+    columns = [table.column(given, usual, parsed) for given, usual in wanted]
     if None in columns:
         return parsed
     for number, row in table.rows:
@@ -118,7 +119,7 @@ def parse_jsonl(lines: list[str], name: str, options: Options) -> Parsed:
     keys = options.label_names(TAIL)
 
     def text(row: dict[str, Any], names: tuple[str, ...]) -> str:
-        value = checked_string(field(row, *names), names[0]).strip()
+        value = trim(checked_string(field(row, *names), names[0]))
         if not value:
             raise RowError(f"{names[0]!r} is empty")
         return value
@@ -130,39 +131,28 @@ def parse_jsonl(lines: list[str], name: str, options: Options) -> Parsed:
     return json_samples(lines, parsed, sample)
 
 
-def _is_triples(head: list[str]) -> bool:
-    return bool(head) and head[0].count("\t") == 2 and not _is_csv(head)
-
-
-def _is_csv(head: list[str]) -> bool:
-    """Whether the first line is a header with columns of head and relation."""
-    names = header_names(head[0]) if head else set()
-    return bool(names & set(HEAD)) and bool(names & set(RELATION))
-
-
 FORMATS: tuple[Reader, ...] = (
     Reader(
         "triples",
         (".txt", ".tsv", ".triples"),
         parse_triples,
         "head, relation and tail between tabs, no header",
-        _is_triples,
-        label_files,
+        companions=label_files,
+        takes=frozenset(("comments",)),
     ),
     Reader(
         "csv",
         (".csv", ".tsv"),
         parse_csv,
         "columns head, relation and tail, with a header",
-        _is_csv,
-        label_files,
+        companions=label_files,
+        takes=frozenset(("comments",)),
     ),
     Reader(
         "jsonl",
         (".jsonl", ".ndjson"),
         parse_jsonl,
         'one object per line: {"head", "relation", "tail"}',
-        starts_with_object,
-        label_files,
+        companions=label_files,
     ),
 )

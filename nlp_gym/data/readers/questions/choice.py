@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from string import ascii_uppercase
-from typing import Any
+from typing import Any, TypeVar
 
-from nlp_gym.data.readers.shared.base import Options, Parsed, Reader
+from nlp_gym.data.readers.shared import class_names
+from nlp_gym.data.readers.shared.base import Parsed, Reader
+from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.json_tools import (
     RowError,
     checked_int,
@@ -16,14 +18,21 @@ from nlp_gym.data.readers.shared.json_tools import (
     checked_strings,
     field,
     json_samples,
-    starts_with_object,
     text_words,
 )
-from nlp_gym.data.readers.shared.table_tools import Table, open_table, table_samples
+from nlp_gym.data.readers.shared.options import Options
+from nlp_gym.data.readers.shared.tables.tools import (
+    Table,
+    open_table,
+    table_samples,
+    without_comments,
+)
+from nlp_gym.errors import shown
 from nlp_gym.types import Sample
 
 ANSWER_KEYS = ("answer", "answerKey")
-QUESTION_COLUMNS = ("question", "stem")
+QUESTION = ("question", "question_stem", "stem")
+_Item = TypeVar("_Item")
 _CHOICE_COLUMN = re.compile(r"(?:choice|option|answer)[ _]?(\d{1,2}|[a-z])|([a-z])", re.IGNORECASE)
 
 
@@ -34,12 +43,15 @@ def parse_jsonl(lines: list[str], name: str, options: Options) -> Parsed:
     ARC, OpenBookQA and QASC (Clark et al. 2018): ``{"question": {"stem": "...", "choices":
     [{"text": "...", "label": "A"}, ...]}, "answerKey": "A"}``. `choices` may also be ``{"text":
     [...], "label": [...]}``. An `answer` is an index from 0, a choice's label (by default A, B,
-    ...) or a choice's text; an `answerKey` is a label. `options.column` names another key of the
-    answer. Other keys are ignored.
+    ...) or a choice's text; an `answerKey` is a label. `options.text_column` and `options.column`
+    name other keys of the question and the answer. Other keys are ignored, and so are choices that
+    are null after the last one. Questions whose answer is -1 have none, as in Hugging Face's
+    datasets, and are left out.
     """
+    parsed, unanswered = Parsed(), list[int]()
 
-    def build(row: dict[str, Any], number: int) -> Sample:
-        question, holder = field(row, "question"), row
+    def build(row: dict[str, Any], number: int) -> Sample | None:
+        question, holder = field(row, *options.text_names(QUESTION)), row
         if isinstance(question, dict):
             holder, question = question, field(question, "stem")
         texts, labels = _choices(field(holder, "choices"))
@@ -48,14 +60,35 @@ def parse_jsonl(lines: list[str], name: str, options: Options) -> Parsed:
             names = options.label_names(ANSWER_KEYS)
             value = field(row, *names)
             key = next(n for n in names if n in row)
+            if type(value) is int and value == class_names.UNLABELLED:
+                unanswered.append(number)
+                return None
             if type(value) is int and key != "answerKey":
-                gold = checked_int(value, key, high=len(texts) - 1)
+                gold = _index(value, key, labels, len(texts))
             else:
                 text = checked_string(value, key)
                 gold = _find_choice(text, key, labels, () if key == "answerKey" else texts)
         return _sample(question, texts, gold, f"{name}:{number}")
 
-    return json_samples(lines, Parsed(), build)
+    json_samples(lines, parsed, build)
+    if unanswered:
+        message = (
+            f"{len(unanswered)} question(s) have the answer -1, which Hugging Face's datasets give "
+            "where none is known, and are left out"
+        )
+        into = parsed.warnings if parsed.samples or parsed.problems else parsed.problems
+        into.append(Problem(unanswered[0], message))
+    return parsed
+
+
+def _index(value: int, key: str, labels: Sequence[str], n: int) -> int:
+    """Index of the choice that a number gives: it counts from 0, unless it is a label too."""
+    if str(value) in labels and labels.index(str(value)) != value:
+        raise RowError(
+            f"{key!r} is {value}, which may count from 0 or be the label of choice "
+            f"{labels.index(str(value))}: give a text, or the label under 'answerKey'"
+        )
+    return checked_int(value, key, high=n - 1)
 
 
 def parse_table(lines: list[str], name: str, options: Options) -> Parsed:
@@ -63,27 +96,25 @@ def parse_table(lines: list[str], name: str, options: Options) -> Parsed:
 
     Columns of choices may also be called `option1`, ... or `A`, `B`, ...; empty cells after the
     last choice are ignored. An `answer` is the number or letter in a choice's column name, or the
-    choice's text; `options.column` names another column of the answer.
+    choice's text; `options.text_column` and `options.column` give other columns of the question and
+    the answer.
     """
     parsed = Parsed()
-    table = open_table(lines, name, parsed)
+    table = open_table(without_comments(lines, options.comments), name, parsed)
     if table is None:
         return parsed
     wanted = options.label_names(ANSWER_KEYS)
-    question, answer = table.find(*QUESTION_COLUMNS), table.find(*wanted)
+    question = table.column(options.text_column, QUESTION, parsed)
+    answer = table.find(*wanted)
+    if options.gold:
+        answer = table.column(options.column, ANSWER_KEYS, parsed)
     columns = _choice_columns(table, answer)
-    for absent, names in (
-        (question is None, QUESTION_COLUMNS),
-        (answer is None and options.gold, wanted),
-        (len(columns) < 2, ("choice1", "choice2", "A", "B")),
-    ):
-        if absent:
-            parsed.problems.append(table.missing(*names))
-    if parsed.problems:
+    if len(columns) < 2:
+        parsed.problems.append(table.missing("choice1", "choice2", "A", "B"))
+    if parsed.problems or question is None:
         return parsed
 
     def build(cells: list[str], number: int) -> Sample:
-        assert question is not None
         texts = _up_to_last([cells[i].strip() for i, _ in columns])
         labels = [label for _, label in columns[: len(texts)]]
         gold = None
@@ -100,21 +131,25 @@ def _choice_columns(table: Table, answer: int | None) -> list[tuple[int, str]]:
     return [(i, (m[1] or m[2]).upper()) for i, m in matches if m is not None and i != answer]
 
 
-def _up_to_last(cells: Sequence[str]) -> list[str]:
-    """The cells up to the last one that is not empty."""
-    n = max((i + 1 for i, cell in enumerate(cells) if cell), default=0)
-    return list(cells[:n])
+def _up_to_last(items: Sequence[_Item]) -> list[_Item]:
+    """The items up to the last one that is not empty."""
+    n = max((i + 1 for i, item in enumerate(items) if item not in (None, "")), default=0)
+    return list(items[:n])
 
 
 def _choices(value: Any) -> tuple[list[str], list[str]]:
     """(texts, labels) of the choices in any of the forms that `parse_jsonl` takes."""
     if isinstance(value, dict):
-        texts = checked_strings(field(value, "text"), "choices.text")
+        items = checked_list(field(value, "text"), "choices.text")
         labels = checked_strings(field(value, "label"), "choices.label")
+        if len(labels) == len(items):
+            items = _up_to_last(items)
+            labels = labels[: len(items)]
+        texts = checked_strings(items, "choices.text")
         if len(labels) != len(texts):
             raise RowError(f"{len(texts)} texts of choices but {len(labels)} labels")
         return texts, labels
-    items = checked_list(value, "choices")
+    items = _up_to_last(checked_list(value, "choices"))
     if items and all(isinstance(item, dict) for item in items):
         texts = [checked_string(field(item, "text"), "choices.text") for item in items]
         if all("label" in item for item in items):
@@ -133,10 +168,10 @@ def _find_choice(value: str, key: str, labels: Sequence[str], texts: Sequence[st
         return fitting.pop()
     if fitting:
         which = " and ".join(f"{i} ({labels[i]})" for i in sorted(fitting)[:4])
-        raise RowError(f"{key!r} is {wanted!r}, which fits the choices {which}: give an index")
+        raise RowError(f"{key!r} is {shown(wanted)}, which fits the choices {which}: give an index")
     allowed = ", ".join(labels[:26])
     also = " or the text of a choice" if texts else ""
-    raise RowError(f"{key!r} is {wanted[:80]!r}, allowed: {allowed}{also}")
+    raise RowError(f"{key!r} is {shown(wanted)}, allowed: {allowed}{also}")
 
 
 def _sample(question: Any, texts: Sequence[str], gold: int | None, where: str) -> Sample:
@@ -154,13 +189,13 @@ FORMATS: tuple[Reader, ...] = (
         (".jsonl", ".ndjson", ".json"),
         parse_jsonl,
         'one question per line: {"question", "choices", "answer"} or the schema of ARC',
-        starts_with_object,
+        takes=frozenset(("text_column",)),
     ),
     Reader(
         "csv",
         (".csv", ".tsv"),
         parse_table,
         "columns question, choice1, choice2, ..., answer, with a header",
-        lambda lines: bool(lines) and "question" in lines[0].lower(),
+        takes=frozenset(("text_column", "comments")),
     ),
 )

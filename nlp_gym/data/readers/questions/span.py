@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from nlp_gym.data.readers.shared.base import Options, Parsed, Reader
+from nlp_gym.data.readers.shared.base import Parsed, Reader
 from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.json_tools import (
     RowError,
@@ -22,12 +22,15 @@ from nlp_gym.data.readers.shared.json_tools import (
     text_words,
     type_name,
 )
+from nlp_gym.data.readers.shared.options import Options
+from nlp_gym.errors import shown
 from nlp_gym.types import Sample
 
 Answer = tuple[str, int, int]
 """Gold text, and the first and last word (inclusive) that cover it."""
 
-_IMPOSSIBLE = "a question marked 'is_impossible' is left out: it has no answer to point at"
+NO_PLACE = -1
+"""An `answer_start` that is no place: the answer does not stand in the passage."""
 
 
 @dataclass(frozen=True)
@@ -39,19 +42,80 @@ class _Passage:
     spans: tuple[tuple[int, int], ...]
 
 
+class _Questions:
+    """Makes the samples of the questions of a file, and says which answers and questions lack.
+
+    Args:
+        name: The file's name.
+        options: How it is read.
+        parsed: Gets warnings.
+    """
+
+    def __init__(self, name: str, options: Options, parsed: Parsed) -> None:
+        self.name, self.options, self.parsed = name, options, parsed
+        self._unanswered: list[int] = []
+
+    def sample(self, row: dict[str, Any], passage: _Passage, line: int) -> Sample | None:
+        """The sample of a question; None with gold if it has no answer in the passage.
+
+        Raises:
+            RowError: The question is bad, or an answer is. Where bad rows are skipped, a bad answer
+                is left out if there are good ones.
+        """
+        where = f"{self.name}:{line}"
+        sample = _unanswered_sample(row, passage, where)
+        if not self.options.gold:
+            return sample
+        answers: list[Answer] = []
+        faults: list[str] = []
+        for value in _answer_list(row, self.options):
+            try:
+                answers.append(_answer(value, passage))
+            except RowError as error:
+                if not self.options.skips:
+                    raise
+                faults.append(str(error))
+        if faults and not answers:
+            raise RowError(faults[0])
+        if not answers:
+            self._unanswered.append(line)
+            return None
+        message = "a bad answer is left out of a question that has others"
+        self.parsed.warnings += [Problem(line, f"{message}: {fault}") for fault in faults]
+        return replace(sample, gold=tuple(dict.fromkeys(answers)))
+
+    def report(self) -> Parsed:
+        """Say how many questions are left out; return `parsed`."""
+        if self._unanswered:
+            message = (
+                f"{len(self._unanswered)} question(s) are left out, the first one here: they are "
+                "marked 'is_impossible', or none of their answers stands in the passage"
+            )
+            self.parsed.warnings.append(Problem(self._unanswered[0], message))
+            if not self.parsed.samples and not self.parsed.problems:
+                message = "no question of the file has an answer in its passage"
+                self.parsed.problems.append(Problem(self._unanswered[0], message))
+        return self.parsed
+
+
 def parse_squad(lines: list[str], name: str, options: Options) -> Parsed:
     """Read SQuAD's JSON, version 1.1 or 2.0 (Rajpurkar et al. 2016, 2018).
 
     The file is ``{"data": [{"paragraphs": [{"context", "qas": [{"id", "question", "answers":
     [{"text", "answer_start"}]}]}]}]}`` with offsets in characters. An answer that does not begin
-    and end with a word is kept with the words that cover it. Questions marked ``is_impossible``
-    have no answer; with gold they are left out, with a warning. Problems name the line on which the
-    question's object begins.
+    and end with a word is kept with the words that cover it. Questions without an answer (marked
+    ``is_impossible``, or of an empty list) are left out with gold, with a warning that counts them.
+    Problems name the line on which the question's object begins.
     """
-    parsed = Parsed()
+    parsed = Parsed(n_bad=0)
+    questions = _Questions(name, options, parsed)
     document = json_document(lines, parsed) if any(line.strip() for line in lines) else None
     if document is None:
         return parsed
+
+    def refuse(line: int, error: RowError, value: Any) -> None:
+        parsed.problems.append(Problem(line, str(error)))
+        parsed.n_bad = (parsed.n_bad or 0) + _n_questions(value)
 
     def each(
         parent: Any, key: str, line: int, visit: Callable[[dict[str, Any], int], None]
@@ -60,14 +124,14 @@ def parse_squad(lines: list[str], name: str, options: Options) -> Parsed:
         try:
             rows = checked_list(field(checked_object(parent, "the file"), key), key)
         except RowError as error:
-            parsed.problems.append(Problem(line, str(error)))
+            refuse(line, error, parent)
             return
         for row in rows:
             row_line = document.line(row) if isinstance(row, dict | list) else line
             try:
                 visit(checked_object(row, f"an item of {key!r}"), row_line)
             except RowError as error:
-                parsed.problems.append(Problem(row_line, str(error)))
+                refuse(row_line, error, row)
 
     def article(row: dict[str, Any], line: int) -> None:
         each(row, "paragraphs", line, paragraph)
@@ -77,33 +141,45 @@ def parse_squad(lines: list[str], name: str, options: Options) -> Parsed:
         each(row, "qas", line, partial(question, passage))
 
     def question(passage: _Passage, row: dict[str, Any], line: int) -> None:
-        if options.gold and row.get("is_impossible") is True:
-            parsed.warnings.append(Problem(line, _IMPOSSIBLE))
-            return
-        parsed.samples.append(_sample(row, passage, f"{name}:{line}", options))
+        sample = questions.sample(row, passage, line)
+        parsed.samples += [] if sample is None else [sample]
 
     each(document.value, "data", 1, article)
-    return parsed
+    return questions.report()
+
+
+def _n_questions(value: Any) -> int:
+    """Number of questions of a part of a document, at least 1."""
+    if isinstance(value, dict) and isinstance(value.get("paragraphs"), list):
+        return max(1, sum(map(_n_questions, value["paragraphs"])))
+    listed = value.get("qas") if isinstance(value, dict) else None
+    return max(1, len(listed)) if isinstance(listed, list) else 1
 
 
 def parse_jsonl(lines: list[str], name: str, options: Options) -> Parsed:
     """Read one question per line: ``{"context", "question", "answers", "id"}``; ``id`` is optional.
 
     ``answers`` is a list of ``{"text", "answer_start"}``, or of ``{"text"}`` or strings if the text
-    occurs once in the context, or ``{"text": [...], "answer_start": [...]}``.
+    occurs once in the context, or ``{"text": [...], "answer_start": [...]}``. An `answer_start` of
+    -1 is no place. Questions without an answer are left out with gold, with a warning that counts
+    them. `options.text_column` and `options.column` name other keys of the context and the answers.
     """
     passages: dict[str, _Passage] = {}
+    questions = _Questions(name, options, parsed := Parsed())
 
-    def build(row: dict[str, Any], number: int) -> Sample:
-        context = checked_string(field(row, "context"), "context")
+    def build(row: dict[str, Any], number: int) -> Sample | None:
+        key = options.text_names(("context",))[0]
+        context = checked_string(field(row, key), key)
         if context not in passages:
-            passages[context] = _Passage(*text_words(context, "context"))
-        return _sample(row, passages[context], f"{name}:{number}", options)
+            passages[context] = _Passage(*text_words(context, key))
+        return questions.sample(row, passages[context], number)
 
-    return json_samples(lines, Parsed(), build)
+    json_samples(lines, parsed, build)
+    return questions.report()
 
 
-def _sample(row: dict[str, Any], passage: _Passage, where: str, options: Options) -> Sample:
+def _unanswered_sample(row: dict[str, Any], passage: _Passage, where: str) -> Sample:
+    """The sample of a question without its gold."""
     question, question_text, _ = text_words(
         checked_string(field(row, "question"), "question"), "question"
     )
@@ -117,20 +193,28 @@ def _sample(row: dict[str, Any], passage: _Passage, where: str, options: Options
         "spans": passage.spans,
         "qid": identity if isinstance(identity, str) or type(identity) is int else where,
     }
-    gold = None
-    if options.gold:
-        answers = _answer_list(field(row, "answers"))
-        gold = tuple(dict.fromkeys(_answer(answer, passage) for answer in answers))
-    return Sample(passage.words, None, where, extra, gold)
+    return Sample(passage.words, None, where, extra)
 
 
-def _answer_list(value: Any) -> list[Any]:
+def _answer_list(row: dict[str, Any], options: Options) -> list[Any]:
+    """The answers of a question without those that stand nowhere."""
+    if row.get("is_impossible") is True:
+        return []
+    (key,) = options.label_names(("answers",))
+    value = field(row, key)
     if isinstance(value, dict):  # the columns of the Hugging Face version
         texts, starts = (checked_list(field(value, k), k) for k in ("text", "answer_start"))
         if len(texts) != len(starts):
-            raise RowError(f"'answers' has {len(texts)} 'text' but {len(starts)} 'answer_start'")
+            raise RowError(f"{key!r} has {len(texts)} 'text' but {len(starts)} 'answer_start'")
         value = [{"text": t, "answer_start": s} for t, s in zip(texts, starts, strict=True)]
-    return checked_list(value, "answers", least=1)
+    return [item for item in checked_list(value, key) if not _stands_nowhere(item)]
+
+
+def _stands_nowhere(answer: Any) -> bool:
+    start = answer.get("answer_start") if isinstance(answer, dict) else None
+    if type(start) is not int:
+        return False
+    return start == NO_PLACE or (start == 0 and answer.get("text") == "")
 
 
 def _answer(value: Any, passage: _Passage) -> Answer:
@@ -145,12 +229,14 @@ def _answer(value: Any, passage: _Passage) -> Answer:
     end = start + len(text)
     if passage.text[start:end] != text:
         there = passage.text[start:end]
-        raise RowError(f"answer_start {start} points at {there!r}, but the answer is {text!r}")
+        raise RowError(
+            f"answer_start {start} points at {shown(there)}, but the answer is {shown(text)}"
+        )
     # The smallest run of words that covers the answer's characters.
     first = bisect_right(passage.spans, start, key=lambda span: span[1])
     last = bisect_left(passage.spans, end, key=lambda span: span[0]) - 1
     if last < first:
-        raise RowError(f"the answer {text!r} holds no word")
+        raise RowError(f"the answer {shown(text)} holds no word")
     return text, first, last
 
 
@@ -158,17 +244,18 @@ def _only_occurrence(text: str, context: str) -> int:
     """Position in the context of a text that occurs there once."""
     start = context.find(text)
     if start < 0:
-        raise RowError(f"the answer {text!r} does not stand in the context")
+        raise RowError(f"the answer {shown(text)} does not stand in the context")
     if context.find(text, start + 1) >= 0:
         raise RowError(
-            f"the answer {text!r} stands in the context more than once: give 'answer_start'"
+            f"the answer {shown(text)} stands in the context more than once: give 'answer_start'"
         )
     return start
 
 
 def _is_squad(lines: list[str]) -> bool:
     head = "\n".join(lines)
-    return head.lstrip().startswith("{") and '"paragraphs"' in head
+    # The paragraphs of spaCy 2 have sentences.
+    return head.lstrip().startswith("{") and '"paragraphs"' in head and '"sentences"' not in head
 
 
 FORMATS: tuple[Reader, ...] = (
@@ -184,5 +271,6 @@ FORMATS: tuple[Reader, ...] = (
         (".jsonl", ".ndjson"),
         parse_jsonl,
         'one question per line: {"context", "question", "answers": [{"text", "answer_start"}]}',
+        takes=frozenset(("text_column",)),
     ),
 )

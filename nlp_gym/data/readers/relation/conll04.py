@@ -11,8 +11,10 @@ from nlp_gym.data.readers.relation.pairs import (
     pair_sample,
     report_if_empty,
 )
-from nlp_gym.data.readers.shared.base import Options, Parsed
+from nlp_gym.data.readers.shared.base import Parsed
 from nlp_gym.data.readers.shared.decoding import Problem
+from nlp_gym.data.readers.shared.options import Options
+from nlp_gym.types import Sample
 
 _NAMES = re.compile(r"\[('[^'\s]+'(?:, *'[^'\s]+')*)\]")
 _PLACES = re.compile(r"\[([0-9]{1,9}(?:, *[0-9]{1,9})*)\]")
@@ -32,33 +34,41 @@ def parse(lines: list[str], name: str, options: Options) -> Parsed:
     without a relation are ``NONE``. Entities are input, and their types are kept. An ``I-`` tag
     that continues nothing begins an entity. Sentences with fewer than two entities are left out.
     """
-    parsed = Parsed()
+    parsed = Parsed(n_bad=0)
     starts = [n for n, line in enumerate(lines) if line.startswith("#doc")]
     for n, line in enumerate(lines[: starts[0] if starts else None]):
         if line.strip():
             message = f"{line[:40]!r} stands before the first '#doc' line, which begins a sentence"
             parsed.problems.append(Problem(n + 1, message))
+            parsed.n_bad = 1
             break
     for start, end in zip(starts, [*starts[1:], len(lines)], strict=False):  # none: no pair
         rows = [(n + 1, lines[n].split("\t")) for n in range(start + 1, end) if lines[n].strip()]
-        _sentence(rows, start + 1, name, options, parsed)
+        n = len(parsed.problems)
+        sample = _sentence(rows, start + 1, name, options, parsed)
+        if len(parsed.problems) > n:
+            parsed.n_bad = (parsed.n_bad or 0) + 1
+        elif sample is not None:
+            parsed.samples.append(sample)
     return report_if_empty(parsed)
 
 
-def _sentence(rows: list[_Row], line: int, name: str, options: Options, parsed: Parsed) -> None:
+def _sentence(
+    rows: list[_Row], line: int, name: str, options: Options, parsed: Parsed
+) -> Sample | None:
+    """The sample of a sentence; None where it has no pair, or where `parsed` gets problems."""
     width = 5 if options.gold else 3
     problems = [Problem(n, fault) for n, row in rows if (fault := _fault(row, width))]
     if not rows:
         problems = [Problem(line, "the sentence has no words")]
     if problems:
         parsed.problems += problems
-        return
+        return None
     types = _entities([row[2].strip() for _, row in rows])
     labels = _relations(rows, types, parsed) if options.gold else None
     words = [row[1].strip() for _, row in rows]
     pairs = ordered_pairs(types)
-    sample = pair_sample(words, pairs, labels, name=name, line=line, parsed=parsed, types=types)
-    parsed.samples += [sample] if sample else []
+    return pair_sample(words, pairs, labels, name=name, line=line, parsed=parsed, types=types)
 
 
 def _fault(row: list[str], width: int) -> str | None:

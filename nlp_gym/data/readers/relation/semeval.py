@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from nlp_gym.data.readers.relation.pairs import Pair, Span, cut_words, pair_sample
-from nlp_gym.data.readers.shared.base import Options, Parsed
+from nlp_gym.data.readers.shared.base import Parsed
 from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.json_tools import RowError
+from nlp_gym.data.readers.shared.label_spelling import trim
+from nlp_gym.data.readers.shared.options import Options
+from nlp_gym.errors import shown
 
 OTHER = "Other"
 """Label of a pair with none of the nine relations."""
@@ -18,51 +22,83 @@ _MARK = re.compile(r"</?e[12]>")
 _RELATION = re.compile(r"[^\s()]+(?:\((?:e1,e2|e2,e1)\))?")
 
 
+@dataclass
+class _Block:
+    """A sentence with what follows it, up to the next one or a blank line.
+
+    Attributes:
+        line: Line of the sentence.
+        sentence: The sentence.
+        relation: Its relation; ``""``: it is missing.
+        fault: Whether a line of the block cannot be read.
+    """
+
+    line: int
+    sentence: str
+    relation: str = ""
+    fault: bool = False
+
+
 def parse(lines: list[str], name: str, options: Options) -> Parsed:
     r"""Read blocks of ``id<TAB>"sentence"``, relation and ``Comment: ...``, split by blank lines.
 
     The sentence marks its two nominals, ``<e1>...</e1>`` and ``<e2>...</e2>``; the relation is
-    ``Name(e1,e2)``, ``Name(e2,e1)`` or a name alone (``Other``). Comments are ignored. Without
-    gold, sentences alone are enough (the official test file). The head of the pair is e1 and its
-    tail e2; the label has the direction of the relation.
+    ``Name(e1,e2)``, ``Name(e2,e1)`` or a name alone (``Other``). Comments are ignored; they may go
+    on up to the next blank line. Without gold, sentences alone are enough (the official test file).
+    The head of the pair is e1 and its tail e2; the label has the direction of the relation.
     """
-    parsed = Parsed()
-    for line, sentence, relation in _blocks(lines, parsed):
-        if options.gold and not relation:
-            parsed.problems.append(Problem(line, "the sentence's relation is missing (next line)"))
-            continue
-        if options.gold and not _RELATION.fullmatch(relation):
-            message = f"{relation!r} is no relation: 'Name(e1,e2)', 'Name(e2,e1)' or a name alone"
-            parsed.problems.append(Problem(line + 1, message))
-            continue
-        try:
-            words, pair = _unmark(sentence)
-        except RowError as error:
-            parsed.problems.append(Problem(line, str(error)))
-            continue
-        labels = {pair: relation} if options.gold else None
-        sample = pair_sample(words, [pair], labels, name=name, line=line, parsed=parsed, none=OTHER)
+    parsed = Parsed(n_bad=0)
+    for block in _blocks(lines, parsed):
+        problem, sample = None, None
+        if block.fault:
+            problem = block.line, ""
+        elif options.gold and not block.relation:
+            problem = block.line, "the sentence's relation is missing (next line)"
+        elif options.gold and not _RELATION.fullmatch(block.relation):
+            message = "is no relation: 'Name(e1,e2)', 'Name(e2,e1)' or a name alone"
+            problem = block.line + 1, f"{shown(block.relation)} {message}"
+        else:
+            try:
+                words, pair = _unmark(block.sentence)
+                labels = {pair: block.relation} if options.gold else None
+                sample = pair_sample(
+                    words, [pair], labels, name=name, line=block.line, parsed=parsed, none=OTHER
+                )
+            except RowError as error:
+                problem = block.line, str(error)
+        if problem is not None:
+            parsed.n_bad = (parsed.n_bad or 0) + 1
+            parsed.problems += [Problem(*problem)] if problem[1] else []
         parsed.samples += [sample] if sample else []
     return parsed
 
 
-def _blocks(lines: list[str], parsed: Parsed) -> Iterator[tuple[int, str, str]]:
-    """Yield (line, sentence, relation) of each block; a missing relation is ``""``."""
-    line, sentence, relation = 0, None, ""
+def _blocks(lines: list[str], parsed: Parsed) -> Iterator[_Block]:
+    """Yield each block; other lines become problems of `parsed`."""
+    block: _Block | None = None
+    comment = False
     for number, text in enumerate(lines, 1):
         found = _SENTENCE.fullmatch(text)
-        if (found or not text.strip()) and sentence is not None:
-            yield line, sentence, relation
-            sentence = None
+        blank = not text.strip()
+        if (found or blank) and block is not None:
+            yield block
+            block = None
+        comment = not found and not blank and (comment or text.startswith("Comment:"))
         if found:
-            line, sentence, relation = number, found[1], ""
-        elif sentence is not None and number == line + 1 and not text.startswith("Comment:"):
-            relation = text.strip()
-        elif text.strip() and not text.startswith("Comment:"):
-            message = f"{text[:40]!r} is neither a sentence (number, tab, text) nor follows one"
+            block = _Block(number, found[1])
+        elif blank or comment:
+            continue
+        elif block is not None and number == block.line + 1:
+            block.relation = trim(text)
+        else:
+            message = f"{shown(text)} is neither a sentence (number, tab, text) nor follows one"
             parsed.problems.append(Problem(number, message))
-    if sentence is not None:
-        yield line, sentence, relation
+            if block is None:
+                parsed.n_bad = (parsed.n_bad or 0) + 1
+            else:
+                block.fault = True
+    if block is not None:
+        yield block
 
 
 def _unmark(sentence: str) -> tuple[list[str], Pair]:

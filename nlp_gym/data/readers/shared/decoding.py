@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import zlib
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -15,6 +16,7 @@ from nlp_gym.memory import memory_limit, readable_size
 
 BOM = "\ufeff"
 """Byte order mark: says how a file is encoded, and is no part of its text."""
+_MARKED_CELL = re.compile(f"\t{BOM}+")
 _GZIP = b"\x1f\x8b"
 _NOT_TEXT = (
     (b"PK\x03\x04", "a ZIP archive (or an Excel or Word file): unpack it, or export it as CSV"),
@@ -25,6 +27,11 @@ _NOT_TEXT = (
     (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive: unpack it"),
     (b"%PDF-", "a PDF: export its text"),
     (b"PAR1", "a Parquet file: export it, as with datasets' to_json or pandas' to_csv"),
+    (
+        b"x\x9c",
+        "compressed with zlib, as spaCy's DocBin (.spacy): write its documents as JSON lines, "
+        '[text, {"entities": [[start, end, label]]}] each',
+    ),
     (b"ARROW1", "an Arrow file: export it, as with datasets' to_json"),
     (b"SQLite format 3\0", "an SQLite database: export a table of it as CSV"),
 )
@@ -203,11 +210,14 @@ def _report_carriage_returns(found: Decoded) -> None:
 
 
 def _drop_marks(found: Decoded) -> None:
-    """Drop byte order marks at the beginning of lines, with a note where files were joined."""
+    """Drop byte order marks at the beginning of lines, with a note, and of cells after a tab."""
     lines = found.lines
     joined = [n for n, line in enumerate(lines, 1) if n > 1 and line.startswith(BOM)]
     for number in (1, *joined):
         lines[number - 1] = lines[number - 1].lstrip(BOM)
+    for index, line in enumerate(lines):
+        if BOM in line:
+            lines[index] = _MARKED_CELL.sub("\t", line)
     if joined:
         message = "a byte order mark begins this line, as where files were joined; it is dropped"
         found.notes.append(Problem(joined[0], message + _others(joined)))

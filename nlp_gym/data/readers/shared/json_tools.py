@@ -18,6 +18,8 @@ _STRING_OR_OPENING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[{]', re.DOTALL)
 # A string that does not end takes the rest: it must not be tried again from each quote in it.
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[\[{}\],:]|-?(?:NaN|Infinity)', re.DOTALL)
 
+_FILLED = re.compile(r"\S")
+
 
 class RowError(Exception):
     """A row that cannot be read; its text becomes the message of a `Problem`."""
@@ -101,25 +103,105 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def json_samples(
     lines: list[str], parsed: Parsed, build: Callable[[dict[str, Any], int], Sample | None]
 ) -> Parsed:
-    """Read one JSON object per line; blank lines are skipped, a key `id` is kept.
+    """Make a sample of each object of a file (see `json_rows`); a key `id` is kept.
 
     Args:
         lines: The file.
         parsed: Gets samples and problems, and is returned.
         build: (object, line number) -> sample, or None to skip it; raises `RowError` for a bad row.
     """
-    for number, line in enumerate(lines, 1):
-        if not line or line.isspace():
-            continue
+    bad = list[int]()
+    for number, value in json_rows(lines, parsed):
         try:
-            row = checked_object(load_json(line), "the row")
+            row = checked_object(value, "the row")
             sample = build(row, number)
         except RowError as error:
             parsed.problems.append(Problem(number, str(error)))
+            bad.append(number)
             continue
         if sample is not None:
             parsed.samples.append(with_id(sample, row.get("id")))
+    if len(set(bad)) < len(bad):  # rows of a list that share a line
+        parsed.n_bad = len(bad)
     return parsed
+
+
+def json_rows(lines: list[str], parsed: Parsed) -> Iterator[tuple[int, Any]]:
+    """Yield (number of its first line, value) of each row of a file.
+
+    The rows are JSON values, one per line (blank lines are skipped), or the items of one JSON list,
+    or objects of several lines one after the other, as some tools print them.
+
+    Args:
+        lines: The file.
+        parsed: Gets a problem for each row that is not JSON.
+    """
+    filled = (line for line in lines if line and not line.isspace())
+    first, second = next(filled, ""), next(filled, None)
+    if _is_list_of_rows(first, second):
+        yield from _list_items(lines, parsed)
+    elif _goes_on(first, second):
+        yield from _stream(lines, parsed)
+    else:
+        for number, line in enumerate(lines, 1):
+            if not line or line.isspace():
+                continue
+            try:
+                value = load_json(line)
+            except RowError as error:
+                parsed.problems.append(Problem(number, str(error)))
+                continue
+            yield number, value
+
+
+def _is_list_of_rows(first: str, second: str | None) -> bool:
+    """Whether a file is one list, from its first two lines that are not blank.
+
+    A row may be a list too, which begins with a string: ``["text", {...}]``.
+    """
+    if not re.match(r"\s*\[", first):
+        return False
+    if second is None:
+        return re.match(r"\s*\[\s*[{\[\]]", first) is not None
+    if re.match(r"\s*\[\s*(?:\{|$)", first):
+        return True
+    nested = re.match(r"\s*\[\s*\[", first) is not None
+    return second.lstrip().startswith("[") == nested
+
+
+def _goes_on(first: str, second: str | None) -> bool:
+    """Whether an object that the first line begins goes on on the second one."""
+    unclosed = first.lstrip().startswith("{") and first.rstrip()[-1:] in ("{", "[", ",", ":")
+    return unclosed and second is not None and not second.lstrip().startswith("{")
+
+
+def _list_items(lines: list[str], parsed: Parsed) -> Iterator[tuple[int, Any]]:
+    document = json_document(lines, parsed)
+    if document is None or not isinstance(document.value, list):
+        return
+    line = 1
+    for row in document.value:
+        line = document.line(row) if isinstance(row, (dict, list)) else line
+        yield line, row
+
+
+def _stream(lines: list[str], parsed: Parsed) -> list[tuple[int, Any]]:
+    """JSON values one after the other; none, and a problem, if one of them is not JSON."""
+    text = "\n".join(lines)
+    decoder = json.JSONDecoder(parse_constant=_reject_constant, object_pairs_hook=_unique_keys)
+    rows, line, at = list[tuple[int, Any]](), 1, 0
+    while (found := _FILLED.search(text, at)) is not None:
+        start = found.start()
+        line += text.count("\n", at, start)
+        try:
+            value, at = decoder.raw_decode(text, start)
+        except (ValueError, RecursionError) as error:
+            number = error.lineno if isinstance(error, json.JSONDecodeError) else line
+            parsed.problems.append(Problem(number, f"not JSON: {error}"))
+            return []
+        rows.append((line, value))
+        line += text.count("\n", start, at)
+    return rows
 
 
 def with_id(sample: Sample, identity: Any) -> Sample:
@@ -184,11 +266,6 @@ def _containers(value: Any) -> Iterator[Any]:
         elif isinstance(value, list):
             yield value
             stack.extend(reversed(value))
-
-
-def starts_with_object(lines: list[str]) -> bool:
-    """Whether the first of the lines begins with a JSON object; a `Sniff`."""
-    return bool(lines) and lines[0].lstrip().startswith("{")
 
 
 def type_name(value: Any) -> str:

@@ -3,85 +3,121 @@
 from __future__ import annotations
 
 import itertools
-from collections import Counter
 
-from nlp_gym.data.readers.shared.base import Options, Parsed, TaggedText, add_samples
+from nlp_gym.data.readers.shared.base import Parsed, TaggedText, add_samples
 from nlp_gym.data.readers.shared.decoding import Problem
-from nlp_gym.errors import InvalidArgumentError
-
-_DOCUMENT = "-DOCSTART-"
-_HEAD = 1000  # number of rows that decide how many columns a file has
+from nlp_gym.data.readers.shared.options import Options
+from nlp_gym.data.readers.tagging.conll_layout import (
+    DOCUMENT,
+    Layout,
+    find_layout,
+    is_comment,
+    is_part_number,
+    split_cells,
+)
 
 
 def parse(lines: list[str], name: str, options: Options) -> Parsed:
     """Read columns separated by tabs (lines with a tab) or by spaces.
 
-    The word is the first column, the label the last one (or `options.column`, counted from 0 or, if
-    negative, from the end). Lines of white space separate sentences; so do ``-DOCSTART-`` rows,
-    which are skipped. Every row must have as many columns as most of the first rows.
+    The word is the first column, the label the last one. `options.word_column` and `options.column`
+    name others, by their number from 0 (or, if negative, from the end) or by their name in a first
+    line that names the columns (``TOKEN XPOS``), which is recognised. So is a column that counts
+    the words of each sentence from 1 or 0: the words are in the next one then.
+
+    Lines of white space separate sentences; so do ``-DOCSTART-`` rows, which are skipped. Every row
+    must have as many columns as most of the first rows. Lines that begin with `options.comments`
+    are skipped; without it only those at the beginning of a sentence that have a known form (see
+    `is_comment`).
     """
     parsed = Parsed()
-    rows = (_cells(line) for line in lines if line and not line.isspace())
-    head = itertools.islice((len(row) for row in rows if row[0] != _DOCUMENT), _HEAD)
-    widths = Counter(head).most_common(1)
-    width = widths[0][0] if widths else 0
-    column = _column(options.column, width)
-    if options.gold and width == 1:
-        message = "one column only: a word and its label are needed, separated by a tab or a space"
-        line = next(n for n, text in enumerate(lines, 1) if text.strip())
-        parsed.problems.append(Problem(line, message))
+    layout = find_layout(lines, options, parsed)
+    if layout is None:
         return parsed
-    texts = _texts(lines, width, column, options.gold, parsed)
+    texts = _texts(lines, layout, options.gold, parsed)
     return add_samples(texts, name, options, parsed)
 
 
-def _texts(
-    lines: list[str], width: int, column: int, gold: bool, parsed: Parsed
-) -> list[TaggedText]:
-    texts = []
-    words, labels, at = list[str](), list[str](), list[int]()
+def _texts(lines: list[str], layout: Layout, gold: bool, parsed: Parsed) -> list[TaggedText]:
+    texts, comments = list[TaggedText](), list[int]()
+    words, labels, at, bad = list[str](), list[str](), list[int](), False
+    width, word_at, label_at, skipped = layout.width, layout.word, layout.label, layout.skipped
+    counter = None if layout.number is None else _Counter(layout)
     shared: dict[str, str] = {}  # one string object per distinct label
     for number, line in enumerate(itertools.chain(lines, [""]), 1):
-        blank = not line or line.isspace()
-        cells = [] if blank else _cells(line)
-        if blank or cells[0] == _DOCUMENT:
-            if words:
-                texts.append(TaggedText(words, labels, at))
-                words, labels, at = [], [], []
-            continue
-        if len(cells) != width:
-            fault = f"{len(cells)} column(s) where the file has {width}"
-            parsed.problems.append(Problem(number, fault))
-            continue
-        word, label = cells[0], cells[column]
-        if not word or word.isspace():
-            parsed.problems.append(Problem(number, "the word is empty"))
-        elif gold and (not label or label.isspace()):
-            parsed.problems.append(Problem(number, f"the label of {word!r} is empty"))
+        if not line or line.isspace():
+            cells = None
+        elif "\t" in line:
+            cells = split_cells(line)
         else:
-            words.append(word)
-            labels.append(shared.setdefault(label, label))
-            at.append(number)
+            cells = line.split(" ")
+            if "" in cells:
+                cells = [cell for cell in cells if cell]
+        if cells is None or cells[0] == DOCUMENT:
+            if words or bad:
+                texts.append(TaggedText(words, labels, at, bad=bad))
+                words, labels, at, bad = [], [], [], False
+            if counter is not None:
+                counter.end_sentence()
+            continue
+        if skipped and number in skipped:
+            continue
+        if not words and line[0] == "#" and not bad and is_comment(line, len(cells), width):
+            comments.append(number)
+            continue
+        fault = None
+        if len(cells) != width:
+            fault = _width(line, len(cells), width)
+        elif counter is not None and (fault := counter.fault(cells)) is not None:
+            if not fault:
+                continue
+        else:
+            word, label = cells[word_at], cells[label_at]
+            if not word or word.isspace():
+                fault = "the word is empty"
+            elif gold and (not label or label.isspace()):
+                fault = f"the label of {word!r} is empty"
+            else:
+                words.append(word)
+                labels.append(shared.setdefault(label, label))
+                at.append(number)
+                continue
+        parsed.problems.append(Problem(number, fault))
+        bad = True
+    if comments:
+        message = f"{len(comments)} comment(s) at the beginning of sentences are skipped"
+        parsed.notes.append(Problem(comments[0], message))
     return texts
 
 
-def _cells(line: str) -> list[str]:
-    # Only the space and the tab separate: other white space (U+00A0, U+3000) may be in a word.
-    if "\t" in line:
-        return [cell.strip(" ") for cell in line.rstrip(" \t").split("\t")]
-    cells = line.split(" ")
-    return cells if "" not in cells else [cell for cell in cells if cell]
+def _width(line: str, n_cells: int, width: int) -> str:
+    fault = f"{n_cells} column(s) where the file has {width}"
+    return f"{fault}; comments='#' skips lines that begin with '#'" if line[0] == "#" else fault
 
 
-def _column(column: str | int | None, width: int) -> int:
-    """Index of the label column in rows of `width` cells."""
-    try:
-        index = -1 if column is None else int(column)
-    except ValueError:
-        index = 0
-    if index == 0 or (width > 1 and not -width < index < width):
-        raise InvalidArgumentError(
-            f"column={column!r} is no label column of a CoNLL file of {width} columns: give a "
-            f"number from 1 to {max(width - 1, 1)} (0 is the word), or -1 for the last one."
+class _Counter:
+    """Checks the column that counts the words of each sentence."""
+
+    def __init__(self, layout: Layout) -> None:
+        assert layout.number is not None
+        self.column, self.restarts = layout.number, layout.restarts
+        self.expected: int | None = None
+
+    def end_sentence(self) -> None:
+        if self.restarts:
+            self.expected = None
+
+    def fault(self, cells: list[str]) -> str | None:
+        """What is wrong with the number of a row; ``""``: it is no word's; None: nothing is."""
+        key = cells[self.column]
+        if is_part_number(key):
+            return ""
+        number = int(key) if key.isdecimal() and len(key) < 10 else None
+        expected = self.expected if self.expected is not None else int(number != 0)
+        self.expected = (expected if number is None else number) + 1
+        if number == expected:
+            return None
+        return (
+            f"the word's number is {key!r}, expected '{expected}': is a blank line missing? "
+            f"(word_column={self.column + 1} takes the words whatever their numbers are)"
         )
-    return index

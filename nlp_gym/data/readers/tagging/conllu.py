@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
-from nlp_gym.data.readers.shared.base import Options, Parsed, TaggedText, add_samples
+from nlp_gym.data.readers.shared.base import Parsed, TaggedText, add_samples
 from nlp_gym.data.readers.shared.decoding import Problem
+from nlp_gym.data.readers.shared.options import Options
 from nlp_gym.errors import UnknownNameError
 
 UPOS = (
@@ -15,30 +17,41 @@ UPOS = (
 """The 17 universal parts of speech, sorted. Source: universaldependencies.org/u/pos."""
 
 COLUMNS = {"upos": 3, "xpos": 4}
+_ROW = re.compile(r"[0-9]+(?:[-.][0-9]+)?\t[^\t]*(?:\t[^\t]*){8}")
+
+
+def is_conllu(lines: list[str]) -> bool:
+    """Whether lines look like CoNLL-U or its predecessor CoNLL-X: numbered rows of ten columns."""
+    rows = [line for line in lines[:50] if line[0] != "#"]
+    fitting = sum(_ROW.fullmatch(line) is not None for line in rows)
+    return bool(rows) and 2 * fitting > len(rows)
 
 
 def parse(lines: list[str], name: str, options: Options) -> Parsed:
     """Read the words of CoNLL-U: multi-word tokens (``3-4``) and empty nodes (``8.1``) are skipped.
 
     The label is UPOS, or XPOS with ``column="xpos"``. Words of a sentence are numbered from 1.
+    Lines that begin with ``#`` or with `options.comments` are comments. CoNLL-X has the same ten
+    columns, with the coarse part of speech in the place of UPOS.
     """
     wanted = "upos" if options.column is None else options.column
     if wanted not in COLUMNS:
         raise UnknownNameError("column", wanted, COLUMNS)
     column = COLUMNS[str(wanted)]
     parsed, texts = Parsed(), list[TaggedText]()
-    words, labels, at = list[str](), list[str](), list[int]()
+    words, labels, at, bad = list[str](), list[str](), list[int](), False
+    comments = options.comments
     expected = 1
     unknown: dict[str, int] = {}
     shared: dict[str, str] = {}
     for number, line in enumerate([*lines, ""], 1):
         if not line or line.isspace():
-            if words:
-                texts.append(TaggedText(words, labels, at))
-                words, labels, at = [], [], []
+            if words or bad:
+                texts.append(TaggedText(words, labels, at, bad=bad))
+                words, labels, at, bad = [], [], [], False
             expected = 1
             continue
-        if line[0] == "#":
+        if line[0] == "#" or (comments and line.startswith(comments)):
             continue
         cells = line.split("\t")
         key = cells[0]
@@ -48,6 +61,7 @@ def parse(lines: list[str], name: str, options: Options) -> Parsed:
         expected = int(key) + 1 if key.isdecimal() and len(key) < 10 else expected + 1
         if problem:
             parsed.problems.append(Problem(number, problem))
+            bad = True
             continue
         label = cells[column]
         words.append(cells[1])
@@ -78,10 +92,13 @@ def _fault(cells: list[str], expected: int, column: int, gold: bool) -> str | No
     if len(cells) != 10:
         return f"{len(cells)} column(s), separated by tabs, where CoNLL-U has 10"
     if cells[0] != str(expected):
-        return f"the word's number is {cells[0]!r}, expected '{expected}'"
+        joined = "; is a blank line missing?" if cells[0] == "1" else ""
+        return f"the word's number is {cells[0]!r}, expected '{expected}'{joined}"
     if not cells[1] or cells[1].isspace():
         return "the word (FORM) is empty"
     if gold and (cells[column] in ("", "_") or cells[column].isspace()):
-        which = "UPOS" if column == 3 else "XPOS"
-        return f"the word {cells[1]!r} has no {which}"
+        which, other = ("UPOS", "XPOS") if column == 3 else ("XPOS", "UPOS")
+        there = cells[COLUMNS[other.lower()]]
+        hint = f" (column={other.lower()!r} reads {other}, {there!r} here)" if there != "_" else ""
+        return f"the word {cells[1]!r} has no {which}{hint}"
     return None

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from nlp_gym.data.readers.shared import raw_text
 from nlp_gym.data.readers.shared.base import Reader
-from nlp_gym.data.readers.shared.json_tools import starts_with_object
 from nlp_gym.data.readers.tagging import conll, conllu, jsonl, table
+from nlp_gym.data.readers.tagging.exports import (
+    brat,
+    doccano,
+    huggingface,
+    label_studio,
+    prodigy,
+    spacy,
+    spert,
+)
 
-
-def _is_conllu(lines: list[str]) -> bool:
-    return any(line.count("\t") == 9 and line[0].isdigit() for line in lines[:20])
-
-
-def _is_csv(lines: list[str]) -> bool:
-    return bool(lines) and table.is_header(lines[0])
-
-
-def _is_conll(lines: list[str]) -> bool:
-    """Whether the lines are of no other format."""
-    return not (starts_with_object(lines) or _is_conllu(lines) or _is_csv(lines))
+_JSON = (".jsonl", ".json", ".ndjson")
+_COLUMNS = frozenset(("text_column", "word_column"))
 
 
 FORMATS: tuple[Reader, ...] = (
@@ -27,22 +25,83 @@ FORMATS: tuple[Reader, ...] = (
         (".conll", ".iob", ".iob2", ".iob1", ".bio", ".bioes", ".bilou", ".ner", ".tsv"),
         conll.parse,
         "one word per line, first column the word, last column the label; blank lines",
-        _is_conll,
+        takes=frozenset(("word_column", "comments")),
     ),
-    Reader("conllu", (".conllu",), conllu.parse, "Universal Dependencies, ten columns", _is_conllu),
+    Reader(
+        "conllu",
+        (".conllu", ".conll", ".conllx"),
+        conllu.parse,
+        "Universal Dependencies and CoNLL-X, ten columns",
+        conllu.is_conllu,
+        takes=frozenset(("comments",)),
+    ),
     Reader(
         "jsonl",
-        (".jsonl", ".ndjson"),
+        _JSON,
         jsonl.parse,
         'one object per line: {"words", "labels"} or {"text", "entities"}',
-        starts_with_object,
+        takes=_COLUMNS,
     ),
     Reader(
         "csv",
         (".csv", ".tsv"),
         table.parse,
         "columns sentence, word, label (or text), with a header",
-        _is_csv,
+        takes=_COLUMNS,
+    ),
+    Reader(
+        "label-studio",
+        _JSON,
+        label_studio.parse,
+        "Label Studio's export of text spans (JSON or JSON-MIN)",
+        label_studio.is_label_studio,
+        takes=frozenset(("text_column",)),
+    ),
+    Reader(
+        "doccano",
+        _JSON,
+        doccano.parse,
+        'doccano\'s export: {"text", "label": [[start, end, type]]}',
+        doccano.is_doccano,
+        takes=frozenset(("text_column",)),
+    ),
+    Reader(
+        "prodigy",
+        _JSON,
+        prodigy.parse,
+        'Prodigy\'s export: {"text", "tokens", "spans", "answer"}',
+        prodigy.is_prodigy,
+    ),
+    Reader(
+        "spacy",
+        _JSON,
+        spacy.parse,
+        'spaCy\'s training data as JSON: [text, {"entities": [[start, end, type]]}]',
+        spacy.is_spacy,
+    ),
+    Reader(
+        "huggingface",
+        _JSON,
+        huggingface.parse,
+        'rows of Hugging Face datasets: {"tokens", "ner_tags"} as numbers, their names beside',
+        huggingface.is_huggingface,
+        huggingface.companions,
+        takes=frozenset(("word_column",)),
+    ),
+    Reader(
+        "spert",
+        _JSON,
+        spert.parse,
+        'SpERT\'s JSON: {"tokens", "entities": [{"type", "start", "end"}]} in words',
+        spert.is_spert,
+    ),
+    Reader(
+        "brat",
+        (".ann",),
+        brat.parse,
+        "brat's standoff: DOC.ann with entities, and DOC.txt beside it",
+        brat.is_brat,
+        brat.companions,
     ),
     raw_text.TEXT,
 )

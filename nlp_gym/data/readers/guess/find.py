@@ -1,0 +1,280 @@
+"""Finds the reader of a file: by its content first, by its ending where that says nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nlp_gym.data.readers.guess import keys
+from nlp_gym.data.readers.guess.other_kinds import described, other_kind
+from nlp_gym.data.readers.guess.shapes import SHAPES, Fit, Found
+from nlp_gym.data.readers.registry import FAMILIES, READERS, check_format, family_readers
+from nlp_gym.data.readers.shared.base import Reader
+from nlp_gym.data.readers.shared.head import Head
+from nlp_gym.data.readers.shared.options import COLUMN_OPTIONS, Options
+from nlp_gym.data.readers.tagging.table import SENTENCE
+from nlp_gym.errors import UnclearFormatError, shown
+
+_JSON_ENDINGS = frozenset((".json", ".jsonl", ".ndjson"))
+_GENERIC = frozenset(("", ".txt", ".dat", ".tsv", ".csv", *_JSON_ENDINGS))
+"""Endings that say little."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A way to read a file.
+
+    Attributes:
+        family: Task family of the reader.
+        reader: The reader.
+        fit: How likely it is.
+        reason: Why.
+    """
+
+    family: str
+    reader: Reader
+    fit: Fit
+    reason: str
+
+
+def readings(head: Head, families: Iterable[str] = FAMILIES) -> list[Reading]:
+    """The ways to read a file that are possible, the likeliest first.
+
+    Args:
+        head: Its first lines.
+        families: Task families.
+    """
+    if not head:
+        return []
+    find = _json_readings if head.is_json else _text_readings
+    found = find(head, tuple(families))
+    given = {name for name in COLUMN_OPTIONS if getattr(head.options, name) is not None}
+    taking = [reading for reading in found if given <= reading.reader.takes]
+    # Of readings that are equally likely, one that the ending of the name speaks for is first.
+    return sorted(taking or found, key=lambda r: (-r.fit, not own_ending(r.reader, head)))
+
+
+def own_ending(reader: Reader, head: Head) -> bool:
+    """Whether the ending of a file's name is one of a format's own."""
+    return head.ending in reader.extensions and head.ending not in _GENERIC
+
+
+def fits_ending(reader: Reader, head: Head) -> bool:
+    """Whether the ending of a file's name does not speak against a format."""
+    says_much = head.ending == ".csv" or head.ending in _JSON_ENDINGS
+    return not says_much or head.ending in reader.extensions
+
+
+def _reads_json(reader: Reader) -> bool:
+    return bool(_JSON_ENDINGS.intersection(reader.extensions))
+
+
+def _text_readings(head: Head, families: tuple[str, ...]) -> list[Reading]:
+    named = _columns(head)
+    found = list[Reading]()
+    order = [family for family in (*named, *FAMILIES) if family in families]
+    for shaped in (False, True):
+        for family in dict.fromkeys(order):
+            for reader in READERS[family].values():
+                if _reads_json(reader) or ((family, reader.name) in SHAPES) is not shaped:
+                    continue
+                how = _text_fit(family, reader, head, named)
+                if how.fit > Fit.NO:
+                    found.append(Reading(family, reader, how.fit, how.reason))
+        if any(reading.fit == Fit.CERTAIN for reading in found):
+            break
+    return found
+
+
+def _columns(head: Head) -> dict[str, tuple[str, ...]]:
+    """Families that the columns of a table tell, the likeliest first, with these columns."""
+    if head.table is None:
+        return {}
+    text, label = head.options.text_column, head.options.column
+    if all(str(column).lstrip("-").isdecimal() for column in (text, label)):  # no header
+        shown_columns = (str(text), str(label))
+        numbered = ("classification", "multilabel", "generation", "summary")
+        return dict.fromkeys(numbered, shown_columns)
+    return dict(keys.of_table(head.table, head.options))
+
+
+def _text_fit(family: str, reader: Reader, head: Head, named: dict[str, tuple[str, ...]]) -> Found:
+    """How likely a file that is no JSON is of a format.
+
+    Args:
+        family: Task family of the reader.
+        reader: The reader.
+        head: The first lines.
+        named: Families that the header tells, the likeliest first, with their columns.
+    """
+    if reader.name == "csv":
+        return _table_fit(family, head, named)
+    if (family, reader.name) in SHAPES:
+        return SHAPES[family, reader.name](head)
+    if reader.name == "text":
+        return Found(Fit.NO, "any file has lines of text")
+    if reader.sniff is not None:
+        fit = Fit.CERTAIN if reader.sniff(head) else Fit.NO
+        return Found(fit, f"it has the marks of {reader.description}")
+    if reader.companions is not None and _has_companion(reader, head):
+        return Found(Fit.LIKELY, f"a file beside it belongs to {reader.description}")
+    fit = Fit.POSSIBLE if own_ending(reader, head) else Fit.NO
+    return Found(fit, f"its name ends in {head.ending}")
+
+
+def _table_fit(family: str, head: Head, named: dict[str, tuple[str, ...]]) -> Found:
+    if family not in named or head.table is None:
+        return Found(Fit.NO, "the first line names no columns that are known")
+    columns = " and ".join(map(repr, dict.fromkeys(named[family])))
+    reason = f"its columns are {columns}"
+    if family == "tagging" and head.options.gold and not set(SENTENCE) & set(head.table.names):
+        # With tabs it is CoNLL with a header; with commas the reader says what is missing.
+        return Found(Fit.NO if head.table.delimiter == "\t" else Fit.WEAK, reason)
+    return Found(Fit.CERTAIN if family == next(iter(named)) else Fit.LIKELY, reason)
+
+
+def _has_companion(reader: Reader, head: Head) -> bool:
+    """Whether a file that a format looks up lies beside this one."""
+    assert reader.companions is not None
+    if head.ending and head.ending not in reader.extensions:
+        return False
+    names = set(reader.companions(head.name, head.options)) - {head.name}
+    return any((head.path.parent / name).is_file() for name in names)
+
+
+def _json_readings(head: Head, families: tuple[str, ...]) -> list[Reading]:
+    """Families by their keys, and formats that have marks of their own."""
+    named = dict(keys.of_objects(head.objects, head.options))
+    found = list[Reading]()
+    for family in (*named, *(family for family in FAMILIES if family not in named)):
+        if family not in families:
+            continue
+        own = [r for r in READERS[family].values() if _reads_json(r) and _is_marked(r, head)]
+        first = family == next(iter(named), family)
+        fit = Fit.CERTAIN if first else Fit.LIKELY
+        if family in named:
+            columns = " and ".join(map(repr, dict.fromkeys(named[family])))
+            reason = f"the objects have the keys {columns}"
+            found.append(Reading(family, [*own, READERS[family]["jsonl"]][0], fit, reason))
+        elif own:
+            found.append(Reading(family, own[0], fit, f"it has the marks of {own[0].description}"))
+    return found
+
+
+def _is_marked(reader: Reader, head: Head) -> bool:
+    """Whether JSON has marks that only this format of its family has."""
+    if reader.name == "jsonl" or reader.sniff is None:
+        return False
+    return reader.sniff(head) or (bool(head.json_lines) and reader.sniff(head.json_lines))
+
+
+def find_reader(
+    path: Path,
+    lines: list[str],
+    format: str | None = None,
+    *,
+    family: str = "tagging",
+    gold: bool = True,
+    options: Options | None = None,
+) -> Reader:
+    """Choose the reader of a file: by `format`, else by its content, else by its ending.
+
+    Args:
+        path: The file.
+        lines: Its lines.
+        format: Name of the reader.
+        family: Task family.
+        gold: Whether the annotation is to be read, where there are no `options` to say so.
+        options: How the file is to be read.
+
+    Raises:
+        UnknownNameError: There is no such family or format.
+        UnclearFormatError: Nothing decides on the format, or the content is of none.
+    """
+    readers = family_readers(family)
+    if format is not None:
+        check_format(format, family)
+        return readers[format]
+    head = Head(lines, path, Options(gold=gold) if options is None else options)
+    by_ending = [reader for reader in readers.values() if head.ending in reader.extensions]
+    if head.ending == ".txt" and not head.options.gold and "text" in readers and not head.is_json:
+        return readers["text"]
+    if not head:
+        return [*by_ending, *readers.values()][0]
+    found = readings(head, (family,))
+    if found and found[0].fit >= Fit.LIKELY:
+        return found[0].reader
+    if not head.options.gold or other_kind(head) is None:  # a log has texts to predict on, too
+        weak = [r.reader for r in found if r.fit == Fit.WEAK and fits_ending(r.reader, head)]
+        own = [reading.reader for reading in found if own_ending(reading.reader, head)]
+        strict = [r for r in by_ending if (family, r.name) not in SHAPES]
+        for reader in (*(r for r in weak if r in by_ending), *weak, *own):
+            return reader
+        if (fallback := _by_ending(head, family, strict)) is not None:
+            return fallback
+        if not head.options.gold and not head.is_json and "text" in readers:
+            return readers["text"]
+    raise UnclearFormatError(path, first_line(lines), refusal(head, family))
+
+
+def _by_ending(head: Head, family: str, readers: Sequence[Reader]) -> Reader | None:
+    """The reader that is to say what is wrong with a file, where its content is of no format.
+
+    Args:
+        head: The first lines.
+        family: Task family.
+        readers: Those of the ending that do not take almost any file for theirs.
+    """
+    if head.is_json:
+        rows = len(head.values) > 1 or (head.start.lstrip().startswith("[") and head.objects)
+        documents = [r for r in readers if _reads_json(r)]
+        if rows or not documents or any(reader.name == "jsonl" for reader in documents):
+            return READERS[family].get("jsonl")
+        return documents[0]
+    shaped = any(
+        of == family and head.ending in READERS[family][name].extensions for of, name in SHAPES
+    )
+    if shaped and head.ending != ".csv":  # it may be meant for one of these, which say why not
+        return None
+    usual = [r for r in readers if r.name in ("csv", "jsonl") or own_ending(r, head)]
+    return next(iter(usual), next((r for r in readers if _reads_json(r)), None))
+
+
+def first_line(lines: Sequence[str]) -> int | None:
+    """Number of the first line that is not blank."""
+    return next((number for number, line in enumerate(lines, 1) if line.strip()), None)
+
+
+def refusal(head: Head, family: str | None = None) -> str:
+    """Why no format fits a file, and what a user can do.
+
+    Args:
+        head: Its first lines.
+        family: Task family; None: any.
+    """
+    what = f"it looks like {kind}" if (kind := other_kind(head)) else f"it is {described(head)}"
+    fix = "say what it is with --env or --family, and with --format"
+    of = faults = ""
+    if family is not None:
+        of = f" of the family {shown(family)}"
+        readers = READERS[family]
+        fits = {} if head.is_json else {n: SHAPES[f, n](head) for f, n in SHAPES if f == family}
+        reasons = [
+            f"as {name}: {how.reason}"
+            for name, how in fits.items()
+            if head.ending in readers[name].extensions or len(fits) == 1
+        ]
+        faults = f" ({'; '.join(reasons)})" if reasons else ""
+        known = "; ".join(f"{r.name}: {' '.join(r.extensions[:9])}" for r in readers.values())
+        fix = (
+            "rename the file, or give format= (data_format= of an environment, --format on the "
+            f"command line), one of these, with their endings: {known}"
+        )
+    columns = ""
+    if head.table is not None and head.table.regular:
+        columns = (
+            "; name its columns with text_column= and label_column= (--text-column, "
+            "--label-column), by number from 0 where there is no header"
+        )
+    return f"no format{of} fits: {what}{faults}. If it is data all the same, {fix}{columns}."
