@@ -21,7 +21,6 @@ from nlp_gym.data.readers.guess.other_kinds import other_kind
 from nlp_gym.data.readers.guess.shapes import Fit
 from nlp_gym.data.readers.registry import FAMILIES, READERS, check_format
 from nlp_gym.data.readers.report.sample_lines import sample_lines
-from nlp_gym.data.readers.shared.base import Reader
 from nlp_gym.data.readers.shared.decoding import Decoded, decode, file_bytes
 from nlp_gym.data.readers.shared.head import Head
 from nlp_gym.data.readers.shared.options import Options, make_options
