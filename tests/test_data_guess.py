@@ -15,7 +15,7 @@ import pytest
 from nlp_gym.data import DATASETS, FAMILIES, Guess, check, guess_file, load_corpus, read
 from nlp_gym.data.readers import find_reader, read_text
 from nlp_gym.data.readers.guess.family import guess_family
-from nlp_gym.data.readers.shared.sample_lines import sample_lines
+from nlp_gym.data.readers.report.sample_lines import sample_lines
 from nlp_gym.errors import DataError, UnclearFormatError
 from nlp_gym.types import Sample
 

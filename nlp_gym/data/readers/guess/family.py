@@ -20,10 +20,10 @@ from nlp_gym.data.readers.guess.keys import label_cells, several_labels, text_co
 from nlp_gym.data.readers.guess.other_kinds import other_kind
 from nlp_gym.data.readers.guess.shapes import Fit
 from nlp_gym.data.readers.registry import FAMILIES, READERS, check_format
-from nlp_gym.data.readers.shared.base import Options, make_options
+from nlp_gym.data.readers.report.sample_lines import sample_lines
 from nlp_gym.data.readers.shared.decoding import Decoded, decode, file_bytes
 from nlp_gym.data.readers.shared.head import Head
-from nlp_gym.data.readers.shared.sample_lines import sample_lines
+from nlp_gym.data.readers.shared.options import Options, make_options
 from nlp_gym.errors import DataFormatError, NLPGymError, UnclearFormatError
 
 _SHOWN = 2

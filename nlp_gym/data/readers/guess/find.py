@@ -10,8 +10,9 @@ from nlp_gym.data.readers.guess import keys
 from nlp_gym.data.readers.guess.other_kinds import described, other_kind
 from nlp_gym.data.readers.guess.shapes import SHAPES, Fit, Found
 from nlp_gym.data.readers.registry import FAMILIES, READERS, check_format, family_readers
-from nlp_gym.data.readers.shared.base import COLUMN_OPTIONS, Options, Reader
+from nlp_gym.data.readers.shared.base import Reader
 from nlp_gym.data.readers.shared.head import Head
+from nlp_gym.data.readers.shared.options import COLUMN_OPTIONS, Options
 from nlp_gym.data.readers.tagging.table import SENTENCE
 from nlp_gym.errors import UnclearFormatError, shown
 

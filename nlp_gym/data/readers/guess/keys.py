@@ -14,8 +14,8 @@ from nlp_gym.data.readers.classification.labelled_text import TEXT, TEXT_KEYS
 from nlp_gym.data.readers.generation import extractive as summary
 from nlp_gym.data.readers.generation.references import SOURCE, TARGET
 from nlp_gym.data.readers.knowledge_graph import triples as kg
-from nlp_gym.data.readers.shared.base import Options
 from nlp_gym.data.readers.shared.head import HeadTable
+from nlp_gym.data.readers.shared.options import Options
 from nlp_gym.data.readers.tagging import jsonl as tagging
 from nlp_gym.data.readers.tagging import table as tagging_table
 
