@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 import re
+import sys
 from dataclasses import replace
 
 from nlp_gym.data.readers.shared.base import Parsed, TaggedText, add_samples, line_numbers
