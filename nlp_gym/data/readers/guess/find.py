@@ -89,7 +89,7 @@ def _text_readings(head: Head, families: tuple[str, ...]) -> list[Reading]:
 
 def _columns(head: Head) -> dict[str, tuple[str, ...]]:
     """Families that the columns of a table tell, the likeliest first, with these columns."""
-    if head.table is None:
+    if head.table is None or not head.table.mostly_regular:
         return {}
     text, label = head.options.text_column, head.options.column
     if all(str(column).lstrip("-").isdecimal() for column in (text, label)):  # no header

@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nlp_gym.data.readers.classification.fasttext import PREFIX
 from nlp_gym.data.readers.shared.base import Parsed
@@ -89,7 +89,8 @@ def _share(flags: Sequence[bool]) -> float:
 
 def tagged_words(head: Head) -> Found:
     """One word per line and its label, between tabs or spaces; blank lines between sentences."""
-    words, labels, n_texts, bad = _word_rows(head)
+    word, label, skipped = _word_columns(head)
+    words, labels, n_texts, bad = _word_rows(head, word, label, skipped)
     n = len(words)
     if not n:
         return Found(Fit.PARTLY, "there are no rows")
@@ -113,7 +114,10 @@ def tagged_words(head: Head) -> Found:
         return Found(Fit.PARTLY, "the first column holds numbers, not words")
     if any(line.startswith("-DOCSTART-") for line in head):
         return Found(Fit.CERTAIN, "there are -DOCSTART- lines")
-    return _by_labels(labels, n_texts=n_texts, bad=bad)
+    found = _by_labels(labels, n_texts=n_texts, bad=bad)
+    if word and not asked:
+        return replace(found, reason=f"{found.reason}, the word in column {word} (from 0)")
+    return found
 
 
 def _by_labels(labels: list[str], *, n_texts: int, bad: int) -> Found:
@@ -142,10 +146,18 @@ def _by_labels(labels: list[str], *, n_texts: int, bad: int) -> Found:
     return Found(Fit.POSSIBLE, "the last column holds no labels that occur again")
 
 
-def _word_rows(head: Head) -> tuple[list[str], list[str], int, int]:
-    """Words, labels (none for one column), number of texts, and number of other rows."""
+def _word_rows(
+    head: Head, word: int, label: int, skipped: frozenset[int]
+) -> tuple[list[str], list[str], int, int]:
+    """Words, labels (none for one column), number of texts, and number of other rows.
+
+    Args:
+        head: The first lines.
+        word: Column of the words.
+        label: Column of the labels.
+        skipped: Numbers of the lines that are no rows.
+    """
     texts = [[]]  # type: list[list[list[str]]]
-    word, label, skipped = _word_columns(head)
     for number, line in enumerate(head.raw, 1):
         if not line.strip() or line.startswith("-DOCSTART-"):
             texts.append([])
