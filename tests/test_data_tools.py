@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nlp_gym.data.readers.report.counts import count_items
 from nlp_gym.data.readers.shared.base import Parsed
-from nlp_gym.data.readers.shared.check_counts import count_items
 from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.json_tools import (
     RowError,
@@ -25,7 +25,7 @@ from nlp_gym.data.readers.shared.json_tools import (
     load_json,
     text_words,
 )
-from nlp_gym.data.readers.shared.table_tools import open_table, table_rows
+from nlp_gym.data.readers.shared.tables.tools import open_table, table_rows
 from nlp_gym.types import Sample
 
 TEXT = '{"a": [1, {"b": "{[\\"]"},\n  {}\n],\n\n"c": {"d":\n[]}}'

@@ -17,9 +17,10 @@ from nlp_gym.data.readers.classification.labelled_text import (
     text_sample,
 )
 from nlp_gym.data.readers.shared import class_names, raw_text
-from nlp_gym.data.readers.shared.base import Options, Parsed, Reader
+from nlp_gym.data.readers.shared.base import Parsed, Reader
 from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.json_tools import RowError, field, json_samples
+from nlp_gym.data.readers.shared.options import Options
 from nlp_gym.errors import shown
 from nlp_gym.types import Sample
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
-from nlp_gym.data.readers.shared.base import Options, Parsed
+from nlp_gym.data.readers.shared.base import Parsed
 from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.json_tools import (
     RowError,
@@ -15,7 +16,8 @@ from nlp_gym.data.readers.shared.json_tools import (
     type_name,
 )
 from nlp_gym.data.readers.shared.label_spelling import trim
-from nlp_gym.data.readers.shared.table_tools import (
+from nlp_gym.data.readers.shared.options import Options
+from nlp_gym.data.readers.shared.tables.tools import (
     Table,
     open_table,
     table_samples,
@@ -40,7 +42,14 @@ def text_sample(value: Any, labels: tuple[str, ...] | None, where: str) -> Sampl
         RowError: `value` is neither, or holds no word.
     """
     words, text, _ = text_words(value, "text")
+    labels = None if labels is None else _shared(labels)
     return Sample(words, labels, where, {"text": text})
+
+
+@lru_cache(maxsize=1024)
+def _shared(labels: tuple[str, ...]) -> tuple[str, ...]:
+    """The same labels, one object for many samples."""
+    return labels
 
 
 def label_text(value: Any, key: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from nlp_gym.data.readers.shared.base import Options, Parsed, Reader
+from nlp_gym.data.readers.shared.base import Parsed, Reader
 from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.json_tools import (
     RowError,
@@ -22,6 +22,7 @@ from nlp_gym.data.readers.shared.json_tools import (
     text_words,
     type_name,
 )
+from nlp_gym.data.readers.shared.options import Options
 from nlp_gym.errors import shown
 from nlp_gym.types import Sample
 

@@ -9,11 +9,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from nlp_gym.data.readers.shared.base import Options, Parsed
+from nlp_gym.data.readers.shared.base import Parsed
 from nlp_gym.data.readers.shared.decoding import text_name
 from nlp_gym.data.readers.shared.label_spelling import trim
-from nlp_gym.data.readers.shared.table_rows import table_rows
-from nlp_gym.data.readers.shared.table_tools import table_start
+from nlp_gym.data.readers.shared.options import Options
+from nlp_gym.data.readers.shared.tables.rows import table_rows
+from nlp_gym.data.readers.shared.tables.tools import table_start
 
 _CHARACTERS = 200_000  # number of characters that are examined, but whole lines
 _LINES = 1000  # number of lines that are examined

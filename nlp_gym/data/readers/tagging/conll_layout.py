@@ -10,8 +10,9 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from nlp_gym.data.readers.shared.base import Column, Options, Parsed
+from nlp_gym.data.readers.shared.base import Parsed
 from nlp_gym.data.readers.shared.decoding import Problem
+from nlp_gym.data.readers.shared.options import Column, Options
 from nlp_gym.data.tags.schemes import split_tag
 from nlp_gym.errors import InvalidArgumentError
 
@@ -98,12 +99,12 @@ def find_layout(lines: list[str], options: Options, parsed: Parsed) -> Layout | 
     rows = [row for sentence in sentences for row in sentence]
     if not rows:
         return Layout(1, 0, 0)
-    width = Counter(len(cells) for _, cells in rows).most_common(1)[0][0]
+    width, n_rows = Counter(len(cells) for _, cells in rows).most_common(1)[0]
     if options.gold and width == 1:
         message = "one column only: a word and its label are needed, separated by a tab or a space"
         parsed.problems.append(Problem(rows[0][0], message))
         return None
-    header = _header(rows[0], width, lines)
+    header = _header(rows[0], width, lines) if n_rows > 1 else None
     names = [] if header is None else [name.lower() for name in header[1]]
     skipped = _asked_comments(lines, options, width)
     if skipped is None:

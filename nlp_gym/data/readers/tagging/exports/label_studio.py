@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from nlp_gym.data.readers.shared.base import Options, Parsed
+from nlp_gym.data.readers.shared.base import Parsed
 from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.json_tools import (
     RowError,
@@ -13,6 +13,7 @@ from nlp_gym.data.readers.shared.json_tools import (
     checked_object,
 )
 from nlp_gym.data.readers.shared.offsets import Mark
+from nlp_gym.data.readers.shared.options import Options
 from nlp_gym.data.readers.tagging.exports.rows import first_objects, is_objects, read_rows
 from nlp_gym.data.readers.tagging.jsonl import with_id
 from nlp_gym.data.readers.tagging.marked_texts import MarkedTexts, checked_marks, raw_text

@@ -6,12 +6,13 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
-from nlp_gym.data.readers.shared.base import Column, Parsed
+from nlp_gym.data.readers.shared.base import Parsed
 from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.json_tools import RowError, with_id
 from nlp_gym.data.readers.shared.label_spelling import trim
-from nlp_gym.data.readers.shared.table_rows import Row
-from nlp_gym.data.readers.shared.table_rows import table_rows as table_rows
+from nlp_gym.data.readers.shared.options import Column
+from nlp_gym.data.readers.shared.tables.rows import Row
+from nlp_gym.data.readers.shared.tables.rows import table_rows as table_rows
 from nlp_gym.errors import shown
 from nlp_gym.inert import listed
 from nlp_gym.types import Sample
