@@ -7,13 +7,8 @@ import re
 import shlex
 import sys
 import warnings
-<<<<<<< HEAD
-from collections.abc import Callable
-=======
 from array import array
-from collections import Counter
-from collections.abc import Callable, Mapping
->>>>>>> lin
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
@@ -29,13 +24,8 @@ from nlp_gym.data.readers.shared.label_spelling import look_alikes
 from nlp_gym.data.readers.shared.options import COLUMN_OPTIONS, Options
 from nlp_gym.data.tags.iob2 import to_iob2
 from nlp_gym.data.tags.spellings import respelled, said
-<<<<<<< HEAD
 from nlp_gym.errors import DataFormatError, InvalidArgumentError, shown
-from nlp_gym.types import Sample
-=======
-from nlp_gym.errors import DataFormatError, InvalidArgumentError, UnknownNameError, shown
 from nlp_gym.types import NO_EXTRA, Sample
->>>>>>> lin
 
 LONG_TEXT = 1000
 """`check` notes texts of more words, in which a separator may be missing; they are read anyway."""

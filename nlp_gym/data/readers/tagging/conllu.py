@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 import re
+import sys
 from dataclasses import replace
 
-<<<<<<< HEAD
-from nlp_gym.data.readers.shared.base import Parsed, TaggedText, add_samples
-=======
 from nlp_gym.data.readers.shared.base import Parsed, TaggedText, add_samples, line_numbers
-from nlp_gym.data.readers.shared.options import Options
->>>>>>> lin
 from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.options import Options
 from nlp_gym.errors import UnknownNameError
