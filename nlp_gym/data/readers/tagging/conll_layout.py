@@ -286,6 +286,7 @@ class _Columns:
     def _label_column(self, word: int, line: int, parsed: Parsed) -> int:
         """The last column, but the outer one of two layers of tags, as in GermEval 2014."""
         if word == 0 or self.width != word + 3:
+            self._warn_of_other_tags(word, line, parsed)
             return self.width - 1
         layers = [[cells[word + i] for cells in self.rows] for i in (1, 2)]
         outer, inner = map(_types, layers)
@@ -300,6 +301,21 @@ class _Columns:
         )
         parsed.warnings.append(Problem(line, message))
         return word + 1
+
+    def _warn_of_other_tags(self, word: int, line: int, parsed: Parsed) -> None:
+        """Warn where a column that is not read has tags of entities, too."""
+        last = self.width - 1
+        if _types(cells[last] for cells in self.rows) is None:
+            return
+        for column in range(word + 1, last):
+            kinds = _types(cells[column] for cells in self.rows)
+            if kinds and not kinds & _CHUNKS:
+                message = (
+                    f"column {column} has tags, too: the labels are those of the last column, "
+                    f"{last} (column={column} takes the other)"
+                )
+                parsed.warnings.append(Problem(line, message))
+                return
 
     def _warn_of_header(self, word: int, label: int, line: int, parsed: Parsed) -> None:
         """Warn where the first row may name the columns in words that are not known."""
