@@ -70,6 +70,8 @@ def split_cells(line: str) -> list[str]:
     """Cells of a line that is not blank, separated by tabs (a line with a tab) or by spaces."""
     # Only the space and the tab separate: other white space (U+00A0, U+3000) may be in a word.
     if "\t" in line:
+        if " " not in line and line[-1] != "\t":
+            return line.split("\t")
         return [cell.strip(" ") for cell in line.rstrip(" \t").split("\t")]
     cells = line.split(" ")
     return cells if "" not in cells else [cell for cell in cells if cell]
