@@ -143,8 +143,9 @@ def parse_squad(lines: list[str], name: str, options: Options) -> Parsed:
 
     The file is ``{"data": [{"paragraphs": [{"context", "qas": [{"id", "question", "answers":
     [{"text", "answer_start"}]}]}]}]}`` with offsets in characters, or in `UNITS`.
-    An answer that does not begin and end with a word is kept with the words that cover it. Questions without an answer (marked
-    ``is_impossible``, or of an empty list) are left out with gold, with a warning that counts them.
+    An answer that does not begin and end with a word is kept with the words that cover it.
+    Questions without an answer (marked ``is_impossible``, or of an empty list) are left out with
+    gold, with a warning that counts them.
     Problems name the line on which the question's object begins.
     """
     parsed = Parsed(n_bad=0)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import bisect
 import re
 import shlex
-import sys
 import warnings
 from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from sys import intern
 from typing import cast
 
 from nlp_gym.data.readers.shared.decoding import (
@@ -276,7 +276,12 @@ def add_samples(texts: list[TaggedText], name: str, options: Options, parsed: Pa
             continue
         note_long_text(len(text.words), text.lines[0], parsed)
         gold = None if tags is None else tuple(tags)
-        where, words = f"{name}:{text.lines[0]}", tuple(map(sys.intern, text.words))
+        # One string object per distinct word; those of raw texts are interned where they are cut.
+        raw = "spans" in text.extra
+        where, words = (
+            f"{name}:{text.lines[0]}",
+            tuple(text.words if raw else map(intern, text.words)),
+        )
         parsed.samples.append(Sample(words, gold, where, text.extra or NO_EXTRA))
         text.words, text.labels, text.lines = [], [], []  # memory for the next sample
         labels[index] = None  # type: ignore[call-overload]

@@ -80,7 +80,7 @@ def marked_encoding(data: bytes) -> str | None:
         return "utf-32"
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
-    if b"\x1b$B" in data or b"\x1b$@" in data:  # escape sequences that begin Japanese characters
+    if b"\x1b" in data and (b"\x1b$B" in data or b"\x1b$@" in data):
         return "iso2022_jp"
     head = data[:4000]
     if len(head) < 4 or head.count(0) * 3 < len(head):

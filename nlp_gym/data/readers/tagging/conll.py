@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import sys
 
 from nlp_gym.data.readers.shared.base import Parsed, TaggedText, add_samples, line_numbers
 from nlp_gym.data.readers.shared.decoding import Problem
@@ -79,7 +78,7 @@ def _texts(lines: list[str], layout: Layout, gold: bool, parsed: Parsed) -> list
             elif gold and (not label or label.isspace()):
                 fault = f"the label of {word!r} is empty"
             else:
-                words.append(sys.intern(word))
+                words.append(word)
                 labels.append(shared.setdefault(label, label))
                 at.append(number)
                 continue
