@@ -272,6 +272,16 @@ def test_guess_says_why_and_what_else_it_may_be(tmp_path: Path) -> None:
     assert guess.alternatives == ()
 
 
+def test_guess_of_the_text_column_is_said_where_the_family_is_known(tmp_path: Path) -> None:
+    content = "index\tquestion\tsentence\tlabel\n0\tWhat?\tIt is.\tyes\n"
+    path = written(tmp_path, "a.tsv", content)
+    with pytest.warns(UserWarning, match=r"'question' and 'sentence' may all be.*'sentence' is"):
+        (sample,) = read(path, family="classification")
+    assert sample.words == ("It", "is", ".")
+    (sample,) = read(path, family="classification", text_column="question")
+    assert sample.words == ("What", "?")
+
+
 def test_guess_says_where_the_words_are(tmp_path: Path) -> None:
     guess = guess_file(written(tmp_path, "a.tsv", NUMBERED))
     assert guess.reason.endswith("the word in column 1 (from 0)")

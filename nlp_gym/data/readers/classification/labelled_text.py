@@ -132,7 +132,21 @@ def table_texts(
 
     table_samples(table, parsed, build)
     _doubt_first_row(table, parsed)
+    if options.text_column is None:
+        _doubt_text_column(table, text, parsed)
     return parsed
+
+
+def _doubt_text_column(table: Table, text: int, parsed: Parsed) -> None:
+    """Warn where several columns may be the text."""
+    names = [cell for i, cell in enumerate(table.header) if i == text or trim(cell).lower() in TEXT]
+    if len(names) > 1:
+        chosen, found = shown(trim(table.header[text])), " and ".join(map(shown, map(trim, names)))
+        message = (
+            f"the columns {found} may all be the text, and {chosen} is read: text_column= "
+            "(--text-column) says which one is meant"
+        )
+        parsed.warnings.append(Problem(table.line, message))
 
 
 def _doubt_first_row(table: Table, parsed: Parsed) -> None:
