@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -61,6 +61,7 @@ class _Questions:
     ) -> None:
         self.name, self.options, self.parsed, self.unit = name, options, parsed, unit
         self.misplaced: list[int] = []
+        (self._key,) = options.label_names(("answers",))
         self._unanswered: list[int] = []
 
     def sample(self, row: dict[str, Any], passage: _Passage, line: int) -> Sample | None:
@@ -71,12 +72,12 @@ class _Questions:
                 is left out if there are good ones.
         """
         where = f"{self.name}:{line}"
-        sample = _unanswered_sample(row, passage, where)
+        extra = _extra(row, passage, where)
         if not self.options.gold:
-            return sample
+            return Sample(passage.words, None, where, extra)
         answers: list[Answer] = []
         faults: list[str] = []
-        for value in _answer_list(row, self.options):
+        for value in _answer_list(row, self._key):
             try:
                 answers.append(_answer(value, passage, self.unit))
             except RowError as error:
@@ -91,7 +92,7 @@ class _Questions:
             return None
         message = "a bad answer is left out of a question that has others"
         self.parsed.warnings += [Problem(line, f"{message}: {fault}") for fault in faults]
-        return replace(sample, gold=tuple(dict.fromkeys(answers)))
+        return Sample(passage.words, None, where, extra, tuple(dict.fromkeys(answers)))
 
     def report(self) -> Parsed:
         """Say how many questions are left out; return `parsed`."""
@@ -217,10 +218,9 @@ def parse_jsonl(lines: list[str], name: str, options: Options) -> Parsed:
 def _read_rows(lines: list[str], questions: _Questions) -> Parsed:
     """Read the questions of rows."""
     passages: dict[str, _Passage] = {}
-    options = questions.options
+    (key,) = questions.options.text_names(("context",))
 
     def build(row: dict[str, Any], number: int) -> Sample | None:
-        key = options.text_names(("context",))[0]
         context = checked_string(field(row, key), key)
         if context not in passages:
             passages[context] = _Passage(*text_words(context, key))
@@ -230,29 +230,27 @@ def _read_rows(lines: list[str], questions: _Questions) -> Parsed:
     return questions.report()
 
 
-def _unanswered_sample(row: dict[str, Any], passage: _Passage, where: str) -> Sample:
-    """The sample of a question without its gold."""
+def _extra(row: dict[str, Any], passage: _Passage, where: str) -> dict[str, Any]:
+    """The input of a question besides the words of its passage."""
     question, question_text, _ = text_words(
         checked_string(field(row, "question"), "question"), "question"
     )
     identity = row.get("id", "")
     if isinstance(identity, str):
         identity = checked_string(identity, "id", blank=True)
-    extra = {
+    return {
         "question": question,
         "question_text": question_text,
         "text": passage.text,
         "spans": passage.spans,
         "qid": identity if isinstance(identity, str) or type(identity) is int else where,
     }
-    return Sample(passage.words, None, where, extra)
 
 
-def _answer_list(row: dict[str, Any], options: Options) -> list[Any]:
+def _answer_list(row: dict[str, Any], key: str) -> list[Any]:
     """The answers of a question without those that stand nowhere."""
     if row.get("is_impossible") is True:
         return []
-    (key,) = options.label_names(("answers",))
     value = field(row, key)
     if isinstance(value, dict):  # the columns of the Hugging Face version
         texts, starts = (checked_list(field(value, k), k) for k in ("text", "answer_start"))
