@@ -13,7 +13,6 @@ from gymnasium.envs import registration
 from gymnasium.envs.registration import EnvSpec
 
 from nlp_gym.checks import check_obs_type, check_seed
-from nlp_gym.envs.portable import PortableSpec
 from nlp_gym.envs.rows import RowSampler, chosen_rows
 from nlp_gym.envs.spec import jsonable_spec
 from nlp_gym.errors import InvalidActionError, InvalidArgumentError, NotResetError, shown
@@ -28,7 +27,7 @@ _ONLY = np.zeros(1, np.int64)
 _METADATA = {"render_modes": RenderModes(RENDER_MODES), "render_fps": 4}
 
 
-class TaskEnv(PortableSpec, gym.Env[Observation, Any]):
+class TaskEnv(gym.Env[Observation, Any]):
     """Gymnasium environment that plays one episode of a task at a time.
 
     Args:

@@ -16,7 +16,6 @@ from gymnasium.vector.utils import batch_space
 
 from nlp_gym.checks import as_array, check_int, check_obs_type, check_seed
 from nlp_gym.envs.final import final_infos
-from nlp_gym.envs.portable import PortableSpec
 from nlp_gym.envs.rows import BLOCK, RowSampler, chosen_rows
 from nlp_gym.envs.spec import jsonable_spec
 from nlp_gym.errors import InvalidActionError, InvalidArgumentError, NotResetError, shown
@@ -31,7 +30,7 @@ _GENERATOR = 1000
 """Bytes of a random generator, measured with 100,000 of them."""
 
 
-class TaskVectorEnv(PortableSpec, gym.vector.VectorEnv[Observation, Any, Any]):
+class TaskVectorEnv(gym.vector.VectorEnv[Observation, Any, Any]):
     """Gymnasium vector environment; plays step for step what `SyncVectorEnv(SAME_STEP)` would.
 
     Args:
@@ -170,7 +169,7 @@ class TaskVectorEnv(PortableSpec, gym.vector.VectorEnv[Observation, Any, Any]):
         return observation, reward, terminated, truncated, {**final, **self._info(mask)}
 
     def _checked(self, actions: Any) -> npt.NDArray[np.int64]:
-        array = as_array(actions)
+        array = actions if type(actions) is np.ndarray else as_array(actions)
         if array.shape != (self.num_envs,) or array.dtype.kind not in "iu":
             raise InvalidActionError(
                 f"actions={shown(actions)} must be {self.num_envs} integers from 0 to "

@@ -173,8 +173,9 @@ class TrainConfig:
             if (problem := schema.misfit(given, expected)) is not None:
                 raise InvalidArgumentError(f"{name}={problem}.")
         task_spec(self.env)
-        for name in ("hyperparams", "env_kwargs"):
-            check_mapping(name, getattr(self, name))
+        for key in (*self.hyperparams, *self.env_kwargs):
+            if not isinstance(key, str):
+                raise InvalidArgumentError(f"{shown(key)} is no name of a setting, a string.")
         options = self.env_kwargs.get("encoder_kwargs")
         if not isinstance(options, EncoderOptions | None):
             check_mapping("encoder_kwargs", options)
