@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
+import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -182,6 +184,9 @@ SUBTITLES = (
         ("a.txt", "It rained.\nThe river rose.\nThe people left.\n", "text without labels"),
         ("a.txt", "hello how are you\nbook a table\nplay some music\n", "text without labels"),
         ("a.txt", "Hello there.\n", "one line of text"),
+        ("a.txt", "A word with a tag , or a label\n", "one line of text"),
+        ("a.txt", "A pos tag , a word\nOne , two , three and four\nIt rained .\nIt did .\n"
+         "So , it rained , and rained\n", "text without labels"),
         ("a.conll", "This is a test.\n", "its last column is no tag"),
         ("a.txt", "Ana\nleft\nOslo\n\nBo\nran\n", "without a second column"),
         ("a.tsv", "Ana\nleft\nOslo\n", "without a second column"),
@@ -232,7 +237,7 @@ def test_guess_refuses_what_is_no_data(
     [
         ("a.csv", "text,label\nA warm day,joy#calm\nRain,sad\nSun,joy\n",
          ["--family classification --format csv", "'A warm day' -> joy#calm", "--family multilabel",
-          "--label-separator '#'"]),
+          "--label-separator '#'", "'A warm day' -> calm, joy"]),
         ("a.csv", "text,label\nA warm day,joy;calm\nRain,sad\nSun,joy\n",
          ["--family classification", "--family multilabel", "--label-separator ';'"]),
         ("a.tsv", "dog\tHund\ncat\tKatze\nhouse\tHaus\n",
@@ -265,6 +270,20 @@ def test_guess_says_why_and_what_else_it_may_be(tmp_path: Path) -> None:
     assert guess.rows == ("Ana/B-PER left/O Oslo/B-LOC", "Bo/B-PER ran/O")
     assert "B-LOC, B-PER, O" in guess.reason
     assert guess.alternatives == ()
+
+
+def test_guess_says_where_the_words_are(tmp_path: Path) -> None:
+    guess = guess_file(written(tmp_path, "a.tsv", NUMBERED))
+    assert guess.reason.endswith("the word in column 1 (from 0)")
+    assert guess.rows[0] == "Anna0/B-PER Meier/I-PER lacht/O"
+
+
+@pytest.mark.parametrize("n", [4, 300, 600, 601, 2000])
+def test_guess_looks_at_rows_that_are_sorted_or_take_turns(tmp_path: Path, n: int) -> None:
+    turns = [f"{'good' if i % 2 else 'bad'} Text number {i}" for i in range(n)]
+    for lines in (turns, sorted(turns), [line for text in turns for line in (text, "")]):
+        path = written(tmp_path, "a.txt", "\n".join(lines) + "\n")
+        assert guess_family(path) == "classification"
 
 
 def test_guess_of_a_named_format_finds_the_family(tmp_path: Path) -> None:
@@ -338,6 +357,38 @@ def test_guess_without_gold_needs_no_labels(tmp_path: Path) -> None:
         guess = guess_file(written(tmp_path, name, content), gold=False)
         assert f"{guess.family} {guess.format}" == expected
         assert read(tmp_path / name, guess.format, family=guess.family, gold=False)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "[x](",
+        "; ",
+        "a_ ",
+        "<a ",
+        "{",
+        '["',
+        '{"a": ',
+        "a\t",
+        "B-",
+        "a_b\t",
+        "1, ",
+        "# ",
+        "= ",
+        "\u3002",
+    ],
+)
+def test_guess_takes_time_linear_in_the_length_of_lines(tmp_path: Path, piece: str) -> None:
+    path = written(tmp_path, "a.txt", "\n".join([piece * (100_000 // len(piece))] * 4))
+    start = time.process_time()
+    for family in (None, "tagging", "classification", "kg"):
+        with contextlib.suppress(DataError), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if family is None:
+                guess_file(path)
+            else:
+                find_reader(path, read_text(path).lines, family=family)
+    assert time.process_time() - start < 3
 
 
 def test_guess_of_a_short_split_is_that_of_training(tmp_path: Path) -> None:

@@ -554,10 +554,13 @@ def _import_everything() -> None:
 
     torch.set_num_threads(1)
     for name in (
-        "nlp_gym_agents.training.train",
+        "nlp_gym.metrics.labels.entities",
+        "nlp_gym.tasks.tagging.task",
+        "nlp_gym_agents.algorithms.masked_dqn",
         "nlp_gym_agents.cli.main",
+        "nlp_gym_agents.training.train",
         "peft",
-        "sb3_contrib",
+        "seqeval.metrics",
         "transformers",
     ):
         importlib.import_module(name)

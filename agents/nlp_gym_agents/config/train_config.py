@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
-from nlp_gym.checks import check_mapping, check_name
+from nlp_gym.checks import check_name
 from nlp_gym.encode import Encoder, EncoderOptions
 from nlp_gym.errors import InvalidArgumentError, RunError, UnknownNameError
 from nlp_gym.inert import shown
@@ -176,9 +176,6 @@ class TrainConfig:
         for key in (*self.hyperparams, *self.env_kwargs):
             if not isinstance(key, str):
                 raise InvalidArgumentError(f"{shown(key)} is no name of a setting, a string.")
-        options = self.env_kwargs.get("encoder_kwargs")
-        if not isinstance(options, EncoderOptions | None):
-            check_mapping("encoder_kwargs", options)
         check_name("encoder_mode", self.encoder_mode, MODES)
         learning = {name: getattr(self, name) for name in ("encoder_lr", "freeze_layers")}
         learning["hyperparams tuning"] = self.hyperparams.get("tuning")

@@ -162,6 +162,8 @@ def with_saved_dtype(config: TrainConfig, saved: SnapshotSettings) -> TrainConfi
     if dtype is None:
         return config
     own = config.env_kwargs.get("encoder_kwargs") or {}
+    if not isinstance(own, Mapping):
+        return config  # what it is, is checked where the encoder is made
     env_kwargs = {**config.env_kwargs, "encoder_kwargs": {**own, "dtype": dtype}}
     return config.with_changes(env_kwargs=env_kwargs)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from nlp_gym.data.readers.shared.base import Parsed
@@ -41,7 +42,14 @@ def text_sample(value: Any, labels: tuple[str, ...] | None, where: str) -> Sampl
         RowError: `value` is neither, or holds no word.
     """
     words, text, _ = text_words(value, "text")
+    labels = None if labels is None else _shared(labels)
     return Sample(words, labels, where, {"text": text})
+
+
+@lru_cache(maxsize=1024)
+def _shared(labels: tuple[str, ...]) -> tuple[str, ...]:
+    """The same labels, one object for many samples."""
+    return labels
 
 
 def label_text(value: Any, key: str) -> str:

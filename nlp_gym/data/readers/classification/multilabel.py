@@ -99,8 +99,7 @@ def parse_aapd(lines: list[str], name: str, options: Options) -> Parsed:
     """
     parsed = Parsed()
     (other,) = aapd_label_file(name, options)
-    while lines and not lines[-1].strip():
-        lines = lines[:-1]
+    lines = lines[: next((n for n in range(len(lines), 0, -1) if lines[n - 1].strip()), 0)]
     label_lines = options.companions.get(other)
     if options.gold and label_lines is None:
         return Parsed(problems=[Problem(None, f"the labels are missing: there is no {other}")])

@@ -195,6 +195,8 @@ def of_table(table: HeadTable, options: Options) -> list[Named]:
     found = _families_of(_with_asked(table.names, options), gold=options.gold)
     kept = [named for named in found if named[0] != "tagging" or named[1][0] != "text"]
     kept = kept if options.gold else found
+    if kept and kept[0][0] == "tagging":  # the column of sentences holds ids, not texts
+        kept = [named for named in kept if named[0] != _LABELLED]
     key = next(iter(_label_key(table.names, options)), "")
     return _resolved(kept, label_cells(table, options), key, options)
 

@@ -31,7 +31,11 @@ _KINDS: tuple[tuple[str, re.Pattern[str], float], ...] = (
         re.compile(r".*[;{}]\s*$|\s*(?://|/\*|\*/|#include|using |package |function )"),
         0.5,
     ),
-    ("Markdown", re.compile(r"#{1,6} \S|\s*[-*+] \S|\s*\d+\. \S|```|\||>|\[.*\]\(.*\)|---+$"), 0.4),
+    (
+        "Markdown",
+        re.compile(r"#{1,6} \S|\s*[-*+] \S|\s*\d+\. \S|```|\||>|\[[^]]*\]\([^)]*\)|---+$"),
+        0.4,
+    ),
     (
         "names and values, as of settings",
         re.compile(r"\s*(?:- )?[\w.-]+:(?: |$)|\s+- \S|\[[\w. -]+\]$|[\w.]+ ?= ?\S+$"),

@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nlp_gym.data.readers.classification.fasttext import PREFIX
 from nlp_gym.data.readers.shared.base import Parsed
@@ -19,6 +19,7 @@ from nlp_gym.data.readers.tagging.conll_layout import find_layout
 from nlp_gym.errors import InvalidArgumentError
 
 _FEW = 5  # so few labels may all be different, and say little
+_LONGEST = 200  # longer names of relations are cut off
 _TAG = re.compile(r"O|[BEIMSLU](?:[-_:/]\S+)?|\S+[-_:/][BEIMSLU]")
 _UNTYPED = {"B", "I", "O"}
 _POS = re.compile(r"[A-Z][A-Z0-9$*+._:|=-]{0,14}|[^\w\s]{1,5}")
@@ -88,7 +89,8 @@ def _share(flags: Sequence[bool]) -> float:
 
 def tagged_words(head: Head) -> Found:
     """One word per line and its label, between tabs or spaces; blank lines between sentences."""
-    words, labels, n_texts, bad = _word_rows(head)
+    word, label, skipped = _word_columns(head)
+    words, labels, n_texts, bad = _word_rows(head, word, label, skipped)
     n = len(words)
     if not n:
         return Found(Fit.PARTLY, "there are no rows")
@@ -112,7 +114,10 @@ def tagged_words(head: Head) -> Found:
         return Found(Fit.PARTLY, "the first column holds numbers, not words")
     if any(line.startswith("-DOCSTART-") for line in head):
         return Found(Fit.CERTAIN, "there are -DOCSTART- lines")
-    return _by_labels(labels, n_texts=n_texts, bad=bad)
+    found = _by_labels(labels, n_texts=n_texts, bad=bad)
+    if word and not asked:
+        return replace(found, reason=f"{found.reason}, the word in column {word} (from 0)")
+    return found
 
 
 def _by_labels(labels: list[str], *, n_texts: int, bad: int) -> Found:
@@ -141,10 +146,18 @@ def _by_labels(labels: list[str], *, n_texts: int, bad: int) -> Found:
     return Found(Fit.POSSIBLE, "the last column holds no labels that occur again")
 
 
-def _word_rows(head: Head) -> tuple[list[str], list[str], int, int]:
-    """Words, labels (none for one column), number of texts, and number of other rows."""
+def _word_rows(
+    head: Head, word: int, label: int, skipped: frozenset[int]
+) -> tuple[list[str], list[str], int, int]:
+    """Words, labels (none for one column), number of texts, and number of other rows.
+
+    Args:
+        head: The first lines.
+        word: Column of the words.
+        label: Column of the labels.
+        skipped: Numbers of the lines that are no rows.
+    """
     texts = [[]]  # type: list[list[list[str]]]
-    word, label, skipped = _word_columns(head)
     for number, line in enumerate(head.raw, 1):
         if not line.strip() or line.startswith("-DOCSTART-"):
             texts.append([])
@@ -321,14 +334,14 @@ def triples(head: Head) -> Found:
         return Found(Fit.NO, "the columns hold sentences, not names")
     again = 2 * len(set(relations)) <= len(relations)
     shared = len(set(heads) & set(tails)) > len(rows) // 20 and len(set(tails)) > 1
-    named = _share([_RELATION.fullmatch(relation) is not None for relation in relations]) > 0.9
+    named = _share([_RELATION.fullmatch(relation[:_LONGEST]) is not None for relation in relations])
     if (
         gold
         and len(rows) > _FEW
         and _share([_POS.fullmatch(tail) is not None for tail in tails]) > 0.9
     ):
         return Found(Fit.WEAK, "three columns, of which the last may be tags")
-    if again or named or (shared and len(set(relations)) < len(relations)):
+    if again or named > 0.9 or (shared and len(set(relations)) < len(relations)):
         fit = Fit.WEAK if _blank_between(head) else Fit.LIKELY
         return Found(fit, "three columns: names, relations, names")
     if _blank_between(head):

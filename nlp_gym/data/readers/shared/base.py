@@ -5,10 +5,13 @@ from __future__ import annotations
 import bisect
 import re
 import shlex
+import sys
 import warnings
+from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import cast
 
 from nlp_gym.data.readers.shared.decoding import (
     Decoded,
@@ -22,7 +25,7 @@ from nlp_gym.data.readers.shared.options import COLUMN_OPTIONS, Options
 from nlp_gym.data.tags.iob2 import to_iob2
 from nlp_gym.data.tags.spellings import respelled, said
 from nlp_gym.errors import DataFormatError, InvalidArgumentError, shown
-from nlp_gym.types import Sample
+from nlp_gym.types import NO_EXTRA, Sample
 
 LONG_TEXT = 1000
 """`check` notes texts of more words, in which a separator may be missing; they are read anyway."""
@@ -45,6 +48,16 @@ class TaggedText:
     lines: list[int]
     extra: dict[str, object] = field(default_factory=dict)
     bad: bool = False
+
+
+def line_numbers(numbers: list[int]) -> list[int]:
+    """The same numbers in little memory: a range where they follow one another, else an array.
+
+    Both are read as a list is.
+    """
+    if numbers and numbers[-1] - numbers[0] == len(numbers) - 1:
+        return cast("list[int]", range(numbers[0], numbers[-1] + 1))
+    return cast("list[int]", array("q", numbers))
 
 
 @dataclass
@@ -263,8 +276,10 @@ def add_samples(texts: list[TaggedText], name: str, options: Options, parsed: Pa
             continue
         note_long_text(len(text.words), text.lines[0], parsed)
         gold = None if tags is None else tuple(tags)
-        where = f"{name}:{text.lines[0]}"
-        parsed.samples.append(Sample(tuple(text.words), gold, where, text.extra))
+        where, words = f"{name}:{text.lines[0]}", tuple(map(sys.intern, text.words))
+        parsed.samples.append(Sample(words, gold, where, text.extra or NO_EXTRA))
+        text.words, text.labels, text.lines = [], [], []  # memory for the next sample
+        labels[index] = None  # type: ignore[call-overload]
     return parsed
 
 

@@ -303,8 +303,10 @@ class _Columns:
 
     def _warn_of_header(self, word: int, label: int, line: int, parsed: Parsed) -> None:
         """Warn where the first row may name the columns in words that are not known."""
+        if self.names or len(self.rows) <= _SURE:
+            return
         first, rest = self.rows[0], self.rows[1:]
-        if self.names or len(rest) < _SURE or split_tag(first[label]) is not None:
+        if split_tag(first[label]) is not None:
             return
         labels = {cells[label] for cells in rest}
         named = all(cell.isalpha() and len(cell) > 2 for cell in (first[word], first[label]))
