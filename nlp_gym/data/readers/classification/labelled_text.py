@@ -26,7 +26,10 @@ from nlp_gym.data.readers.shared.tables.tools import (
 from nlp_gym.errors import shown
 from nlp_gym.types import Sample
 
-TEXT = ("text", "sentence", "utterance", "question")
+TEXT = (
+    "text", "sentence", "utterance", "question",
+    "review", "comment_text", "comment", "tweet", "content", "data",
+)  # fmt: skip
 TEXT_KEYS = (*TEXT, "words", "tokens")
 
 

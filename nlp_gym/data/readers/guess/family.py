@@ -9,6 +9,7 @@ from typing import Any
 from nlp_gym.checks import check_path
 from nlp_gym.data.readers.guess.find import (
     Reading,
+    doubts,
     find_reader,
     first_line,
     fits_ending,
@@ -115,6 +116,8 @@ def _chosen(head: Head, found: list[Reading], format: str | None) -> Reading:
         raise UnclearFormatError(path, line, refusal(head))
     if best.fit < Fit.CERTAIN and not own_ending(best.reader, head) and other_kind(head):
         raise UnclearFormatError(path, line, refusal(head))
+    if best.fit < Fit.CERTAIN and doubts(head):
+        raise UnclearFormatError(path, line, refusal(head))
     least = Fit.POSSIBLE if best.fit == Fit.WEAK else best.fit
     rivals = [
         r
@@ -154,6 +157,8 @@ def _by_name(head: Head, found: list[Reading], format: str | None) -> Reading:
         known = " or ".join(families)
         message = f"the content does not tell the family: give --family ({known}), or --env"
         raise UnclearFormatError(head.path, first_line(head.raw), message)
+    if doubts(head):
+        raise UnclearFormatError(head.path, first_line(head.raw), refusal(head))
     ending = [
         family
         for family in FAMILIES

@@ -251,6 +251,20 @@ def first_line(lines: Sequence[str]) -> int | None:
     return next((number for number, line in enumerate(lines, 1) if line.strip()), None)
 
 
+def doubts(head: Head, families: Iterable[str] = FAMILIES) -> list[str]:
+    """What a file without header or marks seems to be instead of what formats would read.
+
+    Args:
+        head: Its first lines.
+        families: Task families whose formats are asked.
+    """
+    if head.is_json or not head:
+        return []
+    wanted = tuple(families)
+    found = (shape(head) for (family, _), shape in SHAPES.items() if family in wanted)
+    return list(dict.fromkeys(how.reason for how in found if how.asks))
+
+
 def refusal(head: Head, family: str | None = None) -> str:
     """Why no format fits a file, and what a user can do.
 
@@ -260,7 +274,7 @@ def refusal(head: Head, family: str | None = None) -> str:
     """
     what = f"it looks like {kind}" if (kind := other_kind(head)) else f"it is {described(head)}"
     fix = "say what it is with --env or --family, and with --format"
-    of = faults = ""
+    of, faults = "", "".join(f" ({doubt})" for doubt in doubts(head)[:1])
     if family is not None:
         of = f" of the family {shown(family)}"
         readers = READERS[family]
@@ -268,7 +282,7 @@ def refusal(head: Head, family: str | None = None) -> str:
         reasons = [
             f"as {name}: {how.reason}"
             for name, how in fits.items()
-            if head.ending in readers[name].extensions or len(fits) == 1
+            if head.ending in readers[name].extensions or len(fits) == 1 or how.asks
         ]
         faults = f" ({'; '.join(reasons)})" if reasons else ""
         known = "; ".join(f"{r.name}: {' '.join(r.extensions[:9])}" for r in readers.values())
