@@ -494,8 +494,86 @@ def test_guess_takes_tags_for_the_labels_where_scores_are_last(tmp_path: Path, m
         guess = guess_file(path)
         assert (guess.family, guess.format) == ("tagging", "conll")
         assert read(path)[1].labels[:2] == ("O", "B-LOC")
-        assert any("column 1 tags" in note.message for note in check(path).notes)
+        assert "column 1 tags" in str(check(path))
     assert read(path, column=2)[0].labels == ("0.0",)
+
+
+def _objects(row: Callable[[int], dict[str, Any]]) -> str:
+    return _rows(lambda i: json.dumps(row(i)))
+
+
+def test_guess_leaves_out_readings_that_find_nothing(tmp_path: Path) -> None:
+    entity = {"id": 1, "label": "PER", "start_offset": 0, "end_offset": 3}
+    doccano = {"text": "Ana left.", "entities": [entity], "relations": []}
+    spert = {"tokens": ["Ana", "left"], "entities": [{"type": "PER", "start": 0, "end": 1}]}
+    for name, content in (
+        ("a.jsonl", _objects(lambda i: {"id": i, **doccano})),
+        ("a.json", json.dumps([{**spert, "relations": [], "orig_id": i} for i in range(5)])),
+    ):
+        guess = guess_file(written(tmp_path, name, content))
+        assert guess.family == "tagging"
+        assert guess.rows[0].startswith("Ana/B-PER left/O")
+
+
+@pytest.mark.parametrize("other", ["sentence", "review", "data"])
+def test_guess_asks_which_of_two_texts_is_the_one(tmp_path: Path, other: str) -> None:
+    table = _rows(lambda i: f"{_text(i)},{_text(i + 1)},{MOODS[i % 2]}")
+    for name, content in (
+        ("a.csv", f"{other},text,label\n{table}"),
+        ("a.jsonl", _objects(lambda i: {other: _text(i), "text": _text(i + 1), "label": "a"})),
+    ):
+        path = written(tmp_path, name, content)
+        with pytest.raises(
+            UnclearFormatError, match=rf"'{other}' and 'text' may both .*--text-col"
+        ):
+            guess_file(path)
+        for family in ("classification", "multilabel"):
+            with pytest.raises(UnclearFormatError, match="may both be the text"):
+                read(path, family=family)
+        assert guess_family(path, text_column=other) == "classification"
+        assert read(path, family="classification", text_column="text")[0].extra["text"] == _text(1)
+
+
+@pytest.mark.parametrize("key", ["label", "labels"])
+def test_guess_asks_about_labels_that_blanks_join(tmp_path: Path, key: str) -> None:
+    moods = ("joy calm", "joy", "calm joy", "calm")
+    for name, content in (
+        ("a.csv", f"text,{key}\n" + _rows(lambda i: f"{_text(i)},{moods[i % 4]}")),
+        ("a.jsonl", _objects(lambda i: {"text": _text(i), key: moods[i % 4]})),
+    ):
+        path = written(tmp_path, name, content)
+        with pytest.raises(UnclearFormatError, match="--label-separator ' '"):
+            guess_file(path)
+        found = read(path, family="multilabel", label_separator=" ", label_column=key)
+        assert [sample.labels for sample in found[:2]] == [("calm", "joy"), ("joy",)]
+
+
+def test_guess_takes_no_mark_at_the_end_of_a_label_for_a_separator(tmp_path: Path) -> None:
+    languages = ("C#", "F#", "java")
+    content = "text,labels\n" + _rows(lambda i: f"{_text(i)},{languages[i % 3]}")
+    path = written(tmp_path, "a.csv", content)
+    assert guess_family(path) == "classification"
+    found = {sample.labels for sample in read(path, family="classification")}
+    assert found == {("C#",), ("F#",), ("java",)}
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [("review", "sentiment"), ("comment_text", "label"), ("comment", "label"),
+     ("tweet", "sentiment"), ("content", "category"), ("data", "label")],
+)  # fmt: skip
+def test_guess_knows_usual_names_of_texts(tmp_path: Path, text: str, label: str) -> None:
+    rows = [{"id": i, text: _text(i), label: MOODS[i % 2]} for i in range(9)]
+    lines = [f"id,{text},{label}", *(",".join(map(str, row.values())) for row in rows)]
+    for name, content in (
+        ("a.csv", "\n".join(lines)),
+        ("a.jsonl", "\n".join(map(json.dumps, rows))),
+        ("a.json", json.dumps([{text: row[text], label: row[label]} for row in rows])),
+    ):
+        path = written(tmp_path, name, content)
+        assert guess_family(path) == "classification"
+        found = read(path, family="classification")
+        assert (found[1].extra["text"], found[1].labels) == (_text(1), ("neg",))
 
 
 @pytest.mark.parametrize("row", DATASETS.values(), ids=DATASETS)

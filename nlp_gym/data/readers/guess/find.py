@@ -197,6 +197,37 @@ def find_reader(
         check_format(format, family)
         return readers[format]
     head = Head(lines, path, Options(gold=gold) if options is None else options)
+    reader = _reader_of(head, family)
+    check_one_text(reader, family, head)
+    return reader
+
+
+def check_one_text(reader: Reader, family: str, head: Head) -> None:
+    """Check that only one column or key may be the text that labels belong to.
+
+    Raises:
+        UnclearFormatError: Several may be.
+    """
+    if family not in ("classification", "multilabel") or reader.name not in ("csv", "jsonl"):
+        return
+    if head.table is not None:
+        what, texts = "columns", keys.text_columns(head.table, head.options)
+    else:
+        what, texts = "keys", keys.text_keys(head.objects, head.options)
+    if len(texts) > 1:
+        names = " and ".join(map(repr, texts))
+        fix = "say which: --text-column (text_column= in Python)"
+        message = f"the {what} {names} may both be the text: {fix}"
+        raise UnclearFormatError(head.path, first_line(head.raw), message)
+
+
+def _reader_of(head: Head, family: str) -> Reader:
+    """The reader of a file of a family.
+
+    Raises:
+        UnclearFormatError: Nothing decides on the format, or the content is of none.
+    """
+    readers = family_readers(family)
     if head.ending == ".txt" and not head.options.gold and "text" in readers and not head.is_json:
         return readers["text"]
     if not head:
@@ -212,7 +243,7 @@ def find_reader(
         reader = _likeliest(head, family, found)
         if reader is not None:
             return reader
-    raise UnclearFormatError(path, first_line(lines), refusal(head, family))
+    raise UnclearFormatError(head.path, first_line(head.raw), refusal(head, family))
 
 
 def _likeliest(head: Head, family: str, found: Sequence[Reading]) -> Reader | None:

@@ -42,14 +42,13 @@ def tagged_text(lines: Sequence[str]) -> str:
     """Whether lines consist of words with tags: ``the/DT dog/NN``."""
     words = [line.split() for line in lines]
     tagged = [_share([_SLASHED.fullmatch(word) is not None for word in line]) for line in words]
-    if _share([share > 0.8 and len(line) > 1 for share, line in zip(tagged, words, strict=True)]):
-        several = [share > 0.8 for share, line in zip(tagged, words, strict=True) if len(line) > 1]
-        if _share(several) > 0.8:
-            return (
-                "each word has its tag behind a mark, as in word/TAG: write one word and its tag "
-                "on each line, a blank line between sentences, and read it as conll"
-            )
-    return ""
+    several = [share > 0.8 for share, line in zip(tagged, words, strict=True) if len(line) > 1]
+    if _share(several) <= 0.8:
+        return ""
+    return (
+        "each word has its tag behind a mark, as in word/TAG: write one word and its tag on each "
+        "line, a blank line between sentences, and read it as conll"
+    )
 
 
 def tag_before_word(words: Sequence[str], labels: Sequence[str], width: int) -> str:
@@ -88,11 +87,12 @@ def no_triples(heads: Sequence[str], relations: Sequence[str], tails: Sequence[s
     """Whether three columns are a number, a label and a text, or triples in another order."""
     n, few = len(heads), len(heads) <= _FEW
     distinct = [len(set(cells)) for cells in (heads, relations, tails)]
-    if n > 2 and _counts_up(heads):
+    apart = not set(heads) & set(tails)
+    if n > 2 and apart and _counts_up(heads):
         fix = _TABLE.format(text=2, label=1)
         return f"the first column counts the rows, so they are no triples: {fix}"
     texts = _share([tail.count(" ") > 2 for tail in tails])
-    if not few and texts > 0.5 and 10 * distinct[2] > 7 * n and not set(heads) & set(tails):
+    if not few and texts > 0.5 and 10 * distinct[2] > 7 * n and apart:
         fix = _TABLE.format(text=2, label=1)
         return f"the last column holds texts, not names: {fix}"
     if _share([_TAG.fullmatch(relation) is not None for relation in relations]) > 0.9:
@@ -128,21 +128,23 @@ def is_movie_reviews(name: str, texts: Sequence[str]) -> bool:
 
 
 def is_ag_news(name: str, lines: Sequence[str], n_columns: int) -> bool:
-    """Whether rows with a class from 1 to 4 are AG News': all classes, and title and text apart.
+    """Whether rows with a class from 1 to 4 are AG News'.
 
-    Where title and text are one, it is told by the news agencies.
+    It has the names of news agencies and broken entities (``#39;``), or all classes, and title and
+    text apart.
     """
     if re.search(r"ag[-_ ]?news", name.lower()):
         return True
-    classes = {line.lstrip('"')[:1] for line in lines}
-    if len(classes) < 4:
-        return False
-    return n_columns == 3 or _share([_AGENCY.search(line) is not None for line in lines]) > 0.1
+    if _share([_AGENCY.search(line) is not None for line in lines]) > 0.1:
+        return True
+    return n_columns == 3 and len({line.lstrip('"')[:1] for line in lines}) == 4
 
 
 def is_go_emotions(name: str, numbers: Sequence[str], ids: Sequence[str]) -> bool:
     """Whether label numbers and ids are those of GoEmotions: up to 27, and ids of Reddit."""
-    found = [[int(part) for part in cell.split(",") if part.strip().isdecimal()] for cell in numbers]
+    found = [
+        [int(part) for part in cell.split(",") if part.strip().isdecimal()] for cell in numbers
+    ]
     if any(number > 27 for row in found for number in row):
         return False
     if re.search(r"go[-_ ]?emotions", name.lower()):

@@ -103,6 +103,8 @@ def tagged_words(head: Head) -> Found:
     n = len(words)
     if not n:
         return Found(Fit.PARTLY, "there are no rows")
+    if fault := lookalikes.tagged_text(head):
+        return _asking(fault)
     if n < bad:
         return Found(Fit.NO, "most lines do not have the same number of columns")
     if not labels:
@@ -115,8 +117,6 @@ def tagged_words(head: Head) -> Found:
     if head.options.gold and _share([" " in label for label in labels]) > 0.3:
         return Found(Fit.NO, "the last column holds texts, not labels")
     asked = head.options.word_column is not None
-    if fault := lookalikes.tagged_text([f"{a} {b}" for a, b in zip(words, labels, strict=True)]):
-        return _asking(fault)
     if head.options.gold and not asked and head.options.column is None:
         fault = lookalikes.tag_before_word(words, labels, width)
         if fault := fault or lookalikes.scores(labels):
