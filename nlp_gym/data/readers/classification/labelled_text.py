@@ -26,7 +26,8 @@ from nlp_gym.data.readers.shared.tables.tools import (
 from nlp_gym.errors import shown
 from nlp_gym.types import Sample
 
-TEXT = ("text", "sentence", "utterance", "question")
+SURE_TEXT = ("text", "sentence", "utterance", "question")
+TEXT = (*SURE_TEXT, "review", "comment_text", "comment", "tweet", "content", "data")
 TEXT_KEYS = (*TEXT, "words", "tokens")
 
 

@@ -30,6 +30,8 @@ _LABEL_NAMES = frozenset((
     "xpos", "xpostag", "cpos", "cpostag", "chunk", "chunk_tag", "chunk_tags", "iob", "iob2",
     "iob_tag", "bio", "bio_tag", "bioes", "class", "category", "annotation", "gold", "target",
 ))  # fmt: skip
+_SCORE = re.compile(r"[-+]?[0-9]*(?:[.,][0-9]+)?(?:[eE][-+]?[0-9]+)?%?")
+_IOB = re.compile(r"O|[BEIMSLU](?:[-_]\S+)?")
 _CHUNKS = frozenset(("NP", "VP", "PP"))
 """Types of chunks, which are no entities around others."""
 _PART_NUMBER = re.compile(r"[0-9]{1,6}[-.][0-9]{1,6}")
@@ -287,6 +289,15 @@ class _Columns:
 
     def _label_column(self, word: int, line: int, parsed: Parsed) -> int:
         """The last column, but the outer one of two layers of tags, as in GermEval 2014."""
+        scored = self._tags_before_numbers(word)
+        if scored is not None:
+            message = (
+                f"the last column holds numbers and column {scored} tags, so the labels are those "
+                f"of column {scored} (columns count from 0; column={self.width - 1} takes the "
+                "numbers)"
+            )
+            parsed.notes.append(Problem(line, message))
+            return scored
         if word == 0 or self.width != word + 3:
             self._warn_of_other_tags(word, line, parsed)
             return self.width - 1
@@ -318,6 +329,16 @@ class _Columns:
                 )
                 parsed.warnings.append(Problem(line, message))
                 return
+
+    def _tags_before_numbers(self, word: int) -> int | None:
+        """The column of IOB tags where the last column holds numbers, such as scores."""
+        if not all(_SCORE.fullmatch(cells[-1]) or cells[-1] == "_" for cells in self.rows):
+            return None
+        for column in range(self.width - 2, word, -1):
+            tags = {cells[column] for cells in self.rows}
+            if all(map(_IOB.fullmatch, tags)) and any(len(tag) > 2 for tag in tags):
+                return column
+        return None
 
     def _warn_of_header(self, word: int, label: int, line: int, parsed: Parsed) -> None:
         """Warn where the first row may name the columns in words that are not known."""
