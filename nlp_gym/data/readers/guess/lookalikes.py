@@ -5,6 +5,7 @@ Each function says what a file seems to be instead, with the options that read i
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -115,7 +116,7 @@ def _counts_up(cells: Sequence[str]) -> bool:
     if not all(found) or len({match[1] for match in found if match}) > 1:
         return False
     numbers = [int(match[2]) for match in found if match]
-    steps = [b - a == 1 for a, b in zip(numbers, numbers[1:], strict=False)]
+    steps = [b - a == 1 for a, b in itertools.pairwise(numbers)]
     return _share(steps) > 0.9
 
 
