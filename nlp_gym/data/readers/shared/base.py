@@ -5,7 +5,6 @@ from __future__ import annotations
 import bisect
 import re
 import shlex
-import sys
 import warnings
 from array import array
 from collections import Counter
@@ -458,12 +457,13 @@ def add_samples(texts: list[TaggedText], name: str, options: Options, parsed: Pa
         for found, into in ((faults, parsed.problems), (doubts, parsed.warnings)):
             into += [Problem(texts[text].lines[at], message) for text, at, message in found]
     parsed.n_bad = bad + len(left_out)
+    share = dict[str, str]().setdefault  # one string object per distinct word
     for index, (text, tags) in enumerate(zip(texts, labels, strict=True)):
         if index in left_out:
             continue
         note_long_text(len(text.words), text.lines[0], parsed)
         gold = None if tags is None else tuple(tags)
-        where, words = f"{name}:{text.lines[0]}", tuple(map(sys.intern, text.words))
+        where, words = f"{name}:{text.lines[0]}", tuple(map(share, text.words, text.words))
         parsed.samples.append(Sample(words, gold, where, text.extra or NO_EXTRA))
         text.words, text.labels, text.lines = [], [], []  # memory for the next sample
         labels[index] = None  # type: ignore[call-overload]

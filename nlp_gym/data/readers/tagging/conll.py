@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import sys
 
 from nlp_gym.data.readers.shared.base import Options, Parsed, TaggedText, add_samples, line_numbers
 from nlp_gym.data.readers.shared.decoding import Problem
@@ -43,12 +42,13 @@ def _texts(lines: list[str], layout: Layout, gold: bool, parsed: Parsed) -> list
     words, labels, at, bad = list[str](), list[str](), list[int](), False
     width, word_at, label_at, skipped = layout.width, layout.word, layout.label, layout.skipped
     counter = None if layout.number is None else _Counter(layout)
-    shared: dict[str, str] = {}  # one string object per distinct label
+    shared: dict[str, str] = {}  # one string object per distinct word or label
     for number, line in enumerate(itertools.chain(lines, [""]), 1):
         if not line or line.isspace():
             cells = None
         elif "\t" in line:
-            cells = split_cells(line)
+            plain = " " not in line and line[-1] != "\t"
+            cells = line.split("\t") if plain else split_cells(line)
         else:
             cells = line.split(" ")
             if "" in cells:
@@ -78,7 +78,7 @@ def _texts(lines: list[str], layout: Layout, gold: bool, parsed: Parsed) -> list
             elif gold and (not label or label.isspace()):
                 fault = f"the label of {word!r} is empty"
             else:
-                words.append(sys.intern(word))
+                words.append(shared.setdefault(word, word))
                 labels.append(shared.setdefault(label, label))
                 at.append(number)
                 continue

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import re
 from dataclasses import replace
 
@@ -64,7 +63,7 @@ def parse(lines: list[str], name: str, options: Options) -> Parsed:
             bad = True
             continue
         label = cells[column]
-        words.append(sys.intern(cells[1]))
+        words.append(shared.setdefault(cells[1], cells[1]))
         labels.append(shared.setdefault(label, label))
         at.append(number)
         if column == 3 and label not in UPOS:
