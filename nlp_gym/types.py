@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -74,6 +74,28 @@ def _stable_bytes(value: Any) -> bytes:
     return _ENCODER.encode(value).encode("ascii")
 
 
+class _NoExtra(dict[str, Any]):
+    """An empty mapping for all samples that have no `extra`: a dict each would take 64 bytes."""
+
+    __slots__ = ()
+
+    def _refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise TypeError(
+            "extra of this sample is shared with others and cannot be changed: make a new sample, "
+            "dataclasses.replace(sample, extra={...})."
+        )
+
+    __setitem__ = __ior__ = setdefault = update = _refuse
+
+    def __reduce__(self) -> str:
+        """It is one object after a pickle, too."""
+        return "NO_EXTRA"
+
+
+NO_EXTRA: Mapping[str, Any] = _NoExtra()
+"""`Sample.extra` of samples that have none."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """One text and, where it is known, its gold annotation.
@@ -92,7 +114,7 @@ class Sample:
     words: tuple[str, ...]
     labels: tuple[str, ...] | None = None
     id: str = ""
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=lambda: NO_EXTRA)
     gold: Any = None
 
     @property

@@ -544,3 +544,13 @@ def test_exports_brat_folders_are_split_like_one_file(tmp_path: Path) -> None:
         ("Ana11", "left", "."),
         ("Oslo11", "is", "far", "."),
     ]
+
+
+def test_an_export_of_choices_is_not_read_as_texts_without_entities(tmp_path: Path) -> None:
+    value = {"choices": ["positive"]}
+    result = [{"type": "choices", "from_name": "mood", "to_name": "text", "value": value}]
+    task = {"id": 1, "data": {"text": "Fine day"}, "annotations": [{"id": 1, "result": result}]}
+    path = tmp_path / "project.json"
+    path.write_text(json.dumps([task]), encoding="utf-8")
+    with pytest.raises(DataFormatError, match="this is an export of choices"):
+        read(path, "label-studio")

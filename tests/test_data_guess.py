@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
+import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ import pytest
 from nlp_gym.data import DATASETS, FAMILIES, Guess, check, guess_file, load_corpus, read
 from nlp_gym.data.readers import find_reader, read_text
 from nlp_gym.data.readers.guess.family import guess_family
-from nlp_gym.data.readers.shared.sample_lines import sample_lines
+from nlp_gym.data.readers.report.sample_lines import sample_lines
 from nlp_gym.errors import DataError, UnclearFormatError
 from nlp_gym.types import Sample
 
@@ -91,6 +93,12 @@ def written(folder: Path, name: str, content: str) -> Path:
         ("a.txt a.tsv", FIRST.replace("d ", "d\t", 1).replace("good ", "good\t")
          .replace("bad ", "bad\t"), "classification label-first"),
         ("a.txt", "POS I like it\nNEG I hate it\nPOS Nice one\n", "classification label-first"),
+        ("a.txt", "lost_card I lost it.\nlost_card Where is it?\ncard_arrival Is it there?\n",
+         "classification label-first"),
+        ("a.txt", "体育 湖人队 赢了\n财经 股市下跌\n体育 比赛结束\n财经 油价 又 上涨\n",
+         "classification label-first"),
+        ("a.txt", "/m/01\t/people/person/nationality\t/m/02\n/m/03\t/film/film/genre\t/m/04\n",
+         "kg triples"),
         ("a.txt", "1 a funny movie\n0 the worst film\n1 a gorgeous one\n", "classification sst2"),
         ("a.txt", "LOC:city Where is Oslo ?\nHUM:ind Who is Ana ?\n", "classification trec"),
         ("a.csv a.txt a.conll a.dat", TABLE, "classification csv"),
@@ -176,14 +184,25 @@ SUBTITLES = (
         ("a.txt", "It rained.\nThe river rose.\nThe people left.\n", "text without labels"),
         ("a.txt", "hello how are you\nbook a table\nplay some music\n", "text without labels"),
         ("a.txt", "Hello there.\n", "one line of text"),
+        ("a.txt", "A word with a tag , or a label\n", "one line of text"),
+        ("a.txt", "A pos tag , a word\nOne , two , three and four\nIt rained .\nIt did .\n"
+         "So , it rained , and rained\n", "text without labels"),
         ("a.conll", "This is a test.\n", "its last column is no tag"),
         ("a.txt", "Ana\nleft\nOslo\n\nBo\nran\n", "without a second column"),
         ("a.tsv", "Ana\nleft\nOslo\n", "without a second column"),
         ("a.txt", "我们在北京。\n他去上海。\n今天下雨。\n", "without a second column"),
+        ("a.txt", "What is it ?\nHow is it ?\nWhat was it ?\nHow was it ?\n", "without labels"),
+        ("a.txt", "what is it ?\nhow is it ?\nwhat was it ?\nhow was it ?\n", "without labels"),
+        ("a.txt", "utt01 What is it ?\nutt02 How is it ?\n", "text without labels"),
+        ("a.txt", "a dog runs\na man sits\ntwo men run\na cat sleeps\n", "text without labels"),
+        ("a.tsv", "Where is my card?\tcard_arrival\nI lost my card.\tlost_card\n", "--text-column"),
+        ("a.txt", "New York\nLos Angeles\nSan Jose\nSan Diego\n", "text without labels"),
         ("a.txt", "user: hi there\nbot: hello you\nuser: bye now\nbot: bye\n", "names and values"),
         ("a.json", '[{"a": "b"}]', "keys of no family: 'a'"),
         ("a.json", '{"name": "x", "version": 1}', "keys of no family: 'name', 'version'"),
         ("a.json", '["a", "b"]', "without objects"),
+        ("a.json", '{"text": ["A day", "Rain"], "label": ["good", "bad"]}', "all texts in one"),
+        ("a.json", '{"text": {"0": "A", "1": "B"}, "label": {"0": 1, "1": 0}}', "in one list"),
         ("a.jsonl", '{"text": "a", "document": "b"}', "keys of no family"),
         ("a.jsonl", "hello world\nfoo bar\n", "no format fits"),
         ("a.csv", "name,age,city\nAna,3,Oslo\nBo,4,Rome\n", "first row, 'name', 'age', 'city'"),
@@ -218,7 +237,7 @@ def test_guess_refuses_what_is_no_data(
     [
         ("a.csv", "text,label\nA warm day,joy#calm\nRain,sad\nSun,joy\n",
          ["--family classification --format csv", "'A warm day' -> joy#calm", "--family multilabel",
-          "--label-separator '#'"]),
+          "--label-separator '#'", "'A warm day' -> calm, joy"]),
         ("a.csv", "text,label\nA warm day,joy;calm\nRain,sad\nSun,joy\n",
          ["--family classification", "--family multilabel", "--label-separator ';'"]),
         ("a.tsv", "dog\tHund\ncat\tKatze\nhouse\tHaus\n",
@@ -251,6 +270,20 @@ def test_guess_says_why_and_what_else_it_may_be(tmp_path: Path) -> None:
     assert guess.rows == ("Ana/B-PER left/O Oslo/B-LOC", "Bo/B-PER ran/O")
     assert "B-LOC, B-PER, O" in guess.reason
     assert guess.alternatives == ()
+
+
+def test_guess_says_where_the_words_are(tmp_path: Path) -> None:
+    guess = guess_file(written(tmp_path, "a.tsv", NUMBERED))
+    assert guess.reason.endswith("the word in column 1 (from 0)")
+    assert guess.rows[0] == "Anna0/B-PER Meier/I-PER lacht/O"
+
+
+@pytest.mark.parametrize("n", [4, 300, 600, 601, 2000])
+def test_guess_looks_at_rows_that_are_sorted_or_take_turns(tmp_path: Path, n: int) -> None:
+    turns = [f"{'good' if i % 2 else 'bad'} Text number {i}" for i in range(n)]
+    for lines in (turns, sorted(turns), [line for text in turns for line in (text, "")]):
+        path = written(tmp_path, "a.txt", "\n".join(lines) + "\n")
+        assert guess_family(path) == "classification"
 
 
 def test_guess_of_a_named_format_finds_the_family(tmp_path: Path) -> None:
@@ -324,6 +357,38 @@ def test_guess_without_gold_needs_no_labels(tmp_path: Path) -> None:
         guess = guess_file(written(tmp_path, name, content), gold=False)
         assert f"{guess.family} {guess.format}" == expected
         assert read(tmp_path / name, guess.format, family=guess.family, gold=False)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "[x](",
+        "; ",
+        "a_ ",
+        "<a ",
+        "{",
+        '["',
+        '{"a": ',
+        "a\t",
+        "B-",
+        "a_b\t",
+        "1, ",
+        "# ",
+        "= ",
+        "\u3002",
+    ],
+)
+def test_guess_takes_time_linear_in_the_length_of_lines(tmp_path: Path, piece: str) -> None:
+    path = written(tmp_path, "a.txt", "\n".join([piece * (100_000 // len(piece))] * 4))
+    start = time.process_time()
+    for family in (None, "tagging", "classification", "kg"):
+        with contextlib.suppress(DataError), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if family is None:
+                guess_file(path)
+            else:
+                find_reader(path, read_text(path).lines, family=family)
+    assert time.process_time() - start < 3
 
 
 def test_guess_of_a_short_split_is_that_of_training(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from nlp_gym.data import check, read
 from nlp_gym.data.readers.shared.base import Parsed
-from nlp_gym.data.readers.shared.table_rows import table_rows
+from nlp_gym.data.readers.shared.tables.rows import table_rows
 from nlp_gym.errors import DataFormatError
 
 Rows = list[tuple[str, str]]

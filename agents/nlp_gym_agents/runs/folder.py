@@ -258,7 +258,8 @@ def check_run(run: str | Path) -> Path:
     if not os.path.isdir(run):  # unlike Path's, False for any name that the system cannot take
         raise RunError(
             f"run={shown(run)} does not exist. `nlp-gym train` prints the folder it used as its "
-            "last line; by default it is under runs/."
+            "last line; by default it is under runs/. If training was killed before it made the "
+            "folder, run the same command again."
         )
     if not (run / "config.yml").is_file() and not locate(run / "best").is_dir():
         raise RunError(

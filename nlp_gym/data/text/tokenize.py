@@ -15,6 +15,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
+from sys import intern
 
 from nlp_gym.errors import DataError
 
@@ -181,7 +182,7 @@ def _plain_words(text: str, classes: str, start: int, end: int) -> list[Span]:
             middle = first + clitic.start()
             words += [(text[first:middle], first, middle), (text[middle:last], middle, last)]
         else:
-            words.append((text[first:last], first, last))
+            words.append((intern(text[first:last]), first, last))
     return words
 
 

@@ -135,7 +135,7 @@ class SpanF1:
         """(E,) slot of each token, numbers of which are `at` (E,), in a row; -1: in no gold."""
         if self._kept is None:
             return self._find_slots(rows, at)
-        return self._kept.take(at + self._shift.take(rows))
+        return np.asarray(self._kept.take(at + self._shift.take(rows)), np.int64)
 
     def _find_slots(self, rows: Int64Array, at: Int64Array) -> Int64Array:
         keys = self._keys(rows, self._run_tokens.take(at))

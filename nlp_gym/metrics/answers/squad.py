@@ -98,12 +98,12 @@ def answer_f1(predicted: str, golds: Sequence[str], tokens: str = "words") -> fl
     for an answer such as "The" that is right).
     """
     tokenize = ANSWER_TOKENIZERS[tokens]
-    said = Counter(tokenize(predicted))
-    return max(_multiset_f1(said, tokenize(gold)) for gold in golds)
+    said = tokenize(predicted)
+    counted = Counter(said)
+    return max(_multiset_f1(counted, len(said), tokenize(gold)) for gold in golds)
 
 
-def _multiset_f1(predicted: Counter[str], gold: Sequence[str]) -> float:
-    size = predicted.total()
+def _multiset_f1(predicted: Counter[str], size: int, gold: Sequence[str]) -> float:
     if not size or not gold:
         return float(not size and not gold)
     same = sum(min(n, predicted[token]) for token, n in Counter(gold).items())

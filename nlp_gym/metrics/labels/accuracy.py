@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from nlp_gym.metrics.base import Score, check_same_lengths, mean_of_first, on_grid
 from nlp_gym.metrics.labels.tables import label_table, table_text
+from nlp_gym.types import IntArray
 
 
 class Accuracy:
@@ -31,7 +32,7 @@ class Accuracy:
         self,
         counts: npt.NDArray[np.int32],
         played: npt.NDArray[np.int64],
-        gold: npt.NDArray[np.int64],
+        gold: IntArray,
     ) -> None:
         """Add one label to the (B, 1) counts, in place."""
         counts[:, 0] += played == gold

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from nlp_gym.metrics.base import Score, check_same_lengths, f1, on_grid
 from nlp_gym.metrics.labels.tables import WIDEST, Table, label_table, table_text
-from nlp_gym.types import BoolArray, Float64Array
+from nlp_gym.types import BoolArray, Float64Array, IntArray
 
 Tags = Sequence[str]
 
@@ -53,7 +53,7 @@ class EntityF1:
         self,
         counts: npt.NDArray[np.int32],
         played: npt.NDArray[np.int64],
-        gold: npt.NDArray[np.int64],
+        gold: IntArray,
     ) -> None:
         """Add one tag to the (B, K) counts, in place.
 

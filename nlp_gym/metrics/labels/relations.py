@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from nlp_gym.metrics.base import Score, check_same_lengths, f1, on_grid
 from nlp_gym.metrics.labels.tables import Table, table_row, table_text
-from nlp_gym.types import Float64Array
+from nlp_gym.types import Float64Array, IntArray
 
 Labels = Sequence[str]
 
@@ -47,7 +47,7 @@ class RelationF1:
         self,
         counts: npt.NDArray[np.int32],
         played: npt.NDArray[np.int64],
-        gold: npt.NDArray[np.int64],
+        gold: IntArray,
     ) -> None:
         """Add one decision to each of the (B, 3) counts, in place.
 

@@ -7,12 +7,11 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from nlp_gym.checks import check_samples, warn_unseen_labels
 from nlp_gym.errors import DataError
 from nlp_gym.metrics.base import spread
-from nlp_gym.types import BoolArray, Int64Array, Sample
+from nlp_gym.types import BoolArray, Int32Array, Int64Array, IntArray, Sample
 
 _TABLE = 1 << 24
 """Bytes up to which sets of labels are kept as a table of flags, too."""
@@ -20,7 +19,7 @@ _TABLE = 1 << 24
 
 def index_gold(
     samples: Sequence[Sample], labels: tuple[str, ...]
-) -> tuple[tuple[str, ...], npt.NDArray[np.int64] | None]:
+) -> tuple[tuple[str, ...], Int32Array | None]:
     """Gold label index at every slot: one per label, and one for the end of each text.
 
     Args:
@@ -43,21 +42,21 @@ def index_gold(
         warn_unseen_labels(unseen)
     names = (*labels, *sorted(unseen))
     index |= {name: i for i, name in enumerate(names[len(labels) :], len(labels))}
-    flat = [index[label] for s in samples for label in (*(s.labels or ()), names[0])]
-    return names, np.array(flat, np.int64)
+    flat = (index[label] for s in samples for label in (*(s.labels or ()), names[0]))
+    return names, np.fromiter(flat, np.int32)
 
 
-def expert_labels(gold: Int64Array, n_labels: int) -> Int64Array:
+def expert_labels(gold: IntArray, n_labels: int) -> Int64Array:
     """(B,) what an expert plays for gold labels (B,): the first label for one that has no action.
 
     Args:
         gold: Indices as `index_gold` numbers them; those from `n_labels` are outside the inventory.
         n_labels: Size of the inventory.
     """
-    return np.where(gold < n_labels, gold, 0)
+    return np.where(gold < n_labels, gold, 0).astype(np.int64)
 
 
-def single_gold(samples: Sequence[Sample], labels: tuple[str, ...]) -> npt.NDArray[np.int64] | None:
+def single_gold(samples: Sequence[Sample], labels: tuple[str, ...]) -> Int32Array | None:
     """(N,) gold label index of samples with one label each, or None without gold.
 
     Labels outside the inventory, of which a `UserWarning` tells, have indices from ``len(labels)``.

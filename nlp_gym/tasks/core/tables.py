@@ -38,6 +38,10 @@ class TextIndex:
             self.texts.append(key)
         return number
 
+    def seal(self) -> None:
+        """Forget what only `add` needs, once all texts are known; it takes more than the texts."""
+        self._numbers = {}
+
 
 @dataclass(frozen=True)
 class Tables:

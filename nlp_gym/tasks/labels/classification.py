@@ -44,7 +44,7 @@ class Chunks:
     """The chunks of N texts; each has one slot.
 
     Attributes:
-        stops: Words read after each chunk of each text.
+        words: (N,) words of each text.
         lengths: (N,) chunks of each text.
         last: (n_slots,) whether a slot is the last of its text.
 
@@ -54,21 +54,27 @@ class Chunks:
     """
 
     def __init__(self, samples: Sequence[Sample], size: int | None) -> None:
-        self.stops = [self._cut(len(sample.words), size) for sample in samples]
-        self.lengths = np.array(list(map(len, self.stops)), np.int64)
+        self.words = np.array([len(sample.words) for sample in samples], np.int64)
+        self._size = size or int(self.words.max())
+        self.lengths: Int64Array = np.clip(-(-self.words // self._size), 1, MOST_CHUNKS)
         ends = np.cumsum(self.lengths)
         self.last = np.zeros(ends[-1], bool)
         self.last[ends - 1] = True
 
-    @staticmethod
-    def _cut(words: int, size: int | None) -> list[int]:
-        inner = range(size, words, size) if size else range(0)
-        return [*inner[: MOST_CHUNKS - 1], words]
+    def stop(self, row: int, place: int) -> int:
+        """Words of a text that are read after a chunk."""
+        last = place == self.lengths[row] - 1
+        return int(self.words[row]) if last else (place + 1) * self._size
 
     def tables(self, samples: Sequence[Sample], texts: TextIndex) -> Tables:
         """One unit per slot: the text up to there, numbered in `texts`."""
-        pairs = zip(samples, self.stops, strict=True)
-        context = [[texts.add(s.words[:stop])] for s, stops in pairs for stop in stops]
+        numbers = (
+            texts.add(sample.words[: self.stop(row, place)])
+            for row, (sample, n) in enumerate(zip(samples, self.lengths.tolist(), strict=True))
+            for place in range(n)
+        )
+        context = np.fromiter(numbers, np.int32)[:, None]
+        texts.seal()
         offsets = np.cumsum(self.lengths) - self.lengths
         return Tables.build(len(texts.texts), offsets=offsets, context=context)
 
@@ -76,7 +82,7 @@ class Chunks:
         """A text for people: what was read, the latest chunk, and the rest."""
         from nlp_gym.render import Piece
 
-        stops = self.stops[row]
+        stops = [self.stop(row, k) for k in range(self.lengths[row])]
         marks = ["plain"] * place + ["here"] + ["dim"] * len(stops)
         parts = zip([0, *stops], stops, marks, strict=False)
         return [Piece(" ".join(sample.words[a:b]), mark) for a, b, mark in parts]
@@ -230,8 +236,11 @@ class LabelText(UnitTask, LabelTask, HookedTask):
     def outputs(self, state: ClassificationState) -> list[Output]:
         """Each output is (label, words read, words); the label is empty before the end."""
         columns = (state.label.tolist(), state.row.tolist(), self.position(state).tolist())
-        names, stops = [*self.labels, ""], self._chunks.stops
-        return [(names[k], stops[i][at], stops[i][-1]) for k, i, at in zip(*columns, strict=True)]
+        names, words = [*self.labels, ""], self._chunks.words.take(state.row).tolist()
+        return [
+            (names[k], self._chunks.stop(i, at), n)
+            for (k, i, at), n in zip(zip(*columns, strict=True), words, strict=True)
+        ]
 
     @override
     def corpus_score(

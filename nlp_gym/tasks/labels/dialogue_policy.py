@@ -8,13 +8,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 from typing_extensions import override
 
 from nlp_gym.checks import check_int
 from nlp_gym.metrics.base import Score, micro_f1, on_grid
 from nlp_gym.metrics.labels.dialogue_acts import act_f1
 from nlp_gym.tasks.core.kinds import UnitTask
-from nlp_gym.tasks.core.tables import Extra, Tables
+from nlp_gym.tasks.core.tables import Extra, Tables, index_type
 from nlp_gym.tasks.core.task import Output, Played, State
 from nlp_gym.tasks.labels.act_gold import GoldActs, check_turns
 from nlp_gym.types import BoolArray, Float64Array, Int64Array, Observation, Sample
@@ -29,24 +30,29 @@ class PolicyState(State):
 
     Attributes:
         turn: (B,) number of the turn.
+        in_turn: (B,) acts of this turn so far.
         chosen: (B, n) acts of this turn.
         previous: (B, n) acts of the turn before.
         used: (B, n) acts of all earlier turns.
-        played: (B, T, n) acts of each turn so far.
+        played: (B, T, P) integers, the acts of each turn so far in the order of choice, then -1; P
+            is the most acts of a turn.
         counts: (B, 2) acts that are right, and chosen.
     """
 
     turn: Int64Array
+    in_turn: Int64Array
     chosen: BoolArray
     previous: BoolArray
     used: BoolArray
-    played: BoolArray
+    played: npt.NDArray[np.signedinteger[Any]]
     counts: Int64Array
 
     def add(self, where: Int64Array, acts: Int64Array) -> None:
         """Choose `acts` (B,) in the episodes at `where`."""
-        self.chosen[where, acts[where]] = True
-        self.played[where, self.turn[where], acts[where]] = True
+        some, place = acts.take(where), self.in_turn.take(where)
+        self.chosen[where, some] = True
+        self.played[where, self.turn.take(where), place] = some
+        self.in_turn[where] = place + 1
         self.counts[where, 1] += 1
 
     def finish_turn(self, done: BoolArray) -> None:
@@ -55,6 +61,7 @@ class PolicyState(State):
         self.previous = np.where(over, self.chosen, self.previous)
         self.used |= self.chosen & over
         self.chosen &= ~over
+        self.in_turn[done] = 0
         self.turn += done
         self.slot += done
 
@@ -188,16 +195,17 @@ class DialoguePolicy(UnitTask):
         return PolicyState(
             **self.state_fields(rows),
             turn=np.zeros(b, np.int64),
+            in_turn=np.zeros(b, np.int64),
             chosen=np.zeros((b, n), bool),
             previous=np.zeros((b, n), bool),
             used=np.zeros((b, n), bool),
-            played=np.zeros((b, int(self._turns.max()), n), bool),
+            played=np.full((b, int(self._turns.max()), self.max_acts), -1, index_type(n)),
             counts=np.zeros((b, 2), np.int64),
         )
 
     @override
     def mask(self, state: PolicyState) -> BoolArray:
-        count = state.chosen.sum(axis=1, keepdims=True)
+        count = state.in_turn[:, None]
         return np.concatenate([~state.chosen & (count < self.max_acts), count > 0], axis=1)
 
     @override
@@ -237,9 +245,13 @@ class DialoguePolicy(UnitTask):
     def outputs(self, state: PolicyState) -> list[Output]:
         """Each output has a tuple of acts for each turn so far."""
         return [
-            tuple(tuple(self.labels[k] for k in np.flatnonzero(turn)) for turn in played[:n])
+            tuple(tuple(acts) for acts in self._names(played[:n]))
             for played, n in zip(state.played, state.turn.tolist(), strict=True)
         ]
+
+    def _names(self, played: npt.NDArray[np.signedinteger[Any]]) -> list[list[str]]:
+        """The acts of each turn (T, P), in the order of the inventory."""
+        return [[self.labels[k] for k in sorted(turn) if k >= 0] for turn in played.tolist()]
 
     @override
     def corpus_score(
@@ -261,6 +273,6 @@ class DialoguePolicy(UnitTask):
         from nlp_gym.render import Frame
 
         row, at = int(state.row[i]), int(state.turn[i])
-        acts = [[self.labels[k] for k in np.flatnonzero(turn)] for turn in state.played[i]]
+        acts = self._names(state.played[i])
         place = f"turn {at}/{self._turns[row]}"
         return Frame(self.title(row), place, turn_pieces(self.sample(row), acts, at))

@@ -126,8 +126,11 @@ class MultiLabel(UnitTask, LabelTask):
     @override
     def tables(self) -> Tables:
         """One slot per text."""
-        context = [[self._texts.add(sample.words)] for sample in self.corpus.samples]
-        return Tables.build(len(self._texts.texts), offsets=range(len(context)), context=context)
+        numbers = (self._texts.add(sample.words) for sample in self.corpus.samples)
+        context = np.fromiter(numbers, np.int32)[:, None]
+        self._texts.seal()
+        offsets = np.arange(len(context))
+        return Tables.build(len(self._texts.texts), offsets=offsets, context=context)
 
     @override
     def initial(self, rows: Int64Array) -> MultiLabelState:

@@ -80,7 +80,8 @@ class SpanGold:
         begins = self._offsets.take(row)
         which, at = spread(begins, self._offsets.take(row + 1))
         first, last = self._first.take(at), self._last.take(at)
-        begun, low, top = (x.take(which) for x in (chosen >= 0, low, stop - 1))
+        low, top = low.take(which), stop.take(which) - 1
+        begun = chosen.take(which) >= 0
         reach = (last <= top) & (last >= low) & (begun | (last - first < self.max_answer))
         useful = reach | ~begun | (first == low)
         rank = 1 + 2 * reach + 4 * (begun & (first == low))

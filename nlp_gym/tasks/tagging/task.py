@@ -27,6 +27,7 @@ from nlp_gym.types import (
     BoolArray,
     Float64Array,
     Int64Array,
+    IntArray,
     Observation,
     Sample,
     Tokens,
@@ -52,7 +53,7 @@ class TaggingState(State):
     played: npt.NDArray[np.signedinteger[Any]]
     counts: npt.NDArray[np.int32]
 
-    def note(self, places: Int64Array, labels: Int64Array) -> None:
+    def note(self, places: IntArray, labels: Int64Array) -> None:
         """Write down the `labels` (B,) of the words at `places` (B,), and go to the next word."""
         self.played[np.arange(len(labels)), places] = labels
         if self.history.shape[1] > 1:
@@ -104,7 +105,8 @@ class LabelWords(LabelTask, HookedTask):
         self.metric = (EntityF1 if self.scheme == "BIO" else Accuracy)(self.labels, gold_labels)
         self.metric_name = self.metric.name
         self._transitions = Transitions(self.labels, self.scheme)
-        self._last, (_, self._place) = self._positions.ends(), self._positions.places()
+        self._last = self._positions.ends()
+        self._place = self._positions.places()[1].astype(np.int32)
         self.extras = {"history": Extra(history_length, self.n_actions)}
 
     def right(self, row: int) -> Sequence[str]:

@@ -46,19 +46,23 @@ class Positions:
         last[self.offsets + self.lengths] = True
         return last
 
-    def neighbours(self, window: int) -> Indices:
+    def neighbours(self, window: int) -> npt.NDArray[np.int32]:
         """(n_slots, 2*window+1) corpus-wide numbers of the words around each slot.
 
         Positions outside the text, and all of a text's end slot, have the number W.
         """
-        text, place = self.places()
-        around = place[:, None] + np.arange(-window, window + 1)
-        inside = (
-            (around >= 0)
-            & (around < self.lengths[text, None])
-            & (place < self.lengths[text])[:, None]
-        )
-        return np.where(inside, self._words[text, None] + around, self._words[-1])
+        numbers = np.full((self.n_slots, 2 * window + 1), self._words[-1], np.int32)
+        text = np.repeat(np.arange(len(self.lengths), dtype=np.int32), self.lengths + 1)
+        word = np.arange(self.n_slots, dtype=np.int32) - text  # of each slot that is no end
+        there = ~self.ends()
+        for column, shift in enumerate(range(-window, window + 1)):
+            # Slots and what stands `shift` slots further on, both within the corpus.
+            size = max(self.n_slots - abs(shift), 0)
+            here = slice(max(-shift, 0), max(-shift, 0) + size)
+            near = slice(max(shift, 0), max(shift, 0) + size)
+            inside = (text[here] == text[near]) & there[here] & there[near]
+            np.copyto(numbers[here, column], word[near], where=inside)
+        return numbers
 
 
 class TokenWindows:

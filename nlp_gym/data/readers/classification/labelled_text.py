@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
-from nlp_gym.data.readers.shared.base import Options, Parsed
+from nlp_gym.data.readers.shared.base import Parsed
 from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.json_tools import (
     RowError,
@@ -15,7 +16,8 @@ from nlp_gym.data.readers.shared.json_tools import (
     type_name,
 )
 from nlp_gym.data.readers.shared.label_spelling import trim
-from nlp_gym.data.readers.shared.table_tools import (
+from nlp_gym.data.readers.shared.options import Options
+from nlp_gym.data.readers.shared.tables.tools import (
     Table,
     open_table,
     table_samples,
@@ -40,7 +42,36 @@ def text_sample(value: Any, labels: tuple[str, ...] | None, where: str) -> Sampl
         RowError: `value` is neither, or holds no word.
     """
     words, text, _ = text_words(value, "text")
+    labels = None if labels is None else _shared(labels)
     return Sample(words, labels, where, {"text": text})
+
+
+@lru_cache(maxsize=1024)
+def _shared(labels: tuple[str, ...]) -> tuple[str, ...]:
+    """The same labels, one object for many samples."""
+    return labels
+
+
+class RefusedLabels:
+    """Rows of Prodigy whose label a person did not accept: they are left out and counted."""
+
+    def __init__(self) -> None:
+        self._lines = dict[str, list[int]]()
+
+    def leaves_out(self, row: dict[str, Any], line: int) -> bool:
+        """Whether the label of a row was rejected, or the row passed over."""
+        answer = row.get("answer")
+        if answer not in ("reject", "ignore"):
+            return False
+        self._lines.setdefault(str(answer), []).append(line)
+        return True
+
+    def report(self, parsed: Parsed) -> Parsed:
+        """Say how many there are; return `parsed`."""
+        for answer, lines in self._lines.items():
+            message = f"{len(lines)} row(s) with the answer {answer!r}, as of Prodigy, are left out"
+            parsed.warnings.append(Problem(lines[0], message))
+        return parsed
 
 
 def label_text(value: Any, key: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,10 @@ from nlp_gym.data.readers.guess.keys import label_cells, several_labels, text_co
 from nlp_gym.data.readers.guess.other_kinds import other_kind
 from nlp_gym.data.readers.guess.shapes import Fit
 from nlp_gym.data.readers.registry import FAMILIES, READERS, check_format
-from nlp_gym.data.readers.shared.base import Reader, make_options
+from nlp_gym.data.readers.report.sample_lines import sample_lines
 from nlp_gym.data.readers.shared.decoding import Decoded, decode, file_bytes
 from nlp_gym.data.readers.shared.head import Head
-from nlp_gym.data.readers.shared.sample_lines import sample_lines
+from nlp_gym.data.readers.shared.options import Options, make_options
 from nlp_gym.errors import DataFormatError, NLPGymError, UnclearFormatError
 
 _SHOWN = 2
@@ -85,12 +85,12 @@ def guess_file(
         if not text.problems:
             raise
         raise DataFormatError(path, text.problems[0].line, text.problems[0].message) from error
+    # With one label for each text, sets of labels are the same in another form.
+    told = {chosen.family, "multilabel" if chosen.family == "classification" else ""}
     others = dict.fromkeys(
-        (r.family, r.reader.name)
-        for r in found
-        if r.family != chosen.family and r.fit > Fit.POSSIBLE
+        (r.family, r.reader.name) for r in found if r.family not in told and r.fit > Fit.POSSIBLE
     )
-    rows = tuple(_rows(chosen.family, chosen.reader, head))
+    rows = tuple(_rows(chosen, head, head.options))
     return Guess(chosen.family, chosen.reader.name, chosen.reason, rows, tuple(others))
 
 
@@ -183,7 +183,8 @@ def _question(head: Head, rivals: list[Reading], mark: str = "") -> str:
         separator = (
             f" --label-separator {mark!r}" if mark and reading.family == "multilabel" else ""
         )
-        rows = " | ".join(_rows(reading.family, reading.reader, head)) or "nothing"
+        options = replace(head.options, label_separator=mark) if separator else head.options
+        rows = " | ".join(_rows(reading, head, options)) or "nothing"
         shown.append(
             f"({number}) --family {reading.family} --format {reading.reader.name}{separator}, "
             f"because {reading.reason}: {rows}"
@@ -194,13 +195,14 @@ def _question(head: Head, rivals: list[Reading], mark: str = "") -> str:
     )
 
 
-def _rows(family: str, reader: Reader, head: Head) -> list[str]:
+def _rows(reading: Reading, head: Head, options: Options) -> list[str]:
     """The first rows as a reader reads them."""
     for lines in (head.raw, head.lines if head.is_json else []):  # one value may need all lines
         try:
-            parsed = reader.parsed(head.path, Decoded(lines), head.options)
+            parsed = reading.reader.parsed(head.path, Decoded(lines), options)
         except NLPGymError:
             return []
         if parsed.samples:
-            return [" ".join(sample_lines(sample, family)) for sample in parsed.samples[:_SHOWN]]
+            shown = (sample_lines(sample, reading.family) for sample in parsed.samples[:_SHOWN])
+            return [" ".join(lines) for lines in shown]
     return []

@@ -10,12 +10,12 @@ from typing import Any
 
 from nlp_gym.data.readers.classification import formats as classification
 from nlp_gym.data.readers.classification import multilabel
-from nlp_gym.data.readers.classification.labelled_text import TEXT_KEYS
+from nlp_gym.data.readers.classification.labelled_text import TEXT, TEXT_KEYS
 from nlp_gym.data.readers.generation import extractive as summary
 from nlp_gym.data.readers.generation.references import SOURCE, TARGET
 from nlp_gym.data.readers.knowledge_graph import triples as kg
-from nlp_gym.data.readers.shared.base import Options
 from nlp_gym.data.readers.shared.head import HeadTable
+from nlp_gym.data.readers.shared.options import Options
 from nlp_gym.data.readers.tagging import jsonl as tagging
 from nlp_gym.data.readers.tagging import table as tagging_table
 
@@ -94,6 +94,8 @@ def _with_asked(names: Iterable[str], options: Options) -> set[str]:
 
 def of_objects(rows: Sequence[dict[str, Any]], options: Options) -> list[Named]:
     """The families of most of some JSON objects, the likeliest first; none if they differ."""
+    if are_columns(rows):
+        return []
     kind = _Kind(
         related=any(isinstance(row.get("relations"), list) and row["relations"] for row in rows),
         spans=any(_is_spans(row[key]) for row in rows for key in _label_key(row, options)),
@@ -109,6 +111,19 @@ def of_objects(rows: Sequence[dict[str, Any]], options: Options) -> list[Named]:
     values = [row[key] for row in rows for key in _label_key(row, options)]
     key = next((key for row in rows for key in _label_key(row, options)), "")
     return _resolved(best.most_common(1)[0][0], values, key, options)
+
+
+def are_columns(rows: Sequence[dict[str, Any]]) -> bool:
+    """Whether the only object holds all texts under one key, and all labels under another."""
+    if len(rows) != 1:
+        return False
+    sizes = {str(k).lower(): (type(v), len(v)) for k, v in rows[0].items() if _holds_many(v)}
+    texts, labels = ([sizes[name] for name in names if name in sizes] for names in (TEXT, _LABELS))
+    return bool(set(texts) & set(labels))
+
+
+def _holds_many(value: Any) -> bool:
+    return isinstance(value, (list, dict)) and len(value) > 1
 
 
 @dataclass(frozen=True)
@@ -180,6 +195,8 @@ def of_table(table: HeadTable, options: Options) -> list[Named]:
     found = _families_of(_with_asked(table.names, options), gold=options.gold)
     kept = [named for named in found if named[0] != "tagging" or named[1][0] != "text"]
     kept = kept if options.gold else found
+    if kept and kept[0][0] == "tagging":  # the column of sentences holds ids, not texts
+        kept = [named for named in kept if named[0] != _LABELLED]
     key = next(iter(_label_key(table.names, options)), "")
     return _resolved(kept, label_cells(table, options), key, options)
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import sys
 
-from nlp_gym.data.readers.shared.base import Options, Parsed, TaggedText, add_samples
+from nlp_gym.data.readers.shared.base import Parsed, TaggedText, add_samples, line_numbers
 from nlp_gym.data.readers.shared.decoding import Problem
+from nlp_gym.data.readers.shared.options import Options
 from nlp_gym.data.readers.tagging.conll_layout import (
     DOCUMENT,
     Layout,
@@ -54,7 +56,7 @@ def _texts(lines: list[str], layout: Layout, gold: bool, parsed: Parsed) -> list
                 cells = [cell for cell in cells if cell]
         if cells is None or cells[0] == DOCUMENT:
             if words or bad:
-                texts.append(TaggedText(words, labels, at, bad=bad))
+                texts.append(TaggedText(words, labels, line_numbers(at), bad=bad))
                 words, labels, at, bad = [], [], [], False
             if counter is not None:
                 counter.end_sentence()
@@ -77,7 +79,7 @@ def _texts(lines: list[str], layout: Layout, gold: bool, parsed: Parsed) -> list
             elif gold and (not label or label.isspace()):
                 fault = f"the label of {word!r} is empty"
             else:
-                words.append(word)
+                words.append(sys.intern(word))
                 labels.append(shared.setdefault(label, label))
                 at.append(number)
                 continue

@@ -10,8 +10,9 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from nlp_gym.data.readers.shared.base import Column, Options, Parsed
+from nlp_gym.data.readers.shared.base import Parsed
 from nlp_gym.data.readers.shared.decoding import Problem
+from nlp_gym.data.readers.shared.options import Column, Options
 from nlp_gym.data.tags.schemes import split_tag
 from nlp_gym.errors import InvalidArgumentError
 
@@ -69,6 +70,8 @@ def split_cells(line: str) -> list[str]:
     """Cells of a line that is not blank, separated by tabs (a line with a tab) or by spaces."""
     # Only the space and the tab separate: other white space (U+00A0, U+3000) may be in a word.
     if "\t" in line:
+        if " " not in line and line[-1] != "\t":
+            return line.split("\t")
         return [cell.strip(" ") for cell in line.rstrip(" \t").split("\t")]
     cells = line.split(" ")
     return cells if "" not in cells else [cell for cell in cells if cell]
@@ -98,12 +101,12 @@ def find_layout(lines: list[str], options: Options, parsed: Parsed) -> Layout | 
     rows = [row for sentence in sentences for row in sentence]
     if not rows:
         return Layout(1, 0, 0)
-    width = Counter(len(cells) for _, cells in rows).most_common(1)[0][0]
+    width, n_rows = Counter(len(cells) for _, cells in rows).most_common(1)[0]
     if options.gold and width == 1:
         message = "one column only: a word and its label are needed, separated by a tab or a space"
         parsed.problems.append(Problem(rows[0][0], message))
         return None
-    header = _header(rows[0], width, lines)
+    header = _header(rows[0], width, lines) if n_rows > 1 else None
     names = [] if header is None else [name.lower() for name in header[1]]
     skipped = _asked_comments(lines, options, width)
     if skipped is None:
@@ -285,6 +288,7 @@ class _Columns:
     def _label_column(self, word: int, line: int, parsed: Parsed) -> int:
         """The last column, but the outer one of two layers of tags, as in GermEval 2014."""
         if word == 0 or self.width != word + 3:
+            self._warn_of_other_tags(word, line, parsed)
             return self.width - 1
         layers = [[cells[word + i] for cells in self.rows] for i in (1, 2)]
         outer, inner = map(_types, layers)
@@ -300,10 +304,27 @@ class _Columns:
         parsed.warnings.append(Problem(line, message))
         return word + 1
 
+    def _warn_of_other_tags(self, word: int, line: int, parsed: Parsed) -> None:
+        """Warn where a column that is not read has tags of entities, too."""
+        last = self.width - 1
+        if _types(cells[last] for cells in self.rows) is None:
+            return
+        for column in range(word + 1, last):
+            kinds = _types(cells[column] for cells in self.rows)
+            if kinds and not kinds & _CHUNKS:
+                message = (
+                    f"column {column} has tags, too: the labels are those of the last column, "
+                    f"{last} (column={column} takes the other)"
+                )
+                parsed.warnings.append(Problem(line, message))
+                return
+
     def _warn_of_header(self, word: int, label: int, line: int, parsed: Parsed) -> None:
         """Warn where the first row may name the columns in words that are not known."""
+        if self.names or len(self.rows) <= _SURE:
+            return
         first, rest = self.rows[0], self.rows[1:]
-        if self.names or len(rest) < _SURE or split_tag(first[label]) is not None:
+        if split_tag(first[label]) is not None:
             return
         labels = {cells[label] for cells in rest}
         named = all(cell.isalpha() and len(cell) > 2 for cell in (first[word], first[label]))

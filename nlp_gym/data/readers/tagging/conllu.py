@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import replace
 
-from nlp_gym.data.readers.shared.base import Options, Parsed, TaggedText, add_samples
+from nlp_gym.data.readers.shared.base import Parsed, TaggedText, add_samples, line_numbers
 from nlp_gym.data.readers.shared.decoding import Problem
+from nlp_gym.data.readers.shared.options import Options
 from nlp_gym.errors import UnknownNameError
 
 UPOS = (
@@ -46,7 +48,7 @@ def parse(lines: list[str], name: str, options: Options) -> Parsed:
     for number, line in enumerate([*lines, ""], 1):
         if not line or line.isspace():
             if words or bad:
-                texts.append(TaggedText(words, labels, at, bad=bad))
+                texts.append(TaggedText(words, labels, line_numbers(at), bad=bad))
                 words, labels, at, bad = [], [], [], False
             expected = 1
             continue
@@ -63,7 +65,7 @@ def parse(lines: list[str], name: str, options: Options) -> Parsed:
             bad = True
             continue
         label = cells[column]
-        words.append(cells[1])
+        words.append(sys.intern(cells[1]))
         labels.append(shared.setdefault(label, label))
         at.append(number)
         if column == 3 and label not in UPOS:

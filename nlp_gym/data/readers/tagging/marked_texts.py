@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from nlp_gym.data.readers.shared.base import Options, Parsed, TaggedText, add_samples
+from nlp_gym.data.readers.shared.base import Parsed, TaggedText, add_samples
 from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.json_tools import (
     RowError,
@@ -24,6 +24,7 @@ from nlp_gym.data.readers.shared.offsets import (
     settle_plain,
     warn_if_doubtful,
 )
+from nlp_gym.data.readers.shared.options import Options
 from nlp_gym.data.readers.shared.raw_text import cut_text
 from nlp_gym.data.tags.schemes import split_tag
 
@@ -55,7 +56,7 @@ class MarkedTexts:
     def __init__(self, name: str, options: Options, *, keep: bool = False) -> None:
         self.name, self.options, self.keep = name, options, keep
         self.parsed, self.misfit = Parsed(), False
-        self._texts = list[TaggedText]()
+        self._texts, self._n_bad = list[TaggedText](), 0
         self._rows = list[tuple[TaggedText | None, MarkedText]]()
         self._counts = dict[str, list[int]]()
         self._warned = set[str]()
@@ -69,6 +70,7 @@ class MarkedTexts:
         """Add a text that cannot be read."""
         self.parsed.problems.append(Problem(line, message))
         self._texts.append(TaggedText([], [], [], bad=True))
+        self._n_bad += 1
 
     def count(self, message: str, line: int, *, warn: bool = False) -> None:
         """Count something that is to be said once: ``"5 <message>"``, in a note or a warning."""
@@ -100,6 +102,9 @@ class MarkedTexts:
 
     def samples(self) -> Parsed:
         """Check the entities of all texts, and make samples."""
+        # Rows that are no JSON are problems, too, and each would have been a text.
+        n_rows = len(self.parsed.problems) - self._n_bad
+        self._texts += [TaggedText([], [], [], bad=True) for _ in range(n_rows)]
         rows = [row for _, row in self._rows]
         if self.keep:
             settle_offsets(rows, self.parsed)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from nlp_gym.data.readers.shared.base import Options, Parsed, TaggedText
+from nlp_gym.data.readers.shared.base import Parsed, TaggedText
 from nlp_gym.data.readers.shared.class_names import FILES, names_of, numbered_names
 from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.json_tools import (
@@ -16,6 +16,7 @@ from nlp_gym.data.readers.shared.json_tools import (
     checked_object,
     checked_strings,
 )
+from nlp_gym.data.readers.shared.options import Options
 from nlp_gym.data.readers.tagging.exports.rows import first_objects, read_rows
 from nlp_gym.data.readers.tagging.jsonl import LABEL_KEYS, WORD_KEYS, with_id
 from nlp_gym.data.readers.tagging.marked_texts import MarkedTexts
