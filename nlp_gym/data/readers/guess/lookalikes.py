@@ -21,6 +21,7 @@ _PENN_MARKS = re.compile(r" (?:[.,;:!?]|''|``|--|n't|'(?:s|re|ve|ll|d|m))(?: |$)
 _AGENCY = re.compile(r"#\d{2,4};|\((?:AP|AFP|Reuters|SPACE\.com|TechWeb)\)|\b(?:Reuters|AP|AFP) - ")
 _ID = re.compile(r"[a-z0-9]{7}")
 _MIXED = re.compile(r"(?=\w*[a-z])(?=\w*\d)\w{3,12}")
+_COLUMNS = "say which columns hold what: --text-column and --label-column (columns from 0)"
 _TABLE = "say which is which: --text-column {text} --label-column {label} (columns from 0)"
 
 
@@ -28,8 +29,20 @@ def _share(flags: Sequence[bool]) -> float:
     return sum(flags) / len(flags) if flags else 0.0
 
 
-def cells_in_first_words(firsts: Sequence[str]) -> str:
-    """Whether the first words of lines (``pos,some``) are cells of a table without a header."""
+def cells_in_first_words(firsts: Sequence[str], texts: Sequence[str]) -> str:
+    """Whether the first words of lines (``pos,some``) are cells of a table without a header.
+
+    A colon may be part of a label (``LOC:city``), unless what follows it is a word of the texts.
+
+    Args:
+        firsts: The first words.
+        texts: What follows them.
+    """
+    parts = [word.split(":", 1) for word in firsts if ":" in word.strip(":")]
+    if len(parts) > 0.9 * len(firsts) and len(firsts) > _FEW:
+        known = {word for text in texts for word in text.split()}
+        if _share([rest in known for _, rest in parts]) > 0.8:
+            return "a colon stands between the labels and the texts, where a space or tab is needed"
     found = [_CELL_AFTER.match(word) for word in firsts]
     marks = Counter(match[1] for match in found if match is not None)
     if not marks:
@@ -37,7 +50,8 @@ def cells_in_first_words(firsts: Sequence[str]) -> str:
     mark, n = marks.most_common(1)[0]
     if n < 0.9 * len(firsts):
         return ""
-    fix = _TABLE.format(text=1, label=0)
+    several = _share([word.count(mark) > 1 for word in firsts]) > 0.5
+    fix = _TABLE.format(text=1, label=0) if not several else _COLUMNS
     return f"it is a table with {mark!r} between its cells and without names that are known: {fix}"
 
 
@@ -107,7 +121,8 @@ def no_triples(heads: Sequence[str], relations: Sequence[str], tails: Sequence[s
     distinct = [len(set(cells)) for cells in (heads, relations, tails)]
     apart = not set(heads) & set(tails)
     if n > 2 and apart and _counts_up(heads):
-        fix = _TABLE.format(text=2, label=1)
+        text = 2 if distinct[2] >= distinct[1] else 1
+        fix = _TABLE.format(text=text, label=3 - text)
         return f"the first column counts the rows, so they are no triples: {fix}"
     for column, (cells, which) in enumerate(
         ((heads, "first"), (relations, "second"), (tails, "last"))
