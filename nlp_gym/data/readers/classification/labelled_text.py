@@ -53,6 +53,28 @@ def _shared(labels: tuple[str, ...]) -> tuple[str, ...]:
     return labels
 
 
+class RefusedLabels:
+    """Rows of Prodigy whose label a person did not accept: they are left out and counted."""
+
+    def __init__(self) -> None:
+        self._lines = dict[str, list[int]]()
+
+    def leaves_out(self, row: dict[str, Any], line: int) -> bool:
+        """Whether the label of a row was rejected, or the row passed over."""
+        answer = row.get("answer")
+        if answer not in ("reject", "ignore"):
+            return False
+        self._lines.setdefault(str(answer), []).append(line)
+        return True
+
+    def report(self, parsed: Parsed) -> Parsed:
+        """Say how many there are; return `parsed`."""
+        for answer, lines in self._lines.items():
+            message = f"{len(lines)} row(s) with the answer {answer!r}, as of Prodigy, are left out"
+            parsed.warnings.append(Problem(lines[0], message))
+        return parsed
+
+
 def label_text(value: Any, key: str) -> str:
     """A label as text, from text (see `trim`) or a whole number.
 

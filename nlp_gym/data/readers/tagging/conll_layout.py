@@ -72,6 +72,8 @@ def split_cells(line: str) -> list[str]:
     """Cells of a line that is not blank, separated by tabs (a line with a tab) or by spaces."""
     # Only the space and the tab separate: other white space (U+00A0, U+3000) may be in a word.
     if "\t" in line:
+        if " " not in line and line[-1] != "\t":
+            return line.split("\t")
         return [cell.strip(" ") for cell in line.rstrip(" \t").split("\t")]
     cells = line.split(" ")
     return cells if "" not in cells else [cell for cell in cells if cell]
@@ -297,6 +299,7 @@ class _Columns:
             parsed.notes.append(Problem(line, message))
             return scored
         if word == 0 or self.width != word + 3:
+            self._warn_of_other_tags(word, line, parsed)
             return self.width - 1
         layers = [[cells[word + i] for cells in self.rows] for i in (1, 2)]
         outer, inner = map(_types, layers)
@@ -321,6 +324,21 @@ class _Columns:
             if all(map(_IOB.fullmatch, tags)) and any(len(tag) > 2 for tag in tags):
                 return column
         return None
+
+    def _warn_of_other_tags(self, word: int, line: int, parsed: Parsed) -> None:
+        """Warn where a column that is not read has tags of entities, too."""
+        last = self.width - 1
+        if _types(cells[last] for cells in self.rows) is None:
+            return
+        for column in range(word + 1, last):
+            kinds = _types(cells[column] for cells in self.rows)
+            if kinds and not kinds & _CHUNKS:
+                message = (
+                    f"column {column} has tags, too: the labels are those of the last column, "
+                    f"{last} (column={column} takes the other)"
+                )
+                parsed.warnings.append(Problem(line, message))
+                return
 
     def _warn_of_header(self, word: int, label: int, line: int, parsed: Parsed) -> None:
         """Warn where the first row may name the columns in words that are not known."""
