@@ -119,7 +119,7 @@ def tagged_words(head: Head) -> Found:
     asked = head.options.word_column is not None
     if head.options.gold and not asked and head.options.column is None:
         fault = lookalikes.tag_before_word(words, labels, width)
-        if fault := fault or lookalikes.scores(labels):
+        if fault := fault or lookalikes.scores(words, labels):
             return _asking(fault)
     if (
         not asked
@@ -213,10 +213,12 @@ def label_first(head: Head) -> Found:
     if tabs:
         rows = [line.split("\t", 1) for line in lines]
     rows = [row for row in rows if len(row) == 2]
-    fault = "" if tabs else lookalikes.cells_in_first_words([row[0] for row in rows])
-    if fault := fault or lookalikes.tagged_text(lines):
+    firsts, texts = [row[0] for row in rows], [row[1] for row in rows]
+    fault = "" if tabs else lookalikes.cells_in_first_words(firsts, texts)
+    fault = fault or lookalikes.table_of_labels(head.table) or lookalikes.tagged_text(lines)
+    if fault:
         return _asking(fault)
-    firsts, texts = [row[0].strip() for row in rows], [row[1].strip() for row in rows]
+    firsts, texts = [word.strip() for word in firsts], [text.strip() for text in texts]
     fault = _no_labels(firsts, texts) or (_HEADER if tabs and _has_header(head) else "")
     if fault:
         return Found(Fit.NO, fault)

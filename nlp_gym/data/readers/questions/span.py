@@ -60,13 +60,8 @@ class _Questions:
         self, name: str, options: Options, parsed: Parsed, unit: str | None = None
     ) -> None:
         self.name, self.options, self.parsed, self.unit = name, options, parsed, unit
-<<<<<<< HEAD
-        self.misplaced: list[int] = []
-        (self._key,) = options.label_names(("answers",))
-=======
         (self._key,) = options.label_names(("answers",))
         self.misplaced: list[int] = []
->>>>>>> tables
         self._unanswered: list[int] = []
 
     def sample(self, row: dict[str, Any], passage: _Passage, line: int) -> Sample | None:
@@ -148,18 +143,10 @@ def parse_squad(lines: list[str], name: str, options: Options) -> Parsed:
     """Read SQuAD's JSON, version 1.1 or 2.0 (Rajpurkar et al. 2016, 2018).
 
     The file is ``{"data": [{"paragraphs": [{"context", "qas": [{"id", "question", "answers":
-<<<<<<< HEAD
-    [{"text", "answer_start"}]}]}]}]}`` with offsets in characters, or in `UNITS`.
-    An answer that does not begin and end with a word is kept with the words that cover it.
-    Questions without an answer (marked ``is_impossible``, or of an empty list) are left out with
-    gold, with a warning that counts them.
-    Problems name the line on which the question's object begins.
-=======
     [{"text", "answer_start"}]}]}]}]}`` with offsets in characters, or in `UNITS`. An answer that
     does not begin and end with a word is kept with the words that cover it. Questions without an
     answer (marked ``is_impossible``, or of an empty list) are left out with gold, with a warning
     that counts them. Problems name the line on which the question's object begins.
->>>>>>> tables
     """
     parsed = Parsed(n_bad=0)
     document = json_document(lines, parsed) if any(line.strip() for line in lines) else None

@@ -315,6 +315,16 @@ class _Columns:
         parsed.warnings.append(Problem(line, message))
         return word + 1
 
+    def _tags_before_numbers(self, word: int) -> int | None:
+        """The column of IOB tags where the last column holds numbers, such as scores."""
+        if not all(_SCORE.fullmatch(cells[-1]) or cells[-1] == "_" for cells in self.rows):
+            return None
+        for column in range(self.width - 2, word, -1):
+            tags = {cells[column] for cells in self.rows}
+            if all(map(_IOB.fullmatch, tags)) and any(len(tag) > 2 for tag in tags):
+                return column
+        return None
+
     def _warn_of_other_tags(self, word: int, line: int, parsed: Parsed) -> None:
         """Warn where a column that is not read has tags of entities, too."""
         last = self.width - 1
@@ -329,16 +339,6 @@ class _Columns:
                 )
                 parsed.warnings.append(Problem(line, message))
                 return
-
-    def _tags_before_numbers(self, word: int) -> int | None:
-        """The column of IOB tags where the last column holds numbers, such as scores."""
-        if not all(_SCORE.fullmatch(cells[-1]) or cells[-1] == "_" for cells in self.rows):
-            return None
-        for column in range(self.width - 2, word, -1):
-            tags = {cells[column] for cells in self.rows}
-            if all(map(_IOB.fullmatch, tags)) and any(len(tag) > 2 for tag in tags):
-                return column
-        return None
 
     def _warn_of_header(self, word: int, label: int, line: int, parsed: Parsed) -> None:
         """Warn where the first row may name the columns in words that are not known."""
