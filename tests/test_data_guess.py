@@ -275,12 +275,11 @@ def test_guess_says_why_and_what_else_it_may_be(tmp_path: Path) -> None:
     assert guess.alternatives == ()
 
 
-def test_guess_of_the_text_column_is_said_where_the_family_is_known(tmp_path: Path) -> None:
+def test_guess_asks_for_the_text_column_where_the_family_is_known_too(tmp_path: Path) -> None:
     content = "index\tquestion\tsentence\tlabel\n0\tWhat?\tIt is.\tyes\n"
     path = written(tmp_path, "a.tsv", content)
-    with pytest.warns(UserWarning, match=r"'question' and 'sentence' may all be.*'sentence' is"):
-        (sample,) = read(path, family="classification")
-    assert sample.words == ("It", "is", ".")
+    with pytest.raises(UnclearFormatError, match=r"'question' and 'sentence' may both be the text"):
+        read(path, family="classification")
     (sample,) = read(path, family="classification", text_column="question")
     assert sample.words == ("What", "?")
 
