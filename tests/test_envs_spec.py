@@ -40,6 +40,17 @@ def test_spec_of_data_at_a_path_is_json(tmp_path: Path, form: Callable[[Any], An
     assert str(tmp_path) in vector.spec.to_json()
 
 
+def test_spec_of_paths_in_lists_and_mappings_is_json(tmp_path: Path) -> None:
+    spec = EnvSpec("Any-v0", kwargs={"a": [{"b": (tmp_path, 1)}], "c": {"d": {"e": tmp_path}}})
+    env = gym.make(MAKE, data=files(tmp_path), encoder="hashed").unwrapped
+    env.spec = spec
+    assert env.spec is not None
+    assert env.spec.kwargs == {
+        "a": [{"b": [str(tmp_path), 1]}],
+        "c": {"d": {"e": str(tmp_path)}},
+    }
+
+
 def test_spec_keeps_samples_that_are_no_paths() -> None:
     samples = [Sample(("a",), ("x",)), Sample(("b",), ("y",))]
     env = gym.make(MAKE, data=samples, encoder="hashed")

@@ -208,6 +208,16 @@ def test_spec_survives_json(env_id):
     json.loads(gym.spec(env_id).to_json())
 
 
+@pytest.mark.parametrize("make_env", [gym.make, gym.make_vec])
+def test_spec_with_a_path_survives_json(make_env, tmp_path):
+    path = tmp_path / "own.conll"
+    path.write_text("".join(f"{name} B-PER\nleft O\n\n" for name in ("Ana", "Li", "Bo", "Jo")))
+    for data in (path, {"train": path}):
+        env = make_env("NER-v0", data=data, encoder="hashed")
+        again = make_env(gym.envs.registration.EnvSpec.from_json(env.spec.to_json()))
+        assert data_equivalence(env.reset(seed=9), again.reset(seed=9))
+
+
 @every_id
 @pytest.mark.parametrize("split", ["train", "dev", "test"])
 def test_oracle_reaches_the_maximum(env_id, split):

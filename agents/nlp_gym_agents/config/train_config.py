@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
-from nlp_gym.checks import check_name
+from nlp_gym.checks import check_mapping, check_name
 from nlp_gym.encode import Encoder, EncoderOptions
 from nlp_gym.errors import InvalidArgumentError, RunError, UnknownNameError
 from nlp_gym.inert import shown
@@ -62,6 +62,7 @@ _FLAGS = {
     "vectorization_mode": "the environments run side by side in one process, see --n-envs",
 }
 """Arguments of `gymnasium.make` and `make_vec` that a training run does not take, and why."""
+_MAPPINGS = ("hyperparams", "env_kwargs")
 _EVALUATIONS = 20  # of a run whose --eval-freq is not given
 
 
@@ -169,13 +170,14 @@ class TrainConfig:
         """
         for name, expected in schema.fields(TrainConfig).items():
             value = getattr(self, name)
+            if name in _MAPPINGS and isinstance(value, Mapping):
+                continue  # what is in them is checked by those who take it
             given = os.fspath(value) if isinstance(value, os.PathLike) else value
             if (problem := schema.misfit(given, expected)) is not None:
                 raise InvalidArgumentError(f"{name}={problem}.")
         task_spec(self.env)
-        for key in (*self.hyperparams, *self.env_kwargs):
-            if not isinstance(key, str):
-                raise InvalidArgumentError(f"{shown(key)} is no name of a setting, a string.")
+        for name in _MAPPINGS:
+            check_mapping(name, getattr(self, name))
         check_name("encoder_mode", self.encoder_mode, MODES)
         learning = {name: getattr(self, name) for name in ("encoder_lr", "freeze_layers")}
         learning["hyperparams tuning"] = self.hyperparams.get("tuning")

@@ -231,8 +231,8 @@ def sniff_clinc(head: list[str]) -> bool:
 
 
 def sniff_snips(head: list[str]) -> bool:
-    """Whether there is a list of objects with the key `data`."""
-    return re.search(r'\[\s*\{\s*"data"\s*:', "\n".join(head[:8])) is not None
+    """Whether there is a list of objects whose key `data` has a list."""
+    return re.search(r'\[\s*\{\s*"data"\s*:\s*(?:\[|$)', "\n".join(head[:8])) is not None
 
 
 def sniff_trec(head: list[str]) -> bool:

@@ -9,6 +9,8 @@ from typing import Any
 from nlp_gym.checks import check_path
 from nlp_gym.data.readers.guess.find import (
     Reading,
+    check_one_text,
+    doubts,
     find_reader,
     first_line,
     fits_ending,
@@ -16,7 +18,7 @@ from nlp_gym.data.readers.guess.find import (
     readings,
     refusal,
 )
-from nlp_gym.data.readers.guess.keys import label_cells, several_labels, text_columns
+from nlp_gym.data.readers.guess.keys import label_cells, label_values, several_labels
 from nlp_gym.data.readers.guess.other_kinds import other_kind
 from nlp_gym.data.readers.guess.shapes import Fit
 from nlp_gym.data.readers.registry import FAMILIES, READERS, check_format
@@ -115,6 +117,8 @@ def _chosen(head: Head, found: list[Reading], format: str | None) -> Reading:
         raise UnclearFormatError(path, line, refusal(head))
     if best.fit < Fit.CERTAIN and not own_ending(best.reader, head) and other_kind(head):
         raise UnclearFormatError(path, line, refusal(head))
+    if best.fit < Fit.CERTAIN and doubts(head):
+        raise UnclearFormatError(path, line, refusal(head))
     least = Fit.POSSIBLE if best.fit == Fit.WEAK else best.fit
     rivals = [
         r
@@ -122,14 +126,13 @@ def _chosen(head: Head, found: list[Reading], format: str | None) -> Reading:
         if r.fit >= least and own_ending(r.reader, head) is own_ending(best.reader, head)
     ]
     rivals = list({reading.family: reading for reading in reversed(rivals)}.values())[::-1]
+    if len(rivals) > 1:  # a reading that finds nothing is none
+        filled = [r for r in rivals if _rows(r, head, head.options)]
+        rivals = filled or rivals
+        best = rivals[0]
     if len(rivals) > 1:
         raise UnclearFormatError(path, line, _question(head, rivals))
-    if best.family in ("classification", "multilabel") and head.table is not None:
-        texts = text_columns(head.table, head.options)
-        if len(texts) > 1:
-            names = " and ".join(map(repr, texts))
-            fix = "say which: --text-column (text_column= in Python)"
-            raise UnclearFormatError(path, line, f"the columns {names} may both be the text: {fix}")
+    check_one_text(best.reader, best.family, head)
     if best.family == "classification" and (mark := _mark(head)):
         both = [best, *(r for r in found if r.family == "multilabel")]
         raise UnclearFormatError(path, line, _question(head, both, mark))
@@ -138,9 +141,13 @@ def _chosen(head: Head, found: list[Reading], format: str | None) -> Reading:
 
 def _mark(head: Head) -> str:
     """What may join several labels in the cells of a table; ``""`` if each is one label."""
-    if head.table is None or head.options.label_separator is not None:
+    if head.options.label_separator is not None:
         return ""
-    several, mark = several_labels(label_cells(head.table, head.options), None, key="")
+    if head.table is not None:
+        cells = label_cells(head.table, head.options)
+    else:
+        cells = label_values(head.objects, head.options)
+    several, mark = several_labels(cells, None, key="")
     return mark if several == "maybe" else ""
 
 
@@ -154,6 +161,8 @@ def _by_name(head: Head, found: list[Reading], format: str | None) -> Reading:
         known = " or ".join(families)
         message = f"the content does not tell the family: give --family ({known}), or --env"
         raise UnclearFormatError(head.path, first_line(head.raw), message)
+    if doubts(head):
+        raise UnclearFormatError(head.path, first_line(head.raw), refusal(head))
     ending = [
         family
         for family in FAMILIES

@@ -197,6 +197,37 @@ def find_reader(
         check_format(format, family)
         return readers[format]
     head = Head(lines, path, Options(gold=gold) if options is None else options)
+    reader = _reader_of(head, family)
+    check_one_text(reader, family, head)
+    return reader
+
+
+def check_one_text(reader: Reader, family: str, head: Head) -> None:
+    """Check that only one column or key may be the text that labels belong to.
+
+    Raises:
+        UnclearFormatError: Several may be.
+    """
+    if family not in ("classification", "multilabel") or reader.name not in ("csv", "jsonl"):
+        return
+    if head.table is not None:
+        what, texts = "columns", keys.text_columns(head.table, head.options)
+    else:
+        what, texts = "keys", keys.text_keys(head.objects, head.options)
+    if len(texts) > 1:
+        names = " and ".join(map(repr, texts))
+        fix = "say which: --text-column (text_column= in Python)"
+        message = f"the {what} {names} may both be the text: {fix}"
+        raise UnclearFormatError(head.path, first_line(head.raw), message)
+
+
+def _reader_of(head: Head, family: str) -> Reader:
+    """The reader of a file of a family.
+
+    Raises:
+        UnclearFormatError: Nothing decides on the format, or the content is of none.
+    """
+    readers = family_readers(family)
     if head.ending == ".txt" and not head.options.gold and "text" in readers and not head.is_json:
         return readers["text"]
     if not head:
@@ -212,7 +243,7 @@ def find_reader(
         reader = _likeliest(head, family, found)
         if reader is not None:
             return reader
-    raise UnclearFormatError(path, first_line(lines), refusal(head, family))
+    raise UnclearFormatError(head.path, first_line(head.raw), refusal(head, family))
 
 
 def _likeliest(head: Head, family: str, found: Sequence[Reading]) -> Reader | None:
@@ -251,6 +282,20 @@ def first_line(lines: Sequence[str]) -> int | None:
     return next((number for number, line in enumerate(lines, 1) if line.strip()), None)
 
 
+def doubts(head: Head, families: Iterable[str] = FAMILIES) -> list[str]:
+    """What a file without header or marks seems to be instead of what formats would read.
+
+    Args:
+        head: Its first lines.
+        families: Task families whose formats are asked.
+    """
+    if head.is_json or not head:
+        return []
+    wanted = tuple(families)
+    found = (shape(head) for (family, _), shape in SHAPES.items() if family in wanted)
+    return list(dict.fromkeys(how.reason for how in found if how.asks))
+
+
 def refusal(head: Head, family: str | None = None) -> str:
     """Why no format fits a file, and what a user can do.
 
@@ -260,7 +305,7 @@ def refusal(head: Head, family: str | None = None) -> str:
     """
     what = f"it looks like {kind}" if (kind := other_kind(head)) else f"it is {described(head)}"
     fix = "say what it is with --env or --family, and with --format"
-    of = faults = ""
+    of, faults = "", "".join(f" ({doubt})" for doubt in doubts(head)[:1])
     if family is not None:
         of = f" of the family {shown(family)}"
         readers = READERS[family]
@@ -268,7 +313,7 @@ def refusal(head: Head, family: str | None = None) -> str:
         reasons = [
             f"as {name}: {how.reason}"
             for name, how in fits.items()
-            if head.ending in readers[name].extensions or len(fits) == 1
+            if head.ending in readers[name].extensions or len(fits) == 1 or how.asks
         ]
         faults = f" ({'; '.join(reasons)})" if reasons else ""
         known = "; ".join(f"{r.name}: {' '.join(r.extensions[:9])}" for r in readers.values())

@@ -10,7 +10,7 @@ from typing import Any
 
 from nlp_gym.data.readers.classification import formats as classification
 from nlp_gym.data.readers.classification import multilabel
-from nlp_gym.data.readers.classification.labelled_text import TEXT, TEXT_KEYS
+from nlp_gym.data.readers.classification.labelled_text import SURE_TEXT, TEXT, TEXT_KEYS
 from nlp_gym.data.readers.generation import extractive as summary
 from nlp_gym.data.readers.generation.references import SOURCE, TARGET
 from nlp_gym.data.readers.knowledge_graph import triples as kg
@@ -205,7 +205,29 @@ def text_columns(table: HeadTable, options: Options) -> list[str]:
     """The columns of a table that may be the text of a label; `options` may name one."""
     places = {name: i for name, i in table.names.items() if name in TEXT_KEYS}
     names = sorted(places, key=places.__getitem__)
-    return names if options.text_column is None else names[:1]
+    texts = _texts(names, {name: table.column(i) for name, i in places.items()})
+    return texts if options.text_column is None else texts[:1]
+
+
+def text_keys(rows: Sequence[dict[str, Any]], options: Options) -> list[str]:
+    """The keys of objects that may be the text of a label; `options` may name one."""
+    values = dict[str, list[str]]()
+    for row in rows:
+        for key, value in row.items():
+            if key.lower() in TEXT and isinstance(value, str):
+                values.setdefault(key.lower(), []).append(value)
+    names = [name for name, texts in values.items() if 2 * len(texts) > len(rows)]
+    texts = _texts(names, values)
+    return texts if options.text_column is None else texts[:1]
+
+
+def _texts(names: list[str], values: dict[str, list[str]]) -> list[str]:
+    """Of names of texts, those that are always ones, and others whose values are texts."""
+    sure = [name for name in names if name in SURE_TEXT or name not in TEXT]
+    if not sure:
+        return names
+    long = {name for name in names if 2 * sum(" " in v for v in values[name]) > len(values[name])}
+    return [name for name in names if name in sure or name in long]
 
 
 def label_cells(table: HeadTable, options: Options) -> list[str]:
@@ -213,6 +235,12 @@ def label_cells(table: HeadTable, options: Options) -> list[str]:
     return [
         cell for key in _label_key(table.names, options) for cell in table.column(table.names[key])
     ]
+
+
+def label_values(rows: Sequence[dict[str, Any]], options: Options) -> list[str]:
+    """The values of the label key of objects that are texts."""
+    values = (row[key] for row in rows for key in _label_key(row, options))
+    return [value for value in values if isinstance(value, str)]
 
 
 def _resolved(
@@ -251,7 +279,8 @@ def several_labels(values: Iterable[Any], separator: str | None, *, key: str) ->
         return "yes", ""
     for mark in _MARKS:
         cells = [[part.strip() for part in cell.split(mark)] for cell in filled]
-        joined = [parts for parts in cells if len(parts) > 1]
+        # A mark at the end of a cell ("C#") separates nothing.
+        joined = [parts for parts in cells if sum(map(bool, parts)) > 1]
         if not joined or not all(map(_are_labels, joined)):
             continue
         counts = Counter(part for parts in cells for part in set(parts))
@@ -260,6 +289,9 @@ def several_labels(values: Iterable[Any], separator: str | None, *, key: str) ->
             return "yes", mark
         if again:
             return "maybe", mark
+    known = set(filled)
+    if any(" " in cell and known.issuperset(cell.split()) for cell in known):
+        return "maybe", " "
     return "no", ""
 
 

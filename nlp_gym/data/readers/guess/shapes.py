@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from nlp_gym.data.readers.classification.fasttext import PREFIX
+from nlp_gym.data.readers.guess import lookalikes
 from nlp_gym.data.readers.shared.base import Parsed
 from nlp_gym.data.readers.shared.head import Head
 from nlp_gym.data.readers.tagging.conll_layout import find_layout
@@ -74,13 +75,21 @@ class Found:
     Attributes:
         fit: How likely.
         reason: Why, or why not, in words.
+        asks: Whether the reason is what a user must be told: the file is of another layout, which
+            the options can name, so that no other format is taken without asking.
     """
 
     fit: Fit
     reason: str
+    asks: bool = False
 
 
 Shape = Callable[[Head], Found]
+
+
+def _asking(fault: str) -> Found:
+    """That a file is not of a format, for a reason that a user is told."""
+    return Found(Fit.NO, fault, asks=True)
 
 
 def _share(flags: Sequence[bool]) -> float:
@@ -90,10 +99,12 @@ def _share(flags: Sequence[bool]) -> float:
 def tagged_words(head: Head) -> Found:
     """One word per line and its label, between tabs or spaces; blank lines between sentences."""
     word, label, skipped = _word_columns(head)
-    words, labels, n_texts, bad = _word_rows(head, word, label, skipped)
+    words, labels, n_texts, bad, width = _word_rows(head, word, label, skipped)
     n = len(words)
     if not n:
         return Found(Fit.PARTLY, "there are no rows")
+    if fault := lookalikes.tagged_text(head):
+        return _asking(fault)
     if n < bad:
         return Found(Fit.NO, "most lines do not have the same number of columns")
     if not labels:
@@ -106,6 +117,10 @@ def tagged_words(head: Head) -> Found:
     if head.options.gold and _share([" " in label for label in labels]) > 0.3:
         return Found(Fit.NO, "the last column holds texts, not labels")
     asked = head.options.word_column is not None
+    if head.options.gold and not asked and head.options.column is None:
+        fault = lookalikes.tag_before_word(words, labels, width)
+        if fault := fault or lookalikes.scores(labels):
+            return _asking(fault)
     if (
         not asked
         and n > _FEW
@@ -148,8 +163,8 @@ def _by_labels(labels: list[str], *, n_texts: int, bad: int) -> Found:
 
 def _word_rows(
     head: Head, word: int, label: int, skipped: frozenset[int]
-) -> tuple[list[str], list[str], int, int]:
-    """Words, labels (none for one column), number of texts, and number of other rows.
+) -> tuple[list[str], list[str], int, int, int]:
+    """Words, labels (none for one column), number of texts, of other rows, and of columns.
 
     Args:
         head: The first lines.
@@ -169,7 +184,7 @@ def _word_rows(
     fitting = [cells for cells in rows if len(cells) == width]
     words = [cells[word if word < width else 0] for cells in fitting]
     labels = [cells[label if label < width else -1] for cells in fitting] if width > 1 else []
-    return words, labels, sum(map(bool, texts)), len(rows) - len(fitting)
+    return words, labels, sum(map(bool, texts)), len(rows) - len(fitting), width
 
 
 def _word_columns(head: Head) -> tuple[int, int, frozenset[int]]:
@@ -198,6 +213,9 @@ def label_first(head: Head) -> Found:
     if tabs:
         rows = [line.split("\t", 1) for line in lines]
     rows = [row for row in rows if len(row) == 2]
+    fault = "" if tabs else lookalikes.cells_in_first_words([row[0] for row in rows])
+    if fault := fault or lookalikes.tagged_text(lines):
+        return _asking(fault)
     firsts, texts = [row[0].strip() for row in rows], [row[1].strip() for row in rows]
     fault = _no_labels(firsts, texts) or (_HEADER if tabs and _has_header(head) else "")
     if fault:
@@ -278,9 +296,18 @@ def movie_reviews(head: Head) -> Found:
         return Found(Fit.NO, "lines do not begin with 0 or 1 and a space")
     if texts < 0.5:
         return Found(Fit.WEAK, "0 or 1 and a word on each line")
+    if head.options.gold and not lookalikes.is_movie_reviews(
+        _name(head), [line[2:] for line in lines]
+    ):
+        return Found(Fit.NO, "the texts are not cut into words in lower case, as SST-2's are")
     if len({line[0] for line in lines}) == 1 and len(lines) > _FEW:
         return Found(Fit.POSSIBLE, f"all lines begin with {lines[0][0]}")
     return Found(Fit.LIKELY, "each line begins with 0 or 1, then a text")
+
+
+def _name(head: Head) -> str:
+    """Names of a file and its folder, which may be those of a corpus."""
+    return f"{head.path.parent.name}/{head.name}"
 
 
 def news(head: Head) -> Found:
@@ -289,7 +316,15 @@ def news(head: Head) -> Found:
     texts = _share([len(re.findall(r"[^\W\d]{2,}", line)) > 2 for line in head])
     if fitting < 0.9 or texts < 0.5:
         return Found(Fit.NO, "lines do not begin with a class from 1 to 4")
-    return Found(Fit.LIKELY, "each row is a class from 1 to 4 and a text")
+    width = 0 if head.table is None else len(head.table.header)
+    if head.options.gold and not lookalikes.is_ag_news(_name(head), head.spread, width):
+        return _asking(
+            "each row is a number from 1 to 4 and a text, but nothing says that the numbers are "
+            "the classes of AG News: give --format ag-csv if they are, else the columns "
+            "--text-column 1 --label-column 0 (from 0)"
+        )
+    fit = Fit.CERTAIN if head.options.gold else Fit.LIKELY
+    return Found(fit, "each row is a class from 1 to 4 and a text")
 
 
 def _has_header(head: Head) -> bool:
@@ -312,6 +347,14 @@ def emotions(head: Head) -> Found:
     ids = {cells[2] for cells in rows if re.fullmatch(r"\w{1,12}", cells[2])}
     if numbers < 0.9 or texts < 0.5 or 2 * len(ids) <= len(rows):
         return Found(Fit.NO, "the columns are not a text, label numbers and an id")
+    if head.options.gold and not lookalikes.is_go_emotions(
+        _name(head), [cells[1] for cells in rows], [cells[2] for cells in rows]
+    ):
+        return _asking(
+            "each row is a text, a number and something else, but nothing says that the numbers "
+            "are the labels of GoEmotions: give --format goemotions if they are, else the columns "
+            "--text-column 0 --label-column 1 (from 0)"
+        )
     return Found(Fit.LIKELY, "three columns: a text, label numbers, an id")
 
 
@@ -332,6 +375,8 @@ def triples(head: Head) -> Found:
         return Found(Fit.NO, "the last column holds tags")
     if _share([_is_text(text) for text in (*heads, *relations)]) > 0.3:
         return Found(Fit.NO, "the columns hold sentences, not names")
+    if gold and (fault := lookalikes.no_triples(heads, relations, tails)):
+        return _asking(fault) if "tags" not in fault else Found(Fit.NO, fault)
     again = 2 * len(set(relations)) <= len(relations)
     shared = len(set(heads) & set(tails)) > len(rows) // 20 and len(set(tails)) > 1
     named = _share([_RELATION.fullmatch(relation[:_LONGEST]) is not None for relation in relations])

@@ -5,12 +5,12 @@ from __future__ import annotations
 import bisect
 import re
 import shlex
-import sys
 import warnings
 from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from sys import intern
 from typing import cast
 
 from nlp_gym.data.readers.shared.decoding import (
@@ -41,6 +41,7 @@ class TaggedText:
         lines: Line number of each word.
         extra: The rest of the input, as in `Sample`.
         bad: Whether one of its rows is bad: then no sample is made of it.
+        shared: Whether equal words are one string object already.
     """
 
     words: list[str]
@@ -48,6 +49,7 @@ class TaggedText:
     lines: list[int]
     extra: dict[str, object] = field(default_factory=dict)
     bad: bool = False
+    shared: bool = False
 
 
 def line_numbers(numbers: list[int]) -> list[int]:
@@ -276,7 +278,10 @@ def add_samples(texts: list[TaggedText], name: str, options: Options, parsed: Pa
             continue
         note_long_text(len(text.words), text.lines[0], parsed)
         gold = None if tags is None else tuple(tags)
-        where, words = f"{name}:{text.lines[0]}", tuple(map(sys.intern, text.words))
+        # One string object per distinct word; those of raw texts are interned where they are cut.
+        shared = text.shared or "spans" in text.extra
+        words = tuple(text.words if shared else map(intern, text.words))
+        where = f"{name}:{text.lines[0]}"
         parsed.samples.append(Sample(words, gold, where, text.extra or NO_EXTRA))
         text.words, text.labels, text.lines = [], [], []  # memory for the next sample
         labels[index] = None  # type: ignore[call-overload]

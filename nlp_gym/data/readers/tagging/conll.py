@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import sys
 
 from nlp_gym.data.readers.shared.base import Parsed, TaggedText, add_samples, line_numbers
 from nlp_gym.data.readers.shared.decoding import Problem
@@ -44,7 +43,8 @@ def _texts(lines: list[str], layout: Layout, gold: bool, parsed: Parsed) -> list
     words, labels, at, bad = list[str](), list[str](), list[int](), False
     width, word_at, label_at, skipped = layout.width, layout.word, layout.label, layout.skipped
     counter = None if layout.number is None else _Counter(layout)
-    shared: dict[str, str] = {}  # one string object per distinct label
+    # One string object per distinct label and word, which is then known not to be blank.
+    known_labels, known_words = dict[str, str](), dict[str, str]()
     for number, line in enumerate(itertools.chain(lines, [""]), 1):
         if not line or line.isspace():
             cells = None
@@ -56,7 +56,7 @@ def _texts(lines: list[str], layout: Layout, gold: bool, parsed: Parsed) -> list
                 cells = [cell for cell in cells if cell]
         if cells is None or cells[0] == DOCUMENT:
             if words or bad:
-                texts.append(TaggedText(words, labels, line_numbers(at), bad=bad))
+                texts.append(TaggedText(words, labels, line_numbers(at), bad=bad, shared=True))
                 words, labels, at, bad = [], [], [], False
             if counter is not None:
                 counter.end_sentence()
@@ -74,13 +74,19 @@ def _texts(lines: list[str], layout: Layout, gold: bool, parsed: Parsed) -> list
                 continue
         else:
             word, label = cells[word_at], cells[label_at]
-            if not word or word.isspace():
-                fault = "the word is empty"
-            elif gold and (not label or label.isspace()):
-                fault = f"the label of {word!r} is empty"
-            else:
-                words.append(sys.intern(word))
-                labels.append(shared.setdefault(label, label))
+            if word not in known_words:
+                if word and not word.isspace():
+                    known_words[word] = word
+                else:
+                    fault = "the word is empty"
+            if label not in known_labels:
+                if not gold or (label and not label.isspace()):
+                    known_labels[label] = label
+                else:
+                    fault = fault or f"the label of {word!r} is empty"
+            if fault is None:
+                words.append(known_words[word])
+                labels.append(known_labels[label])
                 at.append(number)
                 continue
         parsed.problems.append(Problem(number, fault))

@@ -30,6 +30,8 @@ _LABEL_NAMES = frozenset((
     "xpos", "xpostag", "cpos", "cpostag", "chunk", "chunk_tag", "chunk_tags", "iob", "iob2",
     "iob_tag", "bio", "bio_tag", "bioes", "class", "category", "annotation", "gold", "target",
 ))  # fmt: skip
+_SCORE = re.compile(r"[-+]?[0-9]*(?:[.,][0-9]+)?(?:[eE][-+]?[0-9]+)?%?")
+_IOB = re.compile(r"O|[BEIMSLU](?:[-_]\S+)?")
 _CHUNKS = frozenset(("NP", "VP", "PP"))
 """Types of chunks, which are no entities around others."""
 _PART_NUMBER = re.compile(r"[0-9]{1,6}[-.][0-9]{1,6}")
@@ -70,6 +72,8 @@ def split_cells(line: str) -> list[str]:
     """Cells of a line that is not blank, separated by tabs (a line with a tab) or by spaces."""
     # Only the space and the tab separate: other white space (U+00A0, U+3000) may be in a word.
     if "\t" in line:
+        if " " not in line and line[-1] != "\t":
+            return line.split("\t")
         return [cell.strip(" ") for cell in line.rstrip(" \t").split("\t")]
     cells = line.split(" ")
     return cells if "" not in cells else [cell for cell in cells if cell]
@@ -285,7 +289,17 @@ class _Columns:
 
     def _label_column(self, word: int, line: int, parsed: Parsed) -> int:
         """The last column, but the outer one of two layers of tags, as in GermEval 2014."""
+        scored = self._tags_before_numbers(word)
+        if scored is not None:
+            message = (
+                f"the last column holds numbers and column {scored} tags, so the labels are those "
+                f"of column {scored} (columns count from 0; column={self.width - 1} takes the "
+                "numbers)"
+            )
+            parsed.notes.append(Problem(line, message))
+            return scored
         if word == 0 or self.width != word + 3:
+            self._warn_of_other_tags(word, line, parsed)
             return self.width - 1
         layers = [[cells[word + i] for cells in self.rows] for i in (1, 2)]
         outer, inner = map(_types, layers)
@@ -300,6 +314,31 @@ class _Columns:
         )
         parsed.warnings.append(Problem(line, message))
         return word + 1
+
+    def _warn_of_other_tags(self, word: int, line: int, parsed: Parsed) -> None:
+        """Warn where a column that is not read has tags of entities, too."""
+        last = self.width - 1
+        if _types(cells[last] for cells in self.rows) is None:
+            return
+        for column in range(word + 1, last):
+            kinds = _types(cells[column] for cells in self.rows)
+            if kinds and not kinds & _CHUNKS:
+                message = (
+                    f"column {column} has tags, too: the labels are those of the last column, "
+                    f"{last} (column={column} takes the other)"
+                )
+                parsed.warnings.append(Problem(line, message))
+                return
+
+    def _tags_before_numbers(self, word: int) -> int | None:
+        """The column of IOB tags where the last column holds numbers, such as scores."""
+        if not all(_SCORE.fullmatch(cells[-1]) or cells[-1] == "_" for cells in self.rows):
+            return None
+        for column in range(self.width - 2, word, -1):
+            tags = {cells[column] for cells in self.rows}
+            if all(map(_IOB.fullmatch, tags)) and any(len(tag) > 2 for tag in tags):
+                return column
+        return None
 
     def _warn_of_header(self, word: int, label: int, line: int, parsed: Parsed) -> None:
         """Warn where the first row may name the columns in words that are not known."""

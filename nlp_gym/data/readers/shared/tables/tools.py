@@ -125,6 +125,8 @@ def open_table(
     headed = _has_header(header, columns, known)
     if not headed:
         rows = table_rows(lines, parsed, delimiter=delimiter, first=first)
+    if headed:
+        rows = _without_headers(rows, header, parsed)
     return Table(header, number, _of_width(rows, len(header), parsed), headed)
 
 
@@ -202,6 +204,19 @@ def delimiter_of(name: str, header: str) -> str:
         return "\t"
     bare = _QUOTED.sub("", header)
     return max(DELIMITERS, key=bare.count)
+
+
+def _without_headers(rows: Iterator[Row], header: list[str], parsed: Parsed) -> Iterator[Row]:
+    """Leave out rows that repeat the header, as where files were joined, with one warning."""
+    repeated = list[int]()
+    for number, cells in rows:
+        if cells == header:
+            repeated.append(number)
+        else:
+            yield number, cells
+    if repeated:
+        message = f"{len(repeated)} row(s) repeat the header, as where files were joined"
+        parsed.warnings.append(Problem(repeated[0], f"{message}; they are left out"))
 
 
 def _of_width(rows: Iterator[Row], width: int, parsed: Parsed) -> Iterator[Row]:

@@ -1,0 +1,39 @@
+"""What an environment was made with, as `EnvSpec.to_json` can write it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import Any
+
+from gymnasium.envs.registration import EnvSpec
+
+
+class PortableSpec:
+    """Mix-in of the shells: in the `spec` that Gymnasium gives them paths are strings."""
+
+    _spec: EnvSpec | None = None
+
+    @property
+    def spec(self) -> EnvSpec | None:
+        """The id and the arguments."""
+        return self._spec
+
+    @spec.setter
+    def spec(self, spec: EnvSpec | None) -> None:
+        if spec is not None:
+            spec.kwargs = {name: _plain(value) for name, value in spec.kwargs.items()}
+        self._spec = spec
+
+
+def _plain(value: Any) -> Any:
+    """The value with the paths in it as strings; what holds none is the same object."""
+    if isinstance(value, PurePath):
+        return str(value)
+    if isinstance(value, Mapping):
+        items = {key: _plain(item) for key, item in value.items()}
+        return items if any(items[key] is not value[key] for key in items) else value
+    if isinstance(value, (list, tuple)):
+        listed = [_plain(item) for item in value]
+        return listed if any(a is not b for a, b in zip(listed, value, strict=True)) else value
+    return value
