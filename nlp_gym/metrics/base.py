@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nlp_gym.checks import check_int
+from nlp_gym.errors import InvalidArgumentError
 from nlp_gym.types import Float64Array, Int64Array
 
 GRID = float(2**20)
@@ -157,7 +158,7 @@ def on_grid(values: Float64Array) -> Float64Array:
 def check_same_lengths(gold: Sequence[Sized], predicted: Sequence[Sized]) -> None:
     """Raise `ValueError` unless both have as many sequences, of the same lengths."""
     if [len(labels) for labels in gold] != [len(labels) for labels in predicted]:
-        raise ValueError("gold and predicted sequences differ in number or length")
+        raise InvalidArgumentError("gold and predicted sequences differ in number or length")
 
 
 def spread(first: Int64Array, stop: Int64Array) -> tuple[Int64Array, Int64Array]:

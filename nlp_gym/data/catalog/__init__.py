@@ -49,8 +49,7 @@ def find_dataset(name: str) -> Dataset:
     Raises:
         UnknownNameError: There is no such row.
     """
-    try:
-        return DATASETS[name]
-    except (KeyError, TypeError):
+    if not isinstance(name, str) or name not in DATASETS:
         hint = "For a file of your own pass data=FILE."
-        raise UnknownNameError("corpus name", name, DATASETS, hint) from None
+        raise UnknownNameError("corpus name", name, DATASETS, hint)
+    return DATASETS[name]

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from nlp_gym.errors import InvalidArgumentError
 from nlp_gym.metrics.base import Score, mean_of_first
 from nlp_gym.metrics.labels.tables import MAX_LABELS, Table, label_rows, table_text
 from nlp_gym.types import BoolArray
@@ -39,7 +40,7 @@ def text_accuracy(
         ValueError: The numbers of texts differ.
     """
     if len(gold) != len(outputs):
-        raise ValueError(f"{len(gold)} gold labels but {len(outputs)} predicted ones")
+        raise InvalidArgumentError(f"{len(gold)} gold labels but {len(outputs)} predicted ones")
     predicted = [label for label, _, _ in outputs]
     right = np.array([g == p for g, p in zip(gold, predicted, strict=True)], bool)
     tables: dict[str, Any] = {}

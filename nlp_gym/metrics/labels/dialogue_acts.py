@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from nlp_gym.errors import InvalidArgumentError
 from nlp_gym.metrics.base import Score, micro_f1
 from nlp_gym.metrics.labels.tables import table_row, table_text
 
@@ -47,7 +48,7 @@ def act_f1(
 
 def _pair_turns(gold: Turns, predicted: Turns) -> _TurnPairs:
     if len(predicted) > len(gold):
-        raise ValueError(f"{len(predicted)} predicted turns in a dialogue of {len(gold)}")
+        raise InvalidArgumentError(f"{len(predicted)} predicted turns in a dialogue of {len(gold)}")
     filled = [*predicted, *[()] * (len(gold) - len(predicted))]
     return [(frozenset(g), frozenset(p)) for g, p in zip(gold, filled, strict=True)]
 

@@ -132,9 +132,11 @@ class MultiTask(Task):
     def load(self, split: str) -> Corpus:
         """The samples of all tasks, which are made here, over one encoder."""
         for name in ("data", "labels", "column", "format"):
-            if self._loading[name] is not None and (name, self._loading[name]) != ("labels", []):
+            given = self._loading[name]
+            none = given is None or (name == "labels" and isinstance(given, list) and not given)
+            if not none:
                 raise InvalidArgumentError(
-                    f"{name}={shown(self._loading[name])} belongs to one task: give it in "
+                    f"{name}={shown(given)} belongs to one task: give it in "
                     f"task_kwargs={{{shown(self._ids[0])}: {{...}}}}."
                 )
         shared = {name: self._loading[name] for name in ("data_dir", "corpus")}
