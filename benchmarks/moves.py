@@ -184,6 +184,16 @@ def _paths(value: object, mark: object, path: tuple[str, ...]) -> Iterator[tuple
             yield from _paths(getattr(value, field.name, None), mark, (*path, field.name))
 
 
+def _aside(frame: FrameType | None) -> bool:
+    """Whether a call is no part of the way: a check, or a copy of the settings for the disk."""
+    while frame is not None:
+        name = frame.f_code.co_name
+        if name.startswith(("check_", "write_", "rewrite_")) or name == "as_dict":
+            return _project_file(frame.f_code.co_filename) is not None
+        frame = frame.f_back
+    return False
+
+
 class _Arrived(BaseException):
     """The encoder is being made."""
 
@@ -212,6 +222,8 @@ class Hops:
         if event == "return" and code.co_name == "parse_overrides":
             self._parsed = self._parsed or any(_paths(value, self._mark, ()))
         if event != "call" or not self._parsed or code.co_name.startswith("parse_"):
+            return
+        if _aside(frame):
             return
         count = code.co_argcount + code.co_kwonlyargcount
         count += bool(code.co_flags & CO_VARARGS) + bool(code.co_flags & CO_VARKEYWORDS)

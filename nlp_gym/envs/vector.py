@@ -157,7 +157,7 @@ class TaskVectorEnv(PortableSpec, gym.vector.VectorEnv[Observation, Any, Any]):
         return observation, reward, terminated, truncated, {**final, **self._info(mask)}
 
     def _checked(self, actions: Any) -> npt.NDArray[np.int64]:
-        array = as_array(actions)
+        array = actions if isinstance(actions, np.ndarray) else as_array(actions)
         if array.shape != (self.num_envs,) or array.dtype.kind not in "iu":
             raise InvalidActionError(
                 f"actions={shown(actions)} must be {self.num_envs} integers from 0 to "

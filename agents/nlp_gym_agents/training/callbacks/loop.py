@@ -182,7 +182,11 @@ class TrainingLoop(BaseCallback):
             pass  # saved before this step, which is taken again
         elif self.any_step:
             self._boundary()
-        elif self.request.seconds() > GRACE and not self._must_wait:
+        elif (
+            self.request.number is not None
+            and self.request.seconds() > GRACE
+            and not self._must_wait
+        ):
             # Nobody waits for a long rollout to end: it will be played again.
             self.stopped = "interrupted"
             self._save(self._before)
