@@ -65,6 +65,7 @@ def test_evaluate_reports_the_whole_split_with_signature_and_interval(run: Path)
         "text_sha256": corpus.text_hash,
         "bundled": True,
         "source": str(corpus.source),
+        "n_skipped": 0,
     }
     assert f"{score.value:.4f}" in score_line(score)
 

@@ -126,6 +126,7 @@ def test_json_within_the_limits() -> None:
         ("1: a\n'1': b", "twice"),
         ("a: " + "1:1" * 10**5, "digits"),
         ("a: 0x" + "f" * 10**5, "digits"),
+        ("seed: 1:30", "line 1: 1:30 is a number to the base 60"),
         ("[" + "a," * 10**6 + "]", "more than 100,000 values"),
         ("!!python/object/apply:os.system [true]", "tag"),
         ("a: !!bool x", "does not fit its tag"),

@@ -127,26 +127,24 @@ def _check_events(text: str) -> None:
             depth += 1
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
-        elif (
-            isinstance(event, yaml.ScalarEvent)
-            and event.implicit[0]
-            and _BASE_60.fullmatch(event.value)
-        ):
-            raise ValueError(
-                f"line {_line(event)}: {event.value} is a number to the base 60 in YAML 1.1: write "
-                "it in quotes if it is text"
-            )
-        elif (
-            isinstance(event, yaml.ScalarEvent)
-            and len(event.value) > _LONGEST_NUMBER
-            and event.implicit[0]
-            and _NUMBER.fullmatch(event.value)
-        ):
-            raise ValueError(f"line {_line(event)} has a number of {len(event.value):,} digits")
+        elif isinstance(event, yaml.ScalarEvent) and event.implicit[0]:
+            _check_number(event)
         if depth > _DEEPEST:
             raise ValueError(f"it is nested deeper than {_DEEPEST} levels")
         if nodes > _MOST_NODES:
             raise ValueError(f"it has more than {_MOST_NODES:,} values")
+
+
+def _check_number(event: yaml.ScalarEvent) -> None:
+    """Refuse numbers that take long to read, and those that are not what they look like."""
+    value = event.value
+    if len(value) > _LONGEST_NUMBER and _NUMBER.fullmatch(value):
+        raise ValueError(f"line {_line(event)} has a number of {len(value):,} digits")
+    if _BASE_60.fullmatch(value):
+        raise ValueError(
+            f"line {_line(event)}: {value} is a number to the base 60 in YAML 1.1: write it in "
+            "quotes if it is text"
+        )
 
 
 def _line(event: Any) -> int:
