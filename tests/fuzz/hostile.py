@@ -438,6 +438,12 @@ HOSTILE: dict[str, Hostile] = {
     "options of the encoder in config": Hostile(
         lambda r: r.config(put("env_kwargs.encoder_kwargs", [1])), (RESUME,), "encoder_kwargs"
     ),
+    "rollout without end": Hostile(
+        lambda r: r.nested("hyperparams", train_freq=10**9), (RESUME,), "longer than the run"
+    ),
+    "updates without end": Hostile(
+        lambda r: r.nested("hyperparams", gradient_steps=10**9), ALL, "gradient_steps"
+    ),
     "another encoder": Hostile(
         lambda r: r.config(put("env_kwargs.encoder_kwargs", {"dim": 16})), (RESUME,), "encoder="
     ),

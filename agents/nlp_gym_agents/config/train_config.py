@@ -24,7 +24,7 @@ from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.config.devices import check_device_name
 from nlp_gym_agents.config.hyperparams import Params, load_hyperparams, nested_merge
 from nlp_gym_agents.config.learning import LearningOptions
-from nlp_gym_agents.config.validation import check_params
+from nlp_gym_agents.config.validation import check_params, check_rollouts
 from nlp_gym_agents.networks.encoder.options import MODES, Tuning
 from nlp_gym_agents.runs import schema
 from nlp_gym_agents.runs.folder import read_config_file
@@ -277,6 +277,7 @@ def merge(config: TrainConfig, *, complete: bool = False) -> TrainConfig:
     n_envs = config.n_envs or int(params.pop("n_envs", 1))
     params.pop("n_timesteps", None)
     params.pop("n_envs", None)
+    check_rollouts(params, n_timesteps)
     env_kwargs = nested_merge(params.pop("env_kwargs", {}), config.env_kwargs)
     for name, instead in _FLAGS.items():
         if name in env_kwargs:

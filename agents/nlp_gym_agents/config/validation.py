@@ -73,15 +73,18 @@ _BOUNDS: dict[str, tuple[float, float, bool]] = {
         ("learning_rate", "clip_range", "clip_range_vf", "max_grad_norm"), _OPEN_ABOVE_ZERO
     ),
     **dict.fromkeys(("n_envs", "n_timesteps"), _COUNT),
-    **dict.fromkeys(("batch_size", "n_steps", "n_epochs"), _FROM_ONE),
+    **dict.fromkeys(("batch_size", "n_steps"), _FROM_ONE),
+    "n_epochs": (1, 10_000, True),
     **dict.fromkeys(("buffer_size", "train_freq", "target_update_interval"), _FROM_ONE),
     **dict.fromkeys(("gamma", "gae_lambda", "exploration_initial_eps"), _SHARE),
     **dict.fromkeys(("exploration_final_eps",), _SHARE),
     **dict.fromkeys(("tau", "exploration_fraction"), (0.0, 1.0, False)),
     **dict.fromkeys(("ent_coef", "vf_coef", "learning_starts"), (0.0, math.inf, True)),
     "label_smoothing": (0.0, 0.999, True),
-    "gradient_steps": (-1, math.inf, True),
+    "gradient_steps": (-1, 1_000_000, True),
 }
+_LONG = 10_000
+"""Steps of a rollout that is not too long for a short run either."""
 
 
 def extractor_class(*, writes: bool) -> type[CorpusExtractor]:
@@ -219,6 +222,26 @@ def _check_bounds(key: str, value: object) -> None:
         words = f"{'from' if closed else 'above'} {low:g}"
         words += f" to {high:g}" if math.isfinite(high) else ""
         raise InvalidArgumentError(f"{key}={shown(value)} must be {words}.")
+
+
+def check_rollouts(params: Mapping[str, Any], n_timesteps: int) -> None:
+    """Refuse rollouts far longer than the run, which would go on after its end.
+
+    Args:
+        params: From `check_params`.
+        n_timesteps: Decisions of the run.
+
+    Raises:
+        InvalidArgumentError: Naming the hyperparameter.
+    """
+    for name in ("n_steps", "train_freq"):
+        value = params.get(name)
+        steps = value[0] if isinstance(value, list) else value
+        if isinstance(steps, int) and steps > max(n_timesteps, _LONG):
+            raise InvalidArgumentError(
+                f"{name}={shown(value)} is longer than the run: nothing is learned before a "
+                f"rollout has ended, and n_timesteps={n_timesteps}. Give a smaller {name}."
+            )
 
 
 def _check_train_freq(value: Sequence[object]) -> None:
