@@ -13,7 +13,7 @@ from nlp_gym.types import BoolArray, Int64Array
 
 Integers = npt.NDArray[np.integer[Any]]
 
-_TABLE = 1 << 18
+_TABLE = 1 << 14
 """Pairs of labels up to which the answers for all of them are kept in tables."""
 
 
