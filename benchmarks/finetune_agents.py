@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,7 +12,6 @@ from typing import Any
 from unittest.mock import patch
 
 from benchmarks.finetune_supervised import CLOCKS, now
-from nlp_gym.errors import RunError
 from nlp_gym.metrics.base import Score
 from nlp_gym.metrics.labels.entities import span_counts
 from nlp_gym.tasks.core.task import Task
@@ -23,9 +21,7 @@ from nlp_gym_agents.config.train_config import TrainConfig, merge
 from nlp_gym_agents.evaluation.evaluate import score_record
 from nlp_gym_agents.models.agent import load_agent
 from nlp_gym_agents.networks.encoder.trainable import trainable_encoders
-from nlp_gym_agents.runs.folder import locked
 from nlp_gym_agents.runs.metrics_log import read_metrics
-from nlp_gym_agents.runs.snapshots import newest
 from nlp_gym_agents.training.setup import Setup
 from nlp_gym_agents.training.train import resume, train
 
@@ -119,17 +115,11 @@ def trained(config: TrainConfig, run: Path, clock: str) -> None:
     with (
         watched(run, clock),
         patch("nlp_gym_agents.training.callbacks.loop.time", ticking),
-        patch("nlp_gym_agents.training.train.time", ticking),
+        patch("nlp_gym_agents.training.saved_start.time", ticking),
     ):
         if (run / "config.yml").is_file():
-            try:
-                newest(run / "checkpoints")
-            except RunError:  # killed before its first checkpoint
-                with locked(run):
-                    shutil.rmtree(run)
-            else:
-                resume(run, progress=False)
-                return
+            resume(run, progress=False)
+            return
         (run.parent / f"{run.name}.{WATCHED}").unlink(missing_ok=True)
         train(config, run_dir=run, progress=False)
 

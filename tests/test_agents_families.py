@@ -325,7 +325,9 @@ def test_families_train_command_keeps_the_run_folder_when_the_end_fails(
 
     run = tmp_path / "r"
     monkeypatch.setattr("nlp_gym_agents.training.train.train", lambda *arguments, **options: run)
-    monkeypatch.setattr("nlp_gym_agents.runs.folder.read_config", lambda run: {"device": "cpu"})
+    monkeypatch.setattr(
+        "nlp_gym_agents.runs.folder.read_config", lambda run, **options: {"device": "cpu"}
+    )
     monkeypatch.setattr(
         "nlp_gym_agents.evaluation.test_report.final_report", lambda *arguments, **options: {}
     )

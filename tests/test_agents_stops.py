@@ -141,6 +141,7 @@ def test_stops_inside_a_rollout_are_exact(
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(loop, "GRACE", 0.0)
+        patch.setattr(loop, "SHORT", 0.0)
         patch.setattr(SB3VecEnv, "step", Stopper(SB3VecEnv.step, step, send("SIGTERM")))
         with pytest.raises(TrainingInterrupted):
             train(small(algo), run_dir=tmp_path / "run", progress=False)

@@ -242,3 +242,44 @@ def test_a_folder_without_dev_gets_it_of_train(tmp_path: Path) -> None:
     (tmp_path / "test.csv").unlink()
     with pytest.raises(DataError, match="has no 'dev' split"):
         load_corpus(None, "dev", family="classification", data=tmp_path)
+
+
+def test_each_line_shows_its_own_text_in_the_advice() -> None:
+    first, second = decode("text\ncafé noir\nthé vert\n".encode("cp1252")).problems
+    assert "'café noir'" in first.message
+    assert "'thé vert'" in second.message
+    assert "if not, name another one: cp1251" in second.message
+
+
+def test_japanese_escape_sequences_are_no_text() -> None:
+    data = "これは\tよい\n".encode("iso2022_jp")
+    (problem,) = decode(data).problems
+    assert 'encoding="iso2022_jp"' in problem.message
+    assert decode(data, "iso2022_jp").lines == ["これは\tよい", ""]
+
+
+def test_headers_of_joined_tables_are_no_samples(tmp_path: Path) -> None:
+    path = tmp_path / "joined.csv"
+    path.write_text("text,label\nRain,bad\ntext,label\nSun,good\n")
+    with pytest.warns(UserWarning, match=r"joined\.csv:3: 1 row\(s\) repeat the header"):
+        samples = read(path, family="classification")
+    assert [sample.labels for sample in samples] == [("bad",), ("good",)]
+
+
+def test_labels_that_were_rejected_are_left_out(tmp_path: Path) -> None:
+    rows = [("Great", "pos", "accept"), ("Fine", "neg", "reject"), ("Bad", "neg", "accept")]
+    rows += [("Hm", "neg", "ignore")]
+    path = tmp_path / "textcat.jsonl"
+    path.write_text(
+        "".join(f'{{"text": "{t}", "label": "{x}", "answer": "{a}"}}\n' for t, x, a in rows)
+    )
+    with pytest.warns(UserWarning, match=r"1 row\(s\) with the answer 'reject'"):
+        samples = read(path, family="classification")
+    assert [(s.words, s.labels) for s in samples] == [(("Great",), ("pos",)), (("Bad",), ("neg",))]
+
+
+def test_a_second_column_of_tags_is_pointed_out(tmp_path: Path) -> None:
+    path = tmp_path / "a.conll"
+    path.write_text("Peter B-PER O\nMeier I-PER O\nlacht O O\n\nKöln B-LOC O\nruft O O\n")
+    with pytest.warns(UserWarning, match=r"column 1 has tags, too: the labels are those of the"):
+        read(path, "conll")

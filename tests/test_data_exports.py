@@ -424,6 +424,8 @@ dataset_info:
         ("README.md", CARD),
         ("label2id.json", '{"B-PER": 1, "O": 0}'),
         ("id2label.json", '{"0": "O", "1": "B-PER"}'),
+        ("config.json", '{"model_type": "bert", "id2label": {"0": "O", "1": "B-PER"}}'),
+        ("labels.json", '["O", "B-PER"]'),
         ("labels.txt", "O\nB-PER\n"),
         ("names.txt", "O\nB-PER\n"),
     ],
@@ -542,3 +544,13 @@ def test_exports_brat_folders_are_split_like_one_file(tmp_path: Path) -> None:
         ("Ana11", "left", "."),
         ("Oslo11", "is", "far", "."),
     ]
+
+
+def test_an_export_of_choices_is_not_read_as_texts_without_entities(tmp_path: Path) -> None:
+    value = {"choices": ["positive"]}
+    result = [{"type": "choices", "from_name": "mood", "to_name": "text", "value": value}]
+    task = {"id": 1, "data": {"text": "Fine day"}, "annotations": [{"id": 1, "result": result}]}
+    path = tmp_path / "project.json"
+    path.write_text(json.dumps([task]), encoding="utf-8")
+    with pytest.raises(DataFormatError, match="this is an export of choices"):
+        read(path, "label-studio")

@@ -58,6 +58,26 @@ def test_parallel_lines_correspond(write: Write) -> None:
     assert len(read(path, family=FAMILY, gold=False)) == 2
 
 
+def test_parallel_carriage_returns_alone_end_no_line(tmp_path: Path) -> None:
+    english = "One house.\nTwo \rdogs run.\nThree cats.\nFour birds.\nFive men.\n"
+    german = "Ein Haus.\nZwei Hunde rennen.\nDrei Katzen.\nVier \rVoegel.\nFuenf Maenner.\n"
+    (tmp_path / "x.en").write_bytes(english.encode())
+    (tmp_path / "x.de").write_bytes(german.encode())
+    with pytest.warns(UserWarning, match=r"x\.en:2: a carriage return alone ends no line"):
+        found = read(tmp_path / "x.en", family=FAMILY)
+    pairs = [(sample.words[0], sample.gold[0].split()[0]) for sample in found]
+    assert pairs == [
+        ("One", "Ein"), ("Two", "Zwei"), ("Three", "Drei"), ("Four", "Vier"), ("Five", "Fuenf")
+    ]  # fmt: skip
+
+
+def test_parallel_files_of_other_lengths_are_never_skipped_over(write: Write) -> None:
+    path = write("x.en", "One.", "Two.", "Three.")
+    write("x.de", "Eins.", "Drei.")
+    with pytest.raises(DataFormatError, match=r"x\.en has 3 line\(s\) but x\.de has 2"):
+        read(path, family=FAMILY, bad_rows="skip")
+
+
 @pytest.mark.parametrize(
     ("other", "pair", "problems"),
     [

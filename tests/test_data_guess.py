@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
+import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,7 @@ import pytest
 from nlp_gym.data import DATASETS, FAMILIES, Guess, check, guess_file, load_corpus, read
 from nlp_gym.data.readers import find_reader, read_text
 from nlp_gym.data.readers.guess.family import guess_family
-from nlp_gym.data.readers.shared.sample_lines import sample_lines
+from nlp_gym.data.readers.report.sample_lines import sample_lines
 from nlp_gym.errors import DataError, UnclearFormatError
 from nlp_gym.types import Sample
 
@@ -91,7 +94,15 @@ def written(folder: Path, name: str, content: str) -> Path:
         ("a.txt a.tsv", FIRST.replace("d ", "d\t", 1).replace("good ", "good\t")
          .replace("bad ", "bad\t"), "classification label-first"),
         ("a.txt", "POS I like it\nNEG I hate it\nPOS Nice one\n", "classification label-first"),
-        ("a.txt", "1 a funny movie\n0 the worst film\n1 a gorgeous one\n", "classification sst2"),
+        ("a.txt", "lost_card I lost it.\nlost_card Where is it?\ncard_arrival Is it there?\n",
+         "classification label-first"),
+        ("a.txt", "体育 湖人队 赢了\n财经 股市下跌\n体育 比赛结束\n财经 油价 又 上涨\n",
+         "classification label-first"),
+        ("a.txt", "/m/01\t/people/person/nationality\t/m/02\n/m/03\t/film/film/genre\t/m/04\n",
+         "kg triples"),
+        ("a.txt", "1 a funny movie .\n0 the worst film\n1 a gorgeous one\n", "classification sst2"),
+        ("a.txt", "1 a funny movie\n0 the worst film\n1 a gorgeous one\n",
+         "classification label-first"),
         ("a.txt", "LOC:city Where is Oslo ?\nHUM:ind Who is Ana ?\n", "classification trec"),
         ("a.csv a.txt a.conll a.dat", TABLE, "classification csv"),
         ("a.csv a.txt", TABLE.replace(",", ";"), "classification csv"),
@@ -176,14 +187,25 @@ SUBTITLES = (
         ("a.txt", "It rained.\nThe river rose.\nThe people left.\n", "text without labels"),
         ("a.txt", "hello how are you\nbook a table\nplay some music\n", "text without labels"),
         ("a.txt", "Hello there.\n", "one line of text"),
+        ("a.txt", "A word with a tag , or a label\n", "one line of text"),
+        ("a.txt", "A pos tag , a word\nOne , two , three and four\nIt rained .\nIt did .\n"
+         "So , it rained , and rained\n", "text without labels"),
         ("a.conll", "This is a test.\n", "its last column is no tag"),
         ("a.txt", "Ana\nleft\nOslo\n\nBo\nran\n", "without a second column"),
         ("a.tsv", "Ana\nleft\nOslo\n", "without a second column"),
         ("a.txt", "我们在北京。\n他去上海。\n今天下雨。\n", "without a second column"),
+        ("a.txt", "What is it ?\nHow is it ?\nWhat was it ?\nHow was it ?\n", "without labels"),
+        ("a.txt", "what is it ?\nhow is it ?\nwhat was it ?\nhow was it ?\n", "without labels"),
+        ("a.txt", "utt01 What is it ?\nutt02 How is it ?\n", "text without labels"),
+        ("a.txt", "a dog runs\na man sits\ntwo men run\na cat sleeps\n", "text without labels"),
+        ("a.tsv", "Where is my card?\tcard_arrival\nI lost my card.\tlost_card\n", "--text-column"),
+        ("a.txt", "New York\nLos Angeles\nSan Jose\nSan Diego\n", "text without labels"),
         ("a.txt", "user: hi there\nbot: hello you\nuser: bye now\nbot: bye\n", "names and values"),
         ("a.json", '[{"a": "b"}]', "keys of no family: 'a'"),
         ("a.json", '{"name": "x", "version": 1}', "keys of no family: 'name', 'version'"),
         ("a.json", '["a", "b"]', "without objects"),
+        ("a.json", '{"text": ["A day", "Rain"], "label": ["good", "bad"]}', "all texts in one"),
+        ("a.json", '{"text": {"0": "A", "1": "B"}, "label": {"0": 1, "1": 0}}', "in one list"),
         ("a.jsonl", '{"text": "a", "document": "b"}', "keys of no family"),
         ("a.jsonl", "hello world\nfoo bar\n", "no format fits"),
         ("a.csv", "name,age,city\nAna,3,Oslo\nBo,4,Rome\n", "first row, 'name', 'age', 'city'"),
@@ -218,7 +240,7 @@ def test_guess_refuses_what_is_no_data(
     [
         ("a.csv", "text,label\nA warm day,joy#calm\nRain,sad\nSun,joy\n",
          ["--family classification --format csv", "'A warm day' -> joy#calm", "--family multilabel",
-          "--label-separator '#'"]),
+          "--label-separator '#'", "'A warm day' -> calm, joy"]),
         ("a.csv", "text,label\nA warm day,joy;calm\nRain,sad\nSun,joy\n",
          ["--family classification", "--family multilabel", "--label-separator ';'"]),
         ("a.tsv", "dog\tHund\ncat\tKatze\nhouse\tHaus\n",
@@ -251,6 +273,29 @@ def test_guess_says_why_and_what_else_it_may_be(tmp_path: Path) -> None:
     assert guess.rows == ("Ana/B-PER left/O Oslo/B-LOC", "Bo/B-PER ran/O")
     assert "B-LOC, B-PER, O" in guess.reason
     assert guess.alternatives == ()
+
+
+def test_guess_asks_for_the_text_column_where_the_family_is_known_too(tmp_path: Path) -> None:
+    content = "index\tquestion\tsentence\tlabel\n0\tWhat?\tIt is.\tyes\n"
+    path = written(tmp_path, "a.tsv", content)
+    with pytest.raises(UnclearFormatError, match=r"'question' and 'sentence' may both be the text"):
+        read(path, family="classification")
+    (sample,) = read(path, family="classification", text_column="question")
+    assert sample.words == ("What", "?")
+
+
+def test_guess_says_where_the_words_are(tmp_path: Path) -> None:
+    guess = guess_file(written(tmp_path, "a.tsv", NUMBERED))
+    assert guess.reason.endswith("the word in column 1 (from 0)")
+    assert guess.rows[0] == "Anna0/B-PER Meier/I-PER lacht/O"
+
+
+@pytest.mark.parametrize("n", [4, 300, 600, 601, 2000])
+def test_guess_looks_at_rows_that_are_sorted_or_take_turns(tmp_path: Path, n: int) -> None:
+    turns = [f"{'good' if i % 2 else 'bad'} Text number {i}" for i in range(n)]
+    for lines in (turns, sorted(turns), [line for text in turns for line in (text, "")]):
+        path = written(tmp_path, "a.txt", "\n".join(lines) + "\n")
+        assert guess_family(path) == "classification"
 
 
 def test_guess_of_a_named_format_finds_the_family(tmp_path: Path) -> None:
@@ -326,6 +371,38 @@ def test_guess_without_gold_needs_no_labels(tmp_path: Path) -> None:
         assert read(tmp_path / name, guess.format, family=guess.family, gold=False)
 
 
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "[x](",
+        "; ",
+        "a_ ",
+        "<a ",
+        "{",
+        '["',
+        '{"a": ',
+        "a\t",
+        "B-",
+        "a_b\t",
+        "1, ",
+        "# ",
+        "= ",
+        "\u3002",
+    ],
+)
+def test_guess_takes_time_linear_in_the_length_of_lines(tmp_path: Path, piece: str) -> None:
+    path = written(tmp_path, "a.txt", "\n".join([piece * (100_000 // len(piece))] * 4))
+    start = time.process_time()
+    for family in (None, "tagging", "classification", "kg"):
+        with contextlib.suppress(DataError), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if family is None:
+                guess_file(path)
+            else:
+                find_reader(path, read_text(path).lines, family=family)
+    assert time.process_time() - start < 3
+
+
 def test_guess_of_a_short_split_is_that_of_training(tmp_path: Path) -> None:
     files = {
         "train": written(tmp_path, "train.txt", FIRST),
@@ -335,6 +412,185 @@ def test_guess_of_a_short_split_is_that_of_training(tmp_path: Path) -> None:
         read(files["test"], family="classification")
     found = load_corpus(None, "test", family="classification", data=files)
     assert [sample.labels for sample in found.samples] == [("Odd",), ("So",), ("No",)]
+
+
+WORDS = ("music", "warm", "river", "good", "some", "night", "went", "house", "small", "story")
+
+
+def _text(i: int) -> str:
+    """A text of 4 to 9 words that differs from row to row, but begins with one of few words."""
+    return " ".join(WORDS[(i * k + i // 7) % 10] for k in range(1, 5 + i % 6))
+
+
+def _rows(row: Callable[[int], str], *, gap: int = 0) -> str:
+    """60 lines, with a blank one after every `gap`."""
+    return "".join(row(i) + ("\n\n" if gap and i % gap == 0 else "\n") for i in range(60))
+
+
+MOODS = ("pos", "neg")
+RATED = "--text-column 1 --label-column 0"
+NUMBERED_TEXTS = "--text-column 2 --label-column 1"
+ORDER = "the order that is needed is head, relation, tail"
+TAGS_FIRST = "--word-column 1 --label-column 0"
+
+
+@pytest.mark.parametrize(
+    ("names", "content", "message", "families"),
+    [
+        ("a.txt a", _rows(lambda i: f"{MOODS[i % 2]},{_text(i)}"), RATED, "classification"),
+        ("a.txt a", _rows(lambda i: f"{MOODS[i % 2]}|{_text(i)}"), RATED, "classification"),
+        ("a.txt a", _rows(lambda i: f"{MOODS[i % 2]};{_text(i)}"), RATED, "classification"),
+        ("a.txt a", _rows(lambda i: f'{i % 5},"{_text(i)}"'), RATED, "classification"),
+        ("a.txt a", _rows(lambda i: f"{('very good', 'bad')[i % 2]},{_text(i)}"), RATED,
+         "classification"),
+        ("a.txt a", _rows(lambda i: f"{_text(i)};{MOODS[i % 2]}"),
+         "--text-column 0 --label-column 1", "classification"),
+        ("a.txt a", _rows(lambda i: f"{MOODS[i % 2]}:{_text(i)}"), "a colon stands",
+         "classification"),
+        ("a.tsv a.txt", _rows(lambda i: f"{_text(i)}\t{MOODS[i % 2]}\tx{i * 7919 % 61}"),
+         "--text-column 0 --label-column 1", "kg"),
+        ("a.csv a.txt", _rows(lambda i: f'"{i % 4 + 1}","Unfortunately, {_text(i)}"'),
+         "--format ag-csv", "classification"),
+        ("a.csv a.txt", _rows(lambda i: f'"{i % 2 + 1}","{_text(i)}","{_text(i + 1)}"'),
+         "--format ag-csv", "classification"),
+        ("a.tsv a.txt", _rows(lambda i: f"{_text(i)}\t{i % 6}\t{i + 17}"),
+         "--format goemotions", "multilabel"),
+        ("a.tsv a.txt", _rows(lambda i: f"{_text(i)}\t{i % 6}\tuser{i}"),
+         "--format goemotions", "multilabel"),
+        ("a.tsv a.txt", _rows(lambda i: f"{i}\t{MOODS[i % 2]}\t{_text(i)}"), NUMBERED_TEXTS, "kg"),
+        ("a.tsv a.txt", _rows(lambda i: f"x{i * 7919 % 61}\t{MOODS[i % 2]}\t{_text(i)}"),
+         NUMBERED_TEXTS, "kg"),
+        ("a.tsv a.txt", _rows(lambda i: f"e{i * 7 % 23}\te{i * 5 % 19}\tr{i % 3}"), ORDER, "kg"),
+        ("a.tsv a.txt", _rows(lambda i: f"e{i * 7 % 61}\tf{i * 5 % 53}\tr{i % 3}"), ORDER, "kg"),
+        ("a.tsv a.txt", _rows(lambda i: f"r{i % 3}\te{i * 5 % 19}\te{i * 7 % 23}"), ORDER, "kg"),
+        ("a.txt a.conll", _rows(lambda i: f"{('B-PER', 'O', 'O')[i % 3]} {WORDS[i % 7]}{i}", gap=5),
+         TAGS_FIRST, "tagging"),
+        ("a.txt a.conll", "B-PER Ana\nO left\nB-LOC Oslo\n\nB-PER Bo\nO ran\n",
+         TAGS_FIRST, "tagging"),
+        ("a.tsv a.conll", _rows(lambda i: f"{'NVAD'[i % 4]}\t{WORDS[i % 10]}{i}", gap=5),
+         TAGS_FIRST, "tagging"),
+        ("a.conll", _rows(lambda i: f"{WORDS[i % 10]}{i} {'NVAD'[i % 4]} 0.{i}", gap=5),
+         "--label-column", "tagging"),
+        ("a.txt", _rows(lambda i: " ".join(f"{w}/{'NVAD'[len(w) % 4]}" for w in _text(i).split())),
+         "word/TAG", "classification tagging"),
+        ("a.txt", _rows(lambda i: " ".join(f"{w}_{'NVAD'[len(w) % 4]}" for w in _text(i).split())),
+         "word/TAG", "classification tagging"),
+    ],
+)  # fmt: skip
+def test_guess_refuses_what_only_looks_like_a_format(
+    tmp_path: Path, names: str, content: str, message: str, families: str
+) -> None:
+    for name in names.split():
+        path = written(tmp_path, name, content)
+        with pytest.raises(UnclearFormatError) as caught:
+            guess_file(path)
+        assert message in str(caught.value), name
+        for family in families.split():  # as in `gym.make`
+            with pytest.raises(DataError) as caught_too:
+                read(path, family=family)
+            assert path.name in str(caught_too.value)
+            assert message in str(caught_too.value) or name.endswith(".csv")
+
+
+def test_guess_gives_names_to_labels_of_their_own_corpus_only(tmp_path: Path) -> None:
+    path = written(tmp_path, "a.txt", _rows(lambda i: f"{i % 2} {_text(i)}"))
+    assert guess_file(path).format == "label-first"
+    assert {sample.labels for sample in read(path, family="classification")} == {("0",), ("1",)}
+    assert read(path, "sst2", family="classification")[0].labels == ("negative",)
+    for name, format in (("sst2", "sst2"), ("ag_news", "ag-csv"), ("goemotions", "goemotions")):
+        source = DATASETS[name].sample_file("train")
+        copy = written(tmp_path, f"copy{source.suffix}", source.read_text(encoding="utf-8"))
+        assert guess_file(copy).format == format
+
+
+@pytest.mark.parametrize("mark", ["\t", " "])
+def test_guess_takes_tags_for_the_labels_where_scores_are_last(tmp_path: Path, mark: str) -> None:
+    content = _rows(lambda i: mark.join((f"Oslo{i}", ("B-LOC", "O")[i % 2], f"0.{i}")), gap=5)
+    for name in ("a.txt", "a.tsv", "a.conll"):
+        path = written(tmp_path, name, content)
+        guess = guess_file(path)
+        assert (guess.family, guess.format) == ("tagging", "conll")
+        assert read(path)[1].labels[:2] == ("O", "B-LOC")
+        assert "column 1 tags" in str(check(path))
+    assert read(path, column=2)[0].labels == ("0.0",)
+
+
+def _objects(row: Callable[[int], dict[str, Any]]) -> str:
+    return _rows(lambda i: json.dumps(row(i)))
+
+
+def test_guess_leaves_out_readings_that_find_nothing(tmp_path: Path) -> None:
+    entity = {"id": 1, "label": "PER", "start_offset": 0, "end_offset": 3}
+    doccano = {"text": "Ana left.", "entities": [entity], "relations": []}
+    spert = {"tokens": ["Ana", "left"], "entities": [{"type": "PER", "start": 0, "end": 1}]}
+    for name, content in (
+        ("a.jsonl", _objects(lambda i: {"id": i, **doccano})),
+        ("a.json", json.dumps([{**spert, "relations": [], "orig_id": i} for i in range(5)])),
+    ):
+        guess = guess_file(written(tmp_path, name, content))
+        assert guess.family == "tagging"
+        assert guess.rows[0].startswith("Ana/B-PER left/O")
+
+
+@pytest.mark.parametrize("other", ["sentence", "review", "data"])
+def test_guess_asks_which_of_two_texts_is_the_one(tmp_path: Path, other: str) -> None:
+    table = _rows(lambda i: f"{_text(i)},{_text(i + 1)},{MOODS[i % 2]}")
+    for name, content in (
+        ("a.csv", f"{other},text,label\n{table}"),
+        ("a.jsonl", _objects(lambda i: {other: _text(i), "text": _text(i + 1), "label": "a"})),
+    ):
+        path = written(tmp_path, name, content)
+        with pytest.raises(
+            UnclearFormatError, match=rf"'{other}' and 'text' may both .*--text-col"
+        ):
+            guess_file(path)
+        for family in ("classification", "multilabel"):
+            with pytest.raises(UnclearFormatError, match="may both be the text"):
+                read(path, family=family)
+        assert guess_family(path, text_column=other) == "classification"
+        assert read(path, family="classification", text_column="text")[0].extra["text"] == _text(1)
+
+
+@pytest.mark.parametrize("key", ["label", "labels"])
+def test_guess_asks_about_labels_that_blanks_join(tmp_path: Path, key: str) -> None:
+    moods = ("joy calm", "joy", "calm joy", "calm")
+    for name, content in (
+        ("a.csv", f"text,{key}\n" + _rows(lambda i: f"{_text(i)},{moods[i % 4]}")),
+        ("a.jsonl", _objects(lambda i: {"text": _text(i), key: moods[i % 4]})),
+    ):
+        path = written(tmp_path, name, content)
+        with pytest.raises(UnclearFormatError, match="--label-separator ' '"):
+            guess_file(path)
+        found = read(path, family="multilabel", label_separator=" ", label_column=key)
+        assert [sample.labels for sample in found[:2]] == [("calm", "joy"), ("joy",)]
+
+
+def test_guess_takes_no_mark_at_the_end_of_a_label_for_a_separator(tmp_path: Path) -> None:
+    languages = ("C#", "F#", "java")
+    content = "text,labels\n" + _rows(lambda i: f"{_text(i)},{languages[i % 3]}")
+    path = written(tmp_path, "a.csv", content)
+    assert guess_family(path) == "classification"
+    found = {sample.labels for sample in read(path, family="classification")}
+    assert found == {("C#",), ("F#",), ("java",)}
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [("review", "sentiment"), ("comment_text", "label"), ("comment", "label"),
+     ("tweet", "sentiment"), ("content", "category"), ("data", "label")],
+)  # fmt: skip
+def test_guess_knows_usual_names_of_texts(tmp_path: Path, text: str, label: str) -> None:
+    rows = [{"id": i, text: _text(i), label: MOODS[i % 2]} for i in range(9)]
+    lines = [f"id,{text},{label}", *(",".join(map(str, row.values())) for row in rows)]
+    for name, content in (
+        ("a.csv", "\n".join(lines)),
+        ("a.jsonl", "\n".join(map(json.dumps, rows))),
+        ("a.json", json.dumps([{text: row[text], label: row[label]} for row in rows])),
+    ):
+        path = written(tmp_path, name, content)
+        assert guess_family(path) == "classification"
+        found = read(path, family="classification")
+        assert (found[1].extra["text"], found[1].labels) == (_text(1), ("neg",))
 
 
 @pytest.mark.parametrize("row", DATASETS.values(), ids=DATASETS)

@@ -194,6 +194,13 @@ def test_offsets_overlapping_and_nested_entities_are_refused(tmp_path: Path) -> 
         assert "overlaps another one" in report.problems[0].message
 
 
+def test_offsets_tags_in_the_place_of_types_are_pointed_out(tmp_path: Path) -> None:
+    report = checked(tmp_path, {"text": "Ana left", "entities": [[0, 3, "B-PER"]]})
+    assert "begin as tags do ('B-PER')" in report.warnings[0].message
+    mixed = [[0, 1, "B-cell"], [2, 3, "virus"]]
+    assert not checked(tmp_path, {"text": "T X", "entities": mixed}).warnings
+
+
 @pytest.mark.parametrize(
     "entity",
     [

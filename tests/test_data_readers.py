@@ -189,3 +189,18 @@ def test_readers_missing_file_folder_and_unknown_format(tmp_path: Path) -> None:
         check("a\0b")
     with pytest.raises(UnknownNameError, match="'conllu'"):
         read(save(tmp_path, "x.conll", "a O"), "conlu")
+
+
+def test_conll_of_names_of_columns_alone_is_a_row(tmp_path: Path) -> None:
+    path = tmp_path / "a.conll"
+    path.write_text("token label\n")
+    assert [sample.labels for sample in read(path, "conll")] == [("label",)]
+
+
+def test_a_line_that_is_no_json_is_left_out_as_a_sample(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('"words": ["Ana"]}\n{"words": ["Bo"], "labels": ["B-PER"]}\n')
+    report = check(path, "jsonl", bad_rows="skip")
+    assert (report.ok, report.n_samples, report.n_skipped) == (True, 1, 1)
+    with pytest.warns(UserWarning, match=r"1 sample\(s\) with bad rows are left out"):
+        assert [sample.words for sample in read(path, "jsonl", bad_rows="skip")] == [("Bo",)]

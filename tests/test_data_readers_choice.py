@@ -12,7 +12,7 @@ import pytest
 from nlp_gym.data import load_corpus
 from nlp_gym.data.readers import READERS, read
 from nlp_gym.data.readers.dialogue.reply_pool import DRAWN
-from nlp_gym.data.readers.shared.base import Options
+from nlp_gym.data.readers.shared.options import Options
 from nlp_gym.errors import DataFormatError
 from nlp_gym.tasks.core.make import make_task
 

@@ -8,7 +8,7 @@ import pytest
 
 from nlp_gym.data import load_corpus
 from nlp_gym.data.readers import READERS, find_reader, read, read_text
-from nlp_gym.data.readers.shared.base import Options
+from nlp_gym.data.readers.shared.options import Options
 
 TURN = {"user": "A table for two.", "acts": ["REQUEST", "OFFER", "OFFER"], "system": "When?"}
 

@@ -10,7 +10,8 @@ import pytest
 
 from nlp_gym.data import READERS, load_corpus, read
 from nlp_gym.data.readers.relation.pairs import cut_words
-from nlp_gym.data.readers.shared.base import Options, Parsed
+from nlp_gym.data.readers.shared.base import Parsed
+from nlp_gym.data.readers.shared.options import Options
 
 SEMEVAL = (
     '7\t"The <e1>pump\'s</e1> handle, pre-<e2>war</e2> style."\nComponent-Whole(e2,e1)\n'

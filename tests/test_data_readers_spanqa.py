@@ -190,3 +190,27 @@ def test_readers_squad_reads_the_real_files(real_data: Path) -> None:
 def test_readers_squad_reads_the_paraphrased_questions(real_data: Path, name: str) -> None:
     samples = read(real_data / "paraphrased_squad" / f"{name}.json", family="spanqa")
     assert len(samples) == (1062 if "dev" in name else 56)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-8"])
+@pytest.mark.parametrize("ending", ["json", "jsonl"])
+def test_offsets_of_answers_in_other_units_are_corrected(tmp_path, ending, encoding):
+    rows = []
+    for context, answer in (("😀 Oslo is é cold.", "cold"), ("Ana left Rome.", "Rome")):
+        before = context[: context.index(answer)].encode(encoding)
+        start = len(before) // len("a".encode(encoding))
+        answers = [{"text": answer, "answer_start": start}]
+        rows.append({"context": context, "question": "What?", "answers": answers})
+    path = tmp_path / f"a.{ending}"
+    paragraphs = [{"context": row["context"], "qas": [{**row, "id": str(i)}]}
+                  for i, row in enumerate(rows)]  # fmt: skip
+    squad = json.dumps({"data": [{"title": "", "paragraphs": paragraphs}]})
+    path.write_text(squad if ending == "json" else "\n".join(map(json.dumps, rows)))
+    with pytest.warns(UserWarning, match="answer_start counts"):
+        samples = read(path, family="spanqa")
+    assert [sample.gold[0][0] for sample in samples] == ["cold", "Rome"]
+    rows[1]["answers"][0]["answer_start"] += 1
+    path = tmp_path / "b.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    with pytest.raises(DataFormatError, match="but the answer is"):
+        read(path, family="spanqa")

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nlp_gym.data.readers.report.counts import count_items
 from nlp_gym.data.readers.shared.base import Parsed
-from nlp_gym.data.readers.shared.check_counts import count_items
 from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.json_tools import (
     RowError,
@@ -25,7 +25,7 @@ from nlp_gym.data.readers.shared.json_tools import (
     load_json,
     text_words,
 )
-from nlp_gym.data.readers.shared.table_tools import open_table, table_rows
+from nlp_gym.data.readers.shared.tables.tools import open_table, table_rows
 from nlp_gym.types import Sample
 
 TEXT = '{"a": [1, {"b": "{[\\"]"},\n  {}\n],\n\n"c": {"d":\n[]}}'
@@ -71,7 +71,7 @@ def test_tools_document_lines_of_any_value(value: Any) -> None:
     [
         ('{"a": 1,\n"b": }', 2, "Expecting value"),
         ('{"a": "NaN",\n\n"b": NaN}', 3, "NaN is no JSON"),
-        ('{"a":\n{"b": 1,\n"b": 2}}', 1, "key 'b' twice"),
+        ('{"a":\n{"b": 1,\n"b": 2}}', 3, "key 'b' twice"),
         ("[" * 100_000, 1, "not JSON"),
         ("9" * 5000, 1, "not JSON"),
         ("", 1, "not JSON"),

@@ -160,7 +160,8 @@ def test_data_check_spells_what_is_in_the_file(tmp_path: Path) -> None:
     path = tmp_path / f"a{label[:12]}\nerror: b.jsonl"
     rows = [{"text": "a b", "label": label}, {"text": HOSTILE}]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    result = CliRunner().invoke(app, ["data", "check", str(path)], color=True)
+    command = ["data", "check", str(path), "--family", "classification"]
+    result = CliRunner().invoke(app, command, color=True)
     assert result.exit_code == 1
     assert_inert(result.output)
     assert not any(line.startswith("error:") for line in result.output.splitlines())
@@ -203,6 +204,7 @@ def test_report_and_progress_print_no_markup() -> None:
     row = {"value": 0.5, "interval": None}
     report = {"id": "[red]x", "metric": "[b]m", "n": 3, "algo": HOSTILE, "baselines": {"[i]r": row}}
     report |= {**row, "text": f"{visible(HOSTILE)}\n:fire: [red]", "signature": HOSTILE}
+    report["n_skipped"] = {"test": 0}
     console = Console(file=io.StringIO(), width=200)
     print_report(report, console)
     text = console.file.getvalue()  # type: ignore[attr-defined]

@@ -22,7 +22,8 @@ PIECES = [
     *(b" Haus", b"Ha", b"us", b" M", b"ann", b" der", b" Hund", b"hund", b" the", b" dog", b"s"),
     *(b" running", b"run", b"ning", b"a", b"\xc3", b"\xbc", b"\xff", b"\xe4", b"\xb8", b"\xad"),
     *(b"\xe3\x80", b"\x80", b"n't", b"Mr", b" e-mail", b"U.S", b"@x.de", b"\r\n", b"\xc2\xa0"),
-    *(b"\x1c", b"\xe2\x80\x8b", b"foo bar baz", b" (", b" .5"),
+    *(b"\x1c", b"\xe2\x80\x8b", b"foo bar baz", b" (", b" .5", b"\x07", b"\x1b", b"\xc2\x93"),
+    *(b"\xc2\x85", b"\xe2\x80\xa8", b"\xef\xbb\xbf", b" \xe2\x96\x81", b"\r", b"\x7f"),
     *(
         text.encode()
         for text in (" für", "ü", "中", "天气", "。", "，", "\u3000", " 中", "Σ", "😀")
@@ -46,7 +47,7 @@ def make_references(rng, n, longest=9, pieces=PIECES):
             for _ in range(rng.choice([1, 1, 2, 3]))
         ]
         texts = [b"".join(pieces[t] for t in some).decode("utf-8", "replace") for some in tokens]
-        plain = [" ".join(text.split()) for text in texts]
+        plain = [text.strip() for text in texts]
         if all(plain):
             rows.append(plain)
             made.append(tokens[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
@@ -17,8 +18,9 @@ from nlp_gym import make_task
 from nlp_gym.data.text.vocabulary import normalise_spaces
 from nlp_gym.envs.vector import TaskVectorEnv
 from nlp_gym.errors import UnknownNameError
-from nlp_gym.metrics.text.corpus import VALUES
+from nlp_gym.metrics.text.corpus import VALUES, generation_score
 from nlp_gym.tasks.core.rollout import rollout
+from nlp_gym.types import Sample
 
 IDS = [
     "Translation-Multi30k-v0",
@@ -242,3 +244,53 @@ def test_the_corpus_score_is_sacrebleus():
     low, high = score.interval
     assert low < score.value < high
     assert "nrefs:1" in score.signature
+
+
+PLAIN = {"encoder": "hashed", "tokens": "subword", "tokenize": "13a"}
+CONTROLS = ("\x07", "\x93", "\x96", "\u2581", "\x1c", "\x85", "\ufeff", "\u2028")
+
+
+@pytest.mark.parametrize("metric", ["bleu", "chrf", "rougeL"])
+def test_references_with_control_characters_are_scored_as_they_are(
+    tmp_path: Path, metric: str
+) -> None:
+    """A text has none of these characters, and the reference keeps them: it cannot earn 1."""
+    path = tmp_path / "a.tsv"
+    rows = [
+        (f"line number {i} here and there", f"Zeile {mark} Nummer {i} hier und dort")
+        for i, mark in enumerate(CONTROLS)
+    ]
+    rows.append(("a last line", "Die letzte Zeile."))
+    path.write_text("".join(f"{source}\t{target}\n" for source, target in rows), encoding="utf-8")
+    task = make_task("Generation-v0", data={"train": path}, metric=metric, **PLAIN)
+    outputs = rollout(task, "oracle")
+    targets = [target for _, target in rows]
+    assert [sample.gold for sample in task.corpus.samples] == [(target,) for target in targets]
+    found = generation_score([[target] for target in targets], outputs, targets, value=metric)
+    if metric == "bleu":
+        library = sacrebleu.corpus_bleu(outputs, [targets]).score / 100
+    elif metric == "chrf":
+        library = sacrebleu.corpus_chrf(outputs, [targets]).score / 100
+    else:
+        scorer = RougeScorer(["rougeL"], use_stemmer=True)
+        pairs = zip(targets, outputs, strict=True)
+        scores = [scorer.score(gold, text)["rougeL"].fmeasure for gold, text in pairs]
+        library = sum(scores) / len(scores)
+    score = task.score(outputs, bootstrap=0).value
+    assert score == pytest.approx(found.value) == pytest.approx(library)
+    assert score == 1 if metric == "rougeL" else score < 1
+
+
+def test_control_characters_that_are_written_are_scored_as_they_are() -> None:
+    """The bytes of U+0093 can be written; the reward is that of the text with it."""
+    samples = [Sample(("a", "b"), None, "", {"text": "a b"}, ("x y z w",))]
+    task = make_task("Generation-v0", data=samples, reward="sparse", **PLAIN)
+    pieces = list(task.vocabulary.pieces)
+    state = task.initial(np.array([0]))
+    targets = task.vocabulary.encode(["x y z w"])[0]
+    written = [*targets[:2], pieces.index(b"\xc2"), pieces.index(b"\x93"), *targets[2:], 0]
+    rewards = [float(task.transition(state, np.array([token]))[0][0]) for token in written]
+    (text,) = task.outputs(state)
+    assert "\x93" in text
+    bleu = BLEU(effective_order=True).sentence_score(text, ["x y z w"]).score / 100
+    assert sum(rewards) == pytest.approx(bleu, abs=1e-6)

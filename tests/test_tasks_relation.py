@@ -65,6 +65,20 @@ def test_official_scorer_is_matched() -> None:
         assert {key: round(100 * table[row][key], 2) for key in wanted} == wanted
 
 
+def test_macro_f1_is_the_mean_over_the_relations_of_gold() -> None:
+    """As in the official scorer, version 1.2: a relation that is only predicted has no F1."""
+    metric = RelationF1((), none="Other", directed=True)
+    gold = [("Cause-Effect(e1,e2)",), ("Other",)]
+    predicted = [("Cause-Effect(e1,e2)",), ("Entity-Origin(e1,e2)",)]
+    score = metric.score(gold, predicted, bootstrap=0)
+    assert score.value == 1.0
+    assert score.report["relations"]["macro avg"]["f1-score"] == 1.0
+    assert score.report["relations"]["micro avg"]["f1-score"] == pytest.approx(2 / 3)
+    gold, predicted = [*gold, ("A(e2,e1)",)], [*predicted, ("A(e1,e2)",)]
+    assert metric.score(gold, predicted, bootstrap=0).value == 0.5
+    assert metric.score(gold[1:2], predicted[1:2], bootstrap=0).value == 0.0
+
+
 def test_micro_f1_equals_scikit_learn() -> None:
     rng = np.random.default_rng(0)
     metric = RelationF1(LABELS, none="NONE")

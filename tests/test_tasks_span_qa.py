@@ -385,6 +385,28 @@ def test_tasks_span_qa_expert_reaches_for_what_is_not_out_of_reach() -> None:
     assert task.score([(2, 4)], bootstrap=0).value == pytest.approx(6 / 7)
 
 
+def test_tasks_span_qa_longer_answers_are_counted_by_characters_of_unspaced_scripts() -> None:
+    text = "王小明在北京大学学习中文" * 12 + "。"
+    short, long = question(text[3:34], text=text), question(text[:101], text=text)
+    assert task_of(ASKED).max_answer == task_of(short).max_answer == 100
+    message = (
+        r"^1 gold answer\(s\) have more than max_answer=100 characters .* 1 of 2 questions have no "
+        r"shorter one\. Give max_answer=101"
+    )
+    with pytest.warns(UserWarning, match=message):
+        task_of(short, long)
+    assert task_of(short, long, max_answer=101).max_answer == 101
+    with pytest.warns(
+        UserWarning, match=r"^2 gold .* max_answer=30 characters .* 2 of 2 questions"
+    ):
+        task_of(short, long, max_answer=30)
+    words = " ".join("abcdefghijklmnopqrstuvwxyzabcde")
+    both = question(words, "a b c", text=f"{words} .")
+    with pytest.warns(UserWarning, match=r"^1 gold .* max_answer=30 words .* 0 of 1 questions"):
+        assert task_of(both).max_answer == 30
+    assert task_of(Sample(both.words, None, "", both.extra)).max_answer == 30
+
+
 def test_tasks_span_qa_passages_beyond_max_words_are_kept_with_a_warning() -> None:
     with pytest.warns(UserWarning, match=r"1 of 1 texts .* max_words=8"):
         task = task_of(question("May of 1850"), max_words=8)

@@ -29,11 +29,22 @@ EXAMPLES: dict[tuple[str, str], str] = {
     ("tagging", "csv"): "sentence,word,label\n1,Ana,B-PER\n1,left,O",
     ("classification", "csv"): 'text,label\n"A warm day, at last",good',
     ("classification", "jsonl"): '{"text": "A warm day", "label": "good"}',
+    ("classification", "fasttext"): "__label__good A warm day",
     ("classification", "label-first"): "good A warm day",
     ("multilabel", "csv"): "text,labels\nA warm day,joy;calm",
+    ("multilabel", "fasttext"): "__label__joy __label__calm A warm day",
     ("multilabel", "jsonl"): '{"text": "A warm day", "labels": ["joy", "calm"]}',
     ("relation", "jsonl"): '{"text": "Ana runs Bolt.", "relations": [{"head": [0, 3], '
     '"tail": [9, 13], "label": "Work_For"}]}',
+    ("relation", "spert"): '[{"tokens": ["Ana", "runs", "Bolt"], "entities": [{"type": "Peop", '
+    '"start": 0, "end": 1}, {"type": "Org", "start": 2, "end": 3}], "relations": [{"type": '
+    '"Work_For", "head": 0, "tail": 1}]}]',
+    ("relation", "doccano"): '{"text": "Ana runs Bolt.", "entities": [{"id": 1, "label": "Peop", '
+    '"start_offset": 0, "end_offset": 3}, {"id": 2, "label": "Org", "start_offset": 9, '
+    '"end_offset": 13}], "relations": [{"from_id": 1, "to_id": 2, "type": "Work_For"}]}',
+    ("relation", "prodigy"): '{"text": "Ana runs Bolt.", "spans": [], "relations": [{"head_span": '
+    '{"start": 0, "end": 3, "label": "Peop"}, "child_span": {"start": 9, "end": 13, "label": '
+    '"Org"}, "label": "Work_For"}]}',
     ("spanqa", "jsonl"): '{"context": "Built in 1850.", "question": "When?", '
     '"answers": [{"text": "1850", "answer_start": 9}]}',
     ("choice", "csv"): "question,choice1,choice2,answer\nWhat is hot?,ice,fire,2",

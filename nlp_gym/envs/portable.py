@@ -27,8 +27,13 @@ class PortableSpec:
 
 
 def _plain(value: Any) -> Any:
+    """The value with the paths in it as strings; what holds none is the same object."""
     if isinstance(value, PurePath):
         return str(value)
-    if isinstance(value, Mapping) and any(isinstance(item, PurePath) for item in value.values()):
-        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, Mapping):
+        items = {key: _plain(item) for key, item in value.items()}
+        return items if any(items[key] is not value[key] for key in items) else value
+    if isinstance(value, (list, tuple)):
+        listed = [_plain(item) for item in value]
+        return listed if any(a is not b for a, b in zip(listed, value, strict=True)) else value
     return value

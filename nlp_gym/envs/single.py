@@ -10,12 +10,10 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 from gymnasium.envs import registration
-from gymnasium.envs.registration import EnvSpec
 
 from nlp_gym.checks import check_obs_type, check_seed
 from nlp_gym.envs.portable import PortableSpec
 from nlp_gym.envs.rows import RowSampler, chosen_rows
-from nlp_gym.envs.spec import jsonable_spec
 from nlp_gym.errors import InvalidActionError, InvalidArgumentError, NotResetError, shown
 from nlp_gym.render import RENDER_MODES, RenderModes, check_render_mode, draw
 from nlp_gym.tasks.core.make import build_task
@@ -40,8 +38,6 @@ class TaskEnv(PortableSpec, gym.Env[Observation, Any]):
 
     metadata: ClassVar[dict[str, Any]] = _METADATA  # type: ignore[misc]
 
-    _spec: EnvSpec | None = None
-
     def __init__(
         self,
         task: str | Task,
@@ -60,15 +56,6 @@ class TaskEnv(PortableSpec, gym.Env[Observation, Any]):
         self._state: State | None = None
         self._running = False
         self._last_reward = 0.0
-
-    @property
-    def spec(self) -> EnvSpec | None:
-        """What the environment was made with by Gymnasium, which sets it; paths are strings."""
-        return self._spec
-
-    @spec.setter
-    def spec(self, spec: EnvSpec | None) -> None:
-        self._spec = jsonable_spec(spec)
 
     def use(self, task: Task) -> None:
         """Play `task` from the next `reset` on: spaces become those of the task."""

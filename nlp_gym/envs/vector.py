@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
-from gymnasium.envs.registration import EnvSpec
 from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
@@ -18,7 +17,6 @@ from nlp_gym.checks import as_array, check_int, check_obs_type, check_seed
 from nlp_gym.envs.final import final_infos
 from nlp_gym.envs.portable import PortableSpec
 from nlp_gym.envs.rows import BLOCK, RowSampler, chosen_rows
-from nlp_gym.envs.spec import jsonable_spec
 from nlp_gym.errors import InvalidActionError, InvalidArgumentError, NotResetError, shown
 from nlp_gym.memory import check_memory
 from nlp_gym.render import RENDER_MODES, RenderModes, check_render_mode, draw
@@ -50,8 +48,6 @@ class TaskVectorEnv(PortableSpec, gym.vector.VectorEnv[Observation, Any, Any]):
         "autoreset_mode": AutoresetMode.SAME_STEP,
     }
 
-    _spec: EnvSpec | None = None
-
     def __init__(
         self,
         task: str | Task,
@@ -77,15 +73,6 @@ class TaskVectorEnv(PortableSpec, gym.vector.VectorEnv[Observation, Any, Any]):
         self._state: State | None = None
         self._last_reward = np.zeros(self.num_envs)
         _keep_freed_memory()
-
-    @property
-    def spec(self) -> EnvSpec | None:
-        """What the environment was made with by Gymnasium, which sets it; paths are strings."""
-        return self._spec
-
-    @spec.setter
-    def spec(self, spec: EnvSpec | None) -> None:
-        self._spec = jsonable_spec(spec)
 
     def use(self, task: Task) -> None:
         """Play `task` from the next `reset` on: spaces become those of the task."""

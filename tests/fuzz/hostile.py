@@ -432,6 +432,15 @@ HOSTILE: dict[str, Hostile] = {
         lambda r: r.nested("env_kwargs", split="test"), ALL, "split"
     ),
     "env_kwargs unknown": Hostile(lambda r: r.nested("env_kwargs", windw=1), ALL, "window"),
+    "options of the encoder are text": Hostile(
+        lambda r: r.nested("env_kwargs", encoder_kwargs="x"), ALL, "encoder_kwargs"
+    ),
+    "options of the encoder in config": Hostile(
+        lambda r: r.config(put("env_kwargs.encoder_kwargs", [1])), (RESUME,), "encoder_kwargs"
+    ),
+    "another encoder": Hostile(
+        lambda r: r.config(put("env_kwargs.encoder_kwargs", {"dim": 16})), (RESUME,), "encoder="
+    ),
     "huge window": Hostile(lambda r: r.nested("env_kwargs", window=10**9), ALL, "window"),
     "alias of nothing": Hostile(
         lambda r: r.json("settings.json", put("aliases", {"a": "b"})), LOAD, "damaged"

@@ -114,7 +114,7 @@ class Fault:
         from nlp_gym_agents.training import saved_start
         from nlp_gym_agents.training.callbacks import loop
 
-        loop.GRACE, saved_start.SAVE_EVERY = self.grace, 0.02
+        loop.GRACE, loop.SHORT, saved_start.SAVE_EVERY = self.grace, 0.0, 0.02
         count, prefix = 0, str(self.folder)
 
         def hook(event: str, arguments: tuple[Any, ...]) -> None:
@@ -554,10 +554,13 @@ def _import_everything() -> None:
 
     torch.set_num_threads(1)
     for name in (
-        "nlp_gym_agents.training.train",
+        "nlp_gym.metrics.labels.entities",
+        "nlp_gym.tasks.tagging.task",
+        "nlp_gym_agents.algorithms.masked_dqn",
         "nlp_gym_agents.cli.main",
+        "nlp_gym_agents.training.train",
         "peft",
-        "sb3_contrib",
+        "seqeval.metrics",
         "transformers",
     ):
         importlib.import_module(name)

@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import nlp_gym
+import nlp_gym_agents
 from fuzz.calls import SMALL, Call, all_calls
 from fuzz.conftest import fuzz
 from fuzz.values import NAMES, VALUES
@@ -31,7 +32,7 @@ from nlp_gym.tasks.core.task import Task
 
 LONGEST_MESSAGE = 3200
 LONGEST_S = 10.0
-OURS = str(Path(nlp_gym.__file__).parent.parent)
+OURS = tuple(str(Path(package.__file__).parent) for package in (nlp_gym, nlp_gym_agents))
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +76,7 @@ def outcome(call: Call, arguments: Mapping[str, Any]) -> Exception | None:
 def _before_us(error: BaseException) -> bool:
     """Whether Gymnasium itself refused an argument, before any code of this project ran."""
     frames = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
-    ours = any(name.startswith(OURS) and "/tests/" not in name for name in frames)
+    ours = any(name.startswith(OURS) for name in frames)
     inside = error.__cause__ is None or _before_us(error.__cause__)
     return inside and not ours and any("/gymnasium/" in name for name in frames)
 

@@ -169,7 +169,7 @@ def _summarise(file: Path, report: CheckReport) -> None:
 
 def _show_samples(report: CheckReport) -> None:
     """Show the first samples, so that a person notices what is read wrongly."""
-    from nlp_gym.data.readers.shared.sample_lines import sample_lines
+    from nlp_gym.data.readers.report.sample_lines import sample_lines
 
     if report.samples:
         say("  the first samples, as they will be seen:")

@@ -57,6 +57,8 @@ def _interrupted(error: KeyboardInterrupt) -> int:
         say("interrupted", err=True)
         return 130
     with contextlib.suppress(OSError):  # the terminal may be gone
-        say(f"Saved. Continue with: {resume_command(error.run)}", err=True)
+        saved = any((error.run / "checkpoints").glob("[0-9]*"))
+        begin = "Saved. Continue with" if saved else "Nothing was learnt yet. Start over with"
+        say(f"{begin}: {resume_command(error.run)}", err=True)
         say_path(error.run)
     return 128 + error.signal_number

@@ -219,14 +219,15 @@ def _report(run: Path, *, with_bc: bool, progress: bool, trust: tuple[str, ...] 
     from nlp_gym_agents.runs.folder import read_config
 
     console = Console()
+    options: dict[str, Any] = {"trust": trust} if trust else {}
     try:
-        device = read_config(run, trust=trust).get("device", "auto")
-        report = final_report(run, with_bc=with_bc, device=device, progress=progress, trust=trust)
+        options["device"] = read_config(run, **options).get("device", "auto")
+        report = final_report(run, with_bc=with_bc, progress=progress, **options)
         print_report(report, console)
     except NLPGymError as error:  # training itself went well
         say(f"warning: no test report: {error}", err=True)
         return
     try:
-        print_example(run, console, device=device, trust=trust)
+        print_example(run, console, **options)
     except Exception as error:  # the run and its report are complete without it
         say(f"warning: no example: {type(error).__name__}: {error}", err=True)

@@ -62,6 +62,7 @@ _FLAGS = {
     "vectorization_mode": "the environments run side by side in one process, see --n-envs",
 }
 """Arguments of `gymnasium.make` and `make_vec` that a training run does not take, and why."""
+_MAPPINGS = ("hyperparams", "env_kwargs")
 _EVALUATIONS = 20  # of a run whose --eval-freq is not given
 
 
@@ -169,11 +170,13 @@ class TrainConfig:
         """
         for name, expected in schema.fields(TrainConfig).items():
             value = getattr(self, name)
+            if name in _MAPPINGS and isinstance(value, Mapping):
+                continue  # what is in them is checked by those who take it
             given = os.fspath(value) if isinstance(value, os.PathLike) else value
             if (problem := schema.misfit(given, expected)) is not None:
                 raise InvalidArgumentError(f"{name}={problem}.")
         task_spec(self.env)
-        for name in ("hyperparams", "env_kwargs"):
+        for name in _MAPPINGS:
             check_mapping(name, getattr(self, name))
         check_name("encoder_mode", self.encoder_mode, MODES)
         learning = {name: getattr(self, name) for name in ("encoder_lr", "freeze_layers")}

@@ -167,7 +167,8 @@ def _check(wanted: Export, agent: Agent | None) -> str:
             f"policy={shown(wanted.policy)} must be one of {', '.join(POLICIES)}; an agent is "
             "given as run (--run)."
         )
-    check_name("obs_type", wanted.obs_type, ("features", "index"))
+    if not isinstance(wanted.obs_type, str) or wanted.obs_type not in ("features", "index"):
+        raise InvalidArgumentError(f"obs_type={shown(wanted.obs_type)} must be features or index.")
     named = wanted.dataset_id is None or isinstance(wanted.dataset_id, str)
     if not named or (wanted.dataset_id and not _DATASET_ID.fullmatch(wanted.dataset_id)):
         raise InvalidArgumentError(

@@ -14,8 +14,8 @@ from typing import Any
 
 from nlp_gym.checks import check_path
 from nlp_gym.data.readers import find_reader, read, read_text
-from nlp_gym.data.readers.shared.base import make_options
 from nlp_gym.data.readers.shared.decoding import Decoded, decode, text_name
+from nlp_gym.data.readers.shared.options import make_options
 from nlp_gym.data.text.tokenize import split_sentences, split_words
 from nlp_gym.errors import (
     DataError,

@@ -10,8 +10,8 @@ from typing import Any
 
 from nlp_gym.checks import check_int, check_mapping
 from nlp_gym.data.readers import READERS, read_text
-from nlp_gym.data.readers.shared.base import make_options
 from nlp_gym.data.readers.shared.decoding import text_name
+from nlp_gym.data.readers.shared.options import make_options
 from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym.tasks.core.task import Output, Task
 from nlp_gym.types import Sample

@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -236,16 +237,9 @@ def write_settings(path: Path, config: Mapping[str, Any]) -> None:
     """
     with atomic_path(path) as temporary:
         settings = {"format_version": FORMAT_VERSION, **config}
-        text = yaml.dump(settings, Dumper=_PlainDumper, sort_keys=False)
+        # A value that occurs twice is written twice: YAML's aliases are not read.
+        text = yaml.safe_dump(json.loads(json.dumps(settings)), sort_keys=False)
         temporary.write_text(text, encoding="utf-8")
-
-
-class _PlainDumper(yaml.SafeDumper):
-    """Writes no aliases, which are not read either."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        """A value that occurs twice is written twice."""
-        return True
 
 
 def check_run(run: str | Path) -> Path:
@@ -258,7 +252,8 @@ def check_run(run: str | Path) -> Path:
     if not os.path.isdir(run):  # unlike Path's, False for any name that the system cannot take
         raise RunError(
             f"run={shown(run)} does not exist. `nlp-gym train` prints the folder it used as its "
-            "last line; by default it is under runs/."
+            "last line; by default it is under runs/. If training was killed before it made the "
+            "folder, run the same command again."
         )
     if not (run / "config.yml").is_file() and not locate(run / "best").is_dir():
         raise RunError(

@@ -25,6 +25,7 @@ _MOST_NODES = 100_000
 _DEEPEST = 64
 _LONGEST_NUMBER = 60
 # Digits to the base 60 (``1:30:00``) among them, which take quadratic time.
+_BASE_60 = re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?")
 _NUMBER = re.compile(r"[-+]?[0-9.][0-9a-fA-F_xXoObB.:]*")
 
 
@@ -126,6 +127,15 @@ def _check_events(text: str) -> None:
             depth += 1
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
+        elif (
+            isinstance(event, yaml.ScalarEvent)
+            and event.implicit[0]
+            and _BASE_60.fullmatch(event.value)
+        ):
+            raise ValueError(
+                f"line {_line(event)}: {event.value} is a number to the base 60 in YAML 1.1: write "
+                "it in quotes if it is text"
+            )
         elif (
             isinstance(event, yaml.ScalarEvent)
             and len(event.value) > _LONGEST_NUMBER

@@ -114,6 +114,8 @@ def read_settings(path: Path, *, trust: Sequence[str] | str = ()) -> SnapshotSet
         check_version(settings.get("format_version"), path)
     schema.check(settings, SnapshotSettings, path)
     found: SnapshotSettings = settings
+    options = found["env_kwargs"].get("encoder_kwargs")
+    schema.check({"encoder_kwargs": options}, dict[str, dict[str, Any] | None], path)
     for part in (found["env_kwargs"], found.get("learnt", {})):
         for name in _TAKEN:
             if name in part:

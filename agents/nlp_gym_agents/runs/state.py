@@ -29,6 +29,22 @@ _Bits32 = Annotated[int, schema.Range(0, 2**32 - 1)]
 _Bits128 = Annotated[int, schema.Range(0, 2**128 - 1)]
 _RATES = ("lr", "initial_lr")
 """What of an optimizer's group changes in training."""
+_PACKAGES = ("nlp_gym_agents", "sb3_contrib", "stable_baselines3")
+_PROGRESS = frozenset(
+    {
+        "_current_progress_remaining",
+        "_custom_logger",
+        "_episode_num",
+        "_n_calls",
+        "_n_updates",
+        "_num_timesteps_at_start",
+        "_shown",
+        "exploration_rate",
+        "num_timesteps",
+    }
+)
+"""Numbers that change in training, of the algorithms in these packages. Of others, all may that are
+no arguments of theirs."""
 _NOT_STATE = frozenset({"n_envs", "verbose", "seed", "start_time", "_total_timesteps"})
 
 
@@ -142,14 +158,16 @@ def check_counters(
         timesteps: When it was made, by its settings; None: they do not say.
 
     Raises:
-        RunError: One is of another type, negative, beyond `schema.LARGEST`, or is an argument of
-            the algorithm and not what the settings say.
+        RunError: One is of another type, negative, beyond `schema.LARGEST`, or does not change in
+            training and is not what the settings say.
     """
     steps = counters.get("num_timesteps")
     if type(steps) is not int or (timesteps is not None and steps != timesteps):
         raise RunError(f"counters: num_timesteps={shown(steps)} is not that of the settings.")
-    fixed = _constructor_arguments(type(model))
     own = counters_of(model)
+    fixed = _constructor_arguments(type(model))
+    if type(model).__module__.partition(".")[0] in _PACKAGES:
+        fixed |= set(own) - _PROGRESS
     for name, value in counters.items():
         if name not in own:
             continue  # of another release of the algorithm's package

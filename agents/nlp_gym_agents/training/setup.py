@@ -31,8 +31,9 @@ from nlp_gym_agents.models.play import drawn_rows, outputs_of
 from nlp_gym_agents.models.size_limit import check_width
 from nlp_gym_agents.networks.features.source import FeatureSource
 from nlp_gym_agents.networks.features.swap_source import swapped_source
-from nlp_gym_agents.runs.settings import PolicySettings, SnapshotSettings
+from nlp_gym_agents.runs.settings import EncoderFacts, PolicySettings, SnapshotSettings
 from nlp_gym_agents.runs.snapshots import FORMAT_VERSION
+from nlp_gym_agents.runs.weights import POLICY
 from nlp_gym_agents.training.callbacks.kl_penalty import check_penalty
 from nlp_gym_agents.training.warm_start import check_start
 
@@ -64,11 +65,7 @@ class Setup:
             "learnt": self.train_task.learnt,
             "hyperparams": dict(self.config.hyperparams),
             "encoder_mode": self.config.encoder_mode,
-            "encoder": {
-                "name": encoder.name,
-                "dim": encoder.dim,
-                "fingerprint": encoder.fingerprint,
-            },
+            "encoder": _facts(encoder),
             "corpora": {
                 task.corpus.split: {"name": task.corpus.name, "text_sha256": task.corpus.text_hash}
                 for task in (self.train_task, self.dev_task)
@@ -119,12 +116,19 @@ class Setup:
         own: Mapping[str, object] = self.settings()
         before: Mapping[str, object] = {"learnt": {}, **saved}  # older snapshots have none
         for key in ("encoder", "corpora", "labels", "learnt", "obs_type"):
-            if before.get(key) != own[key]:
-                raise RunError(
-                    f"{folder} was saved with {key}={_shown(before.get(key))}, now it is "
-                    f"{_shown(own[key])}. "
-                    "Restore the data and packages the run was started with, or train again."
-                )
+            _check_same(key, before.get(key), own[key], folder)
+
+
+def _check_same(key: str, before: object, now: object, folder: Path) -> None:
+    if before != now:
+        raise RunError(
+            f"{folder} was saved with {key}={_shown(before)}, now it is {_shown(now)}. "
+            "Restore the data and packages the run was started with, or train again."
+        )
+
+
+def _facts(encoder: Encoder) -> EncoderFacts:
+    return {"name": encoder.name, "dim": encoder.dim, "fingerprint": encoder.fingerprint}
 
 
 def _shown(value: object) -> str:
@@ -158,17 +162,28 @@ def with_saved_dtype(config: TrainConfig, saved: SnapshotSettings) -> TrainConfi
     if dtype is None:
         return config
     own = config.env_kwargs.get("encoder_kwargs") or {}
+    if not isinstance(own, Mapping):
+        return config  # what it is, is checked where the encoder is made
     env_kwargs = {**config.env_kwargs, "encoder_kwargs": {**own, "dtype": dtype}}
     return config.with_changes(env_kwargs=env_kwargs)
 
 
-def set_up(config: TrainConfig, *, progress: bool = False, weights: Path | None = None) -> Setup:
+def set_up(
+    config: TrainConfig,
+    *,
+    progress: bool = False,
+    checkpoint: tuple[Path, SnapshotSettings] | None = None,
+) -> Setup:
     """Load and encode train and dev, and build the model.
 
     Args:
         config: Merged.
         progress: Show bars on stderr.
-        weights: See `build_model`.
+        checkpoint: Folder and settings of what the model will load; None: it begins afresh.
+
+    Raises:
+        RunError: The encoder is not that of the checkpoint, or the network is larger than its
+            weights.
     """
     row, tuning = resolve(config.algo), config.learning.tuning
     obs_type = str(config.env_kwargs.get("obs_type", "index"))
@@ -176,8 +191,12 @@ def set_up(config: TrainConfig, *, progress: bool = False, weights: Path | None 
     if tuning is not None:
         check_learns(obs_type, config.encoder_name)
     encoder = make_encoder(config.encoder_name, config.encoder_kwargs)
-    if weights is not None:
+    weights = None
+    if checkpoint is not None:  # before it encodes anything
+        folder, saved = checkpoint
+        weights = folder / POLICY
         check_width(encoder, weights)
+        _check_same("encoder", saved["encoder"], _facts(encoder), folder)
     # The object has its options, whatever the id is registered with.
     kwargs = {**config.task_kwargs, "encoder": encoder, "encoder_kwargs": None}
     train_task = make_task(config.env, split="train", **kwargs)

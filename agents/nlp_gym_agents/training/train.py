@@ -32,8 +32,7 @@ from nlp_gym_agents.runs.folder import (
 from nlp_gym_agents.runs.metrics_log import check_row, rewind_metrics
 from nlp_gym_agents.runs.places import TENSORBOARD, check_links, tensorboard_folder
 from nlp_gym_agents.runs.settings import SETTINGS, read_settings
-from nlp_gym_agents.runs.snapshots import newest, steps
-from nlp_gym_agents.runs.weights import POLICY
+from nlp_gym_agents.runs.snapshots import newest, steps, tidy
 from nlp_gym_agents.training.callbacks.kl_penalty import penalty_of
 from nlp_gym_agents.training.callbacks.loop import LoopOptions, LoopState, TrainingLoop
 from nlp_gym_agents.training.callbacks.value_fit import FittedValues
@@ -134,7 +133,9 @@ def resume(
     run = check_run(run)
     check_links(run, unused=() if tensorboard_log is None else (TENSORBOARD,))
     with locked(run):
-        remove_leftovers(run / "*")
+        with writing(run, resumable=True):  # what a process that was killed left
+            remove_leftovers(run / "*")
+            tidy(run / "checkpoints")
         config = config_from(read_config(run, trust=trust), source=str(run / "config.yml"))
         if n_timesteps is not None:
             config = config.with_changes(n_timesteps=n_timesteps)
@@ -222,7 +223,7 @@ class _Training:
                 f"with {known}. Restore the number, or train again."
             )
         own = with_saved_dtype(self.config, saved)
-        setup = set_up(own, progress=self.progress, weights=folder / POLICY)
+        setup = set_up(own, progress=self.progress, checkpoint=(folder, saved))
         setup.check_same(saved, folder)
         state = _loop_state(folder)
         if state.start_updates is not None:

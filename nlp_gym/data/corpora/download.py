@@ -1,6 +1,8 @@
 """Downloads the catalogue's corpora: pinned addresses, checksums, retries, atomic writes.
 
-No other module of the package opens a connection to get a corpus.
+No other module of the package opens a connection to get a corpus. It is made with requests rather
+than pooch, whose downloader a server can keep busy for ever: it reads the bodies of redirections to
+their end, waits for whole chunks however slowly they come, and unpacks what it cannot yet trust.
 """
 
 from __future__ import annotations

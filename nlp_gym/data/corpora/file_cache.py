@@ -9,8 +9,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from nlp_gym.data.readers import family_readers, find_reader
-from nlp_gym.data.readers.shared.base import FileSamples, Options
+from nlp_gym.data.readers.shared.base import FileSamples
 from nlp_gym.data.readers.shared.decoding import decode, packed_bytes, text_name, unpacked
+from nlp_gym.data.readers.shared.options import Options
 from nlp_gym.errors import ChecksumError
 
 Stamp = tuple[int, int]

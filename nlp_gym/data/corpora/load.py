@@ -16,7 +16,8 @@ from nlp_gym.data.corpora.language_pairs import check_pair, check_sample_has_pai
 from nlp_gym.data.corpora.named import locate, read_split
 from nlp_gym.data.corpora.user import UserData, open_user_data
 from nlp_gym.data.readers import family_readers
-from nlp_gym.data.readers.shared.base import READ_OPTIONS, FileSamples, Options, make_options
+from nlp_gym.data.readers.shared.base import FileSamples
+from nlp_gym.data.readers.shared.options import READ_OPTIONS, Options, make_options
 from nlp_gym.data.tags.schemes import inventory, split_tag
 from nlp_gym.errors import InvalidArgumentError, UnclearFormatError, UnknownNameError, shown
 from nlp_gym.types import SPLITS, Corpus, Sample

@@ -9,7 +9,7 @@ from pathlib import Path
 from nlp_gym.data.catalog import Dataset, RemoteFile, find_dataset
 from nlp_gym.data.corpora.file_cache import SourceFile, read_sources
 from nlp_gym.data.corpora.user import split_samples
-from nlp_gym.data.readers.shared.base import Options
+from nlp_gym.data.readers.shared.options import Options
 from nlp_gym.errors import DataNotFoundError, shown
 from nlp_gym.files import user_cache_dir
 from nlp_gym.types import Sample

@@ -13,15 +13,11 @@ from nlp_gym.checks import check_path
 from nlp_gym.data.readers.guess.family import Guess, guess_file
 from nlp_gym.data.readers.guess.find import find_reader
 from nlp_gym.data.readers.registry import FAMILIES, READERS, family_readers
-from nlp_gym.data.readers.shared.base import (
-    CheckReport,
-    Options,
-    Reader,
-    make_options,
-    n_skipped,
-)
-from nlp_gym.data.readers.shared.check_counts import count_items
+from nlp_gym.data.readers.report.check_report import CheckReport
+from nlp_gym.data.readers.report.counts import count_items
+from nlp_gym.data.readers.shared.base import Reader, n_skipped
 from nlp_gym.data.readers.shared.decoding import Decoded, Problem, decode, file_bytes
+from nlp_gym.data.readers.shared.options import Options, make_options
 from nlp_gym.types import Sample
 
 __all__ = [
@@ -70,7 +66,7 @@ def read(
         pair: Languages of source and target of parallel text (``"en-de"``).
         **options: `label_column` (the same as `column`), `text_column`, `word_column`,
             `label_separator`, `comments`, `encoding` and `bad_rows`; see
-            `nlp_gym.data.readers.shared.base.Options`.
+            `nlp_gym.data.readers.shared.options.Options`.
 
     Returns:
         The samples in file order, at least one.

@@ -106,13 +106,16 @@ def _parts(labels: set[str], has_outside: bool) -> dict[str, Parts] | None:
         return {}
     patterns = [(mark, first) for mark in _MARKS for first in (True, False)]
     for mark, first in patterns if has_outside else patterns[:1]:
-        found = {label: _split(label, mark, letter_first=first) for label in labels}
-        parts = {label: pair for label, pair in found.items() if pair is not None}
-        typed = all(kind for _, kind in parts.values())
-        if len(parts) < len(labels) or not (typed or has_outside):
-            continue
-        if _is_regular(list(parts.values())):
-            return {label: (letter.upper(), kind) for label, (letter, kind) in parts.items()}
+        parts = dict[str, Parts]()
+        for label in labels:
+            pair = _split(label, mark, letter_first=first)
+            if pair is None:
+                break
+            parts[label] = pair
+        else:
+            typed = all(kind for _, kind in parts.values())
+            if (typed or has_outside) and _is_regular(list(parts.values())):
+                return {label: (letter.upper(), kind) for label, (letter, kind) in parts.items()}
     return None
 
 

@@ -45,7 +45,7 @@ def shares_of(weights: Sequence[float] | None, sizes: Int64Array) -> Int64Array:
     """Rows of each task: as many in all as there are samples, in the proportion of the weights."""
     try:
         given = np.ones(len(sizes)) if weights is None else np.asarray(weights, float)
-    except (TypeError, ValueError):
+    except Exception:  # what is no list of numbers raises many kinds
         given = np.zeros(0)
     if given.shape != sizes.shape or not (np.isfinite(given).all() and (given > 0).all()):
         raise InvalidArgumentError(

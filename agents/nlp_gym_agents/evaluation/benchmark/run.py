@@ -175,7 +175,7 @@ def _train(plan: Plan, cell: Cell, run: Path, limit: float) -> None:
         try:
             resume(run, progress=False, time_limit=limit, trust=named_modules(config.as_dict()))
             return
-        except RunError:  # killed before its first checkpoint, or since the release changed
+        except RunError:  # the release changed since, or its files are damaged
             pass
     if run.exists() and mark.exists():
         shutil.rmtree(run)

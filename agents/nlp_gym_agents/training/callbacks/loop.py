@@ -6,6 +6,7 @@ that a checkpoint holds is whole. Frequencies are therefore rounded up to whole 
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
 from collections.abc import Callable
@@ -35,6 +36,7 @@ from nlp_gym_agents.training.progress import TrainingProgress
 from nlp_gym_agents.training.signals import StopRequest
 
 GRACE = 3.0  # seconds a requested stop waits for the end of a rollout before it gives it up
+SHORT = 0.5  # seconds of a rollout and its update; a stop then waits for the end of the next one
 SHOW_EVERY = 0.1  # seconds between two moves of the bar, as often as it is drawn
 
 
@@ -139,6 +141,7 @@ class TrainingLoop(BaseCallback):
         self._started, self._steps_at_start = time.monotonic(), 0
         self._shown, self._warned = 0.0, False
         self._before: Boundary | None = None
+        self._boundary_at = -math.inf
 
     def _on_training_start(self) -> None:
         self._started, self._steps_at_start = time.monotonic(), self.model.num_timesteps
@@ -160,8 +163,9 @@ class TrainingLoop(BaseCallback):
             self._evaluate()
         if self.model.num_timesteps >= self.state.next_save or self.stopped:
             self._save()
-        if isinstance(self.model, OnPolicyAlgorithm):
-            self._before = boundary(self.model)
+        now = time.monotonic()
+        keep = isinstance(self.model, OnPolicyAlgorithm) and now - self._boundary_at > SHORT
+        self._before, self._boundary_at = boundary(self.model) if keep else None, now
 
     def _give_up(self) -> None:
         """Stop at the time limit, after an evaluation of the policy as it is."""
@@ -189,11 +193,13 @@ class TrainingLoop(BaseCallback):
 
     @property
     def _must_wait(self) -> bool:
-        """Whether a stop has to wait for the rollout's end: a replay buffer holds parts of it.
+        """Whether a stop has to wait for the rollout's end.
 
-        Such rollouts are short, unless `train_freq` is large.
+        A replay buffer holds parts of it, which no copy takes back; such rollouts are short, unless
+        `train_freq` is large.
         """
-        return isinstance(self.model, OffPolicyAlgorithm)
+        rollouts = isinstance(self.model, OnPolicyAlgorithm | OffPolicyAlgorithm)
+        return rollouts and self._before is None
 
     def _show(self, now: float) -> None:
         """Move the bar to where training is."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 
 from nlp_gym.data.readers.classification.labelled_text import label_text, text_sample
-from nlp_gym.data.readers.shared.base import Options, Parsed
+from nlp_gym.data.readers.shared.base import Parsed
 from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.json_tools import RowError
-from nlp_gym.data.readers.shared.table_tools import without_comments
+from nlp_gym.data.readers.shared.options import Options
+from nlp_gym.data.readers.shared.tables.tools import without_comments
 from nlp_gym.errors import shown
 
 PREFIX = "__label__"

@@ -12,14 +12,16 @@ from nlp_gym.data.readers.classification.fasttext import parse_one
 from nlp_gym.data.readers.classification.label_cells import MARKS, is_list, joined_labels
 from nlp_gym.data.readers.classification.labelled_text import (
     TEXT_KEYS,
+    RefusedLabels,
     label_text,
     table_texts,
     text_sample,
 )
 from nlp_gym.data.readers.shared import class_names, raw_text
-from nlp_gym.data.readers.shared.base import Options, Parsed, Reader
+from nlp_gym.data.readers.shared.base import Parsed, Reader
 from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.json_tools import RowError, field, json_samples
+from nlp_gym.data.readers.shared.options import Options
 from nlp_gym.errors import shown
 from nlp_gym.types import Sample
 
@@ -37,8 +39,11 @@ def parse_jsonl(lines: list[str], name: str, options: Options) -> Parsed:
     keys = options.label_names(LABEL)
     names = class_names.read_names(options, keys)
     unlabelled = dict[str, int]()  # by id of the sample, its line
+    refused = RefusedLabels()
 
-    def build(row: dict[str, Any], number: int) -> Sample:
+    def build(row: dict[str, Any], number: int) -> Sample | None:
+        if options.gold and refused.leaves_out(row, number):
+            return None
         value, labels = field(row, *options.text_names(TEXT_KEYS)), None
         if options.gold:
             given = field(row, *keys)
@@ -49,7 +54,7 @@ def parse_jsonl(lines: list[str], name: str, options: Options) -> Parsed:
             labels = (label_text(given, keys[0]),)
         return text_sample(value, labels, f"{name}:{number}")
 
-    parsed = json_samples(lines, Parsed(), build)
+    parsed = refused.report(json_samples(lines, Parsed(), build))
     _leave_out(unlabelled, parsed)
     return _doubt_joined(parsed)
 

@@ -57,14 +57,16 @@ def list_items(cell: str) -> list[Any]:
         return [int(number) for number in inner.split()]
     if _FLOATS.fullmatch(inner):
         raise RowError(f"{shown(cell)} holds numbers with a point, which are no labels")
+    ended = True  # numpy writes no comma between texts in quotes, nobody leaves it out elsewhere
     while at < len(inner):
         found = _ITEM.match(inner, at)
         if found is None or not found[0]:
             raise RowError(f"{shown(cell)} is no list of labels: give text in quotes")
         wrapped, quoted, plain, comma = found.groups()
         at = found.end()
-        if plain is not None and (plain in _MISSING or not (comma or at == len(inner))):
+        if plain is not None and (plain in _MISSING or not (ended and (comma or at == len(inner)))):
             raise RowError(f"{shown(cell)} is no list of labels: {shown(plain)} is none")
+        ended = bool(comma)
         items.append(_unescaped((wrapped or quoted)[1:-1]) if plain is None else plain)
     return items
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from nlp_gym.data.readers.shared.base import Options, Parsed
+from nlp_gym.data.readers.shared.base import Parsed
 from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.json_tools import (
     RowError,
@@ -16,7 +16,8 @@ from nlp_gym.data.readers.shared.json_tools import (
     type_name,
 )
 from nlp_gym.data.readers.shared.label_spelling import trim
-from nlp_gym.data.readers.shared.table_tools import (
+from nlp_gym.data.readers.shared.options import Options
+from nlp_gym.data.readers.shared.tables.tools import (
     Table,
     open_table,
     table_samples,
@@ -25,7 +26,8 @@ from nlp_gym.data.readers.shared.table_tools import (
 from nlp_gym.errors import shown
 from nlp_gym.types import Sample
 
-TEXT = ("text", "sentence", "utterance", "question")
+SURE_TEXT = ("text", "sentence", "utterance", "question")
+TEXT = (*SURE_TEXT, "review", "comment_text", "comment", "tweet", "content", "data")
 TEXT_KEYS = (*TEXT, "words", "tokens")
 
 
@@ -49,6 +51,28 @@ def text_sample(value: Any, labels: tuple[str, ...] | None, where: str) -> Sampl
 def _shared(labels: tuple[str, ...]) -> tuple[str, ...]:
     """The same labels, one object for many samples."""
     return labels
+
+
+class RefusedLabels:
+    """Rows of Prodigy whose label a person did not accept: they are left out and counted."""
+
+    def __init__(self) -> None:
+        self._lines = dict[str, list[int]]()
+
+    def leaves_out(self, row: dict[str, Any], line: int) -> bool:
+        """Whether the label of a row was rejected, or the row passed over."""
+        answer = row.get("answer")
+        if answer not in ("reject", "ignore"):
+            return False
+        self._lines.setdefault(str(answer), []).append(line)
+        return True
+
+    def report(self, parsed: Parsed) -> Parsed:
+        """Say how many there are; return `parsed`."""
+        for answer, lines in self._lines.items():
+            message = f"{len(lines)} row(s) with the answer {answer!r}, as of Prodigy, are left out"
+            parsed.warnings.append(Problem(lines[0], message))
+        return parsed
 
 
 def label_text(value: Any, key: str) -> str:
@@ -109,7 +133,21 @@ def table_texts(
 
     table_samples(table, parsed, build)
     _doubt_first_row(table, parsed)
+    if options.text_column is None:
+        _doubt_text_column(table, text, parsed)
     return parsed
+
+
+def _doubt_text_column(table: Table, text: int, parsed: Parsed) -> None:
+    """Warn where several columns may be the text."""
+    names = [cell for i, cell in enumerate(table.header) if i == text or trim(cell).lower() in TEXT]
+    if len(names) > 1:
+        chosen, found = shown(trim(table.header[text])), " and ".join(map(shown, map(trim, names)))
+        message = (
+            f"the columns {found} may all be the text, and {chosen} is read: text_column= "
+            "(--text-column) says which one is meant"
+        )
+        parsed.warnings.append(Problem(table.line, message))
 
 
 def _doubt_first_row(table: Table, parsed: Parsed) -> None:

@@ -8,12 +8,18 @@ from typing import Any
 
 from nlp_gym.data.readers.classification.fasttext import parse_many
 from nlp_gym.data.readers.classification.label_cells import LabelColumn, label_set
-from nlp_gym.data.readers.classification.labelled_text import TEXT_KEYS, table_texts, text_sample
+from nlp_gym.data.readers.classification.labelled_text import (
+    TEXT_KEYS,
+    RefusedLabels,
+    table_texts,
+    text_sample,
+)
 from nlp_gym.data.readers.shared import class_names, raw_text
-from nlp_gym.data.readers.shared.base import Options, Parsed, Reader
+from nlp_gym.data.readers.shared.base import Parsed, Reader
 from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.json_tools import RowError, field, json_samples
-from nlp_gym.data.readers.shared.table_rows import table_rows
+from nlp_gym.data.readers.shared.options import Options
+from nlp_gym.data.readers.shared.tables.rows import table_rows
 from nlp_gym.types import Sample
 
 LABELS = ("labels", "label", "categories", "tags", "topics")
@@ -39,7 +45,11 @@ def parse_jsonl(lines: list[str], name: str, options: Options) -> Parsed:
     column = LabelColumn(keys[0], options.label_separator)
     names = class_names.read_names(options, keys)
 
-    def build(row: dict[str, Any], number: int) -> Sample:
+    refused = RefusedLabels()
+
+    def build(row: dict[str, Any], number: int) -> Sample | None:
+        if options.gold and refused.leaves_out(row, number):
+            return None
         value, where = field(row, *options.text_names(TEXT_KEYS)), f"{name}:{number}"
         labels = None
         if options.gold:
@@ -49,7 +59,7 @@ def parse_jsonl(lines: list[str], name: str, options: Options) -> Parsed:
             labels = column.labels(given, number, where)
         return text_sample(value, labels, where)
 
-    return column.finish(json_samples(lines, parsed, build))
+    return refused.report(column.finish(json_samples(lines, parsed, build)))
 
 
 def parse_csv(lines: list[str], name: str, options: Options) -> Parsed:

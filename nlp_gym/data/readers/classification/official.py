@@ -9,7 +9,7 @@ from typing import Any
 
 from nlp_gym.data.readers.classification.fasttext import PREFIX
 from nlp_gym.data.readers.classification.labelled_text import label_text, text_sample
-from nlp_gym.data.readers.shared.base import Options, Parsed
+from nlp_gym.data.readers.shared.base import Parsed
 from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.json_tools import (
     Document,
@@ -20,8 +20,9 @@ from nlp_gym.data.readers.shared.json_tools import (
     field,
     json_document,
 )
-from nlp_gym.data.readers.shared.table_rows import table_rows
-from nlp_gym.data.readers.shared.table_tools import without_comments
+from nlp_gym.data.readers.shared.options import Options
+from nlp_gym.data.readers.shared.tables.rows import table_rows
+from nlp_gym.data.readers.shared.tables.tools import without_comments
 
 AG_LABELS = ("World", "Sports", "Business", "Sci/Tech")
 SST2_LABELS = ("negative", "positive")
@@ -230,8 +231,8 @@ def sniff_clinc(head: list[str]) -> bool:
 
 
 def sniff_snips(head: list[str]) -> bool:
-    """Whether there is a list of objects with the key `data`."""
-    return re.search(r'\[\s*\{\s*"data"\s*:', "\n".join(head[:8])) is not None
+    """Whether there is a list of objects whose key `data` has a list."""
+    return re.search(r'\[\s*\{\s*"data"\s*:\s*(?:\[|$)', "\n".join(head[:8])) is not None
 
 
 def sniff_trec(head: list[str]) -> bool:

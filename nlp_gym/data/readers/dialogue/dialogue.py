@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nlp_gym.data.readers.dialogue.reply_pool import ReplyPool
-from nlp_gym.data.readers.shared.base import Options, Parsed, Reader
+from nlp_gym.data.readers.shared.base import Parsed, Reader
 from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.json_tools import (
     RowError,
@@ -19,6 +19,7 @@ from nlp_gym.data.readers.shared.json_tools import (
     text_words,
     with_id,
 )
+from nlp_gym.data.readers.shared.options import Options
 from nlp_gym.data.text.hash_order import hash_ranker
 from nlp_gym.types import Sample
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from dataclasses import field as default
 from typing import Any
 
-from nlp_gym.data.readers.shared.base import Options, Parsed, Reader
+from nlp_gym.data.readers.shared.base import Parsed, Reader
 from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.json_tools import (
     RowError,
@@ -20,6 +20,7 @@ from nlp_gym.data.readers.shared.json_tools import (
     text_words,
     with_id,
 )
+from nlp_gym.data.readers.shared.options import Options
 from nlp_gym.types import Sample
 
 

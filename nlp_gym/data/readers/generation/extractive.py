@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nlp_gym.data.readers.generation.references import filled, reference_texts
-from nlp_gym.data.readers.shared.base import Options, Parsed, Reader
+from nlp_gym.data.readers.shared.base import Parsed, Reader
 from nlp_gym.data.readers.shared.json_tools import (
     RowError,
     checked_string,
@@ -15,7 +15,8 @@ from nlp_gym.data.readers.shared.json_tools import (
     json_samples,
     with_id,
 )
-from nlp_gym.data.readers.shared.table_tools import (
+from nlp_gym.data.readers.shared.options import Options
+from nlp_gym.data.readers.shared.tables.tools import (
     open_table,
     table_samples,
     without_comments,

@@ -15,13 +15,14 @@ from nlp_gym.data.readers.generation.references import (
     source_text,
 )
 from nlp_gym.data.readers.shared import raw_text
-from nlp_gym.data.readers.shared.base import Options, Parsed, Reader
+from nlp_gym.data.readers.shared.base import Parsed, Reader
 from nlp_gym.data.readers.shared.json_tools import (
     checked_string,
     field,
     json_samples,
 )
-from nlp_gym.data.readers.shared.table_tools import (
+from nlp_gym.data.readers.shared.options import Options
+from nlp_gym.data.readers.shared.tables.tools import (
     open_table,
     table_samples,
     without_comments,

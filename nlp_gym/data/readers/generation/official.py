@@ -12,7 +12,7 @@ from nlp_gym.data.readers.generation.references import (
     reference_texts,
     source_text,
 )
-from nlp_gym.data.readers.shared.base import Options, Parsed, Reader, Sniff
+from nlp_gym.data.readers.shared.base import Parsed, Reader, Sniff
 from nlp_gym.data.readers.shared.json_tools import (
     checked_list,
     checked_string,
@@ -20,6 +20,7 @@ from nlp_gym.data.readers.shared.json_tools import (
     json_samples,
     with_id,
 )
+from nlp_gym.data.readers.shared.options import Options
 from nlp_gym.types import Sample
 
 _SUMMARY = re.compile(r"summary(\d{0,2})")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from nlp_gym.data.readers.generation.references import generation_sample
-from nlp_gym.data.readers.shared.base import Options, Parsed, Reader
+from nlp_gym.data.readers.shared.base import Parsed, Reader
 from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.json_tools import RowError
-from nlp_gym.data.readers.shared.table_tools import without_comments
+from nlp_gym.data.readers.shared.options import Options
+from nlp_gym.data.readers.shared.tables.tools import without_comments
 
 _CODES = (
     "en de fr zh af ar bg bn ca cs cy da el eo es et eu fa fi ga gl he hi hr hu hy id is it ja ka "

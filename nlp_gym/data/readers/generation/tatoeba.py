@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from nlp_gym.data.readers.generation.parallel import pair_rows
 from nlp_gym.data.readers.generation.references import generation_sample, one_line
-from nlp_gym.data.readers.shared.base import Options, Parsed, Reader
+from nlp_gym.data.readers.shared.base import Parsed, Reader
 from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.json_tools import RowError
+from nlp_gym.data.readers.shared.options import Options
 from nlp_gym.data.text.hash_order import hash_rank
 from nlp_gym.data.text.tokenize import split_words
 

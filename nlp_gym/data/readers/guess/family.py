@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from nlp_gym.checks import check_path
 from nlp_gym.data.readers.guess.find import (
     Reading,
+    check_one_text,
+    doubts,
     find_reader,
     first_line,
     fits_ending,
@@ -16,14 +18,14 @@ from nlp_gym.data.readers.guess.find import (
     readings,
     refusal,
 )
-from nlp_gym.data.readers.guess.keys import label_cells, several_labels, text_columns
+from nlp_gym.data.readers.guess.keys import label_cells, label_values, several_labels
 from nlp_gym.data.readers.guess.other_kinds import other_kind
 from nlp_gym.data.readers.guess.shapes import Fit
 from nlp_gym.data.readers.registry import FAMILIES, READERS, check_format
-from nlp_gym.data.readers.shared.base import Reader, make_options
+from nlp_gym.data.readers.report.sample_lines import sample_lines
 from nlp_gym.data.readers.shared.decoding import Decoded, decode, file_bytes
 from nlp_gym.data.readers.shared.head import Head
-from nlp_gym.data.readers.shared.sample_lines import sample_lines
+from nlp_gym.data.readers.shared.options import Options, make_options
 from nlp_gym.errors import DataFormatError, NLPGymError, UnclearFormatError
 
 _SHOWN = 2
@@ -85,12 +87,12 @@ def guess_file(
         if not text.problems:
             raise
         raise DataFormatError(path, text.problems[0].line, text.problems[0].message) from error
+    # With one label for each text, sets of labels are the same in another form.
+    told = {chosen.family, "multilabel" if chosen.family == "classification" else ""}
     others = dict.fromkeys(
-        (r.family, r.reader.name)
-        for r in found
-        if r.family != chosen.family and r.fit > Fit.POSSIBLE
+        (r.family, r.reader.name) for r in found if r.family not in told and r.fit > Fit.POSSIBLE
     )
-    rows = tuple(_rows(chosen.family, chosen.reader, head))
+    rows = tuple(_rows(chosen, head, head.options))
     return Guess(chosen.family, chosen.reader.name, chosen.reason, rows, tuple(others))
 
 
@@ -115,6 +117,8 @@ def _chosen(head: Head, found: list[Reading], format: str | None) -> Reading:
         raise UnclearFormatError(path, line, refusal(head))
     if best.fit < Fit.CERTAIN and not own_ending(best.reader, head) and other_kind(head):
         raise UnclearFormatError(path, line, refusal(head))
+    if best.fit < Fit.CERTAIN and doubts(head):
+        raise UnclearFormatError(path, line, refusal(head))
     least = Fit.POSSIBLE if best.fit == Fit.WEAK else best.fit
     rivals = [
         r
@@ -122,14 +126,13 @@ def _chosen(head: Head, found: list[Reading], format: str | None) -> Reading:
         if r.fit >= least and own_ending(r.reader, head) is own_ending(best.reader, head)
     ]
     rivals = list({reading.family: reading for reading in reversed(rivals)}.values())[::-1]
+    if len(rivals) > 1:  # a reading that finds nothing is none
+        filled = [r for r in rivals if _rows(r, head, head.options)]
+        rivals = filled or rivals
+        best = rivals[0]
     if len(rivals) > 1:
         raise UnclearFormatError(path, line, _question(head, rivals))
-    if best.family in ("classification", "multilabel") and head.table is not None:
-        texts = text_columns(head.table, head.options)
-        if len(texts) > 1:
-            names = " and ".join(map(repr, texts))
-            fix = "say which: --text-column (text_column= in Python)"
-            raise UnclearFormatError(path, line, f"the columns {names} may both be the text: {fix}")
+    check_one_text(best.reader, best.family, head)
     if best.family == "classification" and (mark := _mark(head)):
         both = [best, *(r for r in found if r.family == "multilabel")]
         raise UnclearFormatError(path, line, _question(head, both, mark))
@@ -138,9 +141,13 @@ def _chosen(head: Head, found: list[Reading], format: str | None) -> Reading:
 
 def _mark(head: Head) -> str:
     """What may join several labels in the cells of a table; ``""`` if each is one label."""
-    if head.table is None or head.options.label_separator is not None:
+    if head.options.label_separator is not None:
         return ""
-    several, mark = several_labels(label_cells(head.table, head.options), None, key="")
+    if head.table is not None:
+        cells = label_cells(head.table, head.options)
+    else:
+        cells = label_values(head.objects, head.options)
+    several, mark = several_labels(cells, None, key="")
     return mark if several == "maybe" else ""
 
 
@@ -154,6 +161,8 @@ def _by_name(head: Head, found: list[Reading], format: str | None) -> Reading:
         known = " or ".join(families)
         message = f"the content does not tell the family: give --family ({known}), or --env"
         raise UnclearFormatError(head.path, first_line(head.raw), message)
+    if doubts(head):
+        raise UnclearFormatError(head.path, first_line(head.raw), refusal(head))
     ending = [
         family
         for family in FAMILIES
@@ -183,7 +192,8 @@ def _question(head: Head, rivals: list[Reading], mark: str = "") -> str:
         separator = (
             f" --label-separator {mark!r}" if mark and reading.family == "multilabel" else ""
         )
-        rows = " | ".join(_rows(reading.family, reading.reader, head)) or "nothing"
+        options = replace(head.options, label_separator=mark) if separator else head.options
+        rows = " | ".join(_rows(reading, head, options)) or "nothing"
         shown.append(
             f"({number}) --family {reading.family} --format {reading.reader.name}{separator}, "
             f"because {reading.reason}: {rows}"
@@ -194,13 +204,14 @@ def _question(head: Head, rivals: list[Reading], mark: str = "") -> str:
     )
 
 
-def _rows(family: str, reader: Reader, head: Head) -> list[str]:
+def _rows(reading: Reading, head: Head, options: Options) -> list[str]:
     """The first rows as a reader reads them."""
     for lines in (head.raw, head.lines if head.is_json else []):  # one value may need all lines
         try:
-            parsed = reader.parsed(head.path, Decoded(lines), head.options)
+            parsed = reading.reader.parsed(head.path, Decoded(lines), options)
         except NLPGymError:
             return []
         if parsed.samples:
-            return [" ".join(sample_lines(sample, family)) for sample in parsed.samples[:_SHOWN]]
+            shown = (sample_lines(sample, reading.family) for sample in parsed.samples[:_SHOWN])
+            return [" ".join(lines) for lines in shown]
     return []

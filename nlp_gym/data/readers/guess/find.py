@@ -10,8 +10,9 @@ from nlp_gym.data.readers.guess import keys
 from nlp_gym.data.readers.guess.other_kinds import described, other_kind
 from nlp_gym.data.readers.guess.shapes import SHAPES, Fit, Found
 from nlp_gym.data.readers.registry import FAMILIES, READERS, check_format, family_readers
-from nlp_gym.data.readers.shared.base import COLUMN_OPTIONS, Options, Reader
+from nlp_gym.data.readers.shared.base import Reader
 from nlp_gym.data.readers.shared.head import Head
+from nlp_gym.data.readers.shared.options import COLUMN_OPTIONS, Options
 from nlp_gym.data.readers.tagging.table import SENTENCE
 from nlp_gym.errors import UnclearFormatError, shown
 
@@ -88,7 +89,7 @@ def _text_readings(head: Head, families: tuple[str, ...]) -> list[Reading]:
 
 def _columns(head: Head) -> dict[str, tuple[str, ...]]:
     """Families that the columns of a table tell, the likeliest first, with these columns."""
-    if head.table is None:
+    if head.table is None or not head.table.mostly_regular:
         return {}
     text, label = head.options.text_column, head.options.column
     if all(str(column).lstrip("-").isdecimal() for column in (text, label)):  # no header
@@ -196,53 +197,103 @@ def find_reader(
         check_format(format, family)
         return readers[format]
     head = Head(lines, path, Options(gold=gold) if options is None else options)
-    by_ending = [reader for reader in readers.values() if head.ending in reader.extensions]
+    reader = _reader_of(head, family)
+    check_one_text(reader, family, head)
+    return reader
+
+
+def check_one_text(reader: Reader, family: str, head: Head) -> None:
+    """Check that only one column or key may be the text that labels belong to.
+
+    Raises:
+        UnclearFormatError: Several may be.
+    """
+    if family not in ("classification", "multilabel") or reader.name not in ("csv", "jsonl"):
+        return
+    if head.table is not None:
+        what, texts = "columns", keys.text_columns(head.table, head.options)
+    else:
+        what, texts = "keys", keys.text_keys(head.objects, head.options)
+    if len(texts) > 1:
+        names = " and ".join(map(repr, texts))
+        fix = "say which: --text-column (text_column= in Python)"
+        message = f"the {what} {names} may both be the text: {fix}"
+        raise UnclearFormatError(head.path, first_line(head.raw), message)
+
+
+def _reader_of(head: Head, family: str) -> Reader:
+    """The reader of a file of a family.
+
+    Raises:
+        UnclearFormatError: Nothing decides on the format, or the content is of none.
+    """
+    readers = family_readers(family)
     if head.ending == ".txt" and not head.options.gold and "text" in readers and not head.is_json:
         return readers["text"]
     if not head:
-        return [*by_ending, *readers.values()][0]
+        return min(readers.values(), key=lambda reader: head.ending not in reader.extensions)
     found = readings(head, (family,))
-    if found and found[0].fit >= Fit.LIKELY:
+    sure = found and found[0].fit >= (
+        Fit.LIKELY if own_ending(found[0].reader, head) else Fit.CERTAIN
+    )
+    if sure:
         return found[0].reader
-    if not head.options.gold or other_kind(head) is None:  # a log has texts to predict on, too
-        weak = [r.reader for r in found if r.fit == Fit.WEAK and fits_ending(r.reader, head)]
-        own = [reading.reader for reading in found if own_ending(reading.reader, head)]
-        strict = [r for r in by_ending if (family, r.name) not in SHAPES]
-        for reader in (*(r for r in weak if r in by_ending), *weak, *own):
+    # A log or a web page has no labels, but texts to predict on.
+    if not head.options.gold or other_kind(head) is None:
+        reader = _likeliest(head, family, found)
+        if reader is not None:
             return reader
-        if (fallback := _by_ending(head, family, strict)) is not None:
-            return fallback
-        if not head.options.gold and not head.is_json and "text" in readers:
-            return readers["text"]
-    raise UnclearFormatError(path, first_line(lines), refusal(head, family))
+    raise UnclearFormatError(head.path, first_line(head.raw), refusal(head, family))
 
 
-def _by_ending(head: Head, family: str, readers: Sequence[Reader]) -> Reader | None:
-    """The reader that is to say what is wrong with a file, where its content is of no format.
+def _likeliest(head: Head, family: str, found: Sequence[Reading]) -> Reader | None:
+    """The reader to take where no marks decide, or that is to say what is wrong with a file."""
+    if found and found[0].fit == Fit.LIKELY:
+        return found[0].reader
+    weak = [r.reader for r in found if r.fit == Fit.WEAK and fits_ending(r.reader, head)]
+    weak.sort(key=lambda reader: head.ending not in reader.extensions)
+    own = [reading.reader for reading in found if own_ending(reading.reader, head)]
+    if weak or own:
+        return (weak + own)[0]
+    reader = _by_ending(head, family)
+    if reader is None and not head.options.gold and not head.is_json:
+        return READERS[family].get("text")
+    return reader
 
-    Args:
-        head: The first lines.
-        family: Task family.
-        readers: Those of the ending that do not take almost any file for theirs.
-    """
+
+def _by_ending(head: Head, family: str) -> Reader | None:
+    """The reader of an ending, if it does not take almost any file for its own."""
+    readers = [r for r in READERS[family].values() if head.ending in r.extensions]
+    strict = [reader for reader in readers if (family, reader.name) not in SHAPES]
     if head.is_json:
         rows = len(head.values) > 1 or (head.start.lstrip().startswith("[") and head.objects)
-        documents = [r for r in readers if _reads_json(r)]
+        documents = [reader for reader in strict if _reads_json(reader)]
         if rows or not documents or any(reader.name == "jsonl" for reader in documents):
             return READERS[family].get("jsonl")
         return documents[0]
-    shaped = any(
-        of == family and head.ending in READERS[family][name].extensions for of, name in SHAPES
-    )
-    if shaped and head.ending != ".csv":  # it may be meant for one of these, which say why not
-        return None
-    usual = [r for r in readers if r.name in ("csv", "jsonl") or own_ending(r, head)]
-    return next(iter(usual), next((r for r in readers if _reads_json(r)), None))
+    if len(strict) < len(readers) and head.ending != ".csv":
+        return None  # it may be meant for one of the others, which say why not
+    usual = [r for r in strict if r.name in ("csv", "jsonl") or own_ending(r, head)]
+    return next(iter(usual), next((r for r in strict if _reads_json(r)), None))
 
 
 def first_line(lines: Sequence[str]) -> int | None:
     """Number of the first line that is not blank."""
     return next((number for number, line in enumerate(lines, 1) if line.strip()), None)
+
+
+def doubts(head: Head, families: Iterable[str] = FAMILIES) -> list[str]:
+    """What a file without header or marks seems to be instead of what formats would read.
+
+    Args:
+        head: Its first lines.
+        families: Task families whose formats are asked.
+    """
+    if head.is_json or not head or not head.options.gold:
+        return []
+    wanted = tuple(families)
+    found = (shape(head) for (family, _), shape in SHAPES.items() if family in wanted)
+    return list(dict.fromkeys(how.reason for how in found if how.asks))
 
 
 def refusal(head: Head, family: str | None = None) -> str:
@@ -254,7 +305,7 @@ def refusal(head: Head, family: str | None = None) -> str:
     """
     what = f"it looks like {kind}" if (kind := other_kind(head)) else f"it is {described(head)}"
     fix = "say what it is with --env or --family, and with --format"
-    of = faults = ""
+    of, faults = "", "".join(f" ({doubt})" for doubt in doubts(head)[:1])
     if family is not None:
         of = f" of the family {shown(family)}"
         readers = READERS[family]
@@ -262,7 +313,7 @@ def refusal(head: Head, family: str | None = None) -> str:
         reasons = [
             f"as {name}: {how.reason}"
             for name, how in fits.items()
-            if head.ending in readers[name].extensions or len(fits) == 1
+            if head.ending in readers[name].extensions or len(fits) == 1 or how.asks
         ]
         faults = f" ({'; '.join(reasons)})" if reasons else ""
         known = "; ".join(f"{r.name}: {' '.join(r.extensions[:9])}" for r in readers.values())

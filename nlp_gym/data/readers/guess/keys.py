@@ -10,12 +10,12 @@ from typing import Any
 
 from nlp_gym.data.readers.classification import formats as classification
 from nlp_gym.data.readers.classification import multilabel
-from nlp_gym.data.readers.classification.labelled_text import TEXT_KEYS
+from nlp_gym.data.readers.classification.labelled_text import SURE_TEXT, TEXT, TEXT_KEYS
 from nlp_gym.data.readers.generation import extractive as summary
 from nlp_gym.data.readers.generation.references import SOURCE, TARGET
 from nlp_gym.data.readers.knowledge_graph import triples as kg
-from nlp_gym.data.readers.shared.base import Options
 from nlp_gym.data.readers.shared.head import HeadTable
+from nlp_gym.data.readers.shared.options import Options
 from nlp_gym.data.readers.tagging import jsonl as tagging
 from nlp_gym.data.readers.tagging import table as tagging_table
 
@@ -94,6 +94,8 @@ def _with_asked(names: Iterable[str], options: Options) -> set[str]:
 
 def of_objects(rows: Sequence[dict[str, Any]], options: Options) -> list[Named]:
     """The families of most of some JSON objects, the likeliest first; none if they differ."""
+    if are_columns(rows):
+        return []
     kind = _Kind(
         related=any(isinstance(row.get("relations"), list) and row["relations"] for row in rows),
         spans=any(_is_spans(row[key]) for row in rows for key in _label_key(row, options)),
@@ -109,6 +111,19 @@ def of_objects(rows: Sequence[dict[str, Any]], options: Options) -> list[Named]:
     values = [row[key] for row in rows for key in _label_key(row, options)]
     key = next((key for row in rows for key in _label_key(row, options)), "")
     return _resolved(best.most_common(1)[0][0], values, key, options)
+
+
+def are_columns(rows: Sequence[dict[str, Any]]) -> bool:
+    """Whether the only object holds all texts under one key, and all labels under another."""
+    if len(rows) != 1:
+        return False
+    sizes = {str(k).lower(): (type(v), len(v)) for k, v in rows[0].items() if _holds_many(v)}
+    texts, labels = ([sizes[name] for name in names if name in sizes] for names in (TEXT, _LABELS))
+    return bool(set(texts) & set(labels))
+
+
+def _holds_many(value: Any) -> bool:
+    return isinstance(value, (list, dict)) and len(value) > 1
 
 
 @dataclass(frozen=True)
@@ -180,6 +195,8 @@ def of_table(table: HeadTable, options: Options) -> list[Named]:
     found = _families_of(_with_asked(table.names, options), gold=options.gold)
     kept = [named for named in found if named[0] != "tagging" or named[1][0] != "text"]
     kept = kept if options.gold else found
+    if kept and kept[0][0] == "tagging":  # the column of sentences holds ids, not texts
+        kept = [named for named in kept if named[0] != _LABELLED]
     key = next(iter(_label_key(table.names, options)), "")
     return _resolved(kept, label_cells(table, options), key, options)
 
@@ -188,7 +205,29 @@ def text_columns(table: HeadTable, options: Options) -> list[str]:
     """The columns of a table that may be the text of a label; `options` may name one."""
     places = {name: i for name, i in table.names.items() if name in TEXT_KEYS}
     names = sorted(places, key=places.__getitem__)
-    return names if options.text_column is None else names[:1]
+    texts = _texts(names, {name: table.column(i) for name, i in places.items()})
+    return texts if options.text_column is None else texts[:1]
+
+
+def text_keys(rows: Sequence[dict[str, Any]], options: Options) -> list[str]:
+    """The keys of objects that may be the text of a label; `options` may name one."""
+    values = dict[str, list[str]]()
+    for row in rows:
+        for key, value in row.items():
+            if key.lower() in TEXT and isinstance(value, str):
+                values.setdefault(key.lower(), []).append(value)
+    names = [name for name, texts in values.items() if 2 * len(texts) > len(rows)]
+    texts = _texts(names, values)
+    return texts if options.text_column is None else texts[:1]
+
+
+def _texts(names: list[str], values: dict[str, list[str]]) -> list[str]:
+    """Of names of texts, those that are always ones, and others whose values are texts."""
+    sure = [name for name in names if name in SURE_TEXT or name not in TEXT]
+    if not sure:
+        return names
+    long = {name for name in names if 2 * sum(" " in v for v in values[name]) > len(values[name])}
+    return [name for name in names if name in sure or name in long]
 
 
 def label_cells(table: HeadTable, options: Options) -> list[str]:
@@ -196,6 +235,12 @@ def label_cells(table: HeadTable, options: Options) -> list[str]:
     return [
         cell for key in _label_key(table.names, options) for cell in table.column(table.names[key])
     ]
+
+
+def label_values(rows: Sequence[dict[str, Any]], options: Options) -> list[str]:
+    """The values of the label key of objects that are texts."""
+    values = (row[key] for row in rows for key in _label_key(row, options))
+    return [value for value in values if isinstance(value, str)]
 
 
 def _resolved(
@@ -234,7 +279,8 @@ def several_labels(values: Iterable[Any], separator: str | None, *, key: str) ->
         return "yes", ""
     for mark in _MARKS:
         cells = [[part.strip() for part in cell.split(mark)] for cell in filled]
-        joined = [parts for parts in cells if len(parts) > 1]
+        # A mark at the end of a cell ("C#") separates nothing.
+        joined = [parts for parts in cells if sum(map(bool, parts)) > 1]
         if not joined or not all(map(_are_labels, joined)):
             continue
         counts = Counter(part for parts in cells for part in set(parts))
@@ -243,6 +289,9 @@ def several_labels(values: Iterable[Any], separator: str | None, *, key: str) ->
             return "yes", mark
         if again:
             return "maybe", mark
+    known = set(filled)
+    if any(" " in cell and known.issuperset(cell.split()) for cell in known):
+        return "maybe", " "
     return "no", ""
 
 

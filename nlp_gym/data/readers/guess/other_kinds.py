@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from nlp_gym.data.readers.guess.keys import are_columns
 from nlp_gym.data.readers.shared.head import Head
 
 _LEVELS = "TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRITICAL|FATAL"
@@ -30,7 +31,11 @@ _KINDS: tuple[tuple[str, re.Pattern[str], float], ...] = (
         re.compile(r".*[;{}]\s*$|\s*(?://|/\*|\*/|#include|using |package |function )"),
         0.5,
     ),
-    ("Markdown", re.compile(r"#{1,6} \S|\s*[-*+] \S|\s*\d+\. \S|```|\||>|\[.*\]\(.*\)|---+$"), 0.4),
+    (
+        "Markdown",
+        re.compile(r"#{1,6} \S|\s*[-*+] \S|\s*\d+\. \S|```|\||>|\[[^]]*\]\([^)]*\)|---+$"),
+        0.4,
+    ),
     (
         "names and values, as of settings",
         re.compile(r"\s*(?:- )?[\w.-]+:(?: |$)|\s+- \S|\[[\w. -]+\]$|[\w.]+ ?= ?\S+$"),
@@ -45,6 +50,8 @@ _NUMBER = re.compile(r"[-+]?\d*(?:[.,]\d+)?(?:e[-+]?\d+)?", re.IGNORECASE)
 
 def other_kind(head: Head) -> str | None:
     """What a file is, if it is a known kind of text that is no data of a task; else None."""
+    if head.is_json and are_columns(head.objects):
+        return "JSON with all texts in one list, where one object for each row is needed"
     if not head or head.is_json:
         return None
     if _MARKUP.match(head[0]):

@@ -10,19 +10,22 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nlp_gym.data.readers.classification.fasttext import PREFIX
+from nlp_gym.data.readers.guess import lookalikes
 from nlp_gym.data.readers.shared.base import Parsed
 from nlp_gym.data.readers.shared.head import Head
 from nlp_gym.data.readers.tagging.conll_layout import find_layout
 from nlp_gym.errors import InvalidArgumentError
 
 _FEW = 5  # so few labels may all be different, and say little
+_LONGEST = 200  # longer names of relations are cut off
 _TAG = re.compile(r"O|[BEIMSLU](?:[-_:/]\S+)?|\S+[-_:/][BEIMSLU]")
 _UNTYPED = {"B", "I", "O"}
 _POS = re.compile(r"[A-Z][A-Z0-9$*+._:|=-]{0,14}|[^\w\s]{1,5}")
 _NUMBER = re.compile(r"[-+]?\d+(?:[.,]\d+)*")
+_RELATION = re.compile(r"[^\s.]*[a-z][_/:][^\s]*|_\w+|[a-z]+(?:[A-Z][a-z]+)+|[PQ]\d+|/\S+")
 _NUMBERS = re.compile(r"\d{1,4}(?: *, *\d{1,4})*")
 _SENTENCE_ENDS = tuple(".!?\u2026\u3002\uff01\uff1f")
 _COLUMN = re.compile(
@@ -30,6 +33,18 @@ _COLUMN = re.compile(
     r"score|class|category|split|source|target|title|string|quality|similarity|tokens?|words?|tags?|pos)"
     r"(?:[ _-]?(?:label|id|text|tag|[0-9ab]))?"
 )
+_WORDS = """
+a about after all also an and any are as at be because been before but by can could did do does
+don't for from get give go had has have he her here his how i i'd i'll i'm i've if in is it it's
+let's like make me my name need no not now of on one or our out please set she should show so
+some tell that that's the their them then there there's these they this those three to turn two
+want was we were what what's when where which while who who's why will with would you your
+da das dem den der des die dos ein eine el en er es est et etwas eu ich il ils je la las le les
+los man na não nous o on os ou para pas per por qu'est-ce que qui se sie sind su sur um un una
+und une uno von was wie wo y zu zum zwei è
+"""
+_COMMON = frozenset(_WORDS.split())
+"""Words that many sentences begin with, and no usual labels."""
 _HEADER = "the first line seems to name columns, but none that are known"
 
 
@@ -60,13 +75,21 @@ class Found:
     Attributes:
         fit: How likely.
         reason: Why, or why not, in words.
+        asks: Whether the reason is what a user must be told: the file is of another layout, which
+            the options can name, so that no other format is taken without asking.
     """
 
     fit: Fit
     reason: str
+    asks: bool = False
 
 
 Shape = Callable[[Head], Found]
+
+
+def _asking(fault: str) -> Found:
+    """That a file is not of a format, for a reason that a user is told."""
+    return Found(Fit.NO, fault, asks=True)
 
 
 def _share(flags: Sequence[bool]) -> float:
@@ -75,10 +98,13 @@ def _share(flags: Sequence[bool]) -> float:
 
 def tagged_words(head: Head) -> Found:
     """One word per line and its label, between tabs or spaces; blank lines between sentences."""
-    words, labels, n_texts, bad = _word_rows(head)
+    word, label, skipped = _word_columns(head)
+    words, labels, n_texts, bad, width = _word_rows(head, word, label, skipped)
     n = len(words)
     if not n:
         return Found(Fit.PARTLY, "there are no rows")
+    if fault := lookalikes.tagged_text(head):
+        return _asking(fault)
     if n < bad:
         return Found(Fit.NO, "most lines do not have the same number of columns")
     if not labels:
@@ -91,6 +117,10 @@ def tagged_words(head: Head) -> Found:
     if head.options.gold and _share([" " in label for label in labels]) > 0.3:
         return Found(Fit.NO, "the last column holds texts, not labels")
     asked = head.options.word_column is not None
+    if head.options.gold and not asked and head.options.column is None:
+        fault = lookalikes.tag_before_word(words, labels, width)
+        if fault := fault or lookalikes.scores(words, labels):
+            return _asking(fault)
     if (
         not asked
         and n > _FEW
@@ -99,7 +129,10 @@ def tagged_words(head: Head) -> Found:
         return Found(Fit.PARTLY, "the first column holds numbers, not words")
     if any(line.startswith("-DOCSTART-") for line in head):
         return Found(Fit.CERTAIN, "there are -DOCSTART- lines")
-    return _by_labels(labels, n_texts=n_texts, bad=bad)
+    found = _by_labels(labels, n_texts=n_texts, bad=bad)
+    if word and not asked:
+        return replace(found, reason=f"{found.reason}, the word in column {word} (from 0)")
+    return found
 
 
 def _by_labels(labels: list[str], *, n_texts: int, bad: int) -> Found:
@@ -122,16 +155,24 @@ def _by_labels(labels: list[str], *, n_texts: int, bad: int) -> Found:
         return Found(Fit.POSSIBLE, "all labels are the same")
     if _share([_POS.fullmatch(label) is not None for label in labels]) > 0.9:
         likely = few or (n_texts > 1 and distinct < n)
-        return Found(Fit.LIKELY if likely else Fit.POSSIBLE, what)
+        return Found(Fit.LIKELY if likely else Fit.WEAK if distinct < n else Fit.POSSIBLE, what)
     if few and (n_texts > 1 or n >= 2 * distinct):
         return Found(Fit.LIKELY if n_texts > 1 and n > 2 * distinct else Fit.WEAK, what)
     return Found(Fit.POSSIBLE, "the last column holds no labels that occur again")
 
 
-def _word_rows(head: Head) -> tuple[list[str], list[str], int, int]:
-    """Words, labels (none for one column), number of texts, and number of other rows."""
+def _word_rows(
+    head: Head, word: int, label: int, skipped: frozenset[int]
+) -> tuple[list[str], list[str], int, int, int]:
+    """Words, labels (none for one column), number of texts, of other rows, and of columns.
+
+    Args:
+        head: The first lines.
+        word: Column of the words.
+        label: Column of the labels.
+        skipped: Numbers of the lines that are no rows.
+    """
     texts = [[]]  # type: list[list[list[str]]]
-    word, label, skipped = _word_columns(head)
     for number, line in enumerate(head.raw, 1):
         if not line.strip() or line.startswith("-DOCSTART-"):
             texts.append([])
@@ -143,7 +184,7 @@ def _word_rows(head: Head) -> tuple[list[str], list[str], int, int]:
     fitting = [cells for cells in rows if len(cells) == width]
     words = [cells[word if word < width else 0] for cells in fitting]
     labels = [cells[label if label < width else -1] for cells in fitting] if width > 1 else []
-    return words, labels, sum(map(bool, texts)), len(rows) - len(fitting)
+    return words, labels, sum(map(bool, texts)), len(rows) - len(fitting), width
 
 
 def _word_columns(head: Head) -> tuple[int, int, frozenset[int]]:
@@ -172,52 +213,81 @@ def label_first(head: Head) -> Found:
     if tabs:
         rows = [line.split("\t", 1) for line in lines]
     rows = [row for row in rows if len(row) == 2]
-    firsts, texts = [row[0].strip() for row in rows], [row[1].strip() for row in rows]
-    n, distinct = len(firsts), len(set(firsts))
-    if n == 1 and not (tabs or (firsts[0].islower() and texts[0][:1].isupper())):
-        return Found(Fit.POSSIBLE, "there is one line only")
-    fault = _no_labels(firsts) or ("" if tabs else _looks_like_prose(firsts, texts))
-    if fault or (tabs and _has_header(head)):
-        return Found(Fit.NO, fault or _HEADER)
-    if _share([" " in text or not text.isascii() for text in texts]) < 0.5:
-        return Found(Fit.WEAK, "a label and a word on each line")
-    what = f"each line begins with one of {distinct} labels, then a text"
-    return Found(Fit.LIKELY if 3 * distinct <= n or (tabs and distinct < n) else Fit.WEAK, what)
+    firsts, texts = [row[0] for row in rows], [row[1] for row in rows]
+    fault = "" if tabs else lookalikes.cells_in_first_words(firsts, texts)
+    fault = fault or lookalikes.table_of_labels(head.table) or lookalikes.tagged_text(lines)
+    if fault:
+        return _asking(fault)
+    firsts, texts = [word.strip() for word in firsts], [text.strip() for text in texts]
+    fault = _no_labels(firsts, texts) or (_HEADER if tabs and _has_header(head) else "")
+    if fault:
+        return Found(Fit.NO, fault)
+    return _by_first_words(firsts, texts, tabs=bool(tabs))
 
 
-def _no_labels(firsts: list[str]) -> str:
-    """Why the first words of lines are no labels; ``""`` if they may be."""
-    n, distinct = len(firsts), len(set(firsts))
+def _no_labels(firsts: list[str], texts: list[str]) -> str:
+    """Why the first words of lines are no labels of the texts; ``""`` if they may be."""
+    n, distinct = len(firsts), set(firsts)
     if _share([" " in word for word in firsts]) > 0.3:
         return "the first column holds texts, not labels"
     if _share([re.search(r"\w", word) is None for word in firsts]) > 0.3:
         return "lines begin with a mark, not a label"
+    if _share([word[:1] in "\"'" for word in firsts]) > 0.3:
+        return "lines begin with a quotation mark, not a label"
     if _share([word[-1:] in ":,;.!?" for word in firsts]) > 0.3:
         return "lines begin with a word and a mark, not a label"
     if _share([re.match(r"\[?\d+[-/:.]\d+", word) is not None for word in firsts]) > 0.3:
         return "lines begin with dates, times or sizes, not labels"
-    if distinct > max(_FEW, n // 2) or (n > 2 and distinct == n):
+    if _share([set(text.split()) <= distinct for text in texts]) > 0.5:
+        return "the words after the first one are labels, too"
+    stems = {re.sub(r"\d+", "", word) for word in firsts}
+    if 1 < n == len(distinct) and len(stems) == 1:
+        return "lines begin with their numbers, not with labels"
+    if n > 2 and 5 * len(distinct) > 4 * n:
         return "lines begin with different words, not with labels that occur again"
-    if distinct == 1 and n > _FEW:
+    if len(distinct) == 1 and n > _FEW:
         return f"all lines begin with {firsts[0][:40]!r}"
     return ""
 
 
-def _looks_like_prose(firsts: list[str], texts: list[str]) -> str:
-    """Why the first words of lines rather belong to the text; ``""`` if they may be labels."""
-    distinct = set(firsts)
-    if _share([set(text.split()) <= distinct for text in texts]) > 0.5:
-        return "the words after the first one are labels, too"
-    capital = _share([word[:1].isupper() and not word[1:].isupper() for word in firsts])
-    small = _share([text[:1].islower() for text in texts])
-    sentences = capital > 0.6 and small > 0.6
-    if len(distinct) <= _FEW and not sentences:
-        return ""
+def _by_first_words(firsts: list[str], texts: list[str], *, tabs: bool) -> Found:
+    """How likely the first words of lines are labels of the texts after them."""
+    n, distinct = len(firsts), len(set(firsts))
+    pairs = list(zip(firsts, texts, strict=True))
+    sentences = _share([" " in text or not text.isascii() for text in texts])
+    apart = tabs and sentences >= 0.5
+    if apart or _share([_unlike_text(word, text) for word, text in pairs]) > 0.8:
+        likely = distinct < n and sentences >= 0.5
+        what = f"each line begins with one of {distinct} labels, then a text"
+        return Found(Fit.LIKELY if likely else Fit.WEAK, what)
+    if n == 1:
+        return Found(Fit.POSSIBLE, "there is one line only")
+    if _share([_begins_sentence(word, text) for word, text in pairs]) > 0.5:
+        return Found(Fit.NO, "lines are sentences, whose first word is no label")
     inside = Counter(word for text in texts for word in set(text.lower().split()))
-    common = _share([10 * inside[word.lower()] >= len(texts) for word in firsts])
-    if common > 0.3 or (sentences and 4 * len(distinct) > len(firsts)):
-        return "lines are sentences, whose first word is no label"
-    return ""
+    usual = [word.lower() in _COMMON for word in firsts]
+    if distinct > _FEW:
+        usual = [u or 10 * inside[w.lower()] >= n for u, w in zip(usual, firsts, strict=True)]
+    if _share(usual) > 0.2:
+        return Found(Fit.NO, "lines begin with words that texts consist of, not with labels")
+    if 2 * distinct > n:
+        return Found(Fit.POSSIBLE, "lines begin with words of which few occur again")
+    if sentences < 0.5:
+        return Found(Fit.WEAK, "a label and a word on each line")
+    what = f"each line begins with one of {distinct} labels, then a text"
+    return Found(Fit.LIKELY if 3 * distinct <= n else Fit.WEAK, what)
+
+
+def _unlike_text(word: str, text: str) -> bool:
+    """Whether a first word is written as labels are, and as the text after it is not."""
+    if re.search(r"[\d_:/]|\w-\w", word) or (len(word) > 1 and word.isupper()):
+        return not re.search(r"[a-z]", word) or not text.isupper()
+    return word.islower() and text[:1].isupper()
+
+
+def _begins_sentence(word: str, text: str) -> bool:
+    """Whether a first word with a capital letter goes on in the text after it."""
+    return word[:1].isupper() and not word[1:].isupper() and text[:1].islower()
 
 
 def movie_reviews(head: Head) -> Found:
@@ -228,9 +298,18 @@ def movie_reviews(head: Head) -> Found:
         return Found(Fit.NO, "lines do not begin with 0 or 1 and a space")
     if texts < 0.5:
         return Found(Fit.WEAK, "0 or 1 and a word on each line")
+    if head.options.gold and not lookalikes.is_movie_reviews(
+        _name(head), [line[2:] for line in lines]
+    ):
+        return Found(Fit.NO, "the texts are not cut into words in lower case, as SST-2's are")
     if len({line[0] for line in lines}) == 1 and len(lines) > _FEW:
         return Found(Fit.POSSIBLE, f"all lines begin with {lines[0][0]}")
     return Found(Fit.LIKELY, "each line begins with 0 or 1, then a text")
+
+
+def _name(head: Head) -> str:
+    """Names of a file and its folder, which may be those of a corpus."""
+    return f"{head.path.parent.name}/{head.name}"
 
 
 def news(head: Head) -> Found:
@@ -239,7 +318,15 @@ def news(head: Head) -> Found:
     texts = _share([len(re.findall(r"[^\W\d]{2,}", line)) > 2 for line in head])
     if fitting < 0.9 or texts < 0.5:
         return Found(Fit.NO, "lines do not begin with a class from 1 to 4")
-    return Found(Fit.LIKELY, "each row is a class from 1 to 4 and a text")
+    width = 0 if head.table is None else len(head.table.header)
+    if head.options.gold and not lookalikes.is_ag_news(_name(head), head.spread, width):
+        return _asking(
+            "each row is a number from 1 to 4 and a text, but nothing says that the numbers are "
+            "the classes of AG News: give --format ag-csv if they are, else the columns "
+            "--text-column 1 --label-column 0 (from 0)"
+        )
+    fit = Fit.CERTAIN if head.options.gold else Fit.LIKELY
+    return Found(fit, "each row is a class from 1 to 4 and a text")
 
 
 def _has_header(head: Head) -> bool:
@@ -262,6 +349,14 @@ def emotions(head: Head) -> Found:
     ids = {cells[2] for cells in rows if re.fullmatch(r"\w{1,12}", cells[2])}
     if numbers < 0.9 or texts < 0.5 or 2 * len(ids) <= len(rows):
         return Found(Fit.NO, "the columns are not a text, label numbers and an id")
+    if head.options.gold and not lookalikes.is_go_emotions(
+        _name(head), [cells[1] for cells in rows], [cells[2] for cells in rows]
+    ):
+        return _asking(
+            "each row is a text, a number and something else, but nothing says that the numbers "
+            "are the labels of GoEmotions: give --format goemotions if they are, else the columns "
+            "--text-column 0 --label-column 1 (from 0)"
+        )
     return Found(Fit.LIKELY, "three columns: a text, label numbers, an id")
 
 
@@ -282,15 +377,31 @@ def triples(head: Head) -> Found:
         return Found(Fit.NO, "the last column holds tags")
     if _share([_is_text(text) for text in (*heads, *relations)]) > 0.3:
         return Found(Fit.NO, "the columns hold sentences, not names")
+    if gold and (fault := lookalikes.no_triples(heads, relations, tails)):
+        return _asking(fault) if "tags" not in fault else Found(Fit.NO, fault)
     again = 2 * len(set(relations)) <= len(relations)
-    shared = bool(set(heads) & set(tails)) and len(set(tails)) > 1
-    if again or (shared and len(set(relations)) < len(relations)):
+    shared = len(set(heads) & set(tails)) > len(rows) // 20 and len(set(tails)) > 1
+    named = _share([_RELATION.fullmatch(relation[:_LONGEST]) is not None for relation in relations])
+    if (
+        gold
+        and len(rows) > _FEW
+        and _share([_POS.fullmatch(tail) is not None for tail in tails]) > 0.9
+    ):
+        return Found(Fit.WEAK, "three columns, of which the last may be tags")
+    if again or named > 0.9 or (shared and len(set(relations)) < len(relations)):
         fit = Fit.WEAK if _blank_between(head) else Fit.LIKELY
-        return Found(fit, "three columns: names, relations that occur again, names")
+        return Found(fit, "three columns: names, relations, names")
     if _blank_between(head):
         return Found(Fit.NO, "there are blank lines between rows")
     few = len(rows) <= _FEW or len(set(relations)) < 0.8 * len(relations)
     return Found(Fit.WEAK if few else Fit.POSSIBLE, "three columns that may be triples")
+
+
+def _is_word(text: str) -> bool:
+    """Whether a cell is one word of a script that puts spaces between words."""
+    return (
+        " " not in text and not text.endswith(_SENTENCE_ENDS) and max(text, default="") < "\u0e00"
+    )
 
 
 def _is_text(text: str) -> bool:
@@ -317,6 +428,10 @@ def text_pairs(head: Head) -> Found:
     distinct = len({second for _, second, *_ in pairs})
     if _has_header(head):
         return Found(Fit.NO, _HEADER)
+    for one, other, which in ((0, 1, "first"), (1, 0, "second")):
+        words = _share([_is_word(cells[one]) for cells in pairs])
+        if words > 0.8 and _share([cells[other].count(" ") > 1 for cells in pairs]) > 0.5:
+            return Found(Fit.NO, f"the {which} column holds single words, the other one texts")
     if _share([_NUMBER.fullmatch(second) is not None for _, second, *_ in pairs]) > 0.5:
         return Found(Fit.NO, "the second column holds numbers")
     if 10 * distinct < 7 * len(rows):

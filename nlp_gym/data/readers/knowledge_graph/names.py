@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping
 from itertools import groupby
 
-from nlp_gym.data.readers.shared.base import Options, Parsed
+from nlp_gym.data.readers.shared.base import Parsed
 from nlp_gym.data.readers.shared.decoding import Problem
+from nlp_gym.data.readers.shared.options import Options
 
 SYNSET = re.compile(r"(.+)\.([nvasr])\.[0-9]+")
 _SPEECH = {"n": "noun", "v": "verb", "a": "adjective", "s": "adjective", "r": "adverb"}

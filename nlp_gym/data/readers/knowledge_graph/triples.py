@@ -12,7 +12,7 @@ from nlp_gym.data.readers.knowledge_graph.names import (
     read_labels,
     relation_words,
 )
-from nlp_gym.data.readers.shared.base import Column, Options, Parsed, Reader
+from nlp_gym.data.readers.shared.base import Parsed, Reader
 from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.json_tools import (
     RowError,
@@ -21,7 +21,8 @@ from nlp_gym.data.readers.shared.json_tools import (
     json_samples,
 )
 from nlp_gym.data.readers.shared.label_spelling import trim
-from nlp_gym.data.readers.shared.table_tools import (
+from nlp_gym.data.readers.shared.options import Column, Options
+from nlp_gym.data.readers.shared.tables.tools import (
     open_table,
     without_comments,
 )

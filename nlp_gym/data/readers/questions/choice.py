@@ -8,7 +8,7 @@ from string import ascii_uppercase
 from typing import Any, TypeVar
 
 from nlp_gym.data.readers.shared import class_names
-from nlp_gym.data.readers.shared.base import Options, Parsed, Reader
+from nlp_gym.data.readers.shared.base import Parsed, Reader
 from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.json_tools import (
     RowError,
@@ -20,7 +20,8 @@ from nlp_gym.data.readers.shared.json_tools import (
     json_samples,
     text_words,
 )
-from nlp_gym.data.readers.shared.table_tools import (
+from nlp_gym.data.readers.shared.options import Options
+from nlp_gym.data.readers.shared.tables.tools import (
     Table,
     open_table,
     table_samples,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from nlp_gym.data.readers.shared.base import Options, Parsed, Reader
+from nlp_gym.data.readers.shared.base import Parsed, Reader
 from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.json_tools import (
+    Document,
     RowError,
     checked_int,
     checked_list,
@@ -22,6 +23,7 @@ from nlp_gym.data.readers.shared.json_tools import (
     text_words,
     type_name,
 )
+from nlp_gym.data.readers.shared.options import Options
 from nlp_gym.errors import shown
 from nlp_gym.types import Sample
 
@@ -48,10 +50,18 @@ class _Questions:
         name: The file's name.
         options: How it is read.
         parsed: Gets warnings.
+        unit: What `answer_start` counts, a value of `UNITS`; None: characters.
+
+    Attributes:
+        misplaced: Lines of answers that do not stand where their rows say.
     """
 
-    def __init__(self, name: str, options: Options, parsed: Parsed) -> None:
-        self.name, self.options, self.parsed = name, options, parsed
+    def __init__(
+        self, name: str, options: Options, parsed: Parsed, unit: str | None = None
+    ) -> None:
+        self.name, self.options, self.parsed, self.unit = name, options, parsed, unit
+        (self._key,) = options.label_names(("answers",))
+        self.misplaced: list[int] = []
         self._unanswered: list[int] = []
 
     def sample(self, row: dict[str, Any], passage: _Passage, line: int) -> Sample | None:
@@ -62,15 +72,16 @@ class _Questions:
                 is left out if there are good ones.
         """
         where = f"{self.name}:{line}"
-        sample = _unanswered_sample(row, passage, where)
+        extra = _extra(row, passage, where)
         if not self.options.gold:
-            return sample
+            return Sample(passage.words, None, where, extra)
         answers: list[Answer] = []
         faults: list[str] = []
-        for value in _answer_list(row, self.options):
+        for value in _answer_list(row, self._key):
             try:
-                answers.append(_answer(value, passage))
+                answers.append(_answer(value, passage, self.unit))
             except RowError as error:
+                self.misplaced += [line] if isinstance(error, MisplacedAnswer) else []
                 if not self.options.skips:
                     raise
                 faults.append(str(error))
@@ -81,14 +92,14 @@ class _Questions:
             return None
         message = "a bad answer is left out of a question that has others"
         self.parsed.warnings += [Problem(line, f"{message}: {fault}") for fault in faults]
-        return replace(sample, gold=tuple(dict.fromkeys(answers)))
+        return Sample(passage.words, None, where, extra, tuple(dict.fromkeys(answers)))
 
     def report(self) -> Parsed:
         """Say how many questions are left out; return `parsed`."""
         if self._unanswered:
             message = (
                 f"{len(self._unanswered)} question(s) are left out, the first one here: they are "
-                "marked 'is_impossible', or none of their answers stands in the passage"
+                "marked 'is_impossible', or have no answer with a place in the passage"
             )
             self.parsed.warnings.append(Problem(self._unanswered[0], message))
             if not self.parsed.samples and not self.parsed.problems:
@@ -97,20 +108,57 @@ class _Questions:
         return self.parsed
 
 
+class MisplacedAnswer(RowError):
+    """An answer does not stand where its row says."""
+
+
+UNITS = {"UTF-16 code units, as in JavaScript": "utf-16-le", "bytes of UTF-8": "utf-8"}
+"""What `answer_start` may count in place of characters, and the encoding whose units these are."""
+
+
+def _settled(read: Callable[[_Questions], Parsed], name: str, options: Options) -> Parsed:
+    """Read questions with `answer_start` in characters, or in units in which all answers fit.
+
+    Args:
+        read: Reads the file with the questions that it is given.
+        name: File name.
+        options: How the file is read.
+    """
+    questions = _Questions(name, options, Parsed())
+    parsed = read(questions)
+    for what, unit in UNITS.items() if questions.misplaced else ():
+        other = _Questions(name, options, Parsed(), unit)
+        found = read(other)
+        if not other.misplaced:
+            message = (
+                f"answer_start counts {what}: so every answer stands at its place, and in "
+                "characters they do not"
+            )
+            found.warnings.insert(0, Problem(questions.misplaced[0], message))
+            return found
+    return parsed
+
+
 def parse_squad(lines: list[str], name: str, options: Options) -> Parsed:
     """Read SQuAD's JSON, version 1.1 or 2.0 (Rajpurkar et al. 2016, 2018).
 
     The file is ``{"data": [{"paragraphs": [{"context", "qas": [{"id", "question", "answers":
-    [{"text", "answer_start"}]}]}]}]}`` with offsets in characters. An answer that does not begin
-    and end with a word is kept with the words that cover it. Questions without an answer (marked
-    ``is_impossible``, or of an empty list) are left out with gold, with a warning that counts them.
-    Problems name the line on which the question's object begins.
+    [{"text", "answer_start"}]}]}]}]}`` with offsets in characters, or in `UNITS`. An answer that
+    does not begin and end with a word is kept with the words that cover it. Questions without an
+    answer (marked ``is_impossible``, or of an empty list) are left out with gold, with a warning
+    that counts them. Problems name the line on which the question's object begins.
     """
     parsed = Parsed(n_bad=0)
-    questions = _Questions(name, options, parsed)
     document = json_document(lines, parsed) if any(line.strip() for line in lines) else None
     if document is None:
         return parsed
+    return _settled(partial(_read_squad, document), name, options)
+
+
+def _read_squad(document: Document, questions: _Questions) -> Parsed:
+    """Read the questions of a document."""
+    parsed = questions.parsed
+    parsed.n_bad = 0
 
     def refuse(line: int, error: RowError, value: Any) -> None:
         parsed.problems.append(Problem(line, str(error)))
@@ -163,43 +211,45 @@ def parse_jsonl(lines: list[str], name: str, options: Options) -> Parsed:
     -1 is no place. Questions without an answer are left out with gold, with a warning that counts
     them. `options.text_column` and `options.column` name other keys of the context and the answers.
     """
+    return _settled(partial(_read_rows, lines), name, options)
+
+
+def _read_rows(lines: list[str], questions: _Questions) -> Parsed:
+    """Read the questions of rows."""
     passages: dict[str, _Passage] = {}
-    questions = _Questions(name, options, parsed := Parsed())
+    (key,) = questions.options.text_names(("context",))
 
     def build(row: dict[str, Any], number: int) -> Sample | None:
-        key = options.text_names(("context",))[0]
         context = checked_string(field(row, key), key)
         if context not in passages:
             passages[context] = _Passage(*text_words(context, key))
         return questions.sample(row, passages[context], number)
 
-    json_samples(lines, parsed, build)
+    json_samples(lines, questions.parsed, build)
     return questions.report()
 
 
-def _unanswered_sample(row: dict[str, Any], passage: _Passage, where: str) -> Sample:
-    """The sample of a question without its gold."""
+def _extra(row: dict[str, Any], passage: _Passage, where: str) -> dict[str, Any]:
+    """The input of a question besides the words of its passage."""
     question, question_text, _ = text_words(
         checked_string(field(row, "question"), "question"), "question"
     )
     identity = row.get("id", "")
     if isinstance(identity, str):
         identity = checked_string(identity, "id", blank=True)
-    extra = {
+    return {
         "question": question,
         "question_text": question_text,
         "text": passage.text,
         "spans": passage.spans,
         "qid": identity if isinstance(identity, str) or type(identity) is int else where,
     }
-    return Sample(passage.words, None, where, extra)
 
 
-def _answer_list(row: dict[str, Any], options: Options) -> list[Any]:
+def _answer_list(row: dict[str, Any], key: str) -> list[Any]:
     """The answers of a question without those that stand nowhere."""
     if row.get("is_impossible") is True:
         return []
-    (key,) = options.label_names(("answers",))
     value = field(row, key)
     if isinstance(value, dict):  # the columns of the Hugging Face version
         texts, starts = (checked_list(field(value, k), k) for k in ("text", "answer_start"))
@@ -216,19 +266,21 @@ def _stands_nowhere(answer: Any) -> bool:
     return start == NO_PLACE or (start == 0 and answer.get("text") == "")
 
 
-def _answer(value: Any, passage: _Passage) -> Answer:
+def _answer(value: Any, passage: _Passage, unit: str | None) -> Answer:
     row = {"text": value} if isinstance(value, str) else value
     if not isinstance(row, dict):
         raise RowError(f"'answers' holds {type_name(row)} where an object is needed")
     text = checked_string(field(row, "text"), "text")
     if "answer_start" in row:
         start = checked_int(row["answer_start"], "answer_start")
+        if unit is not None:
+            start = _characters(passage.text, start, unit)
     else:
         start = _only_occurrence(text, passage.text)
     end = start + len(text)
     if passage.text[start:end] != text:
         there = passage.text[start:end]
-        raise RowError(
+        raise MisplacedAnswer(
             f"answer_start {start} points at {shown(there)}, but the answer is {shown(text)}"
         )
     # The smallest run of words that covers the answer's characters.
@@ -237,6 +289,22 @@ def _answer(value: Any, passage: _Passage) -> Answer:
     if last < first:
         raise RowError(f"the answer {shown(text)} holds no word")
     return text, first, last
+
+
+def _characters(text: str, start: int, encoding: str) -> int:
+    """The number of characters in the first `start` units of an encoding.
+
+    Raises:
+        MisplacedAnswer: There are fewer, or they end inside of a character.
+    """
+    size = start * len("a".encode(encoding))
+    before = text.encode(encoding)[:size]
+    try:
+        if len(before) == size:
+            return len(before.decode(encoding))
+    except UnicodeDecodeError:
+        pass
+    raise MisplacedAnswer(f"answer_start {start} is no place in the context")
 
 
 def _only_occurrence(text: str, context: str) -> int:

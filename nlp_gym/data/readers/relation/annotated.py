@@ -15,11 +15,12 @@ from nlp_gym.data.readers.relation.pairs import (
     report_if_empty,
 )
 from nlp_gym.data.readers.shared import json_tools as tools
-from nlp_gym.data.readers.shared.base import Options, Parsed
+from nlp_gym.data.readers.shared.base import Parsed
 from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.json_tools import RowError
 from nlp_gym.data.readers.shared.label_spelling import trim
 from nlp_gym.data.readers.shared.offsets import Mark, MarkedText, settle_offsets
+from nlp_gym.data.readers.shared.options import Options
 from nlp_gym.types import Sample
 
 

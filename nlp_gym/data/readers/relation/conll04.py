@@ -11,8 +11,9 @@ from nlp_gym.data.readers.relation.pairs import (
     pair_sample,
     report_if_empty,
 )
-from nlp_gym.data.readers.shared.base import Options, Parsed
+from nlp_gym.data.readers.shared.base import Parsed
 from nlp_gym.data.readers.shared.decoding import Problem
+from nlp_gym.data.readers.shared.options import Options
 from nlp_gym.types import Sample
 
 _NAMES = re.compile(r"\[('[^'\s]+'(?:, *'[^'\s]+')*)\]")

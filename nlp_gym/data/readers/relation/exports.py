@@ -12,9 +12,10 @@ from nlp_gym.data.readers.relation.annotated import (
     read_annotated,
 )
 from nlp_gym.data.readers.shared import json_tools as tools
-from nlp_gym.data.readers.shared.base import Options, Parsed
+from nlp_gym.data.readers.shared.base import Parsed
 from nlp_gym.data.readers.shared.json_tools import RowError
 from nlp_gym.data.readers.shared.offsets import Mark
+from nlp_gym.data.readers.shared.options import Options
 from nlp_gym.errors import shown
 
 _LABEL = ("label", "type")

@@ -13,9 +13,10 @@ from nlp_gym.data.readers.relation.annotated import (
 )
 from nlp_gym.data.readers.relation.pairs import Span
 from nlp_gym.data.readers.shared import json_tools as tools
-from nlp_gym.data.readers.shared.base import Options, Parsed
+from nlp_gym.data.readers.shared.base import Parsed
 from nlp_gym.data.readers.shared.json_tools import RowError
 from nlp_gym.data.readers.shared.offsets import Mark
+from nlp_gym.data.readers.shared.options import Options
 
 
 def parse(lines: list[str], name: str, options: Options) -> Parsed:

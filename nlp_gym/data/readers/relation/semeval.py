@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from nlp_gym.data.readers.relation.pairs import Pair, Span, cut_words, pair_sample
-from nlp_gym.data.readers.shared.base import Options, Parsed
+from nlp_gym.data.readers.shared.base import Parsed
 from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.json_tools import RowError
 from nlp_gym.data.readers.shared.label_spelling import trim
+from nlp_gym.data.readers.shared.options import Options
 from nlp_gym.errors import shown
 
 OTHER = "Other"

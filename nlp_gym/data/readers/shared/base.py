@@ -7,13 +7,12 @@ import re
 import shlex
 import warnings
 from array import array
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from sys import intern
 from typing import cast
 
-from nlp_gym.checks import check_bool
 from nlp_gym.data.readers.shared.decoding import (
     Decoded,
     Problem,
@@ -21,158 +20,15 @@ from nlp_gym.data.readers.shared.decoding import (
     file_bytes,
     text_name,
 )
-from nlp_gym.data.readers.shared.encodings import check_encoding
 from nlp_gym.data.readers.shared.label_spelling import look_alikes
+from nlp_gym.data.readers.shared.options import COLUMN_OPTIONS, Options
 from nlp_gym.data.tags.iob2 import to_iob2
-from nlp_gym.data.tags.schemes import canonical_scheme
 from nlp_gym.data.tags.spellings import respelled, said
-from nlp_gym.errors import DataFormatError, InvalidArgumentError, UnknownNameError, shown
+from nlp_gym.errors import DataFormatError, InvalidArgumentError, shown
 from nlp_gym.types import NO_EXTRA, Sample
 
 LONG_TEXT = 1000
 """`check` notes texts of more words, in which a separator may be missing; they are read anyway."""
-BAD_ROWS = ("error", "skip")
-Column = str | int | None
-"""Column of a table by its name or number, or a key of objects; None: the format's usual one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How a file is read; see `nlp_gym.data.readers.read`.
-
-    Attributes:
-        column: Column or key that holds the labels; None: the format's usual one.
-        scheme: Tag scheme (tagging).
-        gold: Whether to read the annotation.
-        split: The split to read of a format that holds all splits in one file; None: everything (a
-            user's file is then split by the hash of its texts).
-        companions: Lines of the files beside this one that `Reader.companions` names and that
-            exist.
-        pair: Languages of source and target of a parallel corpus (``"en-de"``); None: the format's
-            usual ones.
-        text_column: Column or key of the text; None: the format's usual one.
-        word_column: Column or key of the words; None: the format's usual one.
-        label_separator: What separates several labels in one cell; None: one of the usual marks,
-            the same in the whole file.
-        comments: Lines that begin with it are skipped; None: those the format skips.
-        encoding: Encoding of the bytes; None: UTF-8.
-        bad_rows: ``"error"``, or ``"skip"`` to leave out the samples that bad rows belong to.
-        names: Names of labels that the file gives as numbers, where nothing else says them.
-    """
-
-    column: Column = None
-    scheme: str = "auto"
-    gold: bool = True
-    split: str | None = None
-    companions: Mapping[str, list[str]] = field(default_factory=dict, compare=False)
-    pair: str | None = None
-    text_column: Column = None
-    word_column: Column = None
-    label_separator: str | None = None
-    comments: str | None = None
-    encoding: str | None = None
-    bad_rows: str = "error"
-    names: tuple[str, ...] | None = None
-
-    def label_names(self, usual: tuple[str, ...]) -> tuple[str, ...]:
-        """Names of the label column or key, the best first: `column`, else the `usual` ones."""
-        return usual if self.column is None else (str(self.column),)
-
-    def text_names(self, usual: tuple[str, ...]) -> tuple[str, ...]:
-        """Names of the text column or key, the best first: `text_column`, else the `usual` ones."""
-        return usual if self.text_column is None else (str(self.text_column),)
-
-    def word_names(self, usual: tuple[str, ...]) -> tuple[str, ...]:
-        """Names of the word column or key, the best first: `word_column`, else the `usual` ones."""
-        return usual if self.word_column is None else (str(self.word_column),)
-
-    @property
-    def skips(self) -> bool:
-        """Whether samples with bad rows are left out."""
-        return self.bad_rows == "skip"
-
-
-_LAST_COLUMN = 100_000
-"""Columns that a number can name."""
-READ_OPTIONS = ("text_column", "word_column", "label_separator", "comments", "encoding", "bad_rows")
-"""Names of the options of `Options` that say how a user's own file is written."""
-
-
-def make_options(
-    *,
-    column: object = None,
-    label_column: object = None,
-    scheme: str = "auto",
-    gold: bool = True,
-    split: str | None = None,
-    pair: str | None = None,
-    **others: object,
-) -> Options:
-    """Check the arguments that say how a file is read, and make `Options` of them.
-
-    Args:
-        column: Column of the labels.
-        label_column: The same under the name that goes with `text_column`; one of both is given.
-        scheme: Tag scheme.
-        gold: Whether to read the annotation.
-        split: Split to read.
-        pair: Languages, already checked.
-        **others: Those of `READ_OPTIONS`.
-
-    Raises:
-        InvalidArgumentError: An argument is outside what is allowed.
-    """
-    if column is not None and label_column is not None and column != label_column:
-        raise InvalidArgumentError(
-            f"column={shown(column)} and label_column={shown(label_column)} name the same thing: "
-            "give one."
-        )
-    label = column if label_column is None else label_column
-    columns = {
-        "column" if label_column is None else "label_column": label,
-        "text_column": others.pop("text_column", None),
-        "word_column": others.pop("word_column", None),
-    }
-    checked = {name: _checked_column(name, value) for name, value in columns.items()}
-    texts = {name: others.pop(name, None) for name in ("label_separator", "comments")}
-    for name, value in texts.items():
-        if value is not None and (not isinstance(value, str) or not value):
-            raise InvalidArgumentError(
-                f"{name}={shown(value)} must be a string that is not empty, or None."
-            )
-    encoding, bad_rows = others.pop("encoding", None), others.pop("bad_rows", "error")
-    if not isinstance(bad_rows, str) or bad_rows not in BAD_ROWS:
-        raise UnknownNameError("bad_rows", bad_rows, BAD_ROWS)
-    if others:
-        raise UnknownNameError("option", next(iter(others)), (*READ_OPTIONS, "column"))
-    check_bool("gold", gold)
-    separator, comments = texts["label_separator"], texts["comments"]
-    assert separator is None or isinstance(separator, str)
-    assert comments is None or isinstance(comments, str)
-    return Options(
-        column=checked.get("column", checked.get("label_column")),
-        scheme=canonical_scheme(scheme),
-        gold=gold,
-        split=split,
-        pair=pair,
-        text_column=checked["text_column"],
-        word_column=checked["word_column"],
-        label_separator=separator,
-        comments=comments,
-        encoding=None if encoding is None else check_encoding(encoding),
-        bad_rows=bad_rows,
-    )
-
-
-def _checked_column(name: str, value: object) -> Column:
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _LAST_COLUMN:
-        return value
-    raise InvalidArgumentError(
-        f"{name}={shown(value)} is not allowed: give 'upos' or 'xpos' (CoNLL-U), a number (CoNLL), "
-        "or the name of a column or key (CSV, JSONL)."
-    )
 
 
 @dataclass(slots=True)
@@ -185,6 +41,7 @@ class TaggedText:
         lines: Line number of each word.
         extra: The rest of the input, as in `Sample`.
         bad: Whether one of its rows is bad: then no sample is made of it.
+        shared: Whether equal words are one string object already.
     """
 
     words: list[str]
@@ -192,6 +49,7 @@ class TaggedText:
     lines: list[int]
     extra: dict[str, object] = field(default_factory=dict)
     bad: bool = False
+    shared: bool = False
 
 
 def line_numbers(numbers: list[int]) -> list[int]:
@@ -236,44 +94,6 @@ class FileSamples:
 
     samples: tuple[Sample, ...]
     n_skipped: int = 0
-
-
-@dataclass(frozen=True)
-class CheckReport:
-    """Result of `check`.
-
-    Attributes:
-        path: The file.
-        format: Name of the reader, as in `READERS`.
-        scheme: Tag scheme of the file; ``"none"`` for labels that are not tags of entities.
-        n_samples: Number of texts that can be read.
-        n_words: Number of words of these.
-        labels: How often each label occurs, after conversion to IOB2.
-        problems: Every bad row, in file order. The file is usable only if there is none.
-        warnings: Rows that are read, but perhaps not as meant.
-        family: Task family of the reader.
-        counts: Numbers of choices, answers and other things that the family has.
-        samples: The first samples, as they will be seen.
-        n_skipped: Number of samples that ``bad_rows="skip"`` leaves out.
-    """
-
-    path: Path
-    format: str
-    scheme: str
-    n_samples: int
-    n_words: int
-    labels: Counter[str]
-    problems: list[Problem]
-    warnings: list[Problem]
-    family: str = "tagging"
-    counts: dict[str, int] = field(default_factory=dict)
-    samples: tuple[Sample, ...] = ()
-    n_skipped: int = 0
-
-    @property
-    def ok(self) -> bool:
-        """True if the file can be used."""
-        return not self.problems or (self.n_skipped > 0 and self.n_samples > 0)
 
 
 Parse = Callable[[list[str], str, Options], Parsed]
@@ -374,10 +194,6 @@ class Reader:
                 )
 
 
-COLUMN_OPTIONS = ("text_column", "word_column", "label_separator", "comments")
-"""Options that only some formats have a use for."""
-
-
 def _add_problems(parsed: Parsed, found: list[Problem], name: str) -> None:
     """Add the problems that decoding found to those of parsing.
 
@@ -457,13 +273,15 @@ def add_samples(texts: list[TaggedText], name: str, options: Options, parsed: Pa
         for found, into in ((faults, parsed.problems), (doubts, parsed.warnings)):
             into += [Problem(texts[text].lines[at], message) for text, at, message in found]
     parsed.n_bad = bad + len(left_out)
-    share = dict[str, str]().setdefault  # one string object per distinct word
     for index, (text, tags) in enumerate(zip(texts, labels, strict=True)):
         if index in left_out:
             continue
         note_long_text(len(text.words), text.lines[0], parsed)
         gold = None if tags is None else tuple(tags)
-        where, words = f"{name}:{text.lines[0]}", tuple(map(share, text.words, text.words))
+        # One string object per distinct word; those of raw texts are interned where they are cut.
+        shared = text.shared or "spans" in text.extra
+        words = tuple(text.words if shared else map(intern, text.words))
+        where = f"{name}:{text.lines[0]}"
         parsed.samples.append(Sample(words, gold, where, text.extra or NO_EXTRA))
         text.words, text.labels, text.lines = [], [], []  # memory for the next sample
         labels[index] = None  # type: ignore[call-overload]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from nlp_gym.data.readers.shared.base import Options
 from nlp_gym.data.readers.shared.json_tools import RowError, load_json
+from nlp_gym.data.readers.shared.options import Options
 from nlp_gym.errors import shown
 
 FILES = ("dataset_info.json", "dataset_infos.json")

@@ -9,7 +9,13 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 
-from nlp_gym.data.readers.shared.encodings import advice_of, advise, decode_as, wide_encoding
+from nlp_gym.data.readers.shared.encodings import (
+    advice_of,
+    advise,
+    decode_as,
+    likely_encoding,
+    marked_encoding,
+)
 from nlp_gym.errors import DataError, DataNotFoundError
 from nlp_gym.files import read_at_most, read_regular
 from nlp_gym.memory import memory_limit, readable_size
@@ -160,9 +166,9 @@ def decode(data: bytes, encoding: str | None = None) -> Decoded:
 
 
 def _utf8(data: bytes) -> tuple[str, list[Problem]]:
-    wide = wide_encoding(data)
-    if wide is not None:
-        return "", [Problem(1, f"the file is {wide.upper()}; {advice_of(wide)}")]
+    marked = marked_encoding(data)
+    if marked is not None:
+        return "", [Problem(1, f"the file is {marked.upper()}; {advice_of(marked)}")]
     try:
         return data.decode("utf-8"), []
     except UnicodeDecodeError:
@@ -173,9 +179,9 @@ def _utf8(data: bytes) -> tuple[str, list[Problem]]:
             raw.decode("utf-8")
         except UnicodeDecodeError as error:
             bad.append((number, raw, error.start))
-    advice = advise([raw for _, raw, _ in bad])
+    encoding = likely_encoding([raw for _, raw, _ in bad])
     return data.decode("utf-8", "replace"), [
-        Problem(n, f"byte 0x{raw[at]:02x} at column {at + 1} is not UTF-8; {advice}")
+        Problem(n, f"byte 0x{raw[at]:02x} at column {at + 1} is not UTF-8; {advise(raw, encoding)}")
         for n, raw, at in bad
     ]
 

@@ -15,6 +15,7 @@ _NO_TEXT = {"unicode_escape", "raw_unicode_escape", "unicode-escape", "raw-unico
 _NO_TEXT |= {"idna", "punycode", "undefined", "utf-7", "mbcs", "oem"}
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _HIGH = re.compile(rb"[\x80-\xff]+")
+_OTHERS = "cp1251, koi8-r, shift_jis, euc-jp, euc-kr, big5, ..."
 _SHOWN = 40
 _EXAMINED = 200  # number of bad lines from which the advice is made
 
@@ -73,12 +74,14 @@ def _strict(data: bytes, encoding: str) -> str:
     return halves.encode("utf-16", "surrogatepass").decode("utf-16")
 
 
-def wide_encoding(data: bytes) -> str | None:
-    """UTF-16 or UTF-32 where the bytes look like it: by a byte order mark, or every other is 0."""
+def marked_encoding(data: bytes) -> str | None:
+    """UTF-16, UTF-32 or ISO-2022-JP where the bytes are marked as such, or every other is 0."""
     if data.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
         return "utf-32"
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
+    if b"\x1b" in data and (b"\x1b$B" in data or b"\x1b$@" in data):
+        return "iso2022_jp"
     head = data[:4000]
     if len(head) < 4 or head.count(0) * 3 < len(head):
         return None
@@ -89,20 +92,34 @@ def wide_encoding(data: bytes) -> str | None:
     return None
 
 
-def advise(bad: Sequence[bytes]) -> str:
-    """What to do about lines that are not UTF-8.
-
-    The encoding that is named reads these lines without control characters; nobody can tell from
-    the bytes alone that it is the right one, so a part is shown as it would be read.
-    """
+def likely_encoding(bad: Sequence[bytes]) -> str | None:
+    """An encoding that reads lines that are not UTF-8, without control characters."""
     lines = list(bad[:_EXAMINED])
-    encoding = next((name for name in _candidates(lines) if _reads(lines, name)), None)
-    if encoding is None:
-        return 'give its encoding as encoding="NAME" (--encoding NAME)'
-    shown = _strict(lines[0], encoding).strip()
+    return next((name for name in _candidates(lines) if _reads(lines, name)), None)
+
+
+def advise(line: bytes, encoding: str | None) -> str:
+    """What to do about a line that is not UTF-8.
+
+    Nobody can tell from the bytes alone which encoding is the right one, so a part of the line is
+    shown as it would be read.
+
+    Args:
+        line: The line.
+        encoding: From `likely_encoding`.
+    """
+    try:
+        shown = "" if encoding is None else _strict(line, encoding).strip()
+    except UnicodeError:  # only the first lines were examined
+        shown = ""
+    if encoding is None or not shown:
+        return f'give its encoding as encoding="NAME" (--encoding NAME): {_OTHERS}'
     at = next((i for i, char in enumerate(shown) if not char.isascii()), 0)
     shown = shown[max(at - _SHOWN // 2, 0) :][:_SHOWN]
-    return f"as {encoding} it reads {shown!r}: if that is right, {advice_of(encoding)}"
+    return (
+        f"as {encoding} it reads {shown!r}: if that is right, {advice_of(encoding)}; if not, name "
+        f"another one: {_OTHERS}"
+    )
 
 
 def advice_of(encoding: str) -> str:

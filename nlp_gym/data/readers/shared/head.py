@@ -9,15 +9,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from nlp_gym.data.readers.shared.base import Options, Parsed
+from nlp_gym.data.readers.shared.base import Parsed
 from nlp_gym.data.readers.shared.decoding import text_name
 from nlp_gym.data.readers.shared.label_spelling import trim
-from nlp_gym.data.readers.shared.table_rows import table_rows
-from nlp_gym.data.readers.shared.table_tools import table_start
+from nlp_gym.data.readers.shared.options import Options
+from nlp_gym.data.readers.shared.tables.rows import table_rows
+from nlp_gym.data.readers.shared.tables.tools import table_start
 
 _CHARACTERS = 200_000  # number of characters that are examined, but whole lines
 _LINES = 1000  # number of lines that are examined
-_SPREAD = 300  # number of lines of the whole file that are examined
+_SPREAD = 600  # number of lines of the whole file that are examined
+_PRIME = 7919
 _LONGEST = 20_000  # longer lines are cut off, but not JSON
 _ROWS = 100  # number of JSON values that are examined
 _LARGEST = 1_000_000  # longer JSON objects are not parsed only to be recognised
@@ -48,9 +50,17 @@ class HeadTable:
     @property
     def regular(self) -> bool:
         """Whether nearly all rows have as many cells as the first one, two at least."""
-        width = len(self.header)
-        fitting = sum(len(row) == width for row in self.rows)
-        return width > 1 and fitting >= 0.9 * len(self.rows)
+        return len(self.header) > 1 and self._fitting >= 0.9
+
+    @property
+    def mostly_regular(self) -> bool:
+        """Whether a third of the rows, some of which may be broken, have as many cells as it."""
+        return self._fitting >= 1 / 3
+
+    @cached_property
+    def _fitting(self) -> float:
+        fitting = sum(len(row) == len(self.header) for row in self.rows)
+        return fitting / len(self.rows) if self.rows else 1.0
 
     def column(self, index: int) -> list[str]:
         """The cells of a column below the header."""
@@ -97,14 +107,15 @@ class Head(list[str]):
 
     @cached_property
     def spread(self) -> list[str]:
-        """Lines that are not blank, evenly spread over the whole file, which may be sorted."""
-        step = max(1, len(self.lines) // _SPREAD)
+        """Lines that are not blank, spread over the whole file, whose rows may be sorted."""
         comments = self.options.comments
-        return [
-            line[:_LONGEST]
-            for line in self.lines[::step]
-            if line and not line.isspace() and not (comments and line.startswith(comments))
-        ]
+        filled = [line for line in self.lines if line and not line.isspace()]
+        if comments is not None:
+            filled = [line for line in filled if not line.startswith(comments)]
+        step = -(-len(filled) // _SPREAD) or 1
+        # Not every step-th line: two kinds of rows may take turns.
+        places = (i * step + i * _PRIME % step for i in range(-(-len(filled) // step)))
+        return [filled[place][:_LONGEST] for place in places if place < len(filled)]
 
     @cached_property
     def is_json(self) -> bool:

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from itertools import combinations
+from itertools import chain, combinations
 
 from nlp_gym.data.readers.shared.decoding import BOM, Problem
 from nlp_gym.types import Sample
@@ -33,9 +33,9 @@ def look_alikes(samples: Sequence[Sample], *, tags: bool = False) -> list[Proble
         samples: The samples of the file.
         tags: Whether labels are tags, of which the types are compared.
     """
-    known: set[str] = set()
-    for sample in samples:
-        known.update(sample.labels or ())
+    if not samples or samples[0].labels is None:
+        return []  # of one file all samples are annotated, or none is
+    known = set(chain.from_iterable(sample.labels or () for sample in samples))
     names = {label: _type_of(label) if tags else label for label in known}
     alike = similar(set(names.values()))
     if not alike:

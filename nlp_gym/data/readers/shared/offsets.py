@@ -19,6 +19,7 @@ from nlp_gym.errors import shown
 
 Span = tuple[int, int]
 """Start and end, exclusive, in characters."""
+_NEAR = 1000  # characters on each side in which a span's own text is looked for
 _Resolved = Span | str
 """The span of a mark, or why it is none."""
 
@@ -275,7 +276,7 @@ def _named(mark: Mark) -> str:
 
 def _other_text(text: str, span: Span, mark: Mark) -> str:
     assert mark.text is not None
-    at = text.find(mark.text)
+    at = text.find(mark.text, max(0, span[0] - _NEAR), span[1] + _NEAR)
     place = f", which is at {at}..{at + len(mark.text)}" if at >= 0 else ""
     return (
         f"{_named(mark)} is {shown(text[slice(*span)])}, but its own text is "

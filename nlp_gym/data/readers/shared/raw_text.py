@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from nlp_gym.data.readers.shared.base import Options, Parsed, Reader, TaggedText, add_samples
+from nlp_gym.data.readers.shared.base import Parsed, Reader, TaggedText, add_samples
 from nlp_gym.data.readers.shared.decoding import Problem
+from nlp_gym.data.readers.shared.options import Options
 from nlp_gym.data.text.tokenize import split_words
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 
-from nlp_gym.data.readers.shared.base import Options, Parsed, TaggedText, add_samples, line_numbers
+from nlp_gym.data.readers.shared.base import Parsed, TaggedText, add_samples, line_numbers
 from nlp_gym.data.readers.shared.decoding import Problem
+from nlp_gym.data.readers.shared.options import Options
 from nlp_gym.data.readers.tagging.conll_layout import (
     DOCUMENT,
     Layout,
@@ -42,20 +43,20 @@ def _texts(lines: list[str], layout: Layout, gold: bool, parsed: Parsed) -> list
     words, labels, at, bad = list[str](), list[str](), list[int](), False
     width, word_at, label_at, skipped = layout.width, layout.word, layout.label, layout.skipped
     counter = None if layout.number is None else _Counter(layout)
-    shared: dict[str, str] = {}  # one string object per distinct word or label
+    # One string object per distinct label and word, which is then known not to be blank.
+    known_labels, known_words = dict[str, str](), dict[str, str]()
     for number, line in enumerate(itertools.chain(lines, [""]), 1):
         if not line or line.isspace():
             cells = None
         elif "\t" in line:
-            plain = " " not in line and line[-1] != "\t"
-            cells = line.split("\t") if plain else split_cells(line)
+            cells = split_cells(line)
         else:
             cells = line.split(" ")
             if "" in cells:
                 cells = [cell for cell in cells if cell]
         if cells is None or cells[0] == DOCUMENT:
             if words or bad:
-                texts.append(TaggedText(words, labels, line_numbers(at), bad=bad))
+                texts.append(TaggedText(words, labels, line_numbers(at), bad=bad, shared=True))
                 words, labels, at, bad = [], [], [], False
             if counter is not None:
                 counter.end_sentence()
@@ -73,13 +74,19 @@ def _texts(lines: list[str], layout: Layout, gold: bool, parsed: Parsed) -> list
                 continue
         else:
             word, label = cells[word_at], cells[label_at]
-            if not word or word.isspace():
-                fault = "the word is empty"
-            elif gold and (not label or label.isspace()):
-                fault = f"the label of {word!r} is empty"
-            else:
-                words.append(shared.setdefault(word, word))
-                labels.append(shared.setdefault(label, label))
+            if word not in known_words:
+                if word and not word.isspace():
+                    known_words[word] = word
+                else:
+                    fault = "the word is empty"
+            if label not in known_labels:
+                if not gold or (label and not label.isspace()):
+                    known_labels[label] = label
+                else:
+                    fault = fault or f"the label of {word!r} is empty"
+            if fault is None:
+                words.append(known_words[word])
+                labels.append(known_labels[label])
                 at.append(number)
                 continue
         parsed.problems.append(Problem(number, fault))
@@ -112,12 +119,12 @@ class _Counter:
         key = cells[self.column]
         if is_part_number(key):
             return ""
-        expected = str(self.expected if self.expected is not None else int(key != "0"))
-        known = key.isdecimal() and len(key) < 10
-        self.expected = int(key if known else expected) + 1
-        if key == expected:
+        number = int(key) if key.isdecimal() and len(key) < 10 else None
+        expected = self.expected if self.expected is not None else int(number != 0)
+        self.expected = (expected if number is None else number) + 1
+        if number == expected:
             return None
         return (
-            f"the word's number is {key!r}, expected {expected!r}: is a blank line missing? "
+            f"the word's number is {key!r}, expected '{expected}': is a blank line missing? "
             f"(word_column={self.column + 1} takes the words whatever their numbers are)"
         )

@@ -10,8 +10,9 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from nlp_gym.data.readers.shared.base import Column, Options, Parsed
+from nlp_gym.data.readers.shared.base import Parsed
 from nlp_gym.data.readers.shared.decoding import Problem
+from nlp_gym.data.readers.shared.options import Column, Options
 from nlp_gym.data.tags.schemes import split_tag
 from nlp_gym.errors import InvalidArgumentError
 
@@ -29,6 +30,10 @@ _LABEL_NAMES = frozenset((
     "xpos", "xpostag", "cpos", "cpostag", "chunk", "chunk_tag", "chunk_tags", "iob", "iob2",
     "iob_tag", "bio", "bio_tag", "bioes", "class", "category", "annotation", "gold", "target",
 ))  # fmt: skip
+_SCORE = re.compile(r"[-+]?[0-9]*(?:[.,][0-9]+)?(?:[eE][-+]?[0-9]+)?%?")
+_IOB = re.compile(r"O|[BEIMSLU](?:[-_]\S+)?")
+_CHUNKS = frozenset(("NP", "VP", "PP"))
+"""Types of chunks, which are no entities around others."""
 _PART_NUMBER = re.compile(r"[0-9]{1,6}[-.][0-9]{1,6}")
 """Number of a multi-word token or an empty node, as in CoNLL-U."""
 _COMMENT = re.compile(
@@ -67,6 +72,8 @@ def split_cells(line: str) -> list[str]:
     """Cells of a line that is not blank, separated by tabs (a line with a tab) or by spaces."""
     # Only the space and the tab separate: other white space (U+00A0, U+3000) may be in a word.
     if "\t" in line:
+        if " " not in line and line[-1] != "\t":
+            return line.split("\t")
         return [cell.strip(" ") for cell in line.rstrip(" \t").split("\t")]
     cells = line.split(" ")
     return cells if "" not in cells else [cell for cell in cells if cell]
@@ -96,12 +103,12 @@ def find_layout(lines: list[str], options: Options, parsed: Parsed) -> Layout | 
     rows = [row for sentence in sentences for row in sentence]
     if not rows:
         return Layout(1, 0, 0)
-    width = Counter(len(cells) for _, cells in rows).most_common(1)[0][0]
+    width, n_rows = Counter(len(cells) for _, cells in rows).most_common(1)[0]
     if options.gold and width == 1:
         message = "one column only: a word and its label are needed, separated by a tab or a space"
         parsed.problems.append(Problem(rows[0][0], message))
         return None
-    header = _header(rows[0], width, lines)
+    header = _header(rows[0], width, lines) if n_rows > 1 else None
     names = [] if header is None else [name.lower() for name in header[1]]
     skipped = _asked_comments(lines, options, width)
     if skipped is None:
@@ -145,18 +152,27 @@ def _head(lines: list[str], comments: str | None) -> list[list[Row]]:
 
 
 def _header(row: Row, width: int, lines: list[str]) -> Row | None:
-    """The first row where it names the columns: its label occurs nowhere else."""
+    """The first row where it names the columns: its label occurs nowhere else.
+
+    One column is called as words are. Another is called as labels are, or none of the names occurs
+    a second time.
+    """
     names = [cell.lower().strip("\"'") for cell in row[1]]
     if len(names) != width or width < 2 or not _WORD_NAMES & set(names):
         return None
-    at = next((i for i, name in reversed(list(enumerate(names))) if name in _LABEL_NAMES), None)
-    if at is None:
+    known = (i for i, name in reversed(list(enumerate(names))) if name in _LABEL_NAMES)
+    at = next(known, None)
+    others = [row[1][at]] if at is not None else row[1]
+    if at is None and split_tag(row[1][-1]) is not None:
         return None
     for line in lines[row[0] :]:
-        if row[1][at] in line and line.strip():
-            cells = split_cells(line)
-            if len(cells) == width and cells[at] == row[1][at]:
-                return None
+        if not any(name in line for name in others) or not line.strip():
+            continue
+        cells = split_cells(line)
+        if len(cells) == width and (cells == row[1] if at is None else cells[at] == row[1][at]):
+            return None
+        if at is None and any(a == b for a, b in zip(cells, row[1], strict=False)):
+            return None
     return row
 
 
@@ -206,11 +222,11 @@ class _Columns:
         else:
             label = self._label_column(word, line, parsed)
             self._warn_of_header(word, label, line, parsed)
-        unset = options.column is None and all(cells[label] == "_" for cells in self.rows)
-        if self.rows and unset:
+        n_unset = sum(cells[label] == "_" for cells in self.rows)
+        if options.column is None and 2 * n_unset > len(self.rows):
             message = (
-                f"every label in column {label} is '_', which stands for nothing: column= names "
-                f"another one, from 0 to {self.width - 1}"
+                f"most labels in column {label} are '_', which stands for nothing: column= names "
+                f"the column, from 0 to {self.width - 1} (column={label} takes this one)"
             )
             parsed.problems.append(Problem(line, message))
             return None
@@ -241,12 +257,13 @@ class _Columns:
                 key = cells[column]
                 if is_part_number(key):
                     continue
+                number = int(key) if key.isdecimal() and len(key) < 10 else None
                 if expected is None:
-                    expected = 0 if key == "0" else 1
-                wrong += key != str(expected)
+                    expected = 0 if number == 0 else 1
+                wrong += number != expected
                 if wrong > most:
                     return False
-                expected = (int(key) if key.isdecimal() and len(key) < 10 else expected) + 1
+                expected = (expected if number is None else number) + 1
         return all(cells[column][:1].isdecimal() for cells in self.rows)
 
     def _has_words(self, column: int) -> bool:
@@ -272,11 +289,25 @@ class _Columns:
 
     def _label_column(self, word: int, line: int, parsed: Parsed) -> int:
         """The last column, but the outer one of two layers of tags, as in GermEval 2014."""
+        scored = self._tags_before_numbers(word)
+        if scored is not None:
+            message = (
+                f"the last column holds numbers and column {scored} tags, so the labels are those "
+                f"of column {scored} (columns count from 0; column={self.width - 1} takes the "
+                "numbers)"
+            )
+            parsed.notes.append(Problem(line, message))
+            return scored
         if word == 0 or self.width != word + 3:
+            self._warn_of_other_tags(word, line, parsed)
             return self.width - 1
-        outer, inner = (_types(cells[word + i] for cells in self.rows) for i in (1, 2))
-        if outer is None or inner is None or not outer or not inner <= outer:
+        layers = [[cells[word + i] for cells in self.rows] for i in (1, 2)]
+        outer, inner = map(_types, layers)
+        if not outer or inner is None or outer & _CHUNKS:
             return self.width - 1
+        tagged = [(a != "O", b != "O") for a, b in zip(*layers, strict=True)]
+        if sum(b and not a for a, b in tagged) > 0.1 * sum(b for _, b in tagged):
+            return self.width - 1  # what is inside of something is nested
         message = (
             f"columns {word + 1} and {word + 2} are both tags, as of outer and of nested entities: "
             f"the labels are those of column {word + 1} (column={word + 2} takes the other)"
@@ -284,10 +315,37 @@ class _Columns:
         parsed.warnings.append(Problem(line, message))
         return word + 1
 
+    def _tags_before_numbers(self, word: int) -> int | None:
+        """The column of IOB tags where the last column holds numbers, such as scores."""
+        if not all(_SCORE.fullmatch(cells[-1]) or cells[-1] == "_" for cells in self.rows):
+            return None
+        for column in range(self.width - 2, word, -1):
+            tags = {cells[column] for cells in self.rows}
+            if all(map(_IOB.fullmatch, tags)) and any(len(tag) > 2 for tag in tags):
+                return column
+        return None
+
+    def _warn_of_other_tags(self, word: int, line: int, parsed: Parsed) -> None:
+        """Warn where a column that is not read has tags of entities, too."""
+        last = self.width - 1
+        if _types(cells[last] for cells in self.rows) is None:
+            return
+        for column in range(word + 1, last):
+            kinds = _types(cells[column] for cells in self.rows)
+            if kinds and not kinds & _CHUNKS:
+                message = (
+                    f"column {column} has tags, too: the labels are those of the last column, "
+                    f"{last} (column={column} takes the other)"
+                )
+                parsed.warnings.append(Problem(line, message))
+                return
+
     def _warn_of_header(self, word: int, label: int, line: int, parsed: Parsed) -> None:
         """Warn where the first row may name the columns in words that are not known."""
+        if self.names or len(self.rows) <= _SURE:
+            return
         first, rest = self.rows[0], self.rows[1:]
-        if self.names or len(rest) < _SURE or split_tag(first[label]) is not None:
+        if split_tag(first[label]) is not None:
             return
         labels = {cells[label] for cells in rest}
         named = all(cell.isalpha() and len(cell) > 2 for cell in (first[word], first[label]))

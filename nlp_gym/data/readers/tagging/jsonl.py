@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from nlp_gym.data.readers.shared.base import Options, Parsed, TaggedText
+from nlp_gym.data.readers.shared.base import Parsed, TaggedText
 from nlp_gym.data.readers.shared.json_tools import (
     RowError,
     checked_object,
     checked_strings,
     json_rows,
 )
+from nlp_gym.data.readers.shared.options import Options
 from nlp_gym.data.readers.tagging.marked_texts import (
     MarkedTexts,
     checked_marks,

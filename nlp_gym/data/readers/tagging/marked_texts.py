@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from nlp_gym.data.readers.shared.base import Options, Parsed, TaggedText, add_samples
+from nlp_gym.data.readers.shared.base import Parsed, TaggedText, add_samples
 from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.json_tools import (
     RowError,
@@ -24,7 +24,9 @@ from nlp_gym.data.readers.shared.offsets import (
     settle_plain,
     warn_if_doubtful,
 )
+from nlp_gym.data.readers.shared.options import Options
 from nlp_gym.data.readers.shared.raw_text import cut_text
+from nlp_gym.data.tags.schemes import split_tag
 
 LABEL = ("label", "type", "entity_type", "entity_group", "tag", "labels")
 OWN_TEXT = ("text", "surface", "surface_form", "word", "value", "mention")
@@ -54,10 +56,11 @@ class MarkedTexts:
     def __init__(self, name: str, options: Options, *, keep: bool = False) -> None:
         self.name, self.options, self.keep = name, options, keep
         self.parsed, self.misfit = Parsed(), False
-        self._texts = list[TaggedText]()
+        self._texts, self._n_bad = list[TaggedText](), 0
         self._rows = list[tuple[TaggedText | None, MarkedText]]()
         self._counts = dict[str, list[int]]()
         self._warned = set[str]()
+        self._labels = set[str]()
 
     def add(self, text: TaggedText) -> None:
         """Add a text whose words have their labels."""
@@ -67,6 +70,7 @@ class MarkedTexts:
         """Add a text that cannot be read."""
         self.parsed.problems.append(Problem(line, message))
         self._texts.append(TaggedText([], [], [], bad=True))
+        self._n_bad += 1
 
     def count(self, message: str, line: int, *, warn: bool = False) -> None:
         """Count something that is to be said once: ``"5 <message>"``, in a note or a warning."""
@@ -80,6 +84,7 @@ class MarkedTexts:
             text.labels = ["O"] * len(text.words)
             self._texts.append(text)
             return
+        self._labels.update(mark.label for mark in marks)
         content, spans = text.extra["text"], text.extra["spans"]
         assert isinstance(content, str)
         assert isinstance(spans, tuple)
@@ -97,6 +102,9 @@ class MarkedTexts:
 
     def samples(self) -> Parsed:
         """Check the entities of all texts, and make samples."""
+        # Rows that are no JSON are problems, too, and each would have been a text.
+        n_rows = len(self.parsed.problems) - self._n_bad
+        self._texts += [TaggedText([], [], [], bad=True) for _ in range(n_rows)]
         rows = [row for _, row in self._rows]
         if self.keep:
             settle_offsets(rows, self.parsed)
@@ -105,6 +113,12 @@ class MarkedTexts:
         for text, row in self._rows:
             if text is not None:
                 self._tag(text, row)
+        if self._labels and all(map(split_tag, self._labels)):
+            message = (
+                f"all types of entities begin as tags do ({min(self._labels)!r}): give the type "
+                "alone, without B- or I-"
+            )
+            self.parsed.warnings.append(Problem(None, message))
         for message, lines in self._counts.items():
             found = self.parsed.warnings if message in self._warned else self.parsed.notes
             found.append(Problem(lines[0], f"{len(lines)} {message}"))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nlp_gym.data.readers.shared.base import Column, Options, Parsed, TaggedText, add_samples
+from nlp_gym.data.readers.shared.base import Parsed, TaggedText, add_samples
 from nlp_gym.data.readers.shared.decoding import Problem
+from nlp_gym.data.readers.shared.options import Column, Options
 from nlp_gym.data.readers.shared.raw_text import cut_text
-from nlp_gym.data.readers.shared.table_rows import Row
-from nlp_gym.data.readers.shared.table_tools import Table, table_rows, table_start
+from nlp_gym.data.readers.shared.tables.rows import Row
+from nlp_gym.data.readers.shared.tables.tools import Table, table_rows, table_start
 
 SENTENCE = ("sentence", "sentence_id", "sentence #", "sentence_idx", "sent_id")
 WORD = ("word", "token", "words", "tokens")

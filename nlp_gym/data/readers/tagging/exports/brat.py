@@ -7,11 +7,12 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 
-from nlp_gym.data.readers.shared.base import Options, Parsed, TaggedText, add_samples
+from nlp_gym.data.readers.shared.base import Parsed, TaggedText, add_samples
 from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.head import Head
 from nlp_gym.data.readers.shared.json_tools import RowError
 from nlp_gym.data.readers.shared.offsets import Mark, MarkedText, Span, covered, settle_offsets
+from nlp_gym.data.readers.shared.options import Options
 from nlp_gym.data.text.tokenize import split_words
 from nlp_gym.errors import shown
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from nlp_gym.data.readers.shared.base import Options, Parsed
+from nlp_gym.data.readers.shared.base import Parsed
 from nlp_gym.data.readers.shared.json_tools import RowError, checked_object
+from nlp_gym.data.readers.shared.options import Options
 from nlp_gym.data.readers.tagging.exports.rows import (
     first_objects,
     is_objects,

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from nlp_gym.data.readers.shared.base import Options, Parsed, TaggedText
+from nlp_gym.data.readers.shared.base import Parsed, TaggedText
 from nlp_gym.data.readers.shared.class_names import FILES, names_of, numbered_names
 from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.json_tools import (
@@ -16,14 +16,15 @@ from nlp_gym.data.readers.shared.json_tools import (
     checked_object,
     checked_strings,
 )
+from nlp_gym.data.readers.shared.options import Options
 from nlp_gym.data.readers.tagging.exports.rows import first_objects, read_rows
 from nlp_gym.data.readers.tagging.jsonl import LABEL_KEYS, WORD_KEYS, with_id
 from nlp_gym.data.readers.tagging.marked_texts import MarkedTexts
 from nlp_gym.errors import shown
 
-_NUMBERED = ("label2id.json", "id2label.json")
+_JSON = ("features.json", "label2id.json", "id2label.json", "labels.json", "names.json")
 _LISTED = ("labels.txt", "label_names.txt", "label_list.txt", "names.txt", "tags.txt")
-NAME_FILES = (*FILES, "README.md", *_NUMBERED, *_LISTED)
+NAME_FILES = (*FILES, "README.md", *_JSON, *_LISTED, "config.json")
 """Files beside the rows that may give the labels' names, the best first."""
 
 Names = tuple[str, ...]
@@ -57,9 +58,9 @@ def parse(lines: list[str], name: str, options: Options) -> Parsed:
     """Read ``{"tokens": [...], "ner_tags": [0, 1]}``, one object per line, or a list of them.
 
     The names of the numbers are those of `datasets` itself (``dataset_info.json``, or the head of
-    ``README.md``), of a model (``label2id.json``, ``id2label.json``), or one per line in
-    ``labels.txt``, each beside the file; else those of `options.names`, the `labels=` of an
-    environment, with a warning. Labels may be texts too.
+    ``README.md``), of a model (``label2id.json``, ``id2label.json``, ``config.json``), a list in
+    ``labels.json``, or one per line in ``labels.txt``, each beside the file; else those of
+    `options.names`, the `labels=` of an environment, with a warning. Labels may be texts too.
     """
     names = _Names(options)
 
@@ -172,9 +173,7 @@ class _Names:
             elif file == "README.md":
                 yield file, _names_of_card(lines, key)
             else:
-                value = _loaded(lines)
-                numbered = file in _NUMBERED
-                yield file, [numbered_names(value)] if numbered else list(names_of(value, key))
+                yield file, list(_names_in(_loaded(lines), key))
 
 
 def _loaded(lines: list[str]) -> Any:
@@ -182,6 +181,21 @@ def _loaded(lines: list[str]) -> Any:
         return json.loads("\n".join(lines))
     except (ValueError, RecursionError):
         return None
+
+
+def _names_in(value: Any, key: str) -> Iterator[Names]:
+    """The names in a JSON file: features, a list, or numbers with names, as a model has them."""
+    found = False
+    for names in names_of(value, key):
+        found = True
+        yield names
+    if found:
+        return
+    if isinstance(value, dict):
+        inner = (value.get("id2label"), value.get("label2id"), value)
+        yield next(filter(None, map(numbered_names, inner)), ())
+    elif isinstance(value, list) and all(isinstance(name, str) and name for name in value):
+        yield tuple(value)
 
 
 def _names_of_card(lines: list[str], key: str) -> list[Names]:

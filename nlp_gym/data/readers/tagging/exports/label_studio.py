@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from nlp_gym.data.readers.shared.base import Options, Parsed
+from nlp_gym.data.readers.shared.base import Parsed
+from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.json_tools import (
     RowError,
     checked_list,
     checked_object,
 )
 from nlp_gym.data.readers.shared.offsets import Mark
+from nlp_gym.data.readers.shared.options import Options
 from nlp_gym.data.readers.tagging.exports.rows import first_objects, is_objects, read_rows
 from nlp_gym.data.readers.tagging.jsonl import with_id
 from nlp_gym.data.readers.tagging.marked_texts import MarkedTexts, checked_marks, raw_text
@@ -54,8 +56,10 @@ def parse(lines: list[str], name: str, options: Options) -> Parsed:
 
     A task has one annotation: that which is marked as ground truth, or the only one, or one of
     several equal ones. Annotations that were cancelled do not count, and a task without annotation
-    is left out. Results that are no spans (choices, relations, ...) are not read.
+    is left out. Results that are no spans (choices, relations, ...) are not read; a file without
+    any span but with such results is an export of another kind, and a problem.
     """
+    lines_of = {True: list[int](), False: list[int]()}  # of results that are spans, and others
 
     def add(value: Any, line: int, texts: MarkedTexts) -> None:
         task = checked_object(value, "the task")
@@ -68,6 +72,8 @@ def parse(lines: list[str], name: str, options: Options) -> Parsed:
                 texts.count("task(s) without an annotation are left out", line)
                 return
             marks = _marks_of_results(results, options, texts, line)
+            lines_of[True] += [line] * len(marks)
+            lines_of[False] += [line] * (len(results) - len(marks))
         else:
             data = {key: task[key] for key in task if key not in _MINIMAL}
             if options.gold:
@@ -79,7 +85,15 @@ def parse(lines: list[str], name: str, options: Options) -> Parsed:
         else:
             texts.add(found)
 
-    return read_rows(lines, name, options, add)
+    parsed = read_rows(lines, name, options, add)
+    if lines_of[False] and not lines_of[True]:
+        message = (
+            "no annotation is a span of the text with a label: this is an export of choices or of "
+            "other results, which are not read as tags"
+        )
+        parsed.problems.insert(0, Problem(lines_of[False][0], message))
+        parsed.samples = []
+    return parsed
 
 
 def _data(task: dict[str, Any]) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from nlp_gym.data.readers.shared.base import Options, Parsed, TaggedText
+from nlp_gym.data.readers.shared.base import Parsed, TaggedText
 from nlp_gym.data.readers.shared.json_tools import (
     RowError,
     checked_int,
@@ -14,6 +14,7 @@ from nlp_gym.data.readers.shared.json_tools import (
     checked_string,
 )
 from nlp_gym.data.readers.shared.offsets import Span
+from nlp_gym.data.readers.shared.options import Options
 from nlp_gym.data.readers.tagging.exports.rows import (
     first_objects,
     is_objects,

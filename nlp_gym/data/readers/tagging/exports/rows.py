@@ -6,10 +6,11 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from nlp_gym.data.readers.shared.base import Options, Parsed, TaggedText
+from nlp_gym.data.readers.shared.base import Parsed, TaggedText
 from nlp_gym.data.readers.shared.head import Head
 from nlp_gym.data.readers.shared.json_tools import RowError, json_rows
 from nlp_gym.data.readers.shared.offsets import Mark, Span
+from nlp_gym.data.readers.shared.options import Options
 from nlp_gym.data.readers.tagging.marked_texts import MarkedTexts, read_marked
 
 _FIRST = 50

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from nlp_gym.data.readers.shared.base import Options, Parsed, TaggedText
+from nlp_gym.data.readers.shared.base import Parsed, TaggedText
 from nlp_gym.data.readers.shared.json_tools import (
     RowError,
     checked_int,
@@ -15,6 +15,7 @@ from nlp_gym.data.readers.shared.json_tools import (
     field,
     type_name,
 )
+from nlp_gym.data.readers.shared.options import Options
 from nlp_gym.data.readers.tagging.exports.rows import (
     first_values,
     is_objects,

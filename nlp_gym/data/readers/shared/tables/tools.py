@@ -6,12 +6,13 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
-from nlp_gym.data.readers.shared.base import Column, Parsed
+from nlp_gym.data.readers.shared.base import Parsed
 from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.json_tools import RowError, with_id
 from nlp_gym.data.readers.shared.label_spelling import trim
-from nlp_gym.data.readers.shared.table_rows import Row
-from nlp_gym.data.readers.shared.table_rows import table_rows as table_rows
+from nlp_gym.data.readers.shared.options import Column
+from nlp_gym.data.readers.shared.tables.rows import Row
+from nlp_gym.data.readers.shared.tables.rows import table_rows as table_rows
 from nlp_gym.errors import shown
 from nlp_gym.inert import listed
 from nlp_gym.types import Sample
@@ -64,7 +65,10 @@ class Table:
                 return number % width
         if index is None:
             problem = self.missing(*wanted)
-            hint = "; of a table without a header, give all columns by their numbers, from 0"
+            hint = (
+                "; of a table without a header, give all columns by their numbers, from 0: "
+                "text_column= and label_column= (--text-column, --label-column)"
+            )
             parsed.problems.append(Problem(problem.line, problem.message + hint))
             return None
         name = trim(self.header[index]).lower()
@@ -121,6 +125,8 @@ def open_table(
     headed = _has_header(header, columns, known)
     if not headed:
         rows = table_rows(lines, parsed, delimiter=delimiter, first=first)
+    if headed:
+        rows = _without_headers(rows, header, parsed)
     return Table(header, number, _of_width(rows, len(header), parsed), headed)
 
 
@@ -198,6 +204,19 @@ def delimiter_of(name: str, header: str) -> str:
         return "\t"
     bare = _QUOTED.sub("", header)
     return max(DELIMITERS, key=bare.count)
+
+
+def _without_headers(rows: Iterator[Row], header: list[str], parsed: Parsed) -> Iterator[Row]:
+    """Leave out rows that repeat the header, as where files were joined, with one warning."""
+    repeated = list[int]()
+    for number, cells in rows:
+        if cells == header:
+            repeated.append(number)
+        else:
+            yield number, cells
+    if repeated:
+        message = f"{len(repeated)} row(s) repeat the header, as where files were joined"
+        parsed.warnings.append(Problem(repeated[0], f"{message}; they are left out"))
 
 
 def _of_width(rows: Iterator[Row], width: int, parsed: Parsed) -> Iterator[Row]:

@@ -1,0 +1,1 @@
+"""What `check` reports of a file: problems, counts and its first samples."""
