@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from nlp_gym.types import text_key
 
@@ -23,6 +24,13 @@ def hash_ranker(seed: int, *texts: Sequence[str]) -> Callable[[Sequence[str]], i
         return _number(digest)
 
     return rank
+
+
+def hash_draws(*texts: Sequence[str]) -> Iterator[int]:
+    """``hash_rank(0, *texts)``, ``hash_rank(1, *texts)``, ... without end."""
+    joined = b"".join(map(_key, texts))
+    for seed in itertools.count():
+        yield _number(hashlib.sha256(str(seed).encode() + joined))
 
 
 def _digest(seed: int, texts: Iterable[Sequence[str]]) -> hashlib._Hash:

@@ -15,8 +15,8 @@ from nlp_gym.types import Float64Array, Int64Array
 
 Spans = Sequence[tuple[int, int]]
 
-_TABLE = 1 << 25
-"""Tokens of the passages of all rows up to which their slots are kept."""
+_ROWS = 32
+"""Rows per passage up to which the slots of the passage's tokens are kept for each row."""
 
 
 class SpanF1:
@@ -126,7 +126,7 @@ class SpanF1:
         ends = self._runs.take(np.append(self._base, len(self._runs) - 1).take(self._offsets))
         first, stop = ends.take(self._passage), ends.take(self._passage + 1)
         stops = np.cumsum(stop - first)
-        if n and stops[-1] <= _TABLE:
+        if n and stops[-1] <= _ROWS * len(self._run_tokens):
             row, at = spread(first, stop)
             self._kept = self._find_slots(row, at).astype(np.int32)
             self._shift = stops - stop  # from a token to its place in `_kept`

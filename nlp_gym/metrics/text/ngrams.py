@@ -22,7 +22,7 @@ State = Mapping[str, npt.NDArray[Any]]
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2**64 over the golden ratio: Fibonacci hashing
 _HALF = np.uint64(32)
 _SLOTS_PER_NGRAM = 3  # of the hash table: a search then takes 1.6 slots on average
-_SHIFTS = 1 << 20  # documents of all rows for which a table of shifts is kept
+_PADDED = 4  # a table of shifts is kept that has at most so many places per document
 _BATCH = 1 << 20  # words of the sequences and documents that are compared at once
 
 
@@ -165,10 +165,12 @@ class DocumentTable:
 
     Attributes:
         width: Most documents R of a row.
+        total: Documents of all rows.
     """
 
     def __init__(self, counts: Sequence[int], start: int) -> None:
         self._counts = np.array(counts, np.int64)
+        self.total = int(self._counts.sum())
         self._first: Int64Array = start + np.cumsum(self._counts) - self._counts
         self.width = int(self._counts.max(initial=1))
 
@@ -206,7 +208,7 @@ class NgramMatcher:
         # document and matches nothing; the counters of the document's n-grams follow it.
         self._spare = np.repeat(np.arange(n_documents) * trie.width, trie.order)
         self._shifts = None
-        if len(documents) * n_documents <= _SHIFTS:
+        if len(documents) * n_documents <= _PADDED * documents.total:
             self._shifts = self._shift(np.arange(len(documents)))
 
     def _shift(self, rows: Int64Array) -> Int64Array:

@@ -12,8 +12,8 @@ from nlp_gym.metrics.base import spread
 from nlp_gym.metrics.text.rouge import References, Tokenizer
 from nlp_gym.types import Float64Array, Int64Array
 
-_TABLE = 1 << 23
-"""Numbers up to which the token counts of sentences and references are kept as tables."""
+_SPARSE = 32
+"""Counts are kept as tables, too, where these have at most so many numbers per count."""
 
 
 class _Bags:
@@ -91,7 +91,8 @@ class SentenceRouge1:
         self._counts = self._table = None
         of_documents = np.diff(self._references)
         most = int(of_documents.max())
-        if (len(self._sizes) + n * most) * self.width > _TABLE:
+        counts = len(self._sentences.counts) + len(self._wanted.counts)
+        if (len(self._sizes) + n * most) * self.width > _SPARSE * counts:
             return
         self._counts = self.counts(np.arange(len(self._sizes)))
         bags = self._wanted

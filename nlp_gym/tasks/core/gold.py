@@ -13,8 +13,8 @@ from nlp_gym.errors import DataError
 from nlp_gym.metrics.base import spread
 from nlp_gym.types import BoolArray, Int32Array, Int64Array, IntArray, Sample
 
-_TABLE = 1 << 24
-"""Bytes up to which sets of labels are kept as a table of flags, too."""
+_TABLE = 256
+"""Labels up to which sets of labels are kept as a table of flags, too."""
 
 
 def index_gold(
@@ -77,8 +77,8 @@ def single_gold(samples: Sequence[Sample], labels: tuple[str, ...]) -> Int32Arra
 class LabelSets:
     """N sets of labels.
 
-    Only the members are kept where a table of N by A flags would be large: it is out of all
-    proportion where most labels are rare.
+    Where there are many labels, only the members are kept: a table of N by A flags is out of all
+    proportion then.
 
     Args:
         sets: The labels of each set; those outside `labels` count in `sizes` alone.
@@ -101,7 +101,7 @@ class LabelSets:
         # Ascending, so that a member is found by bisection; the last is above all of them.
         keys = np.repeat(np.arange(len(members)), counts) * self.n_labels + self._members
         self._keys = np.append(keys, len(members) * self.n_labels)
-        small = len(members) * self.n_labels <= _TABLE
+        small = self.n_labels <= _TABLE
         self._table = self._flags(np.arange(len(members))) if small else None
 
     def have(self, rows: Int64Array, labels: Int64Array) -> BoolArray:

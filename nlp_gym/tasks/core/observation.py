@@ -16,7 +16,7 @@ from nlp_gym.types import BoolArray, Corpus, Encoded, Int64Array, Observation, U
 
 _Space = spaces.Space[Any]
 
-_TABLE = 1 << 18
+_TABLE = 1 << 14
 """Numbers up to which the one-hot vectors of all values are kept in one table."""
 
 

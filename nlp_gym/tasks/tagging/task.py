@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 Integers = npt.NDArray[np.integer[Any]]
 
-_TABLE = 1 << 18
+_TABLE = 1 << 14
 """Pairs of labels up to which the answers for all of them are kept in tables."""
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 import math
 from collections import Counter
 from collections.abc import Mapping
 
-from nlp_gym.data.text.hash_order import hash_rank
+from nlp_gym.data.text.hash_order import hash_draws, hash_rank
 
 Words = tuple[str, ...]
 
@@ -19,6 +20,9 @@ ALIKE = 4
 
 COMMON = 100
 """A word in more than one of so many replies is too common to tell what a reply is about."""
+
+MOST_HOLDERS = 100
+"""So is a word in more replies than this: each context looks at all replies with its words."""
 
 
 class ReplyPool:
@@ -43,9 +47,10 @@ class ReplyPool:
         """
         shared: Counter[int] = Counter()
         n = len(self.texts)
+        most = max(1, min(n // COMMON, MOST_HOLDERS))
         for word in {word.lower() for turn in context for word in turn if word.isalpha()}:
             holders = self._holding.get(word, ())
-            if 0 < len(holders) <= max(1, n // COMMON):
+            if 0 < len(holders) <= most:
                 weight = round(1000 * math.log(n / len(holders)))
                 for i in holders:
                     shared[i] += weight
@@ -59,8 +64,8 @@ class ReplyPool:
         the context and k = 0, 1, ...
         """
         drawn = dict.fromkeys([text for text in self.alike(context) if text not in own][:ALIKE])
-        for k in range(20 * DRAWN):
-            text = self.texts[hash_rank(k, *context) % len(self.texts)]
+        for number in itertools.islice(hash_draws(*context), 20 * DRAWN):
+            text = self.texts[number % len(self.texts)]
             if text not in own:
                 drawn[text] = None
             if len(drawn) == DRAWN:

@@ -14,6 +14,8 @@ from nlp_gym.types import Sample
 _INVISIBLE = f"{BOM}\u200b\u2060\u200e\u200f\u00ad"
 """Characters without a glyph that mean nothing at the edge of a label. The joiners U+200C and
 U+200D may: they change the letter before them."""
+_EDGE = _INVISIBLE + "".join(filter(str.isspace, map(chr, range(0x3001))))
+"""What is trimmed: that, and all white space."""
 _HIDDEN = re.compile(r"[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufe0f\ufeff]")
 _WHOLE = re.compile(r"([+-]?[0-9]+)\.0*")
 _SHOWN = 5
@@ -21,10 +23,7 @@ _SHOWN = 5
 
 def trim(text: str) -> str:
     """The text without white space, byte order marks and zero-width characters at its edges."""
-    text = text.strip()
-    while text and (text[0] in _INVISIBLE or text[-1] in _INVISIBLE):
-        text = text.strip(_INVISIBLE).strip()
-    return text
+    return text.strip(_EDGE)
 
 
 def look_alikes(samples: Sequence[Sample], *, tags: bool = False) -> list[Problem]:
