@@ -148,7 +148,7 @@ def check_line(error: DataFormatError, content: bytes) -> None:
 def test_broken_files_give_samples_or_an_error_with_its_line(
     family: str, name: str, tmp_path: Path
 ) -> None:
-    attack(family, name, tmp_path, 25)
+    attack(family, name, tmp_path, 10)
 
 
 @pytest.mark.slow

@@ -104,7 +104,7 @@ def _parts(labels: set[str], has_outside: bool) -> dict[str, Parts] | None:
     """Letter and type of each label, by the first pattern that fits them all; None if none does."""
     if not labels:
         return {}
-    patterns = [(mark, first) for mark in _MARKS for first in (True, False)]
+    patterns = [(mark, first) for first in (True, False) for mark in _MARKS]
     for mark, first in patterns if has_outside else patterns[:1]:
         parts = dict[str, Parts]()
         for label in labels:
