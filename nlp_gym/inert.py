@@ -35,7 +35,8 @@ _UNSEEN = re.compile(
     re.DOTALL,
 )
 _ENDLESS = re.compile(r"\S{400,}")
-_BREAKS = re.compile(r"[^\S\n]*[\n\r\v\f\x85\u2028\u2029]\s*")
+# From the start of a run of blanks on: the same matches, each run is read once.
+_BREAKS = re.compile(r"(?<![^\S\n])[^\S\n]*[\n\r\v\f\x85\u2028\u2029]\s*")
 
 
 def visible(text: str, *, lines: bool = False) -> str:

@@ -227,7 +227,7 @@ def _receive(
     read = getattr(answer.raw, "read1", answer.raw.read)
     size, since, before = 0, time.monotonic(), 0
     announced = answer.headers.get("Content-Length", "")
-    size_told = int(announced) if announced.isdecimal() else 0
+    size_told = int(announced) if announced.isdecimal() and len(announced) < 20 else 0
     with closing(open(path, "wb")) as written:
         while True:
             if max(size, size_told) > most:

@@ -12,7 +12,6 @@ the Latin ones.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 
 from nlp_gym.data.tags.schemes import split_tag
@@ -31,7 +30,9 @@ _HYPHENS = "-\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d\u30fc"
 _MARKS = ("-", "_", ":", ".", "/", "|", "#", "+", "=", "~", "@", " ")
 """What may separate letter and type; ``-`` stands for every hyphen and dash."""
 _INVISIBLE = "\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\u2066\u2067\u2068\u2069\ufeff"
-_EDGES = re.compile(rf"\A[\s{_INVISIBLE}]+|[\s{_INVISIBLE}]+\Z")
+WHITE_SPACE = "".join(filter(str.isspace, map(chr, range(0x3001))))
+"""All characters that are white space."""
+_EDGE = _INVISIBLE + WHITE_SPACE
 _WIDE = {0xFF01 + i: 0x21 + i for i in range(94)}
 _ALIKE = str.maketrans(
     # Greek, then Cyrillic: B E I M O o, B S I E M O o.
@@ -84,7 +85,7 @@ def said(tags: dict[str, str]) -> str:
 
 def _plain(label: str) -> str:
     """A label without what cannot mean anything."""
-    return _EDGES.sub("", label)
+    return label.strip(_EDGE)
 
 
 def _outside(labels: Collection[str]) -> set[str]:

@@ -23,7 +23,8 @@ _BRACKETS = {"[": "]", "(": ")", "{": "}"}
 _QUOTED = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
 _PLAIN = r"[^\s'\",;|\[\](){}]+(?:[ \t]+[^\s'\",;|\[\](){}]+)*"
 _NUMBERS = re.compile(r"[+-]?[0-9]+(?:\s+[+-]?[0-9]+)+")
-_FLOATS = re.compile(r"[-+0-9.eE\s]*\.[-+0-9.eE\s]*")
+_DIGITS = 20
+_FLOATS = re.compile(r"[-+0-9.eE\s]+")
 _ITEM = re.compile(rf"\s*(?:np\.\w+\(\s*({_QUOTED})\s*\)|({_QUOTED})|({_PLAIN}))\s*(,?)")
 _LIST = re.compile(r"\[\s*['\"\]]|\(\s*['\")]|\{\s*['\"]|set\(\)$")
 """Beginning of what only a list can be."""
@@ -54,8 +55,11 @@ def list_items(cell: str) -> list[Any]:
         pass
     items, at, inner = list[Any](), 0, cell[1:-1].strip()
     if _NUMBERS.fullmatch(inner):  # numpy writes no commas
-        return [int(number) for number in inner.split()]
-    if _FLOATS.fullmatch(inner):
+        numbers = inner.split()
+        if max(map(len, numbers)) > _DIGITS:
+            raise RowError(f"{shown(cell)} holds a number of more than {_DIGITS} digits")
+        return [int(number) for number in numbers]
+    if "." in inner and _FLOATS.fullmatch(inner):
         raise RowError(f"{shown(cell)} holds numbers with a point, which are no labels")
     ended = True  # numpy writes no comma between texts in quotes, nobody leaves it out elsewhere
     while at < len(inner):

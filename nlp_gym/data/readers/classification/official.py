@@ -33,6 +33,8 @@ CLINC_SPLITS = {
 }
 _TREC = re.compile(r"([A-Z]+):([A-Za-z]+)$")
 _ENTITY = re.compile(r"(?<!&)#(?=[0-9]{1,5};)")
+_HUGE = re.compile(r"&#[0-9]{20,};?")
+"""Numbers of no character, which may have more digits than Python reads."""
 _BRACKETS = {"-lrb-": "(", "-rrb-": ")", "-LRB-": "(", "-RRB-": ")"}
 
 SplitLine = Callable[[str], "tuple[str, str | list[str]]"]
@@ -136,7 +138,7 @@ def parse_ag(lines: list[str], name: str, options: Options) -> Parsed:
             if cells[0] not in ("1", "2", "3", "4"):
                 raise RowError(f"the class is {cells[0][:40]!r}, allowed: 1, 2, 3, 4")
             text = " ".join(cells[1:]).replace("\\", " ")
-            text = html.unescape(_ENTITY.sub("&#", text)).replace("\0", " ")
+            text = html.unescape(_HUGE.sub("\ufffd", _ENTITY.sub("&#", text))).replace("\0", " ")
             labels = (AG_LABELS[int(cells[0]) - 1],) if options.gold else None
             parsed.samples.append(text_sample(text, labels, f"{name}:{number}"))
         except RowError as error:

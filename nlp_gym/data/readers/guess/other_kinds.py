@@ -22,7 +22,7 @@ _KINDS: tuple[tuple[str, re.Pattern[str], float], ...] = (
         "Python code",
         re.compile(
             r"import [\w., ]+(?: as \w+)?$|from [\w.]+ import |\s*(?:async )?def \w+\(.*|"
-            r"class \w+.*:$|\s*(?:return|raise|assert)\b|@\w+|if __name__|\s*print\("
+            r"class \w.*:$|\s*(?:return|raise|assert)\b|@\w+|if __name__|\s*print\("
         ),
         0.3,
     ),

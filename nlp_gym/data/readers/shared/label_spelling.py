@@ -9,15 +9,16 @@ from collections.abc import Iterable, Sequence
 from itertools import chain, combinations
 
 from nlp_gym.data.readers.shared.decoding import BOM, Problem
+from nlp_gym.data.tags.spellings import WHITE_SPACE
 from nlp_gym.types import Sample
 
 _INVISIBLE = f"{BOM}\u200b\u2060\u200e\u200f\u00ad"
 """Characters without a glyph that mean nothing at the edge of a label. The joiners U+200C and
 U+200D may: they change the letter before them."""
-_EDGE = _INVISIBLE + "".join(filter(str.isspace, map(chr, range(0x3001))))
+_EDGE = _INVISIBLE + WHITE_SPACE
 """What is trimmed: that, and all white space."""
 _HIDDEN = re.compile(r"[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufe0f\ufeff]")
-_WHOLE = re.compile(r"([+-]?[0-9]+)\.0*")
+_WHOLE = re.compile(r"(?<![0-9])([+-]?[0-9]+)\.0*")
 _SHOWN = 5
 
 

@@ -19,7 +19,12 @@ from nlp_gym.errors import shown
 
 Span = tuple[int, int]
 """Start and end, exclusive, in characters."""
-_NEAR = 1000  # characters on each side in which a span's own text is looked for
+_NEAR = 1000
+"""Characters on each side in which a span's own text is looked for, and most blanks inside of a
+span that its own text lacks: so no span costs more than its own text."""
+_BLANKS = 100
+"""Most blanks that are left out at an edge of a span."""
+_SHOWN = 50  # characters of a long span in a message
 _Resolved = Span | str
 """The span of a mark, or why it is none."""
 
@@ -201,14 +206,13 @@ def _resolved(row: MarkedText, reading: _Reading) -> list[_Resolved]:
         span = (mark.start, mark.end) if position is None else reading.span(mark, position)
         if span is None or not 0 <= span[0] < span[1] <= len(row.text):
             resolved.append(f"{_named(mark)} lies outside the text of {len(row.text)} characters")
-        elif mark.text is not None and not _same(row.text[slice(*span)], mark.text):
+        elif mark.text is not None and not _same(row.text, span, mark.text):
             resolved.append(_other_text(row.text, span, mark))
         else:
             whole = _trimmed(row.text, span) if row.words is None else _words(row, span)
             if whole is None or whole[0] == whole[1]:
                 fault = "is blank" if whole else "does not begin and end with a word"
-                found = shown(row.text[slice(*span)])
-                resolved.append(f"{_named(mark)} ({found}) {fault}")
+                resolved.append(f"{_named(mark)} ({shown_span(row.text, span)}) {fault}")
             else:
                 resolved.append(whole)
     return resolved
@@ -242,11 +246,12 @@ def _words(row: MarkedText, span: Span) -> Span | None:
 
 
 def _trimmed(text: str, span: Span) -> Span:
-    """A span without white space and characters without width at its edges."""
+    """A span without white space and characters without width at its edges, `_BLANKS` at most."""
     start, end = span
-    while start < end and _is_blank(text[start]):
+    first, last = start + _BLANKS, end - _BLANKS
+    while start < end and start < first and _is_blank(text[start]):
         start += 1
-    while start < end and _is_blank(text[end - 1]):
+    while start < end and end > last and _is_blank(text[end - 1]):
         end -= 1
     return start, end
 
@@ -259,8 +264,12 @@ def _is_blank(char: str) -> bool:
     )
 
 
-def _same(found: str, text: str) -> bool:
-    return found == text or _folded(found) == _folded(text)
+def _same(text: str, span: Span, own: str) -> bool:
+    """Whether a span has its own text, but for what cannot be seen."""
+    if span[1] - span[0] > 4 * len(own) + _NEAR:  # one character stands for four at most
+        return False
+    found = text[slice(*span)]
+    return found == own or _folded(found) == _folded(own)
 
 
 def _folded(text: str) -> str:
@@ -276,12 +285,19 @@ def _named(mark: Mark) -> str:
 
 def _other_text(text: str, span: Span, mark: Mark) -> str:
     assert mark.text is not None
-    at = text.find(mark.text, max(0, span[0] - _NEAR), span[1] + _NEAR)
+    at = text.find(mark.text, max(0, span[0] - _NEAR), span[0] + _NEAR + len(mark.text))
     place = f", which is at {at}..{at + len(mark.text)}" if at >= 0 else ""
     return (
-        f"{_named(mark)} is {shown(text[slice(*span)])}, but its own text is "
-        f"{shown(mark.text)}{place}"
+        f"{_named(mark)} is {shown_span(text, span)}, but its own text is {shown(mark.text)}{place}"
     )
+
+
+def shown_span(text: str, span: Span) -> str:
+    """The text of a span, for a message; of a long one only the beginning is copied."""
+    start, end = span
+    if end - start <= _NEAR:
+        return shown(text[start:end])
+    return f"{text[start : start + _SHOWN]!r}... ({end - start:,} characters)"
 
 
 def _say(reading: _Reading, misfit: Sequence[MarkedText], parsed: Parsed) -> None:
@@ -308,7 +324,7 @@ def warn_if_doubtful(rows: Iterable[MarkedText], parsed: Parsed) -> None:
             if isinstance(span, str) or isinstance(other, str):
                 return
             if first is None and other != span:
-                first = (row, shown(row.text[slice(*span)]), shown(row.text[slice(*other)]))
+                first = (row, shown_span(row.text, span), shown_span(row.text, other))
     if first is not None:
         row, one, two = first
         message = (

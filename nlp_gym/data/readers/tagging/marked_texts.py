@@ -22,6 +22,7 @@ from nlp_gym.data.readers.shared.offsets import (
     is_doubtful,
     settle_offsets,
     settle_plain,
+    shown_span,
     warn_if_doubtful,
 )
 from nlp_gym.data.readers.shared.options import Options
@@ -174,10 +175,9 @@ def tags_of(marks: Iterable[Mark], words: Sequence[Span], text: str) -> list[str
     for mark in marks:
         first, stop = covered(words, (mark.start, mark.end))
         if any(tag != "O" for tag in tags[first:stop]):
-            shown = repr(text[mark.start : mark.end])
             raise RowError(
-                f"entity {mark.start}..{mark.end} ({shown}) overlaps another one, which tags of "
-                "words cannot say"
+                f"entity {mark.start}..{mark.end} ({shown_span(text, (mark.start, mark.end))}) "
+                "overlaps another one, which tags of words cannot say"
             )
         tags[first:stop] = [f"B-{mark.label}"] + [f"I-{mark.label}"] * (stop - first - 1)
     return tags

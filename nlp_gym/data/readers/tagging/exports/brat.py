@@ -11,7 +11,14 @@ from nlp_gym.data.readers.shared.base import Parsed, TaggedText, add_samples
 from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.head import Head
 from nlp_gym.data.readers.shared.json_tools import RowError
-from nlp_gym.data.readers.shared.offsets import Mark, MarkedText, Span, covered, settle_offsets
+from nlp_gym.data.readers.shared.offsets import (
+    Mark,
+    MarkedText,
+    Span,
+    covered,
+    settle_offsets,
+    shown_span,
+)
 from nlp_gym.data.readers.shared.options import Options
 from nlp_gym.data.text.tokenize import split_words
 from nlp_gym.errors import shown
@@ -19,6 +26,9 @@ from nlp_gym.errors import shown
 _ENTITY = re.compile(r"(T\S+)\t(\S+) ([0-9 ;]+)\t(.*)", re.DOTALL)
 _OTHER = re.compile(r"[TREAMN#*]\S*\t")
 """Relations, events, attributes, normalisations, notes and equivalences."""
+_BLANK = re.compile(r"\s*")
+_DIGITS = 15
+"""Most digits of an offset."""
 
 
 def is_brat(lines: list[str]) -> bool:
@@ -110,14 +120,15 @@ class _Document:
     def _span(self, name: str, offsets: str) -> Span:
         """Start and end of an entity, whose parts have nothing but white space between them."""
         parts = [part.split() for part in offsets.split(";")]
-        if any(len(part) != 2 or not all(map(str.isdecimal, part)) for part in parts):
+        numbers = [number for part in parts for number in part]
+        if any(len(part) != 2 for part in parts) or any(len(x) > _DIGITS for x in numbers):
             raise RowError(f"the offsets of {name} are {shown(offsets)}: give START END")
         spans = [(int(start), int(end)) for start, end in parts]
         for (_, end), (start, _) in pairwise(spans):
-            if self.text[end:start].strip() or start < end:
+            if start < end or not _BLANK.fullmatch(self.text, end, start):
                 raise RowError(
-                    f"{name} has several parts ({offsets}) with words between them, which tags of "
-                    "words cannot say"
+                    f"{name} has several parts ({shown(offsets)[1:-1]}) with words between them, "
+                    "which tags of words cannot say"
                 )
         return spans[0][0], spans[-1][1]
 
@@ -157,15 +168,16 @@ class _Document:
 
     def _tags(self, words: tuple[Span, ...]) -> list[str]:
         settle_offsets([MarkedText(self.text, self.marks, 1, words)], self.parsed)
-        tags = ["O"] * len(words)
+        tags, taken = ["O"] * len(words), bytearray(len(words))
         for mark in self.marks:
             if mark.fault is None:
                 first, stop = covered(words, (mark.start, mark.end))
-                if all(tag == "O" for tag in tags[first:stop]):
+                if taken.find(1, first, stop) < 0:
+                    taken[first:stop] = b"\1" * (stop - first)
                     rest = [f"I-{mark.label}"] * (stop - first - 1)
                     tags[first:stop] = [f"B-{mark.label}", *rest]
                     continue
-                found = shown(self.text[mark.start : mark.end])
+                found = shown_span(self.text, (mark.start, mark.end))
                 mark.fault = f"{found} overlaps another entity, which tags of words cannot say"
             assert mark.line is not None
             self._add_problem(mark.line, mark.fault)

@@ -26,6 +26,7 @@ _JSON = ("features.json", "label2id.json", "id2label.json", "labels.json", "name
 _LISTED = ("labels.txt", "label_names.txt", "label_list.txt", "names.txt", "tags.txt")
 NAME_FILES = (*FILES, "README.md", *_JSON, *_LISTED, "config.json")
 """Files beside the rows that may give the labels' names, the best first."""
+_CARD_NAME = re.compile(r"\s*'?\"?(\d{1,9})\"?'?:\s*(\S.*)")
 
 Names = tuple[str, ...]
 
@@ -204,15 +205,15 @@ def _names_of_card(lines: list[str], key: str) -> list[Names]:
     ``- name: ner_tags``, below it ``names:``, and below that ``'0': O`` and so on.
     """
     found, names, inside = list[Names](), list[str](), False
-    for line in [*lines, "- name: "]:
-        feature = re.fullmatch(r"\s*- name:\s*(.*?)\s*", line)
-        if feature is not None:
+    for line in map(str.rstrip, [*lines, "- name: "]):
+        feature = line.lstrip().partition("- name:")
+        if feature[1] and not feature[0]:
             if names:
                 found.append(tuple(names))
-            names, inside = [], feature[1].strip("'\"") == key
-        elif inside and (item := re.fullmatch(r"\s*'?\"?(\d+)\"?'?:\s*(.+?)\s*", line)):
+            names, inside = [], feature[2].strip().strip("'\"") == key
+        elif inside and (item := _CARD_NAME.fullmatch(line)):
             if int(item[1]) == len(names):
                 names.append(item[2].strip("'\""))
-        elif re.fullmatch(r"\s*splits:.*|---", line):
+        elif line.lstrip().startswith("splits:") or line == "---":
             inside = False
     return found
