@@ -358,6 +358,11 @@ def lay_out(folder: Path) -> None:
         for n in names
     ]
     (folder / "my_file.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    rows = [f"gj04\t{i % 2}\t\tThis is sentence {i} of it.\n" for i in range(40)]
+    (folder / "cola.tsv").write_text("".join(rows))
+    texts = [f"Café number {i} was fine,{i % 5 + 1}\n" for i in range(40)]
+    (folder / "stars.csv").write_bytes(f"review,stars\n{''.join(texts)}".encode("cp1252"))
+    (folder / "reviews.csv").write_text("text,label\n" + "".join(texts), encoding="utf-8")
     (folder / "texts.txt").write_text("Ana left Oslo.\nIt rained.\n")
     shutil.copytree(ROOT / "nlp_gym" / "data" / "samples" / "fb15k237", folder / "fb15k237")
 

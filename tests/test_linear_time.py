@@ -86,7 +86,7 @@ def assert_linear(prepare: Callable[[int], Run], n: int) -> None:
     ratio = np.inf
     for _ in range(ATTEMPTS):
         best = [min(old, seconds(run, times)) for old, run in zip(best, runs, strict=True)]
-        ratio = max(best[1] / best[0], best[2] / best[1])
+        ratio = float(np.sqrt(best[2] / best[0]))  # of a doubling; caches come in steps
         if ratio <= MOST:
             return
     raise AssertionError(f"sizes {n}, {2 * n}, {4 * n} take {best} s: {ratio:.2f} for twice")
@@ -460,7 +460,7 @@ def test_tokens_of_spans_that_are_long() -> None:
 
         return run
 
-    assert_linear(prepare, 300)
+    assert_linear(prepare, 1200)
 
 
 @pytest.mark.slow
