@@ -8,6 +8,9 @@ from typing import Any
 
 from gymnasium.envs.registration import EnvSpec
 
+_DEEPEST = 8
+"""Levels of mappings and lists in which paths are looked for."""
+
 
 class PortableSpec:
     """Mix-in of the shells: in the `spec` that Gymnasium gives them paths are strings."""
@@ -26,14 +29,16 @@ class PortableSpec:
         self._spec = spec
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, depth: int = 0) -> Any:
     """The value with the paths in it as strings; what holds none is the same object."""
     if isinstance(value, PurePath):
         return str(value)
+    if depth > _DEEPEST:  # it may hold itself
+        return value
     if isinstance(value, Mapping):
-        items = {key: _plain(item) for key, item in value.items()}
+        items = {key: _plain(item, depth + 1) for key, item in value.items()}
         return items if any(items[key] is not value[key] for key in items) else value
     if isinstance(value, (list, tuple)):
-        listed = [_plain(item) for item in value]
+        listed = [_plain(item, depth + 1) for item in value]
         return listed if any(a is not b for a, b in zip(listed, value, strict=True)) else value
     return value

@@ -29,6 +29,7 @@ from nlp_gym.errors import InvalidActionError, InvalidArgumentError, NLPGymError
 from nlp_gym.memory import memory_limit
 from nlp_gym.tasks.core.make import make_task
 from nlp_gym.tasks.core.task import Task
+from nlp_gym.types import Sample
 
 LONGEST_MESSAGE = 3200
 LONGEST_S = 10.0
@@ -341,3 +342,19 @@ def test_names_of_data_are_checked() -> None:
         with pytest.raises(NLPGymError) as caught:
             load_corpus(**kwargs)  # type: ignore[arg-type]
         assert len(str(caught.value)) < LONGEST_MESSAGE / 2
+
+
+def test_lists_stand_for_tuples_in_samples() -> None:
+    samples = [Sample(["Ana", "left"], ["O", "O"]), Sample(("Li",), ("O",))]  # type: ignore[arg-type]
+    task = make_task("NER-v0", data=samples, encoder="hashed", labels=["O"])
+    assert task.corpus.samples[0] == Sample(("Ana", "left"), ("O", "O"))
+    texts = [Sample(["a", "b"], gold=("c",)), Sample(("d",), gold=("e",))]  # type: ignore[arg-type]
+    gym.make("Generation-v0", data=texts, encoder="hashed").reset(seed=0)
+
+
+def test_arguments_that_hold_themselves_are_refused() -> None:
+    endless: list[Any] = []
+    endless.append(endless)
+    for argument in ("comments", "labels", "augment", "column"):
+        with pytest.raises(NLPGymError, match=argument):
+            env(**{argument: endless}, data=[Sample(("Ana",), ("X",))])

@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -107,7 +107,7 @@ class _Samples(UserData):
                 raise DataError(f"data[{index}]: {fault}.")
             if sample.labels is not None and (fault := _label_fault(sample, family)):
                 raise DataError(f"data[{index}]: {fault}.")
-        self.samples = samples
+        self.samples = [_with_tuples(sample) for sample in samples]
 
     @override
     def split(self, split: str) -> SplitSamples:
@@ -116,6 +116,14 @@ class _Samples(UserData):
     @override
     def inventory_samples(self, split: str) -> Sequence[Sample]:
         return self.samples
+
+
+def _with_tuples(sample: Sample) -> Sample:
+    """The sample with lists of words and labels as tuples, which can be keys of tables."""
+    words, labels = tuple(sample.words), None if sample.labels is None else tuple(sample.labels)
+    if words is sample.words and labels is sample.labels:
+        return sample
+    return replace(sample, words=words, labels=labels)
 
 
 def _label_fault(sample: Sample, family: str) -> str | None:
