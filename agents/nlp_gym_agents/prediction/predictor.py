@@ -118,7 +118,7 @@ class Predictor:
             raise InvalidArgumentError(
                 f"given={shown(given)} must be a list of texts or samples; for one text: ['...']."
             )
-        inputs = [item if isinstance(item, Sample) else _as_input(item) for item in given]
+        inputs = [_as_sample_or_input(item) for item in given]
         if not self.reads_text and not all(isinstance(item, Sample) for item in inputs):
             raise self._needs_more()
         if self.tags:
@@ -216,6 +216,15 @@ class Predictor:
             f"{shown(self.family)}, the answers left out: JSON Lines with {form}; or another "
             f"format of it ({', '.join(READERS[self.family])})."
         )
+
+
+def _as_sample_or_input(item: Given) -> Input | Sample:
+    if not isinstance(item, Sample):
+        return _as_input(item)
+    words = item.words
+    if not isinstance(words, list | tuple) or not all(isinstance(word, str) for word in words):
+        raise InvalidArgumentError(f"words={shown(words)} of a sample must be a tuple of strings.")
+    return item
 
 
 def _as_input(text: str | Sequence[str] | Input) -> Input:

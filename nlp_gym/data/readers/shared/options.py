@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from nlp_gym.checks import check_bool
+from nlp_gym.checks import check_bool, check_name
 from nlp_gym.data.readers.shared.encodings import check_encoding
 from nlp_gym.data.tags.schemes import canonical_scheme
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError, shown
+from nlp_gym.types import SPLITS
 
 BAD_ROWS = ("error", "skip")
 Column = str | int | None
@@ -103,18 +104,15 @@ def make_options(
     Raises:
         InvalidArgumentError: An argument is outside what is allowed.
     """
+    column = _checked_column("column", column)
+    label_column = _checked_column("label_column", label_column)
     if column is not None and label_column is not None and column != label_column:
         raise InvalidArgumentError(
             f"column={shown(column)} and label_column={shown(label_column)} name the same thing: "
             "give one."
         )
-    label = column if label_column is None else label_column
-    columns = {
-        "column" if label_column is None else "label_column": label,
-        "text_column": others.pop("text_column", None),
-        "word_column": others.pop("word_column", None),
-    }
-    checked = {name: _checked_column(name, value) for name, value in columns.items()}
+    names = ("text_column", "word_column")
+    checked = {name: _checked_column(name, others.pop(name, None)) for name in names}
     texts = {name: others.pop(name, None) for name in ("label_separator", "comments")}
     for name, value in texts.items():
         if value is not None and (not isinstance(value, str) or not value):
@@ -127,11 +125,17 @@ def make_options(
     if others:
         raise UnknownNameError("option", next(iter(others)), (*READ_OPTIONS, "column"))
     check_bool("gold", gold)
+    if split is not None:
+        check_name("split", split, SPLITS)
+    if pair is not None and not isinstance(pair, str):
+        raise InvalidArgumentError(
+            f"pair={shown(pair)} must be the languages of source and target, as in 'en-de'."
+        )
     separator, comments = texts["label_separator"], texts["comments"]
     assert separator is None or isinstance(separator, str)
     assert comments is None or isinstance(comments, str)
     return Options(
-        column=checked.get("column", checked.get("label_column")),
+        column=column if label_column is None else label_column,
         scheme=canonical_scheme(scheme),
         gold=gold,
         split=split,
