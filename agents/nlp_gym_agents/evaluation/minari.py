@@ -124,7 +124,7 @@ def export(wanted: Export) -> Any:
     agent = None if wanted.run is None else load_agent(wanted.run, trust=wanted.trust)
     env_id = _check(wanted, agent)
     dataset_id = wanted.dataset_id or f"{PROJECT}/{_name(env_id)}/{_player_name(wanted, agent)}-v0"
-    kwargs = {**(agent.settings["env_kwargs"] if agent else {}), **wanted.env_kwargs}
+    kwargs = {**(agent.settings["env_kwargs"] if agent else {}), **(wanted.env_kwargs or {})}
     if agent is not None:
         kwargs |= {"labels": list(agent.labels) or None}
     player = _player_name(wanted, agent)

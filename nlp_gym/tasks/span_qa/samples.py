@@ -44,6 +44,12 @@ def as_span(value: object, n: int) -> Span | None:
     return None if first is None or last is None or first > last else (first, last)
 
 
+def _is_answer(value: object, n: int) -> bool:
+    """Whether a value is (text, first word, last word) of a passage of `n` words."""
+    listed = isinstance(value, tuple | list) and len(value) == 3 and isinstance(value[0], str)
+    return listed and as_span(value[1:], n) is not None  # type: ignore[index]
+
+
 def check_questions(samples: Sequence[Sample]) -> None:
     """Raise `DataError` unless samples have what `PointSpan` reads."""
     for index, sample in enumerate(samples):
@@ -62,7 +68,7 @@ def check_questions(samples: Sequence[Sample]) -> None:
         if sample.annotated and not (
             isinstance(sample.gold, (tuple, list))
             and len(sample.gold) > 0
-            and all(len(answer) == 3 and as_span(answer[1:], n) for answer in sample.gold)
+            and all(_is_answer(answer, n) for answer in sample.gold)
         ):
             raise DataError(
                 f"{where}: gold={shown(sample.gold)}, allowed: answers (text, first word, last "
