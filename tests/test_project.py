@@ -90,13 +90,51 @@ def test_project_imports_are_declared_dependencies(package: str) -> None:
     groups = PROJECT["project"]["optional-dependencies"]
     declared = [
         *PROJECT["project"]["dependencies"],
-        *(r for extra in ("optuna", "minari", "lora") for r in groups[extra]),
+        *(r for extra in ("agents", "optuna", "minari", "lora") for r in groups[extra]),
     ]
     names = {requirement_name(r) for r in declared}
     modules = {MODULES.get(n, n) for n in names}
     own = {"nlp_gym", "nlp_gym_agents"}
     third_party = imported_roots(package) - set(sys.stdlib_module_names) - own
     assert sorted(third_party - modules) == []
+
+
+_WITHOUT = """
+import sys
+
+ABSENT = ("stable_baselines3", "sb3_contrib", "tensorboard")
+
+
+class NotInstalled:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ABSENT:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
+sys.meta_path.insert(0, NotInstalled())
+from nlp_gym_agents.cli.main import main
+
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize("arguments", [["envs"], ["data", "list"], ["--help"]])
+def test_project_environments_need_no_agents(arguments: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _WITHOUT, *arguments], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+def test_project_training_names_the_extra_that_is_missing() -> None:
+    command = [sys.executable, "-c", _WITHOUT, "train", "--encoder", "hashed"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.strip() == (
+        "error: this command needs the package 'stable-baselines3', which is not installed. "
+        "Install it with: pip install 'nlp-gymnasium[agents]'"
+    )
 
 
 def test_project_version_is_consistent() -> None:

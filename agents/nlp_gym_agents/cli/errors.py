@@ -11,6 +11,10 @@ from typer.core import TyperGroup
 from nlp_gym_agents.cli.output import say, say_path
 
 
+_OF_AGENTS = ("sb3_contrib", "stable_baselines3", "tensorboard")
+"""Packages of the extra `agents`, which the environments do without."""
+
+
 def user_message(error: BaseException) -> str | None:
     """What to tell a user about an error made on purpose; None for a bug (show its traceback).
 
@@ -19,8 +23,11 @@ def user_message(error: BaseException) -> str | None:
     """
     import gymnasium
 
-    from nlp_gym.errors import NLPGymError
+    from nlp_gym.errors import MissingDependencyError, NLPGymError
 
+    if isinstance(error, ModuleNotFoundError) and (name := _package(error)) in _OF_AGENTS:
+        absent = name.replace("_", "-")
+        return str(MissingDependencyError(absent, "agents", "this command"))
     if isinstance(error, NLPGymError | gymnasium.error.Error):
         return " ".join(str(error).split())
     if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
@@ -29,6 +36,11 @@ def user_message(error: BaseException) -> str | None:
     if isinstance(error, MemoryError):
         return f"memory ran out. {error}".rstrip()
     return None
+
+
+def _package(error: ImportError) -> str:
+    """The top-level package that could not be imported."""
+    return (error.name or "").partition(".")[0]
 
 
 class ReportingGroup(TyperGroup):
