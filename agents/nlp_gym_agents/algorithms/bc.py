@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 
 import torch as th
@@ -141,6 +142,8 @@ class BC(BaseAlgorithm):
         self.mask_loss, self.label_smoothing = mask_loss, label_smoothing
         self.max_grad_norm = max_grad_norm
         self._data: OracleData | None = None
+        # Of the decisions of an update those that this process learns from, where there are several.
+        self.share: Callable[[OracleData, th.Tensor], th.Tensor] | None = None
         if _init_setup_model:
             self._setup_model()
 
@@ -204,7 +207,8 @@ class BC(BaseAlgorithm):
         while go_on and start < len(order) and self.num_timesteps < total:
             index = order[start : start + min(self.batch_size, total - self.num_timesteps)]
             self._update_current_progress_remaining(self.num_timesteps, total)
-            losses.append(self._update(self.data.take(index, self.device)))
+            own = index if self.share is None else self.share(self.data, index)
+            losses.append(self._update(self.data.take(own, self.device)))
             start += len(index)
             self.num_timesteps += len(index)
             calls.update_locals(locals())
@@ -233,7 +237,7 @@ class BC(BaseAlgorithm):
         return th.stack([loss.detach(), value_loss.detach(), accuracy])
 
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "_data"]
+        return [*super()._excluded_save_params(), "_data", "share"]
 
     def _get_torch_save_params(self) -> tuple[list[str], list[str]]:
         return ["policy", "policy.optimizer"], []

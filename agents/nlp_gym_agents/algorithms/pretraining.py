@@ -17,6 +17,7 @@ from stable_baselines3.common.utils import ConstantSchedule
 
 from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym_agents.algorithms.bc import task_of
+from nlp_gym_agents.algorithms.data_parallel import parallel_of
 from nlp_gym_agents.algorithms.demonstrations import OracleData, collect, obs_type_of
 from nlp_gym_agents.algorithms.pretraining_loss import imitation_loss
 from nlp_gym_agents.networks.encoder.schedule import schedule_value
@@ -129,6 +130,7 @@ def _fit(
     rising = int(passes.total * encoders[0].tuning.warmup) if encoders else 0
     margin = data.rewards.mean().to(model.device)
     whole = reads_whole_texts(model.policy)
+    parallel = parallel_of(model)
     if watch is not None:
         watch.begin(passes)
     model.policy.set_training_mode(True)
@@ -137,11 +139,15 @@ def _fit(
             epoch, first = divmod(passes.done, updates)
             order = data.order(seed + epoch, whole_texts=whole)
             for place in range(first * batch_size, len(data), batch_size):
-                batch = data.take(order[place : place + batch_size], model.device)
+                index = order[place : place + batch_size]
+                own = index if parallel is None else parallel.share_of(data, index)
+                batch = data.take(own, model.device)
                 for group, peak in zip(optimizer.param_groups, peaks, strict=True):
                     group["lr"] = peak * _share_of_rate(passes, rising)
                 optimizer.zero_grad()
                 imitation_loss(model, batch, margin).backward()
+                if parallel is not None:
+                    parallel.average()
                 th.nn.utils.clip_grad_norm_(model.policy.parameters(), 1.0)
                 optimizer.step()
                 passes.done += 1

@@ -174,6 +174,10 @@ def train_command(
         run = train(config, **options)
         # The report reads from the run what was typed here.
         trusted += named_modules(config.as_dict())
+    from nlp_gym_agents.algorithms.ranks import launched
+
+    if launched()[0]:
+        return  # the first of the processes that torchrun started reports
     try:
         if report:
             _report(run, with_bc=with_bc, progress=progress, trust=trusted)

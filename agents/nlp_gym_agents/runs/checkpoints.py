@@ -155,9 +155,13 @@ def _random_state(model: BaseAlgorithm) -> tuple[Tensors, Numbers]:
     return tensors, numbers
 
 
-def _restore_random(model: BaseAlgorithm, tensors: Tensors, numbers: RandomState) -> None:
+def _restore_random(
+    model: BaseAlgorithm, tensors: Tensors, numbers: RandomState, alone: bool
+) -> None:
     torch.set_rng_state(tensors["torch"])
-    if torch.cuda.is_available() and "cuda/0" in tensors:
+    if torch.cuda.is_available() and "cuda/0" in tensors and not alone:
+        torch.cuda.set_rng_state(tensors["cuda/0"])  # that of rank 0, on this rank's device
+    elif torch.cuda.is_available() and "cuda/0" in tensors:
         states = [tensors[key] for key in sorted(tensors) if key.startswith("cuda/")]
         torch.cuda.set_rng_state_all(states[: torch.cuda.device_count()])
     version, internal, following = numbers["python"]
@@ -346,6 +350,7 @@ def load_state(
     *,
     timesteps: int | None = None,
     optimizers: Optimizers | None = None,
+    share: slice | None = None,
 ) -> None:
     """Restore what `save_state` wrote into a model built from the same settings.
 
@@ -354,6 +359,7 @@ def load_state(
         model: A Stable-Baselines3 algorithm.
         timesteps: When the checkpoint was made, by its settings; None: they do not say.
         optimizers: Those that `save_state` was given.
+        share: Which of the environments the model plays; None: all.
 
     Raises:
         RunError: A file is missing, damaged or of another architecture.
@@ -373,13 +379,14 @@ def load_state(
                 setattr(model, name, value)
         if state["episodes"] is not None:
             tensors = read_tensors(folder / "episodes.safetensors")
-            episodes.restore(model, tensors, state["episodes"])
+            episodes.restore(model, tensors, state["episodes"], share=share)
         if (folder / _MEMORY).exists():
             _restore_memory(model, read_tensors(folder / _MEMORY))
         if "recent" in state:  # older checkpoints have none
             _restore_recent(model, state["recent"])
         # Last: restoring the episodes resets environments, which draws random numbers.
-        _restore_random(model, read_tensors(folder / "rng.safetensors"), state["random"])
+        alone = share is None
+        _restore_random(model, read_tensors(folder / "rng.safetensors"), state["random"], alone)
     except _UNFIT as error:
         problem = str(error) if isinstance(error, RunError) else repr(error)
         raise RunError(

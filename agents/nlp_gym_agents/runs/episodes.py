@@ -6,6 +6,7 @@ new episodes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -57,8 +58,31 @@ def capture(model: BaseAlgorithm) -> tuple[Tensors, dict[str, Any]] | None:
     return tensors, {"generators": generators}
 
 
-def restore(model: BaseAlgorithm, tensors: Tensors, numbers: EpisodesState) -> None:
+def joined(
+    parts: Sequence[tuple[Tensors, dict[str, Any]] | None],
+) -> tuple[Tensors, dict[str, Any]] | None:
+    """What `capture` gives of all environments, from what it gave of one share after the other."""
+    known = [part for part in parts if part is not None]
+    if len(known) < len(parts):
+        return None
+    tensors = {key: torch.cat([part[0][key] for part in known]) for key in known[0][0]}
+    return tensors, {"generators": [g for part in known for g in part[1]["generators"]]}
+
+
+def restore(
+    model: BaseAlgorithm,
+    tensors: Tensors,
+    numbers: EpisodesState,
+    *,
+    share: slice | None = None,
+) -> None:
     """Put `capture`'s result into a model built from the same settings.
+
+    Args:
+        model: It plays the environments of `share`.
+        tensors: Arrays.
+        numbers: Numbers.
+        share: Which of the environments the model has; None: all.
 
     Raises:
         RunError: It was taken of other environments.
@@ -72,10 +96,13 @@ def restore(model: BaseAlgorithm, tensors: Tensors, numbers: EpisodesState) -> N
     model._last_obs, model._last_episode_starts = first, np.ones(bridge.num_envs, bool)
     fresh = capture(model)
     assert fresh is not None
+    share = slice(None) if share is None else share
+    tensors = {key: tensor[share] for key, tensor in tensors.items()}
+    generators = numbers["generators"][share]
     check_arrays(tensors, {k: (t.numpy().dtype, tuple(t.shape)) for k, t in fresh[0].items()})
     _check_places(venv, tensors)
     arrays = {key: tensor.numpy() for key, tensor in tensors.items()}
-    model._last_obs = venv.restore(arrays, numbers["generators"])
+    model._last_obs = venv.restore(arrays, generators)
     for name in _SUMS:
         getattr(bridge, f"_{name}")[...] = arrays[name]
     model._last_episode_starts = arrays["starts"].copy()

@@ -7,11 +7,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 from nlp_gym_agents.algorithms.pretraining import Passes
+from nlp_gym_agents.algorithms.ranks import ALONE, Ranks
 from nlp_gym_agents.runs.checkpoints import load_state, write_checkpoint
 from nlp_gym_agents.training.callbacks.loop import LoopState
 from nlp_gym_agents.training.divergence import check_finite
 from nlp_gym_agents.training.setup import Setup
-from nlp_gym_agents.training.signals import StopRequest
+from nlp_gym_agents.training.signals import StopRequest, TrainingInterrupted
 
 SAVE_EVERY = 60.0  # seconds between two checkpoints
 _OPTIMIZER = "start"  # its name in them
@@ -26,6 +27,7 @@ class SavedStart:
         state: Of the training loop; `start_updates` and `seconds` are kept up to date.
         request: Whether to stop.
         folder: The checkpoint to go on from; None: it begins.
+        ranks: The processes that train together; the first one saves, and stops the others.
     """
 
     def __init__(
@@ -35,9 +37,10 @@ class SavedStart:
         state: LoopState,
         request: StopRequest,
         folder: Path | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
         self.run, self.setup, self.state, self.request = run, setup, state, request
-        self.folder = folder
+        self.folder, self.ranks = folder, ranks
         self._began = time.monotonic() - state.seconds
         self._saved = 0.0
 
@@ -57,11 +60,12 @@ class SavedStart:
         Raises:
             TrainingInterrupted: Somebody asked to stop; the state is saved.
         """
-        stop = self.request.number is not None
-        if stop or time.monotonic() - self._saved > SAVE_EVERY:
+        number = self.ranks.told(self.request.number)
+        if number is not None or time.monotonic() - self._saved > SAVE_EVERY:
             self._save(passes)
             self._saved = time.monotonic()
-        self.request.check()
+        if number is not None:
+            raise TrainingInterrupted(self.run, number)
 
     def end(self) -> None:
         """The warm start is over."""
@@ -70,6 +74,8 @@ class SavedStart:
         self.state.start_updates = None
 
     def _save(self, passes: Passes) -> None:
+        if not self.ranks.leads:
+            return
         model = self.setup.model
         check_finite(model, self.run)
         self.state.start_updates = passes.done

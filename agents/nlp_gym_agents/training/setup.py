@@ -18,6 +18,8 @@ from nlp_gym.encode.transformer.encoder import TransformerEncoder
 from nlp_gym.errors import RunError, visible
 from nlp_gym.metrics.base import Score
 from nlp_gym.tasks.core.task import Task
+from nlp_gym_agents.algorithms.data_parallel import DataParallel
+from nlp_gym_agents.algorithms.ranks import ALONE, Ranks
 from nlp_gym_agents.algorithms.registry import AlgorithmRow, resolve
 from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.models.attach_encoder import check_learns, transformer_of
@@ -35,6 +37,7 @@ from nlp_gym_agents.runs.settings import EncoderFacts, PolicySettings, SnapshotS
 from nlp_gym_agents.runs.snapshots import FORMAT_VERSION
 from nlp_gym_agents.runs.weights import POLICY
 from nlp_gym_agents.training.callbacks.kl_penalty import check_penalty
+from nlp_gym_agents.training.divide import check_divides
 from nlp_gym_agents.training.warm_start import check_start
 
 DEV_BEAM, DEV_SEARCHES = 10, 1000
@@ -51,6 +54,7 @@ class Setup:
     dev_task: Task
     model: BaseAlgorithm
     obs_type: str
+    parallel: DataParallel | None = None
 
     def settings(self) -> PolicySettings:
         """What is written beside every saved policy: enough to load it anywhere."""
@@ -71,6 +75,12 @@ class Setup:
                 for task in (self.train_task, self.dev_task)
             },
         }
+
+    def seed_environments(self, seed: int) -> None:
+        """Seed the environments of this process as one process with all of them would."""
+        assert self.model.env is not None
+        first = 0 if self.parallel is None else self.parallel.bounds_of_environments()[0]
+        self.model.env.seed((seed + first) % 2**31)
 
     def score(self) -> Score:
         """The current policy on dev, greedily; uses no random numbers."""
@@ -173,6 +183,7 @@ def set_up(
     *,
     progress: bool = False,
     checkpoint: tuple[Path, SnapshotSettings] | None = None,
+    ranks: Ranks = ALONE,
 ) -> Setup:
     """Load and encode train and dev, and build the model.
 
@@ -180,8 +191,10 @@ def set_up(
         config: Merged.
         progress: Show bars on stderr.
         checkpoint: Folder and settings of what the model will load; None: it begins afresh.
+        ranks: The processes that train it; each has its share of the environments.
 
     Raises:
+        InvalidArgumentError: Several processes cannot train this.
         RunError: The encoder is not that of the checkpoint, or the network is larger than its
             weights.
     """
@@ -190,6 +203,10 @@ def set_up(
     check_obs_type(obs_type)
     if tuning is not None:
         check_learns(obs_type, config.encoder_name)
+    n_envs = config.n_envs or 1
+    if ranks.size > 1:
+        check_divides(config, row.cls, ranks)
+    first, end = ranks.bounds(n_envs)
     encoder = make_encoder(config.encoder_name, config.encoder_kwargs)
     weights = None
     if checkpoint is not None:  # before it encodes anything
@@ -217,7 +234,7 @@ def set_up(
         row,
         train_task,
         config.hyperparams,
-        n_envs=config.n_envs or 1,
+        n_envs=end - first,
         obs_type=obs_type,
         max_episode_steps=config.env_kwargs.get("max_episode_steps"),
         seed=config.seed,
@@ -227,4 +244,8 @@ def set_up(
     )
     check_penalty(model, config.learning.kl)
     check_start(model, config.learning.start)
-    return Setup(config, row, train_task, dev_task, model, obs_type)
+    setup = Setup(config, row, train_task, dev_task, model, obs_type)
+    if ranks.size > 1:
+        setup.parallel = DataParallel(model, ranks, n_envs)
+        setup.seed_environments(config.seed)
+    return setup

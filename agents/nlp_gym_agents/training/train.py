@@ -9,10 +9,15 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import Logger
+
 from nlp_gym.errors import InvalidArgumentError, RunError
 from nlp_gym.files import remove_leftovers
 from nlp_gym.metrics.text.corpus import VALUES
+from nlp_gym_agents.algorithms.data_parallel import CountsAllRanks
 from nlp_gym_agents.algorithms.pretraining import keep_exploration
+from nlp_gym_agents.algorithms.ranks import ALONE, Ranks, joined
 from nlp_gym_agents.config.train_config import TrainConfig, config_from, merge
 from nlp_gym_agents.runs import schema
 from nlp_gym_agents.runs.checkpoints import STATE, load_state, read_extra, saved_environments
@@ -35,8 +40,10 @@ from nlp_gym_agents.runs.settings import SETTINGS, read_settings
 from nlp_gym_agents.runs.snapshots import newest, steps, tidy
 from nlp_gym_agents.training.callbacks.kl_penalty import penalty_of
 from nlp_gym_agents.training.callbacks.loop import LoopOptions, LoopState, TrainingLoop
+from nlp_gym_agents.training.callbacks.together import Following
 from nlp_gym_agents.training.callbacks.value_fit import FittedValues
 from nlp_gym_agents.training.divergence import told_divergence
+from nlp_gym_agents.training.divide import quiet_unless
 from nlp_gym_agents.training.progress import TrainingProgress
 from nlp_gym_agents.training.saved_start import SavedStart
 from nlp_gym_agents.training.setup import Setup, set_up, with_saved_dtype
@@ -79,12 +86,16 @@ def train(
     """
     config = merge(config)
     with ExitStack() as stack:
+        ranks = stack.enter_context(joined(config.device))
+        if not ranks.leads:
+            return _follow(config, ranks, trust, None)
         run = new_run(config.algo, config.env) if run_dir is None else claim_run(run_dir)
         stack.enter_context(locked(run))
         if run_dir is not None:
             claim_run(run)  # another process may have begun, and ended, in between
+        ranks.told((run, None))
         logs = Path(config.tensorboard_log or run / TENSORBOARD)
-        training = _Training(run, config, logs, trust, progress, time_limit)
+        training = _Training(run, config, logs, trust, progress, time_limit, ranks)
         try:
             write_config(run, config.as_dict(), command=command or sys.argv)
             with stop_requests(run) as request:
@@ -132,11 +143,17 @@ def resume(
     """
     run = check_run(run)
     check_links(run, unused=() if tensorboard_log is None else (TENSORBOARD,))
-    with locked(run):
+    with ExitStack() as stack:
+        config = config_from(read_config(run, trust=trust), source=str(run / "config.yml"))
+        ranks = stack.enter_context(joined(config.device))
+        if not ranks.leads:
+            if n_timesteps is not None:
+                config = config.with_changes(n_timesteps=n_timesteps)
+            return _follow(merge(config, complete=True), ranks, trust, run)
+        stack.enter_context(locked(run))
         with writing(run, resumable=True):  # what a process that was killed left
             remove_leftovers(run / "*")
             tidy(run / "checkpoints")
-        config = config_from(read_config(run, trust=trust), source=str(run / "config.yml"))
         if n_timesteps is not None:
             config = config.with_changes(n_timesteps=n_timesteps)
         if tensorboard_log is not None:
@@ -144,14 +161,39 @@ def resume(
         config = merge(config, complete=True)
         logs = tensorboard_folder(run, config.tensorboard_log, tensorboard_log)
         changed = n_timesteps is not None or tensorboard_log is not None
-        training = _Training(run, config, logs, trust, progress, time_limit)
+        training = _Training(run, config, logs, trust, progress, time_limit, ranks)
         training.changed_by = (command or sys.argv) if changed else None
         with stop_requests(run) as request:
             if is_untouched(run):
+                ranks.told((run, None))
                 training.begin(request)
             else:
                 training.go_on(request)
     return run
+
+
+def _follow(
+    config: TrainConfig, ranks: Ranks, trust: Sequence[str] | str, run: Path | None
+) -> Path:
+    """Train as one of the processes that do not lead: they write nothing.
+
+    Args:
+        config: Merged.
+        ranks: The processes.
+        trust: As for `train`.
+        run: What is resumed; None: a new run, which the process that leads made.
+
+    Returns:
+        The run folder.
+    """
+    place, folder = ranks.told()
+    training = _Training(place, config, place, trust, False, None, ranks)
+    with quiet_unless(leads=False), stop_requests(place) as request, request.watched():
+        if folder is None:
+            training.begin(request)
+        else:
+            training.restore(folder, request)
+    return Path(place)
 
 
 @dataclass
@@ -165,6 +207,7 @@ class _Training:
         trust: As for `train`.
         progress: As for `train`.
         time_limit: As for `train`.
+        ranks: The processes that train together.
         changed_by: The command that changed the settings; None: none did.
         ready: Whether the settings were found to work.
     """
@@ -175,24 +218,26 @@ class _Training:
     trust: Sequence[str] | str
     progress: bool
     time_limit: float | None
+    ranks: Ranks = ALONE
     changed_by: Sequence[str] | None = None
     ready: bool = False
 
     def begin(self, request: StopRequest) -> None:
         """Train from the beginning."""
         config = self.config
-        setup = set_up(config, progress=self.progress)
+        setup = set_up(config, progress=self.progress, ranks=self.ranks)
         teacher = None
         if config.warm_start is not None:
             teacher = load_teacher(config, setup.train_task, self.trust)
-        check_log_folder(config.tensorboard_log)
-        self.ready = True
-        self._put_on_record()
-        with writing(self.run, resumable=True):
-            write_versions(self.run, setup.facts())
+        if self.ranks.leads:
+            check_log_folder(config.tensorboard_log)
+            self.ready = True
+            self._put_on_record()
+            with writing(self.run, resumable=True):
+                write_versions(self.run, setup.facts())
         state = LoopState()
         if teacher is not None:
-            start = SavedStart(self.run, setup, state, request)
+            start = SavedStart(self.run, setup, state, request, ranks=self.ranks)
             start_warm(setup.model, config, setup.train_task, teacher=teacher, watch=start)
             start.end()
         self._learn(setup, state, request)
@@ -202,15 +247,21 @@ class _Training:
         folder, skipped = newest(self.run / "checkpoints")
         for message in skipped:
             warnings.warn(message, stacklevel=4)
+        self.ranks.told((self.run, folder))
+        self.restore(folder, request)
+
+    def restore(self, folder: Path, request: StopRequest) -> None:
+        """Train from a checkpoint."""
         setup, state = self._restored(folder)
         if state.start_updates is not None:
-            start = SavedStart(self.run, setup, state, request, folder)
+            start = SavedStart(self.run, setup, state, request, folder, self.ranks)
             start_warm(setup.model, self.config, setup.train_task, trust=self.trust, watch=start)
             start.end()
         # Nothing in the folder changes before all of it could be read.
-        self._put_on_record()
-        with writing(self.run, resumable=True):
-            rewind_metrics(self.run, state.logged)
+        if self.ranks.leads:
+            self._put_on_record()
+            with writing(self.run, resumable=True):
+                rewind_metrics(self.run, state.logged)
         self._learn(setup, state, request)
 
     def _restored(self, folder: Path) -> tuple[Setup, LoopState]:
@@ -223,17 +274,18 @@ class _Training:
                 f"with {known}. Restore the number, or train again."
             )
         own = with_saved_dtype(self.config, saved)
-        setup = set_up(own, progress=self.progress, checkpoint=(folder, saved))
+        setup = set_up(own, progress=self.progress, checkpoint=(folder, saved), ranks=self.ranks)
         setup.check_same(saved, folder)
         state = _loop_state(folder)
         if state.start_updates is not None:
             return setup, state
         if own.warm_start is not None:
             keep_exploration(setup.model)
-        load_state(folder, setup.model, timesteps=saved.get("timesteps"))
+        parallel = setup.parallel
+        share = None if parallel is None else slice(*parallel.bounds_of_environments())
+        load_state(folder, setup.model, timesteps=saved.get("timesteps"), share=share)
         if setup.model._last_obs is None:  # other than the first episodes again
-            assert setup.model.env is not None
-            setup.model.env.seed((own.seed + setup.model.num_timesteps) % 2**31)
+            setup.seed_environments(own.seed + setup.model.num_timesteps)
         return setup, state
 
     def _put_on_record(self) -> None:
@@ -244,6 +296,9 @@ class _Training:
         """The training loop, from wherever the model is to the end or a signal."""
         config, model, run = setup.config, setup.model, self.run
         total = config.n_timesteps or 0
+        if not self.ranks.leads:
+            self._learn_with_the_others(setup, total)
+            return
         options = LoopOptions(
             run,
             config.eval_freq or total,
@@ -269,15 +324,42 @@ class _Training:
                 request=request,
                 any_step=setup.row.policy_kind == "supervised",
                 penalty=penalty,
+                parallel=setup.parallel,
             )
             model.learn(
                 max(total - model.num_timesteps, 0),
-                callback=[*([] if penalty is None else [penalty]), *fitted, loop],
+                callback=[
+                    *_counted(setup),
+                    *([] if penalty is None else [penalty]),
+                    *fitted,
+                    loop,
+                ],
                 log_interval=_DUMP_EPISODES if setup.row.policy_kind == "q" else 1,
                 reset_num_timesteps=False,
             )
         if loop.stopped == "interrupted":
             request.check()
+
+    def _learn_with_the_others(self, setup: Setup, total: int) -> None:
+        """The loop of a process that does not lead."""
+        model, parallel = setup.model, setup.parallel
+        assert parallel is not None
+        model.set_logger(Logger(None, []))
+        loop = Following(parallel, any_step=setup.row.policy_kind == "supervised")
+        model.learn(
+            max(total - model.num_timesteps, 0),
+            callback=[*_counted(setup), loop],
+            reset_num_timesteps=False,
+        )
+        if loop.signal is not None:
+            raise TrainingInterrupted(self.run, loop.signal)
+
+
+def _counted(setup: Setup) -> list[BaseCallback]:
+    """What counts the timesteps of all processes, for algorithms that count environments."""
+    if setup.parallel is None or setup.row.policy_kind == "supervised":
+        return []
+    return [CountsAllRanks(setup.parallel)]
 
 
 def _loop_state(folder: Path) -> LoopState:

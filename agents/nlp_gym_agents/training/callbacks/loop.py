@@ -22,6 +22,7 @@ from stable_baselines3.common.utils import safe_mean
 from nlp_gym.errors import RunError
 from nlp_gym.files import write_json
 from nlp_gym.metrics.base import Score
+from nlp_gym_agents.algorithms.data_parallel import DataParallel
 from nlp_gym_agents.runs.checkpoints import Boundary, boundary, write_checkpoint
 from nlp_gym_agents.runs.folder import resume_command
 from nlp_gym_agents.runs.metrics_log import append_metrics, read_metrics
@@ -31,6 +32,7 @@ from nlp_gym_agents.runs.snapshots import publish
 from nlp_gym_agents.runs.weights import save_weights
 from nlp_gym_agents.training.callbacks.kl_penalty import KLToStart
 from nlp_gym_agents.training.callbacks.reward_hacking import alarms, watched
+from nlp_gym_agents.training.callbacks.together import Orders, whole_boundary
 from nlp_gym_agents.training.divergence import check_finite
 from nlp_gym_agents.training.progress import TrainingProgress
 from nlp_gym_agents.training.signals import StopRequest
@@ -117,6 +119,7 @@ class TrainingLoop(BaseCallback):
         request: Set by signal handlers.
         any_step: The algorithm's state is whole after any step, not only between rollouts.
         penalty: For leaving the start policy; its coefficient is part of the state.
+        parallel: The other processes that train the model too; None: there are none.
     """
 
     def __init__(
@@ -130,9 +133,10 @@ class TrainingLoop(BaseCallback):
         request: StopRequest,
         any_step: bool = False,
         penalty: KLToStart | None = None,
+        parallel: DataParallel | None = None,
     ) -> None:
         super().__init__()
-        self.penalty = penalty
+        self.penalty, self.parallel = penalty, parallel
         self.options, self.state = options, state
         self.score, self.settings = score, settings
         self.progress, self.request, self.any_step = progress, request, any_step
@@ -145,10 +149,9 @@ class TrainingLoop(BaseCallback):
 
     def _on_training_start(self) -> None:
         self._started, self._steps_at_start = time.monotonic(), self.model.num_timesteps
-        if self.state.next_save == 0:
-            self._save()  # early: an evaluation can take long
         if self.options.early_stopping and self.state.stale >= self.options.early_stopping:
             self.stopped = "early"  # a finished run was resumed
+        self._agree(save=self.state.next_save == 0)  # early: an evaluation can take long
 
     def _on_rollout_start(self) -> None:
         self._boundary()
@@ -161,11 +164,21 @@ class TrainingLoop(BaseCallback):
             self._give_up()
         elif self.model.num_timesteps >= self.state.next_eval:
             self._evaluate()
-        if self.model.num_timesteps >= self.state.next_save or self.stopped:
-            self._save()
+        self._agree(save=self.model.num_timesteps >= self.state.next_save or bool(self.stopped))
         now = time.monotonic()
         keep = isinstance(self.model, OnPolicyAlgorithm) and now - self._boundary_at > SHORT
+        keep = keep and self.parallel is None  # the others cannot be stopped inside a rollout
         self._before, self._boundary_at = boundary(self.model) if keep else None, now
+
+    def _agree(self, *, save: bool) -> None:
+        """Save where it is due, and say so to the other processes."""
+        at = None
+        if self.parallel is not None:
+            signal = self.request.number if self.stopped == "interrupted" else None
+            self.parallel.ranks.told(Orders(save, self.stopped is not None, signal))
+            at = whole_boundary(self.parallel, self.model) if save else None
+        if save:
+            self._save(at)
 
     def _give_up(self) -> None:
         """Stop at the time limit, after an evaluation of the policy as it is."""
@@ -217,7 +230,7 @@ class TrainingLoop(BaseCallback):
         if self.state.evaluated != self.model.num_timesteps:
             self._evaluate()
         self._log()
-        self._save()
+        self._agree(save=True)
 
     def _seconds(self) -> float:
         return self.state.seconds + time.monotonic() - self._started

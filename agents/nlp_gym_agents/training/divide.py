@@ -1,0 +1,61 @@
+"""What several processes can train together, and how a run begins on each of them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sb3_contrib import TRPO, RecurrentPPO
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+
+from nlp_gym.errors import InvalidArgumentError, shown
+from nlp_gym_agents.algorithms.bc import BC
+from nlp_gym_agents.algorithms.ranks import Ranks
+from nlp_gym_agents.config.train_config import TrainConfig
+
+ALGORITHMS = "ppo, maskable_ppo, a2c and bc"
+
+
+def check_divides(config: TrainConfig, cls: type[BaseAlgorithm], ranks: Ranks) -> None:
+    """Refuse what several processes cannot train together.
+
+    Args:
+        config: Merged.
+        cls: The algorithm's class.
+        ranks: The processes.
+
+    Raises:
+        InvalidArgumentError: Naming what can be trained, or what has to be left out.
+    """
+    if not issubclass(cls, OnPolicyAlgorithm | BC) or issubclass(cls, RecurrentPPO | TRPO):
+        raise InvalidArgumentError(
+            f"algo={shown(config.algo)} is not trained by several processes: torchrun is for "
+            f"{ALGORITHMS}. Start it without torchrun."
+        )
+    if (config.n_envs or 1) < ranks.size:
+        raise InvalidArgumentError(
+            f"n_envs={shown(config.n_envs)} is less than the {ranks.size} processes of torchrun: "
+            f"give --n-envs {ranks.size} or more, or fewer processes."
+        )
+    refused = {
+        "target_kl": config.hyperparams.get("target_kl"),
+        "kl": config.learning.kl,
+        "start.fit_values": config.learning.start.fit_values or None,
+    }
+    for name, value in refused.items():
+        if value is not None:
+            raise InvalidArgumentError(
+                f"{name}={shown(value)} looks at the rollouts of one process, and torchrun started "
+                f"{ranks.size}: leave it out (--hyperparams {name}:null), or start without torchrun."
+            )
+
+
+@contextmanager
+def quiet_unless(leads: bool) -> Iterator[None]:
+    """Within it the processes that do not lead warn of nothing: the one that leads does."""
+    with warnings.catch_warnings():
+        if not leads:
+            warnings.simplefilter("ignore")
+        yield
