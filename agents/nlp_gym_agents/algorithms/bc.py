@@ -142,7 +142,7 @@ class BC(BaseAlgorithm):
         self.mask_loss, self.label_smoothing = mask_loss, label_smoothing
         self.max_grad_norm = max_grad_norm
         self._data: OracleData | None = None
-        # Of the decisions of an update those that this process learns from, where there are several.
+        # Which decisions of an update this process learns from, where there are several processes.
         self.share: Callable[[OracleData, th.Tensor], th.Tensor] | None = None
         if _init_setup_model:
             self._setup_model()

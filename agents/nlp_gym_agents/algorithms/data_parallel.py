@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 import torch as th
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.buffers import DictRolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from torch.distributions import Categorical
@@ -98,7 +97,6 @@ class DataParallel:
 
     def _share_rollouts(self, model: OnPolicyAlgorithm) -> None:
         own: Any = model.rollout_buffer
-        assert isinstance(own, DictRolloutBuffer)
         self._own = own
         self._whole: Any = type(own)(
             own.buffer_size,
@@ -110,7 +108,8 @@ class DataParallel:
             n_envs=self.n_envs,
         )
         own.get = self._minibatches
-        distribution: Any = model.policy.action_dist
+        policy: Any = model.policy
+        distribution = policy.action_dist
         distribution.sample = _JointSampling(self, distribution, distribution.sample)
 
     def _minibatches(self, batch_size: int | None = None) -> Iterator[Any]:

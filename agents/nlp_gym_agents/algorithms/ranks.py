@@ -6,17 +6,18 @@ arrays and decisions go over gloo, on the processor; gradients over nccl where t
 
 from __future__ import annotations
 
+import atexit
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 import torch as th
 import torch.distributed as dist
 
-from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.errors import InvalidArgumentError, shown
 
 _PATIENCE = timedelta(days=2)  # the others wait while rank 0 scores dev
 
@@ -99,9 +100,10 @@ def launched() -> tuple[int, int]:
     return int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
 
 
-@contextmanager
-def joined(device: str) -> Iterator[Ranks]:
+def joined(device: str) -> Ranks:
     """This process among those that ``torchrun`` started; alone where it did not start it.
+
+    The processes stay together until they end: torch cannot put a group together twice.
 
     Args:
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``. Each process takes the GPU of its local rank.
@@ -111,21 +113,24 @@ def joined(device: str) -> Iterator[Ranks]:
     """
     rank, size = launched()
     if size == 1:
-        yield ALONE
-        return
+        return ALONE
     cuda = device.startswith("cuda") or (device == "auto" and th.cuda.is_available())
     if cuda:
         local = int(os.environ["LOCAL_RANK"])
         if ":" in device or local >= th.cuda.device_count():
             raise InvalidArgumentError(
-                f"device={device!r}: each process of torchrun takes a GPU of its own, and there are "
-                f"{th.cuda.device_count()}. Give --device cuda, and --nproc-per-node as many as "
-                "there are GPUs."
+                f"device={shown(device)}: each process of torchrun takes a GPU of its own, and "
+                f"here are {th.cuda.device_count()}. Give --device cuda, and --nproc-per-node as "
+                "many as there are GPUs."
             )
         th.cuda.set_device(local)
-    dist.init_process_group("nccl" if cuda else "gloo", timeout=_PATIENCE)
-    try:
-        group = dist.new_group(backend="gloo", timeout=_PATIENCE) if cuda else dist.group.WORLD
-        yield Ranks(rank, size, group)
-    finally:
-        dist.destroy_process_group()
+    return Ranks(rank, size, _group(cuda))
+
+
+@cache
+def _group(cuda: bool) -> Any:
+    """The group for objects; the first call brings the processes together."""
+    if not dist.is_initialized():
+        dist.init_process_group("nccl" if cuda else "gloo", timeout=_PATIENCE)
+        atexit.register(dist.destroy_process_group)
+    return dist.new_group(backend="gloo", timeout=_PATIENCE) if cuda else dist.group.WORLD

@@ -61,12 +61,15 @@ class ReportingGroup(TyperGroup):
 
 def _interrupted(error: KeyboardInterrupt) -> int:
     """Report an interruption; gives the exit code, 128 plus the signal's number."""
+    from nlp_gym_agents.algorithms.ranks import launched
     from nlp_gym_agents.runs.folder import resume_command
     from nlp_gym_agents.training.signals import TrainingInterrupted
 
     if not isinstance(error, TrainingInterrupted):
         say("interrupted", err=True)
         return 130
+    if launched()[0]:  # the process that leads says it
+        return 128 + error.signal_number
     with contextlib.suppress(OSError):  # the terminal may be gone
         saved = any((error.run / "checkpoints").glob("[0-9]*"))
         begin = "Saved. Continue with" if saved else "Nothing was learnt yet. Start over with"

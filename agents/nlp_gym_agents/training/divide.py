@@ -47,8 +47,9 @@ def check_divides(config: TrainConfig, cls: type[BaseAlgorithm], ranks: Ranks) -
     for name, value in refused.items():
         if value is not None:
             raise InvalidArgumentError(
-                f"{name}={shown(value)} looks at the rollouts of one process, and torchrun started "
-                f"{ranks.size}: leave it out (--hyperparams {name}:null), or start without torchrun."
+                f"{name}={shown(value)} looks at the rollouts of one process, and torchrun "
+                f"started {ranks.size}: leave it out (--hyperparams {name}:null), or start without "
+                "torchrun."
             )
 
 

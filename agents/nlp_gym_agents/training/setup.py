@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
@@ -230,18 +231,21 @@ def set_up(
                 print(visible(message), file=sys.stderr, flush=True)
         if tuning is None or tuning.hold:  # on hold it is a frozen one
             encode(task, progress=progress)
-    model = build_model(
-        row,
-        train_task,
-        config.hyperparams,
-        n_envs=end - first,
-        obs_type=obs_type,
-        max_episode_steps=config.env_kwargs.get("max_episode_steps"),
-        seed=config.seed,
-        device=config.device,
-        tuning=tuning,
-        weights=weights,
-    )
+    with warnings.catch_warnings():
+        if ranks.size > 1:  # Stable-Baselines3 compares the batch size with one rank's rollouts
+            warnings.filterwarnings("ignore", "You have specified a mini-batch size")
+        model = build_model(
+            row,
+            train_task,
+            config.hyperparams,
+            n_envs=end - first,
+            obs_type=obs_type,
+            max_episode_steps=config.env_kwargs.get("max_episode_steps"),
+            seed=config.seed,
+            device=config.device,
+            tuning=tuning,
+            weights=weights,
+        )
     check_penalty(model, config.learning.kl)
     check_start(model, config.learning.start)
     setup = Setup(config, row, train_task, dev_task, model, obs_type)

@@ -40,12 +40,14 @@ class StopRequest:
         is_watched: Whether somebody looks at `number` now and then, who saves what was learned and
             stops. Where nobody does a signal stops at once: there is nothing to save but the
             settings, which are in the run folder.
+        is_quiet: Say nothing: another process of the run does.
     """
 
     run: Path
     number: int | None = None
     time: float = 0.0
     is_watched: bool = False
+    is_quiet: bool = False
 
     def seconds(self) -> float:
         """Seconds since the request; 0 where there is none."""
@@ -72,6 +74,8 @@ class StopRequest:
         self.number, self.time = number, time.monotonic()
         if not self.is_watched:
             raise TrainingInterrupted(self.run, number)
+        if self.is_quiet:
+            return
         with contextlib.suppress(OSError, ValueError, RuntimeError):  # the terminal may be gone
             print("\nSaving and stopping; once more stops at once.", file=sys.stderr, flush=True)
 

@@ -86,9 +86,9 @@ def train(
     """
     config = merge(config)
     with ExitStack() as stack:
-        ranks = stack.enter_context(joined(config.device))
+        ranks = joined(config.device)
         if not ranks.leads:
-            return _follow(config, ranks, trust, None)
+            return _follow(config, ranks, trust)
         run = new_run(config.algo, config.env) if run_dir is None else claim_run(run_dir)
         stack.enter_context(locked(run))
         if run_dir is not None:
@@ -145,11 +145,11 @@ def resume(
     check_links(run, unused=() if tensorboard_log is None else (TENSORBOARD,))
     with ExitStack() as stack:
         config = config_from(read_config(run, trust=trust), source=str(run / "config.yml"))
-        ranks = stack.enter_context(joined(config.device))
+        ranks = joined(config.device)
         if not ranks.leads:
             if n_timesteps is not None:
                 config = config.with_changes(n_timesteps=n_timesteps)
-            return _follow(merge(config, complete=True), ranks, trust, run)
+            return _follow(merge(config, complete=True), ranks, trust)
         stack.enter_context(locked(run))
         with writing(run, resumable=True):  # what a process that was killed left
             remove_leftovers(run / "*")
@@ -172,23 +172,21 @@ def resume(
     return run
 
 
-def _follow(
-    config: TrainConfig, ranks: Ranks, trust: Sequence[str] | str, run: Path | None
-) -> Path:
+def _follow(config: TrainConfig, ranks: Ranks, trust: Sequence[str] | str) -> Path:
     """Train as one of the processes that do not lead: they write nothing.
 
     Args:
         config: Merged.
         ranks: The processes.
         trust: As for `train`.
-        run: What is resumed; None: a new run, which the process that leads made.
 
     Returns:
         The run folder.
     """
     place, folder = ranks.told()
-    training = _Training(place, config, place, trust, False, None, ranks)
+    training = _Training(place, config, place, trust, progress=False, time_limit=None, ranks=ranks)
     with quiet_unless(leads=False), stop_requests(place) as request, request.watched():
+        request.is_quiet = True
         if folder is None:
             training.begin(request)
         else:
