@@ -53,7 +53,7 @@ def weights_sha256(model: BaseAlgorithm) -> str:
     """Hash of all weights of a model's policy, bit for bit."""
     digest = hashlib.sha256()
     for parameter in model.policy.parameters():
-        digest.update(parameter.detach().cpu().contiguous().view(th.uint8).numpy().tobytes())
+        digest.update(parameter.detach().cpu().reshape(-1).view(th.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 
