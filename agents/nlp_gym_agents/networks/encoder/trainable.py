@@ -7,6 +7,7 @@ positions are gathered from that.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache as cached
@@ -29,6 +30,7 @@ from nlp_gym.errors import EncoderError
 from nlp_gym.types import Int64Array
 from nlp_gym_agents.networks.encoder.adaptation import prepare, share_frozen
 from nlp_gym_agents.networks.encoder.options import Tuning
+from nlp_gym_agents.networks.encoder.placement import home
 from nlp_gym_agents.networks.encoder.unit_texts import UnitTexts
 
 Weights = tuple[float, ...]
@@ -48,7 +50,7 @@ class VectorCache:
     Args:
         texts: The texts of the units.
         width: Of a vector.
-        device: Where they are stored.
+        device: Where they are read; they are stored there if they fit into its memory.
 
     Attributes:
         vectors: (U+1, D) float16; the last row is zeros.
@@ -56,7 +58,9 @@ class VectorCache:
     """
 
     def __init__(self, texts: UnitTexts, width: int, device: th.device) -> None:
-        self.vectors = th.empty(texts.n_units + 1, width, dtype=th.float16, device=device)
+        shape = (texts.n_units + 1, width)
+        kept = home(2 * math.prod(shape), device)
+        self.vectors = th.empty(shape, dtype=th.float16, device=kept)
         self.vectors[-1] = 0
         self.valid = np.zeros(len(texts), bool)
         self._weights: Weights = ()
@@ -189,11 +193,13 @@ class TrainableEncoder(nn.Module):
             own = texts.units_of(missing)
             training = self.words.training
             self.words.train(mode=False)  # cached vectors are those without dropout
-            cache.vectors[send(own, device)] = self._encode(texts, missing, own).half()
+            vectors = self._encode(texts, missing, own).half()
+            cache.vectors[send(own, cache.vectors.device)] = vectors.to(cache.vectors.device)
             self.words.train(training)
             cache.valid[missing] = True
             self.encoded_texts["acting"] += len(missing)
-        return cache.vectors.index_select(0, units.to(device).long()).float()
+        kept = cache.vectors.index_select(0, units.to(cache.vectors.device).long())
+        return kept.to(device).float()
 
     def _encode(self, texts: UnitTexts, rows: Int64Array, units: Int64Array) -> th.Tensor:
         """(n, D) float32 of units that lie in the texts `rows` (ascending)."""

@@ -13,6 +13,7 @@ from stable_baselines3.common.utils import get_device
 from nlp_gym.errors import InvalidArgumentError
 from nlp_gym.tasks.core.tables import Tables
 from nlp_gym.types import BoolArray, Encoded, Int64Array
+from nlp_gym_agents.networks.encoder.placement import home
 from nlp_gym_agents.networks.encoder.unit_texts import UnitTexts, ranges, shared_tensor
 
 MAX_ROWS = 2**24
@@ -88,7 +89,7 @@ class FeatureSource:
             self.unit_texts, self.dim, self.n_units = texts, texts.encoder.dim, texts.n_units
         else:
             features = shared_tensor(task.encoded.features)
-            self._home = self.device if _fits(features, self.device) else th.device("cpu")
+            self._home = home(features.nbytes, self.device)
             self.features = features.to(self._home)
             self.dim, self.n_units = int(features.shape[1]), len(features) - 1
         self._offsets = self._here(tables.offsets)
@@ -209,10 +210,3 @@ class FeatureSource:
         """Rows and slots, (B,) each, where the tables are."""
         row = row.to(self._home).long().view(-1)
         return row, self._offsets[row] + position.to(self._home).long().view(-1)
-
-
-def _fits(features: th.Tensor, device: th.device) -> bool:
-    if device.type != "cuda":
-        return True
-    free, _ = th.cuda.mem_get_info(device)
-    return features.nbytes <= 0.8 * free
