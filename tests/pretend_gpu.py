@@ -38,6 +38,9 @@ class _Places:
     def __init__(self) -> None:
         self._known: dict[int, StorageWeakRef] = {}
         self.calls = 0
+        self.inside: list[bool] = []
+        """For each of torch's functions that is being called: whether it got a tensor on the GPU.
+        What C++ makes within it has the device of its arguments."""
 
     def on_gpu(self, tensor: torch.Tensor) -> bool:
         storage = tensor.untyped_storage()
@@ -57,6 +60,8 @@ def _tensors(values: Any) -> list[torch.Tensor]:
 
 
 def _is_gpu(device: Any) -> bool:
+    if device is None:
+        return False
     if isinstance(device, torch.device):
         return device.type == "cuda"
     return isinstance(device, int) or str(device).startswith("cuda")
@@ -85,9 +90,12 @@ class _Operators(TorchDispatchMode):
             places = ["cuda" if on else "cpu" for on in gpu]
             shapes = [tuple(t.shape) for t in given]
             raise WrongDeviceError(f"{func} got tensors on {places} of the shapes {shapes}")
-        if kwargs.get("device") is not None:
-            target = _is_gpu(kwargs["device"])
-            kwargs["device"] = CPU
+        if _is_gpu(kwargs.get("device")):
+            target, kwargs["device"] = True, CPU
+        elif not given and self.places.inside:
+            target = self.places.inside[-1]
+        elif kwargs.get("device") is not None and not self.places.inside:
+            target = False
         if "pin_memory" in kwargs:
             kwargs["pin_memory"] = False
         before = {t.untyped_storage()._cdata for t in given}
@@ -115,7 +123,7 @@ class _Functions(TorchFunctionMode):
         if isinstance(first, torch.Tensor):
             gpu = self.places.on_gpu(first)
             if func == torch.Tensor.device.__get__:
-                return GPU if gpu else CPU
+                return GPU if gpu else first.device  # which may be meta
             if func == torch.Tensor.is_cuda.__get__:
                 return gpu
             if func is torch.Tensor.pin_memory:
@@ -128,23 +136,22 @@ class _Functions(TorchFunctionMode):
                 raise WrongDeviceError("numpy() of a tensor on the GPU")
             if func in (torch.Tensor.__array__,) and gpu:
                 raise WrongDeviceError("an array of a tensor on the GPU")
-            if name.startswith("new_") and kwargs.get("device") is None:
-                found = func(*args, **kwargs)
-                self.places.put(found, gpu)
-                return found
+            if name == "as_tensor":
+                return self._to(first, gpu, (), kwargs)
         device = kwargs.get("device")
-        if device is None or name in ("empty_like", "zeros_like", "ones_like", "full_like"):
-            kwargs.pop("device", None)
-            found = func(*args, **kwargs)
-            if device is not None:
-                found = self._moved(found, gpu=_is_gpu(device))
-            return found
-        if isinstance(first, torch.Tensor) and name == "as_tensor":
-            return self._to(first, self.places.on_gpu(first), (), kwargs)
-        found = func(*args, **{**kwargs, "device": CPU})
+        if device is None or str(device) == "meta":
+            return self._called(func, args, kwargs)
+        found = self._called(func, args, {**kwargs, "device": CPU})
         for tensor in _tensors(found):
             self.places.put(tensor, _is_gpu(device))
         return found
+
+    def _called(self, func: Any, args: Any, kwargs: Any) -> Any:
+        self.places.inside.append(any(map(self.places.on_gpu, _tensors((args, kwargs)))))
+        try:
+            return func(*args, **kwargs)
+        finally:
+            self.places.inside.pop()
 
     def _moved(self, tensor: torch.Tensor, *, gpu: bool) -> torch.Tensor:
         if self.places.on_gpu(tensor) == gpu:
@@ -193,8 +200,11 @@ def pretend_gpu(memory: int = 2**40) -> Iterator[_Places]:
         "empty_cache": None,
     }
     patches = [
-        mock.patch.object(torch.cuda, name, lambda *_, answer=answer, **__: answer)
-        for name, answer in answers.items()
+        mock.patch.object(torch.backends.cudnn, "is_acceptable", return_value=False),
+        *(
+            mock.patch.object(torch.cuda, name, lambda *_, answer=answer, **__: answer)
+            for name, answer in answers.items()
+        ),
     ]
     for patch in patches:
         patch.start()
