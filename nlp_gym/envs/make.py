@@ -59,4 +59,9 @@ def make_vec_env(
     )
     for wrapper in wrappers or ():
         env = wrapper(env)
+        if not isinstance(env, VectorEnv):
+            raise InvalidArgumentError(
+                f"wrappers has {shown(wrapper)}, which gave {shown(env)} in place of a vector "
+                "environment."
+            )
     return env
