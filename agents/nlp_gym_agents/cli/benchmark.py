@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from nlp_gym_agents.cli.options import DataDir, Device, Searches, env_arguments, listed
+from nlp_gym_agents.cli.options import (
+    DataDir,
+    Device,
+    Ray,
+    RayCpus,
+    Searches,
+    env_arguments,
+    listed,
+)
 from nlp_gym_agents.cli.output import say, say_path
 
 
@@ -36,10 +44,13 @@ def benchmark_command(
     ] = None,
     searches: Searches = 2560,
     device: Device = "auto",
+    ray: Ray = None,
+    ray_cpus: RayCpus = 1,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what is to do.")] = False,
 ) -> None:
     """Measure algorithms on environments. Goes on where it was stopped."""
     from nlp_gym.errors import InvalidArgumentError, shown
+    from nlp_gym_agents.cluster.ray_tasks import Cluster
     from nlp_gym_agents.evaluation.benchmark.plan import Plan, default_ids
     from nlp_gym_agents.evaluation.benchmark.run import run_plan
 
@@ -58,7 +69,8 @@ def benchmark_command(
         searches,
         device,
     )
-    good = run_plan(plan, say, dry_run=dry_run)
+    cluster = None if ray is None else Cluster(ray, ray_cpus)
+    good = run_plan(plan, say, dry_run=dry_run, cluster=cluster)
     if not dry_run:
         say_path(out / "table.md")
     if not good:

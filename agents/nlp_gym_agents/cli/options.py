@@ -22,6 +22,15 @@ Searches = Annotated[
         help="Score at most N samples, drawn, where answers are found by beam search.",
     ),
 ]
+Ray = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Work on the nodes of a Ray cluster (extra ray): local (started here), auto (the one "
+        "that runs here) or HOST:PORT.",
+    ),
+]
+RayCpus = Annotated[int, typer.Option(min=1, metavar="N", help="Processors of each task on Ray.")]
 
 Trust = Annotated[
     list[str] | None,
