@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -88,8 +89,12 @@ def load_ray(purpose: str) -> Any:
 def _start(ray: Any, address: str) -> None:
     local = {"include_dashboard": False} if address == "local" else {}
     try:
+        if address not in ("local", "auto"):
+            # Ray would try for several minutes.
+            host, _, port = address.removeprefix("ray://").rpartition(":")
+            socket.create_connection((host, int(port)), timeout=_LOOK_S).close()
         ray.init(address=address, log_to_driver=False, logging_level="ERROR", **local)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, OverflowError, RuntimeError, ValueError) as error:
         raise RunError(
             f"ray={shown(address)}: no Ray cluster answers ({type(error).__name__}). Start one "
             "with `ray start --head` on one machine and `ray start --address=HOST:PORT` on the "
