@@ -13,6 +13,7 @@ import typer
 
 from nlp_gym_agents.cli.benchmark import benchmark_command
 from nlp_gym_agents.cli.data import app as data_app
+from nlp_gym_agents.cli.encode import encode_command
 from nlp_gym_agents.cli.envs import envs_command
 from nlp_gym_agents.cli.errors import ReportingGroup
 from nlp_gym_agents.cli.evaluate import evaluate_command
@@ -40,6 +41,7 @@ app.command("benchmark", cls=SpreadCommand)(benchmark_command)
 app.command("export-minari", cls=SpreadCommand)(export_minari_command)
 app.command("evaluate", cls=SpreadCommand)(evaluate_command)
 app.command("predict", cls=SpreadCommand)(predict_command)
+app.command("encode", cls=SpreadCommand)(encode_command)
 app.command("envs")(envs_command)
 
 

@@ -41,7 +41,7 @@ Trust = Annotated[
     ),
 ]
 
-SPREAD = ("--hyperparams", "--hyperparameters", "--env-kwargs")
+SPREAD = ("--hyperparams", "--hyperparameters", "--env-kwargs", "--encoder-kwargs")
 
 
 def spread(arguments: Sequence[str]) -> list[str]:
