@@ -16,6 +16,7 @@ ray = pytest.importorskip("ray")
 from ray.cluster_utils import Cluster as Nodes  # noqa: E402
 
 from nlp_gym.errors import InvalidArgumentError, RunError  # noqa: E402
+from nlp_gym_agents.cli.main import main  # noqa: E402
 from nlp_gym_agents.cluster.ray_tasks import Cluster  # noqa: E402
 from nlp_gym_agents.evaluation.benchmark.plan import Plan  # noqa: E402
 from nlp_gym_agents.evaluation.benchmark.run import run_plan  # noqa: E402
@@ -27,6 +28,11 @@ pytestmark = [pytest.mark.timeout(200), pytest.mark.filterwarnings("default")]
 
 
 SIZE = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
+
+
+@pytest.fixture(autouse=True)
+def _offline() -> None:
+    """Nodes on this machine are reached by its own address, which the usual guard refuses."""
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +130,28 @@ def test_ray_addresses_are_checked() -> None:
     nobody = Cluster("127.0.0.1:9")
     with pytest.raises(RunError, match="ray start --head"), nobody.joined("a test"):
         pass
+
+
+def test_ray_encode_writes_the_bytes_that_one_process_writes(
+    tmp_path: Path, nodes: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = tmp_path / "texts.txt"
+    lines = (f"text {n} has the word w{n * 7919 % 5000} and {n % 13} others" for n in range(15_000))
+    text.write_text("\n".join(lines), encoding="utf-8")
+    found = {}
+    for name, more in (("plain", []), ("ray", ["--ray", nodes.address])):
+        monkeypatch.setenv("NLP_GYM_CACHE", str(tmp_path / name))
+        for source in (str(text), "POS-EWT-v0"):
+            own = ["--env-kwargs", "corpus:sample"] if source != str(text) else []
+            with pytest.raises(SystemExit) as ended:
+                main(["encode", source, "--encoder", "hashed", *own, *more])
+            assert ended.value.code == 0
+        folder = tmp_path / name / "features"
+        found[name] = {p.name: p.read_bytes() for p in folder.iterdir() if p.suffix == ".npy"}
+    assert "Ray: 2 nodes with 2 CPUs; 2 blocks at a time." in capsys.readouterr().err
+    assert len(found["plain"]) == 4  # the text file, and three splits
+    assert max(map(len, found["plain"].values())) > 4 * 32_768 * 2  # several blocks
+    assert found["ray"] == found["plain"]
 
 
 def test_ray_benchmark_survives_a_node_and_gives_the_table_of_a_run_without_ray(

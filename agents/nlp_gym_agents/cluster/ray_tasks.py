@@ -113,9 +113,10 @@ class Workers:
     def __init__(self, ray: Any, cpus: int) -> None:
         self._ray, self._cpus = ray, cpus
 
-    def has_gpus(self) -> bool:
-        """Whether any node has a GPU."""
-        return self._ray.cluster_resources().get("GPU", 0) >= 1
+    def gpus_for(self, device: str) -> int:
+        """GPUs of a task that computes on `device`; ``"auto"``: one where any node has one."""
+        any_gpu = self._ray.cluster_resources().get("GPU", 0) >= 1
+        return int(device.startswith("cuda") or (device == "auto" and any_gpu))
 
     def places(self, gpus: int = 0) -> int:
         """Number of tasks that run at the same time.

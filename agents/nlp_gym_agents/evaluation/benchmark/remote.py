@@ -71,8 +71,7 @@ def measure_on(
         _check_place(plan, cell)
     shipped = replace(plan, env_kwargs=absolute_places(plan.env_kwargs))
     with cluster.joined("--ray") as workers:
-        on_gpu = plan.device.startswith("cuda") or (plan.device == "auto" and workers.has_gpus())
-        gpus = int(on_gpu)
+        gpus = workers.gpus_for(plan.device)
         at_once = min(workers.places(gpus), len(cells))
         tell(f"{workers.described()}; {len(cells)} cells, {at_once} at a time.")
         calls = [(shipped, cell, list(sys.argv)) for cell in cells]
