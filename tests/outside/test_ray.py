@@ -49,6 +49,12 @@ def nodes() -> Iterator[Any]:
         found.shutdown()
 
 
+@pytest.fixture(scope="module")
+def joined(nodes: Any) -> None:
+    """One connection for several tests: their tasks use the same worker processes."""
+    ray.init(address=nodes.address, log_to_driver=False, logging_level="ERROR")
+
+
 def small_plan(out: Path, **changes: Any) -> Plan:
     values: dict[str, Any] = {
         "ids": ("NER-CoNLL-v0", "Question-TREC-v0"),
@@ -79,6 +85,15 @@ def wait_until_busy(node_id: str) -> None:
         time.sleep(0.05)
 
 
+def test_ray_addresses_are_checked() -> None:
+    for address in ("", "here", "host"):
+        with pytest.raises(InvalidArgumentError, match=r"ray=.*local.*auto.*HOST:PORT"):
+            Cluster(address)
+    nobody = Cluster("127.0.0.1:9")
+    with pytest.raises(RunError, match="ray start --head"), nobody.joined("a test"):
+        pass
+
+
 def test_ray_a_cell_that_fails_by_itself_is_told_and_not_repeated(
     tmp_path: Path, nodes: Any
 ) -> None:
@@ -93,7 +108,7 @@ def test_ray_a_cell_that_fails_by_itself_is_told_and_not_repeated(
 
 
 def test_ray_a_worker_that_dies_is_a_result_and_not_the_end(
-    nodes: Any, monkeypatch: pytest.MonkeyPatch
+    nodes: Any, joined: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("nlp_gym_agents.cluster.ray_tasks.RETRIES", 0)
     with Cluster(nodes.address).joined("a test") as workers:
@@ -104,7 +119,9 @@ def test_ray_a_worker_that_dies_is_a_result_and_not_the_end(
     assert isinstance(outcome, ray.exceptions.WorkerCrashedError)
 
 
-def test_ray_ctrl_c_keeps_what_is_finished_and_ends_the_rest(tmp_path: Path, nodes: Any) -> None:
+def test_ray_ctrl_c_keeps_what_is_finished_and_ends_the_rest(
+    tmp_path: Path, nodes: Any, joined: None
+) -> None:
     algos = ("random", "ppo", "masked_dqn")
     plan = small_plan(tmp_path, ids=("NER-CoNLL-v0",), algos=algos, n_timesteps=10**7)
 
@@ -123,17 +140,12 @@ def test_ray_ctrl_c_keeps_what_is_finished_and_ends_the_rest(tmp_path: Path, nod
     assert list(row["columns"]) == ["random"]
 
 
-def test_ray_addresses_are_checked() -> None:
-    for address in ("", "here", "host"):
-        with pytest.raises(InvalidArgumentError, match=r"ray=.*local.*auto.*HOST:PORT"):
-            Cluster(address)
-    nobody = Cluster("127.0.0.1:9")
-    with pytest.raises(RunError, match="ray start --head"), nobody.joined("a test"):
-        pass
-
-
 def test_ray_encode_writes_the_bytes_that_one_process_writes(
-    tmp_path: Path, nodes: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    nodes: Any,
+    joined: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     text = tmp_path / "texts.txt"
     lines = (f"text {n} has the word w{n * 7919 % 5000} and {n % 13} others" for n in range(15_000))
@@ -155,7 +167,7 @@ def test_ray_encode_writes_the_bytes_that_one_process_writes(
 
 
 def test_ray_benchmark_survives_a_node_and_gives_the_table_of_a_run_without_ray(
-    tmp_path: Path, nodes: Any, one_thread: None
+    tmp_path: Path, nodes: Any, joined: None, one_thread: None
 ) -> None:
     (second,) = nodes.worker_nodes
     lines: list[str] = []

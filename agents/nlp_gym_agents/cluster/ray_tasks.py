@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -211,13 +212,14 @@ class Workers:
 
 
 def _call(version: str, cpus: int, function: Callable[..., Any], values: tuple[Any, ...]) -> Any:
-    """A task: `function` on a node that has the same release and so many threads."""
-    import torch
-
+    """A task: `function` on a node that has the same release, with so many threads."""
     if nlp_gym.__version__ != version:
         raise RunError(
             f"A node has nlp_gym {nlp_gym.__version__}, but {version} asks it to work: install the "
             "same release on all nodes."
         )
-    torch.set_num_threads(cpus)
+    os.environ["OMP_NUM_THREADS"] = str(cpus)  # which torch reads when it is imported
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(cpus)
     return function(*values)
