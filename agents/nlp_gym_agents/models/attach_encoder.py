@@ -49,7 +49,7 @@ def transformer_of(task: Task) -> TransformerEncoder:
         return encoder
     if isinstance(encoder, CompactEncoder):
         raise InvalidArgumentError(
-            f"encoder_kwargs: project and storage make the vectors of a frozen encoder smaller, and "
+            "encoder_kwargs: project and storage make the vectors of a frozen encoder smaller, and "
             f"{shown(encoder.name)} is to learn: its vectors are computed anew and never stored. "
             "Leave both out, or give --encoder-mode frozen."
         )
