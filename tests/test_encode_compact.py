@@ -243,3 +243,17 @@ def test_encode_compact_gathers_bytes_without_torch_alike(monkeypatch: pytest.Mo
     monkeypatch.delitem(sys.modules, "torch")
     assert encoded.gather(np.array([[0, 1]])).tolist() == wanted
     assert encoded.gather(np.array([[0, 1]])).dtype == np.float32
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_encode_compact_vectors_that_are_known_are_made_smaller(
+    tmp_path: Path, options: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = load_encoder("hashed", **{k: v for k, v in options.items() if k == "dim"})
+    small = load_encoder("hashed", **options)
+    wanted = encode_units(Units(TEXTS), small, cache_dir=tmp_path / "fresh").features
+    encode_units(Units(TEXTS), plain, cache_dir=tmp_path)
+    monkeypatch.setattr(small, "encode", None)  # nothing is encoded again
+    found = encode_units(Units(TEXTS), small, cache_dir=tmp_path).features
+    assert found.dtype == wanted.dtype
+    np.testing.assert_allclose(found, wanted, atol=2e-3)

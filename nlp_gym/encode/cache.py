@@ -13,7 +13,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
@@ -21,8 +21,8 @@ from weakref import WeakValueDictionary
 import numpy as np
 import numpy.typing as npt
 
-from nlp_gym.encode.base import Encoder, Texts, text_blocks, text_offsets
-from nlp_gym.encode.compact import stored_dtype, to_stored
+from nlp_gym.encode.base import BLOCK_WORDS, Encoder, Texts, text_blocks, text_offsets
+from nlp_gym.encode.compact import CompactEncoder, stored_dtype, to_stored
 from nlp_gym.encode.store import RowWriter, kept_path, load_array, remove_abandoned
 from nlp_gym.errors import EncoderError, shown
 from nlp_gym.files import file_lock, remove_leftovers, user_cache_dir
@@ -137,8 +137,26 @@ def cached_features(
             if features is None:
                 if not in_memory:
                     _check_disk(path, source)
-                features = _build(path, source, alone=alone, in_memory=in_memory)
+                known = _converted(source, folder)
+                features = _build(path, known or source, alone=alone, in_memory=in_memory)
     return features
+
+
+def _converted(source: Source, folder: Path) -> Source | None:
+    """Where smaller vectors are wanted of words whose own vectors are known: made from these."""
+    if not (isinstance(source.encoder, CompactEncoder) and source.resumable):
+        return None
+    encoder, whole = source.encoder, replace(source, encoder=source.encoder.inner)
+    features = _load(folder / f"{whole.key}.npy", whole)
+    if features is None:
+        return None
+    rows = features[: source.rows]
+
+    def blocks(first: int) -> Iterator[_Features]:
+        for at in range(first, len(rows), BLOCK_WORDS):
+            yield encoder.shrink(rows[at : at + BLOCK_WORDS])
+
+    return replace(source, blocks=blocks)
 
 
 def features_folder(cache_dir: str | Path | None = None) -> Path:

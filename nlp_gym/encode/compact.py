@@ -92,7 +92,10 @@ class CompactEncoder(Encoder):
         Raises:
             EncoderError: As of `inner`.
         """
-        rows = self.inner.encode(texts, progress=progress)
+        return self.shrink(self.inner.encode(texts, progress=progress))
+
+    def shrink(self, rows: npt.NDArray[np.float16]) -> npt.NDArray[np.float16]:
+        """Vectors (W, dim) from those of `inner` (W, D)."""
         if self._project is not None:
             mean, components = self.projection
             projected = (rows.astype(np.float32) - mean) @ components
