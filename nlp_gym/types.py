@@ -211,7 +211,8 @@ class Encoded:
         """(..., D) float32 vectors of the `rows` (...) of `features`; conversion is exact."""
         narrow = self.features.take(rows, axis=0)
         if narrow.dtype == np.int8:
-            return np.multiply(narrow, np.float32(INT8_STEP), dtype=np.float32)
+            bytes_: npt.NDArray[np.float32] = np.multiply(narrow, INT8_STEP, dtype=np.float32)
+            return bytes_
         torch = sys.modules.get("torch")
         if torch is None:  # torch, if it is imported, converts 4 times as fast
             return narrow.astype(np.float32)
