@@ -13,7 +13,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
@@ -21,7 +21,8 @@ from weakref import WeakValueDictionary
 import numpy as np
 import numpy.typing as npt
 
-from nlp_gym.encode.base import Encoder, Texts, text_blocks, text_offsets
+from nlp_gym.encode.base import BLOCK_WORDS, Encoder, Texts, text_blocks, text_offsets
+from nlp_gym.encode.compact import CompactEncoder, stored_dtype, to_stored
 from nlp_gym.encode.store import RowWriter, kept_path, load_array, remove_abandoned
 from nlp_gym.errors import EncoderError, shown
 from nlp_gym.files import file_lock, remove_leftovers, user_cache_dir
@@ -30,7 +31,6 @@ from nlp_gym.progress import part_of_bar, progress_bar
 from nlp_gym.types import Corpus, Encoded, text_key
 
 _FORMAT = "features-1"
-_DTYPE = "<f2"
 
 _Features = npt.NDArray[Any]
 MapBlocks = Callable[[Iterator[Texts]], Iterable[_Features]]
@@ -68,6 +68,11 @@ class Source:
         """Sha256 of all that decides the features."""
         text = f"{_FORMAT}\0{self.origin}\0{self.encoder.fingerprint}"
         return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Number format of the file."""
+        return stored_dtype(self.encoder)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -127,13 +132,31 @@ def cached_features(
         with _locked(path) as alone:
             # Another process may have made it while this one waited.
             features = load_array(
-                path, key=source.key, shape=source.shape, dtype=_DTYPE, quiet=True
+                path, key=source.key, shape=source.shape, dtype=source.dtype.str, quiet=True
             )
             if features is None:
                 if not in_memory:
                     _check_disk(path, source)
-                features = _build(path, source, alone=alone, in_memory=in_memory)
+                known = _converted(source, folder)
+                features = _build(path, known or source, alone=alone, in_memory=in_memory)
     return features
+
+
+def _converted(source: Source, folder: Path) -> Source | None:
+    """Where smaller vectors are wanted of words whose own vectors are known: made from these."""
+    if not (isinstance(source.encoder, CompactEncoder) and source.resumable):
+        return None
+    encoder, whole = source.encoder, replace(source, encoder=source.encoder.inner)
+    features = _load(folder / f"{whole.key}.npy", whole)
+    if features is None:
+        return None
+    rows = features[: source.rows]
+
+    def blocks(first: int) -> Iterator[_Features]:
+        for at in range(first, len(rows), BLOCK_WORDS):
+            yield encoder.shrink(rows[at : at + BLOCK_WORDS])
+
+    return replace(source, blocks=blocks)
 
 
 def features_folder(cache_dir: str | Path | None = None) -> Path:
@@ -163,10 +186,10 @@ def encode_texts(texts: Texts, encoder: Encoder, *, progress: bool | None = Fals
         progress: As in `encode_corpus`.
     """
     offsets = text_offsets(len(text) for text in texts)
-    features = np.zeros((int(offsets[-1]) + 1, encoder.dim), np.float16)
+    features = np.zeros((int(offsets[-1]) + 1, encoder.dim), stored_dtype(encoder))
     at = 0
     for block in encode_blocks(texts, encoder, int(offsets[-1]), progress):
-        features[at : at + len(block)] = block
+        features[at : at + len(block)] = to_stored(block, features.dtype)
         at += len(block)
     return Encoded(features, offsets)
 
@@ -246,7 +269,7 @@ def _load(path: Path, source: Source) -> _Features | None:
     stamp = (path, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
     features = _in_use.get(stamp)
     if features is None:
-        features = load_array(path, key=source.key, shape=source.shape, dtype=_DTYPE)
+        features = load_array(path, key=source.key, shape=source.shape, dtype=source.dtype.str)
         if features is not None:
             _in_use[stamp] = features
     return features
@@ -254,7 +277,7 @@ def _load(path: Path, source: Source) -> _Features | None:
 
 def _check_disk(path: Path, source: Source) -> None:
     """Raise `EncoderError` where the features are larger than what the disk has left."""
-    needed = source.shape[0] * source.shape[1] * np.dtype(_DTYPE).itemsize
+    needed = source.shape[0] * source.shape[1] * source.dtype.itemsize
     kept, folder = kept_path(path), path.parent
     with suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
@@ -278,14 +301,14 @@ def _build(path: Path, source: Source, *, alone: bool, in_memory: bool) -> _Feat
         path,
         key=source.key,
         shape=source.shape,
-        dtype=_DTYPE,
+        dtype=source.dtype.str,
         partition=f"{block_words} words" if alone and source.resumable else None,
         in_memory=in_memory,
     ) as writer:
         if writer.rows <= source.rows:
             for block in source.blocks(writer.rows):
-                writer.append(block)
-            writer.append(np.zeros((1, source.shape[1]), np.float16))
+                writer.append(to_stored(block, source.dtype))
+            writer.append(np.zeros((1, source.shape[1]), source.dtype))
     return writer.array
 
 

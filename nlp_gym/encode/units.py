@@ -19,6 +19,7 @@ from nlp_gym.encode.cache import (
     encode_blocks,
     hash_texts,
 )
+from nlp_gym.encode.compact import stored_dtype, to_stored
 from nlp_gym.encode.standardise import Standardiser, calibration_hash, calibration_texts
 from nlp_gym.types import Encoded
 
@@ -52,7 +53,7 @@ def encode_units(
         map_blocks: As in `nlp_gym.encode.cache.encode_blocks`.
 
     Returns:
-        `Encoded` with (U+1, D) features in the encoder's bound, the last row all zeros.
+        `Encoded` with (U+1, D) features, the last row all zeros.
 
     Raises:
         EncoderError: The encoder cannot be loaded or gives vectors that are not finite.
@@ -68,8 +69,8 @@ def encode_units(
         return stream if units.spans is None else _span_means(units, encoder, stream)
 
     if not cache:
-        features = np.concatenate([*blocks(0), np.zeros((1, encoder.dim), np.float16)])
-        return Encoded(features, offsets)
+        rows = np.concatenate([*blocks(0), np.zeros((1, encoder.dim), np.float16)])
+        return Encoded(to_stored(rows, stored_dtype(encoder)), offsets)
     origin = hash_texts(units.texts)
     if units.spans is not None:
         spans = np.ascontiguousarray(units.spans, "<i8").tobytes()

@@ -14,6 +14,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 
 from nlp_gym import make_task
 from nlp_gym.encode import Encoder, make_encoder
+from nlp_gym.encode.compact import CompactEncoder
 from nlp_gym.encode.transformer.encoder import TransformerEncoder
 from nlp_gym.errors import RunError, visible
 from nlp_gym.metrics.base import Score
@@ -148,7 +149,8 @@ def with_dtype(kwargs: Mapping[str, Any], encoder: Encoder) -> dict[str, Any]:
         encoder: The encoder made from them.
     """
     named = isinstance(kwargs.get("encoder", ""), str)  # an object brings its options
-    if not (named and isinstance(encoder, TransformerEncoder)):
+    known = isinstance(encoder, TransformerEncoder | CompactEncoder)
+    if not (named and known and encoder.dtype is not None):
         return dict(kwargs)
     return {
         **kwargs,
