@@ -32,7 +32,7 @@ Trust = Annotated[
     ),
 ]
 
-SPREAD = ("--hyperparams", "--hyperparameters", "--env-kwargs")
+SPREAD = ("--hyperparams", "--hyperparameters", "--env-kwargs", "--gym-packages")
 
 
 def spread(arguments: Sequence[str]) -> list[str]:
