@@ -41,7 +41,13 @@ Trust = Annotated[
     ),
 ]
 
-SPREAD = ("--hyperparams", "--hyperparameters", "--env-kwargs", "--encoder-kwargs")
+SPREAD = (
+    "--hyperparams",
+    "--hyperparameters",
+    "--env-kwargs",
+    "--encoder-kwargs",
+    "--gym-packages",
+)
 
 
 def spread(arguments: Sequence[str]) -> list[str]:

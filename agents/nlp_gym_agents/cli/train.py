@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nlp_gym_agents.cli import completion
+from nlp_gym_agents.cli import completion, search, zoo_flags
 from nlp_gym_agents.cli.options import DataDir, Trust, pairs
 from nlp_gym_agents.cli.output import say, say_path
 
@@ -88,8 +88,6 @@ def train_command(
     tensorboard_log: Annotated[str | None, typer.Option(help="Folder; default: the run's.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, ...")] = None,
     progress: Annotated[bool, typer.Option(help="Show progress on stderr.")] = True,
-    optimize: Annotated[bool, typer.Option("--optimize", help="Search hyperparameters.")] = False,
-    n_trials: Annotated[int, typer.Option(min=1, help="Trials of --optimize.")] = 10,
     encoder: Annotated[
         str | None, typer.Option(help="minilm, hashed, a Hub name or a folder.")
     ] = None,
@@ -124,6 +122,9 @@ def train_command(
         Path | None, typer.Option(metavar="RUN", help="Go on with a run that was stopped.")
     ] = None,
     run_dir: Annotated[Path | None, typer.Option(help="Exactly where to train.")] = None,
+    log_folder: Annotated[
+        Path, typer.Option("-f", "--log-folder", help="Where runs are counted up.")
+    ] = Path("runs"),
     conf_file: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Settings, such as a run's config.yml.")
     ] = None,
@@ -132,15 +133,30 @@ def train_command(
         bool, typer.Option("--with-bc", help="Behaviour cloning among the baselines.")
     ] = False,
     trust: Trust = None,
+    gym_packages: Annotated[
+        list[str] | None,
+        typer.Option(metavar="MODULE...", help="Modules to import, which register ids."),
+    ] = None,
+    optimize: search.Optimize = False,
+    n_trials: search.Trials = 10,
+    max_total_trials: search.MaxTrials = None,
+    n_jobs: search.Jobs = 1,
+    sampler: search.Sampler = "tpe",
+    pruner: search.Pruner = "median",
+    n_startup_trials: search.StartupTrials = 10,
+    n_evaluations: search.Evaluations = None,
+    storage: search.Storage = None,
+    study_name: search.StudyName = None,
 ) -> None:
-    """Train an agent. The last line printed is the run folder."""
+    """Train an agent. The last line printed is the run folder. RL Zoo's flags are understood."""
+    packages = zoo_flags.import_packages(gym_packages)
     if augment:
         env_kwargs = [*(env_kwargs or []), f"augment:{augment!r}"]
     if bad_rows is not None:
         env_kwargs = [*(env_kwargs or []), f"bad_rows:{bad_rows}"]
     flags: dict[str, Any] = {
         "env": env,
-        "algo": algo,
+        "algo": zoo_flags.ALGORITHMS.get(algo or "", algo),
         "n_timesteps": n_timesteps,
         "seed": seed,
         "n_envs": n_envs,
@@ -159,14 +175,30 @@ def train_command(
         "warm_start": warm_start,
         "early_stopping": early_stopping,
     }
-    trusted = tuple(trust or ())
+    trusted = (*(trust or ()), *packages)
     if resume is not None:
         run = _resume(resume, flags, run_dir, trusted, progress=progress)
     else:
         config = config_of(flags, conf_file, trusted)
-        options: dict[str, Any] = {"run_dir": run_dir, "progress": progress, "trust": trusted}
+        options: dict[str, Any] = {
+            "run_dir": run_dir,
+            "log_folder": log_folder,
+            "progress": progress,
+            "trust": trusted,
+        }
         if optimize:
-            _optimize(config, n_trials=n_trials, **options)
+            wanted = {
+                "n_trials": n_trials,
+                "max_total_trials": max_total_trials,
+                "n_jobs": n_jobs,
+                "sampler": sampler,
+                "pruner": pruner,
+                "n_startup_trials": n_startup_trials,
+                "n_evaluations": n_evaluations,
+                "storage": storage,
+                "study_name": study_name,
+            }
+            search.search(config, wanted, packages=packages, **options)
             return
         from nlp_gym_agents.runs.trust import named_modules
         from nlp_gym_agents.training.train import train
@@ -201,14 +233,6 @@ def _resume(
             "(config.yml). Only -n may be given, to train longer, and --tensorboard-log."
         )
     return go_on(resume, **changed, progress=progress, trust=trust)
-
-
-def _optimize(config: TrainConfig, **options: Any) -> None:
-    from nlp_gym_agents.training.optimize import optimize
-
-    folder = optimize(config, **options)
-    say((folder / "best.yml").read_text(encoding="utf-8"), lines=True)
-    say_path(folder)
 
 
 def _report(run: Path, *, with_bc: bool, progress: bool, trust: tuple[str, ...] = ()) -> None:

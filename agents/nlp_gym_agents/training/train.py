@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from nlp_gym.errors import InvalidArgumentError, RunError
 from nlp_gym.files import remove_leftovers
@@ -17,6 +18,7 @@ from nlp_gym_agents.config.train_config import TrainConfig, config_from, merge
 from nlp_gym_agents.runs import schema
 from nlp_gym_agents.runs.checkpoints import STATE, load_state, read_extra, saved_environments
 from nlp_gym_agents.runs.folder import (
+    RUNS,
     check_run,
     claim_run,
     is_untouched,
@@ -46,6 +48,8 @@ from nlp_gym_agents.training.warm_start import load_teacher, start_warm
 
 __all__ = ["TrainConfig", "TrainingInterrupted", "resume", "train"]
 
+Told = Callable[[Mapping[str, Any]], bool]
+
 _DUMP_EPISODES = 1000  # off-policy algorithms count episodes; their default, 4, swamps TensorBoard
 
 
@@ -53,22 +57,27 @@ def train(
     config: TrainConfig,
     *,
     run_dir: str | Path | None = None,
+    log_folder: str | Path = RUNS,
     progress: bool = True,
     command: Sequence[str] | None = None,
     time_limit: float | None = None,
     trust: Sequence[str] | str = (),
+    told: Told | None = None,
 ) -> Path:
     """Train a new run.
 
     Args:
         config: What to train; open fields are filled in by `config.train_config.merge`.
-        run_dir: Exactly where; None counts up under ``runs/``.
+        run_dir: Exactly where; None counts up under ``log_folder/<algo>/``.
+        log_folder: See `run_dir`.
         progress: Show bars and evaluations on stderr.
         command: What to write into ``command.txt``; None is this process's command line.
         time_limit: Seconds, those of a warm start included, after which training stops wherever
             it is; None for no limit.
         trust: Modules that the settings of a run to start from may have imported; see
             `nlp_gym_agents.models.agent.load_agent`. What `config` names is trusted as given.
+        told: Hears of each evaluation, a line of ``metrics.jsonl``; training stops where it answers
+            True.
 
     Returns:
         The run folder.
@@ -79,12 +88,15 @@ def train(
     """
     config = merge(config)
     with ExitStack() as stack:
-        run = new_run(config.algo, config.env) if run_dir is None else claim_run(run_dir)
+        if run_dir is None:
+            run = new_run(config.algo, config.env, root=log_folder)
+        else:
+            run = claim_run(run_dir)
         stack.enter_context(locked(run))
         if run_dir is not None:
             claim_run(run)  # another process may have begun, and ended, in between
         logs = Path(config.tensorboard_log or run / TENSORBOARD)
-        training = _Training(run, config, logs, trust, progress, time_limit)
+        training = _Training(run, config, logs, trust, progress, time_limit, told)
         try:
             write_config(run, config.as_dict(), command=command or sys.argv)
             with stop_requests(run) as request:
@@ -165,6 +177,7 @@ class _Training:
         trust: As for `train`.
         progress: As for `train`.
         time_limit: As for `train`.
+        told: As for `train`.
         changed_by: The command that changed the settings; None: none did.
         ready: Whether the settings were found to work.
     """
@@ -175,6 +188,7 @@ class _Training:
     trust: Sequence[str] | str
     progress: bool
     time_limit: float | None
+    told: Told | None = None
     changed_by: Sequence[str] | None = None
     ready: bool = False
 
@@ -269,6 +283,7 @@ class _Training:
                 request=request,
                 any_step=setup.row.policy_kind == "supervised",
                 penalty=penalty,
+                told=self.told,
             )
             model.learn(
                 max(total - model.num_timesteps, 0),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -117,6 +117,8 @@ class TrainingLoop(BaseCallback):
         request: Set by signal handlers.
         any_step: The algorithm's state is whole after any step, not only between rollouts.
         penalty: For leaving the start policy; its coefficient is part of the state.
+        told: Hears of each evaluation, a line of ``metrics.jsonl``; training stops where it answers
+            True.
     """
 
     def __init__(
@@ -130,13 +132,14 @@ class TrainingLoop(BaseCallback):
         request: StopRequest,
         any_step: bool = False,
         penalty: KLToStart | None = None,
+        told: Callable[[Mapping[str, Any]], bool] | None = None,
     ) -> None:
         super().__init__()
-        self.penalty = penalty
+        self.penalty, self.told = penalty, told
         self.options, self.state = options, state
         self.score, self.settings = score, settings
         self.progress, self.request, self.any_step = progress, request, any_step
-        # "early", "budget" or "interrupted" where it ended before its time
+        # "early", "budget", "told" or "interrupted" where it ended before its time
         self.stopped: str | None = None
         self._started, self._steps_at_start = time.monotonic(), 0
         self._shown, self._warned = 0.0, False
@@ -266,6 +269,8 @@ class TrainingLoop(BaseCallback):
                 f"{state.best_timesteps:,} steps."
             )
             self.stopped = "early"
+        if self.told is not None and self.told(row):
+            self.stopped = "told"
 
     def _log(self) -> None:
         """Write evaluations into ``metrics.jsonl``; a full disk does not end the run.
