@@ -1,7 +1,7 @@
 """What many nodes and a large corpus would cost, and what breaks first: an estimate on paper.
 
-Nothing here ran at that size. `Inputs` names every piece, with the command that measured it; what is
-an assumption says so. Each can be replaced by a flag of its name.
+Nothing here ran at that size. `Inputs` names every piece, with the command that measured it; what
+is an assumption says so. Each can be replaced by a flag of its name.
 
     python -m benchmarks.scale_estimate
     python -m benchmarks.scale_estimate --nodes 20 --sentences 1e7 --node-hour 0.35

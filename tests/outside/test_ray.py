@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 ray = pytest.importorskip("ray")
 
@@ -164,6 +165,29 @@ def test_ray_encode_writes_the_bytes_that_one_process_writes(
     assert len(found["plain"]) == 4  # the text file, and three splits
     assert max(map(len, found["plain"].values())) > 4 * 32_768 * 2  # several blocks
     assert found["ray"] == found["plain"]
+
+
+def test_ray_optimize_searches_with_tune_and_optuna(
+    tmp_path: Path, nodes: Any, joined: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "study"
+    options = ["--env", "Question-TREC-v0", "--algo", "bc", "--encoder", "hashed", "-n", "1000"]
+    options += ["--env-kwargs", "corpus:sample", "--run-dir", str(run), "--device", "cpu"]
+    options += ["--n-evaluations", "2", "--pruner", "none", "--n-trials", "4"]
+    with pytest.raises(SystemExit) as ended:
+        main(["train", "--optimize", "--ray", nodes.address, *options])
+    assert ended.value.code in (0, None)
+    study = json.loads((run / "study.json").read_text())
+    assert [row["number"] for row in study["trials"]] == [0, 1, 2, 3]
+    assert {row["state"] for row in study["trials"]} <= {"complete", "pruned"}
+    complete = [row for row in study["trials"] if row["state"] == "complete"]
+    assert all(0 <= row["value"] <= 1 and row["evaluations"] >= 2 for row in complete)
+    assert len({row["params"]["learning_rate"] for row in study["trials"]}) == 4
+    best = max(complete, key=lambda row: (row["value"], -row["number"]))
+    chosen = yaml.safe_load((run / "best.yml").read_text())
+    rate = best["hyperparams"]["learning_rate"]
+    assert chosen["hyperparams"]["learning_rate"] == pytest.approx(rate)
+    assert "trial 3: " in capsys.readouterr().err
 
 
 def test_ray_benchmark_survives_a_node_and_gives_the_table_of_a_run_without_ray(

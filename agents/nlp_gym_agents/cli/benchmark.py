@@ -13,6 +13,7 @@ from nlp_gym_agents.cli.options import (
     Ray,
     RayCpus,
     Searches,
+    cluster_of,
     env_arguments,
     listed,
 )
@@ -50,7 +51,6 @@ def benchmark_command(
 ) -> None:
     """Measure algorithms on environments. Goes on where it was stopped."""
     from nlp_gym.errors import InvalidArgumentError, shown
-    from nlp_gym_agents.cluster.ray_tasks import Cluster
     from nlp_gym_agents.evaluation.benchmark.plan import Plan, default_ids
     from nlp_gym_agents.evaluation.benchmark.run import run_plan
 
@@ -69,8 +69,7 @@ def benchmark_command(
         searches,
         device,
     )
-    cluster = None if ray is None else Cluster(ray, ray_cpus)
-    good = run_plan(plan, say, dry_run=dry_run, cluster=cluster)
+    good = run_plan(plan, say, dry_run=dry_run, cluster=cluster_of(ray, ray_cpus))
     if not dry_run:
         say_path(out / "table.md")
     if not good:

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nlp_gym_agents.cli import completion
-from nlp_gym_agents.cli.options import DataDir, Ray, RayCpus, env_arguments, listed, pairs
+from nlp_gym_agents.cli.options import (
+    DataDir,
+    Ray,
+    RayCpus,
+    cluster_of,
+    env_arguments,
+    listed,
+    pairs,
+)
 from nlp_gym_agents.cli.output import say
 
 if TYPE_CHECKING:
@@ -59,7 +67,6 @@ def encode_command(
     from nlp_gym.encode.text_file import encode_file
     from nlp_gym.errors import InvalidArgumentError, shown
     from nlp_gym.tasks.core.prepare import environment_of, prepare
-    from nlp_gym_agents.cluster.ray_tasks import Cluster
 
     own = pairs(encoder_kwargs, "--encoder-kwargs")
     env_id = env or environment_of(source)
@@ -75,7 +82,7 @@ def encode_command(
         )
     made = load_encoder(kwargs.get("encoder", "minilm"), **kwargs.get("encoder_kwargs", {}))
     try:
-        with _map_blocks(made, None if ray is None else Cluster(ray, ray_cpus)) as map_blocks:
+        with _map_blocks(made, cluster_of(ray, ray_cpus)) as map_blocks:
             if env_id is None:
                 encoded = encode_file(
                     source,

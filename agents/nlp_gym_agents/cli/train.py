@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nlp_gym_agents.cli import completion, search, zoo_flags
-from nlp_gym_agents.cli.options import DataDir, Trust, pairs
+from nlp_gym_agents.cli.options import DataDir, Ray, RayCpus, Trust, cluster_of, pairs
 from nlp_gym_agents.cli.output import say, say_path
 
 if TYPE_CHECKING:
@@ -147,6 +147,8 @@ def train_command(
     n_evaluations: search.Evaluations = None,
     storage: search.Storage = None,
     study_name: search.StudyName = None,
+    ray: Ray = None,
+    ray_cpus: RayCpus = 1,
 ) -> None:
     """Train an agent. The last line printed is the run folder. RL Zoo's flags are understood."""
     packages = zoo_flags.import_packages(gym_packages)
@@ -175,6 +177,8 @@ def train_command(
         "warm_start": warm_start,
         "early_stopping": early_stopping,
     }
+    if ray is not None and not optimize:
+        raise typer.BadParameter("is for searches: give --optimize too.", param_hint="--ray")
     trusted = (*(trust or ()), *packages)
     if resume is not None:
         run = _resume(resume, flags, run_dir, trusted, progress=progress)
@@ -198,7 +202,8 @@ def train_command(
                 "storage": storage,
                 "study_name": study_name,
             }
-            search.search(config, wanted, packages=packages, **options)
+            cluster = cluster_of(ray, ray_cpus)
+            search.search(config, wanted, packages=packages, cluster=cluster, **options)
             return
         from nlp_gym_agents.runs.trust import named_modules
         from nlp_gym_agents.training.train import train

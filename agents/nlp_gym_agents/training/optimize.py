@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from nlp_gym.files import write_json
+from nlp_gym_agents.cluster.ray_tasks import Cluster
 from nlp_gym_agents.config.train_config import TrainConfig, merge
 from nlp_gym_agents.runs.folder import RUNS, claim_run, new_run, write_settings, writing
+from nlp_gym_agents.training.search.ray_tune import run_on_ray
 from nlp_gym_agents.training.search.spaces import suggest, suggest_for
 from nlp_gym_agents.training.search.study import (
     JOURNAL,
@@ -36,6 +38,7 @@ def optimize(
     progress: bool = True,
     trust: Sequence[str] | str = (),
     packages: Sequence[str] = (),
+    cluster: Cluster | None = None,
 ) -> Path:
     """Search hyperparameters by the best dev metric of short runs.
 
@@ -51,6 +54,7 @@ def optimize(
         progress: Show each trial's evaluations on stderr; of parallel trials a line each.
         trust: As for `training.train.train`.
         packages: Modules that register ids, for the processes of parallel trials.
+        cluster: The Ray cluster on which trials run, as many as it has room for; None: here.
 
     Returns:
         The folder. ``best.yml`` is a config for ``nlp-gym train --conf-file``; ``study.json`` lists
@@ -78,11 +82,14 @@ def optimize(
     study = Study(base, options)
     study.bury()
     apart = options.n_jobs > 1
-    shown = progress and not apart
+    shown = progress and not apart and cluster is None
     search = Search(base, options, folder, shown, trust, tuple(packages))
     record = _Record(study, folder, progress)
     try:
-        (run_apart if apart else run_here)(study, search, ended=record.update)
+        if cluster is not None:
+            run_on_ray(cluster, study, search, ended=record.update)
+        else:
+            (run_apart if apart else run_here)(study, search, ended=record.update)
     except KeyboardInterrupt:
         record.update()
         if not any(row["state"] == "complete" for row in record.rows):

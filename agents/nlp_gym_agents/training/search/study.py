@@ -124,12 +124,12 @@ class Study:
 
     def _open(self) -> Any:
         options = self.options
-        name = options.study_name or f"{self.base.algo}-{self.base.env}"
         try:
+            self.storage = self._storage()
             return self._optuna.create_study(
                 direction="maximize",
-                storage=self._storage(),
-                study_name=name,
+                storage=self.storage,
+                study_name=self.name,
                 pruner=self._pruner(),
                 load_if_exists=True,
             )
@@ -145,10 +145,17 @@ class Study:
                 ".log."
             ) from error
 
+    @property
+    def name(self) -> str:
+        """Of the study in its storage."""
+        return self.options.study_name or f"{self.base.algo}-{self.base.env}"
+
     def _storage(self) -> Any:
         given = self.options.storage
-        if given is None or "://" in given:
-            return given
+        if given is None:
+            return self._optuna.storages.InMemoryStorage()
+        if "://" in given:
+            return self._optuna.storages.get_storage(given)
         from optuna.storages import JournalStorage
         from optuna.storages.journal import JournalFileBackend
 
@@ -174,10 +181,14 @@ class Study:
         total, every = self.base.n_timesteps or 1, self.base.eval_freq or 1
         return max(-(-total // every), 1)
 
-    def _sampler(self, number: int) -> Any:
+    def sampler(self, number: int, *, several: bool = False) -> Any:
         """The sampler of the trial with this number.
 
         Its seed depends on the number alone: a search that goes on draws what it would have drawn.
+
+        Args:
+            number: Of the trial.
+            several: Trials run side by side.
         """
         entropy = (self.base.seed, number, self.worker)
         seed = int(np.random.SeedSequence(entropy).generate_state(1)[0])
@@ -191,7 +202,7 @@ class Study:
             n_startup_trials=startup,
             multivariate=True,
             # What others are trying is no place to look.
-            constant_liar=self.options.n_jobs > 1,
+            constant_liar=several or self.options.n_jobs > 1,
         )
 
     def _check_settings(self) -> None:
@@ -210,12 +221,22 @@ class Study:
         """A fresh `optuna.Trial`."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", self._optuna.exceptions.ExperimentalWarning)
-            self._study.sampler = self._sampler(len(self._study.get_trials(deepcopy=False)))
+            self._study.sampler = self.sampler(self.count())
             trial = self._study.ask()
-        trial.set_user_attr(_OWNER, [socket.gethostname(), os.getpid()])
+        self.own(trial)
         return trial
 
-    def note_drawn(self, trial: Any, drawn: Mapping[str, Any]) -> None:
+    def count(self) -> int:
+        """Number of trials, those that run included."""
+        return len(self._study.get_trials(deepcopy=False))
+
+    @staticmethod
+    def own(trial: Any) -> None:
+        """Note that a trial ends with this process."""
+        trial.set_user_attr(_OWNER, [socket.gethostname(), os.getpid()])
+
+    @staticmethod
+    def note_drawn(trial: Any, drawn: Mapping[str, Any]) -> None:
         """Keep what was drawn for a trial."""
         trial.set_user_attr(_DRAWN, drawn)
 
@@ -224,22 +245,31 @@ class Study:
         ended = self._optuna.trial.TrialState[state.upper()]
         self._study.tell(trial, value if state == "complete" else None, ended)
 
-    def bury(self) -> None:
-        """End trials of processes of this machine that died without a word."""
+    def bury(self, *, own: bool = False) -> None:
+        """End trials of processes of this machine that died without a word.
+
+        Args:
+            own: Those of this process too: it has stopped them.
+        """
         running = self._optuna.trial.TrialState.RUNNING
         for trial in self._study.get_trials(deepcopy=False, states=(running,)):
             host, process = trial.user_attrs.get(_OWNER, ("", 0))
-            if host == socket.gethostname() and not _lives(process):
+            died = not _lives(process) or (own and process == os.getpid())
+            if host == socket.gethostname() and died:
                 self._study.tell(trial.number, state=self._optuna.trial.TrialState.FAIL)
 
     def is_full(self) -> bool:
         """Whether there are as many trials as there may be in all, those that run included."""
+        return self.room() <= 0
+
+    def room(self) -> int:
+        """How many trials this start may begin, were it to run all of them now."""
         if self.options.max_total_trials is None:
-            return False
+            return self.options.n_trials
         states = self._optuna.trial.TrialState
         counted = (states.COMPLETE, states.PRUNED, states.RUNNING)
         trials = self._study.get_trials(deepcopy=False, states=counted)
-        return len(trials) >= self.options.max_total_trials
+        return min(self.options.n_trials, self.options.max_total_trials - len(trials))
 
     def rows(self) -> list[dict[str, Any]]:
         """The trials that ended, by number.
