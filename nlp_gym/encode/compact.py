@@ -168,7 +168,8 @@ def from_stored(rows: npt.NDArray[Any]) -> npt.NDArray[np.float16]:
     """Vectors (W, D) float16 from the number format of the cache; exact."""
     if rows.dtype != _BYTE:
         return np.asarray(rows, _HALF)
-    return np.multiply(rows, INT8_STEP, dtype=np.float16)
+    wide: npt.NDArray[np.float16] = np.multiply(rows, INT8_STEP, dtype=np.float16)
+    return wide
 
 
 @lru_cache(maxsize=1)
