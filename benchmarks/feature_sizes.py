@@ -32,12 +32,15 @@ from nlp_gym_agents.training.train import train
 SIZES: dict[str, dict[str, Any]] = {
     "float16 (default)": {},
     "int8": {"storage": "int8"},
+    "project 512": {"project": 512},
+    "project 384": {"project": 384},
     "project 256": {"project": 256},
     "project 192": {"project": 192},
     "project 128": {"project": 128},
     "project 96": {"project": 96},
+    "project 512, int8": {"project": 512, "storage": "int8"},
+    "project 384, int8": {"project": 384, "storage": "int8"},
     "project 256, int8": {"project": 256, "storage": "int8"},
-    "project 128, int8": {"project": 128, "storage": "int8"},
 }
 
 

@@ -161,14 +161,15 @@ def to_stored(rows: npt.NDArray[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     if dtype != _BYTE:
         return np.asarray(rows, dtype)
     steps = np.rint(rows.astype(np.float32) / INT8_STEP)
-    return np.clip(steps, -_LARGEST, _LARGEST).astype(_BYTE)
+    return np.asarray(np.clip(steps, -_LARGEST, _LARGEST), _BYTE)
 
 
 def from_stored(rows: npt.NDArray[Any]) -> npt.NDArray[np.float16]:
     """Vectors (W, D) float16 from the number format of the cache; exact."""
     if rows.dtype != _BYTE:
         return np.asarray(rows, _HALF)
-    return rows.astype(np.float16) * np.float16(INT8_STEP)
+    wide: npt.NDArray[np.float16] = np.multiply(rows, INT8_STEP, dtype=np.float16)
+    return wide
 
 
 @lru_cache(maxsize=1)

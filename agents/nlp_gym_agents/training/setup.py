@@ -149,8 +149,9 @@ def with_dtype(kwargs: Mapping[str, Any], encoder: Encoder) -> dict[str, Any]:
         encoder: The encoder made from them.
     """
     named = isinstance(kwargs.get("encoder", ""), str)  # an object brings its options
-    known = isinstance(encoder, TransformerEncoder | CompactEncoder)
-    if not (named and known and encoder.dtype is not None):
+    if not (named and isinstance(encoder, TransformerEncoder | CompactEncoder)):
+        return dict(kwargs)
+    if encoder.dtype is None:  # the hashed encoder, made smaller
         return dict(kwargs)
     return {
         **kwargs,
