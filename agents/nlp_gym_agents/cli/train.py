@@ -39,11 +39,16 @@ def config_of(
     """Settings by flags (None: not given), else by a config file, else by default."""
     from nlp_gym_agents.config.hyperparams import nested_merge
     from nlp_gym_agents.config.train_config import TrainConfig, config_from_file
+    from nlp_gym_agents.config.zoo_file import zoo_section
 
     config = TrainConfig()
     if conf_file is not None:
-        logs = flags.get("tensorboard_log")
-        config = config_from_file(conf_file, tensorboard_log=logs, trust=trust)
+        section = zoo_section(conf_file, flags.get("env") or config.env)
+        if section is not None:
+            config = config.with_changes(hyperparams=section)
+        else:
+            logs = flags.get("tensorboard_log")
+            config = config_from_file(conf_file, tensorboard_log=logs, trust=trust)
     given = {name: value for name, value in flags.items() if value is not None}
     for name, fields in _STRONGER.items():
         typed = pairs(given.get(name), f"--{name.replace('_', '-')}")
@@ -126,7 +131,11 @@ def train_command(
         Path, typer.Option("-f", "--log-folder", help="Where runs are counted up.")
     ] = Path("runs"),
     conf_file: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Settings, such as a run's config.yml.")
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Settings, such as a run's config.yml, or hyperparameters by id as RL Zoo's.",
+        ),
     ] = None,
     report: Annotated[bool, typer.Option(help="Score test and baselines at the end.")] = True,
     with_bc: Annotated[

@@ -54,8 +54,9 @@ def run_trial(
             return False
         learned.append(float(row["value"]))
         # Rollouts differ in length, and with them the number of evaluations.
-        period = max(int(row["timesteps"]) // (base.eval_freq or 1), 1)
-        return report is not None and report(period, learned[-1])
+        every, total = base.eval_freq or 1, base.n_timesteps or 1
+        period = min(int(row["timesteps"]), total) // every
+        return report is not None and report(max(period, 1), learned[-1])
 
     try:
         train(with_drawn(base, drawn), run_dir=place, progress=progress, trust=trust, told=told)
