@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -167,18 +166,6 @@ def test_benchmark_dry_run_and_command_line(
             main(["benchmark", *options, *changes, "--dry-run"])
         assert ended.value.code == 1
         assert re.search(words, capsys.readouterr().err)
-
-
-def test_benchmark_on_ray_without_ray_names_the_extra(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setitem(sys.modules, "ray", None)
-    options = ["--out", str(tmp_path), "--env-kwargs", "corpus:sample", "encoder:hashed"]
-    options += ["--ids", "POS-EWT-v0", "--algos", "random", "--ray", "local"]
-    with pytest.raises(SystemExit) as ended:
-        main(["benchmark", *options])
-    assert ended.value.code == 1
-    assert "pip install 'nlp-gymnasium[ray]'" in capsys.readouterr().err
 
 
 def test_benchmark_plan_is_checked_before_anything_is_played(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from nlp_gym.encode.base import Encoder, Texts
 from nlp_gym.encode.cache import MapBlocks, encode_block
+from nlp_gym.encode.compact import CompactEncoder, from_stored, stored_dtype, to_stored
 from nlp_gym.encode.load import make_encoder
 from nlp_gym.encode.options import EncoderOptions
 from nlp_gym.errors import EncoderError, NLPGymError, RunError, shown
@@ -37,19 +38,25 @@ class Recipe:
         fingerprint: As of the encoder.
         options: Its options; None: it is an object of a user's own.
         own: That object.
+        projection: Of a `CompactEncoder`: learned once, here, lest nodes differ in last bits.
     """
 
     name: str
     fingerprint: str
     options: EncoderOptions | None
     own: Encoder | None
+    projection: Any = None
 
     @classmethod
     def of(cls, encoder: Encoder) -> Recipe:
         """That of an encoder."""
         options = getattr(encoder, "options", None)
-        own = None if isinstance(options, EncoderOptions) else encoder
-        return cls(encoder.name, encoder.fingerprint, None if own else options, own)
+        if not isinstance(options, EncoderOptions):
+            return cls(encoder.name, encoder.fingerprint, None, encoder)
+        projection = None
+        if isinstance(encoder, CompactEncoder) and options.project is not None:
+            projection = encoder.projection
+        return cls(encoder.name, encoder.fingerprint, options, None, projection)
 
     def made(self) -> Encoder:
         """The encoder.
@@ -67,6 +74,8 @@ class Recipe:
                 "weights and releases on all nodes, and where processors differ give "
                 "--encoder-kwargs dtype:float32."
             )
+        if self.projection is not None:
+            vars(encoder)["projection"] = self.projection
         return encoder
 
 
@@ -87,10 +96,11 @@ def encoding_on(cluster: Cluster, encoder: Encoder, tell: Tell) -> Iterator[MapB
         options = getattr(encoder, "options", None)
         device = getattr(options, "device", "cpu") if encoder.name != "hashed" else "cpu"
         gpus = workers.gpus_for(device)
-        places, recipe = workers.places(gpus), Recipe.of(encoder)
+        places = workers.places(gpus)
         tell(f"{workers.described()}; {places} blocks at a time.")
 
         def encoded(blocks: Iterator[Texts]) -> Iterable[npt.NDArray[Any]]:
+            recipe = workers.put(Recipe.of(encoder))
             calls = ((recipe, block) for block in blocks)
             tasks = workers.run(
                 encode_there, calls, gpus=gpus, ahead=AHEAD * places, ordered=True, tell=tell
@@ -103,13 +113,16 @@ def encoding_on(cluster: Cluster, encoder: Encoder, tell: Tell) -> Iterator[MapB
                         f"A block could not be encoded on the Ray cluster: {rows}. What is encoded "
                         "is kept: the same command goes on from there."
                     ) from rows
-                yield rows
+                yield from_stored(rows)
 
         yield encoded
 
 
 def encode_there(recipe: Recipe, block: Texts) -> npt.NDArray[Any]:
     """Encode a block on a node, with the weights that lie there.
+
+    Returns:
+        The vectors in the number format of the cache, which may be smaller.
 
     Raises:
         EncoderError: The weights are others than those of the driver, or the encoder fails.
@@ -118,4 +131,5 @@ def encode_there(recipe: Recipe, block: Texts) -> npt.NDArray[Any]:
     if key not in _loaded:
         _loaded.clear()
         _loaded[key] = recipe.made()
-    return encode_block(block, _loaded[key])
+    encoder = _loaded[key]
+    return to_stored(encode_block(block, encoder), stored_dtype(encoder))

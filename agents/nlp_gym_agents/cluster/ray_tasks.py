@@ -11,7 +11,7 @@ import re
 import socket
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -141,6 +141,10 @@ class Workers:
         cpus = self._ray.cluster_resources().get("CPU", 0)
         return f"Ray: {len(self._alive())} nodes with {cpus:g} CPUs"
 
+    def put(self, value: Any) -> Any:
+        """Hand a value to the nodes once; what is returned stands for it as an argument."""
+        return self._ray.put(value)
+
     def run(
         self,
         function: Callable[..., Any],
@@ -178,7 +182,7 @@ class Workers:
                     number, values = next(waiting, (-1, ()))
                     if number < 0:
                         break
-                    task = remote.remote(nlp_gym.__version__, self._cpus, function, values)
+                    task = remote.remote(nlp_gym.__version__, self._cpus, function, *values)
                     pending[task] = number
                 if not pending:
                     return
@@ -188,8 +192,9 @@ class Workers:
                 for task in done:
                     yield pending.pop(task), self._outcome(task)
         finally:
-            for task in pending:
-                self._ray.cancel(task, force=True)
+            with suppress(self._ray.exceptions.RayError, RuntimeError):  # the cluster is gone
+                for task in pending:
+                    self._ray.cancel(task, force=True)
 
     def _outcome(self, task: Any) -> Any:
         try:
@@ -211,7 +216,7 @@ class Workers:
         return now
 
 
-def _call(version: str, cpus: int, function: Callable[..., Any], values: tuple[Any, ...]) -> Any:
+def _call(version: str, cpus: int, function: Callable[..., Any], *values: Any) -> Any:
     """A task: `function` on a node that has the same release, with so many threads."""
     if nlp_gym.__version__ != version:
         raise RunError(

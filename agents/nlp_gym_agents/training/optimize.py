@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nlp_gym.files import write_json
-from nlp_gym_agents.cluster.ray_tasks import Cluster
+from nlp_gym_agents.cluster.ray_tasks import Cluster, load_ray
 from nlp_gym_agents.config.train_config import TrainConfig, merge
 from nlp_gym_agents.runs.folder import RUNS, claim_run, new_run, write_settings, writing
 from nlp_gym_agents.training.search.ray_tune import run_on_ray
@@ -61,12 +61,14 @@ def optimize(
         all trials and is written after each. Ctrl-C ends the search with what was found.
 
     Raises:
-        MissingDependencyError: optuna is not installed.
+        MissingDependencyError: optuna, or Ray for a cluster, is not installed.
         RunError: No trial was completed, or the folder cannot be written to.
         NLPGymError: The settings or the data are not usable.
         KeyboardInterrupt: A signal stopped it before a trial was completed.
     """
     load_optuna()
+    if cluster is not None:
+        load_ray("--optimize --ray")
     options = options or SearchOptions()
     if n_trials is not None:
         options = dataclasses.replace(options, n_trials=n_trials)
