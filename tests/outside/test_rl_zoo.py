@@ -105,8 +105,7 @@ def test_rl_zoo_takes_every_section(algo: str) -> None:
 def test_rl_zoo_flags_are_those_that_are_tested(monkeypatch: pytest.MonkeyPatch) -> None:
     from rl_zoo3 import train
 
-    sys.path.insert(0, str(ROOT / "tests"))
-    from test_agents_zoo_flags import ZOO_FLAGS
+    from tests.test_agents_zoo_flags import ZOO_FLAGS
 
     class Seen(Exception):
         pass
