@@ -111,7 +111,7 @@ def test_docs_python_runs(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # Where every named transformer is made.
     monkeypatch.setattr("nlp_gym.encode.load.find_source", lambda name, known: name)
     monkeypatch.setattr(
-        "nlp_gym.encode.load.TransformerEncoder", lambda *_: HashedEncoder(EncoderOptions())
+        "nlp_gym.encode.load.TransformerEncoder", lambda *_: HashedEncoder(EncoderOptions(dim=384))
     )
     run_python_blocks(page)
 

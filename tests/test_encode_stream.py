@@ -363,6 +363,28 @@ def test_encode_stream_lines_are_cut_across_reads(
         list(read_lines(path))
 
 
+def test_encode_stream_a_file_that_changes_meanwhile_is_refused(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = read_lines
+
+    def changing(path: Path, advance: Any) -> Any:
+        yield from whole(path, advance)
+        path.write_text("other words\n")
+
+    with monkeypatch.context() as changes:
+        changes.setattr("nlp_gym.encode.text_file.read_lines", changing)
+        with pytest.raises(DataError, match="changed while it was read"):
+            encode_file(text, load_encoder("hashed"), cache_dir=tmp_path)
+    assert encode_file(text, load_encoder("hashed"), cache_dir=tmp_path).offsets.tolist() == [0, 2]
+
+
+def test_encode_stream_folder_that_cannot_be_made(text: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(EncoderError, match=r"words of .*could not be kept.*NLP_GYM_CACHE"):
+        encode_file(text, load_encoder("hashed"), cache_dir=tmp_path / "file" / "x")
+
+
 def test_encode_stream_empty_file(tmp_path: Path) -> None:
     path = tmp_path / "text"
     path.write_text("\n \n")

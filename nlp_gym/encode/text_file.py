@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +34,14 @@ from nlp_gym.encode.cache import (
 )
 from nlp_gym.encode.store import load_array, save_array
 from nlp_gym.encode.weights.file_digests import file_digest
-from nlp_gym.errors import DataError, DataFormatError, DataNotFoundError, shown
+from nlp_gym.errors import (
+    DataError,
+    DataFormatError,
+    DataNotFoundError,
+    EncoderError,
+    NLPGymError,
+    shown,
+)
 from nlp_gym.files import (
     Readable,
     atomic_path,
@@ -119,13 +126,13 @@ class _Words:
         self._path, self._progress = path, progress
         self._split = str.split if pretokenized else _cut
         try:
-            digest = file_digest(path, progress=progress)
+            self._digest = file_digest(path, progress=progress)
         except FileNotFoundError as error:
             raise DataNotFoundError(f"There is no file {path}.") from error
         except (OSError, ValueError) as error:
             reason = (isinstance(error, OSError) and error.strerror) or error
             raise DataError(f"{str(path)!r} cannot be read: {reason}") from error
-        text = f"{_FORMAT}\0{'blanks' if pretokenized else 'rules'}\0{digest}"
+        text = f"{_FORMAT}\0{'blanks' if pretokenized else 'rules'}\0{self._digest}"
         self._key = hashlib.sha256(text.encode()).hexdigest()
         self._folder = folder / "texts"
         self._words = self._folder / f"{self._key}.words"
@@ -143,10 +150,9 @@ class _Words:
 
     def texts(self) -> Iterator[Sequence[str]]:
         """The words of each text."""
-        if not self._words.is_file():
-            with self._locked():
-                self._read()
-        return self._lines()
+        with self._open() as file:
+            for line in file:
+                yield line[:-1].decode().split(" ")
 
     def offsets(self, facts: TextFacts) -> Int64Array:
         """(N+1,) where each text begins."""
@@ -167,15 +173,27 @@ class _Words:
     def _load_offsets(self, facts: TextFacts) -> Int64Array | None:
         return load_array(self._offsets, key=self._key, shape=(facts.texts + 1,), dtype="<i8")
 
-    def _lines(self) -> Iterator[Sequence[str]]:
-        with self._words.open("rb") as file:
-            for line in file:
-                yield line[:-1].decode().split(" ")
+    def _open(self) -> IO[bytes]:
+        try:
+            return self._words.open("rb")
+        except FileNotFoundError:
+            with self._locked():
+                self._read()
+                return self._words.open("rb")
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        with suppress(NotImplementedError), file_lock(self._words):
-            yield
+        try:
+            with suppress(NotImplementedError), file_lock(self._words):
+                yield
+        except NLPGymError:
+            raise
+        except OSError as error:
+            raise EncoderError(
+                f"The words of {shown(self._path)} could not be kept in {shown(self._folder)}: "
+                f"{error.strerror or error}. Free some space, or set NLP_GYM_CACHE to another "
+                "folder."
+            ) from error
 
     def _read(self) -> TextFacts:
         remove_leftovers(self._words)
@@ -192,6 +210,8 @@ class _Words:
                     digest.update(text_bytes(words))
                     lengths.append(len(words))
                     out.write(" ".join(words).encode() + b"\n")
+            if file_digest(self._path) != self._digest:
+                raise DataError(f"{str(self._path)!r} changed while it was read: try again.")
         offsets = np.cumsum(np.frombuffer(lengths, np.int64))
         facts = TextFacts(digest.hexdigest(), len(offsets) - 1, int(offsets[-1]))
         save_array(self._offsets, offsets, key=self._key)
