@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import tempfile
+import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -135,7 +136,10 @@ def _searcher(study: Study) -> Any:
         """Trials that were stopped early are pruned, not complete."""
 
         def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-            if not result.get(_ENDED):  # it repeats what the last evaluation said
+            if result.get(_ENDED):  # it repeats what the last evaluation said
+                return
+            with warnings.catch_warnings():  # a trial that began again reports the same steps
+                warnings.filterwarnings("ignore", "The reported value is ignored", UserWarning)
                 super().on_trial_result(trial_id, result)
 
         def on_trial_complete(
