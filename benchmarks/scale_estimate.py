@@ -30,7 +30,7 @@ BLOCK_WORDS = 32_768
 
 @dataclass(frozen=True)
 class Inputs:
-    """Measured pieces and assumptions; 2 shared cores without a GPU measured them."""
+    """Measured pieces and assumptions; measured on 2 cores, shared with other work, without a GPU."""
 
     # What is asked for.
     sentences: float = 100e6
