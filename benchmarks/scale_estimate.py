@@ -30,7 +30,7 @@ BLOCK_WORDS = 32_768
 
 @dataclass(frozen=True)
 class Inputs:
-    """Measured pieces and assumptions; measured on 2 cores, shared with other work, without a GPU."""
+    """Pieces measured on 2 cores without a GPU that other work shared, and assumptions."""
 
     # What is asked for.
     sentences: float = 100e6
