@@ -308,6 +308,7 @@ def test_optimize_pruners_are_optunas(tmp_path: Path, pruner: str) -> None:
         ({"max_total_trials": -1}, InvalidArgumentError, "max_total_trials"),
         ({"study_name": "mine"}, InvalidArgumentError, "--storage"),
         ({"storage": ""}, InvalidArgumentError, "storage"),
+        ({"storage": "study.db"}, InvalidArgumentError, "sqlite:///study.db"),
     ],
 )
 def test_optimize_options_are_checked(

@@ -195,6 +195,26 @@ def test_zoo_packages_are_imported_and_trusted(
     assert "--gym-packages='no_such_package' cannot be imported" in result.stderr
 
 
+def test_zoo_log_folder_is_one_of_two_ways_to_name_a_place(
+    asked: dict[str, Any], tmp_path: Path
+) -> None:
+    result = run("-f", "logs", "--run-dir", str(tmp_path))
+    assert result.exit_code == 1
+    assert "--log-folder='logs' is where runs are counted up" in result.stderr
+    for extra, name in ((["-f", "logs"], "log-folder"), (["-optimize"], "optimize")):
+        result = run("--resume", str(tmp_path), *extra)
+        assert result.exit_code == 1
+        assert f"--{name} cannot be given with --resume" in result.stderr
+    assert not asked
+
+
+def test_zoo_log_folder_is_where_runs_are_counted_up(tmp_path: Path) -> None:
+    words = "--algo bc -n 32 --encoder hashed --env-kwargs corpus:sample window:0 --no-progress"
+    (tmp_path / "logs" / "bc" / "NER-CoNLL-v0_1").mkdir(parents=True)
+    result = run(*words.split(), "-f", str(tmp_path / "logs"))
+    assert result.stdout.strip() == str(tmp_path / "logs" / "bc" / "NER-CoNLL-v0_2")
+
+
 def test_zoo_flags_leave_other_arguments_alone() -> None:
     ours = ["--env", "NER-v0", "--hyperparams", "a:1", "b:-2", "-n", "5", "--input=-i"]
     assert rewritten(ours) == ours

@@ -128,8 +128,9 @@ def train_command(
     ] = None,
     run_dir: Annotated[Path | None, typer.Option(help="Exactly where to train.")] = None,
     log_folder: Annotated[
-        Path, typer.Option("-f", "--log-folder", help="Where runs are counted up.")
-    ] = Path("runs"),
+        Path | None,
+        typer.Option("-f", "--log-folder", help="Where runs are counted up. [default: runs]"),
+    ] = None,
     conf_file: Annotated[
         Path | None,
         typer.Option(
@@ -190,12 +191,12 @@ def train_command(
         raise typer.BadParameter("is for searches: give --optimize too.", param_hint="--ray")
     trusted = (*(trust or ()), *packages)
     if resume is not None:
-        run = _resume(resume, flags, run_dir, trusted, progress=progress)
+        others = {"optimize": optimize or None, "run_dir": run_dir, "log_folder": log_folder}
+        run = _resume(resume, {**flags, **others}, trusted, progress=progress)
     else:
         config = config_of(flags, conf_file, trusted)
         options: dict[str, Any] = {
-            "run_dir": run_dir,
-            "log_folder": log_folder,
+            **_place(run_dir, log_folder),
             "progress": progress,
             "trust": trusted,
         }
@@ -227,10 +228,22 @@ def train_command(
         say_path(run)
 
 
+def _place(run_dir: Path | None, log_folder: Path | None) -> dict[str, Path]:
+    """Where to train, as arguments of `training.train.train`; nothing is its default."""
+    from nlp_gym.errors import InvalidArgumentError, shown
+
+    if run_dir is not None and log_folder is not None:
+        raise InvalidArgumentError(
+            f"--log-folder={shown(str(log_folder))} is where runs are counted up, and --run-dir "
+            "says exactly where: leave one out."
+        )
+    given = {"run_dir": run_dir, "log_folder": log_folder}
+    return {name: place for name, place in given.items() if place is not None}
+
+
 def _resume(
     resume: Path,
     flags: dict[str, Any],
-    run_dir: Path | None,
     trust: tuple[str, ...],
     *,
     progress: bool,
@@ -240,8 +253,8 @@ def _resume(
 
     changed = {name: flags[name] for name in ("n_timesteps", "tensorboard_log")}
     ignored = [k for k, v in flags.items() if v is not None and k not in changed]
-    if run_dir is not None or ignored:
-        name = (ignored or ["run_dir"])[0].replace("_", "-")
+    if ignored:
+        name = ignored[0].replace("_", "-")
         raise InvalidArgumentError(
             f"--{name} cannot be given with --resume: a run goes on with its own settings "
             "(config.yml). Only -n may be given, to train longer, and --tensorboard-log."

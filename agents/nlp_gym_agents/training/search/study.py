@@ -40,7 +40,7 @@ class SearchOptions:
         n_startup_trials: Trials that are drawn at random, and not pruned by the median, at first.
         n_evaluations: Evaluations of a trial; None: as often as the settings' `eval_freq`.
         storage: Of the study: the URL of a database (``"sqlite:///study.db"``) or the path of a
-            journal (``"study.log"``); None: in memory, or in the study's folder where there are
+            journal that ends in ``.log``; None: in memory, or in the study's folder where there are
             several processes.
         study_name: Of the study in the storage; None: made of algorithm and id. A start with the
             storage and name of a study goes on with it.
@@ -75,6 +75,11 @@ class SearchOptions:
             value = getattr(self, name)
             if value is not None and (not isinstance(value, str) or not value):
                 raise InvalidArgumentError(f"{name}={shown(value)} must be text, or left out.")
+        if self.storage is not None and not ("://" in self.storage or self.storage[-4:] == ".log"):
+            raise InvalidArgumentError(
+                f"storage={shown(self.storage)} is neither the URL of a database nor a journal "
+                "whose name ends in .log: give such as sqlite:///study.db or study.log."
+            )
         if self.study_name is not None and self.storage is None:
             raise InvalidArgumentError(
                 f"study_name={shown(self.study_name)} names a study in a storage: give --storage "
