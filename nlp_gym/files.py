@@ -297,12 +297,13 @@ def append_whole(path: str | Path, data: bytes, *, sync: bool = True) -> None:
             raise
 
 
-def sha256_file(path: str | Path, *, progress: bool = False) -> str:
+def sha256_file(path: str | Path, *, progress: bool | None = False) -> str:
     """Return the sha256 of a file, in hexadecimal.
 
     Args:
         path: The file.
-        progress: Show a bar on stderr once it has taken more than two seconds.
+        progress: Show a bar on stderr once it has taken more than two seconds; None: see
+            `nlp_gym.progress.progress_bar`.
 
     Raises:
         OSError: The file cannot be read.

@@ -1,17 +1,20 @@
-"""A progress bar on stderr for work that takes longer than two seconds."""
+"""Progress on stderr of work that takes longer than two seconds: a bar, or lines where piped."""
 
 from __future__ import annotations
 
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 
 from nlp_gym.inert import visible
 
 DELAY_S = 2.0
 """Seconds of work before a bar appears: quick work needs none."""
+
+LINE_S = 10.0
+"""Seconds between two lines where stderr is no terminal."""
 
 Advance = Callable[[int], object]
 """Moves a bar by so many units."""
@@ -26,11 +29,15 @@ def progress_bar(
 ) -> Iterator[Advance]:
     """Show a bar on stderr after `DELAY_S`; inside `part_of_bar`, move the enclosing bar instead.
 
+    Where stderr is no terminal (a file, a pipe, a notebook), a plain line takes the bar's place
+    every `LINE_S`.
+
     Args:
         total: Number of units of work.
         description: Text in front of the bar.
         unit: Name of the units in the plural, such as ``"words"``; ``"bytes"`` are shown in MB.
-        show: Whether to show a bar; None: only if stderr is a terminal.
+        show: Whether to show progress; None: as True, but without a terminal only where it takes
+            longer than `LINE_S`.
 
     Yields:
         A function to be called with the number of units that were done since its last call.
@@ -39,10 +46,15 @@ def progress_bar(
     if enclosing is not None:
         yield lambda units: enclosing(units / max(total, 1))
         return
-    if show is None:
-        show = sys.stderr.isatty()
-    if not show:
+    if show is False:
         yield lambda units: None
+        return
+    if not sys.stderr.isatty():
+        lines = _Lines(total, description, unit)
+        try:
+            yield lines.advance
+        finally:
+            lines.finish(LINE_S if show is None else DELAY_S)
         return
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
@@ -70,6 +82,38 @@ def progress_bar(
     finally:
         if progress.live.is_started:
             progress.stop()
+
+
+class _Lines:
+    """Progress as plain lines, for logs."""
+
+    def __init__(self, total: int, description: str, unit: str) -> None:
+        self._total, self._description, self._unit = total, description, unit
+        self._done, self._printed = 0, -1
+        self._start = self._last = time.monotonic()
+
+    def advance(self, units: int) -> None:
+        self._done = min(self._done + units, self._total)
+        now = time.monotonic()
+        if now - self._last >= LINE_S:
+            self._last = now
+            self._print()
+
+    def finish(self, after: float) -> None:
+        """Print where it ended, if it took longer than `after` seconds."""
+        if time.monotonic() - self._start >= after and self._done != self._printed:
+            self._print()
+
+    def _print(self) -> None:
+        self._printed = self._done
+        if self._unit == "bytes":
+            counts = f"{self._done / 1e6:,.1f}/{self._total / 1e6:,.1f} MB"
+        else:
+            counts = f"{self._done:,}/{self._total:,} {self._unit}"
+        seconds, share = time.monotonic() - self._start, self._done / max(self._total, 1)
+        line = f"{self._description}: {counts} ({share:.0%}, {seconds:.0f} s)"
+        with suppress(OSError, ValueError):  # the reader may be gone
+            print(visible(line), file=sys.stderr, flush=True)
 
 
 @contextmanager

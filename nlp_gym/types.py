@@ -27,6 +27,9 @@ Observation = dict[str, npt.NDArray[Any]]
 
 SPLITS = ("train", "dev", "test")
 
+INT8_STEP = 2.0**-4
+"""What 1 stands for in vectors of 8 bits; a power of two, so that float16 holds them exactly."""
+
 _ESCAPES = str.maketrans({control: f"\x1b{control}" for control in "\x1b\x1e\x1f"})
 
 
@@ -186,12 +189,13 @@ class Encoded:
     """Word vectors of a corpus.
 
     Attributes:
-        features: (W+1, D) float16, possibly memory-mapped; row W is all zeros (the word outside
-            the text), so that windows are gathered with plain indices.
+        features: (W+1, D) float16 or int8 (in units of `INT8_STEP`), possibly memory-mapped; row W
+            is all zeros (the word outside the text), so that windows are gathered with plain
+            indices.
         offsets: (N+1,) int64, as `Corpus.offsets`.
     """
 
-    features: npt.NDArray[np.float16]
+    features: npt.NDArray[Any]
     offsets: npt.NDArray[np.int64]
 
     def __post_init__(self) -> None:
@@ -205,11 +209,15 @@ class Encoded:
 
     def gather(self, rows: IntArray) -> npt.NDArray[np.float32]:
         """(..., D) float32 vectors of the `rows` (...) of `features`; conversion is exact."""
-        half = self.features.take(rows, axis=0)
+        narrow = self.features.take(rows, axis=0)
         torch = sys.modules.get("torch")
+        wide: npt.NDArray[np.float32]
         if torch is None:  # torch, if it is imported, converts 4 times as fast
-            return half.astype(np.float32)
-        wide: npt.NDArray[np.float32] = torch.from_numpy(half).float().numpy()
+            wide = narrow.astype(np.float32)
+        else:
+            wide = torch.from_numpy(narrow).float().numpy()
+        if narrow.dtype == np.int8:
+            wide *= INT8_STEP
         return wide
 
 

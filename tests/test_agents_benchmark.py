@@ -11,7 +11,7 @@ import pytest
 
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
 from nlp_gym_agents.cli.main import main
-from nlp_gym_agents.evaluation.benchmark import run as benchmark
+from nlp_gym_agents.evaluation.benchmark import measure as benchmark
 from nlp_gym_agents.evaluation.benchmark.plan import Plan, default_ids
 from nlp_gym_agents.evaluation.benchmark.run import run_plan
 from nlp_gym_agents.evaluation.benchmark.table import BASELINES, Cell, build_table, to_markdown

@@ -22,7 +22,7 @@ from safetensors.torch import load_file
 
 from nlp_gym.encode import load_encoder
 from nlp_gym.encode.transformer.encoder import TransformerEncoder
-from nlp_gym.errors import InvalidArgumentError, MissingDependencyError, RunError, UnknownNameError
+from nlp_gym.errors import InvalidArgumentError, RunError, UnknownNameError
 from nlp_gym.metrics.base import Score
 from nlp_gym_agents.config.train_config import TrainConfig, config_from_file, merge
 from nlp_gym_agents.evaluation import test_report as reports
@@ -32,8 +32,6 @@ from nlp_gym_agents.runs import metrics_log as history
 from nlp_gym_agents.runs.folder import LOCK, claim_run, locked, read_config
 from nlp_gym_agents.runs.metrics_log import read_metrics
 from nlp_gym_agents.runs.snapshots import newest
-from nlp_gym_agents.training import optimize as optimizing
-from nlp_gym_agents.training.optimize import optimize
 from nlp_gym_agents.training.setup import Setup, with_dtype, with_saved_dtype
 from nlp_gym_agents.training.signals import TrainingInterrupted
 from nlp_gym_agents.training.train import resume, train
@@ -343,29 +341,6 @@ def test_train_errors_name_the_fix(
     claim_run(tmp_path / "run")  # still free
 
 
-def test_optimize_without_optuna_names_the_extra(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "optuna", None)
-    with pytest.raises(MissingDependencyError, match=r"nlp-gymnasium\[optuna\]"):
-        optimize(small(), run_dir=tmp_path / "study")
-    assert not (tmp_path / "study").exists()
-
-
-@pytest.mark.filterwarnings("ignore:You have specified a mini-batch size")
-def test_optimize_writes_a_config_of_the_best_trial(tmp_path: Path) -> None:
-    pytest.importorskip("optuna")
-    study = optimize(
-        small("ppo", n_timesteps=64), n_trials=2, run_dir=tmp_path / "study", progress=False
-    )
-    trials = json.loads((study / "study.json").read_text())["trials"]
-    assert len(trials) == 2
-    best = max(trials, key=lambda row: row["value"])["hyperparams"]
-    config = config_from_file(study / "best.yml")
-    assert config.hyperparams["learning_rate"] == best["learning_rate"]
-    assert config.hyperparams["n_steps"] == 8  # what was not searched is kept
-
-
 def files(run: Path) -> dict[Path, bytes]:
     """Everything in a run folder but the lock."""
     return {p: p.read_bytes() for p in run.rglob("*") if p.is_file() and p.name != LOCK}
@@ -492,19 +467,3 @@ def test_train_buffer_that_does_not_fit_is_an_invalid_argument(tmp_path: Path) -
     warnings.simplefilter("ignore")  # Stable-Baselines3 says that memory is short
     with pytest.raises(InvalidArgumentError, match=r"Make buffer_size .* smaller"):
         train(small(hyperparams=huge), run_dir=tmp_path / "run", progress=False)
-
-
-def test_optimize_writes_its_config_whole_or_not_at_all(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pytest.importorskip("optuna")
-
-    def refuse(path: Path, config: Any) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device", str(path))
-
-    monkeypatch.setattr(optimizing, "write_settings", refuse)
-    with pytest.raises(RunError, match=r"best\.yml: No space left"):
-        optimize(
-            small("bc", n_timesteps=64), n_trials=1, run_dir=tmp_path / "study", progress=False
-        )
-    assert not (tmp_path / "study" / "best.yml").exists()

@@ -111,7 +111,7 @@ def test_docs_python_runs(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # Where every named transformer is made.
     monkeypatch.setattr("nlp_gym.encode.load.find_source", lambda name, known: name)
     monkeypatch.setattr(
-        "nlp_gym.encode.load.TransformerEncoder", lambda *_: HashedEncoder(EncoderOptions())
+        "nlp_gym.encode.load.TransformerEncoder", lambda *_: HashedEncoder(EncoderOptions(dim=384))
     )
     run_python_blocks(page)
 
@@ -160,6 +160,9 @@ def check(words: list[str], folder: Path) -> None:
         check_make(rest)
     elif program == "python":
         module = rest[:1] == ["-m"]
+        if module and rest[1] in ("rl_zoo3.train", "rl_zoo3.enjoy"):  # not installed here
+            check_zoo(rest[2:])
+            return
         check_script(rest[1] if module else rest[0], rest[1 + module :], module=module)
     elif program == "pip":
         check_pip(rest)
@@ -174,6 +177,20 @@ def check_make(words: list[str]) -> None:
             assert re.search(rf"^{re.escape(word)}:", makefile, re.M), f"no target {word}"
         else:
             assert re.search(rf"^{word.partition('=')[0]} \?=", makefile, re.M), word
+
+
+def check_zoo(words: list[str]) -> None:
+    """A command of RL Zoo's on an id of this project, and the hyperparameters it names."""
+    import importlib
+
+    flags = argparse.ArgumentParser()
+    for flag in ("--algo", "--env", "--gym-packages", "--conf-file"):
+        flags.add_argument(flag)
+    given, _ = flags.parse_known_args(words)
+    assert given.gym_packages == "nlp_gym"
+    module = given.conf_file or f"nlp_gym_agents.rl_zoo.{given.algo}"
+    assert module.endswith(f".{given.algo}")
+    assert importlib.import_module(module).hyperparams[given.env]
 
 
 def check_pip(words: list[str]) -> None:
@@ -254,12 +271,13 @@ def check_arguments(arguments: Mapping[str, Any], ids: Iterable[str]) -> None:
 def check_train(values: dict[str, Any], do: Callable[..., Any], folder: Path) -> None:
     """Settings are merged and checked as in training; files and runs need not be there."""
     import nlp_gym_agents.training.train as training
+    from nlp_gym_agents.cli import search
     from nlp_gym_agents.config.train_config import merge
 
     if values["resume"] is not None:
         return
     found: list[Any] = []
-    values |= {"data": None, "data_dir": None, "report": False}
+    values |= {"data": None, "data_dir": None, "conf_file": None, "report": False}
     if values["warm_start"] and not values["warm_start"].startswith("bc"):
         values["warm_start"] = "bc"
     if values["env_kwargs"]:
@@ -267,6 +285,7 @@ def check_train(values: dict[str, Any], do: Callable[..., Any], folder: Path) ->
         values["env_kwargs"] = [v for v in values["env_kwargs"] if not v.startswith(files)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "train", lambda config, **_: found.append(merge(config)))
+        patch.setattr(search, "search", lambda config, *_, **__: found.append(merge(config)))
         do(**values)
     assert found
     check_arguments(found[0].env_kwargs, [found[0].env])
@@ -388,6 +407,8 @@ def shortened(words: list[str], runs: Mapping[str, str]) -> list[str] | None:
     if short[0] == "train":
         short += ["-n", "900"] if "--resume" in short else ["-n", "300", "--encoder", "hashed"]
         short += ["--no-report", "--no-progress"]
+    if "--optimize" in short:
+        short += ["--n-trials", "2", "--n-jobs", "1"]
     return short
 
 
@@ -416,5 +437,5 @@ def test_docs_commands_run(
         short = shortened(words[1:], runs) if words[0] == "nlp-gym" else None
         if short is not None:
             printed = done(short)
-            if short[0] == "train":
+            if short[0] == "train" and "--optimize" not in short:
                 runs["latest"] = printed

@@ -173,7 +173,7 @@ def test_encode_load_digest_is_computed_once_while_the_file_stands(tmp_path, mon
     first = stamps.file_digest(file)
     calls = []
     whole = stamps.sha256_file
-    monkeypatch.setattr(stamps, "sha256_file", lambda path: calls.append(path) or whole(path))
+    monkeypatch.setattr(stamps, "sha256_file", lambda path, **_: calls.append(path) or whole(path))
     assert stamps.file_digest(file) == first
     assert not calls
     status = file.stat()

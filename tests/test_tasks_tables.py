@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
+from nlp_gym.errors import InvalidArgumentError
 from nlp_gym.tasks.core.tables import Tables, ragged
 
 
@@ -31,3 +33,9 @@ def test_tables_take_candidates_by_slot():
 
 def test_ragged_pads_and_cuts():
     assert ragged([[1, 2, 3], [], [4]], 2).tolist() == [[1, 2], [-1, -1], [4, -1]]
+
+
+def test_tables_refuse_units_that_they_cannot_number():
+    assert Tables.build(2**31 - 1, offsets=[0], context=[[-1]]).context.tolist() == [[2**31 - 1]]
+    with pytest.raises(InvalidArgumentError, match="2,147,483,648 units"):
+        Tables.build(2**31, offsets=[0], context=[[-1]])

@@ -99,7 +99,8 @@ def test_wheel_holds_both_packages_and_all_of_their_files(wheel: Path) -> None:
         if path.is_file() and path.suffix != ".pyc"
     }
     assert held == wanted
-    assert {"nlp_gym/py.typed", "nlp_gym/encode/calibration.txt"} <= held
+    texts = {"nlp_gym/encode/calibration.txt", "nlp_gym/encode/projection.txt"}
+    assert {"nlp_gym/py.typed", *texts} <= held
     assert "nlp_gym_agents/hyperparams/ppo.yml" in held
     assert any(name.startswith("nlp_gym/data/samples/conll2003/") for name in held)
 

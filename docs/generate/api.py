@@ -46,7 +46,7 @@ PUBLIC: dict[str, tuple[str, ...]] = {
         "render",
     ),
     "nlp_gym_agents.evaluation": ("evaluate", "baselines", "robustness", "minari"),
-    "nlp_gym_agents.training": ("train", "optimize"),
+    "nlp_gym_agents.training": ("train", "optimize", "search.spaces", "search.study"),
     "nlp_gym_agents.prediction": ("predictor",),
     "nlp_gym_agents.models": ("agent", "play"),
     "nlp_gym_agents.config": ("train_config", "hyperparams"),

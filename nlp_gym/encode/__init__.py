@@ -1,4 +1,4 @@
-"""Encoders of words to vectors, and a cache on disk; imports no other package of `nlp_gym`.
+"""Encoders of words to vectors, and a cache on disk; only `text_file` imports `nlp_gym.data`.
 
 Torch and transformers are imported when a transformer first encodes, not before.
 """

@@ -53,7 +53,9 @@ class Encoder(Protocol):
         ...
 
 
-def text_blocks(texts: Texts, max_words: int = BLOCK_WORDS) -> Iterator[Texts]:
+def text_blocks(
+    texts: Iterable[Sequence[str]], max_words: int = BLOCK_WORDS
+) -> Iterator[Sequence[Sequence[str]]]:
     """Cut texts into runs of whole texts with about `max_words` words each, in order."""
     block: list[Sequence[str]] = []
     words = 0

@@ -19,6 +19,7 @@ Layers = int | str | Sequence[int] | None
 
 POOLINGS = ("mean", "first")
 DTYPES = ("auto", "float32", "bfloat16")
+STORAGES = ("float16", "int8")
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 _WIDEST = 65_536
 """Largest `dim`: wider vectors serve no test."""
@@ -33,7 +34,7 @@ _LAYER_HELP = (
 class EncoderOptions:
     """Options of an encoder, as given in `encoder_kwargs`, after checks.
 
-    Transformers have all of them but `dim`, which is the only option of ``"hashed"``.
+    Transformers have all of them but `dim`; ``"hashed"`` has `dim`, `project` and `storage`.
 
     Attributes:
         layers: Which hidden states make the vector, 0 being the embeddings: a number, ``"last"``,
@@ -46,7 +47,10 @@ class EncoderOptions:
             overlapping windows. None: the model's limit.
         batch_tokens: Most sub-words in a batch, padding included; it affects speed and memory
             alone. None: `default_batch_tokens`.
-        dim: Width D of a vector of the hashed encoder.
+        dim: Width of a vector of the hashed encoder, before it is projected.
+        project: Vectors are the first so many principal components, see `nlp_gym.encode.compact`.
+            None: they are not projected.
+        storage: Number format of the cache: ``"float16"``, or ``"int8"`` for half the bytes.
     """
 
     layers: Layers = None
@@ -56,11 +60,14 @@ class EncoderOptions:
     max_length: int | None = None
     batch_tokens: int | None = None
     dim: int = 64
+    project: int | None = None
+    storage: str = "float16"
 
     def __post_init__(self) -> None:
         """Check all that can be checked before the model is known."""
         check_name("encoder_kwargs: pooling", self.pooling, POOLINGS)
         check_name("encoder_kwargs: dtype", self.dtype, DTYPES)
+        check_name("encoder_kwargs: storage", self.storage, STORAGES)
         if not (isinstance(self.device, str) and _DEVICE.fullmatch(self.device)):
             known = ["auto", "cpu", "cuda", "cuda:N", "mps"]
             raise UnknownNameError("encoder_kwargs: device", self.device, known)
@@ -68,6 +75,8 @@ class EncoderOptions:
             if getattr(self, name) is not None:
                 self._check_size(name, _MOST)
         self._check_size("dim", _WIDEST)
+        if self.project is not None:
+            self._check_size("project", _WIDEST)
 
     def _check_size(self, name: str, most: int) -> None:
         size = check_int(f"encoder_kwargs: {name}", getattr(self, name), 1, most)
@@ -124,7 +133,9 @@ def _check_given(names: list[Any], encoder: object) -> None:
             f"encoder_kwargs={shown(names)}: encoder is an object, so that options have no effect. "
             "Give them when you make it."
         )
-    known = [f.name for f in fields(EncoderOptions) if (f.name == "dim") is _is_hashed(encoder)]
+    known = [f.name for f in fields(EncoderOptions) if f.name != "dim"]
+    if _is_hashed(encoder):
+        known = ["dim", "project", "storage"]
     check_options("encoder_kwargs", names, known)
 
 

@@ -12,7 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from nlp_gym.encode.base import Encoder, Texts, text_offsets
-from nlp_gym.encode.cache import cached_features, encode_blocks, hash_texts
+from nlp_gym.encode.cache import (
+    MapBlocks,
+    Source,
+    cached_features,
+    encode_blocks,
+    hash_texts,
+)
+from nlp_gym.encode.compact import stored_dtype, to_stored
 from nlp_gym.encode.standardise import Standardiser, calibration_hash, calibration_texts
 from nlp_gym.types import Encoded
 
@@ -31,6 +38,8 @@ def encode_units(
     progress: bool | None = None,
     cache: bool = True,
     cache_dir: str | Path | None = None,
+    in_memory: bool = True,
+    map_blocks: MapBlocks | None = None,
 ) -> Encoded:
     """Return the vectors of units, from the cache where it has them.
 
@@ -40,9 +49,11 @@ def encode_units(
         progress: As in `nlp_gym.encode.encode_corpus`.
         cache: False neither reads nor writes the feature cache.
         cache_dir: Folder of the cache. None: the user's.
+        in_memory: As in `nlp_gym.encode.cache.cached_features`.
+        map_blocks: As in `nlp_gym.encode.cache.encode_blocks`.
 
     Returns:
-        `Encoded` with (U+1, D) features in the encoder's bound, the last row all zeros.
+        `Encoded` with (U+1, D) features, the last row all zeros.
 
     Raises:
         EncoderError: The encoder cannot be loaded or gives vectors that are not finite.
@@ -51,21 +62,23 @@ def encode_units(
     words = sum(map(len, units.texts))
     offsets = text_offsets(len(t) for t in units.texts) if units.spans is None else np.arange(n + 1)
 
-    def blocks() -> Iterator[_Features]:
-        stream = encode_blocks(units.texts, encoder, words, progress)
+    def blocks(first: int) -> Iterator[_Features]:
+        stream = encode_blocks(
+            units.texts, encoder, words, progress, first=first, map_blocks=map_blocks
+        )
         return stream if units.spans is None else _span_means(units, encoder, stream)
 
     if not cache:
-        features = np.concatenate([*blocks(), np.zeros((1, encoder.dim), np.float16)])
-        return Encoded(features, offsets)
+        rows = np.concatenate([*blocks(0), np.zeros((1, encoder.dim), np.float16)])
+        return Encoded(to_stored(rows, stored_dtype(encoder)), offsets)
     origin = hash_texts(units.texts)
     if units.spans is not None:
         spans = np.ascontiguousarray(units.spans, "<i8").tobytes()
         kind = f"{units.rescaled}:{calibration_hash() if units.rescaled else ''}"
         origin = f"{_FORMAT}:{kind}:{hashlib.sha256(spans).hexdigest()}:{origin}"
-    return Encoded(
-        cached_features(origin, (n + 1, encoder.dim), encoder, blocks, cache_dir), offsets
-    )
+    # Means come out in the order of the units, all at the end: there is no half of them to keep.
+    source = Source(origin, n, encoder, blocks, resumable=units.spans is None)
+    return Encoded(cached_features(source, cache_dir, in_memory=in_memory), offsets)
 
 
 def _span_means(units: Units, encoder: Encoder, stream: Iterator[_Features]) -> Iterator[_Features]:

@@ -216,7 +216,8 @@ def _samples_call(env_id: str) -> Call:
 def _encoders(calls: dict[str, Call]) -> None:
     options = {field.name: (field.default,) for field in dataclasses.fields(EncoderOptions)}
     calls["load_encoder"] = Call(
-        lambda k: load_encoder(**k).encode([["a"]]), {"name": ("hashed",), "dim": (4,)}
+        lambda k: load_encoder(**k).encode([["a"]]),
+        {"name": ("hashed",), "dim": (4,), "project": (None, 2), "storage": ("float16", "int8")},
     )
     calls["load_encoder minilm"] = Call(lambda k: load_encoder("minilm", **k), options)
     calls["EncoderOptions"] = Call(lambda k: EncoderOptions(**k), options)

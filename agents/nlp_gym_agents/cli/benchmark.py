@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from nlp_gym_agents.cli.options import DataDir, Device, Searches, env_arguments, listed
+from nlp_gym_agents.cli.options import (
+    DataDir,
+    Device,
+    Ray,
+    RayCpus,
+    Searches,
+    cluster_of,
+    env_arguments,
+    listed,
+)
 from nlp_gym_agents.cli.output import say, say_path
 
 
@@ -36,6 +45,8 @@ def benchmark_command(
     ] = None,
     searches: Searches = 2560,
     device: Device = "auto",
+    ray: Ray = None,
+    ray_cpus: RayCpus = 1,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what is to do.")] = False,
 ) -> None:
     """Measure algorithms on environments. Goes on where it was stopped."""
@@ -58,7 +69,7 @@ def benchmark_command(
         searches,
         device,
     )
-    good = run_plan(plan, say, dry_run=dry_run)
+    good = run_plan(plan, say, dry_run=dry_run, cluster=cluster_of(ray, ray_cpus))
     if not dry_run:
         say_path(out / "table.md")
     if not good:

@@ -13,6 +13,7 @@ import typer
 
 from nlp_gym_agents.cli.benchmark import benchmark_command
 from nlp_gym_agents.cli.data import app as data_app
+from nlp_gym_agents.cli.encode import encode_command
 from nlp_gym_agents.cli.envs import envs_command
 from nlp_gym_agents.cli.errors import ReportingGroup
 from nlp_gym_agents.cli.evaluate import evaluate_command
@@ -21,6 +22,7 @@ from nlp_gym_agents.cli.options import SpreadCommand
 from nlp_gym_agents.cli.output import say
 from nlp_gym_agents.cli.predict import predict_command
 from nlp_gym_agents.cli.train import train_command
+from nlp_gym_agents.cli.zoo_flags import TrainCommand
 
 
 def _show_warning(message: Warning | str, *details: Any) -> None:
@@ -35,11 +37,12 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(data_app, name="data")
-app.command("train", cls=SpreadCommand)(train_command)
+app.command("train", cls=TrainCommand)(train_command)
 app.command("benchmark", cls=SpreadCommand)(benchmark_command)
 app.command("export-minari", cls=SpreadCommand)(export_minari_command)
 app.command("evaluate", cls=SpreadCommand)(evaluate_command)
 app.command("predict", cls=SpreadCommand)(predict_command)
+app.command("encode", cls=SpreadCommand)(encode_command)
 app.command("envs")(envs_command)
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand
+
+if TYPE_CHECKING:
+    from nlp_gym_agents.cluster.ray_tasks import Cluster
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder that `train` printed.")]
 Split = Annotated[str, typer.Option(help="train, dev or test.")]
@@ -22,6 +25,15 @@ Searches = Annotated[
         help="Score at most N samples, drawn, where answers are found by beam search.",
     ),
 ]
+Ray = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Work on the nodes of a Ray cluster (extra ray): local (started here), auto (the one "
+        "that runs here) or HOST:PORT.",
+    ),
+]
+RayCpus = Annotated[int, typer.Option(min=1, metavar="N", help="Processors of each task on Ray.")]
 
 Trust = Annotated[
     list[str] | None,
@@ -32,7 +44,13 @@ Trust = Annotated[
     ),
 ]
 
-SPREAD = ("--hyperparams", "--hyperparameters", "--env-kwargs")
+SPREAD = (
+    "--hyperparams",
+    "--hyperparameters",
+    "--env-kwargs",
+    "--encoder-kwargs",
+    "--gym-packages",
+)
 
 
 def spread(arguments: Sequence[str]) -> list[str]:
@@ -77,3 +95,12 @@ def env_arguments(env_kwargs: Sequence[str] | None, data_dir: str | None) -> dic
     if data_dir is not None:
         arguments["data_dir"] = str(Path(data_dir).expanduser().resolve())
     return arguments
+
+
+def cluster_of(address: str | None, cpus: int) -> Cluster | None:
+    """The cluster that ``--ray`` and ``--ray-cpus`` name; None: work is done here."""
+    if address is None:
+        return None
+    from nlp_gym_agents.cluster.ray_tasks import Cluster
+
+    return Cluster(address, cpus)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nlp_gym_agents.cli import completion
-from nlp_gym_agents.cli.options import DataDir, Trust, pairs
+from nlp_gym_agents.cli import completion, search, zoo_flags
+from nlp_gym_agents.cli.options import DataDir, Ray, RayCpus, Trust, cluster_of, pairs
 from nlp_gym_agents.cli.output import say, say_path
 
 if TYPE_CHECKING:
@@ -39,11 +39,16 @@ def config_of(
     """Settings by flags (None: not given), else by a config file, else by default."""
     from nlp_gym_agents.config.hyperparams import nested_merge
     from nlp_gym_agents.config.train_config import TrainConfig, config_from_file
+    from nlp_gym_agents.config.zoo_file import zoo_section
 
     config = TrainConfig()
     if conf_file is not None:
-        logs = flags.get("tensorboard_log")
-        config = config_from_file(conf_file, tensorboard_log=logs, trust=trust)
+        section = zoo_section(conf_file, flags.get("env") or config.env)
+        if section is not None:
+            config = config.with_changes(hyperparams=section)
+        else:
+            logs = flags.get("tensorboard_log")
+            config = config_from_file(conf_file, tensorboard_log=logs, trust=trust)
     given = {name: value for name, value in flags.items() if value is not None}
     for name, fields in _STRONGER.items():
         typed = pairs(given.get(name), f"--{name.replace('_', '-')}")
@@ -88,8 +93,6 @@ def train_command(
     tensorboard_log: Annotated[str | None, typer.Option(help="Folder; default: the run's.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, ...")] = None,
     progress: Annotated[bool, typer.Option(help="Show progress on stderr.")] = True,
-    optimize: Annotated[bool, typer.Option("--optimize", help="Search hyperparameters.")] = False,
-    n_trials: Annotated[int, typer.Option(min=1, help="Trials of --optimize.")] = 10,
     encoder: Annotated[
         str | None, typer.Option(help="minilm, hashed, a Hub name or a folder.")
     ] = None,
@@ -124,23 +127,48 @@ def train_command(
         Path | None, typer.Option(metavar="RUN", help="Go on with a run that was stopped.")
     ] = None,
     run_dir: Annotated[Path | None, typer.Option(help="Exactly where to train.")] = None,
+    log_folder: Annotated[
+        Path | None,
+        typer.Option("-f", "--log-folder", help="Where runs are counted up. [default: runs]"),
+    ] = None,
     conf_file: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Settings, such as a run's config.yml.")
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Settings, such as a run's config.yml, or hyperparameters by id as RL Zoo's.",
+        ),
     ] = None,
     report: Annotated[bool, typer.Option(help="Score test and baselines at the end.")] = True,
     with_bc: Annotated[
         bool, typer.Option("--with-bc", help="Behaviour cloning among the baselines.")
     ] = False,
     trust: Trust = None,
+    gym_packages: Annotated[
+        list[str] | None,
+        typer.Option(metavar="MODULE...", help="Modules to import, which register ids."),
+    ] = None,
+    optimize: search.Optimize = False,
+    n_trials: search.Trials = 10,
+    max_total_trials: search.MaxTrials = None,
+    n_jobs: search.Jobs = 1,
+    sampler: search.Sampler = "tpe",
+    pruner: search.Pruner = "median",
+    n_startup_trials: search.StartupTrials = 10,
+    n_evaluations: search.Evaluations = None,
+    storage: search.Storage = None,
+    study_name: search.StudyName = None,
+    ray: Ray = None,
+    ray_cpus: RayCpus = 1,
 ) -> None:
-    """Train an agent. The last line printed is the run folder."""
+    """Train an agent. The last line printed is the run folder. RL Zoo's flags are understood."""
+    packages = zoo_flags.import_packages(gym_packages)
     if augment:
         env_kwargs = [*(env_kwargs or []), f"augment:{augment!r}"]
     if bad_rows is not None:
         env_kwargs = [*(env_kwargs or []), f"bad_rows:{bad_rows}"]
     flags: dict[str, Any] = {
         "env": env,
-        "algo": algo,
+        "algo": zoo_flags.ALGORITHMS.get(algo or "", algo),
         "n_timesteps": n_timesteps,
         "seed": seed,
         "n_envs": n_envs,
@@ -159,14 +187,33 @@ def train_command(
         "warm_start": warm_start,
         "early_stopping": early_stopping,
     }
-    trusted = tuple(trust or ())
+    if ray is not None and not optimize:
+        raise typer.BadParameter("is for searches: give --optimize too.", param_hint="--ray")
+    trusted = (*(trust or ()), *packages)
     if resume is not None:
-        run = _resume(resume, flags, run_dir, trusted, progress=progress)
+        others = {"optimize": optimize or None, "run_dir": run_dir, "log_folder": log_folder}
+        run = _resume(resume, {**flags, **others}, trusted, progress=progress)
     else:
         config = config_of(flags, conf_file, trusted)
-        options: dict[str, Any] = {"run_dir": run_dir, "progress": progress, "trust": trusted}
+        options: dict[str, Any] = {
+            **_place(run_dir, log_folder),
+            "progress": progress,
+            "trust": trusted,
+        }
         if optimize:
-            _optimize(config, n_trials=n_trials, **options)
+            wanted = {
+                "n_trials": n_trials,
+                "max_total_trials": max_total_trials,
+                "n_jobs": n_jobs,
+                "sampler": sampler,
+                "pruner": pruner,
+                "n_startup_trials": n_startup_trials,
+                "n_evaluations": n_evaluations,
+                "storage": storage,
+                "study_name": study_name,
+            }
+            cluster = cluster_of(ray, ray_cpus)
+            search.search(config, wanted, packages=packages, cluster=cluster, **options)
             return
         from nlp_gym_agents.runs.trust import named_modules
         from nlp_gym_agents.training.train import train
@@ -185,10 +232,22 @@ def train_command(
         say_path(run)
 
 
+def _place(run_dir: Path | None, log_folder: Path | None) -> dict[str, Path]:
+    """Where to train, as arguments of `training.train.train`; nothing is its default."""
+    from nlp_gym.errors import InvalidArgumentError, shown
+
+    if run_dir is not None and log_folder is not None:
+        raise InvalidArgumentError(
+            f"--log-folder={shown(str(log_folder))} is where runs are counted up, and --run-dir "
+            "says exactly where: leave one out."
+        )
+    given = {"run_dir": run_dir, "log_folder": log_folder}
+    return {name: place for name, place in given.items() if place is not None}
+
+
 def _resume(
     resume: Path,
     flags: dict[str, Any],
-    run_dir: Path | None,
     trust: tuple[str, ...],
     *,
     progress: bool,
@@ -198,21 +257,13 @@ def _resume(
 
     changed = {name: flags[name] for name in ("n_timesteps", "tensorboard_log")}
     ignored = [k for k, v in flags.items() if v is not None and k not in changed]
-    if run_dir is not None or ignored:
-        name = (ignored or ["run_dir"])[0].replace("_", "-")
+    if ignored:
+        name = ignored[0].replace("_", "-")
         raise InvalidArgumentError(
             f"--{name} cannot be given with --resume: a run goes on with its own settings "
             "(config.yml). Only -n may be given, to train longer, and --tensorboard-log."
         )
     return go_on(resume, **changed, progress=progress, trust=trust)
-
-
-def _optimize(config: TrainConfig, **options: Any) -> None:
-    from nlp_gym_agents.training.optimize import optimize
-
-    folder = optimize(config, **options)
-    say((folder / "best.yml").read_text(encoding="utf-8"), lines=True)
-    say_path(folder)
 
 
 def _report(run: Path, *, with_bc: bool, progress: bool, trust: tuple[str, ...] = ()) -> None:

@@ -53,6 +53,15 @@ def absolute_folder(name: Any) -> Any:
     return absolute(name) if folder and not known else name
 
 
+def absolute_places(env_kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of an environment whose files and folders are absolute; see `absolute`."""
+    resolve = {"data": absolute, "data_dir": absolute, "encoder": absolute_folder}
+    return {
+        name: resolve[name](value) if name in resolve else value
+        for name, value in env_kwargs.items()
+    }
+
+
 DEFAULT_ENV = "NER-CoNLL-v0"
 DEFAULT_ALGO = "masked_dqn"
 _FLAGS = {
@@ -289,13 +298,7 @@ def merge(config: TrainConfig, *, complete: bool = False) -> TrainConfig:
     places = {name: absolute(getattr(config, name)) for name in ("data", "data_dir")}
     places["encoder"] = absolute_folder(config.encoder)
     env_kwargs |= {name: place for name, place in places.items() if place is not None}
-    for name, resolved in (
-        ("data", absolute),
-        ("data_dir", absolute),
-        ("encoder", absolute_folder),
-    ):
-        if name in env_kwargs:
-            env_kwargs[name] = resolved(env_kwargs[name])
+    env_kwargs = absolute_places(env_kwargs)
     eval_freq = config.eval_freq or max(n_timesteps // _EVALUATIONS, 1)
     merged = config.with_changes(
         n_timesteps=n_timesteps,

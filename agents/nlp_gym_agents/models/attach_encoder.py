@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 
+from nlp_gym.encode.compact import CompactEncoder
 from nlp_gym.encode.transformer.encoder import TransformerEncoder
 from nlp_gym.envs.vector import TaskVectorEnv
 from nlp_gym.errors import InvalidArgumentError, shown
@@ -43,9 +44,16 @@ def transformer_of(task: Task) -> TransformerEncoder:
     Raises:
         InvalidArgumentError: It cannot.
     """
-    if isinstance(task.encoder, TransformerEncoder):
-        return task.encoder
-    raise _no_weights(task.encoder.name)
+    encoder = task.encoder
+    if isinstance(encoder, TransformerEncoder):
+        return encoder
+    if isinstance(encoder, CompactEncoder):
+        raise InvalidArgumentError(
+            "encoder_kwargs: project and storage make the vectors of a frozen encoder smaller, and "
+            f"{shown(encoder.name)} is to learn: its vectors are computed anew and never stored. "
+            "Leave both out, or give --encoder-mode frozen."
+        )
+    raise _no_weights(encoder.name)
 
 
 def _no_weights(encoder: object) -> InvalidArgumentError:

@@ -40,6 +40,7 @@ from nlp_gym_agents.runs.trust import check_trusted, named_modules
 from nlp_gym_agents.runs.versions import versions
 
 LOCK = ".run.lock"  # of `locked`
+RUNS = "runs"  # where runs go that nobody gives a place
 SPACE = "Free some space (or fix the permissions)"
 _SETTINGS_FILES = ("config.yml", "command.txt", "versions.json")
 
@@ -49,7 +50,7 @@ def file_name(text: str) -> str:
     return re.sub(r"[^\w.+-]+", "_", text)
 
 
-def new_run(algo: str, env_id: str, *, root: str | Path = "runs") -> Path:
+def new_run(algo: str, env_id: str, *, root: str | Path = RUNS) -> Path:
     """Create the next free ``root/<algo>/<env>_<k>/``; safe with runs that start together.
 
     Raises:

@@ -15,6 +15,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 
 from nlp_gym import make_task
 from nlp_gym.encode import Encoder, make_encoder
+from nlp_gym.encode.compact import CompactEncoder
 from nlp_gym.encode.transformer.encoder import TransformerEncoder
 from nlp_gym.errors import RunError, visible
 from nlp_gym.metrics.base import Score
@@ -159,7 +160,9 @@ def with_dtype(kwargs: Mapping[str, Any], encoder: Encoder) -> dict[str, Any]:
         encoder: The encoder made from them.
     """
     named = isinstance(kwargs.get("encoder", ""), str)  # an object brings its options
-    if not (named and isinstance(encoder, TransformerEncoder)):
+    if not (named and isinstance(encoder, TransformerEncoder | CompactEncoder)):
+        return dict(kwargs)
+    if encoder.dtype is None:  # the hashed encoder, made smaller
         return dict(kwargs)
     return {
         **kwargs,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
@@ -22,6 +23,7 @@ from nlp_gym_agents.config.train_config import TrainConfig, config_from, merge
 from nlp_gym_agents.runs import schema
 from nlp_gym_agents.runs.checkpoints import STATE, load_state, read_extra, saved_environments
 from nlp_gym_agents.runs.folder import (
+    RUNS,
     check_run,
     claim_run,
     is_untouched,
@@ -53,6 +55,8 @@ from nlp_gym_agents.training.warm_start import load_teacher, start_warm
 
 __all__ = ["TrainConfig", "TrainingInterrupted", "resume", "train"]
 
+Told = Callable[[Mapping[str, Any]], bool]
+
 _DUMP_EPISODES = 1000  # off-policy algorithms count episodes; their default, 4, swamps TensorBoard
 
 
@@ -60,22 +64,27 @@ def train(
     config: TrainConfig,
     *,
     run_dir: str | Path | None = None,
+    log_folder: str | Path = RUNS,
     progress: bool = True,
     command: Sequence[str] | None = None,
     time_limit: float | None = None,
     trust: Sequence[str] | str = (),
+    told: Told | None = None,
 ) -> Path:
     """Train a new run.
 
     Args:
         config: What to train; open fields are filled in by `config.train_config.merge`.
-        run_dir: Exactly where; None counts up under ``runs/``.
+        run_dir: Exactly where; None counts up under ``log_folder/<algo>/``.
+        log_folder: See `run_dir`.
         progress: Show bars and evaluations on stderr.
         command: What to write into ``command.txt``; None is this process's command line.
         time_limit: Seconds, those of a warm start included, after which training stops wherever
             it is; None for no limit.
         trust: Modules that the settings of a run to start from may have imported; see
             `nlp_gym_agents.models.agent.load_agent`. What `config` names is trusted as given.
+        told: Hears of each evaluation, a line of ``metrics.jsonl``; training stops where it answers
+            True.
 
     Returns:
         The run folder.
@@ -89,13 +98,16 @@ def train(
         ranks = joined(config.device)
         if not ranks.leads:
             return _follow(config, ranks, trust)
-        run = new_run(config.algo, config.env) if run_dir is None else claim_run(run_dir)
+        if run_dir is None:
+            run = new_run(config.algo, config.env, root=log_folder)
+        else:
+            run = claim_run(run_dir)
         stack.enter_context(locked(run))
         if run_dir is not None:
             claim_run(run)  # another process may have begun, and ended, in between
         ranks.told((run, None))
         logs = Path(config.tensorboard_log or run / TENSORBOARD)
-        training = _Training(run, config, logs, trust, progress, time_limit, ranks)
+        training = _Training(run, config, logs, trust, progress, time_limit, told, ranks)
         try:
             write_config(run, config.as_dict(), command=command or sys.argv)
             with stop_requests(run) as request:
@@ -161,7 +173,7 @@ def resume(
         config = merge(config, complete=True)
         logs = tensorboard_folder(run, config.tensorboard_log, tensorboard_log)
         changed = n_timesteps is not None or tensorboard_log is not None
-        training = _Training(run, config, logs, trust, progress, time_limit, ranks)
+        training = _Training(run, config, logs, trust, progress, time_limit, ranks=ranks)
         training.changed_by = (command or sys.argv) if changed else None
         with stop_requests(run) as request:
             if is_untouched(run):
@@ -205,6 +217,7 @@ class _Training:
         trust: As for `train`.
         progress: As for `train`.
         time_limit: As for `train`.
+        told: As for `train`.
         ranks: The processes that train together.
         changed_by: The command that changed the settings; None: none did.
         ready: Whether the settings were found to work.
@@ -216,6 +229,7 @@ class _Training:
     trust: Sequence[str] | str
     progress: bool
     time_limit: float | None
+    told: Told | None = None
     ranks: Ranks = ALONE
     changed_by: Sequence[str] | None = None
     ready: bool = False
@@ -323,6 +337,7 @@ class _Training:
                 any_step=setup.row.policy_kind == "supervised",
                 penalty=penalty,
                 parallel=setup.parallel,
+                told=self.told,
             )
             model.learn(
                 max(total - model.num_timesteps, 0),

@@ -16,7 +16,7 @@ from nlp_gym.files import read_json, sha256_file, user_cache_dir, write_json
 _SETTLED_S = 2.0
 
 
-def file_digest(path: Path, *, fresh: bool = False) -> str:
+def file_digest(path: Path, *, fresh: bool = False, progress: bool | None = False) -> str:
     """Return the sha256 of a file's bytes.
 
     The digest is kept in the user's cache with the file's size, times and inode, and computed
@@ -26,26 +26,43 @@ def file_digest(path: Path, *, fresh: bool = False) -> str:
     Args:
         path: The file.
         fresh: Compute it from the bytes, whatever is kept.
+        progress: Show a bar on stderr while the bytes are read, see `nlp_gym.progress`.
 
     Raises:
         OSError: The file cannot be read.
     """
     path = path.resolve()
     before = _stamp(path)
-    note = user_cache_dir() / "digests" / (hashlib.sha256(os.fsencode(path)).hexdigest() + ".json")
+    note = _place(path)
     if not fresh:
         with contextlib.suppress(OSError, ValueError, AttributeError):
             known = read_json(note)
             digest = str(known.get("sha256"))
             if known == _note(path, before, digest):
                 return digest
-    digest = sha256_file(path)
+    digest = sha256_file(path, progress=progress)
     settled = time.time_ns() - max(before[1:3]) > _SETTLED_S * 1e9
     if settled and _stamp(path) == before:
         with contextlib.suppress(OSError):
-            note.parent.mkdir(parents=True, exist_ok=True)
             write_json(note, _note(path, before, digest))
     return digest
+
+
+def keep_digest(path: Path, digest: str) -> None:
+    """Keep the sha256 of a file for `file_digest`, where the caller has just written the file.
+
+    Args:
+        path: The file, which nobody else writes.
+        digest: Its sha256.
+    """
+    path = path.resolve()
+    with contextlib.suppress(OSError):
+        write_json(_place(path), _note(path, _stamp(path), digest))
+
+
+def _place(path: Path) -> Path:
+    """Where the digest of a file is kept."""
+    return user_cache_dir() / "digests" / (hashlib.sha256(os.fsencode(path)).hexdigest() + ".json")
 
 
 def _note(path: Path, stamp: list[int], digest: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from nlp_gym.checks import REWARDS, check_int, check_name, check_samples, check_text
 from nlp_gym.encode import Encoder, EncoderOptions, encode_units, make_encoder
+from nlp_gym.encode.cache import MapBlocks
 from nlp_gym.encode.options import Layers
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError, shown
 from nlp_gym.types import SPLITS, Corpus, Encoded, Sample, Units
@@ -218,14 +219,30 @@ class CorpusTask(abc.ABC):
         """Vectors of the units, from the cache or encoded now."""
         return self.encode()
 
-    def encode(self, *, progress: bool | None = None, cache: bool = True) -> Encoded:
+    def encode(
+        self,
+        *,
+        progress: bool | None = None,
+        cache: bool = True,
+        in_memory: bool = True,
+        map_blocks: MapBlocks | None = None,
+    ) -> Encoded:
         """Encode the units now, rather than at the first observation.
 
         Args:
-            progress: Show a bar on stderr. None: where stderr is a terminal.
+            progress: Show progress on stderr, see `nlp_gym.progress.progress_bar`.
             cache: False for texts that will not be seen again.
+            in_memory: Where the disk does not take the vectors, keep them in memory and warn.
+            map_blocks: Encodes blocks somewhere else, see `nlp_gym.encode.cache.MapBlocks`.
         """
-        encoded = encode_units(self.units, self.encoder, progress=progress, cache=cache)
+        encoded = encode_units(
+            self.units,
+            self.encoder,
+            progress=progress,
+            cache=cache,
+            in_memory=in_memory,
+            map_blocks=map_blocks,
+        )
         self.__dict__["encoded"] = encoded
         return encoded
 

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nlp_gym.errors import InvalidArgumentError
+
 Indices = npt.NDArray[np.integer[Any]]
 
 
@@ -72,7 +74,16 @@ class Tables:
         candidates: Any = None,
         by: str = "row",
     ) -> Tables:
-        """Tables from integer arrays in which -1 stands for "no unit"."""
+        """Tables from integer arrays in which -1 stands for "no unit".
+
+        Raises:
+            InvalidArgumentError: The corpus has 2**31 units or more: their numbers are int32.
+        """
+        if n_units > np.iinfo(np.int32).max:
+            raise InvalidArgumentError(
+                f"The corpus has {n_units:,} units, of which tables can number 2**31 - 1: use a "
+                "part of it."
+            )
 
         def closed(array: Any) -> npt.NDArray[np.int32]:
             units = np.asarray(array)

@@ -181,7 +181,7 @@ class Mixture:
         if self.texts.texts:
             named = encode_units(Units.whole(self.texts.texts), encoder, **options)
             parts.append(named.features[:-1])
-        features = np.concatenate([*parts, np.zeros((1, encoder.dim), np.float16)])
+        features = np.concatenate([*parts, np.zeros((1, encoder.dim), parts[0].dtype)])
         return Encoded(features, np.arange(len(features)))
 
 

@@ -12,7 +12,7 @@ from stable_baselines3.common.utils import get_device
 
 from nlp_gym.errors import InvalidArgumentError
 from nlp_gym.tasks.core.tables import Tables
-from nlp_gym.types import BoolArray, Encoded, Int64Array
+from nlp_gym.types import INT8_STEP, BoolArray, Encoded, Int64Array
 from nlp_gym_agents.networks.encoder.placement import home
 from nlp_gym_agents.networks.encoder.unit_texts import UnitTexts, ranges, shared_tensor
 
@@ -56,7 +56,8 @@ class FeatureSource:
         trainable: The encoder learns: units are only named here, and the policy encodes them.
 
     Attributes:
-        features: (U+1, D) float16; row U is zeros. Absent where the encoder learns.
+        features: (U+1, D) float16, or int8 in units of `INT8_STEP`; row U is zeros. Absent where
+            the encoder learns.
         unit_texts: The texts of the units; None where the encoder is frozen.
         number: No other source of this process has it.
         dim: Width D of a unit.
@@ -120,8 +121,7 @@ class FeatureSource:
             position: (B, 1) index of the state in it.
         """
         units = self.context(row, position)
-        # Only the gathered rows are widened to float32, in the same pass that copies them.
-        out.copy_(self.features.index_select(0, units.view(-1)).view(len(units), self.width))
+        self._widen(out, units.view(-1))
 
     def context(self, row: th.Tensor, position: th.Tensor) -> th.Tensor:
         """(B, R+K) units of the contexts of B states."""
@@ -175,8 +175,13 @@ class FeatureSource:
             if 2 * len(distinct) < len(ids):  # else spreading costs more than it saves
                 place = th.cumsum(seen, 0) - 1
                 ids, rows = distinct, place[ids.long()].to(self.device)
-        vectors = th.empty((len(ids), self.dim), device=self.device)
-        return vectors.copy_(self.features.index_select(0, ids)), rows
+        return self._widen(th.empty((len(ids), self.dim), device=self.device), ids), rows
+
+    def _widen(self, out: th.Tensor, ids: th.Tensor) -> th.Tensor:
+        """Write the vectors of units into `out`, of as many numbers as they have, and return it."""
+        # Only the gathered rows are widened to float32, in the same pass that copies them.
+        out.copy_(self.features.index_select(0, ids).view(out.shape))
+        return out.mul_(INT8_STEP) if self.features.dtype == th.int8 else out
 
     def texts_of(self, rows: Int64Array) -> Int64Array:
         """The texts, by number, that some rows' observations are made of.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -120,6 +120,8 @@ class TrainingLoop(BaseCallback):
         any_step: The algorithm's state is whole after any step, not only between rollouts.
         penalty: For leaving the start policy; its coefficient is part of the state.
         parallel: The other processes that train the model too; None: there are none.
+        told: Hears of each evaluation, a line of ``metrics.jsonl``; training stops where it answers
+            True.
     """
 
     def __init__(
@@ -134,13 +136,14 @@ class TrainingLoop(BaseCallback):
         any_step: bool = False,
         penalty: KLToStart | None = None,
         parallel: DataParallel | None = None,
+        told: Callable[[Mapping[str, Any]], bool] | None = None,
     ) -> None:
         super().__init__()
-        self.penalty, self.parallel = penalty, parallel
+        self.penalty, self.parallel, self.told = penalty, parallel, told
         self.options, self.state = options, state
         self.score, self.settings = score, settings
         self.progress, self.request, self.any_step = progress, request, any_step
-        # "early", "budget" or "interrupted" where it ended before its time
+        # "early", "budget", "told" or "interrupted" where it ended before its time
         self.stopped: str | None = None
         self._started, self._steps_at_start = time.monotonic(), 0
         self._shown, self._warned = 0.0, False
@@ -279,6 +282,8 @@ class TrainingLoop(BaseCallback):
                 f"{state.best_timesteps:,} steps."
             )
             self.stopped = "early"
+        if self.told is not None and self.told(row):
+            self.stopped = "told"
 
     def _log(self) -> None:
         """Write evaluations into ``metrics.jsonl``; a full disk does not end the run.

@@ -1,0 +1,42 @@
+"""RL Zoo's own files of hyperparameters, as ``--conf-file`` takes them beside files of settings."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nlp_gym.errors import InvalidArgumentError, shown
+from nlp_gym_agents.config.train_config import TrainConfig
+from nlp_gym_agents.runs.plain_files import read_yaml
+
+_SETTINGS = {field.name for field in dataclasses.fields(TrainConfig)} | {"format_version"}
+
+
+def zoo_section(path: Path, env: str) -> Mapping[str, Any] | None:
+    """The hyperparameters that a file has for an environment.
+
+    Args:
+        path: A YAML file.
+        env: Environment id.
+
+    Returns:
+        The section named as the id, or else `default`; None: the file is one of settings.
+
+    Raises:
+        RunError: The file is missing or no plain YAML.
+        InvalidArgumentError: It has neither section.
+    """
+    table = read_yaml(path)
+    sections = isinstance(table, dict) and all(isinstance(v, Mapping) for v in table.values())
+    if not table or not sections or _SETTINGS & set(table):
+        return None
+    for name in (env, "default"):
+        if name in table:
+            section: Mapping[str, Any] = table[name]
+            return section
+    raise InvalidArgumentError(
+        f"conf_file={shown(str(path))} is a table of hyperparameters by environment, and has no "
+        f"section {env} and no default: add one."
+    )

@@ -1,0 +1,1 @@
+"""The search of hyperparameters: spaces, one trial, the study, parallel trials."""
