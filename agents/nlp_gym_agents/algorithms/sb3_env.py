@@ -18,7 +18,7 @@ from nlp_gym.memory import memory_limit, readable_size
 from nlp_gym.tasks.core.make import task_spec
 from nlp_gym.tasks.core.observation import IndexBox
 from nlp_gym_agents.algorithms.vec_env import SB3VecEnv
-from nlp_gym_agents.networks.features.open_corpora import CORPUS_KEY, corpus_number
+from nlp_gym_agents.networks.features.open_corpora import CORPUS_KEY, corpus_number, open_venv
 from nlp_gym_agents.networks.features.source import MAX_ROWS
 
 _MOST = 2**31 - 1
@@ -60,10 +60,15 @@ def make_sb3_env(id: str, n_envs: int = 1, *, seed: int | None = None, **env_kwa
     return env
 
 
-def observation_bytes(space: spaces.Space[Any]) -> int:
-    """Bytes of one observation in a buffer of Stable-Baselines3."""
+def observation_bytes(space: spaces.Space[Any], dtype: type[np.generic] | None = None) -> int:
+    """Bytes of one observation in a buffer of Stable-Baselines3.
+
+    Args:
+        space: Of the observation.
+        dtype: What a buffer makes of all numbers; None: they are kept as they are.
+    """
     boxes: Any = space.spaces.values() if isinstance(space, spaces.Dict) else [space]
-    return sum(np.dtype(box.dtype).itemsize * math.prod(box.shape or ()) for box in boxes)
+    return sum(np.dtype(dtype or box.dtype).itemsize * math.prod(box.shape or ()) for box in boxes)
 
 
 def warn_of_replay(space: spaces.Space[Any], name: str) -> None:
@@ -131,7 +136,7 @@ class NameCorpusVector(VectorWrapper):
         self.observation_space = gym.vector.utils.batch_space(
             self.single_observation_space, env.num_envs
         )
-        self._number = corpus_number(self.unwrapped.task)  # type: ignore[attr-defined]
+        self._number = open_venv(self.unwrapped)  # type: ignore[arg-type]
 
     def reset(self, *, seed: Any = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
         """Start an episode in every environment."""

@@ -52,12 +52,12 @@ class SB3VecEnv(VecEnv):
 
     def __init__(self, venv: VectorEnv) -> None:
         mode = venv.metadata.get("autoreset_mode")
-        if mode is None or AutoresetMode(mode) is not AutoresetMode.SAME_STEP:
+        if mode not in (AutoresetMode.SAME_STEP, AutoresetMode.SAME_STEP.value):
             raise InvalidArgumentError(
                 f"venv={shown(venv)} has autoreset_mode={shown(mode)}, but Stable-Baselines3 needs "
-                "environments that reset in the same step: use gym.make_vec on an id of this "
-                "package, or pass autoreset_mode=AutoresetMode.SAME_STEP to Gymnasium's "
-                "SyncVectorEnv."
+                "environments that reset in the same step: use make_sb3_env, or gym.make_vec on an "
+                "id of this package without autoreset_mode=, or pass "
+                "autoreset_mode=AutoresetMode.SAME_STEP to Gymnasium's SyncVectorEnv."
             )
         self.venv = venv
         self._actions: np.ndarray | None = None

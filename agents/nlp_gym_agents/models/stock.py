@@ -11,8 +11,9 @@ of parameters. Two things are put into it here by what ``policy_kwargs`` does al
 
 from __future__ import annotations
 
+import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -23,24 +24,28 @@ from torch import nn
 from torch.nn.modules.module import register_module_module_registration_hook
 from typing_extensions import override
 
+from nlp_gym.checks import check_options
 from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym.tasks.core.make import SHELL_ARGUMENTS, make_task
 from nlp_gym.tasks.core.task import Task
 from nlp_gym_agents.algorithms.encoder_optimizer import OwnRateAdam, mark_encoder
 from nlp_gym_agents.algorithms.sb3_env import warn_of_replay
 from nlp_gym_agents.algorithms.vec_env import SB3VecEnv
-from nlp_gym_agents.models.attach_encoder import check_learns, transformer_of
+from nlp_gym_agents.config.signatures import arguments
+from nlp_gym_agents.models.attach_encoder import UpcomingTexts, check_learns, transformer_of
 from nlp_gym_agents.networks.decoder.extractor import DecoderExtractor
 from nlp_gym_agents.networks.encoder.options import Tuning
 from nlp_gym_agents.networks.encoder.trainable import TrainableEncoder
 from nlp_gym_agents.networks.features.extractor import CorpusExtractor, NLPExtractor
 from nlp_gym_agents.networks.features.layers import LatentHead
 from nlp_gym_agents.networks.features.observation_keys import MASK_KEY, POSITION_KEYS
-from nlp_gym_agents.networks.features.open_corpora import CORPUS_KEY, PolicyCorpus
+from nlp_gym_agents.networks.features.open_corpora import CORPUS_KEY, PolicyCorpus, playing
 from nlp_gym_agents.networks.features.pointer import real
 from nlp_gym_agents.networks.features.source import FeatureSource
 from nlp_gym_agents.networks.policies.pointer import Scores
 
+_SET_HERE = {"observation_space", "source", "unit_dim", "encoder_factory"}
+"""Arguments of extractors that are not the caller's."""
 _KEPT = 4
 """Corpora that a network keeps open: train, dev, test and one more."""
 
@@ -88,6 +93,7 @@ def nlp_policy_kwargs(
     """
     space, task, spec = look_into(env)
     check_not_scaled(space, env)
+    _check_not_stacked(space, task)
     by_index = set(POSITION_KEYS) <= set(space.spaces)
     if "input_ids" in space.spaces:
         raise InvalidArgumentError(
@@ -103,7 +109,11 @@ def nlp_policy_kwargs(
     if learns is not None:
         check_learns("index" if by_index else "features")
         transformer_of(task)
-    warn_of_replay(space, "env")
+    if not isinstance(env, SB3VecEnv):  # of which `make_sb3_env` has warned
+        warn_of_replay(space, "env")
+    cls = StockDecoderExtractor if task.writes else StockExtractor
+    known = set(arguments(cls.__mro__[2])) - _SET_HERE
+    check_options("nlp_policy_kwargs", extractor, sorted(known))
     corpus = None
     if by_index:
         corpus = PolicyCorpus.of(
@@ -112,8 +122,15 @@ def nlp_policy_kwargs(
             made_with=None if spec is None else (spec.id, _task_arguments(spec.kwargs)),
             trainable=learns is not None,
         )
+        if not corpus.named:
+            warnings.warn(
+                "env shows obs_type='index' without saying of which corpus: the policy takes all "
+                "rows for those of this environment's split. Use make_sb3_env, or pass "
+                "wrapper_class=nlp_gym_agents.NameCorpus to make_vec_env, to evaluate on others.",
+                UserWarning,
+                stacklevel=2,
+            )
     options = {**extractor, "corpus": corpus, "tuning": learns, "unit_dim": task.encoder.dim}
-    cls = StockDecoderExtractor if task.writes else StockExtractor
     cls(space, **_tried(options))  # options are refused here rather than inside the algorithm
     kwargs: dict[str, Any] = {
         "net_arch": [],
@@ -147,37 +164,66 @@ def _tuning(mode: str, options: Mapping[str, Any] | None) -> Tuning | None:
     return Tuning.of({**(options or {}), "mode": mode})
 
 
-def check_not_scaled(space: spaces.Dict, env: object = None) -> None:
-    """Refuse observations whose masks and row numbers a wrapper rescales.
+_NAMES = (MASK_KEY, CORPUS_KEY, *POSITION_KEYS)
+"""Keys that say what is legal and what is read: to be left as they are."""
+
+
+def check_not_scaled(space: spaces.Dict, env: object) -> None:
+    """Refuse an environment that rescales masks and row numbers.
 
     Raises:
         InvalidArgumentError: Naming the keys that may be rescaled.
     """
-    touched = {key for key in (MASK_KEY, *POSITION_KEYS) if _is_scaled(space, key)}
-    if isinstance(env, VecNormalize) and env.norm_obs:
-        keys = env.norm_obs_keys or list(space.spaces)
-        touched |= {k for k in keys if k in (MASK_KEY, CORPUS_KEY, *POSITION_KEYS)}
+    touched: set[str] = set()
+    while isinstance(env, VecEnvWrapper):
+        if isinstance(env, VecNormalize) and env.norm_obs:
+            touched |= set(env.norm_obs_keys or space.spaces) & set(_NAMES)
+        env = env.venv
     if touched:
-        free = [
-            key
-            for key, box in space.spaces.items()
-            if isinstance(box, spaces.Box)
-            and np.issubdtype(box.dtype, np.floating)
-            and key not in (MASK_KEY, CORPUS_KEY, *POSITION_KEYS)
-        ]
-        advice = f"norm_obs_keys={free}" if free else "norm_obs=False"
+        raise _scaled(space, touched)
+
+
+def _check_values(space: spaces.Dict, observations: Tensors) -> None:
+    """Refuse masks and row numbers that have been rescaled, as `check_not_scaled` does."""
+    touched = set()
+    for key in _NAMES:
+        values = observations.get(key)
+        if values is None or not values.is_floating_point():
+            continue
+        right = (values == 0) | (values == 1) if key == MASK_KEY else values == values.round()
+        if not bool(right.all()):
+            touched.add(key)
+    if touched:
+        raise _scaled(space, touched)
+
+
+def _scaled(space: spaces.Dict, touched: Collection[str]) -> InvalidArgumentError:
+    free = [
+        key
+        for key, box in space.spaces.items()
+        if key not in _NAMES and np.issubdtype(box.dtype or np.void, np.floating)
+    ]
+    advice = f"norm_obs_keys={free}" if free else "norm_obs=False"
+    return InvalidArgumentError(
+        f"the environment rescales the observation keys {', '.join(map(repr, sorted(touched)))} "
+        "(VecNormalize does so with all keys by default), but they say which actions are legal and "
+        f"which rows are read: pass {advice} to VecNormalize."
+    )
+
+
+def _check_not_stacked(space: spaces.Dict, task: Task) -> None:
+    """Refuse stacked observations where the shapes of keys have a meaning."""
+    row, mask = space.spaces.get("row"), space.spaces.get(MASK_KEY)
+    stacked = row is not None and row.shape != (1,)
+    if task.tables.candidates is not None and mask is not None:
+        stacked = stacked or mask.shape != (task.n_actions,)
+    if stacked:
         raise InvalidArgumentError(
-            f"env rescales the observation keys {', '.join(map(repr, sorted(touched)))} (as "
-            "VecNormalize does with all keys by default), but these are legal actions and numbers "
-            f"of rows: pass {advice} to VecNormalize."
+            "env stacks observations (VecFrameStack), but rows, masks and candidates of several "
+            "steps cannot be read as one. An observation holds the whole state; where you want "
+            "more of the past, make it with a longer history (history_length=), or stack "
+            "obs_type='features' of a task whose actions are labels."
         )
-
-
-def _is_scaled(space: spaces.Dict, key: str) -> bool:
-    box = space.spaces.get(key)
-    if box is None:
-        return False
-    return not isinstance(box, spaces.Box) or np.issubdtype(box.dtype, np.floating)
 
 
 def look_into(env: Any) -> tuple[spaces.Dict, Task, Any]:
@@ -224,12 +270,17 @@ class _NamesCorpora(CorpusExtractor):
             self.encoder.note_pretrained()
 
     def _choose_source(self, observations: Tensors) -> None:
+        _check_values(self._observation_space, observations)  # type: ignore[arg-type]
         if self.corpus is None:
             return
-        source = self.corpus.source(observations, next(self.parameters()).device)
-        self.source = source
-        self._open[source.number] = source
-        self._open.move_to_end(source.number)
+        number = self.corpus.number_in(observations)
+        source = self.corpus.source(number, next(self.parameters()).device)
+        if self.encoder is not None and source is not self.source:
+            # Texts of the next episodes are encoded together, where the environments are at hand.
+            venv = playing(number)
+            self.encoder.upcoming = None if venv is None else UpcomingTexts(venv, source)
+        self.source = self._open[number] = source
+        self._open.move_to_end(number)
         while len(self._open) > _KEPT:
             self._open.popitem(last=False)
 
@@ -255,7 +306,6 @@ class StockExtractor(_NamesCorpora, NLPExtractor):
         tuning: Tuning | None = None,
         **options: Any,
     ) -> None:
-        check_not_scaled(observation_space)
         super().__init__(
             _unnamed(observation_space),
             cast("FeatureSource | None", corpus),  # it has the sizes
@@ -291,7 +341,6 @@ class StockDecoderExtractor(_NamesCorpora, DecoderExtractor):
         tuning: Tuning | None = None,
         **options: Any,
     ) -> None:
-        check_not_scaled(observation_space)
         super().__init__(
             _unnamed(observation_space),
             cast("FeatureSource | None", corpus),

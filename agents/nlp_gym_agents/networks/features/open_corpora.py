@@ -20,6 +20,7 @@ import torch as th
 from nlp_gym import make_task
 from nlp_gym.encode import Encoder, EncoderOptions
 from nlp_gym.encode.load import make_encoder
+from nlp_gym.envs.vector import TaskVectorEnv
 from nlp_gym.errors import InvalidArgumentError, NLPGymError, shown
 from nlp_gym.tasks.core.task import Task
 from nlp_gym_agents.networks.features.source import MAX_ROWS, FeatureSource
@@ -29,6 +30,7 @@ CORPUS_KEY = "corpus"
 
 _TASKS: WeakValueDictionary[int, Task] = WeakValueDictionary()
 _NUMBERS: WeakKeyDictionary[Task, int] = WeakKeyDictionary()
+_PLAYING: WeakValueDictionary[int, TaskVectorEnv] = WeakValueDictionary()
 _SOURCES: WeakValueDictionary[tuple[int, str, bool], FeatureSource] = WeakValueDictionary()
 
 
@@ -55,6 +57,18 @@ def corpus_number(task: Task) -> int:
         _NUMBERS[task] = number
     _TASKS.setdefault(number, task)
     return number
+
+
+def open_venv(venv: TaskVectorEnv) -> int:
+    """The number of the corpus that native environments play, and the way from it to them."""
+    number = corpus_number(venv.task)
+    _PLAYING[number] = venv
+    return number
+
+
+def playing(number: int) -> TaskVectorEnv | None:
+    """Native environments that play a corpus, where there are any."""
+    return _PLAYING.get(number)
 
 
 @dataclass
@@ -131,28 +145,14 @@ class PolicyCorpus:
             return self._task.encoder
         return make_encoder(self.encoder, self.encoder_options)
 
-    def source(self, observations: Mapping[str, th.Tensor], device: th.device) -> FeatureSource:
-        """The corpus that a batch of observations reads.
-
-        Args:
-            observations: (B, ...) tensors.
-            device: Where vectors are wanted.
+    def number_in(self, observations: Mapping[str, th.Tensor]) -> int:
+        """The corpus that a batch of observations (B, ...) reads.
 
         Raises:
-            InvalidArgumentError: They name none or several, one that is not open, or one that the
-                policy cannot play.
+            InvalidArgumentError: They should name one and name none, or several.
         """
-        number = self._named_in(observations) if self.named else self.number
-        key = (number, str(device), self.trainable)
-        source = _SOURCES.get(key)
-        if source is None:
-            task = self._open(number)
-            self._check(task)
-            source = FeatureSource(task, device, trainable=self.trainable)
-            _SOURCES[key] = source
-        return source
-
-    def _named_in(self, observations: Mapping[str, th.Tensor]) -> int:
+        if not self.named:
+            return self.number
         given = observations.get(CORPUS_KEY)
         if given is None:
             raise InvalidArgumentError(
@@ -166,6 +166,25 @@ class PolicyCorpus:
                 "environments of one split at a time."
             )
         return number or self.number
+
+    def source(self, number: int, device: th.device) -> FeatureSource:
+        """A corpus as tensors, shared by all networks.
+
+        Args:
+            number: Of the corpus.
+            device: Where vectors are wanted.
+
+        Raises:
+            InvalidArgumentError: It is not open, or the policy cannot play it.
+        """
+        key = (number, str(device), self.trainable)
+        source = _SOURCES.get(key)
+        if source is None:
+            task = self._open(number)
+            self._check(task)
+            source = FeatureSource(task, device, trainable=self.trainable)
+            _SOURCES[key] = source
+        return source
 
     def _open(self, number: int) -> Task:
         if number == self.number and self._task is not None:
