@@ -14,6 +14,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
+from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env.base_vec_env import (
     VecEnv,
     VecEnvIndices,
@@ -218,7 +219,13 @@ class SB3VecEnv(VecEnv):
     def env_is_wrapped(
         self, wrapper_class: type[gym.Wrapper], indices: VecEnvIndices = None
     ) -> list[bool]:
-        """Whether each environment has the wrapper; native environments have none."""
+        """Whether each environment has the wrapper.
+
+        Native environments have none, but infos hold what `Monitor` writes into them: true returns
+        and lengths, for ``evaluate_policy``.
+        """
+        if wrapper_class is Monitor:
+            return [True for _ in self._get_indices(indices)]
         envs: Iterable[Any] = getattr(self.venv, "envs", [None] * self.num_envs)
         wrapped = [_is_wrapped(env, wrapper_class) for env in envs]
         return [wrapped[i] for i in self._get_indices(indices)]

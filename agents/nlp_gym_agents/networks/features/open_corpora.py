@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
@@ -37,7 +37,7 @@ _SOURCES: WeakValueDictionary[tuple[int, str, bool], FeatureSource] = WeakValueD
 def corpus_number(task: Task) -> int:
     """The number of a task's corpus, and from now on the way from the number to the task.
 
-    It follows from the texts, the tables and the encoder, so that it is the same in every process.
+    It follows from the texts, tables, labels and encoder, so that it is the same in every process.
 
     Args:
         task: Kept open by its environments, not by this function.
@@ -47,7 +47,8 @@ def corpus_number(task: Task) -> int:
     """
     number = _NUMBERS.get(task)
     if number is None:
-        digest = hashlib.sha256(f"{task.corpus.text_hash} {task.encoder.fingerprint}".encode())
+        names = f"{task.corpus.text_hash} {task.encoder.fingerprint} {_decides(task)}"
+        digest = hashlib.sha256(names.encode())
         tables = task.tables
         for table in (tables.offsets, tables.context, tables.row_units, tables.candidates):
             if table is not None:
@@ -89,7 +90,7 @@ class PolicyCorpus:
         decides: What the actions mean: labels, and what else training found.
         encoder: The encoder's name, or an encoder.
         encoder_options: Its options.
-        made_with: Id and arguments of the task; None where they are not known.
+        made_with: Id and arguments of the task; None where they are not knself.
         trainable: The encoder learns.
     """
 
@@ -106,6 +107,7 @@ class PolicyCorpus:
     made_with: tuple[str, Mapping[str, Any]] | None
     trainable: bool
     _task: Task | None = field(default=None, repr=False, compare=False)
+    _fitting: set[int] = field(default_factory=set, repr=False, compare=False)
 
     @classmethod
     def of(
@@ -137,7 +139,7 @@ class PolicyCorpus:
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the corpus behind."""
-        return {**vars(self), "_task": None}
+        return {**vars(self), "_task": None, "_fitting": set()}
 
     def open_encoder(self) -> Encoder:
         """The pretrained encoder."""
@@ -177,11 +179,13 @@ class PolicyCorpus:
         Raises:
             InvalidArgumentError: It is not open, or the policy cannot play it.
         """
+        if number not in self._fitting:
+            self._check(self._open(number))
+            self._fitting.add(number)
         key = (number, str(device), self.trainable)
         source = _SOURCES.get(key)
         if source is None:
             task = self._open(number)
-            self._check(task)
             source = FeatureSource(task, device, trainable=self.trainable)
             _SOURCES[key] = source
         return source
@@ -210,15 +214,14 @@ class PolicyCorpus:
         return task
 
     def _check(self, task: Task) -> None:
-        own = replace(self, _task=None)
         other = PolicyCorpus.of(task, named=self.named, made_with=None, trainable=self.trainable)
-        if own.decides != other.decides:
+        if self.decides != other.decides:
             raise InvalidArgumentError(
                 f"the environment's labels {shown(task.labels)} (or its vocabulary) are not those "
                 "of the policy, so its actions would mean something else: pass labels= (and "
                 "vocabulary=) of the training environment to the new one."
             )
-        if (own.fingerprint, own.width, own.parts) != (
+        if (self.fingerprint, self.width, self.parts) != (
             other.fingerprint,
             other.width,
             other.parts,
