@@ -1,11 +1,11 @@
-"""What plain Stable-Baselines3 code learns in a given time, with and without what this project adds.
+"""What plain Stable-Baselines3 code learns in a given time, with and without what is added here.
 
     python benchmarks/plain_sb3.py --data-dir DIR                     # NER-CoNLL-v0, 60 s each
     python benchmarks/plain_sb3.py --env SpanQA-SQuAD-v0 --seconds 45 --ways stock bridge-nlp
 
-MaskablePPO of sb3-contrib, the same hyperparameters each time, and the score on dev. Seconds are those of
-the process (CPU time on one thread), so that a busy machine changes little; encoding the corpus is not
-counted.
+MaskablePPO of sb3-contrib, the same hyperparameters each time, and the score on dev. Seconds are
+those of the process (CPU time on one thread), so that a busy machine changes little; encoding the
+corpus is not counted.
 """
 
 from __future__ import annotations

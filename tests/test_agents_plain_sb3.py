@@ -26,9 +26,11 @@ import nlp_gym
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
 from nlp_gym_agents import NameCorpus, SB3VecEnv, make_sb3_env, nlp_policy_kwargs, score_model
 from nlp_gym_agents.algorithms.encoder_optimizer import OwnRateAdam
+from nlp_gym_agents.algorithms.masked_dqn import MaskedDQN
 from nlp_gym_agents.algorithms.registry import ALGORITHMS
 from nlp_gym_agents.models.build import build_model
 from nlp_gym_agents.networks.features.open_corpora import corpus_number
+from nlp_gym_agents.networks.policies.pointer import PointerDuelingDQNPolicy
 
 NER, SPANS = "NER-CoNLL-v0", "SpanQA-SQuAD-v0"
 SMALL: dict[str, Any] = {"encoder": "hashed", "corpus": "sample"}
@@ -98,6 +100,14 @@ def test_plain_sb3_scores_candidates_by_the_name_of_the_stock_policy(cls: type) 
 def test_plain_sb3_recurrent_says_that_it_scores_no_candidates() -> None:
     with pytest.raises(InvalidArgumentError, match="Use PPO or MaskablePPO"):
         stock(RecurrentPPO, make_sb3_env(SPANS, 1, **SMALL))
+
+
+def test_plain_sb3_masked_dqn_takes_the_class_where_actions_are_candidates() -> None:
+    env = make_sb3_env("ChoiceQA-OpenBookQA-v0", 2, seed=0, **SMALL)
+    options = {"policy_kwargs": nlp_policy_kwargs(env), "device": "cpu", **REPLAY}
+    with pytest.raises(InvalidArgumentError, match="PointerDuelingDQNPolicy"):
+        MaskedDQN("MultiInputPolicy", env, **options)
+    MaskedDQN(PointerDuelingDQNPolicy, env, **options).learn(16)
 
 
 def test_plain_sb3_leaves_other_policies_alone() -> None:
@@ -182,6 +192,7 @@ def test_plain_sb3_policy_reads_the_split_that_observations_name() -> None:
     carried = make_vec_env(NER, 4, seed=3, env_kwargs={**SMALL, "split": "dev"})
     other = stock(PPO, carried)
     other.policy.load_state_dict(model.policy.state_dict())
+    carried.seed(3)  # the algorithm has seeded its environments
     by_vector = evaluate_policy(other, carried, n_eval_episodes=12, return_episode_rewards=True)
     assert by_index == by_vector
     assert score_model(model, dev).value == score_model(other, carried).value
