@@ -77,6 +77,28 @@ def test_plain_sb3_learns_alike_on_every_kind_of_environment(cls: type) -> None:
     assert scores["native"] == pytest.approx(scores["features"], rel=1e-4, abs=1e-4)
 
 
+@pytest.mark.parametrize("name", ["maskable_ppo", "ppo", "dqn", "qrdqn"])
+def test_plain_sb3_learns_what_the_own_trainer_learns(name: str) -> None:
+    row = ALGORITHMS[name]
+    options = {k: v for k, v in STOCK[row.cls].items() if k != "policy_kwargs"}
+    reads = {"features_extractor_kwargs": {"hidden": [16]}}
+    given = {"policy": "MultiInputPolicy", "policy_kwargs": reads, **options}
+    task = nlp_gym.make_task(NER, **SMALL)
+    task.encode()
+    own = build_model(row, task, given, n_envs=2).learn(48)
+    env = make_sb3_env(NER, 2, **SMALL)
+    plain = row.cls(
+        "MultiInputPolicy",
+        env,
+        policy_kwargs=nlp_policy_kwargs(env, hidden=[16]),
+        seed=0,
+        device="auto",
+        **options,
+    ).learn(48)
+    pairs = zip(own.policy.parameters(), plain.policy.parameters(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
+
+
 @pytest.mark.parametrize("cls", [c for c in STOCK if c is not RecurrentPPO])
 def test_plain_sb3_scores_candidates_by_the_name_of_the_stock_policy(cls: type) -> None:
     env = make_sb3_env("ChoiceQA-OpenBookQA-v0", 2, seed=0, browse=False, **SMALL)
