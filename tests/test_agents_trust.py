@@ -201,3 +201,36 @@ def test_predict_reads_a_run_of_links(own: Path, tmp_path: Path) -> None:
         (folder / file.name).symlink_to(file)
     (record,) = Predictor(folder.parent, trust=MODULE).predict(["Ann1 sings."])
     assert [token["text"] for token in record["tokens"]] == ["Ann1", "sings", "."]
+
+
+def test_trust_typed_module_may_lie_in_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it does for `python -m`; a console script has no current folder on its path."""
+    monkeypatch.setattr(sys, "path", [p for p in sys.path if p not in ("", str(tmp_path))])
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_clone.py").write_text(
+        "import my_helper\nfrom nlp_gym_agents.algorithms.bc import BC\n\n\n"
+        "class Mine(BC):\n    pass\n"
+    )
+    (tmp_path / "my_helper.py").write_text("")
+    (tmp_path / "json.py").write_text("raise SystemExit")  # an installed name comes first
+    before = list(sys.path)
+    options = ["--env", "NER-v0", "--encoder", "hashed", "--no-progress", "--no-report", "-n", "16"]
+    options += ["--env-kwargs", "corpus:sample", "--n-envs", "2", "--hyperparams", TINY]
+    missing = command("train", "--algo", "my_missing:Mine", *options)
+    assert "cannot be imported" in missing.stderr
+    command("train", "--algo", "json:Mine", *options)
+    command("train", "--algo", "ppoo", *options)
+    assert sys.path == before  # nothing was typed that lies here and only here
+    done = command("train", "--algo", "my_clone:Mine", "--run-dir", "run", *options)
+    assert done.exit_code == 0, done.output
+    assert sys.path == [*before, str(tmp_path)]
+    # What a run asks for is not typed.
+    monkeypatch.setattr(sys, "path", before)
+    for name in ("my_clone", "my_helper"):
+        monkeypatch.delitem(sys.modules, name)
+    refused = command("evaluate", "run", "--split", "dev")
+    assert "--trust my_clone" in refused.stderr
+    assert "my_clone" not in sys.modules
+    assert command("evaluate", "run", "--split", "dev", "--trust", "my_clone").exit_code == 0

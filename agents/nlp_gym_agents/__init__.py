@@ -1,4 +1,37 @@
 """Stable-Baselines3 agents for the environments of `nlp_gym`.
 
-Nothing is imported here: the modules are independent, and most of them need torch.
+Modules are independent, and most of them need torch: the names below are imported when they are
+first used.
 """
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nlp_gym_agents.algorithms.sb3_env import NameCorpus, make_sb3_env
+    from nlp_gym_agents.algorithms.vec_env import SB3VecEnv
+    from nlp_gym_agents.models.stock import nlp_policy_kwargs
+    from nlp_gym_agents.models.stock_score import score_model
+
+__all__ = ["NameCorpus", "SB3VecEnv", "make_sb3_env", "nlp_policy_kwargs", "score_model"]
+
+_MODULES = {
+    "NameCorpus": "algorithms.sb3_env",
+    "SB3VecEnv": "algorithms.vec_env",
+    "make_sb3_env": "algorithms.sb3_env",
+    "nlp_policy_kwargs": "models.stock",
+    "score_model": "models.stock_score",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on first use."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

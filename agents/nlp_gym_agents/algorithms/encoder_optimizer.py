@@ -7,14 +7,14 @@ before each step of the optimizer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch as th
 from stable_baselines3.common.base_class import BaseAlgorithm
 from torch import nn
 
-from nlp_gym.checks import check_number
+from nlp_gym.checks import check_int, check_number
 from nlp_gym.errors import InvalidArgumentError
 from nlp_gym_agents.networks.encoder.schedule import EncoderRate
 
@@ -142,3 +142,74 @@ def _groups(
         for decay, chosen in decays
     ]
     return [group for group in head + added if group["params"]]
+
+
+_STEPS = "encoder_steps"
+"""Key of an encoder's group in `OwnRateAdam`: its updates so far."""
+
+
+def mark_encoder(encoder: nn.Module) -> None:
+    """Mark the parameters of an encoder for `OwnRateAdam`."""
+    for parameter in encoder.parameters():
+        parameter.learns_as_encoder = True  # type: ignore[attr-defined]
+
+
+class OwnRateAdam(th.optim.Adam):
+    """Adam with a rate of its own for the parameters of a marked encoder, for ``policy_kwargs``.
+
+    Stable-Baselines3 builds the optimizer from one list of parameters and writes its own rate into
+    every group before each update. The encoder's rate keeps its ratio to that one, and so follows
+    its schedule.
+
+    Args:
+        params: Of a policy; see `mark_encoder`.
+        lr: Of all others.
+        encoder_lr: Of the encoder.
+        encoder_warmup: Updates over which it rises from 0.
+        encoder_weight_decay: Of the encoder's matrices, decoupled as in AdamW.
+        **kwargs: As for `torch.optim.Adam`.
+
+    Raises:
+        InvalidArgumentError: A value outside what is allowed.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[nn.Parameter],
+        lr: float = 1e-3,
+        *,
+        encoder_lr: float = 5e-5,
+        encoder_warmup: int = 100,
+        encoder_weight_decay: float = 0.01,
+        **kwargs: Any,
+    ) -> None:
+        EncoderRate.of(encoder_lr)  # a number above 0
+        check_int("encoder_warmup", encoder_warmup, 0, 2**31 - 1)
+        check_number("encoder_weight_decay", encoder_weight_decay, 0.0, 1.0)
+        given = [p for p in params if p.requires_grad]
+        encoder = [p for p in given if getattr(p, "learns_as_encoder", False)]
+        groups: Any = _groups([{"params": given}], encoder, encoder_weight_decay)
+        for group in groups:
+            if _DECAY in group:
+                group[_STEPS] = 0
+        self._ratio, self._warmup = encoder_lr / lr if lr else 0.0, encoder_warmup
+        super().__init__(groups, lr=lr, **kwargs)
+
+    def step(self, closure: Any = None) -> Any:
+        """Update all groups, the encoder's with its own rate."""
+        head = next((g["lr"] for g in self.param_groups if _DECAY not in g), self.defaults["lr"])
+        for group in self.param_groups:
+            if _DECAY in group:
+                group[_STEPS] += 1
+                risen = min(1.0, group[_STEPS] / max(self._warmup, 1))
+                group["lr"] = head * self._ratio * risen
+                self._decay(group)
+        return super().step(closure)
+
+    @staticmethod
+    @th.no_grad()
+    def _decay(group: Mapping[str, Any]) -> None:
+        if group[_DECAY]:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    parameter.mul_(1.0 - group["lr"] * group[_DECAY])

@@ -14,6 +14,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
+from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env.base_vec_env import (
     VecEnv,
     VecEnvIndices,
@@ -52,12 +53,12 @@ class SB3VecEnv(VecEnv):
 
     def __init__(self, venv: VectorEnv) -> None:
         mode = venv.metadata.get("autoreset_mode")
-        if mode is None or AutoresetMode(mode) is not AutoresetMode.SAME_STEP:
+        if mode not in (AutoresetMode.SAME_STEP, AutoresetMode.SAME_STEP.value):
             raise InvalidArgumentError(
                 f"venv={shown(venv)} has autoreset_mode={shown(mode)}, but Stable-Baselines3 needs "
-                "environments that reset in the same step: use gym.make_vec on an id of this "
-                "package, or pass autoreset_mode=AutoresetMode.SAME_STEP to Gymnasium's "
-                "SyncVectorEnv."
+                "environments that reset in the same step: use make_sb3_env, or gym.make_vec on an "
+                "id of this package without autoreset_mode=, or pass "
+                "autoreset_mode=AutoresetMode.SAME_STEP to Gymnasium's SyncVectorEnv."
             )
         self.venv = venv
         self._actions: np.ndarray | None = None
@@ -218,7 +219,13 @@ class SB3VecEnv(VecEnv):
     def env_is_wrapped(
         self, wrapper_class: type[gym.Wrapper], indices: VecEnvIndices = None
     ) -> list[bool]:
-        """Whether each environment has the wrapper; native environments have none."""
+        """Whether each environment has the wrapper.
+
+        Native environments have none, but infos hold what `Monitor` writes into them: true returns
+        and lengths, for ``evaluate_policy``.
+        """
+        if wrapper_class is Monitor:
+            return [True for _ in self._get_indices(indices)]
         envs: Iterable[Any] = getattr(self.venv, "envs", [None] * self.num_envs)
         wrapped = [_is_wrapped(env, wrapper_class) for env in envs]
         return [wrapped[i] for i in self._get_indices(indices)]

@@ -16,6 +16,7 @@ from nlp_gym_agents.cli.options import (
     cluster_of,
     env_arguments,
     listed,
+    typed,
 )
 from nlp_gym_agents.cli.output import say, say_path
 
@@ -23,11 +24,14 @@ from nlp_gym_agents.cli.output import say, say_path
 def benchmark_command(
     ids: Annotated[
         str | None,
-        typer.Option(metavar="ID,ID,...", help="Default: every id with a corpus of its own."),
+        typer.Option(
+            callback=typed, metavar="ID,ID,...", help="Default: every id with a corpus of its own."
+        ),
     ] = None,
     algos: Annotated[
         str,
         typer.Option(
+            callback=typed,
             metavar="NAME,...",
             help="Baselines (random, majority, oracle) and algorithms; NAME+bc or NAME+bc:8: "
             "warm started.",

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from nlp_gym_agents.cli import completion
-from nlp_gym_agents.cli.options import DataDir, Split, Trust, env_arguments
+from nlp_gym_agents.cli.options import DataDir, Split, Trust, env_arguments, typed
 from nlp_gym_agents.cli.output import say
 
 
@@ -17,13 +17,16 @@ def export_minari_command(
         str | None,
         typer.Argument(
             metavar="ID",
+            callback=typed,
             help="Environment id; default: the run's.",
             autocompletion=completion.environments,
         ),
     ] = None,
     env: Annotated[
         str | None,
-        typer.Option(help="The same as ID.", autocompletion=completion.environments),
+        typer.Option(
+            callback=typed, help="The same as ID.", autocompletion=completion.environments
+        ),
     ] = None,
     policy: Annotated[str, typer.Option(help="Who plays: oracle or random.")] = "oracle",
     run: Annotated[

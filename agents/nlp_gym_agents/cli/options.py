@@ -35,9 +35,35 @@ Ray = Annotated[
 ]
 RayCpus = Annotated[int, typer.Option(min=1, metavar="N", help="Processors of each task on Ray.")]
 
+
+def typed(value: str | None) -> str | None:
+    """Callback of options with ``package.module:Name``: the module may lie in the current folder.
+
+    Args:
+        value: What was typed, several separated by commas or spaces; names without a colon are of
+            this package.
+    """
+    _reach([word.partition(":")[0] for word in listed(value) if ":" in word])
+    return value
+
+
+def _typed_modules(value: list[str] | None) -> list[str] | None:
+    """As `typed`, for names of modules themselves."""
+    _reach(value or [])
+    return value
+
+
+def _reach(modules: Sequence[str]) -> None:
+    if modules:
+        from nlp_gym_agents.runs.trust import reach_typed
+
+        reach_typed(modules)
+
+
 Trust = Annotated[
     list[str] | None,
     typer.Option(
+        callback=_typed_modules,
         metavar="MODULE",
         help="A module or package of your own that the settings of the run, or of FILE, may have "
         "imported; may be given several times.",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nlp_gym_agents.cli import completion, search, zoo_flags
-from nlp_gym_agents.cli.options import DataDir, Ray, RayCpus, Trust, cluster_of, pairs
+from nlp_gym_agents.cli.options import DataDir, Ray, RayCpus, Trust, cluster_of, pairs, typed
 from nlp_gym_agents.cli.output import say, say_path
 
 if TYPE_CHECKING:
@@ -62,12 +62,15 @@ def train_command(
     env: Annotated[
         str | None,
         typer.Option(
-            help="Environment id; see `nlp-gym envs`.", autocompletion=completion.environments
+            callback=typed,
+            help="Environment id; see `nlp-gym envs`.",
+            autocompletion=completion.environments,
         ),
     ] = None,
     algo: Annotated[
         str | None,
         typer.Option(
+            callback=typed,
             help="Algorithm, or package.module:Class of your own.",
             autocompletion=completion.algorithms,
         ),

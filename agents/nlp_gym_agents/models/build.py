@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch as th
 from sb3_contrib import QRDQN, TRPO, MaskablePPO
 from stable_baselines3 import DQN, PPO
@@ -16,6 +18,7 @@ from torch import nn
 
 from nlp_gym.envs.vector import TaskVectorEnv
 from nlp_gym.errors import InvalidArgumentError, NLPGymError, UnknownNameError, shown
+from nlp_gym.memory import check_memory, readable_size
 from nlp_gym.tasks.core.task import Task
 from nlp_gym_agents.algorithms.advantages import normalise_only_several
 from nlp_gym_agents.algorithms.buffers import (
@@ -24,6 +27,7 @@ from nlp_gym_agents.algorithms.buffers import (
     MaskableEpisodeRolloutBuffer,
 )
 from nlp_gym_agents.algorithms.registry import ALGORITHMS, AlgorithmRow
+from nlp_gym_agents.algorithms.sb3_env import observation_bytes
 from nlp_gym_agents.algorithms.vec_env import SB3VecEnv
 from nlp_gym_agents.config.devices import check_device
 from nlp_gym_agents.config.hyperparams import Params, build_arguments
@@ -148,6 +152,7 @@ def build_model(
         "unit_dim": task.encoder.dim,
         "encoder_factory": factory,
     }
+    check_buffer(row, venv, arguments)
     arguments |= {"env": SB3VecEnv(venv), "seed": seed, "device": device, "verbose": 0}
     limit = SizeLimit.of_memory(hyperparams)
     if weights is not None:
@@ -160,6 +165,34 @@ def build_model(
     if tuning is not None:
         attach_encoders(model, venv, tuning)
     return model
+
+
+def check_buffer(row: AlgorithmRow, venv: TaskVectorEnv, arguments: Mapping[str, Any]) -> None:
+    """Refuse a replay buffer or a rollout that memory cannot hold, before it is allocated.
+
+    Args:
+        row: The algorithm.
+        venv: Its environments.
+        arguments: What the algorithm is made with; defaults are those of its class.
+
+    Raises:
+        InvalidArgumentError: Naming the argument and the smaller observation.
+    """
+    space, defaults = venv.single_observation_space, inspect.signature(row.cls).parameters
+    for name, copies in (("buffer_size", 2), ("n_steps", venv.num_envs)):
+        value = arguments.get(name, defaults[name].default if name in defaults else None)
+        if not isinstance(value, int):
+            continue
+        # A replay buffer has each observation and the next one as they are; a rollout, as float32.
+        each = observation_bytes(space, np.float32 if name == "n_steps" else None)
+        what = f"observations of {readable_size(each)} each"
+        if venv.obs_type != "index":
+            what += f" (with obs_type='index' they are of {_index_bytes(venv.task)})"
+        check_memory(name, value, value * copies * each, what)
+
+
+def _index_bytes(task: Task) -> str:
+    return readable_size(observation_bytes(task.observation_space("index")))
 
 
 def _copies(row: AlgorithmRow, task: Task, extractor_kwargs: Mapping[str, Any]) -> bool:

@@ -11,6 +11,7 @@ from gymnasium import spaces
 
 from nlp_gym.checks import check_obs_type
 from nlp_gym.encode import Encoder
+from nlp_gym.errors import InvalidArgumentError
 from nlp_gym.tasks.core.tables import Extra, Tables
 from nlp_gym.types import BoolArray, Corpus, Encoded, Int64Array, Observation, Units
 
@@ -20,11 +21,36 @@ _TABLE = 1 << 14
 """Numbers up to which the one-hot vectors of all values are kept in one table."""
 
 
+class IndexBox(spaces.Box):
+    """A `Box` of integers that name something: rows of a corpus, tokens of a vocabulary.
+
+    A network must look up what they name. Stable-Baselines3's own extractors would read them as
+    magnitudes; they ask for `flatdim` of each space, which refuses this one.
+    """
+
+
+@spaces.utils.flatdim.register(IndexBox)
+def _refuse_magnitudes(space: IndexBox) -> int:
+    raise InvalidArgumentError(
+        "obs_type='index' and obs_type='tokens' observations hold row and token numbers, which a "
+        "network of fully connected layers would read as magnitudes. Use "
+        "policy_kwargs=nlp_gym_agents.nlp_policy_kwargs(env), which looks up what they name, an "
+        "extractor of your own, or obs_type='features'."
+    )
+
+
 def one_hot(values: npt.NDArray[np.integer[Any]], n: int) -> npt.NDArray[np.float32]:
     """(B, size * n) one-hot vectors of the `values` (B, size) or (B,), which are below n."""
     vectors = np.zeros((values.size, n), np.float32)
     vectors[np.arange(values.size), values.ravel()] = 1.0
     return vectors.reshape(len(values), -1)
+
+
+def _named(space: _Space) -> _Space:
+    """An `IndexBox` for integers of more than two values."""
+    if not isinstance(space, spaces.Box) or space.dtype.kind not in "iu" or space.high.max() <= 1:
+        return space
+    return IndexBox(space.low, space.high, space.shape, space.dtype.type)
 
 
 class TokenView(Protocol):
@@ -137,10 +163,10 @@ class Views:
         if obs_type == "features":
             keys |= self._vectors()
         elif obs_type == "tokens":
-            keys |= task.token_view.spaces()
+            keys |= {key: _named(space) for key, space in task.token_view.spaces().items()}
         else:
-            keys["row"] = spaces.Box(0, max(len(task.corpus) - 1, 1), (1,), np.int32)
-            keys["position"] = spaces.Box(0, max(task.n_positions - 1, 1), (1,), np.int32)
+            keys["row"] = IndexBox(0, max(len(task.corpus) - 1, 1), (1,), np.int32)
+            keys["position"] = IndexBox(0, max(task.n_positions - 1, 1), (1,), np.int32)
         return spaces.Dict(keys)
 
     def _vectors(self) -> dict[str, _Space]:
