@@ -176,7 +176,7 @@ def test_attributes_are_those_of_single_environments():
     native.step(actions), sync.step(actions)
     for name in ("oracle_action", "action_masks", "outputs"):
         assert same(list(native.call(name)), list(sync.call(name)))
-    for name in ("obs_type", "layout", "render_mode", "action_space", "observation_space"):
+    for name in ("obs_type", "layout", "render_mode", "action_space", "np_random_seed"):
         assert native.get_attr(name) == sync.get_attr(name)
     states = [[g.bit_generator.state for g in e.get_attr("np_random")] for e in (native, sync)]
     assert states[0] == states[1]

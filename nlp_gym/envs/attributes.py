@@ -41,6 +41,7 @@ class EachAttribute:
     num_envs: int
     render_mode: str | None
     _sampler: RowSampler
+    _seeds: list[int]
 
     def __init__(self) -> None:
         self._own: dict[str, tuple[Any, ...]] = {}
@@ -76,6 +77,8 @@ class EachAttribute:
             return (None,) * self.num_envs if drawings is None else drawings
         if name == "np_random":
             return self._sampler.generators()
+        if name == "np_random_seed":
+            return tuple(self._seeds)
         if name in self._own:
             return tuple(v(*args, **kwargs) if callable(v) else v for v in self._own[name])
         value = getattr(self, _SINGLE.get(name, name))
@@ -113,6 +116,7 @@ class EachAttribute:
         if name == "np_random":
             for i, generator in enumerate(each):
                 self._sampler.seed(i, generator)
+                self._seeds[i] = -1  # as Gymnasium says of a generator that was set
         elif name in self._own or not hasattr(self, name):
             self._own[name] = each
         elif name in _FIXED or callable(getattr(self, name)) or name.startswith("_"):

@@ -89,6 +89,7 @@ class TaskVectorEnv(EachAttribute, PortableSpec, gym.vector.VectorEnv[Any, Any, 
         self._over = np.zeros(self.num_envs, bool)  # those of them that were not truncated
         self._all = np.arange(self.num_envs)
         self._seeded = False
+        self._seeds = [-1] * self.num_envs
         self._last_reward = np.zeros(self.num_envs)
         _keep_freed_memory()
 
@@ -167,6 +168,7 @@ class TaskVectorEnv(EachAttribute, PortableSpec, gym.vector.VectorEnv[Any, Any, 
             if value is not None or not self._seeded:
                 generator, used = seeding.np_random(value)
                 self._sampler.seed(i, generator)
+                self._seeds[i] = used
                 if i == 0:
                     self._np_random, self._np_random_seed = generator, used
         self._seeded = True
