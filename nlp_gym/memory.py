@@ -57,10 +57,15 @@ def check_memory(argument: str, value: object, needed: int, what: str) -> None:
         )
 
 
-def observation_bytes(space: spaces.Space[Any]) -> int:
-    """Bytes of one observation: of an array, or of all arrays of a Dict."""
+def observation_bytes(space: spaces.Space[Any], dtype: type[np.generic] | None = None) -> int:
+    """Bytes of one observation: of an array, or of all arrays of a Dict.
+
+    Args:
+        space: Of the observation.
+        dtype: Number format that a buffer makes of all of them; None: they are kept as they are.
+    """
     boxes: Any = space.spaces.values() if isinstance(space, spaces.Dict) else [space]
-    return sum(np.dtype(box.dtype).itemsize * math.prod(box.shape or ()) for box in boxes)
+    return sum(np.dtype(dtype or box.dtype).itemsize * math.prod(box.shape or ()) for box in boxes)
 
 
 def readable_size(size: int) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from typing import Any
 
@@ -14,7 +13,7 @@ from gymnasium.vector import VectorEnv, VectorWrapper
 
 from nlp_gym.checks import check_int, check_seed
 from nlp_gym.errors import InvalidArgumentError, shown
-from nlp_gym.memory import memory_limit, readable_size
+from nlp_gym.memory import memory_limit, observation_bytes, readable_size
 from nlp_gym.tasks.core.make import task_spec
 from nlp_gym.tasks.core.observation import IndexBox
 from nlp_gym_agents.algorithms.vec_env import SB3VecEnv
@@ -58,17 +57,6 @@ def make_sb3_env(id: str, n_envs: int = 1, *, seed: int | None = None, **env_kwa
     if seed is not None:
         env.seed(seed)
     return env
-
-
-def observation_bytes(space: spaces.Space[Any], dtype: type[np.generic] | None = None) -> int:
-    """Bytes of one observation in a buffer of Stable-Baselines3.
-
-    Args:
-        space: Of the observation.
-        dtype: What a buffer makes of all numbers; None: they are kept as they are.
-    """
-    boxes: Any = space.spaces.values() if isinstance(space, spaces.Dict) else [space]
-    return sum(np.dtype(dtype or box.dtype).itemsize * math.prod(box.shape or ()) for box in boxes)
 
 
 def warn_of_replay(space: spaces.Space[Any], name: str) -> None:

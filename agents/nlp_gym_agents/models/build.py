@@ -18,7 +18,7 @@ from torch import nn
 
 from nlp_gym.envs.vector import TaskVectorEnv
 from nlp_gym.errors import InvalidArgumentError, NLPGymError, UnknownNameError, shown
-from nlp_gym.memory import check_memory, readable_size
+from nlp_gym.memory import check_memory, observation_bytes, readable_size
 from nlp_gym.tasks.core.task import Task
 from nlp_gym_agents.algorithms.advantages import normalise_only_several
 from nlp_gym_agents.algorithms.buffers import (
@@ -27,7 +27,6 @@ from nlp_gym_agents.algorithms.buffers import (
     MaskableEpisodeRolloutBuffer,
 )
 from nlp_gym_agents.algorithms.registry import ALGORITHMS, AlgorithmRow
-from nlp_gym_agents.algorithms.sb3_env import observation_bytes
 from nlp_gym_agents.algorithms.vec_env import SB3VecEnv
 from nlp_gym_agents.config.devices import check_device
 from nlp_gym_agents.config.hyperparams import Params, build_arguments
