@@ -97,8 +97,8 @@ def optimize(
         if not any(row["state"] == "complete" for row in record.rows):
             raise
     finally:
-        study.bury()  # processes that were killed
         with suppress(Exception):  # an error that is on its way says more
+            study.bury()  # processes that were killed
             record.update()
     best = best_of(record.rows)
     chosen = with_drawn(base, best["hyperparams"]).with_changes(
