@@ -47,7 +47,7 @@ def typed(value: str | None) -> str | None:
     return value
 
 
-def _typed_modules(value: list[str] | None) -> list[str] | None:
+def typed_modules(value: list[str] | None) -> list[str] | None:
     """As `typed`, for names of modules themselves."""
     _reach(value or [])
     return value
@@ -63,7 +63,7 @@ def _reach(modules: Sequence[str]) -> None:
 Trust = Annotated[
     list[str] | None,
     typer.Option(
-        callback=_typed_modules,
+        callback=typed_modules,
         metavar="MODULE",
         help="A module or package of your own that the settings of the run, or of FILE, may have "
         "imported; may be given several times.",

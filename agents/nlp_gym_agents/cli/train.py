@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nlp_gym_agents.cli import completion, search, zoo_flags
-from nlp_gym_agents.cli.options import DataDir, Ray, RayCpus, Trust, cluster_of, pairs, typed
+from nlp_gym_agents.cli.options import (
+    DataDir,
+    Ray,
+    RayCpus,
+    Trust,
+    cluster_of,
+    pairs,
+    typed,
+    typed_modules,
+)
 from nlp_gym_agents.cli.output import say, say_path
 
 if TYPE_CHECKING:
@@ -148,7 +157,11 @@ def train_command(
     trust: Trust = None,
     gym_packages: Annotated[
         list[str] | None,
-        typer.Option(metavar="MODULE...", help="Modules to import, which register ids."),
+        typer.Option(
+            callback=typed_modules,
+            metavar="MODULE...",
+            help="Modules to import, which register ids.",
+        ),
     ] = None,
     optimize: search.Optimize = False,
     n_trials: search.Trials = 10,
