@@ -12,6 +12,9 @@ from nlp_gym.checks import check_int, check_obs_type, check_rows
 from nlp_gym.tasks.core.task import Output, Task
 from nlp_gym.types import BoolArray, Float64Array, Int64Array, Observation
 
+_BATCH = 4096
+"""Episodes of the oracle that are played side by side."""
+
 Act = Callable[[Observation, BoolArray], Int64Array]
 """From an observation (arrays with B in front) and the (B, A) mask to (B,) actions."""
 
@@ -141,3 +144,19 @@ def finished(task: Task, step: Step) -> Iterator[tuple[int, Output]]:
     if step.ended.any():
         outputs = task.outputs(step.state.take(step.ended))
         yield from zip(step.place[step.ended].tolist(), outputs, strict=True)
+
+
+def oracle_decisions(task: Task) -> tuple[Int64Array, Int64Array]:
+    """The M decisions of the oracle on a corpus.
+
+    Returns:
+        (M,) order that sorts them by text and step, and (M,) actions.
+    """
+    texts, steps, actions = [], [], []
+    for rows in side_by_side(task.lengths, _BATCH):
+        for number, step in enumerate(play(task, rows, lambda state, _: task.oracle(state))):
+            texts.append(rows[step.place])
+            steps.append(np.full(len(step.place), number))
+            actions.append(step.actions)
+    order = np.lexsort((np.concatenate(steps), np.concatenate(texts)))
+    return order, np.concatenate(actions)
