@@ -59,6 +59,8 @@ def _play_to_the_end(
     state = task.initial(np.arange(n))
     totals, running = np.zeros(n), np.ones(n, bool)
     for _ in range(int(task.lengths.max())):
+        if not running.any():
+            break
         part = state.take(running)
         rewards, ended = task.transition(part, choose(part))
         where = np.flatnonzero(running)
@@ -147,6 +149,8 @@ def illegal_actions(subject: Subject) -> None:
             equal(vars(state), vars(other)), "an illegal action leads elsewhere than its repair"
         )
         state = state.take(~ended)
+        if not len(state.row):
+            break
 
 
 def gold_hidden(subject: Subject, obs_type: str = "features") -> None:

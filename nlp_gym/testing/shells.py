@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nlp_gym.errors import InvalidActionError, InvalidArgumentError, NotResetError
+from nlp_gym.tasks.core.make import task_spec
 from nlp_gym.testing.subject import Fault, Subject, equal, refused, require
 
 
@@ -103,7 +104,7 @@ def spec_json(subject: Subject) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         text = env.spec.to_json()
-        json.loads(gym.spec(subject.env_id).to_json())
+        json.loads(task_spec(subject.env_id).to_json())
     for spec in (EnvSpec.from_json(text), pickle.loads(pickle.dumps(env.spec))):
         again = gym.make(spec)
         require(equal(env.reset(seed=9), again.reset(seed=9)), "made of its spec, it is another")
