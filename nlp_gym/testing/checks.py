@@ -135,7 +135,11 @@ CHECKS: tuple[Check, ...] = (
         "`frame` must show the text in its pieces.",
         _each("mode", ("ansi", "html", "human", "rgb_array")),
     ),
-    Check(pages.render_batched, "`frame(state, i)` must draw episode i, with `title` as place."),
+    Check(
+        pages.render_batched,
+        "`frame(state, i)` must draw episode i, and `place` say how far it is.",
+        by_id=True,
+    ),
     Check(
         pages.docstring,
         "Write the headings into the docstring of the class, as the recipe for a task has them.",
