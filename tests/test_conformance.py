@@ -42,13 +42,13 @@ class OutsideItsSpace(Capitals):
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
-        self.extras = {"flag": Extra(1, 1)}
+        self.extras = {**self.extras, "flag": Extra(1, 1)}
 
     def extra(self, state):
-        return {"flag": np.full((len(state.row), 1), 9, np.int8)}
+        return {**super().extra(state), "flag": np.full((len(state.row), 1), 9, np.int8)}
 
 
-@breaks("batched_equals_single", "step_limit", "not_scored_without_gold")
+@breaks("batched_equals_single", "step_limit")
 class LooksAtTheBatch(Capitals):
     """What is legal depends on how many episodes are played together."""
 
@@ -199,6 +199,15 @@ class ShowsGold(Capitals):
     def extra(self, state):
         answer = self.oracle(state) if self.has_gold else np.zeros_like(state.row)
         return {**super().extra(state), "answer": answer[:, None].astype(np.int8)}
+
+
+@breaks("not_scored_without_gold")
+class ClaimsGold(Capitals):
+    """Texts that are not annotated are said to be."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.has_gold = True
 
 
 @breaks("same_shapes")
