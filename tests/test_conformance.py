@@ -1,4 +1,4 @@
-"""The checks of `nlp_gym.testing`: each finds the task that was broken for it, and says how to fix it."""
+"""The checks of `nlp_gym.testing`: each finds the task that was broken for it."""
 
 from __future__ import annotations
 
@@ -264,7 +264,7 @@ class KeepsEverything(Capitals):
 @pytest.fixture(autouse=True)
 def registered():
     before = set(gym.registry)
-    classes = {cls: kwargs for cls, kwargs in BROKEN.values()}
+    classes = dict(BROKEN.values())
     rows = [EnvRow("Good-v0", f"{__name__}:Good", "conll2003")]
     for cls, kwargs in classes.items():
         rows.append(EnvRow(f"{cls.__name__}-v0", f"{__name__}:{cls.__name__}", "conll2003", kwargs))

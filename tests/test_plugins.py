@@ -133,17 +133,15 @@ def test_plugins_are_known_to_a_process_that_only_imported_nlp_gym(site: Path) -
 
 def test_plugins_module_that_imports_nlp_gym_first_registers_itself(site: Path) -> None:
     install(site, "circle", f"{START}ENVS = ({ROW},)\nregister_envs(ENVS)\n".format("Circle"))
-    said = python(
-        site, "import circle, gymnasium as gym; print(gym.spec('Plugged-Circle-v0').id)"
-    )
+    said = python(site, "import circle, gymnasium as gym; print(gym.spec('Plugged-Circle-v0').id)")
     assert said == "Plugged-Circle-v0\n"
 
 
 def test_plugins_appear_in_the_commands_and_the_documentation(
     site: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from nlp_gym.tasks.core import make
     from docs.generate import environments
+    from nlp_gym.tasks.core import make
     from nlp_gym_agents.cli.envs import env_rows as listed
     from nlp_gym_agents.evaluation.benchmark.plan import Plan
 
@@ -153,7 +151,7 @@ def test_plugins_appear_in_the_commands_and_the_documentation(
     monkeypatch.setattr(make, "task_ids", lambda: mine)  # the others take long
     assert [row[1] for row in listed() if row[0] == "Plugged-Shown-v0"] == ["tagging"]
     cells = Plan(["Plugged-Shown-v0"], ["random"]).cells()
-    assert [cell.env_id for cell in cells] == ["Plugged-Shown-v0"]
+    assert [cell.id for cell in cells] == ["Plugged-Shown-v0"]
     titles = environments._groups()
     assert "Plugged-Shown-v0" in [row.id for rows in titles.values() for row in rows]
 

@@ -17,7 +17,7 @@ def write_all(folder: Path) -> None:
 
     A file whose content stays the same is not touched, so that Sphinx reads only what changed.
     """
-    from docs.generate import api, environments, formats, packages
+    from docs.generate import api, environments, formats, packages, scores
 
     made: dict[Path, str | bytes] = {}
     for part in (environments, api, formats, packages):

@@ -38,7 +38,7 @@ WRONG_TYPES: tuple[tuple[dict[str, Any], str], ...] = (
 
 
 def wrong_arguments(subject: Subject) -> None:
-    """A wrong argument is refused when the environment is made, and the message names what is allowed."""
+    """A wrong argument is refused where it enters, and the message names what is allowed."""
     reads_files = subject.task().family in READERS
     for arguments, message in WRONG:
         _require_refused(subject, arguments, message, NLPGymError)

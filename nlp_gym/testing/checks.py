@@ -55,13 +55,13 @@ class Check:
             ConformanceError: The rule is broken.
         """
         variants = self.variants if variant is None else (variant,)
-        for arguments in variants[:1] if subject.quick and variant is None else variants:
+        for given in variants[:1] if subject.quick and variant is None else variants:
             try:
-                self.function(subject, **arguments)
+                self.function(subject, **given)
             except Exception as error:  # of the task, of Gymnasium's checker, warnings
                 said = str(error) or "no message"
                 kind = "" if isinstance(error, Fault) else f"{type(error).__name__}: "
-                told = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
+                told = ", ".join(f"{key}={value!r}" for key, value in given.items())
                 raise ConformanceError(
                     f"{subject.env_id}, check {self.name}{f' with {told}' if told else ''}: "
                     f"{kind}{said.rstrip('.')}. {self.fix}"

@@ -1,4 +1,4 @@
-"""A check that something can be learnt: a small agent imitates the oracle and beats the majority."""
+"""A check that something can be learnt: a small agent beats the majority."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def render(subject: Subject, mode: str = "ansi") -> None:
 
 
 def render_batched(subject: Subject) -> None:
-    """The vector environment gives one drawing per environment, in every mode; others are refused."""
+    """The vector environment gives a drawing per environment in every mode, and knows no other."""
     quiet = subject.vector(2)
     require(quiet.render() is None, "render() without a mode must give None")
     for mode in quiet.metadata["render_modes"]:

@@ -133,9 +133,7 @@ def illegal_actions(subject: Subject) -> None:
         legal = mask[each, actions]
         repaired, illegal = task.repair(state, actions)
         require(np.array_equal(illegal, ~legal), "`repair` calls other actions illegal than `mask`")
-        require(
-            np.array_equal(repaired[legal], actions[legal]), "`repair` changes a legal action"
-        )
+        require(np.array_equal(repaired[legal], actions[legal]), "`repair` changes a legal action")
         require(mask[each, repaired].all(), "`repair` gives an illegal action")
         other = state.take(each)
         _, ended = task.transition(state, actions)

@@ -191,9 +191,7 @@ def last_masks(subject: Subject, obs_type: str = "index") -> None:
     while len(state.row):  # whatever the last decision was
         actions = rng.integers(env.task.n_actions, size=len(state.row))
         _, ended = env.task.transition(state, actions)
-        require(
-            env.task.mask(state).any(axis=1).all(), "`mask` has no legal action in some state"
-        )
+        require(env.task.mask(state).any(axis=1).all(), "`mask` has no legal action in some state")
         state = state.take(~ended)
 
 

@@ -26,7 +26,9 @@ def conformance_command(
     ],
     checks: Annotated[
         list[str] | None,
-        typer.Option("--check", metavar="NAME", help="Only this check; may be given several times."),
+        typer.Option(
+            "--check", metavar="NAME", help="Only this check; may be given several times."
+        ),
     ] = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="Leave out the slow checks, and play less.")
