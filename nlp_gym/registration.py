@@ -154,8 +154,9 @@ def register_envs(rows: Iterable[EnvRow] | None = None) -> None:
 def _register_others(rows: object) -> None:
     """Register all of them, or none."""
     many = isinstance(rows, Iterable) and not isinstance(rows, str | Mapping)
-    listed = tuple(rows) if many else (rows,)  # type: ignore[arg-type]
-    for row in listed:
+    given = tuple(rows) if many else (rows,)  # type: ignore[arg-type]
+    listed: list[EnvRow] = []
+    for row in given:
         if not isinstance(row, EnvRow):
             raise InvalidArgumentError(
                 f"rows={shown(rows)} must be a sequence of nlp_gym.registration.EnvRow."
@@ -166,6 +167,7 @@ def _register_others(rows: object) -> None:
                 f"EnvRow {shown(row.id)}: the id is registered for another environment already; "
                 "give yours another name."
             )
+        listed.append(row)
     for row in listed:
         _others[row.id] = row
         if row.id not in gym.registry:

@@ -33,7 +33,7 @@ def cases():
                     yield pytest.param(env_id, check, variant, id=f"{told}-{env_id}", marks=marks)
 
 
-@pytest.mark.parametrize(("env_id", "check", "variant"), cases())
+@pytest.mark.parametrize(("env_id", "check", "variant"), list(cases()))
 def test_id_keeps_the_rule(env_id, check: Check, variant):
     check.run(Subject(env_id), variant)
 

@@ -8,8 +8,10 @@ the user trusts the module by name. What users type themselves is trusted as typ
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shlex
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -61,6 +63,27 @@ def _of_id(name: str, env_id: object) -> Iterator[tuple[str, str, str]]:
 def named_modules(settings: Any) -> tuple[str, ...]:
     """The modules that settings ask for: those to trust where the user typed the settings."""
     return tuple(dict.fromkeys(module for _, _, module in asked_modules(settings)))
+
+
+def reach_typed(modules: Sequence[str]) -> None:
+    """Let modules that the user typed be imported from the current folder.
+
+    A console script does not look there. The folder is added only where it holds a typed module
+    that is found nowhere else, and to the end of the path: nothing in it can stand in for a module
+    that is installed.
+
+    Args:
+        modules: Names as typed; what is no name of a module is left to the checks that follow.
+    """
+    here = Path.cwd()
+    for name in modules:
+        top = name.partition(".")[0]
+        if not _MODULE.fullmatch(name) or not (
+            (here / f"{top}.py").is_file() or (here / top).is_dir()
+        ):
+            continue
+        if str(here) not in sys.path and importlib.util.find_spec(top) is None:
+            sys.path.append(str(here))
 
 
 def registered_modules() -> frozenset[str]:
