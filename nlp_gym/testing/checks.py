@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from nlp_gym.checks import OBS_TYPES, REWARDS, check_name
@@ -218,10 +218,11 @@ class Result:
     check: Check
     seconds: float
     fault: str = ""
-    passed: bool = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "passed", not self.fault)
+    @property
+    def passed(self) -> bool:
+        """Whether the rule is kept."""
+        return not self.fault
 
 
 def find_checks(

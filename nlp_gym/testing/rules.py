@@ -10,6 +10,7 @@ import numpy as np
 
 from nlp_gym.tasks.core.rollout import oracle_decisions, rollout
 from nlp_gym.tasks.core.task import ILLEGAL_COST, Task
+from nlp_gym.testing.shells import same_step
 from nlp_gym.testing.subject import (
     Subject,
     equal,
@@ -194,8 +195,6 @@ def _same_view(task: Task, other: Task, obs_type: str, which: str) -> None:
 
 def not_scored_without_gold(subject: Subject, limit: int | None = None) -> None:
     """Without gold environments play on, alike, and give no score."""
-    from nlp_gym.testing.shells import same_step
-
     n, kwargs = 4, {"obs_type": "index", "max_episode_steps": limit}
     with without_gold():
         batched, single = subject.vector(n, **kwargs), subject.side_by_side(n, **kwargs)
