@@ -12,9 +12,6 @@ from nlp_gym.checks import check_int, check_obs_type, check_rows
 from nlp_gym.tasks.core.task import Output, Task
 from nlp_gym.types import BoolArray, Float64Array, Int64Array, Observation
 
-_BATCH = 4096
-"""Episodes of the oracle that are played side by side."""
-
 Act = Callable[[Observation, BoolArray], Int64Array]
 """From an observation (arrays with B in front) and the (B, A) mask to (B,) actions."""
 
@@ -144,6 +141,10 @@ def finished(task: Task, step: Step) -> Iterator[tuple[int, Output]]:
     if step.ended.any():
         outputs = task.outputs(step.state.take(step.ended))
         yield from zip(step.place[step.ended].tolist(), outputs, strict=True)
+
+
+_BATCH = 4096
+"""Episodes of the oracle that are played side by side."""
 
 
 def oracle_decisions(task: Task) -> tuple[Int64Array, Int64Array]:
