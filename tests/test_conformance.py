@@ -359,4 +359,6 @@ def test_conformance_command_of_an_unknown_id_is_status_2():
     result = command("NER-CoNL-v0")
     assert result.exit_code == 2
     assert "Did you mean 'NER-CoNLL-v0'?" in result.stderr
-    assert command("no_such_module:Id-v0").exit_code == 1
+    result = command("no_such_module:Id-v0")
+    assert result.exit_code == 2
+    assert "'no_such_module' cannot be imported" in result.stderr

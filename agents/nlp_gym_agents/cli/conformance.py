@@ -41,10 +41,11 @@ def conformance_command(
         Path | None, typer.Option("--json", metavar="FILE", help="Write the outcomes as JSON.")
     ] = None,
 ) -> None:
-    """Check that an environment keeps every rule: exit status 0 if it does, 1 if not."""
+    """Check that an environment keeps every rule: exit status 0 if it does, else 1; 2: no such id."""
     from rich.console import Console
 
-    from nlp_gym.tasks.core.make import is_task_id, task_ids
+    from nlp_gym.errors import InvalidArgumentError
+    from nlp_gym.tasks.core.make import task_spec
     from nlp_gym.testing import Subject, find_checks, run_checks
     from nlp_gym.testing.subject import SMALL
     from nlp_gym_agents.evaluation.conformance import all_checks, record
@@ -53,14 +54,11 @@ def conformance_command(
 
     if ":" in env_id:
         reach_typed([env_id.rpartition(":")[0]])
-    if not is_task_id(env_id):
-        from nlp_gym.errors import UnknownNameError
-
-        error = UnknownNameError(
-            "ID", env_id, task_ids(), "An id of your own is given as package.module:ID."
-        )
+    try:
+        task_spec(env_id)
+    except InvalidArgumentError as error:
         say(f"error: {error}", err=True)
-        raise typer.Exit(2)
+        raise typer.Exit(2) from None
     subject = Subject(env_id, {**SMALL, **pairs(env_kwargs)}, quick)
     chosen = find_checks(checks or (), quick=quick, checks=all_checks())
     results: list[Result] = []
