@@ -41,7 +41,7 @@ def conformance_command(
         Path | None, typer.Option("--json", metavar="FILE", help="Write the outcomes as JSON.")
     ] = None,
 ) -> None:
-    """Check that an environment keeps every rule: exit status 0 if it does, else 1; 2: no such id."""
+    """Check that an environment keeps every rule: exit status 0 if it does, else 1."""
     from rich.console import Console
 
     from nlp_gym.errors import InvalidArgumentError
