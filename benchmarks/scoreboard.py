@@ -92,6 +92,11 @@ def _check(entry: Mapping[str, Any], path: Path) -> None:
         raise DataError(
             f"{path}: entry {shown(entry['name'])}: `value` is not the mean of one value per seed."
         )
+    if not 0 <= 2 * entry["tolerance"] <= min(values):
+        raise DataError(
+            f"{path}: entry {shown(entry['name'])}: tolerance={entry['tolerance']} must be at most "
+            f"half of its smallest value, {min(values)}: what learnt nothing would hold as well."
+        )
 
 
 def information(command: str) -> str:
@@ -167,7 +172,7 @@ def new_entry(
     scores = [measure(command, seed, split) for seed in seeds]
     first = scores[0]
     values = [float(score["value"]) for score in scores]
-    return {
+    entry = {
         "name": name,
         "id": first["id"],
         "split": split,
@@ -182,6 +187,8 @@ def new_entry(
         "cpu_seconds": round((_cpu_seconds() - start) / len(seeds), 1),
         "versions": first["versions"],
     }
+    _check(entry, FILE)
+    return entry
 
 
 def table(entries: Sequence[Mapping[str, Any]]) -> str:

@@ -39,6 +39,7 @@ def test_scoreboard_entries_are_of_registered_ids_and_own_rewards() -> None:
         ({"value": 0.999}, "is not the mean of one value per seed"),
         ({"values": [0.5]}, "is not the mean of one value per seed"),
         ({"information": "full"}, "learns from bandit information"),
+        ({"tolerance": 0.5}, "tolerance=0.5 must be at most half of its smallest value"),
         ({"metric": None}, "metric=None must be str"),
         ({"command": "nlp-gym evaluate x"}, "must be an `nlp-gym train`"),
         ({"command": f"{ENTRIES[0]['command']} --seed 3"}, "must be an `nlp-gym train` without"),

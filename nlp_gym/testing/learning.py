@@ -114,10 +114,11 @@ def _parts(seen: Observation) -> dict[str, npt.NDArray[np.generic]]:
 def _distances(left: npt.NDArray[np.generic], right: npt.NDArray[np.generic]) -> Float64Array:
     """(B, M) distances: squared ones of vectors, the share of differing entries of integers."""
     if left.dtype.kind in "iu":
-        share = np.zeros((len(left), len(right)))
+        share: Float64Array = np.zeros((len(left), len(right)))
         for i in range(left.shape[1]):
             share += left[:, i : i + 1] != right[:, i]
-        return share / left.shape[1]
+        share /= left.shape[1]
+        return share
     a, b = left.astype(np.float32), right.astype(np.float32)
     squares = (a * a).sum(1)[:, None] + (b * b).sum(1) - 2.0 * (a @ b.T)
     distances: Float64Array = np.maximum(squares, 0.0).astype(np.float64)
