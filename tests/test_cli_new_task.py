@@ -94,6 +94,8 @@ def test_new_task_command_prints_the_folder_and_never_overwrites(tmp_path: Path)
         "first-word/pyproject.toml",
         "first-word/tests/test_first_word.py",
     ]
+    project = (tmp_path / "first-word" / "pyproject.toml").read_text()
+    assert '[project.entry-points."nlp_gym.tasks"]\nfirst_word = "first_word"\n' in project
     (tmp_path / "first-word" / "pyproject.toml").write_text("mine")
     again = run("first_word")
     assert again.exit_code == 1
