@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -139,7 +140,8 @@ def _call(words: Sequence[str]) -> None:
         [sys.executable, "-m", "nlp_gym", *words], capture_output=True, text=True, check=False
     )
     if done.returncode:
-        last = done.stderr.strip().splitlines()[-1:]
+        # Errors of use are drawn in a box.
+        last = [line for line in done.stderr.splitlines() if re.search(r"\w", line)][-1:]
         raise DataError(f"`nlp-gym {shlex.join(words)}` failed: {' '.join(last)}")
 
 

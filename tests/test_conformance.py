@@ -313,14 +313,28 @@ def test_conformance_messages_say_what_was_seen():
             check_task(f"{cls.__name__}-v0", check, quick=True)
 
 
-def test_conformance_of_a_good_task_passes_and_all_failures_are_told():
-    results = list(run_checks(Subject("Good-v0", quick=True)))
-    assert [result.fault for result in results] == [""] * len(find_checks(quick=True))
+def test_conformance_all_failures_are_told(monkeypatch):
+    chosen = find_checks(("seeding", "row_option", "misuse"))
+    results = list(run_checks(Subject("Good-v0"), chosen))
+    assert [result.fault for result in results] == ["", "", ""]
+    assert [result.passed for result in run_checks(Subject("AlwaysTheFirst-v0"), chosen)] == [
+        False,
+        False,
+        True,
+    ]
     assert all(result.seconds >= 0 for result in results)
+    monkeypatch.setattr("nlp_gym.testing.checks.find_checks", lambda names, quick: chosen)
+    check_task("Good-v0")
     with pytest.raises(ConformanceError) as caught:
-        check_task("AlwaysTheFirst-v0", quick=True)
+        check_task("AlwaysTheFirst-v0")
     for check in ("seeding", "row_option"):
         assert f"check {check}: " in str(caught.value)
+    assert "misuse" not in str(caught.value)
+
+
+@pytest.mark.slow
+def test_conformance_of_a_good_task_passes():
+    check_task("Good-v0")
 
 
 def test_conformance_wrong_names_are_typed_errors():

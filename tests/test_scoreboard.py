@@ -85,8 +85,8 @@ def test_scoreboard_replay_says_what_holds(
 
 
 def test_scoreboard_failed_command_is_told() -> None:
-    with pytest.raises(DataError, match=r"failed: error: .*no-such-algo"):
-        scoreboard.measure("nlp-gym train --env POS-v0 --algo no-such-algo", 0, "test")
+    with pytest.raises(DataError, match=r"failed: .*No such option.*--no-such-flag"):
+        scoreboard.measure("nlp-gym train --env POS-v0 --no-such-flag", 0, "test")
 
 
 @pytest.mark.slow
