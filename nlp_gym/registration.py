@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import gymnasium as gym
 
 from nlp_gym.errors import InvalidArgumentError, shown
+from nlp_gym.plugins import new_plugins, warn_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,16 +116,71 @@ ENVS: tuple[EnvRow, ...] = (
 )
 
 
-def register_envs() -> None:
-    """Register every row of `ENVS` with Gymnasium; rows already there are left alone."""
+_others: dict[str, EnvRow] = {}
+"""Rows of other packages, by id."""
+
+
+def env_rows() -> tuple[EnvRow, ...]:
+    """Every row: those of `ENVS`, then those that other packages registered."""
+    own = {row.id for row in ENVS}
+    others = (row for row in _others.values() if row.id in gym.registry and row.id not in own)
+    return (*ENVS, *others)
+
+
+def register_envs(rows: Iterable[EnvRow] | None = None) -> None:
+    """Register rows with Gymnasium; rows already there are left alone.
+
+    Args:
+        rows: Rows of a package of your own. None: those of `ENVS`, and those of installed packages
+            with an entry point of the group ``nlp_gym.tasks``. A package that is broken is warned
+            of and left out.
+
+    Raises:
+        InvalidArgumentError: `rows` are no rows, or one has an id that is another environment's.
+    """
+    if rows is not None:
+        _register_others(rows)
+        return
     for row in ENVS:
         if row.id not in gym.registry:
-            gym.register(
-                id=row.id,
-                entry_point="nlp_gym.envs.single:TaskEnv",
-                vector_entry_point="nlp_gym.envs.vector:TaskVectorEnv",
-                kwargs={"task": row.task, "dataset": row.dataset, **row.kwargs},
-                # Environments check their own calls, and the tests run `check_env` on all of them.
-                # After a refused `reset` Gymnasium's wrapper would fail at every later `step`.
-                disable_env_checker=True,
+            _register(row)
+    for package, given in new_plugins():
+        try:
+            _register_others(given)
+        except Exception as error:  # Gymnasium's too, for what is no id
+            warn_of(package, str(error).rstrip("."))
+
+
+def _register_others(rows: object) -> None:
+    """Register all of them, or none."""
+    many = isinstance(rows, Iterable) and not isinstance(rows, str | Mapping)
+    given = tuple(rows) if many else (rows,)  # type: ignore[arg-type]
+    listed: list[EnvRow] = []
+    for row in given:
+        if not isinstance(row, EnvRow):
+            raise InvalidArgumentError(
+                f"rows={shown(rows)} must be a sequence of nlp_gym.registration.EnvRow."
             )
+        known = gym.registry.get(row.id)
+        if known is not None and known.kwargs.get("task") != row.task:
+            raise InvalidArgumentError(
+                f"EnvRow {shown(row.id)}: the id is registered for another environment already; "
+                "give yours another name."
+            )
+        listed.append(row)
+    for row in listed:
+        _others[row.id] = row
+        if row.id not in gym.registry:
+            _register(row)
+
+
+def _register(row: EnvRow) -> None:
+    gym.register(
+        id=row.id,
+        entry_point="nlp_gym.envs.single:TaskEnv",
+        vector_entry_point="nlp_gym.envs.vector:TaskVectorEnv",
+        kwargs={"task": row.task, "dataset": row.dataset, **row.kwargs},
+        # Environments check their own calls, and the tests run `check_env` on all of them.
+        # After a refused `reset` Gymnasium's wrapper would fail at every later `step`.
+        disable_env_checker=True,
+    )

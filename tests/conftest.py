@@ -5,7 +5,6 @@ Importable helpers of the tests live in this file and nowhere else.
 
 from __future__ import annotations
 
-import dataclasses
 import ipaddress
 import os
 import socket
@@ -15,8 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from nlp_gym.types import Corpus
 
 ROOT = Path(__file__).resolve().parent.parent
 """The repository root."""
@@ -181,20 +178,12 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture
-def without_gold(monkeypatch: pytest.MonkeyPatch) -> None:
+def without_gold() -> Iterator[None]:
     """Tasks made from here on have samples without gold."""
-    from nlp_gym.tasks.core.corpus_task import CorpusTask
+    from nlp_gym.testing import without_gold
 
-    load = CorpusTask.load
-
-    def stripped(self: CorpusTask, split: str) -> Corpus:
-        corpus = load(self, split)
-        if hasattr(self, "corpus"):  # what is asked for later are facts about the training split
-            return corpus
-        samples = [sample.unannotated() for sample in corpus.samples]
-        return dataclasses.replace(corpus, samples=samples)
-
-    monkeypatch.setattr(CorpusTask, "load", stripped)
+    with without_gold():
+        yield
 
 
 def tiny_task(env_id: str, folder: Path, split: str = "train", **kwargs: Any) -> Any:

@@ -220,3 +220,95 @@ def test_evaluate_features_observations_need_no_corpus_beside_the_policy(tmp_pat
     run = train(config, run_dir=tmp_path / "run", progress=False)
     best = max(row["value"] for row in read_metrics(run))
     assert evaluate(run, "dev", bootstrap=0).value == best
+
+
+def reported(run: Path, folder: Path, **changes: Any) -> Path:
+    """A copy of a run with a report, as training writes it at its end."""
+    from nlp_gym_agents.evaluation.test_report import final_report
+
+    if not (run / "report.json").exists():
+        final_report(run)
+    copied = Path(shutil.copytree(run, folder / "copy"))
+    report = json.loads((copied / "report.json").read_text())
+    (copied / "report.json").write_text(json.dumps({**report, **changes}))
+    return copied
+
+
+def reverified(run: Path, *flags: str) -> Any:
+    from typer.testing import CliRunner
+
+    from nlp_gym_agents.cli.main import app
+
+    return CliRunner().invoke(app, ["evaluate", str(run), "--reverify", *flags])
+
+
+def test_evaluate_reverify_repeats_the_number_on_record(run: Path, tmp_path: Path) -> None:
+    copied = reported(run, tmp_path)
+    value = json.loads((copied / "report.json").read_text())["value"]
+    result = reverified(copied, "--json", str(tmp_path / "verdict.json"))
+    assert result.exit_code == 0, result.output
+    assert result.stdout == f"entity_f1 on test: {value!r} holds exactly.\n"
+    verdict = json.loads((tmp_path / "verdict.json").read_text())
+    assert verdict["holds"] is verdict["exact"] is True
+    assert verdict["repeated"] == value
+    (copied / "report.json").unlink()
+    result = reverified(copied)  # of a run without a report, the dev score
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("entity_f1 on dev: ")
+
+
+def test_evaluate_reverify_tells_both_numbers_and_what_changed(run: Path, tmp_path: Path) -> None:
+    value = evaluate(run, bootstrap=0).value
+    copied = reported(run, tmp_path, value=value + 0.25, signature="metric:entity_f1|scheme:old")
+    file = copied / "versions.json"
+    versions = json.loads(file.read_text())
+    versions["packages"]["torch"] = "1.0"
+    file.write_text(json.dumps(versions))
+    result = reverified(copied)
+    assert result.exit_code == 1
+    first, *changes = result.stdout.splitlines()
+    assert first == f"entity_f1 on test: {value + 0.25!r} is on record, but it is {value!r} now."
+    assert changes[0].startswith("changed: torch was '1.0' and is ")
+    assert changes[1].startswith("changed: the signature was 'metric:entity_f1|scheme:old' and is")
+
+
+def test_evaluate_reverify_within_float_error_holds(run: Path, tmp_path: Path) -> None:
+    value = evaluate(run, bootstrap=0).value
+    result = reverified(reported(run, tmp_path, value=value + 1e-9))
+    assert result.exit_code == 0
+    assert "holds within 1e-06" in result.stdout
+
+
+def test_evaluate_reverify_of_another_encoder_or_corpus_says_so(run: Path, tmp_path: Path) -> None:
+    from nlp_gym_agents.evaluation.reverify import reverify
+
+    copied = reported(run, tmp_path, corpus={"text_sha256": "0" * 64}, n=3)
+    verdict = reverify(copied)
+    assert verdict.holds
+    assert verdict.changes[0].startswith("the test texts had sha256 000000000000 and have ")
+    assert verdict.changes[1].startswith("3 samples were scored and there are ")
+    agent = load_agent(copied)
+    for settings in [agent.folder / "settings.json"]:
+        saved = json.loads(settings.read_text())
+        saved["encoder"]["fingerprint"] = "f" * 64
+        settings.write_text(json.dumps(saved))
+        manifest = settings.parent / "manifest.json"
+        listed = json.loads(manifest.read_text())
+        import hashlib
+
+        listed["files"][settings.name] = hashlib.sha256(settings.read_bytes()).hexdigest()
+        manifest.write_text(json.dumps(listed))
+    result = reverified(copied)
+    assert result.exit_code == 1
+    assert "cannot be repeated: encoder 'hashed' has fingerprint" in result.stdout
+
+
+def test_evaluate_reverify_takes_no_other_settings(run: Path, tmp_path: Path) -> None:
+    copied = reported(run, tmp_path)
+    for flags in (("--split", "dev"), ("--perturb", "all"), ("--env-kwargs", "window:1")):
+        result = reverified(copied, *flags)
+        assert result.exit_code == 1
+        assert f"{flags[0]}: --reverify repeats" in result.stderr
+    (copied / "report.json").write_text("[]")
+    result = reverified(copied)
+    assert "is damaged: it holds no score" in result.stderr

@@ -17,10 +17,10 @@ def write_all(folder: Path) -> None:
 
     A file whose content stays the same is not touched, so that Sphinx reads only what changed.
     """
-    from docs.generate import api, environments, formats, packages
+    from docs.generate import api, environments, formats, packages, scores
 
     made: dict[Path, str | bytes] = {}
-    for part in (environments, api, formats, packages):
+    for part in (environments, api, formats, packages, scores):
         made.update({folder / name: content for name, content in part.files(folder).items()})
     for old in (path for name in FOLDERS for path in (folder / name).rglob("*")):
         if old.is_file() and old not in made:

@@ -33,7 +33,7 @@ MEASURED = ("results", "robustness")
 def files(pages: Path) -> dict[str, str | bytes]:
     """Pages and pictures by name; `pages` is the folder of the pages written by hand."""
     made: dict[str, str | bytes] = {}
-    for row in registration.ENVS:
+    for row in registration.env_rows():
         made[f"environments/{row.id}.md"] = environment_page(row, pages)
         played, start = drawn(row.id), f"environments/pictures/{row.id}"
         made |= {f"{start}.png": played.strip, f"{start}-end.png": played.end}
@@ -124,7 +124,7 @@ def title_of(cls: type[Any]) -> str:
 def _groups() -> dict[str, list[EnvRow]]:
     """Rows by kind of task."""
     groups: dict[str, list[EnvRow]] = {}
-    for row in registration.ENVS:
+    for row in registration.env_rows():
         groups.setdefault(title_of(task_class(row.id)), []).append(row)
     return groups
 

@@ -73,7 +73,7 @@ def files(pages: Path) -> dict[str, str]:
 def format_tables() -> str:
     """A heading and a table per family."""
     rows_of: dict[str, list[EnvRow]] = {}
-    for row in registration.ENVS:
+    for row in registration.env_rows():
         rows_of.setdefault(task_class(row.id).family, []).append(row)
     parts = []
     for family, readers in READERS.items():

@@ -25,7 +25,9 @@ def env_rows() -> list[tuple[str, ...]]:
             kind = task_class(env_id)
             family = kind.family
             metric = make_task(env_id, "test", corpus="sample", encoder="hashed").metric_name
-            if kind.is_mixture:
+            if kwargs.get("data") is not None:  # the row of another package brings its own
+                where = str(kwargs["data"])
+            elif kind.is_mixture:
                 dataset, where = "-", "those of its tasks"
             else:
                 place = find_corpus(dataset)

@@ -39,6 +39,14 @@ def evaluate_command(
         typer.Option(metavar="KEY:VALUE...", help="Arguments in place of the run's own."),
     ] = None,
     searches: Searches = None,
+    reverify: Annotated[
+        bool,
+        typer.Option(
+            "--reverify",
+            help="Repeat the evaluation on record in the run folder: exit status 1 if the number "
+            "does not hold.",
+        ),
+    ] = False,
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write the score as JSON.")
     ] = None,
@@ -50,6 +58,13 @@ def evaluate_command(
     trust: Trust = None,
 ) -> None:
     """Score a run on a whole split by the task's official metric."""
+    given: dict[str, Any]
+    if reverify:
+        given = {"--data": data, "--perturb": perturb, "--challenge": challenge}
+        given |= {"--env-kwargs": env_kwargs, "--searches": searches}
+        given |= {"--split": split != "test", "--checkpoint": checkpoint != "best"}
+        _reverify(run, given, json_file, data_dir=data_dir, device=device, trust=trust or ())
+        return
     from nlp_gym_agents.evaluation import evaluate as scoring
     from nlp_gym_agents.evaluation import robustness
     from nlp_gym_agents.models.agent import load_agent
@@ -59,7 +74,7 @@ def evaluate_command(
     options |= {"data_dir": data_dir, "progress": True, "trust": trust or ()}
     own: dict[str, Any] = {"data": data, "env_kwargs": pairs(env_kwargs), "searches": searches}
     if challenge is not None:
-        given: dict[str, Any] = {"--perturb": perturb, "--data": data, "--searches": searches}
+        given = {"--perturb": perturb, "--data": data, "--searches": searches}
         given |= {"--env-kwargs": env_kwargs}
         robustness.check_no_other_options(challenge, {**given, "--split": split != "test"})
         scores = {"clean": robustness.evaluate_challenge(run, challenge, **options)}
@@ -79,3 +94,27 @@ def evaluate_command(
         env_id = load_agent(run, checkpoint=checkpoint, trust=trust or ()).env_id
         record = robustness.scores_record(scores, env_id=env_id, split=split)
         write_output(json_file, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+
+
+def _reverify(run: Path, given: dict[str, Any], json_file: Path | None, **options: Any) -> None:
+    """Say whether the score on record holds, and what changed since."""
+    from nlp_gym.errors import InvalidArgumentError
+    from nlp_gym_agents.evaluation.reverify import reverify
+    from nlp_gym_agents.prediction.records import write_output
+
+    for flag, value in given.items():
+        if value:
+            raise InvalidArgumentError(
+                f"{flag}: --reverify repeats the evaluation on record, whose settings are in the "
+                "run folder. Leave out one of the two."
+            )
+    verdict = reverify(run, progress=True, **options)
+    say(verdict.line)
+    for change in verdict.changes:
+        say(f"changed: {change}")
+    if json_file is not None:
+        import json
+
+        write_output(json_file, json.dumps(verdict.record(), indent=2, ensure_ascii=False) + "\n")
+    if not verdict.holds:
+        raise typer.Exit(1)

@@ -12,12 +12,14 @@ from typing import Annotated, Any
 import typer
 
 from nlp_gym_agents.cli.benchmark import benchmark_command
+from nlp_gym_agents.cli.conformance import conformance_command
 from nlp_gym_agents.cli.data import app as data_app
 from nlp_gym_agents.cli.encode import encode_command
 from nlp_gym_agents.cli.envs import envs_command
 from nlp_gym_agents.cli.errors import ReportingGroup
 from nlp_gym_agents.cli.evaluate import evaluate_command
 from nlp_gym_agents.cli.minari import export_minari_command
+from nlp_gym_agents.cli.new_task import new_task_command
 from nlp_gym_agents.cli.options import SpreadCommand
 from nlp_gym_agents.cli.output import say
 from nlp_gym_agents.cli.predict import predict_command
@@ -44,6 +46,8 @@ app.command("evaluate", cls=SpreadCommand)(evaluate_command)
 app.command("predict", cls=SpreadCommand)(predict_command)
 app.command("encode", cls=SpreadCommand)(encode_command)
 app.command("envs")(envs_command)
+app.command("conformance", cls=SpreadCommand)(conformance_command)
+app.command("new-task")(new_task_command)
 
 
 def _print_version(wanted: bool) -> None:

@@ -13,7 +13,7 @@ from nlp_gym.checks import check_int, check_name
 from nlp_gym.data.text.tokenize import split_words
 from nlp_gym.errors import InvalidArgumentError, listed, shown
 from nlp_gym.metrics.base import Score
-from nlp_gym.tasks.core.rollout import Act, play, rollout, side_by_side
+from nlp_gym.tasks.core.rollout import Act, oracle_decisions, rollout
 from nlp_gym.tasks.core.task import Task
 from nlp_gym.tasks.generation.samples import source_text
 from nlp_gym.types import BoolArray, Observation, Sample
@@ -46,7 +46,6 @@ def _beginning(text: str, length: int) -> str:
     return text if len(words) <= length else text[: words[length - 1][2]]
 
 
-_BATCH = 4096
 _TIES = 1e-9
 """Below every difference of log-probabilities that are not equal."""
 
@@ -89,7 +88,7 @@ def majority_word_act(train_task: Task, task: Task, seed: int) -> Act:
     words = [word for sample in train_task.corpus.samples for word in sample.words]
     vocabulary = {word: i for i, word in enumerate(dict.fromkeys(words))}
     table = np.zeros((len(vocabulary) + 1, train_task.n_actions))  # the last row: unknown words
-    order, actions = _decisions(train_task)  # in the order of the words
+    order, actions = oracle_decisions(train_task)  # in the order of the words
     numbers = np.array([vocabulary[word] for word in words])
     np.add.at(table, (numbers, actions[order]), 1)
     # Ties and empty rows are decided by the overall frequency, which adds less than one count.
@@ -196,22 +195,6 @@ def run_baselines(
 
 def _counts(train_task: Task, task: Task) -> npt.NDArray[np.int64]:
     """(A,) how often the oracle plays each action of `task` in training."""
-    _, actions = _decisions(train_task)
+    _, actions = oracle_decisions(train_task)
     n = max(task.n_actions, train_task.n_actions)  # candidates may be more in one of the two
     return np.bincount(actions, minlength=n)[: task.n_actions]
-
-
-def _decisions(task: Task) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """The M decisions of the oracle on a corpus.
-
-    Returns:
-        (M,) order that sorts them by text and step, and (M,) actions.
-    """
-    texts, steps, actions = [], [], []
-    for rows in side_by_side(task.lengths, _BATCH):
-        for number, step in enumerate(play(task, rows, lambda state, _: task.oracle(state))):
-            texts.append(rows[step.place])
-            steps.append(np.full(len(step.place), number))
-            actions.append(step.actions)
-    order = np.lexsort((np.concatenate(steps), np.concatenate(texts)))
-    return order, np.concatenate(actions)

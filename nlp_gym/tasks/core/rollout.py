@@ -141,3 +141,23 @@ def finished(task: Task, step: Step) -> Iterator[tuple[int, Output]]:
     if step.ended.any():
         outputs = task.outputs(step.state.take(step.ended))
         yield from zip(step.place[step.ended].tolist(), outputs, strict=True)
+
+
+_BATCH = 4096
+"""Episodes of the oracle that are played side by side."""
+
+
+def oracle_decisions(task: Task) -> tuple[Int64Array, Int64Array]:
+    """The M decisions of the oracle on a corpus.
+
+    Returns:
+        (M,) order that sorts them by text and step, and (M,) actions.
+    """
+    texts, steps, actions = [], [], []
+    for rows in side_by_side(task.lengths, _BATCH):
+        for number, step in enumerate(play(task, rows, lambda state, _: task.oracle(state))):
+            texts.append(rows[step.place])
+            steps.append(np.full(len(step.place), number))
+            actions.append(step.actions)
+    order = np.lexsort((np.concatenate(steps), np.concatenate(texts)))
+    return order, np.concatenate(actions)

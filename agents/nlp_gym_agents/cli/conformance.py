@@ -1,0 +1,98 @@
+"""``nlp-gym conformance``: whether an environment keeps the rules of this suite."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nlp_gym_agents.cli.completion import environments
+from nlp_gym_agents.cli.options import pairs
+from nlp_gym_agents.cli.output import say
+
+if TYPE_CHECKING:
+    from nlp_gym.testing import Result
+
+
+def conformance_command(
+    env_id: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID",
+            help="A registered id, or package.module:ID of your own.",
+            autocompletion=environments,
+        ),
+    ],
+    checks: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--check", metavar="NAME", help="Only this check; may be given several times."
+        ),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Leave out the slow checks, and play less.")
+    ] = False,
+    env_kwargs: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY:VALUE...", help="Arguments of the environment."),
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the outcomes as JSON.")
+    ] = None,
+) -> None:
+    """Check that an environment keeps every rule: exit status 0 if it does, else 1."""
+    from rich.console import Console
+
+    from nlp_gym.errors import InvalidArgumentError
+    from nlp_gym.tasks.core.make import task_spec
+    from nlp_gym.testing import Subject, find_checks, run_checks
+    from nlp_gym.testing.subject import SMALL
+    from nlp_gym_agents.evaluation.conformance import all_checks, record
+    from nlp_gym_agents.prediction.records import write_output
+    from nlp_gym_agents.runs.trust import reach_typed
+
+    if ":" in env_id:
+        reach_typed([env_id.rpartition(":")[0]])
+    try:
+        task_spec(env_id)
+    except InvalidArgumentError as error:
+        say(f"error: {error}", err=True)
+        raise typer.Exit(2) from None
+    subject = Subject(env_id, {**SMALL, **pairs(env_kwargs)}, quick)
+    chosen = find_checks(checks or (), quick=quick, checks=all_checks())
+    results: list[Result] = []
+    with Console(stderr=True).status("checking") as status:
+        for number, check in enumerate(chosen, 1):
+            status.update(f"{number} of {len(chosen)}: {check.name}")
+            results += run_checks(subject, [check])
+    Console().print(_table(env_id, results))
+    if json_file is not None:
+        import json
+
+        write_output(json_file, json.dumps(record(subject, results), indent=2) + "\n")
+    failed = sum(not result.passed for result in results)
+    say(f"{len(results) - failed} of {len(results)} checks passed.")
+    if failed:
+        raise typer.Exit(1)
+
+
+def _table(env_id: str, results: list[Result]) -> Any:
+    """One row per check; what failed, and how to fix it, in the last column."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from nlp_gym.inert import visible
+
+    table = Table(title=Text(visible(env_id)))
+    for heading in ("check", "result", "seconds", "rule, or what failed and how to fix it"):
+        table.add_column(heading, justify="right" if heading == "seconds" else "left")
+    for result in results:
+        told = "passed" if result.passed else "FAILED"
+        table.add_row(
+            result.check.name,
+            Text(told, style="green" if result.passed else "bold red"),
+            f"{result.seconds:.2f}",
+            Text(visible(result.fault or result.check.about)),
+        )
+    return table
