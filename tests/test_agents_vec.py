@@ -176,8 +176,10 @@ def test_vec_attributes() -> None:
         bridge.get_attr("nonsense")
     bridge.set_attr("note", 3)
     assert bridge.get_attr("note") == [3] * 5
+    bridge.set_attr("note", 4, indices=[0])
+    assert bridge.get_attr("note") == [4, 3, 3, 3, 3]
     with pytest.raises(InvalidArgumentError, match="share"):
-        bridge.set_attr("note", 4, indices=[0])
+        bridge.set_attr("task", None, indices=[0])
     assert bridge.env_is_wrapped(gym.Wrapper) == [False] * 5
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import Enum
 from pathlib import PurePath
 from typing import Any
 
@@ -13,7 +14,7 @@ _DEEPEST = 8
 
 
 class PortableSpec:
-    """Mix-in of the shells: in the `spec` that Gymnasium gives them paths are strings."""
+    """Mix-in of the shells: in the `spec` that Gymnasium gives them, paths and modes are strings."""
 
     _spec: EnvSpec | None = None
 
@@ -30,7 +31,9 @@ class PortableSpec:
 
 
 def _plain(value: Any, depth: int = 0) -> Any:
-    """The value with the paths in it as strings; what holds none is the same object."""
+    """The value with the paths and names in it as strings; what holds none is the same object."""
+    if isinstance(value, Enum):
+        return value.value
     if isinstance(value, PurePath):
         return str(value)
     if depth > _DEEPEST:  # it may hold itself

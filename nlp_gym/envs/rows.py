@@ -36,6 +36,10 @@ class RowSampler:
         self._generators[env] = generator
         self._used[env] = BLOCK
 
+    def generators(self) -> tuple[np.random.Generator | None, ...]:
+        """The generator of each environment; None where it is not seeded yet."""
+        return tuple(self._generators)
+
     def next(self, envs: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """The next sample of each of `envs`."""
         used = self._used.take(envs)

@@ -15,6 +15,7 @@ from nlp_gym.checks import check_obs_type, check_seed
 from nlp_gym.envs.portable import PortableSpec
 from nlp_gym.envs.rows import RowSampler, chosen_rows
 from nlp_gym.errors import InvalidActionError, InvalidArgumentError, NotResetError, shown
+from nlp_gym.layout import Layout, check_layout
 from nlp_gym.render import RENDER_MODES, RenderModes, check_render_mode, draw
 from nlp_gym.tasks.core.make import build_task
 from nlp_gym.tasks.core.task import State, Task
@@ -32,6 +33,9 @@ class TaskEnv(PortableSpec, gym.Env[Observation, Any]):
     Args:
         task: ``"module:Class"`` of the rules (as registered), or a `Task` to share.
         obs_type: ``"features"``, ``"tokens"`` or ``"index"``; the keys are in the task's docstring.
+        layout: None: the Dict of those keys. ``"flat"``, ``"obs_mask"`` or
+            ``"observations_action_mask"``: what other libraries expect, made of features; see
+            `nlp_gym.layout.Layout`.
         render_mode: None, ``"rgb_array"``, ``"ansi"``, ``"html"`` or ``"human"``.
         **kwargs: Arguments of the task.
     """
@@ -43,13 +47,15 @@ class TaskEnv(PortableSpec, gym.Env[Observation, Any]):
         task: str | Task,
         *,
         obs_type: str = "features",
+        layout: str | None = None,
         render_mode: str | None = None,
         **kwargs: Any,
     ) -> None:
         check_obs_type(obs_type)
+        check_layout(layout, obs_type)
         check_render_mode(render_mode)
         _check_step_limit(sys._getframe(1))
-        self.obs_type, self.render_mode = obs_type, render_mode
+        self.obs_type, self.layout, self.render_mode = obs_type, layout, render_mode
         self.use(build_task(task, **kwargs))
         self._sampler = RowSampler(1, len(self.task.corpus))
         self._sampled_from: np.random.Generator | None = None
@@ -61,7 +67,8 @@ class TaskEnv(PortableSpec, gym.Env[Observation, Any]):
         """Play `task` from the next `reset` on: spaces become those of the task."""
         self.task = task
         space: Any = task.observation_space(self.obs_type)  # Dict's type parameter is invariant
-        self.observation_space = space
+        self._layout = None if self.layout is None else Layout(self.layout, space)
+        self.observation_space = space if self._layout is None else self._layout.space
         self.action_space = task.action_space
         self._n_actions = task.n_actions
 
@@ -150,9 +157,10 @@ class TaskEnv(PortableSpec, gym.Env[Observation, Any]):
 
     def _observe(self) -> tuple[Observation, dict[str, Any]]:
         seen, mask = self.task.views.observe_with_mask(self._started(), self.obs_type)
-        return {key: value[0] for key, value in seen.items()}, {
-            "action_mask": mask[0].view(np.int8)
-        }
+        observation = {key: value[0] for key, value in seen.items()}
+        if self._layout is not None:
+            observation = self._layout.one(observation)
+        return observation, {"action_mask": mask[0].view(np.int8)}
 
     def _started(self) -> State:
         if self._state is None:

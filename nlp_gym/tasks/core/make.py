@@ -14,7 +14,15 @@ from nlp_gym.tasks.core.task import Task
 
 _HINTS = 8
 """Most misspelt arguments for which a message names the nearest."""
-SHELL_ARGUMENTS = ("obs_type", "render_mode", "num_envs", "max_episode_steps", "vectorization_mode")
+SHELL_ARGUMENTS = (
+    "obs_type",
+    "layout",
+    "render_mode",
+    "num_envs",
+    "autoreset_mode",
+    "max_episode_steps",
+    "vectorization_mode",
+)
 """Arguments of the environment shells; everything else belongs to the task."""
 
 
@@ -142,7 +150,7 @@ def build_task(entry: str | Task, **kwargs: Any) -> Task:
         raise UnknownNameError(
             "argument",
             unknown[0],
-            [*allowed, "obs_type", "render_mode"],
+            [*allowed, "obs_type", "layout", "render_mode"],
             hint=f"All unknown: {listed(map(repr, unknown))}. {'; '.join(hints[:_HINTS])}",
         )
     needed = [name for name, p in arguments.items() if p.default is p.empty and name not in kwargs]
