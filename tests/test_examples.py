@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 pytestmark = pytest.mark.filterwarnings("ignore:.*bundled:UserWarning")
 
 ROOT = Path(__file__).resolve().parent.parent
+EXAMPLES = ROOT / "examples"
 
 
 def load(path: str) -> ModuleType:
@@ -38,18 +40,24 @@ def _one_thread() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_one_thread")
-def test_plain_torch_improves_over_its_start(capsys: pytest.CaptureFixture[str]) -> None:
-    example = load("examples/plain_torch.py")
-    options = ["--env", "POS-EWT-v0", "--encoder", "hashed", "--steps", "16000"]
-    before, after = example.main(options)
-    assert after > before + 0.15  # accuracy; chance is one in 17
-    printed = capsys.readouterr().out
-    assert "before training" in printed
-    assert "after training" in printed
+@pytest.mark.parametrize("name", ["cleanrl_ppo", "cleanrl_dqn"])
+def test_example_learns_and_ends_with_its_result(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    example = load(f"examples/{name}.py")
+    options = ["--env", "POS-EWT-v0", "--encoder", "hashed", "--num-envs", "64"]
+    before = example.main([*options, "--steps", "64"])[2]
+    steps, seconds, dev = example.main([*options, "--steps", "16000"])
+    assert dev > before + 0.15  # accuracy; chance is one in 17
+    result = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (result["steps"], result["dev"]) == (steps, round(dev, 4))
+    assert result["seconds"] == pytest.approx(seconds, abs=0.01)
 
 
-def test_plain_torch_shares_no_code_with_agents() -> None:
-    source = (ROOT / "examples" / "plain_torch.py").read_text(encoding="utf-8")
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.stem)
+def test_example_is_short_and_shares_no_code_with_agents(path: Path) -> None:
+    source = path.read_text(encoding="utf-8")
+    assert len(source.splitlines()) <= 120
     assert "import nlp_gym_agents" not in source
     assert "from nlp_gym_agents" not in source
     assert "stable_baselines3" not in source
