@@ -1,9 +1,8 @@
 """RLlib's PPO (new API stack), masked, with two env runners that play native vector environments.
 
-Needs ``pip install "ray[rllib]>=2.50"``. From RLlib's own CartPole example differ: the id with the
-module that registers it, so that env runners know it; the layout; and the module that masks.
+What RLlib's own CartPole example lacks is marked `# nlp_gym`. The module that masks is RLlib's; the
+module in front of the id registers it in the env runners. Hyperparameters: `maskable_ppo`'s here.
 
-    python examples/rllib_ppo.py --encoder hashed --steps 20000
     python examples/rllib_ppo.py --data-dir ../shared/data --steps 300000
 """
 
@@ -19,29 +18,26 @@ import ray
 import torch
 from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
-from ray.rllib.core.rl_module.rl_module import RLModuleSpec
-from ray.rllib.examples.rl_modules.classes.action_masking_rlm import ActionMaskingTorchRLModule
+from ray.rllib.core.rl_module.rl_module import RLModuleSpec  # nlp_gym
+from ray.rllib.examples.rl_modules.classes import action_masking_rlm as masking  # nlp_gym
 
-import nlp_gym
-from nlp_gym.layout import Layout
-from nlp_gym.tasks import rollout
-
-LAYOUT = "observations_action_mask"
+import nlp_gym  # nlp_gym
+from nlp_gym.tasks import rollout  # nlp_gym
 
 
-def make_config(args: argparse.Namespace, env_config: dict[str, Any]) -> PPOConfig:
-    """PPO with what `nlp-gym train --algo maskable_ppo` has on NER-CoNLL-v0."""
+def make_config(args: argparse.Namespace, options: dict[str, Any]) -> PPOConfig:
+    """PPO on one hidden layer that policy and values share."""
     return (
         PPOConfig()
-        .environment(f"nlp_gym:{args.env}", env_config=env_config)
+        .environment(f"nlp_gym:{args.env}", env_config=options)  # nlp_gym
         .env_runners(
             num_env_runners=args.env_runners,
             num_envs_per_env_runner=args.num_envs // args.env_runners,
-            gym_env_vectorize_mode="vector_entry_point",  # the native one, not one env a copy
+            gym_env_vectorize_mode="vector_entry_point",  # nlp_gym
         )
         .rl_module(
-            rl_module_spec=RLModuleSpec(
-                module_class=ActionMaskingTorchRLModule,
+            rl_module_spec=RLModuleSpec(  # nlp_gym
+                module_class=masking.ActionMaskingTorchRLModule,  # nlp_gym
                 model_config=DefaultModelConfig(
                     fcnet_hiddens=[256], fcnet_activation="tanh", vf_share_layers=True
                 ),
@@ -64,21 +60,8 @@ def make_config(args: argparse.Namespace, env_config: dict[str, Any]) -> PPOConf
     )
 
 
-def evaluate(module: Any, task: Any) -> float:
-    """Score of the greedy policy over the whole split, each text once."""
-    layout = Layout(LAYOUT, task.observation_space("features"))
-
-    @torch.no_grad()
-    def act(obs: Any, mask: Any) -> Any:
-        batch = {key: torch.from_numpy(value) for key, value in layout.batch(obs).items()}
-        out = module.forward_inference({"obs": batch})
-        return out["action_dist_inputs"].argmax(-1).numpy()
-
-    return float(task.score(rollout(task, act, obs_type="features"), bootstrap=0).value)
-
-
-def main(argv: list[str] | None = None) -> dict[str, Any]:
-    """Train and print the dev score."""
+def main(argv: list[str] | None = None) -> tuple[int, float, float]:
+    """Train and score; returns steps, seconds of training and the task's metric on dev."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--env", default="NER-CoNLL-v0", help="a registered id")
     parser.add_argument("--encoder", default="minilm", help="'hashed' needs no weights")
@@ -90,23 +73,30 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(argv)
-    kwargs = {"encoder": args.encoder} | ({"data_dir": args.data_dir} if args.data_dir else {})
+    options = {"encoder": args.encoder, "data_dir": args.data_dir}
+    seen = {"layout": "observations_action_mask", "autoreset_mode": "NextStep"}  # nlp_gym
     ray.init(num_cpus=args.env_runners, include_dashboard=False, log_to_driver=False)
-    env_config = {"layout": LAYOUT, "autoreset_mode": "NextStep", **kwargs}
-    algo, start, steps = make_config(args, env_config).build_algo(), time.perf_counter(), 0
+    algo, start, steps = make_config(args, {**options, **seen}).build_algo(), time.perf_counter(), 0
     while steps < args.steps:
         found = algo.train()["env_runners"]
         steps = int(found["num_env_steps_sampled_lifetime"])
         print(f"{steps:>9,} steps  reward an episode {found.get('episode_return_mean', 0):.3f}")
-    seconds = time.perf_counter() - start
-    dev = evaluate(algo.get_module(), nlp_gym.make_task(args.env, split="dev", **kwargs))
+    seconds, module = time.perf_counter() - start, algo.get_module()
+
+    @torch.no_grad()  # nlp_gym
+    def act(obs: Any, mask: Any) -> Any:  # nlp_gym
+        batch = {key: torch.from_numpy(value) for key, value in obs.items()}  # nlp_gym
+        found = module.forward_inference({"obs": batch})  # nlp_gym
+        return found["action_dist_inputs"].argmax(-1).numpy()  # nlp_gym
+
+    dev = nlp_gym.make_task(args.env, split="dev", **options)  # nlp_gym
+    score = dev.score(rollout(dev, act, layout=seen["layout"]), bootstrap=0)  # nlp_gym
     algo.stop()
     ray.shutdown()
     rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    result = {"library": f"rllib {ray.__version__}", "steps": steps, "seconds": round(seconds, 1)}
-    result |= {"dev": round(dev, 4), "rss_mb": round(rss)}
-    print(json.dumps(result))
-    return result
+    result = {"library": "RLlib PPO", "steps": steps, "seconds": round(seconds, 2)}
+    print(json.dumps({**result, "dev": round(score.value, 4), "rss_mb": round(rss)}))
+    return steps, seconds, float(score.value)
 
 
 if __name__ == "__main__":
