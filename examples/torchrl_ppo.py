@@ -75,7 +75,11 @@ def main(argv: list[str] | None = None) -> tuple[int, float, float]:
     optimizer = torch.optim.Adam(ppo.parameters(), lr=1e-3)
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, n_updates)
     collector: Any = Collector(
-        env, policy, frames_per_batch=collected, total_frames=n_updates * collected
+        env,
+        policy,
+        frames_per_batch=collected,
+        total_frames=n_updates * collected,
+        auto_register_policy_transforms=False,
     )
     start = time.perf_counter()
     for data in collector:
