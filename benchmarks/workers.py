@@ -2,12 +2,13 @@
 
 Workers are fresh Python processes, as those of RLlib or of a spawned `SubprocVecEnv`. Each imports
 what it will need, makes an environment, plays it, and keeps it while the next one starts. Printed
-is, for each worker, what it holds alone (unique set size) and its fair share of what it holds with
-others (proportional set size, PSS), at the end and beyond what it had after its imports; and the
-part of the encoded corpus that it has mapped. Reads ``/proc/PID/smaps_rollup``: Linux only.
+is, for each worker, what it holds alone (unique set size) and its share of what it holds with
+others (proportional set size, PSS), beyond what it had after its imports. All play the same texts:
+pages of the encoding that only one of them has read so far would count as its own. Reads
+``/proc/self/smaps_rollup``, so Linux only.
 
     python -m benchmarks.workers --data-dir ../shared/data
-    python -m benchmarks.workers --data-dir ../shared/data --env POS-EWT-v0 --workers 4
+    python -m benchmarks.workers --data-dir ../shared/data --env POS-EWT-v0 --num-envs 64
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 MB = 1e6
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def held() -> dict[str, float]:
@@ -33,8 +35,8 @@ def held() -> dict[str, float]:
     return {"unique": unique, "pss": sizes["Pss"], "rss": sizes["Rss"]}
 
 
-def work(settings: dict[str, Any], steps: int, modules: list[str]) -> dict[str, Any]:
-    """Import, make an environment and play it; what was held at each point."""
+def work(settings: dict[str, Any], num_envs: int, steps: int, modules: list[str]) -> Any:
+    """Import, make an environment and play it; prints what was held at each point."""
     import gymnasium as gym
 
     import nlp_gym
@@ -45,36 +47,34 @@ def work(settings: dict[str, Any], steps: int, modules: list[str]) -> dict[str, 
             importlib.import_module(name)
     imports = held()
     warnings.simplefilter("ignore", UserWarning)
-    env = gym.make(**settings)
+    env: Any = gym.make_vec(num_envs=num_envs, **settings)
     _, info = env.reset(seed=0)
-    made = held()
     env.action_space.seed(0)
     for _ in range(steps):
-        _, _, terminated, truncated, info = env.step(env.action_space.sample(info["action_mask"]))
-        if terminated or truncated:
-            _, info = env.reset()
-    result = {"imports": imports, "made": made, "end": held(), "modules": sorted(sys.modules)}
-    task: Any = env.unwrapped.task  # type: ignore[attr-defined]
-    result["features_mb"] = task.encoded.features.nbytes / MB
-    print(json.dumps(result), flush=True)
+        *_, info = env.step(env.action_space.sample(info["action_mask"]))
+    features = env.unwrapped.task.encoded.features.nbytes / MB
+    result = {"imports": imports, "end": held(), "features": features}
+    print(json.dumps({**result, "modules": sorted(sys.modules)}), flush=True)
     sys.stdin.read()  # until the others are done
     return result
 
 
-def measure(settings: dict[str, Any], workers: int, steps: int) -> list[dict[str, Any]]:
+def measure(
+    settings: dict[str, Any], *, workers: int, num_envs: int = 1, steps: int = 5000
+) -> list[dict[str, Any]]:
     """What each of `workers` processes held, in the order in which they were started.
 
     A first process, which ends before the others start, encodes the corpus where that was not done
     and says what is imported on the way.
     """
-    modules = _start(settings, steps, [])
-    found = json.loads(_answer(modules))
-    modules.communicate()
+    first = _start(settings, num_envs, 1, [])
+    modules = json.loads(_answer(first))["modules"]
+    first.communicate()
     running: list[subprocess.Popen[str]] = []
     try:
         results = []
         for _ in range(workers):
-            running.append(_start(settings, steps, found["modules"]))
+            running.append(_start(settings, num_envs, steps, modules))
             results.append(json.loads(_answer(running[-1])))
     finally:
         for process in running:
@@ -82,11 +82,13 @@ def measure(settings: dict[str, Any], workers: int, steps: int) -> list[dict[str
     return results
 
 
-def _start(settings: dict[str, Any], steps: int, modules: list[str]) -> subprocess.Popen[str]:
+def _start(settings: dict[str, Any], *rest: Any) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "benchmarks.workers", "--worker"]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
     assert process.stdin
-    process.stdin.write(json.dumps([settings, steps, modules]) + "\n")
+    process.stdin.write(json.dumps([settings, *rest]) + "\n")
     process.stdin.flush()
     return process
 
@@ -107,7 +109,8 @@ def main(argv: list[str] | None = None) -> list[dict[str, Any]]:
     parser.add_argument("--data-dir", help="folder of the real corpora (default: bundled sample)")
     parser.add_argument("--obs-type", default="features", choices=["features", "index", "tokens"])
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--steps", type=int, default=5000, help="env steps of each worker")
+    parser.add_argument("--num-envs", type=int, default=1, help="of each worker's environment")
+    parser.add_argument("--steps", type=int, default=5000, help="of each worker's environment")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
     if args.worker:
@@ -115,8 +118,8 @@ def main(argv: list[str] | None = None) -> list[dict[str, Any]]:
     settings = {"id": args.env, "encoder": args.encoder, "obs_type": args.obs_type}
     if args.data_dir:
         settings["data_dir"] = str(Path(args.data_dir).resolve())
-    results = measure(settings, args.workers, args.steps)
-    print(f"{args.env}, {args.obs_type}, {results[0]['features_mb']:.0f} MB encoded; MB a worker:")
+    results = measure(settings, workers=args.workers, num_envs=args.num_envs, steps=args.steps)
+    print(f"{args.env} x {args.num_envs}, {args.obs_type}: {results[0]['features']:.0f} MB encoded")
     print("| worker | imports, unique | beyond them: unique | PSS | resident at the end |")
     print("|---|---|---|---|---|")
     for i, found in enumerate(results, 1):

@@ -39,7 +39,13 @@ def make_config(args: argparse.Namespace, options: dict[str, Any]) -> PPOConfig:
             rl_module_spec=RLModuleSpec(  # nlp_gym
                 module_class=masking.ActionMaskingTorchRLModule,  # nlp_gym
                 model_config=DefaultModelConfig(
-                    fcnet_hiddens=[256], fcnet_activation="tanh", vf_share_layers=True
+                    fcnet_hiddens=[256],
+                    fcnet_activation="relu",
+                    fcnet_kernel_initializer="orthogonal_",
+                    fcnet_kernel_initializer_kwargs={"gain": 2**0.5},
+                    head_fcnet_kernel_initializer="orthogonal_",
+                    head_fcnet_kernel_initializer_kwargs={"gain": 0.01},
+                    vf_share_layers=True,
                 ),
             )
         )

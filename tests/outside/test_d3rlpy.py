@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 pytest.importorskip("d3rlpy")
-minari = pytest.importorskip("minari")
+pytest.importorskip("minari")
+
+import minari
 
 from examples import d3rlpy_cql
 from nlp_gym_agents.evaluation.minari import Export, export
