@@ -1,0 +1,175 @@
+"""Algorithms of other libraries beside ours: score after the same steps, speed, memory.
+
+    python benchmarks/outside.py --data-dir ../shared/data
+    python benchmarks/outside.py --data-dir ../shared/data --only cleanrl_ppo cleanrl_dqn
+    python benchmarks/outside.py --data-dir ../shared/data --workers 3
+
+The first two run scripts of `examples/`, those that need other libraries by the interpreter of
+`make test-outside`, and this project's algorithm of the same kind once, for the same steps. An
+example prints, as its last line, JSON with `library`, `steps`, `seconds` of training and `dev`, the
+task's metric on the whole dev split. Processor seconds and memory are those of the whole process
+and its children, memory at its highest.
+
+The third starts processes that each play every text of the training split in an environment of
+their own, and prints their memory: what they allocated themselves, and what they share, the pages
+of the encoded corpus, which are in memory once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+OUTSIDE = ROOT / ".venv-outside" / "bin" / "python"
+EXAMPLES = {
+    "cleanrl_ppo": "maskable_ppo",
+    "cleanrl_dqn": "masked_dqn",
+    "tianshou_ppo": "maskable_ppo",
+    "torchrl_ppo": "maskable_ppo",
+    "rllib_ppo": "maskable_ppo",
+    "rllib_dqn": "masked_dqn",
+    "d3rlpy_cql": "bc",
+}
+"""Each script, and the algorithm of this project that is nearest."""
+IN_VENV = ("cleanrl_ppo", "cleanrl_dqn")
+"""Scripts that need nothing but this project."""
+
+
+def measured(command: list[str]) -> dict[str, Any]:
+    """Run a command: its last line, processor seconds and highest memory of the process, in MiB."""
+    paths = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "agents")])}
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as out:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=out, env={**os.environ, **paths})
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0)
+        lines = out.read().splitlines()
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)} ended with status {process.returncode}.")
+    cpu = usage.ru_utime + usage.ru_stime
+    return {"last": lines[-1], "cpu": cpu, "rss_mb": usage.ru_maxrss / 1024}
+
+
+def example(name: str, python: str, options: list[str]) -> dict[str, Any]:
+    """Run a script of `examples/`."""
+    found = measured([python, "-W", "ignore", f"examples/{name}.py", *options])
+    return {**found, **json.loads(found["last"])}
+
+
+def own(algo: str, options: list[str], steps: int) -> dict[str, Any]:
+    """Train this project's algorithm with its hyperparameters; it is scored at the end only."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = Path(folder) / "run"
+        command = [sys.executable, "-W", "ignore", "train.py", "--algo", algo, "--no-report"]
+        command += ["--no-progress", "--eval-freq", str(steps), "--n-timesteps", str(steps)]
+        found = measured([*command, "--run-dir", str(run), *options])
+        metrics = (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    last = json.loads(metrics[-1])
+    result = {"library": f"nlp-gym {algo}", "steps": last["timesteps"]}
+    return {**found, **result, "seconds": last["seconds"], "dev": last["value"]}
+
+
+def compare(args: argparse.Namespace) -> None:
+    """Print a row for each script and for each algorithm of this project, as they are ready."""
+    options = ["--env", args.env, "--seed", str(args.seed), "--encoder", args.encoder]
+    options += ["--data-dir", str(Path(args.data_dir).resolve())] if args.data_dir else []
+    print("| | steps | dev | steps/s | processor s | most memory, MB |")
+    print("|---|---:|---:|---:|---:|---:|", flush=True)
+    done: set[str] = set()
+    for name in args.only:
+        rows = []
+        if EXAMPLES[name] not in done:
+            rows.append(own(EXAMPLES[name], options, args.steps))
+            done.add(EXAMPLES[name])
+        python = sys.executable if name in IN_VENV else args.python
+        rows.append(example(name, python, [*options, "--steps", str(args.steps)]))
+        for row in rows:
+            speed = row["steps"] / max(row["seconds"], 1e-9)
+            print(
+                f"| {row['library']} | {row['steps']:,} | {row['dev']:.4f} | {speed:,.0f} "
+                f"| {row['cpu']:.0f} | {row['rss_mb']:,.0f} |",
+                flush=True,
+            )
+
+
+def memory() -> tuple[float, float]:
+    """MiB of this process: what it allocated, and its pages of files (Linux)."""
+    rows = Path("/proc/self/smaps_rollup").read_text(encoding="utf-8").splitlines()[1:]
+    sizes = {row.split(":")[0]: int(row.split()[1]) / 1024 for row in rows}
+    return sizes["Anonymous"], sizes["Rss"] - sizes["Anonymous"]
+
+
+def play(env_id: str, options: dict[str, Any], barrier: Any, queue: Any) -> None:
+    """One worker: plays every text once, waits until all have, and reports its memory."""
+    import gymnasium as gym
+    import numpy as np
+
+    import nlp_gym
+
+    before = memory()
+    env: Any = gym.make(f"{nlp_gym.__name__}:{env_id}", layout="flat", **options)
+    texts = len(env.unwrapped.task.corpus)
+    start, steps = time.perf_counter(), 0
+    for row in range(texts):
+        _, info = env.reset(options={"row": row})
+        ended = False
+        while not ended:
+            _, _, ended, _, info = env.step(int(np.argmax(info["action_mask"])))
+            steps += 1
+    speed = steps / (time.perf_counter() - start)
+    barrier.wait()
+    queue.put((before, memory(), speed))
+    barrier.wait()
+
+
+def workers(args: argparse.Namespace) -> None:
+    """Print the memory of each worker process."""
+    import nlp_gym
+
+    options = {"encoder": args.encoder, "data_dir": args.data_dir}
+    nlp_gym.make_task(args.env, **options).observe  # noqa: B018 - encoded before, if it was not
+    context = multiprocessing.get_context("spawn")
+    barrier, queue = context.Barrier(args.workers), context.Queue()
+    job = (args.env, options, barrier, queue)
+    started = [context.Process(target=play, args=job) for _ in range(args.workers)]
+    for process in started:
+        process.start()
+    print("| worker | own memory after imports | at the end | beyond | pages of files | steps/s |")
+    print("|---|---:|---:|---:|---:|---:|")
+    for i in range(args.workers):
+        (imports, _), (at_end, files), speed = queue.get()
+        print(
+            f"| {i + 1} | {imports:.0f} MB | {at_end:.0f} MB | {at_end - imports:.0f} MB "
+            f"| {files:.0f} MB | {speed:,.0f} |"
+        )
+    for process in started:
+        process.join()
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Print one of the two tables."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--env", default="NER-CoNLL-v0")
+    parser.add_argument("--encoder", default="minilm")
+    parser.add_argument("--data-dir", help="folder of the corpora; default: the bundled sample")
+    parser.add_argument("--steps", type=int, default=300_000)
+    parser.add_argument("--seed", type=int, default=0)
+    there = [name for name in EXAMPLES if (ROOT / "examples" / f"{name}.py").is_file()]
+    parser.add_argument("--only", nargs="+", choices=there, default=there)
+    parser.add_argument("--python", default=str(OUTSIDE), help="interpreter of other libraries")
+    parser.add_argument("--workers", type=int, default=0, help="print the memory of so many")
+    args = parser.parse_args(argv)
+    (workers if args.workers else compare)(args)
+
+
+if __name__ == "__main__":
+    main()
