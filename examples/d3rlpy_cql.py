@@ -1,10 +1,9 @@
-"""d3rlpy's discrete CQL, offline, on episodes that Minari stores as flat vectors.
+"""d3rlpy's discrete CQL, offline, on episodes that Minari holds as flat vectors.
 
-Needs ``pip install d3rlpy "minari[hdf5,create]"``. Masks: the
-episodes hold legal actions only, and the agent plays the best legal one.
-
-`d3rlpy.datasets.get_minari` is not used: it takes Minari's T + 1 observations of an episode for T
-(d3rlpy 2.8.1), so that from the second episode on actions belong to other observations.
+The episodes hold legal actions only, and the agent plays the legal action of the highest value.
+What computes the score is marked `# score`. `d3rlpy.datasets.get_minari` is not used: it refuses
+environments without a limit of steps, and takes the T + 1 observations of an episode for T (d3rlpy
+2.8.1), so that from the second episode on actions belong to other observations.
 
     nlp-gym export-minari NER-CoNLL-v0 --flat --episodes 3000 --data-dir ../shared/data
     python examples/d3rlpy_cql.py --dataset nlp_gym/NER-CoNLL/oracle-v0 --data-dir ../shared/data
@@ -26,7 +25,7 @@ from d3rlpy.algos import DiscreteCQLConfig
 from d3rlpy.dataset import Episode, InfiniteBuffer, ReplayBuffer
 from d3rlpy.models.encoders import VectorEncoderFactory
 
-from nlp_gym.tasks import rollout
+from nlp_gym.tasks import rollout  # score
 
 
 def load(names: list[str], n_actions: int) -> ReplayBuffer:
@@ -63,8 +62,8 @@ def main(argv: list[str] | None = None) -> tuple[int, float, float]:
     if args.data_dir:
         os.environ["NLP_GYM_DATA"] = args.data_dir
     d3rlpy.seed(args.seed)
-    dev: Any = minari.load_dataset(args.dataset[0]).recover_environment(eval_env=True)
-    task, n_actions = dev.unwrapped.task, int(dev.action_space.n)
+    dev: Any = minari.load_dataset(args.dataset[0]).recover_environment(eval_env=True)  # score
+    task, n_actions = dev.unwrapped.task, int(dev.action_space.n)  # score
     data = load(args.dataset, n_actions)
     agent = DiscreteCQLConfig(
         batch_size=args.batch,
@@ -83,11 +82,13 @@ def main(argv: list[str] | None = None) -> tuple[int, float, float]:
     )
     seconds = time.perf_counter() - start
 
-    def act(obs: Any, mask: Any) -> Any:
-        every = [agent.predict_value(obs, np.full(len(obs), action)) for action in range(n_actions)]
-        return np.where(mask, np.stack(every, -1), -np.inf).argmax(-1)
+    def act(obs: Any, mask: Any) -> Any:  # score
+        every = [
+            agent.predict_value(obs, np.full(len(obs), action)) for action in range(n_actions)
+        ]  # score
+        return np.where(mask, np.stack(every, -1), -np.inf).argmax(-1)  # score
 
-    score = task.score(rollout(task, act, layout="flat"), bootstrap=0)
+    score = task.score(rollout(task, act, layout="flat"), bootstrap=0)  # score
     rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     result = {"library": "d3rlpy CQL", "steps": args.steps, "seconds": round(seconds, 2)}
     print(json.dumps({**result, "dev": round(score.value, 4), "rss_mb": round(rss)}))

@@ -1,7 +1,7 @@
 """RLlib's DQN (new API stack), masked, with two env runners that play native vector environments.
 
-What RLlib's own CartPole example lacks is marked `# nlp_gym`. An illegal action has the value minus
-infinity, which RLlib's DQN neither explores nor plays nor bootstraps from.
+What RLlib's own CartPole example lacks is marked `# nlp_gym`, and what computes the score `# score`.
+An illegal action has the value minus infinity: it is not explored, played or bootstrapped from.
 
     python examples/rllib_dqn.py --data-dir ../shared/data --steps 100000
 """
@@ -23,7 +23,7 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec  # nlp_gym
 from ray.rllib.examples.rl_modules.classes import action_masking_rlm as masking  # nlp_gym
 
 import nlp_gym  # nlp_gym
-from nlp_gym.tasks import rollout  # nlp_gym
+from nlp_gym.tasks import rollout  # score
 
 
 class MaskedDQN(masking.ActionMaskingRLModule, DefaultDQNTorchRLModule):  # nlp_gym
@@ -98,13 +98,13 @@ def main(argv: list[str] | None = None) -> tuple[int, float, float]:
         print(f"{steps:>9,} steps  reward an episode {found.get('episode_return_mean', 0):.3f}")
     seconds, module = time.perf_counter() - start, algo.get_module()
 
-    @torch.no_grad()  # nlp_gym
-    def act(obs: Any, mask: Any) -> Any:  # nlp_gym
-        batch = {key: torch.from_numpy(value) for key, value in obs.items()}  # nlp_gym
-        return module.forward_inference({"obs": batch})["actions"].numpy()  # nlp_gym
+    @torch.no_grad()  # score
+    def act(obs: Any, mask: Any) -> Any:  # score
+        batch = {key: torch.from_numpy(value) for key, value in obs.items()}  # score
+        return module.forward_inference({"obs": batch})["actions"].numpy()  # score
 
-    dev = nlp_gym.make_task(args.env, split="dev", **options)  # nlp_gym
-    score = dev.score(rollout(dev, act, layout=seen["layout"]), bootstrap=0)  # nlp_gym
+    dev = nlp_gym.make_task(args.env, split="dev", **options)  # score
+    score = dev.score(rollout(dev, act, layout=seen["layout"]), bootstrap=0)  # score
     algo.stop()
     ray.shutdown()
     rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -1,7 +1,7 @@
 """RLlib's PPO (new API stack), masked, with two env runners that play native vector environments.
 
-What RLlib's own CartPole example lacks is marked `# nlp_gym`. The module that masks is RLlib's; the
-module in front of the id registers it in the env runners. Hyperparameters: `maskable_ppo`'s here.
+What RLlib's own CartPole example lacks is marked `# nlp_gym`, and what computes the score `# score`.
+The module that masks is RLlib's. Env runners learn of the id by the module in front of it.
 
     python examples/rllib_ppo.py --data-dir ../shared/data --steps 300000
 """
@@ -22,7 +22,7 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec  # nlp_gym
 from ray.rllib.examples.rl_modules.classes import action_masking_rlm as masking  # nlp_gym
 
 import nlp_gym  # nlp_gym
-from nlp_gym.tasks import rollout  # nlp_gym
+from nlp_gym.tasks import rollout  # score
 
 
 def make_config(args: argparse.Namespace, options: dict[str, Any]) -> PPOConfig:
@@ -89,14 +89,14 @@ def main(argv: list[str] | None = None) -> tuple[int, float, float]:
         print(f"{steps:>9,} steps  reward an episode {found.get('episode_return_mean', 0):.3f}")
     seconds, module = time.perf_counter() - start, algo.get_module()
 
-    @torch.no_grad()  # nlp_gym
-    def act(obs: Any, mask: Any) -> Any:  # nlp_gym
-        batch = {key: torch.from_numpy(value) for key, value in obs.items()}  # nlp_gym
-        found = module.forward_inference({"obs": batch})  # nlp_gym
-        return found["action_dist_inputs"].argmax(-1).numpy()  # nlp_gym
+    @torch.no_grad()  # score
+    def act(obs: Any, mask: Any) -> Any:  # score
+        batch = {key: torch.from_numpy(value) for key, value in obs.items()}  # score
+        found = module.forward_inference({"obs": batch})  # score
+        return found["action_dist_inputs"].argmax(-1).numpy()  # score
 
-    dev = nlp_gym.make_task(args.env, split="dev", **options)  # nlp_gym
-    score = dev.score(rollout(dev, act, layout=seen["layout"]), bootstrap=0)  # nlp_gym
+    dev = nlp_gym.make_task(args.env, split="dev", **options)  # score
+    score = dev.score(rollout(dev, act, layout=seen["layout"]), bootstrap=0)  # score
     algo.stop()
     ray.shutdown()
     rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
