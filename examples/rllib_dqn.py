@@ -1,6 +1,6 @@
 """RLlib's DQN (new API stack), masked, with two env runners that play native vector environments.
 
-What RLlib's own CartPole example lacks is marked `# nlp_gym`, and what computes the score `# score`.
+What RLlib's own CartPole example lacks is marked `# nlp_gym`; what computes the score, `# score`.
 An illegal action has the value minus infinity: it is not explored, played or bootstrapped from.
 
     python examples/rllib_dqn.py --data-dir ../shared/data --steps 100000

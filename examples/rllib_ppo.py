@@ -1,6 +1,6 @@
 """RLlib's PPO (new API stack), masked, with two env runners that play native vector environments.
 
-What RLlib's own CartPole example lacks is marked `# nlp_gym`, and what computes the score `# score`.
+What RLlib's own CartPole example lacks is marked `# nlp_gym`; what computes the score, `# score`.
 The module that masks is RLlib's. Env runners learn of the id by the module in front of it.
 
     python examples/rllib_ppo.py --data-dir ../shared/data --steps 300000
