@@ -1,8 +1,8 @@
 """DQN in one file, in the style of CleanRL, with action masks; only torch, Gymnasium and nlp_gym.
 
 Masks rule out illegal actions in the greedy action, in exploration and in the target. What a
-CartPole script in this style lacks is marked `# nlp_gym`. The hyperparameters are those of this
-project's `masked_dqn` on NER-CoNLL-v0; where rewards come last, use `--gamma 1`.
+CartPole script in this style lacks is marked `# nlp_gym`, and what scores it `# score`. The
+hyperparameters are those of this project's `masked_dqn`; where rewards come last: `--gamma 1`.
 
     python examples/cleanrl_dqn.py --data-dir ../shared/data --steps 300000
 """
@@ -21,7 +21,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import nlp_gym  # nlp_gym
-from nlp_gym.tasks import rollout  # nlp_gym
+from nlp_gym.tasks import rollout  # score
 
 
 @dataclass
@@ -67,7 +67,7 @@ def main(argv: list[str] | None = None) -> tuple[int, float, float]:
     masks = torch.zeros((rounds, args.num_envs, n_actions), dtype=torch.bool)  # nlp_gym
     actions = torch.zeros((rounds, args.num_envs), dtype=torch.long)
     rewards, dones = torch.zeros(actions.shape), torch.zeros(actions.shape)
-    start, (next_obs, info) = time.perf_counter(), envs.reset(seed=args.seed)
+    start, (next_obs, info) = time.perf_counter(), envs.reset(seed=args.seed)  # nlp_gym
     for played in range(n_rounds):
         fraction, at = played / n_rounds, played % rounds
         optimizer.param_groups[0]["lr"] = args.learning_rate * (1 - fraction)
@@ -101,14 +101,13 @@ def main(argv: list[str] | None = None) -> tuple[int, float, float]:
             target_net.load_state_dict(q_net.state_dict())
     steps, seconds = n_rounds * args.num_envs, time.perf_counter() - start
 
-    @torch.no_grad()
-    def act(x: Any, mask: Any) -> Any:
-        return (
-            q_net(torch.as_tensor(x)).masked_fill(~torch.as_tensor(mask), -1e9).argmax(-1).numpy()
-        )
+    @torch.no_grad()  # score
+    def act(x: Any, mask: Any) -> Any:  # score
+        values = q_net(torch.as_tensor(x)).masked_fill(~torch.as_tensor(mask), -1e9)  # score
+        return values.argmax(-1).numpy()  # score
 
-    dev = nlp_gym.make_task(args.env, split="dev", **options)  # nlp_gym
-    score = dev.score(rollout(dev, act, layout="flat"), bootstrap=0)  # nlp_gym
+    dev = nlp_gym.make_task(args.env, split="dev", **options)  # score
+    score = dev.score(rollout(dev, act, layout="flat"), bootstrap=0)  # score
     result = {"library": "CleanRL style DQN", "steps": steps, "seconds": round(seconds, 2)}
     print(score.text, json.dumps({**result, "dev": round(score.value, 4)}), sep="\n")
     return steps, seconds, float(score.value)

@@ -1,7 +1,7 @@
 """PPO in one file, in the style of CleanRL, with action masks; only torch, Gymnasium and nlp_gym.
 
-What a CartPole script in this style lacks is marked `# nlp_gym`. The hyperparameters are those of
-this project's `maskable_ppo` on NER-CoNLL-v0; where rewards come last, use `--gamma 1`.
+What a CartPole script in this style lacks is marked `# nlp_gym`, and what scores it `# score`. The
+hyperparameters are those of this project's `maskable_ppo`; where rewards come last: `--gamma 1`.
 
     python examples/cleanrl_ppo.py --data-dir ../shared/data --steps 300000
 """
@@ -19,7 +19,7 @@ from torch import nn
 from torch.distributions import Categorical
 
 import nlp_gym  # nlp_gym
-from nlp_gym.tasks import rollout  # nlp_gym
+from nlp_gym.tasks import rollout  # score
 
 
 @dataclass
@@ -47,7 +47,7 @@ class Agent(nn.Module):
         self.actor, self.critic = nn.Linear(width, n_actions), nn.Linear(width, 1)
         nn.init.orthogonal_(self.actor.weight, 0.01)  # begin near the uniform policy
 
-    def forward(self, x: torch.Tensor, mask: torch.Tensor) -> tuple[Any, torch.Tensor]:
+    def forward(self, x: torch.Tensor, mask: torch.Tensor) -> tuple[Any, Any]:  # nlp_gym
         """Distribution over legal actions and (B,) values, of (B, D) inputs and a (B, A) mask."""
         hidden = self.trunk(x)
         logits = self.actor(hidden).masked_fill(mask == 0, -1e9)  # nlp_gym
@@ -68,12 +68,11 @@ def main(argv: list[str] | None = None) -> tuple[int, float, float]:
     agent = Agent(n_inputs, n_actions)
     optimizer = torch.optim.Adam(agent.parameters(), lr=args.learning_rate, eps=1e-5)
     shape = (args.num_steps, args.num_envs)
-    obs = torch.zeros((*shape, n_inputs))
+    obs, actions = torch.zeros((*shape, n_inputs)), torch.zeros(shape, dtype=torch.long)
     masks = torch.zeros((*shape, n_actions))  # nlp_gym
-    actions = torch.zeros(shape, dtype=torch.long)
     logprobs, rewards, dones, values, advantages = (torch.zeros(shape) for _ in range(5))
     n_updates, start = max(1, args.steps // (args.num_envs * args.num_steps)), time.perf_counter()
-    next_obs, info = envs.reset(seed=args.seed)
+    next_obs, info = envs.reset(seed=args.seed)  # nlp_gym
     for update in range(n_updates):
         optimizer.param_groups[0]["lr"] = args.learning_rate * (1 - update / n_updates)
         for step in range(args.num_steps):
@@ -81,20 +80,21 @@ def main(argv: list[str] | None = None) -> tuple[int, float, float]:
             masks[step] = torch.as_tensor(info["action_mask"])  # nlp_gym
             with torch.no_grad():
                 policy, values[step] = agent(obs[step], masks[step])  # nlp_gym
-            actions[step] = action = policy.sample()
-            logprobs[step] = policy.log_prob(action)
+            actions[step] = policy.sample()
+            logprobs[step] = policy.log_prob(actions[step])
             next_obs, reward, terminated, truncated, info = envs.step(actions[step].numpy())
             rewards[step], dones[step] = map(torch.as_tensor, (reward, terminated | truncated))
-        following, gain = agent(torch.as_tensor(next_obs), masks[-1])[1].detach(), torch.zeros(1)
+        gain, last = torch.zeros(1), torch.as_tensor(next_obs)
+        following = agent.critic(agent.trunk(last)).squeeze(-1).detach()
         for step in reversed(range(args.num_steps)):
             alive = args.gamma * (1 - dones[step])  # the next text is reset to in the same step
             gain = rewards[step] + alive * (following + 0.9 * gain) - values[step]
             advantages[step], following = gain, values[step]
-        kept = (obs, masks, actions, logprobs, advantages, advantages + values)
+        kept = obs, actions, logprobs, advantages, advantages + values
         shuffled = torch.cat([torch.randperm(obs[:, :, 0].numel()) for _ in range(3)])
         for index in shuffled.split(args.minibatch):
-            x, mask, action, logprob, gain, target = (array.flatten(0, 1)[index] for array in kept)
-            policy, value = agent(x, mask)  # nlp_gym
+            x, action, logprob, gain, target = (array.flatten(0, 1)[index] for array in kept)
+            policy, value = agent(x, masks.flatten(0, 1)[index])  # nlp_gym
             ratio = (policy.log_prob(action) - logprob).exp()
             gain = (gain - gain.mean()) / (gain.std() + 1e-8)
             clipped = torch.min(ratio * gain, ratio.clamp(0.8, 1.2) * gain)
@@ -105,12 +105,12 @@ def main(argv: list[str] | None = None) -> tuple[int, float, float]:
             optimizer.step()
     steps, seconds = n_updates * args.num_envs * args.num_steps, time.perf_counter() - start
 
-    @torch.no_grad()
-    def act(x: Any, mask: Any) -> Any:
-        return agent(torch.as_tensor(x), torch.as_tensor(mask))[0].probs.argmax(-1).numpy()
+    @torch.no_grad()  # score
+    def act(x: Any, mask: Any) -> Any:  # score
+        return agent(torch.as_tensor(x), torch.as_tensor(mask))[0].probs.argmax(-1).numpy()  # score
 
-    dev = nlp_gym.make_task(args.env, split="dev", **options)  # nlp_gym
-    score = dev.score(rollout(dev, act, layout="flat"), bootstrap=0)  # nlp_gym
+    dev = nlp_gym.make_task(args.env, split="dev", **options)  # score
+    score = dev.score(rollout(dev, act, layout="flat"), bootstrap=0)  # score
     result = {"library": "CleanRL style PPO", "steps": steps, "seconds": round(seconds, 2)}
     print(score.text, json.dumps({**result, "dev": round(score.value, 4)}), sep="\n")
     return steps, seconds, float(score.value)

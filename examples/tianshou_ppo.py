@@ -1,7 +1,7 @@
 """PPO of Tianshou 2 with action masks: the actor reads `obs.obs` and `obs.mask`.
 
-What Tianshou's own CartPole script lacks is marked `# nlp_gym`. The hyperparameters are those of
-this project's `maskable_ppo` on NER-CoNLL-v0; where rewards come last, use `--gamma 1`.
+What Tianshou's own CartPole script lacks is marked `# nlp_gym`, and what scores it `# score`. The
+hyperparameters are those of this project's `maskable_ppo`; where rewards come last: `--gamma 1`.
 
     python examples/tianshou_ppo.py --data-dir ../shared/data --steps 300000
 """
@@ -26,7 +26,7 @@ from tianshou.utils.net.common import Net
 from tianshou.utils.net.discrete import DiscreteActor, DiscreteCritic
 
 import nlp_gym  # nlp_gym
-from nlp_gym.tasks import rollout  # nlp_gym
+from nlp_gym.tasks import rollout  # score
 
 
 class MaskedActor(DiscreteActor):  # nlp_gym
@@ -98,13 +98,13 @@ def main(argv: list[str] | None = None) -> tuple[int, float, float]:
     )
     steps, seconds = n_updates * collected, time.perf_counter() - start
 
-    def act(obs: Any, mask: Any) -> Any:
-        return algorithm.policy(Batch(obs=Batch(obs), info=Batch())).act.numpy()
+    def act(obs: Any, mask: Any) -> Any:  # score
+        return algorithm.policy(Batch(obs=Batch(obs), info=Batch())).act.numpy()  # score
 
-    dev = nlp_gym.make_task(args.env, split="dev", **options)  # nlp_gym
-    with torch.no_grad():
-        outputs = rollout(dev, act, layout="obs_mask")  # nlp_gym
-    score = dev.score(outputs, bootstrap=0)  # nlp_gym
+    dev = nlp_gym.make_task(args.env, split="dev", **options)  # score
+    with torch.no_grad():  # score
+        outputs = rollout(dev, act, layout="obs_mask")  # score
+    score = dev.score(outputs, bootstrap=0)  # score
     result = {"library": "Tianshou PPO", "steps": steps, "seconds": round(seconds, 2)}
     print(score.text, json.dumps({**result, "dev": round(score.value, 4)}), sep="\n")
     return steps, seconds, float(score.value)

@@ -1,7 +1,7 @@
 """PPO of TorchRL with action masks: `MaskedCategorical` reads the key `mask`.
 
-What TorchRL's own CartPole script lacks is marked `# nlp_gym`. The hyperparameters are those of
-this project's `maskable_ppo` on NER-CoNLL-v0; where rewards come last, use `--gamma 1`.
+What TorchRL's own CartPole script lacks is marked `# nlp_gym`, and what scores it `# score`. The
+hyperparameters are those of this project's `maskable_ppo`; where rewards come last: `--gamma 1`.
 
     python examples/torchrl_ppo.py --data-dir ../shared/data --steps 300000
 """
@@ -24,7 +24,7 @@ from torchrl.objectives import ClipPPOLoss
 from torchrl.objectives.value import GAE
 
 import nlp_gym  # nlp_gym
-from nlp_gym.tasks import rollout  # nlp_gym
+from nlp_gym.tasks import rollout  # score
 
 
 def main(argv: list[str] | None = None) -> tuple[int, float, float]:
@@ -97,12 +97,12 @@ def main(argv: list[str] | None = None) -> tuple[int, float, float]:
     steps, seconds = n_updates * collected, time.perf_counter() - start
     collector.shutdown()
 
-    @torch.no_grad()
-    def act(obs: Any, mask: Any) -> Any:
-        return policy.get_dist(TensorDict(obs, [len(mask)])).mode.numpy()
+    @torch.no_grad()  # score
+    def act(obs: Any, mask: Any) -> Any:  # score
+        return policy.get_dist(TensorDict(obs, [len(mask)])).mode.numpy()  # score
 
-    dev = nlp_gym.make_task(args.env, split="dev", **options)  # nlp_gym
-    score = dev.score(rollout(dev, act, layout="obs_mask"), bootstrap=0)  # nlp_gym
+    dev = nlp_gym.make_task(args.env, split="dev", **options)  # score
+    score = dev.score(rollout(dev, act, layout="obs_mask"), bootstrap=0)  # score
     result = {"library": "TorchRL PPO", "steps": steps, "seconds": round(seconds, 2)}
     print(score.text, json.dumps({**result, "dev": round(score.value, 4)}), sep="\n")
     return steps, seconds, float(score.value)

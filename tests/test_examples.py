@@ -63,6 +63,18 @@ def test_example_is_short_and_shares_no_code_with_agents(path: Path) -> None:
     assert "stable_baselines3" not in source
 
 
+@pytest.mark.parametrize(
+    ("path", "most"),
+    [("cleanrl_ppo", 10), ("cleanrl_dqn", 10), ("tianshou_ppo", 10), ("torchrl_ppo", 10)],
+)
+def test_example_marks_the_few_lines_that_the_library_lacks(path: str, most: int) -> None:
+    lines = (EXAMPLES / f"{path}.py").read_text(encoding="utf-8").splitlines()
+    marked = [line for line in lines if line.endswith("# nlp_gym")]
+    assert 0 < len(marked) <= most
+    assert any("nlp_gym.make_vec_env(" in line or "gym.make(" in line for line in marked)
+    assert any("mask" in line for line in marked)
+
+
 def test_stepping_benchmark_prints_its_table(capsys: pytest.CaptureFixture[str]) -> None:
     benchmark = load("benchmarks/stepping.py")
     options = ["--encoder", "hashed", "--repeats", "2", "--seconds", "0.02", "--num-envs", "8"]
