@@ -26,8 +26,7 @@ def test_second_worker_holds_less_than_60_mb_of_its_own(
     for found in (first, second):
         assert found["end"]["rss"] > found["imports"]["rss"]
     assert second["end"]["unique"] - second["imports"]["unique"] < 60
-    # Alone, the first was charged for the pages that both have read.
-    assert first["end"]["unique"] > second["end"]["unique"] + 50
+    assert second["end"]["rss"] - second["end"]["unique"] > 150  # pages that the first has read too
 
 
 def test_workers_benchmark_prints_its_table(capsys: pytest.CaptureFixture[str]) -> None:
