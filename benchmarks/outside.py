@@ -79,26 +79,26 @@ def own(algo: str, options: list[str], steps: int) -> dict[str, Any]:
 
 
 def compare(args: argparse.Namespace) -> None:
-    """Print a row for each script and for each algorithm of this project, as they are ready."""
+    """Print a row for each algorithm of this project and the scripts beside it, as they end."""
     options = ["--env", args.env, "--seed", str(args.seed), "--encoder", args.encoder]
     options += ["--data-dir", str(Path(args.data_dir).resolve())] if args.data_dir else []
     print("| | steps | dev | steps/s | processor s | most memory, MB |")
     print("|---|---:|---:|---:|---:|---:|", flush=True)
-    done: set[str] = set()
-    for name in args.only:
-        rows = []
-        if EXAMPLES[name] not in done:
-            rows.append(own(EXAMPLES[name], options, args.steps))
-            done.add(EXAMPLES[name])
-        python = sys.executable if name in IN_VENV else args.python
-        rows.append(example(name, python, [*options, "--steps", str(args.steps)]))
-        for row in rows:
-            speed = row["steps"] / max(row["seconds"], 1e-9)
-            print(
-                f"| {row['library']} | {row['steps']:,} | {row['dev']:.4f} | {speed:,.0f} "
-                f"| {row['cpu']:.0f} | {row['rss_mb']:,.0f} |",
-                flush=True,
-            )
+    for algo in dict.fromkeys(EXAMPLES[name] for name in args.only):
+        show(own(algo, options, args.steps))
+        for name in (name for name in args.only if EXAMPLES[name] == algo):
+            python = sys.executable if name in IN_VENV else args.python
+            show(example(name, python, [*options, "--steps", str(args.steps)]))
+
+
+def show(row: dict[str, Any]) -> None:
+    """Print a row."""
+    speed = row["steps"] / max(row["seconds"], 1e-9)
+    print(
+        f"| {row['library']} | {row['steps']:,} | {row['dev']:.4f} | {speed:,.0f} "
+        f"| {row['cpu']:.0f} | {row['rss_mb']:,.0f} |",
+        flush=True,
+    )
 
 
 def memory() -> tuple[float, float]:
