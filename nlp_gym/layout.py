@@ -70,14 +70,15 @@ class Layout:
 
     def __init__(self, name: str, space: spaces.Space[Any]) -> None:
         check_name("layout", name, LAYOUTS)
-        boxes = dict(space.spaces) if isinstance(space, spaces.Dict) else {}
+        boxes: dict[str, Any] = dict(space.spaces) if isinstance(space, spaces.Dict) else {}
         mask = boxes.pop(MASK, None)
         vectors = {key: box for key, box in sorted(boxes.items()) if isinstance(box, spaces.Box)}
-        if not isinstance(mask, spaces.Box) or len(vectors) < len(boxes) or not vectors:
+        masked = isinstance(mask, spaces.Box) and np.dtype(mask.dtype).kind in "iub"
+        if not masked or len(vectors) < len(boxes) or not vectors:
             raise InvalidArgumentError(
-                f"layout={shown(name)} is made of a Dict of arrays with {shown(MASK)}, and the "
-                f"observation space is {shown(space)}. Give the layout once, to an environment of "
-                "obs_type='features'."
+                f"layout={shown(name)} is made of a Dict of arrays with {shown(MASK)} in integers, "
+                f"and the observation space is {shown(space)}. Give the layout once, to an "
+                "environment of obs_type='features'."
             )
         self.name = name
         self._keys = tuple(vectors)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers import AddRenderObservation, RecordVideo
+from gymnasium.wrappers.vector import RecordVideo as VectorRecordVideo
 
 import nlp_gym
 from nlp_gym.registration import ENVS
@@ -123,6 +124,17 @@ def test_frames_are_collected(env_id):
 
 
 @every_kind
+@pytest.mark.parametrize("mode", ["ansi", "html"])
+def test_texts_are_collected(env_id, mode):
+    env = make(env_id, render_mode=f"{mode}_list")
+    env.reset(seed=1)
+    env.step(env.unwrapped.oracle_action())
+    first, second = env.render()
+    assert first != second
+    assert env.render() == []
+
+
+@every_kind
 def test_pictures_are_observed(env_id):
     env = AddRenderObservation(make(env_id), render_only=True)
     seen, _ = env.reset(seed=0)
@@ -134,12 +146,32 @@ def test_pictures_are_observed(env_id):
     assert seen in beside.observation_space
 
 
-def test_video_is_recorded(tmp_path):
+@pytest.mark.slow
+@every_kind
+def test_video_is_recorded(tmp_path, env_id):
     pytest.importorskip("moviepy", reason="RecordVideo of Gymnasium needs moviepy")
-    env = RecordVideo(make("NER-CoNLL-v0"), str(tmp_path / "videos"), disable_logger=True)
+    env = RecordVideo(
+        make(env_id, max_episode_steps=3), str(tmp_path / "videos"), disable_logger=True
+    )
     env.reset(seed=0)
-    while not env.step(env.unwrapped.oracle_action())[2]:
+    while not any(env.step(env.unwrapped.oracle_action())[2:4]):
         pass
+    env.close()
+    (video,) = tmp_path.glob("videos/*.mp4")
+    assert video.stat().st_size > 1000
+
+
+def test_video_of_a_batch_is_recorded(tmp_path):
+    pytest.importorskip("moviepy", reason="RecordVideo of Gymnasium needs moviepy")
+    batch = nlp_gym.make_vec_env(
+        "Topic-AGNews-v0", 2, autoreset_mode="NextStep", render_mode="rgb_array", **SMALL
+    )
+    env = VectorRecordVideo(
+        batch, str(tmp_path / "videos"), episode_trigger=lambda n: n == 0, disable_logger=True
+    )
+    env.reset(seed=0)
+    for _ in range(4):
+        env.step(batch.oracle_actions())
     env.close()
     (video,) = tmp_path.glob("videos/*.mp4")
     assert video.stat().st_size > 1000

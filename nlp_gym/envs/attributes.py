@@ -69,15 +69,15 @@ class EachAttribute:
                 "call reset(options={'reset_mask': ...}) for some of them, or step(actions)."
             )
         if name in _EACH:
-            return tuple(getattr(self, _EACH[name])(*args, **kwargs))
+            values = getattr(self, _EACH[name])(*args, **kwargs)
+            return tuple(values.tolist() if name == "oracle_action" else values)
         if name == "render":
             drawings = self.render()
             return (None,) * self.num_envs if drawings is None else drawings
         if name == "np_random":
             return self._sampler.generators()
         if name in self._own:
-            values = self._own[name]
-            return tuple(v(*args, **kwargs) if callable(v) else v for v in values)
+            return tuple(v(*args, **kwargs) if callable(v) else v for v in self._own[name])
         value = getattr(self, _SINGLE.get(name, name))
         return (value(*args, **kwargs) if callable(value) else value,) * self.num_envs
 

@@ -14,7 +14,7 @@ _DEEPEST = 8
 
 
 class PortableSpec:
-    """Mix-in of the shells: in the `spec` that Gymnasium gives them, paths and modes are strings."""
+    """Mix-in of the shells: paths and modes are strings in the `spec` that Gymnasium gives them."""
 
     _spec: EnvSpec | None = None
 

@@ -36,6 +36,12 @@ class RowSampler:
         self._generators[env] = generator
         self._used[env] = BLOCK
 
+    def resize(self, n_rows: int) -> None:
+        """Draw from `n_rows` samples from now on; what was drawn of others is thrown away."""
+        if n_rows != self.n_rows:
+            self.n_rows = n_rows
+            self._used[:] = BLOCK
+
     def generators(self) -> tuple[np.random.Generator | None, ...]:
         """The generator of each environment; None where it is not seeded yet."""
         return tuple(self._generators)

@@ -56,10 +56,10 @@ class TaskEnv(PortableSpec, gym.Env[Observation, Any]):
         check_render_mode(render_mode)
         _check_step_limit(sys._getframe(1))
         self.obs_type, self.layout, self.render_mode = obs_type, layout, render_mode
-        self.use(build_task(task, **kwargs))
-        self._sampler = RowSampler(1, len(self.task.corpus))
+        rules = build_task(task, **kwargs)
+        self._sampler = RowSampler(1, len(rules.corpus))
         self._sampled_from: np.random.Generator | None = None
-        self._state: State | None = None
+        self.use(rules)
         self._running = False
         self._last_reward = 0.0
 
@@ -71,6 +71,8 @@ class TaskEnv(PortableSpec, gym.Env[Observation, Any]):
         self.observation_space = space if self._layout is None else self._layout.space
         self.action_space = task.action_space
         self._n_actions = task.n_actions
+        self._sampler.resize(len(task.corpus))
+        self._state: State | None = None
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

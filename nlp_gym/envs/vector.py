@@ -81,15 +81,15 @@ class TaskVectorEnv(EachAttribute, PortableSpec, gym.vector.VectorEnv[Any, Any, 
         if max_episode_steps is not None:
             self._limit = check_int("max_episode_steps", max_episode_steps, 1, _MOST)
         self.obs_type, self.layout, self.render_mode = obs_type, layout, render_mode
-        self.use(build_task(task, **kwargs))
+        rules = build_task(task, **kwargs)
+        self._sampler = RowSampler(self.num_envs, len(rules.corpus))
+        self.use(rules)
         self._elapsed = np.zeros(self.num_envs, np.int64)
         # Whose episode ended and waits for its reset; nobody's with SAME_STEP.
         self._ended = np.zeros(self.num_envs, bool)
         self._over = np.zeros(self.num_envs, bool)  # those of them that were not truncated
-        self._sampler = RowSampler(self.num_envs, len(self.task.corpus))
         self._all = np.arange(self.num_envs)
         self._seeded = False
-        self._state: State | None = None
         self._last_reward = np.zeros(self.num_envs)
         _keep_freed_memory()
 
@@ -104,6 +104,8 @@ class TaskVectorEnv(EachAttribute, PortableSpec, gym.vector.VectorEnv[Any, Any, 
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = BatchedActions(self.num_envs, task.n_actions)
         self._n_actions = task.n_actions
+        self._sampler.resize(len(task.corpus))
+        self._state: State | None = None
 
     def reset(
         self,
