@@ -2,29 +2,23 @@
 
     python benchmarks/outside.py --data-dir ../shared/data
     python benchmarks/outside.py --data-dir ../shared/data --only cleanrl_ppo cleanrl_dqn
-    python benchmarks/outside.py --data-dir ../shared/data --workers 3
 
-The first two run scripts of `examples/`, those that need other libraries by the interpreter of
+Runs scripts of `examples/`, those that need other libraries by the interpreter of
 `make test-outside`, and this project's algorithm of the same kind once, for the same steps. An
 example prints, as its last line, JSON with `library`, `steps`, `seconds` of training and `dev`, the
-task's metric on the whole dev split. Processor seconds and memory are those of the whole process
-and its children, memory at its highest.
-
-The third starts processes that each play every text of the training split in an environment of
-their own, and prints their memory: what they allocated themselves, and what they share, the pages
-of the encoded corpus, which are in memory once.
+task's metric on the whole dev split. Processor seconds are those of the whole process and its
+children; the highest memory is that of the process, pages of the encoded corpus included (see
+`benchmarks/workers.py` for those).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import os
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -79,84 +73,30 @@ def own(algo: str, options: list[str], steps: int) -> dict[str, Any]:
 
 
 def compare(args: argparse.Namespace) -> None:
-    """Print a row for each script and for each algorithm of this project, as they are ready."""
+    """Print a row for each algorithm of this project and the scripts beside it, as they end."""
     options = ["--env", args.env, "--seed", str(args.seed), "--encoder", args.encoder]
     options += ["--data-dir", str(Path(args.data_dir).resolve())] if args.data_dir else []
     print("| | steps | dev | steps/s | processor s | most memory, MB |")
     print("|---|---:|---:|---:|---:|---:|", flush=True)
-    done: set[str] = set()
-    for name in args.only:
-        rows = []
-        if EXAMPLES[name] not in done:
-            rows.append(own(EXAMPLES[name], options, args.steps))
-            done.add(EXAMPLES[name])
-        python = sys.executable if name in IN_VENV else args.python
-        rows.append(example(name, python, [*options, "--steps", str(args.steps)]))
-        for row in rows:
-            speed = row["steps"] / max(row["seconds"], 1e-9)
-            print(
-                f"| {row['library']} | {row['steps']:,} | {row['dev']:.4f} | {speed:,.0f} "
-                f"| {row['cpu']:.0f} | {row['rss_mb']:,.0f} |",
-                flush=True,
-            )
+    for algo in dict.fromkeys(EXAMPLES[name] for name in args.only):
+        show(own(algo, options, args.steps))
+        for name in (name for name in args.only if EXAMPLES[name] == algo):
+            python = sys.executable if name in IN_VENV else args.python
+            show(example(name, python, [*options, "--steps", str(args.steps)]))
 
 
-def memory() -> tuple[float, float]:
-    """MiB of this process: what it allocated, and its pages of files (Linux)."""
-    rows = Path("/proc/self/smaps_rollup").read_text(encoding="utf-8").splitlines()[1:]
-    sizes = {row.split(":")[0]: int(row.split()[1]) / 1024 for row in rows}
-    return sizes["Anonymous"], sizes["Rss"] - sizes["Anonymous"]
-
-
-def play(env_id: str, options: dict[str, Any], barrier: Any, queue: Any) -> None:
-    """One worker: plays every text once, waits until all have, and reports its memory."""
-    import gymnasium as gym
-    import numpy as np
-
-    import nlp_gym
-
-    before = memory()
-    env: Any = gym.make(f"{nlp_gym.__name__}:{env_id}", layout="flat", **options)
-    texts = len(env.unwrapped.task.corpus)
-    start, steps = time.perf_counter(), 0
-    for row in range(texts):
-        _, info = env.reset(options={"row": row})
-        ended = False
-        while not ended:
-            _, _, ended, _, info = env.step(int(np.argmax(info["action_mask"])))
-            steps += 1
-    speed = steps / (time.perf_counter() - start)
-    barrier.wait()
-    queue.put((before, memory(), speed))
-    barrier.wait()
-
-
-def workers(args: argparse.Namespace) -> None:
-    """Print the memory of each worker process."""
-    import nlp_gym
-
-    options = {"encoder": args.encoder, "data_dir": args.data_dir}
-    nlp_gym.make_task(args.env, **options).observe  # noqa: B018 - encoded before, if it was not
-    context = multiprocessing.get_context("spawn")
-    barrier, queue = context.Barrier(args.workers), context.Queue()
-    job = (args.env, options, barrier, queue)
-    started = [context.Process(target=play, args=job) for _ in range(args.workers)]
-    for process in started:
-        process.start()
-    print("| worker | own memory after imports | at the end | beyond | pages of files | steps/s |")
-    print("|---|---:|---:|---:|---:|---:|")
-    for i in range(args.workers):
-        (imports, _), (at_end, files), speed = queue.get()
-        print(
-            f"| {i + 1} | {imports:.0f} MB | {at_end:.0f} MB | {at_end - imports:.0f} MB "
-            f"| {files:.0f} MB | {speed:,.0f} |"
-        )
-    for process in started:
-        process.join()
+def show(row: dict[str, Any]) -> None:
+    """Print a row."""
+    speed = row["steps"] / max(row["seconds"], 1e-9)
+    print(
+        f"| {row['library']} | {row['steps']:,} | {row['dev']:.4f} | {speed:,.0f} "
+        f"| {row['cpu']:.0f} | {row['rss_mb']:,.0f} |",
+        flush=True,
+    )
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Print one of the two tables."""
+    """Print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--env", default="NER-CoNLL-v0")
     parser.add_argument("--encoder", default="minilm")
@@ -166,9 +106,8 @@ def main(argv: list[str] | None = None) -> None:
     there = [name for name in EXAMPLES if (ROOT / "examples" / f"{name}.py").is_file()]
     parser.add_argument("--only", nargs="+", choices=there, default=there)
     parser.add_argument("--python", default=str(OUTSIDE), help="interpreter of other libraries")
-    parser.add_argument("--workers", type=int, default=0, help="print the memory of so many")
     args = parser.parse_args(argv)
-    (workers if args.workers else compare)(args)
+    compare(args)
 
 
 if __name__ == "__main__":

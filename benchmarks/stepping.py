@@ -121,6 +121,8 @@ def build_cases(args: argparse.Namespace) -> list[Case]:
         ("index, reward=sparse", {"obs_type": "index", "reward": "sparse"}),
         ("features, one layer, window 0", {"obs_type": "features", "window": 0, **layer}),
         ("features, default", {"obs_type": "features"}),
+        ("features, layout=flat", {"obs_type": "features", "layout": "flat"}),
+        ("features, SyncVectorEnv", {"obs_type": "features", "vectorization_mode": "sync"}),
         ("tokens", {"obs_type": "tokens"}),
     ]
     for name, kwargs in variants:

@@ -86,7 +86,16 @@ def test_space_is_a_multi_discrete():
 
 @pytest.mark.parametrize(
     "mask",
-    [np.ones((3, 4)), np.ones((4, 3, 1)), np.full((4, 3), 2), np.full((4, 3), 0.5), np.ones(3)],
+    [
+        np.ones((3, 4)),
+        np.ones((4, 3, 1)),
+        np.full((4, 3), 2),
+        np.full((4, 3), 0.5),
+        np.ones(3),
+        [[1]],
+        "a",
+        [["1"] * 3] * 4,
+    ],
 )
 def test_wrong_masks_are_named(mask):
     with pytest.raises(InvalidArgumentError, match="mask="):

@@ -262,4 +262,8 @@ def test_make_vec_env_names_what_is_wrong():
     for wrong in ("flat", [gym.wrappers.FlattenObservation], [3]):
         with pytest.raises(InvalidArgumentError, match=r"gymnasium\.wrappers\.vector"):
             make(wrappers=wrong)
+    with pytest.raises(InvalidArgumentError, match="in place of a vector environment"):
+        make(n=2, wrappers=[lambda env: None])
+    with pytest.raises(InvalidArgumentError, match=r"vectorization_mode='sync'.*make_vec"):
+        make(vectorization_mode="sync")
     assert make(env_id=f"nlp_gym:{NER}", n=2).num_envs == 2

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
+from nlp_gym.checks import as_array
 from nlp_gym.errors import InvalidArgumentError, shown
 
 
@@ -34,16 +35,16 @@ class BatchedActions(spaces.MultiDiscrete):
         Raises:
             InvalidArgumentError: `mask` is an array of another shape or of other values.
         """
-        if isinstance(probability, np.ndarray):
-            probability = tuple(probability)
-        if not isinstance(mask, np.ndarray) or probability is not None:
-            drawn: npt.NDArray[np.int64] = super().sample(mask, probability)
+        if mask is None or isinstance(mask, tuple) or probability is not None:
+            rows = tuple(probability) if isinstance(probability, np.ndarray) else probability
+            drawn: npt.NDArray[np.int64] = super().sample(mask, rows)
             return drawn
-        legal = mask.astype(np.bool_)
-        if mask.shape != (len(self.nvec), int(self.nvec[0])) or (mask != legal).any():
+        given, shape = as_array(mask), (len(self.nvec), int(self.nvec[0]))
+        legal = given == 1 if given.dtype.kind in "biuf" else np.zeros(0)
+        if legal.shape != shape or not (legal | (given == 0)).all():
             raise InvalidArgumentError(
-                f"mask={shown(mask)} must be an array of 0 and 1, ({len(self.nvec)}, "
-                f"{self.nvec[0]}): a row per environment, such as info['action_mask']."
+                f"mask={shown(mask)} must be an array of 0 and 1 of shape {shape}: a row per "
+                "environment, such as info['action_mask']."
             )
         # The k-th legal action of each, k being drawn below their number.
         order = legal.cumsum(axis=1, dtype=np.int32)

@@ -40,6 +40,12 @@ def make_vec_env(
             is allowed.
     """
     task_spec(id)
+    for name in ("vectorization_mode", "vector_kwargs"):
+        if name in kwargs:
+            raise InvalidArgumentError(
+                f"{name}={shown(kwargs[name])} belongs to gymnasium.make_vec: make_vec_env makes "
+                "the native environment only."
+            )
     if isinstance(wrappers, str) or not isinstance(wrappers, Sequence | None):
         raise InvalidArgumentError(
             f"wrappers={shown(wrappers)} must be a list of vector wrappers, such as "
@@ -59,4 +65,9 @@ def make_vec_env(
     )
     for wrapper in wrappers or ():
         env = wrapper(env)
+        if not isinstance(env, VectorEnv):
+            raise InvalidArgumentError(
+                f"wrappers has {shown(wrapper)}, which gave {shown(env)} in place of a vector "
+                "environment."
+            )
     return env

@@ -11,20 +11,28 @@ from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.vector import AutoresetMode
+from gymnasium.wrappers.vector import RecordEpisodeStatistics
 from typer.testing import CliRunner
 
-from nlp_gym import make_task
+from nlp_gym import make_task, make_vec_env
 from nlp_gym.checks import OBS_TYPES, REWARDS
 from nlp_gym.data import DATASETS, FAMILIES, check, load_corpus, read
 from nlp_gym.encode import EncoderOptions, load_encoder
 from nlp_gym.knowledge import KnowledgeBase, read_knowledge
+from nlp_gym.layout import LAYOUTS
 from nlp_gym.metrics.text.corpus import generation_score
 from nlp_gym.registration import ENVS
 from nlp_gym.render import RENDER_MODES
 from nlp_gym.tasks.core.make import task_class
 from nlp_gym.tasks.core.rollout import rollout
 from nlp_gym.types import SPLITS
-from nlp_gym.wrappers import KnowledgeObservation, KnowledgeVectorObservation
+from nlp_gym.wrappers import (
+    KnowledgeObservation,
+    KnowledgeVectorObservation,
+    LayoutObservation,
+    LayoutVectorObservation,
+)
 from nlp_gym_agents.cli.main import app
 from nlp_gym_agents.cli.train import config_of
 from nlp_gym_agents.config.train_config import TrainConfig, merge
@@ -56,6 +64,8 @@ PLAIN: Mapping[str, Sequence[Any]] = {
     "weights": ([1.0, 2.0],),
     "shape": ((2, 3, 2),),
     "obs_type": OBS_TYPES,
+    "layout": (None, *LAYOUTS),
+    "autoreset_mode": ("NextStep", *AutoresetMode),
     "render_mode": (None, *RENDER_MODES),
     "num_envs": (1, 3),
     "max_episode_steps": (1, 4),
@@ -107,8 +117,15 @@ def _own_file(kwargs: Mapping[str, Any]) -> dict[str, Any]:
     return {**SMALL, **kwargs}
 
 
+def _quick(kwargs: Mapping[str, Any]) -> bool:
+    """Whether the environments are made in a moment; memory may hold a million, but not so soon."""
+    n = kwargs.get("num_envs")
+    return type(n) is not int or n != 10**6
+
+
 def _environments(calls: dict[str, Call]) -> None:
-    shell = {name: PLAIN[name] for name in ("obs_type", "render_mode", "max_episode_steps")}
+    names = ("obs_type", "layout", "render_mode", "max_episode_steps")
+    shell = {name: PLAIN[name] for name in names}
     for env_id in IDS:
         arguments = _task_arguments(env_id)
         extra = {"task": (gym.spec(env_id).kwargs["task"],), "nonsense": (1,)}
@@ -117,19 +134,28 @@ def _environments(calls: dict[str, Call]) -> None:
             _play(gym.make(env_id, **_own_file(kwargs)))
 
         def vector(kwargs: Mapping[str, Any], env_id: str = env_id) -> None:
-            n = kwargs.get("num_envs")
-            if type(n) is not int or n != 10**6:  # which memory may hold, but not in a moment
+            if _quick(kwargs):
                 _play(gym.make_vec(env_id, **_own_file(kwargs)))
 
         def task(kwargs: Mapping[str, Any], env_id: str = env_id) -> None:
             make_task(env_id, **_own_file(kwargs))
 
         calls[f"make {env_id}"] = Call(single, {**arguments, **shell, **extra})
-        sizes = {"num_envs": PLAIN["num_envs"], "vectorization_mode": (None,)}
+        sizes = {name: PLAIN[name] for name in ("num_envs", "autoreset_mode")}
+        sizes["vectorization_mode"] = (None,)
         calls[f"make_vec {env_id}"] = Call(vector, {**arguments, **shell, **extra, **sizes})
         calls[f"make_task {env_id}"] = Call(task, {**arguments, **extra})
     calls["make"] = Call(lambda k: gym.make(**_own_file(k)), {"id": ("POS-v0",)})
     calls["make_vec"] = Call(lambda k: gym.make_vec(**_own_file(k)), {"id": ("POS-v0",)})
+
+    def native(kwargs: Mapping[str, Any]) -> None:
+        if _quick(kwargs):
+            _play(make_vec_env(**_own_file({"id": "POS-v0", "num_envs": 2, **kwargs})))
+
+    calls["make_vec_env"] = Call(
+        native,
+        {**shell, **sizes, "id": ("POS-v0",), "wrappers": (None, [], [RecordEpisodeStatistics])},
+    )
     calls["make_task"] = Call(
         lambda k: make_task(**_own_file({"env_id": "POS-v0", **k})),
         {"env_id": ("POS-v0",), "split": SPLITS},
@@ -222,6 +248,17 @@ def _wrappers(calls: dict[str, Call], folder: Path) -> None:
             wrapper(env, **rest)
 
         calls[f"Knowledge {kind}"] = Call(wrap, {**given, "env": ()})
+    for kind, make, layout in (
+        ("single", gym.make, LayoutObservation),
+        ("vector", gym.make_vec, LayoutVectorObservation),
+    ):
+
+        def lay_out(kwargs: Mapping[str, Any], make: Any = make, wrapper: Any = layout) -> None:
+            rest = {"layout": "flat", **kwargs}
+            env = rest.pop("env") if "env" in rest else make("POS-v0", **SMALL)
+            _play(wrapper(env, **rest))
+
+        calls[f"Layout {kind}"] = Call(lay_out, {"layout": LAYOUTS, "env": ()})
 
 
 def _episodes(calls: dict[str, Call]) -> None:
@@ -239,7 +276,15 @@ def _episodes(calls: dict[str, Call]) -> None:
             if "actions" in kwargs:
                 env.step(kwargs["actions"])
 
-        options = (None, {}, {"row": 0}, {"row": [0, 1]}, {"row": np.array([1, 0])})
+        some = {"reset_mask": np.array([True, False])}
+        options: tuple[Any, ...] = (
+            None,
+            {},
+            {"row": 0},
+            {"row": [0, 1]},
+            {"row": np.array([1, 0])},
+            some,
+        )
         calls[f"play {env_id}"] = Call(
             single,
             {"seed": (None, 3), "options": options, "action": (0, np.int64(0))},
