@@ -90,7 +90,7 @@ def main(argv: list[str] | None = None) -> tuple[int, float, float]:
     args = parser.parse_args(argv)
     options = {"encoder": args.encoder, "data_dir": args.data_dir}
     seen = {"layout": "observations_action_mask", "autoreset_mode": "NextStep"}  # nlp_gym
-    ray.init(num_cpus=args.env_runners, include_dashboard=False, log_to_driver=False)
+    ray.init("local", num_cpus=args.env_runners, include_dashboard=False, log_to_driver=False)
     algo, start, steps = make_config(args, {**options, **seen}).build_algo(), time.perf_counter(), 0
     while steps < args.steps:
         found = algo.train()["env_runners"]
