@@ -13,7 +13,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import inspect
 import json
 import re
@@ -240,8 +239,6 @@ def check_script(script: str, words: list[str], *, module: bool) -> None:
         parse(*args, **kwargs)
         raise ParsedError
 
-    with contextlib.suppress(ImportError):
-        import minari  # noqa: F401 - its circular imports fail in a copy of `sys.modules`
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(argparse.ArgumentParser, "parse_args", stop)
         patch.setattr(sys, "argv", [script, *words])
