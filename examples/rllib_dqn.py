@@ -59,9 +59,9 @@ def make_config(args: argparse.Namespace, options: dict[str, Any]) -> DQNConfig:
             )
         )
         .training(
-            train_batch_size_per_learner=512,
+            train_batch_size_per_learner=args.batch,
             replay_buffer_config={"type": "EpisodeReplayBuffer", "capacity": args.capacity},
-            num_steps_sampled_before_learning_starts=1000,
+            num_steps_sampled_before_learning_starts=500,
             target_network_update_freq=5000,
             epsilon=[[0, 0.5], [args.steps // 10, 0.05]],
             lr=[[0, args.lr], [args.steps, 0.0]],
@@ -70,7 +70,7 @@ def make_config(args: argparse.Namespace, options: dict[str, Any]) -> DQNConfig:
             training_intensity=4.0,
             grad_clip=10.0,
         )
-        .reporting(min_sample_timesteps_per_iteration=5000)
+        .reporting(min_sample_timesteps_per_iteration=1000)
         .debugging(seed=args.seed, log_level="ERROR")
     )
 
@@ -84,6 +84,7 @@ def main(argv: list[str] | None = None) -> tuple[int, float, float]:
     parser.add_argument("--steps", type=int, default=100_000, help="environment steps")
     parser.add_argument("--num-envs", type=int, default=128, help="of all env runners")
     parser.add_argument("--env-runners", type=int, default=2)
+    parser.add_argument("--batch", type=int, default=512, help="each step is drawn four times")
     parser.add_argument("--capacity", type=int, default=50_000, help="of the replay, in steps")
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=0)
