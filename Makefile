@@ -133,8 +133,9 @@ test: $(DEV_STAMP)
 test-all: $(DEV_STAMP)
 	$(PYTEST) -m 'not network' $(ARGS)
 
+# A file a process: what a library compiles or starts at its first use, it does once.
 test-outside: $(OUTSIDE_STAMP)
-	OMP_NUM_THREADS=1 $(OUTSIDE_VENV)/bin/python -m pytest -n 2 tests/outside $(ARGS)
+	OMP_NUM_THREADS=1 $(OUTSIDE_VENV)/bin/python -m pytest -n 2 --dist loadfile tests/outside $(ARGS)
 
 # The contracts of the layers, [tool.importlinter] in pyproject.toml; it has no `python -m` of its own.
 IMPORTS := PYTHONPATH=agents $(RUN) -c 'from importlinter.cli import lint_imports_command as lint; lint()' \

@@ -31,9 +31,8 @@ EXAMPLES = {
     "torchrl_ppo": "maskable_ppo",
     "rllib_ppo": "maskable_ppo",
     "rllib_dqn": "masked_dqn",
-    "d3rlpy_cql": "bc",
 }
-"""Each script, and the algorithm of this project that is nearest."""
+"""Each script that plays environments, and the algorithm of this project that is nearest."""
 IN_VENV = ("cleanrl_ppo", "cleanrl_dqn")
 """Scripts that need nothing but this project."""
 

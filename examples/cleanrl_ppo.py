@@ -62,7 +62,7 @@ def main(argv: list[str] | None = None) -> tuple[int, float, float]:
         parser.add_argument(name, type=type(default), default=default)
     args = Args(**vars(parser.parse_args(argv)))
     torch.manual_seed(args.seed)
-    options = {"encoder": args.encoder, "data_dir": args.data_dir or None}
+    options: Any = {"encoder": args.encoder, "data_dir": args.data_dir or None}
     envs: Any = nlp_gym.make_vec_env(args.env, args.num_envs, layout="flat", **options)  # nlp_gym
     (n_inputs,), n_actions = envs.single_observation_space.shape, int(envs.single_action_space.n)
     agent = Agent(n_inputs, n_actions)

@@ -60,7 +60,7 @@ def main(argv: list[str] | None = None) -> tuple[int, float, float]:
     args = parser.parse_args(argv)
     np.random.seed(args.seed)  # noqa: NPY002 - what Tianshou draws from
     torch.manual_seed(args.seed)
-    options = {"encoder": args.encoder, "data_dir": args.data_dir}
+    options: Any = {"encoder": args.encoder, "data_dir": args.data_dir}
 
     def make() -> Any:
         return gym.make(args.env, layout="obs_mask", **options)  # nlp_gym

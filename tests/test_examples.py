@@ -75,6 +75,22 @@ def test_example_marks_the_few_lines_that_the_library_lacks(path: str, most: int
     assert any("mask" in line for line in marked)
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="asks the system what a process has used")
+def test_outside_benchmark_prints_ours_and_the_example(capsys: pytest.CaptureFixture[str]) -> None:
+    benchmark = load("benchmarks/outside.py")
+    options = ["--env", "POS-EWT-v0", "--encoder", "hashed", "--steps", "4000"]
+    benchmark.main([*options, "--only", "cleanrl_dqn"])
+    rows = [line.split("|")[1:-1] for line in capsys.readouterr().out.splitlines()[2:]]
+    assert [row[0].strip() for row in rows] == ["nlp-gym masked_dqn", "CleanRL style DQN"]
+    for _, steps, dev, rate, seconds, memory in rows:
+        assert int(steps.replace(",", "")) in range(3900, 4200)
+        assert 0.05 < float(dev) < 1
+        assert float(rate.replace(",", "")) > 10
+        assert float(seconds) > 0
+        assert 50 < float(memory.replace(",", "")) < 5000
+
+
 def test_stepping_benchmark_prints_its_table(capsys: pytest.CaptureFixture[str]) -> None:
     benchmark = load("benchmarks/stepping.py")
     options = ["--encoder", "hashed", "--repeats", "2", "--seconds", "0.02", "--num-envs", "8"]

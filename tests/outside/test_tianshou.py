@@ -20,7 +20,7 @@ from tianshou.utils.net.common import Net
 import nlp_gym
 from examples import tianshou_ppo
 
-pytestmark = [pytest.mark.timeout(120), pytest.mark.usefixtures("one_thread")]
+pytestmark = pytest.mark.usefixtures("one_thread")
 OPTIONS = ["--env", "POS-EWT-v0", "--encoder", "hashed", "--num-envs", "32"]
 
 

@@ -16,7 +16,7 @@ from torchrl.envs import GymWrapper
 import nlp_gym
 from examples import torchrl_ppo
 
-pytestmark = [pytest.mark.timeout(120), pytest.mark.usefixtures("one_thread")]
+pytestmark = pytest.mark.usefixtures("one_thread")
 OPTIONS = ["--env", "POS-EWT-v0", "--encoder", "hashed", "--num-envs", "32"]
 
 
