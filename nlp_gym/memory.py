@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
 
 from nlp_gym.errors import InvalidArgumentError, shown
 
@@ -50,6 +55,12 @@ def check_memory(argument: str, value: object, needed: int, what: str) -> None:
             f"{argument}={shown(value)}: {what} would need {readable_size(needed)} of memory, and "
             f"there are {readable_size(limit)}. Give a smaller {argument}."
         )
+
+
+def observation_bytes(space: spaces.Space[Any]) -> int:
+    """Bytes of one observation: of an array, or of all arrays of a Dict."""
+    boxes: Any = space.spaces.values() if isinstance(space, spaces.Dict) else [space]
+    return sum(np.dtype(box.dtype).itemsize * math.prod(box.shape or ()) for box in boxes)
 
 
 def readable_size(size: int) -> str:

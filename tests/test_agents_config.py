@@ -369,3 +369,9 @@ def test_config_messages_name_encoder_kwargs(given: dict[str, Any], message: str
 def test_config_messages_name_the_section(section: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidArgumentError, match=message):
         merge(TrainConfig(algo="ppo", warm_start="bc", hyperparams=section))
+
+
+@pytest.mark.parametrize("name", ["layout", "autoreset_mode", "render_mode", "num_envs"])
+def test_config_says_where_arguments_of_environments_belong(name: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=f"env_kwargs: {name}='flat' cannot be given"):
+        merge(TrainConfig(algo="ppo", env="POS-v0", env_kwargs={name: "flat"}))

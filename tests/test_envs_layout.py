@@ -12,6 +12,7 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 import nlp_gym
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
 from nlp_gym.layout import LAYOUTS
+from nlp_gym.memory import observation_bytes
 from nlp_gym.registration import ENVS
 from nlp_gym.wrappers import LayoutObservation, LayoutVectorObservation
 
@@ -164,3 +165,11 @@ def test_layouts_keep_what_a_changed_task_shows(tmp_path):
     width = env.observation_space.shape[0]
     more = gym.make(NER, layout="flat", knowledge=str(path), **SMALL).observation_space.shape[0]
     assert more > width
+
+
+def test_bytes_of_observations_are_counted():
+    for layout in (None, *LAYOUTS):
+        env = gym.make(NER, layout=layout, **SMALL)
+        seen, _ = env.reset(seed=0)
+        parts = list(seen.values()) if isinstance(seen, dict) else [seen]
+        assert observation_bytes(env.observation_space) == sum(part.nbytes for part in parts)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -22,7 +21,7 @@ from nlp_gym.envs.portable import PortableSpec
 from nlp_gym.envs.rows import BLOCK, RowSampler, chosen_rows
 from nlp_gym.errors import InvalidActionError, InvalidArgumentError, NotResetError, listed, shown
 from nlp_gym.layout import Layout, check_layout
-from nlp_gym.memory import check_memory
+from nlp_gym.memory import check_memory, observation_bytes
 from nlp_gym.render import RENDER_MODES, RenderModes, check_render_mode, draw
 from nlp_gym.tasks.core.make import build_task
 from nlp_gym.tasks.core.task import State, Task
@@ -344,8 +343,7 @@ class TaskVectorEnv(EachAttribute, PortableSpec, gym.vector.VectorEnv[Any, Any, 
 
 def _check_size(num_envs: int, task: Task, obs_type: str, *, laid_out: bool) -> None:
     """Refuse environments that memory cannot hold, before anything is allocated for them."""
-    boxes: list[Any] = list(task.observation_space(obs_type).values())
-    seen = sum(box.dtype.itemsize * math.prod(box.shape) for box in boxes)
+    seen = observation_bytes(task.observation_space(obs_type))
     state = vars(task.initial(np.zeros(1, np.int64))).values()
     kept = sum(array.nbytes for array in state if array is not None)
     # Bounds of the batched space, observations, last observations and what they are gathered from

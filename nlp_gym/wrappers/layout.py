@@ -60,7 +60,7 @@ class LayoutObservation(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         return masks
 
 
-class LayoutVectorObservation(gym.vector.VectorWrapper[Any, Any, Any, Any, Any]):
+class LayoutVectorObservation(gym.vector.VectorWrapper):
     """`LayoutObservation` for a vector environment, native or one of Gymnasium's; same arguments.
 
     Every autoreset mode works: ``infos["final_obs"]`` is laid out too.

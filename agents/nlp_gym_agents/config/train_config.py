@@ -58,6 +58,8 @@ DEFAULT_ALGO = "masked_dqn"
 _FLAGS = {
     "split": "training uses train and dev; score another split with `nlp-gym evaluate --split`",
     "num_envs": "use --n-envs",
+    "layout": "the policies here read the Dict; a layout is for other libraries",
+    "autoreset_mode": "training resets in the same step",
     "render_mode": "training shows nothing; render with gymnasium.make",
     "vectorization_mode": "the environments run side by side in one process, see --n-envs",
 }
