@@ -245,10 +245,11 @@ def check_script(script: str, words: list[str], *, module: bool) -> None:
         patch.syspath_prepend(str(ROOT))
         patch.delitem(sys.modules, script, raising=False)  # another test may have imported it
         patch.setattr(sys, "meta_path", [*sys.meta_path, StandIns()])
-        patch.setattr(sys, "modules", dict(sys.modules))
         run: Any = runpy.run_module if module else runpy.run_path
         with pytest.raises(ParsedError):
             run(script if module else str(ROOT / script), run_name="__main__")
+    for name in [name for name, known in sys.modules.items() if isinstance(known, StandIn)]:
+        del sys.modules[name]
 
 
 def check_command(words: list[str], folder: Path) -> None:
