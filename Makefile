@@ -2,7 +2,7 @@
 #
 #   PYTHON=python3.12   interpreter for a new .venv (default: the first found that is >= 3.10)
 #   UV=                 do without uv even where it is installed
-#   ARGS="..."          passed on to train.py (make train) or pytest (make test, make test-all)
+#   ARGS="..."          passed on to train.py (make train) or pytest (make test, test-all, test-outside)
 
 PYTHON ?=
 UV ?= $(shell command -v uv 2>/dev/null)
@@ -14,7 +14,7 @@ JOB := --n-timesteps 150000 --with-bc
 # All paths are relative, so that a checkout below a folder with spaces in its name works; for the
 # same reason tools are run as `python -m tool`: the scripts in .venv/bin name an absolute path.
 VENV := .venv
-RUN := $(VENV)/bin/python
+RUN = $(VENV)/bin/python
 PINS := pyproject.toml constraints.txt
 
 # A stamp says that .venv holds these extras as PINS ask. It is written after the installer
@@ -22,22 +22,30 @@ PINS := pyproject.toml constraints.txt
 TRAIN_STAMP := $(VENV)/.installed-train
 DEV_STAMP := $(VENV)/.installed-dev
 
+# Other libraries have an environment of their own: their pins contradict constraints.txt.
+OUTSIDE_VENV := .venv-outside
+OUTSIDE_STAMP := $(OUTSIDE_VENV)/.installed
+OUTSIDE_PINS := tests/outside/requirements.txt tests/outside/requirements-no-deps.txt
+
 PYTHONS := python3 python3.13 python3.12 python3.11 python3.10 python3.14
-MINIMUM := import sys; sys.exit(sys.version_info < (3, 10))
+OLDEST := 10
+NEEDS := nlp_gym needs
+MINIMUM = import sys; sys.exit(sys.version_info < (3, $(OLDEST)))
 # Prints the interpreter's own path: a name like python3 may be a shim that depends on the folder.
-FIND := import sys; sys.version_info < (3, 10) and sys.exit(1); print(sys.executable)
+FIND = import sys; sys.version_info < (3, $(OLDEST)) and sys.exit(1); print(sys.executable)
 TRAIN_EXTRAS := agents,minilm
 DEV_EXTRAS := $(TRAIN_EXTRAS),dev,docs
 
 # Two installs into one .venv must not run at once.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev train test test-all lint type check format docs benchmark clean
+.PHONY: help install install-dev train test test-all test-outside lint type check format docs benchmark clean
 
 help:
 	@echo 'make train      train the default agent on bundled data; ARGS="--algo ppo" for another job'
 	@echo 'make test       the default tests: offline, under three minutes'
 	@echo 'make test-all   also the slow tests and those on the real corpora'
+	@echo 'make test-outside  tests with Tianshou, TorchRL, RLlib, d3rlpy, RL Zoo: own .venv-outside'
 	@echo 'make check      what CI runs first: lint, type, test'
 	@echo 'make lint       ruff check, ruff format --check, and the layers: who imports whom'
 	@echo 'make type       mypy'
@@ -45,7 +53,7 @@ help:
 	@echo 'make docs       the site, from the pages in docs/ and the code: build/docs/index.html'
 	@echo 'make benchmark  stepping speed beside Gymnasium CartPole'
 	@echo 'make install    only make .venv ready for training (install-dev: for development)'
-	@echo 'make clean      remove .venv and caches; runs/ is kept'
+	@echo 'make clean      remove .venv, .venv-outside and caches; runs/ is kept'
 
 # A usable .venv is kept, whoever made it; anything else is made anew.
 define make_venv
@@ -55,9 +63,9 @@ define make_venv
 	for candidate in "$$@"; do \
 		if found=$$("$$candidate" -c '$(FIND)' 2>/dev/null); then break; else found=; fi; \
 	done; \
-	if [ -z "$$found" ] && [ -n '$(UV)' ] && [ -z '$(PYTHON)' ]; then found='>=3.10'; fi; \
+	if [ -z "$$found" ] && [ -n '$(UV)' ] && [ -z '$(PYTHON)' ]; then found='>=3.$(OLDEST)'; fi; \
 	if [ -z "$$found" ]; then \
-		echo "make: nlp_gym needs Python 3.10 or newer. Tried: $$*." >&2; \
+		echo "make: $(NEEDS) Python 3.$(OLDEST) or newer. Tried: $$*." >&2; \
 		echo "make: install one, or name it: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; \
 		exit 1; \
 	fi; \
@@ -71,18 +79,25 @@ define make_venv
 	fi
 endef
 
-# $(call install_extras,EXTRAS): pip reads PIP_FIND_LINKS by itself, uv has to be told.
-define install_extras
+# $(call install,WHAT,ARGUMENTS): pip reads PIP_FIND_LINKS by itself, uv has to be told.
+define install
 	@rm -f $@
-	@echo "Installing nlp-gymnasium[$(1)] into $(VENV); the first time takes minutes"
+	@echo "Installing $(1) into $(VENV); the first time takes minutes"
 	@if [ -n '$(UV)' ]; then \
-		'$(UV)' pip install --quiet --python $(RUN) -c constraints.txt \
-			$${PIP_FIND_LINKS:+--find-links "$$PIP_FIND_LINKS"} -e '.[$(1)]'; \
+		'$(UV)' pip install --quiet --python $(RUN) \
+			$${PIP_FIND_LINKS:+--find-links "$$PIP_FIND_LINKS"} $(2); \
 	else \
 		{ $(RUN) -m pip --version >/dev/null 2>&1 || $(RUN) -m ensurepip >/dev/null; } && \
-		$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(1)]'; \
-	fi
+		$(RUN) -m pip install --quiet --disable-pip-version-check $(2); \
+	fi || { \
+		echo "make: $(1) could not be installed into $(VENV): see the message above. Without a" >&2; \
+		echo "make: package index, PIP_FIND_LINKS=FOLDER names a folder of wheels." >&2; \
+		exit 1; \
+	}
 endef
+
+# $(call install_extras,EXTRAS)
+install_extras = $(call install,nlp-gymnasium[$(1)],-c constraints.txt -e '.[$(1)]')
 
 $(TRAIN_STAMP): $(PINS)
 	$(make_venv)
@@ -93,6 +108,15 @@ $(DEV_STAMP): $(PINS)
 	$(make_venv)
 	$(call install_extras,$(DEV_EXTRAS))
 	@touch $@ $(TRAIN_STAMP)
+
+$(OUTSIDE_STAMP): VENV := $(OUTSIDE_VENV)
+$(OUTSIDE_STAMP): OLDEST := 11
+$(OUTSIDE_STAMP): NEEDS := make test-outside is for Tianshou and others, which need
+$(OUTSIDE_STAMP): pyproject.toml $(OUTSIDE_PINS)
+	$(make_venv)
+	$(call install,other libraries,-r tests/outside/requirements.txt -e '.[lora]')
+	$(call install,d3rlpy,--no-deps -r tests/outside/requirements-no-deps.txt)
+	@touch $@
 
 install: $(TRAIN_STAMP)
 
@@ -109,6 +133,10 @@ test: $(DEV_STAMP)
 
 test-all: $(DEV_STAMP)
 	$(PYTEST) -m 'not network' $(ARGS)
+
+# A file a process: what a library compiles or starts at its first use, it does once.
+test-outside: $(OUTSIDE_STAMP)
+	OMP_NUM_THREADS=1 $(OUTSIDE_VENV)/bin/python -m pytest -n 2 --dist loadfile tests/outside $(ARGS)
 
 # The contracts of the layers, [tool.importlinter] in pyproject.toml; it has no `python -m` of its own.
 IMPORTS := PYTHONPATH=agents $(RUN) -c 'from importlinter.cli import lint_imports_command as lint; lint()' \
@@ -137,5 +165,5 @@ benchmark: $(DEV_STAMP)
 	$(RUN) benchmarks/stepping.py $(ARGS)
 
 clean:
-	rm -rf $(VENV) docs/environments docs/api docs/parts .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf $(VENV) $(OUTSIDE_VENV) docs/environments docs/api docs/parts .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -7,6 +7,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 
@@ -75,6 +76,62 @@ def test_minari_round_trip(env: str, policy: str, obs_type: str) -> None:
     assert "Text of" in loaded.storage.metadata["description"]
 
 
+@pytest.mark.parametrize("env", ["NER-CoNLL-v0", "MultiLabel-GoEmotions-v0"])
+def test_minari_flat_is_one_vector_with_masks_in_the_infos(env: str) -> None:
+    wanted = Export(env, "random", episodes=20, flat=True, env_kwargs=SAMPLE)
+    loaded = minari.load_dataset(export(wanted).spec.dataset_id)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        recovered = loaded.recover_environment()
+    plain = gym.make(env, **SAMPLE)
+    keys = sorted(set(plain.observation_space) - {"action_mask"})
+    assert isinstance(recovered.observation_space, gym.spaces.Box)
+    for episode in loaded.iterate_episodes():
+        start = {"row": int(episode.infos["row"][0])}
+        obs, info = recovered.reset(options=start)
+        parts, _ = plain.reset(options=start)
+        for t in range(len(episode.actions) + 1):
+            assert episode.observations[t].dtype == obs.dtype == np.float32
+            np.testing.assert_array_equal(episode.observations[t], obs)
+            vector = np.concatenate([parts[key].ravel() for key in keys])
+            np.testing.assert_array_equal(episode.observations[t], vector)
+            np.testing.assert_array_equal(episode.infos["action_mask"][t], info["action_mask"])
+            if t < len(episode.actions):
+                action = int(episode.actions[t])
+                assert episode.infos["action_mask"][t][action]
+                obs, _, _, _, info = recovered.step(action)
+                parts, *_ = plain.step(action)
+
+
+def test_minari_evaluation_environment_is_the_dev_split() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        loaded = export(Export("POS-EWT-v0", episodes=2, obs_type="index", env_kwargs=SAMPLE))
+        splits = [
+            loaded.recover_environment(eval_env=dev).unwrapped.task.split for dev in (False, True)
+        ]
+    assert splits == ["train", "dev"]
+
+
+def test_minari_data_without_a_dev_split_are_said_to_have_none(tmp_path: Path) -> None:
+    path = tmp_path / "mine.conll"
+    path.write_text("Ada B-PER\nspoke O\n\n", encoding="utf-8")
+    given = {"data": {"train": str(path)}, "encoder": "hashed"}
+    with pytest.warns(UserWarning, match=r"eval_env=True\) will give.*no 'dev' split"):
+        loaded = export(Export("NER-v0", episodes=1, env_kwargs=given))
+    assert loaded.total_steps == 2
+
+
+def test_minari_arrays_are_compressed_without_losses(tmp_path: Path) -> None:
+    wanted = Export("NER-CoNLL-v0", episodes=30, env_kwargs=SAMPLE)
+    loaded = export(wanted)
+    assert replay(loaded) == loaded.total_steps
+    size = sum(episode.observations["context"].nbytes for episode in loaded)
+    [path] = (tmp_path / "minari").glob("**/main_data.hdf5")
+    assert path.stat().st_size < size
+    assert loaded.storage.metadata["dataset_size"] == loaded.storage.get_size()
+
+
 def test_minari_random_is_seeded(capsys: pytest.CaptureFixture[str]) -> None:
     actions = []
     for i, seed in enumerate((0, 0, 1)):
@@ -141,6 +198,7 @@ def test_minari_refusals() -> None:
         ({"env": "No-v0"}, "No-v0"),
         ({"policy": "expert"}, "oracle, random"),
         ({"obs_type": "tokens"}, "features or index"),
+        ({"obs_type": "index", "flat": True}, "flat=True with obs_type='index'"),
         ({"episodes": 0}, "episodes=0"),
         ({"dataset_id": "mine"}, "dataset_id='mine' must have the form"),
         ({"dataset_id": "a b/c-v0"}, "dataset_id='a b/c-v0'"),

@@ -6,7 +6,8 @@
   and what it names (ids, algorithms, arguments, corpora, perturbations) must exist; scripts parse
   their arguments and stop there. Measurements take minutes to hours, so they are not run.
   Commands that train, score and predict are also run, shortened, in a slow test.
-- `yaml` blocks must be YAML; `text` is for diagrams. There is no other language.
+- `yaml` blocks must be YAML; `text` is for diagrams. Lines that `diff` blocks add are those of an
+  example. There is no other language.
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -40,7 +44,9 @@ RUN_PAGES = (
     "docs/robustness.md",
     "docs/results.md",
 )
-LANGUAGES = {"python", "bash", "yaml", "text"}
+LANGUAGES = {"python", "bash", "yaml", "text", "diff"}
+OTHER_LIBRARIES = {"d3rlpy", "ray", "tensordict", "tianshou", "torchrl"}
+"""What scripts of `examples/` import and `.venv` lacks; `make test-outside` runs those scripts."""
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*bundled:UserWarning"),
@@ -76,6 +82,17 @@ def test_docs_code_has_a_language_that_is_checked(page: str) -> None:
         assert language in LANGUAGES, content
         if language == "yaml":
             assert yaml.safe_load(content)
+        if language == "diff":
+            added = {line[1:].strip() for line in content.splitlines() if line[:1] == "+"}
+            assert added
+            assert added <= example_lines()
+
+
+def example_lines() -> set[str]:
+    """Every line of the scripts in `examples/`, without indentation and marks."""
+    scripts = [path.read_text(encoding="utf-8") for path in (ROOT / "examples").glob("*.py")]
+    lines = [line.strip() for script in scripts for line in script.splitlines()]
+    return {re.sub(r"  # (nlp_gym|score)$", "", line) for line in lines}
 
 
 def run_python_blocks(page: str) -> None:
@@ -206,6 +223,29 @@ class ParsedError(Exception):
     """A script has parsed its arguments."""
 
 
+class StandIn(ModuleType):
+    """A module of a library that is not there: all that is imported from it is an empty class."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return type(name, (), {})
+
+
+class StandIns(MetaPathFinder, Loader):
+    """Finds `OTHER_LIBRARIES` where nothing else does."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        known = name.partition(".")[0] in OTHER_LIBRARIES
+        return ModuleSpec(name, self, is_package=True) if known else None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return StandIn(spec.name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        pass
+
+
 def check_script(script: str, words: list[str], *, module: bool) -> None:
     if script == "train.py":
         check_command(["train", *words], ROOT)
@@ -221,9 +261,12 @@ def check_script(script: str, words: list[str], *, module: bool) -> None:
         patch.setattr(sys, "argv", [script, *words])
         patch.syspath_prepend(str(ROOT))
         patch.delitem(sys.modules, script, raising=False)  # another test may have imported it
+        patch.setattr(sys, "meta_path", [*sys.meta_path, StandIns()])
         run: Any = runpy.run_module if module else runpy.run_path
         with pytest.raises(ParsedError):
             run(script if module else str(ROOT / script), run_name="__main__")
+    for name in [name for name, known in sys.modules.items() if isinstance(known, StandIn)]:
+        del sys.modules[name]
 
 
 def check_command(words: list[str], folder: Path) -> None:

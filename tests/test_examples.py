@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 pytestmark = pytest.mark.filterwarnings("ignore:.*bundled:UserWarning")
 
 ROOT = Path(__file__).resolve().parent.parent
+EXAMPLES = ROOT / "examples"
 
 
 def load(path: str) -> ModuleType:
@@ -38,21 +40,55 @@ def _one_thread() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_one_thread")
-def test_plain_torch_improves_over_its_start(capsys: pytest.CaptureFixture[str]) -> None:
-    example = load("examples/plain_torch.py")
-    options = ["--env", "POS-EWT-v0", "--encoder", "hashed", "--steps", "16000"]
-    before, after = example.main(options)
-    assert after > before + 0.15  # accuracy; chance is one in 17
-    printed = capsys.readouterr().out
-    assert "before training" in printed
-    assert "after training" in printed
+@pytest.mark.parametrize("name", ["cleanrl_ppo", "cleanrl_dqn"])
+def test_example_learns_and_ends_with_its_result(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    example = load(f"examples/{name}.py")
+    options = ["--env", "POS-EWT-v0", "--encoder", "hashed", "--num-envs", "64"]
+    before = example.main([*options, "--steps", "64"])[2]
+    steps, seconds, dev = example.main([*options, "--steps", "16000"])
+    assert dev > before + 0.15  # accuracy; chance is one in 17
+    result = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (result["steps"], result["dev"]) == (steps, round(dev, 4))
+    assert result["seconds"] == pytest.approx(seconds, abs=0.01)
 
 
-def test_plain_torch_shares_no_code_with_agents() -> None:
-    source = (ROOT / "examples" / "plain_torch.py").read_text(encoding="utf-8")
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.stem)
+def test_example_is_short_and_shares_no_code_with_agents(path: Path) -> None:
+    source = path.read_text(encoding="utf-8")
+    assert len(source.splitlines()) <= 120
     assert "import nlp_gym_agents" not in source
     assert "from nlp_gym_agents" not in source
     assert "stable_baselines3" not in source
+
+
+@pytest.mark.parametrize(
+    ("path", "most"),
+    [("cleanrl_ppo", 10), ("cleanrl_dqn", 10), ("tianshou_ppo", 10), ("torchrl_ppo", 10)],
+)
+def test_example_marks_the_few_lines_that_the_library_lacks(path: str, most: int) -> None:
+    lines = (EXAMPLES / f"{path}.py").read_text(encoding="utf-8").splitlines()
+    marked = [line for line in lines if line.endswith("# nlp_gym")]
+    assert 0 < len(marked) <= most
+    assert any("nlp_gym.make_vec_env(" in line or "gym.make(" in line for line in marked)
+    assert any("mask" in line for line in marked)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="asks the system what a process has used")
+def test_outside_benchmark_prints_ours_and_the_example(capsys: pytest.CaptureFixture[str]) -> None:
+    benchmark = load("benchmarks/outside.py")
+    options = ["--env", "POS-EWT-v0", "--encoder", "hashed", "--steps", "4000"]
+    benchmark.main([*options, "--only", "cleanrl_dqn"])
+    rows = [line.split("|")[1:-1] for line in capsys.readouterr().out.splitlines()[2:]]
+    assert [row[0].strip() for row in rows] == ["nlp-gym masked_dqn", "CleanRL style DQN"]
+    for _, steps, dev, rate, seconds, memory in rows:
+        assert int(steps.replace(",", "")) in range(3900, 4200)
+        assert 0.05 < float(dev) < 1
+        assert float(rate.replace(",", "")) > 10
+        assert float(seconds) > 0
+        assert 50 < float(memory.replace(",", "")) < 5000
 
 
 def test_stepping_benchmark_prints_its_table(capsys: pytest.CaptureFixture[str]) -> None:

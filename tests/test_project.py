@@ -207,6 +207,22 @@ def test_project_console_script_exists() -> None:
     assert callable(function)
 
 
+def test_project_outside_libraries_are_tested_with_the_pinned_versions_of_the_rest() -> None:
+    """Except for what they contradict: RLlib pins Gymnasium, and Tianshou asks for pandas 2."""
+    requirements = pytest.importorskip("packaging.requirements")
+
+    def pins(path: str) -> dict[str, str]:
+        lines = (ROOT / path).read_text(encoding="utf-8").splitlines()
+        read = [requirements.Requirement(line) for line in lines if line and line[0] != "#"]
+        assert all(str(pin.specifier).startswith("==") for pin in read), path
+        return {requirement_name(pin.name): str(pin.specifier) for pin in read}
+
+    ours, theirs = pins("constraints.txt"), pins("tests/outside/requirements.txt")
+    differ = {name for name in ours.keys() & theirs.keys() if ours[name] != theirs[name]}
+    assert differ == {"gymnasium", "pandas"}
+    assert pins("tests/outside/requirements-no-deps.txt").keys() == {"d3rlpy"}
+
+
 @pytest.mark.parametrize("row", nlp_gym.ENVS, ids=lambda row: row.id)
 def test_project_readme_has_a_row_for(row: nlp_gym.registration.EnvRow) -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -215,7 +231,7 @@ def test_project_readme_has_a_row_for(row: nlp_gym.registration.EnvRow) -> None:
 
 
 @pytest.mark.parametrize(
-    "target", ["train", "test", "check", "lint", "type", "format", "docs", "clean"]
+    "target", ["train", "test", "test-outside", "check", "lint", "type", "format", "docs", "clean"]
 )
 def test_project_makefile_has_target(target: str) -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gymnasium as gym
 import numpy as np
 import pytest
 
 from nlp_gym import make_task
+from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.layout import Layout
 from nlp_gym.tasks.core.rollout import Branches, finished, play, rollout, side_by_side
 
 SAMPLE = {"corpus": "sample", "encoder": "hashed"}
@@ -99,3 +102,27 @@ def test_observed_mask_is_that_of_the_state_where_observations_only_name_it():
     assert "action_mask" not in observation
     assert np.array_equal(mask, task.mask(state))
     assert mask.dtype == bool
+
+
+def test_rollout_hands_over_the_layout_that_environments_have(pos):
+    seen = []
+
+    def act(observation, mask):
+        seen.append((observation, mask))
+        return mask.argmax(-1)
+
+    rollout(pos, act, [4], layout="obs_mask")
+    env = gym.make("POS-EWT-v0", layout="obs_mask", **SAMPLE)
+    expected, _ = env.reset(options={"row": 4})
+    assert env.observation_space == Layout("obs_mask", pos.observation_space("features")).space
+    for given, mask in seen:
+        assert given["obs"].shape == (1, *expected["obs"].shape)
+        assert (given["obs"][0] == expected["obs"]).all()
+        assert (given["mask"] == mask).all()
+        expected = env.step(int(mask.argmax()))[0]
+    assert len(seen) == pos.lengths[4]
+
+
+def test_rollout_refuses_a_layout_of_what_is_no_features(pos):
+    with pytest.raises(InvalidArgumentError, match="obs_type='features'"):
+        rollout(pos, lambda observation, mask: mask.argmax(-1), obs_type="index", layout="flat")

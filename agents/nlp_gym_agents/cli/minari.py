@@ -35,6 +35,9 @@ def export_minari_command(
     episodes: Annotated[int, typer.Option(min=1, help="Number of episodes.")] = 1000,
     split: Split = "train",
     obs_type: Annotated[str, typer.Option(help="features or index.")] = "features",
+    flat: Annotated[
+        bool, typer.Option("--flat", help="One vector an observation; masks in the infos.")
+    ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Of the order and of random play.")] = 0,
     env_kwargs: Annotated[
         list[str] | None, typer.Option(metavar="KEY:VALUE...", help="window:2 reward:metric")
@@ -63,6 +66,7 @@ def export_minari_command(
         kwargs,
         dataset_id,
         trust or (),
+        flat,
     )
     dataset = export(wanted)
     spec = dataset.spec

@@ -9,10 +9,11 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from nlp_gym.checks import check_int, check_obs_type, check_rows
+from nlp_gym.layout import Layout, check_layout
 from nlp_gym.tasks.core.task import Output, Task
-from nlp_gym.types import BoolArray, Float64Array, Int64Array, Observation
+from nlp_gym.types import BoolArray, Float64Array, Int64Array
 
-Act = Callable[[Observation, BoolArray], Int64Array]
+Act = Callable[[Any, BoolArray], Int64Array]
 """From an observation (arrays with B in front) and the (B, A) mask to (B,) actions."""
 
 
@@ -96,7 +97,8 @@ def rollout(
     rows: Sequence[int] | None = None,
     *,
     batch: int | None = None,
-    obs_type: str = "index",
+    obs_type: str | None = None,
+    layout: str | None = None,
     progress: bool = False,
 ) -> list[Output]:
     """Play each row once and return what was decided. Needs no gold (except for the oracle).
@@ -106,20 +108,31 @@ def rollout(
         act: Decides; or ``"oracle"``.
         rows: Samples to play; default: all.
         batch: Episodes played side by side; None: the task's `side_by_side`.
-        obs_type: Kind of observation `act` wants.
+        obs_type: Kind of observation `act` wants; None: ``"features"`` where a layout is given,
+            else ``"index"``.
+        layout: How the arrays of an observation are laid out for `act`, see `nlp_gym.layout`;
+            None: a dict of them.
         progress: Show a progress bar on stderr.
 
     Returns:
         One output per row, in the order of `rows`.
+
+    Raises:
+        UnknownNameError: No such kind of observation or layout.
+        InvalidArgumentError: A layout of observations that are no features.
     """
-    check_obs_type(obs_type)
+    kind = obs_type if obs_type is not None else ("index" if layout is None else "features")
+    check_obs_type(kind)
+    check_layout(layout, kind)
+    laid_out = None if layout is None else Layout(layout, task.observation_space(kind)).batch
     if batch is not None:
         check_int("batch", batch, 1, 2**31 - 1)
 
     def decide(state: Any, place: Int64Array) -> Int64Array:
         if isinstance(act, str):
             return task.oracle(state)
-        return act(*task.views.observe_with_mask(state, obs_type))
+        seen, mask = task.views.observe_with_mask(state, kind)
+        return act(seen if laid_out is None else laid_out(seen), mask)
 
     chosen = chosen_rows(task, rows)
     outputs: list[Output] = [()] * len(chosen)
