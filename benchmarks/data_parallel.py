@@ -4,8 +4,8 @@
     python benchmarks/data_parallel.py --algo bc --steps 8192 --data-dir ../shared/data
 
 Both train the same run (same seed, all environments together); the weights at its end are compared
-too. Times are those of training alone, evaluations left out; runs follow each other in turn, so that
-what slows the machine down slows both.
+too. Times are those of training alone, evaluations left out; runs follow each other in turn, so
+that what slows the machine down slows both.
 """
 
 from __future__ import annotations
