@@ -35,7 +35,8 @@ def progress_bar(
     Args:
         total: Number of units of work.
         description: Text in front of the bar.
-        unit: Name of the units in the plural, such as ``"words"``; ``"bytes"`` are shown in MB.
+        unit: Name of the units in the plural, such as ``"words"``; ``"bytes"`` are shown in MB or
+            kB.
         show: Whether to show progress; None: as True, but without a terminal only where it takes
             longer than `LINE_S`.
 
@@ -107,7 +108,8 @@ class _Lines:
     def _print(self) -> None:
         self._printed = self._done
         if self._unit == "bytes":
-            counts = f"{self._done / 1e6:,.1f}/{self._total / 1e6:,.1f} MB"
+            scale, unit = (1e6, "MB") if self._total >= 1e6 else (1e3, "kB")
+            counts = f"{self._done / scale:,.1f}/{self._total / scale:,.1f} {unit}"
         else:
             counts = f"{self._done:,}/{self._total:,} {self._unit}"
         seconds, share = time.monotonic() - self._start, self._done / max(self._total, 1)

@@ -249,8 +249,8 @@ def test_tuning_runs_checkpoints_drop_kept_vectors(
     kept: list[list[int]] = []
     plain = TrainingLoop._save
 
-    def looked_at(self: TrainingLoop) -> None:
-        plain(self)
+    def looked_at(self: TrainingLoop, *args: Any) -> None:
+        plain(self, *args)
         assert self.penalty is not None
         both = trainable_encoders(self.model.policy) + trainable_encoders(self.penalty._start)
         kept.append([len(live._caches) for live in both])

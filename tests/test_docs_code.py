@@ -183,8 +183,14 @@ def check(words: list[str], folder: Path) -> None:
         check_script(rest[1] if module else rest[0], rest[1 + module :], module=module)
     elif program == "pip":
         check_pip(rest)
+    elif program == "torchrun":
+        script = rest.index("train.py")
+        assert rest[:script] == ["--standalone", "--nproc-per-node", rest[script - 1]]
+        check_script(rest[script], rest[script + 1 :], module=False)
     else:  # of others
-        assert program in ("hf", "source", ".venv/bin/pre-commit"), f"unknown program {program}"
+        assert program in ("hf", "ray", "source", ".venv/bin/pre-commit"), (
+            f"unknown program {program}"
+        )
 
 
 def check_make(words: list[str]) -> None:
@@ -214,9 +220,10 @@ def check_pip(words: list[str]) -> None:
     """Names of the distribution and of its extras."""
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     assert words[0] == "install"
-    name, extra = re.fullmatch(r"([\w.-]+)\[([\w-]+)\]", words[-1]).groups()  # type: ignore[union-attr]
+    name, extras = re.fullmatch(r"([\w.-]+)\[([\w,-]+)\]", words[-1]).groups()  # type: ignore[union-attr]
     assert name == "." or f'name = "{name}"' in project
-    assert re.search(rf"^{extra} = \[", project, re.M)
+    for extra in extras.split(","):
+        assert re.search(rf"^{extra} = \[", project, re.M)
 
 
 class ParsedError(Exception):

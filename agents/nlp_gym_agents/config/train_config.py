@@ -53,14 +53,8 @@ def absolute_folder(name: Any) -> Any:
     return absolute(name) if folder and not known else name
 
 
-def absolute_places(env_kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments of an environment whose files and folders are absolute; see `absolute`."""
-    resolve = {"data": absolute, "data_dir": absolute, "encoder": absolute_folder}
-    return {
-        name: resolve[name](value) if name in resolve else value
-        for name, value in env_kwargs.items()
-    }
-
+PLACES = {"data": absolute, "data_dir": absolute, "encoder": absolute_folder}
+"""Arguments of an environment that are files or folders, and what makes them absolute."""
 
 DEFAULT_ENV = "NER-CoNLL-v0"
 DEFAULT_ALGO = "masked_dqn"
@@ -298,7 +292,7 @@ def merge(config: TrainConfig, *, complete: bool = False) -> TrainConfig:
     places = {name: absolute(getattr(config, name)) for name in ("data", "data_dir")}
     places["encoder"] = absolute_folder(config.encoder)
     env_kwargs |= {name: place for name, place in places.items() if place is not None}
-    env_kwargs = absolute_places(env_kwargs)
+    env_kwargs |= {name: PLACES[name](env_kwargs[name]) for name in PLACES if name in env_kwargs}
     eval_freq = config.eval_freq or max(n_timesteps // _EVALUATIONS, 1)
     merged = config.with_changes(
         n_timesteps=n_timesteps,

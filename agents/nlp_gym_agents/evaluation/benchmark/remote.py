@@ -18,7 +18,7 @@ from typing import Any
 
 from nlp_gym.errors import RunError, shown
 from nlp_gym_agents.cluster.ray_tasks import Cluster, Tell
-from nlp_gym_agents.config.train_config import absolute_places
+from nlp_gym_agents.config.train_config import PLACES
 from nlp_gym_agents.evaluation.benchmark.measure import (
     check_inside,
     failure,
@@ -69,7 +69,9 @@ def measure_on(
     """
     for cell in cells:
         _check_place(plan, cell)
-    shipped = replace(plan, env_kwargs=absolute_places(plan.env_kwargs))
+    given = plan.env_kwargs
+    places = {name: PLACES[name](given[name]) for name in PLACES if name in given}
+    shipped = replace(plan, env_kwargs={**given, **places})
     with cluster.joined("--ray") as workers:
         gpus = workers.gpus_for(plan.device)
         at_once = min(workers.places(gpus), len(cells))
