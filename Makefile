@@ -114,7 +114,7 @@ $(OUTSIDE_STAMP): OLDEST := 11
 $(OUTSIDE_STAMP): NEEDS := make test-outside is for Tianshou and others, which need
 $(OUTSIDE_STAMP): pyproject.toml $(OUTSIDE_PINS)
 	$(make_venv)
-	$(call install,other libraries,-r tests/outside/requirements.txt -e '.[lora]')
+	$(call install,other libraries,-r tests/outside/requirements.txt -e '.[agents,lora]')
 	$(call install,d3rlpy,--no-deps -r tests/outside/requirements-no-deps.txt)
 	@touch $@
 
