@@ -141,7 +141,7 @@ def test_two_processes_learn_what_one_learns(name: str, pairs: Path) -> None:
     assert_same(pairs / name / "one", pairs / name / "two")
     ranks = [json.loads((pairs / name / f"two.rank{i}.json").read_text()) for i in range(2)]
     assert ranks[0] == ranks[1]  # the same bits before every update
-    assert len(set(ranks[0])) > 5  # the rate falls to 0
+    assert len(set(ranks[0])) > 3  # the rate falls to 0
 
 
 @pytest.mark.slow
