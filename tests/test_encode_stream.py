@@ -388,9 +388,8 @@ def test_encode_stream_folder_that_cannot_be_made(text: Path, tmp_path: Path) ->
 def test_encode_stream_empty_file(tmp_path: Path) -> None:
     path = tmp_path / "text"
     path.write_text("\n \n")
-    encoded = encode_file(path, load_encoder("hashed"), cache_dir=tmp_path)
-    assert encoded.features.shape == (1, 64)
-    assert encoded.offsets.tolist() == [0]
+    with pytest.raises(DataError, match="has no text: not one of its lines has a word"):
+        encode_file(path, load_encoder("hashed"), cache_dir=tmp_path)
 
 
 def test_encode_stream_plain_lines_where_stderr_is_no_terminal(

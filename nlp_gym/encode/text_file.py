@@ -100,12 +100,15 @@ def encode_file(
 
     Raises:
         DataNotFoundError: There is no such file.
-        DataError: It cannot be read, is no text, or changed meanwhile.
+        DataError: It cannot be read, is no text, has none, or changed meanwhile.
         EncoderError: The encoder fails, or the disk has no room for the vectors; that is found out
             before the first text is encoded.
     """
     words = _Words(Path(path), pretokenized, features_folder(cache_dir), progress)
     facts = words.facts()
+    if not facts.texts:
+        words.discard()
+        raise DataError(f"{str(path)!r} has no text: not one of its lines has a word.")
 
     def blocks(first: int) -> Iterator[npt.NDArray[Any]]:
         texts = words.texts()

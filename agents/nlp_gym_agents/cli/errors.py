@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from typing import Any
 
 import typer
@@ -37,6 +38,18 @@ def user_message(error: BaseException) -> str | None:
     return None
 
 
+def _is_said_elsewhere(error: BaseException) -> bool:
+    """Whether the first of the processes that torchrun started has the same error.
+
+    Settings are the same on all of them; a file may be missing on one machine alone.
+    """
+    from nlp_gym.errors import DataError, InvalidArgumentError
+
+    if not isinstance(error, InvalidArgumentError) or isinstance(error, DataError):
+        return False
+    return int(os.environ.get("RANK", "0")) > 0 and "TORCHELASTIC_RUN_ID" in os.environ
+
+
 def _package(error: ImportError) -> str:
     """The top-level package that could not be imported."""
     return (error.name or "").partition(".")[0]
@@ -55,6 +68,8 @@ class ReportingGroup(TyperGroup):
             message = user_message(error)
             if message is None:
                 raise
+            if _is_said_elsewhere(error):
+                raise typer.Exit(1) from None
             say(f"error: {message}", err=True)
             raise typer.Exit(1) from None
 

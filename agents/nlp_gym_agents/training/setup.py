@@ -39,7 +39,6 @@ from nlp_gym_agents.runs.settings import EncoderFacts, PolicySettings, SnapshotS
 from nlp_gym_agents.runs.snapshots import FORMAT_VERSION
 from nlp_gym_agents.runs.weights import POLICY
 from nlp_gym_agents.training.callbacks.kl_penalty import check_penalty
-from nlp_gym_agents.training.divide import check_divides
 from nlp_gym_agents.training.warm_start import check_start
 
 DEV_BEAM, DEV_SEARCHES = 10, 1000
@@ -198,7 +197,6 @@ def set_up(
         ranks: The processes that train it; each has its share of the environments.
 
     Raises:
-        InvalidArgumentError: Several processes cannot train this.
         RunError: The encoder is not that of the checkpoint, or the network is larger than its
             weights.
     """
@@ -208,8 +206,6 @@ def set_up(
     if tuning is not None:
         check_learns(obs_type, config.encoder_name)
     n_envs = config.n_envs or 1
-    if ranks.size > 1:
-        check_divides(config, row.cls, ranks)
     first, end = ranks.bounds(n_envs)
     encoder = make_encoder(config.encoder_name, config.encoder_kwargs)
     weights = None

@@ -19,6 +19,7 @@ from nlp_gym.metrics.text.corpus import VALUES
 from nlp_gym_agents.algorithms.data_parallel import CountsAllRanks
 from nlp_gym_agents.algorithms.pretraining import keep_exploration
 from nlp_gym_agents.algorithms.ranks import ALONE, Ranks, joined
+from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.config.train_config import TrainConfig, config_from, merge
 from nlp_gym_agents.runs import schema
 from nlp_gym_agents.runs.checkpoints import STATE, load_state, read_extra, saved_environments
@@ -45,7 +46,7 @@ from nlp_gym_agents.training.callbacks.loop import LoopOptions, LoopState, Train
 from nlp_gym_agents.training.callbacks.together import Following
 from nlp_gym_agents.training.callbacks.value_fit import FittedValues
 from nlp_gym_agents.training.divergence import told_divergence
-from nlp_gym_agents.training.divide import quiet_unless
+from nlp_gym_agents.training.divide import check_divides, quiet_unless
 from nlp_gym_agents.training.progress import TrainingProgress
 from nlp_gym_agents.training.saved_start import SavedStart
 from nlp_gym_agents.training.setup import Setup, set_up, with_saved_dtype
@@ -95,7 +96,7 @@ def train(
     """
     config = merge(config)
     with ExitStack() as stack:
-        ranks = joined(config.device)
+        ranks = _joined(config)
         if not ranks.leads:
             return _follow(config, ranks, trust)
         if run_dir is None:
@@ -157,7 +158,7 @@ def resume(
     check_links(run, unused=() if tensorboard_log is None else (TENSORBOARD,))
     with ExitStack() as stack:
         config = config_from(read_config(run, trust=trust), source=str(run / "config.yml"))
-        ranks = joined(config.device)
+        ranks = _joined(merge(config, complete=True))
         if not ranks.leads:
             if n_timesteps is not None:
                 config = config.with_changes(n_timesteps=n_timesteps)
@@ -182,6 +183,18 @@ def resume(
             else:
                 training.go_on(request)
     return run
+
+
+def _joined(config: TrainConfig) -> Ranks:
+    """This process among those that train `config` together.
+
+    Raises:
+        InvalidArgumentError: Several processes cannot train this.
+    """
+    ranks = joined(config.device)
+    if ranks.size > 1:
+        check_divides(config, resolve(config.algo).cls, ranks)
+    return ranks
 
 
 def _follow(config: TrainConfig, ranks: Ranks, trust: Sequence[str] | str) -> Path:
