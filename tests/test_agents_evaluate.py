@@ -282,11 +282,10 @@ def test_evaluate_reverify_within_float_error_holds(run: Path, tmp_path: Path) -
 def test_evaluate_reverify_of_another_encoder_or_corpus_says_so(run: Path, tmp_path: Path) -> None:
     from nlp_gym_agents.evaluation.reverify import reverify
 
-    copied = reported(run, tmp_path, corpus={"text_sha256": "0" * 64}, n=3)
+    copied = reported(run, tmp_path, corpus={"text_sha256": "0" * 64})
     verdict = reverify(copied)
     assert verdict.holds
     assert verdict.changes[0].startswith("the test texts had sha256 000000000000 and have ")
-    assert verdict.changes[1].startswith("3 samples were scored and there are ")
     agent = load_agent(copied)
     for settings in [agent.folder / "settings.json"]:
         saved = json.loads(settings.read_text())
@@ -301,6 +300,23 @@ def test_evaluate_reverify_of_another_encoder_or_corpus_says_so(run: Path, tmp_p
     result = reverified(copied)
     assert result.exit_code == 1
     assert "cannot be repeated: encoder 'hashed' has fingerprint" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("metric", "accuracy"), ("split", "train"), ("n", 3), ("id", "POS-v0"), ("interval", [0, 1])],
+)
+def test_evaluate_reverify_believes_nothing_on_record(
+    run: Path, tmp_path: Path, name: str, value: Any
+) -> None:
+    from nlp_gym_agents.evaluation.reverify import reverify
+
+    if name == "interval":
+        known = reported(run, tmp_path / "known")
+        assert reverify(known).holds
+    verdict = reverify(reported(run, tmp_path, **{name: value}))
+    assert not verdict.holds
+    assert f"{name} is {value!r} on record, and it is " in verdict.line
 
 
 def test_evaluate_reverify_takes_no_other_settings(run: Path, tmp_path: Path) -> None:

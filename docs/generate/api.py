@@ -36,7 +36,6 @@ PUBLIC: dict[str, tuple[str, ...]] = {
     "nlp_gym": (
         "registration",
         "envs.make",
-        "envs.vector",
         "layout",
         "wrappers.layout",
         "wrappers.knowledge",

@@ -47,7 +47,12 @@ def _is_said_elsewhere(error: BaseException) -> bool:
 
     if not isinstance(error, InvalidArgumentError) or isinstance(error, DataError):
         return False
-    return int(os.environ.get("RANK", "0")) > 0 and "TORCHELASTIC_RUN_ID" in os.environ
+    return _follows()
+
+
+def _follows() -> bool:
+    """Whether torchrun started this process, and not as the first; asks without importing torch."""
+    return "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("RANK", "0") != "0"
 
 
 def _package(error: ImportError) -> str:
@@ -76,14 +81,13 @@ class ReportingGroup(TyperGroup):
 
 def _interrupted(error: KeyboardInterrupt) -> int:
     """Report an interruption; gives the exit code, 128 plus the signal's number."""
-    from nlp_gym_agents.algorithms.ranks import launched
     from nlp_gym_agents.runs.folder import resume_command
     from nlp_gym_agents.training.signals import TrainingInterrupted
 
     if not isinstance(error, TrainingInterrupted):
         say("interrupted", err=True)
         return 130
-    if launched()[0]:  # the process that leads says it
+    if _follows():  # the process that leads says it
         return 128 + error.signal_number
     with contextlib.suppress(OSError):  # the terminal may be gone
         saved = any((error.run / "checkpoints").glob("[0-9]*"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,7 @@ class Verdict:
         repeated: The score now; None: it could not be repeated.
         changes: What differs from then, one sentence each; they may explain a difference.
         problem: Why it could not be repeated.
+        wrong: What else is on record and is not so, one sentence each.
     """
 
     split: str
@@ -40,11 +42,14 @@ class Verdict:
     repeated: float | None
     changes: tuple[str, ...] = ()
     problem: str = ""
+    wrong: tuple[str, ...] = ()
 
     @property
     def holds(self) -> bool:
-        """Whether the scores are equal within `TOLERANCE`."""
-        return self.repeated is not None and abs(self.repeated - self.recorded) <= TOLERANCE
+        """Whether the scores are equal within `TOLERANCE`, and nothing else on record is wrong."""
+        if self.repeated is None or self.wrong:
+            return False
+        return abs(self.repeated - self.recorded) <= TOLERANCE
 
     @property
     def line(self) -> str:
@@ -52,6 +57,10 @@ class Verdict:
         what = f"{self.metric} on {self.split}"
         if self.repeated is None:
             return f"{what}: {self.recorded!r} cannot be repeated: {self.problem}"
+        if self.wrong:
+            return (
+                f"{what}: {self.repeated!r}. What is on record is wrong: {'; '.join(self.wrong)}."
+            )
         if self.repeated == self.recorded:
             return f"{what}: {self.recorded!r} holds exactly."
         if self.holds:
@@ -72,6 +81,7 @@ class Verdict:
             "tolerance": TOLERANCE,
             "changes": list(self.changes),
             "problem": self.problem,
+            "wrong": list(self.wrong),
         }
 
 
@@ -106,18 +116,41 @@ def reverify(
             "with `nlp-gym evaluate`."
         )
     recorded = agent.settings["value"] if report is None else report["value"]
-    metric = "" if report is None else str(report["metric"])
+    metric = ""
     overrides = {} if data_dir is None else {"data_dir": str(data_dir), "corpus": "auto"}
     try:
         task = agent.task(split, **overrides)
-        metric = metric or task.metric_name
+        metric = task.metric_name
         changes += _changed_corpora(agent.settings, report, task)
         outputs = agent.outputs(task, progress=progress)
-        score = with_corpus(task.score(outputs, bootstrap=0), task)
+        score = with_corpus(task.score(outputs, bootstrap=_draws(report)), task)
     except NLPGymError as error:
         return Verdict(split, metric, recorded, None, tuple(changes), str(error))
     changes += _changed_protocol(report, score)
-    return Verdict(split, metric, recorded, score.value, tuple(changes))
+    wrong = () if report is None else tuple(_wrong(report, agent.env_id, score))
+    return Verdict(split, score.metric, recorded, score.value, tuple(changes), wrong=wrong)
+
+
+def _draws(report: Mapping[str, Any] | None) -> int:
+    """Resamples of the interval on record, by the signature."""
+    found = re.search(r"\|bs:(\d{1,6})\|", str((report or {}).get("signature", "")))
+    return int(found[1]) if found and (report or {}).get("interval") is not None else 0
+
+
+def _wrong(report: Mapping[str, Any], env_id: str, score: Score) -> Iterator[str]:
+    """What is said of the score and is not so."""
+    now: dict[str, Any] = {"id": env_id, "split": "test", "metric": score.metric, "n": score.n}
+    for name, value in now.items():
+        if name in report and report[name] != value:
+            yield f"{name} is {shown(report[name])} on record, and it is {shown(value)}"
+    before, interval = report.get("interval"), score.interval
+    if before is not None and interval is not None:
+        same = isinstance(before, list) and len(before) == 2
+        if not same or any(
+            not isinstance(a, int | float) or abs(a - b) > TOLERANCE
+            for a, b in zip(before, interval, strict=True)
+        ):
+            yield f"interval is {shown(before)} on record, and it is {shown(list(interval))}"
 
 
 def _report(run: Path) -> dict[str, Any] | None:
@@ -169,9 +202,6 @@ def _changed_corpora(
             f"the {corpus.split} texts had sha256 {before[:12]} and have {corpus.text_hash[:12]} "
             f"({corpus.source or corpus.name})"
         )
-    size = report.get("n") if report is not None else None
-    if isinstance(size, int) and size != len(corpus):
-        yield f"{size:,} samples were scored and there are {len(corpus):,}"
 
 
 def _changed_protocol(report: Mapping[str, Any] | None, score: Score) -> Iterator[str]:
