@@ -174,3 +174,13 @@ def test_cli_unknown_names_are_suggested_by_letters(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert re.match(f"error: {expected}", message(*arguments)), message(*arguments)
+
+
+def test_an_interruption_imports_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may come while torch is being imported, which cannot be begun again."""
+    from nlp_gym_agents.cli import errors
+
+    monkeypatch.delitem(sys.modules, "nlp_gym_agents.training.signals", raising=False)
+    before = set(sys.modules)
+    assert errors._interrupted(KeyboardInterrupt()) == 130
+    assert set(sys.modules) == before

@@ -125,3 +125,10 @@ def test_new_task_refuses_unknown_families_and_files_as_folders(tmp_path: Path) 
     (tmp_path / "file").write_text("")
     with pytest.raises(InvalidArgumentError, match="cannot be written to"):
         write_task("FirstWord", output=tmp_path / "file")
+
+
+def test_new_task_takes_an_id_for_its_name_and_refuses_one_that_is_taken(tmp_path: Path) -> None:
+    assert write_task("MyShelf-v0", output=tmp_path)[1] == "MyShelf-v0"
+    for name in ("NER", "NER-v0"):
+        with pytest.raises(InvalidArgumentError, match="the id 'NER-v0', which is registered"):
+            write_task(name, output=tmp_path)

@@ -454,3 +454,16 @@ def test_encode_environment_of_what_is_given(text: Path) -> None:
     assert environment_of("POS-EWT-v0") == "POS-EWT-v0"
     assert environment_of("squad") == "SpanQA-SQuAD-v0"
     assert environment_of("nothing-of-the-kind") is None
+
+
+def test_encode_command_says_what_a_source_may_have_been_meant_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = CliRunner().invoke(app, ["encode", "NER-CoNLL-v9"])
+    assert result.exit_code == 1
+    assert "Did you mean 'NER-CoNLL-v0'" in result.stderr
+    (tmp_path / "my.conll").write_text("Maria B-PER\n")
+    result = CliRunner().invoke(app, ["encode", str(tmp_path / "my.conll"), "--encoder", "hashed"])
+    assert result.exit_code == 0
+    assert "my.conll is encoded as plain text" in result.stderr
+    assert "1 text, 2 vectors of 64 float16" in result.stdout

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from nlp_gym import make_task
-from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.errors import InvalidActionError, InvalidArgumentError
 from nlp_gym.layout import Layout
 from nlp_gym.tasks.core.rollout import Branches, finished, play, rollout, side_by_side
 
@@ -126,3 +126,9 @@ def test_rollout_hands_over_the_layout_that_environments_have(pos):
 def test_rollout_refuses_a_layout_of_what_is_no_features(pos):
     with pytest.raises(InvalidArgumentError, match="obs_type='features'"):
         rollout(pos, lambda observation, mask: mask.argmax(-1), obs_type="index", layout="flat")
+
+
+@pytest.mark.parametrize("given", [[0], None, 3, [0.5, 1.0], [0, 10**9], "ab"])
+def test_rollout_wants_an_action_for_each_episode(pos, given):
+    with pytest.raises(InvalidActionError, match=r"act gave .*: it must give 2 integers from 0 to"):
+        rollout(pos, lambda obs, mask: given, rows=[0, 1])

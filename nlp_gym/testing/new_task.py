@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from string import Template
 
+import gymnasium as gym
+
 from nlp_gym.checks import check_name, check_path
 from nlp_gym.errors import InvalidArgumentError, shown
 
@@ -109,7 +111,7 @@ def write_task(
             f"output={shown(output)}: {folder} exists, and nothing is overwritten. Give another "
             "name, or another --output."
         )
-    _check_free(name, names["package"])
+    _check_free(name, names["package"], names["env_id"])
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         # All of it or nothing: written beside its place, then renamed.
@@ -131,6 +133,7 @@ def _names(name: object) -> dict[str, str]:
             f"name={shown(name)} must begin with a letter and have at most {_LONGEST} letters and "
             "digits of ASCII, in words separated by - or _, such as FirstWord or first-word."
         )
+    name = re.sub(r"-v\d+$", "", name)  # an id is a name too
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[-_ ]+", " ", name)
     words = spaced.split()
     cls = "".join(word[0].upper() + word[1:] for word in words)
@@ -143,8 +146,13 @@ def _names(name: object) -> dict[str, str]:
     }
 
 
-def _check_free(name: str, package: str) -> None:
-    """Refuse a name that is taken by Python or an installed package."""
+def _check_free(name: str, package: str, env_id: str) -> None:
+    """Refuse a name that is taken by Python, an installed package or a registered id."""
+    if env_id in gym.registry:
+        raise InvalidArgumentError(
+            f"name={shown(name)} makes the id {env_id!r}, which is registered already. Choose "
+            "another."
+        )
     taken = keyword.iskeyword(package) or package in sys.stdlib_module_names
     if not taken:
         try:

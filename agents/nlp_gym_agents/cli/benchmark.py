@@ -73,7 +73,11 @@ def benchmark_command(
         searches,
         device,
     )
-    good = run_plan(plan, say, dry_run=dry_run, cluster=cluster_of(ray, ray_cpus))
+    try:
+        good = run_plan(plan, say, dry_run=dry_run, cluster=cluster_of(ray, ray_cpus))
+    except KeyboardInterrupt as error:
+        say("interrupted; cells that are done are kept: the same command goes on", err=True)
+        raise typer.Exit(128 + getattr(error, "signal_number", 2)) from None
     if not dry_run:
         say_path(out / "table.md")
     if not good:

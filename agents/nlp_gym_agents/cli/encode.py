@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -84,6 +85,7 @@ def encode_command(
     try:
         with _map_blocks(made, cluster_of(ray, ray_cpus)) as map_blocks:
             if env_id is None:
+                _hint(source)
                 encoded = encode_file(
                     source,
                     made,
@@ -101,6 +103,28 @@ def encode_command(
     except KeyboardInterrupt:
         say("interrupted; what is encoded is kept: the same command goes on from there", err=True)
         raise typer.Exit(130) from None
+
+
+def _hint(source: str) -> None:
+    """Say so where what is taken for a text file is likely to be something else.
+
+    Raises:
+        UnknownNameError: It is no file, and looks like an id.
+    """
+    from nlp_gym.tasks.core.make import task_spec
+
+    path = Path(source)
+    if not path.exists() and re.fullmatch(r"[\w:.-]+-v\d+", source):
+        task_spec(source)
+    if path.suffixes and path.suffixes[0].lower() in _FORMATS:
+        say(
+            f"{path.name} is encoded as plain text, one text a line. To encode what an "
+            "environment reads of it, give its id: --env ID.",
+            err=True,
+        )
+
+
+_FORMATS = (".conll", ".conllu", ".csv", ".tsv", ".json", ".jsonl")
 
 
 @contextmanager
@@ -121,6 +145,11 @@ def _report(name: str, encoded: Encoded) -> None:
     rows, dim = encoded.features.shape
     size = readable_size(encoded.features.nbytes)
     say(
-        f"{name}: {len(encoded.offsets) - 1:,} texts, {rows - 1:,} vectors of {dim} "
+        f"{name}: {_counted(len(encoded.offsets) - 1, 'text')}, "
+        f"{_counted(rows - 1, 'vector')} of {dim} "
         f"{encoded.features.dtype} ({size}) are in the cache"
     )
+
+
+def _counted(n: int, what: str) -> str:
+    return f"{n:,} {what}" + ("" if n == 1 else "s")

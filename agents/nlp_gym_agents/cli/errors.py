@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from typing import Any
 
 import typer
@@ -79,14 +80,16 @@ class ReportingGroup(TyperGroup):
             raise typer.Exit(1) from None
 
 
-def _interrupted(error: KeyboardInterrupt) -> int:
+def _interrupted(error: Any) -> int:
     """Report an interruption; gives the exit code, 128 plus the signal's number."""
-    from nlp_gym_agents.runs.folder import resume_command
-    from nlp_gym_agents.training.signals import TrainingInterrupted
-
-    if not isinstance(error, TrainingInterrupted):
+    # Only what is imported already: an interruption may have come while torch was being imported.
+    signals = sys.modules.get("nlp_gym_agents.training.signals")
+    kind = getattr(signals, "TrainingInterrupted", ())
+    if not isinstance(error, kind):
         say("interrupted", err=True)
         return 130
+    from nlp_gym_agents.runs.folder import resume_command
+
     if _follows():  # the process that leads says it
         return 128 + error.signal_number
     with contextlib.suppress(OSError):  # the terminal may be gone

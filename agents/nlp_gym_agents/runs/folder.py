@@ -319,8 +319,9 @@ def find_snapshot(
         folder = locate(run / "best")
         if not folder.is_dir():
             raise RunError(
-                f"{run} has no best/: training stopped before its first evaluation on dev. Finish "
-                f"it with `nlp-gym train --resume {shlex.quote(str(run))}`."
+                f"{run} has no best/: training stopped before its first evaluation on dev, or it "
+                "was deleted. Score the last checkpoint with --checkpoint last, or finish the run "
+                f"with `nlp-gym train --resume {shlex.quote(str(run))}`."
             )
         verify(folder)
     return folder, read_settings(folder / SETTINGS, trust=trust)

@@ -8,7 +8,8 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from nlp_gym.checks import check_int, check_obs_type, check_rows
+from nlp_gym.checks import as_array, check_int, check_obs_type, check_rows
+from nlp_gym.errors import InvalidActionError, shown
 from nlp_gym.layout import Layout, check_layout
 from nlp_gym.tasks.core.task import Output, Task
 from nlp_gym.types import BoolArray, Float64Array, Int64Array
@@ -120,6 +121,7 @@ def rollout(
     Raises:
         UnknownNameError: No such kind of observation or layout.
         InvalidArgumentError: A layout of observations that are no features.
+        InvalidActionError: `act` does not give an action for each episode.
     """
     kind = obs_type if obs_type is not None else ("index" if layout is None else "features")
     check_obs_type(kind)
@@ -132,7 +134,7 @@ def rollout(
         if isinstance(act, str):
             return task.oracle(state)
         seen, mask = task.views.observe_with_mask(state, kind)
-        return act(seen if laid_out is None else laid_out(seen), mask)
+        return _checked(act(seen if laid_out is None else laid_out(seen), mask), mask)
 
     chosen = chosen_rows(task, rows)
     outputs: list[Output] = [()] * len(chosen)
@@ -147,6 +149,18 @@ def rollout(
             for place, output in finished(task, step):
                 outputs[places[place]] = output
     return outputs
+
+
+def _checked(actions: Any, mask: BoolArray) -> Int64Array:
+    """(B,) actions, if `actions` are that."""
+    found = as_array(actions)
+    fits = found.shape == (len(mask),) and found.dtype.kind in "iu"
+    if not fits or found.min() < 0 or found.max() >= mask.shape[1]:
+        raise InvalidActionError(
+            f"act gave {shown(actions)}: it must give {len(mask)} integers from 0 to "
+            f"{mask.shape[1] - 1}, one for each episode."
+        )
+    return found.astype(np.int64, copy=False)
 
 
 def finished(task: Task, step: Step) -> Iterator[tuple[int, Output]]:
