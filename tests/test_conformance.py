@@ -245,7 +245,7 @@ class AlwaysRight(FirstWord):
         return 0
 
 
-@breaks("learnable")
+@breaks("states_told_apart")
 class IsBlind(Capitals):
     """Every state looks the same."""
 
@@ -459,7 +459,7 @@ def test_conformance_messages_say_what_was_seen():
         (HasNoPage, "docstring", "lacks the headings Description, Data"),
         (AlwaysTheFirst, "row_option", "row 5 was asked for and row 0 is played"),
         (SwallowsReward, "wrong_arguments", "'reward': 'metrics'} is accepted"),
-        (IsBlind, "learnable", "a small agent scores .* the majority action"),
+        (IsBlind, "states_told_apart", "who memorises .* scores .* the majority action"),
     ):
         with pytest.raises(ConformanceError, match=said):
             check_task(f"{cls.__name__}-v0", check, quick=True)
