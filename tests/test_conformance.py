@@ -528,3 +528,28 @@ def test_conformance_command_of_an_unknown_id_is_status_2():
     result = command("no_such_module:Id-v0")
     assert result.exit_code == 2
     assert "'no_such_module' cannot be imported" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--env-kwargs", "encoder:foo"), "encoder='foo'"),
+        (("--env-kwargs", "max_tokens:3"), "max_tokens=3"),
+        (("--env-kwargs", "max_toknes:9"), "'max_tokens'"),
+        (("--env-kwargs", "encoder"), "--env-kwargs"),
+        (("--check", "seedings"), "Did you mean 'seeding'"),
+    ],
+)
+def test_conformance_command_of_wrong_arguments_is_status_2(arguments, said):
+    result = command("Good-v0", *arguments)
+    assert result.exit_code == 2, result.output
+    assert result.stdout == ""
+    assert len(result.stderr.splitlines()) == 1
+    assert said in result.stderr
+
+
+def test_conformance_command_tells_bugs_of_a_task_by_check(monkeypatch):
+    monkeypatch.setattr(Good, "__init__", lambda self, **kwargs: 1 / 0)
+    result = command("Good-v0", "--check", "seeding")
+    assert result.exit_code == 1
+    assert "ZeroDivisionError" in result.stdout
