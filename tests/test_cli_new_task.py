@@ -96,6 +96,8 @@ def test_new_task_command_prints_the_folder_and_never_overwrites(tmp_path: Path)
         "first-word/tests/test_first_word.py",
     ]
     project = (tmp_path / "first-word" / "pyproject.toml").read_text()
+    # `nlp-gym train` of the README needs the agents and the default encoder's weights.
+    assert '\ndev = ["nlp-gymnasium[agents,minilm]", "pytest>=8.2"]\n' in project
     assert '[project.entry-points."nlp_gym.tasks"]\nfirst_word = "first_word"\n' in project
     (tmp_path / "first-word" / "pyproject.toml").write_text("mine")
     again = run("first_word")

@@ -14,8 +14,19 @@ from typer.testing import CliRunner
 
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
 from nlp_gym.registration import EnvRow, register_envs
-from nlp_gym.tasks import Extra
+from nlp_gym.tasks import (
+    Extra,
+    LabelText,
+    LabelWords,
+    PickOne,
+    PickSeveral,
+    PointSpan,
+    Sample,
+    WriteText,
+)
 from nlp_gym.testing import CHECKS, ConformanceError, Subject, check_task, find_checks, run_checks
+from nlp_gym.testing.rules import same_view
+from nlp_gym.testing.subject import shuffled_gold
 from nlp_gym_agents.cli.main import app
 from nlp_gym_agents.evaluation.conformance import AGENT_CHECKS, all_checks
 
@@ -234,7 +245,7 @@ class AlwaysRight(FirstWord):
         return 0
 
 
-@breaks("learnable")
+@breaks("states_told_apart")
 class IsBlind(Capitals):
     """Every state looks the same."""
 
@@ -261,6 +272,126 @@ class KeepsEverything(Capitals):
         return super().initial(rows)
 
 
+def own_gold(task, row):
+    """What the file says is right, as words; what any hook may read of a sample by mistake."""
+    return tuple(f"={label}" for label in set(task.sample(row).labels or ()))
+
+
+class TextLeaks(LabelText):
+    """What is read ends with the labels."""
+
+    family = "tagging"
+
+    def text(self, row):
+        return (*self.sample(row).words, *own_gold(self, row))
+
+    def right(self, row):
+        return min(self.sample(row).labels)
+
+
+class WordsLeak(LabelWords):
+    """Every word is written with its label."""
+
+    def hooked_sample(self, row):
+        sample = super().hooked_sample(row)
+        if sample.labels is None:
+            return sample
+        words = zip(sample.words, sample.labels, strict=True)
+        return replace(sample, words=tuple(f"{word}/{label}" for word, label in words))
+
+    def right(self, row):
+        return self.sample(row).labels
+
+
+class CandidateLeaks(PickOne):
+    """A candidate has the labels."""
+
+    family = "tagging"
+    most_candidates = 3
+
+    def candidates(self, row):
+        words = self.sample(row).words
+        return [words[:1], words[-1:], ("which", *own_gold(self, row))]
+
+    def right(self, row):
+        return len(self.sample(row).labels) % 3
+
+
+class CandidatesLeak(PickSeveral):
+    """A candidate has the labels."""
+
+    family = "tagging"
+    most_candidates = 2
+
+    def candidates(self, row):
+        return [self.sample(row).words[:1], ("which", *own_gold(self, row))]
+
+    def right(self, row):
+        return [len(self.sample(row).labels) % 2]
+
+
+class QuestionLeaks(PointSpan):
+    """The question ends with the answer."""
+
+    family = "tagging"
+
+    def question(self, row):
+        return ("where", *own_gold(self, row))
+
+    def right(self, row):
+        return [(len(self.sample(row).labels) - 1,) * 2]
+
+
+class SourceLeaks(WriteText):
+    """The text that is to be written is read."""
+
+    family = "tagging"
+
+    def source(self, row):
+        return (*self.sample(row).words[:1], *own_gold(self, row))
+
+    def references(self, row):
+        return [self.sample(row).labels[0]]
+
+
+class BareLeaks(TextLeaks):
+    """The labels are read without asking whether there are any."""
+
+    def text(self, row):
+        sample = self.sample(row)
+        return (*sample.words, *sample.labels)
+
+
+class ExtraLeaks(TextLeaks):
+    """What is read ends with an answer that the file has among its input."""
+
+    family = "classification"
+
+    def text(self, row):
+        sample = self.sample(row)
+        return (*sample.words, sample.extra.get("answer", "none"))
+
+
+ANSWERED = [
+    Sample((word, "it", "is"), (label,), extra={"answer": label})
+    for word, label in (("good", "yes"), ("bad", "no"), ("fine", "yes"), ("poor", "no"))
+]
+LEAKS = {
+    cls.__name__: (cls, kwargs)
+    for cls, kwargs in (
+        (TextLeaks, {}),
+        (WordsLeak, {}),
+        (CandidateLeaks, {}),
+        (CandidatesLeak, {}),
+        (QuestionLeaks, {"max_words": 80}),
+        (SourceLeaks, {"metric": "chrf", "max_length": 24, "vocabulary_size": 300}),
+        (BareLeaks, {}),
+        (ExtraLeaks, {"data": ANSWERED}),
+    )
+}
+"""Classes of every kind whose hooks show the gold of the file."""
+
+
 @pytest.fixture(autouse=True)
 def registered():
     before = set(gym.registry)
@@ -268,6 +399,8 @@ def registered():
     rows = [EnvRow("Good-v0", f"{__name__}:Good", "conll2003")]
     for cls, kwargs in classes.items():
         rows.append(EnvRow(f"{cls.__name__}-v0", f"{__name__}:{cls.__name__}", "conll2003", kwargs))
+    for name, (_, kwargs) in LEAKS.items():
+        rows.append(EnvRow(f"{name}-v0", f"{__name__}:{name}", "conll2003", kwargs))
     register_envs(rows)
     yield
     for env_id in set(gym.registry) - before:
@@ -290,6 +423,25 @@ def test_conformance_check_finds_the_task_that_breaks_its_rule(check):
     assert isinstance(caught.value, AssertionError)
 
 
+@pytest.mark.parametrize("obs_type", ["features", "tokens"])
+@pytest.mark.parametrize("name", LEAKS)
+def test_conformance_gold_that_a_hook_shows_is_found(name, obs_type):
+    (check,) = find_checks(("gold_hidden",))
+    said = "TypeError" if name == "BareLeaks" else "of the same texts with gold and without differs"
+    with pytest.raises(ConformanceError, match=said):
+        check.run(Subject(f"{name}-v0"), {"obs_type": obs_type})
+
+
+@pytest.mark.parametrize("name", LEAKS)
+def test_conformance_gold_that_a_hook_shows_differs_from_that_of_others(name):
+    subject = Subject(f"{name}-v0")
+    task = subject.task("dev")
+    with shuffled_gold():
+        other = subject.task("dev")
+    with pytest.raises(AssertionError, match="of the same texts shuffled differs before step 0"):
+        same_view(task, other, "features", "shuffled")
+
+
 def test_conformance_every_check_has_a_name_a_rule_and_a_fix():
     names = [check.name for check in all_checks()]
     assert len(set(names)) == len(names) == len(CHECKS) + len(AGENT_CHECKS)
@@ -307,7 +459,7 @@ def test_conformance_messages_say_what_was_seen():
         (HasNoPage, "docstring", "lacks the headings Description, Data"),
         (AlwaysTheFirst, "row_option", "row 5 was asked for and row 0 is played"),
         (SwallowsReward, "wrong_arguments", "'reward': 'metrics'} is accepted"),
-        (IsBlind, "learnable", "a small agent scores .* the majority action"),
+        (IsBlind, "states_told_apart", "who memorises .* scores .* the majority action"),
     ):
         with pytest.raises(ConformanceError, match=said):
             check_task(f"{cls.__name__}-v0", check, quick=True)
@@ -376,3 +528,28 @@ def test_conformance_command_of_an_unknown_id_is_status_2():
     result = command("no_such_module:Id-v0")
     assert result.exit_code == 2
     assert "'no_such_module' cannot be imported" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--env-kwargs", "encoder:foo"), "encoder='foo'"),
+        (("--env-kwargs", "max_tokens:3"), "max_tokens=3"),
+        (("--env-kwargs", "max_toknes:9"), "'max_tokens'"),
+        (("--env-kwargs", "encoder"), "--env-kwargs"),
+        (("--check", "seedings"), "Did you mean 'seeding'"),
+    ],
+)
+def test_conformance_command_of_wrong_arguments_is_status_2(arguments, said):
+    result = command("Good-v0", *arguments)
+    assert result.exit_code == 2, result.output
+    assert result.stdout == ""
+    assert len(result.stderr.splitlines()) == 1
+    assert said in result.stderr
+
+
+def test_conformance_command_tells_bugs_of_a_task_by_check(monkeypatch):
+    monkeypatch.setattr(Good, "__init__", lambda self, **kwargs: 1 / 0)
+    result = command("Good-v0", "--check", "seeding")
+    assert result.exit_code == 1
+    assert "ZeroDivisionError" in result.stdout

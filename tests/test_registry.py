@@ -17,7 +17,7 @@ from nlp_gym_agents.evaluation.conformance import all_checks
 IDS = [row.id for row in ENVS]
 KINDS = list({(row.task, row.dataset, str(row.kwargs)): row.id for row in reversed(ENVS)}.values())
 """One id of those that play the same rules on the same sample."""
-SLOW = ("learnable", "flat_memory")
+SLOW = ("states_told_apart", "flat_memory")
 TOGETHER = "same_in_every_process"
 """One process plays all ids here, rather than one each."""
 

@@ -10,7 +10,7 @@ from typing import Any
 from nlp_gym.checks import OBS_TYPES, REWARDS, check_name
 from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym.tasks.core.make import task_spec
-from nlp_gym.testing import arguments, learning, pages, processes, rules, shells
+from nlp_gym.testing import arguments, memorising, pages, processes, rules, shells
 from nlp_gym.testing.subject import SMALL, ConformanceError, Fault, Subject
 from nlp_gym.types import SPLITS
 
@@ -188,7 +188,7 @@ CHECKS: tuple[Check, ...] = (
         "less.",
     ),
     Check(
-        learning.learnable,
+        memorising.states_told_apart,
         "Show in `context`, `candidates` or `extras` what the right decision depends on.",
         quick=False,
     ),

@@ -95,41 +95,99 @@ class Subject:
         return SyncVectorEnv(makers, autoreset_mode=AutoresetMode.SAME_STEP)
 
 
+_ANSWERS = ("answer", "answers", "gold", "label", "labels", "reference", "references", "target")
+"""Keys of `Sample.extra` that hold gold, whatever is in them."""
+
+
 def without_gold() -> Any:
     """Within this context tasks are made of samples that have no gold."""
-    return _changed_corpora(lambda samples: [sample.unannotated() for sample in samples])
+
+    def bare(sample: Sample) -> Sample:
+        answers = _answers(sample)
+        extra = {key: value for key, value in sample.extra.items() if key not in answers}
+        return dataclasses.replace(sample.unannotated(), extra=extra if answers else sample.extra)
+
+    return _changed_corpora(lambda samples: [bare(sample) for sample in samples])
 
 
-def shuffled_labels() -> Any:
-    """Within this context the labels of each sample are those of another one with as many."""
+def shuffled_gold() -> Any:
+    """Within this context the gold of each sample is that of another one of the same form."""
 
     def shuffled(samples: list[Sample]) -> list[Sample]:
-        groups: dict[int, list[int]] = {}
+        groups: dict[Any, list[int]] = {}
         for i, sample in enumerate(samples):
-            if sample.labels is not None:
-                groups.setdefault(len(sample.labels), []).append(i)
+            groups.setdefault(_form(sample), []).append(i)
         result = list(samples)
         for group in groups.values():
             for i, other in zip(group, np.roll(group, 1), strict=True):
-                result[i] = dataclasses.replace(samples[i], labels=samples[other].labels)
+                own, given = samples[i], samples[other]
+                answers = {key: given.extra[key] for key in _answers(given)}
+                extra = {**own.extra, **answers} if answers else own.extra
+                result[i] = dataclasses.replace(
+                    own, labels=given.labels, gold=given.gold, extra=extra
+                )
         return result
 
     return _changed_corpora(shuffled)
 
 
+def _answers(sample: Sample) -> list[str]:
+    """Keys of `extra` that hold gold: by their name, or because it is the sample's own gold."""
+    gold = [value for value in (sample.labels, sample.gold) if isinstance(value, tuple) and value]
+    return [
+        key
+        for key, value in sample.extra.items()
+        if key in _ANSWERS or (isinstance(value, tuple) and value in gold)
+    ]
+
+
+def _form(sample: Sample) -> Any:
+    """What two samples must have in common for one's gold to be possible as the other's.
+
+    These are the numbers of labels, of choices, sentences, turns or words that gold counts, and
+    the sets of candidates.
+    """
+    answers = _answers(sample)
+    form: list[object] = [type(sample.gold), *answers]
+    form.append(None if sample.labels is None else len(sample.labels))
+    for key, value in sorted(sample.extra.items()):
+        if isinstance(value, tuple) and key not in answers:
+            form.append((key, len(value)))
+        elif isinstance(value, Mapping) and all(isinstance(v, tuple) for v in value.values()):
+            form.append((key, tuple(value.items())))
+    return tuple(form)
+
+
 @contextmanager
 def _changed_corpora(change: Callable[[list[Sample]], list[Sample]]) -> Iterator[None]:
-    """Within this context every corpus that a task is made of is changed."""
-    load = CorpusTask.load
+    """Within this context every corpus that a task is made of is changed.
 
-    def changed(self: CorpusTask, split: str) -> Corpus:
-        corpus = load(self, split)
-        if hasattr(self, "corpus"):  # what is asked for later are facts about the training split
+    Samples are changed as they were read, so that the hooks of a task see the changed ones. The
+    inventory of labels stays as it is: it is known before any gold of the split is.
+    """
+    load, read = CorpusTask.load, CorpusTask.read_split
+    changing: list[CorpusTask] = []
+
+    def changed_read(self: CorpusTask, split: str) -> Corpus:
+        corpus = read(self, split)
+        if not any(task is self for task in changing) or hasattr(self, "corpus"):
             return corpus
         return dataclasses.replace(corpus, samples=change(list(corpus.samples)))
 
-    CorpusTask.load = changed  # type: ignore[method-assign]
+    def changed_load(self: CorpusTask, split: str) -> Corpus:
+        corpus = load(self, split)
+        if hasattr(self, "corpus"):  # what is asked for later are facts about the training split
+            return corpus
+        changing.append(self)
+        try:
+            return dataclasses.replace(load(self, split), labels=corpus.labels)
+        finally:
+            changing.pop()
+
+    CorpusTask.load = changed_load  # type: ignore[method-assign]
+    CorpusTask.read_split = changed_read  # type: ignore[method-assign]
     try:
         yield
     finally:
         CorpusTask.load = load  # type: ignore[method-assign]
+        CorpusTask.read_split = read  # type: ignore[method-assign]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nlp_gym_agents.cli.completion import environments
+from nlp_gym_agents.cli.errors import user_message
 from nlp_gym_agents.cli.options import pairs
 from nlp_gym_agents.cli.output import say
 
@@ -41,10 +44,12 @@ def conformance_command(
         Path | None, typer.Option("--json", metavar="FILE", help="Write the outcomes as JSON.")
     ] = None,
 ) -> None:
-    """Check that an environment keeps every rule: exit status 0 if it does, else 1."""
+    """Check that an environment keeps every rule: exit status 0 if it does, else 1.
+
+    The status is 2 where the environment cannot be made as asked, or there is no such check.
+    """
     from rich.console import Console
 
-    from nlp_gym.errors import InvalidArgumentError
     from nlp_gym.tasks.core.make import task_spec
     from nlp_gym.testing import Subject, find_checks, run_checks
     from nlp_gym.testing.subject import SMALL
@@ -54,13 +59,11 @@ def conformance_command(
 
     if ":" in env_id:
         reach_typed([env_id.rpartition(":")[0]])
-    try:
+    with _status_2():
         task_spec(env_id)
-    except InvalidArgumentError as error:
-        say(f"error: {error}", err=True)
-        raise typer.Exit(2) from None
-    subject = Subject(env_id, {**SMALL, **pairs(env_kwargs)}, quick)
-    chosen = find_checks(checks or (), quick=quick, checks=all_checks())
+        subject = Subject(env_id, {**SMALL, **pairs(env_kwargs)}, quick)
+        chosen = find_checks(checks or (), quick=quick, checks=all_checks())
+        subject.env().close()  # wrong arguments fail here, and not once a check
     results: list[Result] = []
     with Console(stderr=True).status("checking") as status:
         for number, check in enumerate(chosen, 1):
@@ -75,6 +78,18 @@ def conformance_command(
     say(f"{len(results) - failed} of {len(results)} checks passed.")
     if failed:
         raise typer.Exit(1)
+
+
+@contextmanager
+def _status_2() -> Iterator[None]:
+    """Report what was asked for wrongly in one line; bugs of a task are for the checks to tell."""
+    try:
+        yield
+    except Exception as error:
+        message = user_message(error)
+        if message is not None:
+            say(f"error: {message}", err=True)
+            raise typer.Exit(2) from None
 
 
 def _table(env_id: str, results: list[Result]) -> Any:

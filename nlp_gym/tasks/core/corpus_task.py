@@ -158,25 +158,28 @@ class CorpusTask(abc.ABC):
 
     def load(self, split: str) -> Corpus:
         """A split of the corpus this task was made with."""
-        from nlp_gym.data import load_corpus
         from nlp_gym.data.text.perturb import augment, perturb
 
-        self._check_family()
-        corpus = self.annotate(
-            load_corpus(
-                self.dataset,
-                split,
-                family=self.family,
-                scheme=self._scheme,
-                pair=self._pair,
-                **self._loading,
-            )
-        )
+        corpus = self.annotate(self.read_split(split))
         if self._perturb is not None and split == self.split:
             corpus = perturb(corpus, self._perturb, family=self.sample_family())
         if self._augment and split == "train":
             corpus = augment(corpus, self._augment, family=self.sample_family())
         return corpus
+
+    def read_split(self, split: str) -> Corpus:
+        """A split as the readers give it, before `annotate`."""
+        from nlp_gym.data import load_corpus
+
+        self._check_family()
+        return load_corpus(
+            self.dataset,
+            split,
+            family=self.family,
+            scheme=self._scheme,
+            pair=self._pair,
+            **self._loading,
+        )
 
     def _check_family(self) -> None:
         """Raise `InvalidArgumentError` unless the class reads files of the corpus's family."""

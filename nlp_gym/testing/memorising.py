@@ -1,4 +1,4 @@
-"""A check that something can be learnt: a small agent beats the majority."""
+"""A check that observations tell states apart: who memorises them beats the majority."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from nlp_gym.testing.subject import Subject, require
 from nlp_gym.types import BoolArray, Float64Array, Int64Array, Observation
 
 DECISIONS = 2000
-"""Most decisions that are learnt from; time and memory grow with its third and second power."""
+"""Most decisions that are memorised; time and memory grow with its third and second power."""
 _RIDGE = 1e-3
 _SHARPNESS = 4.0
 """How fast similarity falls with distance, where the mean distance of two observations is 1."""
 
 
-def learnable(subject: Subject) -> None:
-    """A small agent that sees `features` beats the majority within 20,000 decisions.
+def states_told_apart(subject: Subject) -> None:
+    """Who memorises the oracle's decisions by what is observed beats the majority on them.
 
-    It is kernel ridge regression from observations to the oracle's actions, on up to 2,000
-    decisions of the training split, and plays the same samples: the bundled samples are too small,
-    and the hashed encoder too weak, for others. That is enough to find observations in which the
-    right decision cannot be seen.
+    It is kernel ridge regression from `features` observations to the oracle's actions, on up to
+    2,000 decisions of the training split, and plays the same samples. States that look the same
+    cannot be memorised apart, so this finds observations that lack what a decision depends on. It
+    does not say that anything can be learnt for other samples: random labels pass, too. The bundled
+    samples are too small, and the hashed encoder too weak, to ask for that.
     """
     task = subject.task()
     ends = np.cumsum(task.lengths)
@@ -46,8 +47,8 @@ def learnable(subject: Subject) -> None:
     found = value(Imitator(seen, actions, task.n_actions), "features")
     require(
         found > floor,
-        f"after {len(actions)} decisions of the oracle a small agent scores {found:.3f} on the "
-        f"same samples, the majority action {floor:.3f}",
+        f"who memorises {len(actions)} decisions of the oracle by what is observed scores "
+        f"{found:.3f} on the same samples, the majority action {floor:.3f}",
     )
 
 
