@@ -273,3 +273,13 @@ def test_zoo_file_of_hyperparameters_is_read_as_one(asked: dict[str, Any], tmp_p
     run(*words)
     with pytest.raises(InvalidArgumentError, match="policy_kwargs='dict"):
         merge(asked["config"])
+
+
+@pytest.mark.parametrize("name", ["nlp_gym_agents.rl_zoo.ppo", "mine/ppo.py"])
+def test_zoo_module_as_a_file_is_answered(name: str, asked: dict[str, Any]) -> None:
+    result = run("--conf-file", name)
+    assert result.exit_code == 1
+    assert not asked
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(f"error: conf_file='{name}' is Python, which is for `python -m rl_zoo3")
+    assert "are used here without it: leave --conf-file out" in line
