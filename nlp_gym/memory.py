@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 from pathlib import Path
@@ -17,6 +18,13 @@ _CGROUP = (
     "/sys/fs/cgroup/memory/memory.limit_in_bytes",
 )
 """Files in which Linux says how much memory a container may use (version 2, version 1)."""
+REPLAY = 1_000_000
+"""Observations that replay buffers keep by default, and as many that follow them."""
+_ORDINARY = 64 * 1024
+"""Bytes of an observation up to which nobody is warned."""
+_LOG = logging.getLogger("nlp_gym")
+_warned: set[str] = set()
+"""Ids of which this process has warned."""
 _UNKNOWN = 8 * 1024**3
 """Bytes that are assumed where the system does not tell."""
 
@@ -66,6 +74,34 @@ def observation_bytes(space: spaces.Space[Any], dtype: type[np.generic] | None =
     """
     boxes: Any = space.spaces.values() if isinstance(space, spaces.Dict) else [space]
     return sum(np.dtype(dtype or box.dtype).itemsize * math.prod(box.shape or ()) for box in boxes)
+
+
+def warn_of_large(name: str, space: spaces.Space[Any]) -> None:
+    """Log, once for each id, that a replay buffer of its observations does not fit into memory.
+
+    Libraries allocate such a buffer at once, and fail in numpy without a word of what to do. It is
+    a line of the logger ``nlp_gym`` rather than a warning: most who make the environment keep none.
+
+    Args:
+        name: The id.
+        space: Of one observation.
+    """
+    each, limit = observation_bytes(space), memory_limit()
+    if name in _warned or each <= _ORDINARY or 2 * REPLAY * each <= limit:
+        return
+    _warned.add(name)
+    _LOG.warning(
+        "An observation of %s takes %s, and %s of them %s. A replay buffer keeps as many by "
+        "default, and those that follow them too: %s, and there are %s. Use obs_type='index' (with "
+        "Stable-Baselines3: make_sb3_env and nlp_policy_kwargs of nlp_gym_agents), or a smaller "
+        "buffer.",
+        name,
+        readable_size(each),
+        f"{REPLAY:,}",
+        readable_size(REPLAY * each),
+        readable_size(2 * REPLAY * each),
+        readable_size(limit),
+    )
 
 
 def readable_size(size: int) -> str:

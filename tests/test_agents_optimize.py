@@ -29,7 +29,7 @@ from nlp_gym_agents.config.validation import check_params
 from nlp_gym_agents.runs.metrics_log import read_metrics
 from nlp_gym_agents.training import optimize as optimizing
 from nlp_gym_agents.training.optimize import SearchOptions, optimize, run_trial, suggest
-from nlp_gym_agents.training.search import workers
+from nlp_gym_agents.training.search import trial, workers
 from nlp_gym_agents.training.search.spaces import suggest_for
 from nlp_gym_agents.training.search.study import Study
 from nlp_gym_agents.training.signals import TrainingInterrupted
@@ -241,6 +241,27 @@ def test_optimize_ctrl_c_keeps_what_was_found(
     with pytest.raises(TrainingInterrupted):
         optimize(small(), run_dir=tmp_path / "nothing", progress=False)
     assert not (tmp_path / "nothing" / "best.yml").exists()
+
+
+def test_optimize_under_torchrun_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cheap: list[float]
+) -> None:
+    for name, value in {"TORCHELASTIC_RUN_ID": "x", "RANK": "1", "WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(InvalidArgumentError, match=r"with 2 processes of torchrun.*--n-jobs"):
+        optimize(small(), run_dir=tmp_path / "study", progress=False)
+    assert not cheap
+    assert not (tmp_path / "study").exists()
+    monkeypatch.setenv("WORLD_SIZE", "1")  # which trains as without torchrun
+    assert len(trials(optimize(small(), n_trials=1, run_dir=tmp_path / "study"))) == 1
+
+
+def test_optimize_a_trial_that_nothing_evaluated_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trial, "train", lambda *args, **options: None)
+    with pytest.raises(RunError, match="trial ended without an evaluation on dev"):
+        run_trial(merge(small()), {}, tmp_path / "trial")
 
 
 # Pruning

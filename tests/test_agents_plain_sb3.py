@@ -356,6 +356,17 @@ def test_plain_sb3_arguments_are_checked(bert_env: Any) -> None:
         nlp_policy_kwargs(bert_env, encoder_mode="lora", tuning={"rnk": 4})
     with pytest.raises(InvalidArgumentError, match="no environment of this suite"):
         nlp_policy_kwargs(gym.make("CartPole-v1"))
+    for mode in ("frozen", "finetune"):
+        for rate in ("a", "lin_5e-5", -1, 0, None, float("nan")):
+            with pytest.raises(InvalidArgumentError, match="encoder_lr="):
+                nlp_policy_kwargs(bert_env, encoder_mode=mode, encoder_lr=rate)
+        for updates in (-3, 1.5, None):
+            with pytest.raises(InvalidArgumentError, match="encoder_warmup="):
+                nlp_policy_kwargs(bert_env, encoder_mode=mode, encoder_warmup=updates)
+        with pytest.raises(InvalidArgumentError, match="tuning=3 must be"):
+            nlp_policy_kwargs(bert_env, encoder_mode=mode, tuning=3)
+    with pytest.raises(UnknownNameError, match=r"encoder_mode=None.*frozen.*finetune"):
+        nlp_policy_kwargs(env, encoder_mode=None)
     tokens = gym.make(NER, obs_type="tokens", **SMALL)
     with pytest.raises(InvalidArgumentError, match="tokens"):
         nlp_policy_kwargs(tokens)

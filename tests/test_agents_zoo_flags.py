@@ -75,6 +75,20 @@ ZOO_FLAGS: dict[str, tuple[str, ...]] = {
     "-tags": ("one", "two"),
     "--wandb-tags": ("one", "two"),
 }
+SEARCHING: dict[str, tuple[str, ...]] = {
+    "--n-trials": ("10",),  # the default, but typed
+    "--max-total-trials": ("9",),
+    "--n-jobs": ("2",),
+    "--sampler": ("random",),
+    "--pruner": ("halving",),
+    "--n-startup-trials": ("3",),
+    "--n-evaluations": ("4",),
+    "--storage": ("sqlite:///study.db",),
+    "--study-name": ("mine",),
+    "--ray": ("local",),
+    "--ray-cpus": ("2",),
+}
+"""Flags that need ``--optimize``; the last two are not RL Zoo's."""
 ANSWERED = [
     "-i",
     "--trained-agent",
@@ -125,7 +139,10 @@ def test_zoo_flag_works_or_is_answered_in_one_line(
     conf = tmp_path / "conf.yml"
     conf.write_text("format_version: 1\nalgo: ppo\n")
     values = [str(conf) if value == "FILE" else value for value in ZOO_FLAGS[flag]]
-    result = run(flag, *values)
+    others = ["--optimize"] if flag in SEARCHING else []
+    if flag == "--study-name":  # of a study in a storage
+        others += ["--storage", "study.log"]
+    result = run(*others, flag, *values)
     if flag in ANSWERED:
         assert result.exit_code == 2
         assert not asked
@@ -134,7 +151,17 @@ def test_zoo_flag_works_or_is_answered_in_one_line(
         assert set(re.findall(r"--[a-z-]+", line.partition(":")[2])) & options()
     else:
         assert result.exit_code == 0, result.output
-        assert asked["call"] == ("optimize" if "optimize" in flag else "train")
+        searches = flag in SEARCHING or "optimize" in flag
+        assert asked["call"] == ("optimize" if searches else "train")
+
+
+@pytest.mark.parametrize("flag", SEARCHING)
+def test_zoo_flag_of_a_search_without_a_search_is_refused(flag: str, asked: dict[str, Any]) -> None:
+    result = run(flag, *SEARCHING[flag])
+    assert result.exit_code == 2
+    assert not asked
+    words = " ".join(re.sub(r"[^\w: .-]", " ", result.stderr).split())  # without the box
+    assert f"{flag}: is for searches: give --optimize too." in words
 
 
 def options() -> set[str]:
@@ -246,3 +273,13 @@ def test_zoo_file_of_hyperparameters_is_read_as_one(asked: dict[str, Any], tmp_p
     run(*words)
     with pytest.raises(InvalidArgumentError, match="policy_kwargs='dict"):
         merge(asked["config"])
+
+
+@pytest.mark.parametrize("name", ["nlp_gym_agents.rl_zoo.ppo", "mine/ppo.py"])
+def test_zoo_module_as_a_file_is_answered(name: str, asked: dict[str, Any]) -> None:
+    result = run("--conf-file", name)
+    assert result.exit_code == 1
+    assert not asked
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(f"error: conf_file='{name}' is Python, which is for `python -m rl_zoo3")
+    assert "are used here without it: leave --conf-file out" in line

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 import pytest
 from gymnasium.envs.registration import EnvSpec
 
+from nlp_gym import memory
 from nlp_gym.types import Sample
 
 MAKE = "Classification-v0"
@@ -57,3 +59,34 @@ def test_spec_keeps_samples_that_are_no_paths() -> None:
     assert env.spec is not None
     assert env.spec.kwargs["data"] == samples
     assert str(env.unwrapped) == f"<TaskEnv<{MAKE}>>"
+
+
+@pytest.mark.parametrize("make", [gym.make, gym.make_vec])
+def test_spec_says_once_that_replay_does_not_fit(
+    make: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(memory, "memory_limit", lambda: 25 * 10**9)
+    monkeypatch.setattr(memory, "_warned", set())
+    small: dict[str, Any] = {"corpus": "sample", "encoder": "hashed"}
+    make("SpanQA-SQuAD-v0", obs_type="index", **small)
+    make("SpanQA-SQuAD-v0", obs_type="tokens", **small)
+    make("NER-CoNLL-v0", **small)  # 14 KB do not fit either, but are no more than usual
+    assert not caplog.records
+    env = make("SpanQA-SQuAD-v0", **small)
+    make("SpanQA-SQuAD-v0", **small)
+    (record,) = caplog.records
+    assert (record.name, record.levelname) == ("nlp_gym", "WARNING")
+    space = getattr(env, "single_observation_space", env.observation_space)
+    one = sum(box.dtype.itemsize * int(np.prod(box.shape)) for box in space.spaces.values())
+    size = f"{one / 1000:.1f} KB, and 1,000,000 of them {one / 1000:.1f} GB."
+    assert record.getMessage().startswith(f"An observation of SpanQA-SQuAD-v0 takes {size}")
+    assert "obs_type='index' (with Stable-Baselines3: make_sb3_env and" in record.getMessage()
+
+
+def test_spec_is_silent_where_replay_fits(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(memory, "memory_limit", lambda: 10**15)
+    monkeypatch.setattr(memory, "_warned", set())
+    gym.make("SpanQA-SQuAD-v0", corpus="sample", encoder="hashed")
+    assert not caplog.records

@@ -9,13 +9,19 @@ from typing import Any
 
 from gymnasium.envs.registration import EnvSpec
 
+from nlp_gym.memory import warn_of_large
+
 _DEEPEST = 8
 """Levels of mappings and lists in which paths are looked for."""
 
 
 class PortableSpec:
-    """Mix-in of the shells: paths and modes are strings in the `spec` that Gymnasium gives them."""
+    """Mix-in of the shells: paths and modes are strings in the `spec` that Gymnasium gives them.
 
+    Only then do they know their id, and say if their observations are too large for replay.
+    """
+
+    obs_type: str
     _spec: EnvSpec | None = None
 
     @property
@@ -27,6 +33,11 @@ class PortableSpec:
     def spec(self, spec: EnvSpec | None) -> None:
         if spec is not None:
             spec.kwargs = {name: _plain(value) for name, value in spec.kwargs.items()}
+            if self.obs_type == "features":
+                shell: Any = self
+                name = "observation_space"
+                single = getattr(shell, f"single_{name}", None)  # of a vector environment
+                warn_of_large(spec.id, getattr(shell, name) if single is None else single)
         self._spec = spec
 
 

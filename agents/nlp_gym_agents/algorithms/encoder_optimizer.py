@@ -154,6 +154,16 @@ def mark_encoder(encoder: nn.Module) -> None:
         parameter.learns_as_encoder = True  # type: ignore[attr-defined]
 
 
+def check_own_rate(encoder_lr: object, encoder_warmup: object) -> None:
+    """Check what `OwnRateAdam` is told of an encoder's rate.
+
+    Raises:
+        InvalidArgumentError: The rate is no number above 0, or the updates no integer from 0.
+    """
+    EncoderRate.of(check_number("encoder_lr", encoder_lr, 0.0, 1e300))  # which refuses 0
+    check_int("encoder_warmup", encoder_warmup, 0, 2**31 - 1)
+
+
 class OwnRateAdam(th.optim.Adam):
     """Adam with a rate of its own for the parameters of a marked encoder, for ``policy_kwargs``.
 
@@ -183,8 +193,7 @@ class OwnRateAdam(th.optim.Adam):
         encoder_weight_decay: float = 0.01,
         **kwargs: Any,
     ) -> None:
-        EncoderRate.of(encoder_lr)  # a number above 0
-        check_int("encoder_warmup", encoder_warmup, 0, 2**31 - 1)
+        check_own_rate(encoder_lr, encoder_warmup)
         check_number("encoder_weight_decay", encoder_weight_decay, 0.0, 1.0)
         given = [p for p in params if p.requires_grad]
         encoder = [p for p in given if getattr(p, "learns_as_encoder", False)]

@@ -13,7 +13,7 @@ from gymnasium.vector import VectorEnv, VectorWrapper
 
 from nlp_gym.checks import check_int, check_seed
 from nlp_gym.errors import InvalidArgumentError, shown
-from nlp_gym.memory import memory_limit, observation_bytes, readable_size
+from nlp_gym.memory import REPLAY, memory_limit, observation_bytes, readable_size
 from nlp_gym.tasks.core.make import task_spec
 from nlp_gym.tasks.core.observation import IndexBox
 from nlp_gym_agents.algorithms.vec_env import SB3VecEnv
@@ -21,8 +21,6 @@ from nlp_gym_agents.networks.features.open_corpora import CORPUS_KEY, corpus_num
 from nlp_gym_agents.networks.features.source import MAX_ROWS
 
 _MOST = 2**31 - 1
-REPLAY = 1_000_000
-"""Observations that Stable-Baselines3's DQN keeps by default, and as many that follow them."""
 
 
 def make_sb3_env(id: str, n_envs: int = 1, *, seed: int | None = None, **env_kwargs: Any) -> Any:

@@ -52,6 +52,38 @@ Storage = Annotated[
 ]
 StudyName = Annotated[str | None, _option("--study-name", help="Of the study in the storage.")]
 
+_FLAGS = (
+    "n_trials",
+    "max_total_trials",
+    "n_jobs",
+    "sampler",
+    "pruner",
+    "n_startup_trials",
+    "n_evaluations",
+    "storage",
+    "study_name",
+    "ray",
+    "ray_cpus",
+)
+"""Parameters of the command that mean nothing without ``--optimize``."""
+
+
+def check_wanted(context: typer.Context, *, optimize: bool) -> None:
+    """Refuse flags of a search where none is wanted.
+
+    Args:
+        context: Of the command that was typed; it knows which flags were.
+        optimize: Whether a search is wanted.
+
+    Raises:
+        typer.BadParameter: A flag of a search is given without ``--optimize``.
+    """
+    for name in () if optimize else _FLAGS:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            flag = f"--{name.replace('_', '-')}"
+            raise typer.BadParameter("is for searches: give --optimize too.", param_hint=flag)
+
 
 def search(config: TrainConfig, flags: dict[str, Any], **options: Any) -> None:
     """Search, print the best settings and, as the last line, the folder.

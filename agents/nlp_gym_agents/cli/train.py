@@ -68,6 +68,7 @@ def config_of(
 
 
 def train_command(
+    ctx: typer.Context,
     env: Annotated[
         str | None,
         typer.Option(
@@ -203,8 +204,7 @@ def train_command(
         "warm_start": warm_start,
         "early_stopping": early_stopping,
     }
-    if ray is not None and not optimize:
-        raise typer.BadParameter("is for searches: give --optimize too.", param_hint="--ray")
+    search.check_wanted(ctx, optimize=optimize)
     trusted = (*(trust or ()), *packages)
     if resume is not None:
         others = {"optimize": optimize or None, "run_dir": run_dir, "log_folder": log_folder}

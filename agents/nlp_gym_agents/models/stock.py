@@ -9,11 +9,11 @@ from typing import Any
 from gymnasium import spaces
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecNormalize
 
-from nlp_gym.checks import check_options
+from nlp_gym.checks import check_mapping, check_name, check_options
 from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym.tasks.core.make import SHELL_ARGUMENTS, make_task
 from nlp_gym.tasks.core.task import Task
-from nlp_gym_agents.algorithms.encoder_optimizer import OwnRateAdam
+from nlp_gym_agents.algorithms.encoder_optimizer import OwnRateAdam, check_own_rate
 from nlp_gym_agents.algorithms.sb3_env import warn_of_replay
 from nlp_gym_agents.algorithms.vec_env import SB3VecEnv
 from nlp_gym_agents.config.signatures import arguments
@@ -24,7 +24,7 @@ from nlp_gym_agents.models.stock_extractors import (
     StockExtractor,
     scaled_keys,
 )
-from nlp_gym_agents.networks.encoder.options import Tuning
+from nlp_gym_agents.networks.encoder.options import MODES, Tuning
 from nlp_gym_agents.networks.features.observation_keys import MASK_KEY, POSITION_KEYS
 from nlp_gym_agents.networks.features.open_corpora import CORPUS_KEY, PolicyCorpus
 
@@ -71,6 +71,8 @@ def nlp_policy_kwargs(
         InvalidArgumentError: Observations that the extractor cannot read, an environment of
             another suite, or an option outside what is allowed.
     """
+    learns = _tuning(encoder_mode, tuning)
+    check_own_rate(encoder_lr, encoder_warmup)
     space, task, spec = look_into(env)
     check_not_scaled(space, env)
     _check_not_stacked(space, task)
@@ -85,7 +87,6 @@ def nlp_policy_kwargs(
             "env has obs_type='features', and a policy that writes texts reads 'index' "
             "observations: use make_sb3_env(id), or obs_type='index' and wrapper_class=NameCorpus."
         )
-    learns = _tuning(encoder_mode, tuning)
     if learns is not None:
         check_learns("index" if by_index else "features")
         transformer_of(task)
@@ -134,14 +135,16 @@ def _tried(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _tuning(mode: str, options: Mapping[str, Any] | None) -> Tuning | None:
+    check_name("encoder_mode", mode, MODES)
+    given = check_mapping("tuning", options)
     if mode == "frozen":
-        if options:
+        if given:
             raise InvalidArgumentError(
-                f"tuning={shown(dict(options))} is for an encoder that learns: give encoder_mode="
+                f"tuning={shown(given)} is for an encoder that learns: give encoder_mode="
                 "'finetune', 'lora' or 'adapter' too."
             )
         return None
-    return Tuning.of({**(options or {}), "mode": mode})
+    return Tuning.of({**given, "mode": mode})
 
 
 def check_not_scaled(space: spaces.Dict, env: object) -> None:

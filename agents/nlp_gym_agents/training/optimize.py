@@ -9,7 +9,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from nlp_gym.errors import InvalidArgumentError
 from nlp_gym.files import write_json
+from nlp_gym_agents.algorithms.ranks import launched
 from nlp_gym_agents.cluster.ray_tasks import Cluster, load_ray
 from nlp_gym_agents.config.train_config import TrainConfig, merge
 from nlp_gym_agents.runs.folder import RUNS, claim_run, new_run, write_settings, writing
@@ -61,11 +63,13 @@ def optimize(
         all trials and is written after each. Ctrl-C ends the search with what was found.
 
     Raises:
+        InvalidArgumentError: ``torchrun`` started several processes.
         MissingDependencyError: optuna, or Ray for a cluster, is not installed.
         RunError: No trial was completed, or the folder cannot be written to.
         NLPGymError: The settings or the data are not usable.
         KeyboardInterrupt: A signal stopped it before a trial was completed.
     """
+    _check_alone()
     load_optuna()
     if cluster is not None:
         load_ray("--optimize --ray")
@@ -107,6 +111,21 @@ def optimize(
     with writing(folder):
         write_settings(folder / "best.yml", chosen.as_dict())
     return folder
+
+
+def _check_alone() -> None:
+    """Refuse a search by processes that train one model together.
+
+    Raises:
+        InvalidArgumentError: ``torchrun`` started more than this one.
+    """
+    size = launched()[1]
+    if size > 1:
+        raise InvalidArgumentError(
+            f"--optimize with {size} processes of torchrun: they train one model together, and "
+            "each would search by itself. Start the search without torchrun, and give --n-jobs or "
+            "--ray to run trials side by side."
+        )
 
 
 def _folder(

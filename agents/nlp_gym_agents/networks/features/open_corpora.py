@@ -90,7 +90,7 @@ class PolicyCorpus:
         decides: What the actions mean: labels, and what else training found.
         encoder: The encoder's name, or an encoder.
         encoder_options: Its options.
-        made_with: Id and arguments of the task; None where they are not knself.
+        made_with: Id and arguments of the task; None where they are not known.
         trainable: The encoder learns.
     """
 

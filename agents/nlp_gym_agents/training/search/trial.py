@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from nlp_gym.errors import RunError
 from nlp_gym_agents.config.hyperparams import nested_merge
 from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.training.train import train
@@ -44,6 +45,7 @@ def run_trial(
     Raises:
         DivergenceError: The hyperparameters make training diverge.
         TrainingInterrupted: A signal stopped it.
+        RunError: It ended without an evaluation after some learning.
         NLPGymError: The settings or the data are not usable.
     """
     place = Path(place)
@@ -62,4 +64,9 @@ def run_trial(
         train(with_drawn(base, drawn), run_dir=place, progress=progress, trust=trust, told=told)
     finally:
         shutil.rmtree(place / "checkpoints", ignore_errors=True)
+    if not learned:
+        raise RunError(
+            f"{place}: the trial ended without an evaluation on dev after some learning, so that "
+            "nothing says how good it is: give more timesteps (-n)."
+        )
     return max(learned)
