@@ -25,6 +25,7 @@ DEV_STAMP := $(VENV)/.installed-dev
 # Other libraries have an environment of their own: their pins contradict constraints.txt.
 OUTSIDE_VENV := .venv-outside
 OUTSIDE_STAMP := $(OUTSIDE_VENV)/.installed
+OUTSIDE_EXTRAS := agents,lora
 OUTSIDE_PINS := tests/outside/requirements.txt tests/outside/requirements-no-deps.txt
 
 PYTHONS := python3 python3.13 python3.12 python3.11 python3.10 python3.14
@@ -114,7 +115,7 @@ $(OUTSIDE_STAMP): OLDEST := 11
 $(OUTSIDE_STAMP): NEEDS := make test-outside is for Tianshou and others, which need
 $(OUTSIDE_STAMP): pyproject.toml $(OUTSIDE_PINS)
 	$(make_venv)
-	$(call install,other libraries,-r tests/outside/requirements.txt -e '.[agents,lora]')
+	$(call install,other libraries,-r tests/outside/requirements.txt -e '.[$(OUTSIDE_EXTRAS)]')
 	$(call install,d3rlpy,--no-deps -r tests/outside/requirements-no-deps.txt)
 	@touch $@
 
