@@ -19,6 +19,8 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from nlp_gym.encode.load import _in_use
+
 GPU = torch.device("cuda:0")
 CPU = torch.device("cpu")
 
@@ -206,6 +208,7 @@ def pretend_gpu(memory: int = 2**40) -> Iterator[_Places]:
             for name, answer in answers.items()
         ),
     ]
+    _in_use.clear()  # those that are not
     for patch in patches:
         patch.start()
     try:
@@ -214,3 +217,4 @@ def pretend_gpu(memory: int = 2**40) -> Iterator[_Places]:
     finally:
         for patch in patches:
             patch.stop()
+        _in_use.clear()  # encoders that are on the GPU

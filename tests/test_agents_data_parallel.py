@@ -22,7 +22,6 @@ from torch.distributions import Categorical
 from nlp_gym.errors import InvalidArgumentError
 from nlp_gym_agents.algorithms.data_parallel import DataParallel, _JointSampling
 from nlp_gym_agents.algorithms.ranks import ALONE, Ranks, launched
-from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.config.train_config import TrainConfig, merge
 from nlp_gym_agents.runs.snapshots import newest
 from nlp_gym_agents.training.divide import check_divides
@@ -209,7 +208,7 @@ def test_what_several_processes_cannot_train_is_refused(
 ) -> None:
     config = merge(TrainConfig(**{**SETTINGS, "algo": "ppo", **changes}))
     with pytest.raises(InvalidArgumentError, match=message.replace("(", r"\(")):
-        check_divides(config, resolve(config.algo).cls, Ranks(0, 2))
+        check_divides(config, Ranks(0, 2))
 
 
 def test_a_process_alone_is_no_part_of_several() -> None:

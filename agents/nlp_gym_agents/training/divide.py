@@ -7,28 +7,28 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sb3_contrib import TRPO, RecurrentPPO
-from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym_agents.algorithms.bc import BC
 from nlp_gym_agents.algorithms.ranks import Ranks
+from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.config.train_config import TrainConfig
 
 ALGORITHMS = "ppo, maskable_ppo, a2c and bc"
 
 
-def check_divides(config: TrainConfig, cls: type[BaseAlgorithm], ranks: Ranks) -> None:
+def check_divides(config: TrainConfig, ranks: Ranks) -> None:
     """Refuse what several processes cannot train together.
 
     Args:
         config: Merged.
-        cls: The algorithm's class.
         ranks: The processes.
 
     Raises:
         InvalidArgumentError: Naming what can be trained, or what has to be left out.
     """
+    cls = resolve(config.algo).cls
     if not issubclass(cls, OnPolicyAlgorithm | BC) or issubclass(cls, RecurrentPPO | TRPO):
         raise InvalidArgumentError(
             f"algo={shown(config.algo)} is not trained by several processes: torchrun is for "

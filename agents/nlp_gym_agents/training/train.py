@@ -19,7 +19,6 @@ from nlp_gym.metrics.text.corpus import VALUES
 from nlp_gym_agents.algorithms.data_parallel import CountsAllRanks
 from nlp_gym_agents.algorithms.pretraining import keep_exploration
 from nlp_gym_agents.algorithms.ranks import ALONE, Ranks, joined
-from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.config.train_config import TrainConfig, config_from, merge
 from nlp_gym_agents.runs import schema
 from nlp_gym_agents.runs.checkpoints import STATE, load_state, read_extra, saved_environments
@@ -96,7 +95,9 @@ def train(
     """
     config = merge(config)
     with ExitStack() as stack:
-        ranks = _joined(config)
+        ranks = joined(config.device)
+        if ranks.size > 1:
+            check_divides(config, ranks)
         if not ranks.leads:
             return _follow(config, ranks, trust)
         if run_dir is None:
@@ -158,7 +159,9 @@ def resume(
     check_links(run, unused=() if tensorboard_log is None else (TENSORBOARD,))
     with ExitStack() as stack:
         config = config_from(read_config(run, trust=trust), source=str(run / "config.yml"))
-        ranks = _joined(merge(config, complete=True))
+        ranks = joined(config.device)
+        if ranks.size > 1:
+            check_divides(merge(config, complete=True), ranks)
         if not ranks.leads:
             if n_timesteps is not None:
                 config = config.with_changes(n_timesteps=n_timesteps)
@@ -183,18 +186,6 @@ def resume(
             else:
                 training.go_on(request)
     return run
-
-
-def _joined(config: TrainConfig) -> Ranks:
-    """This process among those that train `config` together.
-
-    Raises:
-        InvalidArgumentError: Several processes cannot train this.
-    """
-    ranks = joined(config.device)
-    if ranks.size > 1:
-        check_divides(config, resolve(config.algo).cls, ranks)
-    return ranks
 
 
 def _follow(config: TrainConfig, ranks: Ranks, trust: Sequence[str] | str) -> Path:
