@@ -120,6 +120,7 @@ def test_a_prediction_is_made_on_a_gpu(bert: Path, tmp_path: Path) -> None:
     assert found == Predictor(run, device="cpu").predict(["They went to the sea ."])
 
 
+@pytest.mark.slow
 def test_vectors_that_a_gpu_has_no_room_for_are_kept_in_the_main_memory(
     bert: Path, tmp_path: Path
 ) -> None:
