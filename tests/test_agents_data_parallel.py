@@ -101,7 +101,7 @@ CASES = {
     "ppo": {"algo": "ppo", "n_timesteps": 224, "hyperparams": SMALL},
     "maskable_ppo": {"algo": "maskable_ppo", "n_timesteps": 224, "hyperparams": SMALL},
     "a2c": {"algo": "a2c", "n_timesteps": 280},
-    "bc": {"algo": "bc", "n_timesteps": 2048, "hyperparams": {"batch_size": 250}},
+    "bc": {"algo": "bc", "n_envs": 1, "n_timesteps": 2048, "hyperparams": {"batch_size": 250}},
     "candidates": {
         "env": "SpanQA-SQuAD-v0",
         "algo": "ppo",

@@ -34,7 +34,7 @@ def check_divides(config: TrainConfig, ranks: Ranks) -> None:
             f"algo={shown(config.algo)} is not trained by several processes: torchrun is for "
             f"{ALGORITHMS}. Start it without torchrun."
         )
-    if (config.n_envs or 1) < ranks.size:
+    if issubclass(cls, OnPolicyAlgorithm) and (config.n_envs or 1) < ranks.size:
         raise InvalidArgumentError(
             f"n_envs={shown(config.n_envs)} is less than the {ranks.size} processes of torchrun: "
             f"give --n-envs {ranks.size} or more, or fewer processes."

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from nlp_gym import make_task
 from nlp_gym.encode import Encoder, make_encoder
@@ -206,7 +207,9 @@ def set_up(
     if tuning is not None:
         check_learns(obs_type, config.encoder_name)
     n_envs = config.n_envs or 1
-    first, end = ranks.bounds(n_envs)
+    first, end = 0, n_envs
+    if issubclass(row.cls, OnPolicyAlgorithm):  # bc plays none of its environments
+        first, end = ranks.bounds(n_envs)
     encoder = make_encoder(config.encoder_name, config.encoder_kwargs)
     weights = None
     if checkpoint is not None:  # before it encodes anything
