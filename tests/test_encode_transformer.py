@@ -299,3 +299,15 @@ print([m for m in ("torch", "transformers", "huggingface_hub") if m in sys.modul
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
     assert done.stdout.split("\n")[:2] == [first.features.tobytes().hex(), "[]"]
+
+
+def test_loading_and_encoding_draw_no_random_numbers(tiny_bert, tmp_path, monkeypatch):
+    import torch
+
+    monkeypatch.setenv("NLP_GYM_CACHE", str(tmp_path))  # the calibration is not there yet
+    encoder = load_encoder(str(tiny_bert), layers="1+2")
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    encoder.word_vectors()
+    encoder.encode([["the", "cat"]])
+    assert torch.equal(torch.get_rng_state(), before)

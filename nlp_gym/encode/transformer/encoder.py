@@ -146,7 +146,12 @@ class TransformerEncoder(Encoder):
             raise EncoderError(
                 f"encoder={shown(self.name)}: its files changed while it was in use. Load it again."
             )
-        return self._source.load_model()
+        import torch
+
+        # Weights are drawn before those of the file replace them. What else is drawn, such as a
+        # head, must not depend on whether an encoder was loaded before, or a cache was filled.
+        with torch.random.fork_rng(devices=[]):
+            return self._source.load_model()
 
     @cached_property
     def _tokenizer(self) -> WordTokenizer:
