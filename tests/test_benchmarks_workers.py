@@ -26,7 +26,6 @@ def test_second_worker_holds_less_than_60_mb_of_its_own(
     for found in (first, second):
         assert found["end"]["rss"] > found["imports"]["rss"]
     assert second["end"]["unique"] - second["imports"]["unique"] < 60
-    assert second["end"]["rss"] - second["end"]["unique"] > 150  # pages that the first has read too
 
 
 def test_workers_benchmark_prints_its_table(capsys: pytest.CaptureFixture[str]) -> None:
