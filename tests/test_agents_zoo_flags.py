@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 
 from nlp_gym.errors import InvalidArgumentError
 from nlp_gym_agents.algorithms.registry import ALGORITHMS
-from nlp_gym_agents.cli import zoo_flags
 from nlp_gym_agents.cli.main import app
-from nlp_gym_agents.cli.zoo_flags import rewritten
+from nlp_gym_agents.cli.train import zoo_flags
+from nlp_gym_agents.cli.train.zoo_flags import rewritten
 from nlp_gym_agents.config.train_config import merge
 from nlp_gym_agents.training import optimize as optimizing
 from nlp_gym_agents.training import train as training

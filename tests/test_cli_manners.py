@@ -178,7 +178,7 @@ def test_cli_unknown_names_are_suggested_by_letters(
 
 def test_an_interruption_imports_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """It may come while torch is being imported, which cannot be begun again."""
-    from nlp_gym_agents.cli import errors
+    from nlp_gym_agents.cli.shared import errors
 
     monkeypatch.delitem(sys.modules, "nlp_gym_agents.training.signals", raising=False)
     before = set(sys.modules)

@@ -321,7 +321,7 @@ def check_arguments(arguments: Mapping[str, Any], ids: Iterable[str]) -> None:
 def check_train(values: dict[str, Any], do: Callable[..., Any], folder: Path) -> None:
     """Settings are merged and checked as in training; files and runs need not be there."""
     import nlp_gym_agents.training.train as training
-    from nlp_gym_agents.cli import search
+    from nlp_gym_agents.cli.train import search
     from nlp_gym_agents.config.train_config import merge
 
     if values["resume"] is not None:
@@ -344,7 +344,7 @@ def check_train(values: dict[str, Any], do: Callable[..., Any], folder: Path) ->
 def check_evaluate(values: dict[str, Any], do: Callable[..., Any], folder: Path) -> None:
     from nlp_gym.data.text.perturb import checked_augment
     from nlp_gym.tasks import task_ids
-    from nlp_gym_agents.cli.train import pairs
+    from nlp_gym_agents.cli.train.command import pairs
     from nlp_gym_agents.evaluation.robustness import CHALLENGES
 
     if list(values["perturb"] or ["all"]) != ["all"]:

@@ -34,7 +34,7 @@ from nlp_gym.wrappers import (
     LayoutVectorObservation,
 )
 from nlp_gym_agents.cli.main import app
-from nlp_gym_agents.cli.train import config_of
+from nlp_gym_agents.cli.train.command import config_of
 from nlp_gym_agents.config.train_config import TrainConfig, merge
 from nlp_gym_agents.evaluation.baselines import run_baselines
 from nlp_gym_agents.evaluation.evaluate import evaluate

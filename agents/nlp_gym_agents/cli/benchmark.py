@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nlp_gym_agents.cli.options import (
+from nlp_gym_agents.cli.shared.options import (
     DataDir,
     Device,
     Ray,
@@ -18,7 +18,7 @@ from nlp_gym_agents.cli.options import (
     listed,
     typed,
 )
-from nlp_gym_agents.cli.output import say, say_path
+from nlp_gym_agents.cli.shared.output import say, say_path
 
 
 def benchmark_command(

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nlp_gym_agents.cli.completion import environments
-from nlp_gym_agents.cli.errors import user_message
-from nlp_gym_agents.cli.options import pairs
-from nlp_gym_agents.cli.output import say
+from nlp_gym_agents.cli.shared.completion import environments
+from nlp_gym_agents.cli.shared.errors import user_message
+from nlp_gym_agents.cli.shared.options import pairs
+from nlp_gym_agents.cli.shared.output import say
 
 if TYPE_CHECKING:
     from nlp_gym.testing import Result

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nlp_gym_agents.cli import completion
-from nlp_gym_agents.cli.errors import ReportingGroup
-from nlp_gym_agents.cli.output import say
+from nlp_gym_agents.cli.shared import completion
+from nlp_gym_agents.cli.shared.errors import ReportingGroup
+from nlp_gym_agents.cli.shared.output import say
 
 if TYPE_CHECKING:
     from nlp_gym.data import CheckReport, Dataset, Guess

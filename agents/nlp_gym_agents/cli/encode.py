@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nlp_gym_agents.cli import completion
-from nlp_gym_agents.cli.options import (
+from nlp_gym_agents.cli.shared import completion
+from nlp_gym_agents.cli.shared.options import (
     DataDir,
     Ray,
     RayCpus,
@@ -20,7 +20,7 @@ from nlp_gym_agents.cli.options import (
     listed,
     pairs,
 )
-from nlp_gym_agents.cli.output import say
+from nlp_gym_agents.cli.shared.output import say
 
 if TYPE_CHECKING:
     from nlp_gym.encode import Encoder

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nlp_gym_agents.cli.output import say
+from nlp_gym_agents.cli.shared.output import say
 
 HEADER = ("id", "family", "task", "corpus", "metric", "full corpus")
 

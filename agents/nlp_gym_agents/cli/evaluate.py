@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nlp_gym_agents.cli.options import (
+from nlp_gym_agents.cli.shared.options import (
     Checkpoint,
     DataDir,
     Device,
@@ -17,7 +17,7 @@ from nlp_gym_agents.cli.options import (
     Trust,
     pairs,
 )
-from nlp_gym_agents.cli.output import say
+from nlp_gym_agents.cli.shared.output import say
 
 
 def evaluate_command(

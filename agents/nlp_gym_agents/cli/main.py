@@ -16,15 +16,15 @@ from nlp_gym_agents.cli.conformance import conformance_command
 from nlp_gym_agents.cli.data import app as data_app
 from nlp_gym_agents.cli.encode import encode_command
 from nlp_gym_agents.cli.envs import envs_command
-from nlp_gym_agents.cli.errors import ReportingGroup
 from nlp_gym_agents.cli.evaluate import evaluate_command
 from nlp_gym_agents.cli.minari import export_minari_command
 from nlp_gym_agents.cli.new_task import new_task_command
-from nlp_gym_agents.cli.options import SpreadCommand
-from nlp_gym_agents.cli.output import say
 from nlp_gym_agents.cli.predict import predict_command
-from nlp_gym_agents.cli.train import train_command
-from nlp_gym_agents.cli.zoo_flags import TrainCommand
+from nlp_gym_agents.cli.shared.errors import ReportingGroup
+from nlp_gym_agents.cli.shared.options import SpreadCommand
+from nlp_gym_agents.cli.shared.output import say
+from nlp_gym_agents.cli.train.command import train_command
+from nlp_gym_agents.cli.train.zoo_flags import TrainCommand
 
 
 def _show_warning(message: Warning | str, *details: Any) -> None:

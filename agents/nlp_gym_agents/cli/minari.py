@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from nlp_gym_agents.cli import completion
-from nlp_gym_agents.cli.options import DataDir, Split, Trust, env_arguments, typed
-from nlp_gym_agents.cli.output import say
+from nlp_gym_agents.cli.shared import completion
+from nlp_gym_agents.cli.shared.options import DataDir, Split, Trust, env_arguments, typed
+from nlp_gym_agents.cli.shared.output import say
 
 
 def export_minari_command(

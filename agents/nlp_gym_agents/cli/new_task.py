@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nlp_gym_agents.cli.output import say, say_path
+from nlp_gym_agents.cli.shared.output import say, say_path
 
 
 def new_task_command(

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nlp_gym_agents.cli.options import Checkpoint, Device, Run, Trust, pairs
+from nlp_gym_agents.cli.shared.options import Checkpoint, Device, Run, Trust, pairs
 
 
 def predict_command(

@@ -11,8 +11,8 @@ from typing import Any
 
 import typer
 
-from nlp_gym_agents.cli.options import SpreadCommand
-from nlp_gym_agents.cli.output import say
+from nlp_gym_agents.cli.shared.options import SpreadCommand
+from nlp_gym_agents.cli.shared.output import say
 
 SPELLINGS = {
     "-P": "--progress",

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nlp_gym_agents.cli import completion, search, zoo_flags
-from nlp_gym_agents.cli.options import (
+from nlp_gym_agents.cli.shared import completion
+from nlp_gym_agents.cli.shared.options import (
     DataDir,
     Ray,
     RayCpus,
@@ -19,7 +19,8 @@ from nlp_gym_agents.cli.options import (
     typed,
     typed_modules,
 )
-from nlp_gym_agents.cli.output import say, say_path
+from nlp_gym_agents.cli.shared.output import say, say_path
+from nlp_gym_agents.cli.train import search, zoo_flags
 
 if TYPE_CHECKING:
     from nlp_gym_agents.config.train_config import TrainConfig

@@ -10,7 +10,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from nlp_gym_agents.cli.output import say, say_path
+from nlp_gym_agents.cli.shared.output import say, say_path
 
 _OF_AGENTS = ("sb3_contrib", "stable_baselines3", "tensorboard")
 """Packages of the extra `agents`, which the environments do without."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nlp_gym_agents.cli.output import say, say_path
+from nlp_gym_agents.cli.shared.output import say, say_path
 
 if TYPE_CHECKING:
     from nlp_gym_agents.config.train_config import TrainConfig

@@ -1,0 +1,1 @@
+"""What commands share: options, completion, output, and how they fail."""

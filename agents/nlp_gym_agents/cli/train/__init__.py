@@ -1,0 +1,1 @@
+"""``nlp-gym train``, its searches, and the flags of RL Zoo."""
