@@ -19,10 +19,10 @@ import yaml
 from typer.testing import CliRunner
 
 from nlp_gym.errors import RunError
-from nlp_gym_agents.cli.train import command as cli_train
 from nlp_gym_agents.cli.main import app
 from nlp_gym_agents.cli.shared.errors import user_message
 from nlp_gym_agents.cli.shared.options import spread
+from nlp_gym_agents.cli.train import command as cli_train
 from nlp_gym_agents.cli.train.command import config_of
 from nlp_gym_agents.config.train_config import merge
 from nlp_gym_agents.evaluation import evaluate as evaluating

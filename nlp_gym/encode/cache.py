@@ -222,7 +222,7 @@ def encode_blocks(
         advance(first)
         if map_blocks is not None:
             for rows in map_blocks(blocks):
-                check_rows(rows, len(rows), encoder)
+                check_vectors(rows, len(rows), encoder)
                 advance(len(rows))
                 yield rows
             return
@@ -239,11 +239,11 @@ def encode_block(block: Texts, encoder: Encoder) -> _Features:
         EncoderError: The encoder gives vectors of another shape, not finite or beyond its bound.
     """
     rows = encoder.encode(block)
-    check_rows(rows, sum(map(len, block)), encoder)
+    check_vectors(rows, sum(map(len, block)), encoder)
     return rows
 
 
-def check_rows(rows: _Features, words: int, encoder: Encoder) -> None:
+def check_vectors(rows: _Features, words: int, encoder: Encoder) -> None:
     """Raise `EncoderError` unless `rows` (words, D) are finite and within the encoder's bound."""
     # NaN is not within the bound either.
     if rows.shape != (words, encoder.dim) or not (np.abs(rows) <= encoder.bound).all():

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch as th
@@ -73,16 +73,42 @@ def scaled_keys(space: spaces.Dict, touched: Collection[str]) -> InvalidArgument
 
 
 class _NamesCorpora(CorpusExtractor):
-    """Mixin of extractors: reads the corpus that each batch of observations names."""
+    """Mixin of extractors: reads the corpus that each batch of observations names.
 
-    corpus: PolicyCorpus | None
+    Args:
+        observation_space: The environment's.
+        corpus: What `index` observations read; None: observations carry vectors.
+        tuning: How the encoder learns; None: it is frozen.
+        **options: As for the extractor.
+    """
 
-    def _begin(self, corpus: PolicyCorpus | None) -> None:
+    def __init__(
+        self,
+        observation_space: spaces.Dict,
+        *,
+        corpus: PolicyCorpus | None = None,
+        tuning: Tuning | None = None,
+        **options: Any,
+    ) -> None:
+        arguments: Any = {
+            "source": corpus,  # it has the sizes
+            "encoder_factory": _factory(corpus, tuning),
+            **options,
+        }
+        super().__init__(_unnamed(observation_space), **arguments)
+        self.source = None
         self.corpus = corpus
         self._open: OrderedDict[int, FeatureSource] = OrderedDict()
         if self.encoder is not None:
             mark_encoder(self.encoder)
             self.encoder.note_pretrained()
+
+    @override
+    def forward(self, observations: Tensors) -> th.Tensor:
+        """Features of B observations, of whatever corpus they name."""
+        self._choose_source(observations)
+        features: th.Tensor = super().forward(observations)
+        return features
 
     def _choose_source(self, observations: Tensors) -> None:
         _check_values(self._observation_space, observations)  # type: ignore[arg-type]
@@ -113,23 +139,9 @@ class StockExtractor(_NamesCorpora, NLPExtractor):
         **options: As for `NLPExtractor`.
     """
 
-    def __init__(
-        self,
-        observation_space: spaces.Dict,
-        *,
-        corpus: PolicyCorpus | None = None,
-        tuning: Tuning | None = None,
-        **options: Any,
-    ) -> None:
-        super().__init__(
-            _unnamed(observation_space),
-            cast("FeatureSource | None", corpus),  # it has the sizes
-            encoder_factory=_factory(corpus, tuning),
-            **options,
-        )
+    def __init__(self, observation_space: spaces.Dict, **options: Any) -> None:
+        super().__init__(observation_space, **options)
         self.legal_only = True
-        self.source = None
-        self._begin(corpus)
 
     @override
     def apply(self, fn: Callable[[nn.Module], None]) -> StockExtractor:
@@ -139,36 +151,12 @@ class StockExtractor(_NamesCorpora, NLPExtractor):
             self.pointer.reset_scores()
         return self
 
-    @override
-    def forward(self, observations: Tensors) -> th.Tensor:
-        self._choose_source(observations)
-        return super().forward(observations)
-
 
 class StockDecoderExtractor(_NamesCorpora, DecoderExtractor):
     """`DecoderExtractor` for stock policies; arguments as for `StockExtractor`."""
 
-    def __init__(
-        self,
-        observation_space: spaces.Dict,
-        *,
-        corpus: PolicyCorpus | None = None,
-        tuning: Tuning | None = None,
-        **options: Any,
-    ) -> None:
-        super().__init__(
-            _unnamed(observation_space),
-            cast("FeatureSource | None", corpus),
-            encoder_factory=_factory(corpus, tuning),
-            **{"dropout": 0.0, **options},
-        )
-        self.source = None
-        self._begin(corpus)
-
-    @override
-    def forward(self, observations: Tensors) -> th.Tensor:
-        self._choose_source(observations)
-        return super().forward(observations)
+    def __init__(self, observation_space: spaces.Dict, **options: Any) -> None:
+        super().__init__(observation_space, **{"dropout": 0.0, **options})
 
 
 def _unnamed(space: spaces.Dict) -> spaces.Dict:

@@ -238,16 +238,14 @@ class CorpusTask(abc.ABC):
             in_memory: Where the disk does not take the vectors, keep them in memory and warn.
             map_blocks: Encodes blocks somewhere else, see `nlp_gym.encode.cache.MapBlocks`.
         """
-        encoded = encode_units(
-            self.units,
-            self.encoder,
-            progress=progress,
-            cache=cache,
-            in_memory=in_memory,
-            map_blocks=map_blocks,
-        )
+        options: dict[str, Any] = {"cache": cache, "in_memory": in_memory}
+        encoded = self._vectors(progress=progress, map_blocks=map_blocks, **options)
         self.__dict__["encoded"] = encoded
         return encoded
+
+    def _vectors(self, **options: Any) -> Encoded:
+        """Vectors of the units; options as for `encode`."""
+        return encode_units(self.units, self.encoder, **options)
 
     def describe(self, knowledge: KnowledgeBase) -> npt.NDArray[np.int8]:
         """(n_slots, n) 0/1: what a knowledge base says about the names at each slot."""

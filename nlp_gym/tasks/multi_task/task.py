@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from typing_extensions import override
 
-from nlp_gym.encode.cache import MapBlocks
 from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym.metrics.base import Score
 from nlp_gym.metrics.mean import mean_score
@@ -193,23 +192,8 @@ class MultiTask(Task):
         return self.mixture.units()
 
     @override
-    def encode(
-        self,
-        *,
-        progress: bool | None = None,
-        cache: bool = True,
-        in_memory: bool = True,
-        map_blocks: MapBlocks | None = None,
-    ) -> Encoded:
-        encoded = self.mixture.encode(
-            self.encoder,
-            progress=progress,
-            cache=cache,
-            in_memory=in_memory,
-            map_blocks=map_blocks,
-        )
-        self.__dict__["encoded"] = encoded
-        return encoded
+    def _vectors(self, **options: Any) -> Encoded:
+        return self.mixture.encode(self.encoder, **options)
 
     @cached_property
     def _fresh(self) -> list[State]:
