@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import shutil
 import sys
@@ -21,7 +22,7 @@ from nlp_gym_agents.evaluation.evaluate import evaluate
 from nlp_gym_agents.models.agent import load_agent
 from nlp_gym_agents.prediction.predictor import Predictor
 from nlp_gym_agents.runs.folder import read_config
-from nlp_gym_agents.runs.trust import asked_modules, check_trusted, registered_modules
+from nlp_gym_agents.runs.trust import asked_modules, check_trusted, reach_typed, registered_modules
 from nlp_gym_agents.training.train import resume, train
 
 MODULE = "my_algorithms"
@@ -234,3 +235,19 @@ def test_trust_typed_module_may_lie_in_the_current_folder(
     assert "--trust my_clone" in refused.stderr
     assert "my_clone" not in sys.modules
     assert command("evaluate", "run", "--split", "dev", "--trust", "my_clone").exit_code == 0
+
+
+def test_trust_a_folder_elsewhere_is_not_taken_for_a_typed_module(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where `nlp-gym new-task` was called in a folder that is on the path."""
+    inside = tmp_path / "my_shelf_of_tests"
+    (inside / "my_shelf_of_tests").mkdir(parents=True)
+    (inside / "my_shelf_of_tests" / "__init__.py").write_text("FOUND = True\n")
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
+    monkeypatch.chdir(inside)
+    reach_typed(["my_shelf_of_tests"])
+    try:
+        assert importlib.import_module("my_shelf_of_tests").FOUND
+    finally:
+        sys.modules.pop("my_shelf_of_tests", None)

@@ -82,7 +82,9 @@ def reach_typed(modules: Sequence[str]) -> None:
             (here / f"{top}.py").is_file() or (here / top).is_dir()
         ):
             continue
-        if str(here) not in sys.path and importlib.util.find_spec(top) is None:
+        found = importlib.util.find_spec(top)
+        # A folder without __init__.py somewhere on the path is a module too, of the weakest kind.
+        if str(here) not in sys.path and (found is None or found.origin is None):
             sys.path.append(str(here))
 
 
