@@ -19,7 +19,7 @@ from nlp_gym_agents.algorithms.demonstrations import collect
 from nlp_gym_agents.config.hyperparams import load_hyperparams, nested_merge
 from nlp_gym_agents.config.train_config import TrainConfig, merge
 from nlp_gym_agents.evaluation.evaluate import score_record
-from nlp_gym_agents.models.agent import load_agent
+from nlp_gym_agents.models.trained import load_trained
 from nlp_gym_agents.networks.encoder.trainable import trainable_encoders
 from nlp_gym_agents.runs.metrics_log import read_metrics
 from nlp_gym_agents.training.setup import Setup
@@ -197,7 +197,7 @@ def agent_record(
     passes = end["timesteps"] / per_pass
     weights = {k: after[-1][k] for k in ("trained", "trained_encoder")}
     encoded = {k: sum(note[k] for note in after) / passes for k in ("learning", "acting")}
-    agent = load_agent(run, device=config.device)
+    agent = load_trained(run, device=config.device)
     scores = {}
     for split in ("dev", "test"):
         task = agent.task(split)

@@ -18,7 +18,7 @@ from nlp_gym.files import write_json
 from nlp_gym.metrics.text.corpus import VALUES, generation_score, score_difference
 from nlp_gym.tasks.core.make import task_class
 from nlp_gym.tasks.generation.samples import source_text
-from nlp_gym_agents.models.agent import load_agent
+from nlp_gym_agents.models.trained import load_trained
 
 METRICS = ("bleu", "gleu", "chrf", "rougeL")
 HABITS = ("length_ratio", "repetition", "copied")
@@ -26,7 +26,7 @@ HABITS = ("length_ratio", "repetition", "copied")
 
 def written(run: str, split: str, beam: int) -> tuple[Any, list[str]]:
     """The task of a run, and its texts."""
-    agent = load_agent(run)
+    agent = load_trained(run)
     if not task_class(agent.env_id).writes:
         raise InvalidArgumentError(
             f"run={run!r} was trained on {agent.env_id}, where no texts are written: give runs of "

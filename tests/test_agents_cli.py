@@ -27,7 +27,7 @@ from nlp_gym_agents.cli.train.command import config_of
 from nlp_gym_agents.config.train_config import merge
 from nlp_gym_agents.evaluation import evaluate as evaluating
 from nlp_gym_agents.evaluation import test_report as reports
-from nlp_gym_agents.models.agent import load_agent
+from nlp_gym_agents.models.trained import load_trained
 from nlp_gym_agents.prediction import predictor as predict
 from nlp_gym_agents.training import train as training
 from nlp_gym_agents.training.signals import TrainingInterrupted
@@ -218,7 +218,7 @@ def test_cli_train_counts_the_samples_that_bad_rows_leave_out(tmp_path: Path) ->
     assert report["n_skipped"] == {"train": 2, "test": 2}
     corpora = json.loads((run / "versions.json").read_text())["corpora"]
     assert {split: facts["n_skipped"] for split, facts in corpora.items()} == {"train": 2, "dev": 2}
-    assert load_agent(run).task("test").corpus.n_skipped == 2
+    assert load_trained(run).task("test").corpus.n_skipped == 2
 
 
 def test_cli_run_dir_is_never_overwritten(trained: tuple[Path, str]) -> None:
@@ -289,10 +289,10 @@ def test_cli_reports_on_the_device_of_the_run(
 
     def load(*arguments: Any, device: str = "auto", **options: Any) -> Any:
         devices.append(device)
-        return load_agent(*arguments, device=device, **options)
+        return load_trained(*arguments, device=device, **options)
 
-    monkeypatch.setattr(reports, "load_agent", load)
-    monkeypatch.setattr(predict, "load_agent", load)
+    monkeypatch.setattr(reports, "load_trained", load)
+    monkeypatch.setattr(predict, "load_trained", load)
     cli_train._report(run, with_bc=False, progress=False)
     assert devices == ["cpu", "cpu"]
 

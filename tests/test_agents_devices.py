@@ -13,7 +13,7 @@ from pretend_gpu import CPU, GPU, WrongDeviceError, pretend_gpu
 from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.evaluation.evaluate import evaluate
 from nlp_gym_agents.networks.encoder.placement import home
-from nlp_gym_agents.prediction.predictor import Predictor
+from nlp_gym_agents.prediction.agent import Agent
 from nlp_gym_agents.training.train import resume, train
 
 
@@ -115,9 +115,9 @@ def test_a_prediction_is_made_on_a_gpu(bert: Path, tmp_path: Path) -> None:
     with pretend_gpu() as places:
         run = train(settings("ppo", bert), run_dir=tmp_path / "run", progress=False)
         before = places.calls
-        found = Predictor(run, device="cuda").predict(["They went to the sea ."])
+        found = Agent(run, device="cuda").predict(["They went to the sea ."])
         assert places.calls > before
-    assert found == Predictor(run, device="cpu").predict(["They went to the sea ."])
+    assert found == Agent(run, device="cpu").predict(["They went to the sea ."])
 
 
 @pytest.mark.slow

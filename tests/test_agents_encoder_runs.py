@@ -17,9 +17,9 @@ from nlp_gym.errors import InvalidArgumentError, RunError, UnknownNameError
 from nlp_gym_agents.algorithms.pretraining import _copy, warm_start
 from nlp_gym_agents.config.train_config import TrainConfig, merge
 from nlp_gym_agents.evaluation.evaluate import evaluate
-from nlp_gym_agents.models.agent import load_agent
+from nlp_gym_agents.models.trained import load_trained
 from nlp_gym_agents.networks.encoder.trainable import trainable_encoders
-from nlp_gym_agents.prediction.predictor import Predictor
+from nlp_gym_agents.prediction.agent import Agent
 from nlp_gym_agents.runs.metrics_log import read_metrics
 from nlp_gym_agents.runs.snapshots import newest
 from nlp_gym_agents.training.callbacks.kl_penalty import START
@@ -176,7 +176,7 @@ def test_tuning_runs_store_what_was_trained_and_load(
     assert settings["encoder"]["fingerprint"] == fingerprint
     suffixes = {path.suffix for path in run.rglob("*") if path.is_file()}
     assert not suffixes & {".zip", ".pkl", ".pt", ".pth", ".npy", ".bin"}
-    agent = load_agent(run)
+    agent = load_trained(run)
     model = agent.model(agent.task("dev"))
     saved = agent.settings["aliases"]
     for name, value in model.policy.state_dict().items():
@@ -192,9 +192,9 @@ def test_tuning_runs_are_scored_and_predict(mode: str, runs: dict[str, Path]) ->
     first, again = (evaluate(run, "test", checkpoint="last", bootstrap=0) for _ in range(2))
     assert first == again
     texts = ["Ann lives in Paris.", "", "the quick brown fox " * 30]
-    found = Predictor(run).predict(texts)
+    found = Agent(run).predict(texts)
     assert len(found) == 3
-    assert found == Predictor(run).predict(texts)
+    assert found == Agent(run).predict(texts)
 
 
 def test_tuning_runs_of_another_encoder_are_refused(tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ def test_tuning_runs_of_another_encoder_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="fingerprint"):
         evaluate(run, "dev", bootstrap=0)
     with pytest.raises(RunError, match="fingerprint"):
-        Predictor(run).predict(["the fox"])
+        Agent(run).predict(["the fox"])
     with pytest.raises(RunError, match="encoder"):
         resume(run, progress=False)
     given = config("ppo", "lora", folder, warm_start=str(run))
@@ -328,7 +328,7 @@ def test_tuning_warm_start_from_a_run_copies_its_encoder(
     assert wanted
     assert all(th.equal(own[name], value) for name, value in wanted.items())
     q_setup = set_up(merge(config("masked_dqn", "adapter", tiny_bert, **first)))
-    weights = load_agent(teacher).model(q_setup.train_task).policy
+    weights = load_trained(teacher).model(q_setup.train_task).policy
     _copy(weights, q_setup.model.policy, trunk_only=True)
     tails = {name.partition(".encoder.")[2]: value for name, value in wanted.items()}
     for live in trainable_encoders(q_setup.model.policy):

@@ -18,7 +18,7 @@ from nlp_gym_agents.algorithms.registry import ALGORITHMS
 from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.evaluation import evaluate as evaluating
 from nlp_gym_agents.evaluation.evaluate import evaluate, score_line, score_record
-from nlp_gym_agents.models.agent import load_agent
+from nlp_gym_agents.models.trained import load_trained
 from nlp_gym_agents.runs.metrics_log import read_metrics
 from nlp_gym_agents.training.train import resume, train
 
@@ -127,7 +127,7 @@ def test_evaluate_damaged_run(
 
 
 def test_evaluate_another_encoder_is_refused(run: Path) -> None:
-    agent = load_agent(run)
+    agent = load_trained(run)
     with pytest.raises(RunError, match="fingerprint"):
         agent.task("test", encoder_kwargs={"dim": 32})
 
@@ -136,11 +136,11 @@ def test_evaluate_another_encoder_is_refused(run: Path) -> None:
 def test_evaluate_refuses_another_corpus_than_the_runs(
     run: Path, tmp_path: Path, split: str
 ) -> None:
-    other = load_agent(run)
+    other = load_trained(run)
     for corpus in other.settings["corpora"].values():
         corpus["text_sha256"] = "0" * 64
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(evaluating, "load_agent", lambda *args, **kwargs: other)
+        patch.setattr(evaluating, "load_trained", lambda *args, **kwargs: other)
         with pytest.raises(RunError, match=r"bundled sample of conll2003.*--data-dir"):
             evaluate(run, split, bootstrap=0)
         (tmp_path / f"{split}.conll").write_text("Ann B-PER\nsings O\n")
@@ -150,7 +150,7 @@ def test_evaluate_refuses_another_corpus_than_the_runs(
 
 
 def test_evaluate_warns_where_a_named_folder_holds_another_corpus(run: Path) -> None:
-    agent = load_agent(run)
+    agent = load_trained(run)
     agent.settings["corpora"]["dev"]["text_sha256"] = "0" * 64
     task = agent.task("test")
     with pytest.warns(UserWarning, match="trained with another conll2003 corpus"):
@@ -170,7 +170,7 @@ def test_evaluate_rebuilds_a_model_that_learns_nothing(tmp_path: Path) -> None:
             hyperparams=shape,
             env_kwargs={"corpus": "sample", "encoder": "hashed", "window": 0},
         )
-        agent = load_agent(train(config, run_dir=tmp_path / algo, progress=False))
+        agent = load_trained(train(config, run_dir=tmp_path / algo, progress=False))
         task = agent.task("dev")
         agent.outputs(task)
         model = agent.model(task)
@@ -181,7 +181,7 @@ def test_evaluate_rebuilds_a_model_that_learns_nothing(tmp_path: Path) -> None:
 
 
 def test_evaluate_names_the_number_format_of_another_encoder(run: Path) -> None:
-    agent = load_agent(run)
+    agent = load_trained(run)
     task = agent.task("test")
     agent._encoder = copy.copy(task.encoder)
     agent._encoder.dtype, agent._encoder.fingerprint = "float32", "0" * 64
@@ -286,7 +286,7 @@ def test_evaluate_reverify_of_another_encoder_or_corpus_says_so(run: Path, tmp_p
     verdict = reverify(copied)
     assert verdict.holds
     assert verdict.changes[0].startswith("the test texts had sha256 000000000000 and have ")
-    agent = load_agent(copied)
+    agent = load_trained(copied)
     for settings in [agent.folder / "settings.json"]:
         saved = json.loads(settings.read_text())
         saved["encoder"]["fingerprint"] = "f" * 64

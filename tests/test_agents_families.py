@@ -26,8 +26,8 @@ from nlp_gym_agents.models.acting import make_act, make_log_probs
 from nlp_gym_agents.models.beam_search import best_of, search
 from nlp_gym_agents.models.build import build_model
 from nlp_gym_agents.models.play import drawn_rows, outputs_of
+from nlp_gym_agents.prediction.agent import Agent
 from nlp_gym_agents.prediction.inputs import sample_id
-from nlp_gym_agents.prediction.predictor import Predictor
 from nlp_gym_agents.training.train import train
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -170,7 +170,7 @@ def test_families_predict_raw_text(
     env_id: str, key: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = trained(tmp_path, env_id)
-    predictor = Predictor(run, device="cpu")
+    predictor = Agent(run, device="cpu")
     texts = ["A dull film. It never ends!", "", "Große Freude 🎉"]
     records = predictor.predict(texts)
     assert [record["text"] for record in records] == texts
@@ -225,7 +225,7 @@ def test_families_predict_names_that_the_graph_lacks(
     extra = {"head": head, "relation": relation}
     asked = [Sample((head,), None, "", extra), Sample(("z",), None, "", {**extra, "head": "z"})]
     with pytest.warns(UserWarning, match="1 of 2 queries .* sample 1: head 'z'"):
-        Predictor(run, device="cpu").predict(asked)
+        Agent(run, device="cpu").predict(asked)
 
 
 def test_families_predict_files_of_other_families(
@@ -249,7 +249,7 @@ def test_families_predict_files_of_other_families(
     assert [(record["id"], record["text"]) for record in records] == [
         (f"q.jsonl:{i}", q["question"]) for i, q in enumerate(questions, 1)
     ]
-    predictor = Predictor(run, device="cpu")
+    predictor = Agent(run, device="cpu")
     assert not predictor.reads_text
     for call in (lambda: predictor.predict(["a text"]), lambda: predictor.gather("a", None)):
         with pytest.raises(InvalidArgumentError, match=r"--input FILE .*\"question\", \"choices\""):
@@ -346,7 +346,7 @@ def test_families_train_command_keeps_the_run_folder_when_the_end_fails(
 
 
 def test_families_predict_names_what_it_read(tmp_path: Path) -> None:
-    predictor = Predictor(trained(tmp_path, "Sentiment-SST2-v0"), device="cpu")
+    predictor = Agent(trained(tmp_path, "Sentiment-SST2-v0"), device="cpu")
     path = tmp_path / "a.jsonl"
     path.write_text('{"text": "A dull film."}\n\n{"text": "Great  fun!"}\n')
     records = predictor.predict(predictor.gather(None, path))
@@ -384,16 +384,16 @@ def test_families_predict_takes_arguments_of_the_environment(
 def test_families_predict_through_one_task_of_a_mixture(tmp_path: Path) -> None:
     run = trained(tmp_path, "MultiTask-v0")
     with pytest.raises(InvalidArgumentError, match=r"one of its tasks .*tasks:\['Question-TREC-v0"):
-        Predictor(run, device="cpu").gather("x", None)
+        Agent(run, device="cpu").gather("x", None)
     with pytest.raises(InvalidArgumentError, match="is a mixture"):
-        Predictor(run, device="cpu").predict(["x"])
+        Agent(run, device="cpu").predict(["x"])
     with pytest.raises(UnknownNameError, match="POS-EWT-v0"):
-        Predictor(run, device="cpu", env_kwargs={"tasks": ["POS-EWT-v9"]})
-    words = Predictor(run, device="cpu", env_kwargs={"tasks": ["POS-EWT-v0"]})
+        Agent(run, device="cpu", env_kwargs={"tasks": ["POS-EWT-v9"]})
+    words = Agent(run, device="cpu", env_kwargs={"tasks": ["POS-EWT-v0"]})
     (record,) = words.predict(words.gather("Ann sings", None))
     assert [token["text"] for token in record["tokens"]] == ["Ann", "sings"]
     own = {"Classification-v0": {"labels": ["good", "bad"]}}
     kwargs = {"tasks": ["Classification-v0"], "task_kwargs": own}
-    (record,) = Predictor(run, device="cpu", env_kwargs=kwargs).predict(["Fine film"])
+    (record,) = Agent(run, device="cpu", env_kwargs=kwargs).predict(["Fine film"])
     assert (record["task"], record["text"]) == ("Classification-v0", "Fine film")
     assert record["label"] in ("good", "bad")

@@ -16,7 +16,7 @@ from nlp_gym.errors import InvalidArgumentError, MissingDependencyError
 from nlp_gym_agents.cli.main import main
 from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.evaluation.minari import Export, export
-from nlp_gym_agents.models.agent import load_agent
+from nlp_gym_agents.models.trained import load_trained
 from nlp_gym_agents.training.train import train
 
 minari = pytest.importorskip("minari")
@@ -165,7 +165,7 @@ def test_minari_agent_with_a_memory_plays_as_it_is_scored(tmp_path: Path) -> Non
         hyperparams=hyperparams,
     )
     run = train(config, run_dir=tmp_path / "run", progress=False)
-    agent = load_agent(run)
+    agent = load_trained(run)
     task = agent.task("dev")
     outputs = agent.outputs(task)
     for obs_type in ("features", "index"):

@@ -27,8 +27,8 @@ from nlp_gym_agents.algorithms.pretraining import warm_start
 from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.models.acting import make_act
-from nlp_gym_agents.models.agent import load_agent
 from nlp_gym_agents.models.build import build_model
+from nlp_gym_agents.models.trained import load_trained
 from nlp_gym_agents.networks.features.extractor import NLPExtractor
 from nlp_gym_agents.networks.features.pointer import (
     PADDING,
@@ -446,9 +446,9 @@ def test_pointer_train_save_load_resume(algo: str, tmp_path: Path) -> None:
         eval_freq=256,
     )
     run = train(config, run_dir=tmp_path / "run", progress=False)
-    agent = load_agent(run, device="cpu")
+    agent = load_trained(run, device="cpu")
     dev = agent.task("dev")
     value = dev.score(agent.outputs(dev)).value
     assert value == pytest.approx(agent.settings["value"])
     again = resume(run, n_timesteps=1024, progress=False)
-    assert load_agent(again, checkpoint="last").settings["timesteps"] == 1024
+    assert load_trained(again, checkpoint="last").settings["timesteps"] == 1024

@@ -1,4 +1,4 @@
-"""`prediction.predictor`: raw text in any script to records with character offsets."""
+"""`prediction.agent`: raw text in any script to records with character offsets."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from nlp_gym.errors import (
     RunError,
 )
 from nlp_gym_agents.config.train_config import TrainConfig
+from nlp_gym_agents.prediction.agent import Agent
 from nlp_gym_agents.prediction.inputs import from_text, from_words, gather_inputs, read_inputs
-from nlp_gym_agents.prediction.predictor import Predictor
 from nlp_gym_agents.prediction.records import choose_format, to_conll, to_json, to_record, to_text
 from nlp_gym_agents.training.train import train
 
@@ -37,7 +37,7 @@ TEXTS = [
 
 
 @pytest.fixture(scope="module")
-def predictor(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
+def predictor(tmp_path_factory: pytest.TempPathFactory) -> Agent:
     """A barely trained tagger: what it predicts does not matter here."""
     torch.set_num_threads(1)
     config = TrainConfig(
@@ -48,7 +48,7 @@ def predictor(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
         env_kwargs={"corpus": "sample", "encoder": "hashed", "window": 0},
     )
     run = train(config, run_dir=tmp_path_factory.mktemp("predict") / "run", progress=False)
-    return Predictor(run)
+    return Agent(run)
 
 
 def check(record: dict[str, Any]) -> None:
@@ -64,7 +64,7 @@ def check(record: dict[str, Any]) -> None:
         assert "-" not in entity["label"]
 
 
-def test_predict_any_text(predictor: Predictor) -> None:
+def test_predict_any_text(predictor: Agent) -> None:
     records = predictor.predict(TEXTS)
     assert [record["text"] for record in records] == TEXTS
     for record in records:
@@ -75,12 +75,12 @@ def test_predict_any_text(predictor: Predictor) -> None:
     assert predictor.predict([]) == []
 
 
-def test_predict_each_text_by_itself_gives_the_same(predictor: Predictor) -> None:
+def test_predict_each_text_by_itself_gives_the_same(predictor: Agent) -> None:
     assert predictor.predict(TEXTS) == [predictor.predict([text])[0] for text in TEXTS]
-    assert Predictor(predictor.agent.run).predict(TEXTS[:1]) == predictor.predict(TEXTS[:1])
+    assert Agent(predictor.trained.run).predict(TEXTS[:1]) == predictor.predict(TEXTS[:1])
 
 
-def test_predict_long_text_and_given_words(predictor: Predictor) -> None:
+def test_predict_long_text_and_given_words(predictor: Agent) -> None:
     long = "word " * 2000
     record = predictor.predict([long])[0]
     assert len(record["tokens"]) == 2000
@@ -93,7 +93,7 @@ def test_predict_long_text_and_given_words(predictor: Predictor) -> None:
 
 
 def test_predict_leaves_no_cache_files(
-    predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    predictor: Agent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NLP_GYM_CACHE", str(tmp_path))
     predictor.predict(["A text nobody will ask for again."])
@@ -102,7 +102,7 @@ def test_predict_leaves_no_cache_files(
 
 def test_predict_missing_run_is_a_run_error(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="does not exist"):
-        Predictor(tmp_path / "no").predict(["x"])
+        Agent(tmp_path / "no").predict(["x"])
 
 
 def test_predictions_spans_and_records() -> None:
@@ -152,9 +152,7 @@ LINES = (
 )
 
 
-def test_predictions_read_lines_that_only_line_feeds_end(
-    tmp_path: Path, predictor: Predictor
-) -> None:
+def test_predictions_read_lines_that_only_line_feeds_end(tmp_path: Path, predictor: Agent) -> None:
     path = tmp_path / "lines.txt"
     path.write_bytes(LINES.encode())
     records = predictor.predict(predictor.gather(None, path))
@@ -214,7 +212,7 @@ def test_predictions_take_an_encoding_and_the_column_of_the_text(
         assert [item.text for item in read_inputs(file, text_column="review")] == texts
 
 
-def test_predictions_name_what_they_are_of(tmp_path: Path, predictor: Predictor) -> None:
+def test_predictions_name_what_they_are_of(tmp_path: Path, predictor: Agent) -> None:
     text, lines = tmp_path / "a.txt", tmp_path / "a.jsonl"
     text.write_text("Ann sings.\n\nBob\n")
     lines.write_text('{"text": "Ann sings.", "id": "x7"}\n\n{"words": ["a b", "c"]}\n')
@@ -270,7 +268,7 @@ def test_predictions_command_line_inputs(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert choose_format(None, Path("x.conll")) == "conll"
 
 
-def test_predictions_half_characters_are_named(tmp_path: Path, predictor: Predictor) -> None:
+def test_predictions_half_characters_are_named(tmp_path: Path, predictor: Agent) -> None:
     half = "caf\udce9 au lait"  # how Python passes on an argument that is not UTF-8
     with pytest.raises(InvalidArgumentError, match="character 4 is half of a surrogate pair"):
         gather_inputs(half, None)

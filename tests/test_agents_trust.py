@@ -19,8 +19,8 @@ from nlp_gym.errors import InvalidArgumentError, RunError
 from nlp_gym_agents.cli.main import app
 from nlp_gym_agents.config.train_config import TrainConfig, config_from_file
 from nlp_gym_agents.evaluation.evaluate import evaluate
-from nlp_gym_agents.models.agent import load_agent
-from nlp_gym_agents.prediction.predictor import Predictor
+from nlp_gym_agents.models.trained import load_trained
+from nlp_gym_agents.prediction.agent import Agent
 from nlp_gym_agents.runs.folder import read_config
 from nlp_gym_agents.runs.trust import asked_modules, check_trusted, reach_typed, registered_modules
 from nlp_gym_agents.training.train import resume, train
@@ -87,14 +87,14 @@ def test_trust_is_asked_for_by_name_on_the_command_line(own: Path) -> None:
 
 
 def test_trust_in_python_covers_the_modules_of_a_package(own: Path) -> None:
-    for call in (load_agent, Predictor, evaluate, resume):
+    for call in (load_trained, Agent, evaluate, resume):
         with pytest.raises(RunError, match=rf"trust=\('{MODULE}.clone',\)"):
             call(own)  # type: ignore[operator]
     for wrong in ("my_algorithm", "my_algorithms.clo", "clone"):
         with pytest.raises(RunError, match="--trust"):
-            load_agent(own, trust=(wrong,))
+            load_trained(own, trust=(wrong,))
     assert MODULE not in sys.modules
-    assert load_agent(own, trust=MODULE).env_id == "NER-v0"
+    assert load_trained(own, trust=MODULE).env_id == "NER-v0"
     assert evaluate(own, "dev", trust=[f"{MODULE}.clone"], bootstrap=0).n > 0
     assert resume(own, n_timesteps=20, progress=False, command=["x"], trust=(MODULE,)) == own
     assert config_from_file(own / "config.yml", trust=MODULE).algo == f"{MODULE}.clone:Mine"
@@ -200,7 +200,7 @@ def test_predict_reads_a_run_of_links(own: Path, tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     for file in (own / "best").iterdir():
         (folder / file.name).symlink_to(file)
-    (record,) = Predictor(folder.parent, trust=MODULE).predict(["Ann1 sings."])
+    (record,) = Agent(folder.parent, trust=MODULE).predict(["Ann1 sings."])
     assert [token["text"] for token in record["tokens"]] == ["Ann1", "sings", "."]
 
 

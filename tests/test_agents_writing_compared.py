@@ -15,7 +15,7 @@ from nlp_gym.tasks.generation.samples import source_text
 from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.evaluation.evaluate import evaluate
 from nlp_gym_agents.evaluation.test_report import print_example
-from nlp_gym_agents.models.agent import load_agent
+from nlp_gym_agents.models.trained import load_trained
 from nlp_gym_agents.training.train import train
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -50,7 +50,7 @@ def test_writing_runs_show_what_they_make_of_a_text_of_their_corpus(run: Path) -
     shown = io.StringIO()
     print_example(run, Console(file=shown))
     record = json.loads(shown.getvalue())
-    assert record["text"] == source_text(load_agent(run).task("test").corpus.samples[0])
+    assert record["text"] == source_text(load_trained(run).task("test").corpus.samples[0])
     assert isinstance(record["output"], str)
 
 

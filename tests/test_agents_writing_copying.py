@@ -16,9 +16,9 @@ from nlp_gym.errors import InvalidArgumentError, RunError
 from nlp_gym.tasks.generation.samples import source_pieces
 from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.evaluation.evaluate import evaluate
-from nlp_gym_agents.models.agent import load_agent
+from nlp_gym_agents.models.trained import load_trained
 from nlp_gym_agents.networks.decoder.copying import CopyHead, Copying
-from nlp_gym_agents.prediction.predictor import Predictor
+from nlp_gym_agents.prediction.agent import Agent
 from nlp_gym_agents.runs.snapshots import newest
 from nlp_gym_agents.training.train import resume, train
 
@@ -131,14 +131,14 @@ def test_copying_runs_are_scored_and_predict(copier: Path) -> None:
     assert 0 <= evaluate(copier, "dev", env_kwargs={"beam": 2}).value <= 1
     texts = ["Please send the Rivera contract to Houston by Friday.", "好的", "word " * 120]
     with pytest.warns(UserWarning, match="more than 100 words"):
-        found = Predictor(copier).predict(texts)
-    assert Predictor(copier).predict(texts[:1]) == found[:1]
-    (record,) = Predictor(copier, alternatives=2).predict(texts[:1])
+        found = Agent(copier).predict(texts)
+    assert Agent(copier).predict(texts[:1]) == found[:1]
+    (record,) = Agent(copier, alternatives=2).predict(texts[:1])
     assert record["greedy"] == record["output"]
 
 
 def test_copying_in_a_rollout_is_that_of_an_update(copier: Path) -> None:
-    agent = load_agent(copier)
+    agent = load_trained(copier)
     task: Any = agent.task("dev")
     model = agent.model(task)
     extractor = model.policy.features_extractor

@@ -20,8 +20,8 @@ from nlp_gym_agents.cli.main import app
 from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.evaluation.baselines import copy, lead, run_baselines
 from nlp_gym_agents.evaluation.evaluate import evaluate
-from nlp_gym_agents.models.agent import load_agent
-from nlp_gym_agents.prediction.predictor import Predictor
+from nlp_gym_agents.models.trained import load_trained
+from nlp_gym_agents.prediction.agent import Agent
 from nlp_gym_agents.runs.metrics_log import read_metrics
 from nlp_gym_agents.runs.snapshots import newest
 from nlp_gym_agents.training.train import resume, train
@@ -86,7 +86,7 @@ def test_writing_runs_resume_exactly(algo: str, run: Path, tmp_path: Path) -> No
 
 def test_writing_runs_keep_their_vocabulary(run: Path, tmp_path: Path) -> None:
     settings = json.loads((run / "best" / "settings.json").read_text(encoding="utf-8"))
-    agent = load_agent(run)
+    agent = load_trained(run)
     assert agent.task("test").vocabulary.settings == settings["learnt"]["vocabulary"]
     other = tmp_path / "other"
     shutil.copytree(run, other)
@@ -114,15 +114,15 @@ def test_writing_runs_are_scored_greedily_and_with_a_beam(run: Path) -> None:
 def test_writing_runs_predict_any_text(run: Path) -> None:
     texts = ["Two dogs play.", "", "今天天气很好", "word " * 300, "🙂"]
     with pytest.warns(UserWarning, match="more than 48 words"):
-        found = Predictor(run).predict(texts)
+        found = Agent(run).predict(texts)
     assert [record["text"] for record in found] == texts
     assert "output" not in found[1]
     assert all(isinstance(found[i]["output"], str) for i in (0, 2, 3, 4))
-    assert Predictor(run).predict(texts[:1]) == found[:1]
+    assert Agent(run).predict(texts[:1]) == found[:1]
 
 
 def test_writing_runs_say_what_else_they_could_have_written(run: Path) -> None:
-    records = Predictor(run, checkpoint="last", alternatives=3).predict(
+    records = Agent(run, checkpoint="last", alternatives=3).predict(
         ["Two dogs play.", "A cat sleeps."]
     )
     for record in records:
@@ -138,21 +138,21 @@ def test_writing_runs_say_what_else_they_could_have_written(run: Path) -> None:
 
 
 def test_writing_runs_are_read_again_and_again(run: Path) -> None:
-    predictor = Predictor(run)
+    predictor = Agent(run)
     first = predictor.predict(["A dog."])
     for texts in (
         ["Two dogs play in the deep snow."],
         ["One"],
         ["A dog.", "Two small cats sleep."],
     ):
-        assert predictor.predict(texts) == Predictor(run).predict(texts)
+        assert predictor.predict(texts) == Agent(run).predict(texts)
     assert predictor.predict(["A dog."]) == first
 
 
 def test_files_with_translations_beside_are_read_without_them(run: Path, tmp_path: Path) -> None:
     file = tmp_path / "pairs.txt"
     file.write_text("A dog runs.\tEin Hund rennt.\nTwo.\tZwei.\n", encoding="utf-8")
-    predictor = Predictor(run)
+    predictor = Agent(run)
     assert [item.words for item in predictor.gather(None, file)] == [
         ("A", "dog", "runs", "."),
         ("Two", "."),
@@ -166,7 +166,7 @@ def test_what_was_trained_cannot_be_resized(run: Path, name: str) -> None:
     with pytest.raises(InvalidArgumentError, match=name):
         evaluate(run, "dev", env_kwargs={name: 12})
     with pytest.raises(InvalidArgumentError, match=name):
-        Predictor(run, env_kwargs={name: 12}).predict(["A dog."])
+        Agent(run, env_kwargs={name: 12}).predict(["A dog."])
 
 
 def test_own_files_are_scored(run: Path, tmp_path: Path) -> None:
@@ -187,14 +187,14 @@ def test_q_networks_are_taught_to_write(tmp_path: Path) -> None:
     options = {**SMALL["masked_dqn"], "policy_kwargs": DECODER, "gamma": 1.0}
     given = config("masked_dqn", warm_start="bc:4", n_timesteps=32, hyperparams=options)
     run = train(given, run_dir=tmp_path / "run", progress=False)
-    agent = load_agent(run, checkpoint="last")
+    agent = load_trained(run, checkpoint="last")
     task = agent.task("train")
     with agent.reading(task) as model:
         found = collect(task, gamma=1.0).take(th.arange(300), model.device)
         best = model.q_net(found.observations).argmax(dim=1)
     assert (best == found.actions).float().mean() > 0.1  # of 1,400 tokens; by chance .0007
     assert evaluate(run, "dev", env_kwargs={"beam": 2}, bootstrap=0).n == 30
-    place = Predictor(run, alternatives=2).predict(["A dog."])[0]["tokens"][0]
+    place = Agent(run, alternatives=2).predict(["A dog."])[0]["tokens"][0]
     assert "value" in place["alternatives"][0]
 
 
@@ -210,7 +210,7 @@ def test_penalties_are_checked_before_anything_is_trained(run: Path, tmp_path: P
 
 
 def test_reports_have_the_beginning_of_the_source_beside_them(run: Path) -> None:
-    agent = load_agent(run)
+    agent = load_trained(run)
     train_task, task = agent.task("train"), agent.task("test")
     scores = run_baselines(train_task, task, ["lead", "copy", "oracle"], bootstrap=0)
     assert scores["oracle"].value == 1.0
@@ -223,11 +223,11 @@ def test_reports_have_the_beginning_of_the_source_beside_them(run: Path) -> None
 
 def test_alternatives_are_for_agents_that_write(run: Path, tmp_path: Path) -> None:
     with pytest.raises(InvalidArgumentError, match="alternatives=-1"):
-        Predictor(run, alternatives=-1).predict(["A dog."])
+        Agent(run, alternatives=-1).predict(["A dog."])
     tags = config("bc", env="POS-v0", hyperparams={}, n_timesteps=64)
     other = train(tags, run_dir=tmp_path / "tags", progress=False)
     with pytest.raises(InvalidArgumentError, match="alternatives=2"):
-        Predictor(other, alternatives=2)
+        Agent(other, alternatives=2)
 
 
 def test_predict_command_reads_a_file_of_sources(run: Path, tmp_path: Path) -> None:

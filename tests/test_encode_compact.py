@@ -22,7 +22,7 @@ from nlp_gym.types import INT8_STEP, Encoded, Units
 from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.evaluation.evaluate import evaluate
 from nlp_gym_agents.networks.features.source import FeatureSource
-from nlp_gym_agents.prediction.predictor import Predictor
+from nlp_gym_agents.prediction.agent import Agent
 from nlp_gym_agents.training.train import resume, train
 
 TEXTS = [("Ann", "lives", "in", "Rome", "."), ("She", "sings", "."), ("Rome",)]
@@ -181,13 +181,13 @@ def test_encode_compact_runs_are_evaluated_gone_on_with_and_predict(tmp_path: Pa
         env_kwargs={"corpus": "sample", "encoder": "hashed", "encoder_kwargs": BOTH},
     )
     run = train(config, run_dir=tmp_path / "run", progress=False)
-    predictor = Predictor(run)
+    predictor = Agent(run)
     encoder = predictor.agent.task("dev").encoder
     assert (encoder.dim, encoder.fingerprint) == (12, load_encoder("hashed", **BOTH).fingerprint)
     assert len(predictor.predict(["Ann lives in Rome."])[0]["tokens"]) == 5
     assert 0 <= evaluate(run, "test", bootstrap=0).value <= 1
     again = train(config, run_dir=tmp_path / "again", progress=False)
-    assert Predictor(again).predict(["Ann, Rome"]) == predictor.predict(["Ann, Rome"])
+    assert Agent(again).predict(["Ann, Rome"]) == predictor.predict(["Ann, Rome"])
     resume(run, progress=False)  # nothing is left to do, and nothing is refused
 
 

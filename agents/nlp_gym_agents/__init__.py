@@ -14,12 +14,23 @@ if TYPE_CHECKING:
     from nlp_gym_agents.algorithms.vec_env import SB3VecEnv
     from nlp_gym_agents.models.stock import nlp_policy_kwargs
     from nlp_gym_agents.models.stock_score import score_model
+    from nlp_gym_agents.prediction.agent import Agent, load_agent
 
-__all__ = ["NameCorpus", "SB3VecEnv", "make_sb3_env", "nlp_policy_kwargs", "score_model"]
+__all__ = [
+    "Agent",
+    "NameCorpus",
+    "SB3VecEnv",
+    "load_agent",
+    "make_sb3_env",
+    "nlp_policy_kwargs",
+    "score_model",
+]
 
 _MODULES = {
+    "Agent": "prediction.agent",
     "NameCorpus": "algorithms.sb3_env",
     "SB3VecEnv": "algorithms.vec_env",
+    "load_agent": "prediction.agent",
     "make_sb3_env": "algorithms.sb3_env",
     "nlp_policy_kwargs": "models.stock",
     "score_model": "models.stock_score",

@@ -47,7 +47,7 @@ PUBLIC: dict[str, tuple[str, ...]] = {
     "nlp_gym.testing": ("checks", "subject", "new_task"),
     "nlp_gym_agents.evaluation": ("evaluate", "reverify", "baselines", "robustness", "minari"),
     "nlp_gym_agents.training": ("train", "optimize", "search.spaces", "search.study"),
-    "nlp_gym_agents.prediction": ("predictor",),
+    "nlp_gym_agents.prediction": ("agent",),
     "nlp_gym_agents.models": ("agent", "play"),
     "nlp_gym_agents.config": ("train_config", "hyperparams"),
     "nlp_gym_agents.runs": ("folder",),
@@ -77,8 +77,8 @@ def files(pages: Path) -> dict[str, str]:
         "{py:func}`nlp_gym.data.check <nlp_gym.data.readers.check>`: files;\n"
         "- {py:func}`~nlp_gym_agents.training.train.train`, "
         "{py:func}`~nlp_gym_agents.evaluation.evaluate.evaluate`, "
-        "{py:class}`~nlp_gym_agents.prediction.predictor.Predictor` and "
-        "{py:func}`~nlp_gym_agents.models.agent.load_agent`: agents.",
+        "{py:func}`~nlp_gym_agents.prediction.agent.load_agent` and "
+        "{py:class}`~nlp_gym_agents.prediction.agent.Agent`: agents.",
         "\n".join(f"- [{name}]({name}.md): {_first_line(name)}" for name in PUBLIC),
         "```{toctree}\n:hidden:\n\n" + "\n".join(PUBLIC) + "\n```",
     ]

@@ -39,9 +39,9 @@ from nlp_gym_agents.config.train_config import TrainConfig, merge
 from nlp_gym_agents.evaluation.baselines import run_baselines
 from nlp_gym_agents.evaluation.evaluate import evaluate
 from nlp_gym_agents.evaluation.minari import Export, export
-from nlp_gym_agents.models.agent import load_agent
+from nlp_gym_agents.models.trained import load_trained
 from nlp_gym_agents.networks.encoder.options import Tuning
-from nlp_gym_agents.prediction.predictor import Predictor
+from nlp_gym_agents.prediction.agent import Agent
 from nlp_gym_agents.training.train import train
 
 SMALL = {"encoder": "hashed", "corpus": "sample"}
@@ -349,7 +349,7 @@ def _runs(calls: dict[str, Call], folder: Path) -> None:
 
     loading = {"checkpoint": ("best", "last"), "device": ("cpu",), "run": ()}
     shared = {**loading, "env_kwargs": (None, {"window": 1})}
-    calls["run load_agent"] = Call(lambda k: load_agent(**{"run": trained(), **k}), loading)
+    calls["run load_trained"] = Call(lambda k: load_trained(**{"run": trained(), **k}), loading)
     scoring = {"split": SPLITS, "data": (), "data_dir": (None,), "perturb": (None, "upper")}
     scoring |= {"bootstrap": (0, 5), "searches": (None, 3)}
 
@@ -361,10 +361,10 @@ def _runs(calls: dict[str, Call], folder: Path) -> None:
     def predict(kwargs: Mapping[str, Any]) -> None:
         given = kwargs.get("given", ["Ana left."])
         rest = {name: value for name, value in kwargs.items() if name != "given"}
-        Predictor(**{"run": trained(), **rest}).predict(given)
+        Agent(**{"run": trained(), **rest}).predict(given)
 
     texts = (["Ana left.", ["Li", "ran"]],)
-    calls["run Predictor"] = Call(predict, {**shared, "alternatives": (0,), "given": texts})
+    calls["run Agent"] = Call(predict, {**shared, "alternatives": (0,), "given": texts})
 
     def baselines(kwargs: Mapping[str, Any]) -> None:
         task = make_task("POS-v0", "dev", **SMALL)

@@ -26,7 +26,7 @@ from fuzz.hostile import ALL, EVALUATE, EVIL, HOSTILE, PREDICT, RESUME, TRAIN, R
 from nlp_gym.errors import NLPGymError
 from nlp_gym_agents.config.train_config import TrainConfig, config_from_file, merge
 from nlp_gym_agents.evaluation.evaluate import evaluate
-from nlp_gym_agents.prediction.predictor import Predictor
+from nlp_gym_agents.prediction.agent import Agent
 from nlp_gym_agents.runs.snapshots import newest
 from nlp_gym_agents.training.train import resume, train
 
@@ -143,7 +143,7 @@ def operate(name: str, original: Path, folder: Path) -> Any:
         run = folder / "resumed"
         shutil.copytree(original, run, symlinks=True, copy_function=_copy)
     if name == PREDICT:
-        return Predictor(run).predict([TEXT])
+        return Agent(run).predict([TEXT])
     if name == EVALUATE:
         return evaluate(run, "dev", checkpoint="last", bootstrap=0).value
     if name == RESUME:

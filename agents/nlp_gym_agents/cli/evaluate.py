@@ -67,7 +67,7 @@ def evaluate_command(
         return
     from nlp_gym_agents.evaluation import evaluate as scoring
     from nlp_gym_agents.evaluation import robustness
-    from nlp_gym_agents.models.agent import load_agent
+    from nlp_gym_agents.models.trained import load_trained
     from nlp_gym_agents.prediction.records import write_output
 
     options: dict[str, Any] = {"checkpoint": checkpoint, "device": device, "bootstrap": bootstrap}
@@ -91,7 +91,7 @@ def evaluate_command(
     if json_file is not None:
         import json
 
-        env_id = load_agent(run, checkpoint=checkpoint, trust=trust or ()).env_id
+        env_id = load_trained(run, checkpoint=checkpoint, trust=trust or ()).env_id
         record = robustness.scores_record(scores, env_id=env_id, split=split)
         write_output(json_file, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
 

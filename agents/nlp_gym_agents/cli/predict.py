@@ -1,4 +1,4 @@
-"""``nlp-gym predict``: texts or samples to a `Predictor`, and its records to a file or stdout."""
+"""``nlp-gym predict``: texts or samples to a `Agent`, and its records to a file or stdout."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ def predict_command(
     trust: Trust = None,
 ) -> None:
     """Decide on raw text, or on a file of samples: labels, answers, choices, ..."""
-    from nlp_gym_agents.prediction.predictor import Predictor
+    from nlp_gym_agents.prediction.agent import Agent
     from nlp_gym_agents.prediction.records import choose_format, write_records
 
     choose_format(form, output)
     options: dict[str, Any] = {"checkpoint": checkpoint, "device": device}
     options |= {"alternatives": alternatives, "trust": trust or ()}
-    predictor = Predictor(run, env_kwargs=pairs(env_kwargs), **options)
+    predictor = Agent(run, env_kwargs=pairs(env_kwargs), **options)
     chosen = choose_format(form, output, tags=predictor.tags)
     inputs = predictor.gather(text, input_file, encoding=encoding, text_column=text_column)
     records = predictor.predict(inputs, progress=input_file is not None)

@@ -14,8 +14,8 @@ from nlp_gym.errors import DataError, InvalidArgumentError, RunError, shown
 from nlp_gym.metrics.base import Score
 from nlp_gym.tasks.core.task import Task
 from nlp_gym.types import SPLITS
-from nlp_gym_agents.models.agent import Agent, load_agent
 from nlp_gym_agents.models.play import drawn_rows
+from nlp_gym_agents.models.trained import TrainedModel, load_trained
 
 _MOST = 2**31 - 1
 
@@ -53,7 +53,7 @@ def evaluate(
         searches: Most samples that are played where a task is played by beam search; the score then
             has fewer samples. None: all.
         progress: Show bars on stderr.
-        trust: Modules that the run's settings may have imported; see `load_agent`.
+        trust: Modules that the run's settings may have imported; see `load_trained`.
 
     Returns:
         The score. `Score.text` is for people, `Score.report` for programs; its ``corpus`` says what
@@ -65,7 +65,7 @@ def evaluate(
         DataError: The corpus cannot be read.
         InvalidArgumentError: An argument that is not one of the environment's.
     """
-    agent = load_agent(run, checkpoint=checkpoint, device=device, trust=trust)
+    agent = load_trained(run, checkpoint=checkpoint, device=device, trust=trust)
     overrides = check_mapping("env_kwargs", env_kwargs)
     check_name("split", split, SPLITS)
     if "split" in overrides:
@@ -105,7 +105,7 @@ def with_corpus(score: Score, task: Task) -> Score:
 
 
 def _check_corpus(
-    agent: Agent, task: Task, *, explicit: bool, overrides: Mapping[str, Any]
+    agent: TrainedModel, task: Task, *, explicit: bool, overrides: Mapping[str, Any]
 ) -> None:
     """Refuse or warn where the corpus found now is not the one that the run was trained with.
 

@@ -31,8 +31,8 @@ from nlp_gym.types import SPLITS, BoolArray, Int64Array, Observation
 from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.evaluation.baselines import random_act
 from nlp_gym_agents.models.acting import make_act
-from nlp_gym_agents.models.agent import Agent, load_agent
 from nlp_gym_agents.models.build import encode
+from nlp_gym_agents.models.trained import TrainedModel, load_trained
 
 
 def description(env_id: str, *, player: str, split: str, obs_type: str) -> dict[str, Any]:
@@ -96,7 +96,7 @@ class Export:
         seed: Seed of the order and of the random policy.
         env_kwargs: Arguments of the environment.
         dataset_id: Id of the dataset; None: ``nlp_gym/NAME/POLICY-v0`` with the name in `env`.
-        trust: Modules that the run's settings may have imported; see `load_agent`.
+        trust: Modules that the run's settings may have imported; see `load_trained`.
     """
 
     env: str | None = None
@@ -131,7 +131,7 @@ def export(wanted: Export) -> Any:
         NLPGymError: The corpus or the run cannot be loaded.
     """
     minari = _load_minari()
-    agent = None if wanted.run is None else load_agent(wanted.run, trust=wanted.trust)
+    agent = None if wanted.run is None else load_trained(wanted.run, trust=wanted.trust)
     env_id = _check(wanted, agent)
     dataset_id = wanted.dataset_id or f"{PROJECT}/{_name(env_id)}/{_player_name(wanted, agent)}-v0"
     kwargs = {**(agent.settings["env_kwargs"] if agent else {}), **(wanted.env_kwargs or {})}
@@ -169,7 +169,7 @@ def _load_minari() -> Any:
     return minari
 
 
-def _check(wanted: Export, agent: Agent | None) -> str:
+def _check(wanted: Export, agent: TrainedModel | None) -> str:
     """Check what is wanted; gives the environment id."""
     env_id = agent.env_id if agent is not None and wanted.env is None else wanted.env
     if env_id is None:
@@ -210,7 +210,7 @@ def _name(env_id: str) -> str:
     return env_id.rpartition("-v")[0] or env_id
 
 
-def _player_name(wanted: Export, agent: Agent | None) -> str:
+def _player_name(wanted: Export, agent: TrainedModel | None) -> str:
     if agent is None:
         return wanted.policy
     return str(agent.settings["algo"]).rpartition(":")[2].replace("_", "-")
@@ -246,7 +246,7 @@ def _data_folder(folder: str | Path | None) -> Iterator[None]:
 
 
 @contextmanager
-def _playing(wanted: Export, agent: Agent | None, task: Task) -> Iterator[Choose]:
+def _playing(wanted: Export, agent: TrainedModel | None, task: Task) -> Iterator[Choose]:
     """The function that plays within the block."""
     if agent is not None:
         agent.check_encoder(task)

@@ -13,7 +13,7 @@ from nlp_gym.metrics.base import Score
 from nlp_gym.tasks.core.make import task_class
 from nlp_gym.tasks.core.task import Task
 from nlp_gym_agents.evaluation.evaluate import with_corpus
-from nlp_gym_agents.models.agent import load_agent
+from nlp_gym_agents.models.trained import load_trained
 from nlp_gym_agents.runs.folder import check_run
 from nlp_gym_agents.runs.plain_files import read_json
 from nlp_gym_agents.runs.versions import versions
@@ -100,13 +100,13 @@ def reverify(
         data_dir: Folder of the corpora, where it is not the one the run was trained from.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``.
         progress: Show bars on stderr.
-        trust: Modules that the run's settings may have imported; see `load_agent`.
+        trust: Modules that the run's settings may have imported; see `load_trained`.
 
     Raises:
         RunError: The folder has no score that can be repeated, or is damaged.
     """
     run = check_run(run)
-    agent = load_agent(run, device=device, trust=trust)
+    agent = load_trained(run, device=device, trust=trust)
     report = _report(run)
     changes = list(_changed_versions(run))
     split = "dev" if report is None else "test"

@@ -25,7 +25,7 @@ from nlp_gym.tasks.core.make import task_class
 from nlp_gym.tasks.core.task import Task
 from nlp_gym.types import Sample
 from nlp_gym_agents.evaluation.evaluate import evaluate, score_record, with_corpus
-from nlp_gym_agents.models.agent import Agent, load_agent
+from nlp_gym_agents.models.trained import TrainedModel, load_trained
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ CHALLENGES: Mapping[str, Challenge] = MappingProxyType(
 
 def suitable_perturbations(run: str | Path, *, trust: Sequence[str] | str = ()) -> tuple[str, ...]:
     """Names of the perturbations that suit the files a run reads, for ``--perturb all``."""
-    agent = load_agent(run, trust=trust)
+    agent = load_trained(run, trust=trust)
     family = task_class(agent.env_id).sample_family()
     words = tuple(WORD_PERTURBATIONS) if family in PERTURBED_FIELDS else ()
     swaps = family == "tagging" and any(label.startswith("B-") for label in agent.labels)
@@ -81,7 +81,7 @@ def evaluate_perturbed(
         run: A run folder.
         specs: As for `nlp_gym.data.text.perturb.perturb`; ``["all"]``: those that suit.
         split: ``"train"``, ``"dev"`` or ``"test"``.
-        trust: Modules that the run's settings may have imported; see `load_agent`.
+        trust: Modules that the run's settings may have imported; see `load_trained`.
         **options: As for `nlp_gym_agents.evaluation.evaluate.evaluate`.
 
     Raises:
@@ -146,7 +146,7 @@ def evaluate_challenge(
         device: ``"auto"``, ``"cpu"``, ``"cuda"``.
         bootstrap: Resamples behind the 95% interval; 0 for none.
         progress: Show bars on stderr.
-        trust: Modules that the run's settings may have imported; see `load_agent`.
+        trust: Modules that the run's settings may have imported; see `load_trained`.
 
     Returns:
         The score of the whole set; its report has ``challenge``: the scores of the `first` and the
@@ -159,7 +159,7 @@ def evaluate_challenge(
     """
     check_name("challenge", name, tuple(CHALLENGES))
     row = CHALLENGES[name]
-    agent = load_agent(run, checkpoint=checkpoint, device=device, trust=trust)
+    agent = load_trained(run, checkpoint=checkpoint, device=device, trust=trust)
     family = task_class(agent.env_id).family
     if family != row.family:
         raise InvalidArgumentError(
@@ -194,7 +194,7 @@ def _relabelled(sample: Sample, labels: Sequence[str]) -> Sample:
 
 
 def _pair_score(
-    agent: Agent, task: Task, row: Challenge, name: str, *, bootstrap: int, progress: bool
+    agent: TrainedModel, task: Task, row: Challenge, name: str, *, bootstrap: int, progress: bool
 ) -> Score:
     outputs = agent.outputs(task, progress=progress)
     n = len(outputs)

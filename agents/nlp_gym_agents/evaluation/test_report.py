@@ -19,18 +19,20 @@ from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.config.hyperparams import load_hyperparams
 from nlp_gym_agents.evaluation.baselines import run_baselines
 from nlp_gym_agents.evaluation.evaluate import score_record, value_and_interval, with_corpus
-from nlp_gym_agents.models.agent import Agent, load_agent
 from nlp_gym_agents.models.build import build_model, feature_source
 from nlp_gym_agents.models.play import outputs_of
+from nlp_gym_agents.models.trained import TrainedModel, load_trained
 from nlp_gym_agents.networks.features.swap_source import swapped_source
-from nlp_gym_agents.prediction.predictor import Predictor
+from nlp_gym_agents.prediction.agent import Agent
 from nlp_gym_agents.prediction.records import to_json, to_text
 from nlp_gym_agents.runs.folder import writing
 
 EXAMPLE = "Maria Lopez flew from Madrid to Geneva on Monday to meet the United Nations."
 
 
-def cloning_score(agent: Agent, train_task: Task, task: Task, *, device: str = "auto") -> Score:
+def cloning_score(
+    agent: TrainedModel, train_task: Task, task: Task, *, device: str = "auto"
+) -> Score:
     """Score of behaviour cloning, which is supervised learning on the same features."""
     row, params = resolve("bc"), load_hyperparams("bc", agent.env_id)
     total = int(params.pop("n_timesteps"))
@@ -59,7 +61,7 @@ def final_report(
         with_bc: Also train behaviour cloning for the comparison.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``.
         progress: Show bars on stderr.
-        trust: Modules that the run's settings may have imported; see `load_agent`.
+        trust: Modules that the run's settings may have imported; see `load_trained`.
 
     Returns:
         What the file holds: the record of `nlp-gym evaluate --json`, ``algo``, ``timesteps``,
@@ -69,7 +71,7 @@ def final_report(
     Raises:
         RunError: The run cannot be loaded, or its folder cannot be written to.
     """
-    agent = load_agent(run, device=device, trust=trust)
+    agent = load_trained(run, device=device, trust=trust)
     task, train_task = agent.task("test"), agent.task("train")
     score = with_corpus(task.score(agent.outputs(task, progress=progress)), task)
     names = ["random", "majority", *task.baselines, "oracle"]
@@ -122,11 +124,11 @@ def print_example(
 
     An agent that writes knows few words but those of its corpus, and gets a text of the test split.
     """
-    predictor = Predictor(run, device=device, trust=trust)
+    predictor = Agent(run, device=device, trust=trust)
     if predictor.reads_text:
         text = EXAMPLE
         if predictor.writes:
-            text = source_text(predictor.agent.task("test").corpus.samples[0])
+            text = source_text(predictor.trained.task("test").corpus.samples[0])
         (record,) = predictor.predict([text])
         drawn = to_text(record) if predictor.tags else json_escaped(to_json([record])).rstrip()
         console.print(drawn, markup=False, emoji=False, highlight=False, soft_wrap=True)

@@ -11,7 +11,7 @@ from nlp_gym.tasks.core.make import is_task_id, task_class, task_ids
 from nlp_gym.tasks.core.task import Task
 from nlp_gym.tasks.multi_task.task import DEFAULT_TASKS, MultiTask
 from nlp_gym.types import Sample
-from nlp_gym_agents.models.agent import Agent
+from nlp_gym_agents.models.trained import TrainedModel
 
 _FIXED = {
     "data": "what is decided on is the text or --input FILE",
@@ -32,7 +32,7 @@ class TaskInputs:
         part: Id of the chosen part of a mixture; None where the run is no mixture.
     """
 
-    agent: Agent
+    agent: TrainedModel
     task: type[Task]
     labels: tuple[str, ...]
     env_kwargs: Mapping[str, Any]
@@ -55,7 +55,7 @@ class TaskInputs:
         )
 
 
-def task_inputs(agent: Agent, env_kwargs: Mapping[str, Any]) -> TaskInputs:
+def task_inputs(agent: TrainedModel, env_kwargs: Mapping[str, Any]) -> TaskInputs:
     """Find the task with which an agent reads new input.
 
     Args:
@@ -87,7 +87,7 @@ def task_inputs(agent: Agent, env_kwargs: Mapping[str, Any]) -> TaskInputs:
     return TaskInputs(agent, task_class(known[0]), tuple(labels), env_kwargs, known[0])
 
 
-def _merged(agent: Agent, env_kwargs: Mapping[str, Any]) -> dict[str, Any]:
+def _merged(agent: TrainedModel, env_kwargs: Mapping[str, Any]) -> dict[str, Any]:
     return {**agent.settings["env_kwargs"], **env_kwargs}
 
 

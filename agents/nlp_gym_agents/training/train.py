@@ -82,7 +82,7 @@ def train(
         time_limit: Seconds, those of a warm start included, after which training stops wherever
             it is; None for no limit.
         trust: Modules that the settings of a run to start from may have imported; see
-            `nlp_gym_agents.models.agent.load_agent`. What `config` names is trusted as given.
+            `nlp_gym_agents.models.trained.load_trained`. What `config` names is trusted as given.
         told: Hears of each evaluation, a line of ``metrics.jsonl``; training stops where it answers
             True.
 
@@ -144,7 +144,7 @@ def resume(
         tensorboard_log: Folder of the TensorBoard files from now on. One outside of the run folder
             has to be given again: nothing is written there because the run's settings say so.
         trust: Modules that the run's settings may have imported; see
-            `nlp_gym_agents.models.agent.load_agent`.
+            `nlp_gym_agents.models.trained.load_trained`.
 
     Returns:
         The run folder.

@@ -14,7 +14,7 @@ from nlp_gym.tasks.core.task import Task
 from nlp_gym_agents.algorithms.pretraining import DEFAULT_EPOCHS, Watch, warm_start
 from nlp_gym_agents.config.learning import StartOptions
 from nlp_gym_agents.config.train_config import TrainConfig
-from nlp_gym_agents.models.agent import load_agent
+from nlp_gym_agents.models.trained import load_trained
 from nlp_gym_agents.networks.decoder.copying import CopyHead
 from nlp_gym_agents.networks.encoder.options import Tuning
 from nlp_gym_agents.training.callbacks.value_fit import FittedValues
@@ -103,7 +103,7 @@ def load_teacher(
         raise InvalidArgumentError(
             f"warm_start={shown(text)} is neither 'bc', 'bc:EPOCHS' nor an existing run folder."
         )
-    agent = load_agent(text, device=config.device, trust=trust)
+    agent = load_trained(text, device=config.device, trust=trust)
     if agent.labels != task.labels:
         raise RunError(
             f"warm_start={shown(text)} was trained on other labels ({', '.join(agent.labels)}) "

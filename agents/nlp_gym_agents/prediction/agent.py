@@ -15,7 +15,7 @@ from nlp_gym.data.readers.shared.options import make_options
 from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym.tasks.core.task import Output, Task
 from nlp_gym.types import Sample
-from nlp_gym_agents.models.agent import Agent, load_agent
+from nlp_gym_agents.models.trained import TrainedModel, load_trained
 from nlp_gym_agents.prediction.inputs import (
     Input,
     from_text,
@@ -35,7 +35,7 @@ _MOST_ALTERNATIVES = 1000
 """Most tokens that are shown at one place of a written text."""
 
 
-class Predictor:
+class Agent:
     """A trained agent that decides on new input; it is loaded once, for many calls.
 
     Args:
@@ -46,7 +46,7 @@ class Predictor:
             agent of a mixture predicts through one task of it: ``{"tasks": ["POS-EWT-v0"]}``.
         alternatives: Of an agent that writes: tokens to show at each place of a text, with their
             probability (or value); 0: none.
-        trust: Modules that the run's settings may have imported; see `load_agent`.
+        trust: Modules that the run's settings may have imported; see `load_trained`.
 
     Attributes:
         family: Which files the agent reads, a name in `nlp_gym.data.FAMILIES`.
@@ -68,15 +68,17 @@ class Predictor:
         trust: Sequence[str] | str = (),
     ) -> None:
         self.alternatives = check_int("alternatives", alternatives, 0, _MOST_ALTERNATIVES)
-        self.agent: Agent = load_agent(run, checkpoint=checkpoint, device=device, trust=trust)
-        self._inputs = task_inputs(self.agent, check_mapping("env_kwargs", env_kwargs))
+        self.trained: TrainedModel = load_trained(
+            run, checkpoint=checkpoint, device=device, trust=trust
+        )
+        self._inputs = task_inputs(self.trained, check_mapping("env_kwargs", env_kwargs))
         self._task_class = self._inputs.task
         self.family = self._task_class.family
         self.bio = self.tags and is_bio(self._inputs.labels)
         if alternatives and not self.writes:
             raise InvalidArgumentError(
                 f"alternatives={alternatives} is for agents that write texts, and "
-                f"{self.agent.env_id} does not: leave it out."
+                f"{self.trained.env_id} does not: leave it out."
             )
 
     @property
@@ -158,7 +160,7 @@ class Predictor:
         if self.tags:
             return list(read_inputs(file, **how))
         form = "pairs" if self._pairs(file, encoding) else None
-        pair = self._inputs.env_kwargs.get("pair", self.agent.settings["env_kwargs"].get("pair"))
+        pair = self._inputs.env_kwargs.get("pair", self.trained.settings["env_kwargs"].get("pair"))
         return list(read_file(file, form, family=self.family, pair=pair, **how))
 
     def _pairs(self, file: Path, encoding: str | None) -> bool:
@@ -191,7 +193,7 @@ class Predictor:
         return records
 
     def _with_alternatives(self, task: Task, *, progress: bool) -> list[dict[str, Any]]:
-        texts, places = self.agent.alternatives(task, self.alternatives)
+        texts, places = self.trained.alternatives(task, self.alternatives)
         outputs = texts  # what is written greedily
         if task.beam > 1:
             outputs = self._outputs(task, progress=progress)
@@ -201,21 +203,26 @@ class Predictor:
         ]
 
     def _outputs(self, task: Task, *, progress: bool) -> list[Output]:
-        return self.agent.outputs(task, progress=progress, cache=False)
+        return self.trained.outputs(task, progress=progress, cache=False)
 
     def _task(self, samples: list[Sample]) -> Task:
         data = [sample.unannotated() for sample in samples]
-        return self.agent.task("test", **self._inputs.arguments(data))
+        return self.trained.task("test", **self._inputs.arguments(data))
 
     def _needs_more(self) -> InvalidArgumentError:
         if self._task_class.is_mixture:
             return self._inputs.needs_one_task()
         form = READERS[self.family]["jsonl"].description
         return InvalidArgumentError(
-            f"{self.agent.env_id} needs more than a text. Give --input FILE with samples of family "
-            f"{shown(self.family)}, the answers left out: JSON Lines with {form}; or another "
-            f"format of it ({', '.join(READERS[self.family])})."
+            f"{self.trained.env_id} needs more than a text. Give --input FILE with samples of "
+            f"family {shown(self.family)}, the answers left out: JSON Lines with {form}; or "
+            f"another format of it ({', '.join(READERS[self.family])})."
         )
+
+
+def load_agent(run: str | Path, **options: Any) -> Agent:
+    """The trained agent of a run folder, for new input; options as for `Agent`."""
+    return Agent(run, **options)
 
 
 def _as_sample_or_input(item: Given) -> Input | Sample:

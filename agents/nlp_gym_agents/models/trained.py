@@ -64,8 +64,8 @@ def _number_format(encoder: Encoder, kwargs: Mapping[str, Any]) -> str:
 
 
 @dataclass
-class Agent:
-    """A trained policy and what it was trained on. Made by `load_agent`; loads no pickle.
+class TrainedModel:
+    """A trained policy and what it was trained on. Made by `load_trained`; loads no pickle.
 
     Attributes:
         run: Its run folder.
@@ -208,13 +208,13 @@ class Agent:
         return model
 
 
-def load_agent(
+def load_trained(
     run: str | Path,
     *,
     checkpoint: str = "best",
     device: str = "auto",
     trust: Sequence[str] | str = (),
-) -> Agent:
+) -> TrainedModel:
     """The trained policy of a run folder.
 
     Args:
@@ -231,4 +231,4 @@ def load_agent(
     run = check_path("run", run, "run folder")
     check_name("checkpoint", checkpoint, ("best", "last"))
     folder, settings = find_snapshot(run, checkpoint, trust=trust)
-    return Agent(run, folder, settings, device)
+    return TrainedModel(run, folder, settings, device)

@@ -1,0 +1,110 @@
+"""A decision trace: what an agent saw, what it could do and what it held of each action."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from nlp_gym.render import Frame
+
+VIEWS = ("tagging", "reading", "span", "ranking", "labels", "walk", "writing")
+"""How a trace is drawn: words by labels, pieces of a text, a passage, candidates, labels that are
+chosen one after the other, a graph, a text that is written."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """One action at a decision.
+
+    Attributes:
+        action: Its number.
+        name: What it means: a label, a word of the passage, a reply, an edge, a token.
+        legal: Whether the mask allows it.
+        score: Its probability, or its Q value; see `Trace.scores`. None: not known.
+        right: Whether the gold has it; None: there is no gold.
+        place: Where in `Trace.words` it points, such as a word of a passage; None: nowhere.
+    """
+
+    action: int
+    name: str
+    legal: bool
+    score: float | None
+    right: bool | None = None
+    place: int | None = None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One decision of an episode.
+
+    Attributes:
+        seen: What a person sees of the episode before the decision.
+        place: Index in `Trace.words` of what is decided on; None: the text as a whole.
+        options: Likeliest first; the chosen and the right ones are always among them.
+        n_legal: Number of legal actions.
+        n_actions: Number of all actions.
+        chosen: The action that was played.
+        runner_up: The best other legal action; None: there was none.
+        margin: Score of the chosen action less that of the runner-up.
+        value: What the agent expects from here on (the critic's value, or the highest Q value).
+        reward: What the decision earned; None: there is no gold.
+        relevance: How much each of `Trace.words` speaks for the chosen action, see
+            `Trace.relevance`; empty: not asked for.
+        sources: How much the network looked at each word of the source when it wrote this token;
+            empty where it does not say.
+    """
+
+    seen: Frame
+    place: int | None
+    options: tuple[Option, ...]
+    n_legal: int
+    n_actions: int
+    chosen: int
+    runner_up: int | None = None
+    margin: float | None = None
+    value: float | None = None
+    reward: float | None = None
+    relevance: tuple[float, ...] = ()
+    sources: tuple[float, ...] = ()
+
+    @property
+    def choice(self) -> Option:
+        """The option that was played."""
+        return next(option for option in self.options if option.action == self.chosen)
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One episode, decision by decision.
+
+    Attributes:
+        env_id: The id that was played.
+        algo: Name of the algorithm.
+        view: One of `VIEWS`.
+        scores: ``"probability"``, ``"value"`` (Q values) or ``"none"``.
+        words: The words of the text that decisions and options point to.
+        decisions: In the order in which they were made.
+        output: The record of what came out, as `nlp-gym predict` writes it.
+        score: The task's metric of this sample; None: there is no gold.
+        metric: Name of the metric.
+        relevance: How `Decision.relevance` was found: ``"occlusion"``, ``"gradient"``,
+            ``"integrated gradients"``, or ``"none"``.
+        context: Further texts that were seen, by name, such as ``{"question": "..."}``.
+    """
+
+    env_id: str
+    algo: str
+    view: str
+    scores: str
+    words: tuple[str, ...]
+    decisions: tuple[Decision, ...]
+    output: Mapping[str, Any]
+    score: float | None = None
+    metric: str = ""
+    relevance: str = "none"
+    context: Mapping[str, str] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The trace as JSON-able fields."""
+        return asdict(self)
