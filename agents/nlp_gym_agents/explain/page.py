@@ -250,6 +250,12 @@ class _Drawing:
         found = (option for option in decision.options if option.action == decision.runner_up)
         return next(found, None)
 
+    def played_instead(self, decision: Decision) -> str:
+        """The name of the action that was played in place of an illegal choice."""
+        found = (o for o in decision.options if o.action == decision.repaired)
+        option = next(found, None)
+        return f"action {decision.repaired}" if option is None else self.short(option)
+
     def others(self, decision: Decision) -> list[Option]:
         """The likeliest tokens beside the one that was written, and the right one."""
         rest = [o for o in decision.options if o.legal and o.action != decision.chosen]

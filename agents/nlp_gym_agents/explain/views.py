@@ -113,7 +113,7 @@ def heading(trace: Trace, number: int) -> str:
         return ("where it begins", "where it ends")[number]
     if trace.view == "writing":
         return f"token {number + 1}"
-    found = piece_read(decision) if trace.view == "reading" else place_text(trace, decision)
+    found = piece_read(trace, decision) if trace.view == "reading" else place_text(trace, decision)
     found = found or decision.seen.place or f"decision {number + 1}"
     return found if len(found) <= _MOST_TEXT else f"…{found[-_MOST_TEXT:]}"
 
@@ -260,11 +260,13 @@ def curves(trace: Trace, scale: Scale, most: int = 5) -> list[Curve]:
 
 def pieces_read(trace: Trace) -> list[str]:
     """The piece of the text that each decision of a reader came after."""
-    return [piece_read(decision) for decision in trace.decisions]
+    return [piece_read(trace, decision) for decision in trace.decisions]
 
 
-def piece_read(decision: Decision) -> str:
+def piece_read(trace: Trace, decision: Decision) -> str:
     """The piece of the text that a decision of a reader came after."""
+    if decision.span is not None:
+        return " ".join(trace.words[slice(*decision.span)])
     here = [piece.text for piece in decision.seen.pieces if piece.mark == "here"]
     return decision.at or " ".join(here) or decision.seen.place
 
@@ -273,6 +275,8 @@ def unread(trace: Trace) -> str:
     """What a reader left unread when it decided."""
     if not trace.decisions:
         return ""
+    if (span := trace.decisions[-1].span) is not None:
+        return " ".join(trace.words[span[1] :])
     pieces = trace.decisions[-1].seen.pieces
     return " ".join(piece.text for piece in pieces if piece.mark == "dim")
 
@@ -303,17 +307,20 @@ def spots(trace: Trace, scale: Scale) -> list[Spot]:
     """The passage of a trace whose view is ``"span"``, word by word."""
     chosen = [d.choice.place for d in trace.decisions if d.choice.place is not None]
     first, last = (min(chosen), max(chosen)) if chosen else (1, 0)
-    shares = [[0.0] * len(trace.decisions) for _ in trace.words]
-    right = [False] * len(trace.words)
-    for number, decision in enumerate(trace.decisions):
-        for option in decision.options:
-            if option.place is not None and 0 <= option.place < len(trace.words):
-                shares[option.place][number] = scale.share(option.score) if option.legal else 0.0
-                right[option.place] |= bool(option.right)
+    right = {o.place for decision in trace.decisions for o in decision.options if o.right}
+    columns = [_by_word(decision, len(trace.words)) for decision in trace.decisions]
     return [
-        Spot(word, tuple(shares[i]), first <= i <= last, right[i])
+        Spot(word, tuple(scale.share(column[i]) for column in columns), first <= i <= last, i in right)
         for i, word in enumerate(trace.words)
     ]
+
+
+def _by_word(decision: Decision, n: int) -> list[float | None]:
+    """The score of each of n words at a decision that points at one of them."""
+    if decision.word_scores:
+        return [*decision.word_scores[:n], *[None] * (n - len(decision.word_scores))]
+    found = {option.place: option.score for option in decision.options if option.legal}
+    return [found.get(i) for i in range(n)]
 
 
 @dataclass(frozen=True)
