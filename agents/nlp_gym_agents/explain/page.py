@@ -97,7 +97,7 @@ class _Drawing:
     def title(self) -> str:
         """The first words of the text."""
         text = next(iter(self.trace.context.values()), "") or " ".join(self.trace.words)
-        return self.cut(" ".join(text.split()), 90) or "(a blank text)"
+        return self.cut(" ".join(text.split()), 110) or "(a blank text)"
 
     @property
     def shown(self) -> list[int]:
@@ -239,7 +239,10 @@ class _Drawing:
 
     def cut(self, text: str, most: int) -> str:
         """A text of at most `most` characters."""
-        return text if len(text) <= most else f"{text[: most - 1]}…"
+        if len(text) <= most:
+            return text
+        start = text[: most - 1]
+        return f"{start.rsplit(' ', 1)[0] if most > 60 else start}…"
 
     def judged(self, decision: Decision) -> bool | None:
         """As `views.judged`."""
@@ -255,6 +258,25 @@ class _Drawing:
         found = (o for o in decision.options if o.action == decision.repaired)
         option = next(found, None)
         return f"action {decision.repaired}" if option is None else self.short(option)
+
+    def caption(self, decision: Decision) -> str:
+        """What the bars of a decision show."""
+        shown = len(self.bars(decision))
+        if not views.is_cut(decision) and shown == len(decision.options):
+            return "All actions"
+        right = " and the right ones" if self.has_gold else ""
+        return f"{shown} of {decision.n_actions} actions: the likeliest, the chosen one{right}"
+
+    @property
+    def has_places(self) -> bool:
+        """Whether each decision is on something that can be named."""
+        return any(views.place_text(self.trace, decision) for decision in self.trace.decisions)
+
+    @property
+    def again(self) -> frozenset[int]:
+        """The decisions that are on the same as the one before."""
+        names = [self.heading(number) for number in range(len(self.trace.decisions))]
+        return frozenset(i for i in range(1, len(names)) if names[i] == names[i - 1])
 
     def others(self, decision: Decision) -> list[Option]:
         """The likeliest tokens beside the one that was written, and the right one."""

@@ -16,6 +16,8 @@ from nlp_gym_agents.explain.trace import Decision, Option, Trace
 
 LEVELS = 10
 """Steps of a heat map above nothing."""
+_SMALL = 0.5
+"""A highest probability below which shades and bars are relative to it: they would be too faint."""
 MOST_COLUMNS = 12
 """Most actions that a heat map shows side by side."""
 _MOST_OUTPUT = 400
@@ -31,8 +33,8 @@ class Scale:
     """How the scores of a trace become lengths, shades and numbers.
 
     Args:
-        trace: The trace. Probabilities are shown as they are; Q values between the lowest and the
-            highest one that a legal action of the trace has.
+        trace: The trace. Probabilities run from 0 to 1, or to the highest of the trace where that
+            is below `_SMALL`; Q values from the lowest to the highest of a legal action.
     """
 
     def __init__(self, trace: Trace) -> None:
@@ -44,6 +46,9 @@ class Scale:
             if option.legal and is_number(option.score)
         ]
         self.low, self.high = min(found, default=0.0), max(found, default=1.0)
+        self.small = self.kind == "probability" and self.high < _SMALL
+        if self.kind == "probability":
+            self.low, self.high = 0.0, self.high if self.small else 1.0
 
     @property
     def words(self) -> str:
@@ -57,8 +62,6 @@ class Scale:
         """The score between 0 and 1; 0 where there is none."""
         if not is_number(score):
             return 0.0
-        if self.kind == "probability":
-            return min(max(score, 0.0), 1.0)
         return min(max((score - self.low) / ((self.high - self.low) or 1.0), 0.0), 1.0)
 
     def level(self, score: float | None) -> int:
@@ -81,6 +84,8 @@ class Scale:
             return ""
         if self.kind != "probability":
             return f"{score:+.2f}"
+        if self.small:
+            return f"{score * 100:.1f}"
         return "<1" if 0 < score < 0.005 else f"{score * 100:.0f}"
 
     def margin(self, margin: float | None) -> str:
@@ -89,6 +94,8 @@ class Scale:
             return ""
         if self.kind != "probability":
             return f"{margin:.3f}"
+        if 0 < abs(margin) < 0.0005:
+            return "less than 0.1 points"
         return f"{margin * 100:.1f} points"
 
 
@@ -114,8 +121,8 @@ def heading(trace: Trace, number: int) -> str:
     if trace.view == "writing":
         return f"token {number + 1}"
     found = piece_read(trace, decision) if trace.view == "reading" else place_text(trace, decision)
-    found = found or decision.seen.place or f"decision {number + 1}"
-    return found if len(found) <= _MOST_TEXT else f"…{found[-_MOST_TEXT:]}"
+    found = found or f"{'choice' if trace.view in ('labels', 'ranking') else 'decision'} {number + 1}"
+    return found if len(found) <= _MOST_TEXT else f"{found[: _MOST_TEXT - 1]}…"
 
 
 def judged(trace: Trace, decision: Decision) -> bool | None:
@@ -206,8 +213,13 @@ def grid_of(trace: Trace, scale: Scale, most: int = MOST_COLUMNS) -> Grid:
     ranked = sorted(best, key=lambda action: best[action], reverse=True)[:most]
     columns = sorted(ranked)
     rows = tuple(_cells(decision, columns, scale) for decision in trace.decisions)
-    total = max((decision.n_actions for decision in trace.decisions), default=0)
-    return Grid(tuple(names[c] for c in columns), rows, max(total - len(columns), 0))
+    total = max(len(best), *(d.n_actions for d in trace.decisions if is_cut(d)), 0)
+    return Grid(tuple(names[c] for c in columns), rows, total - len(columns))
+
+
+def is_cut(decision: Decision) -> bool:
+    """Whether the trace left out actions that were legal."""
+    return decision.n_legal > sum(option.legal for option in decision.options)
 
 
 def _cells(decision: Decision, columns: Sequence[int], scale: Scale) -> tuple[Cell, ...]:
@@ -444,6 +456,7 @@ def output_fields(trace: Trace) -> list[tuple[str, str]]:
     """The fields of what came out that say more than the words and the context do."""
     known = {" ".join(trace.words), *trace.context.values(), str(trace.output.get("text", ""))}
     known = {" ".join(text.split()) for text in known}
+    known |= {_as_text(list(trace.words))}
     found = [
         (name.replace("_", " "), _as_text(value))
         for name, value in trace.output.items()
@@ -456,12 +469,12 @@ def _as_text(value: Any) -> str:
     """A field of an output in a few words; empty: it is not shown."""
     if isinstance(value, str | int | float | bool):
         text = f"{value:.4g}" if isinstance(value, float) else str(value)
-    elif isinstance(value, list | tuple) and all(isinstance(v, str | int | float) for v in value):
-        text = ", ".join(map(str, value)) or "none"
     elif isinstance(value, list | tuple):
-        text = "; ".join(filter(None, map(_as_text, value)))
+        parts = [text for item in value if (text := _as_text(item))]
+        long = any(isinstance(item, dict) for item in value) or max(map(len, parts), default=0) > 30
+        text = ("\n" if long else ", ").join(parts) or "none"
     elif isinstance(value, dict):
-        text = ", ".join(f"{k}: {t}" for k, v in value.items() if (t := _as_text(v)))
+        text = " · ".join(dict.fromkeys(t for item in value.values() if (t := _as_text(item))))
     else:
         return ""
     return text if len(text) <= _MOST_OUTPUT else f"{text[:_MOST_OUTPUT]}…"
