@@ -353,13 +353,11 @@ def test_page_keeps_chinese_and_arabic() -> None:
 def test_page_of_a_long_text_is_small_and_folded() -> None:
     made = tagging([f"word{i}" for i in range(2000)])
     html = trace_html(made)
-    page = Page(html)
     assert len(html.encode()) < 4_000_000
-    assert page.text.count("word1999") >= 2
-    cards = [name for name in page.values("id") if re.fullmatch(r"t1-\w+-d\d+", name)]
-    assert len(cards) == MOST_CARDS
-    assert "Decisions 1981 to 2000" in page.text
-    assert "200 of 2000 are drawn" in page.text
+    assert html.count("word1999") >= 2
+    assert len(re.findall(r' id="t1-\w+-d\d+"', html)) == MOST_CARDS
+    assert "Decisions 1981 to 2000" in html
+    assert "200 of 2000 are drawn" in html
 
 
 def test_page_of_thousands_of_actions_shows_the_top() -> None:
@@ -451,7 +449,7 @@ def test_grid_keeps_the_chosen_and_the_right() -> None:
     assert grid.left_out == 40 - views.MOST_COLUMNS
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     scores=st.lists(
         st.one_of(st.none(), st.floats(allow_nan=True, allow_infinity=True)), min_size=1, max_size=8

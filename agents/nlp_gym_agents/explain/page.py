@@ -25,6 +25,8 @@ _MOST_BARS = 12
 _OTHERS = 4
 _FOLD = 60
 """Rows of a heat map after which a new fold begins."""
+_NOTHING = "O"
+"""The label of words that are part of nothing; it has no colour."""
 _MOST_WORDS = 160
 """Words of a text that are drawn with their relevance; of a longer one a stretch."""
 
@@ -141,6 +143,12 @@ class _Drawing:
     def has_gold(self) -> bool:
         """Whether anything of the gold is known."""
         return self.wrong is not None
+
+    @property
+    def has_heat(self) -> bool:
+        """Whether a heat map of actions is drawn."""
+        several = len(self.trace.decisions) > 1
+        return several and self.trace.view not in ("span", "walk", "writing")
 
     @property
     def has_masked(self) -> bool:
@@ -347,16 +355,10 @@ class _Drawing:
 
 
 def _marked_word(word: str, decision: Decision | None) -> dict[str, Any]:
-    if decision is None:
-        return {"word": word, "label": "", "gold": "", "colour": 0, "wrong": False, "inside": False}
-    label = decision.choice.name
-    gold = ", ".join(option.name for option in views.right_options(decision))
-    wrong = decision.choice.right is False
-    return {
-        "word": word,
-        "label": "" if label == "O" and not wrong else label,
-        "gold": gold if wrong else "",
-        "colour": Piece("", "chosen", label).colour,
-        "wrong": wrong,
-        "inside": label.startswith("I-"),
-    }
+    label, gold, wrong = "", "", False
+    if decision is not None:
+        wrong = decision.choice.right is False
+        label = "" if decision.choice.name == _NOTHING and not wrong else decision.choice.name
+        gold = ", ".join(option.name for option in views.right_options(decision)) if wrong else ""
+    colour = None if label == _NOTHING else Piece("", "chosen", label).colour
+    return {"word": word, "label": label, "gold": gold, "colour": colour, "wrong": wrong}

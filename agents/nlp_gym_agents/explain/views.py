@@ -22,6 +22,7 @@ MOST_COLUMNS = 12
 """Most actions that a heat map shows side by side."""
 _MOST_OUTPUT = 400
 """Characters of a field of the output that are shown."""
+_MOST_LINES = 6
 _MOST_TEXT = 60
 """Characters of the text that names a decision."""
 
@@ -472,6 +473,8 @@ def _as_text(value: Any) -> str:
     elif isinstance(value, list | tuple):
         parts = [text for item in value if (text := _as_text(item))]
         long = any(isinstance(item, dict) for item in value) or max(map(len, parts), default=0) > 30
+        if long and len(parts) > _MOST_LINES + 1:
+            parts = [*parts[:_MOST_LINES], f"and {len(parts) - _MOST_LINES} more"]
         text = ("\n" if long else ", ").join(parts) or "none"
     elif isinstance(value, dict):
         text = " · ".join(dict.fromkeys(t for item in value.values() if (t := _as_text(item))))
