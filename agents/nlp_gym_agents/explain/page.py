@@ -331,9 +331,9 @@ class _Drawing:
         ]
 
     def relevant(self, decision: Decision) -> dict[str, Any] | None:
-        """The words of the text with how much each spoke for the choice; None: not asked for."""
+        """The words of the text with how much each spoke for the choice; None: none did."""
         weights = decision.relevance[: len(self.trace.words)]
-        if not any(views.is_number(weight) and weight for weight in weights):
+        if not views.has_telling(decision):
             return None
         most = max(abs(weight) for weight in weights if views.is_number(weight))
         peak = max(range(len(weights)), key=lambda i: abs(weights[i]))

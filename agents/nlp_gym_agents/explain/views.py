@@ -80,14 +80,17 @@ class Scale:
         return f"{score:.1%}"
 
     def short(self, score: float | None) -> str:
-        """The number for the cell of a heat map: ``"97"`` (percent) or ``"+0.53"``."""
+        """The number for the cell of a heat map: ``"97"`` (percent) or ``"+0.53"``.
+
+        Less than half a percent is nothing: of a sure agent a map would else be full of it.
+        """
         if not is_number(score):
             return ""
         if self.kind != "probability":
             return f"{score:+.2f}"
         if self.small:
             return f"{score * 100:.1f}"
-        return "<1" if 0 < score < 0.005 else f"{score * 100:.0f}"
+        return "" if score < 0.005 else f"{score * 100:.0f}"
 
     def margin(self, margin: float | None) -> str:
         """How far the choice was ahead, in words."""
@@ -416,12 +419,21 @@ def source_columns(trace: Trace, most: int = 40) -> list[int]:
     return sorted(sorted(range(len(peak)), key=peak.__getitem__, reverse=True)[:most])
 
 
+_TELLING = 0.005
+"""The least that the relevance of some word must be for words to be shown."""
+
+
+def has_telling(decision: Decision) -> bool:
+    """Whether any word made a difference to a choice."""
+    return any(is_number(weight) and abs(weight) >= _TELLING for weight in decision.relevance)
+
+
 def telling_words(trace: Trace, decision: Decision, most: int = 8) -> list[tuple[int, str, float]]:
     """The words that spoke most for or against the choice: (place, word, relevance)."""
     found = [
         (i, word, weight)
         for i, (word, weight) in enumerate(zip(trace.words, decision.relevance, strict=False))
-        if is_number(weight) and weight
+        if is_number(weight) and abs(weight) >= _TELLING
     ]
     return sorted(found, key=lambda item: -abs(item[2]))[:most]
 
