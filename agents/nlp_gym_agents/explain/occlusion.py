@@ -53,9 +53,9 @@ def occlude(opened: Opened, samples: Sequence[Sample], traces: Sequence[Trace]) 
     found: list[Trace] = [*traces]
     open_places = []
     for k, trace in enumerate(traces):
-        refusal = _refusal(trace)
-        if refusal:
-            found[k] = replace(trace, notes=(*trace.notes, refusal))
+        reason = refusal(trace)
+        if reason:
+            found[k] = replace(trace, notes=(*trace.notes, reason))
         elif trace.decisions:
             open_places.append(k)
     for places in _groups(open_places, [len(trace.words) for trace in traces]):
@@ -67,7 +67,7 @@ def occlude(opened: Opened, samples: Sequence[Sample], traces: Sequence[Trace]) 
     return found
 
 
-def _refusal(trace: Trace) -> str:
+def refusal(trace: Trace) -> str:
     """Why a trace gets no relevance; empty: it gets some."""
     if trace.scores == "none":
         return "No relevance: the agent does not say how likely it holds its actions."

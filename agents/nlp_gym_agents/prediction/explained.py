@@ -11,7 +11,7 @@ from nlp_gym.tasks.core.task import Task
 from nlp_gym.types import Sample
 from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.explain.decisions import Player, trace_rows
-from nlp_gym_agents.explain.occlusion import occlude
+from nlp_gym_agents.explain.saliency import check_method, relevant
 from nlp_gym_agents.explain.trace import Decision, Trace
 from nlp_gym_agents.models.trained import TrainedModel
 from nlp_gym_agents.prediction.inputs import Input, from_words, sample_id
@@ -41,6 +41,7 @@ class Explainer:
 
     def explain(self, items: Sequence[Input | Sample]) -> list[Trace]:
         """One trace of each text or sample."""
+        check_method(self.relevance)
         if self.bio is None:
             return self._whole(items)
         parts = [_sentences(item) for item in items]
@@ -84,7 +85,7 @@ class Explainer:
             traces = trace_rows(player, task, top=self.top)
         if self.relevance is None:
             return traces
-        return occlude(self.opened, samples, traces)
+        return relevant(self.opened, samples, traces, self.relevance)
 
     @contextmanager
     def opened(self, samples: list[Sample]) -> Iterator[tuple[Player, Task]]:
