@@ -42,7 +42,8 @@ def explain_command(
         typer.Option(metavar="FILE", help="A page (.html), JSON (.json) or a picture (.png)."),
     ] = None,
     top: Annotated[
-        int, typer.Option(min=1, max=1000, help="Actions that are kept of a decision that has over 64.")
+        int,
+        typer.Option(min=1, max=1000, help="Actions that are kept of a decision that has over 64."),
     ] = 10,
     relevance: Annotated[
         str | None,
