@@ -85,7 +85,7 @@ def main() -> None:
 def effects(run: Path, n: int, k: int) -> Iterator[Effect]:
     """The effects of every method that suits a run."""
     agent = Agent(run)
-    explainer = Explainer(agent.trained, agent._inputs, None, False, 10, None)
+    explainer = Explainer(agent.trained, agent._inputs, 1.0, False, 10, None)
     rng = np.random.default_rng(0)
     samples = drawn(agent, n, k, rng)
     with explainer.opened(samples[:1]) as (player, _):

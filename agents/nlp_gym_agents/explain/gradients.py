@@ -130,9 +130,7 @@ def _slopes(scores: th.Tensor, read: Sequence[th.Tensor]) -> list[th.Tensor]:
     with warnings.catch_warnings():
         # Some operations are differentiated one by one, which torch says.
         warnings.filterwarnings("ignore", "There is a performance drop", UserWarning)
-        found = th.autograd.grad(
-            scores, read, each, is_grads_batched=True, allow_unused=True
-        )
+        found = th.autograd.grad(scores, read, each, is_grads_batched=True, allow_unused=True)
     return [
         th.zeros(len(scores), *given.shape) if slope is None else slope
         for slope, given in zip(found, read, strict=True)
