@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.policies import BasePolicy
 
 from nlp_gym.checks import check_int
 from nlp_gym.render import Frame, Piece
@@ -26,6 +27,7 @@ from nlp_gym_agents.models.acting import (
 )
 from nlp_gym_agents.models.beam_search import search_endings
 from nlp_gym_agents.models.play import search_width
+from nlp_gym_agents.networks.decoder.extractor import DecoderExtractor
 
 FEW = 64
 """Actions up to which all are recorded, the masked ones too."""
@@ -103,22 +105,38 @@ def trace_rows(
     searched = () if forced is None else (_searched_note(task),)
     for row, episode in zip(chosen.tolist(), episodes, strict=True):
         own, local = _played(task, row)
-        traces.append(
-            Trace(
-                env_id=player.env_id,
-                algo=player.algo,
-                view=own.trace_view,
-                scores=_NAMES[score_kind(player.model.policy)],
-                words=tuple(own.sample(local).words),
-                decisions=episode.decisions,
-                output=task.record(row, episode.output),
-                score=episode.score,
-                metric=own.metric_name if episode.score is not None else "",
-                context=own.trace_context(local),
-                notes=(*episode.notes, *searched),
-            )
+        trace = Trace(
+            env_id=player.env_id,
+            algo=player.algo,
+            view=own.trace_view,
+            scores=_NAMES[score_kind(player.model.policy)],
+            words=tuple(own.sample(local).words),
+            decisions=episode.decisions,
+            output=task.record(row, episode.output),
+            score=episode.score,
+            metric=own.metric_name if episode.score is not None else "",
+            context=own.trace_context(local),
+            notes=(*episode.notes, *searched),
         )
+        traces.append(_with_sources(trace, player.model.policy, row) if own.writes else trace)
     return traces
+
+
+def _with_sources(trace: Trace, policy: BasePolicy, row: int) -> Trace:
+    """The trace of a written text with where its tokens come from, if the network says that."""
+    decoders = (module for module in policy.modules() if isinstance(module, DecoderExtractor))
+    decoder = next(decoders, None)
+    if decoder is None or not trace.decisions:
+        return trace
+    policy.set_training_mode(False)
+    kind, weights = decoder.sources(row, [decision.chosen for decision in trace.decisions])
+    rest = [0.0] * (len(trace.words) - weights.shape[1])  # what the network did not read
+    rows = np.round(weights.double().cpu().numpy(), _DIGITS).tolist()
+    decisions = [
+        replace(decision, sources=(*given, *rest))
+        for decision, given in zip(trace.decisions, rows, strict=True)
+    ]
+    return replace(trace, decisions=tuple(decisions), sources=kind)
 
 
 def _searched(player: Player, task: Task, rows: Int64Array) -> list[Int64Array] | None:
