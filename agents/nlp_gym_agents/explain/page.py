@@ -234,7 +234,7 @@ class _Drawing:
     def tick(self, share: float) -> str:
         """The number at a height of a chart."""
         if self.trace.scores == "probability":
-            return f"{share:.0%}"
+            return f"{share * self.scale.high:.{1 if self.scale.small else 0}%}"
         return f"{self.scale.low + share * (self.scale.high - self.scale.low):+.2f}"
 
     def heading(self, number: int) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from typing_extensions import TypeGuard
+
 from nlp_gym_agents.explain.trace import Trace
 
 LEVELS = 10
@@ -85,6 +87,6 @@ class Scale:
         return f"{margin * 100:.1f} points"
 
 
-def is_number(score: float | None) -> bool:  # a TypeGuard would say the opposite of None too
+def is_number(score: float | None) -> TypeGuard[float]:
     """Whether there is a score, and it is finite."""
     return score is not None and math.isfinite(score)

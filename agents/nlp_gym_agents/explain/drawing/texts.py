@@ -13,7 +13,7 @@ READ = "READ"
 """The action of a reader that asks for more text."""
 _MOST_OUTPUT = 400
 """Characters of a field of the output that are shown."""
-_MOST_LINES = 6
+_MOST_LINES = 4
 _MOST_TEXT = 60
 """Characters of the text that names a decision."""
 _TELLING = 0.005
