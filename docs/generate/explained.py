@@ -49,7 +49,7 @@ SHOTS = {
     "ranking": Shot(2, 640),
     "labels": Shot(2, 870),
     "walk": Shot(2, 880),
-    "writing": Shot(2, 640),
+    "writing": Shot(2, 1010),
 }
 
 

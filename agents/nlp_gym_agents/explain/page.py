@@ -296,6 +296,12 @@ class _Drawing:
         weight = decision.sources[column] if column < len(decision.sources) else 0.0
         return min(max(weight, 0.0), 1.0) if drawing.is_number(weight) else 0.0
 
+    @property
+    def most_looked_at(self) -> float:
+        """The highest weight of a word of the source, to which shades are relative."""
+        weights = [w for d in self.trace.decisions for w in d.sources if drawing.is_number(w)]
+        return max(*weights, 1e-9, 0.0)
+
     def glimpse(self, decision: Decision) -> list[Piece]:
         """As `explain.drawing.glimpse`."""
         return drawing.glimpse(decision.seen)
