@@ -1,0 +1,141 @@
+"""A run that is served: its agent, and what of a request the agent decides on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from nlp_gym.data.readers import READERS
+from nlp_gym.data.readers.shared.options import make_options
+from nlp_gym.errors import DataError
+from nlp_gym.inert import one_line
+from nlp_gym_agents.prediction.agent import Agent, Given
+from nlp_gym_agents.prediction.inputs import from_sample
+from nlp_gym_agents.serve.limits import RequestError
+
+_ROWS = "samples"
+"""Stands for the name of a file where samples come with a request."""
+
+_FIRST_TEXT = "Ann Lee lives in Rome."
+
+
+@dataclass(frozen=True, eq=False)
+class ServedRun:
+    """A loaded run under the name that requests give it.
+
+    Attributes:
+        name: Name of its folder; unique among the runs of a server.
+        agent: The agent. Only the thread of the models uses it.
+    """
+
+    name: str
+    agent: Agent
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """What a client may know of the run, as JSON-able fields."""
+        return {
+            "name": self.name,
+            "env": self.agent.trained.env_id,
+            "algo": self.agent.trained.settings["algo"],
+            "family": self.agent.family,
+            "reads_text": self.agent.reads_text,
+            "samples": self.sample_form,
+        }
+
+    def require_one_task(self) -> None:
+        """Raise `InvalidArgumentError` where a task of a mixture has to be named."""
+        if not self.is_one_task:
+            self.agent.predict([_FIRST_TEXT])
+
+    @property
+    def sample_form(self) -> str:
+        """Which keys a sample has, in words."""
+        return READERS[self.agent.family]["jsonl"].description if self.is_one_task else ""
+
+    @property
+    def is_one_task(self) -> bool:
+        """Whether it is known which task decides; of a mixture one has to be named."""
+        return self.agent.family in READERS
+
+    def samples(self, rows: Sequence[Mapping[str, Any]]) -> list[Given]:
+        """What the rows of a request ask, whose keys are those of the family's JSON Lines.
+
+        Raises:
+            RequestError: A row cannot be read.
+        """
+        if not self.is_one_task:
+            raise RequestError(
+                422, f"{self.agent.trained.env_id} is a mixture, and none of its tasks was named."
+            )
+        reader = READERS[self.agent.family]["jsonl"]
+        pair = self.agent.trained.settings["env_kwargs"].get("pair")
+        lines = [json.dumps(row) for row in rows]
+        parsed = reader.parse(lines, _ROWS, make_options(gold=False, pair=pair))
+        if parsed.problems:
+            first = parsed.problems[0]
+            where = "samples" if first.line is None else f"samples[{first.line - 1}]"
+            raise RequestError(422, one_line(f"{where}: {first.message}"))
+        if len(parsed.samples) != len(rows):
+            known = {sample.id for sample in parsed.samples}
+            left = next(i for i in range(len(rows)) if f"{_ROWS}:{i + 1}" not in known)
+            raise RequestError(422, f"samples[{left}]: there is nothing to decide in it.")
+        samples = [replace(sample, id="") for sample in parsed.samples]
+        return [from_sample(s) for s in samples] if self.agent.tags else list(samples)
+
+    def predict(self, given: Sequence[Given]) -> list[dict[str, Any]]:
+        """A record of each, as `nlp-gym predict` writes it."""
+        return [_fields(record) for record in self.agent.predict(given)]
+
+    def explain(self, given: Sequence[Given]) -> list[Any]:
+        """A trace of each."""
+        found = self.agent.explain(list(given))
+        return list(found) if isinstance(found, list) else [found]
+
+
+def load_runs(folders: Sequence[str | Path], **options: Any) -> list[ServedRun]:
+    """Load runs, each under the name of its folder; of equal names the later have a number.
+
+    Args:
+        folders: Run folders.
+        **options: As for `Agent`.
+
+    Raises:
+        RunError: A run cannot be loaded.
+    """
+    found: dict[str, ServedRun] = {}
+    for folder in folders:
+        agent = Agent(folder, **options)
+        base = Path(folder).resolve().name
+        name = next(n for n in _numbered(base) if n not in found)
+        found[name] = ServedRun(name, agent)
+        if agent.reads_text:
+            agent.predict([_FIRST_TEXT])  # loads the encoder and the policy
+    return list(found.values())
+
+
+def _numbered(name: str) -> Iterator[str]:
+    yield name
+    yield from (f"{name}-{number}" for number in count(2))
+
+
+def _fields(found: Any) -> dict[str, Any]:
+    """The fields of a result, which is a mapping or has `to_dict`."""
+    return dict(found) if isinstance(found, Mapping) else dict(found.to_dict())
+
+
+def require_answers(records: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse a request of which nothing can be answered.
+
+    An agent raises this error itself, but of all that it is given: here requests are joined.
+
+    Raises:
+        DataError: Every record has a problem, and none an answer.
+    """
+    if records and all("problem" in r and not r.get("answers") for r in records):
+        raise DataError(f"no query can be answered: {records[0]['problem']}")
