@@ -1,0 +1,410 @@
+"""A trace as HTML: one file, nothing loaded from elsewhere, no script in it."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Sequence
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any
+
+from nlp_gym.inert import visible
+from nlp_gym.render import Piece
+from nlp_gym.render.text import PALETTE
+from nlp_gym_agents.explain import views
+from nlp_gym_agents.explain.trace import Decision, Option, Trace
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+MOST_CARDS = 200
+"""Decisions of a trace that are drawn one by one; of more, those with the smallest margins."""
+_OPEN = 3
+"""Up to so many decisions are drawn unfolded."""
+_MOST_BARS = 12
+_OTHERS = 4
+_FOLD = 60
+"""Rows of a heat map after which a new fold begins."""
+_MOST_WORDS = 160
+"""Words of a text that are drawn with their relevance; of a longer one a stretch."""
+_MOST_OUTPUT = 400
+"""Characters of a field of the output that are shown."""
+
+_LIGHT, _DARK = ("#ffffff", "#0b4f9e"), ("#151b23", "#a5d0ff")
+"""Of a heat map: the colour of nothing and that of all."""
+_FOR = ("#ffffff", "#7cb8f2"), ("#151b23", "#1f5c99")
+_AGAINST = ("#ffffff", "#f2a66b"), ("#151b23", "#8a4a12")
+_SHADES = 5
+
+
+def trace_html(trace: Trace | Sequence[Trace], *, whole_page: bool = True) -> str:
+    """Draw one trace, or several one after the other.
+
+    Args:
+        trace: What `nlp_gym_agents.Agent.explain` gave.
+        whole_page: A page of its own; else a `<div>` with its style, to put into another page.
+            Its rules touch nothing outside it.
+
+    Returns:
+        HTML. It holds style and drawings, needs no script, loads nothing, and every text in it is
+        escaped; characters that act or cannot be seen are spelled.
+    """
+    traces = [trace] if isinstance(trace, Trace) else list(trace)
+    template = _templates().get_template("page.html" if whole_page else "fragment.html")
+    return template.render(
+        drawings=[_Drawing(one, number) for number, one in enumerate(traces, 1)],
+        heat=_heat_rules(),
+    )
+
+
+@lru_cache(maxsize=1)
+def _templates() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    made = Environment(
+        loader=PackageLoader("nlp_gym_agents.explain"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_inert,
+    )
+    made.filters["lines"] = _with_lines
+    made.globals.update(LEVELS=views.LEVELS, palette=PALETTE)
+    return made
+
+
+def _inert(value: Any) -> Any:
+    """What a template writes of a text; its own markup passes."""
+    return visible(value) if type(value) is str else value
+
+
+def _with_lines(text: str) -> Any:
+    from markupsafe import escape
+
+    return escape(visible(text, lines=True))
+
+
+class _Drawing:
+    """What the templates show of one trace.
+
+    Attributes:
+        trace: The trace.
+        key: Prefix of its anchors, which differs between traces of one page.
+        scale: Of its scores.
+    """
+
+    def __init__(self, trace: Trace, number: int) -> None:
+        self.trace, self.number = trace, number
+        name = f"{trace.env_id}|{trace.algo}|{trace.words}|{trace.output}"
+        self.key = f"t{number}-{zlib.crc32(name.encode('utf-8', 'replace')):08x}"
+        self.scale = views.Scale(trace)
+        self.grid = views.grid_of(trace, self.scale)
+
+    @property
+    def title(self) -> str:
+        """The first words of the text."""
+        text = next(iter(self.trace.context.values()), "") or " ".join(self.trace.words)
+        return self.cut(" ".join(text.split()), 90) or "(a blank text)"
+
+    @property
+    def shown(self) -> list[int]:
+        """The decisions that are drawn one by one."""
+        decisions = self.trace.decisions
+        if len(decisions) <= MOST_CARDS:
+            return list(range(len(decisions)))
+
+        def doubt(number: int) -> tuple[bool, float]:
+            decision = decisions[number]
+            margin = decision.margin if views.is_number(decision.margin) else float("inf")
+            return self.judged(decision) is not False, margin or 0.0
+
+        return sorted(sorted(range(len(decisions)), key=doubt)[:MOST_CARDS])
+
+    @property
+    def unfolded(self) -> bool:
+        """Whether the decisions are few enough to be drawn open."""
+        return len(self.trace.decisions) <= _OPEN
+
+    @property
+    def folds(self) -> list[range]:
+        """The rows of the heat map in stretches; each but the first is folded."""
+        rows = len(self.trace.decisions)
+        return [range(i, min(i + _FOLD, rows)) for i in range(0, rows, _FOLD)]
+
+    @property
+    def steep(self) -> bool:
+        """Whether the names of the columns are written from the bottom to the top."""
+        return max(map(len, self.grid.columns), default=0) > 7
+
+    @property
+    def wrong(self) -> int | None:
+        """How many decisions are not as the gold has them; None: there is no gold."""
+        known = [views.judged(self.trace, decision) for decision in self.trace.decisions]
+        if all(right is None for right in known):
+            return None
+        return sum(right is False for right in known)
+
+    @property
+    def has_gold(self) -> bool:
+        """Whether anything of the gold is known."""
+        return self.wrong is not None
+
+    @property
+    def has_masked(self) -> bool:
+        """Whether an action is drawn as masked."""
+        return any(cell.masked for row in self.grid.rows for cell in row)
+
+    @property
+    def has_unknown(self) -> bool:
+        """Whether a cell of the heat map has no action."""
+        return any(cell.option is None for row in self.grid.rows for cell in row)
+
+    @property
+    def shows_seen(self) -> bool:
+        """Whether what was seen says more than the figure and the actions do."""
+        return not (self.trace.view == "ranking" and len(self.trace.decisions) == 1)
+
+    @property
+    def has_values(self) -> bool:
+        """Whether the agent says what it expects."""
+        return any(d.value is not None for d in self.trace.decisions)
+
+    @property
+    def has_rewards(self) -> bool:
+        """Whether rewards are known."""
+        return any(d.reward is not None for d in self.trace.decisions)
+
+    @cached_property
+    def anchors(self) -> frozenset[int]:
+        """The decisions that links can lead to."""
+        return frozenset(self.shown)
+
+    @property
+    def narrowest(self) -> list[int]:
+        """As `views.narrowest`."""
+        return views.narrowest(self.trace)
+
+    @property
+    def pieces(self) -> list[str]:
+        """As `views.pieces_read`."""
+        return views.pieces_read(self.trace)
+
+    @property
+    def unread(self) -> str:
+        """The rest of a text that was not read to its end."""
+        return views.unread(self.trace)
+
+    @cached_property
+    def curves(self) -> list[views.Curve]:
+        """As `views.curves`."""
+        return views.curves(self.trace, self.scale)
+
+    @property
+    def line_ends(self) -> list[tuple[str, float, int]]:
+        """Names of the lines of a chart with the heights at which they are written, from above."""
+        ends = sorted(
+            (210 - curve.shares[-1] * 190, number, curve.name)
+            for number, curve in enumerate(self.curves)
+        )
+        placed: list[tuple[str, float, int]] = []
+        for y, number, name in ends:
+            lowest = placed[-1][1] + 20 if placed else 14.0
+            placed.append((name, round(max(y, lowest), 1), number))
+        over = max(placed[-1][1] - 236, 0.0) if placed else 0.0
+        return [(name, round(y - over, 1), number) for name, y, number in placed]
+
+    @property
+    def spots(self) -> list[views.Spot]:
+        """As `views.spots`."""
+        return views.spots(self.trace, self.scale)
+
+    @property
+    def walk(self) -> views.Walk:
+        """As `views.walk_of`."""
+        return views.walk_of(self.trace, self.scale)
+
+    @property
+    def source_columns(self) -> list[int]:
+        """As `views.source_columns`."""
+        return views.source_columns(self.trace)
+
+    def tick(self, share: float) -> str:
+        """The number at a height of a chart."""
+        if self.trace.scores == "probability":
+            return f"{share:.0%}"
+        return f"{self.scale.low + share * (self.scale.high - self.scale.low):+.2f}"
+
+    def heading(self, number: int) -> str:
+        """As `views.heading`."""
+        return views.heading(self.trace, number)
+
+    def short(self, option: Option) -> str:
+        """An action in at most a line."""
+        return self.cut(views.option_name(option), 80)
+
+    def cut(self, text: str, most: int) -> str:
+        """A text of at most `most` characters."""
+        return text if len(text) <= most else f"{text[: most - 1]}…"
+
+    def judged(self, decision: Decision) -> bool | None:
+        """As `views.judged`."""
+        return views.judged(self.trace, decision)
+
+    def runner_up(self, decision: Decision) -> Option | None:
+        """The runner-up, where the trace has it."""
+        found = (option for option in decision.options if option.action == decision.runner_up)
+        return next(found, None)
+
+    def others(self, decision: Decision) -> list[Option]:
+        """The likeliest tokens beside the one that was written, and the right one."""
+        rest = [o for o in decision.options if o.legal and o.action != decision.chosen]
+        return [o for rank, o in enumerate(rest) if rank < _OTHERS or o.right]
+
+    def source_weight(self, decision: Decision, column: int) -> float:
+        """How much a word of the source was looked at, 0 to 1."""
+        weight = decision.sources[column] if column < len(decision.sources) else 0.0
+        return min(max(weight, 0.0), 1.0) if views.is_number(weight) else 0.0
+
+    def glimpse(self, decision: Decision) -> list[Piece]:
+        """As `views.glimpse`."""
+        return views.glimpse(decision.seen)
+
+    @property
+    def output(self) -> list[tuple[str, str]]:
+        """The short fields of what came out."""
+        said = {self.title, *self.trace.context.values()}
+        said |= {" ".join(self.trace.words), str(self.trace.output.get("text", ""))}
+        found = []
+        for name, value in self.trace.output.items():
+            shown = _as_text(value)
+            if shown and name not in ("tokens", "id") and shown not in said:
+                found.append((name.replace("_", " "), shown))
+        return found
+
+    @property
+    def marked(self) -> list[dict[str, Any]]:
+        """The words of a tagged text with what was decided on each."""
+        found = {d.place: d for d in self.trace.decisions if d.place is not None}
+        return [
+            _marked_word(word, found.get(place)) for place, word in enumerate(self.trace.words)
+        ]
+
+    def bars(self, decision: Decision) -> list[dict[str, Any]]:
+        """The options of a decision, those that are drawn."""
+        kept = [
+            option
+            for rank, option in enumerate(decision.options)
+            if rank < _MOST_BARS or option.action == decision.chosen or option.right
+        ]
+        return [
+            {
+                "option": option,
+                "name": views.option_name(option),
+                "share": round(self.scale.share(option.score) * 100, 1) if option.legal else 0.0,
+                "text": self.scale.text(option.score) if option.legal else "",
+                "chosen": option.action == decision.chosen,
+                "runner_up": option.action == decision.runner_up,
+            }
+            for option in kept
+        ]
+
+    def relevant(self, decision: Decision) -> dict[str, Any] | None:
+        """The words of the text with how much each spoke for the choice; None: not asked for."""
+        weights = decision.relevance[: len(self.trace.words)]
+        if not any(views.is_number(weight) and weight for weight in weights):
+            return None
+        most = max(abs(weight) for weight in weights if views.is_number(weight))
+        peak = max(range(len(weights)), key=lambda i: abs(weights[i]))
+        first = 0
+        if len(weights) > _MOST_WORDS:
+            first = max(min(peak - _MOST_WORDS // 2, len(weights) - _MOST_WORDS), 0)
+        stop = min(first + _MOST_WORDS, len(weights))
+        words = []
+        for i in range(first, stop):
+            shade = round(abs(weights[i]) / most * _SHADES) if views.is_number(weights[i]) else 0
+            sign = "f" if weights[i] > 0 else "a"
+            words.append((self.trace.words[i], f"{sign}{shade}" if shade else ""))
+        return {
+            "words": words,
+            "before": first > 0,
+            "after": stop < len(weights),
+            "telling": views.telling_words(self.trace, decision),
+        }
+
+
+def _as_text(value: Any) -> str:
+    """A field of an output in a few words; empty: it is not shown."""
+    if isinstance(value, str | int | float | bool):
+        text = f"{value:.4g}" if isinstance(value, float) else str(value)
+    elif isinstance(value, list | tuple) and all(isinstance(v, str | int | float) for v in value):
+        text = ", ".join(map(str, value)) or "none"
+    elif isinstance(value, list | tuple):
+        text = "; ".join(filter(None, map(_as_text, value)))
+    elif isinstance(value, dict):
+        text = ", ".join(f"{k}: {t}" for k, v in value.items() if (t := _as_text(v)))
+    else:
+        return ""
+    return text if len(text) <= _MOST_OUTPUT else f"{text[:_MOST_OUTPUT]}…"
+
+
+def _marked_word(word: str, decision: Decision | None) -> dict[str, Any]:
+    if decision is None:
+        return {"word": word, "label": "", "gold": "", "colour": 0, "wrong": False, "inside": False}
+    label = decision.choice.name
+    gold = ", ".join(option.name for option in views.right_options(decision))
+    wrong = decision.choice.right is False
+    return {
+        "word": word,
+        "label": "" if label == "O" and not wrong else label,
+        "gold": gold if wrong else "",
+        "colour": Piece("", "chosen", label).colour,
+        "wrong": wrong,
+        "inside": label.startswith("I-"),
+    }
+
+
+# Colours of heat maps, written out so that browsers need not mix them and tests can measure them.
+
+
+def _heat_rules() -> list[tuple[str, str, str, str]]:
+    """For each class of a cell: its paper and ink in light and in dark."""
+    rules = [
+        (f"h{level}", *_pair(_LIGHT, level, views.LEVELS), *_pair(_DARK, level, views.LEVELS))
+        for level in range(views.LEVELS + 1)
+    ]
+    for sign, (light, dark) in (("f", _FOR), ("a", _AGAINST)):
+        rules += [
+            (f"{sign}{k}", *_pair(light, k, _SHADES), *_pair(dark, k, _SHADES))
+            for k in range(1, _SHADES + 1)
+        ]
+    return rules
+
+
+def _pair(ends: tuple[str, str], step: int, steps: int) -> tuple[str, str]:
+    paper = mixed(ends[0], ends[1], step / steps)
+    ink = max(("#000000", "#ffffff"), key=lambda colour: contrast(paper, colour))
+    return paper, ink
+
+
+def mixed(first: str, second: str, share: float) -> str:
+    """The colour that lies between two (``"#rrggbb"``); `share` 0 is the first, 1 the second."""
+    pairs: Iterable[tuple[int, int]] = zip(_channels(first), _channels(second), strict=True)
+    return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in pairs)
+
+
+def contrast(first: str, second: str) -> float:
+    """Contrast of two colours, 1 to 21, as WCAG 2.2 defines it."""
+    high, low = sorted((_luminance(first), _luminance(second)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def _channels(colour: str) -> tuple[int, int, int]:
+    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+
+
+def _luminance(colour: str) -> float:
+    linear = [
+        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4
+        for c in (channel / 255 for channel in _channels(colour))
+    ]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
