@@ -285,9 +285,7 @@ class _Drawing:
     def marked(self) -> list[dict[str, Any]]:
         """The words of a tagged text with what was decided on each."""
         found = {d.place: d for d in self.trace.decisions if d.place is not None}
-        return [
-            _marked_word(word, found.get(place)) for place, word in enumerate(self.trace.words)
-        ]
+        return [_marked_word(word, found.get(place)) for place, word in enumerate(self.trace.words)]
 
     def bars(self, decision: Decision) -> list[dict[str, Any]]:
         """The options of a decision, those that are drawn."""

@@ -144,8 +144,7 @@ async def _predict(service: Service, request: Request) -> Response:
     body = parse_json(await read_body(request, service.limits, _JSON))
     check_keys(body, (*INPUTS, "run"))
     run = choose_run(body, service.runs)
-    most = service.limits.texts
-    given, size = inputs_of(body, run, service.limits, most=most, limit="texts")
+    given, size = inputs_of(body, run, service.limits)
     if not given:
         return json_answer({"run": run.name, "predictions": []})
     records = await service.ask(request, run.predict, given, characters=size, joins=True)
@@ -157,8 +156,7 @@ async def _explain(service: Service, request: Request) -> Response:
     body = parse_json(await read_body(request, service.limits, _JSON))
     check_keys(body, (*INPUTS, "run"))
     run = choose_run(body, service.runs)
-    most = service.limits.explained
-    given, _ = inputs_of(body, run, service.limits, most=most, limit="explained")
+    given, _ = inputs_of(body, run, service.limits, explains=True)
     traces = await service.ask(request, run.explain, given) if given else []
     return json_answer({"run": run.name, "traces": [trace.to_dict() for trace in traces]})
 

@@ -121,21 +121,22 @@ def choose_run(body: Mapping[str, Any], runs: Sequence[ServedRun]) -> ServedRun:
 
 
 def inputs_of(
-    body: Mapping[str, Any], run: ServedRun, limits: Limits, *, most: int, limit: str
+    body: Mapping[str, Any], run: ServedRun, limits: Limits, *, explains: bool = False
 ) -> tuple[list[Given], int]:
     """What a body asks a run to decide on, and how many characters that has.
 
     Args:
         body: It has exactly one of `INPUTS`.
         run: The run that decides.
-        limits: `characters` is used.
-        most: Most texts or samples.
-        limit: The limit that `most` is.
+        limits: `texts` and `characters` are used, or `explained` and `explained_characters`.
+        explains: Whether traces are asked for.
 
     Raises:
         RequestError: Keys or values are wrong (400), it is too much (413), or a sample cannot be
             read (422).
     """
+    names = ("explained", "explained_characters") if explains else ("texts", "characters")
+    most, most_characters = (getattr(limits, name) for name in names)
     given = [key for key in INPUTS if key in body]
     if len(given) != 1:
         raise RequestError(
@@ -149,16 +150,16 @@ def inputs_of(
         _checked(value, list, key, "a list")
         if len(value) > most:
             raise RequestError(
-                413, f"{key} has {len(value):,} entries, and {most:,} are the most.", limit=limit
+                413, f"{key} has {len(value):,} entries, and {most:,} are the most.", limit=names[0]
             )
         items = [_checked(item, kind, f"{key}[{i}]", what) for i, item in enumerate(value)]
     characters = sum(len(text) for item in items for text in _strings(item))
-    if characters > limits.characters:
+    if characters > most_characters:
         raise RequestError(
             413,
-            f"{key} has {characters:,} characters, and {limits.characters:,} are the most of a "
-            "request.",
-            limit="characters",
+            f"{key} has {characters:,} characters, and {most_characters:,} are the most of a "
+            f"request{' for traces' if explains else ''}.",
+            limit=names[1],
         )
     return (run.samples(items) if key == "samples" else items), characters
 

@@ -17,6 +17,7 @@ class Limits:
         texts: Most texts or samples of a request.
         characters: Most characters of all texts of a request together.
         explained: Most texts or samples of a request that asks for traces.
+        explained_characters: Most characters of them together.
         waiting: Most requests that wait for the model; one more is refused.
         batch: Most texts that the model decides on at once.
         batch_characters: Requests are put into one batch up to so many characters.
@@ -34,6 +35,7 @@ class Limits:
     texts: int = 256
     characters: int = 100_000
     explained: int = 8
+    explained_characters: int = 10_000
     waiting: int = 1000
     batch: int = 64
     batch_characters: int = 50_000

@@ -45,8 +45,8 @@ def description(runs: Sequence[ServedRun], limits: Limits) -> dict[str, Any]:
         },
         "components": {
             "schemas": {
-                "PredictRequest": _request(runs, limits, limits.texts),
-                "ExplainRequest": _request(runs, limits, limits.explained),
+                "PredictRequest": _request(runs, limits.texts, limits.characters),
+                "ExplainRequest": _request(runs, limits.explained, limits.explained_characters),
                 "Predictions": _results(
                     "predictions", "A record of each text or sample, as `nlp-gym predict` has it."
                 ),
@@ -99,18 +99,18 @@ _HEALTH = {
 }
 
 
-def _request(runs: Sequence[ServedRun], limits: Limits, most: int) -> dict[str, Any]:
+def _request(runs: Sequence[ServedRun], most: int, characters: int) -> dict[str, Any]:
     forms = "; ".join(f"{run.name}: {run.sample_form}" for run in runs)
     inputs: dict[str, dict[str, Any]] = {
         "text": {
             "type": "string",
-            "maxLength": limits.characters,
+            "maxLength": characters,
             "description": "One raw text.",
         },
         "texts": {
             "type": "array",
             "maxItems": most,
-            "items": {"type": "string", "maxLength": limits.characters},
+            "items": {"type": "string", "maxLength": characters},
             "description": "Several raw texts.",
         },
         "samples": {

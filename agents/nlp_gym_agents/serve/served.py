@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import count
 from pathlib import Path
@@ -14,6 +14,7 @@ from nlp_gym.data.readers import READERS
 from nlp_gym.data.readers.shared.options import make_options
 from nlp_gym.errors import DataError
 from nlp_gym.inert import one_line
+from nlp_gym.tasks.core.task import Task
 from nlp_gym_agents.prediction.agent import Agent, Given
 from nlp_gym_agents.prediction.inputs import from_sample
 from nlp_gym_agents.serve.limits import RequestError
@@ -31,10 +32,14 @@ class ServedRun:
     Attributes:
         name: Name of its folder; unique among the runs of a server.
         agent: The agent. Only the thread of the models uses it.
+        env_kwargs: Arguments in place of those of the run's task.
+        tasks: Its tasks on the corpus of the run, by split, as far as they were needed.
     """
 
     name: str
     agent: Agent
+    env_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    tasks: dict[str, Task] = field(default_factory=dict)
 
     @cached_property
     def facts(self) -> dict[str, Any]:
@@ -113,7 +118,7 @@ def load_runs(folders: Sequence[str | Path], **options: Any) -> list[ServedRun]:
         agent = Agent(folder, **options)
         base = Path(folder).resolve().name
         name = next(n for n in _numbered(base) if n not in found)
-        found[name] = ServedRun(name, agent)
+        found[name] = ServedRun(name, agent, options.get("env_kwargs") or {})
         if agent.reads_text:
             agent.predict([_FIRST_TEXT])  # loads the encoder and the policy
     return list(found.values())
