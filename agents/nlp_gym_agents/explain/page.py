@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from nlp_gym.inert import visible
 from nlp_gym.render import Piece
 from nlp_gym.render.text import PALETTE
 from nlp_gym_agents.explain import views
+from nlp_gym_agents.explain.colours import SHADES, heat_rules
 from nlp_gym_agents.explain.trace import Decision, Option, Trace
 
 if TYPE_CHECKING:
@@ -26,14 +27,6 @@ _FOLD = 60
 """Rows of a heat map after which a new fold begins."""
 _MOST_WORDS = 160
 """Words of a text that are drawn with their relevance; of a longer one a stretch."""
-_MOST_OUTPUT = 400
-"""Characters of a field of the output that are shown."""
-
-_LIGHT, _DARK = ("#ffffff", "#0b4f9e"), ("#151b23", "#a5d0ff")
-"""Of a heat map: the colour of nothing and that of all."""
-_FOR = ("#ffffff", "#7cb8f2"), ("#151b23", "#1f5c99")
-_AGAINST = ("#ffffff", "#f2a66b"), ("#151b23", "#8a4a12")
-_SHADES = 5
 
 
 def trace_html(trace: Trace | Sequence[Trace], *, whole_page: bool = True) -> str:
@@ -52,7 +45,7 @@ def trace_html(trace: Trace | Sequence[Trace], *, whole_page: bool = True) -> st
     template = _templates().get_template("page.html" if whole_page else "fragment.html")
     return template.render(
         drawings=[_Drawing(one, number) for number, one in enumerate(traces, 1)],
-        heat=_heat_rules(),
+        heat=heat_rules(views.LEVELS),
     )
 
 
@@ -162,7 +155,9 @@ class _Drawing:
     @property
     def shows_seen(self) -> bool:
         """Whether what was seen says more than the figure and the actions do."""
-        return not (self.trace.view == "ranking" and len(self.trace.decisions) == 1)
+        if self.trace.view == "ranking" and len(self.trace.decisions) == 1:
+            return False
+        return self.trace.view != "span"
 
     @property
     def has_values(self) -> bool:
@@ -272,14 +267,7 @@ class _Drawing:
     @property
     def output(self) -> list[tuple[str, str]]:
         """The short fields of what came out."""
-        said = {self.title, *self.trace.context.values()}
-        said |= {" ".join(self.trace.words), str(self.trace.output.get("text", ""))}
-        found = []
-        for name, value in self.trace.output.items():
-            shown = _as_text(value)
-            if shown and name not in ("tokens", "id") and shown not in said:
-                found.append((name.replace("_", " "), shown))
-        return found
+        return views.output_fields(self.trace)
 
     @property
     def marked(self) -> list[dict[str, Any]]:
@@ -319,7 +307,7 @@ class _Drawing:
         stop = min(first + _MOST_WORDS, len(weights))
         words = []
         for i in range(first, stop):
-            shade = round(abs(weights[i]) / most * _SHADES) if views.is_number(weights[i]) else 0
+            shade = round(abs(weights[i]) / most * SHADES) if views.is_number(weights[i]) else 0
             sign = "f" if weights[i] > 0 else "a"
             words.append((self.trace.words[i], f"{sign}{shade}" if shade else ""))
         return {
@@ -328,21 +316,6 @@ class _Drawing:
             "after": stop < len(weights),
             "telling": views.telling_words(self.trace, decision),
         }
-
-
-def _as_text(value: Any) -> str:
-    """A field of an output in a few words; empty: it is not shown."""
-    if isinstance(value, str | int | float | bool):
-        text = f"{value:.4g}" if isinstance(value, float) else str(value)
-    elif isinstance(value, list | tuple) and all(isinstance(v, str | int | float) for v in value):
-        text = ", ".join(map(str, value)) or "none"
-    elif isinstance(value, list | tuple):
-        text = "; ".join(filter(None, map(_as_text, value)))
-    elif isinstance(value, dict):
-        text = ", ".join(f"{k}: {t}" for k, v in value.items() if (t := _as_text(v)))
-    else:
-        return ""
-    return text if len(text) <= _MOST_OUTPUT else f"{text[:_MOST_OUTPUT]}…"
 
 
 def _marked_word(word: str, decision: Decision | None) -> dict[str, Any]:
@@ -359,50 +332,3 @@ def _marked_word(word: str, decision: Decision | None) -> dict[str, Any]:
         "wrong": wrong,
         "inside": label.startswith("I-"),
     }
-
-
-# Colours of heat maps, written out so that browsers need not mix them and tests can measure them.
-
-
-def _heat_rules() -> list[tuple[str, str, str, str]]:
-    """For each class of a cell: its paper and ink in light and in dark."""
-    rules = [
-        (f"h{level}", *_pair(_LIGHT, level, views.LEVELS), *_pair(_DARK, level, views.LEVELS))
-        for level in range(views.LEVELS + 1)
-    ]
-    for sign, (light, dark) in (("f", _FOR), ("a", _AGAINST)):
-        rules += [
-            (f"{sign}{k}", *_pair(light, k, _SHADES), *_pair(dark, k, _SHADES))
-            for k in range(1, _SHADES + 1)
-        ]
-    return rules
-
-
-def _pair(ends: tuple[str, str], step: int, steps: int) -> tuple[str, str]:
-    paper = mixed(ends[0], ends[1], step / steps)
-    ink = max(("#000000", "#ffffff"), key=lambda colour: contrast(paper, colour))
-    return paper, ink
-
-
-def mixed(first: str, second: str, share: float) -> str:
-    """The colour that lies between two (``"#rrggbb"``); `share` 0 is the first, 1 the second."""
-    pairs: Iterable[tuple[int, int]] = zip(_channels(first), _channels(second), strict=True)
-    return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in pairs)
-
-
-def contrast(first: str, second: str) -> float:
-    """Contrast of two colours, 1 to 21, as WCAG 2.2 defines it."""
-    high, low = sorted((_luminance(first), _luminance(second)), reverse=True)
-    return (high + 0.05) / (low + 0.05)
-
-
-def _channels(colour: str) -> tuple[int, int, int]:
-    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
-
-
-def _luminance(colour: str) -> float:
-    linear = [
-        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4
-        for c in (channel / 255 for channel in _channels(colour))
-    ]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 from nlp_gym.render import Frame, Piece
 from nlp_gym_agents.explain.trace import Decision, Option, Trace
@@ -17,6 +18,8 @@ LEVELS = 10
 """Steps of a heat map above nothing."""
 MOST_COLUMNS = 12
 """Most actions that a heat map shows side by side."""
+_MOST_OUTPUT = 400
+"""Characters of a field of the output that are shown."""
 _MOST_TEXT = 60
 """Characters of the text that names a decision."""
 
@@ -290,6 +293,11 @@ class Spot:
     inside: bool
     right: bool
 
+    @property
+    def poles(self) -> list[tuple[int, float]]:
+        """(number of the decision, share) of the bars that can be seen."""
+        return [(n, share) for n, share in enumerate(self.shares) if share >= 0.01]
+
 
 def spots(trace: Trace, scale: Scale) -> list[Spot]:
     """The passage of a trace whose view is ``"span"``, word by word."""
@@ -423,3 +431,30 @@ def _cut(piece: Piece, letters: int) -> Piece:
         return piece
     half = letters // 2
     return replace(piece, text=f"{piece.text[:half]} … {piece.text[-half:]}")
+
+
+def output_fields(trace: Trace) -> list[tuple[str, str]]:
+    """The fields of what came out that say more than the words and the context do."""
+    known = {" ".join(trace.words), *trace.context.values(), str(trace.output.get("text", ""))}
+    known = {" ".join(text.split()) for text in known}
+    found = [
+        (name.replace("_", " "), _as_text(value))
+        for name, value in trace.output.items()
+        if name not in ("tokens", "id", "text")
+    ]
+    return [(name, text) for name, text in found if text and " ".join(text.split()) not in known]
+
+
+def _as_text(value: Any) -> str:
+    """A field of an output in a few words; empty: it is not shown."""
+    if isinstance(value, str | int | float | bool):
+        text = f"{value:.4g}" if isinstance(value, float) else str(value)
+    elif isinstance(value, list | tuple) and all(isinstance(v, str | int | float) for v in value):
+        text = ", ".join(map(str, value)) or "none"
+    elif isinstance(value, list | tuple):
+        text = "; ".join(filter(None, map(_as_text, value)))
+    elif isinstance(value, dict):
+        text = ", ".join(f"{k}: {t}" for k, v in value.items() if (t := _as_text(v)))
+    else:
+        return ""
+    return text if len(text) <= _MOST_OUTPUT else f"{text[:_MOST_OUTPUT]}…"

@@ -76,16 +76,5 @@ def with_alternatives(
 
 
 def _names(task: Task) -> list[str]:
-    if isinstance(task, WriteText):
-        return [_shown(piece) for piece in task.vocabulary.pieces]
-    return [task.action_name(action) for action in range(task.n_actions)]
-
-
-def _shown(piece: bytes) -> str:
-    """A token as text; a byte inside a character by its number, STOP as what it is."""
-    if not piece:
-        return "</s>"
-    try:
-        return piece.decode("utf-8")
-    except UnicodeDecodeError:
-        return f"<0x{piece[0]:02X}>"
+    name = task.token_text if isinstance(task, WriteText) else task.action_name
+    return [name(action) for action in range(task.n_actions)]

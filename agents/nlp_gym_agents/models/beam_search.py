@@ -68,12 +68,23 @@ def search(
     Returns:
         One output per sample.
     """
+    return [output for output, _ in search_with_path(task, log_probs, rows, width, obs_type)]
+
+
+def search_with_path(
+    task: Task,
+    log_probs: LogProbs,
+    rows: Sequence[int] | Int64Array | None,
+    width: int,
+    obs_type: str = "index",
+) -> list[tuple[Output, Int64Array]]:
+    """As `search`, with the decisions of the best episode of each sample."""
     chosen = chosen_rows(task, rows)
     if task.writes:  # sources of similar length are read together
         lengths, size = np.diff(task.corpus.offsets), max(WRITTEN_TEXTS // width, 1)
     else:
         lengths, size = task.lengths, RANKED_SAMPLES
-    outputs: list[Output] = [()] * len(chosen)
+    outputs: list[tuple[Output, Int64Array]] = [((), np.zeros(0, np.int64))] * len(chosen)
     for places in side_by_side(lengths[chosen], size):
         found = _search_batch(
             task,
@@ -98,30 +109,35 @@ def _search_batch(
     *,
     per_decision: bool,
     enough: int | None,
-) -> list[Output]:
+) -> list[tuple[Output, Int64Array]]:
     """Search for samples side by side, with the arguments of `search` and two that tell the kinds.
 
     Episodes are compared by log-probability, divided by their number of decisions `per_decision`; a
     sample is done when `enough` of its episodes have ended, or with None when all have.
     """
     total = np.zeros(len(rows))  # log-probability of each running episode so far
-    found: list[list[tuple[float, Output]]] = [[] for _ in rows]
+    paths = np.zeros((len(rows), 0), np.int64)  # decisions of each running episode so far
+    found: list[list[tuple[float, Output, Int64Array]]] = [[] for _ in rows]
 
     def decide(state: Any, owner: Int64Array) -> Branches:
-        nonlocal total
+        nonlocal total, paths
         observation, mask = task.views.observe_with_mask(state, obs_type)
         scores = total[:, None] + log_probs(observation, mask)
         parents, actions = best_of(scores, owner, width)
         total = scores[parents, actions]
+        paths = np.concatenate([paths[parents], actions[:, None]], axis=1)
         return Branches(parents, actions)
 
     for decisions, step in enumerate(play(task, rows, decide), 1):
         values = total[step.ended] / (decisions if per_decision else 1)
-        for value, (sample, output) in zip(values.tolist(), finished(task, step), strict=True):
-            found[sample].append((value, output))
+        ended = zip(values.tolist(), paths[step.ended], finished(task, step), strict=True)
+        for value, path, (sample, output) in ended:
+            found[sample].append((value, output, path))
         if enough is not None:
-            done = np.array([len(ended) >= enough for ended in found])
+            done = np.array([len(episodes) >= enough for episodes in found])
             step.ended = step.ended | done[step.place]
-        total = total[~step.ended]
-    ranked = (sorted(pairs, key=itemgetter(0), reverse=True) for pairs in found)
-    return [task.merge([output for _, output in pairs]) for pairs in ranked]
+        total, paths = total[~step.ended], paths[~step.ended]
+    ranked = [sorted(episodes, key=itemgetter(0), reverse=True) for episodes in found]
+    return [
+        (task.merge([output for _, output, _ in episodes]), episodes[0][2]) for episodes in ranked
+    ]

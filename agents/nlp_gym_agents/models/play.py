@@ -10,8 +10,9 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 
 from nlp_gym.tasks.core.rollout import rollout
 from nlp_gym.tasks.core.task import Output, Task
+from nlp_gym.types import Int64Array
 from nlp_gym_agents.models.acting import make_act, make_log_probs
-from nlp_gym_agents.models.beam_search import search
+from nlp_gym_agents.models.beam_search import search_with_path
 
 
 def outputs_of(
@@ -39,9 +40,9 @@ def outputs_of(
     Returns:
         One output per row.
     """
-    width = task.beam if beam is None else beam
-    log_probs = make_log_probs(model) if width > 1 and (task.writes or is_searched(task)) else None
-    if log_probs is None:
+    found = searched(model, task, obs_type=obs_type, rows=rows, beam=beam)
+    if found is None:
+        width = task.beam if beam is None else beam
         if task.writes and width > 1:
             warnings.warn(
                 f"beam={width}: how likely {type(model.policy).__name__} holds its actions is not "
@@ -50,7 +51,29 @@ def outputs_of(
                 stacklevel=2,
             )
         return rollout(task, make_act(model, masked), rows, obs_type=obs_type)
-    return search(task, log_probs, rows, width, obs_type)
+    return [output for output, _ in found]
+
+
+def searched(
+    model: BaseAlgorithm,
+    task: Task,
+    *,
+    obs_type: str = "index",
+    rows: Sequence[int] | None = None,
+    beam: int | None = None,
+) -> list[tuple[Output, Int64Array]] | None:
+    """What `outputs_of` finds by beam search, with the decisions of each sample's best episode.
+
+    Arguments are those of `outputs_of`.
+
+    Returns:
+        None where the samples are played greedily.
+    """
+    width = task.beam if beam is None else beam
+    log_probs = make_log_probs(model) if width > 1 and (task.writes or is_searched(task)) else None
+    if log_probs is None:
+        return None
+    return search_with_path(task, log_probs, rows, width, obs_type)
 
 
 def is_searched(task: Task) -> bool:

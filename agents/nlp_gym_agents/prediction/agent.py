@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from nlp_gym.checks import check_int, check_mapping
 from nlp_gym.data.readers import READERS, read_text
@@ -15,7 +15,9 @@ from nlp_gym.data.readers.shared.options import make_options
 from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym.tasks.core.task import Output, Task
 from nlp_gym.types import Sample
+from nlp_gym_agents.explain.trace import Trace
 from nlp_gym_agents.models.trained import TrainedModel, load_trained
+from nlp_gym_agents.prediction.explained import Explainer
 from nlp_gym_agents.prediction.inputs import (
     Input,
     from_text,
@@ -129,6 +131,66 @@ class Agent:
         found = iter(self._records([s for s in samples if s.words], progress=progress))
         records = [next(found) if sample.words else {} for sample in samples]
         return [{**input_fields(i), **record} for i, record in zip(inputs, records, strict=True)]
+
+    @overload
+    def explain(
+        self,
+        given: str | Input | Sample,
+        *,
+        gold: bool = False,
+        top: int = 10,
+        relevance: str | None = None,
+    ) -> Trace: ...
+    @overload
+    def explain(
+        self,
+        given: Sequence[Given],
+        *,
+        gold: bool = False,
+        top: int = 10,
+        relevance: str | None = None,
+    ) -> list[Trace]: ...
+    def explain(
+        self,
+        given: str | Input | Sample | Sequence[Given],
+        *,
+        gold: bool = False,
+        top: int = 10,
+        relevance: str | None = None,
+    ) -> Trace | list[Trace]:
+        """Why the agent decides as it does: every decision, what was seen and could be done.
+
+        The decisions are those of `predict`. A text whose words are labelled makes one trace, in
+        which its sentences, which are labelled one by one, follow each other.
+
+        Args:
+            given: A raw text or a sample for one trace; or a list of what `predict` takes, for a
+                list of traces.
+            gold: Record what is right, the rewards and the score, of samples that are annotated.
+            top: Most options of a decision that are recorded for their scores, where there are more
+                than 64 actions; from 1 to 1,000.
+            relevance: How to say which words speak for each choice: ``"occlusion"``,
+                ``"gradient"``, ``"integrated gradients"``, or ``"auto"``, the last where the run's
+                encoder learned and else the first; None: do not. See `explain.relevance`.
+
+        Raises:
+            InvalidArgumentError: As for `predict`, or gradients of an encoder that is frozen.
+            UnknownNameError: There is no such `relevance`.
+            DataError: Not one of the queries can be answered.
+        """
+        alone = isinstance(given, str | Input | Sample)
+        if not alone and not isinstance(given, Sequence):
+            raise InvalidArgumentError(
+                f"given={shown(given)} must be a text, a sample or a list of them."
+            )
+        several: Any = [given] if alone else given
+        inputs = [_as_sample_or_input(item) for item in several]
+        if not self.reads_text and not all(isinstance(item, Sample) for item in inputs):
+            raise self._needs_more()
+        bio = self.bio if self.tags else None
+        explainer = Explainer(self.trained, self._inputs, bio, gold, top, relevance)
+        traces = explainer.explain(inputs)
+        return traces[0] if alone else traces
 
     def gather(
         self,

@@ -210,6 +210,7 @@ class Selection(PickTask, HookedTask):
         """The candidates of a row in the order of the file."""
         return [" ".join(words) for words in self.candidate_words(self.sample(row))]
 
+    @override
     def texts(self, row: int) -> list[str]:
         """The candidates of a row in the order shown."""
         texts = self.file_texts(row)

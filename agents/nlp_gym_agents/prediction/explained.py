@@ -1,0 +1,162 @@
+"""Traces of texts and samples: their sentences are played, and put together again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from nlp_gym.tasks.core.task import Task
+from nlp_gym.types import Sample
+from nlp_gym_agents.algorithms.registry import resolve
+from nlp_gym_agents.explain.decisions import Player, trace_rows
+from nlp_gym_agents.explain.trace import Decision, Trace
+from nlp_gym_agents.models.trained import TrainedModel
+from nlp_gym_agents.prediction.inputs import Input, from_words, sample_id
+from nlp_gym_agents.prediction.records import input_fields, report_problems, to_record
+from nlp_gym_agents.prediction.task_choice import TaskInputs
+
+
+@dataclass(frozen=True)
+class Explainer:
+    """Explains the decisions of an agent.
+
+    Attributes:
+        trained: The agent's policy.
+        inputs: The task that reads what is given.
+        bio: Whether labels of words are BIO tags; None: words are not labelled.
+        gold: See `Agent.explain`.
+        top: Likewise.
+        relevance: Likewise.
+    """
+
+    trained: TrainedModel
+    inputs: TaskInputs
+    bio: bool | None
+    gold: bool
+    top: int
+    relevance: str | None
+
+    def explain(self, items: Sequence[Input | Sample]) -> list[Trace]:
+        """One trace of each text or sample."""
+        if self.bio is None:
+            return self._whole(items)
+        parts = [_sentences(item) for item in items]
+        found = iter(self._traces([sample for own in parts for sample in own]))
+        traces = []
+        for item, own in zip(items, parts, strict=True):
+            text = item if isinstance(item, Input) else _as_text(item)
+            pieces = [next(found) for _ in own]
+            labels = [label for piece in pieces for label in piece.output["labels"]]
+            record = to_record(text, labels, bio=self.bio)
+            traces.append(joined(pieces, record) if pieces else self._blank(record))
+        return traces
+
+    def _whole(self, items: Sequence[Input | Sample]) -> list[Trace]:
+        samples = [
+            item if isinstance(item, Sample) else Sample(tuple(word for word, _, _ in item.words))
+            for item in items
+        ]
+        real = [sample for sample in samples if sample.words]
+        found = self._traces(real)
+        if found:
+            report_problems(real, [trace.output for trace in found])
+        traces = iter(found)
+        return [
+            replace(trace, output={**input_fields(item), **trace.output})
+            for item, sample in zip(items, samples, strict=True)
+            for trace in (next(traces) if sample.words else self._blank({}),)
+        ]
+
+    def _traces(self, samples: Sequence[Sample]) -> list[Trace]:
+        """One trace per sample; those with gold are played together, and so are the others."""
+        found: dict[int, Trace] = {}
+        for annotated in (False, True):
+            places = [k for k, s in enumerate(samples) if (self.gold and s.annotated) == annotated]
+            own = [samples[k] if annotated else samples[k].unannotated() for k in places]
+            found.update(zip(places, self._play(own) if own else (), strict=True))
+        return [found[k] for k in range(len(samples))]
+
+    def _play(self, samples: list[Sample]) -> list[Trace]:
+        task = self._task(samples)
+        with self.trained.reading(task, cache=False) as model:
+            return trace_rows(self._player(model), task, top=self.top)
+
+    def _task(self, samples: list[Sample]) -> Task:
+        return self.trained.task("test", **self.inputs.arguments(samples))
+
+    def _player(self, model: Any) -> Player:
+        settings = self.trained.settings
+        return Player(
+            model,
+            masked=resolve(settings["algo"]).masked,
+            obs_type=settings["obs_type"],
+            env_id=self.inputs.part or self.trained.env_id,
+            algo=settings["algo"],
+        )
+
+    def _blank(self, record: dict[str, Any]) -> Trace:
+        """The trace of a text without a word, in which nothing is decided."""
+        return Trace(
+            env_id=self.inputs.part or self.trained.env_id,
+            algo=self.trained.settings["algo"],
+            view=self.inputs.task.trace_view,
+            scores="none",
+            words=(),
+            decisions=(),
+            output=record,
+            notes=("The text has no word: nothing is decided.",),
+        )
+
+
+def joined(traces: Sequence[Trace], output: dict[str, Any]) -> Trace:
+    """One trace of the sentences of a text, in order.
+
+    Args:
+        traces: At least one; their places count their own words.
+        output: Of the whole text.
+
+    Returns:
+        A trace whose places count the words of all. Relevance is 0 for words of other sentences,
+        which are not read together. It has a score only where there is one sentence.
+    """
+    first = traces[0]
+    words = tuple(word for trace in traces for word in trace.words)
+    decisions: list[Decision] = []
+    before = 0
+    for trace in traces:
+        after = len(words) - before - len(trace.words)
+        decisions += [_moved(decision, before, after) for decision in trace.decisions]
+        before += len(trace.words)
+    return replace(
+        first,
+        words=words,
+        decisions=tuple(decisions),
+        output=output,
+        score=first.score if len(traces) == 1 else None,
+        metric=first.metric if len(traces) == 1 else "",
+        notes=tuple(dict.fromkeys(note for trace in traces for note in trace.notes)),
+    )
+
+
+def _moved(decision: Decision, before: int, after: int) -> Decision:
+    """The decision in a text with words before and after those it counts."""
+    if not before and not after:
+        return decision
+    given = decision.relevance
+    return replace(
+        decision,
+        place=None if decision.place is None else decision.place + before,
+        span=None if decision.span is None else tuple(k + before for k in decision.span),
+        relevance=(*[0.0] * before, *given, *[0.0] * after) if given else (),
+    )
+
+
+def _sentences(item: Input | Sample) -> list[Sample]:
+    if isinstance(item, Sample):
+        return [item] if item.words else []
+    return [Sample(tuple(word for word, _, _ in sentence)) for sentence in item.sentences]
+
+
+def _as_text(sample: Sample) -> Input:
+    return replace(from_words(sample.words), id=sample_id(sample))
