@@ -21,6 +21,7 @@ from nlp_gym.errors import NLPGymError
 from nlp_gym.inert import one_line
 from nlp_gym_agents.serve.answers import error_answer, json_answer
 from nlp_gym_agents.serve.body import (
+    EXPLAIN_KEYS,
     INPUTS,
     check_keys,
     choose_run,
@@ -82,7 +83,7 @@ class Service:
         """
         future = self.models.submit(call, items, **how)
         answered = asyncio.wrap_future(future)
-        gone = asyncio.ensure_future(request.receive())
+        gone = asyncio.ensure_future(_disconnect(request))
         awaited: set[asyncio.Future[Any]] = {answered, gone, self.stop}
         try:
             await asyncio.wait(
@@ -107,6 +108,12 @@ class Service:
             limit="answer_s",
             headers={"Retry-After": "5"},
         )
+
+
+async def _disconnect(request: Request) -> None:
+    """Wait until the client has gone away; what it still sends is thrown away."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def create_app(
@@ -154,10 +161,13 @@ async def _predict(service: Service, request: Request) -> Response:
 
 async def _explain(service: Service, request: Request) -> Response:
     body = parse_json(await read_body(request, service.limits, _JSON))
-    check_keys(body, (*INPUTS, "run"))
+    check_keys(body, (*INPUTS, "run", *EXPLAIN_KEYS))
     run = choose_run(body, service.runs)
     given, _ = inputs_of(body, run, service.limits, explains=True)
-    traces = await service.ask(request, run.explain, given) if given else []
+    if not given:
+        return json_answer({"run": run.name, "traces": []})
+    options = {key: body[key] for key in EXPLAIN_KEYS if key in body}
+    traces = await service.ask(request, partial(run.explain, **options), given)
     return json_answer({"run": run.name, "traces": [trace.to_dict() for trace in traces]})
 
 

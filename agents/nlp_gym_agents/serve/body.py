@@ -16,6 +16,8 @@ from nlp_gym_agents.serve.served import ServedRun
 
 INPUTS = ("text", "texts", "samples")
 """Keys of which a body has exactly one."""
+EXPLAIN_KEYS = ("gold", "top", "relevance")
+"""Further keys of a body that asks for traces: options of `Agent.explain`."""
 _DRAINED = 8
 """How many times the limit is read of a body that is too large, lest the answer be lost."""
 
@@ -161,7 +163,12 @@ def inputs_of(
             f"request{' for traces' if explains else ''}.",
             limit=names[1],
         )
-    return (run.samples(items) if key == "samples" else items), characters
+    if key == "samples":
+        gold = _checked(body.get("gold", False), bool, "gold", "true or false")
+        return run.samples(items, gold=gold), characters
+    if body.get("gold"):
+        raise RequestError(400, "gold=true is for samples, which can have their answers.")
+    return items, characters
 
 
 def _checked(value: Any, kind: type, name: str, what: str) -> Any:

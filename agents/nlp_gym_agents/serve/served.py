@@ -15,6 +15,7 @@ from nlp_gym.data.readers.shared.options import make_options
 from nlp_gym.errors import DataError
 from nlp_gym.inert import one_line
 from nlp_gym.tasks.core.task import Task
+from nlp_gym_agents.explain.trace import Trace
 from nlp_gym_agents.prediction.agent import Agent, Given
 from nlp_gym_agents.prediction.inputs import from_sample
 from nlp_gym_agents.serve.limits import RequestError
@@ -33,13 +34,12 @@ class ServedRun:
         name: Name of its folder; unique among the runs of a server.
         agent: The agent. Only the thread of the models uses it.
         env_kwargs: Arguments in place of those of the run's task.
-        tasks: Its tasks on the corpus of the run, by split, as far as they were needed.
     """
 
     name: str
     agent: Agent
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
-    tasks: dict[str, Task] = field(default_factory=dict)
+    _tasks: dict[str, Task] = field(default_factory=dict)
 
     @cached_property
     def facts(self) -> dict[str, Any]:
@@ -68,8 +68,18 @@ class ServedRun:
         """Whether it is known which task decides; of a mixture one has to be named."""
         return self.agent.family in READERS
 
-    def samples(self, rows: Sequence[Mapping[str, Any]]) -> list[Given]:
+    def corpus_task(self, split: str) -> Task:
+        """The task of the run on a split of its corpus, whose texts are read and not encoded."""
+        if split not in self._tasks:
+            self._tasks[split] = self.agent.trained.task(split, **self.env_kwargs)
+        return self._tasks[split]
+
+    def samples(self, rows: Sequence[Mapping[str, Any]], *, gold: bool = False) -> list[Given]:
         """What the rows of a request ask, whose keys are those of the family's JSON Lines.
+
+        Args:
+            rows: The rows.
+            gold: They have their answers, which are kept.
 
         Raises:
             RequestError: A row cannot be read.
@@ -81,7 +91,7 @@ class ServedRun:
         reader = READERS[self.agent.family]["jsonl"]
         pair = self.agent.trained.settings["env_kwargs"].get("pair")
         lines = [json.dumps(row) for row in rows]
-        parsed = reader.parse(lines, _ROWS, make_options(gold=False, pair=pair))
+        parsed = reader.parse(lines, _ROWS, make_options(gold=gold, pair=pair))
         if parsed.problems:
             first = parsed.problems[0]
             where = "samples" if first.line is None else f"samples[{first.line - 1}]"
@@ -91,16 +101,17 @@ class ServedRun:
             left = next(i for i in range(len(rows)) if f"{_ROWS}:{i + 1}" not in known)
             raise RequestError(422, f"samples[{left}]: there is nothing to decide in it.")
         samples = [replace(sample, id="") for sample in parsed.samples]
-        return [from_sample(s) for s in samples] if self.agent.tags else list(samples)
+        if self.agent.tags and not gold:
+            return [from_sample(sample) for sample in samples]
+        return list(samples)
 
     def predict(self, given: Sequence[Given]) -> list[dict[str, Any]]:
         """A record of each, as `nlp-gym predict` writes it."""
         return [_fields(record) for record in self.agent.predict(given)]
 
-    def explain(self, given: Sequence[Given]) -> list[Any]:
-        """A trace of each."""
-        found = self.agent.explain(list(given))
-        return list(found) if isinstance(found, list) else [found]
+    def explain(self, given: Sequence[Given], **options: Any) -> list[Trace]:
+        """A trace of each; options as for `Agent.explain`."""
+        return self.agent.explain(list(given), **options)
 
 
 def load_runs(folders: Sequence[str | Path], **options: Any) -> list[ServedRun]:

@@ -48,11 +48,6 @@ class Form:
     fields: tuple[Field, ...]
     body: Callable[[Values], dict[str, Any]]
 
-    @property
-    def example(self) -> dict[str, str]:
-        """The values at first."""
-        return {field.name: field.example for field in self.fields}
-
 
 def _lines(text: str) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip()]
@@ -164,14 +159,23 @@ FORMS: dict[str, Form] = {
             "kg",
             "A question to a knowledge graph",
             (
-                Field("head", "Entity", "", "As the graph of the run names it.", 1),
-                Field("relation", "Relation", "", "As the graph of the run names it.", 1),
+                Field("head", "Entity", "", "As the graph of the first run names it.", 1),
+                Field("relation", "Relation", "", "As the graph of the first run names it.", 1),
             ),
             lambda v: _sample({"head": v["head"], "relation": v["relation"]}),
         ),
     )
 }
 """Forms by key."""
+
+
+def example_of(form: Form, run: ServedRun) -> dict[str, str]:
+    """What stands in the fields at first; names of a graph are from the run's own questions."""
+    values = {field.name: field.example for field in form.fields}
+    if form.key == "kg":
+        extra = run.corpus_task("dev").corpus.samples[0].extra
+        values |= {name: str(extra[name]) for name in values}
+    return values
 
 
 def form_of(run: ServedRun) -> Form | None:

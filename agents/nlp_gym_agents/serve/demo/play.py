@@ -6,14 +6,14 @@ import secrets
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from nlp_gym.envs.single import TaskEnv
-from nlp_gym.errors import InvalidArgumentError, shown
+from nlp_gym.errors import InvalidActionError, InvalidArgumentError, shown
+from nlp_gym.render import draw
 from nlp_gym.tasks.core.task import Task
 from nlp_gym_agents.algorithms.registry import resolve
+from nlp_gym_agents.explain.decisions import held
 from nlp_gym_agents.models.acting import make_scored_act, score_kind
 from nlp_gym_agents.serve.limits import Limits, RequestError
 from nlp_gym_agents.serve.served import ServedRun
@@ -118,13 +118,14 @@ class Episode:
         self.run = run
         self._trained = run.agent.trained
         settings = self._trained.settings
+        self._obs_type: str = settings["obs_type"]
+        self._masked: bool = resolve(settings["algo"]).masked
         self._task, at = _one_sample(run, split, row)
         with self._trained.reading(self._task, cache=False) as model:
             # A policy with a memory is asked once at each step, in order.
-            self._act = make_scored_act(model, resolve(settings["algo"]).masked)
+            self._act = make_scored_act(model, self._masked)
             self._kind = score_kind(model.policy)
-        self._env = TaskEnv(self._task, obs_type=settings["obs_type"], render_mode="html")
-        self._seen, self._info = self._env.reset(options={"row": at})
+        self._state = self._task.initial(np.array([at]))
         self.rewards: list[float] = []
         self.moves: list[Move] = []
         self.ended = False
@@ -157,26 +158,35 @@ class Episode:
     def _play(self, action: int, *, by_agent: bool) -> None:
         if self.ended:
             return
+        if action >= self._task.n_actions:
+            raise InvalidActionError(
+                f"action={action} must be a number from 0 to {self._task.n_actions - 1}."
+            )
         name = self._name(action)
-        self._seen, reward, self.ended, _, self._info = self._env.step(action)
-        self.rewards.append(reward)
-        self.moves.append(Move(name, reward, by_agent))
-        if self.ended:
-            self.score = self._info.get("score")
-        else:
+        rewards, ended = self._task.transition(self._state, np.array([action]))
+        self.rewards.append(float(rewards[0]))
+        self.moves.append(Move(name, self.rewards[-1], by_agent))
+        self.ended = bool(ended[0])
+        if not self.ended:
             self._ask()
+        elif self._task.has_gold:
+            self.score = float(self._task.potential(self._state)[0])
 
     def _ask(self) -> None:
         """Let the agent look at the state: what it would play, and what it holds of actions."""
-        mask = self._env.action_masks()
-        batch = {key: value[None] for key, value in self._seen.items()}
+        seen, mask = self._task.views.observe_with_mask(self._state, self._obs_type)
         with self._trained.reading(self._task, cache=False):
-            found = self._act(batch, mask[None])
+            found = self._act(seen, mask)
         self._chosen = int(found.actions[0])
-        self._scores = None if found.scores is None else _held(found.scores[0], mask, self._kind)
+        self._legal: list[int] = np.flatnonzero(mask[0]).tolist()
+        scores = held(found, mask, self._kind, masked=self._masked)
+        self._scores = None if scores is None else scores[0]
 
     def _name(self, action: int) -> str:
-        return self._task.action_name(action)
+        """What an action means now; of one that means nothing its number."""
+        target = self._task.action_target(self._state, 0, action)
+        name = self._task.action_text(self._state, 0, action) or f"action {action + 1}"
+        return f"{name} → {target}" if target else name
 
     def _choice(self, action: int) -> Choice:
         score = "" if self._scores is None else f"{self._scores[action]:.3f}"
@@ -188,23 +198,23 @@ class Episode:
         Args:
             query: Only actions with these letters in their names are shown.
         """
-        legal = [] if self.ended else np.flatnonzero(self._env.action_masks()).tolist()
-        found = legal
-        if query:
-            wanted = query.casefold()
-            found = [a for a in legal if wanted in self._name(a).casefold()]
-        if len(found) > MOST_SHOWN and self._scores is not None:
-            found.sort(key=lambda action: -self._scores[action])
+        legal = [] if self.ended else self._legal
+        wanted, scores = query.casefold(), self._scores
+        found = [a for a in legal if wanted in self._name(a).casefold()] if wanted else list(legal)
+        if len(found) > MOST_SHOWN and scores is not None:
+            found.sort(key=lambda action: -scores[action])
         oracle = None
         if self._task.has_gold and not self.ended:
-            oracle = self._choice(self._env.oracle_action())
+            oracle = self._choice(int(self._task.oracle(self._state)[0]))
+        frame = self._task.frame(self._state, 0)
+        latest = self.rewards[-1] if self.rewards else None
         return View(
             id=self.id,
             run=self.run.name,
             env_id=self._trained.env_id,
-            drawing=self._env.render(),
+            drawing=draw("html", frame.at_the_end() if self.ended else frame, latest or 0.0),
             step=self.step,
-            latest=self.rewards[-1] if self.rewards else None,
+            latest=latest,
             total=sum(self.rewards),
             ended=self.ended,
             score=self.score,
@@ -220,31 +230,9 @@ class Episode:
         )
 
 
-def _held(scores: Any, mask: Any, kind: str) -> Any:
-    """(A,) probabilities of the legal actions, or values, of the scores of a policy."""
-    scores = scores.astype(np.float64)
-    if kind != "logits":
-        return scores
-    legal = np.where(mask, scores, -np.inf)
-    weights = np.exp(legal - legal.max())
-    return weights / weights.sum()
-
-
-def n_samples(run: ServedRun, split: str) -> int:
-    """Number of samples of a split of a run's corpus."""
-    return len(_corpus_task(run, split).corpus)
-
-
-def _corpus_task(run: ServedRun, split: str) -> Task:
-    """The task of a run on a split, with its texts; they are not encoded."""
-    if split not in run.tasks:
-        run.tasks[split] = run.agent.trained.task(split, **run.env_kwargs)
-    return run.tasks[split]
-
-
 def _one_sample(run: ServedRun, split: str, row: int) -> tuple[Task, int]:
     """A task that has the sample, and its row there: alone, so that nothing else is encoded."""
-    task = _corpus_task(run, split)
+    task = run.corpus_task(split)
     if not 0 <= row < len(task.corpus):
         raise InvalidArgumentError(
             f"sample={row + 1}: the split {split} of {run.name} has samples 1 to "

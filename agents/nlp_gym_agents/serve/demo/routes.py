@@ -19,7 +19,7 @@ from nlp_gym.types import SPLITS
 from nlp_gym_agents.explain.page import trace_html
 from nlp_gym_agents.serve.app import Service
 from nlp_gym_agents.serve.body import inputs_of, read_body
-from nlp_gym_agents.serve.demo.forms import Form, form_of
+from nlp_gym_agents.serve.demo.forms import Form, example_of, form_of
 from nlp_gym_agents.serve.demo.play import AGENT, REST, Episode, Episodes, View
 from nlp_gym_agents.serve.demo.record import RecordView, record_view
 from nlp_gym_agents.serve.limits import RequestError
@@ -56,6 +56,7 @@ class _Demo:
         for run in service.runs:
             if (form := form_of(run)) is not None:
                 forms.setdefault(form.key, (form, []))[1].append(run)
+        self.examples = {key: example_of(form, runs[0]) for key, (form, runs) in forms.items()}
         self.forms = forms
         """By the key of a form: the form, and the runs that it is for."""
 
@@ -130,7 +131,13 @@ async def _ask_page(demo: _Demo, request: Request) -> Response:
     form, runs = found
     chosen = {run.name for run in runs}
     return demo.page(
-        "ask.html", form.key, form=form, runs=runs, chosen=chosen, values=form.example, decided=[]
+        "ask.html",
+        form.key,
+        form=form,
+        runs=runs,
+        chosen=chosen,
+        values=demo.examples[form.key],
+        decided=[],
     )
 
 
