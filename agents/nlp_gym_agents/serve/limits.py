@@ -18,6 +18,7 @@ class Limits:
         characters: Most characters of all texts of a request together.
         explained: Most texts or samples of a request that asks for traces.
         explained_characters: Most characters of them together.
+        relevance_characters: Likewise where the trace says which words spoke for a choice.
         waiting: Most requests that wait for the model; one more is refused.
         batch: Most texts that the model decides on at once.
         batch_characters: Requests are put into one batch up to so many characters.
@@ -36,6 +37,7 @@ class Limits:
     characters: int = 100_000
     explained: int = 8
     explained_characters: int = 10_000
+    relevance_characters: int = 1000
     waiting: int = 1000
     batch: int = 64
     batch_characters: int = 50_000

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from nlp_gym import __version__
@@ -46,7 +47,9 @@ def description(runs: Sequence[ServedRun], limits: Limits) -> dict[str, Any]:
         "components": {
             "schemas": {
                 "PredictRequest": _request(runs, limits.texts, limits.characters),
-                "ExplainRequest": _request(runs, limits.explained, limits.explained_characters),
+                "ExplainRequest": _request(
+                    runs, limits.explained, limits.explained_characters, _options(limits)
+                ),
                 "Predictions": _results(
                     "predictions", "A record of each text or sample, as `nlp-gym predict` has it."
                 ),
@@ -99,7 +102,34 @@ _HEALTH = {
 }
 
 
-def _request(runs: Sequence[ServedRun], most: int, characters: int) -> dict[str, Any]:
+def _options(limits: Limits) -> dict[str, Any]:
+    """Further properties of a request for traces."""
+    return {
+        "gold": {
+            "type": "boolean",
+            "description": "Samples have their answers: say what was right.",
+        },
+        "top": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": MOST_OPTIONS,
+            "description": "Most actions that are kept of each decision.",
+        },
+        "relevance": {
+            "type": "string",
+            "enum": list(RELEVANCE),
+            "description": "How to say which words spoke for each choice, of at most "
+            f"{limits.relevance_characters:,} characters.",
+        },
+    }
+
+
+def _request(
+    runs: Sequence[ServedRun],
+    most: int,
+    characters: int,
+    options: Mapping[str, Any] = MappingProxyType({}),
+) -> dict[str, Any]:
     forms = "; ".join(f"{run.name}: {run.sample_form}" for run in runs)
     inputs: dict[str, dict[str, Any]] = {
         "text": {
@@ -128,7 +158,7 @@ def _request(runs: Sequence[ServedRun], most: int, characters: int) -> dict[str,
     return {
         "type": "object",
         "additionalProperties": False,
-        "properties": {**inputs, "run": run},
+        "properties": {**inputs, "run": run, **options},
         "oneOf": [{"required": [name]} for name in inputs],
     }
 

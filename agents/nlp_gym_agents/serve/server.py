@@ -63,22 +63,15 @@ def is_local(listening: socket.socket) -> bool:
     return ipaddress.ip_address(listening.getsockname()[0].partition("%")[0]).is_loopback
 
 
-def serve(
-    app: ASGIApp, service: Service, listening: socket.socket, *, ready: Callable[[], None]
-) -> int:
-    """Answer requests until SIGTERM or SIGINT.
-
-    Then nothing further is accepted, and what was accepted is answered, for `Limits.grace_s` at
-    most. A second SIGINT ends at once.
+def make_server(
+    app: ASGIApp, service: Service, *, ready: Callable[[], None] | None = None
+) -> uvicorn.Server:
+    """A server that `serve` runs; its attribute `should_exit` stops it as SIGTERM does.
 
     Args:
         app: The application.
         service: What it shares.
-        listening: The socket, which is closed in the end.
         ready: Is called once requests are answered.
-
-    Returns:
-        Number of requests that were accepted and not answered.
     """
     config = uvicorn.Config(
         app,
@@ -94,7 +87,23 @@ def serve(
         timeout_graceful_shutdown=int(service.limits.grace_s) + 2,
         h11_max_incomplete_event_size=_HEAD_BYTES,
     )
-    server = _Server(config, service, ready)
+    return _Server(config, service, ready)
+
+
+def serve(server: uvicorn.Server, service: Service, listening: socket.socket) -> int:
+    """Answer requests until SIGTERM or SIGINT.
+
+    Then nothing further is accepted, and what was accepted is answered, for `Limits.grace_s` at
+    most. A second SIGINT ends at once.
+
+    Args:
+        server: Made by `make_server`.
+        service: What it shares.
+        listening: The socket, which is closed in the end.
+
+    Returns:
+        Number of requests that were accepted and not answered.
+    """
     try:
         server.run(sockets=[listening])
     finally:
@@ -106,13 +115,16 @@ def serve(
 class _Server(uvicorn.Server):
     """Says when it is ready, and refuses what still waits at the end of the grace time."""
 
-    def __init__(self, config: uvicorn.Config, service: Service, ready: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, service: Service, ready: Callable[[], None] | None
+    ) -> None:
         super().__init__(config)
         self.service, self.ready = service, ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self.ready()
+        if self.ready is not None:
+            self.ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         loop = asyncio.get_running_loop()

@@ -62,7 +62,7 @@ def start(
         from nlp_gym_agents.serve.app import Service, create_app
         from nlp_gym_agents.serve.limits import Limits
         from nlp_gym_agents.serve.served import load_runs
-        from nlp_gym_agents.serve.server import bind, is_local, serve, url_of
+        from nlp_gym_agents.serve.server import bind, is_local, make_server, serve, url_of
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in _NEEDED:
             raise
@@ -85,4 +85,5 @@ def start(
         further = demo_routes(service)
     app = create_app(service, names=[host, *allowed], further=further)
     started = Started(url_of(listening), tuple(run.name for run in served), is_local(listening))
-    return serve(app, service, listening, ready=lambda: ready(started))
+    server = make_server(app, service, ready=lambda: ready(started))
+    return serve(server, service, listening)

@@ -221,7 +221,7 @@ async def _step(demo: _Demo, request: Request) -> Response:
     def play(_: Sequence[Any]) -> list[str]:
         episode = demo.episodes.get(sent.get("id", ""))
         if sent.get("step") == str(episode.step):  # else the button was pressed twice
-            episode.play(sent.get("action", ""))
+            episode.play(sent.get("choice", ""))
         return [episode.id]
 
     (name,) = await demo.service.ask(request, play, [None])

@@ -10,8 +10,8 @@ let plain = false; // forms are sent by the browser itself
 async function swap(form, button) {
   const turn = ++latest;
   const fields = new URLSearchParams(new FormData(form, button));
-  const url = new URL(form.action);
-  const asks = form.method === "get";
+  const url = new URL(form.getAttribute("action"), document.baseURI);
+  const asks = form.getAttribute("method") === "get";
   if (asks) url.search = fields;
   main.setAttribute("aria-busy", "true");
   try {
