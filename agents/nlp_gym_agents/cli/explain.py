@@ -11,7 +11,7 @@ from nlp_gym_agents.cli.shared.options import Checkpoint, DataDir, Device, Run, 
 from nlp_gym_agents.cli.shared.output import say_path
 
 if TYPE_CHECKING:
-    from nlp_gym_agents.prediction.agent import Agent, Given
+    from nlp_gym_agents.prediction.agent import Given
 
 
 def explain_command(
@@ -42,11 +42,16 @@ def explain_command(
         typer.Option(metavar="FILE", help="A page (.html), JSON (.json) or a picture (.png)."),
     ] = None,
     top: Annotated[
-        int, typer.Option(min=1, help="Most actions that are kept of each decision.")
+        int,
+        typer.Option(min=1, max=1000, help="Actions that are kept of a decision that has over 64."),
     ] = 10,
     relevance: Annotated[
-        str, typer.Option(help="Which words spoke for a choice: auto, occlusion, none, ...")
-    ] = "none",
+        str | None,
+        typer.Option(
+            metavar="auto|occlusion|gradient|...",
+            help="Say which words spoke for each choice; costs a pass for every word.",
+        ),
+    ] = None,
     env_kwargs: Annotated[
         list[str] | None,
         typer.Option(
@@ -68,6 +73,7 @@ def explain_command(
     """Show every decision: what was seen, what could be done, and what the agent held of it."""
     from nlp_gym_agents.explain.output import check_ending, write_traces
     from nlp_gym_agents.prediction.agent import Agent
+    from nlp_gym_agents.prediction.own_samples import annotated_samples, own_samples
 
     if output is not None:
         check_ending(output)
@@ -76,9 +82,10 @@ def explain_command(
     agent = Agent(run, env_kwargs=pairs(env_kwargs), **options)
     how: dict[str, Any] = {"encoding": encoding, "text_column": text_column}
     if split is not None:
-        given = _own_samples(agent, split, row or [0], data_dir)
+        own = {"env_kwargs": pairs(env_kwargs), "data_dir": data_dir}
+        given: list[Given] = [*own_samples(agent, split, row or [0], **own)]
     elif gold and input_file is not None:
-        given = agent.gather_annotated(input_file, **how)
+        given = [*annotated_samples(agent, input_file, **how)]
     else:
         given = agent.gather(text, input_file, **how)
     traces = agent.explain(given, gold=gold or split is not None, top=top, relevance=relevance)
@@ -105,17 +112,3 @@ def _check_source(
         raise InvalidArgumentError("--row needs --split: train, dev or test.")
     if split is None and gold and file is None:
         raise InvalidArgumentError("--gold needs --input FILE with the answers, or --split.")
-
-
-def _own_samples(agent: Agent, split: str, rows: list[int], data_dir: str | None) -> list[Given]:
-    from nlp_gym.errors import InvalidArgumentError, shown
-
-    overrides = {} if data_dir is None else {"data_dir": data_dir}
-    task = agent.trained.task(split, **overrides)
-    n = len(task.corpus)
-    for row in rows:
-        if row >= n:
-            raise InvalidArgumentError(
-                f"row={shown(row)}: the {split} split has {n} samples, 0 to {n - 1}."
-            )
-    return [task.sample(row) for row in rows]

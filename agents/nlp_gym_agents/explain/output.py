@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from nlp_gym.errors import DataError, InvalidArgumentError, shown
 from nlp_gym.files import atomic_path
@@ -66,14 +64,6 @@ def _content(traces: Sequence[Trace], ending: str) -> bytes:
 
 
 def traces_json(traces: Sequence[Trace]) -> str:
-    """The traces as a JSON list; numbers that JSON has no form for are null."""
-    found = [_finite(trace.to_dict()) for trace in traces]
+    """The traces as a JSON list of `Trace.to_dict`."""
+    found = [trace.to_dict() for trace in traces]
     return json.dumps(found, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _finite(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

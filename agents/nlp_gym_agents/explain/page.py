@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from nlp_gym.inert import visible
 from nlp_gym.render import Piece
 from nlp_gym.render.text import PALETTE
-from nlp_gym_agents.explain import views
-from nlp_gym_agents.explain.colours import SHADES, heat_rules
+from nlp_gym_agents.explain import drawing
+from nlp_gym_agents.explain.drawing.colours import SHADES, heat_rules
 from nlp_gym_agents.explain.trace import Decision, Option, Trace
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ _MOST_BARS = 12
 _OTHERS = 4
 _FOLD = 60
 """Rows of a heat map after which a new fold begins."""
+_NOTHING = "O"
+"""The label of words that are part of nothing; it has no colour."""
 _MOST_WORDS = 160
 """Words of a text that are drawn with their relevance; of a longer one a stretch."""
 
@@ -45,7 +47,7 @@ def trace_html(trace: Trace | Sequence[Trace], *, whole_page: bool = True) -> st
     template = _templates().get_template("page.html" if whole_page else "fragment.html")
     return template.render(
         drawings=[_Drawing(one, number) for number, one in enumerate(traces, 1)],
-        heat=heat_rules(views.LEVELS),
+        heat=heat_rules(drawing.LEVELS),
     )
 
 
@@ -54,7 +56,7 @@ def _templates() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     made = Environment(
-        loader=PackageLoader("nlp_gym_agents.explain"),
+        loader=PackageLoader("nlp_gym_agents.explain.drawing"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -62,7 +64,7 @@ def _templates() -> Environment:
         finalize=_inert,
     )
     made.filters["lines"] = _with_lines
-    made.globals.update(LEVELS=views.LEVELS, palette=PALETTE)
+    made.globals.update(LEVELS=drawing.LEVELS, palette=PALETTE)
     return made
 
 
@@ -90,14 +92,14 @@ class _Drawing:
         self.trace, self.number = trace, number
         name = f"{trace.env_id}|{trace.algo}|{trace.words}|{trace.output}"
         self.key = f"t{number}-{zlib.crc32(name.encode('utf-8', 'replace')):08x}"
-        self.scale = views.Scale(trace)
-        self.grid = views.grid_of(trace, self.scale)
+        self.scale = drawing.Scale(trace)
+        self.grid = drawing.grid_of(trace, self.scale)
 
     @property
     def title(self) -> str:
         """The first words of the text."""
         text = next(iter(self.trace.context.values()), "") or " ".join(self.trace.words)
-        return self.cut(" ".join(text.split()), 90) or "(a blank text)"
+        return self.cut(" ".join(text.split()), 110) or "(a blank text)"
 
     @property
     def shown(self) -> list[int]:
@@ -108,7 +110,7 @@ class _Drawing:
 
         def doubt(number: int) -> tuple[bool, float]:
             decision = decisions[number]
-            margin = decision.margin if views.is_number(decision.margin) else float("inf")
+            margin = decision.margin if drawing.is_number(decision.margin) else float("inf")
             return self.judged(decision) is not False, margin or 0.0
 
         return sorted(sorted(range(len(decisions)), key=doubt)[:MOST_CARDS])
@@ -132,7 +134,7 @@ class _Drawing:
     @property
     def wrong(self) -> int | None:
         """How many decisions are not as the gold has them; None: there is no gold."""
-        known = [views.judged(self.trace, decision) for decision in self.trace.decisions]
+        known = [drawing.judged(self.trace, decision) for decision in self.trace.decisions]
         if all(right is None for right in known):
             return None
         return sum(right is False for right in known)
@@ -141,6 +143,12 @@ class _Drawing:
     def has_gold(self) -> bool:
         """Whether anything of the gold is known."""
         return self.wrong is not None
+
+    @property
+    def has_heat(self) -> bool:
+        """Whether a heat map of actions is drawn."""
+        several = len(self.trace.decisions) > 1
+        return several and self.trace.view not in ("span", "walk", "writing")
 
     @property
     def has_masked(self) -> bool:
@@ -176,23 +184,23 @@ class _Drawing:
 
     @property
     def narrowest(self) -> list[int]:
-        """As `views.narrowest`."""
-        return views.narrowest(self.trace)
+        """As `explain.drawing.narrowest`."""
+        return drawing.narrowest(self.trace)
 
     @property
     def pieces(self) -> list[str]:
-        """As `views.pieces_read`."""
-        return views.pieces_read(self.trace)
+        """As `explain.drawing.pieces_read`."""
+        return drawing.pieces_read(self.trace)
 
     @property
     def unread(self) -> str:
         """The rest of a text that was not read to its end."""
-        return views.unread(self.trace)
+        return drawing.unread(self.trace)
 
     @cached_property
-    def curves(self) -> list[views.Curve]:
-        """As `views.curves`."""
-        return views.curves(self.trace, self.scale)
+    def curves(self) -> list[drawing.Curve]:
+        """As `explain.drawing.curves`."""
+        return drawing.curves(self.trace, self.scale)
 
     @property
     def line_ends(self) -> list[tuple[str, float, int]]:
@@ -209,19 +217,19 @@ class _Drawing:
         return [(name, round(y - over, 1), number) for name, y, number in placed]
 
     @property
-    def spots(self) -> list[views.Spot]:
-        """As `views.spots`."""
-        return views.spots(self.trace, self.scale)
+    def spots(self) -> list[drawing.Spot]:
+        """As `explain.drawing.spots`."""
+        return drawing.spots(self.trace, self.scale)
 
     @property
-    def walk(self) -> views.Walk:
-        """As `views.walk_of`."""
-        return views.walk_of(self.trace, self.scale)
+    def walk(self) -> drawing.Walk:
+        """As `explain.drawing.walk_of`."""
+        return drawing.walk_of(self.trace, self.scale)
 
     @property
     def source_columns(self) -> list[int]:
-        """As `views.source_columns`."""
-        return views.source_columns(self.trace)
+        """As `explain.drawing.source_columns`."""
+        return drawing.source_columns(self.trace)
 
     def tick(self, share: float) -> str:
         """The number at a height of a chart."""
@@ -230,25 +238,53 @@ class _Drawing:
         return f"{self.scale.low + share * (self.scale.high - self.scale.low):+.2f}"
 
     def heading(self, number: int) -> str:
-        """As `views.heading`."""
-        return views.heading(self.trace, number)
+        """As `explain.drawing.heading`."""
+        return drawing.heading(self.trace, number)
 
     def short(self, option: Option) -> str:
         """An action in at most a line."""
-        return self.cut(views.option_name(option), 80)
+        return self.cut(drawing.option_name(option), 80)
 
     def cut(self, text: str, most: int) -> str:
         """A text of at most `most` characters."""
-        return text if len(text) <= most else f"{text[: most - 1]}…"
+        if len(text) <= most:
+            return text
+        start = text[: most - 1]
+        return f"{start.rsplit(' ', 1)[0] if most > 60 else start}…"
 
     def judged(self, decision: Decision) -> bool | None:
-        """As `views.judged`."""
-        return views.judged(self.trace, decision)
+        """As `explain.drawing.judged`."""
+        return drawing.judged(self.trace, decision)
 
     def runner_up(self, decision: Decision) -> Option | None:
         """The runner-up, where the trace has it."""
         found = (option for option in decision.options if option.action == decision.runner_up)
         return next(found, None)
+
+    def played_instead(self, decision: Decision) -> str:
+        """The name of the action that was played in place of an illegal choice."""
+        found = (o for o in decision.options if o.action == decision.repaired)
+        option = next(found, None)
+        return f"action {decision.repaired}" if option is None else self.short(option)
+
+    def caption(self, decision: Decision) -> str:
+        """What the bars of a decision show."""
+        shown = len(self.bars(decision))
+        if not drawing.is_cut(decision) and shown == len(decision.options):
+            return "All actions"
+        right = " and the right ones" if self.has_gold else ""
+        return f"{shown} of {decision.n_actions} actions: the likeliest, the chosen one{right}"
+
+    @property
+    def has_places(self) -> bool:
+        """Whether each decision is on something that can be named."""
+        return any(drawing.place_text(self.trace, decision) for decision in self.trace.decisions)
+
+    @property
+    def again(self) -> frozenset[int]:
+        """The decisions that are on the same as the one before."""
+        names = [self.heading(number) for number in range(len(self.trace.decisions))]
+        return frozenset(i for i in range(1, len(names)) if names[i] == names[i - 1])
 
     def others(self, decision: Decision) -> list[Option]:
         """The likeliest tokens beside the one that was written, and the right one."""
@@ -258,16 +294,16 @@ class _Drawing:
     def source_weight(self, decision: Decision, column: int) -> float:
         """How much a word of the source was looked at, 0 to 1."""
         weight = decision.sources[column] if column < len(decision.sources) else 0.0
-        return min(max(weight, 0.0), 1.0) if views.is_number(weight) else 0.0
+        return min(max(weight, 0.0), 1.0) if drawing.is_number(weight) else 0.0
 
     def glimpse(self, decision: Decision) -> list[Piece]:
-        """As `views.glimpse`."""
-        return views.glimpse(decision.seen)
+        """As `explain.drawing.glimpse`."""
+        return drawing.glimpse(decision.seen)
 
     @property
     def output(self) -> list[tuple[str, str]]:
         """The short fields of what came out."""
-        return views.output_fields(self.trace)
+        return drawing.output_fields(self.trace)
 
     @property
     def marked(self) -> list[dict[str, Any]]:
@@ -285,7 +321,7 @@ class _Drawing:
         return [
             {
                 "option": option,
-                "name": views.option_name(option),
+                "name": drawing.option_name(option),
                 "share": round(self.scale.share(option.score) * 100, 1) if option.legal else 0.0,
                 "text": self.scale.text(option.score) if option.legal else "",
                 "chosen": option.action == decision.chosen,
@@ -295,11 +331,11 @@ class _Drawing:
         ]
 
     def relevant(self, decision: Decision) -> dict[str, Any] | None:
-        """The words of the text with how much each spoke for the choice; None: not asked for."""
+        """The words of the text with how much each spoke for the choice; None: none did."""
         weights = decision.relevance[: len(self.trace.words)]
-        if not any(views.is_number(weight) and weight for weight in weights):
+        if not drawing.has_telling(decision):
             return None
-        most = max(abs(weight) for weight in weights if views.is_number(weight))
+        most = max(abs(weight) for weight in weights if drawing.is_number(weight))
         peak = max(range(len(weights)), key=lambda i: abs(weights[i]))
         first = 0
         if len(weights) > _MOST_WORDS:
@@ -307,28 +343,22 @@ class _Drawing:
         stop = min(first + _MOST_WORDS, len(weights))
         words = []
         for i in range(first, stop):
-            shade = round(abs(weights[i]) / most * SHADES) if views.is_number(weights[i]) else 0
+            shade = round(abs(weights[i]) / most * SHADES) if drawing.is_number(weights[i]) else 0
             sign = "f" if weights[i] > 0 else "a"
             words.append((self.trace.words[i], f"{sign}{shade}" if shade else ""))
         return {
             "words": words,
             "before": first > 0,
             "after": stop < len(weights),
-            "telling": views.telling_words(self.trace, decision),
+            "telling": drawing.telling_words(self.trace, decision),
         }
 
 
 def _marked_word(word: str, decision: Decision | None) -> dict[str, Any]:
-    if decision is None:
-        return {"word": word, "label": "", "gold": "", "colour": 0, "wrong": False, "inside": False}
-    label = decision.choice.name
-    gold = ", ".join(option.name for option in views.right_options(decision))
-    wrong = decision.choice.right is False
-    return {
-        "word": word,
-        "label": "" if label == "O" and not wrong else label,
-        "gold": gold if wrong else "",
-        "colour": Piece("", "chosen", label).colour,
-        "wrong": wrong,
-        "inside": label.startswith("I-"),
-    }
+    label, gold, wrong = "", "", False
+    if decision is not None:
+        wrong = decision.choice.right is False
+        label = "" if decision.choice.name == _NOTHING and not wrong else decision.choice.name
+        gold = ", ".join(option.name for option in drawing.right_options(decision)) if wrong else ""
+    colour = None if label == _NOTHING else Piece("", "chosen", label).colour
+    return {"word": word, "label": label, "gold": gold, "colour": colour, "wrong": wrong}

@@ -16,8 +16,8 @@ from nlp_gym.render import Piece
 from nlp_gym.render.glyphs import draw_text, text_width
 from nlp_gym.render.layout import Column, shortened
 from nlp_gym.render.text import PALETTE
-from nlp_gym_agents.explain import views
-from nlp_gym_agents.explain.colours import contrast, heat_colour
+from nlp_gym_agents.explain import drawing
+from nlp_gym_agents.explain.drawing.colours import contrast, heat_colour
 from nlp_gym_agents.explain.trace import Decision, Trace
 
 WIDTH, HIGHEST = 1200, 20_000
@@ -83,14 +83,14 @@ def _all_blocks(traces: Sequence[Trace]) -> Iterator[_Block]:
     for number, trace in enumerate(traces):
         if number:
             yield _Block(1, _rule)
-        yield from _blocks(trace, views.Scale(trace))
+        yield from _blocks(trace, drawing.Scale(trace))
 
 
 def _rule(image: Image.Image, top: int) -> None:
     ImageDraw.Draw(image).line((0, top, WIDTH, top), _RULE, 2)
 
 
-def _blocks(trace: Trace, scale: views.Scale) -> Iterator[_Block]:
+def _blocks(trace: Trace, scale: drawing.Scale) -> Iterator[_Block]:
     yield _line(one_line(_headline(trace)), _MUTED, _SMALL)
     for name, text in trace.context.items():
         yield _paragraph([Piece(f"{one_line(name)}:", "dim"), Piece(one_line(text))])
@@ -100,7 +100,7 @@ def _blocks(trace: Trace, scale: views.Scale) -> Iterator[_Block]:
     if trace.view == "tagging":
         yield _paragraph(_tagged(trace))
     else:
-        fields = views.output_fields(trace)
+        fields = drawing.output_fields(trace)
         pieces = [Piece(f"{one_line(n)}: {one_line(t)}", line=True) for n, t in fields]
         if pieces:
             yield _paragraph(pieces)
@@ -136,8 +136,8 @@ def _tagged(trace: Trace) -> list[Piece]:
         if decision is None:
             pieces.append(Piece(word))
             continue
-        label, wrong = one_line(decision.choice.name), views.judged(trace, decision) is False
-        gold = ", ".join(one_line(o.name) for o in views.right_options(decision)) if wrong else ""
+        label, wrong = one_line(decision.choice.name), drawing.judged(trace, decision) is False
+        gold = ", ".join(one_line(o.name) for o in drawing.right_options(decision)) if wrong else ""
         plain = label == "O" and not wrong
         mark = "plain" if plain else "wrong" if wrong else "chosen"
         pieces.append(Piece(word, mark, "" if plain else label, gold))
@@ -184,9 +184,9 @@ def _paragraph(pieces: Sequence[Piece], size: int = _BODY + 3) -> _Block:
     return _Block(column.row_height * len(rows), draw)
 
 
-def _grid(trace: Trace, scale: views.Scale) -> _Block:
+def _grid(trace: Trace, scale: drawing.Scale) -> _Block:
     """Decisions by actions as a heat map."""
-    grid = views.grid_of(trace, scale)
+    grid = drawing.grid_of(trace, scale)
     rows = grid.rows[:_MOST_ROWS]
     left, high, row_height = _MARGIN + 250, 96, 30
     names = [one_line(name) for name in grid.columns]
@@ -200,7 +200,7 @@ def _grid(trace: Trace, scale: views.Scale) -> _Block:
             _column_name(image, name, (left + i * cell, top, cell, head), flat=flat)
         for i, cells in enumerate(rows):
             y = top + head + i * row_height
-            _right_aligned(image, one_line(views.heading(trace, i)), left - 12, y + 20, 236)
+            _right_aligned(image, one_line(drawing.heading(trace, i)), left - 12, y + 20, 236)
             for k, one in enumerate(cells):
                 _draw_cell(image, pen, one, (left + k * cell, y, cell - 3, row_height - 3))
         if len(grid.rows) > len(rows):
@@ -233,7 +233,7 @@ def _right_aligned(image: Image.Image, text: str, right: int, baseline: int, mos
 def _draw_cell(
     image: Image.Image,
     pen: ImageDraw.ImageDraw,
-    cell: views.Cell,
+    cell: drawing.Cell,
     box: tuple[int, int, int, int],
 ) -> None:
     x, y, width, height = box
@@ -242,7 +242,7 @@ def _draw_cell(
         for k in range(-height, width, 7):
             ends = (x + max(k, 0), y + max(-k, 0), x + min(k + height, width), 0)
             pen.line((*ends[:3], y + min(height, width - k)), _GREY)
-    paper = heat_colour(cell.level / views.LEVELS)
+    paper = heat_colour(cell.level / drawing.LEVELS)
     ink = "#000000" if contrast(paper, "#000000") > contrast(paper, "#ffffff") else "#ffffff"
     if not cell.masked and cell.option is not None:
         pen.rounded_rectangle(corners, 4, paper)
@@ -257,7 +257,7 @@ def _draw_cell(
         draw_text(image, (x + width - 13, y + 13), "★", 11, ink if cell.level else _GOLD)
 
 
-def _bars(trace: Trace, number: int, scale: views.Scale) -> _Block:
+def _bars(trace: Trace, number: int, scale: drawing.Scale) -> _Block:
     """One decision with its likeliest actions."""
     decision = trace.decisions[number]
     kept = [
@@ -269,7 +269,7 @@ def _bars(trace: Trace, number: int, scale: views.Scale) -> _Block:
 
     def draw(image: Image.Image, top: int) -> None:
         pen = ImageDraw.Draw(image)
-        title = f"{number + 1}  {one_line(views.heading(trace, number))}"
+        title = f"{number + 1}  {one_line(drawing.heading(trace, number))}"
         facts = _facts(decision, scale)
         room = WIDTH - 2 * _MARGIN - text_width(facts, _SMALL) - 30
         title = shortened(title, _BODY, room)
@@ -280,7 +280,7 @@ def _bars(trace: Trace, number: int, scale: views.Scale) -> _Block:
         for i, option in enumerate(kept):
             y = top + 40 + i * row
             chosen = option.action == decision.chosen
-            name = shortened(one_line(views.option_name(option)), _SMALL + 1, 500)
+            name = shortened(one_line(drawing.option_name(option)), _SMALL + 1, 500)
             ink = _INK if option.legal else _MUTED
             draw_text(image, (_MARGIN, y + 20), name, _SMALL + 1, ink)
             pen.rounded_rectangle((left, y + 7, left + longest, y + 22), 4, _TRACK)
@@ -296,7 +296,7 @@ def _bars(trace: Trace, number: int, scale: views.Scale) -> _Block:
     return _Block(40 + row * len(kept), draw)
 
 
-def _facts(decision: Decision, scale: views.Scale) -> str:
+def _facts(decision: Decision, scale: drawing.Scale) -> str:
     facts = [f"{decision.n_legal} of {decision.n_actions} legal"]
     if margin := scale.margin(decision.margin):
         facts.append(f"ahead by {margin}")
@@ -307,9 +307,9 @@ def _facts(decision: Decision, scale: views.Scale) -> str:
     return "  ·  ".join(facts)
 
 
-def _passage(trace: Trace, scale: views.Scale) -> _Block:
+def _passage(trace: Trace, scale: drawing.Scale) -> _Block:
     """The words of a passage with bars above those that were pointed at."""
-    spots = views.spots(trace, scale)
+    spots = drawing.spots(trace, scale)
     pieces = [Piece(one_line(spot.word) or " ", "plain") for spot in spots]
     column = Column(pieces, _BODY, WIDTH - 2 * _MARGIN)
     rows, pole = column.rows, 34
@@ -335,9 +335,9 @@ def _passage(trace: Trace, scale: views.Scale) -> _Block:
     return _Block(height * len(rows), draw)
 
 
-def _walk(trace: Trace, scale: views.Scale) -> _Block:
+def _walk(trace: Trace, scale: drawing.Scale) -> _Block:
     """A graph walk, hop by hop from left to right; the edges that were taken in the top row."""
-    found = views.walk_of(trace, scale)
+    found = drawing.walk_of(trace, scale)
     hops = max(len(found.starts) - 1, 1)
     step = (WIDTH - 2 * _MARGIN) / (hops + 0.62)
     box, row = round(step * 0.62), 66
@@ -379,7 +379,7 @@ def _node(
         draw_text(image, (x + (width - text_width(text, size)) / 2, baseline), text, size, ink)
 
 
-def _tokens(trace: Trace, scale: views.Scale) -> _Block:
+def _tokens(trace: Trace, scale: drawing.Scale) -> _Block:
     """Each token that was written, with what else could have been."""
     decisions = trace.decisions[:_MOST_ROWS]
     row = 30
@@ -391,7 +391,7 @@ def _tokens(trace: Trace, scale: views.Scale) -> _Block:
             draw_text(image, (_MARGIN, y + 20), str(i + 1), _SMALL, _MUTED)
             name = shortened(one_line(decision.choice.name), _BODY, 220)
             draw_text(image, (_MARGIN + 50, y + 20), name, _BODY, _INK)
-            cell = views.Cell(
+            cell = drawing.Cell(
                 decision.choice,
                 scale.level(decision.choice.score),
                 scale.short(decision.choice.score),

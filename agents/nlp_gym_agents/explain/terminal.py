@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nlp_gym.inert import brief, one_line
-from nlp_gym_agents.explain import views
+from nlp_gym_agents.explain import drawing
 from nlp_gym_agents.explain.trace import Decision, Option, Trace
 
 _FEW = 4
@@ -66,7 +66,7 @@ def trace_text(trace: Trace | Sequence[Trace], width: int = 100) -> str:
 
 
 def _print_one(trace: Trace, console: Console, marks: _Marks) -> None:
-    scale = views.Scale(trace)
+    scale = drawing.Scale(trace)
     console.print(_headline(trace, marks), soft_wrap=True)
     for name, text in trace.context.items():
         console.print(Text.assemble((f"{one_line(name)}: ", "dim"), one_line(text)))
@@ -90,7 +90,7 @@ def _headline(trace: Trace, marks: _Marks) -> Text:
     parts = [trace.env_id, trace.algo, f"{n} decision{'' if n == 1 else 's'}"]
     if trace.score is not None:
         parts.append(f"{trace.metric.replace('_', ' ') or 'score'} {trace.score:.3f}")
-    wrong = sum(views.judged(trace, decision) is False for decision in trace.decisions)
+    wrong = sum(drawing.judged(trace, decision) is False for decision in trace.decisions)
     if wrong:
         parts.append(f"{wrong} not as the gold has it")
     return Text(f" {marks.dot} ".join(map(one_line, parts)), "bold")
@@ -100,7 +100,7 @@ def _result(trace: Trace, marks: _Marks) -> Text:
     if trace.view == "tagging":
         return _tagged(trace, marks)
     line = Text()
-    for name, text in views.output_fields(trace):
+    for name, text in drawing.output_fields(trace):
         line.append(f"{one_line(name)} ", "dim").append(f"{one_line(text)}  ")
     return line
 
@@ -111,21 +111,23 @@ def _tagged(trace: Trace, marks: _Marks) -> Text:
     for place, word in enumerate(trace.words):
         decision = found.get(place)
         label = decision.choice.name if decision else "O"
-        wrong = decision is not None and views.judged(trace, decision) is False
+        wrong = decision is not None and drawing.judged(trace, decision) is False
         if label == "O" and not wrong:
             line.append(f"{one_line(word)} ")
             continue
         line.append(one_line(word), "bold red underline" if wrong else "bold cyan")
-        gold = ",".join(option.name for option in views.right_options(decision)) if decision else ""
+        gold = (
+            ",".join(option.name for option in drawing.right_options(decision)) if decision else ""
+        )
         note = f"[{label}{f' {marks.right}{gold}' if wrong and gold else ''}]"
         line.append(f"{one_line(note)} ", "red" if wrong else "cyan")
     return line
 
 
-def _table(trace: Trace, scale: views.Scale, width: int, marks: _Marks) -> Table:
+def _table(trace: Trace, scale: drawing.Scale, width: int, marks: _Marks) -> Table:
     """One row a decision: what it is on, the choice, the runner-up, and what is known of it."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    judged = any(views.judged(trace, decision) is not None for decision in trace.decisions)
+    judged = any(drawing.judged(trace, decision) is not None for decision in trace.decisions)
     table.add_column("#", justify="right", no_wrap=True)
     table.add_column("on", overflow="ellipsis", no_wrap=True, max_width=max(width // 4, 8))
     table.add_column("chosen", overflow="ellipsis", no_wrap=True, max_width=max(width // 3, 10))
@@ -142,7 +144,7 @@ def _table(trace: Trace, scale: views.Scale, width: int, marks: _Marks) -> Table
     for number, decision in enumerate(trace.decisions[:_MOST_ROWS]):
         cells = [
             Text(str(number + 1), "dim"),
-            Text(brief(views.heading(trace, number), 40)),
+            Text(brief(drawing.heading(trace, number), 40)),
             Text(_name(decision.choice, marks), "bold"),
             Text(scale.text(decision.choice.score)),
         ]
@@ -164,27 +166,27 @@ def _table(trace: Trace, scale: views.Scale, width: int, marks: _Marks) -> Table
 
 
 def _name(option: Option, marks: _Marks, most: int = 48) -> str:
-    return brief(views.option_name(option).replace("→", marks.to), most)
+    return brief(drawing.option_name(option).replace("→", marks.to), most)
 
 
 def _gold(trace: Trace, decision: Decision, marks: _Marks) -> Text:
-    right = views.judged(trace, decision)
+    right = drawing.judged(trace, decision)
     if right is None:
         return Text()
     if right:
         return Text(marks.right, "green")
-    names = ", ".join(_name(option, marks, 24) for option in views.right_options(decision))
+    names = ", ".join(_name(option, marks, 24) for option in drawing.right_options(decision))
     return Text(f"{marks.wrong} {names}", "red")
 
 
-def _runner_up(decision: Decision, scale: views.Scale, marks: _Marks) -> str:
+def _runner_up(decision: Decision, scale: drawing.Scale, marks: _Marks) -> str:
     for option in decision.options:
         if option.action == decision.runner_up:
             return f"{_name(option, marks, 24)} {scale.text(option.score)}"
     return ""
 
 
-def _subline(trace: Trace, number: int, scale: views.Scale) -> Text:
+def _subline(trace: Trace, number: int, scale: drawing.Scale) -> Text:
     decision = trace.decisions[number]
     facts = [f"{decision.n_legal} of {decision.n_actions} legal"]
     if margin := scale.margin(decision.margin):
@@ -193,11 +195,11 @@ def _subline(trace: Trace, number: int, scale: views.Scale) -> Text:
         facts.append(f"value {decision.value:+.2f}")
     if decision.reward is not None:
         facts.append(f"reward {decision.reward:+.2f}")
-    name = brief(views.heading(trace, number))
+    name = brief(drawing.heading(trace, number))
     return Text.assemble((f"{number + 1} {name}  ", "bold"), (", ".join(facts), "dim"))
 
 
-def _bars(decision: Decision, scale: views.Scale, width: int, marks: _Marks) -> Table:
+def _bars(decision: Decision, scale: drawing.Scale, width: int, marks: _Marks) -> Table:
     longest = min(_LONGEST_BAR, max(width // 5, 4))
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(overflow="fold", max_width=max(width - longest - 28, 12))
@@ -228,7 +230,7 @@ def _bars(decision: Decision, scale: views.Scale, width: int, marks: _Marks) -> 
 
 
 def _print_words(trace: Trace, decision: Decision, console: Console) -> None:
-    found = views.telling_words(trace, decision)
+    found = drawing.telling_words(trace, decision)
     if found:
         words = "  ".join(f"{one_line(word)} {weight:+.3f}" for _, word, weight in found)
         console.print(Text.assemble((f"words ({one_line(trace.relevance)}): ", "dim"), words))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +11,7 @@ from nlp_gym.tasks.core.task import Task
 from nlp_gym.types import Sample
 from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.explain.decisions import Player, trace_rows
+from nlp_gym_agents.explain.saliency import check_method, relevant
 from nlp_gym_agents.explain.trace import Decision, Trace
 from nlp_gym_agents.models.trained import TrainedModel
 from nlp_gym_agents.prediction.inputs import Input, from_words, sample_id
@@ -39,6 +41,7 @@ class Explainer:
 
     def explain(self, items: Sequence[Input | Sample]) -> list[Trace]:
         """One trace of each text or sample."""
+        check_method(self.relevance)
         if self.bio is None:
             return self._whole(items)
         parts = [_sentences(item) for item in items]
@@ -78,12 +81,18 @@ class Explainer:
         return [found[k] for k in range(len(samples))]
 
     def _play(self, samples: list[Sample]) -> list[Trace]:
-        task = self._task(samples)
-        with self.trained.reading(task, cache=False) as model:
-            return trace_rows(self._player(model), task, top=self.top)
+        with self.opened(samples) as (player, task):
+            traces = trace_rows(player, task, top=self.top)
+        if self.relevance is None:
+            return traces
+        return relevant(self.opened, samples, traces, self.relevance)
 
-    def _task(self, samples: list[Sample]) -> Task:
-        return self.trained.task("test", **self.inputs.arguments(samples))
+    @contextmanager
+    def opened(self, samples: list[Sample]) -> Iterator[tuple[Player, Task]]:
+        """For the block, the agent reads samples; gives it and the task on them."""
+        task = self.trained.task("test", **self.inputs.arguments(samples))
+        with self.trained.reading(task, cache=False) as model:
+            yield self._player(model), task
 
     def _player(self, model: Any) -> Player:
         settings = self.trained.settings
