@@ -130,14 +130,18 @@ def inputs_of(
     Args:
         body: It has exactly one of `INPUTS`.
         run: The run that decides.
-        limits: `texts` and `characters` are used, or `explained` and `explained_characters`.
+        limits: `texts` and `characters` are used; for traces `explained` and
+            `explained_characters` or `relevance_characters`.
         explains: Whether traces are asked for.
 
     Raises:
         RequestError: Keys or values are wrong (400), it is too much (413), or a sample cannot be
             read (422).
     """
-    names = ("explained", "explained_characters") if explains else ("texts", "characters")
+    names = ("texts", "characters")
+    if explains:
+        finds = body.get("relevance") is not None
+        names = ("explained", "relevance_characters" if finds else "explained_characters")
     most, most_characters = (getattr(limits, name) for name in names)
     given = [key for key in INPUTS if key in body]
     if len(given) != 1:
@@ -160,7 +164,7 @@ def inputs_of(
         raise RequestError(
             413,
             f"{key} has {characters:,} characters, and {most_characters:,} are the most of a "
-            f"request{' for traces' if explains else ''}.",
+            "request of this kind.",
             limit=names[1],
         )
     if key == "samples":

@@ -7,6 +7,8 @@ from types import MappingProxyType
 from typing import Any
 
 from nlp_gym import __version__
+from nlp_gym_agents.explain.decisions import MOST_OPTIONS
+from nlp_gym_agents.explain.saliency import METHODS
 from nlp_gym_agents.serve.limits import Limits
 from nlp_gym_agents.serve.served import ServedRun
 
@@ -117,7 +119,7 @@ def _options(limits: Limits) -> dict[str, Any]:
         },
         "relevance": {
             "type": "string",
-            "enum": list(RELEVANCE),
+            "enum": list(METHODS),
             "description": "How to say which words spoke for each choice, of at most "
             f"{limits.relevance_characters:,} characters.",
         },

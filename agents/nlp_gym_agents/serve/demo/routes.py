@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -124,21 +124,36 @@ def _form(demo: _Demo, key: str | None) -> tuple[Form, list[ServedRun]] | None:
     return demo.forms[key or first]
 
 
+def _asking(
+    demo: _Demo,
+    form: Form,
+    *,
+    values: Mapping[str, str],
+    chosen: Collection[str],
+    finds: bool = False,
+    decided: Sequence[Decided] = (),
+    problem: str = "",
+) -> Response:
+    """The page with a form, and with what was decided on it."""
+    return demo.page(
+        "ask.html",
+        form.key,
+        form=form,
+        runs=demo.forms[form.key][1],
+        values=values,
+        chosen=chosen,
+        finds=finds,
+        decided=decided,
+        problem=problem,
+    )
+
+
 async def _ask_page(demo: _Demo, request: Request) -> Response:
     found = _form(demo, request.query_params.get("form"))
     if found is None:  # mixtures alone
         return RedirectResponse("play", 303)
     form, runs = found
-    chosen = {run.name for run in runs}
-    return demo.page(
-        "ask.html",
-        form.key,
-        form=form,
-        runs=runs,
-        chosen=chosen,
-        values=demo.examples[form.key],
-        decided=[],
-    )
+    return _asking(demo, form, values=demo.examples[form.key], chosen={run.name for run in runs})
 
 
 async def _decide(demo: _Demo, request: Request) -> Response:
@@ -148,19 +163,18 @@ async def _decide(demo: _Demo, request: Request) -> Response:
         raise RequestError(404, "no run can be asked.")
     form, runs = found
     values = {field.name: sent.get(field.name, [""])[0] for field in form.fields}
-    names = sent.get("run", [])
+    names, finds = set(sent.get("run", [])), "relevance" in sent
+    show = partial(_asking, demo, form, values=values, chosen=names, finds=finds)
     chosen = [run for run in runs if run.name in names]
-    shown_values = {"form": form, "runs": runs, "values": values, "chosen": set(names)}
     try:
         if not chosen:
             raise RequestError(422, "no run is chosen: tick one at least.")
-        decided = [await _ask(demo, request, run, form.body(values)) for run in chosen]
+        body = form.body(values) | ({"relevance": "auto"} if finds else {})
+        return show(decided=[await _ask(demo, request, run, body) for run in chosen])
     except (RequestError, NLPGymError) as error:
-        message = one_line(str(error))
-        answer = demo.page("ask.html", form.key, decided=[], problem=message, **shown_values)
+        answer = show(problem=one_line(str(error)))
         answer.status_code = error.status if isinstance(error, RequestError) else 422
         return answer
-    return demo.page("ask.html", form.key, decided=decided, **shown_values)
 
 
 async def _ask(demo: _Demo, request: Request, run: ServedRun, body: dict[str, Any]) -> Decided:
@@ -168,7 +182,7 @@ async def _ask(demo: _Demo, request: Request, run: ServedRun, body: dict[str, An
     given, _ = inputs_of(body, run, service.limits, explains=True)
 
     def decide(items: Sequence[Any]) -> list[Decided]:
-        (trace,) = run.explain(items)
+        (trace,) = run.explain(items, relevance=body.get("relevance"))
         (record,) = run.predict(items)
         return [Decided(run, record_view(record), Markup(trace_html(trace, whole_page=False)))]
 
