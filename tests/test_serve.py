@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 import signal
 import socket
@@ -18,23 +17,20 @@ from typing import Any
 
 import pytest
 import requests
-import torch
+from conftest import LocalServer, tiny_run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 
 from nlp_gym.errors import InvalidArgumentError, MissingDependencyError
-from nlp_gym_agents.config.train_config import TrainConfig
-from nlp_gym_agents.serve.app import Service, create_app
 from nlp_gym_agents.serve.body import inputs_of, parse_json
 from nlp_gym_agents.serve.limits import Limits, RequestError
 from nlp_gym_agents.serve.served import ServedRun, load_runs, require_answers
-from nlp_gym_agents.serve.server import bind, make_server, serve, url_of
+from nlp_gym_agents.serve.server import bind
 from nlp_gym_agents.serve.start import start
 from nlp_gym_agents.serve.worker import ModelThread
-from nlp_gym_agents.training.train import train
 
 HOSTILE = "<script>alert(1)</script> \x1b[31mred\x1b[0m \u202eabc \x00 Ann"
 ACTS = re.compile("[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e]")
@@ -45,83 +41,14 @@ JSON = "application/json"
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> ServedRun:
     """A barely trained tagger: what it predicts does not matter here."""
-    torch.set_num_threads(1)
-    config = TrainConfig(
-        algo="ppo",
-        n_timesteps=64,
-        n_envs=8,
-        hyperparams={"n_steps": 8, "batch_size": 64},
-        env_kwargs={"corpus": "sample", "encoder": "hashed", "window": 0},
-    )
-    folder = train(config, run_dir=tmp_path_factory.mktemp("serve") / "tagger", progress=False)
-    (found,) = load_runs([folder])
+    (found,) = load_runs([tiny_run(tmp_path_factory.mktemp("serve") / "tagger")])
     return found
 
 
-class Server:
-    """A server in a thread."""
-
-    def __init__(self, run: ServedRun, *, further: Sequence[BaseRoute] = (), **limits: Any) -> None:
-        self.service = Service([run], Limits(**limits))
-        self.socket = bind("127.0.0.1", 0)
-        self.url = url_of(self.socket)
-        self.port = self.socket.getsockname()[1]
-        ready = threading.Event()
-        app = create_app(self.service, names=["model.test"], further=further)
-        self.server = make_server(app, self.service, ready=ready.set)
-        self.cut = -1
-        self.thread = threading.Thread(target=self._serve)
-        self.thread.start()
-        assert ready.wait(20)
-
-    def _serve(self) -> None:
-        self.cut = serve(self.server, self.service, self.socket)
-
-    def stop(self) -> None:
-        self.server.should_exit = True
-        self.thread.join(30)
-        assert not self.thread.is_alive()
-
-    def post(self, path: str, body: Any, **options: Any) -> requests.Response:
-        data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        headers = {"Content-Type": JSON, **options.pop("headers", {})}
-        return requests.post(self.url + path, data, headers=headers, timeout=30, **options)
-
-    @contextlib.contextmanager
-    def busy(self) -> Iterator[threading.Event]:
-        """The model is at something until the event is set, at the latest in the end."""
-        begun, free = threading.Event(), threading.Event()
-
-        def hold(items: Sequence[Any]) -> Sequence[Any]:
-            begun.set()
-            free.wait(30)
-            return items
-
-        self.service.models.submit(hold, [None])
-        assert begun.wait(10)
-        try:
-            yield free
-        finally:
-            free.set()
-
-    def wait_for(self, waiting: int) -> None:
-        """Wait until so many requests wait for the model."""
-        until = time.monotonic() + 20
-        while self.service.models.waiting < waiting:
-            assert time.monotonic() < until
-            time.sleep(0.005)
-
-
 @pytest.fixture(scope="module")
-def server(run: ServedRun) -> Iterator[Server]:
-    found = Server(
-        run,
-        texts=5,
-        characters=2000,
-        explained=2,
-        explained_characters=300,
-        relevance_characters=99,
-    )
+def server(run: ServedRun) -> Iterator[LocalServer]:
+    limits = {"explained": 2, "explained_characters": 300, "relevance_characters": 99}
+    found = LocalServer([run], texts=5, characters=2000, **limits)
     yield found
     found.stop()
 
@@ -150,7 +77,7 @@ def raw(port: int, data: bytes, *, rest: bytes = b"", pause: float = 0.0) -> byt
         return answer
 
 
-def test_serve_predicts_what_the_agent_predicts(server: Server, run: ServedRun) -> None:
+def test_serve_predicts_what_the_agent_predicts(server: LocalServer, run: ServedRun) -> None:
     texts = ["Ann Lee lives in Rome.", "", "王小明在北京大学学习。", HOSTILE]
     expected = run.predict(texts)
     answer = server.post("/predict", {"texts": texts})
@@ -166,7 +93,7 @@ def test_serve_predicts_what_the_agent_predicts(server: Server, run: ServedRun) 
     assert server.post("/predict", {"texts": []}).json()["predictions"] == []
 
 
-def test_serve_explains(server: Server) -> None:
+def test_serve_explains(server: LocalServer) -> None:
     answer = server.post("/explain", {"texts": ["Ann sings.", HOSTILE], "top": 3})
     assert answer.status_code == 200, answer.text
     first, second = answer.json()["traces"]
@@ -179,7 +106,7 @@ def test_serve_explains(server: Server) -> None:
     assert trace["decisions"][0]["reward"] is not None
 
 
-def test_serve_answers_hold_nothing_that_acts(server: Server) -> None:
+def test_serve_answers_hold_nothing_that_acts(server: LocalServer) -> None:
     for path in ("/predict", "/explain"):
         answer = server.post(path, {"text": HOSTILE})
         assert not ACTS.search(answer.text)
@@ -216,7 +143,7 @@ REFUSED: list[tuple[str, Any, int, str]] = [
 
 
 @pytest.mark.parametrize(("body", "status", "message"), [r[1:] for r in REFUSED])
-def test_serve_refuses(server: Server, body: Any, status: int, message: str) -> None:
+def test_serve_refuses(server: LocalServer, body: Any, status: int, message: str) -> None:
     answer = server.post("/predict", body)
     assert answer.status_code == status, answer.text
     assert answer.headers["Content-Type"] == JSON
@@ -224,7 +151,7 @@ def test_serve_refuses(server: Server, body: Any, status: int, message: str) -> 
     assert "Traceback" not in answer.text
 
 
-def test_serve_refusals_name_the_limit(server: Server) -> None:
+def test_serve_refusals_name_the_limit(server: LocalServer) -> None:
     for path, body, limit in [
         ("/predict", {"texts": ["a"] * 6}, "texts"),
         ("/predict", {"text": "a" * 3000}, "characters"),
@@ -236,7 +163,7 @@ def test_serve_refusals_name_the_limit(server: Server) -> None:
         assert server.post(path, body).json()["limit"] == limit
 
 
-def test_serve_explain_checks_its_options(server: Server) -> None:
+def test_serve_explain_checks_its_options(server: LocalServer) -> None:
     for options, status in [({"top": "x"}, 422), ({"gold": 1}, 400), ({"gold": True}, 400)]:
         answer = server.post("/explain", {"text": "Ann", **options})
         assert answer.status_code == status, answer.text
@@ -244,7 +171,7 @@ def test_serve_explain_checks_its_options(server: Server) -> None:
     assert answer.status_code == 422
 
 
-def test_serve_takes_json_from_its_own_pages_and_programs_only(server: Server) -> None:
+def test_serve_takes_json_from_its_own_pages_and_programs_only(server: LocalServer) -> None:
     body = {"text": "Ann"}
     for headers, status in [
         ({"Content-Type": "text/plain"}, 415),
@@ -265,7 +192,7 @@ def test_serve_takes_json_from_its_own_pages_and_programs_only(server: Server) -
         assert "script-src 'self'" in answer.headers["Content-Security-Policy"]
 
 
-def test_serve_knows_its_paths_and_methods(server: Server) -> None:
+def test_serve_knows_its_paths_and_methods(server: LocalServer) -> None:
     assert requests.get(server.url + "/predict", timeout=10).status_code == 405
     lost = requests.get(server.url + "/../../etc/passwd", timeout=10)
     assert lost.status_code == 404
@@ -348,7 +275,7 @@ BODIES: list[tuple[str, Any]] = [
 ]
 
 
-def test_serve_openapi_says_what_the_server_does(server: Server) -> None:
+def test_serve_openapi_says_what_the_server_does(server: LocalServer) -> None:
     document = requests.get(server.url + "/openapi.json", timeout=10).json()
     assert document["openapi"].startswith("3.1.")
     assert {"title", "version"} <= set(document["info"])
@@ -375,7 +302,7 @@ def test_serve_openapi_says_what_the_server_does(server: Server) -> None:
 
 
 def test_serve_many_clients_get_each_their_own(run: ServedRun) -> None:
-    server = Server(run)
+    server = LocalServer([run])
     texts = [f"Ann {i} lives in Rome {'and Oslo ' * (i % 5)}." for i in range(60)]
     expected = run.predict(texts)
     with server.busy() as free, ThreadPoolExecutor(60) as clients:
@@ -392,7 +319,7 @@ def test_serve_many_clients_get_each_their_own(run: ServedRun) -> None:
 
 
 def test_serve_refuses_what_does_not_fit_the_queue(run: ServedRun) -> None:
-    server = Server(run, waiting=2)
+    server = LocalServer([run], waiting=2)
     with server.busy() as free, ThreadPoolExecutor(2) as clients:
         answers = [clients.submit(server.post, "/predict", {"text": "Ann"}) for _ in range(2)]
         server.wait_for(2)
@@ -406,7 +333,7 @@ def test_serve_refuses_what_does_not_fit_the_queue(run: ServedRun) -> None:
 
 
 def test_serve_gives_up_what_takes_too_long(run: ServedRun) -> None:
-    server = Server(run, answer_s=0.1)
+    server = LocalServer([run], answer_s=0.1)
     with server.busy():
         late = server.post("/predict", {"text": "Ann"})
         assert late.status_code == 503
@@ -416,7 +343,7 @@ def test_serve_gives_up_what_takes_too_long(run: ServedRun) -> None:
 
 
 def test_serve_computes_nothing_for_clients_that_went_away(run: ServedRun) -> None:
-    server = Server(run)
+    server = LocalServer([run])
     with server.busy():
         body = b'{"text": "Ann"}'
         head = f"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: {JSON}\r\n"
@@ -433,7 +360,7 @@ def test_serve_computes_nothing_for_clients_that_went_away(run: ServedRun) -> No
 
 
 def test_serve_does_not_wait_for_slow_clients(run: ServedRun) -> None:
-    server = Server(run, header_s=0.15, body_s=0.15)
+    server = LocalServer([run], header_s=0.15, body_s=0.15)
     start = b"POST /predict HTTP/1.1\r\nHost: localhost\r\n"
     answer = raw(server.port, start, rest=b"X-Slow: 1\r\n" * 20, pause=0.02)
     assert answer.startswith(b"HTTP/1.1 408 ")
@@ -451,7 +378,7 @@ def test_serve_does_not_wait_for_slow_clients(run: ServedRun) -> None:
 
 
 def test_serve_bounds_connections_and_heads(run: ServedRun) -> None:
-    server = Server(run, connections=2)
+    server = LocalServer([run], connections=2)
     with contextlib.ExitStack() as stack:
         for _ in range(2):
             stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
@@ -467,7 +394,7 @@ def test_serve_bounds_connections_and_heads(run: ServedRun) -> None:
 
 
 def test_serve_stops_when_what_it_accepted_is_answered(run: ServedRun) -> None:
-    server = Server(run)
+    server = LocalServer([run])
     with server.busy() as free, ThreadPoolExecutor(3) as clients:
         answers = [clients.submit(server.post, "/predict", {"text": "Ann"}) for _ in range(3)]
         server.wait_for(3)
@@ -486,7 +413,7 @@ def test_serve_stops_when_what_it_accepted_is_answered(run: ServedRun) -> None:
 
 
 def test_serve_stops_in_its_grace_time(run: ServedRun) -> None:
-    server = Server(run, grace_s=0.2)
+    server = LocalServer([run], grace_s=0.2)
     with server.busy() as free, ThreadPoolExecutor(1) as clients:
         answer = clients.submit(server.post, "/predict", {"text": "Ann"})
         server.wait_for(1)
@@ -504,7 +431,7 @@ def test_serve_keeps_its_failures_to_itself(
     async def fail(request: Request) -> Response:
         raise KeyError("the secret of the house")
 
-    server = Server(run, further=[Route("/fail", fail)])
+    server = LocalServer([run], further=[Route("/fail", fail)])
     answer = requests.get(server.url + "/fail", timeout=10)
     server.stop()
     assert answer.status_code == 500
