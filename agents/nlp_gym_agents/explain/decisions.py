@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.policies import BasePolicy
 
 from nlp_gym.checks import check_int
 from nlp_gym.render import Frame, Piece
@@ -17,8 +18,16 @@ from nlp_gym.tasks.multi_task.task import MultiTask
 from nlp_gym.types import BoolArray, Float64Array, Int64Array
 from nlp_gym_agents.explain.right import right_actions
 from nlp_gym_agents.explain.trace import Decision, Option, Trace
-from nlp_gym_agents.models.acting import Scored, ScoreKind, make_scored_act, score_kind
-from nlp_gym_agents.models.play import searched
+from nlp_gym_agents.models.acting import (
+    Scored,
+    ScoreKind,
+    make_log_probs,
+    make_scored_act,
+    score_kind,
+)
+from nlp_gym_agents.models.beam_search import search_endings
+from nlp_gym_agents.models.play import search_width
+from nlp_gym_agents.networks.decoder.extractor import DecoderExtractor
 
 FEW = 64
 """Actions up to which all are recorded, the masked ones too."""
@@ -41,6 +50,7 @@ class Player:
         obs_type: What it reads.
         env_id: For `Trace.env_id`.
         algo: For `Trace.algo`.
+        temperature: Logits are divided by it before they become probabilities.
     """
 
     model: BaseAlgorithm
@@ -48,6 +58,7 @@ class Player:
     obs_type: str
     env_id: str
     algo: str
+    temperature: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -88,32 +99,54 @@ def trace_rows(
     """
     check_int("top", top, 1, MOST_OPTIONS)
     chosen = chosen_rows(task, rows)
-    found = searched(player.model, task, obs_type=player.obs_type, rows=chosen.tolist())
-    forced = None if found is None else [path for _, path in found]
+    forced = _searched(player, task, chosen)
     episodes = record_episodes(player, task, chosen, top=top, forced=forced)
     traces = []
-    for k, (row, episode) in enumerate(zip(chosen.tolist(), episodes, strict=True)):
-        notes = episode.notes
-        if found is not None:
-            episode = replace(episode, output=found[k][0])
-            notes = (*notes, _searched_note(task))
+    searched = () if forced is None else (_searched_note(task),)
+    for row, episode in zip(chosen.tolist(), episodes, strict=True):
         own, local = _played(task, row)
-        traces.append(
-            Trace(
-                env_id=player.env_id,
-                algo=player.algo,
-                view=own.trace_view,
-                scores=_NAMES[score_kind(player.model.policy)],
-                words=tuple(own.sample(local).words),
-                decisions=episode.decisions,
-                output=task.record(row, episode.output),
-                score=episode.score,
-                metric=own.metric_name if episode.score is not None else "",
-                context=own.trace_context(local),
-                notes=notes,
-            )
+        trace = Trace(
+            env_id=player.env_id,
+            algo=player.algo,
+            view=own.trace_view,
+            scores=_NAMES[score_kind(player.model.policy)],
+            words=tuple(own.sample(local).words),
+            decisions=episode.decisions,
+            output=task.record(row, episode.output),
+            score=episode.score,
+            metric=own.metric_name if episode.score is not None else "",
+            context=own.trace_context(local),
+            notes=(*episode.notes, *searched),
         )
+        traces.append(_with_sources(trace, player.model.policy, row) if own.writes else trace)
     return traces
+
+
+def _with_sources(trace: Trace, policy: BasePolicy, row: int) -> Trace:
+    """The trace of a written text with where its tokens come from, if the network says that."""
+    decoders = (module for module in policy.modules() if isinstance(module, DecoderExtractor))
+    decoder = next(decoders, None)
+    if decoder is None or not trace.decisions:
+        return trace
+    policy.set_training_mode(False)
+    kind, weights = decoder.sources(row, [decision.chosen for decision in trace.decisions])
+    rest = [0.0] * (len(trace.words) - weights.shape[1])  # what the network did not read
+    rows = np.round(weights.double().cpu().numpy(), _DIGITS).tolist()
+    decisions = [
+        replace(decision, sources=(*given, *rest))
+        for decision, given in zip(trace.decisions, rows, strict=True)
+    ]
+    return replace(trace, decisions=tuple(decisions), sources=kind)
+
+
+def _searched(player: Player, task: Task, rows: Int64Array) -> list[Int64Array] | None:
+    """Decisions of the best episode that a beam search finds of each row; None: no search."""
+    width = search_width(player.model, task)
+    log_probs = make_log_probs(player.model) if width > 1 else None
+    if log_probs is None:
+        return None
+    found = search_endings(task, log_probs, rows, width, player.obs_type, np.ones(1))
+    return [endings[0].actions for endings in found]
 
 
 def record_episodes(
@@ -145,22 +178,22 @@ def record_episodes(
     return episodes
 
 
-def held(scored: Scored, mask: BoolArray, kind: ScoreKind, *, masked: bool) -> Float64Array | None:
+def held(scored: Scored, mask: BoolArray, kind: ScoreKind, player: Player) -> Float64Array | None:
     """(B, A) probabilities or Q values of actions, NaN where there is none; None: not known.
 
     Args:
         scored: What the policy gave.
         mask: (B, A) legal actions.
         kind: What its scores are.
-        masked: Whether illegal actions are out of the question.
+        player: Whose they are.
     """
     if scored.scores is None or kind == "none":
         return None
     scores = scored.scores.astype(np.float64)
     if kind == "logits":
-        scores = np.exp(scores - scores.max(axis=1, keepdims=True))
+        scores = np.exp((scores - scores.max(axis=1, keepdims=True)) / player.temperature)
         scores /= scores.sum(axis=1, keepdims=True)
-    return np.where(mask, scores, np.nan) if masked else scores
+    return np.where(mask, scores, np.nan) if player.masked else scores
 
 
 class _Recorder:
@@ -213,14 +246,14 @@ class _Recorder:
         return ("The text is long: what was seen is not repeated at every decision.",)
 
     def _decide(self, state: Any, place: Int64Array) -> Int64Array:
-        task, masked = self._task, self._player.masked
+        task = self._task
         observation, mask = task.views.observe_with_mask(state, self._player.obs_type)
         scored = self._act(observation, mask)
         actions = scored.actions
         if self._forced is not None:
             steps = (len(self._decisions[k]) for k in place)
             actions = np.array([self._forced[k][n] for k, n in zip(place, steps, strict=True)])
-        scores = held(scored, mask, self._kind, masked=masked)
+        scores = held(scored, mask, self._kind, self._player)
         right = right_actions(task, state, mask) if task.has_gold else None
         played, illegal = task.repair(state, actions)
         for i, k in enumerate(place.tolist()):

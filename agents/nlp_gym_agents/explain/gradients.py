@@ -10,6 +10,7 @@ made beforehand.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -125,10 +126,14 @@ def _points(n: int) -> tuple[Float64Array, Float64Array]:
 
 def _slopes(scores: th.Tensor, read: Sequence[th.Tensor]) -> list[th.Tensor]:
     """(T, B, L, width) gradients of each of (T,) scores, for every tensor that was read."""
-    rows = [th.autograd.grad(score, read, retain_graph=True, allow_unused=True) for score in scores]
+    each = th.eye(len(scores), device=scores.device)
+    with warnings.catch_warnings():
+        # Some operations are differentiated one by one, which torch says.
+        warnings.filterwarnings("ignore", "There is a performance drop", UserWarning)
+        found = th.autograd.grad(scores, read, each, is_grads_batched=True, allow_unused=True)
     return [
-        th.stack([th.zeros_like(given) if row[k] is None else row[k] for row in rows])
-        for k, given in enumerate(read)
+        th.zeros(len(scores), *given.shape) if slope is None else slope
+        for slope, given in zip(found, read, strict=True)
     ]
 
 

@@ -10,9 +10,8 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 
 from nlp_gym.tasks.core.rollout import rollout
 from nlp_gym.tasks.core.task import Output, Task
-from nlp_gym.types import Int64Array
 from nlp_gym_agents.models.acting import make_act, make_log_probs
-from nlp_gym_agents.models.beam_search import search_with_path
+from nlp_gym_agents.models.beam_search import search
 
 
 def outputs_of(
@@ -40,40 +39,35 @@ def outputs_of(
     Returns:
         One output per row.
     """
-    found = searched(model, task, obs_type=obs_type, rows=rows, beam=beam)
-    if found is None:
-        width = task.beam if beam is None else beam
-        if task.writes and width > 1:
-            warnings.warn(
-                f"beam={width}: how likely {type(model.policy).__name__} holds its actions is not "
-                "known, so that texts are written greedily.",
-                UserWarning,
-                stacklevel=2,
-            )
+    width = task.beam if beam is None else beam
+    if search_width(model, task, width) == 1:
         return rollout(task, make_act(model, masked), rows, obs_type=obs_type)
-    return [output for output, _ in found]
+    log_probs = make_log_probs(model)
+    assert log_probs is not None
+    return search(task, log_probs, rows, width, obs_type)
 
 
-def searched(
-    model: BaseAlgorithm,
-    task: Task,
-    *,
-    obs_type: str = "index",
-    rows: Sequence[int] | None = None,
-    beam: int | None = None,
-) -> list[tuple[Output, Int64Array]] | None:
-    """What `outputs_of` finds by beam search, with the decisions of each sample's best episode.
+def search_width(model: BaseAlgorithm, task: Task, beam: int | None = None) -> int:
+    """Episodes kept per sample where a model plays a task; 1: it plays greedily.
 
-    Arguments are those of `outputs_of`.
-
-    Returns:
-        None where the samples are played greedily.
+    Args:
+        model: The model; one that does not say how likely it holds its actions is not searched.
+        task: The task.
+        beam: Episodes asked for; None: as many as in the task's official evaluation.
     """
     width = task.beam if beam is None else beam
-    log_probs = make_log_probs(model) if width > 1 and (task.writes or is_searched(task)) else None
-    if log_probs is None:
-        return None
-    return search_with_path(task, log_probs, rows, width, obs_type)
+    if width == 1 or not (task.writes or is_searched(task)):
+        return 1
+    if make_log_probs(model) is not None:
+        return width
+    if task.writes:
+        warnings.warn(
+            f"beam={width}: how likely {type(model.policy).__name__} holds its actions is not "
+            "known, so that texts are written greedily.",
+            UserWarning,
+            stacklevel=3,
+        )
+    return 1
 
 
 def is_searched(task: Task) -> bool:

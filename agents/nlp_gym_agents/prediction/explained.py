@@ -7,15 +7,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+from nlp_gym.checks import check_bool, check_int
 from nlp_gym.tasks.core.task import Task
 from nlp_gym.types import Sample
 from nlp_gym_agents.algorithms.registry import resolve
-from nlp_gym_agents.explain.decisions import Player, trace_rows
+from nlp_gym_agents.explain.decisions import MOST_OPTIONS, Player, trace_rows
 from nlp_gym_agents.explain.saliency import check_method, relevant
 from nlp_gym_agents.explain.trace import Decision, Trace
 from nlp_gym_agents.models.trained import TrainedModel
-from nlp_gym_agents.prediction.inputs import Input, from_words, sample_id
-from nlp_gym_agents.prediction.records import input_fields, report_problems, to_record
+from nlp_gym_agents.prediction.inputs import Input
 from nlp_gym_agents.prediction.task_choice import TaskInputs
 
 
@@ -26,7 +26,7 @@ class Explainer:
     Attributes:
         trained: The agent's policy.
         inputs: The task that reads what is given.
-        bio: Whether labels of words are BIO tags; None: words are not labelled.
+        temperature: Probabilities are at this one.
         gold: See `Agent.explain`.
         top: Likewise.
         relevance: Likewise.
@@ -34,42 +34,36 @@ class Explainer:
 
     trained: TrainedModel
     inputs: TaskInputs
-    bio: bool | None
+    temperature: float
     gold: bool
     top: int
     relevance: str | None
 
-    def explain(self, items: Sequence[Input | Sample]) -> list[Trace]:
-        """One trace of each text or sample."""
-        check_method(self.relevance)
-        if self.bio is None:
-            return self._whole(items)
-        parts = [_sentences(item) for item in items]
-        found = iter(self._traces([sample for own in parts for sample in own]))
-        traces = []
-        for item, own in zip(items, parts, strict=True):
-            text = item if isinstance(item, Input) else _as_text(item)
-            pieces = [next(found) for _ in own]
-            labels = [label for piece in pieces for label in piece.output["labels"]]
-            record = to_record(text, labels, bio=self.bio)
-            traces.append(joined(pieces, record) if pieces else self._blank(record))
-        return traces
+    def check(self) -> None:
+        """Check what was asked for.
 
-    def _whole(self, items: Sequence[Input | Sample]) -> list[Trace]:
-        samples = [
-            item if isinstance(item, Sample) else Sample(tuple(word for word, _, _ in item.words))
-            for item in items
-        ]
-        real = [sample for sample in samples if sample.words]
-        found = self._traces(real)
-        if found:
-            report_problems(real, [trace.output for trace in found])
-        traces = iter(found)
-        return [
-            replace(trace, output={**input_fields(item), **trace.output})
-            for item, sample in zip(items, samples, strict=True)
-            for trace in (next(traces) if sample.words else self._blank({}),)
-        ]
+        Raises:
+            InvalidArgumentError: `top` is out of range.
+            UnknownNameError: There is no such `relevance`.
+        """
+        check_bool("gold", self.gold)
+        check_int("top", self.top, 1, MOST_OPTIONS)
+        check_method(self.relevance)
+
+    def explain(self, items: Sequence[Input | Sample]) -> list[Trace]:
+        """One trace of each text or sample, without its output."""
+        parts = [self._parts(item) for item in items]
+        found = iter(self._traces([sample for own in parts for sample in own]))
+        pieces = [[next(found) for _ in own] for own in parts]
+        return [joined(own) if own else self._blank() for own in pieces]
+
+    def _parts(self, item: Input | Sample) -> list[Sample]:
+        """What is played of a text: its sentences one by one where words are labelled."""
+        if isinstance(item, Sample):
+            return [item] if item.words else []
+        if not self.inputs.task.labels_words:
+            return [Sample(tuple(word for word, _, _ in item.words))] if item.words else []
+        return [Sample(tuple(word for word, _, _ in sentence)) for sentence in item.sentences]
 
     def _traces(self, samples: Sequence[Sample]) -> list[Trace]:
         """One trace per sample; those with gold are played together, and so are the others."""
@@ -102,9 +96,10 @@ class Explainer:
             obs_type=settings["obs_type"],
             env_id=self.inputs.part or self.trained.env_id,
             algo=settings["algo"],
+            temperature=self.temperature,
         )
 
-    def _blank(self, record: dict[str, Any]) -> Trace:
+    def _blank(self) -> Trace:
         """The trace of a text without a word, in which nothing is decided."""
         return Trace(
             env_id=self.inputs.part or self.trained.env_id,
@@ -113,23 +108,24 @@ class Explainer:
             scores="none",
             words=(),
             decisions=(),
-            output=record,
+            output={},
             notes=("The text has no word: nothing is decided.",),
         )
 
 
-def joined(traces: Sequence[Trace], output: dict[str, Any]) -> Trace:
+def joined(traces: Sequence[Trace]) -> Trace:
     """One trace of the sentences of a text, in order.
 
     Args:
         traces: At least one; their places count their own words.
-        output: Of the whole text.
 
     Returns:
         A trace whose places count the words of all. Relevance is 0 for words of other sentences,
         which are not read together. It has a score only where there is one sentence.
     """
     first = traces[0]
+    if len(traces) == 1:
+        return first
     words = tuple(word for trace in traces for word in trace.words)
     decisions: list[Decision] = []
     before = 0
@@ -141,9 +137,9 @@ def joined(traces: Sequence[Trace], output: dict[str, Any]) -> Trace:
         first,
         words=words,
         decisions=tuple(decisions),
-        output=output,
-        score=first.score if len(traces) == 1 else None,
-        metric=first.metric if len(traces) == 1 else "",
+        output={},
+        score=None,
+        metric="",
         notes=tuple(dict.fromkeys(note for trace in traces for note in trace.notes)),
     )
 
@@ -159,13 +155,3 @@ def _moved(decision: Decision, before: int, after: int) -> Decision:
         span=None if decision.span is None else tuple(k + before for k in decision.span),
         relevance=(*[0.0] * before, *given, *[0.0] * after) if given else (),
     )
-
-
-def _sentences(item: Input | Sample) -> list[Sample]:
-    if isinstance(item, Sample):
-        return [item] if item.words else []
-    return [Sample(tuple(word for word, _, _ in sentence)) for sentence in item.sentences]
-
-
-def _as_text(sample: Sample) -> Input:
-    return replace(from_words(sample.words), id=sample_id(sample))
