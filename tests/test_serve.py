@@ -134,7 +134,7 @@ REFUSED: list[tuple[str, Any, int, str]] = [
     ("no list", {"texts": "Ann"}, 400, "must be a list"),
     ("an entry", {"texts": ["Ann", None]}, 400, "texts\\[1\\]=None"),
     ("half a character", {"text": "a \ud83d"}, 422, "surrogate"),
-    ("a sample", {"samples": [{"words": ["a"]}, {"tex": "a"}]}, 422, "samples\\[1\\]: .*'words'"),
+    ("a sample", {"samples": [{"words": ["a"]}, {"tex": "a"}]}, 422, "mapping 2, .*'words'"),
     ("too many", {"texts": ["a"] * 6}, 413, "6 entries, and 5 are the most"),
     ("too long", {"texts": ["a" * 1500, "b" * 600]}, 413, "2,100 characters"),
     ("too large", b'{"text": "' + b"a" * 1_200_000 + b'"}', 413, "1,048,576 bytes"),

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from nlp_gym.data.readers import READERS
-from nlp_gym.data.readers.shared.options import make_options
 from nlp_gym.errors import DataError
-from nlp_gym.inert import one_line
 from nlp_gym.tasks.core.task import Task
 from nlp_gym_agents.explain.trace import Trace
 from nlp_gym_agents.prediction.agent import Agent, Given
-from nlp_gym_agents.prediction.inputs import from_sample
-from nlp_gym_agents.serve.limits import RequestError
-
-_ROWS = "samples"
-"""Stands for the name of a file where samples come with a request."""
+from nlp_gym_agents.prediction.inputs import from_mappings
 
 _FIRST_TEXT = "Ann Lee lives in Rome."
 
@@ -82,32 +75,14 @@ class ServedRun:
             gold: They have their answers, which are kept.
 
         Raises:
-            RequestError: A row cannot be read.
+            InvalidArgumentError: A row cannot be read, or a task of a mixture has to be named.
         """
-        if not self.is_one_task:
-            raise RequestError(
-                422, f"{self.agent.trained.env_id} is a mixture, and none of its tasks was named."
-            )
-        reader = READERS[self.agent.family]["jsonl"]
-        pair = self.agent.trained.settings["env_kwargs"].get("pair")
-        lines = [json.dumps(row) for row in rows]
-        parsed = reader.parse(lines, _ROWS, make_options(gold=gold, pair=pair))
-        if parsed.problems:
-            first = parsed.problems[0]
-            where = "samples" if first.line is None else f"samples[{first.line - 1}]"
-            raise RequestError(422, one_line(f"{where}: {first.message}"))
-        if len(parsed.samples) != len(rows):
-            known = {sample.id for sample in parsed.samples}
-            left = next(i for i in range(len(rows)) if f"{_ROWS}:{i + 1}" not in known)
-            raise RequestError(422, f"samples[{left}]: there is nothing to decide in it.")
-        samples = [replace(sample, id="") for sample in parsed.samples]
-        if self.agent.tags and not gold:
-            return [from_sample(sample) for sample in samples]
-        return list(samples)
+        self.require_one_task()
+        return list(from_mappings(rows, self.agent.family, gold=gold))
 
     def predict(self, given: Sequence[Given]) -> list[dict[str, Any]]:
         """A record of each, as `nlp-gym predict` writes it."""
-        return [_fields(record) for record in self.agent.predict(given)]
+        return [result.to_dict() for result in self.agent.predict(given)]
 
     def explain(self, given: Sequence[Given], **options: Any) -> list[Trace]:
         """A trace of each; options as for `Agent.explain`."""
@@ -138,11 +113,6 @@ def load_runs(folders: Sequence[str | Path], **options: Any) -> list[ServedRun]:
 def _numbered(name: str) -> Iterator[str]:
     yield name
     yield from (f"{name}-{number}" for number in count(2))
-
-
-def _fields(found: Any) -> dict[str, Any]:
-    """The fields of a result, which is a mapping or has `to_dict`."""
-    return dict(found) if isinstance(found, Mapping) else dict(found.to_dict())
 
 
 def require_answers(records: Sequence[Mapping[str, Any]]) -> None:

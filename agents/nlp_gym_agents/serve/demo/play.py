@@ -13,7 +13,7 @@ from nlp_gym.errors import InvalidActionError, InvalidArgumentError, shown
 from nlp_gym.render import draw
 from nlp_gym.tasks.core.task import Task
 from nlp_gym_agents.algorithms.registry import resolve
-from nlp_gym_agents.explain.decisions import held
+from nlp_gym_agents.explain.decisions import Player, held
 from nlp_gym_agents.models.acting import make_scored_act, score_kind
 from nlp_gym_agents.serve.limits import Limits, RequestError
 from nlp_gym_agents.serve.served import ServedRun
@@ -118,12 +118,18 @@ class Episode:
         self.run = run
         self._trained = run.agent.trained
         settings = self._trained.settings
-        self._obs_type: str = settings["obs_type"]
-        self._masked: bool = resolve(settings["algo"]).masked
         self._task, at = _one_sample(run, split, row)
         with self._trained.reading(self._task, cache=False) as model:
             # A policy with a memory is asked once at each step, in order.
-            self._act = make_scored_act(model, self._masked)
+            self._player = Player(
+                model,
+                masked=resolve(settings["algo"]).masked,
+                obs_type=settings["obs_type"],
+                env_id=self._trained.env_id,
+                algo=settings["algo"],
+                temperature=run.agent.temperature,
+            )
+            self._act = make_scored_act(model, self._player.masked)
             self._kind = score_kind(model.policy)
         self._state = self._task.initial(np.array([at]))
         self.rewards: list[float] = []
@@ -174,12 +180,12 @@ class Episode:
 
     def _ask(self) -> None:
         """Let the agent look at the state: what it would play, and what it holds of actions."""
-        seen, mask = self._task.views.observe_with_mask(self._state, self._obs_type)
+        seen, mask = self._task.views.observe_with_mask(self._state, self._player.obs_type)
         with self._trained.reading(self._task, cache=False):
             found = self._act(seen, mask)
         self._chosen = int(found.actions[0])
         self._legal: list[int] = np.flatnonzero(mask[0]).tolist()
-        scores = held(found, mask, self._kind, masked=self._masked)
+        scores = held(found, mask, self._kind, self._player)
         self._scores = None if scores is None else scores[0]
 
     def _name(self, action: int) -> str:
