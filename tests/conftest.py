@@ -5,11 +5,15 @@ Importable helpers of the tests live in this file and nowhere else.
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
+import json
 import os
 import socket
 import string
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -229,3 +233,96 @@ def assert_same_results(found: Any, expected: Any) -> None:
             assert a == b
 
     compare([x.to_dict() for x in found], [x.to_dict() for x in expected])
+
+
+def tiny_run(folder: Path, env_id: str = "NER-CoNLL-v0", **env_kwargs: Any) -> Path:
+    """A run folder of an agent that has hardly learned anything, on the bundled sample."""
+    import torch
+
+    from nlp_gym_agents.config.train_config import TrainConfig
+    from nlp_gym_agents.training.train import train
+
+    torch.set_num_threads(1)
+    config = TrainConfig(
+        env=env_id,
+        algo="maskable_ppo",
+        n_timesteps=64,
+        n_envs=8,
+        hyperparams={"n_steps": 8, "batch_size": 64},
+        env_kwargs={"corpus": "sample", "encoder": "hashed", **env_kwargs},
+    )
+    return train(config, run_dir=folder, progress=False)
+
+
+class LocalServer:
+    """A server of runs on 127.0.0.1, in a thread of this process.
+
+    Args:
+        runs: Loaded runs.
+        further: Routes of further pages.
+        demo: Whether it has the pages of `nlp-gym demo`.
+        **limits: Fields of `Limits`.
+    """
+
+    def __init__(
+        self, runs: Any, *, further: Sequence[Any] = (), demo: bool = False, **limits: Any
+    ) -> None:
+        from nlp_gym_agents.serve.app import Service, create_app
+        from nlp_gym_agents.serve.demo.routes import demo_routes
+        from nlp_gym_agents.serve.limits import Limits
+        from nlp_gym_agents.serve.server import bind, make_server, serve, url_of
+
+        self.service = Service(runs, Limits(**limits))
+        self.socket = bind("127.0.0.1", 0)
+        self.url = url_of(self.socket)
+        self.port = self.socket.getsockname()[1]
+        self.cut = -1
+        ready = threading.Event()
+        pages = [*further, *(demo_routes(self.service) if demo else ())]
+        app = create_app(self.service, names=["model.test"], further=pages)
+        self.server = make_server(app, self.service, ready=ready.set)
+
+        def work() -> None:
+            self.cut = serve(self.server, self.service, self.socket)
+
+        self.thread = threading.Thread(target=work)
+        self.thread.start()
+        assert ready.wait(20)
+
+    def stop(self) -> None:
+        """Stop as SIGTERM does."""
+        self.server.should_exit = True
+        self.thread.join(30)
+        assert not self.thread.is_alive()
+
+    def post(self, path: str, body: Any, **options: Any) -> Any:
+        """The answer to a request with JSON, or with the bytes of a body."""
+        import requests
+
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json", **options.pop("headers", {})}
+        return requests.post(self.url + path, data, headers=headers, timeout=30, **options)
+
+    @contextlib.contextmanager
+    def busy(self) -> Iterator[threading.Event]:
+        """The model is at something until the event is set, at the latest in the end."""
+        begun, free = threading.Event(), threading.Event()
+
+        def hold(items: Sequence[Any]) -> Sequence[Any]:
+            begun.set()
+            free.wait(30)
+            return items
+
+        self.service.models.submit(hold, [None])
+        assert begun.wait(10)
+        try:
+            yield free
+        finally:
+            free.set()
+
+    def wait_for(self, waiting: int) -> None:
+        """Wait until so many requests wait for the model."""
+        until = time.monotonic() + 20
+        while self.service.models.waiting < waiting:
+            assert time.monotonic() < until
+            time.sleep(0.005)

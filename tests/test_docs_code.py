@@ -188,7 +188,7 @@ def check(words: list[str], folder: Path) -> None:
         assert rest[:script] == ["--standalone", "--nproc-per-node", rest[script - 1]]
         check_script(rest[script], rest[script + 1 :], module=False)
     else:  # of others
-        assert program in ("hf", "ray", "source", ".venv/bin/pre-commit"), (
+        assert program in ("curl", "hf", "ray", "source", ".venv/bin/pre-commit"), (
             f"unknown program {program}"
         )
 

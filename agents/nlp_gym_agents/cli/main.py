@@ -21,6 +21,7 @@ from nlp_gym_agents.cli.explain import explain_command
 from nlp_gym_agents.cli.minari import export_minari_command
 from nlp_gym_agents.cli.new_task import new_task_command
 from nlp_gym_agents.cli.predict import predict_command
+from nlp_gym_agents.cli.serve import demo_command, serve_command
 from nlp_gym_agents.cli.shared.errors import ReportingGroup
 from nlp_gym_agents.cli.shared.options import SpreadCommand
 from nlp_gym_agents.cli.shared.output import say
@@ -46,6 +47,8 @@ app.command("export-minari", cls=SpreadCommand)(export_minari_command)
 app.command("evaluate", cls=SpreadCommand)(evaluate_command)
 app.command("predict", cls=SpreadCommand)(predict_command)
 app.command("explain", cls=SpreadCommand)(explain_command)
+app.command("serve", cls=SpreadCommand)(serve_command)
+app.command("demo", cls=SpreadCommand)(demo_command)
 app.command("encode", cls=SpreadCommand)(encode_command)
 app.command("envs")(envs_command)
 app.command("conformance", cls=SpreadCommand)(conformance_command)

@@ -166,12 +166,15 @@ PLAIN_TEXT = {"summary": "document"}
 """Families whose samples are more than a text, but can be made of one, and the key that it has."""
 
 
-def from_mappings(rows: Sequence[Mapping[str, Any]], family: str) -> list[Input | Sample]:
+def from_mappings(
+    rows: Sequence[Mapping[str, Any]], family: str, *, gold: bool = False
+) -> list[Input | Sample]:
     """Samples from mappings, as the family's reader of JSON Lines makes them of a file's lines.
 
     Args:
-        rows: Each has the keys of a line; gold is not looked at.
+        rows: Each has the keys of a line.
         family: Task family.
+        gold: Whether the answers are read too; else they are not looked at.
 
     Raises:
         InvalidArgumentError: A mapping is no JSON, or the reader cannot make a sample of it.
@@ -187,15 +190,16 @@ def from_mappings(rows: Sequence[Mapping[str, Any]], family: str) -> list[Input 
                 f"given: mapping {place + 1}, {shown(row)}, cannot be written as JSON: {error}."
             ) from error
     reader = READERS[family]["jsonl"]
-    parsed = reader.parse(lines, "given", make_options(gold=False))
+    parsed = reader.parse(lines, "given", make_options(gold=gold))
     for problem in parsed.problems:
         raise InvalidArgumentError(
             f"given: mapping {problem.line}, {shown(rows[(problem.line or 1) - 1])}: "
             f"{problem.message}. Wanted is {reader.description}, the answers left out."
         )
     if len(parsed.samples) < len(rows):
-        warning = parsed.warnings[0]
-        raise InvalidArgumentError(f"given: mapping {warning.line}: {warning.message}.")
+        why = [f"mapping {warning.line}: {warning.message}" for warning in parsed.warnings]
+        why.append("one of the mappings has nothing in it to decide on")
+        raise InvalidArgumentError(f"given: {why[0]}.")
     samples = [replace(sample, id="") for sample in parsed.samples]
     if family == "relation":  # files are read without their text, which mentions point to
         pairs = zip(samples, rows, strict=True)
@@ -205,7 +209,7 @@ def from_mappings(rows: Sequence[Mapping[str, Any]], family: str) -> list[Input 
             else sample
             for sample, row in pairs
         ]
-    return [from_sample(s) if family == "tagging" else s for s in samples]
+    return [from_sample(s) if family == "tagging" and not gold else s for s in samples]
 
 
 def from_sample(sample: Sample) -> Input:

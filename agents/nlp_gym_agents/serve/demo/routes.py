@@ -1,0 +1,246 @@
+"""The pages of the demo: forms that work without a script, which only makes them smoother."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from urllib.parse import parse_qs, urlencode
+
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from nlp_gym.errors import InvalidArgumentError, NLPGymError, shown
+from nlp_gym.inert import one_line
+from nlp_gym.types import SPLITS
+from nlp_gym_agents.explain.page import trace_html
+from nlp_gym_agents.serve.app import Service
+from nlp_gym_agents.serve.body import inputs_of, read_body
+from nlp_gym_agents.serve.demo.forms import Form, example_of, form_of
+from nlp_gym_agents.serve.demo.play import AGENT, REST, Episode, Episodes, View
+from nlp_gym_agents.serve.demo.record import RecordView, record_view
+from nlp_gym_agents.serve.limits import RequestError
+from nlp_gym_agents.serve.pages import page, static_routes
+from nlp_gym_agents.serve.served import ServedRun
+
+_FORM = "application/x-www-form-urlencoded"
+_MOST_FIELDS = 50
+Handler = Callable[["_Demo", Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What one run made of the form.
+
+    Attributes:
+        run: The run.
+        record: What it decided, to be drawn.
+        trace: Why, as HTML.
+    """
+
+    run: ServedRun
+    record: RecordView
+    trace: Markup
+
+
+class _Demo:
+    """What the pages share."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self.episodes = Episodes(service.limits)
+        forms: dict[str, tuple[Form, list[ServedRun]]] = {}
+        for run in service.runs:
+            if (form := form_of(run)) is not None:
+                forms.setdefault(form.key, (form, []))[1].append(run)
+        self.examples = {key: example_of(form, runs[0]) for key, (form, runs) in forms.items()}
+        self.forms = forms
+        """By the key of a form: the form, and the runs that it is for."""
+
+    def page(self, template: str, here: str, **values: Any) -> Response:
+        """A page with the links to the others."""
+        links = [
+            (f"./?{urlencode({'form': key})}", form.title, key)
+            for key, (form, _) in self.forms.items()
+        ]
+        links.append(("play", "Play by hand", "play"))
+        return page(template, links=links, here=here, **values)
+
+
+def demo_routes(service: Service) -> list[BaseRoute]:
+    """The routes of the demo; ``/`` is one of them."""
+    demo = _Demo(service)
+
+    def route(path: str, handler: Handler, method: str) -> Route:
+        return Route(path, partial(_guarded, handler, demo), methods=[method])
+
+    return [
+        route("/", _ask_page, "GET"),
+        route("/", _decide, "POST"),
+        route("/play", _play_page, "GET"),
+        route("/play", _start, "POST"),
+        route("/episode", _episode_page, "GET"),
+        route("/episode", _step, "POST"),
+        *static_routes("demo.css", "demo.js"),
+    ]
+
+
+async def _guarded(handler: Handler, demo: _Demo, request: Request) -> Response:
+    """A page that says what is wrong where a handler refuses."""
+    try:
+        return await handler(demo, request)
+    except RequestError as error:
+        refused = error
+    except NLPGymError as error:
+        refused = RequestError(422, one_line(str(error)))
+    values = {"message": refused.message, "status": refused.status}
+    answer = demo.page("refused.html", "", **values)
+    answer.status_code = refused.status
+    answer.headers.update(refused.headers)
+    return answer
+
+
+async def _fields(demo: _Demo, request: Request) -> dict[str, list[str]]:
+    """The fields of a form that was sent; line ends are line feeds, as in the text it holds."""
+    body = await read_body(request, demo.service.limits, _FORM)
+    try:
+        found = parse_qs(body.decode("ascii"), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+    except ValueError as error:
+        raise RequestError(400, f"the form cannot be read: {error}.") from None
+    return {
+        name: [value.replace("\r\n", "\n") for value in values] for name, values in found.items()
+    }
+
+
+def _form(demo: _Demo, key: str | None) -> tuple[Form, list[ServedRun]] | None:
+    if not demo.forms:
+        return None
+    first = next(iter(demo.forms))
+    if key is not None and key not in demo.forms:
+        raise RequestError(404, f"form={shown(key)} is not known.")
+    return demo.forms[key or first]
+
+
+def _asking(
+    demo: _Demo,
+    form: Form,
+    *,
+    values: Mapping[str, str],
+    chosen: Collection[str],
+    finds: bool = False,
+    decided: Sequence[Decided] = (),
+    problem: str = "",
+) -> Response:
+    """The page with a form, and with what was decided on it."""
+    return demo.page(
+        "ask.html",
+        form.key,
+        form=form,
+        runs=demo.forms[form.key][1],
+        values=values,
+        chosen=chosen,
+        finds=finds,
+        decided=decided,
+        problem=problem,
+    )
+
+
+async def _ask_page(demo: _Demo, request: Request) -> Response:
+    found = _form(demo, request.query_params.get("form"))
+    if found is None:  # mixtures alone
+        return RedirectResponse("play", 303)
+    form, runs = found
+    return _asking(demo, form, values=demo.examples[form.key], chosen={run.name for run in runs})
+
+
+async def _decide(demo: _Demo, request: Request) -> Response:
+    sent = await _fields(demo, request)
+    found = _form(demo, sent.get("form", [None])[0])
+    if found is None:
+        raise RequestError(404, "no run can be asked.")
+    form, runs = found
+    values = {field.name: sent.get(field.name, [""])[0] for field in form.fields}
+    names, finds = set(sent.get("run", [])), "relevance" in sent
+    show = partial(_asking, demo, form, values=values, chosen=names, finds=finds)
+    chosen = [run for run in runs if run.name in names]
+    try:
+        if not chosen:
+            raise RequestError(422, "no run is chosen: tick one at least.")
+        body = form.body(values) | ({"relevance": "auto"} if finds else {})
+        return show(decided=[await _ask(demo, request, run, body) for run in chosen])
+    except (RequestError, NLPGymError) as error:
+        answer = show(problem=one_line(str(error)))
+        answer.status_code = error.status if isinstance(error, RequestError) else 422
+        return answer
+
+
+async def _ask(demo: _Demo, request: Request, run: ServedRun, body: dict[str, Any]) -> Decided:
+    service = demo.service
+    given, _ = inputs_of(body, run, service.limits, explains=True)
+
+    def decide(items: Sequence[Any]) -> list[Decided]:
+        (trace,) = run.explain(items, relevance=body.get("relevance"))
+        (record,) = run.predict(items)
+        return [Decided(run, record_view(record), Markup(trace_html(trace, whole_page=False)))]
+
+    (decided,) = await service.ask(request, decide, given)
+    return decided
+
+
+async def _play_page(demo: _Demo, request: Request) -> Response:
+    runs = demo.service.runs
+    run = request.query_params.get("run", runs[0].name)
+    return demo.page("play.html", "play", runs=runs, splits=SPLITS, run=run, split="dev", sample=1)
+
+
+async def _start(demo: _Demo, request: Request) -> Response:
+    sent = {name: values[0] for name, values in (await _fields(demo, request)).items()}
+    name, split, sample = sent.get("run"), sent.get("split", "dev"), sent.get("sample", "1")
+    run = next((run for run in demo.service.runs if run.name == name), None)
+    if run is None:
+        raise RequestError(404, f"run={shown(name)} is not served.")
+    if split not in SPLITS:
+        raise InvalidArgumentError(f"split={shown(split)} must be one of {', '.join(SPLITS)}.")
+    if not (sample.isascii() and sample.isdigit() and len(sample) < 10):
+        raise InvalidArgumentError(f"sample={shown(sample)} must be a number from 1.")
+    row = int(sample) - 1
+
+    def begin(_: Sequence[Any]) -> list[str]:
+        episode = Episode(run, split, row)
+        demo.episodes.add(episode)
+        return [episode.id]
+
+    (name,) = await demo.service.ask(request, begin, [None])
+    return _to_episode(name)
+
+
+async def _episode_page(demo: _Demo, request: Request) -> Response:
+    name, query = (request.query_params.get(key, "") for key in ("id", "q"))
+
+    def look(_: Sequence[Any]) -> list[View]:
+        return [demo.episodes.get(name).view(query[:100])]
+
+    (view,) = await demo.service.ask(request, look, [None])
+    return demo.page(
+        "episode.html", "play", view=view, drawing=Markup(view.drawing), agent=AGENT, rest=REST
+    )
+
+
+async def _step(demo: _Demo, request: Request) -> Response:
+    sent = {name: values[0] for name, values in (await _fields(demo, request)).items()}
+
+    def play(_: Sequence[Any]) -> list[str]:
+        episode = demo.episodes.get(sent.get("id", ""))
+        if sent.get("step") == str(episode.step):  # else the button was pressed twice
+            episode.play(sent.get("choice", ""))
+        return [episode.id]
+
+    (name,) = await demo.service.ask(request, play, [None])
+    return _to_episode(name)
+
+
+def _to_episode(name: str) -> Response:
+    return RedirectResponse(f"episode?{urlencode({'id': name})}", 303)
