@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch as th
+from sb3_contrib.common.recurrent.type_aliases import RNNStates
 
 from nlp_gym import make_task
 from nlp_gym.envs.vector import TaskVectorEnv
@@ -16,7 +17,7 @@ from nlp_gym.tasks.core.rollout import rollout
 from nlp_gym.tasks.core.task import Task
 from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.algorithms.vec_env import SB3VecEnv
-from nlp_gym_agents.models.acting import make_act
+from nlp_gym_agents.models.acting import make_act, make_scored_act, score_kind
 from nlp_gym_agents.networks.features.extractor import NLPExtractor
 from nlp_gym_agents.networks.features.source import FeatureSource
 from nlp_gym_agents.networks.policies.dueling import DuelingDQNPolicy, action_scores, masked
@@ -97,6 +98,61 @@ def test_acting_masked_is_legal(algo: str, options: dict[str, Any], task: Task) 
     legal = mask[np.arange(len(mask)), free]
     assert algo == "masked_dqn" or not legal.all()
     np.testing.assert_array_equal(chosen[legal], free[legal])
+
+
+@pytest.mark.parametrize(("algo", "options"), MODELS)
+def test_acting_scored_is_what_the_policy_holds(
+    algo: str, options: dict[str, Any], task: Task
+) -> None:
+    model = build(algo, task, **options)
+    stir(model)
+    obs, mask = observe(task)
+    for use_mask in (False, True):
+        found = make_scored_act(model, use_mask)(obs, mask)
+        np.testing.assert_array_equal(found.actions, make_act(model, use_mask)(obs, mask))
+        assert found.scores is not None
+        assert found.values is not None
+        assert (found.scores.shape, found.values.shape) == (mask.shape, (len(mask),))
+        assert np.isneginf(found.scores[~mask]).all() == use_mask
+        np.testing.assert_array_equal(found.scores.argmax(axis=1), found.actions)
+    tensors, _ = model.policy.obs_to_tensor(obs)
+    if score_kind(model.policy) == "values":
+        np.testing.assert_array_equal(found.values, found.scores.max(axis=1))
+    else:
+        expected = model.policy.predict_values(tensors).flatten().detach()
+        np.testing.assert_array_equal(found.values, expected)
+        logits = model.policy.get_distribution(tensors).distribution.logits.detach().numpy()
+        shifted = found.scores - np.logaddexp.reduce(found.scores, axis=1, keepdims=True)
+        again = np.where(mask, logits, -np.inf)
+        again = again - np.logaddexp.reduce(again, axis=1, keepdims=True)
+        np.testing.assert_allclose(shifted[mask], again[mask], atol=1e-3)
+
+
+@pytest.mark.parametrize("critic", [{}, {"enable_critic_lstm": False, "shared_lstm": True}])
+def test_acting_scored_recurrent(critic: dict[str, Any], task: Task) -> None:
+    kwargs = {"lstm_hidden_size": 8, **critic}
+    model = build(
+        "recurrent_ppo", task, "MultiInputLstmPolicy", n_steps=4, batch_size=8, policy_kwargs=kwargs
+    )
+    stir(model)
+    rows = np.arange(10)
+    scored, plain, state = make_scored_act(model, False), make_act(model, False), task.initial(rows)
+    zeros = th.zeros((1, len(rows), 8))
+    memory: Any = RNNStates((zeros, zeros), (zeros, zeros))
+    for step in range(int(task.lengths[rows].min())):
+        obs, mask = task.observe(state, "index"), task.mask(state)
+        found = scored(obs, mask)
+        begin = th.full((len(rows),), float(step == 0))
+        tensors, _ = model.policy.obs_to_tensor(obs)
+        with th.no_grad():
+            actions, values, log_prob, memory = model.policy(tensors, memory, begin, True)
+        np.testing.assert_array_equal(found.actions, actions)
+        np.testing.assert_array_equal(found.actions, plain(obs, mask))
+        np.testing.assert_allclose(found.values, values.flatten(), rtol=1e-5)
+        assert found.scores is not None
+        held = found.scores.max(axis=1) - np.logaddexp.reduce(found.scores, axis=1)
+        np.testing.assert_allclose(held, log_prob, atol=1e-4)
+        task.transition(state, found.actions)
 
 
 def test_acting_leaves_dropout_off(task: Task) -> None:

@@ -24,6 +24,7 @@ class Option:
         score: Its probability, or its Q value; see `Trace.scores`. None: not known.
         right: Whether the gold has it; None: there is no gold.
         place: Where in `Trace.words` it points, such as a word of a passage; None: nowhere.
+        target: Where an edge of a graph leads; `name` is then the relation alone.
     """
 
     action: int
@@ -32,6 +33,7 @@ class Option:
     score: float | None
     right: bool | None = None
     place: int | None = None
+    target: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ class Decision:
             `Trace.relevance`; empty: not asked for.
         sources: How much the network looked at each word of the source when it wrote this token;
             empty where it does not say.
+        at: What is decided on in words: the node of a graph, the pair of a relation, the piece of
+            a text that was just read; empty where `place` says it.
     """
 
     seen: Frame
@@ -67,6 +71,7 @@ class Decision:
     reward: float | None = None
     relevance: tuple[float, ...] = ()
     sources: tuple[float, ...] = ()
+    at: str = ""
 
     @property
     def choice(self) -> Option:

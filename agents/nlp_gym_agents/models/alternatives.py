@@ -7,17 +7,14 @@ from typing import Any
 
 import numpy as np
 import torch as th
-from sb3_contrib.qrdqn.policies import QRDQNPolicy
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.utils import obs_as_tensor
-from stable_baselines3.dqn.policies import DQNPolicy
 
 from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym.tasks.core.rollout import rollout
 from nlp_gym.tasks.core.task import Task
 from nlp_gym.tasks.generation.task import WriteText
 from nlp_gym.types import BoolArray, Int64Array, Observation
-from nlp_gym_agents.networks.policies.dueling import action_scores, masked
+from nlp_gym_agents.models.acting import make_scored_act, score_kind
 
 Place = dict[str, Any]
 
@@ -49,33 +46,29 @@ def with_alternatives(
     """
     if most < 1:
         raise InvalidArgumentError(f"alternatives={shown(most)} must be an integer from 1.")
-    policy, names = model.policy, _names(task)
-    values = isinstance(policy, DQNPolicy | QRDQNPolicy)
+    names, kind = _names(task), score_kind(model.policy)
+    score, figure = make_scored_act(model, True), "value" if kind == "values" else "probability"
     notes: dict[int, list[Place]] = {}
 
     def act(obs: Observation, mask: BoolArray) -> Int64Array:
-        policy.set_training_mode(False)
-        with th.no_grad():
-            tensors: Any = obs_as_tensor(obs, policy.device)
-            scores = action_scores(policy, tensors)
-            if scores is None:
-                raise InvalidArgumentError(
-                    f"alternatives: {type(policy).__name__} does not say how likely actions are."
-                )
-            legal = masked(scores, th.as_tensor(mask, device=scores.device))
-            shown = legal if values else legal.softmax(dim=1)
-            top = shown.topk(min(most, shown.shape[1]), dim=1)
-        kind = "value" if values else "probability"
+        scored = score(obs, mask)
+        if scored.scores is None:
+            raise InvalidArgumentError(
+                f"alternatives: {type(model.policy).__name__} does not say how likely actions are."
+            )
+        held = th.from_numpy(scored.scores)
+        if kind == "logits":
+            held = held.softmax(dim=1)
+        top = held.topk(min(most, held.shape[1]), dim=1)
         columns = zip(
             obs["row"][:, 0].tolist(), top.indices.tolist(), top.values.tolist(), strict=True
         )
         for row, tokens, figures in columns:
             pairs = zip(tokens, figures, strict=True)
-            found = [{"id": t, "token": names[t], kind: f} for t, f in pairs if np.isfinite(f)]
+            found = [{"id": t, "token": names[t], figure: f} for t, f in pairs if np.isfinite(f)]
             place = {"id": tokens[0], "token": names[tokens[0]], "alternatives": found}
             notes.setdefault(row, []).append(place)
-        chosen: Int64Array = legal.argmax(dim=1).cpu().numpy()
-        return chosen
+        return scored.actions
 
     texts = rollout(task, act, rows, obs_type=obs_type)
     order = range(len(task.corpus)) if rows is None else rows

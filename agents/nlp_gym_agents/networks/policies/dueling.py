@@ -180,23 +180,45 @@ def action_scores(
     Returns:
         None for a policy of another family (or a recurrent one, whose scores need its memory).
     """
-    scores = _scores(policy, obs)
-    if scores is None or mask is None:
-        return scores
-    return masked(scores, th.as_tensor(mask, device=scores.device))
+    return _scores(policy, obs, mask, with_value=False)[0]
 
 
-def _scores(policy: BasePolicy, obs: dict[str, th.Tensor]) -> th.Tensor | None:
+def scores_and_value(
+    policy: BasePolicy, obs: dict[str, th.Tensor], mask: BoolArray | None = None
+) -> tuple[th.Tensor | None, th.Tensor | None]:
+    """As `action_scores`, and (B,) what the policy expects of the rest of the episode.
+
+    The second is the critic's value, or the highest value of the actions that `mask` allows.
+    """
+    return _scores(policy, obs, mask, with_value=True)
+
+
+def _scores(
+    policy: BasePolicy, obs: dict[str, th.Tensor], mask: BoolArray | None, *, with_value: bool
+) -> tuple[th.Tensor | None, th.Tensor | None]:
+    if isinstance(policy, DQNPolicy | QRDQNPolicy):
+        values = _legal(_action_values(policy, obs), mask)
+        return values, values.amax(dim=1) if with_value else None
+    known = isinstance(policy, ActorCriticPolicy | MaskableActorCriticPolicy)
+    if not known or isinstance(policy, RecurrentActorCriticPolicy):
+        return None, None
+    latent = BasePolicy.extract_features(policy, obs, policy.pi_features_extractor)
+    logits = _legal(policy.action_net(policy.mlp_extractor.forward_actor(latent)), mask)
+    if not with_value:
+        return logits, None
+    if policy.vf_features_extractor is not policy.pi_features_extractor:
+        latent = BasePolicy.extract_features(policy, obs, policy.vf_features_extractor)
+    value: th.Tensor = policy.value_net(policy.mlp_extractor.forward_critic(latent))
+    return logits, value.flatten()
+
+
+def _action_values(policy: DQNPolicy | QRDQNPolicy, obs: dict[str, th.Tensor]) -> th.Tensor:
     if isinstance(policy, DQNPolicy):
         values: th.Tensor = policy.q_net(obs)
         return values
-    if isinstance(policy, QRDQNPolicy):
-        quantiles: th.Tensor = policy.quantile_net(obs)  # (B, Q, A)
-        return quantiles.mean(dim=1)
-    if isinstance(policy, RecurrentActorCriticPolicy):
-        return None
-    if isinstance(policy, ActorCriticPolicy | MaskableActorCriticPolicy):
-        latent = BasePolicy.extract_features(policy, obs, policy.pi_features_extractor)
-        logits: th.Tensor = policy.action_net(policy.mlp_extractor.forward_actor(latent))
-        return logits
-    return None
+    quantiles: th.Tensor = policy.quantile_net(obs)  # (B, Q, A)
+    return quantiles.mean(dim=1)
+
+
+def _legal(scores: th.Tensor, mask: BoolArray | None) -> th.Tensor:
+    return scores if mask is None else masked(scores, th.as_tensor(mask, device=scores.device))
