@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nlp_gym.types import Float64Array
 from nlp_gym_agents.plots import style
 from nlp_gym_agents.plots.learning import Axis, LearningRun, Panel, Series, mean_of
 
@@ -39,9 +40,9 @@ def curves_figure(panels: Sequence[Panel], axes: Sequence[Axis], *, columns: int
         grid = figure.subplots(rows, across, squeeze=False)
         for number, panel in enumerate(panels):
             places = grid[number] if len(axes) > 1 else [grid.flat[number]]
+            limits = _limits(panel, axes)
             for place, axis in zip(places, axes, strict=True):
-                last = axis == axes[-1]
-                _draw(place, panel, axis, labelled=last)
+                _draw(place, panel, axis, limits, labelled=axis == axes[-1])
                 if axis == axes[0]:
                     place.set_title(_title(panel))
                     place.set_ylabel(f"{style.name(panel.metric)} on dev")
@@ -54,19 +55,20 @@ def curves_figure(panels: Sequence[Panel], axes: Sequence[Axis], *, columns: int
 
 
 def _title(panel: Panel) -> str:
-    return style.name(panel.env_id)
+    return f"{style.name(panel.env_id)}: {style.name(panel.metric)} while learning"
 
 
-def _draw(axes: Axes, panel: Panel, axis: Axis, *, labelled: bool) -> None:
+def _draw(
+    axes: Axes, panel: Panel, axis: Axis, limits: tuple[float, float], *, labelled: bool
+) -> None:
     lines, levels = _parts(panel)
     labels: list[tuple[float, str, str]] = []
-    tops, longest = [0.0], 0.0
+    longest = 0.0
     for series in lines:
         look = style.look(series.algo)
         mean = mean_of(series.runs, axis)
         for run in series.runs if len(series.runs) > 1 else ():
             axes.plot(run.along(axis), run.values, color=look.colour, lw=0.7, alpha=0.3)
-            tops.append(float(run.values.max()))
         every = max(len(mean.at) // 6, 1)
         axes.plot(
             mean.at,
@@ -83,27 +85,47 @@ def _draw(axes: Axes, panel: Panel, axis: Axis, *, labelled: bool) -> None:
         )
         axes.fill_between(mean.at, mean.low, mean.high, color=look.colour, alpha=0.15, lw=0)
         labels.append((float(mean.mean[-1]), _label(series), look.colour))
-        tops += [float(mean.mean.max()), float(np.nanmax([*mean.high[-3:], 0.0]))]
         longest = max([longest, *(float(run.along(axis)[-1]) for run in series.runs)])
     for text, value, algo in levels:
         look = style.look(algo)
         dashes = "--" if algo == "bc" else look.dashes
         axes.axhline(value, color=look.colour, linestyle=dashes, lw=1.1, zorder=2)
         labels.append((value, text, look.colour))
-        tops.append(value)
-    top = min(max(tops) * 1.08, 1.02) or 1.0
-    axes.set_ylim(-0.02 * top, top)
+    axes.set_ylim(*limits)
     axes.set_xlim(0, (longest or 1.0) * 1.01)
     axes.set_xlabel(_AXES[axis])
     style.thousands(axes)
     if labelled:
-        _label_right(axes, labels, top)
+        _label_right(axes, labels)
 
 
-def _label_right(axes: Axes, labels: Sequence[tuple[float, str, str]], top: float) -> None:
+def _limits(panel: Panel, axes: Sequence[Axis]) -> tuple[float, float]:
+    """Ends of the scale: all values, and intervals as far as they leave the values legible.
+
+    Metrics lie between 0 and 1, which an interval need not know.
+    """
+    lines, levels = _parts(panel)
+    means = [mean_of(series.runs, axis) for series in lines for axis in axes]
+    edges = np.concatenate([edge for mean in means for edge in (mean.low, mean.high)])
+    values = np.concatenate(
+        [*(run.values for series in lines for run in series.runs), [v for _, v, _ in levels]]
+    )
+    low, high = float(values.min()), float(values.max())
+    room = 0.5 * max(high - low, 0.05)
+    known = edges[np.isfinite(edges)]
+    if len(known):
+        low = min(low, max(float(known.min()), low - room, 0.0))
+        high = max(high, min(float(known.max()), high + room, 1.0))
+    low = 0.0 if 0 <= low < 0.35 * high else low
+    margin = 0.03 * max(high - low, 0.05)
+    return low - margin, high + margin
+
+
+def _label_right(axes: Axes, labels: Sequence[tuple[float, str, str]]) -> None:
     """Name the lines at their right ends, in their colours."""
-    values = [min(max(value, 0.0), top) for value, _, _ in labels]
-    places = style.spread(values, _LINE_GAP * top, -0.01 * top, top * 0.98)
+    low, high = axes.get_ylim()
+    values = [min(max(value, low), high) for value, _, _ in labels]
+    places = style.spread(values, _LINE_GAP * (high - low), low, high)
     for (_, text, colour), value, place in zip(labels, values, places, strict=True):
         axes.annotate(
             style.name(text, 60),
@@ -111,7 +133,14 @@ def _label_right(axes: Axes, labels: Sequence[tuple[float, str, str]], top: floa
             xytext=(1.04, place),
             xycoords=axes.get_yaxis_transform(),
             textcoords=axes.get_yaxis_transform(),
-            arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.6, "shrinkA": 0, "shrinkB": 0},
+            arrowprops={
+                "arrowstyle": "-",
+                "color": colour,
+                "lw": 0.6,
+                "shrinkA": 1,
+                "shrinkB": 0,
+                "relpos": (0.0, 0.5),
+            },
             annotation_clip=False,
             va="center",
             fontsize=8,

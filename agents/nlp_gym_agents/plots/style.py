@@ -188,8 +188,10 @@ def name(text: str, most: int = 40) -> str:
 def new_figure(width: float, height: float) -> Figure:
     """An empty figure of a size in inches; its axes are laid out when it is written."""
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    return Figure(figsize=(width, height), layout="constrained")
+    engine = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)  # inches
+    return Figure(figsize=(width, height), layout=engine)
 
 
 def caption(figure: Figure, lines: Sequence[str]) -> None:
@@ -239,6 +241,13 @@ def thousands(axes: Axes) -> None:
 
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.xaxis.set_major_formatter(FuncFormatter(text))
+
+
+def whole_numbers(axes: Axes) -> None:
+    """Mark whole numbers alone along the x axis."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def write_figure(figure: Figure, path: str | Path) -> Path:
