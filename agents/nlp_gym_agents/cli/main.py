@@ -19,6 +19,7 @@ from nlp_gym_agents.cli.envs import envs_command
 from nlp_gym_agents.cli.evaluate import evaluate_command
 from nlp_gym_agents.cli.minari import export_minari_command
 from nlp_gym_agents.cli.new_task import new_task_command
+from nlp_gym_agents.cli.plot import plot_command
 from nlp_gym_agents.cli.predict import predict_command
 from nlp_gym_agents.cli.shared.errors import ReportingGroup
 from nlp_gym_agents.cli.shared.options import SpreadCommand
@@ -44,6 +45,7 @@ app.command("benchmark", cls=SpreadCommand)(benchmark_command)
 app.command("export-minari", cls=SpreadCommand)(export_minari_command)
 app.command("evaluate", cls=SpreadCommand)(evaluate_command)
 app.command("predict", cls=SpreadCommand)(predict_command)
+app.command("plot")(plot_command)
 app.command("encode", cls=SpreadCommand)(encode_command)
 app.command("envs")(envs_command)
 app.command("conformance", cls=SpreadCommand)(conformance_command)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nlp_gym.types import Float64Array
 from nlp_gym_agents.plots import style
 from nlp_gym_agents.plots.learning import Axis, LearningRun, Panel, Series, mean_of
 
