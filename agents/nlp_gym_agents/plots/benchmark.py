@@ -77,7 +77,7 @@ def _draw_scores(axes: Axes, table: Mapping[str, Any]) -> None:
             linestyle="none",
             marker=look.marker,
             color=look.colour,
-            markersize=17 if base else 6,
+            markersize=13 if base else 6,
             markeredgewidth=1.3 if base else 0.6,
             markeredgecolor=look.colour if base else "white",
             label=style.name(algo),
@@ -90,8 +90,8 @@ def _draw_scores(axes: Axes, table: Mapping[str, Any]) -> None:
         axes.axhline(edge - 0.5, color=style.GRID, lw=0.7)
     axes.set_xlim(-0.02, 1.02)
     axes.set_xlabel("score on test")
-    axes.set_title("scores by id")
-    axes.legend(frameon=False, fontsize=8, ncols=6, loc="lower right", bbox_to_anchor=(1.0, 1.0))
+    entries = axes.get_legend_handles_labels()
+    axes.figure.legend(*entries, loc="outside upper left", ncols=6, frameon=False, fontsize=8)
 
 
 def aggregate_figure(found: Normalised) -> Figure:

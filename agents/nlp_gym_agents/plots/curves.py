@@ -143,7 +143,7 @@ def _label_right(axes: Axes, labels: Sequence[tuple[float, str, str]]) -> None:
             annotation_clip=False,
             va="center",
             fontsize=8,
-            color=style.INK if colour == "#8a929c" else colour,
+            color=colour,
         )
 
 

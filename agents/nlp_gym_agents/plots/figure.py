@@ -71,8 +71,8 @@ def plot(
         RunError: A run is missing, damaged or has nothing to draw, or the file cannot be written.
         InvalidArgumentError: An argument that is not known or does not suit the runs.
     """
-    check_name("what", what, WHAT)
-    check_name("x", x, X)
+    check_name("what", what, list(WHAT))
+    check_name("x", x, list(X))
     path = style.check_output(output)
     if not runs:
         raise InvalidArgumentError("runs=[] must name at least one run folder.")

@@ -161,8 +161,7 @@ def decisions_of(player: Player) -> Decisions:
             parts += _with_returns(task, rows[places], decide, seen, gamma)
     columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
     probability, value, right, gain, judged = columns
-    known = (probability, value, gain, right.astype(bool), judged.astype(bool))
-    return Decisions(kind, gamma, *known)
+    return Decisions(kind, gamma, probability, value, gain, right > 0, judged > 0)
 
 
 def _with_returns(
@@ -177,15 +176,15 @@ def _with_returns(
         if labels:  # the expert reads to the end, and an early label may be right as well
             right = np.zeros(len(step.place), bool)
             where = {place: i for i, place in enumerate(step.place.tolist())}
-            for place, output in finished(task, step):
-                right[where[place]] = (output[0],) == task.sample(int(rows[place])).labels
+            for number, output in finished(task, step):
+                right[where[number]] = (output[0],) == task.sample(int(rows[number])).labels
             seen[-1] = (*seen[-1][:2], right)
     ahead, gains = np.zeros(len(rows)), []
     for place, rewards in reversed(steps):
         ahead[place] = rewards + gamma * ahead[place]
         gains.append(ahead[place].copy())
     found = zip(seen, reversed(gains), judged, strict=True)
-    return [(*known, gain, judge) for known, gain, judge in found]
+    return [(*known, gain, judge.astype(np.float64)) for known, gain, judge in found]
 
 
 def _likelihood(scores: Any, actions: Int64Array) -> Float64Array:

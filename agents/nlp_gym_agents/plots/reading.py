@@ -142,8 +142,15 @@ def _draw_cost(axes: Axes, player: Player, outputs: Sequence[Output]) -> None:
             continue
         last = share
         text = "after 1 piece" if k == 1 else str(k)
-        place = {"textcoords": "offset points", "xytext": (-6, 5), "ha": "right"}
-        axes.annotate(text, (share, value), fontsize=7.5, color=style.FAINT, **place)
+        axes.annotate(
+            text,
+            (share, value),
+            textcoords="offset points",
+            xytext=(-6, 5),
+            ha="right",
+            fontsize=7.5,
+            color=style.FAINT,
+        )
 
 
 def _draw_pieces(

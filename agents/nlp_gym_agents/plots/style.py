@@ -34,7 +34,23 @@ _DOTS = 160  # per inch, of PNG
 # Okabe and Ito (2008), "Color Universal Design": told apart with every common colour blindness.
 # Their yellow is too pale for a line on white.
 _BLUE, _VERMILION, _GREEN, _PURPLE = "#0072b2", "#d55e00", "#009e73", "#cc79a7"
-_ORANGE, _SKY, _GREY = "#e69f00", "#56b4e9", "#8a929c"
+_ORANGE, _SKY, _GREY, _SLATE = "#e69f00", "#56b4e9", "#737b85", "#4a5058"
+
+
+ON_DARK = {
+    _BLUE: "#4fb0ee",
+    _VERMILION: "#ff8b4d",
+    _GREEN: "#35c99f",
+    _PURPLE: "#e39ac2",
+    _ORANGE: "#f2b233",
+    _SKY: "#7cc9f5",
+    _GREY: "#99a2ad",
+    _SLATE: "#bcc4ce",
+    "#5a4fa0": "#a79df0",
+    "#8c5a2b": "#cf9a66",
+    "#3f7f7f": "#6fc0c0",
+}
+"""The colours of data, and those that stand for them on a dark page."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +78,8 @@ _LOOKS = {
     "qrdqn": Look("#5a4fa0", "X", "-"),
     "a2c": Look("#8c5a2b", "h", "-"),
     "random": Look(_GREY, "|", ":"),
-    "majority": Look(_GREY, "|", "--"),
-    "majority-word": Look(_GREY, "|", "-."),
+    "majority": Look(_SLATE, "|", "--"),
+    "majority-word": Look(_SLATE, "1", "-."),
     "oracle": Look(INK, "|", ":"),
 }
 _OTHERS = (_PURPLE, "#5a4fa0", "#8c5a2b", _SKY, _ORANGE, "#3f7f7f")
@@ -283,6 +299,11 @@ def rendered(figure: Figure, form: str) -> bytes:
     return file.getvalue()
 
 
+def variable(colour: str) -> str:
+    """A colour of data as CSS has it, where a dark page sets the variable to another."""
+    return f"var(--c{colour[1:]}, {colour})"
+
+
 def inline_svg(figure: Figure, *, title: str, salt: str) -> str:
     """A figure as an ``<svg>`` element of an HTML page, whose ink follows the page's colours.
 
@@ -304,5 +325,7 @@ def inline_svg(figure: Figure, *, title: str, salt: str) -> str:
     text = re.sub(r'<g id="[^"]*"', "<g", text)
     for colour, role in ((INK, "ink"), (FAINT, "faint"), (GRID, "grid")):
         text = text.replace(f": {colour}", f": var(--{role})")
+    for colour in ON_DARK:
+        text = text.replace(f": {colour}", f": {variable(colour)}")
     label = html.escape(title, quote=True)
     return text.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
