@@ -90,7 +90,11 @@ def test_project_imports_are_declared_dependencies(package: str) -> None:
     groups = PROJECT["project"]["optional-dependencies"]
     declared = [
         *PROJECT["project"]["dependencies"],
-        *(r for extra in ("agents", "optuna", "ray", "minari", "lora") for r in groups[extra]),
+        *(
+            r
+            for extra in ("agents", "optuna", "ray", "minari", "lora", "plot")
+            for r in groups[extra]
+        ),
     ]
     names = {requirement_name(r) for r in declared}
     modules = {MODULES.get(n, n) for n in names}

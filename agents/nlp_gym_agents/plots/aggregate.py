@@ -8,13 +8,13 @@ beside today's pandas, and all that is needed of it is in this module.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
 import numpy as np
-from scipy.stats import trim_mean
+from scipy.stats import trim_mean  # type: ignore[import-untyped]
 
 from nlp_gym.types import Float64Array
 from nlp_gym_agents.evaluation.benchmark.table import BASELINES
@@ -113,7 +113,7 @@ def _split(names: Sequence[str], keep: Callable[[str], bool]) -> tuple[list[str]
 
 def interquartile_mean(scores: Scores) -> Estimate:
     """Mean of the middle half of all scores, which single ids and seeds move little."""
-    return _estimate(lambda own: float(trim_mean(np.concatenate(own), 0.25)), scores)
+    return _estimate(_middle, scores)
 
 
 def profile(scores: Scores) -> tuple[Float64Array, Float64Array, Float64Array]:
@@ -122,16 +122,12 @@ def profile(scores: Scores) -> tuple[Float64Array, Float64Array, Float64Array]:
     Returns:
         Three arrays (len(LEVELS),): the shares, and the ends of the interval (NaN: one seed).
     """
-
-    def shares(own: Sequence[Float64Array]) -> Float64Array:
-        return np.mean([(s[:, None] > LEVELS).mean(axis=0) for s in own], axis=0)
-
     own = list(scores.values())
-    value = shares(own)
+    value = _shares(own)
     if min(map(len, own)) < 2:
         unknown = np.full(len(LEVELS), np.nan)
         return value, unknown, unknown
-    low, high = np.quantile([shares(drawn) for drawn in _draws(own, _SEED)], [0.025, 0.975], axis=0)
+    low, high = np.quantile(_shares(_drawn(own, _SEED)), [0.025, 0.975], axis=0)
     return value, low, high
 
 
@@ -154,28 +150,38 @@ def improvements(found: Normalised) -> list[tuple[str, str, Estimate]]:
     return sorted(pairs, key=lambda pair: -pair[2].value)
 
 
-def _better(a: Sequence[Float64Array], b: Sequence[Float64Array]) -> float:
-    chances = []
-    for x, y in zip(a, b, strict=True):
-        chances.append((x[:, None] > y).mean() + 0.5 * (x[:, None] == y).mean())
-    return float(np.mean(chances))
+# Each of these takes for every id an array (..., n) of the scores of n runs, and gives (...).
 
 
-def _estimate(statistic: Callable[..., float], *groups: Scores) -> Estimate:
+def _middle(own: Sequence[Float64Array]) -> Float64Array:
+    return np.asarray(trim_mean(np.concatenate(own, axis=-1), 0.25, axis=-1))
+
+
+def _shares(own: Sequence[Float64Array]) -> Float64Array:
+    """Gives (..., len(LEVELS))."""
+    return np.asarray(sum((scores[..., None] > LEVELS).mean(axis=-2) for scores in own) / len(own))
+
+
+def _better(a: Sequence[Float64Array], b: Sequence[Float64Array]) -> Float64Array:
+    chances = 0.0
+    for first, second in zip(a, b, strict=True):
+        x, y = first[..., :, None], second[..., None, :]
+        chances = chances + ((x > y) + 0.5 * (x == y)).mean(axis=(-2, -1))
+    return np.asarray(chances / len(a))
+
+
+def _estimate(statistic: Callable[..., Float64Array], *groups: Scores) -> Estimate:
     """A statistic of one or two algorithms, with the percentile interval of the bootstrap."""
     own = [list(scores.values()) for scores in groups]
-    value = statistic(*own)
+    value = float(statistic(*own))
     if min(len(scores) for group in own for scores in group) < 2:
         return Estimate(value)
-    streams = [_draws(group, _SEED + i) for i, group in enumerate(own)]
-    drawn = [statistic(*group) for group in zip(*streams, strict=True)]
+    drawn = statistic(*(_drawn(group, _SEED + i) for i, group in enumerate(own)))
     low, high = np.quantile(drawn, [0.025, 0.975])
     return Estimate(value, float(low), float(high))
 
 
-def _draws(own: Sequence[Float64Array], seed: int) -> Iterator[list[Float64Array]]:
-    """`DRAWS` times the scores of each id, its runs drawn with replacement."""
+def _drawn(own: Sequence[Float64Array], seed: int) -> list[Float64Array]:
+    """For each id (DRAWS, n) scores, its n runs drawn with replacement."""
     rng = np.random.default_rng(seed)
-    picks = [rng.integers(0, len(scores), (DRAWS, len(scores))) for scores in own]
-    for number in range(DRAWS):
-        yield [scores[pick[number]] for scores, pick in zip(own, picks, strict=True)]
+    return [scores[rng.integers(0, len(scores), (DRAWS, len(scores)))] for scores in own]

@@ -255,7 +255,7 @@ def mean_of(runs: Sequence[LearningRun], axis: Axis) -> Mean:
     Returns:
         As many places as the runs have evaluations, at most 400.
     """
-    from scipy.stats import t as student
+    from scipy.stats import t as student  # type: ignore[import-untyped]
 
     places = [run.along(axis) for run in runs]
     low, high = max(p[0] for p in places), min(p[-1] for p in places)

@@ -181,10 +181,8 @@ def _drawings(
 
 
 def _drawing(figure: Figure, title: str, salt: str) -> Drawing:
-    from markupsafe import Markup
-
     text = f"{title}; its numbers are in the tables."
-    return Drawing(title, Markup(style.inline_svg(figure, title=text, salt=salt)))
+    return Drawing(title, style.inline_svg(figure, title=text, salt=salt))
 
 
 def _column(table: Mapping[str, Any], algo: str) -> dict[str, str]:

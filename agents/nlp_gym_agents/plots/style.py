@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import io
 import itertools
+import os
 import re
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -122,9 +123,8 @@ def check_output(path: str | Path) -> Path:
         raise InvalidArgumentError(
             f"output={shown(path)} must end in {', '.join(ENDINGS)}: the ending chooses the format."
         )
-    with suppress(OSError, ValueError):  # a name that no file can have is refused when writing
-        if path.is_dir():
-            raise InvalidArgumentError(f"output={shown(path)} is a folder: name a file.")
+    if os.path.isdir(path):  # unlike Path's, False for a name that no file can have
+        raise InvalidArgumentError(f"output={shown(path)} is a folder: name a file.")
     return path
 
 
