@@ -18,6 +18,7 @@ from nlp_gym.tasks.generation.samples import source_text
 from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.config.hyperparams import load_hyperparams
 from nlp_gym_agents.evaluation.baselines import run_baselines
+from nlp_gym_agents.evaluation.calibration import calibration_line, fit_calibration
 from nlp_gym_agents.evaluation.evaluate import score_record, value_and_interval, with_corpus
 from nlp_gym_agents.models.build import build_model, feature_source
 from nlp_gym_agents.models.play import outputs_of
@@ -25,6 +26,7 @@ from nlp_gym_agents.models.trained import TrainedModel, load_trained
 from nlp_gym_agents.networks.features.swap_source import swapped_source
 from nlp_gym_agents.prediction.agent import Agent
 from nlp_gym_agents.prediction.records import to_json, to_text
+from nlp_gym_agents.runs.calibration import write_calibration
 from nlp_gym_agents.runs.folder import writing
 
 EXAMPLE = "Maria Lopez flew from Madrid to Geneva on Monday to meet the United Nations."
@@ -54,7 +56,7 @@ def final_report(
     progress: bool = False,
     trust: Sequence[str] | str = (),
 ) -> dict[str, Any]:
-    """Score ``best/`` and the baselines on test and write ``report.json``.
+    """Score ``best/`` and the baselines on test, calibrate on dev, and write ``report.json``.
 
     Args:
         run: A finished run.
@@ -66,7 +68,8 @@ def final_report(
     Returns:
         What the file holds: the record of `nlp-gym evaluate --json`, ``algo``, ``timesteps``,
         ``dev``, ``n_skipped`` (samples with bad rows that were left out of the files of train and
-        test), ``baselines`` and ``text``.
+        test), ``baselines``, ``calibration`` (see `evaluation.calibration`; it is written to
+        ``calibration.json``, too) and ``text``.
 
     Raises:
         RunError: The run cannot be loaded, or its folder cannot be written to.
@@ -78,6 +81,7 @@ def final_report(
     scores = run_baselines(train_task, task, names, report=False)
     if with_bc:
         scores["bc"] = cloning_score(agent, train_task, task, device=device)
+    calibration = fit_calibration(agent, progress=progress)
     report = {
         **score_record(score, env_id=agent.env_id, split="test"),
         "algo": agent.settings["algo"],
@@ -85,9 +89,12 @@ def final_report(
         "dev": agent.settings["value"],
         "n_skipped": {t.corpus.split: t.corpus.n_skipped for t in (train_task, task)},
         "baselines": {name: value_and_interval(other) for name, other in scores.items()},
+        "calibration": calibration,
         "text": score.text,
     }
     with writing(Path(run)):
+        if calibration is not None:
+            write_calibration(Path(run), calibration)
         write_json(Path(run) / "report.json", report)
     return report
 
@@ -106,6 +113,8 @@ def print_report(report: dict[str, Any], console: Console) -> None:
         table.add_row(Text(visible(name)), f"{row['value']:.4f}", interval)
     console.print(table)
     console.print(visible(report["signature"]), **plain, soft_wrap=True)
+    if report.get("calibration") is not None:
+        console.print(calibration_line(report["calibration"]), **plain, soft_wrap=True)
     if any(report["n_skipped"].values()):
         counts = ", ".join(f"{n} of the {split} file" for split, n in report["n_skipped"].items())
         console.print(
@@ -129,6 +138,6 @@ def print_example(
         text = EXAMPLE
         if predictor.writes:
             text = source_text(predictor.trained.task("test").corpus.samples[0])
-        (record,) = predictor.predict([text])
+        record = predictor.predict([text])[0].to_dict()
         drawn = to_text(record) if predictor.tags else json_escaped(to_json([record])).rstrip()
         console.print(drawn, markup=False, emoji=False, highlight=False, soft_wrap=True)

@@ -95,17 +95,19 @@ def make_act(model: BaseAlgorithm, masked: bool) -> Act:
     return act
 
 
-def make_scored_act(model: BaseAlgorithm, masked: bool) -> ScoredAct:
+def make_scored_act(model: BaseAlgorithm, masked: bool, *, with_value: bool = True) -> ScoredAct:
     """As `make_act`, and what the model holds of every action and of the state.
 
     Args:
         model: As for `make_act`.
         masked: As for `make_act`; without it illegal actions have scores as well.
+        with_value: Ask for the value of the state, too, which takes a pass through the critic.
 
     Returns:
         A function with a memory of its own where the policy has one; see `Scored`.
     """
-    score, choose = _scorer(model, masked, with_value=True), _predictor(model, masked)
+    score = _scorer(model, masked, with_value=with_value)
+    choose = _predictor(model, masked)
 
     def act(obs: Observation, mask: BoolArray) -> Scored:
         scores, values = score(obs, mask)

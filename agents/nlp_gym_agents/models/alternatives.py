@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -46,7 +46,7 @@ def with_alternatives(
     """
     if most < 1:
         raise InvalidArgumentError(f"alternatives={shown(most)} must be an integer from 1.")
-    names, kind = _names(task), score_kind(model.policy)
+    names, kind = token_names(task, range(task.n_actions)), score_kind(model.policy)
     score, figure = make_scored_act(model, True), "value" if kind == "values" else "probability"
     notes: dict[int, list[Place]] = {}
 
@@ -75,10 +75,11 @@ def with_alternatives(
     return texts, [notes[int(row)] for row in order]
 
 
-def _names(task: Task) -> list[str]:
+def token_names(task: Task, tokens: Iterable[int]) -> list[str]:
+    """Tokens of a task that writes, as text; see `with_alternatives`."""
     if isinstance(task, WriteText):
-        return [_shown(piece) for piece in task.vocabulary.pieces]
-    return [task.action_name(action) for action in range(task.n_actions)]
+        return [_shown(task.vocabulary.pieces[token]) for token in tokens]
+    return [task.action_name(token) for token in tokens]
 
 
 def _shown(piece: bytes) -> str:

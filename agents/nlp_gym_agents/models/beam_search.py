@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from operator import itemgetter
+from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,23 @@ def best_of(scores: Float64Array, owner: Int64Array, width: int) -> tuple[Int64A
     return states[order], actions[order]
 
 
+@dataclass(frozen=True)
+class Ending:
+    """An episode that a search played to its end.
+
+    Attributes:
+        value: What it is ranked by; see `search`.
+        output: What was decided in it.
+        actions: (n,) its decisions.
+        chances: (K, n) their probabilities at each of K temperatures.
+    """
+
+    value: float
+    output: Output
+    actions: Int64Array
+    chances: Float64Array
+
+
 def search(
     task: Task,
     log_probs: LogProbs,
@@ -68,12 +86,34 @@ def search(
     Returns:
         One output per sample.
     """
+    found = search_endings(task, log_probs, rows, width, obs_type, np.zeros(0))
+    return [task.merge([ending.output for ending in endings]) for endings in found]
+
+
+def search_endings(
+    task: Task,
+    log_probs: LogProbs,
+    rows: Sequence[int] | Int64Array | None,
+    width: int,
+    obs_type: str,
+    temperatures: Float64Array,
+) -> list[list[Ending]]:
+    """As `search`: for each sample the episodes that it found, best first.
+
+    Args:
+        task: As for `search`, and so are the others.
+        log_probs: Decides at temperature 1.
+        rows: Samples.
+        width: Episodes kept.
+        obs_type: What `log_probs` reads.
+        temperatures: (K,) those of `Ending.chances`; they change no decision.
+    """
     chosen = chosen_rows(task, rows)
     if task.writes:  # sources of similar length are read together
         lengths, size = np.diff(task.corpus.offsets), max(WRITTEN_TEXTS // width, 1)
     else:
         lengths, size = task.lengths, RANKED_SAMPLES
-    outputs: list[Output] = [()] * len(chosen)
+    endings: list[list[Ending]] = [[] for _ in chosen]
     for places in side_by_side(lengths[chosen], size):
         found = _search_batch(
             task,
@@ -81,12 +121,13 @@ def search(
             chosen[places],
             width,
             obs_type,
+            temperatures,
             per_decision=task.writes,
             enough=width if task.writes else None,
         )
-        for place, output in zip(places, found, strict=True):
-            outputs[place] = output
-    return outputs
+        for place, ended in zip(places, found, strict=True):
+            endings[place] = ended
+    return endings
 
 
 def _search_batch(
@@ -95,33 +136,53 @@ def _search_batch(
     rows: Int64Array,
     width: int,
     obs_type: str,
+    temperatures: Float64Array,
     *,
     per_decision: bool,
     enough: int | None,
-) -> list[Output]:
+) -> list[list[Ending]]:
     """Search for samples side by side, with the arguments of `search` and two that tell the kinds.
 
     Episodes are compared by log-probability, divided by their number of decisions `per_decision`; a
     sample is done when `enough` of its episodes have ended, or with None when all have.
     """
     total = np.zeros(len(rows))  # log-probability of each running episode so far
-    found: list[list[tuple[float, Output]]] = [[] for _ in rows]
+    taken = np.zeros((len(rows), 0), np.int64)  # its decisions
+    chances = np.zeros((len(temperatures), len(rows), 0))  # and their probabilities
+    found: list[list[Ending]] = [[] for _ in rows]
 
     def decide(state: Any, owner: Int64Array) -> Branches:
-        nonlocal total
+        nonlocal total, taken, chances
         observation, mask = task.views.observe_with_mask(state, obs_type)
-        scores = total[:, None] + log_probs(observation, mask)
+        logs = log_probs(observation, mask)
+        scores = total[:, None] + logs
         parents, actions = best_of(scores, owner, width)
         total = scores[parents, actions]
+        taken = np.concatenate([taken[parents], actions[:, None]], axis=1)
+        now = _tempered(logs, parents, actions, temperatures)
+        chances = np.concatenate([chances[:, parents], now[:, :, None]], axis=2)
         return Branches(parents, actions)
 
     for decisions, step in enumerate(play(task, rows, decide), 1):
-        values = total[step.ended] / (decisions if per_decision else 1)
-        for value, (sample, output) in zip(values.tolist(), finished(task, step), strict=True):
-            found[sample].append((value, output))
+        (at,) = step.ended.nonzero()
+        values = total[at] / (decisions if per_decision else 1)
+        outputs = finished(task, step)
+        for i, value, (sample, output) in zip(at, values.tolist(), outputs, strict=True):
+            found[sample].append(Ending(value, output, taken[i], chances[:, i]))
         if enough is not None:
             done = np.array([len(ended) >= enough for ended in found])
             step.ended = step.ended | done[step.place]
-        total = total[~step.ended]
-    ranked = (sorted(pairs, key=itemgetter(0), reverse=True) for pairs in found)
-    return [task.merge([output for _, output in pairs]) for pairs in ranked]
+        running = ~step.ended
+        total, taken, chances = total[running], taken[running], chances[:, running]
+    return [sorted(ended, key=attrgetter("value"), reverse=True) for ended in found]
+
+
+def _tempered(
+    logs: Float64Array, parents: Int64Array, actions: Int64Array, temperatures: Float64Array
+) -> Float64Array:
+    """(K, m) probabilities of actions at K temperatures, from (n, A) log-probabilities at 1."""
+    found = np.empty((len(temperatures), len(actions)))
+    for k, temperature in enumerate(temperatures):
+        each = np.exp((logs - logs.max(axis=1, keepdims=True)) / temperature)
+        found[k] = (each / each.sum(axis=1, keepdims=True))[parents, actions]
+    return found

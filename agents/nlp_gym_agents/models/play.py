@@ -40,17 +40,34 @@ def outputs_of(
         One output per row.
     """
     width = task.beam if beam is None else beam
-    log_probs = make_log_probs(model) if width > 1 and (task.writes or is_searched(task)) else None
-    if log_probs is None:
-        if task.writes and width > 1:
-            warnings.warn(
-                f"beam={width}: how likely {type(model.policy).__name__} holds its actions is not "
-                "known, so that texts are written greedily.",
-                UserWarning,
-                stacklevel=2,
-            )
+    if search_width(model, task, width) == 1:
         return rollout(task, make_act(model, masked), rows, obs_type=obs_type)
+    log_probs = make_log_probs(model)
+    assert log_probs is not None
     return search(task, log_probs, rows, width, obs_type)
+
+
+def search_width(model: BaseAlgorithm, task: Task, beam: int | None = None) -> int:
+    """Episodes kept per sample where a model plays a task; 1: it plays greedily.
+
+    Args:
+        model: The model; one that does not say how likely it holds its actions is not searched.
+        task: The task.
+        beam: Episodes asked for; None: as many as in the task's official evaluation.
+    """
+    width = task.beam if beam is None else beam
+    if width == 1 or not (task.writes or is_searched(task)):
+        return 1
+    if make_log_probs(model) is not None:
+        return width
+    if task.writes:
+        warnings.warn(
+            f"beam={width}: how likely {type(model.policy).__name__} holds its actions is not "
+            "known, so that texts are written greedily.",
+            UserWarning,
+            stacklevel=3,
+        )
+    return 1
 
 
 def is_searched(task: Task) -> bool:

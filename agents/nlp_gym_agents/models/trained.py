@@ -23,6 +23,7 @@ from nlp_gym_agents.config.signatures import arguments
 from nlp_gym_agents.config.validation import check_params
 from nlp_gym_agents.models.alternatives import Place, with_alternatives
 from nlp_gym_agents.models.build import build_model, encode, feature_source
+from nlp_gym_agents.models.chances import Chances, play_with_chances
 from nlp_gym_agents.models.play import outputs_of
 from nlp_gym_agents.models.size_limit import check_width
 from nlp_gym_agents.networks.encoder.options import Tuning
@@ -163,6 +164,21 @@ class TrainedModel:
         masked, obs_type = resolve(self.settings["algo"]).masked, self.settings["obs_type"]
         with self.reading(task, progress=progress, cache=cache) as model:
             return outputs_of(model, task, masked=masked, obs_type=obs_type, rows=rows)
+
+    def decided(
+        self, task: Task, *, progress: bool = False, cache: bool = False, **options: Any
+    ) -> tuple[list[Output], list[Chances | None]]:
+        """As `outputs`, and how likely the model held its decisions.
+
+        Args:
+            task: What is played.
+            progress: As for `encode`.
+            cache: As for `encode`.
+            **options: Those of `play_with_chances`.
+        """
+        masked, obs_type = resolve(self.settings["algo"]).masked, self.settings["obs_type"]
+        with self.reading(task, progress=progress, cache=cache) as model:
+            return play_with_chances(model, task, masked=masked, obs_type=obs_type, **options)
 
     def alternatives(self, task: Task, most: int) -> tuple[list[str], list[list[Place]]]:
         """Texts written greedily, with what else could have been; see `with_alternatives`."""

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from nlp_gym.checks import check_int, check_mapping
 from nlp_gym.data.readers import READERS, read_text
 from nlp_gym.data.readers.shared.decoding import text_name
 from nlp_gym.data.readers.shared.options import make_options
 from nlp_gym.errors import InvalidArgumentError, shown
+from nlp_gym.metrics.base import Score
 from nlp_gym.tasks.core.task import Output, Task
+from nlp_gym.tasks.multi_task.task import MultiTask
 from nlp_gym.types import Sample
+from nlp_gym_agents.models.chances import Chances
 from nlp_gym_agents.models.trained import TrainedModel, load_trained
+from nlp_gym_agents.prediction.fields import row_of_json, usage
 from nlp_gym_agents.prediction.inputs import (
+    PLAIN_TEXT,
     Input,
+    from_mappings,
     from_text,
     from_words,
     gather_inputs,
@@ -25,10 +35,22 @@ from nlp_gym_agents.prediction.inputs import (
     read_inputs,
     sample_id,
 )
-from nlp_gym_agents.prediction.records import input_fields, is_bio, report_problems, to_record
+from nlp_gym_agents.prediction.kinds import (
+    OTHER,
+    TAGGING,
+    Decided,
+    Kind,
+    confidence_of,
+    entities,
+    kind_of,
+    tagged,
+)
+from nlp_gym_agents.prediction.records import input_fields, is_bio, report_problems
+from nlp_gym_agents.prediction.results import Result, TaggedText
 from nlp_gym_agents.prediction.task_choice import task_inputs
+from nlp_gym_agents.runs.calibration import Calibration, read_calibration
 
-Given = str | Sequence[str] | Input | Sample
+Given = str | Sequence[str] | Mapping[str, Any] | Input | Sample
 
 
 _MOST_ALTERNATIVES = 1000
@@ -51,6 +73,7 @@ class Agent:
     Attributes:
         family: Which files the agent reads, a name in `nlp_gym.data.FAMILIES`.
         bio: Whether it labels words with BIO tags.
+        calibration: Of its confidences; None: they are not calibrated. Only ``"best"`` is.
 
     Raises:
         RunError: The run cannot be loaded.
@@ -75,11 +98,21 @@ class Agent:
         self._task_class = self._inputs.task
         self.family = self._task_class.family
         self.bio = self.tags and is_bio(self._inputs.labels)
+        self.calibration: Calibration | None = None
+        if checkpoint == "best":
+            steps = self.trained.settings["timesteps"]
+            self.calibration = read_calibration(self.trained.run, steps)
+        self._lock = threading.RLock()  # the model reads one task at a time
         if alternatives and not self.writes:
             raise InvalidArgumentError(
                 f"alternatives={alternatives} is for agents that write texts, and "
                 f"{self.trained.env_id} does not: leave it out."
             )
+
+    @property
+    def temperature(self) -> float:
+        """What logits are divided by in confidences; 1 where it was not fitted."""
+        return 1.0 if self.calibration is None else self.calibration["temperature"]
 
     @property
     def tags(self) -> bool:
@@ -96,39 +129,67 @@ class Agent:
         """Whether a raw text is all that it needs."""
         return self._task_class.reads_text
 
-    def predict(self, given: Sequence[Given], *, progress: bool = False) -> list[dict[str, Any]]:
-        """Decide on texts or samples.
+    def predict(self, given: Iterable[Given], *, progress: bool = False) -> list[Result]:
+        """Decide on texts or samples; safe to call from several threads, which take turns.
 
         Where words are labelled, raw text is cut into sentences, which are labelled one by one as
         in training, and these into words. Other tasks read a text as a whole. A blank text gives a
-        record with nothing decided.
+        result with nothing decided.
 
         Args:
-            given: Raw texts, sequences of words, or samples (their gold is not looked at).
+            given: Raw texts, sequences of words, mappings with the keys of the family's JSON Lines
+                (``{"question": ..., "context": ...}``), or samples; gold is not looked at.
             progress: Show bars on stderr.
 
         Returns:
-            One record each: where words are labelled as in `nlp_gym_agents.prediction.records`,
-            else the task's `record` and, for a raw text, ``"text"``.
+            One result each; its class is that of the task's kind, see `prediction.results`.
 
         Raises:
-            InvalidArgumentError: A text that is not Unicode (see `prediction.inputs`), or a
-                text where the task needs more.
+            InvalidArgumentError: A text that is not Unicode, one where the task needs more, or a
+                mapping that the family's reader cannot read.
             DataError: Not one of the queries can be answered, see `report_problems`.
         """
-        if isinstance(given, str) or not isinstance(given, Sequence):
+        if isinstance(given, str | Mapping) or not isinstance(given, Iterable):
             raise InvalidArgumentError(
-                f"given={shown(given)} must be a list of texts or samples; for one text: ['...']."
+                f"given={shown(given)} must be a list of texts or samples, or another iterable of "
+                "them; for one text: ['...']."
             )
-        inputs = [_as_sample_or_input(item) for item in given]
-        if not self.reads_text and not all(isinstance(item, Sample) for item in inputs):
-            raise self._needs_more()
+        inputs = self._inputs_of(list(given))
         if self.tags:
             return self._tag([_as_words(item) for item in inputs], progress=progress)
-        samples = [_as_sample(item) for item in inputs]
-        found = iter(self._records([s for s in samples if s.words], progress=progress))
-        records = [next(found) if sample.words else {} for sample in samples]
-        return [{**input_fields(i), **record} for i, record in zip(inputs, records, strict=True)]
+        return self._decide(inputs, progress=progress)
+
+    def stream(self, given: Iterable[Given], *, batch_size: int = 256) -> Iterator[Result]:
+        """Decide on texts or samples as they come; a batch is read before its results are given.
+
+        Args:
+            given: As for `predict`; it may be endless.
+            batch_size: Texts that are decided on together.
+
+        Yields:
+            One result for each, in order.
+
+        Raises:
+            InvalidArgumentError: `batch_size` is below 1, or as for `predict`.
+            DataError: As for `predict`, batch by batch.
+        """
+        size, left = check_int("batch_size", batch_size, 1, 2**31 - 1), iter(given)
+        while batch := list(itertools.islice(left, size)):
+            yield from self.predict(batch)
+
+    def score(self, split: str = "test", *, bootstrap: int = 1000) -> Score:
+        """Score the run's own corpus, as `nlp-gym evaluate` does, which has more options.
+
+        Args:
+            split: ``"train"``, ``"dev"`` or ``"test"``; each sample is played once.
+            bootstrap: Resamples behind the 95% interval; 0 for none.
+
+        Raises:
+            DataError: The corpus cannot be read, or has no gold.
+        """
+        with self._lock:
+            task = self.trained.task(split, **self._inputs.env_kwargs)
+            return task.score(self.trained.outputs(task), bootstrap=bootstrap)
 
     def gather(
         self,
@@ -150,18 +211,53 @@ class Agent:
             InvalidArgumentError: None of them or two, or a text where the task needs more.
             DataError: The file cannot be read.
         """
-        if self._task_class.is_mixture:
-            raise self._needs_more()
+        self.check_reads_lines()
         if file is None or text is not None:
-            if not self.reads_text and text is not None and file is None:
-                raise self._needs_more()
-            return list(gather_inputs(text, file, encoding=encoding))
+            if self.reads_text or text is None or file is not None:
+                return list(gather_inputs(text, file, encoding=encoding))
+            if text != "-":
+                return [self.from_line(text)]
+            lines = gather_inputs(text, None, encoding=encoding)
+            return [self.from_line(line.text) for line in lines if line.words]
         how: dict[str, Any] = {"encoding": encoding, "text_column": text_column}
         if self.tags:
             return list(read_inputs(file, **how))
         form = "pairs" if self._pairs(file, encoding) else None
         pair = self._inputs.env_kwargs.get("pair", self.trained.settings["env_kwargs"].get("pair"))
         return list(read_file(file, form, family=self.family, pair=pair, **how))
+
+    def check_reads_lines(self) -> None:
+        """Refuse a mixture of which no task was chosen.
+
+        Raises:
+            InvalidArgumentError: It is one.
+        """
+        if self._task_class.is_mixture:
+            raise self._needs_more()
+
+    @property
+    def line_form(self) -> str:
+        """What `from_line` takes, for people."""
+        if self.reads_text or self.family in PLAIN_TEXT:
+            return "a text"
+        return (
+            f"a sample as JSON, the answers left out ({READERS[self.family]['jsonl'].description})"
+        )
+
+    def from_line(self, line: str) -> Given:
+        """What a line of text stands for: itself, or a sample as JSON where more is needed.
+
+        Raises:
+            InvalidArgumentError: More is needed, and it is no JSON object.
+        """
+        if self.reads_text:
+            return line
+        row = row_of_json(line)
+        if row is None and self.family in PLAIN_TEXT:
+            return line
+        if row is None:
+            raise self._needs_more()
+        return row
 
     def _pairs(self, file: Path, encoding: str | None) -> bool:
         """Whether a file has translations beside its texts, which must not be read as text."""
@@ -171,52 +267,115 @@ class Agent:
         lines = read_text(file, make_options(encoding=encoding).encoding).lines
         return any(lines) and all("\t" in line for line in lines if line.strip())
 
-    def _tag(self, inputs: list[Input], *, progress: bool) -> list[dict[str, Any]]:
+    def _inputs_of(self, given: list[Given]) -> list[Input | Sample]:
+        """The texts, and samples of what is more than a text."""
+        key = PLAIN_TEXT.get(self.family)
+        if key is not None:
+            given = [{key: item} if isinstance(item, str) else item for item in given]
+        rows = [item for item in given if isinstance(item, Mapping)]
+        if rows and self._task_class.is_mixture:
+            raise self._needs_more()
+        samples = iter(from_mappings(rows, self.family))
+        inputs = [
+            next(samples) if isinstance(item, Mapping) else _as_sample_or_input(item)
+            for item in given
+        ]
+        if not self.reads_text and not all(isinstance(item, Sample) for item in inputs):
+            raise self._needs_more()
+        return inputs
+
+    def _tag(self, inputs: list[Input], *, progress: bool) -> list[Result]:
         sentences = [sentence for item in inputs for sentence in item.sentences]
         samples = [Sample(tuple(word for word, _, _ in sentence)) for sentence in sentences]
-        found = self._outputs(self._task(samples), progress=progress) if samples else []
-        outputs, records = iter(found), []
+        found = self._played(samples, TAGGING, progress=progress)[1:] if samples else ((), ())
+        outputs, chances = map(iter, found)
+        results: list[Result] = []
         for item in inputs:
-            labels = [label for _ in item.sentences for label in next(outputs)]
-            records.append(to_record(item, labels, bio=self.bio))
-        return records
+            labels, held = list[str](), list[float | None]()
+            for sentence in item.sentences:
+                labels += next(outputs)
+                known = next(chances)
+                held += [None] * len(sentence) if known is None else known.chosen[0].tolist()
+            fields = tagged(item, labels, held)
+            if self.bio:
+                fields["entities"] = entities(item, fields["tokens"])
+            results.append(TaggedText(**self._common(item), **fields))
+        return results
 
-    def _records(self, samples: list[Sample], *, progress: bool) -> list[dict[str, Any]]:
-        if not samples:
-            return []
-        task = self._task(samples)
-        if self.alternatives:
-            return self._with_alternatives(task, progress=progress)
-        outputs = self._outputs(task, progress=progress)
-        records = [task.record(row, output) for row, output in enumerate(outputs)]
-        report_problems(samples, records)
-        return records
-
-    def _with_alternatives(self, task: Task, *, progress: bool) -> list[dict[str, Any]]:
-        texts, places = self.trained.alternatives(task, self.alternatives)
-        outputs = texts  # what is written greedily
-        if task.beam > 1:
-            outputs = self._outputs(task, progress=progress)
+    def _decide(self, inputs: list[Input | Sample], *, progress: bool) -> list[Result]:
+        samples = [sample for sample in map(_as_sample, inputs) if sample.words]
+        kind, found = OTHER, iter(list[Decided]())
+        if samples:
+            task, outputs, chances = self._played(samples, None, progress=progress)
+            part, places = task, range(len(samples))
+            if isinstance(task, MultiTask):
+                part, places = task.tasks[0], task.local.tolist()
+            kind = kind_of(part)
+            records = [task.record(row, output) for row, output in enumerate(outputs)]
+            for record, more in zip(records, self._alternatives(task), strict=False):
+                record |= more
+            report_problems(samples, records)
+            columns = zip(places, outputs, records, chances, strict=True)
+            found = iter([Decided(part, *each) for each in columns])
+        else:
+            kind = kind_of(self._task_class)
         return [
-            {**task.record(row, output), "greedy": text, "tokens": place}
-            for row, (output, text, place) in enumerate(zip(outputs, texts, places, strict=True))
+            self._result(item, kind, next(found))
+            if _as_sample(item).words
+            else kind.result(**self._common(item))
+            for item in inputs
         ]
 
-    def _outputs(self, task: Task, *, progress: bool) -> list[Output]:
-        return self.trained.outputs(task, progress=progress, cache=False)
+    def _result(self, item: Input | Sample, kind: Kind, decided: Decided) -> Result:
+        common = {**self._common(item), "record": decided.record}
+        common["confidence"] = confidence_of(decided.chances, kind.parts)
+        if "id" in decided.record:  # a question's own
+            common["id"] = decided.record["id"]
+        return kind.result(**common, **kind.fields(decided))
 
-    def _task(self, samples: list[Sample]) -> Task:
+    def _common(self, item: Input | Sample) -> dict[str, Any]:
+        """Fields of `Result` that repeat the input, and whether the run is calibrated."""
+        return {**input_fields(item), "calibrated": self.calibration is not None}
+
+    def _played(
+        self, samples: list[Sample], kind: Kind | None, *, progress: bool
+    ) -> tuple[Task, list[Output], list[Chances | None]]:
+        """The task that reads samples, what it decided and how likely that was held."""
         data = [sample.unannotated() for sample in samples]
-        return self.trained.task("test", **self._inputs.arguments(data))
+        with self._lock:
+            task = self.trained.task("test", **self._inputs.arguments(data))
+            if kind is None:
+                kind = kind_of(task.tasks[0] if isinstance(task, MultiTask) else task)
+            part = task.tasks[0] if isinstance(task, MultiTask) else task
+            outputs, chances = self.trained.decided(
+                task,
+                progress=progress,
+                temperatures=np.array([self.temperature]),
+                every=kind.every,
+                set_aside=kind.set_aside(part),
+            )
+        return task, outputs, chances
+
+    def _alternatives(self, task: Task) -> list[dict[str, Any]]:
+        """For each sample the fields that alternatives add to its record; none: not asked for."""
+        if not self.alternatives:
+            return []
+        with self._lock:
+            texts, places = self.trained.alternatives(task, self.alternatives)
+        return [
+            {"greedy": text, "tokens": place} for text, place in zip(texts, places, strict=True)
+        ]
 
     def _needs_more(self) -> InvalidArgumentError:
         if self._task_class.is_mixture:
             return self._inputs.needs_one_task()
-        form = READERS[self.family]["jsonl"].description
+        form, parts = READERS[self.family]["jsonl"].description, usage(self.family)
+        typed = "" if parts is None else f" On the command line: {parts}."
         return InvalidArgumentError(
             f"{self.trained.env_id} needs more than a text. Give --input FILE with samples of "
             f"family {shown(self.family)}, the answers left out: JSON Lines with {form}; or "
-            f"another format of it ({', '.join(READERS[self.family])})."
+            f"another format of it ({', '.join(READERS[self.family])}). One such JSON object may "
+            f"stand in place of the text (in Python, a mapping).{typed}"
         )
 
 
@@ -225,7 +384,7 @@ def load_agent(run: str | Path, **options: Any) -> Agent:
     return Agent(run, **options)
 
 
-def _as_sample_or_input(item: Given) -> Input | Sample:
+def _as_sample_or_input(item: str | Sequence[str] | Input | Sample) -> Input | Sample:
     if not isinstance(item, Sample):
         return _as_input(item)
     words = item.words

@@ -6,14 +6,14 @@ import json
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from nlp_gym.checks import check_path
-from nlp_gym.data.readers import find_reader, read, read_text
+from nlp_gym.data.readers import READERS, find_reader, read, read_text
 from nlp_gym.data.readers.shared.decoding import Decoded, decode, text_name
 from nlp_gym.data.readers.shared.options import make_options
 from nlp_gym.data.text.tokenize import split_sentences, split_words
@@ -160,6 +160,52 @@ def read_file(
             "Leave it out."
         )
     return list(from_lines(text, path))
+
+
+PLAIN_TEXT = {"summary": "document"}
+"""Families whose samples are more than a text, but can be made of one, and the key that it has."""
+
+
+def from_mappings(rows: Sequence[Mapping[str, Any]], family: str) -> list[Input | Sample]:
+    """Samples from mappings, as the family's reader of JSON Lines makes them of a file's lines.
+
+    Args:
+        rows: Each has the keys of a line; gold is not looked at.
+        family: Task family.
+
+    Raises:
+        InvalidArgumentError: A mapping is no JSON, or the reader cannot make a sample of it.
+    """
+    if not rows:
+        return []
+    lines = []
+    for place, row in enumerate(rows):
+        try:
+            lines.append(json.dumps(dict(row), ensure_ascii=False, allow_nan=False))
+        except (TypeError, ValueError) as error:
+            raise InvalidArgumentError(
+                f"given: mapping {place + 1}, {shown(row)}, cannot be written as JSON: {error}."
+            ) from error
+    reader = READERS[family]["jsonl"]
+    parsed = reader.parse(lines, "given", make_options(gold=False))
+    for problem in parsed.problems:
+        raise InvalidArgumentError(
+            f"given: mapping {problem.line}, {shown(rows[(problem.line or 1) - 1])}: "
+            f"{problem.message}. Wanted is {reader.description}, the answers left out."
+        )
+    if len(parsed.samples) < len(rows):
+        warning = parsed.warnings[0]
+        raise InvalidArgumentError(f"given: mapping {warning.line}: {warning.message}.")
+    samples = [replace(sample, id="") for sample in parsed.samples]
+    if family == "relation":  # files are read without their text, which mentions point to
+        pairs = zip(samples, rows, strict=True)
+        samples = [
+            replace(sample, extra={**sample.extra, "text": row["text"]})
+            if "text" in row
+            else sample
+            for sample, row in pairs
+        ]
+    return [from_sample(s) if family == "tagging" else s for s in samples]
 
 
 def from_sample(sample: Sample) -> Input:

@@ -1,13 +1,4 @@
-"""What `nlp-gym predict` writes; no model in here.
-
-A prediction is one JSON-able dict per text or sample: ``id`` of what is from a file (its own, else
-``"file:line"``), ``text`` where there is raw text, and the fields of the task's `record`. Where
-words are labelled:
-
-``text``      the text as given (words that came split are joined by single spaces)
-``tokens``    ``{"text", "start", "end", "label"}`` per word; offsets count characters of ``text``
-``entities``  ``{"text", "start", "end", "label"}`` per entity; only where the labels are BIO tags
-"""
+"""What `nlp-gym predict` writes: one JSON object per text or sample, see `Result.to_dict`."""
 
 from __future__ import annotations
 
@@ -23,7 +14,6 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from nlp_gym.data.tags.schemes import entity_spans
 from nlp_gym.errors import DataError, InvalidArgumentError, UnknownNameError, shown
 from nlp_gym.files import atomic_path
 from nlp_gym.inert import json_escaped, visible
@@ -79,22 +69,6 @@ def report_problems(samples: Sequence[Sample], records: Sequence[Mapping[str, An
         UserWarning,
         stacklevel=4,
     )
-
-
-def to_record(item: Input, labels: Sequence[str], *, bio: bool) -> dict[str, Any]:
-    """The prediction of one text whose words are labelled, in the form that the module states."""
-    tokens = [
-        {"text": word, "start": start, "end": end, "label": label}
-        for (word, start, end), label in zip(item.words, labels, strict=True)
-    ]
-    record: dict[str, Any] = {**input_fields(item), "tokens": tokens}
-    if bio:
-        record["entities"] = []
-        for first, stop, kind in entity_spans(labels):
-            start, end = item.words[first][1], item.words[stop - 1][2]
-            entity = {"text": item.text[start:end], "start": start, "end": end, "label": kind}
-            record["entities"].append(entity)
-    return record
 
 
 def to_json(records: Iterable[dict[str, Any]]) -> str:

@@ -8,6 +8,7 @@
 ``checkpoints/N/``  the state after N timesteps (`nlp_gym_agents.runs.checkpoints`), the last two
 ``best/``           the policy with the best dev metric and the settings needed to load it
 ``report.json``     the final test report beside the baselines
+``calibration.json`` the temperature of confidences (`nlp_gym_agents.runs.calibration`)
 """
 
 from __future__ import annotations

@@ -210,10 +210,15 @@ class Selection(PickTask, HookedTask):
         """The candidates of a row in the order of the file."""
         return [" ".join(words) for words in self.candidate_words(self.sample(row))]
 
+    def order_shown(self, row: int) -> list[int]:
+        """The indices in the file of a row's candidates, in the order shown."""
+        order: list[int] = self._order[row, : self._sizes[row]].tolist()
+        return order
+
     def texts(self, row: int) -> list[str]:
         """The candidates of a row in the order shown."""
         texts = self.file_texts(row)
-        return [texts[k] for k in self._order[row, : self._sizes[row]]]
+        return [texts[k] for k in self.order_shown(row)]
 
     # Drawing.
 
