@@ -30,7 +30,6 @@ from nlp_gym_agents.plots.aggregate import improvements, interquartile_mean, nor
 from nlp_gym_agents.plots.benchmark import ONE_SEED, benchmark_figure
 from nlp_gym_agents.plots.calibration import (
     binned,
-    calibration_error,
     calibration_figure,
     values_figure,
     wilson,
@@ -42,6 +41,7 @@ from nlp_gym_agents.plots.learning import mean_of, panels, read_learning
 from nlp_gym_agents.plots.played import decisions_of, forced_outputs, open_player
 from nlp_gym_agents.plots.reading import reading_figure, reading_of
 from nlp_gym_agents.plots.report import REPORT, write_report
+from nlp_gym_agents.runs.calibration import read_calibration
 from nlp_gym_agents.runs.folder import write_config
 from nlp_gym_agents.runs.metrics_log import METRICS, append_metrics
 from nlp_gym_agents.training.train import train
@@ -236,7 +236,6 @@ def test_plots_misuse_is_refused(tmp_path: Path, trained: dict[str, Path]) -> No
         (UnknownNameError, "x", [tagger], out, {"x": "step"}),
         (UnknownNameError, "split", [tagger], out, {"what": "values", "split": "eval"}),
         (InvalidArgumentError, "reads piece by piece", [tagger], out, {"what": "reading"}),
-        (InvalidArgumentError, "no probabilities", [trained["dqn"]], out, {"what": "calibration"}),
         (RunError, "no results", [reader], out, {"what": "benchmark"}),
         (RunError, "cannot be written", [tagger], tmp_path / "empty/config.yml/f.png", {}),
     ]
@@ -289,24 +288,23 @@ def test_plots_decisions_have_their_returns(trained: dict[str, Path]) -> None:
     assert found.right.mean() == pytest.approx(shares)
     assert ((found.probability > 0) & (found.probability <= 1)).all()
     values = decisions_of(open_player(trained["dqn"], "dev", samples=10))
-    assert (values.kind, np.isnan(values.probability).all()) == ("values", True)
+    assert values.kind == "values"
+    assert ((values.probability > 0) & (values.probability <= 1)).all()
     reader = open_player(trained["reader"], "dev")
     judged = decisions_of(reader)
     assert judged.gamma == 1.0
     assert judged.judged.sum() == len(reader.rows)  # one label a text, and reading is not judged
     accuracy = evaluate(trained["reader"], "dev").value
     assert judged.right[judged.judged].mean() == pytest.approx(accuracy)
+    fit = read_calibration(trained["ppo"], player.trained.settings["timesteps"])
+    assert fit is None or found.temperature == fit["temperature"]
     figure = calibration_figure([player, reader])
     assert len(figure.axes) == 4
     assert sum(bar.get_height() for bar in figure.axes[2].patches) == len(found.right)
     assert "bias" in values_figure([player]).axes[0].texts[0].get_text()
 
 
-def test_plots_calibration_error() -> None:
-    probability = np.array([0.95] * 20 + [0.55] * 20)
-    right = np.array([True] * 19 + [False] + [True] * 11 + [False] * 9)
-    assert calibration_error(probability, right) == pytest.approx(0.0, abs=1e-12)
-    assert calibration_error(probability, ~right) == pytest.approx((0.9 + 0.1) / 2)
+def test_plots_bins_hold_every_prediction() -> None:
     bins = binned(np.array([-1.0, 0.5, 2.0]), np.array([0.0, 0.0, 1.0]), np.array([0.0, 0.5, 1.0]))
     assert bins.counts.tolist() == [1, 2]
     assert bins.found.tolist() == [0.0, 0.5]

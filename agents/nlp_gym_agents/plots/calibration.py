@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nlp_gym.errors import InvalidArgumentError
-from nlp_gym.types import BoolArray, Float64Array, Int64Array
+from nlp_gym.types import Float64Array, Int64Array
+from nlp_gym_agents.evaluation.calibration import BINS, calibration_error
+from nlp_gym_agents.models.acting import INVERSE_TEMPERATURE
 from nlp_gym_agents.plots import style
 from nlp_gym_agents.plots.played import Decisions, Player, decisions_of, played
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-BINS = 10
+_VALUE_BINS = 10
 Z = 1.96
 """Half of a 95 % interval, in standard errors."""
 _SIDE, _COUNTS = 3.5, 0.8  # inches of a diagram, and of the counts below it
@@ -81,51 +83,43 @@ def wilson(right: float, n: int) -> tuple[float, float]:
     return max(float(middle - half), 0.0), min(float(middle + half), 1.0)
 
 
-def calibration_error(probability: Float64Array, right: BoolArray, bins: int = BINS) -> float:
-    """Expected calibration error (Naeini et al. 2015): bins of equal width, weighted by counts.
-
-    Args:
-        probability: (M,) of what was chosen.
-        right: (M,) whether that was right.
-        bins: Number of bins between 0 and 1.
-    """
-    found = binned(probability, right.astype(np.float64), np.linspace(0.0, 1.0, bins + 1))
-    full = found.counts > 0
-    gaps = np.abs(found.predicted[full] - found.found[full])
-    return float((found.counts[full] * gaps).sum() / found.counts.sum())
-
-
 def calibration_figure(players: Sequence[Player]) -> Figure:
-    """A reliability diagram of each run whose policy has probabilities.
+    """A reliability diagram of each run.
 
     Raises:
-        InvalidArgumentError: A run has none.
+        InvalidArgumentError: The policy of a run does not say how likely it holds its actions.
     """
     found = [_with_probabilities(player) for player in players]
     with style.drawing():
         figure, pairs = _grid(len(players))
         for (upper, lower), player, decisions in zip(pairs, players, found, strict=True):
             _draw_reliability(upper, lower, player, decisions)
-        style.caption(
-            figure,
-            [
-                f"Played greedily: {played(players)}. Dots: share of decisions "
-                "that the expert makes too, by the probability that the policy gave to its choice; "
-                "bars: Wilson's 95 % interval.",
-                "ECE: expected calibration error over ten bins of equal width. On the diagonal, "
-                "probabilities are what they say; below it, the policy is too sure.",
-            ],
-        )
+        lines = [
+            f"Played greedily: {played(players)}. Marks: share of decisions that the expert makes "
+            "too, by the probability of the choice; bars: Wilson's 95 % interval. Below the "
+            "diagonal a policy is too sure.",
+            f"ECE: expected calibration error over {BINS} bins of equal width.",
+        ]
+        if any(decisions.temperature is not None for decisions in found):
+            lines.append(
+                "Filled: at the temperature T fitted on dev, as in predictions; hollow: as the "
+                "policy has it."
+            )
+        if any(decisions.kind == "values" for decisions in found):
+            lines.append(
+                f"Values are no logits: they are taken for some after multiplication by "
+                f"{INVERSE_TEMPERATURE:g}."
+            )
+        style.caption(figure, lines)
     return figure
 
 
 def _with_probabilities(player: Player) -> Decisions:
     decisions = decisions_of(player)
-    if decisions.kind != "logits":
-        others = "its values are drawn with --what values"
+    if decisions.kind == "none":
         raise InvalidArgumentError(
-            f"what='calibration': the policy of {player.name} gives no probabilities; "
-            f"{others if decisions.kind == 'values' else 'nor does it give values'}."
+            f"what='calibration': the policy of {player.name} does not say how likely it holds its "
+            "actions: use 'curves' or 'confusion'."
         )
     return decisions
 
@@ -148,26 +142,33 @@ def _grid(n: int) -> tuple[Figure, list[tuple[Axes, Axes]]]:
 
 
 def _draw_reliability(upper: Axes, lower: Axes, player: Player, decisions: Decisions) -> None:
-    kept = decisions.judged
-    probability, right = decisions.probability[kept], decisions.right[kept]
-    edges = np.linspace(0.0, 1.0, BINS + 1)
-    bins = binned(probability, right.astype(np.float64), edges, shares=True)
+    kept, edges = decisions.judged, np.linspace(0.0, 1.0, BINS + 1)
+    right = decisions.right[kept].astype(np.float64)
+    raw, fitted = decisions.probability[kept], decisions.calibrated[kept]
     upper.set_title(style.name(player.name))
     upper.set_xlim(-0.02, 1.02)
     upper.set_ylim(-0.02, 1.02)
-    _draw_bins(upper, lower, player, bins)
+    error = f"ECE {calibration_error(fitted, right):.3f}"
+    if decisions.temperature is not None:
+        before = binned(raw, right, edges, shares=True)
+        full = before.counts > 0
+        look = style.look(player.algo)
+        upper.plot(
+            before.predicted[full],
+            before.found[full],
+            color=look.colour,
+            marker=look.marker,
+            markerfacecolor="none",
+            lw=0.8,
+            linestyle=":",
+            alpha=0.7,
+        )
+        error += f" (T {decisions.temperature:.2f})\n  was {calibration_error(raw, right):.3f}"
+    _draw_bins(upper, lower, player, binned(fitted, right, edges, shares=True))
     upper.set_ylabel("share that is right")
     lower.set_xlabel("probability of the choice")
-    error = calibration_error(probability, right)
-    _facts(
-        upper,
-        [
-            f"ECE {error:.3f}",
-            f"mean {probability.mean():.3f}",
-            f"right {right.mean():.3f}",
-            f"n {len(right):,}",
-        ],
-    )
+    numbers = [f"mean {fitted.mean():.3f}", f"right {right.mean():.3f}", f"n {len(right):,}"]
+    _facts(upper, [error, *numbers])
 
 
 def values_figure(players: Sequence[Player]) -> Figure:
@@ -231,7 +232,7 @@ def _edges(value: Float64Array) -> Float64Array:
     low, high = np.quantile(value, [0.005, 0.995])
     if high - low < 1e-6:
         low, high = low - 0.5, high + 0.5
-    return np.linspace(low, high, BINS + 1)
+    return np.linspace(low, high, _VALUE_BINS + 1)
 
 
 def _draw_bins(upper: Axes, lower: Axes, player: Player, bins: Bins) -> None:

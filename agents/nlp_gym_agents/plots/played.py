@@ -16,9 +16,16 @@ from nlp_gym.tasks.labels.classification import LabelText
 from nlp_gym.types import SPLITS, BoolArray, Float64Array, Int64Array, Observation
 from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.evaluation.evaluate import check_corpus
-from nlp_gym_agents.models.acting import ScoreKind, make_act, make_scored_act, score_kind
+from nlp_gym_agents.models.acting import (
+    INVERSE_TEMPERATURE,
+    ScoreKind,
+    make_act,
+    make_scored_act,
+    score_kind,
+)
 from nlp_gym_agents.models.trained import TrainedModel, load_trained
 from nlp_gym_agents.plots import style
+from nlp_gym_agents.runs.calibration import read_calibration
 
 _MOST = 2**31 - 1
 
@@ -77,7 +84,10 @@ class Decisions:
     Attributes:
         kind: What the policy scores actions by: ``"logits"``, ``"values"`` or ``"none"``.
         gamma: How returns were discounted in training, and are here.
-        probability: (M,) of the action that was chosen; NaN where there are no probabilities.
+        temperature: That of the run's confidences, fitted on dev; None: it has none.
+        probability: (M,) of the action that was chosen, as the policy has it (of a Q-network by
+            its values, see `INVERSE_TEMPERATURE`); NaN where its scores are not known.
+        calibrated: (M,) the same at `temperature`.
         value: (M,) return that was expected: of the action chosen, or the critic's; NaN: not known.
         gain: (M,) discounted return from there to the end of the episode.
         right: (M,) bool, whether the expert decides so too.
@@ -86,7 +96,9 @@ class Decisions:
 
     kind: ScoreKind
     gamma: float
+    temperature: float | None
     probability: Float64Array
+    calibrated: Float64Array
     value: Float64Array
     gain: Float64Array
     right: BoolArray
@@ -141,33 +153,38 @@ def decisions_of(player: Player) -> Decisions:
     task, obs_type = player.task, player.trained.settings["obs_type"]
     rows = np.array(player.rows, np.int64)
     parts: list[tuple[Float64Array, ...]] = []
+    fit = read_calibration(player.trained.run, player.trained.settings["timesteps"])
+    temperature = None if fit is None else fit["temperature"]
     with player.trained.reading(task) as model:
         kind, act = score_kind(model.policy), make_scored_act(model, player.masked)
         gamma = float(getattr(model, "gamma", 1.0))
+        scale = INVERSE_TEMPERATURE if kind == "values" else 1.0
         for places in side_by_side(task.lengths[rows], task.side_by_side):
             seen: list[tuple[Float64Array, ...]] = []
 
             def decide(state: Any, place: Int64Array, seen: Any = seen) -> Int64Array:
                 obs, mask = task.views.observe_with_mask(state, obs_type)
                 scored = act(obs, mask)
-                unknown = np.full(len(place), np.nan)
+                raw = fitted = unknown = np.full(len(place), np.nan)
+                if scored.scores is not None:
+                    scores = scored.scores * np.float64(scale)
+                    raw = _likelihood(scores, scored.actions)
+                    fitted = _likelihood(scores / (temperature or 1.0), scored.actions)
                 values = unknown if scored.values is None else scored.values
-                likely = unknown
-                if kind == "logits" and scored.scores is not None:
-                    likely = _likelihood(scored.scores, scored.actions)
-                seen.append((likely, values, scored.actions == task.oracle(state)))
+                right = scored.actions == task.oracle(state)
+                seen.append((raw, fitted, values, right))
                 return scored.actions
 
             parts += _with_returns(task, rows[places], decide, seen, gamma)
     columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
-    probability, value, right, gain, judged = columns
-    return Decisions(kind, gamma, probability, value, gain, right > 0, judged > 0)
+    raw, fitted, value, right, gain, judged = columns
+    return Decisions(kind, gamma, temperature, raw, fitted, value, gain, right > 0, judged > 0)
 
 
 def _with_returns(
     task: Task, rows: Int64Array, decide: Any, seen: list[Any], gamma: float
 ) -> list[tuple[Float64Array, ...]]:
-    """Play `rows`; one tuple per step: probability, value, right, return, judged."""
+    """Play `rows`; one tuple per step: the arrays of `seen`, return, judged."""
     steps: list[tuple[Int64Array, Float64Array]] = []
     judged, labels = [], isinstance(task, LabelText)
     for step in play(task, rows, decide):
@@ -178,7 +195,7 @@ def _with_returns(
             where = {place: i for i, place in enumerate(step.place.tolist())}
             for number, output in finished(task, step):
                 right[where[number]] = (output[0],) == task.sample(int(rows[number])).labels
-            seen[-1] = (*seen[-1][:2], right)
+            seen[-1] = (*seen[-1][:-1], right)
     ahead, gains = np.zeros(len(rows)), []
     for place, rewards in reversed(steps):
         ahead[place] = rewards + gamma * ahead[place]
@@ -187,11 +204,9 @@ def _with_returns(
     return [(*known, gain, judge.astype(np.float64)) for known, gain, judge in found]
 
 
-def _likelihood(scores: Any, actions: Int64Array) -> Float64Array:
+def _likelihood(logits: Float64Array, actions: Int64Array) -> Float64Array:
     """(B,) probability of each action chosen, from (B, A) logits."""
-    logits = scores.astype(np.float64)
-    logits -= logits.max(axis=1, keepdims=True)
-    weights = np.exp(logits)
+    weights = np.exp(logits - logits.max(axis=1, keepdims=True))
     found: Float64Array = weights[np.arange(len(actions)), actions] / weights.sum(axis=1)
     return found
 
