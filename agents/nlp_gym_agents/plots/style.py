@@ -142,7 +142,9 @@ def _settings() -> dict[str, Any]:
         "text.parse_math": False,  # names may hold any number of dollar signs
         "svg.fonttype": "none",
         "pdf.fonttype": 42,
-        "font.family": _families(),
+        # The generic family is for SVG, which is drawn with the fonts of the reader's machine.
+        "font.family": [*_families(), "sans-serif"],
+        "font.sans-serif": ["DejaVu Sans"],
         "font.size": 9,
         "axes.titlesize": 11,
         "axes.titleweight": "normal",  # the other fonts have no bold
