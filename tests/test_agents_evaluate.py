@@ -154,7 +154,7 @@ def test_evaluate_warns_where_a_named_folder_holds_another_corpus(run: Path) -> 
     agent.settings["corpora"]["dev"]["text_sha256"] = "0" * 64
     task = agent.task("test")
     with pytest.warns(UserWarning, match="trained with another conll2003 corpus"):
-        evaluating._check_corpus(agent, task, explicit=True, overrides={})
+        evaluating.check_corpus(agent, task, explicit=True, overrides={})
 
 
 def test_evaluate_rebuilds_a_model_that_learns_nothing(tmp_path: Path) -> None:

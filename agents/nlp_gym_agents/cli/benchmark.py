@@ -53,7 +53,7 @@ def benchmark_command(
     ray_cpus: RayCpus = 1,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what is to do.")] = False,
 ) -> None:
-    """Measure algorithms on environments. Goes on where it was stopped."""
+    """Measure algorithms on environments, with a report. Goes on where it was stopped."""
     from nlp_gym.errors import InvalidArgumentError, shown
     from nlp_gym_agents.evaluation.benchmark.plan import Plan, default_ids
     from nlp_gym_agents.evaluation.benchmark.run import run_plan
@@ -77,8 +77,24 @@ def benchmark_command(
         good = run_plan(plan, say, dry_run=dry_run, cluster=cluster_of(ray, ray_cpus))
     except KeyboardInterrupt as error:
         say("interrupted; cells that are done are kept: the same command goes on", err=True)
+        _write_report(out)
         raise typer.Exit(128 + getattr(error, "signal_number", 2)) from None
     if not dry_run:
+        _write_report(out)
         say_path(out / "table.md")
     if not good:
         raise typer.Exit(1)
+
+
+def _write_report(out: Path) -> None:
+    """Write the report of all results, if there are any, and say where it is."""
+    import sys
+
+    from nlp_gym_agents.plots.report import REPORT, write_report
+
+    if not (out / "cells").is_dir():
+        return
+    missing = write_report(out, ["nlp-gym", *sys.argv[1:]])
+    if missing is not None:
+        say(f"{REPORT} has tables and no figures: {missing}", err=True)
+    say(out / REPORT, err=True)

@@ -20,6 +20,7 @@ from nlp_gym_agents.cli.evaluate import evaluate_command
 from nlp_gym_agents.cli.explain import explain_command
 from nlp_gym_agents.cli.minari import export_minari_command
 from nlp_gym_agents.cli.new_task import new_task_command
+from nlp_gym_agents.cli.plot import plot_command
 from nlp_gym_agents.cli.predict import predict_command
 from nlp_gym_agents.cli.serve import demo_command, serve_command
 from nlp_gym_agents.cli.shared.errors import ReportingGroup
@@ -49,6 +50,7 @@ app.command("predict", cls=SpreadCommand)(predict_command)
 app.command("explain", cls=SpreadCommand)(explain_command)
 app.command("serve", cls=SpreadCommand)(serve_command)
 app.command("demo", cls=SpreadCommand)(demo_command)
+app.command("plot")(plot_command)
 app.command("encode", cls=SpreadCommand)(encode_command)
 app.command("envs")(envs_command)
 app.command("conformance", cls=SpreadCommand)(conformance_command)

@@ -82,10 +82,10 @@ def evaluate(
     compared = data is None and not env_kwargs
     if perturb is not None:
         if compared:
-            _check_corpus(agent, task, explicit=data_dir is not None, overrides=overrides)
+            check_corpus(agent, task, explicit=data_dir is not None, overrides=overrides)
         task = agent.task(split, perturb=perturb, **overrides)
     elif compared:
-        _check_corpus(agent, task, explicit=data_dir is not None, overrides=overrides)
+        check_corpus(agent, task, explicit=data_dir is not None, overrides=overrides)
     rows = drawn_rows(task, None if searches is None else check_int("searches", searches, 1, _MOST))
     outputs = agent.outputs(task, progress=progress, rows=rows)
     return with_corpus(task.score(outputs, rows=rows, bootstrap=bootstrap), task)
@@ -104,7 +104,7 @@ def with_corpus(score: Score, task: Task) -> Score:
     return dataclasses.replace(score, report={**score.report, "corpus": facts})
 
 
-def _check_corpus(
+def check_corpus(
     agent: TrainedModel, task: Task, *, explicit: bool, overrides: Mapping[str, Any]
 ) -> None:
     """Refuse or warn where the corpus found now is not the one that the run was trained with.

@@ -167,6 +167,10 @@ class LabelText(UnitTask, LabelTask, HookedTask):
             labels = (label,)
         return Sample(self.hooked_words("text", row, self.text(row)), labels, sample.id)
 
+    def words_read(self, row: int) -> list[int]:
+        """How many words of a text are read after each of its chunks."""
+        return [self._chunks.stop(row, place) for place in range(int(self.lengths[row]))]
+
     @property
     @override
     def n_actions(self) -> int:

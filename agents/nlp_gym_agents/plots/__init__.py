@@ -1,0 +1,1 @@
+"""Figures of runs and benchmarks, and the report of a benchmark; imports `evaluation`."""
