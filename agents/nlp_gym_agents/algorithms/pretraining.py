@@ -16,6 +16,7 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.utils import ConstantSchedule
 
 from nlp_gym.errors import InvalidArgumentError, shown
+from nlp_gym.progress import progress_bar
 from nlp_gym_agents.algorithms.bc import task_of
 from nlp_gym_agents.algorithms.data_parallel import parallel_of
 from nlp_gym_agents.algorithms.demonstrations import OracleData, collect, obs_type_of
@@ -134,7 +135,8 @@ def _fit(
     if watch is not None:
         watch.begin(passes)
     model.policy.set_training_mode(True)
-    with _off_hold(encoders):
+    bar = progress_bar(passes.total, "cloning the oracle", unit="updates", done=passes.done)
+    with _off_hold(encoders), bar as advance:
         while passes.done < passes.total:
             epoch, first = divmod(passes.done, updates)
             order = data.order(seed + epoch, whole_texts=whole)
@@ -151,6 +153,7 @@ def _fit(
                 th.nn.utils.clip_grad_norm_(model.policy.parameters(), 1.0)
                 optimizer.step()
                 passes.done += 1
+                advance(1)
                 if watch is not None:
                     watch.update(passes)
 

@@ -8,7 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from nlp_gym.tasks.core.rollout import Branches, chosen_rows, finished, play, side_by_side
+from nlp_gym.progress import progress_bar
+from nlp_gym.tasks.core.rollout import (
+    Branches,
+    chosen_rows,
+    finished,
+    play,
+    playing,
+    side_by_side,
+)
 from nlp_gym.tasks.core.task import Output, Task
 from nlp_gym.types import Float64Array, Int64Array
 from nlp_gym_agents.models.acting import LogProbs
@@ -74,18 +82,21 @@ def search(
     else:
         lengths, size = task.lengths, RANKED_SAMPLES
     outputs: list[Output] = [()] * len(chosen)
-    for places in side_by_side(lengths[chosen], size):
-        found = _search_batch(
-            task,
-            log_probs,
-            chosen[places],
-            width,
-            obs_type,
-            per_decision=task.writes,
-            enough=width if task.writes else None,
-        )
-        for place, output in zip(places, found, strict=True):
-            outputs[place] = output
+    what = f"{playing(task)} by beam search"
+    with progress_bar(len(chosen), what, unit="samples") as advance:
+        for places in side_by_side(lengths[chosen], size):
+            found = _search_batch(
+                task,
+                log_probs,
+                chosen[places],
+                width,
+                obs_type,
+                per_decision=task.writes,
+                enough=width if task.writes else None,
+            )
+            for place, output in zip(places, found, strict=True):
+                outputs[place] = output
+            advance(len(places))
     return outputs
 
 
