@@ -50,6 +50,7 @@ def conformance_command(
     """
     from rich.console import Console
 
+    from nlp_gym.progress import progress_bar
     from nlp_gym.tasks.core.make import task_spec
     from nlp_gym.testing import Subject, find_checks, run_checks
     from nlp_gym.testing.subject import SMALL
@@ -65,10 +66,11 @@ def conformance_command(
         chosen = find_checks(checks or (), quick=quick, checks=all_checks())
         subject.env().close()  # wrong arguments fail here, and not once a check
     results: list[Result] = []
-    with Console(stderr=True).status("checking") as status:
-        for number, check in enumerate(chosen, 1):
-            status.update(f"{number} of {len(chosen)}: {check.name}")
-            results += run_checks(subject, [check])
+    with progress_bar(len(chosen), "checking", unit="checks", show=True) as advance:
+        for check in chosen:
+            with progress_bar(None, check.name, show=True):
+                results += run_checks(subject, [check])
+            advance(1)
     Console().print(_table(env_id, results))
     if json_file is not None:
         import json

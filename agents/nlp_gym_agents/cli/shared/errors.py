@@ -17,26 +17,14 @@ _OF_AGENTS = ("sb3_contrib", "stable_baselines3", "tensorboard")
 
 
 def user_message(error: BaseException) -> str | None:
-    """What to tell a user about an error made on purpose; None for a bug (show its traceback).
-
-    Errors of the operating system that nobody gave a better message (disk full, no permission) and
-    a lack of memory are no bugs either.
-    """
-    import gymnasium
-
-    from nlp_gym.errors import MissingDependencyError, NLPGymError
+    """As `nlp_gym.messages.user_message`; a package of the extra `agents` may lack as well."""
+    from nlp_gym.errors import MissingDependencyError
+    from nlp_gym.messages import user_message as message_of
 
     if isinstance(error, ModuleNotFoundError) and (name := _package(error)) in _OF_AGENTS:
         absent = name.replace("_", "-")
         return str(MissingDependencyError(absent, "agents", "this command"))
-    if isinstance(error, NLPGymError | gymnasium.error.Error):
-        return " ".join(str(error).split())
-    if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
-        place = f"{error.filename}: " if error.filename else ""
-        return " ".join(f"{place}{error.strerror or error}".split())
-    if isinstance(error, MemoryError):
-        return f"memory ran out. {error}".rstrip()
-    return None
+    return message_of(error)
 
 
 def _is_said_elsewhere(error: BaseException) -> bool:
@@ -48,10 +36,10 @@ def _is_said_elsewhere(error: BaseException) -> bool:
 
     if not isinstance(error, InvalidArgumentError) or isinstance(error, DataError):
         return False
-    return _follows()
+    return follows()
 
 
-def _follows() -> bool:
+def follows() -> bool:
     """Whether torchrun started this process, and not as the first; asks without importing torch."""
     return "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("RANK", "0") != "0"
 
@@ -90,7 +78,7 @@ def _interrupted(error: Any) -> int:
         return 130
     from nlp_gym_agents.runs.folder import resume_command
 
-    if _follows():  # the process that leads says it
+    if follows():  # the process that leads says it
         return 128 + error.signal_number
     with contextlib.suppress(OSError):  # the terminal may be gone
         saved = any((error.run / "checkpoints").glob("[0-9]*"))

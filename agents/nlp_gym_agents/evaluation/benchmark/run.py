@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from nlp_gym.progress import progress_label
 from nlp_gym_agents.cluster.ray_tasks import Cluster, Tell
 from nlp_gym_agents.evaluation.benchmark.measure import measure
 from nlp_gym_agents.evaluation.benchmark.plan import Plan
@@ -63,7 +64,10 @@ def _measured(
     if cells and cluster is not None:
         yield from measure_on(cluster, plan, cells, tell)
     else:
-        yield from (measure(plan, cell) for cell in cells)
+        for number, cell in enumerate(cells, 1):
+            name = f"[{number} of {len(cells)}] {cell.id} {cell.algo} seed {cell.seed}"
+            with progress_label(name):
+                yield measure(plan, cell)
 
 
 def _tell_plan(plan: Plan, cells: Sequence[Cell], done: Collection[int], tell: Tell) -> None:
