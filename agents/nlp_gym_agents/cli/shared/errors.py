@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import sys
 from typing import Any
 
@@ -72,8 +73,17 @@ def _interrupted(error: Any) -> int:
     """Report an interruption; gives the exit code, 128 plus the signal's number."""
     # Only what is imported already: an interruption may have come while torch was being imported.
     signals = sys.modules.get("nlp_gym_agents.training.signals")
-    kind = getattr(signals, "TrainingInterrupted", ())
-    if not isinstance(error, kind):
+    if isinstance(error, getattr(signals, "SearchInterrupted", ())):
+        best = shlex.quote(str(error.folder / "best.yml"))
+        with contextlib.suppress(OSError):
+            say(
+                f"interrupted; kept is the best of the {error.trials} trials that were completed: "
+                f"nlp-gym train --conf-file {best}",
+                err=True,
+            )
+            say_path(error.folder)
+        return 128 + error.signal_number
+    if not isinstance(error, getattr(signals, "TrainingInterrupted", ())):
         say("interrupted", err=True)
         return 130
     from nlp_gym_agents.runs.folder import resume_command
