@@ -334,7 +334,7 @@ def test_families_train_command_keeps_the_run_folder_when_the_end_fails(
     monkeypatch.setattr(
         "nlp_gym_agents.evaluation.test_report.print_report", lambda *arguments: None
     )
-    monkeypatch.setattr("nlp_gym_agents.evaluation.test_report.print_example", broken)
+    monkeypatch.setattr("nlp_gym_agents.evaluation.example.print_example", broken)
     result = CliRunner().invoke(app, ["train"])
     assert result.exit_code == 0
     assert "no example: KeyError" in result.stderr

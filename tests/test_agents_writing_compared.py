@@ -14,7 +14,7 @@ from nlp_gym.errors import InvalidArgumentError
 from nlp_gym.tasks.generation.samples import source_text
 from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.evaluation.evaluate import evaluate
-from nlp_gym_agents.evaluation.test_report import print_example
+from nlp_gym_agents.evaluation.example import print_example
 from nlp_gym_agents.models.trained import load_trained
 from nlp_gym_agents.training.train import train
 

@@ -1,4 +1,4 @@
-"""The end of a training run: the test report beside the baselines, and one example."""
+"""The end of a training run: the test report beside the baselines."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from nlp_gym.files import write_json
-from nlp_gym.inert import json_escaped, visible
+from nlp_gym.inert import visible
 from nlp_gym.metrics.base import Score
 from nlp_gym.progress import progress_bar, progress_label, shows_progress
 from nlp_gym.tasks.core.task import Task
-from nlp_gym.tasks.generation.samples import source_text
 from nlp_gym_agents.algorithms.bc import BC
 from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.config.hyperparams import load_hyperparams
@@ -26,11 +25,7 @@ from nlp_gym_agents.models.build import build_model, feature_source
 from nlp_gym_agents.models.play import outputs_of
 from nlp_gym_agents.models.trained import TrainedModel, load_trained
 from nlp_gym_agents.networks.features.swap_source import swapped_source
-from nlp_gym_agents.prediction.agent import Agent
-from nlp_gym_agents.prediction.records import to_json, to_text
 from nlp_gym_agents.runs.folder import read_config, writing
-
-EXAMPLE = "Maria Lopez flew from Madrid to Geneva on Monday to meet the United Nations."
 
 
 def cloning_score(
@@ -135,24 +130,3 @@ def print_report(report: dict[str, Any], console: Console) -> None:
         console.print(
             f"Samples with bad rows that were left out: {counts}.", **plain, soft_wrap=True
         )
-
-
-def print_example(
-    run: str | Path,
-    console: Console,
-    *,
-    device: str = "auto",
-    trust: Sequence[str] | str = (),
-) -> None:
-    """Show what the agent decides on one sentence, where a raw text is all that it reads.
-
-    An agent that writes knows few words but those of its corpus, and gets a text of the test split.
-    """
-    predictor = Agent(run, device=device, trust=trust)
-    if predictor.reads_text:
-        text = EXAMPLE
-        if predictor.writes:
-            text = source_text(predictor.trained.task("test").corpus.samples[0])
-        (record,) = predictor.predict([text])
-        drawn = to_text(record) if predictor.tags else json_escaped(to_json([record])).rstrip()
-        console.print(drawn, markup=False, emoji=False, highlight=False, soft_wrap=True)

@@ -73,7 +73,9 @@ def _interrupted(error: Any) -> int:
     """Report an interruption; gives the exit code, 128 plus the signal's number."""
     # Only what is imported already: an interruption may have come while torch was being imported.
     signals = sys.modules.get("nlp_gym_agents.training.signals")
-    if isinstance(error, getattr(signals, "SearchInterrupted", ())):
+    search: Any = getattr(signals, "SearchInterrupted", ())
+    training: Any = getattr(signals, "TrainingInterrupted", ())
+    if isinstance(error, search):
         best = shlex.quote(str(error.folder / "best.yml"))
         with contextlib.suppress(OSError):
             say(
@@ -83,7 +85,7 @@ def _interrupted(error: Any) -> int:
             )
             say_path(error.folder)
         return 128 + error.signal_number
-    if not isinstance(error, getattr(signals, "TrainingInterrupted", ())):
+    if not isinstance(error, training):
         say("interrupted", err=True)
         return 130
     from nlp_gym_agents.runs.folder import resume_command

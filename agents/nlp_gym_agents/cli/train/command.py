@@ -289,7 +289,8 @@ def _report(run: Path, *, with_bc: bool, progress: bool, trust: tuple[str, ...] 
     from rich.console import Console
 
     from nlp_gym.errors import NLPGymError
-    from nlp_gym_agents.evaluation.test_report import final_report, print_example, print_report
+    from nlp_gym_agents.evaluation.example import print_example
+    from nlp_gym_agents.evaluation.test_report import final_report, print_report
     from nlp_gym_agents.runs.folder import read_config
 
     console = Console()
