@@ -321,7 +321,8 @@ class _Display:
     def _is_due(self, bar: Bar) -> bool:
         """Whether it is time for a line of `bar`; the first of an outermost bar waits less."""
         first = bar.printed < 0 and bar is self._bars[0]
-        return time.monotonic() - self._last >= (DELAY_S if first else LINE_S)
+        # The next look would be too late.
+        return time.monotonic() - self._last >= (DELAY_S if first else LINE_S - TICK_S)
 
     def _has_news(self, bar: Bar) -> bool:
         """Whether it is worth a line where a bar ended: not for what the last line said."""
@@ -340,17 +341,18 @@ class _Display:
     def _draw(self) -> None:
         """Show every bar that is old enough as a row; to be called with the lock."""
         for bar in self._bars:
-            if bar not in self._rows and bar.seconds >= bar.after:
-                row = self._started().add_task("", total=bar.total, counts="", note="")
-                self._rows[bar] = row
-        for bar, row in self._rows.items():
-            self._started().update(
-                row,
-                completed=bar.done,
-                description=visible(bar.description),
-                counts=visible(bar.counts()),
-                note=visible(bar.note),
-            )
+            if bar.seconds < bar.after:
+                continue
+            row: dict[str, Any] = {
+                "description": visible(bar.description),
+                "completed": bar.done,
+                "counts": visible(bar.counts()),
+                "note": visible(bar.note),
+            }
+            if bar in self._rows:
+                self._started().update(self._rows[bar], **row)
+            else:
+                self._rows[bar] = self._started().add_task(total=bar.total, **row)
 
     def _started(self) -> Progress:
         if self._rich is None:

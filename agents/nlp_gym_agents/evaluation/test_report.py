@@ -55,7 +55,12 @@ def cloning_score(
     decisions, size = len(model.data), model.batch_size
     total = compared_cloning_length(total, decisions, size, n_timesteps=n_timesteps or total)
     with progress_bar(total, "cloning for comparison", unit="decisions") as advance:
-        model.learn(total, lambda told, _: advance(len(told["index"])), log_interval=0)
+
+        def go_on(update: dict[str, Any], _: dict[str, Any]) -> bool:
+            advance(len(update["index"]))
+            return True
+
+        model.learn(total, go_on, log_interval=0)
     source = feature_source(task, "index", model.device)
     assert source is not None
     with swapped_source(model.policy, source):
