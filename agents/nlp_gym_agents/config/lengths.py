@@ -23,8 +23,8 @@ CLONING_PASSES = 20
 CLONING_UPDATES = 300
 """Updates that cloning makes at least, however small the corpus."""
 
-_BEGINNING = 10
-"""A run learns, and copies its target network, after a tenth of its decisions at the latest."""
+_LATE, _BEGINNING = 2, 10
+"""What comes after half of a run (`learning_starts`) comes after a tenth of it instead."""
 
 _PATIENCE, _LEAST_PATIENCE = 4, 5
 """`bc` stops after a quarter of its run, and five evaluations, without a better one on dev."""
@@ -83,8 +83,9 @@ def fitted(
     """Hyperparameters with those shortened that are too long for a run.
 
     Rollouts and environments are halved until a rollout (`n_steps` or `train_freq` of all
-    environments) is no longer than the run, and batches are no larger than a rollout. Learning
-    starts, and the target network is copied, after a tenth of the run at the latest.
+    environments) is no longer than the run, and batches are no larger than a rollout. Where
+    learning would start, or the target network be copied, after half of the run, that happens after
+    a tenth of it.
 
     Args:
         row: The algorithm.
@@ -114,9 +115,8 @@ def fitted(
         _fit_batches(kind, result, params, given, steps * n_envs)
     for late in ("learning_starts", "target_update_interval"):
         value = _value(kind, params, late)
-        least = max(n_timesteps // _BEGINNING, n_envs)
-        if isinstance(value, int) and value > least and late not in given:
-            result[late] = least
+        if isinstance(value, int) and value > n_timesteps // _LATE and late not in given:
+            result[late] = min(value, max(n_timesteps // _BEGINNING, n_envs))
     return result, n_envs
 
 
