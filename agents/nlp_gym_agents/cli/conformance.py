@@ -12,7 +12,7 @@ import typer
 from nlp_gym_agents.cli.shared.completion import environments
 from nlp_gym_agents.cli.shared.errors import user_message
 from nlp_gym_agents.cli.shared.options import pairs
-from nlp_gym_agents.cli.shared.output import say
+from nlp_gym_agents.cli.shared.output import load, say
 
 if TYPE_CHECKING:
     from nlp_gym.testing import Result
@@ -50,6 +50,8 @@ def conformance_command(
     """
     from rich.console import Console
 
+    load("nlp_gym_agents.evaluation.conformance")
+    load("nlp_gym.testing")
     from nlp_gym.progress import progress_bar
     from nlp_gym.tasks.core.make import task_spec
     from nlp_gym.testing import Subject, find_checks, run_checks
@@ -64,7 +66,8 @@ def conformance_command(
         task_spec(env_id)
         subject = Subject(env_id, {**SMALL, **pairs(env_kwargs)}, quick)
         chosen = find_checks(checks or (), quick=quick, checks=all_checks())
-        subject.env().close()  # wrong arguments fail here, and not once a check
+        with progress_bar(None, f"making {subject.env_id}", show=True):
+            subject.env().close()  # wrong arguments fail here, and not once a check
     results: list[Result] = []
     with progress_bar(len(chosen), "checking", unit="checks", show=True) as advance:
         for check in chosen:

@@ -126,7 +126,7 @@ def check_command(
         scheme = asked.tag_scheme if scheme == "auto" else scheme
     reading: dict[str, Any] = {"gold": gold, "bad_rows": bad_rows, **options}
     with progress_bar(None, f"reading {file}", show=True):
-        if env is None and family is None:
+        if family is None:
             guess = guess_file(file, format, gold=gold, **options)
             family, format = guess.family, guess.format
         report = check(file, format, family=family, scheme=scheme, pair=pair, **reading)
