@@ -26,6 +26,7 @@ import numpy as np
 import nlp_gym
 from benchmarks.memory import MIB, resident_mib
 from nlp_gym.data import load_corpus
+from nlp_gym.messages import one_line_errors
 
 FAMILIES = {"tagging": "NER-v0", "classification": "Classification-v0"}
 VOCABULARY = 30_000
@@ -91,4 +92,5 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors():
+        main()

@@ -32,7 +32,9 @@ def timed(run: Path, arguments: list[str], ranks: int, threads: int) -> float:
     command += [str(ROOT / "train.py"), *arguments, "--run-dir", str(run)]
     paths = os.pathsep.join([str(ROOT), str(ROOT / "agents")])
     env = {**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONPATH": paths}
-    subprocess.run(command, env=env, check=True, capture_output=True)
+    done = subprocess.run(command, env=env, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit((done.stderr.strip() or "training failed").splitlines()[-1])
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     return rows[-1]["timesteps"] / rows[-1]["steps_per_second"]
 

@@ -32,6 +32,7 @@ from tokenizers import Tokenizer
 from nlp_gym.data import load_corpus
 from nlp_gym.encode import Encoder, encode_corpus, encode_texts, load_encoder
 from nlp_gym.encode.weights.minilm import MiniLMPackage
+from nlp_gym.messages import one_line_errors
 
 Texts = list[tuple[str, ...]]
 
@@ -179,4 +180,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors():
+        main()

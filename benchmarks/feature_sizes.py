@@ -25,6 +25,7 @@ import numpy as np
 
 from nlp_gym import make_task
 from nlp_gym.encode import encode_texts, load_encoder
+from nlp_gym.messages import one_line_errors
 from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.config.hyperparams import load_hyperparams
 from nlp_gym_agents.config.train_config import TrainConfig
@@ -134,4 +135,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors():
+        main()

@@ -14,6 +14,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from nlp_gym.messages import one_line_errors
 from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.evaluation.evaluate import evaluate
 from nlp_gym_agents.training.train import train
@@ -50,4 +51,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors():
+        main()

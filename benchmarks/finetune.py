@@ -39,6 +39,7 @@ from benchmarks.finetune_tables import CEILING, differences, plot, table, tag_ta
 from nlp_gym import make_task
 from nlp_gym.errors import NLPGymError
 from nlp_gym.files import write_json
+from nlp_gym.messages import one_line_errors
 from nlp_gym.tasks.core.task import Task
 from nlp_gym_agents.config.hyperparams import nested_merge
 from nlp_gym_agents.config.train_config import TrainConfig
@@ -245,4 +246,5 @@ def main(argv: list[str] | None = None) -> list[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors():
+        main()

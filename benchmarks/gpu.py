@@ -35,6 +35,7 @@ from benchmarks.finetune import parser as finetune_parser
 from benchmarks.finetune_supervised import Finetuned, Recipe, now
 from benchmarks.finetune_tables import CEILING, table
 from nlp_gym.encode import encode_texts, load_encoder
+from nlp_gym.messages import one_line_errors
 from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.config.hyperparams import load_hyperparams
 from nlp_gym_agents.models.build import build_model, encode
@@ -204,4 +205,5 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors():
+        main()

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from nlp_gym.files import write_json
+from nlp_gym.messages import one_line_errors
 from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.evaluation.evaluate import evaluate, score_record
 from nlp_gym_agents.training.train import resume, train
@@ -88,4 +89,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors():
+        main()

@@ -18,6 +18,7 @@ import gymnasium as gym
 import numpy as np
 
 import nlp_gym
+from nlp_gym.messages import one_line_errors
 
 MIB = 1024.0**2
 
@@ -105,4 +106,5 @@ def main(argv: list[str] | None = None) -> tuple[list[float], float]:
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors():
+        main()

@@ -44,6 +44,7 @@ from stable_baselines3.common.type_aliases import RolloutReturn
 from nlp_gym import make_task
 from nlp_gym.encode.hashed import HashedEncoder
 from nlp_gym.encode.transformer.encoder import TransformerEncoder
+from nlp_gym.messages import one_line_errors
 from nlp_gym_agents.algorithms.masked_dqn import MaskedDQN
 from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.cli.main import main as nlp_gym
@@ -291,4 +292,5 @@ def main(argv: list[str] | None = None) -> dict[str, int]:
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors():
+        main()

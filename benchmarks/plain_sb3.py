@@ -22,6 +22,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
 
 import nlp_gym
+from nlp_gym.messages import one_line_errors
 from nlp_gym_agents import make_sb3_env, nlp_policy_kwargs, score_model
 
 Made = tuple[Any, dict[str, Any] | None]
@@ -115,4 +116,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors():
+        main()

@@ -21,6 +21,7 @@ from typing import Any
 
 from nlp_gym import make_task
 from nlp_gym.files import write_json
+from nlp_gym.messages import one_line_errors
 from nlp_gym.metrics.base import Score
 from nlp_gym_agents.evaluation.baselines import run_baselines
 from nlp_gym_agents.evaluation.evaluate import evaluate, score_record
@@ -107,4 +108,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors():
+        main()

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from nlp_gym.encode.store import RowWriter
+from nlp_gym.messages import one_line_errors
 from nlp_gym_agents.networks.features.source import MAX_ROWS
 
 INT32 = 2**31 - 1
@@ -226,4 +227,5 @@ def main(argv: Sequence[str] | None = None) -> Inputs:
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors():
+        main()

@@ -27,6 +27,7 @@ from typing import Any
 
 from nlp_gym.errors import DataError, InvalidArgumentError, UnknownNameError, shown
 from nlp_gym.files import write_json
+from nlp_gym.messages import one_line_errors
 from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.config.train_config import DEFAULT_ALGO
 
@@ -244,4 +245,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with one_line_errors():
+        sys.exit(main())

@@ -26,6 +26,7 @@ import numpy.typing as npt
 from sacrebleu.metrics.bleu import BLEU
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
+from nlp_gym.messages import one_line_errors
 from nlp_gym.metrics.incremental.metric import IncrementalMetric
 from nlp_gym.metrics.text.bleu import sentence_bleu
 
@@ -145,4 +146,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors():
+        main()

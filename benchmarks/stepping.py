@@ -27,6 +27,7 @@ import gymnasium as gym
 import numpy as np
 
 import nlp_gym
+from nlp_gym.messages import one_line_errors
 from nlp_gym.tasks.core.make import task_ids
 
 CARTPOLE = "CartPole-v1"
@@ -184,4 +185,5 @@ def main(argv: list[str] | None = None) -> list[Case]:
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors():
+        main()

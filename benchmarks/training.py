@@ -19,6 +19,7 @@ import warnings
 from typing import Any
 
 from nlp_gym import make_task
+from nlp_gym.messages import one_line_errors
 from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.config.hyperparams import load_hyperparams
 from nlp_gym_agents.models.build import build_model
@@ -75,4 +76,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors():
+        main()

@@ -97,7 +97,7 @@ def _answer(process: subprocess.Popen[str]) -> str:
     assert process.stdout
     line = process.stdout.readline()
     if not line:
-        raise RuntimeError(f"a worker ended with status {process.wait()}; see what it printed.")
+        raise SystemExit(f"error: a worker ended with status {process.wait()}; it said why.")
     return line
 
 
@@ -132,4 +132,7 @@ def main(argv: list[str] | None = None) -> list[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    main()
+    from nlp_gym.messages import one_line_errors  # what a module imports is measured
+
+    with one_line_errors():
+        main()

@@ -15,6 +15,7 @@ from typing import Any
 
 from nlp_gym.errors import InvalidArgumentError, NLPGymError
 from nlp_gym.files import write_json
+from nlp_gym.messages import one_line_errors
 from nlp_gym.metrics.text.corpus import VALUES, generation_score, score_difference
 from nlp_gym.tasks.core.make import task_class
 from nlp_gym.tasks.generation.samples import source_text
@@ -87,4 +88,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors():
+        main()

@@ -21,6 +21,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import nlp_gym  # nlp_gym
+from nlp_gym.messages import one_line_errors
 from nlp_gym.tasks import rollout  # score
 
 
@@ -114,4 +115,5 @@ def main(argv: list[str] | None = None) -> tuple[int, float, float]:
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors():
+        main()

@@ -1,9 +1,7 @@
 """PPO in one file, in the style of CleanRL, with action masks; only torch, Gymnasium and nlp_gym.
 
 What a CartPole script in this style lacks is marked `# nlp_gym`, and what scores it `# score`. The
-hyperparameters are those of this project's `maskable_ppo`; where rewards come last: `--gamma 1`.
-
-    python examples/cleanrl_ppo.py --data-dir ../shared/data --steps 300000
+settings are those of `maskable_ppo`; where rewards come last: `--gamma 1`. See own-algorithm.md.
 """
 
 from __future__ import annotations
@@ -19,6 +17,7 @@ from torch import nn
 from torch.distributions import Categorical
 
 import nlp_gym  # nlp_gym
+from nlp_gym.messages import one_line_errors
 from nlp_gym.tasks import rollout  # score
 
 
@@ -117,4 +116,5 @@ def main(argv: list[str] | None = None) -> tuple[int, float, float]:
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors():
+        main()

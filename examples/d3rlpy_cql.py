@@ -25,6 +25,7 @@ from d3rlpy.algos import DiscreteCQLConfig
 from d3rlpy.dataset import Episode, InfiniteBuffer, ReplayBuffer
 from d3rlpy.models.encoders import VectorEncoderFactory
 
+from nlp_gym.messages import one_line_errors
 from nlp_gym.tasks import rollout  # score
 
 
@@ -96,4 +97,5 @@ def main(argv: list[str] | None = None) -> tuple[int, float, float]:
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors():
+        main()

@@ -23,6 +23,7 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec  # nlp_gym
 from ray.rllib.examples.rl_modules.classes import action_masking_rlm as masking  # nlp_gym
 
 import nlp_gym  # nlp_gym
+from nlp_gym.messages import one_line_errors
 from nlp_gym.tasks import rollout  # score
 
 
@@ -115,4 +116,5 @@ def main(argv: list[str] | None = None) -> tuple[int, float, float]:
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors():
+        main()

@@ -26,6 +26,7 @@ from tianshou.utils.net.common import Net
 from tianshou.utils.net.discrete import DiscreteActor, DiscreteCritic
 
 import nlp_gym  # nlp_gym
+from nlp_gym.messages import one_line_errors
 from nlp_gym.tasks import rollout  # score
 
 
@@ -111,4 +112,5 @@ def main(argv: list[str] | None = None) -> tuple[int, float, float]:
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors():
+        main()

@@ -24,6 +24,7 @@ from torchrl.objectives import ClipPPOLoss
 from torchrl.objectives.value import GAE
 
 import nlp_gym  # nlp_gym
+from nlp_gym.messages import one_line_errors
 from nlp_gym.tasks import rollout  # score
 
 
@@ -109,4 +110,5 @@ def main(argv: list[str] | None = None) -> tuple[int, float, float]:
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors():
+        main()

@@ -76,7 +76,8 @@ def test_cli_train_prints_report_example_and_run_folder(trained: tuple[Path, str
     run, output = trained
     lines = output.splitlines()
     assert lines[-1] == str(run)
-    assert "Maria" in lines[-2]
+    assert lines[-3] == "what the agent decides on it:"
+    assert "STORM/" in lines[-2]
     for name in ("ppo", "random", "majority", "oracle", "micro avg", "signature", "metric:"):
         assert name in output or name == "signature"
     report = json.loads((run / "report.json").read_text())

@@ -290,18 +290,19 @@ def test_families_listing_has_every_id() -> None:
 
 
 ONE_PER_FAMILY = {
-    "Classification-v0": '"label": ',
-    "MultiLabel-v0": '"labels": ',
-    "NER-v0": "Maria",
-    "Relation-v0": "",
-    "SpanQA-v0": "",
-    "ChoiceQA-v0": "",
-    "Dialogue-v0": "",
-    "DialoguePolicy-v0": "",
-    "Summary-v0": "",
-    "KnowledgeGraph-v0": "",
-    "MultiTask-v0": "",
+    "Classification-v0": "documentary that respects",
+    "MultiLabel-v0": "Hang in there",
+    "NER-v0": "STORM/O ODALYS/B-MISC",
+    "Relation-v0": "Oskar Lund -> Molde: Live_In",
+    "SpanQA-v0": "the town clock",
+    "ChoiceQA-v0": "*0: vapour",
+    "Dialogue-v0": "8 candidates; right:",
+    "DialoguePolicy-v0": "user: 'Play some calm music.' -> REQUEST",
+    "Summary-v0": "Many rooms in old hospitals",
+    "KnowledgeGraph-v0": "splice_ropes.v.01",
+    "MultiTask-v0": "-> NUM",
 }
+"""By id: a piece of the example that training ends with, which is of the dev split."""
 
 
 @pytest.mark.parametrize("env_id", ONE_PER_FAMILY)
@@ -311,9 +312,12 @@ def test_families_train_command_ends_with_the_run_folder(env_id: str, tmp_path: 
     result = CliRunner().invoke(app, ["train", "--env", env_id, *options])
     assert result.exit_code == 0, result.output
     assert "warning" not in result.stderr
-    *_, before, last = result.stdout.splitlines()
+    *_, last = result.stdout.splitlines()
     assert last == str(tmp_path / "r")
-    assert ONE_PER_FAMILY[env_id] in before
+    _, _, example = result.stdout.partition("an example with its gold, ")
+    gold, _, decided = example.partition("what the agent decides on it:")
+    assert ONE_PER_FAMILY[env_id] in gold
+    assert decided.strip()
     assert (tmp_path / "r" / "report.json").exists()
 
 
@@ -334,7 +338,7 @@ def test_families_train_command_keeps_the_run_folder_when_the_end_fails(
     monkeypatch.setattr(
         "nlp_gym_agents.evaluation.test_report.print_report", lambda *arguments: None
     )
-    monkeypatch.setattr("nlp_gym_agents.evaluation.test_report.print_example", broken)
+    monkeypatch.setattr("nlp_gym_agents.evaluation.example.print_example", broken)
     result = CliRunner().invoke(app, ["train"])
     assert result.exit_code == 0
     assert "no example: KeyError" in result.stderr

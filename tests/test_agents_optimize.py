@@ -32,7 +32,7 @@ from nlp_gym_agents.training.optimize import SearchOptions, optimize, run_trial,
 from nlp_gym_agents.training.search import trial, workers
 from nlp_gym_agents.training.search.spaces import suggest_for
 from nlp_gym_agents.training.search.study import Study
-from nlp_gym_agents.training.signals import TrainingInterrupted
+from nlp_gym_agents.training.signals import SearchInterrupted, TrainingInterrupted
 
 optuna = pytest.importorskip("optuna")
 
@@ -229,7 +229,10 @@ def test_optimize_ctrl_c_keeps_what_was_found(
         return run(base, drawn, place, **options)
 
     monkeypatch.setattr(workers, "run_trial", stopped)
-    folder = optimize(small(), n_trials=9, run_dir=tmp_path / "study", progress=False)
+    with pytest.raises(SearchInterrupted) as stop:
+        optimize(small(), n_trials=9, run_dir=tmp_path / "study", progress=False)
+    folder = stop.value.folder
+    assert (stop.value.trials, stop.value.signal_number) == (2, signal.SIGINT)
     assert [row["state"] for row in trials(folder)] == ["complete", "complete", "fail"]
     assert rate_of(config_from_file(folder / "best.yml").hyperparams) == max(cheap)
     cheap.extend([0.0, 0.0])

@@ -33,7 +33,7 @@ from nlp_gym_agents.runs import checkpoints, metrics_log
 from nlp_gym_agents.runs.folder import LOCK, claim_run, find_snapshot
 from nlp_gym_agents.runs.metrics_log import read_metrics
 from nlp_gym_agents.runs.snapshots import newest
-from nlp_gym_agents.training import progress, saved_start, signals, tensorboard
+from nlp_gym_agents.training import saved_start, signals, tensorboard
 from nlp_gym_agents.training import train as training
 from nlp_gym_agents.training.callbacks import loop
 from nlp_gym_agents.training.setup import Setup
@@ -312,7 +312,7 @@ def test_stops_without_a_terminal_save_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Setup, "score", Stopper(Setup.score, 2, send("SIGHUP")))
-    monkeypatch.setattr(progress.sys, "stderr", Gone())
+    monkeypatch.setattr(sys, "stderr", Gone())
     with pytest.raises(TrainingInterrupted):
         train(small("ppo"), run_dir=tmp_path / "run")
     # It came while 64 was scored; the next boundary is the end of the next rollout.

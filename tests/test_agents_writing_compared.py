@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from nlp_gym.errors import InvalidArgumentError
 from nlp_gym.tasks.generation.samples import source_text
 from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.evaluation.evaluate import evaluate
-from nlp_gym_agents.evaluation.test_report import print_example
+from nlp_gym_agents.evaluation.example import print_example
 from nlp_gym_agents.models.trained import load_trained
 from nlp_gym_agents.training.train import train
 
@@ -49,9 +48,12 @@ def test_writing_runs_are_compared_on_the_same_texts(run: Path) -> None:
 def test_writing_runs_show_what_they_make_of_a_text_of_their_corpus(run: Path) -> None:
     shown = io.StringIO()
     print_example(run, Console(file=shown))
-    record = json.loads(shown.getvalue())
-    assert record["text"] == source_text(load_trained(run).task("test").corpus.samples[0])
-    assert isinstance(record["output"], str)
+    head, source, gold, _, decided = shown.getvalue().splitlines()
+    number = int(head.rpartition(":")[0].rpartition(":")[2])
+    sample = load_trained(run).task("dev").corpus.samples[number - 1]
+    assert source.strip()[1:40] in source_text(sample)
+    assert gold.strip()[4:40] in sample.gold[0]
+    assert decided.strip().startswith(("'", '"'))
 
 
 def test_writing_runs_on_other_texts_are_not_compared(run: Path, tmp_path: Path) -> None:

@@ -218,8 +218,7 @@ def encode_blocks(
     """
     blocks = _from_word(text_blocks(texts), first)
     description = f"encoding (going on at {first / n_words:.0%})" if first else "encoding"
-    with progress_bar(n_words, description, unit="words", show=progress) as advance:
-        advance(first)
+    with progress_bar(n_words, description, unit="words", show=progress, done=first) as advance:
         if map_blocks is not None:
             for rows in map_blocks(blocks):
                 check_vectors(rows, len(rows), encoder)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from nlp_gym.checks import check_int
 from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.progress import progress_bar
 from nlp_gym.types import Float64Array, Int64Array
 
 GRID = float(2**20)
@@ -113,9 +114,11 @@ def bootstrap_interval(
     rng = np.random.default_rng(seed)
     chunk = max(1, min(draws, 4_000_000 // max(counts.shape)))
     scores = []
-    for start in range(0, draws, chunk):
-        drawn = rng.multinomial(n, np.full(n, 1.0 / n), size=min(chunk, draws - start))
-        scores.append(formula((drawn @ counts).astype(np.float64)))
+    with progress_bar(draws, "interval of the score", unit="resamples") as advance:
+        for start in range(0, draws, chunk):
+            drawn = rng.multinomial(n, np.full(n, 1.0 / n), size=min(chunk, draws - start))
+            scores.append(formula((drawn @ counts).astype(np.float64)))
+            advance(len(drawn))
     low, high = np.percentile(np.concatenate(scores), [2.5, 97.5])
     return float(low), float(high)
 

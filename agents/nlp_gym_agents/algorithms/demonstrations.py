@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch as th
 
 from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.progress import Advance, progress_bar
 from nlp_gym.tasks.core.rollout import play, side_by_side
 from nlp_gym.tasks.core.task import Task
 from nlp_gym.types import Int64Array, Observation
@@ -102,7 +103,12 @@ def collect(task: Task, *, gamma: float, obs_type: str = "index", batch: int = 1
         InvalidArgumentError: The corpus has no gold (from the task's oracle), or the oracle earns
             nothing on it.
     """
-    parts = [_play(task, rows, gamma, obs_type) for rows in side_by_side(task.lengths, batch)]
+    what = f"collecting the oracle's decisions on {task.corpus.name} {task.corpus.split}"
+    with progress_bar(len(task.corpus), what, unit="samples") as advance:
+        parts = [
+            _play(task, rows, gamma, obs_type, advance)
+            for rows in side_by_side(task.lengths, batch)
+        ]
     observations = {
         key: th.from_numpy(np.concatenate([part[0][key] for part in parts])) for key in parts[0][0]
     }
@@ -122,19 +128,22 @@ def _compact(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def _play(
-    task: Task, rows: Int64Array, gamma: float, obs_type: str
+    task: Task, rows: Int64Array, gamma: float, obs_type: str, advance: Advance
 ) -> tuple[Observation, npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
-    """One batch of texts to their ends: observations, actions, rewards, returns."""
+    """One batch of texts to their ends: observations, actions, rewards, returns.
+
+    `advance` hears of each text that ended.
+    """
     seen: list[Observation] = []
 
     def decide(state: Any, place: Int64Array) -> Int64Array:
         seen.append(task.observe(state, obs_type))
         return task.oracle(state)
 
-    steps = [
-        (step.place, step.actions, step.rewards.astype(np.float32))
-        for step in play(task, rows, decide)
-    ]
+    steps = []
+    for step in play(task, rows, decide):
+        steps.append((step.place, step.actions, step.rewards.astype(np.float32)))
+        advance(int(step.ended.sum()))
     ahead = np.zeros(len(rows), np.float32)  # return of each text from the next step on
     returns: list[npt.NDArray[np.float32]] = []
     for place, _, rewards in reversed(steps):

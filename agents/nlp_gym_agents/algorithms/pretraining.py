@@ -16,6 +16,7 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.utils import ConstantSchedule
 
 from nlp_gym.errors import InvalidArgumentError, shown
+from nlp_gym.progress import progress_bar
 from nlp_gym_agents.algorithms.bc import task_of
 from nlp_gym_agents.algorithms.data_parallel import parallel_of
 from nlp_gym_agents.algorithms.demonstrations import OracleData, collect, obs_type_of
@@ -25,6 +26,8 @@ from nlp_gym_agents.networks.encoder.trainable import TrainableEncoder, trainabl
 from nlp_gym_agents.networks.features.swap_source import reads_whole_texts
 
 DEFAULT_EPOCHS = 2
+SMALL, SMALL_EPOCHS = 5000, 20
+"""Over a corpus of fewer decisions there are more passes: two would be ten updates."""
 
 _ENCODER = ".encoder."  # in the names of its weights, whatever network it is in
 
@@ -62,6 +65,7 @@ def warm_start(
     batch_size: int | None = None,
     weight_decay: float = 1e-4,
     seed: int = 0,
+    n_timesteps: int | None = None,
     watch: Watch | None = None,
 ) -> None:
     """Teach `model` the oracle's behaviour, in place.
@@ -79,6 +83,8 @@ def warm_start(
         batch_size: Decisions an update; None: 1,024, or 512 where the encoder learns.
         weight_decay: Of the passes (AdamW).
         seed: Of the order of the passes.
+        n_timesteps: Decisions of the training to come, from which, and from the corpus, the number
+            of passes follows (`default_epochs`); None: it is `teacher`, or `DEFAULT_EPOCHS`.
         watch: Told of the passes; None: nobody.
 
     Raises:
@@ -95,11 +101,14 @@ def warm_start(
     gamma: float = model.gamma  # type: ignore[attr-defined]  # all have it but the base class
     data = collect(task_of(model), gamma=gamma, obs_type=obs_type_of(keys))
     epochs = DEFAULT_EPOCHS if isinstance(teacher, BasePolicy) else teacher
+    whole = reads_whole_texts(model.policy)
+    if n_timesteps is not None:
+        epochs = default_epochs(len(data), n_timesteps, learns=whole)
     _fit(
         model,
         data,
         epochs,
-        batch_size or (512 if reads_whole_texts(model.policy) else 1024),
+        batch_size or (512 if whole else 1024),
         learning_rate=learning_rate,
         weight_decay=weight_decay,
         seed=seed,
@@ -107,6 +116,19 @@ def warm_start(
     )
     if isinstance(model, DQN | QRDQN):
         _after_q(model)
+
+
+def default_epochs(decisions: int, n_timesteps: int, *, learns: bool) -> int:
+    """Passes of a warm start where nobody said how many.
+
+    Args:
+        decisions: Those of the oracle on the corpus.
+        n_timesteps: Decisions of the training to come; one pass is enough for one that is shorter.
+        learns: Whether the encoder learns too, so that a pass takes long.
+    """
+    if decisions < SMALL:
+        return DEFAULT_EPOCHS if learns else SMALL_EPOCHS
+    return 1 if n_timesteps < decisions else DEFAULT_EPOCHS
 
 
 def _fit(
@@ -134,7 +156,8 @@ def _fit(
     if watch is not None:
         watch.begin(passes)
     model.policy.set_training_mode(True)
-    with _off_hold(encoders):
+    bar = progress_bar(passes.total, "cloning the oracle", unit="updates", done=passes.done)
+    with _off_hold(encoders), bar as advance:
         while passes.done < passes.total:
             epoch, first = divmod(passes.done, updates)
             order = data.order(seed + epoch, whole_texts=whole)
@@ -151,6 +174,7 @@ def _fit(
                 th.nn.utils.clip_grad_norm_(model.policy.parameters(), 1.0)
                 optimizer.step()
                 passes.done += 1
+                advance(1)
                 if watch is not None:
                     watch.update(passes)
 

@@ -18,7 +18,7 @@ from nlp_gym_agents.cli.shared.options import (
     listed,
     typed,
 )
-from nlp_gym_agents.cli.shared.output import say, say_path
+from nlp_gym_agents.cli.shared.output import load, say, say_path
 
 
 def benchmark_command(
@@ -54,7 +54,9 @@ def benchmark_command(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what is to do.")] = False,
 ) -> None:
     """Measure algorithms on environments, with a report. Goes on where it was stopped."""
+    load("nlp_gym_agents.evaluation.benchmark.run")
     from nlp_gym.errors import InvalidArgumentError, shown
+    from nlp_gym.progress import progress_wanted
     from nlp_gym_agents.evaluation.benchmark.plan import Plan, default_ids
     from nlp_gym_agents.evaluation.benchmark.run import run_plan
 
@@ -74,7 +76,8 @@ def benchmark_command(
         device,
     )
     try:
-        good = run_plan(plan, say, dry_run=dry_run, cluster=cluster_of(ray, ray_cpus))
+        with progress_wanted():
+            good = run_plan(plan, say, dry_run=dry_run, cluster=cluster_of(ray, ray_cpus))
     except KeyboardInterrupt as error:
         say("interrupted; cells that are done are kept: the same command goes on", err=True)
         _write_report(out)

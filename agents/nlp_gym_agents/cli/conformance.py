@@ -12,7 +12,7 @@ import typer
 from nlp_gym_agents.cli.shared.completion import environments
 from nlp_gym_agents.cli.shared.errors import user_message
 from nlp_gym_agents.cli.shared.options import pairs
-from nlp_gym_agents.cli.shared.output import say
+from nlp_gym_agents.cli.shared.output import load, say
 
 if TYPE_CHECKING:
     from nlp_gym.testing import Result
@@ -50,6 +50,9 @@ def conformance_command(
     """
     from rich.console import Console
 
+    load("nlp_gym_agents.evaluation.conformance")
+    load("nlp_gym.testing")
+    from nlp_gym.progress import progress_bar
     from nlp_gym.tasks.core.make import task_spec
     from nlp_gym.testing import Subject, find_checks, run_checks
     from nlp_gym.testing.subject import SMALL
@@ -63,12 +66,14 @@ def conformance_command(
         task_spec(env_id)
         subject = Subject(env_id, {**SMALL, **pairs(env_kwargs)}, quick)
         chosen = find_checks(checks or (), quick=quick, checks=all_checks())
-        subject.env().close()  # wrong arguments fail here, and not once a check
+        with progress_bar(None, f"making {subject.env_id}", show=True):
+            subject.env().close()  # wrong arguments fail here, and not once a check
     results: list[Result] = []
-    with Console(stderr=True).status("checking") as status:
-        for number, check in enumerate(chosen, 1):
-            status.update(f"{number} of {len(chosen)}: {check.name}")
-            results += run_checks(subject, [check])
+    with progress_bar(len(chosen), "checking", unit="checks", show=True) as advance:
+        for check in chosen:
+            with progress_bar(None, check.name, show=True):
+                results += run_checks(subject, [check])
+            advance(1)
     Console().print(_table(env_id, results))
     if json_file is not None:
         import json

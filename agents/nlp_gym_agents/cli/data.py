@@ -108,6 +108,7 @@ def check_command(
 ) -> None:
     """Read a file, report every bad row with its line number, and show the first samples."""
     from nlp_gym.data import check, guess_file
+    from nlp_gym.progress import progress_bar
 
     options: dict[str, Any] = {
         "label_column": label_column,
@@ -123,11 +124,12 @@ def check_command(
         asked = _task_of(env, family)
         family, pair = asked.family, pair or asked.pair
         scheme = asked.tag_scheme if scheme == "auto" else scheme
-    elif family is None:
-        guess = guess_file(file, format, gold=gold, **options)
-        family, format = guess.family, guess.format
     reading: dict[str, Any] = {"gold": gold, "bad_rows": bad_rows, **options}
-    report = check(file, format, family=family, scheme=scheme, pair=pair, **reading)
+    with progress_bar(None, f"reading {file}", show=True):
+        if family is None:
+            guess = guess_file(file, format, gold=gold, **options)
+            family, format = guess.family, guess.format
+        report = check(file, format, family=family, scheme=scheme, pair=pair, **reading)
     _list_problems(file, report)
     _summarise(file, report)
     _show_samples(report)

@@ -17,7 +17,7 @@ from nlp_gym_agents.cli.shared.options import (
     Trust,
     pairs,
 )
-from nlp_gym_agents.cli.shared.output import say
+from nlp_gym_agents.cli.shared.output import load, say
 
 
 def evaluate_command(
@@ -58,6 +58,7 @@ def evaluate_command(
     trust: Trust = None,
 ) -> None:
     """Score a run on a whole split by the task's official metric."""
+    load("nlp_gym_agents.evaluation.robustness")
     given: dict[str, Any]
     if reverify:
         given = {"--data": data, "--perturb": perturb, "--challenge": challenge}

@@ -5,7 +5,6 @@ Nothing heavy is imported before a command runs, so that ``--help`` answers at o
 
 from __future__ import annotations
 
-import contextlib
 import warnings
 from typing import Annotated, Any
 
@@ -25,15 +24,8 @@ from nlp_gym_agents.cli.predict import predict_command
 from nlp_gym_agents.cli.serve import demo_command, serve_command
 from nlp_gym_agents.cli.shared.errors import ReportingGroup
 from nlp_gym_agents.cli.shared.options import SpreadCommand
-from nlp_gym_agents.cli.shared.output import say
 from nlp_gym_agents.cli.train.command import train_command
 from nlp_gym_agents.cli.train.zoo_flags import TrainCommand
-
-
-def _show_warning(message: Warning | str, *details: Any) -> None:
-    with contextlib.suppress(OSError):  # the terminal may be gone
-        say(f"warning: {message}", err=True)
-
 
 app = typer.Typer(
     cls=ReportingGroup,
@@ -75,7 +67,14 @@ def _main(
     ] = False,
 ) -> None:
     """NLP tasks as reinforcement learning environments: train, evaluate, predict."""
-    warnings.showwarning = _show_warning  # type: ignore[assignment]
+    known: set[str] = set()
+
+    def show(message: Warning | str, *details: Any, **more: Any) -> None:
+        from nlp_gym.messages import show_first  # which `--help` does without
+
+        show_first(message, known)
+
+    warnings.showwarning = show
 
 
 def main(arguments: list[str] | None = None) -> None:

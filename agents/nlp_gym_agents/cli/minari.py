@@ -9,7 +9,7 @@ import typer
 
 from nlp_gym_agents.cli.shared import completion
 from nlp_gym_agents.cli.shared.options import DataDir, Split, Trust, env_arguments, typed
-from nlp_gym_agents.cli.shared.output import say
+from nlp_gym_agents.cli.shared.output import load, say
 
 
 def export_minari_command(
@@ -47,7 +47,9 @@ def export_minari_command(
     trust: Trust = None,
 ) -> None:
     """Write episodes as a Minari dataset, for offline reinforcement learning."""
+    load("nlp_gym_agents.evaluation.minari")
     from nlp_gym.errors import InvalidArgumentError, shown
+    from nlp_gym.progress import progress_wanted
     from nlp_gym_agents.evaluation.minari import Export, export
 
     if env_id is not None and env is not None and env_id != env:
@@ -68,7 +70,8 @@ def export_minari_command(
         trust or (),
         flat,
     )
-    dataset = export(wanted)
+    with progress_wanted():
+        dataset = export(wanted)
     spec = dataset.spec
     say(f"{dataset.total_episodes:,} episodes, {dataset.total_steps:,} steps")
     say(spec.dataset_id)

@@ -24,6 +24,7 @@ from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.config.devices import check_device_name
 from nlp_gym_agents.config.hyperparams import Params, load_hyperparams, nested_merge
 from nlp_gym_agents.config.learning import LearningOptions
+from nlp_gym_agents.config.lengths import default_patience, fitted
 from nlp_gym_agents.config.validation import check_params, check_rollouts
 from nlp_gym_agents.networks.encoder.options import MODES, Tuning
 from nlp_gym_agents.runs import schema
@@ -95,7 +96,8 @@ class TrainConfig:
         data_dir: Folder of the corpora.
         data: The user's own file or folder.
         warm_start: ``"bc"``, ``"bc:EPOCHS"`` or the run folder of a `bc` run.
-        early_stopping: Evaluations without improvement after which to stop; 0 for never.
+        early_stopping: Evaluations without improvement after which to stop; 0 for never. None: as
+            `config.lengths.default_patience` has it, which is never but for `bc`.
     """
 
     env: str = DEFAULT_ENV
@@ -116,7 +118,7 @@ class TrainConfig:
     data_dir: str | None = None
     data: str | None = None
     warm_start: str | None = None
-    early_stopping: schema.Count = 0
+    early_stopping: schema.Count | None = None
 
     def with_changes(self, **changes: Any) -> TrainConfig:
         """A copy with some fields replaced."""
@@ -194,6 +196,33 @@ class TrainConfig:
                     "or give --encoder-mode finetune."
                 )
         check_device_name(self.device)
+
+    @property
+    def follows_corpus(self) -> bool:
+        """Whether cloning may be shortened where its corpus is small: its length is a default.
+
+        A merged config has a length of its own, which is never changed.
+        """
+        length = (self.n_timesteps, self.hyperparams.get("n_timesteps"))
+        return resolve(self.algo).policy_kind == "supervised" and length == (None, None)
+
+    def with_length(self, n_timesteps: int, *, asked: TrainConfig) -> TrainConfig:
+        """A merged config with another length, and the frequencies that follow from it.
+
+        Args:
+            n_timesteps: The new length.
+            asked: What was asked for before it was merged.
+        """
+        eval_freq = asked.eval_freq or max(n_timesteps // _EVALUATIONS, 1)
+        patience = asked.early_stopping
+        if patience is None:
+            patience = default_patience(resolve(self.algo), n_timesteps, eval_freq)
+        return self.with_changes(
+            n_timesteps=n_timesteps,
+            eval_freq=eval_freq,
+            save_freq=asked.save_freq or eval_freq,
+            early_stopping=patience,
+        )
 
     def set_tuning(self, params: Params) -> None:
         """Put all options of a learning encoder under `tuning`; a frozen one has none."""
@@ -282,6 +311,10 @@ def merge(config: TrainConfig, *, complete: bool = False) -> TrainConfig:
     n_envs = config.n_envs or int(params.pop("n_envs", 1))
     params.pop("n_timesteps", None)
     params.pop("n_envs", None)
+    if not complete:
+        own = {*given, *(["n_envs"] if config.n_envs else [])}
+        row = resolve(config.algo)
+        params, n_envs = fitted(row, params, given=own, n_timesteps=n_timesteps, n_envs=n_envs)
     check_rollouts(params, n_timesteps)
     env_kwargs = nested_merge(params.pop("env_kwargs", {}), config.env_kwargs)
     for name, instead in _FLAGS.items():
@@ -293,14 +326,10 @@ def merge(config: TrainConfig, *, complete: bool = False) -> TrainConfig:
     places["encoder"] = absolute_folder(config.encoder)
     env_kwargs |= {name: place for name, place in places.items() if place is not None}
     env_kwargs |= {name: PLACES[name](env_kwargs[name]) for name in PLACES if name in env_kwargs}
-    eval_freq = config.eval_freq or max(n_timesteps // _EVALUATIONS, 1)
-    merged = config.with_changes(
-        n_timesteps=n_timesteps,
+    merged = config.with_length(n_timesteps, asked=config).with_changes(
         n_envs=n_envs,
         hyperparams=_plain(params),
         env_kwargs=env_kwargs,
-        eval_freq=eval_freq,
-        save_freq=config.save_freq or eval_freq,
         tensorboard_log=absolute(config.tensorboard_log),
         warm_start=absolute_folder(config.warm_start),
         **places,

@@ -13,8 +13,9 @@ from nlp_gym.checks import check_int, check_name
 from nlp_gym.data.text.tokenize import split_words
 from nlp_gym.errors import InvalidArgumentError, listed, shown
 from nlp_gym.metrics.base import Score
+from nlp_gym.progress import progress_label
 from nlp_gym.tasks.core.rollout import Act, oracle_decisions, rollout
-from nlp_gym.tasks.core.task import Task
+from nlp_gym.tasks.core.task import Output, Task
 from nlp_gym.tasks.generation.samples import source_text
 from nlp_gym.types import BoolArray, Observation, Sample
 from nlp_gym_agents.models.acting import LogProbs
@@ -182,15 +183,23 @@ def run_baselines(
         check_name("baseline", name, known)
     scores = {}
     for name in names:
-        if name in written:
-            chosen = range(len(task.corpus)) if rows is None else rows
-            outputs = written[name](train_task, [task.corpus.samples[row] for row in chosen])
-        elif is_searched(task) and name in SEARCHED:
-            outputs = search(task, SEARCHED[name](train_task, task, seed), rows, task.beam)
-        else:
-            outputs = rollout(task, BASELINES[name](train_task, task, seed), rows)
-        scores[name] = task.score(outputs, rows=rows, **options)
+        with progress_label(f"baseline {name}"):
+            outputs = _outputs(train_task, task, name, seed, rows)
+            scores[name] = task.score(outputs, rows=rows, **options)
     return scores
+
+
+def _outputs(
+    train_task: Task, task: Task, name: str, seed: int, rows: Sequence[int] | None
+) -> list[Output]:
+    """What a baseline decides on each sample."""
+    if task.writes and name in WRITTEN_BASELINES:
+        chosen = range(len(task.corpus)) if rows is None else rows
+        samples = [task.corpus.samples[row] for row in chosen]
+        return list(WRITTEN_BASELINES[name](train_task, samples))
+    if is_searched(task) and name in SEARCHED:
+        return search(task, SEARCHED[name](train_task, task, seed), rows, task.beam)
+    return rollout(task, BASELINES[name](train_task, task, seed), rows)
 
 
 def _counts(train_task: Task, task: Task) -> npt.NDArray[np.int64]:

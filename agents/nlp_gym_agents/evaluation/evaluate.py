@@ -12,6 +12,7 @@ from typing import Any
 from nlp_gym.checks import check_int, check_mapping, check_name, check_path
 from nlp_gym.errors import DataError, InvalidArgumentError, RunError, shown
 from nlp_gym.metrics.base import Score
+from nlp_gym.progress import shows_progress
 from nlp_gym.tasks.core.task import Task
 from nlp_gym.types import SPLITS
 from nlp_gym_agents.models.play import drawn_rows
@@ -20,6 +21,7 @@ from nlp_gym_agents.models.trained import TrainedModel, load_trained
 _MOST = 2**31 - 1
 
 
+@shows_progress
 def evaluate(
     run: str | Path,
     split: str = "test",
@@ -135,7 +137,7 @@ def check_corpus(
             f"{message} Name the corpus to score with --data-dir or --data, or get it with: "
             f"nlp-gym data download {corpus.name}"
         )
-    warnings.warn(message, UserWarning, stacklevel=3)
+    warnings.warn(message, UserWarning, stacklevel=4)
 
 
 def value_and_interval(score: Score) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from nlp_gym.data.text.perturb import (
 )
 from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym.metrics.base import Score
+from nlp_gym.progress import progress_bar, progress_label, shows_progress
 from nlp_gym.tasks.core.make import task_class
 from nlp_gym.tasks.core.task import Task
 from nlp_gym.types import Sample
@@ -101,7 +102,9 @@ def evaluate_perturbed(
         parse_spec(spec)  # a wrong name is told before anything is scored
     options["trust"] = trust
     scores = {"clean": evaluate(run, split, **options)}
-    scores |= {spec: evaluate(run, split, perturb=spec, **options) for spec in chosen}
+    for spec in chosen:
+        with progress_label(f"perturbed by {spec}"):
+            scores[spec] = evaluate(run, split, perturb=spec, **options)
     return scores
 
 
@@ -125,6 +128,7 @@ def check_no_other_options(name: str, given: Mapping[str, object]) -> None:
         )
 
 
+@shows_progress
 def evaluate_challenge(
     run: str | Path,
     name: str,
@@ -200,9 +204,11 @@ def _pair_score(
     n = len(outputs)
     rows = np.arange(n)
     sides = (rows[: n // 2], rows[n // 2 :]) if row.halves else (rows[0::2], rows[1::2])
-    right = np.array(
-        [task.score([o], rows=[i], bootstrap=0).value == 1.0 for i, o in enumerate(outputs)]
-    )
+    right = np.zeros(n, bool)
+    with progress_bar(n, "scoring each sample", unit="samples") as advance:
+        for i, output in enumerate(outputs):
+            right[i] = task.score([output], rows=[i], bootstrap=0).value == 1.0
+            advance(1)
     both = float((right[sides[0]] & right[sides[1]]).mean())
     first, second = (
         task.score([outputs[i] for i in side], rows=side.tolist(), bootstrap=0) for side in sides

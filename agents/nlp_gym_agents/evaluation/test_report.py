@@ -1,4 +1,4 @@
-"""The end of a training run: the test report beside the baselines, and one example."""
+"""The end of a training run: the test report beside the baselines."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from rich.table import Table
 from rich.text import Text
 
 from nlp_gym.files import write_json
-from nlp_gym.inert import json_escaped, visible
+from nlp_gym.inert import visible
 from nlp_gym.metrics.base import Score
+from nlp_gym.progress import progress_bar, progress_label, shows_progress
 from nlp_gym.tasks.core.task import Task
-from nlp_gym.tasks.generation.samples import source_text
+from nlp_gym_agents.algorithms.bc import BC
 from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.config.hyperparams import load_hyperparams
+from nlp_gym_agents.config.lengths import compared_cloning_length
 from nlp_gym_agents.evaluation.baselines import run_baselines
 from nlp_gym_agents.evaluation.calibration import calibration_line, fit_calibration
 from nlp_gym_agents.evaluation.evaluate import score_record, value_and_interval, with_corpus
@@ -24,30 +26,50 @@ from nlp_gym_agents.models.build import build_model, feature_source
 from nlp_gym_agents.models.play import outputs_of
 from nlp_gym_agents.models.trained import TrainedModel, load_trained
 from nlp_gym_agents.networks.features.swap_source import swapped_source
-from nlp_gym_agents.prediction.agent import Agent
-from nlp_gym_agents.prediction.records import to_json, to_text
 from nlp_gym_agents.runs.calibration import write_calibration
-from nlp_gym_agents.runs.folder import writing
-
-EXAMPLE = "Maria Lopez flew from Madrid to Geneva on Monday to meet the United Nations."
+from nlp_gym_agents.runs.folder import read_config, writing
 
 
 def cloning_score(
-    agent: TrainedModel, train_task: Task, task: Task, *, device: str = "auto"
+    agent: TrainedModel,
+    train_task: Task,
+    task: Task,
+    *,
+    n_timesteps: int | None = None,
+    device: str = "auto",
 ) -> Score:
-    """Score of behaviour cloning, which is supervised learning on the same features."""
+    """Score of behaviour cloning, which is supervised learning on the same features.
+
+    Args:
+        agent: What it is compared with.
+        train_task: What it learns from.
+        task: What it is scored on.
+        n_timesteps: Decisions that the agent was trained on, see
+            `nlp_gym_agents.config.lengths.compared_cloning_length`; None: not known.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``.
+    """
     row, params = resolve("bc"), load_hyperparams("bc", agent.env_id)
     total = int(params.pop("n_timesteps"))
     for key in ("n_envs", "env_kwargs"):
         params.pop(key, None)
     model = build_model(row, train_task, params, device=device)
-    model.learn(total, log_interval=0)
+    assert isinstance(model, BC)
+    decisions, size = len(model.data), model.batch_size
+    total = compared_cloning_length(total, decisions, size, n_timesteps=n_timesteps or total)
+    with progress_bar(total, "cloning for comparison", unit="decisions") as advance:
+
+        def go_on(update: dict[str, Any], _: dict[str, Any]) -> bool:
+            advance(len(update["index"]))
+            return True
+
+        model.learn(total, go_on, log_interval=0)
     source = feature_source(task, "index", model.device)
     assert source is not None
     with swapped_source(model.policy, source):
         return task.score(outputs_of(model, task, masked=row.masked), report=False)
 
 
+@shows_progress
 def final_report(
     run: str | Path,
     *,
@@ -80,7 +102,9 @@ def final_report(
     names = ["random", "majority", *task.baselines, "oracle"]
     scores = run_baselines(train_task, task, names, report=False)
     if with_bc:
-        scores["bc"] = cloning_score(agent, train_task, task, device=device)
+        n = read_config(Path(run), trust=trust)["n_timesteps"]
+        with progress_label("baseline bc"):
+            scores["bc"] = cloning_score(agent, train_task, task, n_timesteps=n, device=device)
     calibration = fit_calibration(agent, progress=progress)
     report = {
         **score_record(score, env_id=agent.env_id, split="test"),
@@ -120,24 +144,3 @@ def print_report(report: dict[str, Any], console: Console) -> None:
         console.print(
             f"Samples with bad rows that were left out: {counts}.", **plain, soft_wrap=True
         )
-
-
-def print_example(
-    run: str | Path,
-    console: Console,
-    *,
-    device: str = "auto",
-    trust: Sequence[str] | str = (),
-) -> None:
-    """Show what the agent decides on one sentence, where a raw text is all that it reads.
-
-    An agent that writes knows few words but those of its corpus, and gets a text of the test split.
-    """
-    predictor = Agent(run, device=device, trust=trust)
-    if predictor.reads_text:
-        text = EXAMPLE
-        if predictor.writes:
-            text = source_text(predictor.trained.task("test").corpus.samples[0])
-        record = predictor.predict([text])[0].to_dict()
-        drawn = to_text(record) if predictor.tags else json_escaped(to_json([record])).rstrip()
-        console.print(drawn, markup=False, emoji=False, highlight=False, soft_wrap=True)

@@ -9,7 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from nlp_gym.tasks.core.rollout import Branches, chosen_rows, finished, play, side_by_side
+from nlp_gym.progress import progress_bar
+from nlp_gym.tasks.core.rollout import (
+    Branches,
+    chosen_rows,
+    finished,
+    play,
+    playing,
+    side_by_side,
+)
 from nlp_gym.tasks.core.task import Output, Task
 from nlp_gym.types import Float64Array, Int64Array
 from nlp_gym_agents.models.acting import LogProbs
@@ -114,19 +122,22 @@ def search_endings(
     else:
         lengths, size = task.lengths, RANKED_SAMPLES
     endings: list[list[Ending]] = [[] for _ in chosen]
-    for places in side_by_side(lengths[chosen], size):
-        found = _search_batch(
-            task,
-            log_probs,
-            chosen[places],
-            width,
-            obs_type,
-            temperatures,
-            per_decision=task.writes,
-            enough=width if task.writes else None,
-        )
-        for place, ended in zip(places, found, strict=True):
-            endings[place] = ended
+    what = f"{playing(task)} by beam search"
+    with progress_bar(len(chosen), what, unit="samples") as advance:
+        for places in side_by_side(lengths[chosen], size):
+            found = _search_batch(
+                task,
+                log_probs,
+                chosen[places],
+                width,
+                obs_type,
+                temperatures,
+                per_decision=task.writes,
+                enough=width if task.writes else None,
+            )
+            for place, ended in zip(places, found, strict=True):
+                endings[place] = ended
+            advance(len(places))
     return endings
 
 

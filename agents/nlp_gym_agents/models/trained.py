@@ -15,6 +15,7 @@ from nlp_gym import make_task
 from nlp_gym.checks import check_name, check_path
 from nlp_gym.encode import Encoder
 from nlp_gym.errors import InvalidArgumentError, RunError, shown
+from nlp_gym.progress import progress_wanted
 from nlp_gym.tasks.core.make import task_class
 from nlp_gym.tasks.core.task import Output, Task
 from nlp_gym_agents.algorithms.registry import AlgorithmRow, resolve
@@ -162,7 +163,8 @@ class TrainedModel:
     ) -> list[Output]:
         """Play samples of `task` (None: all), each once; one output each. Options as `encode`'s."""
         masked, obs_type = resolve(self.settings["algo"]).masked, self.settings["obs_type"]
-        with self.reading(task, progress=progress, cache=cache) as model:
+        reading = self.reading(task, progress=progress, cache=cache)
+        with progress_wanted(progress), reading as model:
             return outputs_of(model, task, masked=masked, obs_type=obs_type, rows=rows)
 
     def decided(

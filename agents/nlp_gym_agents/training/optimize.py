@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
+import signal
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 from nlp_gym.errors import InvalidArgumentError
 from nlp_gym.files import write_json
+from nlp_gym.progress import progress_bar, tell
 from nlp_gym_agents.algorithms.ranks import launched
 from nlp_gym_agents.cluster.ray_tasks import Cluster, load_ray
 from nlp_gym_agents.config.train_config import TrainConfig, merge
@@ -26,6 +27,7 @@ from nlp_gym_agents.training.search.study import (
 )
 from nlp_gym_agents.training.search.trial import run_trial, with_drawn
 from nlp_gym_agents.training.search.workers import Search, run_apart, run_here
+from nlp_gym_agents.training.signals import SearchInterrupted
 
 __all__ = ["SearchOptions", "optimize", "run_trial", "suggest", "suggest_for", "with_drawn"]
 
@@ -60,13 +62,14 @@ def optimize(
 
     Returns:
         The folder. ``best.yml`` is a config for ``nlp-gym train --conf-file``; ``study.json`` lists
-        all trials and is written after each. Ctrl-C ends the search with what was found.
+        all trials and is written after each.
 
     Raises:
         InvalidArgumentError: ``torchrun`` started several processes.
         MissingDependencyError: optuna, or Ray for a cluster, is not installed.
         RunError: No trial was completed, or the folder cannot be written to.
         NLPGymError: The settings or the data are not usable.
+        SearchInterrupted: A signal stopped it; the folder has what was found until then.
         KeyboardInterrupt: A signal stopped it before a trial was completed.
     """
     _check_alone()
@@ -91,16 +94,21 @@ def optimize(
     shown = progress and not apart and cluster is None
     search = Search(base, options, folder, shown, trust, tuple(packages))
     record = _Record(study, folder, progress)
+    interrupted: SearchInterrupted | None = None
     try:
         if cluster is not None:
             run_on_ray(cluster, study, search, ended=record.update)
         else:
             (run_apart if apart else run_here)(study, search, ended=record.update)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         record.update()
-        if not any(row["state"] == "complete" for row in record.rows):
+        complete = sum(row["state"] == "complete" for row in record.rows)
+        if not complete:
             raise
+        number = getattr(error, "signal_number", signal.SIGINT)
+        interrupted = SearchInterrupted(folder, complete, number)
     finally:
+        record.close()
         with suppress(Exception):  # an error that is on its way says more
             study.bury()  # processes that were killed
             record.update()
@@ -110,6 +118,8 @@ def optimize(
     )
     with writing(folder):
         write_settings(folder / "best.yml", chosen.as_dict())
+    if interrupted is not None:
+        raise interrupted
     return folder
 
 
@@ -152,8 +162,12 @@ class _Record:
         self.study, self.folder, self.shown = study, folder, shown
         self.rows = study.rows()
         self._known = {row["number"] for row in self.rows}
+        self._bar = ExitStack()
+        self._advance = self._bar.enter_context(
+            progress_bar(study.options.n_trials, "searching", unit="trials", show=shown)
+        )
         if self.rows and shown:
-            self._say(f"The study goes on after {len(self.rows)} trials.")
+            tell(f"The study goes on after {len(self.rows)} trials.")
 
     def update(self) -> None:
         """Write and print what is new.
@@ -166,6 +180,7 @@ class _Record:
         if not new:
             return
         self._known |= {row["number"] for row in new}
+        self._advance(len(new))
         base = self.study.base
         with writing(self.folder):
             write_json(
@@ -178,7 +193,7 @@ class _Record:
                 },
             )
         for row in new if self.shown else ():
-            self._say(self._line(row))
+            tell(self._line(row))
 
     def _line(self, row: dict[str, Any]) -> str:
         value = "-" if row["value"] is None else f"{row['value']:.4f}"
@@ -186,7 +201,6 @@ class _Record:
         best = f"; best {max(complete):.4f}" if complete else ""
         return f"trial {row['number']}: {row['state']}, dev {value}{best}"
 
-    @staticmethod
-    def _say(text: str) -> None:
-        with suppress(OSError, ValueError):  # the terminal may be gone
-            print(text, file=sys.stderr, flush=True)
+    def close(self) -> None:
+        """The search is over."""
+        self._bar.close()

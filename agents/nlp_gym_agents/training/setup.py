@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Mapping
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,12 +17,15 @@ from nlp_gym import make_task
 from nlp_gym.encode import Encoder, make_encoder
 from nlp_gym.encode.compact import CompactEncoder
 from nlp_gym.encode.transformer.encoder import TransformerEncoder
-from nlp_gym.errors import RunError, visible
+from nlp_gym.errors import RunError
 from nlp_gym.metrics.base import Score
+from nlp_gym.progress import tell
 from nlp_gym.tasks.core.task import Task
+from nlp_gym_agents.algorithms.bc import BC
 from nlp_gym_agents.algorithms.data_parallel import DataParallel
 from nlp_gym_agents.algorithms.ranks import ALONE, Ranks
 from nlp_gym_agents.algorithms.registry import AlgorithmRow, resolve
+from nlp_gym_agents.config.lengths import cloning_length, rollout_length
 from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.models.attach_encoder import check_learns, transformer_of
 from nlp_gym_agents.models.build import (
@@ -228,9 +230,7 @@ def set_up(
         if progress:
             corpus = task.corpus
             size = f"{len(corpus):,} samples, {len(task.units):,} vectors"
-            message = f"{corpus.name} {corpus.split}: {size}, encoder {task.encoder.name}"
-            with suppress(OSError):  # the terminal may be gone
-                print(visible(message), file=sys.stderr, flush=True)
+            tell(f"{corpus.name} {corpus.split}: {size}, encoder {task.encoder.name}")
         if tuning is None or tuning.hold:  # on hold it is a frozen one
             encode(task, progress=progress)
     with warnings.catch_warnings():
@@ -255,3 +255,38 @@ def set_up(
         setup.parallel = DataParallel(model, ranks, n_envs)
         setup.seed_environments(config.seed)
     return setup
+
+
+def follow_corpus(setup: Setup, asked: TrainConfig) -> str | None:
+    """Shorten cloning on a small corpus; see `nlp_gym_agents.config.lengths.cloning_length`.
+
+    Args:
+        setup: Of `bc`; its `config` is replaced.
+        asked: The settings before they were merged.
+
+    Returns:
+        What is to be said of it; None where nothing changed.
+    """
+    model, before = setup.model, setup.config.n_timesteps or 0
+    assert isinstance(model, BC)
+    decisions = len(model.data)
+    total = cloning_length(before, decisions, model.batch_size)
+    if total == before:
+        return None
+    setup.config = setup.config.with_length(total, asked=asked)
+    return (
+        f"The corpus has {decisions:,} decisions, and bc learns from {total:,} in passes over it "
+        f"rather than from {before:,}: -n gives another number."
+    )
+
+
+def overshoot(setup: Setup) -> str | None:
+    """What is to be said where a single rollout is longer than the run; None where it is not."""
+    n, n_envs = setup.config.n_timesteps or 0, setup.config.n_envs or 1
+    length = rollout_length(setup.row.cls, setup.config.hyperparams, n_envs)
+    if length is None or length <= max(n, 2):
+        return None
+    return (
+        f"A rollout (n_steps x n_envs) has {length:,} decisions, and is played to its end: the run "
+        f"takes as many, and not the {n:,} of -n."
+    )

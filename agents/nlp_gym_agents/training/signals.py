@@ -29,6 +29,20 @@ class TrainingInterrupted(KeyboardInterrupt):
         self.run, self.signal_number = run, signal_number
 
 
+class SearchInterrupted(KeyboardInterrupt):
+    """A search of hyperparameters was stopped by a signal; what it found until then is kept.
+
+    Attributes:
+        folder: The study's folder, with ``best.yml``.
+        trials: Trials that were completed.
+        signal_number: Which signal it was.
+    """
+
+    def __init__(self, folder: Path, trials: int, signal_number: int) -> None:
+        super().__init__(f"stopped after {trials} trials; {folder} has what was found")
+        self.folder, self.trials, self.signal_number = folder, trials, signal_number
+
+
 @dataclass
 class StopRequest:
     """Whether somebody asked to stop.

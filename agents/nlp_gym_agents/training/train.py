@@ -16,6 +16,7 @@ from stable_baselines3.common.logger import Logger
 from nlp_gym.errors import InvalidArgumentError, RunError
 from nlp_gym.files import remove_leftovers
 from nlp_gym.metrics.text.corpus import VALUES
+from nlp_gym.progress import progress_wanted, tell
 from nlp_gym_agents.algorithms.data_parallel import CountsAllRanks
 from nlp_gym_agents.algorithms.pretraining import keep_exploration
 from nlp_gym_agents.algorithms.ranks import ALONE, Ranks, joined
@@ -33,6 +34,7 @@ from nlp_gym_agents.runs.folder import (
     rewrite_config,
     unclaim_run,
     write_config,
+    write_settings,
     write_versions,
     writing,
 )
@@ -48,7 +50,13 @@ from nlp_gym_agents.training.divergence import told_divergence
 from nlp_gym_agents.training.divide import check_divides, quiet_unless
 from nlp_gym_agents.training.progress import TrainingProgress
 from nlp_gym_agents.training.saved_start import SavedStart
-from nlp_gym_agents.training.setup import Setup, set_up, with_saved_dtype
+from nlp_gym_agents.training.setup import (
+    Setup,
+    follow_corpus,
+    overshoot,
+    set_up,
+    with_saved_dtype,
+)
 from nlp_gym_agents.training.signals import StopRequest, TrainingInterrupted, stop_requests
 from nlp_gym_agents.training.tensorboard import check_log_folder, logged
 from nlp_gym_agents.training.warm_start import load_teacher, start_warm
@@ -93,23 +101,25 @@ def train(
         TrainingInterrupted: A signal stopped it; its state is saved.
         NLPGymError: The settings or the data are not usable, or the disk is full.
     """
-    config = merge(config)
+    asked, config = config, merge(config)
     with ExitStack() as stack:
         ranks = joined(config.device)
         if ranks.size > 1:
             check_divides(config, ranks)
         if not ranks.leads:
-            return _follow(config, ranks, trust)
+            return _follow(config, ranks, trust, asked)
         if run_dir is None:
             run = new_run(config.algo, config.env, root=log_folder)
         else:
             run = claim_run(run_dir)
+        stack.enter_context(progress_wanted(progress))
         stack.enter_context(locked(run))
         if run_dir is not None:
             claim_run(run)  # another process may have begun, and ended, in between
         ranks.told((run, None))
         logs = Path(config.tensorboard_log or run / TENSORBOARD)
         training = _Training(run, config, logs, trust, progress, time_limit, told, ranks)
+        training.asked = asked
         try:
             write_config(run, config.as_dict(), command=command or sys.argv)
             with stop_requests(run) as request:
@@ -166,10 +176,12 @@ def resume(
             if n_timesteps is not None:
                 config = config.with_changes(n_timesteps=n_timesteps)
             return _follow(merge(config, complete=True), ranks, trust)
+        stack.enter_context(progress_wanted(progress))
         stack.enter_context(locked(run))
         with writing(run, resumable=True):  # what a process that was killed left
             remove_leftovers(run / "*")
             tidy(run / "checkpoints")
+        longer = (n_timesteps or 0) > (config.n_timesteps or 0)
         if n_timesteps is not None:
             config = config.with_changes(n_timesteps=n_timesteps)
         if tensorboard_log is not None:
@@ -179,6 +191,7 @@ def resume(
         changed = n_timesteps is not None or tensorboard_log is not None
         training = _Training(run, config, logs, trust, progress, time_limit, ranks=ranks)
         training.changed_by = (command or sys.argv) if changed else None
+        training.longer = longer
         with stop_requests(run) as request:
             if is_untouched(run):
                 ranks.told((run, None))
@@ -188,19 +201,26 @@ def resume(
     return run
 
 
-def _follow(config: TrainConfig, ranks: Ranks, trust: Sequence[str] | str) -> Path:
+def _follow(
+    config: TrainConfig,
+    ranks: Ranks,
+    trust: Sequence[str] | str,
+    asked: TrainConfig | None = None,
+) -> Path:
     """Train as one of the processes that do not lead: they write nothing.
 
     Args:
         config: Merged.
         ranks: The processes.
         trust: As for `train`.
+        asked: What a new run was asked for, before it was merged.
 
     Returns:
         The run folder.
     """
     place, folder = ranks.told()
     training = _Training(place, config, place, trust, progress=False, time_limit=None, ranks=ranks)
+    training.asked = asked
     with quiet_unless(leads=False), stop_requests(place) as request, request.watched():
         request.is_quiet = True
         if folder is None:
@@ -224,6 +244,8 @@ class _Training:
         told: As for `train`.
         ranks: The processes that train together.
         changed_by: The command that changed the settings; None: none did.
+        asked: What a new run was asked for, before it was merged; None: it goes on.
+        longer: A run that goes on was asked to train longer, also where it had stopped early.
         ready: Whether the settings were found to work.
     """
 
@@ -236,12 +258,15 @@ class _Training:
     told: Told | None = None
     ranks: Ranks = ALONE
     changed_by: Sequence[str] | None = None
+    asked: TrainConfig | None = None
+    longer: bool = False
     ready: bool = False
 
     def begin(self, request: StopRequest) -> None:
         """Train from the beginning."""
+        setup = set_up(self.config, progress=self.progress, ranks=self.ranks)
+        self._settle_length(setup)
         config = self.config
-        setup = set_up(config, progress=self.progress, ranks=self.ranks)
         teacher = None
         if config.warm_start is not None:
             teacher = load_teacher(config, setup.train_task, self.trust)
@@ -257,6 +282,20 @@ class _Training:
             start_warm(setup.model, config, setup.train_task, teacher=teacher, watch=start)
             start.end()
         self._learn(setup, state, request)
+
+    def _settle_length(self, setup: Setup) -> None:
+        """The length of a new run, which may follow its corpus, and what is to be said of it."""
+        told = [overshoot(setup)]
+        if self.asked is not None and self.asked.follows_corpus:
+            told.append(follow_corpus(setup, self.asked))
+        if setup.config is not self.config:
+            self.config = setup.config
+            if self.ranks.leads:
+                with writing(self.run):
+                    write_settings(self.run / "config.yml", self.config.as_dict())
+        for line in told if self.progress else ():
+            if line is not None:
+                tell(line)
 
     def go_on(self, request: StopRequest) -> None:
         """Train from the newest complete checkpoint."""
@@ -293,6 +332,8 @@ class _Training:
         setup = set_up(own, progress=self.progress, checkpoint=(folder, saved), ranks=self.ranks)
         setup.check_same(saved, folder)
         state = _loop_state(folder)
+        if self.longer and state.stale >= (self.config.early_stopping or 0):
+            state.stale = 0  # it had stopped, and is asked to go on
         if state.start_updates is not None:
             return setup, state
         if own.warm_start is not None:
@@ -319,7 +360,7 @@ class _Training:
             run,
             config.eval_freq or total,
             config.save_freq or total,
-            config.early_stopping,
+            config.early_stopping or 0,
             self.time_limit,
             VALUES.get(setup.train_task.reward_metric or ""),
         )
@@ -329,7 +370,9 @@ class _Training:
             logged(model, self.logs),
             told_divergence(model, run),
             request.watched(),
-            TrainingProgress(total, setup.dev_task.metric_name, shown=self.progress) as shown,
+            TrainingProgress(
+                total, setup.dev_task.metric_name, done=model.num_timesteps, shown=self.progress
+            ) as shown,
         ):
             loop = TrainingLoop(
                 options,

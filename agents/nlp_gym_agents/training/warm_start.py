@@ -73,7 +73,8 @@ def start_warm(
         RunError: The run cannot be loaded.
     """
     teacher = load_teacher(config, task, trust) if teacher is None else teacher
-    warm_start(model, teacher, seed=config.seed, watch=watch)
+    follows = config.n_timesteps if config.warm_start == "bc" else None
+    warm_start(model, teacher, seed=config.seed, n_timesteps=follows, watch=watch)
     sharpen(model.policy, config.learning.start.temperature)
 
 

@@ -158,7 +158,7 @@ def _named_corpus(
                 training, _ = read_split(train, "train", options, data_dir, where)
             given = _inventory_of(training, dataset.family, options.scheme)
     if location.bundled and corpus == "auto" and not dataset.sample_only:
-        _warn_bundled(dataset, split, len(samples))
+        _warn_bundled(dataset)
     return Corpus(dataset.name, split, samples, given, path, location.bundled)
 
 
@@ -214,11 +214,11 @@ def _checked_labels(labels: object, family: str, scheme: str) -> tuple[str, ...]
     return given
 
 
-def _warn_bundled(dataset: Dataset, split: str, size: int) -> None:
-    what = "sentences" if dataset.family == "tagging" else "samples"
+def _warn_bundled(dataset: Dataset) -> None:
+    """Say that the sample is used, in the same words for every split: it is one warning."""
     warnings.warn(
-        f"{dataset.name}: the full corpus is not on this machine, so the bundled sample is used: "
-        f"{size} {what} written for this project ({split}), too few for results to report. "
+        f"{dataset.name}: the full corpus is not on this machine, so the bundled sample, written "
+        "for this project, is used; its texts are too few for results to report. "
         f"Get the corpus with: nlp-gym data download {dataset.name} "
         "(corpus='sample' asks for the sample without this warning).",
         UserWarning,

@@ -16,6 +16,7 @@ from nlp_gym.encode import Encoder, EncoderOptions, encode_units, make_encoder
 from nlp_gym.encode.cache import MapBlocks
 from nlp_gym.encode.options import Layers
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError, shown
+from nlp_gym.progress import progress_bar
 from nlp_gym.types import SPLITS, Corpus, Encoded, Sample, Units
 
 if TYPE_CHECKING:
@@ -160,11 +161,12 @@ class CorpusTask(abc.ABC):
         """A split of the corpus this task was made with."""
         from nlp_gym.data.text.perturb import augment, perturb
 
-        corpus = self.annotate(self.read_split(split))
-        if self._perturb is not None and split == self.split:
-            corpus = perturb(corpus, self._perturb, family=self.sample_family())
-        if self._augment and split == "train":
-            corpus = augment(corpus, self._augment, family=self.sample_family())
+        with progress_bar(None, f"reading {self.dataset} {split}", show=None):
+            corpus = self.annotate(self.read_split(split))
+            if self._perturb is not None and split == self.split:
+                corpus = perturb(corpus, self._perturb, family=self.sample_family())
+            if self._augment and split == "train":
+                corpus = augment(corpus, self._augment, family=self.sample_family())
         return corpus
 
     def read_split(self, split: str) -> Corpus:

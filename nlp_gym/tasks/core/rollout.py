@@ -11,6 +11,7 @@ import numpy as np
 from nlp_gym.checks import as_array, check_int, check_obs_type, check_rows
 from nlp_gym.errors import InvalidActionError, shown
 from nlp_gym.layout import Layout, check_layout
+from nlp_gym.progress import progress_bar
 from nlp_gym.tasks.core.task import Output, Task
 from nlp_gym.types import BoolArray, Float64Array, Int64Array
 
@@ -113,7 +114,7 @@ def rollout(
             else ``"index"``.
         layout: How the arrays of an observation are laid out for `act`, see `nlp_gym.layout`;
             None: a dict of them.
-        progress: Show a progress bar on stderr.
+        progress: Show a progress bar on stderr; False: within `nlp_gym.progress.progress_wanted`.
 
     Returns:
         One output per row, in the order of `rows`.
@@ -138,17 +139,18 @@ def rollout(
 
     chosen = chosen_rows(task, rows)
     outputs: list[Output] = [()] * len(chosen)
-    batches: Any = side_by_side(task.lengths[chosen], batch or task.side_by_side)
-    if progress:
-        from rich.console import Console
-        from rich.progress import track
-
-        batches = track(batches, "playing", console=Console(stderr=True), transient=True)
-    for places in batches:
-        for step in play(task, chosen[places], decide):
-            for place, output in finished(task, step):
-                outputs[places[place]] = output
+    with progress_bar(len(chosen), playing(task), unit="samples", show=progress) as advance:
+        for places in side_by_side(task.lengths[chosen], batch or task.side_by_side):
+            for step in play(task, chosen[places], decide):
+                for place, output in finished(task, step):
+                    outputs[places[place]] = output
+                advance(int(step.ended.sum()))
     return outputs
+
+
+def playing(task: Task) -> str:
+    """What a progress bar says of samples that are played."""
+    return f"playing {task.corpus.name} {task.corpus.split}"
 
 
 def _checked(actions: Any, mask: BoolArray) -> Int64Array:
@@ -181,10 +183,13 @@ def oracle_decisions(task: Task) -> tuple[Int64Array, Int64Array]:
         (M,) order that sorts them by text and step, and (M,) actions.
     """
     texts, steps, actions = [], [], []
-    for rows in side_by_side(task.lengths, _BATCH):
-        for number, step in enumerate(play(task, rows, lambda state, _: task.oracle(state))):
-            texts.append(rows[step.place])
-            steps.append(np.full(len(step.place), number))
-            actions.append(step.actions)
+    what = f"following the oracle on {task.corpus.name} {task.corpus.split}"
+    with progress_bar(len(task.corpus), what, unit="samples") as advance:
+        for rows in side_by_side(task.lengths, _BATCH):
+            for number, step in enumerate(play(task, rows, lambda state, _: task.oracle(state))):
+                texts.append(rows[step.place])
+                steps.append(np.full(len(step.place), number))
+                actions.append(step.actions)
+                advance(int(step.ended.sum()))
     order = np.lexsort((np.concatenate(steps), np.concatenate(texts)))
     return order, np.concatenate(actions)

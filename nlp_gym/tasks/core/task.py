@@ -15,6 +15,7 @@ from gymnasium import spaces
 from nlp_gym.checks import check_bool, check_rows
 from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym.metrics.base import Score, check_draws
+from nlp_gym.progress import progress_bar
 from nlp_gym.tasks.core.corpus_task import CorpusTask
 from nlp_gym.tasks.core.observation import TokenView, Views
 from nlp_gym.tasks.core.tables import Extra, Tables
@@ -327,7 +328,8 @@ class Task(CorpusTask):
             )
         draws = check_draws(bootstrap)
         wanted = draws > 0 if report is None else check_bool("report", report)
-        return self.corpus_score(chosen, outputs, bootstrap=draws, report=wanted)
+        with progress_bar(None, f"scoring {len(chosen):,} samples"):
+            return self.corpus_score(chosen, outputs, bootstrap=draws, report=wanted)
 
     def action_name(self, action: int) -> str:
         """What an action means, for people and for `MultiTask`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import sys
 from typing import Any
 
@@ -17,26 +18,14 @@ _OF_AGENTS = ("sb3_contrib", "stable_baselines3", "tensorboard")
 
 
 def user_message(error: BaseException) -> str | None:
-    """What to tell a user about an error made on purpose; None for a bug (show its traceback).
-
-    Errors of the operating system that nobody gave a better message (disk full, no permission) and
-    a lack of memory are no bugs either.
-    """
-    import gymnasium
-
-    from nlp_gym.errors import MissingDependencyError, NLPGymError
+    """As `nlp_gym.messages.user_message`; a package of the extra `agents` may lack as well."""
+    from nlp_gym.errors import MissingDependencyError
+    from nlp_gym.messages import user_message as message_of
 
     if isinstance(error, ModuleNotFoundError) and (name := _package(error)) in _OF_AGENTS:
         absent = name.replace("_", "-")
         return str(MissingDependencyError(absent, "agents", "this command"))
-    if isinstance(error, NLPGymError | gymnasium.error.Error):
-        return " ".join(str(error).split())
-    if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
-        place = f"{error.filename}: " if error.filename else ""
-        return " ".join(f"{place}{error.strerror or error}".split())
-    if isinstance(error, MemoryError):
-        return f"memory ran out. {error}".rstrip()
-    return None
+    return message_of(error)
 
 
 def _is_said_elsewhere(error: BaseException) -> bool:
@@ -48,10 +37,10 @@ def _is_said_elsewhere(error: BaseException) -> bool:
 
     if not isinstance(error, InvalidArgumentError) or isinstance(error, DataError):
         return False
-    return _follows()
+    return follows()
 
 
-def _follows() -> bool:
+def follows() -> bool:
     """Whether torchrun started this process, and not as the first; asks without importing torch."""
     return "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("RANK", "0") != "0"
 
@@ -84,13 +73,24 @@ def _interrupted(error: Any) -> int:
     """Report an interruption; gives the exit code, 128 plus the signal's number."""
     # Only what is imported already: an interruption may have come while torch was being imported.
     signals = sys.modules.get("nlp_gym_agents.training.signals")
-    kind = getattr(signals, "TrainingInterrupted", ())
-    if not isinstance(error, kind):
+    search: Any = getattr(signals, "SearchInterrupted", ())
+    training: Any = getattr(signals, "TrainingInterrupted", ())
+    if isinstance(error, search):
+        best = shlex.quote(str(error.folder / "best.yml"))
+        with contextlib.suppress(OSError):
+            say(
+                f"interrupted; kept is the best of the {error.trials} trials that were completed: "
+                f"nlp-gym train --conf-file {best}",
+                err=True,
+            )
+            say_path(error.folder)
+        return 128 + error.signal_number
+    if not isinstance(error, training):
         say("interrupted", err=True)
         return 130
     from nlp_gym_agents.runs.folder import resume_command
 
-    if _follows():  # the process that leads says it
+    if follows():  # the process that leads says it
         return 128 + error.signal_number
     with contextlib.suppress(OSError):  # the terminal may be gone
         saved = any((error.run / "checkpoints").glob("[0-9]*"))

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from pathlib import Path
 
 import typer
+
+
+def load(module: str, *, show: bool = True) -> None:
+    """Import a module that takes seconds, and say so where it does.
+
+    Args:
+        module: Its name; importing it again is free.
+        show: Whether to say so.
+    """
+    from nlp_gym.progress import progress_bar
+
+    with progress_bar(None, "loading PyTorch and what builds on it", show=show):
+        importlib.import_module(module)
 
 
 def say(text: object, *, lines: bool = False, err: bool = False) -> None:

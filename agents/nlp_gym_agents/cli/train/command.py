@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nlp_gym_agents.cli.shared import completion
+from nlp_gym_agents.cli.shared.errors import follows
 from nlp_gym_agents.cli.shared.options import (
     DataDir,
     Ray,
@@ -19,7 +20,7 @@ from nlp_gym_agents.cli.shared.options import (
     typed,
     typed_modules,
 )
-from nlp_gym_agents.cli.shared.output import say, say_path
+from nlp_gym_agents.cli.shared.output import load, say, say_path
 from nlp_gym_agents.cli.train import search, zoo_flags
 
 if TYPE_CHECKING:
@@ -179,6 +180,7 @@ def train_command(
     ray_cpus: RayCpus = 1,
 ) -> None:
     """Train an agent. The last line printed is the run folder. RL Zoo's flags are understood."""
+    load("nlp_gym_agents.training.train", show=progress and not follows())
     packages = zoo_flags.import_packages(gym_packages)
     if augment:
         env_kwargs = [*(env_kwargs or []), f"augment:{augment!r}"]
@@ -287,7 +289,8 @@ def _report(run: Path, *, with_bc: bool, progress: bool, trust: tuple[str, ...] 
     from rich.console import Console
 
     from nlp_gym.errors import NLPGymError
-    from nlp_gym_agents.evaluation.test_report import final_report, print_example, print_report
+    from nlp_gym_agents.evaluation.example import print_example
+    from nlp_gym_agents.evaluation.test_report import final_report, print_report
     from nlp_gym_agents.runs.folder import read_config
 
     console = Console()

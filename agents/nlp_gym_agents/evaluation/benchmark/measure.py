@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from nlp_gym_agents.evaluation.benchmark.plan import Plan
 from nlp_gym_agents.evaluation.benchmark.table import BASELINES, Cell, read_object, write_cell
 from nlp_gym_agents.evaluation.evaluate import evaluate, value_and_interval, with_corpus
 from nlp_gym_agents.models.play import drawn_rows
-from nlp_gym_agents.runs.folder import find_snapshot
+from nlp_gym_agents.runs.folder import find_snapshot, read_config
 from nlp_gym_agents.runs.metrics_log import read_metrics
 from nlp_gym_agents.runs.places import is_inside
 from nlp_gym_agents.runs.trust import named_modules
@@ -103,7 +103,6 @@ def _trained(plan: Plan, cell: Cell) -> dict[str, Any]:
     limit = plan.budget * 60
     _train(plan, cell, run, limit)
     rows = read_metrics(run)
-    total = cell.settings["n_timesteps"]
     trust = named_modules({"env": cell.id, "algo": cell.algo, **plan.env_kwargs})
     options: dict[str, Any] = {"device": plan.device, "searches": plan.searches, "trust": trust}
     started = time.monotonic()
@@ -117,10 +116,19 @@ def _trained(plan: Plan, cell: Cell) -> dict[str, Any]:
         "best_timesteps": settings["timesteps"],
         "seconds": rows[-1]["seconds"],
         "scoring_seconds": scoring,
-        "stopped": "budget" if rows[-1]["timesteps"] < total else None,
+        "stopped": _stopped(rows, read_config(run, trust=trust)),
         "encoder": settings["encoder"],
         "run": str(run),
     }
+
+
+def _stopped(rows: Sequence[Mapping[str, Any]], config: Mapping[str, Any]) -> str | None:
+    """What ended a training run before its time, by its evaluations; None: nothing did."""
+    if rows[-1]["timesteps"] >= config["n_timesteps"]:
+        return None
+    values = [row["value"] for row in rows]
+    stale, patience = len(values) - 1 - values.index(max(values)), config["early_stopping"]
+    return "early" if 0 < patience <= stale else "budget"
 
 
 def _train(plan: Plan, cell: Cell, run: Path, limit: float) -> None:
@@ -140,5 +148,5 @@ def _train(plan: Plan, cell: Cell, run: Path, limit: float) -> None:
     write_json(mark, {"settings_hash": cell.digest})
     total = config.n_timesteps or 1
     # Checkpoints with large replay buffers take a while to write; a signal saves one anyway.
-    config = config.with_changes(save_freq=max(total // 3, 1))
-    train(config, run_dir=run, progress=False, time_limit=limit)
+    asked = plan.asked(cell.id, cell.algo, cell.seed).with_changes(save_freq=max(total // 3, 1))
+    train(asked, run_dir=run, progress=False, time_limit=limit)

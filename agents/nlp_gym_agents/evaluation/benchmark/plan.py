@@ -53,8 +53,12 @@ class Plan:
         Raises:
             NLPGymError: They are not usable.
         """
+        return merge(self.asked(env_id, algo, seed))
+
+    def asked(self, env_id: str, algo: str, seed: int) -> TrainConfig:
+        """The settings of a training run before they are merged."""
         name, _, start = algo.partition("+")
-        config = TrainConfig(
+        return TrainConfig(
             env=env_id,
             algo=name,
             seed=seed,
@@ -63,7 +67,6 @@ class Plan:
             warm_start=start or None,
             device=self.device,
         )
-        return merge(config)
 
     def cells(self) -> list[Cell]:
         """All cells, id by id.
@@ -101,7 +104,7 @@ class Plan:
         resolve(name)
         config = self.config(env_id, algo, seed).as_dict()
         kwargs = {k: v for k, v in config["env_kwargs"].items() if k != "data_dir"}
-        kept = ("n_timesteps", "n_envs", "hyperparams", "warm_start")
+        kept = ("n_timesteps", "n_envs", "hyperparams", "warm_start", "early_stopping")
         return {
             **{key: config[key] for key in kept},
             "env_kwargs": kwargs,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from nlp_gym.progress import progress_bar, progress_label
 from nlp_gym_agents.cluster.ray_tasks import Cluster, Tell
 from nlp_gym_agents.evaluation.benchmark.measure import measure
 from nlp_gym_agents.evaluation.benchmark.plan import Plan
@@ -46,10 +47,12 @@ def run_plan(
     rest = [cell for i, cell in enumerate(cells) if i not in done]
     ended, failed = len(done), 0
     try:
-        for record in _measured(plan, rest, tell, cluster):
-            ended += 1
-            failed += record["status"] != "done"
-            tell(f"[{ended}/{len(cells)}] {_line(record)}")
+        with progress_bar(len(cells), "benchmark", unit="cells", done=ended) as advance:
+            for record in _measured(plan, rest, tell, cluster):
+                ended += 1
+                failed += record["status"] != "done"
+                tell(f"[{ended}/{len(cells)}] {_line(record)}")
+                advance(1)
     finally:
         if ended:
             write_tables(read_cells(plan.out), plan.out)
@@ -63,7 +66,10 @@ def _measured(
     if cells and cluster is not None:
         yield from measure_on(cluster, plan, cells, tell)
     else:
-        yield from (measure(plan, cell) for cell in cells)
+        for cell in cells:
+            with progress_label(f"{cell.id} {cell.algo} seed {cell.seed}"):
+                record = measure(plan, cell)
+            yield record
 
 
 def _tell_plan(plan: Plan, cells: Sequence[Cell], done: Collection[int], tell: Tell) -> None:

@@ -21,6 +21,7 @@ from typing import Any
 import torch as th
 
 from nlp_gym.errors import DivergenceError, NLPGymError, RunError
+from nlp_gym.messages import show_warnings_once
 from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.training.search.spaces import suggest_for
 from nlp_gym_agents.training.search.study import SearchOptions, Study
@@ -140,6 +141,7 @@ def _work(search: Search, worker: int, left: Any, failures: Any) -> None:
     import importlib
 
     jobs = search.options.n_jobs
+    show_warnings_once()
     if "OMP_NUM_THREADS" not in os.environ:
         th.set_num_threads(max((os.cpu_count() or 1) // jobs, 1))
     try:

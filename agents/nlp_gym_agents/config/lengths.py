@@ -1,0 +1,159 @@
+"""Defaults that follow the size of a corpus and ``-n``; what a user gives is never changed.
+
+Settings of the files in ``hyperparams/`` suit the corpora and the lengths they were found on. A
+shorter run gets shorter rollouts and begins to learn earlier; cloning passes over a small corpus
+fewer times.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Container, Mapping
+from typing import Any
+
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+
+from nlp_gym_agents.algorithms.registry import AlgorithmRow
+
+CLONING_PASSES = 20
+"""Most passes of cloning over a corpus, where a file of hyperparameters asks for more decisions."""
+
+CLONING_UPDATES = 300
+"""Updates that cloning makes at least, however small the corpus."""
+
+_LATE, _BEGINNING = 2, 10
+"""What comes after half of a run (`learning_starts`) comes after a tenth of it instead."""
+
+_PATIENCE, _LEAST_PATIENCE = 4, 5
+"""`bc` stops after a quarter of its run, and five evaluations, without a better one on dev."""
+
+
+def cloning_length(default: int, decisions: int, batch_size: int) -> int:
+    """Decisions that cloning learns from where nobody said how many.
+
+    Args:
+        default: What the file of hyperparameters says for the environment; never more than this.
+        decisions: Those of the oracle on the corpus.
+        batch_size: Decisions per update.
+    """
+    return min(default, max(CLONING_PASSES * decisions, CLONING_UPDATES * batch_size))
+
+
+def compared_cloning_length(
+    default: int, decisions: int, batch_size: int, *, n_timesteps: int
+) -> int:
+    """Decisions of the cloning that a run is compared with: as few as the run's, if these are few.
+
+    Args:
+        default: As for `cloning_length`, as the next two.
+        decisions: One pass over the corpus is made at least.
+        batch_size: Decisions per update; so many updates as of the smallest corpus are made too.
+        n_timesteps: Decisions that the run learned from.
+    """
+    least = max(n_timesteps, decisions, CLONING_UPDATES * batch_size)
+    return min(cloning_length(default, decisions, batch_size), least)
+
+
+def default_patience(row: AlgorithmRow, n_timesteps: int, eval_freq: int) -> int:
+    """Evaluations without improvement after which a run stops by default; 0: it never does.
+
+    Cloning stops after a quarter of its run; learning from rewards, whose scores fall and rise
+    again, does not stop.
+
+    Args:
+        row: The algorithm.
+        n_timesteps: Decisions of the run.
+        eval_freq: Decisions between two evaluations.
+    """
+    if row.policy_kind != "supervised":
+        return 0
+    return max(math.ceil(n_timesteps / _PATIENCE / eval_freq), _LEAST_PATIENCE)
+
+
+def fitted(
+    row: AlgorithmRow,
+    params: Mapping[str, Any],
+    *,
+    given: Container[str],
+    n_timesteps: int,
+    n_envs: int,
+) -> tuple[dict[str, Any], int]:
+    """Hyperparameters with those shortened that are too long for a run.
+
+    Rollouts and environments are halved until a rollout (`n_steps` or `train_freq` of all
+    environments) is no longer than the run, and batches are no larger than a rollout. Where
+    learning would start, or the target network be copied, after half of the run, that happens after
+    a tenth of it.
+
+    Args:
+        row: The algorithm.
+        params: Checked; what they lack is the default of the algorithm's class.
+        given: Names that the user gave, ``"n_envs"`` among them; these are not changed.
+        n_timesteps: Decisions of the run.
+        n_envs: Environments side by side.
+
+    Returns:
+        The hyperparameters, and the environments side by side.
+    """
+    result = dict(params)
+    kind = row.cls
+    name = {OnPolicyAlgorithm: "n_steps", OffPolicyAlgorithm: "train_freq"}
+    steps_name = next((name[base] for base in name if issubclass(kind, base)), None)
+    if steps_name is None:
+        return result, n_envs
+    steps = _value(kind, params, steps_name)
+    if not isinstance(steps, int):
+        return result, n_envs  # episodes, whose length nobody knows
+    longest = max(n_timesteps, 2)
+    while steps * n_envs > longest and steps > 1 and steps_name not in given:
+        steps = result[steps_name] = steps // 2
+    while steps * n_envs > longest and n_envs > 1 and "n_envs" not in given:
+        n_envs //= 2
+    if steps_name == "n_steps":
+        _fit_batches(kind, result, params, given, steps * n_envs)
+    for late in ("learning_starts", "target_update_interval"):
+        value = _value(kind, params, late)
+        if isinstance(value, int) and value > n_timesteps // _LATE and late not in given:
+            result[late] = min(value, max(n_timesteps // _BEGINNING, n_envs))
+    return result, n_envs
+
+
+def _fit_batches(
+    kind: type,
+    result: dict[str, Any],
+    params: Mapping[str, Any],
+    given: Container[str],
+    rollout: int,
+) -> None:
+    """Batches that divide a rollout which was shortened."""
+    size = _value(kind, params, "batch_size")
+    shortened = result != params or (isinstance(size, int) and size > rollout)
+    if isinstance(size, int) and shortened and "batch_size" not in given and rollout % size:
+        common = math.gcd(rollout, size)
+        result["batch_size"] = common if common * 8 >= min(rollout, size) else rollout
+
+
+def _value(kind: type, params: Mapping[str, Any], name: str) -> Any:
+    """A hyperparameter, or the default of the algorithm's class; None where it has none."""
+    if name in params:
+        return params[name]
+    for base in inspect.getmro(kind):
+        if "__init__" in vars(base):
+            parameter = inspect.signature(vars(base)["__init__"]).parameters.get(name)
+            if parameter is not None:
+                return parameter.default
+    return None
+
+
+def rollout_length(kind: type, params: Mapping[str, Any], n_envs: int) -> int | None:
+    """Decisions of one rollout of an on-policy algorithm; None of others.
+
+    Args:
+        kind: Class of the algorithm.
+        params: Its hyperparameters.
+        n_envs: Environments side by side.
+    """
+    steps = _value(kind, params, "n_steps") if issubclass(kind, OnPolicyAlgorithm) else None
+    return steps * n_envs if isinstance(steps, int) else None
