@@ -1,7 +1,8 @@
 """The model card: Markdown and metadata, written from the files of a run and nothing else.
 
-Names and labels are anybody's text. In the prose each of them is inert: HTML and Markdown in it are
-escaped, and so are characters that act or cannot be seen. The metadata is YAML that a library wrote.
+Names and labels are anybody's text. In the prose each of them is inert: HTML and Markdown in it
+are escaped, and so are characters that act or cannot be seen. The metadata is YAML that a library
+wrote.
 """
 
 from __future__ import annotations
@@ -201,8 +202,8 @@ def _report(run: Path) -> Report | None:
 
 def _corpus(settings: SnapshotSettings, report: Report | None) -> dict[str, Any]:
     """Name of the corpus and what is known of it; a user's own file is not in the catalogue."""
-    trained = settings.get("corpora", {}).get("train", {})
-    found: dict[str, Any] = {"name": trained.get("name", ""), "bundled": None}
+    trained = settings.get("corpora", {}).get("train")
+    found: dict[str, Any] = {"name": trained and trained["name"], "bundled": None}
     if report is not None:
         found |= {key: report["corpus"].get(key) for key in ("name", "bundled")}
     found["name"] = str(found["name"] or "")
@@ -290,7 +291,6 @@ def _metadata(settings: SnapshotSettings, report: Report | None, repo: str) -> A
     tags = ["nlp-gym", "reinforcement-learning", "stable-baselines3"]
     tags += [one_line(settings["algo"]), one_line(settings["env"])]
     pipeline = _pipeline(task.family, settings)
-    known = {"datasets": [corpus["name"]]} if corpus["known"] else {}
     results: list[EvalResult] | None = None
     if report is not None:
         results = [_result(settings, report, corpus, pipeline)]
@@ -301,7 +301,7 @@ def _metadata(settings: SnapshotSettings, report: Report | None, repo: str) -> A
         model_name=one_line(repo.rpartition("/")[2])
         or default_name(settings["algo"], settings["env"]),
         eval_results=results,
-        **known,
+        datasets=[corpus["name"]] if corpus["known"] else None,
     )
 
 

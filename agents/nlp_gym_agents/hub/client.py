@@ -57,7 +57,7 @@ def repo_name(repo: str, *, owner: bool = True) -> str:
         InvalidArgumentError: The Hub has no such names.
     """
     from huggingface_hub.errors import HFValidationError
-    from huggingface_hub.utils import validate_repo_id
+    from huggingface_hub.utils._validators import validate_repo_id
 
     name = repo.removeprefix(SCHEME)
     try:

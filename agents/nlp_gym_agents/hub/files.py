@@ -45,7 +45,10 @@ FILES = (*REQUIRED, METRICS, "report.json", CALIBRATION, CARD)
 """Every file that is uploaded, and downloaded, by its path in the repository."""
 REPORTS = ("versions.json", "report.json", CALIBRATION)
 
-_PICKLES = tuple(".bin .ckpt .dill .joblib .npy .npz .pickle .pk .pkl .pt .pth .zip".split())
+_PICKLES = (
+    *(".bin", ".ckpt", ".dill", ".joblib", ".npy", ".npz"),
+    *(".pickle", ".pk", ".pkl", ".pt", ".pth", ".zip"),
+)
 """Endings of files that can hold a pickle."""
 _NAMED = ("labels", "learnt", "text")
 """Parts of settings and reports that are the model's own words and no places."""
@@ -60,7 +63,7 @@ def without_places(tree: Any) -> Any:
         tree: What JSON or YAML holds. Labels and vocabularies stay as they are.
     """
     if isinstance(tree, Mapping):
-        found = {}
+        found: dict[str, Any] = {}
         for key, value in tree.items():
             if key in _NOWHERE:
                 found[key] = None

@@ -1,4 +1,4 @@
-"""A run goes to the Hub: its folder is made first, so that it is there whatever the network says."""
+"""A run goes to the Hub: its folder is made first, and is there whatever the network says."""
 
 from __future__ import annotations
 
