@@ -17,6 +17,7 @@ from nlp_gym_agents.cli.data import app as data_app
 from nlp_gym_agents.cli.encode import encode_command
 from nlp_gym_agents.cli.envs import envs_command
 from nlp_gym_agents.cli.evaluate import evaluate_command
+from nlp_gym_agents.cli.explain import explain_command
 from nlp_gym_agents.cli.hub import load_from_hub_command, push_to_hub_command
 from nlp_gym_agents.cli.minari import export_minari_command
 from nlp_gym_agents.cli.new_task import new_task_command
@@ -45,8 +46,12 @@ app.command("benchmark", cls=SpreadCommand)(benchmark_command)
 app.command("export-minari", cls=SpreadCommand)(export_minari_command)
 app.command("evaluate", cls=SpreadCommand)(evaluate_command)
 app.command("predict", cls=SpreadCommand)(predict_command)
+<<<<<<< HEAD
 app.command("push-to-hub", cls=SpreadCommand)(push_to_hub_command)
 app.command("load-from-hub", cls=SpreadCommand)(load_from_hub_command)
+=======
+app.command("explain", cls=SpreadCommand)(explain_command)
+>>>>>>> page
 app.command("encode", cls=SpreadCommand)(encode_command)
 app.command("envs")(envs_command)
 app.command("conformance", cls=SpreadCommand)(conformance_command)

@@ -1,0 +1,73 @@
+"""What a drawing of a trace shows, whatever it is drawn with; reads traces and nothing else."""
+
+from nlp_gym_agents.explain.drawing.figures import (
+    Curve,
+    Leaf,
+    Spot,
+    Walk,
+    curves,
+    source_columns,
+    spots,
+    walk_of,
+)
+from nlp_gym_agents.explain.drawing.grid import (
+    MOST_COLUMNS,
+    Cell,
+    Grid,
+    grid_of,
+    is_cut,
+)
+from nlp_gym_agents.explain.drawing.scale import (
+    LEVELS,
+    Scale,
+    is_number,
+)
+from nlp_gym_agents.explain.drawing.texts import (
+    READ,
+    glimpse,
+    has_telling,
+    heading,
+    judged,
+    narrowest,
+    option_name,
+    output_fields,
+    piece_read,
+    pieces_read,
+    place_text,
+    right_options,
+    telling_words,
+    unread,
+)
+
+__all__ = [
+    "LEVELS",
+    "MOST_COLUMNS",
+    "READ",
+    "Cell",
+    "Curve",
+    "Grid",
+    "Leaf",
+    "Scale",
+    "Spot",
+    "Walk",
+    "curves",
+    "glimpse",
+    "grid_of",
+    "has_telling",
+    "heading",
+    "is_cut",
+    "is_number",
+    "judged",
+    "narrowest",
+    "option_name",
+    "output_fields",
+    "piece_read",
+    "pieces_read",
+    "place_text",
+    "right_options",
+    "source_columns",
+    "spots",
+    "telling_words",
+    "unread",
+    "walk_of",
+]
