@@ -46,12 +46,9 @@ app.command("benchmark", cls=SpreadCommand)(benchmark_command)
 app.command("export-minari", cls=SpreadCommand)(export_minari_command)
 app.command("evaluate", cls=SpreadCommand)(evaluate_command)
 app.command("predict", cls=SpreadCommand)(predict_command)
-<<<<<<< HEAD
 app.command("push-to-hub", cls=SpreadCommand)(push_to_hub_command)
 app.command("load-from-hub", cls=SpreadCommand)(load_from_hub_command)
-=======
 app.command("explain", cls=SpreadCommand)(explain_command)
->>>>>>> page
 app.command("encode", cls=SpreadCommand)(encode_command)
 app.command("envs")(envs_command)
 app.command("conformance", cls=SpreadCommand)(conformance_command)

@@ -44,6 +44,7 @@ from nlp_gym_agents.training.callbacks.kl_penalty import penalty_of
 from nlp_gym_agents.training.callbacks.loop import LoopOptions, LoopState, TrainingLoop
 from nlp_gym_agents.training.callbacks.together import Following
 from nlp_gym_agents.training.callbacks.value_fit import FittedValues
+from nlp_gym_agents.training.dev_samples import EVERY, DevSamples, check_every
 from nlp_gym_agents.training.divergence import told_divergence
 from nlp_gym_agents.training.divide import check_divides, quiet_unless
 from nlp_gym_agents.training.progress import TrainingProgress
@@ -51,6 +52,7 @@ from nlp_gym_agents.training.saved_start import SavedStart
 from nlp_gym_agents.training.setup import Setup, set_up, with_saved_dtype
 from nlp_gym_agents.training.signals import StopRequest, TrainingInterrupted, stop_requests
 from nlp_gym_agents.training.tensorboard import check_log_folder, logged
+from nlp_gym_agents.training.tracking import Tracking, check_tracking, tracked
 from nlp_gym_agents.training.warm_start import load_teacher, start_warm
 
 __all__ = ["TrainConfig", "TrainingInterrupted", "resume", "train"]
@@ -70,6 +72,8 @@ def train(
     time_limit: float | None = None,
     trust: Sequence[str] | str = (),
     told: Told | None = None,
+    track: Tracking | None = None,
+    samples_every: int = EVERY,
 ) -> Path:
     """Train a new run.
 
@@ -85,6 +89,9 @@ def train(
             `nlp_gym_agents.models.trained.load_trained`. What `config` names is trusted as given.
         told: Hears of each evaluation, a line of ``metrics.jsonl``; training stops where it answers
             True.
+        track: Where the run belongs in Weights & Biases; None: it is not tracked.
+        samples_every: Evaluations from one set of samples of dev, with their decisions, to the
+            next, in the TensorBoard files and in Weights & Biases; 0: there are none.
 
     Returns:
         The run folder.
@@ -94,6 +101,8 @@ def train(
         NLPGymError: The settings or the data are not usable, or the disk is full.
     """
     config = merge(config)
+    check_tracking(track)
+    check_every(samples_every)
     with ExitStack() as stack:
         ranks = joined(config.device)
         if ranks.size > 1:
@@ -110,6 +119,7 @@ def train(
         ranks.told((run, None))
         logs = Path(config.tensorboard_log or run / TENSORBOARD)
         training = _Training(run, config, logs, trust, progress, time_limit, told, ranks)
+        training.track, training.samples_every = track, samples_every
         try:
             write_config(run, config.as_dict(), command=command or sys.argv)
             with stop_requests(run) as request:
@@ -131,6 +141,8 @@ def resume(
     time_limit: float | None = None,
     tensorboard_log: str | Path | None = None,
     trust: Sequence[str] | str = (),
+    track: Tracking | None = None,
+    samples_every: int = EVERY,
 ) -> Path:
     """Go on from the newest complete checkpoint of a run; see `runs.checkpoints` for exactness.
 
@@ -145,6 +157,9 @@ def resume(
             has to be given again: nothing is written there because the run's settings say so.
         trust: Modules that the run's settings may have imported; see
             `nlp_gym_agents.models.trained.load_trained`.
+        track: As for `train`; a run that was tracked goes on there under its id. Nothing is sent
+            without, whatever the run folder says.
+        samples_every: As for `train`.
 
     Returns:
         The run folder.
@@ -156,6 +171,8 @@ def resume(
         TrainingInterrupted: A signal stopped it again; its state is saved.
     """
     run = check_run(run)
+    check_tracking(track)
+    check_every(samples_every)
     check_links(run, unused=() if tensorboard_log is None else (TENSORBOARD,))
     with ExitStack() as stack:
         config = config_from(read_config(run, trust=trust), source=str(run / "config.yml"))
@@ -179,6 +196,7 @@ def resume(
         changed = n_timesteps is not None or tensorboard_log is not None
         training = _Training(run, config, logs, trust, progress, time_limit, ranks=ranks)
         training.changed_by = (command or sys.argv) if changed else None
+        training.track, training.samples_every = track, samples_every
         with stop_requests(run) as request:
             if is_untouched(run):
                 ranks.told((run, None))
@@ -225,6 +243,8 @@ class _Training:
         ranks: The processes that train together.
         changed_by: The command that changed the settings; None: none did.
         ready: Whether the settings were found to work.
+        track: As for `train`.
+        samples_every: As for `train`.
     """
 
     run: Path
@@ -237,6 +257,8 @@ class _Training:
     ranks: Ranks = ALONE
     changed_by: Sequence[str] | None = None
     ready: bool = False
+    track: Tracking | None = None
+    samples_every: int = EVERY
 
     def begin(self, request: StopRequest) -> None:
         """Train from the beginning."""
@@ -330,6 +352,7 @@ class _Training:
             told_divergence(model, run),
             request.watched(),
             TrainingProgress(total, setup.dev_task.metric_name, shown=self.progress) as shown,
+            tracked(run, self.track, config.as_dict(), shown.note) as tracker,
         ):
             loop = TrainingLoop(
                 options,
@@ -341,7 +364,7 @@ class _Training:
                 any_step=setup.row.policy_kind == "supervised",
                 penalty=penalty,
                 parallel=setup.parallel,
-                told=self.told,
+                told=DevSamples(setup, tracker, self.samples_every, self.told),
             )
             model.learn(
                 max(total - model.num_timesteps, 0),

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-
-from typing_extensions import TypeGuard
+from typing import TypeGuard
 
 from nlp_gym_agents.explain.trace import Trace
 
