@@ -22,6 +22,7 @@ __all__ = [
     "DivergenceError",
     "DownloadError",
     "EncoderError",
+    "HubError",
     "InvalidActionError",
     "InvalidArgumentError",
     "MissingDependencyError",
@@ -175,6 +176,10 @@ class DownloadError(DataError, OSError):
 
 class EncoderError(NLPGymError, RuntimeError):
     """An encoder cannot be loaded or cannot encode what it was given."""
+
+
+class HubError(NLPGymError, OSError):
+    """The Hugging Face Hub cannot be reached, refuses a request or has not what was asked for."""
 
 
 class RunError(NLPGymError, ValueError):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nlp_gym_agents.algorithms.sb3_env import NameCorpus, make_sb3_env
     from nlp_gym_agents.algorithms.vec_env import SB3VecEnv
+    from nlp_gym_agents.hub.load import load_from_hub
     from nlp_gym_agents.models.stock import nlp_policy_kwargs
     from nlp_gym_agents.models.stock_score import score_model
     from nlp_gym_agents.prediction.agent import Agent, load_agent
@@ -21,6 +22,7 @@ __all__ = [
     "NameCorpus",
     "SB3VecEnv",
     "load_agent",
+    "load_from_hub",
     "make_sb3_env",
     "nlp_policy_kwargs",
     "score_model",
@@ -31,6 +33,7 @@ _MODULES = {
     "NameCorpus": "algorithms.sb3_env",
     "SB3VecEnv": "algorithms.vec_env",
     "load_agent": "prediction.agent",
+    "load_from_hub": "hub.load",
     "make_sb3_env": "algorithms.sb3_env",
     "nlp_policy_kwargs": "models.stock",
     "score_model": "models.stock_score",

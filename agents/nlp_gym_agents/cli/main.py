@@ -17,6 +17,7 @@ from nlp_gym_agents.cli.encode import encode_command
 from nlp_gym_agents.cli.envs import envs_command
 from nlp_gym_agents.cli.evaluate import evaluate_command
 from nlp_gym_agents.cli.explain import explain_command
+from nlp_gym_agents.cli.hub import load_from_hub_command, push_to_hub_command
 from nlp_gym_agents.cli.minari import export_minari_command
 from nlp_gym_agents.cli.new_task import new_task_command
 from nlp_gym_agents.cli.plot import plot_command
@@ -39,6 +40,8 @@ app.command("benchmark", cls=SpreadCommand)(benchmark_command)
 app.command("export-minari", cls=SpreadCommand)(export_minari_command)
 app.command("evaluate", cls=SpreadCommand)(evaluate_command)
 app.command("predict", cls=SpreadCommand)(predict_command)
+app.command("push-to-hub", cls=SpreadCommand)(push_to_hub_command)
+app.command("load-from-hub", cls=SpreadCommand)(load_from_hub_command)
 app.command("explain", cls=SpreadCommand)(explain_command)
 app.command("serve", cls=SpreadCommand)(serve_command)
 app.command("demo", cls=SpreadCommand)(demo_command)

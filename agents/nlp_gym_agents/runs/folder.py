@@ -111,6 +111,8 @@ def resume_command(run: Path) -> str:
             words += ["--tensorboard-log", log]
         for module in named_modules(settings):
             words += ["--trust", module]
+    if (run / "tracking.json").exists():
+        words.append("--track")
     return shlex.join(words)
 
 

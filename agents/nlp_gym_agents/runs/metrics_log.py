@@ -13,7 +13,8 @@ from nlp_gym_agents.runs import schema
 from nlp_gym_agents.runs.plain_files import read_text
 
 METRICS = "metrics.jsonl"
-_LIMIT = 64 * 1024**2  # bytes, some 200,000 evaluations
+METRICS_LIMIT = 64 * 1024**2
+"""Bytes of the largest file that is read, some 200,000 evaluations."""
 
 
 class _Evaluation(TypedDict):
@@ -65,7 +66,7 @@ def read_metrics(run: str | Path) -> list[dict[str, Any]]:
     path = Path(run) / METRICS
     if not path.exists():
         return []
-    lines = read_text(path, limit=_LIMIT).split("\n")
+    lines = read_text(path, limit=METRICS_LIMIT).split("\n")
     lines = lines if lines[-1] else lines[:-1]
     rows = []
     for number, line in enumerate(lines, 1):

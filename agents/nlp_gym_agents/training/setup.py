@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
-from contextlib import nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +27,8 @@ from nlp_gym_agents.algorithms.ranks import ALONE, Ranks
 from nlp_gym_agents.algorithms.registry import AlgorithmRow, resolve
 from nlp_gym_agents.config.lengths import cloning_length, rollout_length
 from nlp_gym_agents.config.train_config import TrainConfig
+from nlp_gym_agents.explain.decisions import Player, trace_rows
+from nlp_gym_agents.explain.trace import Trace
 from nlp_gym_agents.models.attach_encoder import check_learns, transformer_of
 from nlp_gym_agents.models.build import (
     build_model,
@@ -101,6 +103,18 @@ class Setup:
         # The report of written texts has what `training.callbacks.reward_hacking` looks at.
         report = self.dev_task.writes
         return self.dev_task.score(outputs, rows=rows, bootstrap=0, report=report)
+
+    def traces(self, rows: Sequence[int]) -> list[Trace]:
+        """Every decision of the current policy on samples of dev; uses no random numbers.
+
+        Args:
+            rows: Samples.
+        """
+        source = self._dev_source
+        config = self.config
+        player = Player(self.model, self.row.masked, self.obs_type, config.env, config.algo)
+        with nullcontext() if source is None else swapped_source(self.model.policy, source):
+            return trace_rows(player, self.dev_task, rows)
 
     @cached_property
     def _dev_rows(self) -> list[int] | None:

@@ -46,6 +46,7 @@ from nlp_gym_agents.training.callbacks.kl_penalty import penalty_of
 from nlp_gym_agents.training.callbacks.loop import LoopOptions, LoopState, TrainingLoop
 from nlp_gym_agents.training.callbacks.together import Following
 from nlp_gym_agents.training.callbacks.value_fit import FittedValues
+from nlp_gym_agents.training.dev_samples import EVERY, DevSamples, check_every
 from nlp_gym_agents.training.divergence import told_divergence
 from nlp_gym_agents.training.divide import check_divides, quiet_unless
 from nlp_gym_agents.training.progress import TrainingProgress
@@ -59,6 +60,7 @@ from nlp_gym_agents.training.setup import (
 )
 from nlp_gym_agents.training.signals import StopRequest, TrainingInterrupted, stop_requests
 from nlp_gym_agents.training.tensorboard import check_log_folder, logged
+from nlp_gym_agents.training.tracking import Tracking, check_tracking, tracked
 from nlp_gym_agents.training.warm_start import load_teacher, start_warm
 
 __all__ = ["TrainConfig", "TrainingInterrupted", "resume", "train"]
@@ -78,6 +80,8 @@ def train(
     time_limit: float | None = None,
     trust: Sequence[str] | str = (),
     told: Told | None = None,
+    track: Tracking | None = None,
+    samples_every: int = EVERY,
 ) -> Path:
     """Train a new run.
 
@@ -93,6 +97,9 @@ def train(
             `nlp_gym_agents.models.trained.load_trained`. What `config` names is trusted as given.
         told: Hears of each evaluation, a line of ``metrics.jsonl``; training stops where it answers
             True.
+        track: Where the run belongs in Weights & Biases; None: it is not tracked.
+        samples_every: Evaluations from one set of samples of dev, with their decisions, to the
+            next, in the TensorBoard files and in Weights & Biases; 0: there are none.
 
     Returns:
         The run folder.
@@ -102,6 +109,8 @@ def train(
         NLPGymError: The settings or the data are not usable, or the disk is full.
     """
     asked, config = config, merge(config)
+    check_tracking(track)
+    check_every(samples_every)
     with ExitStack() as stack:
         ranks = joined(config.device)
         if ranks.size > 1:
@@ -120,6 +129,7 @@ def train(
         logs = Path(config.tensorboard_log or run / TENSORBOARD)
         training = _Training(run, config, logs, trust, progress, time_limit, told, ranks)
         training.asked = asked
+        training.track, training.samples_every = track, samples_every
         try:
             write_config(run, config.as_dict(), command=command or sys.argv)
             with stop_requests(run) as request:
@@ -141,6 +151,8 @@ def resume(
     time_limit: float | None = None,
     tensorboard_log: str | Path | None = None,
     trust: Sequence[str] | str = (),
+    track: Tracking | None = None,
+    samples_every: int = EVERY,
 ) -> Path:
     """Go on from the newest complete checkpoint of a run; see `runs.checkpoints` for exactness.
 
@@ -155,6 +167,9 @@ def resume(
             has to be given again: nothing is written there because the run's settings say so.
         trust: Modules that the run's settings may have imported; see
             `nlp_gym_agents.models.trained.load_trained`.
+        track: As for `train`; a run that was tracked goes on there under its id. Nothing is sent
+            without, whatever the run folder says.
+        samples_every: As for `train`.
 
     Returns:
         The run folder.
@@ -166,6 +181,8 @@ def resume(
         TrainingInterrupted: A signal stopped it again; its state is saved.
     """
     run = check_run(run)
+    check_tracking(track)
+    check_every(samples_every)
     check_links(run, unused=() if tensorboard_log is None else (TENSORBOARD,))
     with ExitStack() as stack:
         config = config_from(read_config(run, trust=trust), source=str(run / "config.yml"))
@@ -192,6 +209,7 @@ def resume(
         training = _Training(run, config, logs, trust, progress, time_limit, ranks=ranks)
         training.changed_by = (command or sys.argv) if changed else None
         training.longer = longer
+        training.track, training.samples_every = track, samples_every
         with stop_requests(run) as request:
             if is_untouched(run):
                 ranks.told((run, None))
@@ -247,6 +265,8 @@ class _Training:
         asked: What a new run was asked for, before it was merged; None: it goes on.
         longer: A run that goes on was asked to train longer, also where it had stopped early.
         ready: Whether the settings were found to work.
+        track: As for `train`.
+        samples_every: As for `train`.
     """
 
     run: Path
@@ -261,6 +281,8 @@ class _Training:
     asked: TrainConfig | None = None
     longer: bool = False
     ready: bool = False
+    track: Tracking | None = None
+    samples_every: int = EVERY
 
     def begin(self, request: StopRequest) -> None:
         """Train from the beginning."""
@@ -373,6 +395,7 @@ class _Training:
             TrainingProgress(
                 total, setup.dev_task.metric_name, done=model.num_timesteps, shown=self.progress
             ) as shown,
+            tracked(run, self.track, config.as_dict(), shown.note) as tracker,
         ):
             loop = TrainingLoop(
                 options,
@@ -384,7 +407,7 @@ class _Training:
                 any_step=setup.row.policy_kind == "supervised",
                 penalty=penalty,
                 parallel=setup.parallel,
-                told=self.told,
+                told=DevSamples(setup, tracker, self.samples_every, self.told),
             )
             model.learn(
                 max(total - model.num_timesteps, 0),

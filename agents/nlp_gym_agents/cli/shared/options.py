@@ -76,6 +76,7 @@ SPREAD = (
     "--env-kwargs",
     "--encoder-kwargs",
     "--gym-packages",
+    "--wandb-tags",
 )
 
 

@@ -166,6 +166,31 @@ def train_command(
             help="Modules to import, which register ids.",
         ),
     ] = None,
+    track: Annotated[
+        bool,
+        typer.Option("--track", help="Track the run in Weights & Biases (extra track)."),
+    ] = False,
+    wandb_project_name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="With --track. [default: nlp-gym]")
+    ] = None,
+    wandb_entity: Annotated[
+        str | None, typer.Option(metavar="NAME", help="With --track: user or team.")
+    ] = None,
+    wandb_group: Annotated[
+        str | None, typer.Option(metavar="NAME", help="With --track: group of runs.")
+    ] = None,
+    wandb_tags: Annotated[
+        list[str] | None, typer.Option(metavar="TAG...", help="With --track.")
+    ] = None,
+    samples_every: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="Evaluations between samples of dev in TensorBoard and with --track; 0: none. "
+            "[default: 5]",
+        ),
+    ] = None,
     optimize: search.Optimize = False,
     n_trials: search.Trials = 10,
     max_total_trials: search.MaxTrials = None,
@@ -208,10 +233,17 @@ def train_command(
         "early_stopping": early_stopping,
     }
     search.check_wanted(ctx, optimize=optimize)
+    names = {
+        "project": wandb_project_name,
+        "entity": wandb_entity,
+        "group": wandb_group,
+        "tags": tuple(wandb_tags) if wandb_tags else None,
+    }
+    watched = _watched(track=track, names=names, samples_every=samples_every, optimize=optimize)
     trusted = (*(trust or ()), *packages)
     if resume is not None:
         others = {"optimize": optimize or None, "run_dir": run_dir, "log_folder": log_folder}
-        run = _resume(resume, {**flags, **others}, trusted, progress=progress)
+        run = _resume(resume, {**flags, **others}, trusted, progress=progress, watched=watched)
     else:
         config = config_of(flags, conf_file, trusted)
         options: dict[str, Any] = {
@@ -237,7 +269,7 @@ def train_command(
         from nlp_gym_agents.runs.trust import named_modules
         from nlp_gym_agents.training.train import train
 
-        run = train(config, **options)
+        run = train(config, **options, **watched)
         # The report reads from the run what was typed here.
         trusted += named_modules(config.as_dict())
     from nlp_gym_agents.algorithms.ranks import launched
@@ -249,6 +281,35 @@ def train_command(
             _report(run, with_bc=with_bc, progress=progress, trust=trusted)
     finally:  # the run is there, whatever becomes of its report
         say_path(run)
+
+
+def _watched(
+    *, track: bool, names: dict[str, Any], samples_every: int | None, optimize: bool
+) -> dict[str, Any]:
+    """What is shown of a run besides its progress, as arguments of `training.train.train`."""
+    from nlp_gym.errors import InvalidArgumentError
+
+    given = {name: value for name, value in names.items() if value is not None}
+    flags = {"project": "project-name"}
+    if optimize and (track or samples_every is not None):
+        flag = "--track" if track else "--samples-every"
+        raise InvalidArgumentError(
+            f"{flag} is of one run, and --optimize makes many: train the best one with "
+            f"--conf-file STUDY/best.yml {flag}."
+        )
+    if given and not track:
+        name = next(iter(given))
+        raise InvalidArgumentError(
+            f"--wandb-{flags.get(name, name)} is of no use without --track: add it."
+        )
+    watched: dict[str, Any] = {}
+    if samples_every is not None:
+        watched["samples_every"] = samples_every
+    if track:
+        from nlp_gym_agents.training.tracking import Tracking
+
+        watched["track"] = Tracking(**given)
+    return watched
 
 
 def _place(run_dir: Path | None, log_folder: Path | None) -> dict[str, Path]:
@@ -270,6 +331,7 @@ def _resume(
     trust: tuple[str, ...],
     *,
     progress: bool,
+    watched: dict[str, Any],
 ) -> Path:
     from nlp_gym.errors import InvalidArgumentError
     from nlp_gym_agents.training.train import resume as go_on
@@ -282,7 +344,7 @@ def _resume(
             f"--{name} cannot be given with --resume: a run goes on with its own settings "
             "(config.yml). Only -n may be given, to train longer, and --tensorboard-log."
         )
-    return go_on(resume, **changed, progress=progress, trust=trust)
+    return go_on(resume, **changed, **watched, progress=progress, trust=trust)
 
 
 def _report(run: Path, *, with_bc: bool, progress: bool, trust: tuple[str, ...] = ()) -> None:

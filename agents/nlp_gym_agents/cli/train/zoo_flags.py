@@ -20,6 +20,7 @@ SPELLINGS = {
     "-optimize": "--optimize",
     "--optimize-hyperparameters": "--optimize",
     "-params": "--hyperparams",
+    "-tags": "--wandb-tags",
     "-tb": "--tensorboard-log",
 }
 """RL Zoo's spellings of options of the command."""
@@ -31,11 +32,6 @@ NEEDLESS = {
     "--no-optim-plots": "none are drawn",
 }
 """Switches that ask for what is done anyway, and why; they are taken and change nothing."""
-
-_WANDB = (
-    "nothing is sent to Weights & Biases; the TensorBoard files (--tensorboard-log DIR) can be, "
-    "with `wandb sync DIR`"
-)
 
 ANSWERS = {
     "-i": "go on with a run by --resume RUN, or start from a bc run by --warm-start RUN",
@@ -56,12 +52,6 @@ ANSWERS = {
     "STUDY/best.yml; study.json has the others' --hyperparams",
     "--eval-env-kwargs": "dev is played with --env-kwargs; score a run under other ones with "
     "`nlp-gym evaluate RUN --env-kwargs KEY:VALUE`",
-    "--track": _WANDB,
-    "--wandb-project-name": _WANDB,
-    "--wandb-entity": _WANDB,
-    "--wandb-group": _WANDB,
-    "--wandb-tags": _WANDB,
-    "-tags": _WANDB,
 }
 """What to do instead of giving a flag that has no counterpart."""
 
