@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from nlp_gym_agents.models.stock import nlp_policy_kwargs
     from nlp_gym_agents.models.stock_score import score_model
     from nlp_gym_agents.prediction.agent import Agent, load_agent
+    from nlp_gym_agents.prediction.film import film_episode
 
 __all__ = [
     "Agent",
     "NameCorpus",
     "SB3VecEnv",
+    "film_episode",
     "load_agent",
     "load_from_hub",
     "make_sb3_env",
@@ -32,6 +34,7 @@ _MODULES = {
     "Agent": "prediction.agent",
     "NameCorpus": "algorithms.sb3_env",
     "SB3VecEnv": "algorithms.vec_env",
+    "film_episode": "prediction.film",
     "load_agent": "prediction.agent",
     "load_from_hub": "hub.load",
     "make_sb3_env": "algorithms.sb3_env",
