@@ -82,9 +82,10 @@ def check_all_modes(frame, reward):
     find_in_order(plain, header + [part for piece in parts for part in piece])
     if not any(re.search(r"[][{}<>]", part) for piece in parts for part in piece):
         body = plain.split("\n", 1)[1]
-        assert re.sub(r"[][{}<>]", "", body) == re.sub(r"\x1b\[[\d;]*m", "", coloured).split(
-            "\n", 1
-        )[1]
+        assert (
+            re.sub(r"[][{}<>]", "", body)
+            == re.sub(r"\x1b\[[\d;]*m", "", coloured).split("\n", 1)[1]
+        )
         assert body.count(">") == body.count("<") == marks.count("here")
         assert body.count("[") == body.count("]") == marks.count("chosen") + marks.count("wrong")
         assert bool(body.count("{")) == ("dim" in marks)
