@@ -104,6 +104,7 @@ def build_model(
     device: str = "auto",
     tuning: Tuning | None = None,
     weights: Path | None = None,
+    learns: bool = True,
 ) -> BaseAlgorithm:
     """A fresh algorithm object on `n_envs` environments of `task`.
 
@@ -117,8 +118,10 @@ def build_model(
         seed: Seeds weights, exploration and environments.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``.
         tuning: How the encoder learns; None: it is frozen.
-        weights: File of the policy's weights that the model will load, to act and not to learn; a
-            network that is larger is refused before it is built.
+        weights: File of the policy's weights that the model will load; a network that is larger is
+            refused before it is built.
+        learns: Whether it will be trained; one with a frozen encoder that only acts has no
+            optimizer.
 
     Raises:
         InvalidArgumentError: A hyperparameter's value is refused by the algorithm, or the encoder
@@ -151,7 +154,7 @@ def build_model(
         "unit_dim": task.encoder.dim,
         "encoder_factory": factory,
     }
-    if weights is not None and tuning is None:
+    if not learns and tuning is None:
         policy_kwargs |= {"optimizer_class": NoOptimizer, "optimizer_kwargs": {}}
     check_buffer(row, venv, arguments)
     arguments |= {"env": SB3VecEnv(venv), "seed": seed, "device": device, "verbose": 0}
