@@ -152,6 +152,10 @@ def test_plots_what_differs_is_another_series_or_panel(tmp_path: Path) -> None:
         ("entity_f1", "bb"),
     ]
     figure = curves_figure([first], ["steps"])
+    drawn = {line.get_label(): line for line in figure.axes[0].lines}
+    pair = [drawn["ppo (gamma 0.5)"], drawn["ppo (gamma 0.9)"]]
+    assert len({line.get_color() for line in pair}) == 1
+    assert len({line.get_linestyle() for line in pair}) == 2
     assert figure.axes[0].lines[-1].get_linestyle() == "--"  # the level of bc
     assert "bc" not in {line.get_label() for line in figure.axes[0].lines}
 

@@ -15,7 +15,7 @@ from nlp_gym_agents.cli.main import main as nlp_gym
 
 STATIC = Path(__file__).resolve().parents[1] / "_static"
 NER = ["--env", "NER-CoNLL-v0", "--env-kwargs", "corpus:sample"]
-READER = ["--env", "Question-TREC-v0", "--env-kwargs", "corpus:sample", "chunk:3"]
+READER = ["--env", "Sentiment-SST2-v0", "--env-kwargs", "corpus:sample"]
 TRAIN = {
     **{
         f"{algo}-{seed}": [*NER, "--algo", algo, "-n", "30000", "--seed", str(seed)]
@@ -23,7 +23,7 @@ TRAIN = {
         for seed in (1, 2, 3)
     },
     "bc-1": [*NER, "--algo", "bc", "-n", "200000", "--seed", "1"],
-    "reader": [*READER, "--algo", "maskable_ppo", "-n", "40000", "--seed", "1"],
+    "reader": [*READER, "--algo", "maskable_ppo", "-n", "30000", "--seed", "0"],
 }
 """Runs, and the flags of `nlp-gym train` that make them."""
 SEEDED = [name for name in TRAIN if name != "reader"]

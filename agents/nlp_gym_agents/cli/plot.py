@@ -53,6 +53,7 @@ def plot_command(
         checkpoint=checkpoint,
         data_dir=data_dir,
         device=device,
+        progress=True,
         trust=trust or (),
     )
     say_path(path)

@@ -138,7 +138,6 @@ def aggregate_caption(found: Normalised) -> list[str]:
 
 
 def _draw_profiles(axes: Axes, found: Normalised) -> None:
-    labels = []
     for algo, scores in found.scores.items():
         look = style.look(algo)
         share, low, high = profile(scores)
@@ -148,10 +147,9 @@ def _draw_profiles(axes: Axes, found: Normalised) -> None:
             color=look.colour,
             linestyle=look.dashes,
             drawstyle="steps-post",
-            label=algo,
+            label=style.name(algo),
         )
         axes.fill_between(LEVELS, low, high, color=look.colour, alpha=0.14, lw=0, step="post")
-        labels.append((algo, look.colour))
     for level in (0.0, 1.0):
         axes.axvline(level, color=style.FAINT, lw=0.8, linestyle=(0, (3, 3)))
     marks = {0.0: "random", 1.0: found.reference}
@@ -170,14 +168,7 @@ def _draw_profiles(axes: Axes, found: Normalised) -> None:
     axes.set_xlabel("normalised score")
     axes.set_ylabel("share of runs above it")
     axes.set_title("performance profiles", pad=14)
-    handles, _ = axes.get_legend_handles_labels()
-    axes.legend(
-        handles,
-        [style.name(algo) for algo, _ in labels],
-        frameon=False,
-        fontsize=8,
-        loc="upper right",
-    )
+    axes.legend(frameon=False, fontsize=8, loc="upper right")
 
 
 def _draw_means(axes: Axes, found: Normalised) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ _AXES: dict[Axis, str] = {
 }
 _WIDTH, _HEIGHT = 4.1, 3.3  # inches of a panel
 _LINE_GAP = 0.062  # of the height of a panel, between two labels at its right
+_DASHES = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))
 _REACHED = 0.9995
 """A ceiling above this is the top of the scale and needs no line."""
 
@@ -62,9 +64,13 @@ def _draw(
 ) -> None:
     lines, levels = _parts(panel)
     labels: list[tuple[float, str, str]] = []
-    longest = 0.0
+    longest, drawn = 0.0, Counter[str]()
     for series in lines:
         look = style.look(series.algo)
+        # Series of one algorithm share its colour, and differ in their dashes.
+        number = drawn[series.algo]
+        dashes = _DASHES[number % len(_DASHES)] if number else look.dashes
+        drawn[series.algo] += 1
         mean = mean_of(series.runs, axis)
         for run in series.runs if len(series.runs) > 1 else ():
             axes.plot(run.along(axis), run.values, color=look.colour, lw=0.7, alpha=0.3)
@@ -73,7 +79,7 @@ def _draw(
             mean.at,
             mean.mean,
             color=look.colour,
-            linestyle=look.dashes,
+            linestyle=dashes,
             marker=look.marker,
             markersize=4.5,
             markevery=(every // 2, every),
@@ -87,8 +93,8 @@ def _draw(
         longest = max([longest, *(float(run.along(axis)[-1]) for run in series.runs)])
     for text, value, algo in levels:
         look = style.look(algo)
-        dashes = "--" if algo == "bc" else look.dashes
-        axes.axhline(value, color=look.colour, linestyle=dashes, lw=1.1, zorder=2)
+        level = "--" if algo == "bc" else look.dashes
+        axes.axhline(value, color=look.colour, linestyle=level, lw=1.1, zorder=2)
         labels.append((value, text, look.colour))
     axes.set_ylim(*limits)
     axes.set_xlim(0, (longest or 1.0) * 1.01)
@@ -157,9 +163,9 @@ def _parts(panel: Panel) -> tuple[list[Series], list[tuple[str, float, str]]]:
     levels = []
     if lines is not cloned:
         for series in cloned:
-            n = len(series.runs)
-            seeds = f", {n} seeds" if n > 1 else ""
-            levels.append((f"{series.name} {series.best():.3f} (best{seeds})", series.best(), "bc"))
+            several = f", {_several(series)}" if len(series.runs) > 1 else ""
+            text = f"{series.name} {series.best():.3f} (best{several})"
+            levels.append((text, series.best(), "bc"))
     for name, value in panel.baselines.items():
         shown = name != "oracle" or value < _REACHED
         if shown and not (name == "bc" and cloned):
@@ -169,9 +175,13 @@ def _parts(panel: Panel) -> tuple[list[Series], list[tuple[str, float, str]]]:
 
 
 def _label(series: Series) -> str:
+    return f"{series.name} ({_several(series)})" if len(series.runs) > 1 else series.name
+
+
+def _several(series: Series) -> str:
+    """How many runs a series has, which are seeds where no two have the same one."""
     n = len(series.runs)
-    seeds = f" ({n} seeds)" if n > 1 else ""
-    return f"{series.name}{seeds}"
+    return f"{n} seeds" if len({run.seed for run in series.runs}) == n else f"{n} runs"
 
 
 def _caption(panels: Sequence[Panel]) -> list[str]:

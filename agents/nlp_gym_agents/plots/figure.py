@@ -47,6 +47,7 @@ def plot(
     checkpoint: str = "best",
     data_dir: str | Path | None = None,
     device: str = "auto",
+    progress: bool = False,
     trust: Sequence[str] | str = (),
 ) -> Path:
     """Draw a figure of runs and write it.
@@ -61,6 +62,7 @@ def plot(
         checkpoint: What plays: ``"best"`` by the dev metric, or ``"last"``.
         data_dir: Folder of the corpora, where it is not the one that runs were trained from.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``.
+        progress: Show bars on stderr while texts are encoded.
         trust: Modules that settings of the runs may have imported.
 
     Returns:
@@ -87,6 +89,7 @@ def plot(
     else:
         options: dict[str, Any] = {"samples": samples, "checkpoint": checkpoint}
         options |= {"data_dir": data_dir, "device": device, "trust": trust}
+        options["progress"] = progress
         figure = _drawn(what)(_players(_distinct(runs), split, options))
     return style.write_figure(figure, path)
 

@@ -40,6 +40,7 @@ class Player:
         task: The split, with gold.
         rows: Samples of it that are played.
         split: Name of the split.
+        progress: Show bars on stderr while its texts are encoded.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Player:
     task: Task
     rows: list[int]
     split: str
+    progress: bool = False
 
     @property
     def algo(self) -> str:
@@ -67,7 +69,7 @@ class Player:
 
     def outputs(self) -> list[Output]:
         """What it decides on each sample, greedily."""
-        with self.trained.reading(self.task) as model:
+        with self.trained.reading(self.task, progress=self.progress) as model:
             act = make_act(model, self.masked)
             return rollout(self.task, act, self.rows, obs_type=self.trained.settings["obs_type"])
 
@@ -114,6 +116,7 @@ def open_player(
     checkpoint: str = "best",
     data_dir: str | Path | None = None,
     device: str = "auto",
+    progress: bool = False,
     trust: Sequence[str] | str = (),
 ) -> Player:
     """A run that can be played on a split.
@@ -126,6 +129,7 @@ def open_player(
         checkpoint: ``"best"`` or ``"last"``.
         data_dir: Folder of the corpora, where it is not the one the run was trained from.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``.
+        progress: Show bars on stderr while texts are encoded.
         trust: Modules that the run's settings may have imported.
 
     Raises:
@@ -145,7 +149,8 @@ def open_player(
     rows = list(range(n))
     if n > most:
         rows = sorted(np.random.default_rng(0).choice(n, most, replace=False).tolist())
-    return Player(name or str(trained.settings["algo"]), trained, task, rows, split)
+    shown = name or str(trained.settings["algo"])
+    return Player(shown, trained, task, rows, split, progress)
 
 
 def decisions_of(player: Player) -> Decisions:
@@ -155,7 +160,7 @@ def decisions_of(player: Player) -> Decisions:
     parts: list[tuple[Float64Array, ...]] = []
     fit = read_calibration(player.trained.run, player.trained.settings["timesteps"])
     temperature = None if fit is None else fit["temperature"]
-    with player.trained.reading(task) as model:
+    with player.trained.reading(task, progress=player.progress) as model:
         kind, act = score_kind(model.policy), make_scored_act(model, player.masked)
         gamma = float(getattr(model, "gamma", 1.0))
         scale = INVERSE_TEMPERATURE if kind == "values" else 1.0
@@ -220,7 +225,7 @@ def forced_outputs(player: Player, pieces: int) -> list[Output]:
     """
     task, obs_type = player.task, player.trained.settings["obs_type"]
     read_on = len(task.labels)
-    with player.trained.reading(task) as model:
+    with player.trained.reading(task, progress=player.progress) as model:
         act = make_act(model, True)
 
         def decide(obs: Observation, mask: BoolArray) -> Int64Array:

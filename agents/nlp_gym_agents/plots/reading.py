@@ -98,7 +98,10 @@ def reading_figure(players: Sequence[Player]) -> Figure:
         right.set_title("when it was sure")
         right.set_xlabel("pieces read before the label")
         right.set_ylabel("share of texts")
-        style.whole_numbers(right)
+        most = max(int(player.task.lengths[player.rows].max()) for player in players)
+        right.set_xlim(0.4, most + 0.6)
+        right.set_xticks(range(1, most + 1))
+        right.grid(visible=False, axis="x")
         style.caption(
             figure,
             [

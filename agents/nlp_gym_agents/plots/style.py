@@ -262,13 +262,6 @@ def thousands(axes: Axes) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(text))
 
 
-def whole_numbers(axes: Axes) -> None:
-    """Mark whole numbers alone along the x axis."""
-    from matplotlib.ticker import MaxNLocator
-
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-
-
 def write_figure(figure: Figure, path: str | Path) -> Path:
     """Write a figure, whole or not at all, in the format of the file's ending.
 
