@@ -398,7 +398,6 @@ def test_encode_stream_plain_lines_where_stderr_is_no_terminal(
 ) -> None:
     clock, display = [0.0], progress._Display()
     monkeypatch.delenv(progress.SWITCH)
-    monkeypatch.setattr(progress, "TICK_S", 0.25)
     monkeypatch.setattr(progress, "_display", display)
     monkeypatch.setattr(display, "_run", lambda ended: None)  # nobody looks but this test
     monkeypatch.setattr("nlp_gym.progress.time.monotonic", lambda: clock[0])
