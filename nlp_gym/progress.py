@@ -186,6 +186,7 @@ def progress_bar(
     """
     enclosing = _enclosing.get()
     if enclosing is not None:
+        enclosing(done / max(total or 1, 1))
         yield lambda units: enclosing(units / max(total or 1, 1))
         return
     show = True if _wanted.get() else show
@@ -194,13 +195,14 @@ def progress_bar(
         return
     after = LINE_S if show is None and not _is_terminal() else DELAY_S
     bar = Bar(total, ": ".join([*_labels.get(), description]), unit, done, after)
-    token = _labels.set(())  # a bar inside is drawn beside this one, which has them
+    labels = _labels.get()
+    _labels.set(())  # a bar inside is drawn beside this one, which has them
     try:
         _display.open(bar)
         yield bar
     finally:
         _display.close(bar)
-        _labels.reset(token)
+        _labels.set(labels)  # a token would not do where a generator is closed by another thread
 
 
 @contextmanager
