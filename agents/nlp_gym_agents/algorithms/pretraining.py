@@ -26,8 +26,8 @@ from nlp_gym_agents.networks.encoder.trainable import TrainableEncoder, trainabl
 from nlp_gym_agents.networks.features.swap_source import reads_whole_texts
 
 DEFAULT_EPOCHS = 2
-SMALL, SMALL_EPOCHS = 5000, 20
-"""Over a corpus of fewer decisions there are more passes: two would be ten updates."""
+SMALL, SMALL_EPOCHS = 4000, 20
+"""Over a corpus of fewer decisions there are more passes: two would be eight updates."""
 
 _ENCODER = ".encoder."  # in the names of its weights, whatever network it is in
 
