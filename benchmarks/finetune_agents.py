@@ -106,7 +106,9 @@ def config_of(
     total = merge(config).n_timesteps or 1
     every = max(total // evaluations, 1)
     # Saving takes seconds, which would be counted: only at the end, or when it is stopped.
-    return config.with_changes(eval_freq=config.eval_freq or every, save_freq=total)
+    every = config.eval_freq or every
+    # All rows have the same budget: none stops early.
+    return config.with_changes(eval_freq=every, save_freq=total, early_stopping=0)
 
 
 def trained(config: TrainConfig, run: Path, clock: str) -> None:

@@ -36,6 +36,9 @@ LINE_S = 10.0
 TICK_S = 0.25
 """Seconds between two looks at whether there is something to draw."""
 
+SWITCH = "NLP_GYM_PROGRESS"
+"""Name of the environment variable that keeps all bars away where it is 0."""
+
 Advance = Callable[[int], object]
 """Moves a bar by so many units."""
 
@@ -183,21 +186,23 @@ def progress_bar(
     """
     enclosing = _enclosing.get()
     if enclosing is not None:
+        enclosing(done / max(total or 1, 1))
         yield lambda units: enclosing(units / max(total or 1, 1))
         return
-    show = show if _wanted.get() is False else True
-    if show is False:
+    show = True if _wanted.get() else show
+    if show is False or os.environ.get(SWITCH) == "0":
         yield lambda units: None
         return
     after = LINE_S if show is None and not _is_terminal() else DELAY_S
     bar = Bar(total, ": ".join([*_labels.get(), description]), unit, done, after)
-    token = _labels.set(())  # a bar inside is drawn beside this one, which has them
+    labels = _labels.get()
+    _labels.set(())  # a bar inside is drawn beside this one, which has them
     try:
         _display.open(bar)
         yield bar
     finally:
         _display.close(bar)
-        _labels.reset(token)
+        _labels.set(labels)  # a token would not do where a generator is closed by another thread
 
 
 @contextmanager
@@ -307,12 +312,15 @@ class _Display:
         """The thread: draws until the last bar is closed."""
         while not ended.wait(TICK_S):
             with self._lock:
-                if ended.is_set():
-                    return
-                if _is_terminal() or self._rich is not None:
-                    self._draw()
-                elif (bar := self._innermost()) is not None and self._is_due(bar):
-                    self._print(bar)
+                if not ended.is_set():
+                    self.look()
+
+    def look(self) -> None:
+        """Draw, or print a line where it is time for one."""
+        if _is_terminal() or self._rich is not None:
+            self._draw()
+        elif (bar := self._innermost()) is not None and self._is_due(bar):
+            self._print(bar)
 
     def _innermost(self) -> Bar | None:
         """The innermost bar that is old enough to be shown."""

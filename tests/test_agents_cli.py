@@ -26,9 +26,9 @@ from nlp_gym_agents.cli.train import command as cli_train
 from nlp_gym_agents.cli.train.command import config_of
 from nlp_gym_agents.config.train_config import merge
 from nlp_gym_agents.evaluation import evaluate as evaluating
+from nlp_gym_agents.evaluation import example
 from nlp_gym_agents.evaluation import test_report as reports
 from nlp_gym_agents.models.trained import load_trained
-from nlp_gym_agents.prediction import predictor as predict
 from nlp_gym_agents.training import train as training
 from nlp_gym_agents.training.signals import TrainingInterrupted
 
@@ -293,7 +293,7 @@ def test_cli_reports_on_the_device_of_the_run(
         return load_trained(*arguments, device=device, **options)
 
     monkeypatch.setattr(reports, "load_trained", load)
-    monkeypatch.setattr(predict, "load_trained", load)
+    monkeypatch.setattr(example, "load_trained", load)
     cli_train._report(run, with_bc=False, progress=False)
     assert devices == ["cpu", "cpu"]
 

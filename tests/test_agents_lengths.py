@@ -160,11 +160,11 @@ def test_cloning_follows_a_small_corpus_and_stops_early(
     config = yaml.safe_load((run / "config.yml").read_text())
     assert config["n_timesteps"] == CLONING_UPDATES * 16  # 20 passes would be fewer
     assert config["eval_freq"] == config["n_timesteps"] // 20
-    assert config["early_stopping"] == 5
+    assert config["early_stopping"] == 10
     assert err.count("rather than from 1,000,000: -n gives another number.") == 1
     rows = read_metrics(run)
     best = max(row["value"] for row in rows)
-    assert "Early stopping: 5 evaluations" in err
+    assert "Early stopping: 10 evaluations" in err
     assert rows[-1]["timesteps"] < config["n_timesteps"]
     chosen = json.loads((run / "best" / "settings.json").read_text())
     assert chosen["value"] == best
@@ -198,11 +198,11 @@ def test_cloning_for_comparison_is_as_short_as_the_run_and_learns(tmp_path: Path
     assert baselines["bc"]["value"] > baselines["majority"]["value"]
 
 
-def test_patience_is_a_quarter_of_the_run() -> None:
+def test_patience_is_half_of_the_run() -> None:
     row = resolve("bc")
-    assert default_patience(row, 1000, 50) == 5
-    assert default_patience(row, 1000, 10) == 25
-    assert default_patience(row, 1000, 1000) == 5
+    assert default_patience(row, 1000, 50) == 10
+    assert default_patience(row, 1000, 10) == 50
+    assert default_patience(row, 1000, 1000) == 10
     assert default_patience(resolve("ppo"), 1000, 50) == 0
 
 

@@ -145,6 +145,7 @@ def test_download_shows_a_bar_when_it_takes_long(
     server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(progress, "DELAY_S", 0.0)
+    monkeypatch.delenv(progress.SWITCH)
     download("conll2003")
     shown = capsys.readouterr().err
     assert "eng.train" in shown

@@ -14,6 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 import nlp_gym
+from nlp_gym import progress
 from nlp_gym.encode import base, cache, encode_corpus, load_encoder, store
 from nlp_gym.encode.cache import encode_block
 from nlp_gym.encode.text_file import encode_file, read_lines
@@ -395,16 +396,20 @@ def test_encode_stream_empty_file(tmp_path: Path) -> None:
 def test_encode_stream_plain_lines_where_stderr_is_no_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    clock = [0.0]
+    clock, display = [0.0], progress._Display()
+    monkeypatch.delenv(progress.SWITCH)
+    monkeypatch.setattr(progress, "_display", display)
+    monkeypatch.setattr(display, "_run", lambda ended: None)  # nobody looks but this test
     monkeypatch.setattr("nlp_gym.progress.time.monotonic", lambda: clock[0])
     with progress_bar(1000, "encoding", unit="words", show=None) as advance:
         for _ in range(10):
             clock[0] += 4.0
             advance(100)
+            display.look()
     assert capsys.readouterr().err.splitlines() == [
-        "encoding: 300/1,000 words (30%, 12 s)",
-        "encoding: 600/1,000 words (60%, 24 s)",
-        "encoding: 900/1,000 words (90%, 36 s)",
+        "encoding: 300/1,000 words (30%, 12 s, 28 s left)",
+        "encoding: 600/1,000 words (60%, 24 s, 16 s left)",
+        "encoding: 900/1,000 words (90%, 36 s, 4 s left)",
         "encoding: 1,000/1,000 words (100%, 40 s)",
     ]
 

@@ -113,6 +113,6 @@ def test_messages_of_a_search_that_is_stopped(
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 128 + 15
     assert (folder / "best.yml").exists()
-    assert "the best of the 1 trials that were completed" in result.stderr
+    assert "completed trials, which are kept: 1." in result.stderr
     assert f"--conf-file {folder / 'best.yml'}" in result.stderr
     assert result.stdout.splitlines()[-1] == str(folder)

@@ -28,6 +28,12 @@ from nlp_gym.progress import (
 ROOT = Path(__file__).resolve().parent.parent
 
 
+@pytest.fixture(autouse=True)
+def _shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Elsewhere in the tests no bar appears on a busy machine."""
+    monkeypatch.delenv(progress.SWITCH, raising=False)
+
+
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bars appear at once, and their thread looks often; lines come where a bar ends."""
@@ -161,6 +167,15 @@ def test_progress_of_work_that_goes_on_counts_from_there(capsys, impatient):
 @given(st.floats(0, 1e6))
 def test_progress_times_are_short_and_of_one_unit(seconds: float):
     assert re.fullmatch(r"[\d.]+ (s|min|h)", readable_time(seconds))
+
+
+def test_progress_is_switched_off_by_the_environment(
+    capsys, impatient, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv(progress.SWITCH, "0")
+    with progress_wanted(), progress_bar(1, "anything", show=True) as advance:
+        advance(1)
+    assert capsys.readouterr().err == ""
 
 
 def test_progress_lines_are_inert(capsys, impatient):

@@ -26,8 +26,8 @@ from nlp_gym_agents.networks.encoder.trainable import TrainableEncoder, trainabl
 from nlp_gym_agents.networks.features.swap_source import reads_whole_texts
 
 DEFAULT_EPOCHS = 2
-SMALL, SMALL_EPOCHS = 5000, 20
-"""Over a corpus of fewer decisions there are more passes: two would be ten updates."""
+SMALL, SMALL_EPOCHS = 4000, 20
+"""Over a corpus of fewer decisions there are more passes: two would be eight updates."""
 
 _ENCODER = ".encoder."  # in the names of its weights, whatever network it is in
 
@@ -123,12 +123,13 @@ def default_epochs(decisions: int, n_timesteps: int, *, learns: bool) -> int:
 
     Args:
         decisions: Those of the oracle on the corpus.
-        n_timesteps: Decisions of the training to come; one pass is enough for one that is shorter.
+        n_timesteps: Decisions of the training to come; one pass is enough for one that is shorter
+            than a tenth of it.
         learns: Whether the encoder learns too, so that a pass takes long.
     """
     if decisions < SMALL:
         return DEFAULT_EPOCHS if learns else SMALL_EPOCHS
-    return 1 if n_timesteps < decisions else DEFAULT_EPOCHS
+    return 1 if n_timesteps < decisions // 10 else DEFAULT_EPOCHS
 
 
 def _fit(

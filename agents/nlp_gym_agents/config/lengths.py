@@ -26,8 +26,9 @@ CLONING_UPDATES = 300
 _LATE, _BEGINNING = 2, 10
 """What comes after half of a run (`learning_starts`) comes after a tenth of it instead."""
 
-_PATIENCE, _LEAST_PATIENCE = 4, 5
-"""`bc` stops after a quarter of its run, and five evaluations, without a better one on dev."""
+_PATIENCE, _LEAST_PATIENCE = 2, 10
+"""`bc` stops after half of its run, and ten evaluations, without a better one on dev. On SQuAD a
+better one came after 7 of 20 evaluations without (.3748 after .3702), on NER after 3, SST-2 2."""
 
 
 def cloning_length(default: int, decisions: int, batch_size: int) -> int:
@@ -59,7 +60,7 @@ def compared_cloning_length(
 def default_patience(row: AlgorithmRow, n_timesteps: int, eval_freq: int) -> int:
     """Evaluations without improvement after which a run stops by default; 0: it never does.
 
-    Cloning stops after a quarter of its run; learning from rewards, whose scores fall and rise
+    Cloning stops after half of its run; learning from rewards, whose scores fall and rise
     again, does not stop.
 
     Args:
@@ -106,13 +107,13 @@ def fitted(
     steps = _value(kind, params, steps_name)
     if not isinstance(steps, int):
         return result, n_envs  # episodes, whose length nobody knows
-    longest = max(n_timesteps, 2)
+    longest, before = max(n_timesteps, 2), steps * n_envs
     while steps * n_envs > longest and steps > 1 and steps_name not in given:
         steps = result[steps_name] = steps // 2
     while steps * n_envs > longest and n_envs > 1 and "n_envs" not in given:
         n_envs //= 2
-    if steps_name == "n_steps":
-        _fit_batches(kind, result, params, given, steps * n_envs)
+    if steps_name == "n_steps" and steps * n_envs < before and "batch_size" not in given:
+        _fit_batches(kind, result, steps * n_envs)
     for late in ("learning_starts", "target_update_interval"):
         value = _value(kind, params, late)
         if isinstance(value, int) and value > n_timesteps // _LATE and late not in given:
@@ -120,19 +121,12 @@ def fitted(
     return result, n_envs
 
 
-def _fit_batches(
-    kind: type,
-    result: dict[str, Any],
-    params: Mapping[str, Any],
-    given: Container[str],
-    rollout: int,
-) -> None:
-    """Batches that divide a rollout which was shortened."""
+def _fit_batches(kind: type, params: dict[str, Any], rollout: int) -> None:
+    """Let batches divide a rollout that was shortened."""
     size = _value(kind, params, "batch_size")
-    shortened = result != params or (isinstance(size, int) and size > rollout)
-    if isinstance(size, int) and shortened and "batch_size" not in given and rollout % size:
+    if isinstance(size, int) and rollout % size:
         common = math.gcd(rollout, size)
-        result["batch_size"] = common if common * 8 >= min(rollout, size) else rollout
+        params["batch_size"] = common if common * 8 >= min(rollout, size) else rollout
 
 
 def _value(kind: type, params: Mapping[str, Any], name: str) -> Any:

@@ -15,7 +15,7 @@ from nlp_gym import make_task
 from nlp_gym.checks import check_name, check_path
 from nlp_gym.encode import Encoder
 from nlp_gym.errors import InvalidArgumentError, RunError, shown
-from nlp_gym.progress import progress_wanted
+from nlp_gym.progress import progress_bar, progress_wanted
 from nlp_gym.tasks.core.make import task_class
 from nlp_gym.tasks.core.task import Output, Task
 from nlp_gym_agents.algorithms.registry import AlgorithmRow, resolve
@@ -150,7 +150,8 @@ class TrainedModel:
     def model(self, task: Task) -> BaseAlgorithm:
         """The algorithm object with the saved policy; `task`, encoded, is what it reads first."""
         if self._model is None:
-            self._model = self._load(task)
+            with progress_bar(None, f"loading the agent of {self.run}"):
+                self._model = self._load(task)
         return self._model
 
     def outputs(

@@ -79,8 +79,8 @@ def _interrupted(error: Any) -> int:
         best = shlex.quote(str(error.folder / "best.yml"))
         with contextlib.suppress(OSError):
             say(
-                f"interrupted; kept is the best of the {error.trials} trials that were completed: "
-                f"nlp-gym train --conf-file {best}",
+                f"interrupted; completed trials, which are kept: {error.trials}. Train with the "
+                f"best: nlp-gym train --conf-file {best}",
                 err=True,
             )
             say_path(error.folder)
