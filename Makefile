@@ -38,6 +38,9 @@ TRAIN_EXTRAS := agents,minilm
 DEV_EXTRAS := $(TRAIN_EXTRAS),dev,docs
 
 # Two installs into one .venv must not run at once.
+# Python keeps what it compiled, whatever the surroundings say: tests start some hundred processes.
+unexport PYTHONDONTWRITEBYTECODE
+
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 .PHONY: help install install-dev train test test-all test-outside lint type check format docs benchmark clean

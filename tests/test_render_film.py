@@ -15,9 +15,7 @@ from nlp_gym.render import save_film
 @pytest.fixture(scope="module")
 def frames():
     """Pictures of an episode."""
-    env = gym.make(
-        "NER-CoNLL-v0", encoder="hashed", corpus="sample", render_mode="rgb_array_list"
-    )
+    env = gym.make("NER-CoNLL-v0", encoder="hashed", corpus="sample", render_mode="rgb_array_list")
     env.reset(options={"row": 0})
     while not any(env.step(env.unwrapped.oracle_action())[2:4]):
         pass

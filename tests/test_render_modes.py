@@ -73,7 +73,7 @@ def check_all_modes(frame, reward):
     assert page.open == []
     find_in_order(page.text, header + [part for piece in parts for part in piece])
     assert page.marks == marks
-    told = [spoken for spoken in re.findall(r'"spoken">([^:]*): <', draw("html", frame, reward))]
+    told = re.findall(r'"spoken">([^:]*): <', draw("html", frame, reward))
     assert set(told) == {SPOKEN[mark] for mark in marks}
 
     # Without codes, what is left of both is the same text; signs stand in place of the codes.
@@ -82,9 +82,10 @@ def check_all_modes(frame, reward):
     find_in_order(plain, header + [part for piece in parts for part in piece])
     if not any(re.search(r"[][{}<>]", part) for piece in parts for part in piece):
         body = plain.split("\n", 1)[1]
-        assert re.sub(r"[][{}<>]", "", body) == re.sub(r"\x1b\[[\d;]*m", "", coloured).split(
-            "\n", 1
-        )[1]
+        assert (
+            re.sub(r"[][{}<>]", "", body)
+            == re.sub(r"\x1b\[[\d;]*m", "", coloured).split("\n", 1)[1]
+        )
         assert body.count(">") == body.count("<") == marks.count("here")
         assert body.count("[") == body.count("]") == marks.count("chosen") + marks.count("wrong")
         assert bool(body.count("{")) == ("dim" in marks)
