@@ -37,10 +37,10 @@ FIND = import sys; sys.version_info < (3, $(OLDEST)) and sys.exit(1); print(sys.
 TRAIN_EXTRAS := agents,minilm
 DEV_EXTRAS := $(TRAIN_EXTRAS),dev,docs
 
-# Two installs into one .venv must not run at once.
 # Python keeps what it compiled, whatever the surroundings say: tests start some hundred processes.
 unexport PYTHONDONTWRITEBYTECODE
 
+# Two installs into one .venv must not run at once.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 .PHONY: help install install-dev train test test-all test-outside lint type check format docs benchmark clean
@@ -129,8 +129,9 @@ install-dev: $(DEV_STAMP)
 train: $(TRAIN_STAMP)
 	$(RUN) train.py $(or $(ARGS),$(JOB))
 
-# A process a core, at most four; more threads in each would get in each other's way.
-PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --maxprocesses 4
+# A process a core, at most four; more threads in each would get in each other's way. Each gets one
+# stretch of the tests, so that a module trains what its tests share once, and helps when it is done.
+PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 test: $(DEV_STAMP)
 	$(PYTEST) $(ARGS)
