@@ -49,7 +49,7 @@ help:
 	@echo 'make train      train the default agent on bundled data; ARGS="--algo ppo" for another job'
 	@echo 'make test       the default tests: offline, under three minutes'
 	@echo 'make test-all   also the slow tests and those on the real corpora'
-	@echo 'make test-outside  tests with Tianshou, TorchRL, RLlib, d3rlpy, RL Zoo: own .venv-outside'
+	@echo 'make test-outside  tests with Tianshou, TorchRL, RLlib, d3rlpy, RL Zoo, moviepy: own .venv-outside'
 	@echo 'make check      what CI runs first: lint, type, test'
 	@echo 'make lint       ruff check, ruff format --check, and the layers: who imports whom'
 	@echo 'make type       mypy'

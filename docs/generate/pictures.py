@@ -1,6 +1,6 @@
 """An episode of an id on its bundled sample, drawn by the environment's own `render`.
 
-``python -m docs.generate.pictures`` writes the picture of the README and the film of the first page
+``python -m docs.generate.pictures`` writes the picture of the README and the film of "Getting started"
 anew; all others are made when the site is built.
 """
 
@@ -31,7 +31,7 @@ README_SAMPLE, README_WORDS, README_MISTAKE = "train.conll:6453", 14, "Greek-own
 """Of the picture of the README: what is read, how far, and which word gets a wrong tag."""
 STATIC = Path(__file__).resolve().parents[1] / "_static"
 FILM_ID = "NER-CoNLL-v0"
-"""Of the film on the first page, which is also read where no site is built."""
+"""Of the film in "Getting started", which is also read where no site is built."""
 
 
 @dataclass(frozen=True)
