@@ -1,7 +1,7 @@
 """An episode of an id on its bundled sample, drawn by the environment's own `render`.
 
-``python -m docs.generate.pictures`` writes the picture of the README and the film of "Getting started"
-anew; all others are made when the site is built.
+``python -m docs.generate.pictures`` writes the picture of the README and the film of "Getting
+started" anew; all others are made when the site is built.
 """
 
 from __future__ import annotations
