@@ -37,6 +37,9 @@ FIND = import sys; sys.version_info < (3, $(OLDEST)) and sys.exit(1); print(sys.
 TRAIN_EXTRAS := agents,minilm
 DEV_EXTRAS := $(TRAIN_EXTRAS),dev,docs
 
+# Python keeps what it compiled, whatever the surroundings say: tests start some hundred processes.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Two installs into one .venv must not run at once.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
@@ -46,7 +49,7 @@ help:
 	@echo 'make train      train the default agent on bundled data; ARGS="--algo ppo" for another job'
 	@echo 'make test       the default tests: offline, under three minutes'
 	@echo 'make test-all   also the slow tests and those on the real corpora'
-	@echo 'make test-outside  tests with Tianshou, TorchRL, RLlib, d3rlpy, RL Zoo: own .venv-outside'
+	@echo 'make test-outside  tests with Tianshou, TorchRL, RLlib, d3rlpy, RL Zoo, moviepy: own .venv-outside'
 	@echo 'make check      what CI runs first: lint, type, test'
 	@echo 'make lint       ruff check, ruff format --check, and the layers: who imports whom'
 	@echo 'make type       mypy'
@@ -126,8 +129,9 @@ install-dev: $(DEV_STAMP)
 train: $(TRAIN_STAMP)
 	$(RUN) train.py $(or $(ARGS),$(JOB))
 
-# A process a core, at most four; more threads in each would get in each other's way.
-PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --maxprocesses 4
+# A process a core, at most four; more threads in each would get in each other's way. Each gets one
+# stretch of the tests, so that a module trains what its tests share once, and helps when it is done.
+PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 test: $(DEV_STAMP)
 	$(PYTEST) $(ARGS)

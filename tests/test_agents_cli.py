@@ -259,7 +259,7 @@ def test_cli_signal_saves_and_exits(tmp_path: Path) -> None:
                 break
             time.sleep(0.05)
         process.send_signal(number)
-        output, errors = process.communicate(timeout=60)
+        output, errors = process.communicate()
     assert process.returncode == 128 + number, errors
     assert output.splitlines()[-1] == str(run)
     assert "--resume" in errors

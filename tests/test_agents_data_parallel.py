@@ -181,13 +181,11 @@ def test_a_signal_to_torchrun_saves_once_and_stops_all(tmp_path: Path) -> None:
     ]
     command += [str(ROOT / "train.py"), *arguments, "--no-report", "--run-dir", str(run)]
     process = subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE, text=True)
-    began = time.monotonic()
     while not (run / "checkpoints" / "64").exists():
         assert process.poll() is None
-        assert time.monotonic() - began < 120
         time.sleep(0.1)
     process.send_signal(signal.SIGTERM)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate()
     assert said.count("Saved. Continue with: nlp-gym train --resume") == 1
     assert int(newest(run / "checkpoints")[0].name) > 64
 

@@ -102,7 +102,6 @@ def test_toy_package_of_ones_own_is_named_in_front_of_the_id(tmp_path: Path) -> 
             env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONWARNINGS": "ignore"},
             capture_output=True,
             text=True,
-            timeout=240,
         )
 
     train = ["train", "--algo", "bc", "-n", "200", "--encoder", "hashed", "--no-report"]

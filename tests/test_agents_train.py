@@ -143,8 +143,7 @@ def test_train_killed_run_resumes_from_its_last_complete_checkpoint(tmp_path: Pa
     with subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
-        deadline = time.monotonic() + 120
-        while process.poll() is None and time.monotonic() < deadline:
+        while process.poll() is None:  # the limit of the test ends what hangs
             if any(p.name.isdigit() and int(p.name) >= 192 for p in run.glob("checkpoints/*")):
                 break
             time.sleep(0.05)

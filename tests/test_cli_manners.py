@@ -26,7 +26,6 @@ def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
         env={**os.environ, "PYTHONPATH": PATH, **environment},
         capture_output=True,
         text=True,
-        timeout=120,
     )
 
 

@@ -199,9 +199,9 @@ def test_encode_cache_two_processes_encode_once(tmp_path):
     children = [context.Process(target=_child, args=(tmp_path, 0.3, result)) for _ in range(2)]
     for child in children:
         child.start()
-    got = [result.get(timeout=60) for _ in children]
+    got = [result.get() for _ in children]
     for child in children:
-        child.join(60)
+        child.join()
     assert got == [expected(make_corpus()).tobytes()] * 2
     assert len(set((tmp_path / "calls.log").read_text().split())) == 1
 
@@ -212,12 +212,11 @@ def test_encode_cache_killed_while_writing_leaves_nothing_wrong(tmp_path):
     child = context.Process(target=_child, args=(tmp_path, 1.0, result))
     child.start()
     log = tmp_path / "calls.log"
-    deadline = time.monotonic() + 60
     while not (log.exists() and log.read_text().count("\n") >= 2):
-        assert time.monotonic() < deadline
+        assert child.is_alive()
         time.sleep(0.02)
     child.kill()
-    child.join(60)
+    child.join()
     assert list(tmp_path.glob(".*.part"))
     assert not list(tmp_path.glob("*.npy"))
     encoded = encode_corpus(make_corpus(), CountingEncoder(), cache_dir=tmp_path)
@@ -236,7 +235,7 @@ def test_encode_cache_waiting_process_says_so(tmp_path, capsys):
     release.set()
     with cache._locked(target):
         pass
-    child.join(60)
+    child.join()
     assert "waiting" in capsys.readouterr().err
 
 

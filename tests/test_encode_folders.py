@@ -95,7 +95,6 @@ def test_encode_folder_asks_nothing_on_stdin(folder: Path, answer: str | None) -
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=120,
         **given,
     )
     assert "EncoderError" in done.stderr

@@ -7,7 +7,6 @@ import hashlib
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -124,10 +123,8 @@ def test_files_lock_excludes_another_process_and_can_be_taken_again(tmp_path: Pa
     ) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == b"in\n"
-        started = time.monotonic()
         with pytest.raises(TimeoutError), file_lock(target, timeout=0.1):
             pass
-        assert time.monotonic() - started < 5
         other.kill()  # the lock of a dead process is free
     with file_lock(target), file_lock(target, timeout=1):
         pass

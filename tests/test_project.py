@@ -43,9 +43,7 @@ MODULES = {
 
 def run_python(code: str) -> str:
     """Run `code` in a fresh interpreter from the repository root; returns what it printed."""
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120
-    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

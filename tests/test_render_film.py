@@ -67,3 +67,31 @@ def test_frames_of_two_shapes_and_odd_pauses_are_refused(tmp_path, frames):
         with pytest.raises(InvalidArgumentError, match="last_pause_s"):
             save_film(frames, tmp_path / "film.gif", last_pause_s=pause)
     assert nlp_gym.render.film.PAUSE_S < nlp_gym.render.film.LAST_PAUSE_S
+
+
+def test_a_trained_agent_is_filmed_as_it_decides(tmp_path, one_thread):
+    from nlp_gym_agents import film_episode
+    from nlp_gym_agents.config.train_config import TrainConfig
+    from nlp_gym_agents.prediction.agent import Agent
+    from nlp_gym_agents.training.train import train
+
+    config = TrainConfig(
+        algo="ppo",
+        n_timesteps=64,
+        n_envs=8,
+        hyperparams={"n_steps": 8, "batch_size": 64},
+        env_kwargs={"corpus": "sample", "encoder": "hashed", "window": 0},
+    )
+    run = train(config, run_dir=tmp_path / "run", progress=False)
+    agent = Agent(run)
+    words = agent.trained.task("dev").sample(3).words
+    path = film_episode(agent, tmp_path / "film.png", row=3)
+    with Image.open(path) as film:
+        assert film.n_frames == len(words) + 1
+    again = film_episode(run, tmp_path / "again.png", row=3)
+    assert again.read_bytes() == path.read_bytes()
+    with pytest.raises(InvalidArgumentError, match="row=100 must be an integer from 0 to 99"):
+        film_episode(agent, tmp_path / "none.gif", row=100)
+    with pytest.raises(UnknownNameError, match="split"):
+        film_episode(agent, tmp_path / "none.gif", split="valid")
+    assert not (tmp_path / "none.gif").exists()

@@ -73,7 +73,7 @@ def check_all_modes(frame, reward):
     assert page.open == []
     find_in_order(page.text, header + [part for piece in parts for part in piece])
     assert page.marks == marks
-    told = [spoken for spoken in re.findall(r'"spoken">([^:]*): <', draw("html", frame, reward))]
+    told = re.findall(r'"spoken">([^:]*): <', draw("html", frame, reward))
     assert set(told) == {SPOKEN[mark] for mark in marks}
 
     # Without codes, what is left of both is the same text; signs stand in place of the codes.

@@ -1,7 +1,7 @@
 """An episode of an id on its bundled sample, drawn by the environment's own `render`.
 
-``python -m docs.generate.pictures`` writes the picture of the README anew; all others are made when
-the site is built.
+``python -m docs.generate.pictures`` writes the picture of the README and the film of "Getting
+started" anew; all others are made when the site is built.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 import nlp_gym  # noqa: F401 - registers the ids
+from nlp_gym.render.film import film_bytes
 
 ROWS, DECISIONS, KINDS = 40, 12, 4
 """Samples that are looked at; a good episode has so many decisions, of so many kinds."""
@@ -24,13 +25,13 @@ MOST_ACTIONS = 700
 """Where there are more, texts are written, and a random token says nothing to a reader."""
 STILL = 4
 """An episode of fewer decisions is shown as a still picture of its moments."""
-PAUSE, LAST_PAUSE = 700, 3000
-"""Milliseconds that a moving picture shows a frame, and the last one."""
 COLOURS, MARGIN, GAP, BETWEEN = 96, 20, 12, "#d1d9e0"
 """Of a picture: most colours, pixels below what is drawn, and what is between moments."""
 README_SAMPLE, README_WORDS, README_MISTAKE = "train.conll:6453", 14, "Greek-owned"
 """Of the picture of the README: what is read, how far, and which word gets a wrong tag."""
-README = Path(__file__).resolve().parents[1] / "_static" / "episode.png"
+STATIC = Path(__file__).resolve().parents[1] / "_static"
+FILM_ID = "NER-CoNLL-v0"
+"""Of the film in "Getting started", which is also read where no site is built."""
 
 
 @dataclass(frozen=True)
@@ -72,14 +73,7 @@ class Episode:
     @cached_property
     def movie(self) -> bytes:
         """Animated WebP of all frames."""
-        frames = _cropped(self.frames)
-        times = [PAUSE] * (len(frames) - 1) + [LAST_PAUSE]
-        file = io.BytesIO()
-        options: dict[str, Any] = {"lossless": True, "quality": 50, "method": 2, "loop": 0}
-        frames[0].save(
-            file, "WEBP", save_all=True, append_images=frames[1:], duration=times, **options
-        )
-        return file.getvalue()
+        return film_bytes(_cropped(self.frames), "webp")
 
 
 def episode(env_id: str) -> Episode:
@@ -172,5 +166,11 @@ def readme_picture() -> bytes:
     return _png(_cropped([Image.fromarray(env.render())])[0])
 
 
+def film() -> bytes:
+    """GIF of an episode with a wrong decision in it."""
+    return film_bytes(_cropped(episode(FILM_ID).frames), "gif")
+
+
 if __name__ == "__main__":
-    README.write_bytes(readme_picture())
+    (STATIC / "episode.png").write_bytes(readme_picture())
+    (STATIC / "film.gif").write_bytes(film())

@@ -39,7 +39,7 @@ _STYLE = (
     ".nlp-gym mark{color:#1f2328;border-bottom:2px solid #59636e;border-radius:3px;padding:0 .2em;"
     "-webkit-print-color-adjust:exact;print-color-adjust:exact}"
     ".nlp-gym mark.wrong{border:2px solid #cf222e}"
-    ".nlp-gym .here{font-weight:bold;outline:2px solid currentColor;outline-offset:1px}"
+    ".nlp-gym .here{font-weight:bold;outline:2px solid currentColor;padding:0 .2em}"
     ".nlp-gym .dim{opacity:.65}"
     ".nlp-gym .spoken{position:absolute;width:1px;height:1px;overflow:hidden;"
     "clip-path:inset(50%);white-space:nowrap}"

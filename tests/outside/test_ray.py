@@ -146,7 +146,8 @@ def test_ray_encode_writes_the_bytes_that_one_process_writes(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     text = tmp_path / "texts.txt"
-    lines = (f"text {n} has the word w{n * 7919 % 5000} and {n % 13} others" for n in range(15_000))
+    # Some 70,000 words are three blocks.
+    lines = (f"text {n} has the word w{n * 7919 % 5000} and {n % 13} others" for n in range(8_000))
     text.write_text("\n".join(lines), encoding="utf-8")
     found = {}
     for name, more in (("plain", []), ("ray", ["--ray", nodes.address])):

@@ -30,7 +30,6 @@ def zoo(program: str, algo: str, env: str, *arguments: str, logs: Path) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     return done.stdout
