@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-
-from typing_extensions import TypeGuard
+from typing import TypeGuard
 
 from nlp_gym_agents.explain.trace import Trace
 
@@ -75,6 +74,12 @@ class Scale:
         if self.small:
             return f"{score * 100:.1f}"
         return "" if score < 0.005 else f"{score * 100:.0f}"
+
+    def lead(self, margin: float | None) -> str:
+        """``"ahead by 3.1 points"``; empty where the margin is not known."""
+        if not is_number(margin):
+            return ""
+        return f"{'ahead' if margin >= 0 else 'behind'} by {self.margin(abs(margin))}"
 
     def margin(self, margin: float | None) -> str:
         """How far the choice was ahead, in words."""
