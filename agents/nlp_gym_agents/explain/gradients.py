@@ -78,7 +78,13 @@ def _recurrent(player: Player) -> bool:
 
 
 def attribute(
-    player: Player, task: Task, row: int, trace: Trace, *, integrated: bool
+    player: Player,
+    task: Task,
+    row: int,
+    trace: Trace,
+    *,
+    integrated: bool,
+    only: Sequence[int] | None = None,
 ) -> Attribution:
     """Relevance of words by gradients.
 
@@ -88,11 +94,14 @@ def attribute(
         row: The sample.
         trace: What was decided on it.
         integrated: Integrated gradients; else gradient times input.
+        only: T decisions of the trace; None: all.
 
     Returns:
         In units of the score: log-probability of the choice, or its Q value.
     """
     seen = _Seen.of(player, task, row, trace.decisions)
+    if only is not None:
+        seen = seen.take(np.asarray(only, np.int64))
     policy = player.model.policy
     policy.set_training_mode(False)
     nodes, weights = _points(STEPS) if integrated else (np.ones(1), np.ones(1))
@@ -171,6 +180,11 @@ class _Seen:
         actions = np.array([decision.chosen for decision in decisions], np.int64)
         return cls(observations, np.concatenate(masks), actions)
 
+    def take(self, places: Int64Array) -> _Seen:
+        """Some of the decisions."""
+        observations = {key: value[places] for key, value in self.observations.items()}
+        return _Seen(observations, self.mask[places], self.actions[places])
+
     def scores(self, player: Player) -> th.Tensor:
         """(T,) scores of what was chosen, differentiable."""
         policy = player.model.policy
@@ -238,8 +252,7 @@ class _Line:
         if tokenizer.mask_word:
             (mask,) = tokenizer.split([[tokenizer.mask_word]]).ids.tolist()
             encoders = trainable_encoders(self.player.model.policy)
-            embeddings: Any = encoders[0].words.model.get_input_embeddings()
-            base = base + embeddings.weight[mask].detach()
+            base = base + encoders[0].embeddings.weight[mask].detach()
         return th.where(stays[..., None], given, base)
 
 
