@@ -34,7 +34,7 @@ from nlp_gym_agents.networks.encoder.unit_texts import UnitTexts
 from nlp_gym_agents.networks.features.pointer import PointerScorer
 from nlp_gym_agents.networks.policies.dueling import action_scores
 
-STEPS = 10
+STEPS = 12
 """Points on the line from the baseline to the text, those of Gauss and Legendre."""
 
 
