@@ -6,6 +6,7 @@ import json
 import math
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.explain.decisions import Player, trace_rows
 from nlp_gym_agents.explain.gradients import attribute, word_places
-from nlp_gym_agents.explain.occlusion import LEAST_BLOCKS, MOST_WORDS, blocks, hide
+from nlp_gym_agents.explain.occlusion import LEAST_BLOCKS, MOST_WORDS, blocks, hide, occlude
 from nlp_gym_agents.explain.trace import VIEWS, Decision, Trace
 from nlp_gym_agents.models.build import build_model
 from nlp_gym_agents.models.play import outputs_of
@@ -401,6 +402,20 @@ def test_explain_hidden_words_are_hidden_everywhere() -> None:
     found = hide(sample, [1], "_")
     assert found.words == ("a", "_", "c")
     assert found.extra == {"turns": (("a", "_"), ("c",)), "other": (("a",),), "n": 3}
+
+
+def test_explain_no_relevance_where_another_text_is_read(tagger: Agent) -> None:
+    trace = tagger.explain("Ann sings")
+
+    def opened(samples: list[Sample]) -> Any:
+        raise AssertionError("nothing is to be encoded")
+
+    (found,) = occlude(opened, [Sample(("another", "text"))], [trace])
+    assert found.relevance == "none"
+    assert "another text" in found.notes[0]
+    walk = replace(trace, view="walk")
+    (found,) = occlude(opened, [Sample(trace.words)], [walk])
+    assert "graph" in found.notes[0]
 
 
 def test_explain_words_of_encoded_texts() -> None:
