@@ -36,6 +36,8 @@ from nlp_gym_agents.networks.policies.dueling import action_scores
 
 STEPS = 12
 """Points on the line from the baseline to the text, those of Gauss and Legendre."""
+_AT_ONCE = 8192
+"""Sub-words times scores that are differentiated at once, which bounds the memory."""
 
 
 @dataclass(frozen=True)
@@ -105,18 +107,12 @@ def attribute(
     policy = player.model.policy
     policy.set_training_mode(False)
     nodes, weights = _points(STEPS) if integrated else (np.ones(1), np.ones(1))
-    total: list[th.Tensor] | None = None
+    by_token: list[th.Tensor] = []  # (T, B, L) of each batch of windows
     line = _Line(player, integrated=integrated)
     for point, weight in zip(nodes.tolist(), weights.tolist(), strict=True):
         with line.at(point):
-            scores = seen.scores(player)
-            slopes = _slopes(scores, line.read)
-        parts = [weight * slope for slope in slopes]
-        total = parts if total is None else [a + b for a, b in zip(total, parts, strict=True)]
-    assert total is not None
-    by_token = [
-        (slope * change).sum(dim=-1) for slope, change in zip(total, line.changes, strict=True)
-    ]  # (T, B, L) of each batch of windows
+            parts = [weight * part for part in _given(seen.scores(player), line)]
+        by_token = [a + b for a, b in zip(by_token, parts, strict=True)] if by_token else parts
     ends = [_at(line, seen, player, point) for point in (1.0, 0.0)]
     by_word, elsewhere = _by_word(by_token, line, task, trace.words)
     return Attribution(by_word, elsewhere, ends[0] - ends[1])
@@ -134,16 +130,24 @@ def _points(n: int) -> tuple[Float64Array, Float64Array]:
     return (nodes + 1) / 2, weights / 2
 
 
-def _slopes(scores: th.Tensor, read: Sequence[th.Tensor]) -> list[th.Tensor]:
-    """(T, B, L, width) gradients of each of (T,) scores, for every tensor that was read."""
+def _given(scores: th.Tensor, line: _Line) -> list[th.Tensor]:
+    """(T, B, L) gradient times change of every sub-word, for each of (T,) scores and each batch."""
+    size = max(1, _AT_ONCE // sum(read[..., 0].numel() for read in line.read))
     each = th.eye(len(scores), device=scores.device)
+    rows = [_slopes(scores, line, some) for some in each.split(size)]
+    return [th.cat(parts) for parts in zip(*rows, strict=True)]
+
+
+def _slopes(scores: th.Tensor, line: _Line, some: th.Tensor) -> list[th.Tensor]:
     with warnings.catch_warnings():
         # Some operations are differentiated one by one, which torch says.
         warnings.filterwarnings("ignore", "There is a performance drop", UserWarning)
-        found = th.autograd.grad(scores, read, each, is_grads_batched=True, allow_unused=True)
+        found = th.autograd.grad(
+            scores, line.read, some, is_grads_batched=True, allow_unused=True, retain_graph=True
+        )
     return [
-        th.zeros(len(scores), *given.shape) if slope is None else slope
-        for slope, given in zip(found, read, strict=True)
+        th.zeros(len(some), *change.shape[:2]) if slope is None else (slope * change).sum(dim=-1)
+        for slope, change in zip(found, line.changes, strict=True)
     ]
 
 

@@ -140,6 +140,7 @@ def joined(traces: Sequence[Trace]) -> Trace:
         output={},
         score=None,
         metric="",
+        relevance=next((t.relevance for t in traces if t.relevance != "none"), "none"),
         notes=tuple(dict.fromkeys(note for trace in traces for note in trace.notes)),
     )
 
