@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ from nlp_gym_agents import Agent, load_agent
 from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.explain.decisions import Player, trace_rows
-from nlp_gym_agents.explain.gradients import attribute, word_places
+from nlp_gym_agents.explain.gradients import attribute, check_differentiable, word_places
 from nlp_gym_agents.explain.occlusion import LEAST_BLOCKS, MOST_WORDS, blocks, hide, occlude
 from nlp_gym_agents.explain.trace import VIEWS, Decision, Trace
 from nlp_gym_agents.models.build import build_model
@@ -470,7 +471,23 @@ def score_of(decision: Decision, trace: Trace) -> float:
 
 def test_explain_gradients_do_not_suit_a_memory() -> None:
     task = task_of("NER-CoNLL-v0")
-    from nlp_gym_agents.explain.gradients import check_differentiable
-
     with pytest.raises(InvalidArgumentError, match="recurrent"):
         check_differentiable(player_of(task, "recurrent_ppo"), "gradient")
+
+
+def test_explain_a_model_that_does_not_say_what_it_holds() -> None:
+    task = task_of("NER-CoNLL-v0")
+
+    def predict(obs: Any, deterministic: bool, action_masks: Any) -> Any:
+        return action_masks.argmax(axis=1), None
+
+    policy = SimpleNamespace(set_training_mode=lambda mode: None, device=th.device("cpu"))
+    model: Any = SimpleNamespace(policy=policy, predict=predict)
+    (trace,) = trace_rows(Player(model, True, "index", "NER-CoNLL-v0", "own"), task, [0])
+    assert trace.scores == "none"
+    for decision in trace.decisions:
+        assert all(option.score is None for option in decision.options)
+        assert (decision.margin, decision.value) == (None, None)
+        assert decision.choice.legal
+        assert any(option.right for option in decision.options)
+    json.loads(trace.to_json())
