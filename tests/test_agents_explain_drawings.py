@@ -209,6 +209,7 @@ def with_text(made: Trace, text: str) -> Trace:
         decisions=tuple(map(changed, made.decisions)),
         output={text: text, "labels": [text, {text: text}]},
         context={text: text},
+        notes=(text,),
     )
 
 
@@ -294,6 +295,13 @@ def test_page_marks_gold_masks_and_mistakes() -> None:
     plain = Page(trace_html(replace(labels(), decisions=labels().decisions[:1]))).text
     assert "gold" not in plain
     assert "forbids" not in plain
+
+
+def test_notes_are_shown() -> None:
+    made = replace(walk(), notes=("A search found it.",))
+    assert "A search found it." in Page(trace_html(made)).text
+    assert "A search found it." in trace_text(made)
+    assert trace_picture(made).height > trace_picture(walk()).height
 
 
 def test_page_of_several_has_anchors_of_their_own() -> None:

@@ -94,6 +94,8 @@ def _blocks(trace: Trace, scale: drawing.Scale) -> Iterator[_Block]:
     yield _line(one_line(_headline(trace)), _MUTED, _SMALL)
     for name, text in trace.context.items():
         yield _paragraph([Piece(f"{one_line(name)}:", "dim"), Piece(one_line(text))])
+    for note in trace.notes:
+        yield _paragraph([Piece(one_line(note), "dim")], _SMALL)
     if not trace.decisions:
         yield _line("Nothing was decided: the text is blank.", _INK)
         return

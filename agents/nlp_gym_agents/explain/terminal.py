@@ -80,6 +80,8 @@ def _print_one(trace: Trace, console: Console, marks: _Marks) -> None:
     console.print(_headline(trace, marks), soft_wrap=True)
     for name, text in trace.context.items():
         console.print(Text.assemble((f"{one_line(name)}: ", "dim"), one_line(text)))
+    for note in trace.notes:
+        console.print(Text(one_line(note), "dim"))
     if not trace.decisions:
         console.print("Nothing was decided: the text is blank.")
         return
