@@ -12,7 +12,7 @@ from nlp_gym_agents.cli.shared.output import say_path
 
 if TYPE_CHECKING:
     from nlp_gym_agents.explain.trace import Trace
-    from nlp_gym_agents.prediction.agent import Given
+    from nlp_gym_agents.prediction.agent import Agent, Given
 
 _TOGETHER = 32
 """Texts that are played together."""

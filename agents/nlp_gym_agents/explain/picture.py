@@ -254,8 +254,8 @@ def _draw_cell(
     corners = (x, y, x + width, y + height)
     if cell.masked:
         for k in range(-height, width, 7):
-            ends = (x + max(k, 0), y + max(-k, 0), x + min(k + height, width), 0)
-            pen.line((*ends[:3], y + min(height, width - k)), _GREY)
+            start = (x + max(k, 0), y + max(-k, 0))
+            pen.line((*start, x + min(k + height, width), y + min(height, width - k)), _GREY)
     paper = heat_colour(cell.level / drawing.LEVELS)
     ink = "#000000" if contrast(paper, "#000000") > contrast(paper, "#ffffff") else "#ffffff"
     if not cell.masked and cell.option is not None:
