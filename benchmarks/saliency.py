@@ -27,7 +27,7 @@ import numpy as np
 from nlp_gym.metrics.base import bootstrap_interval
 from nlp_gym.types import Float64Array, Sample
 from nlp_gym_agents import Agent
-from nlp_gym_agents.explain.gradients import can_differentiate
+from nlp_gym_agents.explain.gradients import attribute, can_differentiate
 from nlp_gym_agents.explain.occlusion import hidden_scores
 from nlp_gym_agents.explain.trace import Decision, Trace
 from nlp_gym_agents.prediction.explained import Explainer
@@ -90,11 +90,13 @@ def effects(run: Path, n: int, k: int) -> Iterator[Effect]:
     samples = drawn(agent, n, k, rng)
     with explainer.opened(samples[:1]) as (player, _):
         methods = ("occlusion", *(GRADIENTS if can_differentiate(player) else ()))
+    traces = agent.explain(samples, relevance="occlusion")
+    picks = [picked(trace, np.random.default_rng([1, i])) for i, trace in enumerate(traces)]
     for method in methods:
-        traces = agent.explain(samples, relevance=method)
-        picks = [picked(trace, np.random.default_rng([1, i])) for i, trace in enumerate(traces)]
+        relevance = relevances(explainer, samples, traces, picks, method)
         for without_own in (False, True) if agent.tags else (False,):
-            yield measured(explainer, samples, traces, picks, method, k, without_own=without_own)
+            fall = falls(explainer, samples, traces, picks, relevance, k, without_own=without_own)
+            yield Effect(run.name, method, without_own, *fall)
 
 
 def drawn(agent: Agent, n: int, k: int, rng: np.random.Generator) -> list[Sample]:
@@ -114,22 +116,39 @@ def picked(trace: Trace, rng: np.random.Generator) -> int:
     return int(rng.choice(telling or list(places)))
 
 
-def measured(
+def relevances(
+    explainer: Explainer,
+    samples: list[Sample],
+    traces: Sequence[Trace],
+    picks: Sequence[int],
+    method: str,
+) -> list[Sequence[float]]:
+    """The relevance of each text's words for the decision that was picked."""
+    if method == "occlusion":
+        return [trace.decisions[pick].relevance for trace, pick in zip(traces, picks, strict=True)]
+    how = {"integrated": method == "integrated gradients"}
+    with explainer.opened(samples) as (player, task):
+        return [
+            attribute(player, task, row, trace, only=[pick], **how).by_word[0].tolist()
+            for row, (trace, pick) in enumerate(zip(traces, picks, strict=True))
+        ]
+
+
+def falls(
     explainer: Explainer,
     samples: Sequence[Sample],
     traces: Sequence[Trace],
     picks: Sequence[int],
-    method: str,
+    relevance: Sequence[Sequence[float]],
     k: int,
     *,
     without_own: bool,
-) -> Effect:
-    """Hide the most relevant words of each text, and random ones."""
+) -> tuple[Float64Array, Float64Array]:
+    """(n,) falls of scores when the most relevant words of a text are hidden, and random ones."""
     hidden = []
-    for i, (trace, pick) in enumerate(zip(traces, picks, strict=True)):
-        decision = trace.decisions[pick]
-        words = readable(trace, decision, without_own=without_own)
-        order = sorted(words, key=lambda w: -decision.relevance[w])
+    for i, (trace, pick, own) in enumerate(zip(traces, picks, relevance, strict=True)):
+        words = readable(trace, trace.decisions[pick], without_own=without_own)
+        order = sorted(words, key=own.__getitem__, reverse=True)
         rng = np.random.default_rng([2, i])
         chance = [rng.choice(words, size=k, replace=False).tolist() for _ in range(RANDOM)]
         hidden.append([[], order[:k], *chance])
@@ -138,13 +157,7 @@ def measured(
     for (plain, lower, *others), pick in zip(scores, picks, strict=True):
         relevant.append(plain[pick] - lower[pick])
         random.append(np.mean([plain[pick] - other[pick] for other in others]))
-    return Effect(
-        explainer.trained.run.name,
-        method,
-        without_own,
-        np.array(relevant),
-        np.array(random),
-    )
+    return np.array(relevant), np.array(random)
 
 
 def readable(trace: Trace, decision: Decision, *, without_own: bool) -> list[int]:

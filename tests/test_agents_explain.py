@@ -6,8 +6,10 @@ import json
 import math
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -26,8 +28,8 @@ from nlp_gym_agents import Agent, load_agent
 from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.explain.decisions import Player, trace_rows
-from nlp_gym_agents.explain.gradients import attribute, word_places
-from nlp_gym_agents.explain.occlusion import LEAST_BLOCKS, MOST_WORDS, blocks, hide
+from nlp_gym_agents.explain.gradients import attribute, check_differentiable, word_places
+from nlp_gym_agents.explain.occlusion import LEAST_BLOCKS, MOST_WORDS, blocks, hide, occlude
 from nlp_gym_agents.explain.trace import VIEWS, Decision, Trace
 from nlp_gym_agents.models.build import build_model
 from nlp_gym_agents.models.play import outputs_of
@@ -403,6 +405,20 @@ def test_explain_hidden_words_are_hidden_everywhere() -> None:
     assert found.extra == {"turns": (("a", "_"), ("c",)), "other": (("a",),), "n": 3}
 
 
+def test_explain_no_relevance_where_another_text_is_read(tagger: Agent) -> None:
+    trace = tagger.explain("Ann sings")
+
+    def opened(samples: list[Sample]) -> Any:
+        raise AssertionError("nothing is to be encoded")
+
+    (found,) = occlude(opened, [Sample(("another", "text"))], [trace])
+    assert found.relevance == "none"
+    assert "another text" in found.notes[0]
+    walk = replace(trace, view="walk")
+    (found,) = occlude(opened, [Sample(trace.words)], [walk])
+    assert "graph" in found.notes[0]
+
+
 def test_explain_words_of_encoded_texts() -> None:
     words = ("a", "b", "c", "d")
     assert word_places(("a", "b"), words).tolist() == [0, 1]
@@ -455,7 +471,23 @@ def score_of(decision: Decision, trace: Trace) -> float:
 
 def test_explain_gradients_do_not_suit_a_memory() -> None:
     task = task_of("NER-CoNLL-v0")
-    from nlp_gym_agents.explain.gradients import check_differentiable
-
     with pytest.raises(InvalidArgumentError, match="recurrent"):
         check_differentiable(player_of(task, "recurrent_ppo"), "gradient")
+
+
+def test_explain_a_model_that_does_not_say_what_it_holds() -> None:
+    task = task_of("NER-CoNLL-v0")
+
+    def predict(obs: Any, deterministic: bool, action_masks: Any) -> Any:
+        return action_masks.argmax(axis=1), None
+
+    policy = SimpleNamespace(set_training_mode=lambda mode: None, device=th.device("cpu"))
+    model: Any = SimpleNamespace(policy=policy, predict=predict)
+    (trace,) = trace_rows(Player(model, True, "index", "NER-CoNLL-v0", "own"), task, [0])
+    assert trace.scores == "none"
+    for decision in trace.decisions:
+        assert all(option.score is None for option in decision.options)
+        assert (decision.margin, decision.value) == (None, None)
+        assert decision.choice.legal
+        assert any(option.right for option in decision.options)
+    json.loads(trace.to_json())

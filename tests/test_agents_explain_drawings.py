@@ -209,6 +209,7 @@ def with_text(made: Trace, text: str) -> Trace:
         decisions=tuple(map(changed, made.decisions)),
         output={text: text, "labels": [text, {text: text}]},
         context={text: text},
+        notes=(text,),
     )
 
 
@@ -294,6 +295,13 @@ def test_page_marks_gold_masks_and_mistakes() -> None:
     plain = Page(trace_html(replace(labels(), decisions=labels().decisions[:1]))).text
     assert "gold" not in plain
     assert "forbids" not in plain
+
+
+def test_notes_are_shown() -> None:
+    made = replace(walk(), notes=("A search found it.",))
+    assert "A search found it." in Page(trace_html(made)).text
+    assert "A search found it." in trace_text(made)
+    assert trace_picture(made).height > trace_picture(walk()).height
 
 
 def test_page_of_several_has_anchors_of_their_own() -> None:
@@ -410,9 +418,11 @@ def test_terminal_fits_its_window_without_colour(view: str, width: int) -> None:
 
 def test_terminal_without_unicode_uses_ascii_marks() -> None:
     raw = io.TextIOWrapper(io.BytesIO(), "ascii")
-    print_trace(tagging(), Console(file=raw, width=100))
+    print_trace(tagging(["Ada", "北京", "met", "London"]), Console(file=raw, width=100))
     raw.seek(0)
-    assert "x B-PER" in raw.read()
+    shown = raw.read()
+    assert "x B-PER" in shown
+    assert r"\u5317\u4eac" in shown
 
 
 def test_terminal_colours_only_where_asked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,6 +36,8 @@ from nlp_gym_agents.networks.policies.dueling import action_scores
 
 STEPS = 12
 """Points on the line from the baseline to the text, those of Gauss and Legendre."""
+_AT_ONCE = 8192
+"""Sub-words times scores that are differentiated at once, which bounds the memory."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,13 @@ def _recurrent(player: Player) -> bool:
 
 
 def attribute(
-    player: Player, task: Task, row: int, trace: Trace, *, integrated: bool
+    player: Player,
+    task: Task,
+    row: int,
+    trace: Trace,
+    *,
+    integrated: bool,
+    only: Sequence[int] | None = None,
 ) -> Attribution:
     """Relevance of words by gradients.
 
@@ -88,26 +96,23 @@ def attribute(
         row: The sample.
         trace: What was decided on it.
         integrated: Integrated gradients; else gradient times input.
+        only: T decisions of the trace; None: all.
 
     Returns:
         In units of the score: log-probability of the choice, or its Q value.
     """
     seen = _Seen.of(player, task, row, trace.decisions)
+    if only is not None:
+        seen = seen.take(np.asarray(only, np.int64))
     policy = player.model.policy
     policy.set_training_mode(False)
     nodes, weights = _points(STEPS) if integrated else (np.ones(1), np.ones(1))
-    total: list[th.Tensor] | None = None
+    by_token: list[th.Tensor] = []  # (T, B, L) of each batch of windows
     line = _Line(player, integrated=integrated)
     for point, weight in zip(nodes.tolist(), weights.tolist(), strict=True):
         with line.at(point):
-            scores = seen.scores(player)
-            slopes = _slopes(scores, line.read)
-        parts = [weight * slope for slope in slopes]
-        total = parts if total is None else [a + b for a, b in zip(total, parts, strict=True)]
-    assert total is not None
-    by_token = [
-        (slope * change).sum(dim=-1) for slope, change in zip(total, line.changes, strict=True)
-    ]  # (T, B, L) of each batch of windows
+            parts = [weight * part for part in _given(seen.scores(player), line)]
+        by_token = [a + b for a, b in zip(by_token, parts, strict=True)] if by_token else parts
     ends = [_at(line, seen, player, point) for point in (1.0, 0.0)]
     by_word, elsewhere = _by_word(by_token, line, task, trace.words)
     return Attribution(by_word, elsewhere, ends[0] - ends[1])
@@ -125,16 +130,24 @@ def _points(n: int) -> tuple[Float64Array, Float64Array]:
     return (nodes + 1) / 2, weights / 2
 
 
-def _slopes(scores: th.Tensor, read: Sequence[th.Tensor]) -> list[th.Tensor]:
-    """(T, B, L, width) gradients of each of (T,) scores, for every tensor that was read."""
+def _given(scores: th.Tensor, line: _Line) -> list[th.Tensor]:
+    """(T, B, L) gradient times change of every sub-word, for each of (T,) scores and each batch."""
+    size = max(1, _AT_ONCE // sum(read[..., 0].numel() for read in line.read))
     each = th.eye(len(scores), device=scores.device)
+    rows = [_slopes(scores, line, some) for some in each.split(size)]
+    return [th.cat(parts) for parts in zip(*rows, strict=True)]
+
+
+def _slopes(scores: th.Tensor, line: _Line, some: th.Tensor) -> list[th.Tensor]:
     with warnings.catch_warnings():
         # Some operations are differentiated one by one, which torch says.
         warnings.filterwarnings("ignore", "There is a performance drop", UserWarning)
-        found = th.autograd.grad(scores, read, each, is_grads_batched=True, allow_unused=True)
+        found = th.autograd.grad(
+            scores, line.read, some, is_grads_batched=True, allow_unused=True, retain_graph=True
+        )
     return [
-        th.zeros(len(scores), *given.shape) if slope is None else slope
-        for slope, given in zip(found, read, strict=True)
+        th.zeros(len(some), *change.shape[:2]) if slope is None else (slope * change).sum(dim=-1)
+        for slope, change in zip(found, line.changes, strict=True)
     ]
 
 
@@ -170,6 +183,11 @@ class _Seen:
         observations = {key: np.concatenate([one[key] for one in seen]) for key in seen[0]}
         actions = np.array([decision.chosen for decision in decisions], np.int64)
         return cls(observations, np.concatenate(masks), actions)
+
+    def take(self, places: Int64Array) -> _Seen:
+        """Some of the decisions."""
+        observations = {key: value[places] for key, value in self.observations.items()}
+        return _Seen(observations, self.mask[places], self.actions[places])
 
     def scores(self, player: Player) -> th.Tensor:
         """(T,) scores of what was chosen, differentiable."""
@@ -238,8 +256,7 @@ class _Line:
         if tokenizer.mask_word:
             (mask,) = tokenizer.split([[tokenizer.mask_word]]).ids.tolist()
             encoders = trainable_encoders(self.player.model.policy)
-            embeddings: Any = encoders[0].words.model.get_input_embeddings()
-            base = base + embeddings.weight[mask].detach()
+            base = base + encoders[0].embeddings.weight[mask].detach()
         return th.where(stays[..., None], given, base)
 
 

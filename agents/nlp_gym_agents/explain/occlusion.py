@@ -52,8 +52,10 @@ def occlude(opened: Opened, samples: Sequence[Sample], traces: Sequence[Trace]) 
     """
     found: list[Trace] = [*traces]
     open_places = []
-    for k, trace in enumerate(traces):
+    for k, (sample, trace) in enumerate(zip(samples, traces, strict=True)):
         reason = refusal(trace)
+        if not reason and tuple(sample.words) != trace.words:
+            reason = "No relevance by occlusion: the task reads another text than the sample's."
         if reason:
             found[k] = replace(trace, notes=(*trace.notes, reason))
         elif trace.decisions:

@@ -278,7 +278,7 @@ class _Drawing:
     @property
     def has_places(self) -> bool:
         """Whether each decision is on something that can be named."""
-        return any(drawing.place_text(self.trace, decision) for decision in self.trace.decisions)
+        return drawing.has_places(self.trace)
 
     @property
     def again(self) -> frozenset[int]:

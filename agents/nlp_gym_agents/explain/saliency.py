@@ -6,11 +6,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from nlp_gym.checks import check_name
+from nlp_gym.tasks.core.task import Task
 from nlp_gym.types import Sample
+from nlp_gym_agents.explain.decisions import Player
 from nlp_gym_agents.explain.gradients import attribute, can_differentiate, check_differentiable
 from nlp_gym_agents.explain.occlusion import Opened, occlude, refusal, with_relevance
 from nlp_gym_agents.explain.trace import Trace
 
+MOST_GRADIENTS = 2500
+"""Words times decisions of a text up to which ``"auto"`` integrates gradients: some ten seconds."""
 METHODS = ("auto", "occlusion", "gradient", "integrated gradients")
 """Ways to find relevance."""
 
@@ -30,8 +34,8 @@ def relevant(
         opened: Opens the agent's task on samples.
         samples: What the traces are of.
         traces: One per sample.
-        method: One of `METHODS`; ``"auto"``: integrated gradients where the encoder learned and the
-            policy is not recurrent, else occlusion.
+        method: One of `METHODS`; ``"auto"``: integrated gradients where the encoder learned, the
+            policy is not recurrent and no text is long (`MOST_GRADIENTS`), else occlusion.
 
     Raises:
         InvalidArgumentError: Gradients do not reach the words of this agent.
@@ -43,18 +47,21 @@ def relevant(
         gradients = can_differentiate(player)
         if method != "auto":
             check_differentiable(player, method)
-        elif gradients:
+        else:
+            sizes = [len(trace.words) * len(trace.decisions) for trace in traces]
+            gradients = gradients and max(sizes) <= MOST_GRADIENTS
             method = "integrated gradients"
         if gradients:
-            found = []
-            for row, trace in enumerate(traces):
-                reason = refusal(trace)
-                if reason:
-                    trace = replace(trace, notes=(*trace.notes, reason))
-                elif trace.decisions:
-                    integrated = method == "integrated gradients"
-                    given = attribute(player, task, row, trace, integrated=integrated)
-                    trace = with_relevance(trace, given.by_word, method)
-                found.append(trace)
-            return found
+            return [_by_gradients(player, task, k, trace, method) for k, trace in enumerate(traces)]
     return occlude(opened, plain, traces)
+
+
+def _by_gradients(player: Player, task: Task, row: int, trace: Trace, method: str) -> Trace:
+    reason = refusal(trace)
+    if reason:
+        return replace(trace, notes=(*trace.notes, reason))
+    if not trace.decisions:
+        return trace
+    integrated = method == "integrated gradients"
+    given = attribute(player, task, row, trace, integrated=integrated)
+    return with_relevance(trace, given.by_word, method)

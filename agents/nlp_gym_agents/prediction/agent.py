@@ -194,7 +194,7 @@ class Agent:
             return task.score(self.trained.outputs(task), bootstrap=bootstrap)
 
     @overload
-    def explain(
+    def explain(  # type: ignore[overload-overlap]  # a text is a sequence, too
         self,
         given: str | Input | Sample | Mapping[str, Any],
         *,

@@ -140,6 +140,7 @@ def joined(traces: Sequence[Trace]) -> Trace:
         output={},
         score=None,
         metric="",
+        relevance=next((t.relevance for t in traces if t.relevance != "none"), "none"),
         notes=tuple(dict.fromkeys(note for trace in traces for note in trace.notes)),
     )
 
@@ -148,10 +149,10 @@ def _moved(decision: Decision, before: int, after: int) -> Decision:
     """The decision in a text with words before and after those it counts."""
     if not before and not after:
         return decision
-    given = decision.relevance
+    given, span = decision.relevance, decision.span
     return replace(
         decision,
         place=None if decision.place is None else decision.place + before,
-        span=None if decision.span is None else tuple(k + before for k in decision.span),
+        span=None if span is None else (span[0] + before, span[1] + before),
         relevance=(*[0.0] * before, *given, *[0.0] * after) if given else (),
     )

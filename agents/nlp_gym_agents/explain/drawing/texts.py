@@ -31,6 +31,11 @@ def place_text(trace: Trace, decision: Decision) -> str:
     return ""
 
 
+def has_places(trace: Trace) -> bool:
+    """Whether each decision is on something that can be named."""
+    return any(place_text(trace, decision) for decision in trace.decisions)
+
+
 def heading(trace: Trace, number: int) -> str:
     """The name of decision `number` (from 0) for the head of a row."""
     decision = trace.decisions[number]

@@ -153,6 +153,13 @@ class TrainableEncoder(nn.Module):
         finally:
             self._shared = None
 
+    @property
+    def embeddings(self) -> nn.Embedding:
+        """The table of sub-words' embeddings."""
+        model: Any = self.words.model
+        table: nn.Embedding = model.get_input_embeddings()
+        return table
+
     @contextmanager
     def changed_embeddings(self, change: EmbeddingChange) -> Iterator[None]:
         """Within it, where gradients are enabled, the transformer reads what `change` gives.
@@ -277,8 +284,7 @@ class TrainableEncoder(nn.Module):
         def hook(_: nn.Module, given: tuple[th.Tensor, ...], embedded: th.Tensor) -> th.Tensor:
             return change(texts, windows, given[0], embedded)
 
-        embeddings: Any = self.words.model.get_input_embeddings()
-        handle = embeddings.register_forward_hook(hook)
+        handle = self.embeddings.register_forward_hook(hook)
         try:
             yield
         finally:
