@@ -75,6 +75,12 @@ class Scale:
             return f"{score * 100:.1f}"
         return "" if score < 0.005 else f"{score * 100:.0f}"
 
+    def lead(self, margin: float | None) -> str:
+        """``"ahead by 3.1 points"``; empty where the margin is not known."""
+        if not is_number(margin):
+            return ""
+        return f"{'ahead' if margin >= 0 else 'behind'} by {self.margin(abs(margin))}"
+
     def margin(self, margin: float | None) -> str:
         """How far the choice was ahead, in words."""
         if not is_number(margin):
