@@ -12,9 +12,9 @@ import torch
 
 from nlp_gym.errors import InvalidArgumentError, MissingDependencyError
 from nlp_gym_agents.config.train_config import TrainConfig
-from nlp_gym_agents.runs.folder import resume_command
+from nlp_gym_agents.runs.folder import TRACKING, resume_command
 from nlp_gym_agents.training import tracking
-from nlp_gym_agents.training.tracking import TRACKING, Tracker, Tracking
+from nlp_gym_agents.training.tracking import Tracker, Tracking
 from nlp_gym_agents.training.train import resume, train
 
 wandb = pytest.importorskip("wandb")
