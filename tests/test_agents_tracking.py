@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 import torch
 
-from nlp_gym.errors import InvalidArgumentError, MissingDependencyError
+from nlp_gym.errors import InvalidArgumentError, MissingDependencyError, RunError
 from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.runs.folder import TRACKING, resume_command
+from nlp_gym_agents.runs.places import check_links
 from nlp_gym_agents.training import tracking
 from nlp_gym_agents.training.tracking import Tracker, Tracking
 from nlp_gym_agents.training.train import resume, train
@@ -97,7 +98,7 @@ def test_tracking_offline_logs_evaluations_and_samples_and_goes_on(tmp_path: Pat
     assert "--track" in resume_command(run)
     resume(run, n_timesteps=160, progress=False, track=Tracking("another"))
     assert json.loads((run / TRACKING).read_text()) == record
-    assert len(list((run / "wandb").glob(f"offline-run-*-{record['id']}"))) >= 1
+    assert len(list((run / "wandb").glob(f"offline-run-*-{record['id']}"))) == 2
 
 
 def test_tracking_samples_change_nothing(tmp_path: Path) -> None:
@@ -158,6 +159,18 @@ def test_tracking_wants_its_library_and_names_before_anything_is_trained(
     with pytest.raises(MissingDependencyError, match=r"nlp-gymnasium\[track\]"):
         train(config(tmp_path), run_dir=tmp_path / "run", progress=False, track=Tracking())
     assert not (tmp_path / "run").exists()
+
+
+def test_tracking_writes_through_no_link(tmp_path: Path) -> None:
+    run, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
+    old = run / "wandb" / "offline-run-1"
+    for folder in (old, elsewhere):
+        folder.mkdir(parents=True)
+    (old / "debug-core.log").symlink_to(elsewhere)  # as the library leaves it
+    check_links(run)
+    (run / "wandb" / "latest-run").symlink_to(elsewhere)
+    with pytest.raises(RunError, match="latest-run is a symbolic link"):
+        check_links(run)
 
 
 def test_tracking_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
