@@ -243,7 +243,7 @@ def test_hub_push_and_load_gives_the_same_agent(hub: Hub, run: Path, tmp_path: P
     assert result.exit_code == 0, result.output
     assert REPO in result.stdout  # the owner is that of the token
     assert TOKEN not in result.output
-    assert set(hub.files(REPO)) <= {*FILES, ".gitattributes"}
+    assert set(hub.files(REPO)) == {*FILES, ".gitattributes"}
     assert hub.private == {REPO}
     assert not (run / "hub").exists()
     result = command("load-from-hub", f"hf://{REPO}", "-f", tmp_path / "runs")
@@ -325,6 +325,7 @@ def test_hub_card_is_for_the_hub(run: Path) -> None:
         "Discrete(A)",
         "The corpus is the small sample",
         "learning_rate",
+        "expected calibration error",
     ):
         assert wanted in card.text, wanted
 

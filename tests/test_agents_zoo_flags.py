@@ -18,6 +18,7 @@ from nlp_gym_agents.cli.train.zoo_flags import rewritten
 from nlp_gym_agents.config.train_config import merge
 from nlp_gym_agents.training import optimize as optimizing
 from nlp_gym_agents.training import train as training
+from nlp_gym_agents.training.tracking import Tracking
 
 # Of rl_zoo3 2.9.2; tests/outside/test_rl_zoo.py compares it with the package that is installed.
 ZOO_FLAGS: dict[str, tuple[str, ...]] = {
@@ -101,12 +102,6 @@ ANSWERED = [
     "--vec-env",
     "--trial-id",
     "--eval-env-kwargs",
-    "--track",
-    "--wandb-project-name",
-    "--wandb-entity",
-    "--wandb-group",
-    "-tags",
-    "--wandb-tags",
 ]
 
 
@@ -140,6 +135,8 @@ def test_zoo_flag_works_or_is_answered_in_one_line(
     conf.write_text("format_version: 1\nalgo: ppo\n")
     values = [str(conf) if value == "FILE" else value for value in ZOO_FLAGS[flag]]
     others = ["--optimize"] if flag in SEARCHING else []
+    if flag == "-tags" or flag.startswith("--wandb"):
+        others = ["--track"]
     if flag == "--study-name":  # of a study in a storage
         others += ["--storage", "study.log"]
     result = run(*others, flag, *values)
@@ -153,6 +150,18 @@ def test_zoo_flag_works_or_is_answered_in_one_line(
         assert result.exit_code == 0, result.output
         searches = flag in SEARCHING or "optimize" in flag
         assert asked["call"] == ("optimize" if searches else "train")
+
+
+def test_zoo_flags_of_tracking_mean_the_same(asked: dict[str, Any]) -> None:
+    words = "--track --wandb-project-name sb3 --wandb-entity team --wandb-group g -tags one two"
+    assert run(*words.split()).exit_code == 0
+    assert asked["track"] == Tracking("sb3", "team", "g", ("one", "two"))
+    asked.clear()
+    for words, wanted in (("-tags one", "--track"), ("--track -optimize", "--conf-file")):
+        result = run(*words.split())
+        assert result.exit_code == 1
+        assert not asked
+        assert wanted in result.stderr
 
 
 @pytest.mark.parametrize("flag", SEARCHING)

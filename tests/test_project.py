@@ -86,7 +86,7 @@ def test_project_nlp_gym_never_imports_agents() -> None:
 @pytest.mark.parametrize("package", ["nlp_gym", "agents/nlp_gym_agents"])
 def test_project_imports_are_declared_dependencies(package: str) -> None:
     groups = PROJECT["project"]["optional-dependencies"]
-    extras = ("agents", "optuna", "ray", "minari", "lora", "plot")
+    extras = ("agents", "optuna", "ray", "minari", "lora", "plot", "serve", "track")
     declared = [
         *PROJECT["project"]["dependencies"],
         *(r for extra in extras for r in groups[extra]),

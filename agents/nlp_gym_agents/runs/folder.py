@@ -7,6 +7,7 @@
 ``tensorboard/``    Stable-Baselines3's scalars and the dev metric
 ``checkpoints/N/``  the state after N timesteps (`nlp_gym_agents.runs.checkpoints`), the last two
 ``best/``           the policy with the best dev metric and the settings needed to load it
+``tracking.json``   the id of the run in Weights & Biases, where it is tracked
 ``report.json``     the final test report beside the baselines
 ``calibration.json`` the temperature of confidences (`nlp_gym_agents.runs.calibration`)
 """
@@ -41,6 +42,7 @@ from nlp_gym_agents.runs.trust import check_trusted, named_modules
 from nlp_gym_agents.runs.versions import versions
 
 LOCK = ".run.lock"  # of `locked`
+TRACKING = "tracking.json"  # of a run that is followed elsewhere, see `training.tracking`
 RUNS = "runs"  # where runs go that nobody gives a place
 SPACE = "Free some space (or fix the permissions)"
 _SETTINGS_FILES = ("config.yml", "command.txt", "versions.json")
@@ -111,7 +113,7 @@ def resume_command(run: Path) -> str:
             words += ["--tensorboard-log", log]
         for module in named_modules(settings):
             words += ["--trust", module]
-    if (run / "tracking.json").exists():
+    if (run / TRACKING).exists():
         words.append("--track")
     return shlex.join(words)
 

@@ -11,6 +11,8 @@ from nlp_gym.inert import shown
 
 TENSORBOARD = "tensorboard"
 """The run's own folder of TensorBoard files."""
+TRACKER = "wandb"
+"""The run's own folder of Weights & Biases, with a folder per process that was tracked."""
 
 
 def is_inside(path: str | Path, folder: str | Path) -> bool:
@@ -42,6 +44,8 @@ def check_links(run: Path, *, unused: Collection[str] = ()) -> None:
                     "folder, and would be written to. Replace it by a copy (cp -rL copies a whole "
                     "folder so), or remove it."
                 )
+        if os.path.realpath(parent) == os.path.realpath(os.path.join(run, TRACKER)):
+            folders.clear()  # of processes that ended: nothing is written there again
 
 
 def tensorboard_folder(run: Path, recorded: str | None, given: str | Path | None) -> Path:

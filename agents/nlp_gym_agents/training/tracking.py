@@ -7,6 +7,7 @@ that a run that is resumed goes on in Weights & Biases too.
 
 from __future__ import annotations
 
+import json
 import os
 import uuid
 import warnings
@@ -20,13 +21,12 @@ from nlp_gym.errors import InvalidArgumentError, MissingDependencyError, shown
 from nlp_gym.files import write_json
 from nlp_gym.inert import json_escaped, one_line
 from nlp_gym_agents.runs import schema
+from nlp_gym_agents.runs.folder import TRACKING
 from nlp_gym_agents.runs.plain_files import read_json
 
 if TYPE_CHECKING:
     from nlp_gym_agents.explain.trace import Trace
 
-TRACKING = "tracking.json"
-"""In the run folder: the id of the run in Weights & Biases, and where it belongs."""
 PROJECT = "nlp-gym"
 _PATIENCE = 20  # seconds that Weights & Biases has to answer at the beginning
 _LONGEST = 128  # characters of a project, an entity, a group or a tag
@@ -125,8 +125,8 @@ class Tracker:
             from nlp_gym_agents.explain.page import trace_html
 
             rows = [sample_row(trace) for trace in traces]
-            columns = list(rows[0])
-            table = wandb.Table(columns=columns, data=[[row[c] for c in columns] for row in rows])
+            columns: list[str | int] = list(rows[0])
+            table = wandb.Table(columns=columns, data=[list(row.values()) for row in rows])
             page = wandb.Html(trace_html(traces), inject=False)
             return {"timesteps": timesteps, "dev/samples": table, "dev/traces": page}
 
@@ -257,14 +257,7 @@ def sample_row(trace: Trace) -> dict[str, Any]:
 
     return {
         "text": one_line(" ".join(trace.words)),
-        "output": json_escaped(to_json_line(trace.output)),
+        "output": json_escaped(json.dumps(trace.output, ensure_ascii=False, default=str)),
         "score": trace.score,
         "decisions": trace_text(trace),
     }
-
-
-def to_json_line(record: Mapping[str, Any]) -> str:
-    """A record on one line of JSON."""
-    import json
-
-    return json.dumps(record, ensure_ascii=False, default=str)
