@@ -216,6 +216,25 @@ def live_of(task: Any, **tuning: Any) -> Any:
     return TrainableEncoder(task.encoder, Tuning(**tuning))
 
 
+def assert_same_results(found: Any, expected: Any) -> None:
+    """Predictions are equal but for the last place of confidences, which a batch may change."""
+
+    def compare(a: Any, b: Any) -> None:
+        if isinstance(a, float):
+            assert a == pytest.approx(b, abs=1.01e-4)
+        elif isinstance(a, dict):
+            assert list(a) == list(b)
+            compare(list(a.values()), list(b.values()))
+        elif isinstance(a, list):
+            assert len(a) == len(b)
+            for pair in zip(a, b, strict=True):
+                compare(*pair)
+        else:
+            assert a == b
+
+    compare([x.to_dict() for x in found], [x.to_dict() for x in expected])
+
+
 def tiny_run(folder: Path, env_id: str = "NER-CoNLL-v0", **env_kwargs: Any) -> Path:
     """A run folder of an agent that has hardly learned anything, on the bundled sample."""
     import torch

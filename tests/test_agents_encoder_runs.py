@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch as th
-from conftest import save_bert, word_piece
+from conftest import assert_same_results, save_bert, word_piece
 from safetensors.torch import load_file
 
 from nlp_gym.encode import load_encoder
@@ -194,7 +194,7 @@ def test_tuning_runs_are_scored_and_predict(mode: str, runs: dict[str, Path]) ->
     texts = ["Ann lives in Paris.", "", "the quick brown fox " * 30]
     found = Agent(run).predict(texts)
     assert len(found) == 3
-    assert found == Agent(run).predict(texts)
+    assert_same_results(Agent(run).predict(texts), found)
 
 
 def test_tuning_runs_of_another_encoder_are_refused(tmp_path: Path) -> None:

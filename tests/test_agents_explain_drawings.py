@@ -410,9 +410,11 @@ def test_terminal_fits_its_window_without_colour(view: str, width: int) -> None:
 
 def test_terminal_without_unicode_uses_ascii_marks() -> None:
     raw = io.TextIOWrapper(io.BytesIO(), "ascii")
-    print_trace(tagging(), Console(file=raw, width=100))
+    print_trace(tagging(["Ada", "北京", "met", "London"]), Console(file=raw, width=100))
     raw.seek(0)
-    assert "x B-PER" in raw.read()
+    shown = raw.read()
+    assert "x B-PER" in shown
+    assert r"\u5317\u4eac" in shown
 
 
 def test_terminal_colours_only_where_asked(monkeypatch: pytest.MonkeyPatch) -> None:

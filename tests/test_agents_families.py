@@ -172,11 +172,11 @@ def test_families_predict_raw_text(
     run = trained(tmp_path, env_id)
     predictor = Agent(run, device="cpu")
     texts = ["A dull film. It never ends!", "", "Große Freude 🎉"]
-    records = predictor.predict(texts)
+    records = [result.to_dict() for result in predictor.predict(texts)]
     assert [record["text"] for record in records] == texts
     assert key in records[0]
     assert key not in records[1]
-    assert predictor.predict(texts[2:]) == records[2:]
+    assert [result.to_dict()[key] for result in predictor.predict(texts[2:])] == [records[2][key]]
     (tmp_path / "a.txt").write_text("\n".join(texts))
     with pytest.raises(SystemExit):
         main(["predict", str(run), "--input", str(tmp_path / "a.txt")])
@@ -349,13 +349,13 @@ def test_families_predict_names_what_it_read(tmp_path: Path) -> None:
     predictor = Agent(trained(tmp_path, "Sentiment-SST2-v0"), device="cpu")
     path = tmp_path / "a.jsonl"
     path.write_text('{"text": "A dull film."}\n\n{"text": "Great  fun!"}\n')
-    records = predictor.predict(predictor.gather(None, path))
+    records = [result.to_dict() for result in predictor.predict(predictor.gather(None, path))]
     assert [(record["id"], record["text"]) for record in records] == [
         ("a.jsonl:1", "A dull film."),
         ("a.jsonl:3", "Great  fun!"),
     ]
     sample = Sample(("a", "b"), id="f:1", extra={"id": 7})
-    (record,) = predictor.predict([sample])
+    record = predictor.predict([sample])[0].to_dict()
     assert next(iter(record)) == "id"
     assert record["id"] == 7
     assert "text" not in record
@@ -390,10 +390,10 @@ def test_families_predict_through_one_task_of_a_mixture(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="POS-EWT-v0"):
         Agent(run, device="cpu", env_kwargs={"tasks": ["POS-EWT-v9"]})
     words = Agent(run, device="cpu", env_kwargs={"tasks": ["POS-EWT-v0"]})
-    (record,) = words.predict(words.gather("Ann sings", None))
+    record = words.predict(words.gather("Ann sings", None))[0].to_dict()
     assert [token["text"] for token in record["tokens"]] == ["Ann", "sings"]
     own = {"Classification-v0": {"labels": ["good", "bad"]}}
     kwargs = {"tasks": ["Classification-v0"], "task_kwargs": own}
-    (record,) = Agent(run, device="cpu", env_kwargs=kwargs).predict(["Fine film"])
+    record = Agent(run, device="cpu", env_kwargs=kwargs).predict(["Fine film"])[0].to_dict()
     assert (record["task"], record["text"]) == ("Classification-v0", "Fine film")
     assert record["label"] in ("good", "bad")

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from conftest import assert_same_results
 from rich.console import Console
 
 from nlp_gym.data.tags.schemes import entity_spans
@@ -22,8 +23,16 @@ from nlp_gym.errors import (
 )
 from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.prediction.agent import Agent
-from nlp_gym_agents.prediction.inputs import from_text, from_words, gather_inputs, read_inputs
-from nlp_gym_agents.prediction.records import choose_format, to_conll, to_json, to_record, to_text
+from nlp_gym_agents.prediction.inputs import (
+    Input,
+    from_text,
+    from_words,
+    gather_inputs,
+    read_inputs,
+)
+from nlp_gym_agents.prediction.kinds import entities, tagged
+from nlp_gym_agents.prediction.records import choose_format, to_conll, to_json, to_text
+from nlp_gym_agents.prediction.results import TaggedText
 from nlp_gym_agents.training.train import train
 
 TEXTS = [
@@ -51,6 +60,17 @@ def predictor(tmp_path_factory: pytest.TempPathFactory) -> Agent:
     return Agent(run)
 
 
+def records_of(predictor: Agent, given: Any) -> list[dict[str, Any]]:
+    return [result.to_dict() for result in predictor.predict(given)]
+
+
+def tagged_record(item: Input, labels: list[str], *, bio: bool) -> dict[str, Any]:
+    fields = tagged(item, labels, [None] * len(labels))
+    if bio:
+        fields["entities"] = entities(item, fields["tokens"])
+    return TaggedText(text=item.text, **fields).to_dict()
+
+
 def check(record: dict[str, Any]) -> None:
     """Offsets point at what they name, in order, and nothing but white space is left out."""
     text, rest = record["text"], 0
@@ -65,7 +85,7 @@ def check(record: dict[str, Any]) -> None:
 
 
 def test_predict_any_text(predictor: Agent) -> None:
-    records = predictor.predict(TEXTS)
+    records = records_of(predictor, TEXTS)
     assert [record["text"] for record in records] == TEXTS
     for record in records:
         check(record)
@@ -76,17 +96,19 @@ def test_predict_any_text(predictor: Agent) -> None:
 
 
 def test_predict_each_text_by_itself_gives_the_same(predictor: Agent) -> None:
-    assert predictor.predict(TEXTS) == [predictor.predict([text])[0] for text in TEXTS]
-    assert Agent(predictor.trained.run).predict(TEXTS[:1]) == predictor.predict(TEXTS[:1])
+    assert_same_results(predictor.predict(TEXTS), [predictor.predict([text])[0] for text in TEXTS])
+    assert_same_results(
+        Agent(predictor.trained.run).predict(TEXTS[:1]), predictor.predict(TEXTS[:1])
+    )
 
 
 def test_predict_long_text_and_given_words(predictor: Agent) -> None:
     long = "word " * 2000
-    record = predictor.predict([long])[0]
+    record = records_of(predictor, [long])[0]
     assert len(record["tokens"]) == 2000
     check(record)
     words = ["New", "York", "'s", "U.S. style"]
-    record = predictor.predict([words])[0]
+    record = records_of(predictor, [words])[0]
     assert [token["text"] for token in record["tokens"]] == words
     assert record["text"] == "New York 's U.S. style"
     check(record)
@@ -108,15 +130,15 @@ def test_predict_missing_run_is_a_run_error(tmp_path: Path) -> None:
 def test_predictions_spans_and_records() -> None:
     labels = ["B-PER", "I-PER", "O", "I-LOC", "B-LOC", "B-LOC", "I-PER"]
     assert entity_spans(labels) == [(0, 2, "PER"), (4, 5, "LOC"), (5, 6, "LOC")]
-    record = to_record(from_text("Ann  Lee sings"), ["B-PER", "I-PER", "O"], bio=True)
-    expected = {"text": "Ann  Lee", "start": 0, "end": 8, "label": "PER"}
+    record = tagged_record(from_text("Ann  Lee sings"), ["B-PER", "I-PER", "O"], bio=True)
+    expected = {"text": "Ann  Lee", "start": 0, "end": 8, "label": "PER", "confidence": None}
     assert record["entities"] == [expected]
-    assert "entities" not in to_record(from_words(["a"]), ["NOUN"], bio=False)
+    assert "entities" not in tagged_record(from_words(["a"]), ["NOUN"], bio=False)
     assert to_conll([record]) == "Ann\tB-PER\nLee\tI-PER\nsings\tO\n\n"
 
 
 def test_predictions_colour_only_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    record = to_record(from_text("Ann sings"), ["B-PER", "O"], bio=True)
+    record = tagged_record(from_text("Ann sings"), ["B-PER", "O"], bio=True)
 
     def shown(**options: Any) -> str:
         console = Console(file=io.StringIO(), **options)
@@ -155,7 +177,7 @@ LINES = (
 def test_predictions_read_lines_that_only_line_feeds_end(tmp_path: Path, predictor: Agent) -> None:
     path = tmp_path / "lines.txt"
     path.write_bytes(LINES.encode())
-    records = predictor.predict(predictor.gather(None, path))
+    records = records_of(predictor, predictor.gather(None, path))
     assert [record["id"] for record in records] == [f"lines.txt:{n}" for n in range(1, 9)]
     assert [record["text"] for record in records] == LINES.split("\r\n")[:-1]
     filled = [bool(record["tokens"]) for record in records]
@@ -217,9 +239,9 @@ def test_predictions_name_what_they_are_of(tmp_path: Path, predictor: Agent) -> 
     text.write_text("Ann sings.\n\nBob\n")
     lines.write_text('{"text": "Ann sings.", "id": "x7"}\n\n{"words": ["a b", "c"]}\n')
     for path, names in ((text, ["a.txt:1", "a.txt:2", "a.txt:3"]), (lines, ["x7", "a.jsonl:3"])):
-        records = predictor.predict(predictor.gather(None, path))
+        records = records_of(predictor, predictor.gather(None, path))
         assert [record["id"] for record in records] == names
-    assert "id" not in predictor.predict(["Ann sings."])[0]
+    assert "id" not in predictor.predict(["Ann sings."])[0].to_dict()
 
 
 def test_predictions_bad_files_name_the_line(tmp_path: Path) -> None:

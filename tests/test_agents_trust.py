@@ -200,7 +200,7 @@ def test_predict_reads_a_run_of_links(own: Path, tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     for file in (own / "best").iterdir():
         (folder / file.name).symlink_to(file)
-    (record,) = Agent(folder.parent, trust=MODULE).predict(["Ann1 sings."])
+    record = Agent(folder.parent, trust=MODULE).predict(["Ann1 sings."])[0].to_dict()
     assert [token["text"] for token in record["tokens"]] == ["Ann1", "sings", "."]
 
 

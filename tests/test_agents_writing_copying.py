@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch as th
+from conftest import assert_same_results
 from safetensors.torch import load_file
 
 from nlp_gym import make_task
@@ -132,8 +133,8 @@ def test_copying_runs_are_scored_and_predict(copier: Path) -> None:
     texts = ["Please send the Rivera contract to Houston by Friday.", "好的", "word " * 120]
     with pytest.warns(UserWarning, match="more than 100 words"):
         found = Agent(copier).predict(texts)
-    assert Agent(copier).predict(texts[:1]) == found[:1]
-    (record,) = Agent(copier, alternatives=2).predict(texts[:1])
+    assert_same_results(Agent(copier).predict(texts[:1]), found[:1])
+    record = Agent(copier, alternatives=2).predict(texts[:1])[0].to_dict()
     assert record["greedy"] == record["output"]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch as th
+from conftest import assert_same_results
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
@@ -22,6 +23,7 @@ from nlp_gym_agents.evaluation.baselines import copy, lead, run_baselines
 from nlp_gym_agents.evaluation.evaluate import evaluate
 from nlp_gym_agents.models.trained import load_trained
 from nlp_gym_agents.prediction.agent import Agent
+from nlp_gym_agents.prediction.results import WrittenText
 from nlp_gym_agents.runs.metrics_log import read_metrics
 from nlp_gym_agents.runs.snapshots import newest
 from nlp_gym_agents.training.train import resume, train
@@ -115,17 +117,23 @@ def test_writing_runs_predict_any_text(run: Path) -> None:
     texts = ["Two dogs play.", "", "今天天气很好", "word " * 300, "🙂"]
     with pytest.warns(UserWarning, match="more than 48 words"):
         found = Agent(run).predict(texts)
-    assert [record["text"] for record in found] == texts
-    assert "output" not in found[1]
-    assert all(isinstance(found[i]["output"], str) for i in (0, 2, 3, 4))
-    assert Agent(run).predict(texts[:1]) == found[:1]
+    assert [result.text for result in found] == texts
+    assert "output" not in found[1].to_dict()
+    for result in (found[i] for i in (0, 2, 3, 4)):
+        assert isinstance(result, WrittenText)
+        written = "".join(token.text for token in result.tokens).removesuffix("</s>")
+        assert " ".join(written.split()) == result.output
+        shares = [token.confidence or 0 for token in result.tokens]
+        assert result.confidence == pytest.approx(sum(shares) / len(shares))
+    assert_same_results(Agent(run).predict(texts[:1]), found[:1])
 
 
 def test_writing_runs_say_what_else_they_could_have_written(run: Path) -> None:
-    records = Agent(run, checkpoint="last", alternatives=3).predict(
+    results = Agent(run, checkpoint="last", alternatives=3).predict(
         ["Two dogs play.", "A cat sleeps."]
     )
-    for record in records:
+    for record in (result.to_dict() for result in results):
+        assert not record["calibrated"]  # the temperature is that of the best policy
         assert record["greedy"] == record["output"]
         written = "".join(place["token"] for place in record["tokens"]).removesuffix("</s>")
         assert " ".join(written.split()) == record["output"]
@@ -145,8 +153,8 @@ def test_writing_runs_are_read_again_and_again(run: Path) -> None:
         ["One"],
         ["A dog.", "Two small cats sleep."],
     ):
-        assert predictor.predict(texts) == Agent(run).predict(texts)
-    assert predictor.predict(["A dog."]) == first
+        assert_same_results(predictor.predict(texts), Agent(run).predict(texts))
+    assert_same_results(predictor.predict(["A dog."]), first)
 
 
 def test_files_with_translations_beside_are_read_without_them(run: Path, tmp_path: Path) -> None:
@@ -194,7 +202,7 @@ def test_q_networks_are_taught_to_write(tmp_path: Path) -> None:
         best = model.q_net(found.observations).argmax(dim=1)
     assert (best == found.actions).float().mean() > 0.1  # of 1,400 tokens; by chance .0007
     assert evaluate(run, "dev", env_kwargs={"beam": 2}, bootstrap=0).n == 30
-    place = Agent(run, alternatives=2).predict(["A dog."])[0]["tokens"][0]
+    place = Agent(run, alternatives=2).predict(["A dog."])[0].record["tokens"][0]
     assert "value" in place["alternatives"][0]
 
 

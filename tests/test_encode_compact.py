@@ -13,6 +13,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch as th
+from conftest import assert_same_results
 
 from nlp_gym import make_task
 from nlp_gym.encode import EncoderOptions, encode_texts, encode_units, load_encoder
@@ -182,12 +183,12 @@ def test_encode_compact_runs_are_evaluated_gone_on_with_and_predict(tmp_path: Pa
     )
     run = train(config, run_dir=tmp_path / "run", progress=False)
     predictor = Agent(run)
-    encoder = predictor.agent.task("dev").encoder
+    encoder = predictor.trained.task("dev").encoder
     assert (encoder.dim, encoder.fingerprint) == (12, load_encoder("hashed", **BOTH).fingerprint)
-    assert len(predictor.predict(["Ann lives in Rome."])[0]["tokens"]) == 5
+    assert len(predictor.predict(["Ann lives in Rome."])[0].to_dict()["tokens"]) == 5
     assert 0 <= evaluate(run, "test", bootstrap=0).value <= 1
     again = train(config, run_dir=tmp_path / "again", progress=False)
-    assert Agent(again).predict(["Ann, Rome"]) == predictor.predict(["Ann, Rome"])
+    assert_same_results(Agent(again).predict(["Ann, Rome"]), predictor.predict(["Ann, Rome"]))
     resume(run, progress=False)  # nothing is left to do, and nothing is refused
 
 

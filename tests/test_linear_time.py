@@ -43,8 +43,10 @@ from nlp_gym.tasks.core.make import make_task
 from nlp_gym.tasks.core.rollout import rollout
 from nlp_gym.tasks.core.task import Task
 from nlp_gym.types import Sample, Units
+from nlp_gym_agents.prediction import kinds
 from nlp_gym_agents.prediction.inputs import Input, from_words
-from nlp_gym_agents.prediction.records import to_record, to_text
+from nlp_gym_agents.prediction.records import to_text
+from nlp_gym_agents.prediction.results import TaggedText
 
 pytestmark = pytest.mark.slow  # a minute of processor time in all
 
@@ -384,8 +386,17 @@ def test_predictions_of_a_text_with_many_entities() -> None:
     def prepare(n: int) -> Run:
         item = from_words([f"word{i}" for i in range(n)])
         labels = [f"B-type {i}" for i in range(n)]
+
         # A fresh input: `words` may be kept by one that was used before.
-        return lambda: to_text(to_record(Input(item.text, item.sentences), labels, bio=True))
+        def run() -> Any:
+            fresh = Input(item.text, item.sentences)
+            fields = kinds.tagged(fresh, labels, [0.5] * n)
+            marked = TaggedText(
+                text=fresh.text, **fields, entities=kinds.entities(fresh, fields["tokens"])
+            )
+            return to_text(marked.to_dict())
+
+        return run
 
     assert_linear(prepare, 3200)
 

@@ -86,6 +86,7 @@ def evaluate_command(
     say(score.text, lines=True)
     say(scoring.score_line(score))
     say(score.signature)
+    _say_calibration(run, checkpoint, trust or ())
     if perturb:
         say(robustness.perturbation_table(scores), lines=True)
     if json_file is not None:
@@ -94,6 +95,19 @@ def evaluate_command(
         env_id = load_trained(run, checkpoint=checkpoint, trust=trust or ()).env_id
         record = robustness.scores_record(scores, env_id=env_id, split=split)
         write_output(json_file, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+
+
+def _say_calibration(run: Path, checkpoint: str, trust: list[str] | tuple[()]) -> None:
+    """Say how well the confidences of predictions fit dev, where that was measured."""
+    from nlp_gym_agents.evaluation.calibration import calibration_line
+    from nlp_gym_agents.models.trained import load_trained
+    from nlp_gym_agents.runs.calibration import read_calibration
+
+    if checkpoint == "best":
+        steps = load_trained(run, trust=trust).settings["timesteps"]
+        calibration = read_calibration(run, steps)
+        if calibration is not None:
+            say(calibration_line(calibration))
 
 
 def _reverify(run: Path, given: dict[str, Any], json_file: Path | None, **options: Any) -> None:

@@ -82,8 +82,8 @@ def explain_command(
     agent = Agent(run, env_kwargs=pairs(env_kwargs), **options)
     how: dict[str, Any] = {"encoding": encoding, "text_column": text_column}
     if split is not None:
-        own = {"env_kwargs": pairs(env_kwargs), "data_dir": data_dir}
-        given: list[Given] = [*own_samples(agent, split, row or [0], **own)]
+        where: dict[str, Any] = {"env_kwargs": pairs(env_kwargs), "data_dir": data_dir}
+        given: list[Given] = [*own_samples(agent, split, row or [0], **where)]
     elif gold and input_file is not None:
         given = [*annotated_samples(agent, input_file, **how)]
     else:

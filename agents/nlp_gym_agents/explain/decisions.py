@@ -99,11 +99,13 @@ def trace_rows(
     """
     check_int("top", top, 1, MOST_OPTIONS)
     chosen = chosen_rows(task, rows)
-    forced = _searched(player, task, chosen)
+    found = _searched(player, task, chosen)
+    forced = None if found is None else [actions for _, actions in found]
     episodes = record_episodes(player, task, chosen, top=top, forced=forced)
     traces = []
-    searched = () if forced is None else (_searched_note(task),)
-    for row, episode in zip(chosen.tolist(), episodes, strict=True):
+    searched = () if found is None else (_searched_note(task),)
+    for k, (row, episode) in enumerate(zip(chosen.tolist(), episodes, strict=True)):
+        output = episode.output if found is None else found[k][0]
         own, local = _played(task, row)
         trace = Trace(
             env_id=player.env_id,
@@ -112,7 +114,7 @@ def trace_rows(
             scores=_NAMES[score_kind(player.model.policy)],
             words=tuple(own.sample(local).words),
             decisions=episode.decisions,
-            output=task.record(row, episode.output),
+            output=task.record(row, output),
             score=episode.score,
             metric=own.metric_name if episode.score is not None else "",
             context=own.trace_context(local),
@@ -139,14 +141,18 @@ def _with_sources(trace: Trace, policy: BasePolicy, row: int) -> Trace:
     return replace(trace, decisions=tuple(decisions), sources=kind)
 
 
-def _searched(player: Player, task: Task, rows: Int64Array) -> list[Int64Array] | None:
-    """Decisions of the best episode that a beam search finds of each row; None: no search."""
+def _searched(
+    player: Player, task: Task, rows: Int64Array
+) -> list[tuple[Output, Int64Array]] | None:
+    """What a beam search finds for each row, and its best episode's decisions; None: no search."""
     width = search_width(player.model, task)
     log_probs = make_log_probs(player.model) if width > 1 else None
     if log_probs is None:
         return None
     found = search_endings(task, log_probs, rows, width, player.obs_type, np.ones(1))
-    return [endings[0].actions for endings in found]
+    return [
+        (task.merge([ending.output for ending in endings]), endings[0].actions) for endings in found
+    ]
 
 
 def record_episodes(

@@ -31,6 +31,7 @@ from nlp_gym_agents.explain.trace import Decision, Trace
 from nlp_gym_agents.models.acting import score_kind
 from nlp_gym_agents.networks.encoder.trainable import trainable_encoders
 from nlp_gym_agents.networks.encoder.unit_texts import UnitTexts
+from nlp_gym_agents.networks.features.pointer import PointerScorer
 from nlp_gym_agents.networks.policies.dueling import action_scores
 
 STEPS = 12
@@ -217,8 +218,13 @@ class _Line:
             return read
 
         stack = ExitStack()
-        for encoder in trainable_encoders(self.player.model.policy):
+        policy = self.player.model.policy
+        for encoder in trainable_encoders(policy):
             stack.enter_context(encoder.changed_embeddings(change))
+        for module in policy.modules():
+            if isinstance(module, PointerScorer):
+                module.through_likeness = True
+                stack.callback(setattr, module, "through_likeness", False)
         return stack
 
     def _baseline(self, texts: UnitTexts, ids: th.Tensor, given: th.Tensor) -> th.Tensor:

@@ -234,7 +234,7 @@ class _Drawing:
     def tick(self, share: float) -> str:
         """The number at a height of a chart."""
         if self.trace.scores == "probability":
-            return f"{share:.0%}"
+            return f"{share * self.scale.high:.{1 if self.scale.small else 0}%}"
         return f"{self.scale.low + share * (self.scale.high - self.scale.low):+.2f}"
 
     def heading(self, number: int) -> str:
@@ -278,7 +278,7 @@ class _Drawing:
     @property
     def has_places(self) -> bool:
         """Whether each decision is on something that can be named."""
-        return any(drawing.place_text(self.trace, decision) for decision in self.trace.decisions)
+        return drawing.has_places(self.trace)
 
     @property
     def again(self) -> frozenset[int]:
@@ -295,6 +295,12 @@ class _Drawing:
         """How much a word of the source was looked at, 0 to 1."""
         weight = decision.sources[column] if column < len(decision.sources) else 0.0
         return min(max(weight, 0.0), 1.0) if drawing.is_number(weight) else 0.0
+
+    @property
+    def most_looked_at(self) -> float:
+        """The highest weight of a word of the source, to which shades are relative."""
+        weights = [w for d in self.trace.decisions for w in d.sources if drawing.is_number(w)]
+        return max(*weights, 1e-9, 0.0)
 
     def glimpse(self, decision: Decision) -> list[Piece]:
         """As `explain.drawing.glimpse`."""

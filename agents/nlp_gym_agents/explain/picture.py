@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw
 
-from nlp_gym.inert import one_line
+from nlp_gym.inert import one_line, visible
 from nlp_gym.render import Piece
 from nlp_gym.render.glyphs import draw_text, text_width
 from nlp_gym.render.layout import Column, shortened
@@ -26,7 +26,7 @@ _MARGIN, _GAP = 36, 22
 _INK, _MUTED, _RULE, _ACCENT, _BAD = "#1f2328", "#59636e", "#d1d9e0", "#0b4f9e", "#a40e26"
 _BAR, _GREY, _TRACK, _SECOND, _GOLD = "#4a8fd6", "#b9c2cc", "#e8edf2", "#b35900", "#7d4e00"
 _BODY, _SMALL = 19, 15
-_COLOURS = 128
+_COLOURS, _MOST_TEXT = 128, 400
 _MOST_ROWS, _MOST_BARS, _MOST_DECISIONS = 60, 8, 8
 
 
@@ -101,14 +101,16 @@ def _blocks(trace: Trace, scale: drawing.Scale) -> Iterator[_Block]:
         yield _paragraph(_tagged(trace))
     else:
         fields = drawing.output_fields(trace)
-        pieces = [Piece(f"{one_line(n)}: {one_line(t)}", line=True) for n, t in fields]
+        pieces = [Piece(f"{one_line(n)}: {visible(t, lines=True)}", line=True) for n, t in fields]
+        if trace.view != "span" and not trace.context:
+            pieces.insert(0, Piece(one_line(_beginning(trace)), "dim"))
         if pieces:
             yield _paragraph(pieces)
     if trace.view == "span":
         yield _passage(trace, scale)
     if trace.view == "walk":
         yield _walk(trace, scale)
-    elif len(trace.decisions) > 1 and trace.view in ("tagging", "reading", "labels"):
+    elif len(trace.decisions) > 1 and _is_map(trace):
         yield _grid(trace, scale)
         return
     if trace.view == "writing":
@@ -118,6 +120,18 @@ def _blocks(trace: Trace, scale: drawing.Scale) -> Iterator[_Block]:
         yield _bars(trace, number, scale)
     if len(trace.decisions) > _MOST_DECISIONS:
         yield _line(f"and {len(trace.decisions) - _MOST_DECISIONS} more decisions", _MUTED)
+
+
+def _is_map(trace: Trace) -> bool:
+    """Whether decisions by actions say it best."""
+    if trace.view == "ranking":
+        return drawing.has_places(trace)
+    return trace.view in ("tagging", "reading", "labels")
+
+
+def _beginning(trace: Trace) -> str:
+    text = " ".join(trace.words)
+    return text if len(text) <= _MOST_TEXT else f"{text[:_MOST_TEXT]}…"
 
 
 def _headline(trace: Trace) -> str:
@@ -298,8 +312,8 @@ def _bars(trace: Trace, number: int, scale: drawing.Scale) -> _Block:
 
 def _facts(decision: Decision, scale: drawing.Scale) -> str:
     facts = [f"{decision.n_legal} of {decision.n_actions} legal"]
-    if margin := scale.margin(decision.margin):
-        facts.append(f"ahead by {margin}")
+    if lead := scale.lead(decision.margin):
+        facts.append(lead)
     if decision.value is not None:
         facts.append(f"value {decision.value:+.2f}")
     if decision.reward is not None:

@@ -21,6 +21,7 @@ _FEW = 4
 _MOST_BARS, _LONGEST_BAR = 6, 24
 _WIDE, _MIDDLE = 96, 60
 """Columns of a terminal from which on more is shown of each decision."""
+_BREAK = "\n"
 _MOST_ROWS = 400
 """Decisions that are listed; of a longer episode the first ones."""
 
@@ -50,7 +51,16 @@ def print_trace(trace: Trace | Sequence[Trace], console: Console | None = None) 
             set.
     """
     console = console or Console(highlight=False)
-    marks = _Marks() if console.encoding.lower().startswith("utf") else _ASCII
+    if console.encoding.lower().startswith("utf"):
+        _print_all(trace, console, _Marks())
+        return
+    with console.capture() as captured:  # what the terminal cannot show is spelled
+        _print_all(trace, console, _ASCII)
+    shown = captured.get().encode(console.encoding, "backslashreplace")
+    console.file.write(shown.decode(console.encoding))
+
+
+def _print_all(trace: Trace | Sequence[Trace], console: Console, marks: _Marks) -> None:
     for number, one in enumerate([trace] if isinstance(trace, Trace) else trace):
         if number:
             console.print()
@@ -101,7 +111,7 @@ def _result(trace: Trace, marks: _Marks) -> Text:
         return _tagged(trace, marks)
     line = Text()
     for name, text in drawing.output_fields(trace):
-        line.append(f"{one_line(name)} ", "dim").append(f"{one_line(text)}  ")
+        line.append(f"{one_line(name)} ", "dim").append(f"{one_line(text.replace(_BREAK, '; '))}  ")
     return line
 
 
@@ -126,43 +136,83 @@ def _tagged(trace: Trace, marks: _Marks) -> Text:
 
 def _table(trace: Trace, scale: drawing.Scale, width: int, marks: _Marks) -> Table:
     """One row a decision: what it is on, the choice, the runner-up, and what is known of it."""
+    columns = _columns(trace, scale, width, marks)
+    padding = 2 * (len(columns) - 1)
+    numbers = sum(column.natural for column in columns if column.is_number)
+    texts = [column.natural for column in columns if not column.is_number]
+    fitted = iter(_fitted(texts, width - padding - numbers))
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    judged = any(drawing.judged(trace, decision) is not None for decision in trace.decisions)
-    table.add_column("#", justify="right", no_wrap=True)
-    table.add_column("on", overflow="ellipsis", no_wrap=True, max_width=max(width // 4, 8))
-    table.add_column("chosen", overflow="ellipsis", no_wrap=True, max_width=max(width // 3, 10))
-    table.add_column("Q" if trace.scores == "value" else "p", justify="right", no_wrap=True)
-    if judged:
-        table.add_column("gold", overflow="ellipsis", no_wrap=True, max_width=max(width // 4, 8))
-    if width >= _MIDDLE:
-        table.add_column("runner-up", overflow="ellipsis", no_wrap=True)
-        table.add_column("ahead by", justify="right", no_wrap=True)
-    if width >= _WIDE:
-        table.add_column("legal", justify="right", no_wrap=True)
-        table.add_column("value", justify="right", no_wrap=True)
-        table.add_column("reward", justify="right", no_wrap=True)
-    for number, decision in enumerate(trace.decisions[:_MOST_ROWS]):
-        cells = [
-            Text(str(number + 1), "dim"),
-            Text(brief(drawing.heading(trace, number), 40)),
-            Text(_name(decision.choice, marks), "bold"),
-            Text(scale.text(decision.choice.score)),
-        ]
-        if judged:
-            cells.append(_gold(trace, decision, marks))
-        if width >= _MIDDLE:
-            cells += [
-                Text(_runner_up(decision, scale, marks), "dim"),
-                Text(scale.margin(decision.margin).removesuffix(" points")),
-            ]
-        if width >= _WIDE:
-            cells += [
-                Text(f"{decision.n_legal}/{decision.n_actions}"),
-                Text("" if decision.value is None else f"{decision.value:+.2f}"),
-                Text("" if decision.reward is None else f"{decision.reward:+.2f}"),
-            ]
+    for column in columns:
+        table.add_column(
+            column.name,
+            justify="right" if column.is_number else "left",
+            width=column.natural if column.is_number else next(fitted),
+            overflow="crop" if marks is _ASCII else "ellipsis",
+            no_wrap=True,
+        )
+    for cells in zip(*(column.cells for column in columns), strict=True):
         table.add_row(*cells)
     return table
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A column of the table.
+
+    Attributes:
+        name: Its head.
+        cells: One for each decision that is listed.
+        is_number: It is never cut.
+    """
+
+    name: str
+    cells: Sequence[Text]
+    is_number: bool = False
+
+    @property
+    def natural(self) -> int:
+        """The width at which nothing is cut."""
+        return max([len(self.name), *(cell.cell_len for cell in self.cells)])
+
+
+def _fitted(widths: Sequence[int], room: int) -> list[int]:
+    """Widths that fit into `room` together; the widest give way first."""
+    found = list(widths)
+    left = room
+    for place, i in enumerate(sorted(range(len(widths)), key=widths.__getitem__)):
+        found[i] = max(min(widths[i], left // (len(widths) - place)), 4)
+        left -= found[i]
+    return found
+
+
+def _columns(trace: Trace, scale: drawing.Scale, width: int, marks: _Marks) -> list[_Column]:
+    """The columns that a terminal of `width` has room for."""
+    shown = trace.decisions[:_MOST_ROWS]
+    judged = any(drawing.judged(trace, decision) is not None for decision in trace.decisions)
+    heads = [Text(brief(drawing.heading(trace, i), 40)) for i in range(len(shown))]
+    scores = [Text(scale.text(d.choice.score)) for d in shown]
+    columns = [
+        _Column("#", [Text(str(i + 1), "dim") for i in range(len(shown))], True),
+        _Column("on", heads),
+        _Column("chosen", [Text(_name(d.choice, marks), "bold") for d in shown]),
+        _Column("Q" if trace.scores == "value" else "p", scores, True),
+    ]
+    if judged:
+        columns.append(_Column("gold", [_gold(trace, d, marks) for d in shown]))
+    if width >= _MIDDLE:
+        margins = [Text(scale.margin(d.margin).removesuffix(" points")) for d in shown]
+        seconds = [Text(_runner_up(d, scale, marks), "dim") for d in shown]
+        columns += [_Column("runner-up", seconds), _Column("ahead by", margins, True)]
+    if width >= _WIDE:
+        legal = [Text(f"{d.n_legal}/{d.n_actions}") for d in shown]
+        values = [Text("" if d.value is None else f"{d.value:+.2f}") for d in shown]
+        rewards = [Text("" if d.reward is None else f"{d.reward:+.2f}") for d in shown]
+        columns += [
+            _Column("legal", legal, True),
+            _Column("value", values, True),
+            _Column("reward", rewards, True),
+        ]
+    return columns
 
 
 def _name(option: Option, marks: _Marks, most: int = 48) -> str:
@@ -189,8 +239,8 @@ def _runner_up(decision: Decision, scale: drawing.Scale, marks: _Marks) -> str:
 def _subline(trace: Trace, number: int, scale: drawing.Scale) -> Text:
     decision = trace.decisions[number]
     facts = [f"{decision.n_legal} of {decision.n_actions} legal"]
-    if margin := scale.margin(decision.margin):
-        facts.append(f"ahead by {margin}")
+    if lead := scale.lead(decision.margin):
+        facts.append(lead)
     if decision.value is not None:
         facts.append(f"value {decision.value:+.2f}")
     if decision.reward is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +104,7 @@ def build_model(
     device: str = "auto",
     tuning: Tuning | None = None,
     weights: Path | None = None,
+    learns: bool = True,
 ) -> BaseAlgorithm:
     """A fresh algorithm object on `n_envs` environments of `task`.
 
@@ -119,6 +120,8 @@ def build_model(
         tuning: How the encoder learns; None: it is frozen.
         weights: File of the policy's weights that the model will load; a network that is larger is
             refused before it is built.
+        learns: Whether it will be trained; one with a frozen encoder that only acts has no
+            optimizer.
 
     Raises:
         InvalidArgumentError: A hyperparameter's value is refused by the algorithm, or the encoder
@@ -151,6 +154,8 @@ def build_model(
         "unit_dim": task.encoder.dim,
         "encoder_factory": factory,
     }
+    if not learns and tuning is None:
+        policy_kwargs |= {"optimizer_class": NoOptimizer, "optimizer_kwargs": {}}
     check_buffer(row, venv, arguments)
     arguments |= {"env": SB3VecEnv(venv), "seed": seed, "device": device, "verbose": 0}
     limit = SizeLimit.of_memory(hyperparams)
@@ -164,6 +169,17 @@ def build_model(
     if tuning is not None:
         attach_encoders(model, venv, tuning)
     return model
+
+
+class NoOptimizer:
+    """Stands where an optimizer would, in a model that only acts.
+
+    The first of torch's optimizers imports its compiler, which takes a second; and a model that was
+    read from a run has no state of one.
+    """
+
+    def __init__(self, params: Iterable[Any], **options: Any) -> None:
+        self.param_groups = [{"params": list(params), **options}]
 
 
 def check_buffer(row: AlgorithmRow, venv: TaskVectorEnv, arguments: Mapping[str, Any]) -> None:

@@ -219,6 +219,7 @@ class TrainedModel:
                 device=self.device,
                 tuning=self.tuning,
                 weights=self.folder / POLICY,
+                learns=False,
             )
         load_policy(self.folder, model, self.settings["aliases"])
         return model

@@ -122,7 +122,8 @@ def _label(decided: Decided) -> dict[str, Any]:
         last = decided.chances.every[-1, : len(names)].tolist()
         order = np.argsort(-np.array(last), kind="stable").tolist()
         found = {names[k]: last[k] for k in order}
-    return {**decided.record, "probabilities": found}
+    own = {key: decided.record[key] for key in ("label", "read", "words")}
+    return {**own, "probabilities": found}
 
 
 def _read_action(task: Any) -> int | None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
     from nlp_gym.encode.transformer.pooling import WordVectors
     from nlp_gym.encode.transformer.runner import Runner
+
+M = TypeVar("M")
 
 # To be changed when the same options give other vectors than before: old caches are then unused.
 _VERSION = "transformer-1"
@@ -141,6 +144,9 @@ class TransformerEncoder(Encoder):
         Raises:
             EncoderError: The model cannot be loaded, or its files changed meanwhile.
         """
+        return self._loaded(self._source.load_model)
+
+    def _loaded(self, load: Callable[[], M]) -> M:
         # From the bytes: a digest that was kept could be as wrong as the weights.
         if self._source.identity(fresh=True) != self._identity:
             raise EncoderError(
@@ -151,7 +157,7 @@ class TransformerEncoder(Encoder):
         # Weights are drawn before those of the file replace them. What else is drawn, such as a
         # head, must not depend on whether an encoder was loaded before, or a cache was filled.
         with torch.random.fork_rng(devices=[]):
-            return self._source.load_model()
+            return load()
 
     @cached_property
     def _tokenizer(self) -> WordTokenizer:
@@ -179,7 +185,7 @@ class TransformerEncoder(Encoder):
             window_size=self._window_size,
             batch_tokens=self.options.batch_tokens,
         )
-        return Runner(self.load_model(), self._tokenizer, options)
+        return Runner(self._loaded(self._source.load_frozen), self._tokenizer, options)
 
     @cached_property
     def standardiser(self) -> Standardiser:

@@ -20,6 +20,8 @@ from nlp_gym.errors import EncoderError
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+    from nlp_gym.encode.weights.plain_bert import PlainBert
+
 # Families whose layers end with a normalisation, so that the first k layers alone give hidden state
 # k of the whole model; and the attribute that holds their layers.
 _POST_NORM = {
@@ -45,7 +47,7 @@ class WordVectors(nn.Module):
         width: Width of a word's vector.
     """
 
-    def __init__(self, model: PreTrainedModel, layers: LayerChoice) -> None:
+    def __init__(self, model: PreTrainedModel | PlainBert, layers: LayerChoice) -> None:
         super().__init__()
         self.hidden = int(model.config.hidden_size)
         self.layers, self.width = layers, layers.parts * self.hidden
@@ -123,12 +125,12 @@ def default_batch_tokens(device: torch.device) -> int:
     return 16_384
 
 
-def layer_stack(model: PreTrainedModel) -> Any:
+def layer_stack(model: PreTrainedModel | PlainBert) -> Any:
     """The module whose attribute `layer` holds the model's layers; None in other families."""
     return getattr(model, _POST_NORM.get(model.config.model_type, ""), None)
 
 
-def drop_layers(model: PreTrainedModel, highest: int) -> None:
+def drop_layers(model: PreTrainedModel | PlainBert, highest: int) -> None:
     """Remove the layers above hidden state `highest`, in families where that changes nothing."""
     stack = layer_stack(model)
     if stack is not None:

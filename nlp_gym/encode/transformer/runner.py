@@ -17,6 +17,8 @@ from nlp_gym.progress import progress_bar
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+    from nlp_gym.encode.weights.plain_bert import PlainBert
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunnerOptions:
@@ -43,7 +45,7 @@ class Runner:
     """A loaded transformer that gives raw word vectors."""
 
     def __init__(
-        self, model: PreTrainedModel, tokenizer: WordTokenizer, options: RunnerOptions
+        self, model: PreTrainedModel | PlainBert, tokenizer: WordTokenizer, options: RunnerOptions
     ) -> None:
         """Move the model to its device and number format, and remove layers that are not needed.
 

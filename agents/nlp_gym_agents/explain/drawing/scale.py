@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TypeGuard
 
 from nlp_gym_agents.explain.trace import Trace
 
@@ -74,6 +75,12 @@ class Scale:
             return f"{score * 100:.1f}"
         return "" if score < 0.005 else f"{score * 100:.0f}"
 
+    def lead(self, margin: float | None) -> str:
+        """``"ahead by 3.1 points"``; empty where the margin is not known."""
+        if not is_number(margin):
+            return ""
+        return f"{'ahead' if margin >= 0 else 'behind'} by {self.margin(abs(margin))}"
+
     def margin(self, margin: float | None) -> str:
         """How far the choice was ahead, in words."""
         if not is_number(margin):
@@ -85,6 +92,6 @@ class Scale:
         return f"{margin * 100:.1f} points"
 
 
-def is_number(score: float | None) -> bool:  # a TypeGuard would say the opposite of None too
+def is_number(score: float | None) -> TypeGuard[float]:
     """Whether there is a score, and it is finite."""
     return score is not None and math.isfinite(score)

@@ -13,7 +13,9 @@ READ = "READ"
 """The action of a reader that asks for more text."""
 _MOST_OUTPUT = 400
 """Characters of a field of the output that are shown."""
-_MOST_LINES = 6
+_NOT_SHOWN = ("tokens", "id", "text", "start", "end", "confidence", "calibrated")
+"""Fields of an output that a drawing says otherwise, or that only programs need."""
+_MOST_LINES = 4
 _MOST_TEXT = 60
 """Characters of the text that names a decision."""
 _TELLING = 0.005
@@ -27,6 +29,11 @@ def place_text(trace: Trace, decision: Decision) -> str:
     if decision.place is not None and 0 <= decision.place < len(trace.words):
         return trace.words[decision.place]
     return ""
+
+
+def has_places(trace: Trace) -> bool:
+    """Whether each decision is on something that can be named."""
+    return any(place_text(trace, decision) for decision in trace.decisions)
 
 
 def heading(trace: Trace, number: int) -> str:
@@ -143,9 +150,14 @@ def output_fields(trace: Trace) -> list[tuple[str, str]]:
     found = [
         (name.replace("_", " "), _as_text(value))
         for name, value in trace.output.items()
-        if name not in ("tokens", "id", "text")
+        if name not in _NOT_SHOWN
     ]
-    return [(name, text) for name, text in found if text and " ".join(text.split()) not in known]
+    fields = [(name, text) for name, text in found if text and " ".join(text.split()) not in known]
+    confidence = trace.output.get("confidence")
+    if isinstance(confidence, float):
+        note = "" if trace.output.get("calibrated", True) else " (not calibrated)"
+        fields.append(("confidence", f"{confidence:.1%}{note}"))
+    return fields
 
 
 def _as_text(value: Any) -> str:
