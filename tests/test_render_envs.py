@@ -10,8 +10,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
-from gymnasium.wrappers import AddRenderObservation, RecordVideo
-from gymnasium.wrappers.vector import RecordVideo as VectorRecordVideo
+from gymnasium.wrappers import AddRenderObservation
 
 import nlp_gym
 from nlp_gym.registration import ENVS
@@ -144,37 +143,6 @@ def test_pictures_are_observed(env_id):
     beside = AddRenderObservation(make(env_id), render_only=False)
     seen, _ = beside.reset(seed=0)
     assert seen in beside.observation_space
-
-
-@pytest.mark.slow
-@every_kind
-def test_video_is_recorded(tmp_path, env_id):
-    pytest.importorskip("moviepy", reason="RecordVideo of Gymnasium needs moviepy")
-    env = RecordVideo(
-        make(env_id, max_episode_steps=3), str(tmp_path / "videos"), disable_logger=True
-    )
-    env.reset(seed=0)
-    while not any(env.step(env.unwrapped.oracle_action())[2:4]):
-        pass
-    env.close()
-    (video,) = tmp_path.glob("videos/*.mp4")
-    assert video.stat().st_size > 1000
-
-
-def test_video_of_a_batch_is_recorded(tmp_path):
-    pytest.importorskip("moviepy", reason="RecordVideo of Gymnasium needs moviepy")
-    batch = nlp_gym.make_vec_env(
-        "Topic-AGNews-v0", 2, autoreset_mode="NextStep", render_mode="rgb_array", **SMALL
-    )
-    env = VectorRecordVideo(
-        batch, str(tmp_path / "videos"), episode_trigger=lambda n: n == 0, disable_logger=True
-    )
-    env.reset(seed=0)
-    for _ in range(4):
-        env.step(batch.oracle_actions())
-    env.close()
-    (video,) = tmp_path.glob("videos/*.mp4")
-    assert video.stat().st_size > 1000
 
 
 def test_pillow_is_loaded_where_pictures_are_asked_for():

@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from nlp_gym_agents.models.stock import nlp_policy_kwargs
     from nlp_gym_agents.models.stock_score import score_model
     from nlp_gym_agents.prediction.agent import Agent, load_agent
+    from nlp_gym_agents.prediction.film import film_episode
 
 __all__ = [
     "Agent",
     "NameCorpus",
     "SB3VecEnv",
+    "film_episode",
     "load_agent",
     "make_sb3_env",
     "nlp_policy_kwargs",
@@ -30,6 +32,7 @@ _MODULES = {
     "Agent": "prediction.agent",
     "NameCorpus": "algorithms.sb3_env",
     "SB3VecEnv": "algorithms.vec_env",
+    "film_episode": "prediction.film",
     "load_agent": "prediction.agent",
     "make_sb3_env": "algorithms.sb3_env",
     "nlp_policy_kwargs": "models.stock",

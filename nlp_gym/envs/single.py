@@ -24,7 +24,7 @@ from nlp_gym.types import Observation
 _ONLY = np.zeros(1, np.int64)
 
 
-_METADATA = {"render_modes": RenderModes(RENDER_MODES), "render_fps": 4}
+_METADATA = {"render_modes": RenderModes(RENDER_MODES), "render_fps": 2}
 
 
 class TaskEnv(PortableSpec, gym.Env[Observation, Any]):

@@ -54,7 +54,7 @@ class TaskVectorEnv(EachAttribute, PortableSpec, gym.vector.VectorEnv[Any, Any, 
 
     metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
         "render_modes": RenderModes(RENDER_MODES),
-        "render_fps": 4,
+        "render_fps": 2,
     }
 
     def __init__(

@@ -1,5 +1,6 @@
-"""Draws an episode as text, HTML or a picture; imports only `checks` and `errors`."""
+"""Draws an episode as text, HTML, a picture or a film; imports only `checks`, `errors`, `files`."""
 
+from nlp_gym.render.film import save_film
 from nlp_gym.render.frame import MARKS, Frame, Piece, tagging_frame
 from nlp_gym.render.modes import RENDER_MODES, RenderModes, check_render_mode, draw
 
@@ -11,5 +12,6 @@ __all__ = [
     "RenderModes",
     "check_render_mode",
     "draw",
+    "save_film",
     "tagging_frame",
 ]

@@ -8,7 +8,7 @@ from typing import Any
 from nlp_gym.checks import check_name
 from nlp_gym.errors import UnknownNameError
 from nlp_gym.render.frame import Frame
-from nlp_gym.render.text import ansi, html
+from nlp_gym.render.text import ansi, html, signs
 
 RENDER_MODES = ("ansi", "human", "html", "rgb_array")
 
@@ -42,7 +42,7 @@ def draw(mode: str, frame: Frame, reward: float) -> Any:
 
     Returns:
         A string (`ansi` and `html`), an (H, W, 3) array of uint8 (`rgb_array`), or None (`human`,
-        which prints to standard output).
+        which prints to standard output: in colour where it shows colours, else with signs).
     """
     frame = frame.inert()
     if mode == "rgb_array":
@@ -51,8 +51,22 @@ def draw(mode: str, frame: Frame, reward: float) -> Any:
         return picture(frame, reward)
     if mode == "html":
         return html(frame, reward)
-    text = ansi(frame, reward)
     if mode == "human":
-        sys.stdout.write(text)
+        _print(ansi(frame, reward) if _shows_colours() else signs(frame, reward))
         return None
-    return text
+    return ansi(frame, reward)
+
+
+def _shows_colours() -> bool:
+    """Whether standard output shows codes as colours and nobody asked for none (NO_COLOR)."""
+    from rich.console import Console  # takes long to load, and only people need it
+
+    console = Console()
+    legacy = console.legacy_windows  # a console of Windows that takes colours, but not as codes
+    return console.color_system is not None and not console.no_color and not legacy
+
+
+def _print(text: str) -> None:
+    """Print a text; a character that the encoding of standard output lacks is spelled."""
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
