@@ -88,9 +88,10 @@ def test_project_nlp_gym_never_imports_agents() -> None:
 @pytest.mark.parametrize("package", ["nlp_gym", "agents/nlp_gym_agents"])
 def test_project_imports_are_declared_dependencies(package: str) -> None:
     groups = PROJECT["project"]["optional-dependencies"]
+    extras = ("agents", "lora", "minari", "optuna", "ray", "serve")
     declared = [
         *PROJECT["project"]["dependencies"],
-        *(r for extra in ("agents", "optuna", "ray", "minari", "lora") for r in groups[extra]),
+        *(r for extra in extras for r in groups[extra]),
     ]
     names = {requirement_name(r) for r in declared}
     modules = {MODULES.get(n, n) for n in names}

@@ -26,6 +26,9 @@ _IDLE_S = 30
 """Seconds that a connection is kept open between two requests."""
 _HEAD_BYTES = 16_384
 """Most bytes of the head of a request."""
+_LAST_LOOKS = 10
+"""Turns of the event loop between a signal and the end of listening: clients may be waiting to be
+accepted, and their requests to be read, where the processor is busy with the model."""
 _LAST_S = 5.0
 """Seconds that the model has for what it is at when the server ends."""
 
@@ -127,6 +130,8 @@ class _Server(uvicorn.Server):
             self.ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for _ in range(_LAST_LOOKS):  # what clients have sent by now is read, and so accepted
+            await asyncio.sleep(0.01)
         loop = asyncio.get_running_loop()
         end = loop.call_later(self.service.limits.grace_s, self.service.cut_off)
         try:
