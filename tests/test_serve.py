@@ -100,6 +100,8 @@ def test_serve_explains(server: LocalServer) -> None:
     assert first["env_id"] == "NER-CoNLL-v0"
     assert len(first["decisions"]) == 3
     assert second["output"]["text"] == HOSTILE
+    blank = server.post("/explain", {"text": " ", "relevance": "auto"}).json()["traces"]
+    assert blank[0]["decisions"] == []
     gold = {"words": ["Ann", "sings"], "labels": ["B-PER", "O"]}
     (trace,) = server.post("/explain", {"samples": [gold], "gold": True}).json()["traces"]
     assert trace["score"] is not None

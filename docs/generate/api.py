@@ -47,6 +47,7 @@ PUBLIC: dict[str, tuple[str, ...]] = {
     "nlp_gym.testing": ("checks", "subject", "new_task"),
     "nlp_gym_agents.evaluation": ("evaluate", "reverify", "baselines", "robustness", "minari"),
     "nlp_gym_agents.training": ("train", "optimize", "search.spaces", "search.study"),
+    "nlp_gym_agents.serve": ("start", "limits"),
     "nlp_gym_agents.prediction": ("agent",),
     "nlp_gym_agents.models": ("agent", "play"),
     "nlp_gym_agents.config": ("train_config", "hyperparams"),
