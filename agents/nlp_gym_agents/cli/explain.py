@@ -11,7 +11,11 @@ from nlp_gym_agents.cli.shared.options import Checkpoint, DataDir, Device, Run, 
 from nlp_gym_agents.cli.shared.output import say_path
 
 if TYPE_CHECKING:
-    from nlp_gym_agents.prediction.agent import Given
+    from nlp_gym_agents.explain.trace import Trace
+    from nlp_gym_agents.prediction.agent import Agent, Given
+
+_TOGETHER = 32
+"""Texts that are played together."""
 
 
 def explain_command(
@@ -88,7 +92,7 @@ def explain_command(
         given = [*annotated_samples(agent, input_file, **how)]
     else:
         given = agent.gather(text, input_file, **how)
-    traces = agent.explain(given, gold=gold or split is not None, top=top, relevance=relevance)
+    traces = _explained(agent, given, gold=gold or split is not None, top=top, relevance=relevance)
     if output is not None:
         write_traces(traces, output)
         say_path(output)
@@ -96,6 +100,20 @@ def explain_command(
     from nlp_gym_agents.explain.terminal import print_trace
 
     print_trace(traces)
+
+
+def _explained(agent: Agent, given: list[Given], **options: Any) -> list[Trace]:
+    """The traces of what is given, in parts between which progress is shown."""
+    from nlp_gym.progress import progress_bar
+
+    size = _TOGETHER if options["relevance"] is None else 1  # a pass for each word takes long
+    traces: list[Trace] = []
+    with progress_bar(len(given), "explaining", unit="texts", show=True) as advance:
+        for start in range(0, len(given), size):
+            part = given[start : start + size]
+            traces += agent.explain(part, **options)
+            advance(len(part))
+    return traces
 
 
 def _check_source(
