@@ -88,6 +88,11 @@ def test_demo_runs_decide_side_by_side(demo: LocalServer) -> None:
     assert alone.text.count("nlp-traces") >= 1
 
 
+@pytest.mark.parametrize("text", ["", " \r\n ", "\u200b", "a" * 3000])
+def test_demo_any_text_is_decided_on(demo: LocalServer, text: str) -> None:
+    assert decided(demo, text=text, run="tagger").status_code == 200
+
+
 def test_demo_hostile_text_is_inert(demo: LocalServer) -> None:
     for answer in (
         decided(demo, text=HOSTILE),

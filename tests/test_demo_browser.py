@@ -233,3 +233,18 @@ def test_browser_what_can_be_pressed_has_a_name(page: Any) -> None:
         assert all(element.accessible_name for element in elements)
         boxes = [e.rect for e in page.find_elements("css selector", "button")]
         assert all(box["height"] >= 24 and box["width"] >= 24 for box in boxes)
+
+
+def test_browser_forms_work_without_a_script(page: Any, demo: LocalServer) -> None:
+    page.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        page.get(demo.url)
+        find(page, "#f-text").send_keys(" Bob sings.")
+        find(page, "#decide").click()
+        find(page, "article.run")
+        page.get(f"{demo.url}/play")
+        find(page, "#start").click()
+        find(page, "#rest").click()
+        assert find(page, "#over").is_displayed()
+    finally:
+        page.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})

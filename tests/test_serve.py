@@ -100,6 +100,8 @@ def test_serve_explains(server: LocalServer) -> None:
     assert first["env_id"] == "NER-CoNLL-v0"
     assert len(first["decisions"]) == 3
     assert second["output"]["text"] == HOSTILE
+    blank = server.post("/explain", {"text": " ", "relevance": "auto"}).json()["traces"]
+    assert blank[0]["decisions"] == []
     gold = {"words": ["Ann", "sings"], "labels": ["B-PER", "O"]}
     (trace,) = server.post("/explain", {"samples": [gold], "gold": True}).json()["traces"]
     assert trace["score"] is not None
@@ -178,6 +180,7 @@ def test_serve_takes_json_from_its_own_pages_and_programs_only(server: LocalServ
         ({"Content-Encoding": "gzip"}, 415),
         ({"Origin": "https://evil.test"}, 403),
         ({"Origin": "null"}, 403),
+        ({"Origin": "http://["}, 403),
         ({"Origin": server.url}, 200),
         ({"Host": "evil.test"}, 400),
         ({"Host": ""}, 400),
@@ -374,6 +377,12 @@ def test_serve_does_not_wait_for_slow_clients(run: ServedRun) -> None:
     answer = raw(server.port, good + start, rest=b"X-Slow: 1\r\n" * 20, pause=0.02)
     assert answer.startswith(b"HTTP/1.1 200 ")
     assert b"HTTP/1.1 408 " in answer
+    # Nor has a body that nobody reads.
+    lost = b"POST /lost HTTP/1.1\r\nHost: localhost\r\nContent-Length: 500\r\n\r\n"
+    began = time.monotonic()
+    answer = raw(server.port, lost, rest=b" " * 400, pause=0.02)
+    assert answer.startswith(b"HTTP/1.1 404 ")
+    assert time.monotonic() - began < 400 * 0.02
     server.stop()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import webbrowser
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,8 +9,6 @@ import typer
 
 from nlp_gym_agents.cli.shared.options import Checkpoint, Device, Run, Trust, pairs
 from nlp_gym_agents.cli.shared.output import say
-
-_SERVER = "nlp_gym_agents.serve"
 
 Host = Annotated[
     str,
@@ -113,6 +110,8 @@ def _start(
                 err=True,
             )
         if opens:
+            import webbrowser
+
             webbrowser.open(server.url)
 
     cut = start(

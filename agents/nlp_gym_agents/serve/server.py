@@ -26,6 +26,9 @@ _IDLE_S = 30
 """Seconds that a connection is kept open between two requests."""
 _HEAD_BYTES = 16_384
 """Most bytes of the head of a request."""
+_LAST_LOOKS = 10
+"""Turns of the event loop between a signal and the end of listening: clients may be waiting to be
+accepted, and their requests to be read, where the processor is busy with the model."""
 _LAST_S = 5.0
 """Seconds that the model has for what it is at when the server ends."""
 
@@ -127,6 +130,8 @@ class _Server(uvicorn.Server):
             self.ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for _ in range(_LAST_LOOKS):  # what clients have sent by now is read, and so accepted
+            await asyncio.sleep(0.01)
         loop = asyncio.get_running_loop()
         end = loop.call_later(self.service.limits.grace_s, self.service.cut_off)
         try:
@@ -161,30 +166,38 @@ def _protocol(limits: Limits) -> type[H11Protocol]:
     """
 
     class Protocol(H11Protocol):
-        _head_timer: asyncio.TimerHandle | None = None
-
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            self._timers: dict[str, asyncio.TimerHandle] = {}
             super().connection_made(transport)
-            if len(self.connections) > limits.connections:
-                self._end(
-                    RequestError(
-                        503,
-                        f"{limits.connections} connections are open already: try again later.",
-                        limit="connections",
-                    )
-                )
+            if len(self.connections) <= limits.connections:
+                self._start("head", limits.header_s, self._too_slow)
                 return
-            self._head_timer = self.loop.call_later(limits.header_s, self._too_slow)
+            self._end(
+                RequestError(
+                    503,
+                    f"{limits.connections} connections are open already: try again later.",
+                    limit="connections",
+                )
+            )
 
         def data_received(self, data: bytes) -> None:
             super().data_received(data)
-            if self.conn.their_state is not h11.IDLE:
-                self._stop_timer()
-            elif self._head_timer is None:  # the next request on this connection has begun
-                self._head_timer = self.loop.call_later(limits.header_s, self._too_slow)
+            state = self.conn.their_state
+            if state is not h11.SEND_BODY:
+                self._stop("rest")
+            if state is not h11.IDLE:
+                self._stop("head")
+            elif "head" not in self._timers:  # the next request on this connection has begun
+                self._start("head", limits.header_s, self._too_slow)
+
+        def on_response_complete(self) -> None:
+            super().on_response_complete()
+            if self.conn.their_state is h11.SEND_BODY:  # it is refused, and goes on to be sent
+                self._start("rest", limits.body_s, self.transport.abort)
 
         def connection_lost(self, exc: Exception | None) -> None:
-            self._stop_timer()
+            self._stop("head")
+            self._stop("rest")
             super().connection_lost(exc)
 
         def timeout_keep_alive_handler(self) -> None:
@@ -197,13 +210,15 @@ def _protocol(limits: Limits) -> type[H11Protocol]:
         def send_400_response(self, msg: str) -> None:
             self._end(RequestError(400, f"this is no request of HTTP/1.1: {msg}"))
 
-        def _stop_timer(self) -> None:
-            if self._head_timer is not None:
-                self._head_timer.cancel()
-                self._head_timer = None
+        def _start(self, timer: str, seconds: float, act: Callable[[], None]) -> None:
+            self._stop(timer)
+            self._timers[timer] = self.loop.call_later(seconds, act)
+
+        def _stop(self, timer: str) -> None:
+            if timer in self._timers:
+                self._timers.pop(timer).cancel()
 
         def _too_slow(self) -> None:
-            self._head_timer = None
             self._end(
                 RequestError(
                     408,
@@ -214,7 +229,7 @@ def _protocol(limits: Limits) -> type[H11Protocol]:
 
         def _end(self, error: RequestError) -> None:
             """Answer without the application, and close the connection."""
-            self._stop_timer()
+            self._stop("head")
             if self.transport.is_closing():
                 return
             body = json.dumps(error.content()).encode("ascii")

@@ -75,14 +75,14 @@ def start(
             for run in served:
                 run.require_one_task()
         service = Service(served, bounds)
+        further: Sequence[Any] = ()
+        if page:
+            from nlp_gym_agents.serve.demo.routes import demo_routes
+
+            further = demo_routes(service)
     except BaseException:
         listening.close()
         raise
-    further: Sequence[Any] = ()
-    if page:
-        from nlp_gym_agents.serve.demo.routes import demo_routes
-
-        further = demo_routes(service)
     app = create_app(service, names=[host, *allowed], further=further)
     started = Started(url_of(listening), tuple(run.name for run in served), is_local(listening))
     server = make_server(app, service, ready=lambda: ready(started))

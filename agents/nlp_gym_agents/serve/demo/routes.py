@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
-from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -43,7 +42,7 @@ class Decided:
 
     run: ServedRun
     record: RecordView
-    trace: Markup
+    trace: str
 
 
 class _Demo:
@@ -184,7 +183,7 @@ async def _ask(demo: _Demo, request: Request, run: ServedRun, body: dict[str, An
     def decide(items: Sequence[Any]) -> list[Decided]:
         (trace,) = run.explain(items, relevance=body.get("relevance"))
         (record,) = run.predict(items)
-        return [Decided(run, record_view(record), Markup(trace_html(trace, whole_page=False)))]
+        return [Decided(run, record_view(record), trace_html(trace, whole_page=False))]
 
     (decided,) = await service.ask(request, decide, given)
     return decided
@@ -224,9 +223,7 @@ async def _episode_page(demo: _Demo, request: Request) -> Response:
         return [demo.episodes.get(name).view(query[:100])]
 
     (view,) = await demo.service.ask(request, look, [None])
-    return demo.page(
-        "episode.html", "play", view=view, drawing=Markup(view.drawing), agent=AGENT, rest=REST
-    )
+    return demo.page("episode.html", "play", view=view, agent=AGENT, rest=REST)
 
 
 async def _step(demo: _Demo, request: Request) -> Response:
