@@ -17,6 +17,7 @@ from nlp_gym_agents.cli.data import app as data_app
 from nlp_gym_agents.cli.encode import encode_command
 from nlp_gym_agents.cli.envs import envs_command
 from nlp_gym_agents.cli.evaluate import evaluate_command
+from nlp_gym_agents.cli.explain import explain_command
 from nlp_gym_agents.cli.minari import export_minari_command
 from nlp_gym_agents.cli.new_task import new_task_command
 from nlp_gym_agents.cli.predict import predict_command
@@ -44,6 +45,7 @@ app.command("benchmark", cls=SpreadCommand)(benchmark_command)
 app.command("export-minari", cls=SpreadCommand)(export_minari_command)
 app.command("evaluate", cls=SpreadCommand)(evaluate_command)
 app.command("predict", cls=SpreadCommand)(predict_command)
+app.command("explain", cls=SpreadCommand)(explain_command)
 app.command("encode", cls=SpreadCommand)(encode_command)
 app.command("envs")(envs_command)
 app.command("conformance", cls=SpreadCommand)(conformance_command)

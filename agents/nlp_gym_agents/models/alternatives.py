@@ -77,16 +77,5 @@ def with_alternatives(
 
 def token_names(task: Task, tokens: Iterable[int]) -> list[str]:
     """Tokens of a task that writes, as text; see `with_alternatives`."""
-    if isinstance(task, WriteText):
-        return [_shown(task.vocabulary.pieces[token]) for token in tokens]
-    return [task.action_name(token) for token in tokens]
-
-
-def _shown(piece: bytes) -> str:
-    """A token as text; a byte inside a character by its number, STOP as what it is."""
-    if not piece:
-        return "</s>"
-    try:
-        return piece.decode("utf-8")
-    except UnicodeDecodeError:
-        return f"<0x{piece[0]:02X}>"
+    name = task.token_text if isinstance(task, WriteText) else task.action_name
+    return [name(token) for token in tokens]

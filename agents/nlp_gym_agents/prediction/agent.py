@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -21,8 +21,10 @@ from nlp_gym.metrics.base import Score
 from nlp_gym.tasks.core.task import Output, Task
 from nlp_gym.tasks.multi_task.task import MultiTask
 from nlp_gym.types import Sample
+from nlp_gym_agents.explain.trace import Trace
 from nlp_gym_agents.models.chances import Chances
 from nlp_gym_agents.models.trained import TrainedModel, load_trained
+from nlp_gym_agents.prediction.explained import Explainer
 from nlp_gym_agents.prediction.fields import row_of_json, usage
 from nlp_gym_agents.prediction.inputs import (
     PLAIN_TEXT,
@@ -190,6 +192,71 @@ class Agent:
         with self._lock:
             task = self.trained.task(split, **self._inputs.env_kwargs)
             return task.score(self.trained.outputs(task), bootstrap=bootstrap)
+
+    @overload
+    def explain(  # type: ignore[overload-overlap]  # a text is a sequence, too
+        self,
+        given: str | Input | Sample | Mapping[str, Any],
+        *,
+        gold: bool = False,
+        top: int = 10,
+        relevance: str | None = None,
+    ) -> Trace: ...
+    @overload
+    def explain(
+        self,
+        given: Sequence[Given],
+        *,
+        gold: bool = False,
+        top: int = 10,
+        relevance: str | None = None,
+    ) -> list[Trace]: ...
+    def explain(
+        self,
+        given: str | Input | Sample | Mapping[str, Any] | Sequence[Given],
+        *,
+        gold: bool = False,
+        top: int = 10,
+        relevance: str | None = None,
+    ) -> Trace | list[Trace]:
+        """Why the agent decides as it does: every decision, what was seen and could be done.
+
+        The decisions are those of `predict`, and probabilities are at the same temperature. A text
+        whose words are labelled makes one trace, in which its sentences, which are labelled one by
+        one, follow each other.
+
+        Args:
+            given: A text or a sample, for one trace; or a list of what `predict` takes, for a list
+                of traces.
+            gold: Record what is right, the rewards and the score, of samples that are annotated.
+            top: Most options of a decision that are recorded for their scores, where there are more
+                than 64 actions; from 1 to 1,000.
+            relevance: How to find which words speak for each choice: ``"occlusion"``,
+                ``"gradient"``, ``"integrated gradients"``, or ``"auto"``, the last where the run's
+                encoder learned and else the first; None: do not. See `nlp_gym_agents.explain`.
+
+        Raises:
+            InvalidArgumentError: As for `predict`, or gradients of an encoder that is frozen.
+            UnknownNameError: There is no such `relevance`.
+            DataError: Not one of the queries can be answered.
+        """
+        alone = isinstance(given, str | Input | Sample | Mapping)
+        several: Any = [given] if alone else given
+        if not isinstance(several, Sequence):
+            raise InvalidArgumentError(
+                f"given={shown(given)} must be a text, a sample or a list of them."
+            )
+        explainer = Explainer(self.trained, self._inputs, self.temperature, gold, top, relevance)
+        explainer.check()
+        with self._lock:
+            inputs = self._inputs_of(list(several))
+            traces = explainer.explain(inputs)
+            results = self.predict(inputs)
+        traces = [
+            replace(trace, output=result.to_dict())
+            for trace, result in zip(traces, results, strict=True)
+        ]
+        return traces[0] if alone else traces
 
     def gather(
         self,

@@ -30,6 +30,7 @@ _MAX_UNKNOWN = 0.25
 _MIN_VOCABULARY = 5000
 """No warning is given for a smaller vocabulary: it is a toy model's and knows few words at all."""
 
+_MASK_NAMES = ("[MASK]", "<mask>")
 _PAD_NAMES = ("[PAD]", "<pad>", "<|endoftext|>", "</s>")
 
 
@@ -151,6 +152,12 @@ class WordTokenizer:
                 f"encoder={shown(self._name)}: the tokenizers library cannot use its "
                 f"tokenizer.json ({error})."
             ) from error
+
+    @cached_property
+    def mask_word(self) -> str:
+        """The word that becomes the mask token; empty where the tokenizer has none."""
+        names = (name for name in _MASK_NAMES if self._tokenizer.token_to_id(name) is not None)
+        return next(names, "")
 
     @cached_property
     def _unknown_id(self) -> int:

@@ -15,7 +15,7 @@ from nlp_gym.metrics.ranking import choice_accuracy
 from nlp_gym.tasks.candidates.picking import PickState
 from nlp_gym.tasks.candidates.selection import PickOne
 from nlp_gym.tasks.core.tables import Extra, Tables, ragged
-from nlp_gym.tasks.core.task import Output, Played
+from nlp_gym.tasks.core.task import Focus, Output, Played
 from nlp_gym.types import BoolArray, Int64Array, Observation
 
 if TYPE_CHECKING:
@@ -212,6 +212,19 @@ class ChoiceQA(PickOne):
         question = sample.extra.get("text", " ".join(sample.words))
         answer = texts[output] if output >= 0 else None
         return {"question": question, "answer": answer, "index": output, "choices": texts}
+
+    @override
+    def action_text(self, state: PickState, i: int, action: int) -> str:
+        """The choice; browsing, what is done with it."""
+        if not self.browse:
+            return super().action_text(state, i, action)
+        return "ANSWER" if action == ANSWER else "CONTINUE"
+
+    @override
+    def focus(self, state: PickState, i: int) -> Focus:
+        """Browsing, the choice that is seen."""
+        here = int(self.position(state)[i])
+        return Focus(text=self.texts(int(state.row[i]))[here] if self.browse else "")
 
     @override
     def frame(self, state: PickState, i: int) -> Frame:

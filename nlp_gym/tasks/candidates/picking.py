@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -69,6 +70,18 @@ class PickTask(UnitTask):
     def lengths(self) -> Int64Array:
         """(N,) most picks; STOP comes in place of one."""
         return self._limits
+
+    @abc.abstractmethod
+    def texts(self, row: int) -> list[str]:
+        """The candidates of a row in the order shown."""
+
+    @override
+    def action_text(self, state: Any, i: int, action: int) -> str:
+        """The text of the candidate."""
+        if action == self.n_candidates:
+            return "STOP"
+        row = int(state.row[i])
+        return self.texts(row)[action] if action < self._sizes[row] else ""
 
     @override
     def initial(self, rows: Int64Array) -> Any:

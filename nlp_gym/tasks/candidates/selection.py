@@ -215,6 +215,7 @@ class Selection(PickTask, HookedTask):
         order: list[int] = self._order[row, : self._sizes[row]].tolist()
         return order
 
+    @override
     def texts(self, row: int) -> list[str]:
         """The candidates of a row in the order shown."""
         texts = self.file_texts(row)

@@ -284,6 +284,11 @@ class Summary(PickTask):
         return {"summary": text, "sentences": list(output)}
 
     @override
+    def texts(self, row: int) -> list[str]:
+        """The sentences that can be picked."""
+        return list(self.sample(row).extra["sentence_texts"][: self._sizes[row]])
+
+    @override
     def frame(self, state: SummaryState, i: int) -> Frame:
         from nlp_gym.render import Frame
 

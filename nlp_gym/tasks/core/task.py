@@ -6,7 +6,7 @@ import abc
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +24,7 @@ from nlp_gym.types import BoolArray, Float64Array, Int64Array, Observation
 if TYPE_CHECKING:
     from nlp_gym.render import Frame
 
-__all__ = ["ILLEGAL_COST", "Output", "Played", "State", "Task"]
+__all__ = ["ILLEGAL_COST", "Focus", "Output", "Played", "State", "Task"]
 
 ILLEGAL_COST = 0.125
 """Reward lost by an action the mask forbids; a power of two keeps reward sums exact."""
@@ -64,6 +64,19 @@ class State:
         """Overwrite the episodes at `indices` by those of `other`."""
         for name, array in vars(self).items():
             array[indices] = getattr(other, name)
+
+
+class Focus(NamedTuple):
+    """What a decision is about; see `Task.focus`.
+
+    Attributes:
+        words: First of the sample's words that are decided on and one past the last; None: the
+            text as a whole.
+        text: The same in words, where that says more: a pair of entities, a node of a graph.
+    """
+
+    words: tuple[int, int] | None = None
+    text: str = ""
 
 
 class Task(CorpusTask):
@@ -110,6 +123,11 @@ class Task(CorpusTask):
     """Baselines that suit it besides random, majority and oracle, for the test report."""
     fixed_arguments: ClassVar[tuple[str, ...]] = ()
     """Arguments that a trained agent cannot be given anew: they decide the size of what learns."""
+    trace_view: ClassVar[str] = "ranking"
+    """How explained decisions are drawn, a name of `nlp_gym_agents.explain.trace.VIEWS`.
+
+    ``"ranking"`` suits any task: the actions of each decision as bars, best first.
+    """
     beam: int = 1
     """Episodes of a sample that an evaluation keeps in a beam search; 1: it plays greedily."""
     reward_metric: str | None = None
@@ -214,6 +232,25 @@ class Task(CorpusTask):
     def source_pieces(self, most: int) -> Int64Array | None:
         """(U+1, most) tokens of each unit, for agents that copy; None where nothing is written."""
         return None
+
+    def action_text(self, state: Any, i: int, action: int) -> str:
+        """What an action means in episode `i`, for explanations; by default `action_name`.
+
+        Empty for an action that is not there in this episode, as a candidate after the last.
+        """
+        return self.action_name(action)
+
+    def action_target(self, state: Any, i: int, action: int) -> str:
+        """Where an edge leads whose relation `action_text` gives; empty where there is no graph."""
+        return ""
+
+    def focus(self, state: Any, i: int) -> Focus:
+        """What the next decision of episode `i` is about, for explanations."""
+        return Focus()
+
+    def trace_context(self, row: int) -> dict[str, str]:
+        """Texts of a sample besides its words that explanations show, such as a question."""
+        return {}
 
     @classmethod
     def kept_arguments(cls, trained: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import numpy as np
 from typing_extensions import override
 
 from nlp_gym.checks import check_int, check_name
-from nlp_gym.data.text.vocabulary import KINDS, Vocabulary
+from nlp_gym.data.text.vocabulary import KINDS, STOP, Vocabulary
 from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym.metrics.base import Score, on_grid
 from nlp_gym.metrics.incremental.metric import METRICS, IncrementalMetric
@@ -75,6 +75,7 @@ class WriteText(HookedTask):
     family = "generation"
     reads_text = True
     writes = True
+    trace_view = "writing"
     baselines = ("lead", "copy")
     fixed_arguments = ("vocabulary", "vocabulary_size", "tokens", "max_length", "max_source")
     side_by_side = 128  # what agents keep of a text takes megabytes where its source is long
@@ -205,6 +206,21 @@ class WriteText(HookedTask):
     def action_name(self, action: int) -> str:
         """The token, as the tokenizer shows it."""
         return self.vocabulary.tokens[action]
+
+    def token_text(self, token: int) -> str:
+        """A token as text; a byte inside a character by its number, STOP as what it is."""
+        piece = self.vocabulary.pieces[token]
+        if not piece:
+            return STOP
+        try:
+            return piece.decode("utf-8")
+        except UnicodeDecodeError:
+            return f"<0x{piece[0]:02X}>"
+
+    @override
+    def action_text(self, state: WritingState, i: int, action: int) -> str:
+        """The token as text, the space before a word included."""
+        return self.token_text(action)
 
     @cached_property
     @override

@@ -10,11 +10,12 @@ import numpy as np
 from typing_extensions import override
 
 from nlp_gym.checks import check_int
+from nlp_gym.data.readers.knowledge_graph.names import entity_words, relation_words
 from nlp_gym.metrics.base import Score
 from nlp_gym.metrics.ranking import Ranking
 from nlp_gym.tasks.core.kinds import UnitTask
 from nlp_gym.tasks.core.tables import Extra, Tables
-from nlp_gym.tasks.core.task import Output, Played
+from nlp_gym.tasks.core.task import Focus, Output, Played
 from nlp_gym.tasks.knowledge_graph.queries import (
     Answers,
     all_answers,
@@ -108,6 +109,7 @@ class KnowledgeGraph(UnitTask):
     family = "kg"
     ranks_answers = True
     metric_name = "mrr"
+    trace_view = "walk"
     exact_oracle = False
     beam = 100  # walks kept by the search of the official evaluation, as in MINERVA
 
@@ -212,6 +214,33 @@ class KnowledgeGraph(UnitTask):
     def record(self, row: int, output: Output) -> dict[str, Any]:
         """The query and the answers, best first, with their labels; see Information."""
         return self._graph_names.record(*query_of(self.sample(row)), output)
+
+    @override
+    def action_text(self, state: WalkState, i: int, action: int) -> str:
+        """The relation of an edge."""
+        graph, entity = self.walks.graph, int(state.slot[i])
+        if graph.target[entity, action] < 0:
+            return ""
+        return " ".join(self._edges[graph.relation[entity, action]])
+
+    @override
+    def action_target(self, state: WalkState, i: int, action: int) -> str:
+        entity = int(self.walks.graph.target[state.slot[i], action])
+        return "" if entity < 0 else self._name(entity)
+
+    @override
+    def focus(self, state: WalkState, i: int) -> Focus:
+        """The entity where the walk stands."""
+        return Focus(text=self._name(int(state.slot[i])))
+
+    @override
+    def trace_context(self, row: int) -> dict[str, str]:
+        head, relation = query_of(self.sample(row))
+        asked = " ".join(relation_words(relation))
+        return {"query": f"{' '.join(entity_words(head, self._labels))} {asked} ?"}
+
+    def _name(self, entity: int) -> str:
+        return " ".join(entity_words(self.names[entity], self._labels))
 
     @override
     def frame(self, state: WalkState, i: int) -> Frame:

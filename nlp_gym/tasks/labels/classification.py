@@ -17,7 +17,7 @@ from nlp_gym.metrics.labels.classification import text_accuracy
 from nlp_gym.tasks.core.gold import expert_labels, single_gold
 from nlp_gym.tasks.core.kinds import HookedTask, LabelTask, Text, UnitTask
 from nlp_gym.tasks.core.tables import Extra, Tables, TextIndex
-from nlp_gym.tasks.core.task import Output, Played, State
+from nlp_gym.tasks.core.task import Focus, Output, Played, State
 from nlp_gym.types import BoolArray, Float64Array, Int64Array, Observation, Sample
 
 if TYPE_CHECKING:
@@ -122,6 +122,7 @@ class LabelText(UnitTask, LabelTask, HookedTask):
 
     family = "classification"
     reads_text = True
+    trace_view = "reading"
     metric_name = "accuracy"
     default_layers: ClassVar[Any] = (2, 4, 6)
     out_of_scope: str | None = None
@@ -254,6 +255,17 @@ class LabelText(UnitTask, LabelTask, HookedTask):
     @override
     def record(self, row: int, output: Output) -> dict[str, Any]:
         return dict(zip(("label", "read", "words"), output, strict=True))
+
+    @override
+    def action_text(self, state: ClassificationState, i: int, action: int) -> str:
+        return "READ" if action == len(self.labels) else self.labels[action]
+
+    @override
+    def focus(self, state: ClassificationState, i: int) -> Focus:
+        """The piece that was read last."""
+        row, place = int(state.row[i]), int(self.position(state)[i])
+        first = self._chunks.stop(row, place - 1) if place else 0
+        return Focus((first, self._chunks.stop(row, place)))
 
     @override
     def frame(self, state: ClassificationState, i: int) -> Frame:

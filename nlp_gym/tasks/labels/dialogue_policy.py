@@ -16,7 +16,7 @@ from nlp_gym.metrics.base import Score, micro_f1, on_grid
 from nlp_gym.metrics.labels.dialogue_acts import act_f1
 from nlp_gym.tasks.core.kinds import UnitTask
 from nlp_gym.tasks.core.tables import Extra, Tables, index_type
-from nlp_gym.tasks.core.task import Output, Played, State
+from nlp_gym.tasks.core.task import Focus, Output, Played, State
 from nlp_gym.tasks.labels.act_gold import GoldActs, check_turns
 from nlp_gym.types import BoolArray, Float64Array, Int64Array, Observation, Sample
 
@@ -153,6 +153,7 @@ class DialoguePolicy(UnitTask):
 
     family = "policy"
     metric_name = "act_f1"
+    trace_view = "labels"
 
     def __init__(self, *, max_acts: int = 4, **kwargs: Any) -> None:
         self.max_acts = check_int("max_acts", max_acts, 1, 64)
@@ -267,6 +268,15 @@ class DialoguePolicy(UnitTask):
         users = extra.get("turn_texts") or [" ".join(turn) for turn in extra["turns"]]
         turns = zip(users, output, strict=False)
         return {"turns": [{"user": user, "acts": list(acts)} for user, acts in turns]}
+
+    @override
+    def action_text(self, state: PolicyState, i: int, action: int) -> str:
+        return "DONE" if action == len(self.labels) else self.labels[action]
+
+    @override
+    def focus(self, state: PolicyState, i: int) -> Focus:
+        """What the user said last."""
+        return Focus(text=" ".join(self.sample(int(state.row[i])).extra["turns"][state.turn[i]]))
 
     @override
     def frame(self, state: PolicyState, i: int) -> Frame:

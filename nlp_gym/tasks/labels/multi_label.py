@@ -100,6 +100,7 @@ class MultiLabel(UnitTask, LabelTask):
 
     family = "multilabel"
     reads_text = True
+    trace_view = "labels"
     metric_name = "multilabel_f1"
     default_layers: ClassVar[Any] = (2, 4, 6)
 
@@ -212,6 +213,10 @@ class MultiLabel(UnitTask, LabelTask):
     @override
     def record(self, row: int, output: Output) -> dict[str, Any]:
         return {"labels": list(output)}
+
+    @override
+    def action_text(self, state: MultiLabelState, i: int, action: int) -> str:
+        return "STOP" if action == len(self.labels) else self.labels[action]
 
     @override
     def frame(self, state: MultiLabelState, i: int) -> Frame:

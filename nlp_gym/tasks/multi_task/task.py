@@ -14,7 +14,7 @@ from nlp_gym.metrics.base import Score
 from nlp_gym.metrics.mean import mean_score
 from nlp_gym.tasks.core.make import make_task
 from nlp_gym.tasks.core.tables import Extra, Tables
-from nlp_gym.tasks.core.task import Output, Played, State, Task
+from nlp_gym.tasks.core.task import Focus, Output, Played, State, Task
 from nlp_gym.tasks.multi_task.mixture import (
     Mixture,
     checked_ids,
@@ -312,6 +312,31 @@ class MultiTask(Task):
         """The task's own record, and the id of the task."""
         k = int(self.which[row])
         return {"task": self._ids[k], **self.tasks[k].record(int(self.local[row]), output)}
+
+    def played(self, row: int) -> tuple[Task, int]:
+        """The task of a row, and which of its samples the row is."""
+        return self.tasks[self.which[row]], int(self.local[row])
+
+    @override
+    def action_text(self, state: MixedState, i: int, action: int) -> str:
+        """As the task that is played says; empty for what it does not have."""
+        part, *_ = self.parts(state.take(np.array([i])))
+        return part.task.action_text(part.state, 0, action) if action < part.task.n_actions else ""
+
+    @override
+    def action_target(self, state: MixedState, i: int, action: int) -> str:
+        part, *_ = self.parts(state.take(np.array([i])))
+        return part.task.action_target(part.state, 0, action)
+
+    @override
+    def focus(self, state: MixedState, i: int) -> Focus:
+        part, *_ = self.parts(state.take(np.array([i])))
+        return part.task.focus(part.state, 0)
+
+    @override
+    def trace_context(self, row: int) -> dict[str, str]:
+        task, local = self.played(row)
+        return task.trace_context(local)
 
     @override
     def frame(self, state: MixedState, i: int) -> Frame:

@@ -17,7 +17,7 @@ from nlp_gym.metrics.labels.relations import RelationF1
 from nlp_gym.tasks.core.gold import expert_labels, index_gold
 from nlp_gym.tasks.core.kinds import LabelTask
 from nlp_gym.tasks.core.tables import Extra, Tables, index_type
-from nlp_gym.tasks.core.task import Output, Played, State
+from nlp_gym.tasks.core.task import Focus, Output, Played, State
 from nlp_gym.tasks.relation.pair_tables import PairTables
 from nlp_gym.types import BoolArray, Float64Array, Int64Array, Observation, Sample, Units
 
@@ -288,6 +288,14 @@ class Relation(LabelTask):
             if label != self.none
         ]
         return {"words": list(sample.words), "relations": found}
+
+    @override
+    def focus(self, state: RelationState, i: int) -> Focus:
+        """The pair, from the first of its words to the last."""
+        sample = self.sample(int(state.row[i]))
+        a, b, c, d = sample.extra["pairs"][int(self.position(state)[i])]
+        text = f"{' '.join(sample.words[a:b])} -> {' '.join(sample.words[c:d])}"
+        return Focus((min(a, c), max(b, d)), text)
 
     @override
     def frame(self, state: RelationState, i: int) -> Frame:

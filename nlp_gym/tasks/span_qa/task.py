@@ -16,7 +16,7 @@ from nlp_gym.metrics.answers.squad import ANSWER_TOKENIZERS, choose_tokens, squa
 from nlp_gym.metrics.base import Score, on_grid
 from nlp_gym.tasks.core.kinds import HookedTask, Text
 from nlp_gym.tasks.core.tables import Extra, Tables
-from nlp_gym.tasks.core.task import Output, Played, State
+from nlp_gym.tasks.core.task import Focus, Output, Played, State
 from nlp_gym.tasks.span_qa.gold import SpanGold
 from nlp_gym.tasks.span_qa.samples import (
     MAX_ANSWER,
@@ -106,6 +106,7 @@ class PointSpan(HookedTask):
 
     default_layers = (4,)
     metric_name = "squad_f1"
+    trace_view = "span"
     hooks = ("question", "right")
     hooked_family = "spanqa"
 
@@ -293,6 +294,22 @@ class PointSpan(HookedTask):
         asked = extra.get("question_text") or " ".join(extra["question"])
         identity = {"id": extra["qid"]} if extra["qid"] != "" else {}  # else its place in the file
         return {**identity, "question": asked, "answer": answer, "start": start, "end": end}
+
+    @override
+    def action_text(self, state: SpanState, i: int, action: int) -> str:
+        """The word of the passage."""
+        row = int(state.row[i])
+        return self.sample(row).words[action] if action < self._sizes[row] else ""
+
+    @override
+    def focus(self, state: SpanState, i: int) -> Focus:
+        """Whether the first or the last word is chosen."""
+        return Focus(text="start" if state.first[i] < 0 else "end")
+
+    @override
+    def trace_context(self, row: int) -> dict[str, str]:
+        extra = self.sample(row).extra
+        return {"question": extra.get("question_text") or " ".join(extra["question"])}
 
     @override
     def frame(self, state: SpanState, i: int) -> Frame:

@@ -20,7 +20,7 @@ from nlp_gym.metrics.labels.entities import EntityF1
 from nlp_gym.tasks.core.gold import expert_labels, index_gold
 from nlp_gym.tasks.core.kinds import HookedTask, LabelTask
 from nlp_gym.tasks.core.tables import Extra, Tables, index_type
-from nlp_gym.tasks.core.task import Output, Played, State
+from nlp_gym.tasks.core.task import Focus, Output, Played, State
 from nlp_gym.tasks.tagging.bio import check_inventory
 from nlp_gym.tasks.tagging.words import Positions, TokenWindows
 from nlp_gym.types import (
@@ -151,6 +151,7 @@ class LabelWords(LabelTask, HookedTask):
 
     family = "tagging"
     labels_words = True
+    trace_view = "tagging"
     reads_text = True
     baselines = ("majority-word",)
     hooks = ("right",)
@@ -299,6 +300,12 @@ class LabelWords(LabelTask, HookedTask):
     def record(self, row: int, output: Output) -> dict[str, Any]:
         """Words and their labels."""
         return {"words": list(self.sample(row).words), "labels": list(output)}
+
+    @override
+    def focus(self, state: TaggingState, i: int) -> Focus:
+        """The word."""
+        place = int(self.position(state)[i])
+        return Focus((place, place + 1))
 
     @override
     def frame(self, state: TaggingState, i: int) -> Frame:

@@ -45,13 +45,23 @@ class Copying(nn.Module):
     ) -> th.Tensor:
         """(n, T, V) probabilities, which sum to the share that is copied.
 
+        The arguments are those of `shares`, and the number V of tokens.
+        """
+        shares = self.shares(states, keys, pieces, before).flatten(2)
+        copied = shares.new_zeros(*shares.shape[:2], size)
+        return copied.scatter_add(2, pieces.flatten(1)[:, None].expand_as(shares), shares)
+
+    def shares(
+        self, states: th.Tensor, keys: th.Tensor, pieces: th.Tensor, before: th.Tensor
+    ) -> th.Tensor:
+        """(n, T, S, K) probabilities that a token is copied from a place in a word of the source.
+
         Args:
             states: (n, T, width) of T places of n texts.
             keys: (n, heads, S, width / heads) of the words of the sources.
             pieces: (n, S, K) tokens of the words, then 0; 0 for what is not copied.
             before: (n, K - 2 + P) zeros for K - 2 places, then what was written before each of P
                 places of which the last T are meant: 0, then all tokens but the last.
-            size: Tokens V.
         """
         n, places, width = states.shape
         query = self.query(states).view(n, places, self.heads, -1).transpose(1, 2)
@@ -70,8 +80,7 @@ class Copying(nn.Module):
         found = logits.amax(dim=2, keepdim=True) > -math.inf
         shares = logits.masked_fill(~found, 0.0).softmax(dim=2) * found
         shares = shares * self.amount(states).sigmoid()
-        copied = shares.new_zeros(n, places, size)
-        return copied.scatter_add(2, pieces.flatten(1)[:, None].expand_as(shares), shares)
+        return shares.unflatten(2, (-1, most))
 
 
 class CopyHead(nn.Module):

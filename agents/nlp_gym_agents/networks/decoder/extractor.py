@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch as th
@@ -159,6 +159,28 @@ class DecoderExtractor(CorpusExtractor):
             parts.append(F.pad(features, (0, 0, 0, length - width)))
         flat = th.cat(parts).flatten(0, 1)
         return flat.index_select(0, self._index(rank[owner] * length + texts.size))
+
+    @th.no_grad()
+    def sources(self, row: int, tokens: Sequence[int]) -> tuple[str, th.Tensor]:
+        """Where a text took its tokens from.
+
+        Args:
+            row: The sample.
+            tokens: (T,) what was written, STOP included.
+
+        Returns:
+            ``"copying"`` and (T, S) the probability that each token was copied from each of the S
+            words of the source, or ``"attention"`` and (T, S) the weights of the last layer.
+        """
+        memory = self._read_sources(np.array([row], np.int64), whole=False)
+        given = self._index(np.array([[0, *tokens[:-1]]], np.int64))
+        copying = self.decoder.copying
+        if copying is None:
+            return "attention", self.decoder.attended(given, memory)[0]
+        states, before = self.decoder(given, memory)[0], F.pad(given, (_PIECES - 2, 0))
+        shares = copying.shares(states, memory.pairs[-1][0], memory.pieces, before)
+        own = memory.pieces[:, None] == self._index(np.array([tokens], np.int64))[..., None, None]
+        return "copying", (shares * own).sum(dim=3)[0]
 
     def _featured(self, texts: Texts, states: th.Tensor, memory: Memory) -> th.Tensor:
         """(n, features) of (n, width) states at the ends of texts."""

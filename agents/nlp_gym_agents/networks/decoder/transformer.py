@@ -71,6 +71,12 @@ class Attention(nn.Module):
         result: th.Tensor = self.out(found.transpose(1, 2).flatten(2))
         return result
 
+    def weights(self, states: th.Tensor, keys: th.Tensor, hidden: th.Tensor) -> th.Tensor:
+        """(n, T, S) how much each place attends to what is attended to, mean over heads."""
+        query = self._split(self.query(states))
+        scores = query @ keys.transpose(2, 3) / math.sqrt(query.shape[3]) + hidden
+        return scores.softmax(dim=3).mean(dim=1)
+
     def _split(self, states: th.Tensor) -> th.Tensor:
         n, places, width = states.shape
         size = self.query.out_features // self.heads
@@ -226,6 +232,20 @@ class Decoder(nn.Module):
             pairs.append(pair)
             states = layer(states, pair, source, (None, memory.hidden), causal=True)
         return self.norm(states), pairs
+
+    def attended(self, tokens: th.Tensor, memory: Memory) -> th.Tensor:
+        """(n, T, S) weights of the last layer's attention to the source; arguments as `forward`."""
+        layer, seen = self.layers[-1].source, list[th.Tensor]()
+
+        def note(_: nn.Module, given: tuple[th.Tensor, ...]) -> None:
+            seen.append(given[0])
+
+        handle = layer.register_forward_pre_hook(note)
+        try:
+            self(tokens, memory)
+        finally:
+            handle.remove()
+        return layer.weights(seen[0], memory.pairs[-1][0], memory.hidden)
 
     def step(
         self, tokens: th.Tensor, places: th.Tensor, past: list[Pair], memory: Memory

@@ -39,6 +39,10 @@ Weights = tuple[float, ...]
 IndexedVectors = tuple[th.Tensor, th.Tensor | None]
 """Vectors (m, D) float32, and the row (n,) in them of each of n units; None: row i is unit i's."""
 
+EmbeddingChange = Callable[[UnitTexts, Int64Array, th.Tensor, th.Tensor], th.Tensor]
+"""From texts, (B,) numbers of windows, their (B, L) sub-words and the (B, L, width) embeddings of
+these to what the transformer reads in place of the embeddings."""
+
 _SMALL = 8192
 """Weights up to this size are watched for changes: biases, norms, low-rank updates. An update that
 changes the others changes these."""
@@ -108,6 +112,7 @@ class TrainableEncoder(nn.Module):
         self._watched = [p for p in named if p.numel() <= _SMALL] or named
         self._pretrained = self._weights()
         self._shared: tuple[Int64Array, th.Tensor] | None = None
+        self._change: EmbeddingChange | None = None
         self._caches: WeakKeyDictionary[UnitTexts, VectorCache] = WeakKeyDictionary()
 
     @override
@@ -148,6 +153,26 @@ class TrainableEncoder(nn.Module):
         finally:
             self._shared = None
 
+    @property
+    def embeddings(self) -> nn.Embedding:
+        """The table of sub-words' embeddings."""
+        model: Any = self.words.model
+        table: nn.Embedding = model.get_input_embeddings()
+        return table
+
+    @contextmanager
+    def changed_embeddings(self, change: EmbeddingChange) -> Iterator[None]:
+        """Within it, where gradients are enabled, the transformer reads what `change` gives.
+
+        Nothing is cached then, there is no dropout unless the policy is in training mode, and
+        numbers are float32 whatever the precision of learning is: this serves to explain.
+        """
+        self._change = change
+        try:
+            yield
+        finally:
+            self._change = None
+
     def note_pretrained(self) -> None:
         """Take the weights as they are, which must be pretrained, for those of the encoder."""
         self._pretrained = self._weights()
@@ -162,6 +187,8 @@ class TrainableEncoder(nn.Module):
 
     def _is_learning(self) -> bool:
         """Whether gradients flow back through what is encoded now."""
+        if self._change is not None:
+            return th.is_grad_enabled()
         return th.is_grad_enabled() and self.words.training and not self.on_hold()
 
     def _differentiable(self, texts: UnitTexts, wanted: Int64Array) -> tuple[Int64Array, th.Tensor]:
@@ -210,7 +237,7 @@ class TrainableEncoder(nn.Module):
         parts, places = [], []
         for chosen in self._batches(texts, texts.windows_of(rows)):
             batch = texts.encoder.batcher.batch(texts.tokens, texts.windows, chosen)
-            with self._precision(device):
+            with self._precision(device), self._embedded(texts, chosen):
                 parts.append(self.words(batch).float())
             text = np.searchsorted(texts.words[rows], batch.words, side="right") - 1
             places.append(batch.words - shift[text])
@@ -246,8 +273,27 @@ class TrainableEncoder(nn.Module):
         for chosen in batches(part, texts.encoder.batcher.extra, budget):
             yield windows[chosen]
 
+    @contextmanager
+    def _embedded(self, texts: UnitTexts, windows: Int64Array) -> Iterator[None]:
+        """Within it, embeddings of the windows are changed, where that is asked for."""
+        change = self._change
+        if change is None or not th.is_grad_enabled():
+            yield
+            return
+
+        def hook(_: nn.Module, given: tuple[th.Tensor, ...], embedded: th.Tensor) -> th.Tensor:
+            return change(texts, windows, given[0], embedded)
+
+        handle = self.embeddings.register_forward_hook(hook)
+        try:
+            yield
+        finally:
+            handle.remove()
+
     def _precision(self, device: th.device) -> AbstractContextManager[Any]:
         precision = self.tuning.precision
+        if self._change is not None:
+            return nullcontext()
         if precision == "auto":
             precision = resolve_dtype("auto", device.type)
         if precision == "float32":

@@ -55,7 +55,6 @@ def real(scores: th.Tensor) -> th.Tensor:
     return scores > PADDING / 2
 
 
-@th.no_grad()
 def similarities(context: th.Tensor, packed: Packed) -> th.Tensor:
     """Cosines of candidates' units and those of their context; 0 where there is no unit.
 
@@ -122,6 +121,10 @@ class PointerScorer(nn.Module):
         fixed: Actions after the candidates (STOP, ...).
         width: Of keys and queries.
 
+    Attributes:
+        through_likeness: Gradients flow through the likeness, too, which explanations need. While
+            it is learned from, it is a measure that the encoder is not to change.
+
     Raises:
         InvalidArgumentError: `width` is no integer from 1.
     """
@@ -153,6 +156,7 @@ class PointerScorer(nn.Module):
         self.score = nn.Linear(width, 1, bias=False)
         self.gain = nn.Parameter(th.zeros(()))
         self.fixed = nn.Linear(hidden, fixed) if fixed else None
+        self.through_likeness = False
         self.reset_scores()
 
     @classmethod
@@ -196,7 +200,9 @@ class PointerScorer(nn.Module):
         both = key * query.index_select(0, packed.owner)
         hidden = hidden + self.of_product(both)
         if self.likeness is not None:
-            hidden = hidden + self.likeness(similarities(context, packed) / self.scale)
+            with th.set_grad_enabled(th.is_grad_enabled() and self.through_likeness):
+                alike = similarities(context, packed) / self.scale
+            hidden = hidden + self.likeness(alike)
         hidden = th.relu(hidden + self.state(h).index_select(0, packed.owner))
         scores = self.score(hidden).flatten() + self.gain * self.scale * both.sum(dim=1)
         batch, flat = len(h), packed.owner * packed.width + packed.place

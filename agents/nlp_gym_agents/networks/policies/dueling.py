@@ -199,8 +199,9 @@ def _scores(
     if isinstance(policy, DQNPolicy | QRDQNPolicy):
         values = _legal(_action_values(policy, obs), mask)
         return values, values.amax(dim=1) if with_value else None
-    known = isinstance(policy, ActorCriticPolicy | MaskableActorCriticPolicy)
-    if not known or isinstance(policy, RecurrentActorCriticPolicy):
+    if isinstance(policy, RecurrentActorCriticPolicy):
+        return None, None
+    if not isinstance(policy, ActorCriticPolicy | MaskableActorCriticPolicy):
         return None, None
     latent = BasePolicy.extract_features(policy, obs, policy.pi_features_extractor)
     logits = _legal(policy.action_net(policy.mlp_extractor.forward_actor(latent)), mask)

@@ -1,0 +1,69 @@
+"""Traces written to a file: a page, a picture, or JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from nlp_gym.errors import DataError, InvalidArgumentError, shown
+from nlp_gym.files import atomic_path
+from nlp_gym_agents.explain.trace import Trace
+
+ENDINGS = (".html", ".json", ".png")
+"""Endings of the files that traces can be written to."""
+
+
+def check_ending(path: Path) -> str:
+    """The ending of a file for traces, in small letters.
+
+    Raises:
+        InvalidArgumentError: It is none of `ENDINGS`.
+    """
+    ending = path.suffix.lower()
+    if ending not in ENDINGS:
+        raise InvalidArgumentError(
+            f"output={shown(path)} must end in {', '.join(ENDINGS)}: a page, the trace for "
+            "programs, or a picture."
+        )
+    return ending
+
+
+def write_traces(traces: Sequence[Trace], path: Path) -> None:
+    """Write traces whole or not at all, in the form that the file's ending asks for.
+
+    Args:
+        traces: What was explained.
+        path: ``.html`` gets one page with all, ``.png`` one picture with all, ``.json`` a list of
+            `Trace.to_dict`.
+
+    Raises:
+        InvalidArgumentError: Another ending.
+        DataError: The file cannot be written.
+    """
+    content = _content(traces, check_ending(path))
+    try:
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(content)
+    except OSError as error:
+        raise DataError(
+            f"output={shown(path)} cannot be written: {error.strerror or error}."
+        ) from error
+
+
+def _content(traces: Sequence[Trace], ending: str) -> bytes:
+    if ending == ".png":
+        from nlp_gym_agents.explain.picture import trace_png
+
+        return trace_png(traces)
+    if ending == ".html":
+        from nlp_gym_agents.explain.page import trace_html
+
+        return trace_html(traces).encode("utf-8")
+    return traces_json(traces).encode("utf-8")
+
+
+def traces_json(traces: Sequence[Trace]) -> str:
+    """The traces as a JSON list of `Trace.to_dict`."""
+    found = [trace.to_dict() for trace in traces]
+    return json.dumps(found, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
