@@ -112,6 +112,8 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty folder to run in; ids that are registered meanwhile are taken out again."""
     import gymnasium as gym
 
+    import nlp_gym  # noqa: F401 - its own ids are there before, and stay
+
     before = set(gym.registry)
     monkeypatch.chdir(tmp_path)
     yield tmp_path

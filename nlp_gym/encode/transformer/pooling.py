@@ -52,7 +52,7 @@ class WordVectors(nn.Module):
         self.hidden = int(model.config.hidden_size)
         self.layers, self.width = layers, layers.parts * self.hidden
         drop_layers(model, max(layers.indices))
-        self.model = model.train(mode=False)
+        self.model: Any = model.train(mode=False)  # either class, both called alike
 
     def forward(self, batch: Batch) -> torch.Tensor:
         """(K, width) float32, one vector per bag of the batch; those of one word are to be added.

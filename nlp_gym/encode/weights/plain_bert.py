@@ -65,7 +65,8 @@ class PlainBert(nn.Module):
 
 def _embedding(n: int, width: int) -> nn.Embedding:
     # Its constructor would draw weights, for which torch imports its compiler on "meta".
-    return nn.Embedding.from_pretrained(torch.empty(n, width))
+    table: nn.Embedding = nn.Embedding.from_pretrained(torch.empty(n, width))
+    return table
 
 
 class _Embeddings(nn.Module):
