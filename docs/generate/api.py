@@ -47,6 +47,8 @@ PUBLIC: dict[str, tuple[str, ...]] = {
     "nlp_gym.testing": ("checks", "subject", "new_task"),
     "nlp_gym_agents.evaluation": ("evaluate", "reverify", "baselines", "robustness", "minari"),
     "nlp_gym_agents.training": ("train", "optimize", "search.spaces", "search.study"),
+    "nlp_gym_agents.explain": ("trace", "page", "terminal", "picture"),
+    "nlp_gym_agents.plots": ("figure", "report"),
     "nlp_gym_agents.hub": ("push", "load", "card", "files"),
     "nlp_gym_agents.serve": ("start", "limits"),
     "nlp_gym_agents.prediction": ("agent",),
