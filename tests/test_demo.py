@@ -201,6 +201,20 @@ def test_demo_a_button_that_is_pressed_twice_plays_once(demo: LocalServer) -> No
     assert Page(answer.text).all("p", id="over")
 
 
+@pytest.mark.parametrize("origin", ["https://evil.test", "null", "http://localhost:1"])
+def test_demo_other_sites_play_nothing(demo: LocalServer, origin: str) -> None:
+    (name,) = {a["value"] for a in begun(demo).all("input", name="id")}
+    for path, fields in [
+        ("/", {"form": "text", "run": "tagger", "text": "Ann"}),
+        ("/play", {"run": "tagger"}),
+        ("/episode", {"id": name, "step": 0, "choice": "rest"}),
+    ]:
+        answer = requests.post(demo.url + path, fields, headers={"Origin": origin}, timeout=10)
+        assert answer.status_code == 403
+    answer = requests.get(demo.url + "/episode", {"id": name}, timeout=10)
+    assert number(answer.text, "step") == 0
+
+
 def test_demo_many_actions_are_searched(demo: LocalServer, runs: list[ServedRun]) -> None:
     task = runs[2].corpus_task("dev")
     row = max(range(len(task.corpus)), key=lambda i: len(task.corpus.samples[i].words))

@@ -421,6 +421,7 @@ def test_serve_stops_when_what_it_accepted_is_answered(run: ServedRun) -> None:
                 socket.create_connection(("127.0.0.1", server.port), timeout=1).close()
             except OSError:
                 break
+            time.sleep(0.02)
         free.set()
         assert [answer.result().status_code for answer in answers] == [200] * 3
     server.stop()
@@ -540,10 +541,11 @@ def test_serve_start_says_what_is_wrong(run: ServedRun, monkeypatch: pytest.Monk
     folder = run.agent.trained.run
     with bind("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(InvalidArgumentError, match=f"port={port}: .*in use"):
+        with pytest.raises(InvalidArgumentError, match=rf"port={port}: .*in use\)\. Give another --port"):
             start([folder], port=port, ready=lambda started: None)
-    with pytest.raises(InvalidArgumentError, match=r"host='no\.such\.host\.invalid'"):
-        bind("no.such.host.invalid", 0)
+    for host in ("no.such.host.invalid", "", "a b", "192.0.2.1", "x" * 300):
+        with pytest.raises(InvalidArgumentError, match=r"host='.*with --host"):
+            bind(host, 0)
     with pytest.raises(InvalidArgumentError, match="waiting=0 must be above 0"):
         Limits(waiting=0)
     twice = load_runs([folder, folder])
