@@ -541,7 +541,9 @@ def test_serve_start_says_what_is_wrong(run: ServedRun, monkeypatch: pytest.Monk
     folder = run.agent.trained.run
     with bind("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(InvalidArgumentError, match=rf"port={port}: .*in use\)\. Give another --port"):
+        with pytest.raises(
+            InvalidArgumentError, match=rf"port={port}: .*in use\)\. Give another --port"
+        ):
             start([folder], port=port, ready=lambda started: None)
     for host in ("no.such.host.invalid", "", "a b", "192.0.2.1", "x" * 300):
         with pytest.raises(InvalidArgumentError, match=r"host='.*with --host"):
