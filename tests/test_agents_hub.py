@@ -280,6 +280,8 @@ def test_hub_cuts_places_and_keeps_words() -> None:
         "labels": ["/", "/usr/bin"],
         "learnt": {"words": ["/a/b"]},
         "hyperparams": {"learning_rate": "lin_1e-3", "text": "/"},
+        "runs": ["../ann/run", "..\\ann\\run", "./run", "owner/encoder"],
+        "splits": {"data": {"dev": "ann/notes/dev.jsonl", "test": "ann\\test.csv"}},
     }
     assert without_places(tree) == {
         "data": "mine.jsonl",
@@ -289,6 +291,8 @@ def test_hub_cuts_places_and_keeps_words() -> None:
         "labels": ["/", "/usr/bin"],
         "learnt": {"words": ["/a/b"]},
         "hyperparams": {"learning_rate": "lin_1e-3", "text": "/"},
+        "runs": ["run", "run", "run", "owner/encoder"],
+        "splits": {"data": {"dev": "dev.jsonl", "test": "test.csv"}},
     }
 
 
