@@ -41,7 +41,7 @@ REPO = "ann/ppo-NER-CoNLL-v0"
 class Hub(ThreadingHTTPServer):
     """Repositories in memory: files by name of the repository and revision."""
 
-    daemon_threads = True
+    daemon_threads = False
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -205,7 +205,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
-    from huggingface_hub import constants
+    from huggingface_hub import close_session, constants
 
     server = Hub()
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
@@ -223,6 +223,7 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
     }.items():
         monkeypatch.setattr(constants, name, value)
     yield server
+    close_session()  # each of its connections keeps a thread of the server
     server.shutdown()
     server.server_close()
     thread.join()
@@ -279,6 +280,8 @@ def test_hub_cuts_places_and_keeps_words() -> None:
         "labels": ["/", "/usr/bin"],
         "learnt": {"words": ["/a/b"]},
         "hyperparams": {"learning_rate": "lin_1e-3", "text": "/"},
+        "runs": ["../ann/run", "..\\ann\\run", "./run", "owner/encoder"],
+        "splits": {"data": {"dev": "ann/notes/dev.jsonl", "test": "ann\\test.csv"}},
     }
     assert without_places(tree) == {
         "data": "mine.jsonl",
@@ -288,6 +291,8 @@ def test_hub_cuts_places_and_keeps_words() -> None:
         "labels": ["/", "/usr/bin"],
         "learnt": {"words": ["/a/b"]},
         "hyperparams": {"learning_rate": "lin_1e-3", "text": "/"},
+        "runs": ["run", "run", "run", "owner/encoder"],
+        "splits": {"data": {"dev": "dev.jsonl", "test": "test.csv"}},
     }
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 import warnings
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +161,14 @@ def test_tracking_wants_its_library_and_names_before_anything_is_trained(
     with pytest.raises(MissingDependencyError, match=r"nlp-gymnasium\[track\]"):
         train(config(tmp_path), run_dir=tmp_path / "run", progress=False, track=Tracking())
     assert not (tmp_path / "run").exists()
+    # A folder of that name on the path is a namespace to Python, and not the library.
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: ModuleSpec(name, None))
+    with pytest.raises(MissingDependencyError):
+        tracking.check_tracking(Tracking())
+    monkeypatch.undo()
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    with pytest.raises(MissingDependencyError):
+        tracking.check_tracking(Tracking())
 
 
 def test_tracking_writes_through_no_link(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import html
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
@@ -16,7 +17,7 @@ from conftest import LocalServer, tiny_run
 from nlp_gym_agents.serve.body import inputs_of
 from nlp_gym_agents.serve.demo.forms import FORMS
 from nlp_gym_agents.serve.demo.play import MOST_SHOWN, Episode, Episodes
-from nlp_gym_agents.serve.demo.record import record_view
+from nlp_gym_agents.serve.demo.record import outcome_of
 from nlp_gym_agents.serve.limits import Limits, RequestError
 from nlp_gym_agents.serve.served import ServedRun, load_runs
 
@@ -83,6 +84,9 @@ def test_demo_runs_decide_side_by_side(demo: LocalServer) -> None:
         "tagger",
         "tagger-2",
     ]
+    ids = [a["id"] for _, a in page.tags if "id" in a]
+    assert len(ids) == len(set(ids))  # though both decided the same
+    assert re.search(r"<dt>confidence</dt><dd[^>]*>\d+\.\d%", answer.text)
     alone = decided(demo, text="Ann", run="tagger-2")
     assert len(Page(alone.text).all("article", **{"class": "run"})) == 1
     assert alone.text.count("nlp-traces") >= 1
@@ -197,6 +201,20 @@ def test_demo_a_button_that_is_pressed_twice_plays_once(demo: LocalServer) -> No
     assert Page(answer.text).all("p", id="over")
 
 
+@pytest.mark.parametrize("origin", ["https://evil.test", "null", "http://localhost:1"])
+def test_demo_other_sites_play_nothing(demo: LocalServer, origin: str) -> None:
+    (name,) = {a["value"] for a in begun(demo).all("input", name="id")}
+    for path, fields in [
+        ("/", {"form": "text", "run": "tagger", "text": "Ann"}),
+        ("/play", {"run": "tagger"}),
+        ("/episode", {"id": name, "step": 0, "choice": "rest"}),
+    ]:
+        answer = requests.post(demo.url + path, fields, headers={"Origin": origin}, timeout=10)
+        assert answer.status_code == 403
+    answer = requests.get(demo.url + "/episode", {"id": name}, timeout=10)
+    assert number(answer.text, "step") == 0
+
+
 def test_demo_many_actions_are_searched(demo: LocalServer, runs: list[ServedRun]) -> None:
     task = runs[2].corpus_task("dev")
     row = max(range(len(task.corpus)), key=lambda i: len(task.corpus.samples[i].words))
@@ -249,11 +267,13 @@ def test_demo_forms_make_samples_that_are_read(runs: list[ServedRun]) -> None:
         FORMS["relation"].body({"text": "Ann", "entities": "Zoe"})
 
 
-def test_demo_records_are_cut_where_labels_begin_and_end() -> None:
+def test_demo_outcomes_are_cut_where_labels_begin_and_end(runs: list[ServedRun]) -> None:
+    (trace,) = runs[0].explain(["  Ann sings"])
     entities = [{"text": "Ann", "start": 2, "end": 5, "label": "PER"}]
-    record = {"text": "  Ann sings", "tokens": [], "entities": entities, "confidence": 0.5}
-    view = record_view(record)
-    found = [(stretch.text, stretch.label) for stretch in view.stretches]
-    assert found == [("  ", ""), ("Ann", "PER"), (" sings", "")]
-    assert view.fields == {"confidence": "0.5"}
-    assert record_view({"label": "a", "text": "b"}).fields == {"label": "a"}
+    output = {"text": "  Ann sings", "tokens": [], "entities": entities, "confidence": 0.5}
+    found = outcome_of(replace(trace, output={**output, "calibrated": False}))
+    cut = [(stretch.text, stretch.label) for stretch in found.stretches]
+    assert cut == [("  ", ""), ("Ann", "PER"), (" sings", "")]
+    assert found.fields == (("confidence", "50.0% (not calibrated)"),)
+    labelled = outcome_of(replace(trace, output={"label": "a", "text": "b", "index": 0}))
+    assert (labelled.stretches, labelled.fields) == ((), (("label", "a"),))

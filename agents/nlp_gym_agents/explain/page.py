@@ -31,13 +31,14 @@ _MOST_WORDS = 160
 """Words of a text that are drawn with their relevance; of a longer one a stretch."""
 
 
-def trace_html(trace: Trace | Sequence[Trace], *, whole_page: bool = True) -> str:
+def trace_html(trace: Trace | Sequence[Trace], *, whole_page: bool = True, prefix: str = "") -> str:
     """Draw one trace, or several one after the other.
 
     Args:
         trace: What `nlp_gym_agents.Agent.explain` gave.
         whole_page: A page of its own; else a `<div>` with its style, to put into another page.
             Its rules touch nothing outside it.
+        prefix: Begins the ids of its elements, for a page that several drawings are put into.
 
     Returns:
         HTML. It holds style and drawings, needs no script, loads nothing, and every text in it is
@@ -46,7 +47,7 @@ def trace_html(trace: Trace | Sequence[Trace], *, whole_page: bool = True) -> st
     traces = [trace] if isinstance(trace, Trace) else list(trace)
     template = _templates().get_template("page.html" if whole_page else "fragment.html")
     return template.render(
-        drawings=[_Drawing(one, number) for number, one in enumerate(traces, 1)],
+        drawings=[_Drawing(one, number, prefix) for number, one in enumerate(traces, 1)],
         heat=heat_rules(drawing.LEVELS),
     )
 
@@ -88,10 +89,10 @@ class _Drawing:
         scale: Of its scores.
     """
 
-    def __init__(self, trace: Trace, number: int) -> None:
+    def __init__(self, trace: Trace, number: int, prefix: str) -> None:
         self.trace, self.number = trace, number
         name = f"{trace.env_id}|{trace.algo}|{trace.words}|{trace.output}"
-        self.key = f"t{number}-{zlib.crc32(name.encode('utf-8', 'replace')):08x}"
+        self.key = f"{prefix}t{number}-{zlib.crc32(name.encode('utf-8', 'replace')):08x}"
         self.scale = drawing.Scale(trace)
         self.grid = drawing.grid_of(trace, self.scale)
 

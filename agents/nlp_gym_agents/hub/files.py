@@ -57,7 +57,10 @@ _NOWHERE = ("data_dir", "tensorboard_log")
 
 
 def without_places(tree: Any) -> Any:
-    """Settings or a report without folders of this machine: of an absolute path, its last name.
+    """Settings or a report without folders of this machine: of a path its last name is left.
+
+    A path is what begins as one: with a slash, a drive, ``~``, ``./`` or ``../``. The name of an
+    encoder on a hub, ``owner/name``, begins as none. The files of ``data`` are paths in any case.
 
     Args:
         tree: What JSON or YAML holds. Labels and vocabularies stay as they are.
@@ -67,6 +70,8 @@ def without_places(tree: Any) -> Any:
         for key, value in tree.items():
             if key in _NOWHERE:
                 found[key] = None
+            elif key == "data":
+                found[key] = _file_names(value)
             else:
                 found[key] = value if key in _NAMED else without_places(value)
         return found
@@ -75,10 +80,18 @@ def without_places(tree: Any) -> Any:
     return _last_name(tree) if isinstance(tree, str) else tree
 
 
+def _file_names(value: Any) -> Any:
+    """The last names of files, one or one for each split."""
+    if isinstance(value, Mapping):
+        return {key: _file_names(item) for key, item in value.items()}
+    return PureWindowsPath(value).name if isinstance(value, str) else without_places(value)
+
+
 def _last_name(text: str) -> str:
-    if text.startswith("~") or (text.startswith("/") and len(text) > 1):
+    outside = text.startswith(("~", "./", "../"))
+    if outside or (text.startswith("/") and len(text) > 1):
         return PurePosixPath(text).name
-    if re.match(r"[A-Za-z]:[\\/]|\\\\", text):
+    if re.match(r"([A-Za-z]:|\.\.?)[\\/]|\\\\", text):
         return PureWindowsPath(text).name
     return text
 

@@ -82,7 +82,7 @@ def parse_json(body: bytes) -> dict[str, Any]:
         RequestError: It is none (400).
     """
     try:
-        found = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
+        found = json.loads(body.decode("utf-8"), **_STRICT)
     except UnicodeDecodeError as error:
         raise RequestError(400, f"the body is not UTF-8 (byte {error.start + 1}).") from None
     except RecursionError:
@@ -96,6 +96,18 @@ def parse_json(body: bytes) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
+
+
+def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:  # which of the two is meant is anybody's guess
+            raise ValueError(f"the key {shown(key)} is there twice")
+        found[key] = value
+    return found
+
+
+_STRICT: dict[str, Any] = {"parse_constant": _refuse_constant, "object_pairs_hook": _object}
 
 
 def check_keys(body: Mapping[str, Any], allowed: Sequence[str]) -> None:
@@ -135,8 +147,8 @@ def inputs_of(
         explains: Whether traces are asked for.
 
     Raises:
-        RequestError: Keys or values are wrong (400), it is too much (413), or a sample cannot be
-            read (422).
+        RequestError: Keys or values are wrong (400), or it is too much (413).
+        InvalidArgumentError: A sample cannot be read, or the run has several tasks.
     """
     names = ("texts", "characters")
     if explains:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
@@ -28,6 +29,9 @@ _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+
+_HOST = re.compile(r"(?:\[(?P<address>[0-9a-f:.]+)\]|(?P<name>[^\s:/?#@\[\]\\]+))(?::[0-9]{0,5})?")
+"""A host as browsers send it: a name, or an address, IPv6 in brackets; then perhaps a port."""
 
 
 class Guard:
@@ -77,14 +81,14 @@ class Guard:
         return None
 
     def _is_own(self, host: str) -> bool:
-        try:
-            name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
-        except ValueError:
+        parts = _HOST.fullmatch(host.lower())
+        if parts is None:
             return False
-        if name in self.names:
+        address, name = parts["address"], parts["name"]
+        if name is not None and name.rstrip(".") in self.names:
             return True
         try:
-            ipaddress.ip_address(name)
+            ipaddress.ip_address(name if address is None else address)
         except ValueError:
             return False
         return True

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import ipaddress
 import json
+import os
 import signal
 import socket
 import threading
@@ -48,10 +50,17 @@ def bind(host: str, port: int) -> socket.socket:
         family, _, _, _, address = found[0]
         return socket.create_server(address[:2], family=family, backlog=1024)
     except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+        number = getattr(error, "errno", None)
+        is_port = number in (errno.EADDRINUSE, errno.EACCES)
+        # Of a port that is taken, Python adds the address, which is named already.
+        reason = os.strerror(number) if is_port and number else getattr(error, "strerror", error)
+        advice = (
+            "Give another --port, or --port 0 for any that is free."
+            if is_port
+            else "Give an address of this machine with --host, such as 127.0.0.1."
+        )
         raise InvalidArgumentError(
-            f"host={shown(host)}, port={port}: nothing can listen there ({reason}). Give another "
-            "--port, or --port 0 for any that is free."
+            f"host={shown(host)}, port={port}: nothing can listen there ({reason}). {advice}"
         ) from error
 
 

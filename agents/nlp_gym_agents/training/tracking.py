@@ -76,7 +76,12 @@ def check_tracking(tracking: Tracking | None) -> None:
         return
     import importlib.util
 
-    if importlib.util.find_spec("wandb") is None:
+    try:
+        spec = importlib.util.find_spec("wandb")
+    except (ImportError, ValueError):
+        spec = None
+    # A folder wandb/ that an earlier run left where Python looks for modules has no origin.
+    if spec is None or spec.origin is None:
         raise MissingDependencyError("wandb", "track", "--track")
 
 

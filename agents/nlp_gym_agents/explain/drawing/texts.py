@@ -13,7 +13,10 @@ READ = "READ"
 """The action of a reader that asks for more text."""
 _MOST_OUTPUT = 400
 """Characters of a field of the output that are shown."""
-_NOT_SHOWN = ("tokens", "id", "text", "start", "end", "confidence", "calibrated")
+_NOT_SHOWN = (
+    *("tokens", "id", "text", "start", "end", "confidence", "calibrated"),
+    *("confidences", "index", "ranking", "sentences"),
+)
 """Fields of an output that a drawing says otherwise, or that only programs need."""
 _MOST_LINES = 4
 _MOST_TEXT = 60

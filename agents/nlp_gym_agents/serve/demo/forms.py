@@ -38,12 +38,14 @@ class Form:
 
     Attributes:
         key: ``"text"``, or the family.
+        name: What links to it are called.
         title: What is asked for.
         fields: What is filled in.
         body: The body of a request (see `nlp_gym_agents.serve.body`) of the values of the fields.
     """
 
     key: str
+    name: str
     title: str
     fields: tuple[Field, ...]
     body: Callable[[Values], dict[str, Any]]
@@ -69,6 +71,7 @@ def _relation(values: Values) -> dict[str, Any]:
 
 _TEXT = Form(
     "text",
+    "Text",
     "A text",
     (Field("text", "Text", "Ann Lee moved from Rome to work for Acme Corp. in Oslo.", rows=4),),
     lambda values: {"text": values["text"]},
@@ -85,6 +88,7 @@ FORMS: dict[str, Form] = {
         _TEXT,
         Form(
             "spanqa",
+            "Passage",
             "A question and a passage",
             (
                 Field("question", "Question", "Who built the Amber Bridge?", rows=1),
@@ -94,6 +98,7 @@ FORMS: dict[str, Form] = {
         ),
         Form(
             "choice",
+            "Choices",
             "A question and its choices",
             (
                 Field("question", "Question", "What do plants need to grow?", rows=2),
@@ -103,6 +108,7 @@ FORMS: dict[str, Form] = {
         ),
         Form(
             "dialogue",
+            "Replies",
             "A dialogue and replies to choose from",
             (
                 Field("context", "Turns so far", "How was your trip?\nTiring.", _ONE_A_LINE, 3),
@@ -120,6 +126,7 @@ FORMS: dict[str, Form] = {
         ),
         Form(
             "policy",
+            "Dialogue",
             "A dialogue of a user with a system",
             (
                 Field(
@@ -134,6 +141,7 @@ FORMS: dict[str, Form] = {
         ),
         Form(
             "relation",
+            "Relations",
             "A text and the entities in it",
             (
                 Field("text", "Text", "Ann Lee works for Acme Corp. in Oslo.", rows=3),
@@ -143,6 +151,7 @@ FORMS: dict[str, Form] = {
         ),
         Form(
             "summary",
+            "Summary",
             "A document to take sentences from",
             (
                 Field(
@@ -157,6 +166,7 @@ FORMS: dict[str, Form] = {
         ),
         Form(
             "kg",
+            "Graph",
             "A question to a knowledge graph",
             (
                 Field("head", "Entity", "", "As the graph of the first run names it.", 1),

@@ -1,18 +1,18 @@
-"""A record of a prediction, as a page draws it: the text with its marks, then the other fields."""
+"""What was decided, before the reasons: the text with its marks, and a few fields in words."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from nlp_gym.render import Piece
 from nlp_gym.render.text import PALETTE
+from nlp_gym_agents.explain.drawing import output_fields
+from nlp_gym_agents.explain.trace import Trace
 
-_DRAWN = ("text", "tokens", "entities")
-_LONGEST = 2000
-"""Most characters of a field that are shown."""
+_MARKS = ("entities", "tokens")
+"""Fields of an output whose items have their places in the text; the first one is drawn."""
 
 
 @dataclass(frozen=True)
@@ -31,36 +31,36 @@ class Stretch:
 
 
 @dataclass(frozen=True)
-class RecordView:
-    """What is drawn of a record.
+class Outcome:
+    """What came out of a trace, as the demo heads it.
 
     Attributes:
         stretches: The text, cut where labels begin and end; empty where words are not labelled.
-        fields: The other fields by name, as text.
+        fields: Names and texts of what else came out, for people.
     """
 
     stretches: tuple[Stretch, ...]
-    fields: Mapping[str, str]
+    fields: tuple[tuple[str, str], ...]
 
 
-def record_view(record: Mapping[str, Any]) -> RecordView:
-    """What is drawn of a record as `nlp-gym predict` writes it."""
-    marks = record.get("entities", record.get("tokens"))
-    stretches: list[Stretch] = []
-    if marks is not None and isinstance(record.get("text"), str):
-        text, place = record["text"], 0
-        for mark in marks:
-            start, end, label = mark["start"], mark["end"], str(mark["label"])
-            stretches.append(Stretch(text[place:start]))
-            colour = PALETTE[Piece("", label=label).colour]
-            stretches.append(Stretch(text[start:end], label, colour))
-            place = end
-        stretches.append(Stretch(text[place:]))
-    drawn = _DRAWN if stretches else ("text",)
-    fields = {name: _shown(value) for name, value in record.items() if name not in drawn}
-    return RecordView(tuple(s for s in stretches if s.text), fields)
+def outcome_of(trace: Trace) -> Outcome:
+    """What came out of a trace that `Agent.explain` gave."""
+    stretches = _stretches(trace.output)
+    drawn = _MARKS if stretches else ()
+    fields = tuple(field for field in output_fields(trace) if field[0] not in drawn)
+    return Outcome(stretches, fields)
 
 
-def _shown(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} [...]"
+def _stretches(output: Mapping[str, Any]) -> tuple[Stretch, ...]:
+    """The text of an output with labels on its names, or else on its words."""
+    text, marks = output.get("text"), next((output[n] for n in _MARKS if n in output), None)
+    if marks is None or not isinstance(text, str):
+        return ()
+    found, place = [], 0
+    for mark in marks:
+        start, end, label = mark["start"], mark["end"], str(mark["label"])
+        found.append(Stretch(text[place:start]))
+        found.append(Stretch(text[start:end], label, PALETTE[Piece("", label=label).colour]))
+        place = end
+    found.append(Stretch(text[place:]))
+    return tuple(stretch for stretch in found if stretch.text)

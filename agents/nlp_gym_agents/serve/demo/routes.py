@@ -20,7 +20,7 @@ from nlp_gym_agents.serve.app import Service
 from nlp_gym_agents.serve.body import inputs_of, read_body
 from nlp_gym_agents.serve.demo.forms import Form, example_of, form_of
 from nlp_gym_agents.serve.demo.play import AGENT, REST, Episode, Episodes, View
-from nlp_gym_agents.serve.demo.record import RecordView, record_view
+from nlp_gym_agents.serve.demo.record import Outcome, outcome_of
 from nlp_gym_agents.serve.limits import RequestError
 from nlp_gym_agents.serve.pages import page, static_routes
 from nlp_gym_agents.serve.served import ServedRun
@@ -36,12 +36,12 @@ class Decided:
 
     Attributes:
         run: The run.
-        record: What it decided, to be drawn.
+        outcome: What it decided, to be drawn.
         trace: Why, as HTML.
     """
 
     run: ServedRun
-    record: RecordView
+    outcome: Outcome
     trace: str
 
 
@@ -62,7 +62,7 @@ class _Demo:
     def page(self, template: str, here: str, **values: Any) -> Response:
         """A page with the links to the others."""
         links = [
-            (f"./?{urlencode({'form': key})}", form.title, key)
+            (f"./?{urlencode({'form': key})}", form.name, key)
             for key, (form, _) in self.forms.items()
         ]
         links.append(("play", "Play by hand", "play"))
@@ -180,10 +180,12 @@ async def _ask(demo: _Demo, request: Request, run: ServedRun, body: dict[str, An
     service = demo.service
     given, _ = inputs_of(body, run, service.limits, explains=True)
 
+    number = service.runs.index(run) + 1
+
     def decide(items: Sequence[Any]) -> list[Decided]:
         (trace,) = run.explain(items, relevance=body.get("relevance"))
-        (record,) = run.predict(items)
-        return [Decided(run, record_view(record), trace_html(trace, whole_page=False))]
+        drawn = trace_html(trace, whole_page=False, prefix=f"run{number}-")
+        return [Decided(run, outcome_of(trace), drawn)]
 
     (decided,) = await service.ask(request, decide, given)
     return decided
