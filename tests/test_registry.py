@@ -18,6 +18,8 @@ IDS = [row.id for row in ENVS]
 KINDS = list({(row.task, row.dataset, str(row.kwargs)): row.id for row in reversed(ENVS)}.values())
 """One id of those that play the same rules on the same sample."""
 SLOW = ("states_told_apart", "flat_memory")
+TASKS = list({row.task: row.id for row in reversed(ENVS)}.values())
+"""One id of each task: what its code keeps in memory is the same with any sample."""
 TOGETHER = "same_in_every_process"
 """One process plays all ids here, rather than one each."""
 
@@ -27,7 +29,8 @@ def cases():
     for check in all_checks():
         for variant in check.variants:
             told = "-".join(map(str, (check, *variant.values())))
-            for env_id in IDS if check.by_id else KINDS:
+            ids = TASKS if check.name == "flat_memory" else KINDS
+            for env_id in IDS if check.by_id else ids:
                 # An alias, such as NER-v0, plays the rules and the sample of another id.
                 slow = check.name in SLOW or env_id not in KINDS
                 marks = [pytest.mark.slow] if slow else []
