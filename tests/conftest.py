@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
 import ipaddress
 import json
 import os
@@ -119,6 +120,8 @@ def pytest_collection_finish() -> None:
 
     That is a million objects of the libraries and of thousands of tests; each look takes 0.2 s.
     """
+    # It asks the collector who refers to generators that other libraries register at its import.
+    importlib.import_module("hypothesis")
     gc.collect()
     gc.freeze()
 
