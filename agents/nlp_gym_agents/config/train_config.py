@@ -206,23 +206,25 @@ class TrainConfig:
         length = (self.n_timesteps, self.hyperparams.get("n_timesteps"))
         return resolve(self.algo).policy_kind == "supervised" and length == (None, None)
 
-    def with_length(self, n_timesteps: int, *, asked: TrainConfig) -> TrainConfig:
-        """A merged config with another length, and the frequencies that follow from it.
+    def length_settings(self, n_timesteps: int) -> dict[str, int]:
+        """A length, and the frequencies that follow from it where these settings name none.
 
         Args:
-            n_timesteps: The new length.
-            asked: What was asked for before it was merged.
+            n_timesteps: The length.
+
+        Returns:
+            Fields of `TrainConfig`.
         """
-        eval_freq = asked.eval_freq or max(n_timesteps // _EVALUATIONS, 1)
-        patience = asked.early_stopping
+        eval_freq = self.eval_freq or max(n_timesteps // _EVALUATIONS, 1)
+        patience = self.early_stopping
         if patience is None:
             patience = default_patience(resolve(self.algo), n_timesteps, eval_freq)
-        return self.with_changes(
-            n_timesteps=n_timesteps,
-            eval_freq=eval_freq,
-            save_freq=asked.save_freq or eval_freq,
-            early_stopping=patience,
-        )
+        return {
+            "n_timesteps": n_timesteps,
+            "eval_freq": eval_freq,
+            "save_freq": self.save_freq or eval_freq,
+            "early_stopping": patience,
+        }
 
     def set_tuning(self, params: Params) -> None:
         """Put all options of a learning encoder under `tuning`; a frozen one has none."""
@@ -326,7 +328,8 @@ def merge(config: TrainConfig, *, complete: bool = False) -> TrainConfig:
     places["encoder"] = absolute_folder(config.encoder)
     env_kwargs |= {name: place for name, place in places.items() if place is not None}
     env_kwargs |= {name: PLACES[name](env_kwargs[name]) for name in PLACES if name in env_kwargs}
-    merged = config.with_length(n_timesteps, asked=config).with_changes(
+    merged = config.with_changes(
+        **config.length_settings(n_timesteps),
         n_envs=n_envs,
         hyperparams=_plain(params),
         env_kwargs=env_kwargs,

@@ -287,7 +287,7 @@ def follow_corpus(setup: Setup, asked: TrainConfig) -> str | None:
     total = cloning_length(before, decisions, model.batch_size)
     if total == before:
         return None
-    setup.config = setup.config.with_length(total, asked=asked)
+    setup.config = setup.config.with_changes(**asked.length_settings(total))
     return (
         f"The corpus has {decisions:,} decisions, and bc learns from {total:,} in passes over it "
         f"rather than from {before:,}: -n gives another number."
