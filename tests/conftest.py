@@ -6,9 +6,12 @@ Importable helpers of the tests live in this file and nowhere else.
 from __future__ import annotations
 
 import contextlib
+import gc
+import importlib
 import ipaddress
 import json
 import os
+import signal
 import socket
 import string
 import threading
@@ -112,6 +115,17 @@ def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_bert(tmp_path_factory.mktemp("tiny_bert"), word_piece())
 
 
+def pytest_collection_finish() -> None:
+    """What is there before the first test stays: the collector need not look through it again.
+
+    That is a million objects of the libraries and of thousands of tests; each look takes 0.2 s.
+    """
+    # It asks the collector who refers to generators that other libraries register at its import.
+    importlib.import_module("hypothesis")
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _session_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Point the cache at one folder for the whole session, so that tests share encodings.
@@ -131,6 +145,26 @@ def _session_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         # What a command writes on stderr must not depend on how busy the machine is.
         patch.setenv("NLP_GYM_PROGRESS", "0")
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _signals() -> Iterator[None]:
+    """Signals that whoever started pytest has ignored, as `nohup` and `command &` do.
+
+    A run leaves such a signal ignored, and so does a process that a test starts: both get the usual
+    here. This process itself still does not end when the terminal is closed.
+    """
+    usual = {"SIGINT": signal.default_int_handler, "SIGHUP": lambda number, frame: None}
+    before = {
+        getattr(signal, name): handler
+        for name, handler in usual.items()
+        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is signal.SIG_IGN
+    }
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    yield
+    for number in before:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @pytest.fixture(autouse=True)

@@ -63,10 +63,12 @@ MODES = ("finetune", "lora", "adapter")
 LEARNS = {"finetune": "words.model", "lora": "lora_", "adapter": ".adapter."}
 FAST = [("ppo", "finetune"), ("masked_dqn", "lora"), ("bc", "adapter")]
 """Trained in every run of the tests; the others in the slow ones."""
+LIKE = {"maskable_ppo": ("lora",), "a2c": ("finetune",), "dqn": MODES[:2], "qrdqn": MODES[:2]}
+"""Modes of algorithms that learn much as `ppo` or `masked_dqn` do, which have all of them."""
 ALL = [
     pytest.param(algo, mode, marks=[] if (algo, mode) in FAST else [pytest.mark.slow])
     for algo in SMALL
-    for mode in MODES
+    for mode in LIKE.get(algo, MODES)
 ]
 Weights = dict[str, th.Tensor]
 
@@ -338,31 +340,19 @@ def test_tuning_warm_start_from_a_run_copies_its_encoder(
             trained(config("ppo", mode, tiny_bert, **first), tmp_path / mode)
 
 
-OTHERS = [
-    ("ChoiceQA-ARC-v0", "maskable_ppo"),
-    ("SpanQA-SQuAD-v0", "bc"),
-    ("Summary-SciTLDR-v0", "masked_dqn"),
-    ("Classification-v0", "ppo"),
-    ("MultiTask-v0", "maskable_ppo"),
-    ("KnowledgeGraph-WN18RR-v0", "maskable_ppo"),
-    ("Relation-SemEval-v0", "masked_dqn"),
+FAST_OTHERS = [("SpanQA-SQuAD-v0", "bc", "finetune"), ("MultiTask-v0", "maskable_ppo", "lora")]
+SLOW_OTHERS = [
+    ("ChoiceQA-ARC-v0", "maskable_ppo", "lora"),
+    ("Summary-SciTLDR-v0", "masked_dqn", "finetune"),
+    ("Classification-v0", "ppo", "lora"),
+    ("KnowledgeGraph-WN18RR-v0", "maskable_ppo", "finetune"),
+    ("Relation-SemEval-v0", "masked_dqn", "lora"),
 ]
 
 
 @pytest.mark.parametrize(
     ("env_id", "algo", "mode"),
-    [
-        pytest.param(
-            env_id,
-            algo,
-            mode,
-            marks=[]
-            if (env_id[:6], mode) in (("SpanQA", "finetune"), ("MultiT", "lora"))
-            else [pytest.mark.slow],
-        )
-        for env_id, algo in OTHERS
-        for mode in ("finetune", "lora")
-    ],
+    [*FAST_OTHERS, *(pytest.param(*given, marks=pytest.mark.slow) for given in SLOW_OTHERS)],
 )
 def test_tuning_runs_of_other_tasks(
     env_id: str, algo: str, mode: str, tiny_bert: Path, tmp_path: Path

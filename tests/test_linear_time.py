@@ -336,7 +336,7 @@ def test_memory_of_a_label_of_its_own_per_row(
 
         return run
 
-    assert_linear_memory(prepare, 2000)
+    assert_linear_memory(prepare, 1200)
 
 
 def scores(n: int) -> dict[str, Run]:
@@ -532,7 +532,7 @@ def test_memory_of_a_long_summary_among_others() -> None:
         samples = [long, *(document(3, ["a0"], i) for i in range(n))]
         return lambda: summarised(samples)
 
-    assert_linear_memory(prepare, 600)
+    assert_linear_memory(prepare, 400)
 
 
 def written(references: list[list[str]], **kwargs: Any) -> Task:
@@ -556,7 +556,7 @@ def test_memory_of_a_long_reference_among_others(metric: str) -> None:
         long = " ".join(f"w{k}" for k in range(n))
         return lambda: written([[long], *([f"text {k}"] for k in range(n))], metric=metric)
 
-    assert_linear_memory(prepare, 2000)
+    assert_linear_memory(prepare, 1200)
 
 
 def test_memory_of_sentence_bleu_with_a_long_reference_among_others() -> None:

@@ -19,6 +19,7 @@ import contextlib
 import ctypes
 import errno
 import http.server
+import itertools
 import os
 import random
 import shutil
@@ -525,10 +526,11 @@ def main() -> int:
             if not options.only or name in options.only
         }
         print(f"{'run':24}{'fault':12}{'tries':>6}{'stopped':>9}{'identical':>11}", flush=True)
+        faults = itertools.cycle(options.faults)  # few tries, too, get to all of them
         for name, arguments in chosen.items():
             fuzzer.leave_alone(name, arguments)
-            for attempt in range(options.tries):
-                fuzzer.attempt(name, arguments, options.faults[attempt % len(options.faults)])
+            for _ in range(options.tries):
+                fuzzer.attempt(name, arguments, next(faults))
             for what in options.faults:
                 tally = fuzzer.tallies.get((name, what), Tally())
                 numbers = f"{tally.tried:>6}{tally.stopped:>9}{tally.same:>11}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from tests.conftest import (  # noqa: F401 - fixtures, and helpers that tests import from here
     _session_cache,
+    _signals,
     one_thread,
     save_bert,
     tiny_bert,

@@ -26,7 +26,7 @@ from nlp_gym.tasks.core.task import Task
 from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.config.validation import POLICY_CLASSES, RUN_KEYS, SCHEDULES, check_params
 from nlp_gym_agents.networks.encoder.schedule import schedule_value
-from nlp_gym_agents.runs.plain_files import parse_yaml
+from nlp_gym_agents.runs.plain_files import SafeLoader, parse_yaml
 
 FOLDER = Path(__file__).parent.parent / "hyperparams"
 
@@ -170,8 +170,8 @@ def _task(env_id: str) -> type[Task]:
 
 
 def _read(path: Path) -> Params:
-    table: Params = _numbers(yaml.safe_load(path.read_text(encoding="utf-8")))
-    return table
+    table = yaml.load(path.read_text(encoding="utf-8"), Loader=SafeLoader)
+    return dict(_numbers(table))
 
 
 def _numbers(value: Any, depth: int = 0) -> Any:

@@ -92,10 +92,11 @@ def parse_yaml(text: str) -> Any:
 
 
 _TEXT, _MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
-_Safe: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""PyYAML's safe loader, in C where it was built with it, which is seven times as fast."""
 
 
-class _PlainLoader(_Safe):
+class _PlainLoader(SafeLoader):
     """PyYAML's safe loader, but keys are texts as they are written, each once in a mapping."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
@@ -116,7 +117,7 @@ class _PlainLoader(_Safe):
 def _check_events(text: str) -> None:
     """Refuse what would take long to build, before anything of it is built."""
     depth = 0
-    for nodes, event in enumerate(yaml.parse(text, Loader=_Safe)):
+    for nodes, event in enumerate(yaml.parse(text, Loader=SafeLoader)):
         anchor = getattr(event, "anchor", None)
         if anchor is not None:
             raise ValueError(
