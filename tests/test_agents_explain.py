@@ -18,6 +18,7 @@ import torch as th
 from conftest import tiny_task
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stable_baselines3.common.utils import obs_as_tensor
 from test_tasks_toy import IDS, registered
 
 from nlp_gym import make_task
@@ -143,30 +144,74 @@ def test_explain_every_family(
         check(trace, masked=player.masked)
         assert trace.scores == ("value" if "dqn" in algo else "probability")
         assert all(decision.value is not None for decision in trace.decisions)
-        if not task.beam > 1:
-            replayed = replay(task, row, trace)
-            assert replayed == (output, [d.reward for d in trace.decisions], trace.score)
+        assert trace.score == task.score([output], rows=[row], bootstrap=0).value
+        replayed, rewards = replay(player, task, row, trace)
+        assert rewards == [d.reward for d in trace.decisions]
+        assert replayed == output or task.ranks_answers
         right = [[o.action for o in d.options if o.right] for d in trace.decisions]
         assert all(right)
 
 
-def replay(task: Any, row: int, trace: Trace) -> tuple[Any, list[float], float]:
-    """What comes out when the decisions of a trace are played, and what the oracle says there."""
-    state = task.initial(np.array([row]))
-    rewards = []
+def replay(player: Player, task: Any, row: int, trace: Trace) -> tuple[Any, list[float]]:
+    """What comes out when the decisions of a trace are played, and what they earn.
+
+    At each of them the trace says what the policy, asked by itself, holds of every action, and what
+    each action earns that is tried out under the reward `correctness`.
+    """
+    state, rewards = task.initial(np.array([row])), []
     for decision in trace.decisions:
-        mask = task.mask(state)[0]
-        assert mask.sum() == decision.n_legal
-        assert len(mask) == decision.n_actions
-        (oracle,) = task.oracle(state).tolist()
-        assert next(o for o in decision.options if o.action == oracle).right
-        if not mask[decision.chosen]:
+        observation, mask = task.views.observe_with_mask(state, "index")
+        assert (mask.sum(), mask.shape) == (decision.n_legal, (1, decision.n_actions))
+        scores, value = own_scores(player, observation, mask)
+        if scores is not None:
+            known = [o for o in decision.options if o.score is not None]
+            found = [option.score for option in known]
+            assert found == pytest.approx([scores[o.action] for o in known], rel=1e-3, abs=1e-5)
+            assert decision.value == pytest.approx(value, rel=1e-3, abs=1e-4)
+            others = [scores[k] for k in np.flatnonzero(mask[0]) if k != decision.chosen]
+            assert (decision.margin is None) == (not others)
+            if others:
+                margin = scores[decision.chosen] - max(others)
+                assert decision.margin == pytest.approx(margin, rel=1e-3, abs=1e-4)
+        if not task.writes:
+            right = {option.action for option in decision.options if option.right}
+            assert right == best_of_each(task, state, mask)
+        if not mask[0][decision.chosen]:
             assert decision.repaired == task.repair(state, np.array([decision.chosen]))[0][0]
         reward, ended = task.transition(state, np.array([decision.chosen]))
         rewards.append(float(reward[0]))
     assert ended[0]
     (output,) = task.outputs(state)
-    return output, rewards, float(task.potential(state)[0])
+    return output, rewards
+
+
+def own_scores(player: Player, observation: Any, mask: Any) -> tuple[Any, float]:
+    """(A,) what a policy says of actions when it is asked by itself, and the value of the state."""
+    policy: Any = player.model.policy
+    seen, legal = obs_as_tensor(observation, policy.device), th.as_tensor(mask)
+    if player.algo == "recurrent_ppo":  # it has a memory, which other tests follow
+        return None, 0.0
+    with th.no_grad():
+        if player.algo == "masked_dqn":
+            values = policy.q_net(seen)[0]
+            return values.tolist(), float(values[legal[0]].max())
+        if player.algo == "qrdqn":
+            values = policy.quantile_net(seen).mean(dim=1)[0]
+            return values.tolist(), float(values.max())
+        logits = policy.get_distribution(seen).distribution.logits
+        if player.masked:
+            logits = logits.masked_fill(~legal, -math.inf)
+        return logits.softmax(dim=1)[0].tolist(), float(policy.predict_values(seen))
+
+
+def best_of_each(task: Any, state: Any, mask: Any) -> set[int]:
+    """The oracle's action and all others with the highest credit, each tried on a copy."""
+    first = np.zeros(1, np.int64)
+    (oracle,) = task.oracle(state.take(first)).tolist()
+    legal = np.flatnonzero(mask[0]).tolist()
+    credit = {k: float(task.play(state.take(first), np.array([k]))[0][0]) for k in legal}
+    best = max(credit.values())
+    return {oracle, *(k for k in legal if credit[k] == best > 0)}
 
 
 def test_explain_right_actions_are_those_with_the_best_credit() -> None:

@@ -68,13 +68,11 @@ class Episode:
     Attributes:
         decisions: In order.
         output: What came out, as the task's metric takes it.
-        score: The sample's metric; None: there is no gold.
         notes: For `Trace.notes`.
     """
 
     decisions: tuple[Decision, ...]
     output: Output
-    score: float | None
     notes: tuple[str, ...] = ()
 
 
@@ -115,13 +113,18 @@ def trace_rows(
             words=tuple(own.sample(local).words),
             decisions=episode.decisions,
             output=task.record(row, output),
-            score=episode.score,
-            metric=own.metric_name if episode.score is not None else "",
+            score=_score(own, local, output) if own.has_gold else None,
+            metric=own.metric_name if own.has_gold else "",
             context=own.trace_context(local),
             notes=(*episode.notes, *searched),
         )
         traces.append(_with_sources(trace, player.model.policy, row) if own.writes else trace)
     return traces
+
+
+def _score(task: Task, row: int, output: Output) -> float:
+    """The metric of one sample, which need not be what its episode ended with: answers are ranked."""
+    return float(task.score([output], rows=[row], bootstrap=0, report=False).value)
 
 
 def _with_sources(trace: Trace, policy: BasePolicy, row: int) -> Trace:
@@ -175,7 +178,7 @@ def record_episodes(
     Returns:
         One per row.
     """
-    episodes: list[Episode] = [Episode((), (), None)] * len(rows)
+    episodes: list[Episode] = [Episode((), ())] * len(rows)
     for places in side_by_side(task.lengths[rows], task.side_by_side):
         own = None if forced is None else [forced[place] for place in places]
         recorder = _Recorder(player, task, rows[places], top, own)
@@ -225,26 +228,17 @@ class _Recorder:
     def play(self) -> list[Episode]:
         """Play all to their ends."""
         task = self._task
-        ends: dict[int, tuple[Output, float | None]] = {}
+        ends: dict[int, Output] = {}
         for step in play(task, self._rows, self._decide):
             if task.has_gold:
                 for place, reward in zip(step.place.tolist(), step.rewards.tolist(), strict=True):
                     own = self._decisions[place]
                     own[-1] = replace(own[-1], reward=reward)
-            scores = iter(self._scores(step.state.take(step.ended)) if step.ended.any() else ())
-            for place, output in finished(task, step):
-                ends[place] = output, next(scores)
+            ends.update(finished(task, step))
         return [
-            Episode(tuple(decisions), *ends[place], notes=self._notes(place))
+            Episode(tuple(decisions), ends[place], self._notes(place))
             for place, decisions in enumerate(self._decisions)
         ]
-
-    def _scores(self, state: Any) -> list[float | None]:
-        """The metric of episodes that ended."""
-        if not self._task.has_gold:
-            return [None] * len(state.row)
-        scores: list[float | None] = self._task.potential(state).tolist()
-        return scores
 
     def _notes(self, place: int) -> tuple[str, ...]:
         if self._drawn[place]:

@@ -239,9 +239,7 @@ class Summary(PickTask):
         picks = actions != self.n_candidates
         right = None
         if self.has_gold:
-            right = np.zeros(len(actions))  # other rewards do not look at it
-            if self.reward == "correctness":
-                right[self._greedy.right(state.row, state.chosen, actions)] = 1.0
+            right = self._greedy.right(state.row, state.chosen, actions).astype(np.float64)
             at = np.flatnonzero(picks)
             sentence = self._overlap.starts.take(state.row[at]) + actions[at]
             state.tokens[at] += self._overlap.counts(sentence)
