@@ -189,9 +189,9 @@ def values_figure(players: Sequence[Player]) -> Figure:
                 f"Played greedily: {played(players)}. Returns are discounted "
                 f"as in training (gamma {', '.join(f'{gamma:g}' for gamma in gammas)}).",
                 "Marks: mean return of decisions with a value in the bin; bars: 95 % interval, "
-                "which a single decision has not. A Q-network's value is that of its choice; a critic's is of the policy as it "
-                "explores, which gets less than greedy play. bias: mean value less mean return; "
-                "r: Pearson's correlation of single decisions.",
+                "which a single decision has not. A Q-network's value is that of its choice; a "
+                "critic's is of the policy as it explores, which gets less than greedy play. "
+                "bias: mean value less mean return; r: Pearson's correlation of single decisions.",
             ],
         )
     return figure
