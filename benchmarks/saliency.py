@@ -24,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nlp_gym.messages import one_line_errors
 from nlp_gym.metrics.base import bootstrap_interval
 from nlp_gym.types import Float64Array, Sample
 from nlp_gym_agents import Agent
@@ -169,4 +170,5 @@ def readable(trace: Trace, decision: Decision, *, without_own: bool) -> list[int
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors():
+        main()

@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 
+from nlp_gym.messages import one_line_errors
 from nlp_gym_agents import load_agent
 
 HOST = "127.0.0.1"
@@ -246,4 +247,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors():
+        main()

@@ -208,24 +208,27 @@ class TrainConfig:
         length = (self.n_timesteps, self.hyperparams.get("n_timesteps"))
         return resolve(self.algo).policy_kind == "supervised" and length == (None, None)
 
-    def with_length(self, n_timesteps: int, *, asked: TrainConfig) -> TrainConfig:
-        """A merged config with another length, and the frequencies that follow from it.
+    def length_settings(self, n_timesteps: int, params: Mapping[str, Any]) -> dict[str, int]:
+        """A length, and the frequencies that follow from it where these settings name none.
 
         Args:
-            n_timesteps: The new length.
-            asked: What was asked for before it was merged.
+            n_timesteps: The length.
+            params: The merged hyperparameters.
+
+        Returns:
+            Fields of `TrainConfig`.
         """
-        eval_freq = asked.eval_freq or max(n_timesteps // _EVALUATIONS, 1)
-        patience = asked.early_stopping
+        eval_freq = self.eval_freq or max(n_timesteps // _EVALUATIONS, 1)
+        patience = self.early_stopping
         if patience is None:
             lengths = {"n_timesteps": n_timesteps, "eval_freq": eval_freq}
-            patience = default_patience(resolve(self.algo), self.hyperparams, **lengths)
-        return self.with_changes(
-            n_timesteps=n_timesteps,
-            eval_freq=eval_freq,
-            save_freq=asked.save_freq or eval_freq,
-            early_stopping=patience,
-        )
+            patience = default_patience(resolve(self.algo), params, **lengths)
+        return {
+            "n_timesteps": n_timesteps,
+            "eval_freq": eval_freq,
+            "save_freq": self.save_freq or eval_freq,
+            "early_stopping": patience,
+        }
 
     def set_tuning(self, params: Params) -> None:
         """Put all options of a learning encoder under `tuning`; a frozen one has none."""
@@ -351,13 +354,14 @@ def merge(config: TrainConfig, *, complete: bool = False) -> TrainConfig:
     env_kwargs |= {name: place for name, place in places.items() if place is not None}
     env_kwargs |= {name: PLACES[name](env_kwargs[name]) for name in PLACES if name in env_kwargs}
     merged = config.with_changes(
+        **config.length_settings(n_timesteps, params),
         n_envs=n_envs,
         hyperparams=_plain(params),
         env_kwargs=env_kwargs,
         tensorboard_log=absolute(config.tensorboard_log),
         warm_start=absolute_folder(config.warm_start),
         **places,
-    ).with_length(n_timesteps, asked=config)
+    )
     for name in _MAPPINGS:
         _check_written(name, getattr(merged, name))
     _ = merged.learning  # checked before anything takes long
