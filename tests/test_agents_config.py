@@ -11,9 +11,10 @@ import yaml
 from stable_baselines3.common.utils import LinearSchedule
 
 from nlp_gym import make_task
-from nlp_gym.encode import EncoderOptions
+from nlp_gym.encode import EncoderOptions, load_encoder
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
 from nlp_gym.tasks.core.make import task_class, task_ids
+from nlp_gym.types import Sample
 from nlp_gym_agents.algorithms.registry import ALGORITHMS
 from nlp_gym_agents.config.hyperparams import (
     FOLDER,
@@ -375,3 +376,17 @@ def test_config_messages_name_the_section(section: dict[str, Any], message: str)
 def test_config_says_where_arguments_of_environments_belong(name: str) -> None:
     with pytest.raises(InvalidArgumentError, match=f"env_kwargs: {name}='flat' cannot be given"):
         merge(TrainConfig(algo="ppo", env="POS-v0", env_kwargs={name: "flat"}))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "fix"),
+    [
+        ("data", [Sample(("a",), ("O",))], "write the samples to a file"),
+        ("knowledge", Path("facts.tsv"), "paths too"),
+        ("encoder", load_encoder("hashed"), "give numbers"),
+    ],
+)
+def test_config_refuses_what_a_run_folder_cannot_hold(key: str, value: object, fix: str) -> None:
+    config = TrainConfig(env="NER-v0", algo="ppo", env_kwargs={key: value})
+    with pytest.raises(InvalidArgumentError, match=f"env_kwargs: {key}=.*config.yml.*{fix}"):
+        merge(config)

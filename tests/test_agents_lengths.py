@@ -199,11 +199,20 @@ def test_cloning_for_comparison_is_as_short_as_the_run_and_learns(tmp_path: Path
 
 
 def test_patience_is_half_of_the_run() -> None:
-    row = resolve("bc")
-    assert default_patience(row, 1000, 50) == 10
-    assert default_patience(row, 1000, 10) == 50
-    assert default_patience(row, 1000, 1000) == 10
-    assert default_patience(resolve("ppo"), 1000, 50) == 0
+    row, small = resolve("bc"), {"batch_size": 1}
+    assert default_patience(row, small, n_timesteps=1000, eval_freq=50) == 10
+    assert default_patience(row, small, n_timesteps=1000, eval_freq=10) == 50
+    assert default_patience(row, small, n_timesteps=1000, eval_freq=1000) == 10
+    assert default_patience(resolve("ppo"), small, n_timesteps=1000, eval_freq=50) == 0
+
+
+def test_patience_outlasts_what_comes_before_learning_shows() -> None:
+    # The first 45 updates of a tagger of entities score less than chance: 10 of 20 evaluations.
+    config = merge(TrainConfig(algo="bc", n_timesteps=45_000))
+    assert (config.early_stopping or 0) * (config.eval_freq or 0) >= 100 * 512
+    assert merge(TrainConfig(algo="bc", n_timesteps=1_000_000)).early_stopping == 10
+    learns = TrainConfig(algo="bc", n_timesteps=1_000_000, encoder_mode="finetune")
+    assert merge(learns).early_stopping == 0
 
 
 def test_passes_of_a_warm_start_follow_the_corpus_and_the_run() -> None:

@@ -29,6 +29,7 @@ from nlp_gym_agents.plots import style
 from nlp_gym_agents.plots.aggregate import improvements, interquartile_mean, normalised, profile
 from nlp_gym_agents.plots.benchmark import ONE_SEED, benchmark_figure
 from nlp_gym_agents.plots.calibration import (
+    Z,
     binned,
     calibration_figure,
     values_figure,
@@ -312,6 +313,9 @@ def test_plots_bins_hold_every_prediction() -> None:
     bins = binned(np.array([-1.0, 0.5, 2.0]), np.array([0.0, 0.0, 1.0]), np.array([0.0, 0.5, 1.0]))
     assert bins.counts.tolist() == [1, 2]
     assert bins.found.tolist() == [0.0, 0.5]
+    # A single number has no interval; two have one of Z times their standard error.
+    assert np.isnan([bins.low[0], bins.high[0]]).all()
+    assert [bins.low[1], bins.high[1]] == pytest.approx([0.5 - Z * 0.5, 0.5 + Z * 0.5])
     low, high = wilson(0, 20)
     assert (low, round(high, 3)) == (0.0, 0.161)
 

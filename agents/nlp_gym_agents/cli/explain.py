@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nlp_gym_agents.cli.shared.options import Checkpoint, DataDir, Device, Run, Trust, pairs
-from nlp_gym_agents.cli.shared.output import say_path
+from nlp_gym_agents.cli.shared.output import load, say_path
 
 if TYPE_CHECKING:
     from nlp_gym_agents.explain.trace import Trace
@@ -75,6 +75,7 @@ def explain_command(
     trust: Trust = None,
 ) -> None:
     """Show every decision: what was seen, what could be done, and what the agent held of it."""
+    load("nlp_gym_agents.prediction.agent")
     from nlp_gym_agents.explain.output import check_ending, write_traces
     from nlp_gym_agents.prediction.agent import Agent
     from nlp_gym_agents.prediction.own_samples import annotated_samples, own_samples

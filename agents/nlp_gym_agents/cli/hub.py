@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from nlp_gym_agents.cli.shared.options import Run, Trust
-from nlp_gym_agents.cli.shared.output import say, say_path
+from nlp_gym_agents.cli.shared.output import load, say, say_path
 
 
 def push_to_hub_command(
@@ -48,6 +48,8 @@ def push_to_hub_command(
     The exit status is 0 where the run was uploaded (or, with --dry-run, is ready to be), else 1.
     """
     from nlp_gym.errors import HubError
+
+    load("nlp_gym_agents.hub.push")
     from nlp_gym_agents.hub import push
 
     trusted = trust or ()
@@ -88,6 +90,7 @@ def load_from_hub_command(
     trust: Trust = None,
 ) -> None:
     """Download a run and check it. The last line printed is the run folder."""
+    load("nlp_gym_agents.hub.load")
     from nlp_gym_agents.hub.load import load_from_hub
     from nlp_gym_agents.runs.folder import RUNS
 

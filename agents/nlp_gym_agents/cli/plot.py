@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from nlp_gym_agents.cli.shared.options import Checkpoint, DataDir, Device, Split, Trust
-from nlp_gym_agents.cli.shared.output import say_path
+from nlp_gym_agents.cli.shared.output import load, say_path
 
 
 def plot_command(
@@ -41,6 +41,7 @@ def plot_command(
     trust: Trust = None,
 ) -> None:
     """Draw runs: learning curves with their interval over seeds, confusions, calibration, ..."""
+    load("nlp_gym_agents.plots.figure")
     from nlp_gym_agents.plots.figure import plot
 
     path = plot(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nlp_gym_agents.cli.shared.options import Checkpoint, Device, Run, Trust, pairs
-from nlp_gym_agents.cli.shared.output import say
+from nlp_gym_agents.cli.shared.output import load, say
 
 if TYPE_CHECKING:
     from nlp_gym_agents.prediction.agent import Agent
@@ -81,6 +81,7 @@ def predict_command(
     trust: Trust = None,
 ) -> None:
     """Decide on raw text, or on a file of samples: labels, answers, choices, ..."""
+    load("nlp_gym_agents.prediction.agent")
     from nlp_gym_agents.prediction.agent import Agent
     from nlp_gym_agents.prediction.fields import Fields, sample_row
     from nlp_gym_agents.prediction.records import choose_format, write_records
@@ -109,7 +110,7 @@ def predict_command(
         inputs: list[Any] = [sample_row(agent.family, text, parts)]
     else:
         inputs = agent.gather(text, input_file, encoding=encoding, text_column=text_column)
-    results = agent.predict(inputs, progress=input_file is not None)
+    results = agent.predict(inputs, progress=True)
     write_records([result.to_dict() for result in results], chosen, output=output)
 
 
@@ -145,7 +146,7 @@ def _answer_lines(agent: Agent, form: str, encoding: str | None) -> None:
             text = line_text(line, number, encoding)
             if not text.strip():
                 continue
-            results = agent.predict([agent.from_line(text)])
+            results = agent.predict([agent.from_line(text)], progress=True)
         except NLPGymError as error:
             say(f"error: {error}", err=True)
             failed = True

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from nlp_gym_agents.cli.shared.options import Checkpoint, Device, Run, Trust, pairs
-from nlp_gym_agents.cli.shared.output import say
+from nlp_gym_agents.cli.shared.output import load, say
 
 Host = Annotated[
     str,
@@ -98,6 +98,7 @@ def _start(
     opens: bool = False,
 ) -> None:
     """Serve until a signal; exit code 0, or 1 where accepted requests were not answered."""
+    load("nlp_gym_agents.prediction.agent")
     from nlp_gym_agents.serve.start import Started, start
 
     def ready(server: Started) -> None:
@@ -122,6 +123,7 @@ def _start(
         options=options,
         limits=limits,
         page=page,
+        progress=True,
         ready=ready,
     )
     if cut:

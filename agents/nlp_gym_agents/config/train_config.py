@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -97,7 +98,8 @@ class TrainConfig:
         data: The user's own file or folder.
         warm_start: ``"bc"``, ``"bc:EPOCHS"`` or the run folder of a `bc` run.
         early_stopping: Evaluations without improvement after which to stop; 0 for never. None: as
-            `config.lengths.default_patience` has it, which is never but for `bc`.
+            `config.lengths.default_patience` has it, which is never but for `bc` on
+            an encoder that stands still.
     """
 
     env: str = DEFAULT_ENV
@@ -206,11 +208,12 @@ class TrainConfig:
         length = (self.n_timesteps, self.hyperparams.get("n_timesteps"))
         return resolve(self.algo).policy_kind == "supervised" and length == (None, None)
 
-    def length_settings(self, n_timesteps: int) -> dict[str, int]:
+    def length_settings(self, n_timesteps: int, params: Mapping[str, Any]) -> dict[str, int]:
         """A length, and the frequencies that follow from it where these settings name none.
 
         Args:
             n_timesteps: The length.
+            params: The merged hyperparameters.
 
         Returns:
             Fields of `TrainConfig`.
@@ -218,7 +221,8 @@ class TrainConfig:
         eval_freq = self.eval_freq or max(n_timesteps // _EVALUATIONS, 1)
         patience = self.early_stopping
         if patience is None:
-            patience = default_patience(resolve(self.algo), n_timesteps, eval_freq)
+            lengths = {"n_timesteps": n_timesteps, "eval_freq": eval_freq}
+            patience = default_patience(resolve(self.algo), params, **lengths)
         return {
             "n_timesteps": n_timesteps,
             "eval_freq": eval_freq,
@@ -234,6 +238,27 @@ class TrainConfig:
         flags = {"lr": self.encoder_lr, "freeze_layers": self.freeze_layers}
         typed = {name: value for name, value in flags.items() if value is not None}
         params["tuning"] = Tuning.of({**given, **typed, "mode": self.encoder_mode}).as_dict()
+
+
+def _check_written(name: str, mapping: Mapping[str, Any]) -> None:
+    """Refuse what the files of a run cannot hold, such as samples in memory.
+
+    Raises:
+        InvalidArgumentError: Naming the key.
+    """
+    for key, value in mapping.items():
+        try:
+            json.dumps(_plain(value))
+        except (TypeError, ValueError) as error:  # an object; a list that contains itself
+            fix = (
+                "write the samples to a file, such as JSON Lines, and give its path"
+                if key == "data"
+                else "give numbers, texts (of paths too), lists and mappings of them"
+            )
+            raise InvalidArgumentError(
+                f"{name}: {key}={shown(value)} cannot be kept in the run's config.yml, from which "
+                f"the run is scored, resumed and loaded: {fix}."
+            ) from error
 
 
 def _plain(value: Any) -> Any:
@@ -329,7 +354,7 @@ def merge(config: TrainConfig, *, complete: bool = False) -> TrainConfig:
     env_kwargs |= {name: place for name, place in places.items() if place is not None}
     env_kwargs |= {name: PLACES[name](env_kwargs[name]) for name in PLACES if name in env_kwargs}
     merged = config.with_changes(
-        **config.length_settings(n_timesteps),
+        **config.length_settings(n_timesteps, params),
         n_envs=n_envs,
         hyperparams=_plain(params),
         env_kwargs=env_kwargs,
@@ -337,5 +362,7 @@ def merge(config: TrainConfig, *, complete: bool = False) -> TrainConfig:
         warm_start=absolute_folder(config.warm_start),
         **places,
     )
+    for name in _MAPPINGS:
+        _check_written(name, getattr(merged, name))
     _ = merged.learning  # checked before anything takes long
     return merged

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from nlp_gym.tasks.core.rollout import chosen_rows, finished, play, side_by_side
+from nlp_gym.progress import progress_bar
+from nlp_gym.tasks.core.rollout import chosen_rows, finished, play, playing, side_by_side
 from nlp_gym.tasks.core.task import Output, Task
 from nlp_gym.types import Float64Array, Int64Array
 from nlp_gym_agents.models.acting import (
@@ -95,12 +96,14 @@ def play_with_chances(
         return outputs, [_of_search(task, endings) for endings in found]
     notes = _Notes(model, task, masked, obs_type, temperatures, every, set_aside, as_oracle)
     outputs = [()] * len(chosen)
-    for places in side_by_side(task.lengths[chosen], task.side_by_side):
-        notes.places = places
-        for step in play(task, chosen[places], notes.decide):
-            notes.add_credits(step.state.cost, step.rewards)
-            for place, output in finished(task, step):
-                outputs[places[place]] = output
+    with progress_bar(len(chosen), playing(task), unit="samples") as advance:
+        for places in side_by_side(task.lengths[chosen], task.side_by_side):
+            notes.places = places
+            for step in play(task, chosen[places], notes.decide):
+                notes.add_credits(step.state.cost, step.rewards)
+                for place, output in finished(task, step):
+                    outputs[places[place]] = output
+                advance(int(step.ended.sum()))
     return outputs, notes.by_sample(len(chosen))
 
 

@@ -180,7 +180,8 @@ class TrainedModel:
             **options: Those of `play_with_chances`.
         """
         masked, obs_type = resolve(self.settings["algo"]).masked, self.settings["obs_type"]
-        with self.reading(task, progress=progress, cache=cache) as model:
+        reading = self.reading(task, progress=progress, cache=cache)
+        with progress_wanted(progress), reading as model:
             return play_with_chances(model, task, masked=masked, obs_type=obs_type, **options)
 
     def alternatives(self, task: Task, most: int) -> tuple[list[str], list[list[Place]]]:

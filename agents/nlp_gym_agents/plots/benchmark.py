@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _WIDTH = 7.6  # inches
 _MOST_PAIRS = 15
+_ENOUGH_SEEDS = 5
+"""Seeds below which it is said that a bootstrap knows few of the runs that there could be."""
 ONE_SEED = (
     "One seed: there is no interval over seeds, and another seed may give another order. Give "
     "--seeds 0,1,2,... to have one."
@@ -129,6 +131,10 @@ def aggregate_caption(found: Normalised) -> list[str]:
             f"Bands and bars: 95 % interval of a bootstrap over {m} or more seeds, stratified by "
             "id (Agarwal et al. 2021)."
         )
+        if m < _ENOUGH_SEEDS:
+            lines.append(
+                f"With {m} seeds such an interval is too narrow: what was not drawn is not in it."
+            )
     if n * m < 4:
         lines.append("Fewer than four scores: the interquartile mean is the mean.")
     lines += [f"Left out: {style.name(text, 160)}." for text in found.left_out[:4]]

@@ -35,7 +35,7 @@ class Bins:
         counts: (K,) predictions in each.
         predicted: (K,) mean prediction; NaN in empty bins.
         found: (K,) mean of what was found.
-        low: (K,) lower end of the 95 % interval of `found`.
+        low: (K,) lower end of the 95 % interval of `found`; NaN: not known, as of a single number.
         high: (K,) upper end.
     """
 
@@ -65,7 +65,7 @@ def binned(
         mean_predicted = np.bincount(place, predicted, k) / counts
         mean_found = np.bincount(place, found, k) / counts
         squares = np.bincount(place, (found - mean_found[place]) ** 2, k)
-        half = Z * np.sqrt(squares / np.maximum(counts - 1, 1) / counts)
+        half = Z * np.sqrt(squares / (counts - 1) / counts)  # NaN where there is a single one
     low, high = mean_found - half, mean_found + half
     if shares:
         ends = [wilson(share * n, n) for share, n in zip(mean_found, counts.tolist(), strict=True)]
@@ -145,7 +145,7 @@ def _draw_reliability(upper: Axes, lower: Axes, player: Player, decisions: Decis
     kept, edges = decisions.judged, np.linspace(0.0, 1.0, BINS + 1)
     right = decisions.right[kept].astype(np.float64)
     raw, fitted = decisions.probability[kept], decisions.calibrated[kept]
-    upper.set_title(style.name(player.name))
+    style.title(upper, style.name(player.name), _SIDE)
     upper.set_xlim(-0.02, 1.02)
     upper.set_ylim(-0.02, 1.02)
     error = f"ECE {calibration_error(fitted, right):.3f}"
@@ -188,10 +188,10 @@ def values_figure(players: Sequence[Player]) -> Figure:
             [
                 f"Played greedily: {played(players)}. Returns are discounted "
                 f"as in training (gamma {', '.join(f'{gamma:g}' for gamma in gammas)}).",
-                "Dots: mean return of decisions with a value in the bin; bars: 95 % interval. A "
-                "Q-network's value is that of its choice; a critic's is of the policy as it "
-                "explores, which gets less than greedy play. bias: mean value less mean return; "
-                "r: Pearson's correlation of single decisions.",
+                "Marks: mean return of decisions with a value in the bin; bars: 95 % interval, "
+                "which a single decision has not. A Q-network's value is that of its choice; a "
+                "critic's is of the policy as it explores, which gets less than greedy play. "
+                "bias: mean value less mean return; r: Pearson's correlation of single decisions.",
             ],
         )
     return figure
@@ -213,9 +213,9 @@ def _draw_values(upper: Axes, lower: Axes, player: Player, decisions: Decisions)
     seen = np.concatenate(
         [bins.predicted[full], bins.low[full], bins.high[full], bins.edges[[0, -1]]]
     )
-    margin = 0.05 * max(float(np.ptp(seen)), 0.1)
-    low, high = float(seen.min()) - margin, float(seen.max()) + margin
-    upper.set_title(style.name(player.name))
+    margin = 0.05 * max(float(np.nanmax(seen) - np.nanmin(seen)), 0.1)
+    low, high = float(np.nanmin(seen)) - margin, float(np.nanmax(seen)) + margin
+    style.title(upper, style.name(player.name), _SIDE)
     upper.set_xlim(low, high)
     upper.set_ylim(low, high)
     _draw_bins(upper, lower, player, bins)

@@ -126,7 +126,7 @@ def confusion_figure(players: Sequence[Player]) -> Figure:
         figure = style.new_figure(sum(widths) + 0.3, height + 0.9)
         grid = figure.subplots(1, len(found), squeeze=False, width_ratios=widths)[0]
         for axes, player, confusion in zip(grid, players, found, strict=True):
-            axes.set_title(_title(player, confusion))
+            style.title(axes, _title(player, confusion), _title_width(confusion))
             if len(confusion.labels) > _DRAWN:
                 _list(axes, confusion)
                 continue
@@ -161,6 +161,13 @@ def _height(confusion: Confusion) -> float:
 def _title(player: Player, confusion: Confusion) -> str:
     right = float(np.trace(confusion.counts) / max(confusion.counts.sum(), 1))
     return f"{style.name(player.name)}: {right:.1%} of {confusion.unit} right"
+
+
+def _title_width(confusion: Confusion) -> float:
+    """Inches from the left end of a matrix, or of a list, to what is at the right of it."""
+    if len(confusion.labels) > _NUMBERED:
+        return _LIST[0]
+    return _cells(confusion) + 0.7  # with the room of the next one's labels
 
 
 def _matrix(axes: Axes, confusion: Confusion) -> None:
@@ -216,7 +223,8 @@ def _caption(players: Sequence[Player], found: Sequence[Confusion]) -> list[str]
     if any(len(confusion.labels) <= _DRAWN for confusion in found):
         lines.append("Each row is a gold label and adds to 100 %; cells are percent of the row.")
     if any(len(confusion.labels) <= _NUMBERED for confusion in found):
-        lines.append(f"At the right of a row: number of {found[0].unit} with that gold label.")
+        units = " or ".join(dict.fromkeys(confusion.unit for confusion in found))
+        lines.append(f"At the right of a row: number of {units} with that gold label.")
     if any(isinstance(p.task, LabelWords) and p.task.scheme == "BIO" for p in players):
         lines.append("Words count by the kind of entity they are in: B- and I- are one.")
     return lines

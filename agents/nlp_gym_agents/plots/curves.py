@@ -23,7 +23,7 @@ _WIDTH, _HEIGHT = 4.1, 3.3  # inches of a panel
 _LINE_GAP = 0.062  # of the height of a panel, between two labels at its right
 _DASHES = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))
 _REACHED = 0.9995
-"""A ceiling above this is the top of the scale and needs no line."""
+"""An oracle above this is the top of the scale and needs no line."""
 
 
 def curves_figure(panels: Sequence[Panel], axes: Sequence[Axis], *, columns: int = 1) -> Figure:
@@ -169,8 +169,7 @@ def _parts(panel: Panel) -> tuple[list[Series], list[tuple[str, float, str]]]:
     for name, value in panel.baselines.items():
         shown = name != "oracle" or value < _REACHED
         if shown and not (name == "bc" and cloned):
-            text = "ceiling" if name == "oracle" else name
-            levels.append((f"{text} {value:.3f} ({panel.baselines_split})", value, name))
+            levels.append((f"{name} {value:.3f} ({panel.baselines_split})", value, name))
     return lines, levels
 
 

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from nlp_gym.checks import check_int, check_name
-from nlp_gym.tasks.core.rollout import finished, play, rollout, side_by_side
+from nlp_gym.progress import progress_bar, progress_wanted
+from nlp_gym.tasks.core.rollout import finished, play, playing, rollout, side_by_side
 from nlp_gym.tasks.core.task import Output, Task
 from nlp_gym.tasks.labels.classification import LabelText
 from nlp_gym.types import SPLITS, BoolArray, Float64Array, Int64Array, Observation
@@ -40,7 +41,7 @@ class Player:
         task: The split, with gold.
         rows: Samples of it that are played.
         split: Name of the split.
-        progress: Show bars on stderr while its texts are encoded.
+        progress: Show bars on stderr while its texts are encoded and played.
     """
 
     name: str
@@ -69,7 +70,8 @@ class Player:
 
     def outputs(self) -> list[Output]:
         """What it decides on each sample, greedily."""
-        with self.trained.reading(self.task, progress=self.progress) as model:
+        reading = self.trained.reading(self.task, progress=self.progress)
+        with progress_wanted(self.progress), reading as model:
             act = make_act(model, self.masked)
             return rollout(self.task, act, self.rows, obs_type=self.trained.settings["obs_type"])
 
@@ -129,7 +131,7 @@ def open_player(
         checkpoint: ``"best"`` or ``"last"``.
         data_dir: Folder of the corpora, where it is not the one the run was trained from.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``.
-        progress: Show bars on stderr while texts are encoded.
+        progress: Show bars on stderr while texts are encoded and played.
         trust: Modules that the run's settings may have imported.
 
     Raises:
@@ -160,7 +162,11 @@ def decisions_of(player: Player) -> Decisions:
     parts: list[tuple[Float64Array, ...]] = []
     fit = read_calibration(player.trained.run, player.trained.settings["timesteps"])
     temperature = None if fit is None else fit["temperature"]
-    with player.trained.reading(task, progress=player.progress) as model:
+    with (
+        progress_wanted(player.progress),
+        player.trained.reading(task, progress=player.progress) as model,
+        progress_bar(len(rows), playing(task), unit="samples") as advance,
+    ):
         kind, act = score_kind(model.policy), make_scored_act(model, player.masked)
         gamma = float(getattr(model, "gamma", 1.0))
         scale = INVERSE_TEMPERATURE if kind == "values" else 1.0
@@ -181,6 +187,7 @@ def decisions_of(player: Player) -> Decisions:
                 return scored.actions
 
             parts += _with_returns(task, rows[places], decide, seen, gamma)
+            advance(len(places))
     columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
     raw, fitted, value, right, gain, judged = columns
     return Decisions(kind, gamma, temperature, raw, fitted, value, gain, right > 0, judged > 0)
@@ -225,7 +232,8 @@ def forced_outputs(player: Player, pieces: int) -> list[Output]:
     """
     task, obs_type = player.task, player.trained.settings["obs_type"]
     read_on = len(task.labels)
-    with player.trained.reading(task, progress=player.progress) as model:
+    reading = player.trained.reading(task, progress=player.progress)
+    with progress_wanted(player.progress), reading as model:
         act = make_act(model, True)
 
         def decide(obs: Observation, mask: BoolArray) -> Int64Array:

@@ -84,17 +84,24 @@ def reading_figure(players: Sequence[Player]) -> Figure:
     for player in players:
         _reader(player)
     with style.drawing():
-        figure = style.new_figure(9.2, 4.2)
+        figure = style.new_figure(9.2, 4.2 + 0.2 * (len(players) // 2))
         left, right = figure.subplots(1, 2, width_ratios=[1.25, 1.0])
-        for player in players:
+        for number, player in enumerate(players):
             outputs = player.outputs()
-            _draw_cost(left, player, outputs)
-            _draw_pieces(right, player, outputs, number=players.index(player), of=len(players))
+            twin = sum(other.algo == player.algo for other in players[:number])
+            _draw_cost(left, player, outputs, twin=twin)
+            _draw_pieces(right, player, outputs, number=number, of=len(players), twin=twin)
         left.set_title("what reading on would give")
         left.set_xlabel("share of all words that is read")
         left.set_ylabel("accuracy")
         left.set_xlim(0, 1.03)
-        left.legend(frameon=False, fontsize=8, loc="best")
+        figure.legend(
+            *left.get_legend_handles_labels(),
+            loc="outside upper left",
+            ncols=2,
+            frameon=False,
+            fontsize=8,
+        )
         right.set_title("when it was sure")
         right.set_xlabel("pieces read before the label")
         right.set_ylabel("share of texts")
@@ -114,14 +121,27 @@ def reading_figure(players: Sequence[Player]) -> Figure:
     return figure
 
 
-def _draw_cost(axes: Axes, player: Player, outputs: Sequence[Output]) -> None:
+def _filling(colour: str, twin: int) -> str:
+    """What fills the marks of a run: runs of one algorithm share its colour, not their filling."""
+    return (colour, "white", style.GRID)[twin % 3]
+
+
+def _draw_cost(axes: Axes, player: Player, outputs: Sequence[Output], *, twin: int) -> None:
     look, task = style.look(player.algo), _reader(player)
     most = int(task.lengths[player.rows].max())
     forced = [reading_of(player, forced_outputs(player, k)) for k in range(1, most + 1)]
     shares = [reading.share for reading in forced]
     values = [reading.accuracy for reading in forced]
+    filling = _filling(look.colour, twin)
     axes.plot(
-        shares, values, color=look.colour, lw=1.2, linestyle=":", marker=look.marker, markersize=3.5
+        shares,
+        values,
+        color=look.colour,
+        lw=1.2,
+        linestyle=":",
+        marker=look.marker,
+        markerfacecolor=filling,
+        markersize=3.5,
     )
     own = reading_of(player, outputs)
     low, high = own.interval
@@ -132,7 +152,8 @@ def _draw_cost(axes: Axes, player: Player, outputs: Sequence[Output]) -> None:
         color=look.colour,
         marker=look.marker,
         markersize=10,
-        markeredgecolor="white",
+        markerfacecolor=filling,
+        markeredgecolor=look.colour if twin else "white",
         capsize=3,
         linestyle="none",
         zorder=4,
@@ -157,14 +178,21 @@ def _draw_cost(axes: Axes, player: Player, outputs: Sequence[Output]) -> None:
 
 
 def _draw_pieces(
-    axes: Axes, player: Player, outputs: Sequence[Output], *, number: int, of: int
+    axes: Axes, player: Player, outputs: Sequence[Output], *, number: int, of: int, twin: int
 ) -> None:
     look, pieces = style.look(player.algo), pieces_read(player, outputs)
     right = reading_of(player, outputs).right
     at, counts = np.unique(pieces, return_counts=True)
     width = 0.8 / of
     places = at + (number - (of - 1) / 2) * width
-    axes.bar(places, counts / len(pieces), width * 0.92, color=look.colour, alpha=0.75)
+    axes.bar(
+        places,
+        counts / len(pieces),
+        width * 0.92,
+        color=_filling(look.colour, twin),
+        edgecolor=look.colour,
+        alpha=0.75,
+    )
     for piece, place, count in zip(at, places, counts, strict=True):
         text = f"{right[pieces == piece].mean():.2f}"
         axes.text(place, count / len(pieces), text, ha="center", va="bottom", fontsize=7)

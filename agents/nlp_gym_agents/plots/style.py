@@ -31,6 +31,7 @@ INK, FAINT, GRID = "#22262b", "#6a727c", "#e3e6ea"
 """Colours of text and axes, of what is said by the way, and of lines behind the data."""
 
 _DOTS = 160  # per inch, of PNG
+_TITLE_LETTERS = 10.5  # per inch, of a title
 
 # Okabe and Ito (2008), "Color Universal Design": told apart with every common colour blindness.
 # Their yellow is too pale for a line on white.
@@ -220,10 +221,21 @@ def caption(figure: Figure, lines: Sequence[str]) -> None:
     figure.supxlabel(wrapped, x=0.01, ha="left", fontsize=7.5, color=FAINT)
 
 
+def title(axes: Axes, text: str, width: float) -> None:
+    """Give axes a title that takes a second line rather than room beside them.
+
+    Args:
+        axes: They.
+        text: The title.
+        width: Inches from the left end of the axes that it may have.
+    """
+    axes.set_title(_wrapped(text, max(int(width * _TITLE_LETTERS), 12)))
+
+
 def _wrapped(line: str, width: int) -> str:
     import textwrap
 
-    return "\n".join(textwrap.wrap(line, width)) or line
+    return "\n".join(textwrap.wrap(line, width, break_on_hyphens=False)) or line
 
 
 def spread(places: Sequence[float], gap: float, low: float, high: float) -> list[float]:

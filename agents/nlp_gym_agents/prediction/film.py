@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,9 @@ def _only(trained: TrainedModel, split: str, row: int) -> tuple[Task, int]:
     check_int("row", row, 0, len(task.corpus) - 1)
     if task.is_mixture:  # its samples are of several corpora
         return task, row
-    return trained.task(split, data=[task.sample(row)]), 0
+    alone = trained.task(split, data=[task.sample(row)])
+    alone.corpus = dataclasses.replace(alone.corpus, name=task.corpus.name)  # for its title
+    return alone, 0
 
 
 def _played(trained: TrainedModel, task: Task, row: int) -> Iterator[npt.NDArray[np.uint8]]:

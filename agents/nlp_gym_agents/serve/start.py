@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nlp_gym.errors import MissingDependencyError
+from nlp_gym.progress import progress_wanted
 
 _NEEDED = ("starlette", "uvicorn", "h11")
 
@@ -36,6 +37,7 @@ def start(
     options: Mapping[str, Any] | None = None,
     limits: Mapping[str, Any] | None = None,
     page: bool = False,
+    progress: bool = False,
     ready: Callable[[Started], None],
 ) -> int:
     """Serve runs until SIGTERM or SIGINT.
@@ -48,6 +50,7 @@ def start(
         options: Arguments of every `Agent`.
         limits: Fields of `Limits` in place of the defaults.
         page: Whether there is a page to try the runs on.
+        progress: Show bars on stderr while the runs are loaded.
         ready: Is called once requests are answered.
 
     Returns:
@@ -70,7 +73,8 @@ def start(
     bounds = Limits(**(limits or {}))
     listening = bind(host, port)  # before minutes are spent on loading
     try:
-        served = load_runs(runs, **(options or {}))
+        with progress_wanted(progress):
+            served = load_runs(runs, **(options or {}))
         if not page:
             for run in served:
                 run.require_one_task()

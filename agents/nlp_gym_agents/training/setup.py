@@ -287,7 +287,8 @@ def follow_corpus(setup: Setup, asked: TrainConfig) -> str | None:
     total = cloning_length(before, decisions, model.batch_size)
     if total == before:
         return None
-    setup.config = setup.config.with_changes(**asked.length_settings(total))
+    lengths = asked.length_settings(total, setup.config.hyperparams)
+    setup.config = setup.config.with_changes(**lengths)
     return (
         f"The corpus has {decisions:,} decisions, and bc learns from {total:,} in passes over it "
         f"rather than from {before:,}: -n gives another number."

@@ -54,7 +54,7 @@ def span_frame(title: str, sample: Sample, words: Span, stop: int) -> Frame:
         mark = "dim" if i >= stop or (first >= 0 and last < 0 and i < first) else "plain"
         if i in inside:
             mark = "chosen" if i in good or not golds else "wrong"
-        pieces.append(Piece(word, mark, "answer" if i == first else ""))
+        pieces.append(Piece(word, mark))
     pieces.append(Piece("Question: " + " ".join(sample.extra["question"]), line=True))
     if first >= 0:
         right = not golds or (first, max(words)) in {answer[1:] for answer in golds}

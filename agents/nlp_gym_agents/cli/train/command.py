@@ -136,7 +136,12 @@ def train_command(
         str | None, typer.Option(help="bc, bc:EPOCHS or the folder of a bc run.")
     ] = None,
     early_stopping: Annotated[
-        int | None, typer.Option(metavar="N", help="Stop after N evaluations without improvement.")
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Stop after N evaluations without improvement; 0: never. Left out: bc after half "
+            "of its run, others never.",
+        ),
     ] = None,
     resume: Annotated[
         Path | None, typer.Option(metavar="RUN", help="Go on with a run that was stopped.")
