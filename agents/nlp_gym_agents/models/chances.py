@@ -41,7 +41,7 @@ class Chances:
         every: (n, A) probabilities of all actions at the first temperature; None: not kept.
         credits: (n,) what the task's reward "correctness" gives each decision; None: no gold, or
             another reward.
-        answers: Of a task that ranks its answers: each one, likeliest first, with the (K,)
+        answers: Of a task that ranks its answers: each one, likeliest walk first, with the (K,)
             probability of all the episodes that the search kept and that ended at it.
     """
 
