@@ -101,7 +101,8 @@ def fitted(
     Args:
         row: The algorithm.
         params: Checked; what they lack is the default of the algorithm's class.
-        given: Names that the user gave, ``"n_envs"`` among them; these are not changed.
+        given: Names that the user gave, ``"n_envs"`` among them; these are not changed, but that a
+            batch is no larger than a rollout.
         n_timesteps: Decisions of the run.
         n_envs: Environments side by side.
 
@@ -122,8 +123,8 @@ def fitted(
         steps = result[steps_name] = steps // 2
     while steps * n_envs > longest and n_envs > 1 and "n_envs" not in given:
         n_envs //= 2
-    if steps_name == "n_steps" and steps * n_envs < before and "batch_size" not in given:
-        _fit_batches(kind, result, steps * n_envs)
+    if steps_name == "n_steps" and steps * n_envs < before:
+        _fit_batches(kind, result, steps * n_envs, fixed="batch_size" in given)
     for late in ("learning_starts", "target_update_interval"):
         value = _value(kind, params, late)
         if isinstance(value, int) and value > n_timesteps // _LATE and late not in given:
@@ -131,10 +132,12 @@ def fitted(
     return result, n_envs
 
 
-def _fit_batches(kind: type, params: dict[str, Any], rollout: int) -> None:
-    """Let batches divide a rollout that was shortened."""
+def _fit_batches(kind: type, params: dict[str, Any], rollout: int, *, fixed: bool) -> None:
+    """Let batches divide a rollout that was shortened; a `fixed` size is only cut to all of it."""
     size = _value(kind, params, "batch_size")
-    if isinstance(size, int) and rollout % size:
+    if isinstance(size, int) and fixed:
+        params["batch_size"] = min(size, rollout)
+    elif isinstance(size, int) and rollout % size:
         common = math.gcd(rollout, size)
         params["batch_size"] = common if common * 8 >= min(rollout, size) else rollout
 
