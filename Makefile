@@ -34,7 +34,7 @@ NEEDS := nlp_gym needs
 MINIMUM = import sys; sys.exit(sys.version_info < (3, $(OLDEST)))
 # Prints the interpreter's own path: a name like python3 may be a shim that depends on the folder.
 FIND = import sys; sys.version_info < (3, $(OLDEST)) and sys.exit(1); print(sys.executable)
-TRAIN_EXTRAS := agents,minilm
+TRAIN_EXTRAS := agents,minilm,plot,serve
 DEV_EXTRAS := $(TRAIN_EXTRAS),dev,docs
 
 # Python keeps what it compiled, whatever the surroundings say: tests start some hundred processes.

@@ -45,6 +45,8 @@ RUN_PAGES = (
     "docs/results.md",
 )
 LANGUAGES = {"python", "bash", "yaml", "text", "diff"}
+TRAINED = "runs/masked_dqn/NER-CoNLL-v0_1"
+"""The run that the README's commands train. A Python block that loads it finds a small one there."""
 OTHER_LIBRARIES = {"d3rlpy", "ray", "tensordict", "tianshou", "torchrl"}
 """What scripts of `examples/` import and `.venv` lacks; `make test-outside` runs those scripts."""
 
@@ -95,6 +97,16 @@ def example_lines() -> set[str]:
     return {re.sub(r"  # (nlp_gym|score)$", "", line) for line in lines}
 
 
+def train_for_page() -> None:
+    """Make the run that a page's commands train, as small as can be."""
+    from nlp_gym_agents.config.train_config import TrainConfig
+    from nlp_gym_agents.training.train import train
+
+    small = {"corpus": "sample", "encoder": "hashed", "window": 0}
+    config = TrainConfig(algo="bc", n_timesteps=128, env_kwargs=small)
+    train(config, run_dir=TRAINED, progress=False)
+
+
 def run_python_blocks(page: str) -> None:
     """Run the `python` blocks of a page, one after the other, in one namespace."""
     sybil = pytest.importorskip("sybil")
@@ -103,6 +115,10 @@ def run_python_blocks(page: str) -> None:
     document = sybil.Sybil(parsers=[PythonCodeBlockParser()]).parse(ROOT / page)
     examples = list(document.examples())
     assert examples
+    if any(
+        TRAINED in content for language, content in blocks(document.text) if language == "python"
+    ):
+        train_for_page()
     for example in examples:
         example.evaluate()
 
