@@ -123,7 +123,7 @@ def trace_rows(
 
 
 def _score(task: Task, row: int, output: Output) -> float:
-    """The metric of one sample, which need not be what its episode ended with: answers are ranked."""
+    """The metric of one sample, which need not be the potential that its episode ended with."""
     return float(task.score([output], rows=[row], bootstrap=0, report=False).value)
 
 
