@@ -46,7 +46,7 @@ RUN_PAGES = (
 )
 LANGUAGES = {"python", "bash", "yaml", "text", "diff"}
 TRAINED = "runs/masked_dqn/NER-CoNLL-v0_1"
-"""The run that the README's commands train. A Python block that loads it finds a small one there."""
+"""The run that the README's commands train. A Python block that loads it finds a small one."""
 OTHER_LIBRARIES = {"d3rlpy", "ray", "tensordict", "tianshou", "torchrl"}
 """What scripts of `examples/` import and `.venv` lacks; `make test-outside` runs those scripts."""
 
