@@ -504,7 +504,6 @@ def begun(tmp_path_factory: pytest.TempPathFactory, one_thread: None) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("one_thread")
-@pytest.mark.filterwarnings("ignore:You have specified a mini-batch size")  # budgets are small
 @pytest.mark.parametrize("page", RUN_PAGES)
 def test_docs_commands_run(
     page: str,

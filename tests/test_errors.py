@@ -78,3 +78,16 @@ def test_errors_wrong_argument_is_named_with_what_was_meant() -> None:
 def test_errors_missing_package_names_the_distribution() -> None:
     assert "pip install 'nlp-gymnasium[lora]'" in str(MissingDependencyError("peft", "lora", "x"))
     assert str(MissingDependencyError("torch", "", "x")).endswith("pip install nlp-gymnasium")
+
+
+def test_names_of_the_agents_say_which_extra_they_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    import nlp_gym_agents
+
+    monkeypatch.setitem(nlp_gym_agents._MODULES, "load_agent", "a_module_that_needs_it")
+
+    def absent(name: str) -> None:
+        raise ModuleNotFoundError("No module", name="stable_baselines3.common")
+
+    monkeypatch.setattr(nlp_gym_agents.importlib, "import_module", absent)
+    with pytest.raises(MissingDependencyError, match=r"nlp_gym_agents.load_agent .*\[agents\]"):
+        nlp_gym_agents.load_agent  # noqa: B018

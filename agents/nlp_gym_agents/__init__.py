@@ -47,7 +47,16 @@ def __getattr__(name: str) -> Any:
     """Import a public name on first use."""
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+    try:
+        return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+    except ModuleNotFoundError as error:
+        absent = (error.name or "").partition(".")[0]
+        if absent not in ("sb3_contrib", "stable_baselines3"):
+            raise
+        from nlp_gym.errors import MissingDependencyError
+
+        absent = absent.replace("_", "-")
+        raise MissingDependencyError(absent, "agents", f"nlp_gym_agents.{name}") from error
 
 
 def __dir__() -> list[str]:
