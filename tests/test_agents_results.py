@@ -467,3 +467,13 @@ def test_predict_command_loads_nothing_that_it_does_not_need(tmp_path: Path) -> 
     record, loaded = found.stdout.splitlines()
     assert json.loads(record)["text"] == "Ann lives in Rome."
     assert loaded == "[]"
+
+
+@pytest.mark.slow
+def test_a_blank_document_gives_a_result_with_nothing_picked(make: Make) -> None:
+    agent = load_agent(make("Summary-SciTLDR-v0"), device="cpu")
+    blank, full = agent.predict([" \n", "We did it. It works."])
+    assert isinstance(blank, results.PickedSentences)
+    assert (blank.text, blank.sentences, blank.confidence) == (" \n", (), None)
+    assert isinstance(full, results.PickedSentences)
+    assert full.sentences

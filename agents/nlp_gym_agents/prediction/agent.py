@@ -338,7 +338,7 @@ class Agent:
         """The texts, and samples of what is more than a text."""
         key = PLAIN_TEXT.get(self.family)
         if key is not None:
-            given = [{key: item} if isinstance(item, str) else item for item in given]
+            given = [_plain_text(item, key) if isinstance(item, str) else item for item in given]
         rows = [item for item in given if isinstance(item, Mapping)]
         if rows and self._task_class.is_mixture:
             raise self._needs_more()
@@ -470,6 +470,11 @@ def _as_input(text: str | Sequence[str] | Input) -> Input:
             f"text={shown(text)} must be a string, a list of words or a Sample."
         )
     return from_words(text)
+
+
+def _plain_text(text: str, key: str) -> Given:
+    """A text as the sample that it is all of; a blank one is a sample without words."""
+    return {key: text} if from_text(text).words else Sample((), extra={"text": text})
 
 
 def _as_words(item: Input | Sample) -> Input:
