@@ -130,6 +130,7 @@ def test_keys_tell_apart_rows_tokens_and_sizes():
     assert find_keys(texts.keys(), texts.take(np.array([], np.int64)).keys()).tolist() == [-1] * 6
 
 
+@pytest.mark.slow
 def test_what_is_kept_gives_the_states_of_whole_texts(extractor, venv):
     rng = np.random.default_rng(0)
     observation, _ = venv.reset(seed=0)

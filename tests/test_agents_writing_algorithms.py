@@ -67,6 +67,7 @@ def trained(task):
     return model
 
 
+@pytest.mark.slow
 def test_a_beam_finds_likelier_texts_than_choosing_greedily(task):
     model = trained(task)
     rows = list(range(20))

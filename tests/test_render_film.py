@@ -69,6 +69,7 @@ def test_frames_of_two_shapes_and_odd_pauses_are_refused(tmp_path, frames):
     assert nlp_gym.render.film.PAUSE_S < nlp_gym.render.film.LAST_PAUSE_S
 
 
+@pytest.mark.slow
 def test_a_trained_agent_is_filmed_as_it_decides(tmp_path, one_thread):
     from nlp_gym_agents import film_episode
     from nlp_gym_agents.config.train_config import TrainConfig

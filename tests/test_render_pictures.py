@@ -144,6 +144,7 @@ def test_a_word_wider_than_the_picture_is_broken_and_a_label_is_cut():
     assert note.endswith("…")
 
 
+@pytest.mark.slow
 def test_words_and_labels_of_a_million_letters_are_drawn():
     million = "x" * 1_000_001
     image = show(Piece(million, "here", million), title=million)
