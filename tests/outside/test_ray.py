@@ -86,6 +86,12 @@ def wait_until_busy(node_id: str) -> None:
         time.sleep(0.05)
 
 
+def wait_until_dead(node_id: str) -> None:
+    """Wait until Ray knows that a node died."""
+    while any(node["NodeID"] == node_id and node["Alive"] for node in ray.nodes()):
+        time.sleep(0.05)
+
+
 def test_ray_an_address_that_nobody_answers_at_is_told_at_once() -> None:
     nobody = Cluster("127.0.0.1:9")
     with pytest.raises(RunError, match="ray start --head"), nobody.joined("a test"):
@@ -200,6 +206,7 @@ def test_ray_benchmark_survives_a_node_and_gives_the_table_of_a_run_without_ray(
         if line.startswith("[3/8]"):
             wait_until_busy(second.node_id)
             nodes.remove_node(second, allow_graceful=False)
+            wait_until_dead(second.node_id)  # small cells may all be done before Ray says so
 
     plan = small_plan(tmp_path / "ray")
     assert run_plan(plan, tell, cluster=Cluster(nodes.address))

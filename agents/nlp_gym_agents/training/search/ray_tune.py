@@ -213,4 +213,8 @@ def _listener(ended: Callable[[], None]) -> Any:
         def on_trial_error(self, *args: Any, **kwargs: Any) -> None:
             ended()
 
+        def __reduce__(self) -> Any:
+            # Ray Tune saves its callbacks, to go on with them; nothing goes on with this one.
+            return tune.Callback, ()
+
     return Listener()
