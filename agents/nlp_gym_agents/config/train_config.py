@@ -230,6 +230,27 @@ class TrainConfig:
             "early_stopping": patience,
         }
 
+    def check_written(self) -> None:
+        """Refuse what the files of a run cannot hold, such as samples in memory.
+
+        Raises:
+            InvalidArgumentError: Naming the key.
+        """
+        for name in _MAPPINGS:
+            for key, value in getattr(self, name).items():
+                try:
+                    json.dumps(value, default=_as_dict, skipkeys=True)
+                except (TypeError, ValueError) as error:  # an object; a list that contains itself
+                    fix = (
+                        "write the samples to a file, such as JSON Lines, and give its path"
+                        if key == "data"
+                        else "give numbers, texts (of paths too), lists and mappings of them"
+                    )
+                    raise InvalidArgumentError(
+                        f"{name}: {key}={shown(value)} cannot be kept in the run's config.yml, "
+                        f"from which the run is scored, resumed and loaded: {fix}."
+                    ) from error
+
     def set_tuning(self, params: Params) -> None:
         """Put all options of a learning encoder under `tuning`; a frozen one has none."""
         given = params.pop("tuning", None) or {}
@@ -240,25 +261,10 @@ class TrainConfig:
         params["tuning"] = Tuning.of({**given, **typed, "mode": self.encoder_mode}).as_dict()
 
 
-def _check_written(name: str, mapping: Mapping[str, Any]) -> None:
-    """Refuse what the files of a run cannot hold, such as samples in memory.
-
-    Raises:
-        InvalidArgumentError: Naming the key.
-    """
-    for key, value in mapping.items():
-        try:
-            json.dumps(_plain(value))
-        except (TypeError, ValueError) as error:  # an object; a list that contains itself
-            fix = (
-                "write the samples to a file, such as JSON Lines, and give its path"
-                if key == "data"
-                else "give numbers, texts (of paths too), lists and mappings of them"
-            )
-            raise InvalidArgumentError(
-                f"{name}: {key}={shown(value)} cannot be kept in the run's config.yml, from which "
-                f"the run is scored, resumed and loaded: {fix}."
-            ) from error
+def _as_dict(value: Any) -> dict[Any, Any]:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} is neither a text, a number, a list nor a mapping")
 
 
 def _plain(value: Any) -> Any:
@@ -362,7 +368,6 @@ def merge(config: TrainConfig, *, complete: bool = False) -> TrainConfig:
         warm_start=absolute_folder(config.warm_start),
         **places,
     )
-    for name in _MAPPINGS:
-        _check_written(name, getattr(merged, name))
+    merged.check_written()
     _ = merged.learning  # checked before anything takes long
     return merged
