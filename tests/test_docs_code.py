@@ -466,8 +466,8 @@ def shortened(words: list[str], runs: Mapping[str, str]) -> list[str] | None:
         words: The command, without ``nlp-gym``.
         runs: The latest run, and one of film reviews.
     """
-    if words[0] == "benchmark" or words[:2] == ["data", "download"]:
-        return None  # hours, and the network
+    if words[0] in ("benchmark", "demo", "serve") or words[:2] == ["data", "download"]:
+        return None  # hours, servers that run until they are stopped, and the network
     short = list(words)
     for flag in ("--data-dir", "--split"):
         if flag in short and (flag == "--data-dir" or short[0] == "train"):
