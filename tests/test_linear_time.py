@@ -104,18 +104,26 @@ def assert_linear(prepare: Callable[[int], Run], n: int) -> None:
 def assert_linear_memory(prepare: Callable[[int], Run], n: int) -> None:
     """Twice the size takes at most `MOST` times the memory at its peak; as `assert_linear`."""
     prepare(64)()  # imports and caches
-    peaks = []
-    for size in (n, 2 * n, 4 * n):
-        run = prepare(size)
-        gc.collect()
-        tracemalloc.start()
-        kept = run()
-        peaks.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
-        del kept
-    # Dictionaries and lists grow in steps, so that only both doublings together tell.
-    ratio = float(np.sqrt(peaks[2] / peaks[0]))
-    assert ratio <= MOST, f"sizes {n}, {2 * n}, {4 * n} take {peaks} bytes: {ratio:.2f} for twice"
+    sizes = (n, 2 * n, 4 * n)
+    peaks, ratio = [np.inf] * 3, np.inf
+    for _ in range(3):  # threads that other tests have left allocate too
+        peaks = [min(old, peak(prepare(size))) for old, size in zip(peaks, sizes, strict=True)]
+        # Dictionaries and lists grow in steps, so that only both doublings together tell.
+        ratio = float(np.sqrt(peaks[2] / peaks[0]))
+        if ratio <= MOST:
+            return
+    raise AssertionError(f"sizes {sizes} take {peaks} bytes: {ratio:.2f} for twice")
+
+
+def peak(run: Run) -> int:
+    """The most bytes that were held at once."""
+    gc.collect()
+    tracemalloc.start()
+    kept = run()
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    del kept
+    return most
 
 
 def task_of(env_id: str, samples: list[Sample], **kwargs: Any) -> Task:
