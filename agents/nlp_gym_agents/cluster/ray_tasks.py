@@ -25,6 +25,9 @@ _ADDRESS = re.compile(r"local|auto|(ray://)?[^\s:/]+:\d+")
 _LOOK_S = 5.0
 """Seconds between two looks at which nodes are alive, while no task ends."""
 
+_CANCELS = 5
+"""How often a task that does not end is cancelled, a second apart."""
+
 Tell = Callable[[str], None]
 
 
@@ -193,8 +196,15 @@ class Workers:
                     yield pending.pop(task), self._outcome(task)
         finally:
             with suppress(self._ray.exceptions.RayError, RuntimeError):  # the cluster is gone
-                for task in pending:
-                    self._ray.cancel(task, force=True)
+                self._cancel(list(pending))
+
+    def _cancel(self, tasks: list[Any]) -> None:
+        """Cancel tasks, some times: one that is being started may not hear of it at first."""
+        for _ in range(_CANCELS):
+            for task in tasks:
+                self._ray.cancel(task, force=True)
+            if tasks:
+                _, tasks = self._ray.wait(tasks, num_returns=len(tasks), timeout=1.0)
 
     def _outcome(self, task: Any) -> Any:
         try:
