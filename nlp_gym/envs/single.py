@@ -136,6 +136,10 @@ class TaskEnv(PortableSpec, gym.Env[Observation, Any]):
         """The expert's action now."""
         return int(self.task.oracle(self._started())[0])
 
+    def action_rewards(self) -> npt.NDArray[np.float64]:
+        """(A,) rewards that each action would earn now; see `Task.action_rewards`."""
+        return np.asarray(self.task.action_rewards(self._started())[0])
+
     def outputs(self) -> Any:
         """What was decided in this episode so far, such as the tags."""
         return self.task.outputs(self._started())[0]

@@ -282,6 +282,14 @@ class TaskVectorEnv(EachAttribute, PortableSpec, gym.vector.VectorEnv[Any, Any, 
         """(B,) the expert's actions now."""
         return self.task.oracle(self._started())
 
+    def action_rewards(self) -> npt.NDArray[np.float64]:
+        """(B, A) rewards that each action would earn now; see `Task.action_rewards`."""
+        return self.task.action_rewards(self._started())
+
+    def current_state(self) -> Any:
+        """The running episodes, as a `State` that later steps do not change."""
+        return self._started().take(self._all)
+
     def upcoming(self) -> npt.NDArray[np.int64]:
         """Samples of the next episodes, as far as they are drawn: to encode them together."""
         return self._sampler.peek()

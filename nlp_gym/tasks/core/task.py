@@ -25,10 +25,13 @@ from nlp_gym.types import BoolArray, Float64Array, Int64Array, Observation
 if TYPE_CHECKING:
     from nlp_gym.render import Frame
 
-__all__ = ["ILLEGAL_COST", "Focus", "Output", "Played", "State", "Task"]
+__all__ = ["ILLEGAL_COST", "Focus", "Output", "Played", "State", "Successors", "Task"]
 
 ILLEGAL_COST = 0.125
 """Reward lost by an action the mask forbids; a power of two keeps reward sums exact."""
+
+_BRANCHES = 2**16
+"""Successors that `Task.action_rewards` makes at a time."""
 
 Output = Any
 """What was decided in one episode, in the terms of the task's metric."""
@@ -65,6 +68,27 @@ class State:
         """Overwrite the episodes at `indices` by those of `other`."""
         for name, array in vars(self).items():
             array[indices] = getattr(other, name)
+
+
+    @classmethod
+    def joined(cls: type[S], states: Sequence[S]) -> S:
+        """The episodes of several states, one after the other."""
+        names = vars(states[0])
+        return cls(**{name: np.concatenate([vars(one)[name] for one in states]) for name in names})
+
+
+class Successors(NamedTuple):
+    """What K actions of each of B episodes lead to; see `Task.branch`.
+
+    Attributes:
+        state: State of B * K episodes; action k of episode b leads to number ``b * K + k``.
+        rewards: (B, K) float64.
+        ended: (B, K) bool.
+    """
+
+    state: Any
+    rewards: Float64Array
+    ended: BoolArray
 
 
 class Focus(NamedTuple):
@@ -299,6 +323,38 @@ class Task(CorpusTask):
         if self.reward == "sparse":
             return (value - state.cost) * ended, ended
         return value - before - lost, ended
+
+    def branch(self, state: Any, actions: Int64Array) -> Successors:
+        """Try several actions in each of B episodes, which stay as they are.
+
+        Args:
+            state: The B episodes, none of them at its end.
+            actions: (B, K) what is tried; an illegal action is tried as its repair.
+
+        Returns:
+            The B * K successors, each what `transition` makes of the episode and the action.
+        """
+        episodes, tried = actions.shape
+        after = state.take(np.repeat(np.arange(episodes), tried))
+        rewards, ended = self.transition(after, actions.reshape(-1))
+        return Successors(
+            after, rewards.reshape(episodes, tried), ended.reshape(episodes, tried)
+        )
+
+    def action_rewards(self, state: Any) -> Float64Array:
+        """(B, A) the reward that `transition` would give for each action in each of B episodes.
+
+        The episodes stay as they are. This is what gold says of every action: results of agents
+        that learn from it are *full information*, those of others *bandit*.
+        """
+        episodes, n = len(state.row), self.n_actions
+        rewards = np.empty((episodes, n))
+        block = max(1, _BRANCHES // n)
+        for first in range(0, episodes, block):
+            part = state.take(np.arange(first, min(first + block, episodes)))
+            every = np.broadcast_to(np.arange(n), (len(part.row), n))
+            rewards[first : first + block] = self.branch(part, every).rewards
+        return rewards
 
     def score(
         self,
