@@ -15,7 +15,7 @@ from benchmarks.finetune_supervised import CLOCKS, now
 from nlp_gym.metrics.base import Score
 from nlp_gym.metrics.labels.entities import span_counts
 from nlp_gym.tasks.core.task import Task
-from nlp_gym_agents.algorithms.demonstrations import collect
+from nlp_gym_agents.algorithms.imitation.demonstrations import collect
 from nlp_gym_agents.config.hyperparams import load_hyperparams, nested_merge
 from nlp_gym_agents.config.train_config import TrainConfig, merge
 from nlp_gym_agents.evaluation.evaluate import score_record

@@ -20,8 +20,8 @@ from safetensors.torch import load_file
 from torch.distributions import Categorical
 
 from nlp_gym.errors import InvalidArgumentError
-from nlp_gym_agents.algorithms.data_parallel import DataParallel, _JointSampling
-from nlp_gym_agents.algorithms.ranks import ALONE, Ranks, launched
+from nlp_gym_agents.algorithms.parallel.data_parallel import DataParallel, _JointSampling
+from nlp_gym_agents.algorithms.parallel.ranks import ALONE, Ranks, launched
 from nlp_gym_agents.config.train_config import TrainConfig, merge
 from nlp_gym_agents.runs.snapshots import newest
 from nlp_gym_agents.training.divide import check_divides
@@ -39,7 +39,7 @@ SMALL = {"n_steps": 16, "batch_size": 28}
 
 SCRIPT = """
 import json, os, sys
-from nlp_gym_agents.algorithms.data_parallel import DataParallel
+from nlp_gym_agents.algorithms.parallel.data_parallel import DataParallel
 from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.training.callbacks.together import weights_sha256
 from nlp_gym_agents.training.train import train

@@ -23,7 +23,7 @@ from nlp_gym.tasks.core.rollout import rollout
 from nlp_gym.tasks.core.tables import Extra, Tables, ragged
 from nlp_gym.tasks.core.task import State
 from nlp_gym.types import Corpus, Sample
-from nlp_gym_agents.algorithms.pretraining import warm_start
+from nlp_gym_agents.algorithms.imitation.pretraining import warm_start
 from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.models.acting import make_act
@@ -407,8 +407,8 @@ def test_pointer_warm_start(algo: str, task: Any) -> None:
 
 
 def test_pointer_label_smoothing_leaves_padding_alone(task: Any) -> None:
-    from nlp_gym_agents.algorithms.bc import cloning_loss
-    from nlp_gym_agents.algorithms.demonstrations import collect
+    from nlp_gym_agents.algorithms.imitation.bc import cloning_loss
+    from nlp_gym_agents.algorithms.imitation.demonstrations import collect
 
     model = model_of("bc", task)
     batch = collect(task, gamma=0.0).take(th.arange(50), th.device("cpu"))

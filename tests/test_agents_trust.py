@@ -40,7 +40,9 @@ def own_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("own")
     (folder / MODULE).mkdir()
     (folder / MODULE / "__init__.py").write_text("")
-    source = "from nlp_gym_agents.algorithms.bc import BC\n\n\nclass Mine(BC):\n    pass\n"
+    source = (
+        "from nlp_gym_agents.algorithms.imitation.bc import BC\n\n\nclass Mine(BC):\n    pass\n"
+    )
     (folder / MODULE / "clone.py").write_text(source)
     data = folder / "words.conll"
     data.write_text("".join(f"Ann{i} B-PER\nsings O\n\n" for i in range(12)))
@@ -211,7 +213,7 @@ def test_trust_typed_module_may_lie_in_the_current_folder(
     monkeypatch.setattr(sys, "path", [p for p in sys.path if p not in ("", str(tmp_path))])
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my_clone.py").write_text(
-        "import my_helper\nfrom nlp_gym_agents.algorithms.bc import BC\n\n\n"
+        "import my_helper\nfrom nlp_gym_agents.algorithms.imitation.bc import BC\n\n\n"
         "class Mine(BC):\n    pass\n"
     )
     (tmp_path / "my_helper.py").write_text("")

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from nlp_gym.errors import InvalidArgumentError, RunError, UnknownNameError
 from nlp_gym.files import sha256_file
 from nlp_gym.types import Sample
-from nlp_gym_agents.algorithms.demonstrations import collect
+from nlp_gym_agents.algorithms.imitation.demonstrations import collect
 from nlp_gym_agents.cli.main import app
 from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.evaluation.baselines import copy, lead, run_baselines

@@ -260,7 +260,7 @@ def test_search_ranks_as_all_walks_do():
 
 
 def test_only_walks_that_arrive_are_cloned():
-    from nlp_gym_agents.algorithms.demonstrations import collect
+    from nlp_gym_agents.algorithms.imitation.demonstrations import collect
 
     task = make_task("KnowledgeGraph-FB15k237-v0", **SMALL)
     arrived = [output[0] == s.gold[0] for output, s in
@@ -273,7 +273,7 @@ def test_only_walks_that_arrive_are_cloned():
 
 
 def test_nothing_to_clone_is_an_error():
-    from nlp_gym_agents.algorithms.demonstrations import collect
+    from nlp_gym_agents.algorithms.imitation.demonstrations import collect
 
     facts = [query("a", "r", "b"), query("c", "r", "d")]
     data = {"train": facts, "dev": facts, "test": facts}

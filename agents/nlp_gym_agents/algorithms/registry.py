@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
 
 PolicyKind = Literal["q", "actor_critic", "supervised", "other"]
+Information = Literal["bandit", "full information", "oracle"]
+"""What an algorithm learns from: rewards of what it did, rewards of every action, or the oracle."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class AlgorithmRow:
             logits learned from the oracle (`supervised`); `other` for what cannot be told.
         masked: Whether it acts on masks; evaluation then masks too.
         doc: One line for people.
+        information: What it learns from; see `information_of` for what options change.
     """
 
     name: str
@@ -34,6 +38,7 @@ class AlgorithmRow:
     policy_kind: PolicyKind
     masked: bool
     doc: str
+    information: Information = "bandit"
 
     @cached_property
     def cls(self) -> type[BaseAlgorithm]:
@@ -44,7 +49,12 @@ class AlgorithmRow:
 _ROWS = (
     AlgorithmRow("a2c", "stable_baselines3:A2C", "actor_critic", False, "Advantage actor-critic."),
     AlgorithmRow(
-        "bc", "nlp_gym_agents.algorithms.bc:BC", "supervised", True, "Cross-entropy on the oracle."
+        "bc",
+        "nlp_gym_agents.algorithms.imitation.bc:BC",
+        "supervised",
+        True,
+        "Cross-entropy on the oracle.",
+        information="oracle",
     ),
     AlgorithmRow("dqn", "stable_baselines3:DQN", "q", False, "Deep Q-network."),
     AlgorithmRow(
@@ -68,6 +78,22 @@ _ROWS = (
 
 ALGORITHMS: dict[str, AlgorithmRow] = {row.name: row for row in _ROWS}
 """Rows by name."""
+
+
+FULL_INFORMATION_OPTIONS = ("full_targets",)
+"""Hyperparameters that make an algorithm learn from the rewards of every action, where true."""
+
+
+def information_of(row: AlgorithmRow, hyperparams: Mapping[str, Any]) -> Information:
+    """What a run learns from.
+
+    Args:
+        row: Its algorithm.
+        hyperparams: Its own.
+    """
+    if any(hyperparams.get(name) for name in FULL_INFORMATION_OPTIONS):
+        return "full information"
+    return row.information
 
 
 def resolve(name: str) -> AlgorithmRow:

@@ -15,7 +15,7 @@ from nlp_gym.inert import visible
 from nlp_gym.metrics.base import Score
 from nlp_gym.progress import progress_bar, progress_label, shows_progress
 from nlp_gym.tasks.core.task import Task
-from nlp_gym_agents.algorithms.bc import BC
+from nlp_gym_agents.algorithms.imitation.bc import BC
 from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.config.hyperparams import load_hyperparams
 from nlp_gym_agents.config.lengths import compared_cloning_length

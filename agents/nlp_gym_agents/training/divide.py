@@ -10,8 +10,8 @@ from sb3_contrib import TRPO, RecurrentPPO
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from nlp_gym.errors import InvalidArgumentError, shown
-from nlp_gym_agents.algorithms.bc import BC
-from nlp_gym_agents.algorithms.ranks import Ranks
+from nlp_gym_agents.algorithms.imitation.bc import BC
+from nlp_gym_agents.algorithms.parallel.ranks import Ranks
 from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.config.train_config import TrainConfig
 

@@ -12,7 +12,7 @@ from typing import Any
 from nlp_gym.errors import InvalidArgumentError
 from nlp_gym.files import write_json
 from nlp_gym.progress import progress_bar, tell
-from nlp_gym_agents.algorithms.ranks import launched
+from nlp_gym_agents.algorithms.parallel.ranks import launched
 from nlp_gym_agents.cluster.ray_tasks import Cluster, load_ray
 from nlp_gym_agents.config.train_config import TrainConfig, merge
 from nlp_gym_agents.runs.folder import RUNS, claim_run, new_run, write_settings, writing

@@ -21,9 +21,9 @@ from nlp_gym.errors import RunError
 from nlp_gym.metrics.base import Score
 from nlp_gym.progress import tell
 from nlp_gym.tasks.core.task import Task
-from nlp_gym_agents.algorithms.bc import BC
-from nlp_gym_agents.algorithms.data_parallel import DataParallel
-from nlp_gym_agents.algorithms.ranks import ALONE, Ranks
+from nlp_gym_agents.algorithms.imitation.bc import BC
+from nlp_gym_agents.algorithms.parallel.data_parallel import DataParallel
+from nlp_gym_agents.algorithms.parallel.ranks import ALONE, Ranks
 from nlp_gym_agents.algorithms.registry import AlgorithmRow, resolve
 from nlp_gym_agents.config.lengths import cloning_length, rollout_length
 from nlp_gym_agents.config.train_config import TrainConfig

@@ -69,7 +69,6 @@ class State:
         for name, array in vars(self).items():
             array[indices] = getattr(other, name)
 
-
     @classmethod
     def joined(cls: type[S], states: Sequence[S]) -> S:
         """The episodes of several states, one after the other."""
@@ -337,9 +336,7 @@ class Task(CorpusTask):
         episodes, tried = actions.shape
         after = state.take(np.repeat(np.arange(episodes), tried))
         rewards, ended = self.transition(after, actions.reshape(-1))
-        return Successors(
-            after, rewards.reshape(episodes, tried), ended.reshape(episodes, tried)
-        )
+        return Successors(after, rewards.reshape(episodes, tried), ended.reshape(episodes, tried))
 
     def action_rewards(self, state: Any) -> Float64Array:
         """(B, A) the reward that `transition` would give for each action in each of B episodes.

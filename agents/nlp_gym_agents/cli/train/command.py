@@ -277,7 +277,7 @@ def train_command(
         run = train(config, **options, **watched)
         # The report reads from the run what was typed here.
         trusted += named_modules(config.as_dict())
-    from nlp_gym_agents.algorithms.ranks import launched
+    from nlp_gym_agents.algorithms.parallel.ranks import launched
 
     if launched()[0]:
         return  # the first of the processes that torchrun started reports

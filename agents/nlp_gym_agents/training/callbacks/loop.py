@@ -22,7 +22,7 @@ from stable_baselines3.common.utils import safe_mean
 from nlp_gym.errors import RunError
 from nlp_gym.files import write_json
 from nlp_gym.metrics.base import Score
-from nlp_gym_agents.algorithms.data_parallel import DataParallel
+from nlp_gym_agents.algorithms.parallel.data_parallel import DataParallel
 from nlp_gym_agents.runs.checkpoints import Boundary, boundary, write_checkpoint
 from nlp_gym_agents.runs.folder import resume_command
 from nlp_gym_agents.runs.metrics_log import append_metrics, read_metrics

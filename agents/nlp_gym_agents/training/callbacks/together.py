@@ -14,7 +14,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 
 from nlp_gym.errors import RunError
-from nlp_gym_agents.algorithms.data_parallel import DataParallel
+from nlp_gym_agents.algorithms.parallel.data_parallel import DataParallel
 from nlp_gym_agents.runs import episodes
 from nlp_gym_agents.runs.checkpoints import Boundary, boundary
 

@@ -24,9 +24,9 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from torch.distributions import Categorical
 
-from nlp_gym_agents.algorithms.bc import BC
-from nlp_gym_agents.algorithms.demonstrations import OracleData
-from nlp_gym_agents.algorithms.ranks import Ranks
+from nlp_gym_agents.algorithms.imitation.bc import BC
+from nlp_gym_agents.algorithms.imitation.demonstrations import OracleData
+from nlp_gym_agents.algorithms.parallel.ranks import Ranks
 from nlp_gym_agents.networks.features.swap_source import reads_whole_texts
 
 _PARTS = ("actions", "rewards", "values", "log_probs", "advantages", "returns", "episode_starts")

@@ -16,7 +16,7 @@ from stable_baselines3.common.policies import (
 from torch.nn import functional as F
 
 from nlp_gym.errors import InvalidArgumentError, shown
-from nlp_gym_agents.algorithms.demonstrations import OracleData, collect, obs_type_of
+from nlp_gym_agents.algorithms.imitation.demonstrations import OracleData, collect, obs_type_of
 from nlp_gym_agents.networks.features.pointer import real
 from nlp_gym_agents.networks.features.swap_source import reads_whole_texts
 from nlp_gym_agents.networks.policies.dueling import masked

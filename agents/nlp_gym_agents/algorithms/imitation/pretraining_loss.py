@@ -12,8 +12,8 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import ActorCriticPolicy
 from torch.nn import functional as F
 
-from nlp_gym_agents.algorithms.bc import cloning_loss
-from nlp_gym_agents.algorithms.demonstrations import OracleData
+from nlp_gym_agents.algorithms.imitation.bc import cloning_loss
+from nlp_gym_agents.algorithms.imitation.demonstrations import OracleData
 from nlp_gym_agents.networks.features.pointer import real
 from nlp_gym_agents.networks.features.swap_source import is_pointer
 
@@ -57,7 +57,7 @@ def _few_or_many(values: th.Tensor, batch: OracleData, margin: th.Tensor) -> th.
 
 
 def imitation_loss(model: BaseAlgorithm, batch: OracleData, margin: th.Tensor) -> th.Tensor:
-    """The loss of one batch of a warm start; see `algorithms.pretraining.warm_start`."""
+    """The loss of one batch of a warm start; see `algorithms.imitation.pretraining.warm_start`."""
     if isinstance(model, DQN):
         values = model.q_net(batch.observations)  # (B, A)
         if not is_pointer(model.q_net):

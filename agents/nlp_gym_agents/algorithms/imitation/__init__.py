@@ -1,0 +1,1 @@
+"""Learning from the oracle: cloning, warm starts, and imitation on states of its own."""
