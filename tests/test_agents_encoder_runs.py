@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from nlp_gym.encode import load_encoder
 from nlp_gym.errors import InvalidArgumentError, RunError, UnknownNameError
-from nlp_gym_agents.algorithms.imitation.pretraining import _copy, warm_start
+from nlp_gym_agents.algorithms.pretraining import _copy, warm_start
 from nlp_gym_agents.config.train_config import TrainConfig, merge
 from nlp_gym_agents.evaluation.evaluate import evaluate
 from nlp_gym_agents.models.trained import load_trained

@@ -11,7 +11,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nlp_gym_agents.algorithms.imitation.pretraining import DEFAULT_EPOCHS, SMALL, default_epochs
+from nlp_gym_agents.algorithms.pretraining import DEFAULT_EPOCHS, SMALL, default_epochs
 from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.config.lengths import (
     CLONING_PASSES,

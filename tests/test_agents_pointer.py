@@ -23,7 +23,7 @@ from nlp_gym.tasks.core.rollout import rollout
 from nlp_gym.tasks.core.tables import Extra, Tables, ragged
 from nlp_gym.tasks.core.task import State
 from nlp_gym.types import Corpus, Sample
-from nlp_gym_agents.algorithms.imitation.pretraining import warm_start
+from nlp_gym_agents.algorithms.pretraining import warm_start
 from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.models.acting import make_act

@@ -6,8 +6,8 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from nlp_gym_agents.algorithms.imitation.pretraining import Passes
 from nlp_gym_agents.algorithms.parallel.ranks import ALONE, Ranks
+from nlp_gym_agents.algorithms.pretraining import Passes
 from nlp_gym_agents.runs.checkpoints import load_state, write_checkpoint
 from nlp_gym_agents.training.callbacks.loop import LoopState
 from nlp_gym_agents.training.divergence import check_finite

@@ -17,9 +17,9 @@ from nlp_gym.errors import InvalidArgumentError, RunError
 from nlp_gym.files import remove_leftovers
 from nlp_gym.metrics.text.corpus import VALUES
 from nlp_gym.progress import progress_wanted, tell
-from nlp_gym_agents.algorithms.imitation.pretraining import keep_exploration
 from nlp_gym_agents.algorithms.parallel.data_parallel import CountsAllRanks
 from nlp_gym_agents.algorithms.parallel.ranks import ALONE, Ranks, joined
+from nlp_gym_agents.algorithms.pretraining import keep_exploration
 from nlp_gym_agents.config.train_config import TrainConfig, config_from, merge
 from nlp_gym_agents.runs import schema
 from nlp_gym_agents.runs.checkpoints import STATE, load_state, read_extra, saved_environments

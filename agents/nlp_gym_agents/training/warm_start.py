@@ -11,7 +11,7 @@ from stable_baselines3.common.policies import BasePolicy
 
 from nlp_gym.errors import InvalidArgumentError, RunError, shown
 from nlp_gym.tasks.core.task import Task
-from nlp_gym_agents.algorithms.imitation.pretraining import DEFAULT_EPOCHS, Watch, warm_start
+from nlp_gym_agents.algorithms.pretraining import DEFAULT_EPOCHS, Watch, warm_start
 from nlp_gym_agents.config.learning import StartOptions
 from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.models.trained import load_trained

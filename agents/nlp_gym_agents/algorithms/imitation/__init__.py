@@ -1,1 +1,1 @@
-"""Learning from the oracle: cloning, warm starts, and imitation on states of its own."""
+"""Learning from the oracle: cloning, and imitation on states that the learner came to."""

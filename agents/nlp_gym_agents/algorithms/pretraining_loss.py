@@ -57,7 +57,7 @@ def _few_or_many(values: th.Tensor, batch: OracleData, margin: th.Tensor) -> th.
 
 
 def imitation_loss(model: BaseAlgorithm, batch: OracleData, margin: th.Tensor) -> th.Tensor:
-    """The loss of one batch of a warm start; see `algorithms.imitation.pretraining.warm_start`."""
+    """The loss of one batch of a warm start; see `algorithms.pretraining.warm_start`."""
     if isinstance(model, DQN):
         values = model.q_net(batch.observations)  # (B, A)
         if not is_pointer(model.q_net):

@@ -19,8 +19,8 @@ from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym.progress import progress_bar
 from nlp_gym_agents.algorithms.imitation.bc import task_of
 from nlp_gym_agents.algorithms.imitation.demonstrations import OracleData, collect, obs_type_of
-from nlp_gym_agents.algorithms.imitation.pretraining_loss import imitation_loss
 from nlp_gym_agents.algorithms.parallel.data_parallel import parallel_of
+from nlp_gym_agents.algorithms.pretraining_loss import imitation_loss
 from nlp_gym_agents.networks.encoder.schedule import schedule_value
 from nlp_gym_agents.networks.encoder.trainable import TrainableEncoder, trainable_encoders
 from nlp_gym_agents.networks.features.swap_source import reads_whole_texts
