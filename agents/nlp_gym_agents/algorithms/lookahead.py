@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch as th
 from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
 from stable_baselines3.common.utils import obs_as_tensor
+from torch.distributions import Categorical
 
 from nlp_gym.envs.vector import TaskVectorEnv
 from nlp_gym.errors import InvalidArgumentError, shown
@@ -144,7 +145,7 @@ class LookAhead:
         legal = np.take_along_axis(masks, chosen, axis=1)
         branched = self.task.branch(state, chosen)
         goes_on = (legal & ~branched.ended).ravel().nonzero()[0]
-        following = np.zeros(chosen.size)
+        following: Float64Array = np.zeros(chosen.size)
         following[goes_on] = self._following(policy, branched.state.take(goes_on))
         following = following.reshape(chosen.shape)
         weights = np.exp(np.take_along_axis(log_probs, chosen, axis=1)) * legal * ~branched.ended
@@ -178,7 +179,7 @@ class LookAhead:
         """(N,) what the policy earns on average by one more decision."""
         masks = self.task.mask(state)
         policy.get_distribution(self._seen(policy, state), action_masks=masks)
-        probs = policy.action_dist.distribution.probs.numpy(force=True)
+        probs = distribution_of(policy).probs.numpy(force=True)
         return np.where(masks, probs * outcomes(self.task, state, masks).rewards, 0).sum(axis=1)
 
     def _seen(self, policy: MaskableActorCriticPolicy, state: Any) -> dict[str, th.Tensor]:
@@ -186,7 +187,14 @@ class LookAhead:
         if self.names_corpus:
             number = np.full((len(state.row), 1), corpus_number(self.task), np.int32)
             seen = {**seen, CORPUS_KEY: number}
-        return obs_as_tensor(seen, policy.device)  # type: ignore[arg-type,return-value]
+        return obs_as_tensor(seen, policy.device)  # type: ignore[return-value]
+
+
+def distribution_of(policy: MaskableActorCriticPolicy) -> Categorical:
+    """The distribution over actions that a policy's last call filled."""
+    distribution: Any = policy.action_dist.distribution
+    assert isinstance(distribution, Categorical)
+    return distribution
 
 
 def branching_venv(env: Any) -> TaskVectorEnv:
