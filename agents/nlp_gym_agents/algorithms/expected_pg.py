@@ -283,8 +283,8 @@ class ExpectedPG(MaskablePPO):
         """One step of the optimizer; False: the policy has moved too far for this rollout."""
         found = self.losses(batch)
         for name, loss in found.items():
-            told.setdefault(name, []).append(float(loss))
-        if self.target_kl is not None and float(found["kl"]) > 1.5 * self.target_kl:
+            told.setdefault(name, []).append(float(loss.detach()))
+        if self.target_kl is not None and told["kl"][-1] > 1.5 * self.target_kl:
             return False
         loss = found["policy_gradient_loss"]
         if self.ent_coef:

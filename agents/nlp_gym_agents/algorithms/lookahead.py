@@ -123,9 +123,9 @@ class LookAhead:
 
         With a discount, successors are valued of the `branches` actions that are likeliest after
         what they earn is taken into account, by ``log pi + reward / temperature``, the taken one
-        among them. The others share a control variate: those that do not end the episode are
-        credited with the mean value of the successors that were valued, weighted by the policy, so
-        that they differ in what they earn at once.
+        among them; actions that end the episode have none. The others share a control variate:
+        they are credited with the mean value of the successors that were valued, weighted by the
+        policy, so that they differ in what they earn at once.
 
         Args:
             policy: Values successors; in evaluation mode.
@@ -138,23 +138,25 @@ class LookAhead:
         rewards, ended = outcomes(self.task, state, masks)
         if not self.gamma:
             return rewards
-        some = min(self.branches, masks.shape[1])
-        order = np.where(masks, log_probs + rewards / self.temperature, -np.inf)
-        order[np.arange(len(taken)), taken] = np.inf
+        following = masks & ~ended
+        some = max(1, min(self.branches, int(following.sum(axis=1).max(initial=1))))
+        order = np.where(following, log_probs + rewards / self.temperature, -np.inf)
+        each = np.arange(len(taken))
+        order[each, taken] = np.where(following[each, taken], np.inf, -np.inf)
         chosen = np.argpartition(-order, some - 1, axis=1)[:, :some]
         legal = np.take_along_axis(masks, chosen, axis=1)
         branched = self.task.branch(state, chosen)
         goes_on = (legal & ~branched.ended).ravel().nonzero()[0]
-        following: Float64Array = np.zeros(chosen.size)
-        following[goes_on] = self._following(policy, branched.state.take(goes_on))
-        following = following.reshape(chosen.shape)
+        values_after: Float64Array = np.zeros(chosen.size)
+        values_after[goes_on] = self._following(policy, branched.state.take(goes_on))
+        after = values_after.reshape(chosen.shape)
         weights = np.exp(np.take_along_axis(log_probs, chosen, axis=1)) * legal * ~branched.ended
         total = weights.sum(axis=1)
         known = total > 1e-12
-        shared = np.where(known, (weights * following).sum(axis=1) / np.where(known, total, 1), 0)
+        shared = np.where(known, (weights * after).sum(axis=1) / np.where(known, total, 1), 0)
         shared = np.where(known, shared, values)
         worth = rewards + self.gamma * shared[:, None] * ~ended
-        own = np.take_along_axis(rewards, chosen, axis=1) + self.gamma * following
+        own = np.take_along_axis(rewards, chosen, axis=1) + self.gamma * after
         np.put_along_axis(worth, chosen, own, axis=1)
         return worth
 
