@@ -207,7 +207,7 @@ def test_expected_pg_plays_and_values_legal_actions_only(span: Task) -> None:
     assert not batch.action_values[~legal].any()
     assert 0 < legal.float().mean() < 0.9
     assert all(th.isfinite(loss) for loss in model.losses(batch).values())
-    model.train()
+    model.learn(64)
     assert all(th.isfinite(p).all() for p in model.policy.parameters())
 
 
