@@ -15,9 +15,8 @@ import numpy as np
 from gymnasium.utils import RecordConstructorArgs
 from gymnasium.vector import AutoresetMode
 
-from nlp_gym.envs.single import TaskEnv
-from nlp_gym.envs.vector import TaskVectorEnv
 from nlp_gym.errors import InvalidArgumentError, shown
+from nlp_gym.tasks.core.task import Task
 from nlp_gym.types import BoolArray
 
 INFORMATION = "full information"
@@ -43,7 +42,7 @@ class FullInformation(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
             raise InvalidArgumentError(
                 f"env={shown(env)} is a vector environment: wrap it in FullInformationVector."
             )
-        if not isinstance(env, gym.Env) or not isinstance(env.unwrapped, TaskEnv):
+        if not isinstance(env, gym.Env) or not _has_rules(env):
             raise InvalidArgumentError(
                 f"env={shown(env)} is no environment of this package: rewards of every action come "
                 "from its rules. Make one by gymnasium.make on a registered id."
@@ -51,7 +50,7 @@ class FullInformation(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         RecordConstructorArgs.__init__(self)
         gym.Wrapper.__init__(self, env)
         self.metadata = {**env.metadata, "information": INFORMATION}
-        self._inner: TaskEnv = env.unwrapped
+        self._inner: Any = env.unwrapped
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -90,7 +89,7 @@ class FullInformationVector(gym.vector.VectorWrapper):
             raise InvalidArgumentError(
                 f"env={shown(env)} is no vector environment: wrap it in FullInformation."
             )
-        if not isinstance(env.unwrapped, TaskVectorEnv):
+        if not _has_rules(env):
             raise InvalidArgumentError(
                 f"env={shown(env)} is no vector environment of this package: make one by "
                 "gymnasium.make_vec on a registered id, or wrap each environment of Gymnasium's "
@@ -98,7 +97,7 @@ class FullInformationVector(gym.vector.VectorWrapper):
             )
         super().__init__(env)
         self.metadata = {**env.metadata, "information": INFORMATION}
-        self._inner: TaskVectorEnv = env.unwrapped
+        self._inner: Any = env.unwrapped
         self._over = np.zeros(env.num_envs, bool)  # whose episode ended and was not reset
 
     def reset(
@@ -124,3 +123,8 @@ class FullInformationVector(gym.vector.VectorWrapper):
         if there.any():
             rewards[there] = task.action_rewards(state.take(there))
         return {"action_rewards": rewards, "_action_rewards": there.copy()}
+
+
+def _has_rules(env: Any) -> bool:
+    """Whether an environment is one of this package, with a task whose states branch."""
+    return isinstance(getattr(env.unwrapped, "task", None), Task)
