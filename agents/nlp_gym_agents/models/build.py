@@ -275,6 +275,7 @@ _REFUSALS = (
 
 _POLICIES: dict[str, type[BasePolicy]] = {
     "maskable_ppo": PointerMaskablePolicy,
+    "rloo": PointerMaskablePolicy,
     "masked_dqn": PointerDuelingDQNPolicy,
     "dqn": PointerDQNPolicy,
     "bc": PointerActorCriticPolicy,

@@ -14,7 +14,7 @@ from typing_extensions import override
 from nlp_gym.checks import check_bool, check_int
 from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym.types import Int64Array
-from nlp_gym_agents.networks.decoder.cache import StateCache
+from nlp_gym_agents.networks.decoder.cache import StateCache, Version
 from nlp_gym_agents.networks.decoder.copying import CopyHead, TiedHead
 from nlp_gym_agents.networks.decoder.prefixes import Texts, longest_texts
 from nlp_gym_agents.networks.decoder.transformer import Decoder, Memory
@@ -225,10 +225,11 @@ class DecoderExtractor(CorpusExtractor):
         pieces = source.pieces(units, most).to(device)
         return self.decoder.read_source(vectors.view(shape).to(device), there.to(device), pieces)
 
-    def _state_version(self) -> tuple[float, int]:
+    def _state_version(self) -> Version:
         """Numbers that differ whenever weights or corpus do, in whatever way they are written."""
         small = nn.utils.parameters_to_vector(self._watched).double()
-        return float(small.square().sum() + small.sum()), self._source().number
+        exact = not th.is_autocast_enabled(small.device.type)
+        return float(small.square().sum() + small.sum()), self._source().number, exact
 
     def _index(self, values: Int64Array) -> th.Tensor:
         return th.as_tensor(values, device=self.decoder.tokens.weight.device)

@@ -59,12 +59,16 @@ class Attention(nn.Module):
 
     def keys_and_values(self, states: th.Tensor) -> Pair:
         """Keys and values of (n, S, source) states."""
-        keys, values = self._split(self.pair(states)).chunk(2, dim=1)
-        return keys, values
+        return self._pair(self.pair(states))
 
     def keys_and_values_of(self, words: th.Tensor, there: th.Tensor) -> Pair:
         """Keys and values (n, heads, S, width / heads) of (m, source) words; see `spread`."""
-        keys, values = self._split(spread(self.pair(words), there)).chunk(2, dim=1)
+        return self._pair(spread(self.pair(words), there))
+
+    def _pair(self, states: th.Tensor) -> Pair:
+        if states.device.type == "cpu":  # what `_attend` computes with, once and not at each step
+            states = states.float()
+        keys, values = self._split(states).chunk(2, dim=1)
         return keys, values
 
     def forward(
@@ -100,11 +104,10 @@ def _attend(
 ) -> th.Tensor:
     """Scaled dot products, (n, heads, T, width / heads)."""
     attention = F.scaled_dot_product_attention
-    if query.dtype == th.bfloat16 and query.device.type == "cpu":
-        # Its backward pass is several times slower there than in float32.
-        query, pair = query.float(), (pair[0].float(), pair[1].float())
+    if query.device.type == "cpu":
+        # Its backward pass is several times slower there in bfloat16 than in float32.
         with th.autocast("cpu", enabled=False):
-            return attention(query, *pair, attn_mask=hidden, is_causal=causal)
+            return attention(query.float(), *pair, attn_mask=hidden, is_causal=causal)
     return attention(query, *pair, attn_mask=hidden, is_causal=causal)
 
 
@@ -364,7 +367,8 @@ class Decoder(nn.Module):
         hidden = states.new_zeros(later.shape).masked_fill(later, -math.inf)[:, None, None, :]
         for layer, (keys, values), source in zip(self.layers, past, memory.pairs, strict=True):
             key, value = layer.written.keys_and_values(layer.normed(states))
-            keys[row, :, places], values[row, :, places] = key[:, :, 0], value[:, :, 0]
+            keys[row, :, places] = key[:, :, 0].to(keys.dtype)
+            values[row, :, places] = value[:, :, 0].to(keys.dtype)
             pair = keys[:, :, :width], values[:, :, :width]
             states = layer(states, pair, source, (hidden, memory.hidden), causal=False)
         result: th.Tensor = self.norm(states)[:, 0]
