@@ -34,6 +34,8 @@ from nlp_gym_agents.networks.policies.pointer import scoring_legal
 
 BASELINES = ("leave_one_out", "greedy")
 """What the samples of a text are compared with."""
+CREDITS = ("sequence", "decision")
+"""What a decision is credited with."""
 
 SelfRLOO = TypeVar("SelfRLOO", bound="RLOO")
 
@@ -44,8 +46,9 @@ class RLOO(OnPolicyAlgorithm):
     Each rollout plays a batch of texts K times, each episode to its end. What an episode earned in
     all, less what the other samples of the same text earned on average, is the advantage of each of
     its decisions: no value is learned, and nothing is bootstrapped. It suits rewards that come
-    from the whole text, such as BLEU or entity F1. Texts whose samples all earned the same are not
-    learned from, and cost nothing.
+    from the whole text, such as BLEU. Where decisions have rewards of their own, as tags have,
+    ``credit="decision"`` leaves out what was earned before a decision, and compares samples step by
+    step. Texts whose samples all earned the same are not learned from, and cost nothing.
 
     The K samples share the encoder's work: in the rollout as in the update each text is encoded
     once.
@@ -66,6 +69,9 @@ class RLOO(OnPolicyAlgorithm):
         samples: Samples K of each, at least two; from one with ``baseline="greedy"``.
         baseline: ``"leave_one_out"``, or ``"greedy"`` for what the policy's most likely actions
             earn (self-critical), which takes one more episode a text.
+        credit: ``"sequence"``: each decision is credited with all that its episode earned;
+            ``"decision"``: with what was earned from it on.
+        gamma: Discount of later rewards, with ``credit="decision"``.
         batch_size: Decisions of an update, of whole groups; None: all of a rollout.
         max_grad_norm: Longest gradient.
         weight_average: See `nlp_gym_agents.algorithms.imitation.bc.BC`.
@@ -96,6 +102,8 @@ class RLOO(OnPolicyAlgorithm):
         texts: int = 32,
         samples: int = 4,
         baseline: str = "leave_one_out",
+        credit: str = "sequence",
+        gamma: float = 1.0,
         batch_size: int | None = None,
         max_grad_norm: float = 1.0,
         weight_average: float | None = None,
@@ -109,10 +117,11 @@ class RLOO(OnPolicyAlgorithm):
         _init_setup_model: bool = True,
     ) -> None:
         check_name("baseline", baseline, BASELINES)
+        check_name("credit", credit, CREDITS)
         self.texts = check_int("texts", texts, 1, 2**20)
         least = 1 if baseline == "greedy" else 2
         self.samples = check_int("samples", samples, least, 2**16)
-        self.baseline, self.batch_size = baseline, batch_size
+        self.baseline, self.credit, self.batch_size = baseline, credit, batch_size
         self.weight_average, self.mixed_precision = weight_average, mixed_precision
         self.texts_begun = 0  # which texts come next depends on it, so checkpoints hold it
         super().__init__(
@@ -120,7 +129,7 @@ class RLOO(OnPolicyAlgorithm):
             env,
             learning_rate=learning_rate,
             n_steps=1,
-            gamma=1.0,
+            gamma=gamma,
             gae_lambda=1.0,
             ent_coef=0.0,
             vf_coef=0.0,
@@ -151,7 +160,12 @@ class RLOO(OnPolicyAlgorithm):
             )
         for head in (self.policy.action_net, self.policy.value_net):
             head.register_forward_hook(_in_float32)
-        self.rollout_buffer = SampledTexts(self.samples, self.device)
+        self.rollout_buffer = SampledTexts(
+            self.samples,
+            self.device,
+            gamma=self.gamma,
+            by_decision=self.credit == "decision",
+        )
 
     @property
     def task(self) -> Task:
@@ -220,8 +234,8 @@ class RLOO(OnPolicyAlgorithm):
                 baseline = self._play(rows, callback, None)
                 if baseline is None:
                     return False
-            earned = self._play(np.repeat(rows, self.samples), callback, rollout_buffer)
-        if earned is None:
+            played = self._play(np.repeat(rows, self.samples), callback, rollout_buffer)
+        if played is None:
             return False
         self.texts_begun += len(rows)
         rollout_buffer.complete(len(rows), baseline)
@@ -234,7 +248,7 @@ class RLOO(OnPolicyAlgorithm):
     def _play(
         self, rows: Int64Array, callback: BaseCallback, buffer: SampledTexts | None
     ) -> Float64Array | None:
-        """What each of (B,) episodes earned; None where the callback stops.
+        """(B, T) rewards of episodes by step; None where the callback stops.
 
         Args:
             rows: (B,) samples to play.
@@ -251,9 +265,10 @@ class RLOO(OnPolicyAlgorithm):
             seen.update(observations=observations, mask=mask, log_probs=log_probs)
             return actions
 
-        earned = np.zeros(len(rows))
+        earned: list[Float64Array] = []
         for number, step in enumerate(play(task, rows, decide), 1):
-            earned[step.place] += step.rewards
+            earned.append(np.zeros(len(rows)))
+            earned[-1][step.place] = step.rewards
             self.num_timesteps += len(step.place)
             callback.update_locals(locals())
             if not callback.on_step():
@@ -262,7 +277,7 @@ class RLOO(OnPolicyAlgorithm):
                 buffer.add(step.place, actions=step.actions, rewards=step.rewards, **seen)
             if number == limit:
                 step.ended = np.ones(len(step.place), bool)
-        return earned
+        return np.stack(earned, axis=1)
 
     @property
     def _limit(self) -> int | None:
@@ -276,12 +291,11 @@ class RLOO(OnPolicyAlgorithm):
         self, observations: Observation, mask: BoolArray, *, sample: bool
     ) -> tuple[Int64Array, npt.NDArray[np.float32]]:
         """(B,) actions, sampled or the most likely ones, and their log-probabilities."""
-        given = {key: th.as_tensor(value, device=self.device) for key, value in observations.items()}
+        given = {
+            key: th.as_tensor(value, device=self.device) for key, value in observations.items()
+        }
         logs = self._log_probs(given, th.as_tensor(mask, device=self.device))
-        if sample:
-            chosen = drawn(logs.exp())
-        else:
-            chosen = logs.argmax(dim=1, keepdim=True)
+        chosen = drawn(logs.exp()) if sample else logs.argmax(dim=1, keepdim=True)
         return chosen[:, 0].cpu().numpy(), logs.gather(1, chosen)[:, 0].cpu().numpy()
 
     def _log_probs(self, observations: dict[str, th.Tensor], mask: th.Tensor) -> th.Tensor:

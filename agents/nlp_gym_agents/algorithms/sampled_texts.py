@@ -23,10 +23,10 @@ def leave_one_out(returns: Float64Array) -> Float64Array:
     et al. 2019, "Buy 4 REINFORCE Samples, Get a Baseline for Free!").
 
     Args:
-        returns: (N, K) of K samples, at least two, of N texts.
+        returns: (N, K, ...) of K samples, at least two, of N texts.
 
     Returns:
-        (N, K).
+        The same shape.
     """
     n_samples = returns.shape[1]
     others = (returns.sum(axis=1, keepdims=True) - returns) / (n_samples - 1)
@@ -58,7 +58,7 @@ class Decisions:
         observations: By key, (B, ...).
         actions: (B,) int64.
         masks: (B, A) bool.
-        advantages: (B,) float32, of the sample that each belongs to.
+        advantages: (B,) float32.
     """
 
     observations: dict[str, th.Tensor]
@@ -76,6 +76,9 @@ class SampledTexts:
     Args:
         n_samples: Samples K of a text.
         device: Where batches go.
+        gamma: Discount of later rewards, with `by_decision`.
+        by_decision: A decision is credited with what was earned from it on, and compared with what
+            others earned from the same step on; else with all that its episode earned.
 
     Attributes:
         observations: By key, (M, 1, ...).
@@ -84,13 +87,16 @@ class SampledTexts:
         log_probs: (M, 1) float32, of the policy that played.
         action_masks: See `PackedMasks`.
         episode: (M,) which of the N * K episodes a decision belongs to.
-        baseline: (N,) what each text's samples are compared with; None: with each other.
+        baseline: (N, T) rewards of the episodes to compare with; None: with each other.
         returns: (N, K) sums of rewards.
-        advantages: (N, K) `returns` less the baseline.
+        advantages: (M,) of the decisions.
     """
 
-    def __init__(self, n_samples: int, device: th.device) -> None:
+    def __init__(
+        self, n_samples: int, device: th.device, *, gamma: float = 1.0, by_decision: bool = False
+    ) -> None:
         self.n_samples, self.device = n_samples, device
+        self.gamma, self.by_decision = gamma, by_decision
         self.reset()
 
     def reset(self) -> None:
@@ -118,13 +124,15 @@ class SampledTexts:
 
         Args:
             n_texts: Texts N.
-            baseline: (N,) returns to compare with; None: leave-one-out.
+            baseline: (N, T) rewards, by step, of one more episode of each text, to compare with;
+                None: leave-one-out.
         """
         place, observations, bits, actions, log_probs, rewards = zip(*self._steps, strict=True)
         self._steps = []
         self.n_texts, self.baseline = n_texts, baseline
         order = np.argsort(np.concatenate(place), kind="stable")
         self.episode = np.concatenate(place)[order]
+        self.step = np.concatenate([np.full(len(p), i) for i, p in enumerate(place)])[order]
         self.observations = {
             key: np.concatenate([one[key] for one in observations])[order][:, None]
             for key in observations[0]
@@ -135,20 +143,39 @@ class SampledTexts:
         self.rewards = np.concatenate(rewards)[order][:, None].astype(np.float32)
         self.compute_returns_and_advantage()
 
-    def compute_returns_and_advantage(self, last_values: object = None, dones: object = None) -> None:
+    def compute_returns_and_advantage(
+        self, last_values: object = None, dones: object = None
+    ) -> None:
         """Compute `returns` and `advantages` from the rewards as they are now.
 
         Args:
             last_values: Unused: all episodes are whole.
             dones: Unused.
         """
-        shape = self.n_texts, self.n_samples
-        earned = np.bincount(self.episode, self.rewards[:, 0], self.n_texts * self.n_samples)
-        self.returns: Float64Array = earned.reshape(shape)
+        n_steps = int(self.step.max()) + 1
+        if self.baseline is not None:
+            n_steps = max(n_steps, self.baseline.shape[1])
+        rewards = np.zeros((self.n_texts * self.n_samples, n_steps))
+        rewards[self.episode, self.step] = self.rewards[:, 0]
+        rewards = rewards.reshape(self.n_texts, self.n_samples, n_steps)
+        self.returns: Float64Array = rewards.sum(axis=2)
+        earned = self._credited(rewards)
         if self.baseline is None:
-            self.advantages = leave_one_out(self.returns)
+            found = leave_one_out(earned)
         else:
-            self.advantages = self.returns - self.baseline[:, None]
+            wide = np.zeros((self.n_texts, 1, n_steps))
+            wide[:, 0, : self.baseline.shape[1]] = self.baseline
+            found = earned - self._credited(wide)
+        self.advantages: Float64Array = found.reshape(-1, n_steps)[self.episode, self.step]
+
+    def _credited(self, rewards: Float64Array) -> Float64Array:
+        """What each decision is credited with, from (N, K, T) rewards."""
+        if not self.by_decision:
+            return np.broadcast_to(rewards.sum(axis=2, keepdims=True), rewards.shape)
+        ahead = rewards.copy()
+        for step in range(rewards.shape[2] - 2, -1, -1):
+            ahead[:, :, step] += self.gamma * ahead[:, :, step + 1]
+        return ahead
 
     def __len__(self) -> int:
         return len(self.episode)
@@ -167,7 +194,8 @@ class SampledTexts:
         group = self.episode // self.n_samples
         length = np.bincount(group, minlength=self.n_texts)
         first = np.cumsum(length) - length
-        told = np.flatnonzero((np.abs(self.advantages) > _SMALL).any(axis=1))
+        says = np.abs(self.advantages) > _SMALL
+        told = np.flatnonzero(np.bincount(group, says, self.n_texts))
         told = np.random.permutation(told)  # noqa: NPY002 - SB3 seeds this generator
         if not len(told):
             return
@@ -181,8 +209,10 @@ class SampledTexts:
 
     def take(self, index: Int64Array) -> Decisions:
         """Decisions (B,) as tensors on the device."""
-        own = self.advantages.reshape(-1)[self.episode[index]].astype(np.float32)
-        observations = {key: self._tensor(value[index, 0]) for key, value in self.observations.items()}
+        own = self.advantages[index].astype(np.float32)
+        observations = {
+            key: self._tensor(value[index, 0]) for key, value in self.observations.items()
+        }
         return Decisions(
             observations,
             self._tensor(self.actions[index, 0, 0]),

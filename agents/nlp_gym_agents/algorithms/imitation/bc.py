@@ -52,7 +52,9 @@ def cloning_loss(
         loss = loss + label_smoothing * (_spread_loss(scores) - loss)
     else:
         loss = F.cross_entropy(scores, batch.actions, label_smoothing=label_smoothing)
-    values = policy.value_net(policy.mlp_extractor.forward_critic(latent.detach())).float().flatten()
+    values = (
+        policy.value_net(policy.mlp_extractor.forward_critic(latent.detach())).float().flatten()
+    )
     accuracy = (scores.argmax(dim=1) == batch.actions).float().mean()
     return loss, F.mse_loss(values, batch.returns), accuracy
 

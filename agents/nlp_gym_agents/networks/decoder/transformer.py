@@ -99,9 +99,7 @@ class Attention(nn.Module):
         return states.view(n, places, width // size, size).transpose(1, 2)
 
 
-def _attend(
-    query: th.Tensor, pair: Pair, hidden: th.Tensor | None, *, causal: bool
-) -> th.Tensor:
+def _attend(query: th.Tensor, pair: Pair, hidden: th.Tensor | None, *, causal: bool) -> th.Tensor:
     """Scaled dot products, (n, heads, T, width / heads)."""
     attention = F.scaled_dot_product_attention
     if query.device.type == "cpu":
