@@ -21,6 +21,7 @@ from nlp_gym_agents.models.trained import load_trained
 from nlp_gym_agents.training.train import resume, train
 
 N = len(SHAPE_FLAGS)
+KINDS = ("index", "tokens", "features")
 
 
 @pytest.mark.parametrize(
@@ -101,7 +102,7 @@ def named(row):
 
 def test_shape_table_knows_where_a_word_stands_and_what_its_text_is():
     table = ShapeTable(Corpus("x", "train", TEXTS, ()))
-    seen = [named(row) for row in table.of(np.arange(14)[:, None])]
+    seen = [named(row) for row in table.rows[table.numbers]]
     assert seen == [
         {"punctuation", "first"},
         {"title", "first"},  # a quotation mark is no word with a letter
@@ -125,12 +126,12 @@ def test_shape_is_of_the_words_in_the_window_in_all_observations():
     state = task.initial(np.arange(3))
     for number in range(4):  # the second text is read to its end
         seen = {
-            kind: task.observe(state, kind)["shape"] for kind in ("index", "tokens", "features")
+            kind: task.observe(state, kind)["flags"] for kind in ("index", "tokens", "features")
         }
         assert seen["index"].dtype == np.int8
         assert seen["features"].dtype == np.float32
         for kind, values in seen.items():
-            space = task.observation_space(kind)["shape"]
+            space = task.observation_space(kind)["flags"]
             assert values.shape == (3, 3 * N)
             assert all(space.contains(row) for row in values)
             assert np.array_equal(values, seen["index"])
@@ -148,9 +149,9 @@ def test_shape_is_of_the_words_in_the_window_in_all_observations():
 def test_shape_can_be_left_out():
     task = task_of(shape=False)
     state = task.initial(np.array([0]))
-    for kind in ("index", "tokens", "features"):
-        assert "shape" not in task.observation_space(kind).spaces
-        assert "shape" not in task.observe(state, kind)
+    for kind in KINDS:
+        assert "flags" not in task.observation_space(kind).spaces
+        assert "flags" not in task.observe(state, kind)
     with pytest.raises(InvalidArgumentError, match="shape='no'"):
         task_of(shape="no")
 
@@ -188,10 +189,19 @@ def test_shape_is_on_and_in_the_settings_of_a_run(run):
 def test_shape_is_seen_in_predictions_on_raw_text(run):
     agent = load_agent(run)
     (tags,) = agent.predict(["Ann Lee left 中国 🙂 for U.S. soil ."])
-    assert [token.text for token in tags.tokens][3:5] == ["中国", "🙂"]
+    assert [token.text for token in tags.tokens][:3] == ["Ann", "Lee", "left"]
     task = load_trained(run).task("test", data=[Sample(("Oslo", "中国"))])
     state = task.initial(np.array([0]))
-    assert named(task.observe(state, "index")["shape"][0].reshape(3, N)[1]) == {"title", "first"}
+    assert named(task.observe(state, "index")["flags"][0].reshape(3, N)[1]) == {"title", "first"}
+
+
+def test_shape_follows_a_text_that_is_perturbed_or_explained(run):
+    model = load_trained(run)
+    plain, lower = model.task("dev"), model.task("dev", perturb="lower")
+    titles = [int(task.shapes.rows[:, N + 1].sum()) for task in (plain, lower)]
+    assert titles[0] > 0 == titles[1]
+    (trace,) = load_agent(run).explain([["Ann", "left", "Oslo"]], relevance="occlusion")
+    assert all(len(decision.relevance) == 3 for decision in trace.decisions)
 
 
 def older(run: Path, target: Path, **kwargs) -> Path:

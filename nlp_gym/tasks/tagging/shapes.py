@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -144,10 +144,35 @@ class ShapeTable:
         small = np.int16 if len(distinct) < np.iinfo(np.int16).max else np.int32
         self.numbers = np.append(numbers.reshape(-1), len(distinct)).astype(small)
 
-    def of(self, words: npt.NDArray[np.integer]) -> Flags:
-        """(B, K*n) flags of K words in each of B states; W stands for no word, which has none."""
-        found = self.rows.take(self.numbers.take(words), axis=0)
-        return found.reshape(len(words), -1)
+
+class WindowShapes:
+    """The flags of the words around every slot: each distinct window once, and its number.
+
+    A step then takes one row for each episode, which costs least; a corpus has far fewer distinct
+    windows of flags than words.
+
+    Args:
+        table: Of the words.
+        context: (n_slots, K) words of each slot, W for none, see `Positions.neighbours`.
+
+    Attributes:
+        rows: (P, K*n) 0/1, the distinct windows.
+        numbers: (n_slots,) which of them a slot has.
+    """
+
+    def __init__(self, table: ShapeTable, context: npt.NDArray[np.integer[Any]]) -> None:
+        numbers = np.zeros(len(context), np.int64)
+        for column in context.T:  # windows that agree so far have one number
+            pairs = numbers * len(table.rows) + table.numbers.take(column)
+            numbers = np.unique(pairs, return_inverse=True)[1].reshape(-1)
+        _, one = np.unique(numbers, return_index=True)
+        rows = table.rows.take(table.numbers.take(context[one]), axis=0)
+        self.rows: Flags = rows.reshape(len(one), -1)
+        self.numbers = numbers.astype(np.int32)
+
+    def of(self, slots: npt.NDArray[np.integer[Any]]) -> Flags:
+        """(B, K*n) flags at B slots."""
+        return self.rows.take(self.numbers.take(slots), axis=0)
 
 
 @lru_cache(maxsize=1 << 16)
@@ -161,7 +186,7 @@ def _facts(word: str) -> tuple[bool, ...]:
     return (*own_flags(word), *cased)
 
 
-def _before(there: BoolArray, offsets: Sequence[int] | npt.NDArray[np.int64]) -> BoolArray:
+def _before(there: BoolArray, offsets: npt.NDArray[np.int64]) -> BoolArray:
     """(W,) whether it is `there` (W,) for a word that stands before in the same text."""
     count = np.concatenate([[0], np.cumsum(there)])
     start = np.repeat(count[offsets[:-1]], np.diff(offsets))

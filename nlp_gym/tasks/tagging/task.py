@@ -23,7 +23,7 @@ from nlp_gym.tasks.core.kinds import HookedTask, LabelTask
 from nlp_gym.tasks.core.tables import Extra, Tables, index_type
 from nlp_gym.tasks.core.task import Focus, Output, Played, State
 from nlp_gym.tasks.tagging.bio import Transitions
-from nlp_gym.tasks.tagging.shapes import SHAPE_FLAGS, ShapeTable
+from nlp_gym.tasks.tagging.shapes import SHAPE_FLAGS, ShapeTable, WindowShapes
 from nlp_gym.tasks.tagging.words import Positions, TokenWindows
 from nlp_gym.types import (
     BoolArray,
@@ -117,7 +117,9 @@ class LabelWords(LabelTask, HookedTask):
         self._place = self._positions.places()[1].astype(np.int32)
         self.extras = {"history": Extra(history_length, self.n_actions)}
         if self.shape:
-            self.extras["shape"] = Extra((2 * self.window + 1) * len(SHAPE_FLAGS), 1)
+            # A key before "history" in the alphabet: networks then read both in the same order
+            # from observations of every type.
+            self.extras["flags"] = Extra((2 * self.window + 1) * len(SHAPE_FLAGS), 1)
 
     def right(self, row: int) -> Sequence[str]:
         """The gold labels of a text, one per word."""
@@ -159,9 +161,9 @@ class LabelWords(LabelTask, HookedTask):
         return Tables(self._positions.offsets, self._positions.neighbours(self.window))
 
     @cached_property
-    def shapes(self) -> ShapeTable:
-        """What the words of the corpus look like."""
-        return ShapeTable(self.corpus)
+    def shapes(self) -> WindowShapes:
+        """What the words around each slot look like."""
+        return WindowShapes(ShapeTable(self.corpus), self.tables.context)
 
     @cached_property
     def tokens(self) -> Tokens:
@@ -234,7 +236,7 @@ class LabelWords(LabelTask, HookedTask):
         """The last labels, and what the words of the context look like."""
         seen: Observation = {"history": state.history.copy()}
         if self.shape:
-            seen["shape"] = self.shapes.of(self.tables.context.take(state.slot, axis=0))
+            seen["flags"] = self.shapes.of(state.slot)
         return seen
 
     @override
@@ -302,16 +304,16 @@ class SequenceTagging(LabelWords):
     | all | `action_mask` | (A,) | int8 | 1 where the label is legal now |
     | features | `context` | ((2*window+1)*D,) | float32 | words around, 0 outside the text |
     | features | `history` | (H*(A+1),) | float32 | last labels, one-hot, latest first |
-    | features | `shape` | ((2*window+1)*F,) | float32 | looks of these words, F flags each |
+    | features | `flags` | ((2*window+1)*F,) | float32 | shape of these words, F flags each |
     | tokens, index | `history` | (H,) | int32 | last labels, latest first; A: none |
-    | tokens, index | `shape` | ((2*window+1)*F,) | int8 | as above |
+    | tokens, index | `flags` | ((2*window+1)*F,) | int8 | as above |
     | tokens | `input_ids`, `attention_mask` | (L,) | int32, int8 | the text around the word |
     | tokens | `focus` | (2,) | int32 | [start, end) of the current word in `input_ids` |
     | index | `row`, `position` | (1,) | int32 | sample and word |
 
-    At the end of a text `context`, `shape` and `focus` are zero and `position` is its length.
+    At the end of a text `context`, `flags` and `focus` are zero and `position` is its length.
 
-    `shape` says what an encoder that ignores case does not see: the case of each word, its digits
+    `flags` say what an encoder that ignores case does not see: the case of each word, its digits
     and signs, forms such as initials and Roman numbers, and whether it begins its text; the flags
     are `nlp_gym.tasks.tagging.shapes.SHAPE_FLAGS`. A word of a script without case, such as
     Chinese, has no flag of case, and a place outside the text has none.
