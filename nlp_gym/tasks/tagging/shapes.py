@@ -160,7 +160,7 @@ class WindowShapes:
         numbers: (n_slots,) which of them a slot has.
     """
 
-    def __init__(self, table: ShapeTable, context: npt.NDArray[np.integer[Any]]) -> None:
+    def __init__(self, table: ShapeTable, context: npt.NDArray[Any]) -> None:
         numbers = np.zeros(len(context), np.int64)
         for column in context.T:  # windows that agree so far have one number
             pairs = numbers * len(table.rows) + table.numbers.take(column)
