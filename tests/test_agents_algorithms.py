@@ -47,6 +47,7 @@ SMALL: dict[str, list[str]] = {
     "masked_dqn": Q_OPTIONS,
     "ppo": PPO_OPTIONS,
     "qrdqn": [*Q_OPTIONS, "policy_kwargs.n_quantiles:5"],
+    "rloo": ["texts:2", "samples:4", "credit:decision", "learning_rate:1e-2"],
     "recurrent_ppo": [*PPO_OPTIONS, "n_epochs:2", "policy_kwargs.lstm_hidden_size:32"],
 }
 
@@ -118,6 +119,7 @@ def test_algorithms_table() -> None:
         "bc",
         "maskable_ppo",
         "masked_dqn",
+        "rloo",
     }
 
 

@@ -196,6 +196,7 @@ def test_a_signal_to_torchrun_saves_once_and_stops_all(tmp_path: Path) -> None:
     [
         ({"algo": "dqn"}, "algo='dqn' is not trained by several processes"),
         ({"algo": "masked_dqn"}, "torchrun is for ppo, maskable_ppo, a2c and bc"),
+        ({"algo": "rloo"}, "algo='rloo' is not trained by several processes"),
         ({"algo": "recurrent_ppo"}, "algo='recurrent_ppo' is not trained by several processes"),
         ({"n_envs": 1}, "n_envs=1 is less than the 2 processes"),
         ({"hyperparams": {"target_kl": 0.1}}, "target_kl=0.1 looks at the rollouts of one process"),

@@ -11,9 +11,12 @@ import torch as th
 from nlp_gym import make_task
 from nlp_gym.envs.vector import TaskVectorEnv
 from nlp_gym.errors import InvalidArgumentError
+from nlp_gym_agents.algorithms.registry import resolve
+from nlp_gym_agents.config.hyperparams import load_hyperparams
+from nlp_gym_agents.models.build import build_model
 from nlp_gym_agents.networks.decoder.extractor import DecoderExtractor
 from nlp_gym_agents.networks.decoder.prefixes import Texts, find_keys, longest_texts
-from nlp_gym_agents.networks.decoder.transformer import Decoder
+from nlp_gym_agents.networks.decoder.transformer import Decoder, Dropout
 from nlp_gym_agents.networks.features.source import FeatureSource
 from nlp_gym_agents.networks.features.swap_source import swapped_source
 
@@ -216,3 +219,66 @@ def test_a_decoder_needs_observations_that_name_samples(task):
     named = TaskVectorEnv(task, 2, obs_type="index").single_observation_space
     with pytest.raises(InvalidArgumentError, match="source=None"):
         DecoderExtractor(named)
+
+
+def test_words_of_a_source_attend_to_each_other_alone():
+    th.manual_seed(0)
+    options = {"width": 32, "layers": 1, "heads": 2, "inner": 64, "dropout": 0.0}
+    decoder = Decoder(50, 12, 10, 6, **options, source_layers=2).eval()
+    vectors, there = th.randn(2, 6, 12), th.tensor([[1, 1, 1, 0, 0, 0], [1] * 6]).bool()
+    memory = decoder.read_source(vectors, there)
+    alone = decoder.read_source(vectors[:1, :3], there[:1, :3])
+    for whole, own in zip(memory.pairs[0], alone.pairs[0], strict=True):
+        th.testing.assert_close(whole[:1, :, :3], own, atol=1e-5, rtol=1e-4)
+        assert not whole[0, :, 3:].any()
+    vectors[0, 0], vectors[0, 3:] = 9.0, 9.0
+    other = decoder.read_source(vectors, there)
+    assert not th.allclose(other.pairs[0][0][0, :, 2], memory.pairs[0][0][0, :, 2])
+    th.testing.assert_close(other.pairs[0][0][1], memory.pairs[0][0][1], atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_samples_of_one_text_are_kept_apart(task, mixed):
+    th.manual_seed(0)
+    space = task.observation_space("index")
+    own = DecoderExtractor(space, FeatureSource(task), source_layers=1, **SMALL).eval()
+    prefix = np.zeros((4, task.max_length), np.int32)
+    prefix[:, 0] = [300, 300, 301, 300]
+    prefix[:, 1] = [302, 303, 303, 302]
+    for size in (0, 1, 2):
+        seen = {
+            "row": th.tensor([[3], [3], [3], [4]]),
+            "position": th.full((4, 1), size),
+            "prefix": th.as_tensor(np.where(np.arange(task.max_length) < size, prefix, 0)),
+        }
+        with th.no_grad(), th.autocast("cpu", th.bfloat16, enabled=mixed):
+            found = own(seen)
+        near = 0.1 if mixed else 1e-4
+        th.testing.assert_close(found.float(), plainly(own, seen), atol=near, rtol=near)
+
+
+def test_dropout_keeps_the_mean_and_is_off_outside_of_training():
+    th.manual_seed(0)
+    layer, ones = Dropout(0.25), th.ones(200, 501)
+    found = layer(ones)
+    assert abs(float((found == 0).float().mean()) - 0.25) < 0.01
+    assert abs(float(found.mean()) - 1.0) < 0.01
+    assert found.unique().tolist() == pytest.approx([0.0, 256 / 192])
+    assert layer.eval()(ones) is ones
+
+
+@pytest.mark.parametrize("copies", [False, True])
+def test_tied_logits_are_read_with_the_embeddings(task, copies):
+    given = {"copy": copies, "tie": True, "source_layers": 1, **SMALL}
+    options = {"policy_kwargs": {"features_extractor_kwargs": given}}
+    policy = build_model(
+        resolve("maskable_ppo"), task, load_hyperparams("maskable_ppo", ENV, options), device="cpu"
+    ).policy
+    head = policy.action_net.linear if copies else policy.action_net
+    assert head.weight is policy.features_extractor.decoder.tokens.weight
+    before = head(th.ones(1, SMALL["width"])).detach()
+    policy.action_net.sharpen(2.0)
+    scale = 1.0 if copies else 2.0
+    th.testing.assert_close(head(th.ones(1, SMALL["width"])).detach(), scale * before)
+    with pytest.raises(InvalidArgumentError, match="has values"):
+        build_model(resolve("dqn"), task, load_hyperparams("dqn", ENV, options), device="cpu")

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 DECODER = {"features_extractor_kwargs": {"width": 16, "layers": 1, "heads": 2, "dropout": 0.1}}
 SMALL: dict[str, dict[str, Any]] = {
-    "bc": {"batch_size": 64},
+    "bc": {"batch_size": 64, "weight_average": 0.9, "warmup": 0.1, "mixed_precision": True},
     "maskable_ppo": {
         "n_steps": 8,
         "batch_size": 16,
@@ -40,6 +40,14 @@ SMALL: dict[str, dict[str, Any]] = {
         "start": {"temperature": 0.7, "fit_values": True},
     },
     "ppo": {"n_steps": 8, "batch_size": 16},
+    "rloo": {
+        "texts": 1,
+        "samples": 2,
+        "batch_size": 16,
+        "weight_average": 0.9,
+        "kl": {"coef": 0.1, "target": 0.01},
+        "start": {"temperature": 0.7},
+    },
     "masked_dqn": {"buffer_size": 200, "learning_starts": 16, "batch_size": 16, "train_freq": 2},
 }
 

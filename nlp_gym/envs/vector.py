@@ -107,6 +107,11 @@ class TaskVectorEnv(EachAttribute, PortableSpec, gym.vector.VectorEnv[Any, Any, 
         self._sampler.resize(len(task.corpus))
         self._state: State | None = None
 
+    @property
+    def max_episode_steps(self) -> int | None:
+        """Steps after which an episode is truncated; None: never."""
+        return self._limit
+
     def reset(
         self,
         *,

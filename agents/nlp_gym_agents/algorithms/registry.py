@@ -72,6 +72,13 @@ _ROWS = (
     ),
     AlgorithmRow("qrdqn", "sb3_contrib:QRDQN", "q", False, "Quantile regression DQN."),
     AlgorithmRow(
+        "rloo",
+        "nlp_gym_agents.algorithms.rloo:RLOO",
+        "actor_critic",
+        True,
+        "REINFORCE, samples of one text as baseline.",
+    ),
+    AlgorithmRow(
         "recurrent_ppo", "sb3_contrib:RecurrentPPO", "actor_critic", False, "PPO with an LSTM."
     ),
 )

@@ -81,6 +81,9 @@ _BOUNDS: dict[str, tuple[float, float, bool]] = {
     **dict.fromkeys(("tau", "exploration_fraction"), (0.0, 1.0, False)),
     **dict.fromkeys(("ent_coef", "vf_coef", "learning_starts"), (0.0, math.inf, True)),
     "label_smoothing": (0.0, 0.999, True),
+    "weight_average": (0.0, 1.0 - 1e-9, True),
+    "warmup": (0.0, 1.0, True),
+    **dict.fromkeys(("texts", "samples"), _COUNT),
     "gradient_steps": (-1, 1_000_000, True),
 }
 _LONG = 10_000

@@ -145,7 +145,7 @@ def build_model(
         arguments = {**buffer_arguments(row), **arguments}
     policy_kwargs: Params = arguments["policy_kwargs"]
     extractor_kwargs: Params = policy_kwargs.get("features_extractor_kwargs") or {}
-    if task.tables.candidates is not None or _copies(row, task, extractor_kwargs):
+    if task.tables.candidates is not None or _own_heads(row, task, extractor_kwargs):
         arguments["policy"] = pointer_policy(row, arguments.get("policy", "MultiInputPolicy"))
     policy_kwargs["features_extractor_class"] = extractor_class(writes=task.writes)
     policy_kwargs["features_extractor_kwargs"] = {
@@ -210,14 +210,16 @@ def _index_bytes(task: Task) -> str:
     return readable_size(observation_bytes(task.observation_space("index")))
 
 
-def _copies(row: AlgorithmRow, task: Task, extractor_kwargs: Mapping[str, Any]) -> bool:
-    """Whether the model copies words of the source, which takes heads of its own."""
-    if not task.writes or not extractor_kwargs.get("copy"):
+def _own_heads(row: AlgorithmRow, task: Task, extractor_kwargs: Mapping[str, Any]) -> bool:
+    """Whether the model writes with heads of its own: it copies words, or ties embeddings."""
+    asked = [name for name in ("copy", "tie") if extractor_kwargs.get(name)]
+    if not task.writes or not asked:
         return False
     if row.policy_kind == "q":
         raise InvalidArgumentError(
-            f"copy=True: words are copied with some probability, and {row.name} has values. Use "
-            "bc, ppo, maskable_ppo or a2c, or features_extractor_kwargs copy: false."
+            f"{asked[0]}=True: the head gives probabilities of tokens, and {row.name} has values. "
+            f"Use bc, rloo, ppo, maskable_ppo or a2c, or features_extractor_kwargs {asked[0]}: "
+            "false."
         )
     return True
 
@@ -273,6 +275,7 @@ _REFUSALS = (
 
 _POLICIES: dict[str, type[BasePolicy]] = {
     "maskable_ppo": PointerMaskablePolicy,
+    "rloo": PointerMaskablePolicy,
     "masked_dqn": PointerDuelingDQNPolicy,
     "dqn": PointerDQNPolicy,
     "bc": PointerActorCriticPolicy,

@@ -41,6 +41,7 @@ _PROGRESS = frozenset(
         "_shown",
         "exploration_rate",
         "num_timesteps",
+        "texts_begun",
     }
 )
 """Numbers that change in training, of the algorithms in these packages. Of others, all may that are

@@ -13,6 +13,7 @@ from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym_agents.algorithms.imitation.bc import BC
 from nlp_gym_agents.algorithms.parallel.ranks import Ranks
 from nlp_gym_agents.algorithms.registry import resolve
+from nlp_gym_agents.algorithms.rloo import RLOO
 from nlp_gym_agents.config.train_config import TrainConfig
 
 ALGORITHMS = "ppo, maskable_ppo, a2c and bc"
@@ -29,7 +30,7 @@ def check_divides(config: TrainConfig, ranks: Ranks) -> None:
         InvalidArgumentError: Naming what can be trained, or what has to be left out.
     """
     cls = resolve(config.algo).cls
-    if not issubclass(cls, OnPolicyAlgorithm | BC) or issubclass(cls, RecurrentPPO | TRPO):
+    if not issubclass(cls, OnPolicyAlgorithm | BC) or issubclass(cls, RLOO | RecurrentPPO | TRPO):
         raise InvalidArgumentError(
             f"algo={shown(config.algo)} is not trained by several processes: torchrun is for "
             f"{ALGORITHMS}. Start it without torchrun."

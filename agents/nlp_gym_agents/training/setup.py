@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +26,7 @@ from nlp_gym_agents.algorithms.imitation.bc import BC
 from nlp_gym_agents.algorithms.parallel.data_parallel import DataParallel
 from nlp_gym_agents.algorithms.parallel.ranks import ALONE, Ranks
 from nlp_gym_agents.algorithms.registry import AlgorithmRow, resolve
+from nlp_gym_agents.algorithms.weight_average import averaged_weights
 from nlp_gym_agents.config.lengths import cloning_length, rollout_length
 from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.explain.decisions import Player, trace_rows
@@ -92,8 +93,8 @@ class Setup:
 
     def score(self) -> Score:
         """The current policy on dev, greedily; uses no random numbers."""
-        source, rows = self._dev_source, self._dev_rows
-        with nullcontext() if source is None else swapped_source(self.model.policy, source):
+        rows = self._dev_rows
+        with averaged_weights(self.model.policy), self._on_dev():
             outputs = outputs_of(
                 self.model,
                 self.dev_task,
@@ -112,11 +113,15 @@ class Setup:
         Args:
             rows: Samples.
         """
-        source = self._dev_source
         config = self.config
         player = Player(self.model, self.row.masked, self.obs_type, config.env, config.algo)
-        with nullcontext() if source is None else swapped_source(self.model.policy, source):
+        with averaged_weights(self.model.policy), self._on_dev():
             return trace_rows(player, self.dev_task, rows)
+
+    def _on_dev(self) -> AbstractContextManager[None]:
+        """Within it the policy reads dev."""
+        source = self._dev_source
+        return nullcontext() if source is None else swapped_source(self.model.policy, source)
 
     @cached_property
     def _dev_rows(self) -> list[int] | None:

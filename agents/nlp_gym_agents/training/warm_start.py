@@ -16,7 +16,7 @@ from nlp_gym_agents.algorithms.pretraining import DEFAULT_EPOCHS, Watch, warm_st
 from nlp_gym_agents.config.learning import StartOptions
 from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.models.trained import load_trained
-from nlp_gym_agents.networks.decoder.copying import CopyHead
+from nlp_gym_agents.networks.decoder.copying import CopyHead, TiedHead
 from nlp_gym_agents.networks.encoder.options import Tuning
 from nlp_gym_agents.training.callbacks.value_fit import FittedValues
 
@@ -28,7 +28,7 @@ def check_start(model: BaseAlgorithm, options: StartOptions) -> None:
         InvalidArgumentError: Its actions have no head of their own, or see `FittedValues`.
     """
     head = getattr(model.policy, "action_net", None)
-    if options.temperature != 1 and not isinstance(head, th.nn.Linear | CopyHead):
+    if options.temperature != 1 and not isinstance(head, th.nn.Linear | CopyHead | TiedHead):
         raise InvalidArgumentError(
             f"start.temperature={shown(options.temperature)}: {type(model).__name__} has no linear "
             "head of actions here. It is for ppo, maskable_ppo and a2c where actions are "
@@ -42,7 +42,7 @@ def check_start(model: BaseAlgorithm, options: StartOptions) -> None:
 def sharpen(policy: th.nn.Module, temperature: float) -> None:
     """Divide the logits of a policy by a temperature."""
     head = getattr(policy, "action_net", None)
-    if isinstance(head, CopyHead):
+    if isinstance(head, CopyHead | TiedHead):
         head.sharpen(1.0 / temperature)
     elif temperature != 1:
         assert isinstance(head, th.nn.Module)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
 import torch as th
@@ -15,8 +16,10 @@ from stable_baselines3.common.policies import (
 )
 from torch.nn import functional as F
 
+from nlp_gym.checks import check_number
 from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym_agents.algorithms.imitation.demonstrations import OracleData, collect, obs_type_of
+from nlp_gym_agents.algorithms.weight_average import with_average
 from nlp_gym_agents.networks.features.pointer import real
 from nlp_gym_agents.networks.features.swap_source import reads_whole_texts
 from nlp_gym_agents.networks.policies.dueling import masked
@@ -38,16 +41,20 @@ def cloning_loss(
         label_smoothing: As in `torch.nn.functional.cross_entropy`, over real candidates.
     """
     latent = BasePolicy.extract_features(policy, batch.observations, policy.pi_features_extractor)
-    logits = policy.action_net(policy.mlp_extractor.forward_actor(latent))  # (B, A)
+    logits = policy.action_net(policy.mlp_extractor.forward_actor(latent)).float()  # (B, A)
     # The repair the environment makes means that even the oracle's action can be masked where gold
     # is not well-formed; its own logit stays in.
     if mask is not None:
         mask = mask.scatter(1, batch.actions[:, None], True)
     scores = masked(logits, mask)
-    loss = F.cross_entropy(scores, batch.actions)
-    if label_smoothing:
+    if label_smoothing and not bool(real(scores).all()):
+        loss = F.cross_entropy(scores, batch.actions)
         loss = loss + label_smoothing * (_spread_loss(scores) - loss)
-    values = policy.value_net(policy.mlp_extractor.forward_critic(latent.detach())).flatten()
+    else:
+        loss = F.cross_entropy(scores, batch.actions, label_smoothing=label_smoothing)
+    values = (
+        policy.value_net(policy.mlp_extractor.forward_critic(latent.detach())).float().flatten()
+    )
     accuracy = (scores.argmax(dim=1) == batch.actions).float().mean()
     return loss, F.mse_loss(values, batch.returns), accuracy
 
@@ -85,6 +92,12 @@ class BC(BaseAlgorithm):
             leave it off for weights that a policy without masks, such as PPO's, starts from.
         label_smoothing: Share of the target spread over all actions, with `mask_loss=False` only.
         max_grad_norm: Longest gradient.
+        warmup: Share of the run over which the rate rises from 0.
+        weight_average: Share of a moving average of the weights that an update leaves, below 1,
+            such as 0.999; evaluations and ``best/`` then have the average. None: the last weights.
+            See `nlp_gym_agents.algorithms.weight_average`.
+        mixed_precision: Multiply matrices in bfloat16, which is several times as fast on
+            processors that can (AVX-512 BF16, AMX) and on GPUs; weights stay float32.
         seed: Of the weights and the order.
         policy_kwargs: Of the policy.
         tensorboard_log: Folder of TensorBoard files.
@@ -113,6 +126,9 @@ class BC(BaseAlgorithm):
         mask_loss: bool = False,
         label_smoothing: float = 0.0,
         max_grad_norm: float = 1.0,
+        warmup: float = 0.0,
+        weight_average: float | None = None,
+        mixed_precision: bool = False,
         seed: int | None = None,
         policy_kwargs: dict[str, Any] | None = None,
         tensorboard_log: str | None = None,
@@ -141,6 +157,9 @@ class BC(BaseAlgorithm):
         self.batch_size, self.gamma, self.vf_coef = batch_size, gamma, vf_coef
         self.mask_loss, self.label_smoothing = mask_loss, label_smoothing
         self.max_grad_norm = max_grad_norm
+        self.warmup, self.weight_average = check_number("warmup", warmup, 0.0, 1.0), weight_average
+        self.mixed_precision = mixed_precision
+        self.policy_kwargs = with_average(self.policy_kwargs, weight_average)
         self._data: OracleData | None = None
         # Which decisions of an update this process learns from, where there are several processes.
         self.share: Callable[[OracleData, th.Tensor], th.Tensor] | None = None
@@ -149,6 +168,8 @@ class BC(BaseAlgorithm):
 
     def _setup_model(self) -> None:
         self._setup_lr_schedule()
+        if self.warmup:
+            self.lr_schedule = _Rising(self.lr_schedule, self.warmup)
         self.set_random_seed(self.seed)
         self.policy = self.policy_class(  # type: ignore[assignment]
             self.observation_space, self.action_space, self.lr_schedule, **self.policy_kwargs
@@ -223,12 +244,13 @@ class BC(BaseAlgorithm):
         """One step of the optimizer; gives the batch's (loss, value loss, accuracy)."""
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
-        loss, value_loss, accuracy = cloning_loss(
-            self.policy,
-            batch,
-            mask=batch.masks if self.mask_loss else None,
-            label_smoothing=self.label_smoothing,
-        )
+        with th.autocast(self.device.type, th.bfloat16, enabled=self.mixed_precision):
+            loss, value_loss, accuracy = cloning_loss(
+                self.policy,
+                batch,
+                mask=batch.masks if self.mask_loss else None,
+                label_smoothing=self.label_smoothing,
+            )
         self.policy.optimizer.zero_grad()
         (loss + self.vf_coef * value_loss).backward()
         th.nn.utils.clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
@@ -257,6 +279,23 @@ def task_of(model: BaseAlgorithm) -> Any:
             f"env={shown(model.env)} has no `task` whose oracle could be followed: behaviour "
             "cloning and warm starts need an environment of this package."
         ) from error
+
+
+@dataclass(frozen=True)
+class _Rising:
+    """A rate that rises from 0 first.
+
+    Attributes:
+        rate: By the progress remaining.
+        warmup: Share of the run over which it rises.
+    """
+
+    rate: Callable[[float], float]
+    warmup: float
+
+    def __call__(self, remaining: float) -> float:
+        """The rate, by the progress remaining from 1 to 0."""
+        return self.rate(remaining) * min(1.0, (1.0 - remaining) / self.warmup)
 
 
 class _SampleProgress(ProgressBarCallback):

@@ -15,8 +15,8 @@ from nlp_gym_agents.networks.decoder.transformer import Decoder, Memory, Pair
 ReadSources = Callable[[Int64Array], Memory]
 """From samples (n,) to what is read of them."""
 
-Version = tuple[float, int]
-"""Differs where weights or corpus differ."""
+Version = tuple[float, int, bool]
+"""Differs where weights, corpus or precision differ."""
 
 _ROOM = 16
 """Room for places is made so many at a time."""
@@ -69,7 +69,10 @@ class StateCache:
         same = find_keys(texts.keys(), old)
         if (same >= 0).all():
             return same, True
-        before = find_keys(texts.parents().keys(), old)
+        parents = texts.parents().keys()
+        before = find_keys(parents, old)
+        if len(parents) == len(old):  # of several samples that begin alike, each stays in its place
+            before = np.where(parents == old, np.arange(len(old)), before)
         return np.where(texts.size > 0, before, -1), False
 
     def states_of(self, places: Int64Array) -> th.Tensor:
@@ -116,7 +119,8 @@ class StateCache:
         tokens[:, 1:] = own.prefix[:, : width - 1]
         states, pairs = self.decoder(self._index(tokens), self._memory.take(index))
         for (keys, values), (key, value) in zip(self._pairs, pairs, strict=True):
-            keys[index, :, :width], values[index, :, :width] = key, value
+            keys[index, :, :width] = key.to(keys.dtype)
+            values[index, :, :width] = value.to(keys.dtype)
         row = th.arange(len(own), device=index.device)
         self._states[index] = states[row, self._index(own.size)]
 
@@ -126,7 +130,10 @@ class StateCache:
         """Put the cache in the order of the new texts, with memories of those that are new."""
         new = np.flatnonzero(before < 0)
         if self._memory is None:
-            self._memory = read_sources(rows)
+            distinct, place = np.unique(rows, return_inverse=True)
+            self._memory = read_sources(distinct)
+            if len(distinct) < len(rows) or (distinct != rows).any():
+                self._memory = self._memory.take(self._index(place))
             self._pairs = self._blank(len(rows), room)
             return
         in_place = (before < 0) | (before == np.arange(len(before)))

@@ -11,6 +11,7 @@ import math
 
 import torch as th
 from torch import nn
+from torch.nn import functional as F
 
 from nlp_gym_agents.networks.features.layers import orthogonal
 
@@ -65,7 +66,7 @@ class Copying(nn.Module):
         """
         n, places, width = states.shape
         query = self.query(states).view(n, places, self.heads, -1).transpose(1, 2)
-        scores = (query @ keys.transpose(2, 3)).sum(dim=1) / math.sqrt(width)  # (n, T, S)
+        scores = (query @ keys.transpose(2, 3)).float().sum(dim=1) / math.sqrt(width)  # (n, T, S)
         most = pieces.shape[2]
         recent = before.unfold(1, most - 1, 1)[:, -places:]  # (n, T, K - 1)
         begun = (before[:, :, None] == pieces[:, None, :, 0]).cumsum(dim=1)[:, -places:] > 0
@@ -83,19 +84,52 @@ class Copying(nn.Module):
         return shares.unflatten(2, (-1, most))
 
 
+class TiedHead(nn.Module):
+    """Logits of tokens, read with their embeddings (Press and Wolf 2017).
+
+    Press and Wolf, "Using the Output Embedding to Improve Language Models".
+
+    Args:
+        weight: (V, width) the embeddings.
+    """
+
+    sharpness: th.Tensor
+
+    def __init__(self, weight: nn.Parameter) -> None:
+        super().__init__()
+        self.weight, self.bias = weight, nn.Parameter(weight.new_zeros(len(weight)))
+        self.register_buffer("sharpness", th.ones(()))
+
+    @property
+    def in_features(self) -> int:
+        """Width of the states."""
+        return self.weight.shape[1]
+
+    def forward(self, states: th.Tensor) -> th.Tensor:
+        """(B, V) logits of (B, width) states."""
+        return F.linear(states, self.weight, self.bias) * self.sharpness
+
+    def sharpen(self, factor: float) -> None:
+        """Multiply all logits from now on."""
+        self.sharpness *= factor
+
+
 class CopyHead(nn.Module):
     """A head that gives logits of tokens, of which a share is copied.
 
     Args:
         width: Of the decoder's states, which the features begin with; probabilities follow.
         size: Tokens V.
+        tied: (V, width) embeddings to read logits with; None: the head has weights of its own.
     """
 
     sharpness: th.Tensor
 
-    def __init__(self, width: int, size: int) -> None:
+    def __init__(self, width: int, size: int, tied: nn.Parameter | None = None) -> None:
         super().__init__()
-        self.linear = orthogonal(width, size, gain=0.01)
+        self.linear: nn.Linear | TiedHead = orthogonal(width, size, gain=0.01)
+        if tied is not None:
+            self.linear = TiedHead(tied)
         self.register_buffer("sharpness", th.ones(()))
 
     def forward(self, features: th.Tensor) -> th.Tensor:
@@ -103,9 +137,9 @@ class CopyHead(nn.Module):
         states, copied = features.split(
             [self.linear.in_features, features.shape[1] - self.linear.in_features], dim=1
         )
-        written = self.linear(states).softmax(dim=1) * (1.0 - copied.sum(dim=1, keepdim=True))
-        logits: th.Tensor = (written + copied).clamp(min=1e-9).log() * self.sharpness
-        return logits
+        logits: th.Tensor = self.linear(states).float()
+        written = logits.softmax(dim=1) * (1.0 - copied.sum(dim=1, keepdim=True))
+        return (written + copied).clamp(min=1e-9).log() * self.sharpness
 
     def sharpen(self, factor: float) -> None:
         """Multiply all logits from now on."""

@@ -14,8 +14,8 @@ from typing_extensions import override
 from nlp_gym.checks import check_bool, check_int
 from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym.types import Int64Array
-from nlp_gym_agents.networks.decoder.cache import StateCache
-from nlp_gym_agents.networks.decoder.copying import CopyHead
+from nlp_gym_agents.networks.decoder.cache import StateCache, Version
+from nlp_gym_agents.networks.decoder.copying import CopyHead, TiedHead
 from nlp_gym_agents.networks.decoder.prefixes import Texts, longest_texts
 from nlp_gym_agents.networks.decoder.transformer import Decoder, Memory
 from nlp_gym_agents.networks.encoder.trainable import TrainableEncoder
@@ -53,6 +53,9 @@ class DecoderExtractor(CorpusExtractor):
         dropout: While training.
         copy: Words of the source can be copied; see `decoder.copying`. The features are then
             states and, behind them, probabilities of tokens, which `heads` put together.
+        source_layers: Layers of self-attention between the words of a source, which learn. A frozen
+            encoder's words were not made for what is to be written.
+        tie: Logits are read with the embeddings of the tokens (Press and Wolf 2017).
         unit_dim: Unused: of policies that read `features` observations.
         encoder_factory: Makes the encoder that learns; None: vectors are those of the frozen one.
 
@@ -71,6 +74,8 @@ class DecoderExtractor(CorpusExtractor):
         inner: int | None = None,
         dropout: float = 0.1,
         copy: bool = False,
+        source_layers: int = 0,
+        tie: bool = False,
         unit_dim: int | None = None,
         encoder_factory: Callable[[], TrainableEncoder] | None = None,
     ) -> None:
@@ -86,6 +91,7 @@ class DecoderExtractor(CorpusExtractor):
             check_int(name, value, 1, _LARGEST)
         if width % heads:
             raise InvalidArgumentError(f"width={width} must be a multiple of heads={heads}.")
+        check_int("source_layers", source_layers, 0, _LARGEST)
         if not 0 <= dropout < 1:
             raise InvalidArgumentError(f"dropout={shown(dropout)} must be from 0 to below 1.")
         box = observation_space[PREFIX_KEY]
@@ -105,7 +111,9 @@ class DecoderExtractor(CorpusExtractor):
             inner=sizes["inner"],
             dropout=dropout,
             copy=copy,
+            source_layers=source_layers,
         )
+        self.tie = check_bool("tie", tie)
         self._cache = StateCache(self.decoder)
         # Biases and norms: an update that changes the other weights changes these.
         learning = [p for p in self.parameters() if p.requires_grad]
@@ -194,10 +202,11 @@ class DecoderExtractor(CorpusExtractor):
 
     @override
     def heads(self) -> tuple[nn.Module, nn.Module] | None:
+        tied = self.decoder.tokens.weight if self.tie else None
         if self.decoder.copying is None:
-            return None
+            return None if tied is None else (TiedHead(tied), LatentHead(self.decoder.width))
         width = self.decoder.width
-        return CopyHead(width, self.decoder.n_tokens), LatentHead(width)
+        return CopyHead(width, self.decoder.n_tokens, tied), LatentHead(width)
 
     def _read_sources(self, rows: Int64Array, *, whole: bool = True) -> Memory:
         """Sources of (n,) samples, with room for the longest of the corpus if `whole`."""
@@ -216,10 +225,11 @@ class DecoderExtractor(CorpusExtractor):
         pieces = source.pieces(units, most).to(device)
         return self.decoder.read_source(vectors.view(shape).to(device), there.to(device), pieces)
 
-    def _state_version(self) -> tuple[float, int]:
+    def _state_version(self) -> Version:
         """Numbers that differ whenever weights or corpus do, in whatever way they are written."""
         small = nn.utils.parameters_to_vector(self._watched).double()
-        return float(small.square().sum() + small.sum()), self._source().number
+        exact = not th.is_autocast_enabled(small.device.type)
+        return float(small.square().sum() + small.sum()), self._source().number, exact
 
     def _index(self, values: Int64Array) -> th.Tensor:
         return th.as_tensor(values, device=self.decoder.tokens.weight.device)

@@ -59,7 +59,16 @@ class Attention(nn.Module):
 
     def keys_and_values(self, states: th.Tensor) -> Pair:
         """Keys and values of (n, S, source) states."""
-        keys, values = self._split(self.pair(states)).chunk(2, dim=1)
+        return self._pair(self.pair(states))
+
+    def keys_and_values_of(self, words: th.Tensor, there: th.Tensor) -> Pair:
+        """Keys and values (n, heads, S, width / heads) of (m, source) words; see `spread`."""
+        return self._pair(spread(self.pair(words), there))
+
+    def _pair(self, states: th.Tensor) -> Pair:
+        if states.device.type == "cpu":  # what `_attend` computes with, once and not at each step
+            states = states.float()
+        keys, values = self._split(states).chunk(2, dim=1)
         return keys, values
 
     def forward(
@@ -67,8 +76,15 @@ class Attention(nn.Module):
     ) -> th.Tensor:
         """(n, T, width) for queries from (n, T, width) states; `hidden` is added to the scores."""
         query = self._split(self.query(states))
-        found = F.scaled_dot_product_attention(query, *pair, attn_mask=hidden, is_causal=causal)
+        found = _attend(query, pair, hidden, causal=causal)
         result: th.Tensor = self.out(found.transpose(1, 2).flatten(2))
+        return result
+
+    def within(self, words: th.Tensor, there: th.Tensor, hidden: th.Tensor) -> th.Tensor:
+        """(m, width) for words that attend to those of their own source; see `SourceLayer`."""
+        query, pair = self._split(spread(self.query(words), there)), self.keys_and_values_of
+        found = _attend(query, pair(words, there), hidden, causal=False)
+        result: th.Tensor = self.out(found.transpose(1, 2).flatten(2)[there])
         return result
 
     def weights(self, states: th.Tensor, keys: th.Tensor, hidden: th.Tensor) -> th.Tensor:
@@ -81,6 +97,75 @@ class Attention(nn.Module):
         n, places, width = states.shape
         size = self.query.out_features // self.heads
         return states.view(n, places, width // size, size).transpose(1, 2)
+
+
+def _attend(query: th.Tensor, pair: Pair, hidden: th.Tensor | None, *, causal: bool) -> th.Tensor:
+    """Scaled dot products, (n, heads, T, width / heads)."""
+    attention = F.scaled_dot_product_attention
+    if query.device.type == "cpu":
+        # Its backward pass is several times slower there in bfloat16 than in float32.
+        with th.autocast("cpu", enabled=False):
+            return attention(query.float(), *pair, attn_mask=hidden, is_causal=causal)
+    return attention(query, *pair, attn_mask=hidden, is_causal=causal)
+
+
+def spread(words: th.Tensor, there: th.Tensor) -> th.Tensor:
+    """(n, S, width), zeros where there is no word, of (m, width) words; there: (n, S), m true."""
+    padded = words.new_zeros(there.numel(), words.shape[1])
+    place = there.flatten().nonzero()[:, 0]
+    return padded.index_copy(0, place, words).view(*there.shape, -1)
+
+
+class Dropout(nn.Module):
+    """Dropout in steps of 1/256, from a random byte each: torch's draws a double for each number.
+
+    Args:
+        rate: Share of what becomes 0, from 0 to below 1.
+    """
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.cut = min(round(256 * rate), 255)
+
+    def forward(self, states: th.Tensor) -> th.Tensor:
+        """States of the same shape; while training some are 0, and the others larger."""
+        if not (self.training and self.cut):
+            return states
+        size = states.numel()
+        words = th.empty(-(-size // 8), dtype=th.int64, device=states.device)
+        drawn = words.random_(-(2**63), None).view(th.uint8)[:size].view(states.shape)
+        kept = (drawn >= self.cut).to(states.dtype).mul_(256 / (256 - self.cut))
+        return states * kept
+
+
+class SourceLayer(nn.Module):
+    """Self-attention between the words of a source, then a feed-forward layer; norms come first.
+
+    Args:
+        width: Of states.
+        heads: Of the attention.
+        inner: Width of the feed-forward layer.
+        dropout: Of each part's result.
+    """
+
+    def __init__(self, width: int, heads: int, inner: int, dropout: float) -> None:
+        super().__init__()
+        self.attention = Attention(width, heads, width)
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(2))
+        self.inner = nn.Sequential(nn.Linear(width, inner), nn.ReLU(), nn.Linear(inner, width))
+        self.dropout = Dropout(dropout)
+
+    def forward(self, words: th.Tensor, there: th.Tensor, hidden: th.Tensor) -> th.Tensor:
+        """(m, width) states of m words.
+
+        Args:
+            words: (m, width) of all sources, one after another.
+            there: (n, S) bool places of the n sources, m of them true.
+            hidden: (n, 1, 1, S) added to the scores.
+        """
+        found = self.attention.within(self.norms[0](words), there, hidden)
+        words = words + self.dropout(found)
+        return words + self.dropout(self.inner(self.norms[1](words)))
 
 
 class Layer(nn.Module):
@@ -98,7 +183,7 @@ class Layer(nn.Module):
         self.written, self.source = (Attention(width, heads, width) for _ in range(2))
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3))
         self.inner = nn.Sequential(nn.Linear(width, inner), nn.ReLU(), nn.Linear(inner, width))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(
         self,
@@ -136,6 +221,7 @@ class Decoder(nn.Module):
         inner: Width of the feed-forward layers.
         dropout: While training.
         copy: Words of the source can be copied.
+        source_layers: Layers of self-attention between the words of a source.
 
     Attributes:
         copying: Does so; None where words cannot be copied.
@@ -154,6 +240,7 @@ class Decoder(nn.Module):
         inner: int,
         dropout: float,
         copy: bool = False,
+        source_layers: int = 0,
     ) -> None:
         super().__init__()
         self.width, self.heads, self.length = width, heads, length
@@ -163,8 +250,11 @@ class Decoder(nn.Module):
         self.source_places = nn.Embedding(max_source, width)
         self.read = nn.Linear(source, width)
         self.stack = nn.ModuleList(Layer(width, heads, inner, dropout) for _ in range(layers))
+        self.source_stack = nn.ModuleList(
+            SourceLayer(width, heads, inner, dropout) for _ in range(source_layers)
+        )
         self.source_norm, self.norm = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.copying = Copying(width, heads) if copy else None
         for module in self.modules():
             if isinstance(module, nn.Linear):
@@ -194,12 +284,19 @@ class Decoder(nn.Module):
             there: (n, S) bool which of them are real; at least one of each source.
             pieces: (n, S, K) their tokens, where they can be copied.
         """
-        states = self.read(vectors) + self.source_places.weight[: vectors.shape[1]]
-        states = self.dropout(self.source_norm(states))
-        hidden = states.new_zeros(there.shape).masked_fill(~there, -math.inf)
-        pairs = [layer.source.keys_and_values(states) for layer in self.layers]
+        # What is not there is left out of all layers: padding would be half of their work.
+        places = self.source_places.weight[: there.shape[1]].expand(*vectors.shape[:2], -1)
+        words = self.read(vectors[there]) + places[there]
+        hidden = words.new_zeros(there.shape, dtype=th.float32).masked_fill(~there, -math.inf)
+        hidden = hidden[:, None, None, :]
+        if len(self.source_stack):
+            words = self.dropout(words)
+            for layer in self.source_stack:
+                words = layer(words, there, hidden)
+        words = self.dropout(self.source_norm(words))
+        pairs = [layer.source.keys_and_values_of(words, there) for layer in self.layers]
         none = th.zeros(*there.shape, 0, dtype=th.long, device=there.device)
-        return Memory(pairs, hidden[:, None, None, :], none if pieces is None else pieces)
+        return Memory(pairs, hidden, none if pieces is None else pieces)
 
     def features(self, states: th.Tensor, memory: Memory, before: th.Tensor) -> th.Tensor:
         """What heads read: states, and behind them probabilities of what is copied.
@@ -268,7 +365,8 @@ class Decoder(nn.Module):
         hidden = states.new_zeros(later.shape).masked_fill(later, -math.inf)[:, None, None, :]
         for layer, (keys, values), source in zip(self.layers, past, memory.pairs, strict=True):
             key, value = layer.written.keys_and_values(layer.normed(states))
-            keys[row, :, places], values[row, :, places] = key[:, :, 0], value[:, :, 0]
+            keys[row, :, places] = key[:, :, 0].to(keys.dtype)
+            values[row, :, places] = value[:, :, 0].to(keys.dtype)
             pair = keys[:, :, :width], values[:, :, :width]
             states = layer(states, pair, source, (hidden, memory.hidden), causal=False)
         result: th.Tensor = self.norm(states)[:, 0]

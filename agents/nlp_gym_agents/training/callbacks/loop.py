@@ -23,6 +23,7 @@ from nlp_gym.errors import RunError
 from nlp_gym.files import write_json
 from nlp_gym.metrics.base import Score
 from nlp_gym_agents.algorithms.parallel.data_parallel import DataParallel
+from nlp_gym_agents.algorithms.weight_average import averaged_weights
 from nlp_gym_agents.runs.checkpoints import Boundary, boundary, write_checkpoint
 from nlp_gym_agents.runs.folder import resume_command
 from nlp_gym_agents.runs.metrics_log import append_metrics, read_metrics
@@ -305,8 +306,10 @@ class TrainingLoop(BaseCallback):
     def _save_best(self, score: Score) -> None:
         run = self.options.run
         with publish(run / "best", fix=lambda: f"continue with: {resume_command(run)}") as folder:
+            with averaged_weights(self.model.policy):
+                aliases = save_weights(folder, self.model)
             chosen = {
-                "aliases": save_weights(folder, self.model),
+                "aliases": aliases,
                 "timesteps": self.model.num_timesteps,
                 "metric": score.metric,
                 "value": score.value,
