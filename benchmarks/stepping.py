@@ -28,11 +28,12 @@ import numpy as np
 
 import nlp_gym
 from nlp_gym.messages import one_line_errors
-from nlp_gym.tasks.core.make import task_ids
+from nlp_gym.tasks.core.make import task_class, task_ids
 
 CARTPOLE = "CartPole-v1"
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 MIDDLE_LAYER = {"layers": 4}
+OBS_TYPES = ("index", "features", "tokens")
 
 
 @dataclass
@@ -126,6 +127,10 @@ def build_cases(args: argparse.Namespace) -> list[Case]:
         ("features, SyncVectorEnv", {"obs_type": "features", "vectorization_mode": "sync"}),
         ("tokens", {"obs_type": "tokens"}),
     ]
+    former = dict(task_class(args.env).later_arguments)  # what there was to see before
+    if former:
+        said = ", ".join(f"{name}={value}" for name, value in former.items())
+        variants += [(f"{kind}, {said}", {"obs_type": kind, **former}) for kind in OBS_TYPES]
     for name, kwargs in variants:
         if args.only and args.only not in name:
             continue

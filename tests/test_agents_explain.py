@@ -489,12 +489,14 @@ def test_explain_relevance_by_gradients(method: str, tuned: Agent) -> None:
     assert again == plain  # nothing of it stays in the policy
 
 
-@pytest.mark.parametrize(("env_id", "algo"), [("POS-v0", "masked_dqn"), ("SpanQA-SQuAD-v0", "bc")])
+@pytest.mark.parametrize(
+    ("env_id", "algo", "steps"), [("POS-v0", "masked_dqn", 192), ("SpanQA-SQuAD-v0", "bc", 48)]
+)
 def test_explain_integrated_gradients_are_complete(
-    env_id: str, algo: str, tiny_bert: Path, monkeypatch: pytest.MonkeyPatch
+    env_id: str, algo: str, steps: int, tiny_bert: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They sum to the difference of the scores on the text and on one of mask tokens."""
-    monkeypatch.setattr("nlp_gym_agents.explain.gradients.STEPS", 48)
+    monkeypatch.setattr("nlp_gym_agents.explain.gradients.STEPS", steps)
     task = tiny_task(env_id, tiny_bert, "dev")
     player = player_of(task, algo, scale=0.02, tuning=Tuning(dropout=0.1))
     row = min(range(len(task.corpus)), key=lambda k: len(task.sample(k).words))

@@ -102,10 +102,11 @@ def test_extractors_index_reads_what_features_carry(task: Task) -> None:
 def test_extractors_one_hot_history_and_no_mask(task: Task) -> None:
     extractor = NLPExtractor(task.observation_space("index"), FeatureSource(task, "cpu"))
     n = task.n_actions
-    assert extractor.width == context_dim(task) + 2 * (n + 1)
+    before = context_dim(task) + task.extras["flags"].size
+    assert extractor.width == before + 2 * (n + 1)
     state = task.initial(np.array([0]))
     task.transition(state, np.array([1]))
-    row = extractor.read(tensors(task.observe(state, "index")))[0, context_dim(task) :]
+    row = extractor.read(tensors(task.observe(state, "index")))[0, before:]
     assert row.reshape(2, n + 1).argmax(1).tolist() == [1, n]
     assert row.sum() == 2
 

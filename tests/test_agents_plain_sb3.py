@@ -278,12 +278,14 @@ def test_plain_sb3_stock_extractor_refuses_numbers_that_name_something(obs_type:
 
 def test_plain_sb3_rescaled_masks_are_refused() -> None:
     env = make_vec_env(NER, 2, env_kwargs=SMALL)
-    with pytest.raises(InvalidArgumentError, match=r"norm_obs_keys=\['context', 'history'\]"):
+    with pytest.raises(
+        InvalidArgumentError, match=r"norm_obs_keys=\['context', 'flags', 'history'\]"
+    ):
         nlp_policy_kwargs(VecNormalize(env))
     model = PPO("MultiInputPolicy", VecNormalize(env), policy_kwargs=nlp_policy_kwargs(env))
     with pytest.raises(InvalidArgumentError, match=r"action_mask.*norm_obs_keys"):
         model.learn(16)
-    right = VecNormalize(env, norm_obs_keys=["context", "history"])
+    right = VecNormalize(env, norm_obs_keys=["context", "flags", "history"])
     stock(PPO, right).learn(16)
     native = make_sb3_env(NER, 2, **SMALL)
     with pytest.raises(InvalidArgumentError, match="norm_obs=False"):
@@ -386,7 +388,7 @@ def test_plain_sb3_one_environment_needs_no_vec_env() -> None:
 def test_plain_sb3_seeds_and_masks_of_native_environments() -> None:
     first, second = (make_sb3_env(NER, 3, seed=5, **SMALL) for _ in range(2))
     a, b = first.reset(), second.reset()
-    assert set(a) == {"action_mask", "corpus", "history", "position", "row"}
+    assert set(a) == {"action_mask", "corpus", "flags", "history", "position", "row"}
     assert all((a[key] == b[key]).all() for key in a)
     single = gym.make(NER, obs_type="index", **SMALL)
     assert (single.reset(seed=6)[0]["row"] == a["row"][1]).all()

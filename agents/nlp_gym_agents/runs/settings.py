@@ -8,6 +8,7 @@ from typing import Any, TypedDict
 
 from nlp_gym.errors import RunError
 from nlp_gym.inert import shown
+from nlp_gym.tasks.core.make import find_spec, task_class
 from nlp_gym_agents.runs import schema
 from nlp_gym_agents.runs.plain_files import read_json
 from nlp_gym_agents.runs.snapshots import check_version
@@ -101,6 +102,9 @@ _TAKEN = ("split", "env_id", "id")
 def read_settings(path: Path, *, trust: Sequence[str] | str = ()) -> SnapshotSettings:
     """The settings beside a policy, checked before any of them is used.
 
+    Arguments that the task did not have when the policy was trained are as they were for it, see
+    `Task.later_arguments`.
+
     Args:
         path: ``settings.json`` of a snapshot.
         trust: Modules that they may have imported; see `nlp_gym_agents.runs.trust`.
@@ -121,4 +125,6 @@ def read_settings(path: Path, *, trust: Sequence[str] | str = ()) -> SnapshotSet
             if name in part:
                 raise RunError(f"{path} is damaged: {shown(name)} is no argument of environments.")
     check_trusted(found, path, trust)
+    if find_spec(found["env"]) is not None:  # else it is refused where the task is made
+        found["env_kwargs"] = {**task_class(found["env"]).later_arguments, **found["env_kwargs"]}
     return found

@@ -20,6 +20,7 @@ from nlp_gym.encode.transformer.encoder import TransformerEncoder
 from nlp_gym.errors import RunError
 from nlp_gym.metrics.base import Score
 from nlp_gym.progress import tell
+from nlp_gym.tasks.core.make import task_class
 from nlp_gym.tasks.core.task import Task
 from nlp_gym_agents.algorithms.imitation.bc import BC
 from nlp_gym_agents.algorithms.parallel.data_parallel import DataParallel
@@ -65,12 +66,13 @@ class Setup:
 
     def settings(self) -> PolicySettings:
         """What is written beside every saved policy: enough to load it anywhere."""
-        encoder = self.train_task.encoder
+        encoder, task = self.train_task.encoder, self.train_task
+        later = {name: getattr(task, name) for name in task.later_arguments}
         return {
             "format_version": FORMAT_VERSION,
             "algo": self.config.algo,
             "env": self.config.env,
-            "env_kwargs": with_dtype(self.config.task_kwargs, encoder),
+            "env_kwargs": {**with_dtype(self.config.task_kwargs, encoder), **later},
             "obs_type": self.obs_type,
             "labels": list(self.train_task.labels),
             "learnt": self.train_task.learnt,
@@ -201,6 +203,13 @@ def with_saved_dtype(config: TrainConfig, saved: SnapshotSettings) -> TrainConfi
         return config  # what it is, is checked where the encoder is made
     env_kwargs = {**config.env_kwargs, "encoder_kwargs": {**own, "dtype": dtype}}
     return config.with_changes(env_kwargs=env_kwargs)
+
+
+def with_saved_arguments(config: TrainConfig, saved: SnapshotSettings) -> TrainConfig:
+    """`config` with what a snapshot was made with, where its task has got arguments since then."""
+    names = task_class(config.env).later_arguments
+    before = {name: saved["env_kwargs"][name] for name in names}
+    return config.with_changes(env_kwargs={**before, **config.env_kwargs})
 
 
 def set_up(

@@ -56,6 +56,7 @@ from nlp_gym_agents.training.setup import (
     follow_corpus,
     overshoot,
     set_up,
+    with_saved_arguments,
     with_saved_dtype,
 )
 from nlp_gym_agents.training.signals import StopRequest, TrainingInterrupted, stop_requests
@@ -350,7 +351,7 @@ class _Training:
                 f"{self.run / 'config.yml'}: n_envs={self.config.n_envs}, but {folder} was saved "
                 f"with {known}. Restore the number, or train again."
             )
-        own = with_saved_dtype(self.config, saved)
+        own = with_saved_arguments(with_saved_dtype(self.config, saved), saved)
         setup = set_up(own, progress=self.progress, checkpoint=(folder, saved), ranks=self.ranks)
         setup.check_same(saved, folder)
         state = _loop_state(folder)

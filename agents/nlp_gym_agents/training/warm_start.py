@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch as th
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -115,9 +116,21 @@ def load_teacher(
             f"warm_start={shown(text)} writes with another vocabulary than this task: they differ "
             "in data, pair, tokens or vocabulary_size. Use those of that run."
         )
+    _check_arguments(text, agent.settings["env_kwargs"], task)
     agent.check_encoder(task)
     _check_tuning(text, agent.tuning, config.learning.tuning)
     return agent.model(task).policy
+
+
+def _check_arguments(text: str, theirs: Mapping[str, Any], task: Task) -> None:
+    """Refuse a teacher that sees more or less of a state than this run."""
+    for name in task.later_arguments:
+        if theirs[name] != getattr(task, name):
+            raise RunError(
+                f"warm_start={shown(text)} was trained with {name}={shown(theirs[name])}, and this "
+                f"task has {shown(getattr(task, name))}: give --env-kwargs "
+                f"{name}:{str(theirs[name]).lower()}, or train it again."
+            )
 
 
 _SHAPE = ("mode", "rank", "alpha", "targets", "bottleneck")

@@ -148,6 +148,12 @@ class Task(CorpusTask):
     """Baselines that suit it besides random, majority and oracle, for the test report."""
     fixed_arguments: ClassVar[tuple[str, ...]] = ()
     """Arguments that a trained agent cannot be given anew: they decide the size of what learns."""
+    later_arguments: ClassVar[Mapping[str, Any]] = {}
+    """Arguments that came when agents had been trained already, and what these agents have.
+
+    Runs that do not name them are loaded with these values, whatever the default is now. A task
+    has each as an attribute.
+    """
     trace_view: ClassVar[str] = "ranking"
     """How explained decisions are drawn, a name of `nlp_gym_agents.explain.trace.VIEWS`.
 

@@ -2,7 +2,7 @@
 
 One extractor serves the observation types `index` and `features`: the first names a state of the
 corpus and the extractor gathers its vectors from the encoded corpus, the second carries them.
-Both give the same numbers, but an `index` observation is about 20 bytes, which is what makes large
+Both give the same numbers, but an `index` observation is tens of bytes, which is what makes large
 replay buffers and fast rollouts possible.
 """
 
