@@ -28,6 +28,7 @@ RUN_KEYS: dict[str, type] = {
     "tuning": dict,
     "kl": dict,
     "start": dict,
+    "constant_reward": float,
 }
 """Keys that the training command reads, and their types; others are the algorithm's arguments."""
 
@@ -81,6 +82,7 @@ _BOUNDS: dict[str, tuple[float, float, bool]] = {
     **dict.fromkeys(("tau", "exploration_fraction"), (0.0, 1.0, False)),
     **dict.fromkeys(("ent_coef", "vf_coef", "learning_starts"), (0.0, math.inf, True)),
     "label_smoothing": (0.0, 0.999, True),
+    "constant_reward": (-1e6, 1e6, True),
     "gradient_steps": (-1, 1_000_000, True),
 }
 _LONG = 10_000
