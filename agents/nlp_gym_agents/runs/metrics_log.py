@@ -106,4 +106,6 @@ def processor_seconds(run: str | Path) -> float | None:
         RunError: See `read_metrics`.
     """
     rows = read_metrics(run)
-    return float(rows[-1]["processor_seconds"]) if rows and "processor_seconds" in rows[-1] else None
+    return (
+        float(rows[-1]["processor_seconds"]) if rows and "processor_seconds" in rows[-1] else None
+    )

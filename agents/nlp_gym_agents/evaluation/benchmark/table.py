@@ -13,12 +13,16 @@ from typing import Any, Literal, TypedDict
 from nlp_gym.errors import RunError
 from nlp_gym.files import atomic_path, write_json
 from nlp_gym.inert import visible
+from nlp_gym_agents.algorithms.registry import ALGORITHMS, information_of
 from nlp_gym_agents.runs import schema
 from nlp_gym_agents.runs.folder import writing
 from nlp_gym_agents.runs.plain_files import read_json
 
 FORMAT = 1
 BASELINES = ("random", "majority", "majority-word", "oracle")
+BC_TIME, CONSTANT = "bc@time", "best@constant"
+CONTROLS = (BC_TIME, CONSTANT)
+"""Columns of controls: see `evaluation.benchmark.controls`."""
 ORDER = ("random", "majority", "bc", "masked_dqn", "maskable_ppo", "maskable_ppo+bc")
 """Columns from left to right; others follow."""
 _LAST = ("RL / bc", "wall min", "budget min/run")
@@ -87,6 +91,12 @@ class CellRecord(_CellRecord, total=False):
     test: SplitScore
     scoring_seconds: float
     stopped: str | None
+    timesteps: int
+    n_timesteps: int
+    training_seconds: float
+    clock: str
+    information: str
+    alarms: list[str]
 
 
 _DONE = {"metric", "dev", "test"}
@@ -123,7 +133,7 @@ def read_cells(out: Path) -> list[dict[str, Any]]:
 
     def place(record: Mapping[str, Any]) -> tuple[Any, ...]:
         algo = record["algo"]
-        known = ORDER.index(algo) if algo in ORDER else len(ORDER)
+        known = ORDER.index(algo) if algo in ORDER else len(ORDER) + (algo in CONTROLS)
         return record["id"], known, algo, record["seed"]
 
     whole = (record for record in records if record.get("format") == FORMAT and _is_cell(record))
@@ -150,24 +160,34 @@ def write_cell(cell: Cell, out: Path, result: Mapping[str, Any]) -> dict[str, An
     return record
 
 
-def write_tables(results: Sequence[Mapping[str, Any]], out: Path) -> None:
-    """Write ``table.json`` and ``table.md`` from results of cells.
+def write_tables(
+    results: Sequence[Mapping[str, Any]],
+    out: Path,
+    controls: Sequence[Mapping[str, Any]] = (),
+) -> None:
+    """Write ``table.json`` and ``table.md`` from results of cells, and comparisons of controls.
 
     Raises:
         RunError: The folder cannot be written to.
     """
-    table = build_table(results)
+    table = build_table(results, controls)
     with writing(out):
         write_json(out / "table.json", table)
         with atomic_path(out / "table.md") as path:
             path.write_text(to_markdown(table), encoding="utf-8")
 
 
-def build_table(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def build_table(
+    results: Sequence[Mapping[str, Any]], controls: Sequence[Mapping[str, Any]] = ()
+) -> dict[str, Any]:
     """One row per id and one column per algorithm, with the mean over its seeds.
 
     `share` divides the test value of the algorithm that learns from rewards and is best on dev by
-    that of `bc`.
+    that of `bc`; `information` says what each algorithm learned from.
+
+    Args:
+        results: Records of cells, as `read_cells` gives them.
+        controls: Comparisons, as `evaluation.benchmark.controls.read_controls` gives them.
     """
     ids = list(dict.fromkeys(r["id"] for r in results))
     algos = list(dict.fromkeys(r["algo"] for r in results))
@@ -178,7 +198,38 @@ def build_table(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         metric = next((r["metric"] for r in own if "metric" in r), None)
         row = {"id": env_id, "metric": metric, "columns": columns, "share": _share(columns)}
         rows.append({**row, **_times(own)})
-    return {"algos": algos, "rows": rows}
+    informed: dict[str, dict[str, None]] = {algo: {} for algo in algos}
+    for result in results:
+        if (text := learned_from(result)) is not None:
+            informed[result["algo"]][text] = None
+    information = {algo: " or ".join(texts) for algo, texts in informed.items()}
+    return {"algos": algos, "rows": rows, "information": information, "controls": [*controls]}
+
+
+_KNOWN_OF_BASELINES = {
+    "random": "nothing",
+    "majority": "gold of train",
+    "majority-word": "gold of train",
+    "oracle": "gold",
+}
+
+
+def learned_from(result: Mapping[str, Any]) -> str | None:
+    """What a cell's number comes from: ``"bandit"``, ``"full information"``, ``"oracle"``, ...
+
+    Args:
+        result: Its record; None for one of an older release whose algorithm is not known.
+    """
+    algo = result["algo"]
+    if algo in BASELINES:
+        return _KNOWN_OF_BASELINES[algo]
+    if "information" in result:
+        return str(result["information"])
+    name, _, start = algo.partition("+")
+    if name not in ALGORITHMS:
+        return None
+    found = information_of(ALGORITHMS[name], result.get("settings", {}).get("hyperparams", {}))
+    return f"{found}, start: oracle" if start else found
 
 
 def _column(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -188,6 +239,8 @@ def _column(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "errors": [r["error"] for r in results if r["status"] == "failed"],
         "stopped": sum(r.get("stopped") == "budget" for r in done),
         "seconds": sum(r["seconds"] for r in done),
+        "information": next(filter(None, map(learned_from, done)), None),
+        "alarms": {r["seed"]: r["alarms"] for r in done if r.get("alarms")},
     }
     for split in ("dev", "test"):
         values = [r[split]["value"] for r in done]
@@ -204,15 +257,25 @@ def _times(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {"seconds": seconds, "budgets": sorted(budgets)}
 
 
+def best_agent(columns: Mapping[str, Mapping[str, Any]]) -> str | None:
+    """The column that learns from rewards and is best on dev; None: there is none."""
+    learned = [
+        name
+        for name, column in columns.items()
+        if "test" in column
+        and name not in (*BASELINES, *CONTROLS, "bc")
+        and not str(column["information"]).startswith("oracle")
+    ]
+    return max(learned, key=lambda name: float(columns[name]["dev"]["mean"]), default=None)
+
+
 def _share(columns: Mapping[str, Mapping[str, Any]]) -> float | None:
     """The `share` of `build_table`; None where one of the two is missing or `bc` is 0."""
-    done = {name: column for name, column in columns.items() if "test" in column}
-    learned = [column for name, column in done.items() if name not in (*BASELINES, "bc")]
-    ceiling = done["bc"]["test"]["mean"] if "bc" in done else 0.0
-    if not learned or not ceiling:
+    best, cloned = best_agent(columns), columns.get("bc", {})
+    ceiling = cloned["test"]["mean"] if "test" in cloned else 0.0
+    if best is None or not ceiling:
         return None
-    best = max(learned, key=lambda column: float(column["dev"]["mean"]))
-    return float(best["test"]["mean"] / ceiling)
+    return float(columns[best]["test"]["mean"] / ceiling)
 
 
 def to_markdown(table: Mapping[str, Any]) -> str:
@@ -220,8 +283,10 @@ def to_markdown(table: Mapping[str, Any]) -> str:
     parts = []
     for split in ("test", "dev"):
         header = ["id", "metric", *table["algos"], *(_LAST if split == "test" else [])]
-        lines = [f"## {split}", "", *_lines([header, *_body(table, split)]), ""]
-        parts += lines
+        known = ["learns from", "", *(table["information"][algo] for algo in table["algos"])]
+        known += [""] * (len(header) - len(known))
+        parts += [f"## {split}", "", *_lines([header, known, *_body(table, split)]), ""]
+    parts += _controls(table["controls"])
     if any(column["stopped"] for row in table["rows"] for column in row["columns"].values()):
         parts += ["`*`: stopped at the time limit of a run.", ""]
     parts += [
@@ -229,6 +294,14 @@ def to_markdown(table: Mapping[str, Any]) -> str:
         "may take.",
         "",
     ]
+    told = [
+        f"- {_markdown(row['id'])} {_markdown(algo)} seed {seed}: {_markdown('; '.join(alarms))}"
+        for row in table["rows"]
+        for algo, column in row["columns"].items()
+        for seed, alarms in column["alarms"].items()
+    ]
+    if told:
+        parts += ["`!`: the policy that is scored raised alarms of reward hacking.", "", *told, ""]
     parts += ["`±`: half of the range over seeds, where there are several.", ""]
     errors = [
         f"- {_markdown(row['id'])} {_markdown(algo)}: {_markdown(message)}"
@@ -255,7 +328,70 @@ def _shown(column: Mapping[str, Any], split: str) -> str:
     text = f"{value['mean']:.3f}"
     if len(value["values"]) > 1:
         text += f" ± {value['half_range']:.3f}"
-    return text + ("*" if column["stopped"] else "")
+    return text + ("*" if column["stopped"] else "") + ("!" if column["alarms"] else "")
+
+
+_CONTROL_HEADER = (
+    "id",
+    "metric",
+    "best agent by dev",
+    "learns from",
+    "test",
+    "against",
+    "test",
+    "difference (95 %)",
+    "constant reward",
+    "less constant (95 %)",
+    "seeds",
+    "seconds: agent, bc, bc@time",
+    "alarms",
+)
+
+
+def _controls(controls: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The section of comparisons with controls."""
+    if not controls:
+        return []
+    rows = [[*_CONTROL_HEADER], *([*control_row(record).values()] for record in controls)]
+    return [
+        "## Controls",
+        "",
+        *_lines(rows),
+        "",
+        "The agent that learns from rewards and is best on dev, against `bc`, or `bc` trained for "
+        "the agent's time (`bc@time`), whichever is better on dev; and against itself trained with "
+        "a reward that never changes. Differences on test, with intervals by the paired bootstrap "
+        "over its samples. Seconds of training a run, the agent's start counted.",
+        "",
+    ]
+
+
+def control_row(record: Mapping[str, Any]) -> dict[str, str]:
+    """A comparison of `evaluation.benchmark.controls` as texts, by column."""
+    gain, same = record["difference"], record["constant"]
+    clock, seconds = record["clock"], record["seconds"]
+    times = ", ".join("–" if s is None else f"{s:,.0f}" for s in seconds)
+    values = (
+        record["id"],
+        gain["metric"],
+        record["agent"],
+        record["information"],
+        f"{gain['value']:.4f}",
+        record["reference"],
+        f"{gain['other']:.4f}",
+        _interval(gain),
+        "" if same is None else f"{same['other']:.4f}",
+        "" if same is None else _interval(same),
+        str(gain["runs"][0]),
+        f"{times} ({clock})",
+        str(record["alarms"]),
+    )
+    keys = (*_CONTROL_HEADER[:6], "reference test", *_CONTROL_HEADER[7:])
+    return dict(zip(keys, values, strict=True))
+
+
+def _interval(found: Mapping[str, Any]) -> str:
+    return f"{found['difference']:+.4f} ({found['low']:+.4f} to {found['high']:+.4f})"
 
 
 def _markdown(text: str) -> str:
