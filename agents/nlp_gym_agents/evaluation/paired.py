@@ -199,6 +199,6 @@ def difference_line(found: Difference) -> str:
     runs, others = found.runs
     return (
         f"{found.metric} {found.value:.4f} ({runs} run{'s' if runs > 1 else ''}) less "
-        f"{found.other:.4f} ({others}) = {found.difference:+.4f}, 95 % interval {found.low:+.4f} to "
-        f"{found.high:+.4f} by the paired bootstrap over {found.n:,} samples: {found.verdict}"
+        f"{found.other:.4f} ({others}) = {found.difference:+.4f}, 95 % interval {found.low:+.4f} "
+        f"to {found.high:+.4f} by the paired bootstrap over {found.n:,} samples: {found.verdict}"
     )

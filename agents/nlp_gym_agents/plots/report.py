@@ -19,10 +19,10 @@ from nlp_gym.errors import MissingDependencyError, NLPGymError
 from nlp_gym.files import atomic_path
 from nlp_gym.inert import visible
 from nlp_gym_agents.evaluation.benchmark.controls import read_controls
+from nlp_gym_agents.evaluation.benchmark.markdown import control_row
 from nlp_gym_agents.evaluation.benchmark.table import (
     BASELINES,
     build_table,
-    control_row,
     learned_from,
     read_cells,
 )

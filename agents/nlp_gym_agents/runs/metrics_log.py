@@ -106,6 +106,4 @@ def processor_seconds(run: str | Path) -> float | None:
         RunError: See `read_metrics`.
     """
     rows = read_metrics(run)
-    return (
-        float(rows[-1]["processor_seconds"]) if rows and "processor_seconds" in rows[-1] else None
-    )
+    return rows[-1].get("processor_seconds") if rows else None

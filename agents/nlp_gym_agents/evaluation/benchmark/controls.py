@@ -5,8 +5,8 @@ test with
 
 - `bc`, or `bc` trained for as long as the agent was, its start counted (the column `bc@time`; the
   schedule of its rate is stretched over all of it), whichever is better on dev;
-- itself, trained from the same start with a reward of 1 for whatever it does (`best@constant`): what
-  it gains without a reward is not learned from the reward (Kiegeland and Kreutzer 2021).
+- itself, trained from the same start with a reward of 1 for whatever it does (`best@constant`):
+  what it gains like that is not learned from the reward (Kiegeland and Kreutzer 2021).
 
 Differences have intervals by the paired bootstrap over the samples of test
 (`nlp_gym_agents.evaluation.paired`). Nothing is chosen on test.

@@ -9,16 +9,11 @@ from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym.progress import progress_bar, progress_label
 from nlp_gym_agents.cluster.ray_tasks import Cluster, Tell
 from nlp_gym_agents.evaluation.benchmark.controls import compare, control_cells, read_controls
+from nlp_gym_agents.evaluation.benchmark.markdown import write_tables
 from nlp_gym_agents.evaluation.benchmark.measure import measure
 from nlp_gym_agents.evaluation.benchmark.plan import FROM_RUN, Plan
 from nlp_gym_agents.evaluation.benchmark.remote import measure_on
-from nlp_gym_agents.evaluation.benchmark.table import (
-    BASELINES,
-    Cell,
-    read_cell,
-    read_cells,
-    write_tables,
-)
+from nlp_gym_agents.evaluation.benchmark.table import BASELINES, Cell, read_cell, read_cells
 
 
 def run_plan(
