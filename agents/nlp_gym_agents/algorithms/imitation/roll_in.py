@@ -122,7 +122,8 @@ def roll_in(
             steps.seen, steps.decisions, rewards, reversed(returns), strict=True
         ):
             played.append(decision.actions)
-            kept = {"actions": decision.labels, "rewards": earned, "returns": later}
+            kept: dict[str, Any] = {"actions": decision.labels, "rewards": earned}
+            kept["returns"] = later
             keep = decision.keep
             part: dict[str, Any] = {name: array[keep] for name, array in kept.items()}
             part["observations"] = {key: compact(array)[keep] for key, array in seen.items()}
