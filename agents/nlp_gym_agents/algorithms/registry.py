@@ -49,11 +49,27 @@ class AlgorithmRow:
 _ROWS = (
     AlgorithmRow("a2c", "stable_baselines3:A2C", "actor_critic", False, "Advantage actor-critic."),
     AlgorithmRow(
+        "aggrevate",
+        "nlp_gym_agents.algorithms.imitation.aggrevate:AggreVaTe",
+        "supervised",
+        True,
+        "Expected cost of all actions, completed by the oracle.",
+        information="full information",
+    ),
+    AlgorithmRow(
         "bc",
         "nlp_gym_agents.algorithms.imitation.bc:BC",
         "supervised",
         True,
         "Cross-entropy on the oracle.",
+        information="oracle",
+    ),
+    AlgorithmRow(
+        "dagger",
+        "nlp_gym_agents.algorithms.imitation.dagger:DAgger",
+        "supervised",
+        True,
+        "Cross-entropy on the oracle, at states that the learner comes to.",
         information="oracle",
     ),
     AlgorithmRow("dqn", "stable_baselines3:DQN", "q", False, "Deep Q-network."),

@@ -8,6 +8,7 @@ Files of a checkpoint (a folder, see `nlp_gym_agents.runs.snapshots`):
 ``rng.safetensors``        torch's generator states
 ``episodes.safetensors``   the episodes being played (`nlp_gym_agents.runs.episodes`)
 ``memory.safetensors``     what a recurrent policy remembers of them
+``data.safetensors``       what the algorithm aggregated (`KeepsData`), such as roll-ins
 ``state.json``             counters, optimizer groups, Python's and numpy's generator states
 
 A run resumed from a checkpoint continues exactly as if it had not stopped: weights, target network,
@@ -30,14 +31,14 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from sb3_contrib.common.recurrent.type_aliases import RNNStates
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from nlp_gym.errors import RunError
+from nlp_gym.errors import NLPGymError, RunError
 from nlp_gym.files import write_json
 from nlp_gym.inert import listed, shown
 from nlp_gym_agents.networks.features.swap_source import clear_caches
@@ -74,6 +75,23 @@ STATE = "state.json"
 BUFFER_LIMIT = 2 * 1024**3
 KEPT_CHECKPOINTS = 2
 _MEMORY = "memory.safetensors"
+_DATA = "data.safetensors"
+
+
+@runtime_checkable
+class KeepsData(Protocol):
+    """An algorithm that learns from data which its weights of now could not make again."""
+
+    def kept_tensors(self) -> Tensors:
+        """What a checkpoint has to hold of it."""
+
+    def restore_tensors(self, tensors: Tensors) -> None:
+        """Go on with what `kept_tensors` gave.
+
+        Raises:
+            NLPGymError: They are not those of a run with the same settings.
+        """
+
 
 Optimizers = Mapping[str, torch.optim.Optimizer]
 """Optimizers by name."""
@@ -272,6 +290,8 @@ def save_state(
         save_tensors(folder / "episodes.safetensors", at.episodes[0])
     if at.memory:
         save_tensors(folder / _MEMORY, at.memory)
+    if isinstance(model, KeepsData) and (kept := model.kept_tensors()):
+        save_tensors(folder / _DATA, kept)
     state = {
         "aliases": aliases,
         "counters": at.counters,
@@ -382,16 +402,18 @@ def load_state(
             episodes.restore(model, tensors, state["episodes"], share=share)
         if (folder / _MEMORY).exists():
             _restore_memory(model, read_tensors(folder / _MEMORY))
+        if isinstance(model, KeepsData) and (folder / _DATA).exists():
+            model.restore_tensors(read_tensors(folder / _DATA))
         if "recent" in state:  # older checkpoints have none
             _restore_recent(model, state["recent"])
         # Last: restoring the episodes resets environments, which draws random numbers.
         alone = share is None
         _restore_random(model, read_tensors(folder / "rng.safetensors"), state["random"], alone)
     except _UNFIT as error:
-        problem = str(error) if isinstance(error, RunError) else repr(error)
+        problem = str(error) if isinstance(error, NLPGymError) else repr(error)
         raise RunError(
             f"{folder / STATE} does not fit the model that the run's settings describe: {problem}"
         ) from error
 
 
-_UNFIT = (RunError, LookupError, TypeError, ValueError, ArithmeticError, RuntimeError)
+_UNFIT = (NLPGymError, LookupError, TypeError, ValueError, ArithmeticError, RuntimeError)

@@ -163,6 +163,9 @@ class Task(CorpusTask):
     """Episodes of a sample that an evaluation keeps in a beam search; 1: it plays greedily."""
     reward_metric: str | None = None
     """Metric that `reward="metric"` is made of where it need not be the score's."""
+    constant_reward: float | None = None
+    """What every decision earns in place of its reward; None: its reward. It is a control for
+    training: what an agent gains with it does not come from the rewards."""
     masks: BoolArray | None = None
     """(K, A) all the masks there are, for tasks with thousands of actions; else None.
 
@@ -320,6 +323,8 @@ class Task(CorpusTask):
         right, cost, ended = self.play(state, played)
         lost: Float64Array = np.asarray(cost + ILLEGAL_COST * illegal)
         state.cost += lost
+        if self.constant_reward is not None:
+            return np.full(len(lost), self.constant_reward), ended
         if right is None:
             return (np.zeros(len(lost)) if self.reward == "sparse" else -lost), ended
         if self.reward == "correctness":

@@ -121,7 +121,7 @@ def collect(task: Task, *, gamma: float, obs_type: str = "index", batch: int = 1
     return OracleData(observations, *rest)
 
 
-def _compact(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def compact(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Store wide marks and masks as bytes; networks turn them into floats."""
     wide = values.ndim == 2 and values.shape[1] > 8 and values.dtype.kind == "i"
     return values.astype(np.int8) if wide and values.max(initial=0) < 128 else values
@@ -159,5 +159,5 @@ def _play(
     def joined(column: Iterable[npt.NDArray[Any]]) -> npt.NDArray[Any]:
         return np.concatenate([part[keep] for part, keep in zip(column, kept, strict=True)])
 
-    observations = {key: joined(_compact(one[key]) for one in seen) for key in seen[0]}
+    observations = {key: joined(compact(one[key]) for one in seen) for key in seen[0]}
     return observations, joined(actions), joined(rewarded), joined(returns[::-1])
