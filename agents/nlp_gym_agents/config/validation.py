@@ -81,6 +81,9 @@ _BOUNDS: dict[str, tuple[float, float, bool]] = {
     **dict.fromkeys(("tau", "exploration_fraction"), (0.0, 1.0, False)),
     **dict.fromkeys(("ent_coef", "vf_coef", "learning_starts"), (0.0, math.inf, True)),
     "label_smoothing": (0.0, 0.999, True),
+    "branches": _COUNT,
+    **dict.fromkeys(("demonstrations", "priority_alpha", "priority_beta"), _SHARE),
+    **dict.fromkeys(("margin", "margin_coef", "margin_temperature"), (0.0, math.inf, True)),
     "gradient_steps": (-1, 1_000_000, True),
 }
 _LONG = 10_000

@@ -60,6 +60,7 @@ from nlp_gym_agents.runs.state import (
     counters_of,
     fitted_groups,
     optimizers_of,
+    whole_arrays,
 )
 from nlp_gym_agents.runs.weights import (
     Tensors,
@@ -123,6 +124,7 @@ def _save_buffer(folder: Path, model: BaseAlgorithm) -> Numbers | None:
     if buffer is None:
         return None
     arrays = {key: array[: buffer.size()] for key, array in buffer_arrays(buffer).items()}
+    arrays |= whole_arrays(buffer)
     if sum(array.nbytes for array in arrays.values()) > BUFFER_LIMIT:
         return None
     tensors = {key: torch.from_numpy(np.ascontiguousarray(a)) for key, a in arrays.items()}
@@ -139,7 +141,11 @@ def _load_buffer(folder: Path, model: BaseAlgorithm, saved: BufferState | None) 
     for key, array in buffer_arrays(buffer).items():
         values = tensors[key].numpy()
         array[: len(values)] = values
+    for key, array in whole_arrays(buffer).items():
+        array[...] = tensors[key].numpy()
     buffer.pos, buffer.full = saved["pos"], saved["full"]
+    if hasattr(buffer, "restored"):
+        buffer.restored()
 
 
 def _random_state(model: BaseAlgorithm) -> tuple[Tensors, Numbers]:
