@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
 
 PolicyKind = Literal["q", "actor_critic", "supervised", "other"]
-Information = Literal["bandit", "full information", "oracle"]
+Information = Literal[
+    "bandit", "full information", "oracle", "bandit + oracle", "full information + oracle"
+]
 """What an algorithm learns from: rewards of what it did, rewards of every action, or the oracle."""
 
 
@@ -113,6 +115,8 @@ ALGORITHMS: dict[str, AlgorithmRow] = {row.name: row for row in _ROWS}
 
 FULL_INFORMATION_OPTIONS = ("full_targets",)
 """Hyperparameters that make an algorithm learn from the rewards of every action, where true."""
+ORACLE_OPTIONS = ("demonstrations",)
+"""Hyperparameters that let an algorithm see what the oracle does as well, where above 0."""
 
 
 def information_of(row: AlgorithmRow, hyperparams: Mapping[str, Any]) -> Information:
@@ -122,9 +126,11 @@ def information_of(row: AlgorithmRow, hyperparams: Mapping[str, Any]) -> Informa
         row: Its algorithm.
         hyperparams: Its own.
     """
-    if any(hyperparams.get(name) for name in FULL_INFORMATION_OPTIONS):
-        return "full information"
-    return row.information
+    full = any(hyperparams.get(name) for name in FULL_INFORMATION_OPTIONS)
+    if row.information != "oracle" and any(hyperparams.get(name) for name in ORACLE_OPTIONS):
+        full = full or row.information == "full information"
+        return "full information + oracle" if full else "bandit + oracle"
+    return "full information" if full else row.information
 
 
 def resolve(name: str) -> AlgorithmRow:

@@ -86,6 +86,9 @@ _BOUNDS: dict[str, tuple[float, float, bool]] = {
     "warmup": (0.0, 1.0, True),
     **dict.fromkeys(("texts", "samples"), _COUNT),
     "constant_reward": (-1e6, 1e6, True),
+    "branches": _COUNT,
+    **dict.fromkeys(("demonstrations", "priority_alpha", "priority_beta"), _SHARE),
+    **dict.fromkeys(("margin", "margin_coef", "margin_temperature"), (0.0, math.inf, True)),
     "gradient_steps": (-1, 1_000_000, True),
 }
 _LONG = 10_000

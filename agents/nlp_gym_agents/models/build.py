@@ -28,7 +28,9 @@ from nlp_gym_agents.algorithms.buffers import (
     MaskableEpisodeRolloutBuffer,
 )
 from nlp_gym_agents.algorithms.expected_pg import ExpectedPG
+from nlp_gym_agents.algorithms.masked_dqn import STATE_OPTIONS, MaskedDQN
 from nlp_gym_agents.algorithms.registry import ALGORITHMS, AlgorithmRow
+from nlp_gym_agents.algorithms.replay.transitions import state_bytes
 from nlp_gym_agents.algorithms.vec_env import SB3VecEnv
 from nlp_gym_agents.config.devices import check_device
 from nlp_gym_agents.config.hyperparams import Params, build_arguments
@@ -202,12 +204,24 @@ def check_buffer(row: AlgorithmRow, venv: TaskVectorEnv, arguments: Mapping[str,
         value = arguments.get(name, defaults[name].default if name in defaults else None)
         if not isinstance(value, int):
             continue
+        if name == "buffer_size" and keeps_states(row, arguments):
+            each = state_bytes(venv.task)
+            check_memory(name, value, value * each, f"states of {readable_size(each)} each")
+            continue
         # A replay buffer has each observation and the next one as they are; a rollout, as float32.
         each = observation_bytes(space, np.float32 if name == "n_steps" else None)
         what = f"observations of {readable_size(each)} each"
         if venv.obs_type != "index":
             what += f" (with obs_type='index' they are of {_index_bytes(venv.task)})"
         check_memory(name, value, value * copies * each, what)
+
+
+def keeps_states(row: AlgorithmRow, arguments: Mapping[str, Any]) -> bool:
+    """Whether replay keeps states instead of observations; see `MaskedDQN`."""
+    if not issubclass(row.cls, MaskedDQN):
+        return False
+    several = arguments.get("n_steps", 1) > 1
+    return several or any(arguments.get(name) for name in STATE_OPTIONS)
 
 
 def _index_bytes(task: Task) -> str:

@@ -61,6 +61,7 @@ from nlp_gym_agents.runs.state import (
     counters_of,
     fitted_groups,
     optimizers_of,
+    whole_arrays,
 )
 from nlp_gym_agents.runs.weights import (
     Tensors,
@@ -141,6 +142,7 @@ def _save_buffer(folder: Path, model: BaseAlgorithm) -> Numbers | None:
     if buffer is None:
         return None
     arrays = {key: array[: buffer.size()] for key, array in buffer_arrays(buffer).items()}
+    arrays |= whole_arrays(buffer)
     if sum(array.nbytes for array in arrays.values()) > BUFFER_LIMIT:
         return None
     tensors = {key: torch.from_numpy(np.ascontiguousarray(a)) for key, a in arrays.items()}
@@ -157,7 +159,11 @@ def _load_buffer(folder: Path, model: BaseAlgorithm, saved: BufferState | None) 
     for key, array in buffer_arrays(buffer).items():
         values = tensors[key].numpy()
         array[: len(values)] = values
+    for key, array in whole_arrays(buffer).items():
+        array[...] = tensors[key].numpy()
     buffer.pos, buffer.full = saved["pos"], saved["full"]
+    if hasattr(buffer, "restored"):
+        buffer.restored()
 
 
 def _random_state(model: BaseAlgorithm) -> tuple[Tensors, Numbers]:
