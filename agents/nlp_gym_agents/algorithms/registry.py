@@ -58,6 +58,14 @@ _ROWS = (
     ),
     AlgorithmRow("dqn", "stable_baselines3:DQN", "q", False, "Deep Q-network."),
     AlgorithmRow(
+        "expected_pg",
+        "nlp_gym_agents.algorithms.expected_pg:ExpectedPG",
+        "actor_critic",
+        True,
+        "Policy gradient with the value of every action.",
+        information="full information",
+    ),
+    AlgorithmRow(
         "maskable_ppo", "sb3_contrib:MaskablePPO", "actor_critic", True, "PPO over legal actions."
     ),
     AlgorithmRow(

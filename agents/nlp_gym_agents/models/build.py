@@ -21,11 +21,13 @@ from nlp_gym.errors import InvalidArgumentError, NLPGymError, UnknownNameError, 
 from nlp_gym.memory import check_memory, observation_bytes, readable_size
 from nlp_gym.tasks.core.task import Task
 from nlp_gym_agents.algorithms.advantages import normalise_only_several
+from nlp_gym_agents.algorithms.all_actions import AllActionsEpisodeRolloutBuffer
 from nlp_gym_agents.algorithms.buffers import (
     EpisodeReplayBuffer,
     EpisodeRolloutBuffer,
     MaskableEpisodeRolloutBuffer,
 )
+from nlp_gym_agents.algorithms.expected_pg import ExpectedPG
 from nlp_gym_agents.algorithms.registry import ALGORITHMS, AlgorithmRow
 from nlp_gym_agents.algorithms.vec_env import SB3VecEnv
 from nlp_gym_agents.config.devices import check_device
@@ -46,6 +48,8 @@ from nlp_gym_agents.networks.policies.pointer import (
 
 def buffer_arguments(row: AlgorithmRow) -> Params:
     """The buffer whose batches hold few texts, as arguments of an algorithm that has one."""
+    if issubclass(row.cls, ExpectedPG):
+        return {"rollout_buffer_class": AllActionsEpisodeRolloutBuffer}
     if issubclass(row.cls, MaskablePPO):
         return {"rollout_buffer_class": MaskableEpisodeRolloutBuffer}
     if issubclass(row.cls, PPO):
