@@ -265,11 +265,14 @@ class LabelText(UnitTask, LabelTask, HookedTask):
     @override
     def oracle(self, state: ClassificationState) -> Int64Array:
         """(B,) READ up to the end, then the gold label (0 if the inventory lacks it)."""
+        last = self._chunks.last.take(state.slot)
+        return np.where(last, self.commitment(state), len(self.labels))
+
+    def commitment(self, state: ClassificationState) -> Int64Array:
+        """(B,) what the expert would commit to now: the gold label."""
         self.require_gold("oracle")
         assert self._gold is not None
-        n = len(self.labels)
-        label = expert_labels(self._gold.take(state.row), n)
-        return np.where(self._chunks.last.take(state.slot), label, n)
+        return expert_labels(self._gold.take(state.row), len(self.labels))
 
     @override
     def play(self, state: ClassificationState, actions: Int64Array) -> Played:
@@ -382,7 +385,9 @@ class Classification(LabelText):
 
     ## Description
     The agent reads a text chunk by chunk and may commit to a label at any time; to read on costs a
-    little (Dulac-Arnold et al. 2011). With `reading=False` it decides once, on the whole text.
+    little (Dulac-Arnold et al. 2011). With `reading=False` it decides once, on the whole text. With
+    `skips` and `jump` it can pass over chunks (Yu et al. 2017), and `read_cost="dial"` draws what
+    reading costs with each episode: one agent learns the whole trade.
 
     ## Data
     Texts with one label: SST-2, AG News, TREC (`column="fine"`: 50 labels), CLINC150, BANKING77,
@@ -390,32 +395,46 @@ class Classification(LabelText):
     that the inventory lacks are counted as missed.
 
     ## Observation Space
-    `Dict`, with A actions, D = width of the encoder, L = `max_tokens`:
+    `Dict`, with A actions, D = width of the encoder, L = `max_tokens`, G settings of the dial:
 
     | obs_type | key | shape | dtype | values |
     |---|---|---|---|---|
     | all | `action_mask` | (A,) | int8 | 1 where the action is legal now |
-    | features | `chunks` | (8,) | float32 | chunks read after the first, one-hot |
+    | features | `chunks` | (8,) | float32 | number of the chunk read last, from 0, one-hot |
+    | features | `left` | (8,) | float32 | chunks behind it, one-hot; with moves or a price a text |
+    | features | `cost` | (G-1,) | float32 | 1 up to the dial's setting; with a dial |
     | features | `context` | (D,) | float32 | mean vector of the words read so far |
     | tokens | `input_ids`, `attention_mask` | (1, L) | int32, int8 | sub-words read so far |
-    | tokens, index | `chunks` | (1,) | int32 | the same number |
-    | index | `row`, `position` | (1,) | int32 | text, and the same number |
+    | tokens, index | `chunks`, `left` | (1,) | int32 | the same numbers |
+    | tokens, index | `cost` | (G-1,) | int8 | the same |
+    | index | `row`, `position` | (1,) | int32 | text, and which of its chunks were read |
 
     What was read is encoded as a text of its own: vectors of the whole text would tell of words not
-    read yet. With `reading=False` there is no `chunks`.
+    read yet. Where chunks can be passed over, a text of n chunks has 2**(n-1) such texts (n is at
+    most 8), so a frozen encoder then sees each chunk alone, and `context` is the mean over the
+    words of those that were read: a text is encoded once, however it is read (`pieces="mean"`;
+    `"joint"` encodes them all). With `reading=False` there is no `chunks`.
 
     ## Action Space
-    `Discrete(A)`: the labels, numbered as `task.labels`, then READ (not with `reading=False`).
+    `Discrete(A)`: the labels, numbered as `task.labels`, then (not with `reading=False`) READ, then
+    SKIP n for each n of `skips`, then JUMP with `jump=True`. READ reads the next chunk, SKIP n the
+    one behind the next n, JUMP the last one: conclusions come last, and to jump behind it would be
+    to commit on what is known. What is passed over is never seen, and is not paid for.
 
     ## Action Mask
-    READ is not legal at the end of the text.
+    READ is not legal at the end of the text; SKIP n and JUMP need a chunk behind those that are
+    passed over (JUMP: at least one).
 
     ## Rewards
-    1 for the gold label, else 0, with each `reward`; READ costs `read_cost`. The expert reads to
-    the end before it commits: one that did not could not be learned from the words it has seen.
+    1 for the gold label, else 0, with each `reward`; reading a chunk costs `read_cost`, or, with
+    `cost_per="text"`, its share of the words of the text times `read_cost`. The first chunk is
+    free. The expert reads to the end before it commits: one that did not could not be learned from
+    the words it has seen.
 
     ## Starting State
-    The first chunk of a text.
+    The first chunk of a text. With a dial a price is drawn with the sample; `reset(options=
+    {"read_cost": 1/8})` asks for one, and `task.at_cost(1/8)` is the task with the dial held there.
+    Where samples are played in order, without a draw, that of a text is its number modulo G.
 
     ## Episode End
     With a label. A text has at most 8 chunks; the last is all the rest.
@@ -428,15 +447,17 @@ class Classification(LabelText):
     `info["score"]` at the end: 1 for the gold label, else 0. For the rest see `Task`.
 
     ## Arguments
-    Those of `Task`; `reading` (True), `chunk` (words; by id, else 8), `read_cost` (1/64),
-    `out_of_scope` (`"oos"`): the label of texts in no class.
+    Those of `Task`; `reading` (True), `chunk` (words; by id, else 8), `read_cost` (1/64; `"dial"`:
+    0, 1/64, 1/32, 1/16, 1/8, 1/4 and 1/2 of a text; or a list of 2 to 32 ascending prices),
+    `cost_per` (`"chunk"`; `"text"` with a dial), `skips` (()), `jump` (False), `pieces`
+    (`"joint"`; `"mean"` with moves), `out_of_scope` (`"oos"`): the label of texts in no class.
 
     ## Registered Ids
     `Sentiment-SST2-v0`, `Topic-AGNews-v0`, `Question-TREC-v0`, `Intent-CLINC-v0` and
     `Classification-v0`
 
     ## Version History
-    * v0: initial version.
+    * v0: initial version; `skips`, `jump`, `pieces`, `cost_per` and the dial are off by default.
     """
 
     def __init__(

@@ -84,6 +84,9 @@ class BC(BaseAlgorithm):
         mask_loss: Normalise over legal actions only. Illegal actions are then never pushed down:
             leave it off for weights that a policy without masks, such as PPO's, starts from.
         label_smoothing: Share of the target spread over all actions, with `mask_loss=False` only.
+        exits: Learn which label to commit to after every chunk of a text that is read, and nothing
+            about when: the classifier behind an early exit by confidence
+            (`nlp_gym_agents.evaluation.reading_curve`), and a start for agents that learn to read.
         max_grad_norm: Longest gradient.
         seed: Of the weights and the order.
         policy_kwargs: Of the policy.
@@ -112,6 +115,7 @@ class BC(BaseAlgorithm):
         vf_coef: float = 0.5,
         mask_loss: bool = False,
         label_smoothing: float = 0.0,
+        exits: bool = False,
         max_grad_norm: float = 1.0,
         seed: int | None = None,
         policy_kwargs: dict[str, Any] | None = None,
@@ -133,14 +137,15 @@ class BC(BaseAlgorithm):
             support_multi_env=True,
             seed=seed,
         )
-        if mask_loss and label_smoothing:
+        if (mask_loss or exits) and label_smoothing:
             raise InvalidArgumentError(
                 f"label_smoothing={shown(label_smoothing)} spreads the target over illegal "
-                "actions, whose loss is infinite with mask_loss=True: set mask_loss=False."
+                "actions, whose loss is infinite with mask_loss=True (and with exits=True, which "
+                "masks moves): set mask_loss=False."
             )
         self.batch_size, self.gamma, self.vf_coef = batch_size, gamma, vf_coef
         self.mask_loss, self.label_smoothing = mask_loss, label_smoothing
-        self.max_grad_norm = max_grad_norm
+        self.max_grad_norm, self.exits = max_grad_norm, exits
         self._data: OracleData | None = None
         # Which decisions of an update this process learns from, where there are several processes.
         self.share: Callable[[OracleData, th.Tensor], th.Tensor] | None = None
@@ -159,7 +164,8 @@ class BC(BaseAlgorithm):
         """The oracle's decisions on the training corpus, collected at first use."""
         if self._data is None:
             keys = getattr(self.observation_space, "spaces", {})
-            self._data = collect(task_of(self), gamma=self.gamma, obs_type=obs_type_of(keys))
+            options: dict[str, Any] = {"gamma": self.gamma, "obs_type": obs_type_of(keys)}
+            self._data = collect(task_of(self), **options, exits=self.exits)
         return self._data
 
     def learn(
@@ -226,7 +232,7 @@ class BC(BaseAlgorithm):
         loss, value_loss, accuracy = cloning_loss(
             self.policy,
             batch,
-            mask=batch.masks if self.mask_loss else None,
+            mask=batch.masks if self.mask_loss or self.exits else None,
             label_smoothing=self.label_smoothing,
         )
         self.policy.optimizer.zero_grad()

@@ -14,6 +14,7 @@ from nlp_gym.errors import InvalidArgumentError
 from nlp_gym.progress import Advance, progress_bar
 from nlp_gym.tasks.core.rollout import play, side_by_side
 from nlp_gym.tasks.core.task import Task
+from nlp_gym.tasks.labels.classification import LabelText
 from nlp_gym.types import Int64Array, Observation
 
 
@@ -84,7 +85,14 @@ def obs_type_of(keys: Container[str]) -> str:
     return "tokens" if "input_ids" in keys else "features"
 
 
-def collect(task: Task, *, gamma: float, obs_type: str = "index", batch: int = 1024) -> OracleData:
+def collect(
+    task: Task,
+    *,
+    gamma: float,
+    obs_type: str = "index",
+    batch: int = 1024,
+    exits: bool = False,
+) -> OracleData:
     """Play the oracle once through every text of a task.
 
     Where the oracle does not always know the way (`exact_oracle` is False), only episodes that earn
@@ -98,15 +106,22 @@ def collect(task: Task, *, gamma: float, obs_type: str = "index", batch: int = 1
         gamma: Discount of the returns.
         obs_type: Kind of observation to keep.
         batch: Texts played side by side.
+        exits: Teach what to commit to after every chunk that the oracle reads, in place of its own
+            decisions: the gold label, of which the return is 1, and moves are masked.
 
     Raises:
-        InvalidArgumentError: The corpus has no gold (from the task's oracle), or the oracle earns
-            nothing on it.
+        InvalidArgumentError: The corpus has no gold (from the task's oracle), the oracle earns
+            nothing on it, or there is nothing to commit to on the way.
     """
+    if exits and not (isinstance(task, LabelText) and task.reading):
+        raise InvalidArgumentError(
+            "exits=True: only classification that reads chunk by chunk (reading=True) commits on "
+            "the way."
+        )
     what = f"collecting the oracle's decisions on {task.corpus.name} {task.corpus.split}"
     with progress_bar(len(task.corpus), what, unit="samples") as advance:
         parts = [
-            _play(task, rows, gamma, obs_type, advance)
+            _play(task, rows, gamma, obs_type, advance, exits=exits)
             for rows in side_by_side(task.lengths, batch)
         ]
     observations = {
@@ -128,16 +143,20 @@ def _compact(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def _play(
-    task: Task, rows: Int64Array, gamma: float, obs_type: str, advance: Advance
+    task: Task, rows: Int64Array, gamma: float, obs_type: str, advance: Advance, *, exits: bool
 ) -> tuple[Observation, npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
     """One batch of texts to their ends: observations, actions, rewards, returns.
 
     `advance` hears of each text that ended.
     """
     seen: list[Observation] = []
+    taught: list[Int64Array] = []
 
     def decide(state: Any, place: Int64Array) -> Int64Array:
         seen.append(task.observe(state, obs_type))
+        if exits:
+            seen[-1]["action_mask"][:, len(task.labels) :] = 0
+            taught.append(task.commitment(state))  # type: ignore[attr-defined]
         return task.oracle(state)
 
     steps = []
@@ -160,4 +179,7 @@ def _play(
         return np.concatenate([part[keep] for part, keep in zip(column, kept, strict=True)])
 
     observations = {key: joined(_compact(one[key]) for one in seen) for key in seen[0]}
+    if exits:
+        actions, rewarded = taught, [np.ones(len(one), np.float32) for one in taught]
+        returns = rewarded[::-1]
     return observations, joined(actions), joined(rewarded), joined(returns[::-1])
