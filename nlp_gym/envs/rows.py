@@ -85,7 +85,13 @@ class RowSampler:
 
 def n_numbers(task: Task) -> int:
     """How many fresh episodes there are to draw from: samples, each with every setting."""
-    return len(task.corpus) * task.dials
+    return len(task.corpus if task.drawn is None else task.drawn) * task.dials
+
+
+def row_of(task: Task, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The samples that numbers below `n_numbers` stand for."""
+    rows = numbers if task.dials == 1 else numbers // task.dials
+    return rows if task.drawn is None else task.drawn.take(rows)
 
 
 def begin(
@@ -105,10 +111,10 @@ def begin(
         dial: The setting that was asked for; None: it is drawn.
     """
     if task.dials == 1:
-        return task.initial(sampler.next(envs) if rows is None else rows[envs])
-    drawn, n = sampler.next(envs), len(task.corpus)
-    setting = drawn // n if dial is None else np.full(len(envs), dial)
-    return task.initial_at(drawn % n if rows is None else rows[envs], setting)
+        return task.initial(row_of(task, sampler.next(envs)) if rows is None else rows[envs])
+    drawn = sampler.next(envs)
+    setting = drawn % task.dials if dial is None else np.full(len(envs), dial)
+    return task.initial_at(row_of(task, drawn) if rows is None else rows[envs], setting)
 
 
 def chosen_rows(

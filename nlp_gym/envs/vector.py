@@ -18,7 +18,7 @@ from nlp_gym.envs.attributes import EachAttribute
 from nlp_gym.envs.autoreset import check_autoreset_mode, split_reset_mask
 from nlp_gym.envs.final import final_infos
 from nlp_gym.envs.portable import PortableSpec
-from nlp_gym.envs.rows import BLOCK, RowSampler, begin, chosen_rows, n_numbers
+from nlp_gym.envs.rows import BLOCK, RowSampler, begin, chosen_rows, n_numbers, row_of
 from nlp_gym.errors import InvalidActionError, InvalidArgumentError, NotResetError, listed, shown
 from nlp_gym.layout import Layout, check_layout
 from nlp_gym.memory import check_memory, observation_bytes
@@ -294,7 +294,7 @@ class TaskVectorEnv(EachAttribute, PortableSpec, gym.vector.VectorEnv[Any, Any, 
 
     def upcoming(self) -> npt.NDArray[np.int64]:
         """Samples of the next episodes, as far as they are drawn: to encode them together."""
-        return self._sampler.peek() % len(self.task.corpus)
+        return row_of(self.task, self._sampler.peek())
 
     def outputs(self) -> list[Any]:
         """What was decided in each running episode so far."""

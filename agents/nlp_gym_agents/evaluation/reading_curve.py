@@ -137,12 +137,17 @@ def _key(setting: float) -> float:
     return -1.0 if np.isnan(setting) else setting
 
 
-def agent_points(trained: TrainedModel, task: LabelText) -> list[Point]:
+def agent_points(
+    trained: TrainedModel, task: LabelText, labels: TrainedModel | None = None
+) -> list[Point]:
     """One point for each setting of the dial, and one where it is made to commit at once.
 
     Args:
         trained: The run.
         task: A split with a dial, and gold.
+        labels: A run of `bc` whose labels it is to commit to: when to commit is learned on texts
+            held out from the labels (``holdout``), but labels can be learned from all. Both have
+            a `commit_head`. None: its own.
 
     Raises:
         InvalidArgumentError: There is no dial.
@@ -154,6 +159,8 @@ def agent_points(trained: TrainedModel, task: LabelText) -> list[Point]:
     points = []
     obs_type = trained.settings["obs_type"]
     with trained.reading(task) as model:
+        if labels is not None:
+            _take_labels(model, labels.model(task))
         act = make_act(model, True)
         n = len(task.labels)
 
@@ -168,6 +175,17 @@ def agent_points(trained: TrainedModel, task: LabelText) -> list[Point]:
             held = task.at_cost(cost)
             points.append(_point(cost, held, rollout(held, act, obs_type=obs_type)))
     return points
+
+
+def _take_labels(model: BaseAlgorithm, other: BaseAlgorithm) -> None:
+    """Give a policy the trunk and the labels of another one."""
+    own, given = model.policy.state_dict(), other.policy.state_dict()
+    names = [name for name in given if ".trunk." in name or name.startswith("action_net.labels.")]
+    if not any(name.startswith("action_net.") for name in names) or not set(names) <= set(own):
+        raise InvalidArgumentError(
+            "labels: both runs need features_extractor_kwargs commit_head, and trunks alike."
+        )
+    model.policy.load_state_dict({**own, **{name: given[name] for name in names}})
 
 
 def _point(setting: float, task: LabelText, outputs: Sequence[Any]) -> Point:

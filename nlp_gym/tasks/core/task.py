@@ -156,6 +156,8 @@ class Task(CorpusTask):
     """Episodes of a sample that an evaluation keeps in a beam search; 1: it plays greedily."""
     dials: int = 1
     """Settings, such as prices, of which one is drawn with each sample; see `initial_at`."""
+    drawn: Int64Array | None = None
+    """(M,) samples that environments draw from, where these are not all."""
     options: tuple[str, ...] = ()
     """What `reset(options=...)` can ask for besides a row; see `dial_of`."""
     reward_metric: str | None = None

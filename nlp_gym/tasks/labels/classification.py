@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from typing_extensions import Self, override
 
-from nlp_gym.checks import check_bool, check_int, check_name, check_text
+from nlp_gym.checks import check_bool, check_int, check_name, check_number, check_text
 from nlp_gym.encode import encode_units
 from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym.metrics.base import Score
@@ -80,6 +80,9 @@ class LabelText(UnitTask, LabelTask, HookedTask):
         pieces: How a frozen encoder sees what was read: as one text (``"joint"``, which encodes a
             text in each of its states), or as chunks of which the mean is taken (``"mean"``, which
             encodes it once). None: ``"mean"`` where chunks can be passed over, else ``"joint"``.
+        holdout: Share of the training texts that environments draw from, where it is not 0; `bc`
+            with `exits` learns labels from the others. How sure a classifier is of texts that it
+            knows by heart says nothing of when to stop reading those it has never seen.
         **kwargs: Those of `Task`.
     """
 
@@ -104,6 +107,7 @@ class LabelText(UnitTask, LabelTask, HookedTask):
         skips: Sequence[int] = (),
         jump: bool = False,
         pieces: str | None = None,
+        holdout: float = 0.0,
         **kwargs: Any,
     ) -> None:
         self.reading = check_bool("reading", reading)
@@ -122,6 +126,10 @@ class LabelText(UnitTask, LabelTask, HookedTask):
         super().__init__(**kwargs)
         self._gold = single_gold(self.corpus.samples, self.labels)
         samples = self.corpus.samples
+        share = check_number("holdout", holdout, 0.0, 0.9)
+        if share and self.split == "train":
+            held = max(1, round(share * len(samples)))
+            self.drawn = np.sort(np.random.default_rng(0).permutation(len(samples))[:held])
         self._chunks = Chunks(samples, size if self.reading else None, skipping=skipping)
         self._held: int | None = None
         counted = {"chunks": Extra(1, MOST_CHUNKS - 1)} if self.reading else {}
@@ -450,7 +458,9 @@ class Classification(LabelText):
     Those of `Task`; `reading` (True), `chunk` (words; by id, else 8), `read_cost` (1/64; `"dial"`:
     0, 1/64, 1/32, 1/16, 1/8, 1/4 and 1/2 of a text; or a list of 2 to 32 ascending prices),
     `cost_per` (`"chunk"`; `"text"` with a dial), `skips` (()), `jump` (False), `pieces`
-    (`"joint"`; `"mean"` with moves), `out_of_scope` (`"oos"`): the label of texts in no class.
+    (`"joint"`; `"mean"` with moves), `holdout` (0: episodes are drawn from all training texts; else
+    from this share, and `bc` with `exits` learns from the others), `out_of_scope` (`"oos"`): the
+    label of texts in no class.
 
     ## Registered Ids
     `Sentiment-SST2-v0`, `Topic-AGNews-v0`, `Question-TREC-v0`, `Intent-CLINC-v0` and

@@ -15,8 +15,14 @@ from stable_baselines3.common.policies import (
 )
 from torch.nn import functional as F
 
+from nlp_gym.checks import check_name
 from nlp_gym.errors import InvalidArgumentError, shown
-from nlp_gym_agents.algorithms.imitation.demonstrations import OracleData, collect, obs_type_of
+from nlp_gym_agents.algorithms.imitation.demonstrations import (
+    EXITS,
+    OracleData,
+    collect,
+    obs_type_of,
+)
 from nlp_gym_agents.networks.features.pointer import real
 from nlp_gym_agents.networks.features.swap_source import reads_whole_texts
 from nlp_gym_agents.networks.policies.dueling import masked
@@ -84,9 +90,11 @@ class BC(BaseAlgorithm):
         mask_loss: Normalise over legal actions only. Illegal actions are then never pushed down:
             leave it off for weights that a policy without masks, such as PPO's, starts from.
         label_smoothing: Share of the target spread over all actions, with `mask_loss=False` only.
-        exits: Learn which label to commit to after every chunk of a text that is read, and nothing
-            about when: the classifier behind an early exit by confidence
-            (`nlp_gym_agents.evaluation.reading_curve`), and a start for agents that learn to read.
+        exits: Learn which label to commit to in every state of reading, and nothing about when:
+            ``"reading"``: after each chunk, where all are read, for an early exit by confidence
+            (`nlp_gym_agents.evaluation.reading_curve`); ``"moves"``: where moves are random, some
+            of which pass over chunks, for agents that then learn when. None: the oracle's own
+            decisions are learned.
         max_grad_norm: Longest gradient.
         seed: Of the weights and the order.
         policy_kwargs: Of the policy.
@@ -115,7 +123,7 @@ class BC(BaseAlgorithm):
         vf_coef: float = 0.5,
         mask_loss: bool = False,
         label_smoothing: float = 0.0,
-        exits: bool = False,
+        exits: str | None = None,
         max_grad_norm: float = 1.0,
         seed: int | None = None,
         policy_kwargs: dict[str, Any] | None = None,
@@ -140,12 +148,14 @@ class BC(BaseAlgorithm):
         if (mask_loss or exits) and label_smoothing:
             raise InvalidArgumentError(
                 f"label_smoothing={shown(label_smoothing)} spreads the target over illegal "
-                "actions, whose loss is infinite with mask_loss=True (and with exits=True, which "
-                "masks moves): set mask_loss=False."
+                "actions, whose loss is infinite with mask_loss=True (and with exits, which masks "
+                "moves): set mask_loss=False."
             )
         self.batch_size, self.gamma, self.vf_coef = batch_size, gamma, vf_coef
         self.mask_loss, self.label_smoothing = mask_loss, label_smoothing
         self.max_grad_norm, self.exits = max_grad_norm, exits
+        if exits is not None:
+            check_name("exits", exits, EXITS)
         self._data: OracleData | None = None
         # Which decisions of an update this process learns from, where there are several processes.
         self.share: Callable[[OracleData, th.Tensor], th.Tensor] | None = None
