@@ -133,7 +133,7 @@ class LabelText(UnitTask, LabelTask, HookedTask):
         self._chunks = Chunks(samples, size if self.reading else None, skipping=skipping)
         self._held: int | None = None
         counted = {"chunks": Extra(1, MOST_CHUNKS - 1)} if self.reading else {}
-        if self.reading and (skipping or self.price.per_text):
+        if self.reading and (skipping or self.price.dial or self.price.per_text):
             counted["left"] = Extra(1, MOST_CHUNKS - 1)
         if self.price.dial:
             counted["cost"] = Extra(len(self.price.costs) - 1, 1)
@@ -409,7 +409,7 @@ class Classification(LabelText):
     |---|---|---|---|---|
     | all | `action_mask` | (A,) | int8 | 1 where the action is legal now |
     | features | `chunks` | (8,) | float32 | number of the chunk read last, from 0, one-hot |
-    | features | `left` | (8,) | float32 | chunks behind it, one-hot; with moves or a price a text |
+    | features | `left` | (8,) | float32 | chunks behind it, one-hot; with moves or a dial |
     | features | `cost` | (G-1,) | float32 | 1 up to the dial's setting; with a dial |
     | features | `context` | (D,) | float32 | mean vector of the words read so far |
     | tokens | `input_ids`, `attention_mask` | (1, L) | int32, int8 | sub-words read so far |
