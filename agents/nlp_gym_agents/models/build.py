@@ -20,6 +20,7 @@ from nlp_gym.envs.vector import TaskVectorEnv
 from nlp_gym.errors import InvalidArgumentError, NLPGymError, UnknownNameError, shown
 from nlp_gym.memory import check_memory, observation_bytes, readable_size
 from nlp_gym.tasks.core.task import Task
+from nlp_gym.tasks.labels.classification import LabelText
 from nlp_gym_agents.algorithms.advantages import normalise_only_several
 from nlp_gym_agents.algorithms.all_actions import AllActionsEpisodeRolloutBuffer
 from nlp_gym_agents.algorithms.buffers import (
@@ -151,7 +152,8 @@ def build_model(
         arguments = {**buffer_arguments(row), **arguments}
     policy_kwargs: Params = arguments["policy_kwargs"]
     extractor_kwargs: Params = policy_kwargs.get("features_extractor_kwargs") or {}
-    if task.tables.candidates is not None or _own_heads(row, task, extractor_kwargs):
+    commits = _commits(row, task, extractor_kwargs)
+    if task.tables.candidates is not None or _own_heads(row, task, extractor_kwargs) or commits:
         arguments["policy"] = pointer_policy(row, arguments.get("policy", "MultiInputPolicy"))
     policy_kwargs["features_extractor_class"] = extractor_class(writes=task.writes)
     policy_kwargs["features_extractor_kwargs"] = {
@@ -160,6 +162,8 @@ def build_model(
         "unit_dim": task.encoder.dim,
         "encoder_factory": factory,
     }
+    if commits:
+        policy_kwargs["features_extractor_kwargs"]["n_labels"] = len(task.labels)
     if not learns and tuning is None:
         policy_kwargs |= {"optimizer_class": NoOptimizer, "optimizer_kwargs": {}}
     check_buffer(row, venv, arguments)
@@ -238,6 +242,19 @@ def _own_heads(row: AlgorithmRow, task: Task, extractor_kwargs: Mapping[str, Any
             f"{asked[0]}=True: the head gives probabilities of tokens, and {row.name} has values. "
             f"Use bc, rloo, ppo, maskable_ppo or a2c, or features_extractor_kwargs {asked[0]}: "
             "false."
+        )
+    return True
+
+
+def _commits(row: AlgorithmRow, task: Task, extractor_kwargs: Mapping[str, Any]) -> bool:
+    """Whether when to commit is decided by heads of its own; see `networks.features.commit`."""
+    if not extractor_kwargs.get("commit_head"):
+        return False
+    if row.policy_kind == "q" or not (isinstance(task, LabelText) and task.reading):
+        raise InvalidArgumentError(
+            f"commit_head={shown(extractor_kwargs['commit_head'])} is for bc, ppo, maskable_ppo, "
+            "a2c and expected_pg on classification that reads chunk by chunk (reading=True): set "
+            "features_extractor_kwargs commit_head: 0."
         )
     return True
 

@@ -161,6 +161,12 @@ class Task(CorpusTask):
     """
     beam: int = 1
     """Episodes of a sample that an evaluation keeps in a beam search; 1: it plays greedily."""
+    dials: int = 1
+    """Settings, such as prices, of which one is drawn with each sample; see `initial_at`."""
+    drawn: Int64Array | None = None
+    """(M,) samples that environments draw from, where these are not all."""
+    options: tuple[str, ...] = ()
+    """What `reset(options=...)` can ask for besides a row; see `dial_of`."""
     reward_metric: str | None = None
     """Metric that `reward="metric"` is made of where it need not be the score's."""
     constant_reward: float | None = None
@@ -250,6 +256,14 @@ class Task(CorpusTask):
     def extra(self, state: Any) -> Observation:
         """(B, size) integers for each key of `extras`, in arrays that are not the state's own."""
         return {}
+
+    def initial_at(self, rows: Int64Array, dial: Int64Array) -> Any:
+        """As `initial`, with the setting `dial` (B,), below `dials`, of each episode."""
+        return self.initial(rows)
+
+    def dial_of(self, options: Mapping[str, Any]) -> int | None:
+        """The setting that options of `reset` ask for; None: it is drawn with the sample."""
+        return None
 
     def mask_row(self, state: Any) -> Int64Array:
         """(B,) which of `masks` holds in each state."""
