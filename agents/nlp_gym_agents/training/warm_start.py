@@ -120,7 +120,7 @@ def load_teacher(
     return agent.model(task).policy
 
 
-_SHAPE = ("mode", "rank", "alpha", "targets", "bottleneck")
+_SHAPE = ("mode", "rank", "alpha", "targets", "bottleneck", "pairs")
 """Options of a learning encoder that say what its weights mean."""
 
 
