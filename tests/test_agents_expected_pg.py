@@ -272,10 +272,12 @@ def test_expected_pg_resumed_is_the_run_that_was_not_stopped(tmp_path: Path) -> 
 def test_expected_pg_finetunes_an_encoder(tiny_bert: Path, tmp_path: Path) -> None:
     layers = {"layers": "1+3", "dtype": "float32"}
     kwargs = {"corpus": "sample", "encoder": str(tiny_bert), "window": 0, "encoder_kwargs": layers}
-    config = settings(encoder_mode="finetune", env_kwargs=kwargs, n_timesteps=64)
+    small = {**settings().hyperparams, "tuning": {"lr": 1e-3, "warmup": 0.0}}
+    config = settings(encoder_mode="finetune", hyperparams=small, env_kwargs=kwargs, n_timesteps=96)
     run = train(config, run_dir=tmp_path / "run", progress=False)
+    early, late = sorted(int(path.name) for path in (run / "checkpoints").iterdir())[-2:]
     first, last = (
-        load_file(run / "checkpoints" / name / "policy.safetensors") for name in ("32", "64")
+        load_file(run / "checkpoints" / str(step) / "policy.safetensors") for step in (early, late)
     )
     moved = [name for name in last if ".encoder.words." in name]
     assert moved
