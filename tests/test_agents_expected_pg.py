@@ -223,7 +223,7 @@ def test_expected_pg_residual_is_what_was_played_beyond_its_value(ner: Task) -> 
     model.residual_coef = 0.5
     change = model.losses(batch)["policy_gradient_loss"] - without
     # The policy is still the one that played, so that every ratio is 1.
-    assert float(change) == pytest.approx(-0.5 * float(batch.advantages.mean()), abs=1e-4)
+    assert change.item() == pytest.approx(-0.5 * float(batch.advantages.mean()), abs=1e-4)
 
 
 def test_expected_pg_plays_and_values_legal_actions_only(span: Task) -> None:
