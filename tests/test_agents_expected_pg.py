@@ -10,6 +10,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch as th
+from gymnasium import spaces
 from safetensors.torch import load_file
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.vec_env import DummyVecEnv
@@ -18,6 +19,7 @@ from nlp_gym import make_task
 from nlp_gym.errors import InvalidArgumentError
 from nlp_gym.tasks import rollout
 from nlp_gym.tasks.core.task import Task
+from nlp_gym_agents.algorithms.all_actions import AllActionsRolloutBuffer
 from nlp_gym_agents.algorithms.expected_pg import ExpectedPG
 from nlp_gym_agents.algorithms.lookahead import LookAhead, outcomes
 from nlp_gym_agents.algorithms.registry import information_of, resolve
@@ -199,6 +201,31 @@ def test_expected_pg_of_two_decisions_is_an_expectation_over_both(span: Task) ->
             assert worth[:, start] == pytest.approx(own, abs=1e-5)
 
 
+def test_expected_pg_returns_by_hand() -> None:
+    space = spaces.Dict({"x": spaces.Box(0, 1, (1,))})
+    buffer = AllActionsRolloutBuffer(3, space, spaces.Discrete(2), "cpu", gamma=0.5, n_envs=1)
+    buffer.reset()
+    buffer.action_log_probs[:] = np.log([0.75, 0.25])
+    buffer.values[:, 0] = [1.0, 2.0, 3.0]
+    buffer.episode_starts[:, 0] = [1, 0, 1]  # the first episode has two steps
+    worth = np.array([[4.0, 8.0], [0.0, 4.0], [2.0, 2.0]])[:, None]  # of 5, 1 and 2 on average
+    buffer.compute_expected_returns(worth, np.array([False]), trace=0.8)
+    # The second state turned out 1 below its value of 2, which reaches the first at 0.5 * 0.8.
+    assert buffer.returns[:, 0] == pytest.approx([5 - 0.4, 1, 2])
+    assert buffer.advantages[:, 0] == pytest.approx([-0.4, 0, 0])
+
+
+def test_expected_pg_residual_is_what_was_played_beyond_its_value(ner: Task) -> None:
+    model = build(ner, "gamma:0.9", "branches:2", "temperature:null")
+    batch = next(played(model).get(None))
+    assert batch.advantages.std() > 0.01
+    without = model.losses(batch)["policy_gradient_loss"]
+    model.residual_coef = 0.5
+    change = model.losses(batch)["policy_gradient_loss"] - without
+    # The policy is still the one that played, so that every ratio is 1.
+    assert change.item() == pytest.approx(-0.5 * float(batch.advantages.mean()), abs=1e-4)
+
+
 def test_expected_pg_plays_and_values_legal_actions_only(span: Task) -> None:
     model = build(span, "n_steps:4", "batch_size:8", env_id="SpanQA-SQuAD-v0")
     batch = next(played(model).get(None))
@@ -272,10 +299,12 @@ def test_expected_pg_resumed_is_the_run_that_was_not_stopped(tmp_path: Path) -> 
 def test_expected_pg_finetunes_an_encoder(tiny_bert: Path, tmp_path: Path) -> None:
     layers = {"layers": "1+3", "dtype": "float32"}
     kwargs = {"corpus": "sample", "encoder": str(tiny_bert), "window": 0, "encoder_kwargs": layers}
-    config = settings(encoder_mode="finetune", env_kwargs=kwargs, n_timesteps=64)
+    small = {**settings().hyperparams, "tuning": {"lr": 1e-3, "warmup": 0.0}}
+    config = settings(encoder_mode="finetune", hyperparams=small, env_kwargs=kwargs, n_timesteps=96)
     run = train(config, run_dir=tmp_path / "run", progress=False)
+    early, late = sorted(int(path.name) for path in (run / "checkpoints").iterdir())[-2:]
     first, last = (
-        load_file(run / "checkpoints" / name / "policy.safetensors") for name in ("32", "64")
+        load_file(run / "checkpoints" / str(step) / "policy.safetensors") for step in (early, late)
     )
     moved = [name for name in last if ".encoder.words." in name]
     assert moved

@@ -6,7 +6,7 @@ on. What an action earns at once is then known exactly, and what it leads to is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -97,13 +97,13 @@ class LookAhead:
     def __init__(
         self,
         venv: TaskVectorEnv,
-        keys: npt.NDArray[Any] | Any,
+        keys: Container[str],
         *,
         gamma: float,
         branches: int,
         temperature: float,
     ) -> None:
-        self.venv, self.task = venv, venv.task
+        self.task = venv.task
         self.obs_type = obs_type_of(keys)
         self.names_corpus = CORPUS_KEY in keys
         self.gamma, self.branches, self.temperature = gamma, branches, temperature
