@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch as th
+from conftest import tiny_task
 from safetensors.torch import load_file
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
@@ -198,8 +199,8 @@ def test_settings_that_cannot_be(ner: Task) -> None:
         build(ner, baseline="mean")
 
 
-def test_an_encoder_that_learns_encodes_a_text_once_for_all_samples() -> None:
-    task = make_task("NER-CoNLL-v0", corpus="sample", encoder_kwargs={"layers": "last"})
+def test_an_encoder_that_learns_encodes_a_text_once_for_all_samples(tiny_bert: Path) -> None:
+    task = tiny_task("NER-CoNLL-v0", tiny_bert)
     params = load_hyperparams("rloo", "any", {"texts": 4, "samples": 4, "batch_size": None})
     model: Any = build_model(
         resolve("rloo"), task, params, seed=0, device="cpu", tuning=Tuning(lr=1e-4)
