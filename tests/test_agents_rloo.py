@@ -160,7 +160,7 @@ def test_the_gradient_is_that_of_advantage_times_log_probability(ner: Task) -> N
     buffer = collected(model)
     model.policy.set_training_mode(True)
     (index,) = [part for parts in buffer.batches(None) for part in parts]
-    model._loss(buffer, index, 1.0).backward()  # type: ignore[no-untyped-call]
+    model._loss(buffer, index, 1.0).backward()
     found = [p.grad.clone() for p in model.policy.action_net.parameters() if p.grad is not None]
     model.policy.zero_grad()
     observations = {key: th.as_tensor(value[:, 0]) for key, value in buffer.observations.items()}
