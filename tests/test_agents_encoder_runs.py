@@ -51,6 +51,7 @@ SMALL: dict[str, dict[str, Any]] = {
     },
     "bc": {"batch_size": 32},
     "a2c": {"n_steps": 8},
+    "rloo": {"texts": 1, "samples": 2, "learning_rate": 1e-3},
     "qrdqn": {
         "buffer_size": 256,
         "learning_starts": 16,
@@ -63,7 +64,13 @@ MODES = ("finetune", "lora", "adapter")
 LEARNS = {"finetune": "words.model", "lora": "lora_", "adapter": ".adapter."}
 FAST = [("ppo", "finetune"), ("masked_dqn", "lora"), ("bc", "adapter")]
 """Trained in every run of the tests; the others in the slow ones."""
-LIKE = {"maskable_ppo": ("lora",), "a2c": ("finetune",), "dqn": MODES[:2], "qrdqn": MODES[:2]}
+LIKE = {
+    "maskable_ppo": ("lora",),
+    "a2c": ("finetune",),
+    "rloo": MODES[:2],
+    "dqn": MODES[:2],
+    "qrdqn": MODES[:2],
+}
 """Modes of algorithms that learn much as `ppo` or `masked_dqn` do, which have all of them."""
 ALL = [
     pytest.param(algo, mode, marks=[] if (algo, mode) in FAST else [pytest.mark.slow])

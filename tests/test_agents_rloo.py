@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch as th
+from conftest import tiny_task
 from safetensors.torch import load_file
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
@@ -159,7 +160,7 @@ def test_the_gradient_is_that_of_advantage_times_log_probability(ner: Task) -> N
     buffer = collected(model)
     model.policy.set_training_mode(True)
     (index,) = [part for parts in buffer.batches(None) for part in parts]
-    model._loss(buffer, index, 1.0).backward()  # type: ignore[no-untyped-call]
+    model._loss(buffer, index, 1.0).backward()
     found = [p.grad.clone() for p in model.policy.action_net.parameters() if p.grad is not None]
     model.policy.zero_grad()
     observations = {key: th.as_tensor(value[:, 0]) for key, value in buffer.observations.items()}
@@ -198,8 +199,8 @@ def test_settings_that_cannot_be(ner: Task) -> None:
         build(ner, baseline="mean")
 
 
-def test_an_encoder_that_learns_encodes_a_text_once_for_all_samples() -> None:
-    task = make_task("NER-CoNLL-v0", corpus="sample", encoder_kwargs={"layers": "last"})
+def test_an_encoder_that_learns_encodes_a_text_once_for_all_samples(tiny_bert: Path) -> None:
+    task = tiny_task("NER-CoNLL-v0", tiny_bert)
     params = load_hyperparams("rloo", "any", {"texts": 4, "samples": 4, "batch_size": None})
     model: Any = build_model(
         resolve("rloo"), task, params, seed=0, device="cpu", tuning=Tuning(lr=1e-4)

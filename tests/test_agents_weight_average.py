@@ -33,7 +33,7 @@ class Policy(th.nn.Module):
         self.optimizer = averaging(th.optim.SGD)(
             self.parameters(),
             lr=1.0,
-            weight_average=decay,  # type: ignore[call-arg]
+            weight_average=decay,
         )
 
     def step(self) -> None:

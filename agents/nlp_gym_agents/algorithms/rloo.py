@@ -29,6 +29,7 @@ from nlp_gym_agents.algorithms.imitation.demonstrations import obs_type_of, shuf
 from nlp_gym_agents.algorithms.sampled_texts import SampledTexts
 from nlp_gym_agents.algorithms.weight_average import with_average
 from nlp_gym_agents.networks.encoder.trainable import trainable_encoders
+from nlp_gym_agents.networks.features.swap_source import clear_caches
 from nlp_gym_agents.networks.policies.dueling import action_scores, masked
 from nlp_gym_agents.networks.policies.pointer import scoring_legal
 
@@ -324,6 +325,8 @@ class RLOO(OnPolicyAlgorithm):
         spread = max(float(buffer.advantages.std()), 1e-8)
         batches = list(buffer.batches(self.batch_size))
         losses = [0.0]
+        if not batches:  # what a resumed run would not have is used no further
+            clear_caches(self.policy)
         for parts in batches:
             self.policy.optimizer.zero_grad()
             for index in parts:
