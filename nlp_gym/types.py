@@ -257,18 +257,24 @@ class Units:
             is the mean of its words' vectors. None: every word of every text, in order, is a unit.
         rescaled: Whether means are standardised on whole sentences, for units that are whole texts
             (a mean varies less than a word). False leaves them on the scale of words.
+        seconds: (N,) int64 the word at which the second of a text's two parts begins (the passage
+            after the question); 0 for a text of one part. None: all have one. A frozen encoder reads
+            both as one text; one that learns may tell them apart.
     """
 
     texts: Sequence[Sequence[str]]
     spans: npt.NDArray[np.int64] | None = None
     rescaled: bool = False
+    seconds: npt.NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return sum(map(len, self.texts)) if self.spans is None else len(self.spans)
 
     @classmethod
-    def whole(cls, texts: Sequence[Sequence[str]]) -> Units:
+    def whole(
+        cls, texts: Sequence[Sequence[str]], seconds: npt.NDArray[np.int64] | None = None
+    ) -> Units:
         """One unit per text: the standardised mean of its words."""
         ends = np.array([len(text) for text in texts], np.int64)
         spans = np.stack([np.arange(len(texts)), np.zeros_like(ends), ends], axis=1)
-        return cls(texts, spans, rescaled=True)
+        return cls(texts, spans, rescaled=True, seconds=seconds)

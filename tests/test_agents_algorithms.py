@@ -41,8 +41,11 @@ Q_OPTIONS = [
 PPO_OPTIONS = ["n_envs:32", "n_steps:16", "batch_size:128", "n_epochs:6"]
 SMALL: dict[str, list[str]] = {
     "a2c": ["n_envs:32", "n_steps:1", "learning_rate:1e-2"],
+    "aggrevate": ["batch_size:128"],
     "bc": ["batch_size:128"],
+    "dagger": ["batch_size:128"],
     "dqn": Q_OPTIONS,
+    "expected_pg": PPO_OPTIONS,
     "maskable_ppo": PPO_OPTIONS,
     "masked_dqn": Q_OPTIONS,
     "ppo": PPO_OPTIONS,
@@ -116,7 +119,10 @@ def test_algorithms_table() -> None:
         assert row.cls.__name__.lower() == name.replace("_", "")
         assert row.doc
     assert {name for name, row in ALGORITHMS.items() if row.masked} == {
+        "aggrevate",
         "bc",
+        "expected_pg",
+        "dagger",
         "maskable_ppo",
         "masked_dqn",
         "rloo",

@@ -12,9 +12,10 @@ import pytest
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
 from nlp_gym_agents.cli.main import main
 from nlp_gym_agents.evaluation.benchmark import measure as benchmark
+from nlp_gym_agents.evaluation.benchmark.markdown import to_markdown
 from nlp_gym_agents.evaluation.benchmark.plan import Plan, default_ids
 from nlp_gym_agents.evaluation.benchmark.run import run_plan
-from nlp_gym_agents.evaluation.benchmark.table import BASELINES, Cell, build_table, to_markdown
+from nlp_gym_agents.evaluation.benchmark.table import BASELINES, Cell, build_table
 from nlp_gym_agents.runs.metrics_log import read_metrics
 from nlp_gym_agents.training.signals import TrainingInterrupted
 

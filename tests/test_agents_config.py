@@ -261,8 +261,10 @@ def test_config_type_hints_of_every_algorithm_are_read(algo: str) -> None:
     if family == "q":
         main |= {"buffer_size": int, "batch_size": int, "train_freq": int | tuple[int, str]}
         main |= {"replay_buffer_kwargs": dict[str, Any] | None, "tau": float}
+    elif algo == "rloo":
+        main |= {"texts": int, "samples": int, "batch_size": int | None}
     elif family == "actor_critic":
-        main |= {"n_steps": int, "ent_coef": float, "normalize_advantage": bool}
+        main |= {"n_steps": int, "ent_coef": float, "vf_coef": float}
     else:
         main |= {"batch_size": int}
     assert {name: hints[name] for name in main} == main

@@ -23,7 +23,7 @@ from nlp_gym.inert import json_escaped, one_line, shown, visible
 from nlp_gym.metrics.labels.tables import label_table, table_text
 from nlp_gym.types import Sample
 from nlp_gym_agents.cli.main import app
-from nlp_gym_agents.evaluation.benchmark.table import to_markdown
+from nlp_gym_agents.evaluation.benchmark.markdown import to_markdown
 from nlp_gym_agents.evaluation.test_report import print_report
 from nlp_gym_agents.prediction.records import write_records
 from nlp_gym_agents.training.progress import TrainingProgress
@@ -218,12 +218,17 @@ def test_report_and_progress_print_no_markup() -> None:
 
 
 def test_benchmark_tables_are_markdown_whatever_the_names() -> None:
-    column = {"errors": [HOSTILE], "stopped": 0}
+    column = {"errors": [HOSTILE], "stopped": 0, "alarms": {0: [HOSTILE]}}
     row = {"id": "a|b\n| c", "metric": "<b>", "columns": {HOSTILE: column}, "share": None}
     table = {"algos": [HOSTILE], "rows": [{**row, "seconds": 1.0, "budgets": []}]}
+    gain = {"value": 1.0, "other": 0.5, "difference": 0.5, "low": 0.1, "high": 0.9}
+    gain |= {"metric": HOSTILE, "runs": [1, 1]}
+    names = dict.fromkeys(("id", "agent", "information", "reference", "clock"), HOSTILE)
+    control = {**names, "difference": gain, "constant": gain, "seconds": [1, None, 2], "alarms": 0}
+    table |= {"information": {HOSTILE: HOSTILE}, "controls": [control]}
     text = to_markdown(table)
     assert_inert(text)
     assert "<b>" not in text
     lines = [line for line in text.splitlines() if line.startswith("|")]
-    assert len(lines) == 6
-    assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {4, 7}
+    assert len(lines) == 11
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {4, 7, 14}

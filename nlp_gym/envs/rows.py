@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from nlp_gym.checks import as_array
 from nlp_gym.errors import InvalidArgumentError, shown
+
+if TYPE_CHECKING:
+    from nlp_gym.tasks.core.task import Task
 
 BLOCK = 64
 
@@ -80,8 +83,50 @@ class RowSampler:
             generator.bit_generator.state = state
 
 
-def chosen_rows(options: object, n_envs: int, n_rows: int) -> npt.NDArray[np.int64] | None:
+def n_numbers(task: Task) -> int:
+    """How many fresh episodes there are to draw from: samples, each with every setting."""
+    return len(task.corpus if task.drawn is None else task.drawn) * task.dials
+
+
+def row_of(task: Task, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The samples that numbers below `n_numbers` stand for."""
+    rows = numbers if task.dials == 1 else numbers // task.dials
+    return rows if task.drawn is None else task.drawn.take(rows)
+
+
+def begin(
+    task: Task,
+    sampler: RowSampler,
+    envs: npt.NDArray[np.int64],
+    rows: npt.NDArray[np.int64] | None = None,
+    dial: int | None = None,
+) -> Any:
+    """State of fresh episodes in the environments `envs`.
+
+    Args:
+        task: The rules.
+        sampler: Draws a sample and the setting of the task's dial together.
+        envs: Which draw.
+        rows: (n_envs,) samples that were asked for; None: they are drawn.
+        dial: The setting that was asked for; None: it is drawn.
+    """
+    if task.dials == 1:
+        return task.initial(row_of(task, sampler.next(envs)) if rows is None else rows[envs])
+    drawn = sampler.next(envs)
+    setting = drawn % task.dials if dial is None else np.full(len(envs), dial)
+    return task.initial_at(row_of(task, drawn) if rows is None else rows[envs], setting)
+
+
+def chosen_rows(
+    options: object, n_envs: int, n_rows: int, further: Sequence[str] = ()
+) -> npt.NDArray[np.int64] | None:
     """Samples asked for by ``reset(options={"row": i})``: one for all, or one for each environment.
+
+    Args:
+        options: As `reset` has them.
+        n_envs: Number of environments.
+        n_rows: Number of samples.
+        further: Other options that are allowed, which the task reads.
 
     Raises:
         InvalidArgumentError: Unknown option, or a number that is no sample.
@@ -92,12 +137,13 @@ def chosen_rows(options: object, n_envs: int, n_rows: int) -> npt.NDArray[np.int
         raise InvalidArgumentError(
             f"options={shown(options)} must be None or a mapping, such as {{'row': 0}}."
         )
-    unknown = [key for key in options if key != "row"]
+    unknown = [key for key in options if key not in ("row", *further)]
     if unknown:
+        others = "".join(f" and {name!r}" for name in further)
         raise InvalidArgumentError(
-            f"options has {shown(unknown[0])}; allowed is 'row', the number of a sample."
+            f"options has {shown(unknown[0])}; allowed is 'row', the number of a sample{others}."
         )
-    if not options:
+    if "row" not in options:
         return None
     row = options["row"]
     rows = as_array(row if isinstance(row, (list, tuple, np.ndarray)) else [row] * n_envs)

@@ -13,7 +13,7 @@ from gymnasium.envs import registration
 
 from nlp_gym.checks import check_obs_type, check_seed
 from nlp_gym.envs.portable import PortableSpec
-from nlp_gym.envs.rows import RowSampler, chosen_rows
+from nlp_gym.envs.rows import RowSampler, begin, chosen_rows, n_numbers
 from nlp_gym.errors import InvalidActionError, InvalidArgumentError, NotResetError, shown
 from nlp_gym.layout import Layout, check_layout
 from nlp_gym.render import RENDER_MODES, RenderModes, check_render_mode, draw
@@ -57,7 +57,7 @@ class TaskEnv(PortableSpec, gym.Env[Observation, Any]):
         _check_step_limit(sys._getframe(1))
         self.obs_type, self.layout, self.render_mode = obs_type, layout, render_mode
         rules = build_task(task, **kwargs)
-        self._sampler = RowSampler(1, len(rules.corpus))
+        self._sampler = RowSampler(1, n_numbers(rules))
         self._sampled_from: np.random.Generator | None = None
         self.use(rules)
         self._running = False
@@ -71,7 +71,7 @@ class TaskEnv(PortableSpec, gym.Env[Observation, Any]):
         self.observation_space = space if self._layout is None else self._layout.space
         self.action_space = task.action_space
         self._n_actions = task.n_actions
-        self._sampler.resize(len(task.corpus))
+        self._sampler.resize(n_numbers(task))
         self._state: State | None = None
 
     def reset(
@@ -81,17 +81,18 @@ class TaskEnv(PortableSpec, gym.Env[Observation, Any]):
 
         Args:
             seed: Decides every later draw of samples.
-            options: ``{"row": i}`` plays sample i.
+            options: ``{"row": i}`` plays sample i; `Task.options` names what else there is.
 
         Raises:
             InvalidArgumentError: `seed` is no integer from 0, or there is no such sample.
         """
-        rows = chosen_rows(options, 1, len(self.task.corpus))
+        rows = chosen_rows(options, 1, len(self.task.corpus), self.task.options)
+        dial = self.task.dial_of(options or {})
         super().reset(seed=check_seed(seed))
         if self.np_random is not self._sampled_from:
             self._sampled_from = self.np_random
             self._sampler.seed(0, self.np_random)
-        self._state = self.task.initial(self._sampler.next(_ONLY) if rows is None else rows)
+        self._state = begin(self.task, self._sampler, _ONLY, rows, dial)
         self._running, self._last_reward = True, 0.0
         observation, info = self._observe()
         if self.render_mode == "human":

@@ -18,7 +18,7 @@ from nlp_gym.envs.attributes import EachAttribute
 from nlp_gym.envs.autoreset import check_autoreset_mode, split_reset_mask
 from nlp_gym.envs.final import final_infos
 from nlp_gym.envs.portable import PortableSpec
-from nlp_gym.envs.rows import BLOCK, RowSampler, chosen_rows
+from nlp_gym.envs.rows import BLOCK, RowSampler, begin, chosen_rows, n_numbers, row_of
 from nlp_gym.errors import InvalidActionError, InvalidArgumentError, NotResetError, listed, shown
 from nlp_gym.layout import Layout, check_layout
 from nlp_gym.memory import check_memory, observation_bytes
@@ -81,7 +81,7 @@ class TaskVectorEnv(EachAttribute, PortableSpec, gym.vector.VectorEnv[Any, Any, 
             self._limit = check_int("max_episode_steps", max_episode_steps, 1, _MOST)
         self.obs_type, self.layout, self.render_mode = obs_type, layout, render_mode
         rules = build_task(task, **kwargs)
-        self._sampler = RowSampler(self.num_envs, len(rules.corpus))
+        self._sampler = RowSampler(self.num_envs, n_numbers(rules))
         self.use(rules)
         self._elapsed = np.zeros(self.num_envs, np.int64)
         # Whose episode ended and waits for its reset; nobody's with SAME_STEP.
@@ -104,7 +104,7 @@ class TaskVectorEnv(EachAttribute, PortableSpec, gym.vector.VectorEnv[Any, Any, 
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = BatchedActions(self.num_envs, task.n_actions)
         self._n_actions = task.n_actions
-        self._sampler.resize(len(task.corpus))
+        self._sampler.resize(n_numbers(task))
         self._state: State | None = None
 
     @property
@@ -122,7 +122,8 @@ class TaskVectorEnv(EachAttribute, PortableSpec, gym.vector.VectorEnv[Any, Any, 
 
         Args:
             seed: Environment i is seeded with ``seed + i``, or with the i-th of a sequence.
-            options: ``{"row": i}`` or ``{"row": [i0, i1, ...]}`` plays those samples.
+            options: ``{"row": i}`` or ``{"row": [i0, i1, ...]}`` plays those samples;
+                `Task.options` names what else there is.
                 ``{"reset_mask": array}`` of B bools resets only where it is True; what is said
                 of the others is their observation of now.
 
@@ -130,12 +131,13 @@ class TaskVectorEnv(EachAttribute, PortableSpec, gym.vector.VectorEnv[Any, Any, 
             NotResetError: Some are to be reset before all were.
         """
         chosen, options = split_reset_mask(options, self.num_envs)
-        rows = chosen_rows(options, self.num_envs, len(self.task.corpus))
+        rows = chosen_rows(options, self.num_envs, len(self.task.corpus), self.task.options)
+        dial = self.task.dial_of(options or {})
         if chosen is not None:
             self._started()
         envs = self._all if chosen is None else chosen.nonzero()[0]
         self._seed(seed, envs)
-        fresh = self.task.initial(self._sampler.next(envs) if rows is None else rows[envs])
+        fresh = begin(self.task, self._sampler, envs, rows, dial)
         if chosen is None:
             self._state = fresh
         else:
@@ -208,7 +210,7 @@ class TaskVectorEnv(EachAttribute, PortableSpec, gym.vector.VectorEnv[Any, Any, 
             ended = done.nonzero()[0]
             if len(ended):
                 infos = self._final(ended, terminated)
-                state.put(ended, self.task.initial(self._sampler.next(ended)))
+                state.put(ended, begin(self.task, self._sampler, ended))
                 if self._limit is not None:
                     self._elapsed[ended] = 0
         else:
@@ -233,7 +235,7 @@ class TaskVectorEnv(EachAttribute, PortableSpec, gym.vector.VectorEnv[Any, Any, 
             running = state.take(others)
             reward[others], terminated[others] = self.task.transition(running, actions[others])
             state.put(others, running)
-        state.put(fresh, self.task.initial(self._sampler.next(fresh)))
+        state.put(fresh, begin(self.task, self._sampler, fresh))
         return reward, terminated
 
     def _scores(self, terminated: BoolArray) -> dict[str, Any]:
@@ -297,7 +299,7 @@ class TaskVectorEnv(EachAttribute, PortableSpec, gym.vector.VectorEnv[Any, Any, 
 
     def upcoming(self) -> npt.NDArray[np.int64]:
         """Samples of the next episodes, as far as they are drawn: to encode them together."""
-        return self._sampler.peek()
+        return row_of(self.task, self._sampler.peek())
 
     def outputs(self) -> list[Any]:
         """What was decided in each running episode so far."""

@@ -37,6 +37,8 @@ class Score:
         signature: Metric, scheme, averaging and versions in one line.
         report: The full tables, JSON-able.
         text: The report as text for people.
+        sums: (N, K) additive counts of the samples and the formula of the score, for comparisons on
+            the same samples; None where no interval was asked for.
     """
 
     metric: str
@@ -46,6 +48,7 @@ class Score:
     signature: str
     report: Mapping[str, Any] = field(default_factory=dict)
     text: str = ""
+    sums: tuple[Any, Formula] | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def from_counts(
@@ -72,14 +75,15 @@ class Score:
             report: The tables.
             text: The report as text.
         """
-        interval, bootstrap = None, check_draws(bootstrap)
+        interval, sums, bootstrap = None, None, check_draws(bootstrap)
         n = int(counts.shape[0])
         if bootstrap and n:
+            sums = (counts, formula)
             interval = bootstrap_interval(counts, formula, draws=bootstrap)
             signature += f"|bs:{bootstrap}|rs:{BOOTSTRAP_SEED}"
         if value is None:
             value = corpus_value(counts, formula)
-        return cls(metric, value, interval, n, signature, report or {}, text)
+        return cls(metric, value, interval, n, signature, report or {}, text, sums)
 
 
 def check_draws(bootstrap: object) -> int:

@@ -49,6 +49,7 @@ ROLLOUT = ["n_steps:8", "batch_size:31", "n_epochs:1"]  # a minibatch of one is 
 REPLAY = ["buffer_size:128", "learning_starts:32", "batch_size:16", "gamma:0.9"]
 REPLAY += ["target_update_interval:24"]
 TUNED = ["tuning.lr:3e-3", "tuning.rank:2", "gamma:0.9"]
+TIMES = ("seconds", "processor_seconds", "steps_per_second")
 HANGS = 120.0
 """Seconds after which a process that was asked to stop, or to end, counts as hanging."""
 
@@ -213,7 +214,7 @@ def result(folder: Path) -> dict[str, Any]:
     last, _ = newest(folder / "checkpoints")
     verify(folder / "best")
     rows = [
-        {key: value for key, value in row.items() if key not in ("seconds", "steps_per_second")}
+        {key: value for key, value in row.items() if key not in TIMES}
         for row in read_metrics(folder)
     ]
     found: dict[str, Any] = {"steps": last.name, "metrics": rows}

@@ -23,6 +23,8 @@ from nlp_gym.types import Int64Array
 
 _LONG = 2  # an episode of more than this many minibatches is cut
 _MAX_RUN = 2**20
+RUN = 16
+"""Transitions that a replay buffer draws together by default."""
 
 
 def segments(starts: np.ndarray, longest: int | None = None) -> tuple[Int64Array, Int64Array]:
@@ -144,7 +146,7 @@ class EpisodeReplayBuffer(DictReplayBuffer):
         InvalidArgumentError: `run` is no whole number from 1.
     """
 
-    def __init__(self, *args: Any, run: int = 16, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, run: int = RUN, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.run = check_int("run", run, 1, _MAX_RUN)
 

@@ -10,10 +10,26 @@ from stable_baselines3 import DQN
 from stable_baselines3.common.noise import ActionNoise
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, ReplayBufferSamples
+from stable_baselines3.common.utils import obs_as_tensor
 from stable_baselines3.dqn.policies import DQNPolicy
 from torch.nn import functional as F
 
+from nlp_gym.checks import check_int
+from nlp_gym.envs.vector import TaskVectorEnv
+from nlp_gym.errors import InvalidArgumentError, shown
+from nlp_gym.tasks.core.task import Task
+from nlp_gym.types import BoolArray
+from nlp_gym_agents.algorithms.buffers import RUN, EpisodeReplayBuffer
+from nlp_gym_agents.algorithms.full_targets import full_targets, some_of
+from nlp_gym_agents.algorithms.imitation.demonstrations import obs_type_of
+from nlp_gym_agents.algorithms.margin_loss import margin_loss
+from nlp_gym_agents.algorithms.replay.state_buffer import Decisions, StateReplayBuffer
+from nlp_gym_agents.algorithms.vec_env import SB3VecEnv
 from nlp_gym_agents.networks.policies.dueling import DuelingDQNPolicy, explore, mask_of, masked
+
+_MOST_STEPS = 1000
+STATE_OPTIONS = ("full_targets", "demonstrations", "prioritised")
+"""Options for which replay keeps states, where they are on; so does `n_steps` above 1."""
 
 
 class MaskedDQN(DQN):
@@ -23,12 +39,37 @@ class MaskedDQN(DQN):
     key every action is legal. Exploration is drawn for each environment by itself and uniformly
     over its legal actions (stock DQN explores in all environments of a step or in none).
 
+    What it learns from can be more than the rewards of what it did:
+
+    - With `full_targets` each update has targets of all legal actions, since the task's rules say
+      at once what every one of them earns and leads to (*full information*).
+    - With `demonstrations` a share of each batch is what the oracle did, which the large-margin
+      loss of DQfD (Hester et al. 2018) keeps above all other actions (*bandit + oracle*).
+
+    With these, n-step returns or prioritised replay (Schaul et al. 2016), replay keeps states of
+    the task instead of observations, which needs the vector environments of this package.
+
     Args:
         policy: ``"MultiInputPolicy"`` (a `DuelingDQNPolicy`) or a class.
         env: A Stable-Baselines3 `VecEnv`.
         double: The online network chooses the next action, the target network values it; False
             takes the target network's maximum over legal actions.
+        full_targets: Learn the values of all legal actions from each state.
+        branches: Most actions of a state that have targets in an update with `full_targets`, where
+            there are thousands; None: all.
+        demonstrations: Share of the oracle's decisions in each batch, from 0 to 1.
+        margin: By how much a demonstrated action should be worth more than any other.
+        margin_coef: Weight of the large-margin loss.
+        margin_temperature: Makes its maximum a soft one; see `margin_loss`.
+        n_steps: Decisions whose rewards are summed before a value stands for the rest.
+        prioritised: Draw what the values were furthest from most often.
+        priority_alpha: Exponent of priorities.
+        priority_beta: Exponent of the importance weights at first; it rises to 1.
         **kwargs: As for Stable-Baselines3's `DQN`.
+
+    Raises:
+        InvalidArgumentError: `n_steps` is above 1 with `full_targets`, a number is outside what is
+            allowed, or the environments are of another package and an option needs states.
     """
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"MultiInputPolicy": DuelingDQNPolicy}
@@ -39,10 +80,85 @@ class MaskedDQN(DQN):
         env: GymEnv | str,
         *,
         double: bool = True,
+        full_targets: bool = False,
+        branches: int | None = None,
+        demonstrations: float = 0.0,
+        margin: float = 0.8,
+        margin_coef: float = 1.0,
+        margin_temperature: float = 0.0,
+        n_steps: int = 1,
+        prioritised: bool = False,
+        priority_alpha: float = 0.6,
+        priority_beta: float = 0.4,
         **kwargs: Any,
     ) -> None:
         self.double = double
+        self.full_targets, self.branches = full_targets, branches
+        self.demonstrations, self.margin = demonstrations, margin
+        self.margin_coef, self.margin_temperature = margin_coef, margin_temperature
+        # Stable-Baselines3 means by `n_steps` a replay buffer of its own.
+        self.lookahead = check_int("n_steps", n_steps, 1, _MOST_STEPS)
+        self.prioritised = prioritised
+        self.priority_alpha, self.priority_beta = priority_alpha, priority_beta
+        if full_targets and n_steps > 1:
+            raise InvalidArgumentError(
+                f"n_steps={n_steps}: targets of all actions are those of one step, as only one "
+                "action was followed. Set n_steps: 1, or full_targets: false."
+            )
+        if branches is not None:
+            check_int("branches", branches, 1, 2**31 - 1)
         super().__init__(policy, env, **kwargs)
+
+    @property
+    def keeps_states(self) -> bool:
+        """Whether an option is on for which replay keeps states."""
+        return self.lookahead > 1 or any(getattr(self, name) for name in STATE_OPTIONS)
+
+    def _setup_model(self) -> None:
+        if self.keeps_states and self.env is not None and self.replay_buffer is None:
+            self.set_random_seed(self.seed)
+            self.replay_buffer = self._state_buffer()
+        super()._setup_model()
+
+    def _state_buffer(self) -> StateReplayBuffer:
+        """A replay buffer of states; a class that was given says how many are drawn together."""
+        given, options = self.replay_buffer_class, self.replay_buffer_kwargs or {}
+        runs = given is not None and issubclass(given, EpisodeReplayBuffer)
+        return StateReplayBuffer(
+            self.buffer_size,
+            self.observation_space,
+            self.action_space,
+            device=self.device,
+            n_envs=self.n_envs,
+            task=self._native().task,
+            run=options.get("run", RUN) if runs else 1,
+            share=self.demonstrations,
+            alpha=self.priority_alpha if self.prioritised else None,
+        )
+
+    def _native(self) -> TaskVectorEnv:
+        """The environments.
+
+        Raises:
+            InvalidArgumentError: They are not those of this package.
+        """
+        venv = self.env.venv.unwrapped if isinstance(self.env, SB3VecEnv) else None
+        if not isinstance(venv, TaskVectorEnv):
+            raise InvalidArgumentError(
+                f"env={shown(self.env)} has no states that could be kept: full_targets, "
+                "demonstrations, n_steps and prioritised need the vector environments of this "
+                "package (make_sb3_env, or SB3VecEnv on gym.make_vec of one of its ids)."
+            )
+        return venv
+
+    def _setup_learn(self, *args: Any, **kwargs: Any) -> Any:
+        if self.keeps_states:
+            if not isinstance(self.replay_buffer, StateReplayBuffer):  # loaded without environments
+                self.replay_buffer = self._state_buffer()
+            for name in ("full_targets", "demonstrations"):
+                if getattr(self, name):
+                    self._native().task.require_gold(name)
+        return super()._setup_learn(*args, **kwargs)
 
     def _sample_action(
         self, learning_starts: int, action_noise: ActionNoise | None = None, n_envs: int = 1
@@ -50,6 +166,8 @@ class MaskedDQN(DQN):
         """Actions (B,) to play, and again to store."""
         warm_up = self.num_timesteps < learning_starts
         assert isinstance(self._last_obs, dict)
+        if isinstance(self.replay_buffer, StateReplayBuffer):
+            self.replay_buffer.before(self._native().current_state())
         actions = explore(self.policy, self._last_obs, 1.0 if warm_up else self.exploration_rate)
         return actions, actions
 
@@ -69,10 +187,7 @@ class MaskedDQN(DQN):
         self._update_learning_rate(self.policy.optimizer)
         losses = []
         for _ in range(gradient_steps):
-            data = self.replay_buffer.sample(batch_size, env=self._vec_normalize_env)  # type: ignore[union-attr]
-            target = self._target(data)  # (B, 1)
-            current = self.q_net(data.observations).gather(1, data.actions.long())  # (B, 1)
-            loss = F.smooth_l1_loss(current, target)
+            loss = self._loss(batch_size)
             losses.append(loss.detach())
             self.policy.optimizer.zero_grad()
             loss.backward()
@@ -81,6 +196,94 @@ class MaskedDQN(DQN):
         self._n_updates += gradient_steps
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
         self.logger.record("train/loss", th.stack(losses).mean().item())
+
+    def _loss(self, batch_size: int) -> th.Tensor:
+        """The loss of a batch from the replay buffer."""
+        if isinstance(self.replay_buffer, StateReplayBuffer):
+            return self._loss_of_states(self.replay_buffer, batch_size)
+        assert self.replay_buffer is not None
+        data = self.replay_buffer.sample(batch_size, env=self._vec_normalize_env)
+        target = self._target(data)  # (B, 1)
+        current = self.q_net(data.observations).gather(1, data.actions.long())  # (B, 1)
+        return F.smooth_l1_loss(current, target)
+
+    def _loss_of_states(self, buffer: StateReplayBuffer, batch_size: int) -> th.Tensor:
+        """The loss of a batch of states; priorities are set to its errors."""
+        # The weights take back more of what priorities favour as training ends.
+        beta = 1.0 - (1.0 - self.priority_beta) * self._current_progress_remaining
+        drawn = buffer.sample(batch_size, beta=beta)
+        obs, legal = self._observed(buffer.task, drawn.state)
+        values = self.q_net(obs)  # (B, A)
+        actions = th.as_tensor(drawn.actions, device=self.device)
+        if self.full_targets:
+            losses, errors = self._full_losses(buffer.task, drawn, legal, values)
+        else:
+            own = values.gather(1, actions[:, None])[:, 0]
+            target = self._target_of_taken(buffer, drawn)
+            losses = F.smooth_l1_loss(own, target, reduction="none")
+            errors = own.detach() - target
+        buffer.update(drawn, errors.numpy(force=True))
+        if drawn.n_own < len(actions):
+            mask = th.as_tensor(legal[drawn.n_own :], device=self.device)
+            above = margin_loss(
+                values[drawn.n_own :],
+                actions[drawn.n_own :],
+                mask,
+                margin=self.margin,
+                temperature=self.margin_temperature,
+            )
+            losses = th.cat(
+                [losses[: drawn.n_own], losses[drawn.n_own :] + self.margin_coef * above]
+            )
+        return (th.as_tensor(drawn.weights, device=self.device) * losses).mean()
+
+    def _observed(self, task: Task, state: Any) -> tuple[dict[str, th.Tensor], BoolArray]:
+        """Observations of a state's episodes, and (B, A) legal actions."""
+        kind = obs_type_of(self.observation_space.spaces)  # type: ignore[attr-defined]
+        seen, legal = task.views.observe_with_mask(state, kind)
+        obs = obs_as_tensor(seen, self.device)
+        assert isinstance(obs, dict)
+        return obs, legal
+
+    def _full_losses(
+        self, task: Task, drawn: Decisions, legal: BoolArray, values: th.Tensor
+    ) -> tuple[th.Tensor, th.Tensor]:
+        """(B,) losses summed over the actions of a state, and (B,) their mean errors."""
+        wanted = legal
+        if self.branches is not None and self.branches < legal.shape[1]:
+            wanted = some_of(legal, values.numpy(force=True), drawn.actions, self.branches)
+        targets = full_targets(
+            task,
+            drawn.state,
+            wanted,
+            gamma=self.gamma,
+            worth=lambda after: self._worth(task, after),
+        )
+        where = th.as_tensor(wanted, device=self.device)
+        off = th.where(where, values - th.as_tensor(targets, device=self.device), 0.0)
+        losses = F.smooth_l1_loss(off, th.zeros_like(off), reduction="none").sum(dim=1)
+        return losses, off.detach().abs().sum(dim=1) / where.sum(dim=1).clamp(min=1)
+
+    def _target_of_taken(self, buffer: StateReplayBuffer, drawn: Decisions) -> th.Tensor:
+        """(B,) targets of the actions that were taken, after up to `n_steps` decisions."""
+        ahead = buffer.ahead(drawn, n_steps=self.lookahead, gamma=self.gamma)
+        target = ahead.rewards
+        going = ~ahead.ended
+        if self.gamma and going.any():
+            worth = self._worth(buffer.task, ahead.state.take(going))
+            target[going] += ahead.discounts[going] * worth
+        return th.as_tensor(target, device=self.device)
+
+    @th.no_grad()
+    def _worth(self, task: Task, state: Any) -> np.ndarray:
+        """(n,) value of the best legal action in each of a state's n running episodes."""
+        obs, legal = self._observed(task, state)
+        mask = th.as_tensor(legal, device=self.device)
+        valuer = self.q_net_target(obs)
+        chooser = self.q_net(obs) if self.double else valuer
+        best = masked(chooser, mask).argmax(dim=1, keepdim=True)
+        worth: np.ndarray = valuer.gather(1, best)[:, 0].numpy(force=True)
+        return worth
 
     @th.no_grad()
     def _target(self, data: ReplayBufferSamples) -> th.Tensor:

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
 
 PolicyKind = Literal["q", "actor_critic", "supervised", "other"]
-Information = Literal["bandit", "full information", "oracle"]
+Information = Literal[
+    "bandit", "full information", "oracle", "bandit + oracle", "full information + oracle"
+]
 """What an algorithm learns from: rewards of what it did, rewards of every action, or the oracle."""
 
 
@@ -49,6 +51,14 @@ class AlgorithmRow:
 _ROWS = (
     AlgorithmRow("a2c", "stable_baselines3:A2C", "actor_critic", False, "Advantage actor-critic."),
     AlgorithmRow(
+        "aggrevate",
+        "nlp_gym_agents.algorithms.imitation.aggrevate:AggreVaTe",
+        "supervised",
+        True,
+        "Expected cost of all actions, completed by the oracle.",
+        information="full information",
+    ),
+    AlgorithmRow(
         "bc",
         "nlp_gym_agents.algorithms.imitation.bc:BC",
         "supervised",
@@ -56,7 +66,23 @@ _ROWS = (
         "Cross-entropy on the oracle.",
         information="oracle",
     ),
+    AlgorithmRow(
+        "dagger",
+        "nlp_gym_agents.algorithms.imitation.dagger:DAgger",
+        "supervised",
+        True,
+        "Cross-entropy on the oracle, at states that the learner comes to.",
+        information="oracle",
+    ),
     AlgorithmRow("dqn", "stable_baselines3:DQN", "q", False, "Deep Q-network."),
+    AlgorithmRow(
+        "expected_pg",
+        "nlp_gym_agents.algorithms.expected_pg:ExpectedPG",
+        "actor_critic",
+        True,
+        "Policy gradient with the value of every action.",
+        information="full information",
+    ),
     AlgorithmRow(
         "maskable_ppo", "sb3_contrib:MaskablePPO", "actor_critic", True, "PPO over legal actions."
     ),
@@ -89,6 +115,8 @@ ALGORITHMS: dict[str, AlgorithmRow] = {row.name: row for row in _ROWS}
 
 FULL_INFORMATION_OPTIONS = ("full_targets",)
 """Hyperparameters that make an algorithm learn from the rewards of every action, where true."""
+ORACLE_OPTIONS = ("demonstrations",)
+"""Hyperparameters that let an algorithm see what the oracle does as well, where above 0."""
 
 
 def information_of(row: AlgorithmRow, hyperparams: Mapping[str, Any]) -> Information:
@@ -98,9 +126,11 @@ def information_of(row: AlgorithmRow, hyperparams: Mapping[str, Any]) -> Informa
         row: Its algorithm.
         hyperparams: Its own.
     """
-    if any(hyperparams.get(name) for name in FULL_INFORMATION_OPTIONS):
-        return "full information"
-    return row.information
+    full = any(hyperparams.get(name) for name in FULL_INFORMATION_OPTIONS)
+    if row.information != "oracle" and any(hyperparams.get(name) for name in ORACLE_OPTIONS):
+        full = full or row.information == "full information"
+        return "full information + oracle" if full else "bandit + oracle"
+    return "full information" if full else row.information
 
 
 def resolve(name: str) -> AlgorithmRow:

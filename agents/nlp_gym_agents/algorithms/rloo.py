@@ -328,7 +328,7 @@ class RLOO(OnPolicyAlgorithm):
             self.policy.optimizer.zero_grad()
             for index in parts:
                 loss = self._loss(buffer, index, spread * len(buffer) / len(batches))
-                loss.backward()  # type: ignore[no-untyped-call]
+                loss.backward()
                 losses.append(loss.item())
             nn.utils.clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
             self.policy.optimizer.step()
@@ -347,7 +347,7 @@ class RLOO(OnPolicyAlgorithm):
         return -(batch.advantages * taken).sum() / weight
 
     @override
-    def predict(  # type: ignore[override]
+    def predict(
         self,
         observation: np.ndarray | dict[str, np.ndarray],
         state: tuple[np.ndarray, ...] | None = None,

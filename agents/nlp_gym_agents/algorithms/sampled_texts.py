@@ -155,9 +155,9 @@ class SampledTexts:
         n_steps = int(self.step.max()) + 1
         if self.baseline is not None:
             n_steps = max(n_steps, self.baseline.shape[1])
-        rewards = np.zeros((self.n_texts * self.n_samples, n_steps))
-        rewards[self.episode, self.step] = self.rewards[:, 0]
-        rewards = rewards.reshape(self.n_texts, self.n_samples, n_steps)
+        by_episode = np.zeros((self.n_texts * self.n_samples, n_steps))
+        by_episode[self.episode, self.step] = self.rewards[:, 0]
+        rewards = by_episode.reshape(self.n_texts, self.n_samples, n_steps)
         self.returns: Float64Array = rewards.sum(axis=2)
         earned = self._credited(rewards)
         if self.baseline is None:
@@ -166,7 +166,7 @@ class SampledTexts:
             wide = np.zeros((self.n_texts, 1, n_steps))
             wide[:, 0, : self.baseline.shape[1]] = self.baseline
             found = earned - self._credited(wide)
-        self.advantages: Float64Array = found.reshape(-1, n_steps)[self.episode, self.step]
+        self.advantages: Float64Array = found.reshape(by_episode.shape)[self.episode, self.step]
 
     def _credited(self, rewards: Float64Array) -> Float64Array:
         """What each decision is credited with, from (N, K, T) rewards."""

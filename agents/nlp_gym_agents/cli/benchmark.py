@@ -34,7 +34,7 @@ def benchmark_command(
             callback=typed,
             metavar="NAME,...",
             help="Baselines (random, majority, oracle) and algorithms; NAME+bc or NAME+bc:8: "
-            "warm started.",
+            "warm started; NAME+bc:run: from the run of bc with its seed.",
         ),
     ] = "random,majority,bc,masked_dqn,maskable_ppo",
     seeds: Annotated[str, typer.Option(metavar="N,N,...", help="Random seeds.")] = "0",
@@ -51,6 +51,17 @@ def benchmark_command(
     device: Device = "auto",
     ray: Ray = None,
     ray_cpus: RayCpus = 1,
+    controls: Annotated[
+        bool,
+        typer.Option(
+            "--controls",
+            help="Then compare the best agent of each id with bc trained for its time, and with "
+            "itself under a constant reward, on test.",
+        ),
+    ] = False,
+    encoder_mode: Annotated[
+        str, typer.Option(help="frozen, finetune, lora or adapter, in every run.")
+    ] = "frozen",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what is to do.")] = False,
 ) -> None:
     """Measure algorithms on environments, with a report. Goes on where it was stopped."""
@@ -74,6 +85,8 @@ def benchmark_command(
         budget,
         searches,
         device,
+        controls,
+        encoder_mode,
     )
     try:
         with progress_wanted():

@@ -1,8 +1,8 @@
 """Sections of the hyperparameters that say how a run learns, as typed objects.
 
 The sections are `tuning` (an encoder that learns), `kl` (a penalty for leaving the policy that
-training starts from) and `start` (how training goes on from a warm start). Everything else among
-the hyperparameters are arguments of the algorithm.
+training starts from) and `start` (how training goes on from a warm start); `constant_reward` is a
+control. Everything else among the hyperparameters are arguments of the algorithm.
 """
 
 from __future__ import annotations
@@ -82,11 +82,14 @@ class LearningOptions:
         tuning: How the encoder learns; None: it is frozen.
         kl: The penalty; None: there is none.
         start: How training goes on from a warm start.
+        constant_reward: What every decision of training earns in place of its reward; None: its
+            reward. It is a control, see `nlp_gym.tasks.core.task.Task.constant_reward`.
     """
 
     tuning: Tuning | None = None
     kl: KLOptions | None = None
     start: StartOptions = field(default_factory=StartOptions)
+    constant_reward: float | None = None
 
     @classmethod
     def of(cls, hyperparams: Mapping[str, Any]) -> LearningOptions:
@@ -100,6 +103,7 @@ class LearningOptions:
             tuning_of(hyperparams),
             None if hyperparams.get("kl") is None else _section(KLOptions, "kl", hyperparams),
             _section(StartOptions, "start", hyperparams),
+            hyperparams.get("constant_reward"),
         )
 
 

@@ -28,6 +28,7 @@ RUN_KEYS: dict[str, type] = {
     "tuning": dict,
     "kl": dict,
     "start": dict,
+    "constant_reward": float,
 }
 """Keys that the training command reads, and their types; others are the algorithm's arguments."""
 
@@ -84,6 +85,10 @@ _BOUNDS: dict[str, tuple[float, float, bool]] = {
     "weight_average": (0.0, 1.0 - 1e-9, True),
     "warmup": (0.0, 1.0, True),
     **dict.fromkeys(("texts", "samples"), _COUNT),
+    "constant_reward": (-1e6, 1e6, True),
+    "branches": _COUNT,
+    **dict.fromkeys(("demonstrations", "priority_alpha", "priority_beta"), _SHARE),
+    **dict.fromkeys(("margin", "margin_coef", "margin_temperature"), (0.0, math.inf, True)),
     "gradient_steps": (-1, 1_000_000, True),
 }
 _LONG = 10_000

@@ -16,7 +16,7 @@ from nlp_gym.metrics.base import Score
 from nlp_gym.progress import progress_bar, progress_label, shows_progress
 from nlp_gym.tasks.core.task import Task
 from nlp_gym_agents.algorithms.imitation.bc import BC
-from nlp_gym_agents.algorithms.registry import resolve
+from nlp_gym_agents.algorithms.registry import information_of, resolve
 from nlp_gym_agents.config.hyperparams import load_hyperparams
 from nlp_gym_agents.config.lengths import compared_cloning_length
 from nlp_gym_agents.evaluation.baselines import run_baselines
@@ -88,10 +88,10 @@ def final_report(
         trust: Modules that the run's settings may have imported; see `load_trained`.
 
     Returns:
-        What the file holds: the record of `nlp-gym evaluate --json`, ``algo``, ``timesteps``,
-        ``dev``, ``n_skipped`` (samples with bad rows that were left out of the files of train and
-        test), ``baselines``, ``calibration`` (see `evaluation.calibration`; it is written to
-        ``calibration.json``, too) and ``text``.
+        What the file holds: the record of `nlp-gym evaluate --json`, ``algo``, ``information``
+        (what it learned from), ``timesteps``, ``dev``, ``n_skipped`` (samples with bad rows that
+        were left out of the files of train and test), ``baselines``, ``calibration`` (see
+        `evaluation.calibration`; it is written to ``calibration.json``, too) and ``text``.
 
     Raises:
         RunError: The run cannot be loaded, or its folder cannot be written to.
@@ -109,6 +109,7 @@ def final_report(
     report = {
         **score_record(score, env_id=agent.env_id, split="test"),
         "algo": agent.settings["algo"],
+        "information": _information(agent),
         "timesteps": agent.settings["timesteps"],
         "dev": agent.settings["value"],
         "n_skipped": {t.corpus.split: t.corpus.n_skipped for t in (train_task, task)},
@@ -123,18 +124,31 @@ def final_report(
     return report
 
 
+_BASELINES = {"random": "nothing", "oracle": "gold", "bc": "oracle"}
+
+
+def _information(agent: TrainedModel) -> str:
+    """What a run learned from."""
+    params = agent.settings["hyperparams"]
+    if params.get("constant_reward") is not None:
+        return "no reward"
+    return information_of(resolve(agent.settings["algo"]), params)
+
+
 def print_report(report: dict[str, Any], console: Console) -> None:
     """Print a `final_report` for people."""
     plain: dict[str, Any] = {"markup": False, "emoji": False, "highlight": False}
     console.print(visible(report["text"], lines=True), **plain, soft_wrap=True)
     title = f"{report['id']} test, {report['metric']}, n = {report['n']:,}"
     table = Table(title=Text(visible(title)))
-    for column in ("", report["metric"], "95% interval"):
-        table.add_column(Text(visible(column)), justify="left" if not column else "right")
+    for column in ("", "learns from", report["metric"], "95% interval"):
+        left = column in ("", "learns from")
+        table.add_column(Text(visible(column)), justify="left" if left else "right")
     rows = {report["algo"]: report, **report["baselines"]}
     for name, row in rows.items():
         interval = "{:.4f} to {:.4f}".format(*row["interval"]) if row["interval"] else ""
-        table.add_row(Text(visible(name)), f"{row['value']:.4f}", interval)
+        known = row.get("information") or _BASELINES.get(name, "gold of train")
+        table.add_row(Text(visible(name)), Text(visible(known)), f"{row['value']:.4f}", interval)
     console.print(table)
     console.print(visible(report["signature"]), **plain, soft_wrap=True)
     if report.get("calibration") is not None:

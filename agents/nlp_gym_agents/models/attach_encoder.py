@@ -108,7 +108,7 @@ class UpcomingTexts:
 
     def __call__(self, texts: UnitTexts) -> Int64Array:
         """Texts of the next episodes, or none."""
-        if texts is not self.source.unit_texts:
+        if texts.origin is not self.source.unit_texts:
             return np.zeros(0, np.int64)
         return self.source.texts_of(self.venv.upcoming())
 

@@ -20,13 +20,18 @@ from nlp_gym.envs.vector import TaskVectorEnv
 from nlp_gym.errors import InvalidArgumentError, NLPGymError, UnknownNameError, shown
 from nlp_gym.memory import check_memory, observation_bytes, readable_size
 from nlp_gym.tasks.core.task import Task
+from nlp_gym.tasks.labels.classification import LabelText
 from nlp_gym_agents.algorithms.advantages import normalise_only_several
+from nlp_gym_agents.algorithms.all_actions import AllActionsEpisodeRolloutBuffer
 from nlp_gym_agents.algorithms.buffers import (
     EpisodeReplayBuffer,
     EpisodeRolloutBuffer,
     MaskableEpisodeRolloutBuffer,
 )
+from nlp_gym_agents.algorithms.expected_pg import ExpectedPG
+from nlp_gym_agents.algorithms.masked_dqn import STATE_OPTIONS, MaskedDQN
 from nlp_gym_agents.algorithms.registry import ALGORITHMS, AlgorithmRow
+from nlp_gym_agents.algorithms.replay.transitions import state_bytes
 from nlp_gym_agents.algorithms.vec_env import SB3VecEnv
 from nlp_gym_agents.config.devices import check_device
 from nlp_gym_agents.config.hyperparams import Params, build_arguments
@@ -46,6 +51,8 @@ from nlp_gym_agents.networks.policies.pointer import (
 
 def buffer_arguments(row: AlgorithmRow) -> Params:
     """The buffer whose batches hold few texts, as arguments of an algorithm that has one."""
+    if issubclass(row.cls, ExpectedPG):
+        return {"rollout_buffer_class": AllActionsEpisodeRolloutBuffer}
     if issubclass(row.cls, MaskablePPO):
         return {"rollout_buffer_class": MaskableEpisodeRolloutBuffer}
     if issubclass(row.cls, PPO):
@@ -145,7 +152,8 @@ def build_model(
         arguments = {**buffer_arguments(row), **arguments}
     policy_kwargs: Params = arguments["policy_kwargs"]
     extractor_kwargs: Params = policy_kwargs.get("features_extractor_kwargs") or {}
-    if task.tables.candidates is not None or _own_heads(row, task, extractor_kwargs):
+    commits = _commits(row, task, extractor_kwargs)
+    if task.tables.candidates is not None or _own_heads(row, task, extractor_kwargs) or commits:
         arguments["policy"] = pointer_policy(row, arguments.get("policy", "MultiInputPolicy"))
     policy_kwargs["features_extractor_class"] = extractor_class(writes=task.writes)
     policy_kwargs["features_extractor_kwargs"] = {
@@ -154,6 +162,8 @@ def build_model(
         "unit_dim": task.encoder.dim,
         "encoder_factory": factory,
     }
+    if commits:
+        policy_kwargs["features_extractor_kwargs"]["n_labels"] = len(task.labels)
     if not learns and tuning is None:
         policy_kwargs |= {"optimizer_class": NoOptimizer, "optimizer_kwargs": {}}
     check_buffer(row, venv, arguments)
@@ -198,12 +208,24 @@ def check_buffer(row: AlgorithmRow, venv: TaskVectorEnv, arguments: Mapping[str,
         value = arguments.get(name, defaults[name].default if name in defaults else None)
         if not isinstance(value, int):
             continue
+        if name == "buffer_size" and keeps_states(row, arguments):
+            each = state_bytes(venv.task)
+            check_memory(name, value, value * each, f"states of {readable_size(each)} each")
+            continue
         # A replay buffer has each observation and the next one as they are; a rollout, as float32.
         each = observation_bytes(space, np.float32 if name == "n_steps" else None)
         what = f"observations of {readable_size(each)} each"
         if venv.obs_type != "index":
             what += f" (with obs_type='index' they are of {_index_bytes(venv.task)})"
         check_memory(name, value, value * copies * each, what)
+
+
+def keeps_states(row: AlgorithmRow, arguments: Mapping[str, Any]) -> bool:
+    """Whether replay keeps states instead of observations; see `MaskedDQN`."""
+    if not issubclass(row.cls, MaskedDQN):
+        return False
+    several = arguments.get("n_steps", 1) > 1
+    return several or any(arguments.get(name) for name in STATE_OPTIONS)
 
 
 def _index_bytes(task: Task) -> str:
@@ -220,6 +242,19 @@ def _own_heads(row: AlgorithmRow, task: Task, extractor_kwargs: Mapping[str, Any
             f"{asked[0]}=True: the head gives probabilities of tokens, and {row.name} has values. "
             f"Use bc, rloo, ppo, maskable_ppo or a2c, or features_extractor_kwargs {asked[0]}: "
             "false."
+        )
+    return True
+
+
+def _commits(row: AlgorithmRow, task: Task, extractor_kwargs: Mapping[str, Any]) -> bool:
+    """Whether when to commit is decided by heads of its own; see `networks.features.commit`."""
+    if not extractor_kwargs.get("commit_head"):
+        return False
+    if row.policy_kind == "q" or not (isinstance(task, LabelText) and task.reading):
+        raise InvalidArgumentError(
+            f"commit_head={shown(extractor_kwargs['commit_head'])} is for bc, ppo, maskable_ppo, "
+            "a2c and expected_pg on classification that reads chunk by chunk (reading=True): set "
+            "features_extractor_kwargs commit_head: 0."
         )
     return True
 

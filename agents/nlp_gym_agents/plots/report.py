@@ -18,7 +18,14 @@ from typing import TYPE_CHECKING, Any
 from nlp_gym.errors import MissingDependencyError, NLPGymError
 from nlp_gym.files import atomic_path
 from nlp_gym.inert import visible
-from nlp_gym_agents.evaluation.benchmark.table import BASELINES, build_table, read_cells
+from nlp_gym_agents.evaluation.benchmark.controls import read_controls
+from nlp_gym_agents.evaluation.benchmark.markdown import control_row
+from nlp_gym_agents.evaluation.benchmark.table import (
+    BASELINES,
+    build_table,
+    learned_from,
+    read_cells,
+)
 from nlp_gym_agents.plots import style
 from nlp_gym_agents.plots.aggregate import Normalised, improvements, interquartile_mean, normalised
 from nlp_gym_agents.plots.learning import LearningRun, Panel, panels, read_learning
@@ -76,7 +83,7 @@ def report_html(
         out: The folder that their training runs are in.
         command: The command line, as a list.
     """
-    table = build_table(results)
+    table = build_table(results, read_controls(out, results))
     found, missing = normalised(table), None
     try:
         style.check_matplotlib("figures of the report")
@@ -87,6 +94,7 @@ def report_html(
     text = page.render(
         table=table,
         columns=[_column(table, algo) for algo in table["algos"]],
+        controls=[control_row(record) for record in table["controls"]],
         drawings=drawings,
         missing=missing,
         found=found,
@@ -192,6 +200,7 @@ def _column(table: Mapping[str, Any], algo: str) -> dict[str, str]:
         "algo": algo,
         "colour": style.variable(look.colour),
         "seeds": ", ".join(map(str, seeds)),
+        "information": table["information"][algo],
     }
 
 
@@ -213,7 +222,8 @@ def _about(record: Mapping[str, Any]) -> dict[str, Any]:
     """One line of the table of single measurements."""
     keys = ("id", "algo", "seed", "seconds", "test", "dev", "settings_hash")
     rest = ("timesteps", "best_timesteps", "scoring_seconds", "stopped")
-    return {**{key: record[key] for key in keys}, **{key: record.get(key) for key in rest}}
+    known = {"information": learned_from(record) or "", "alarms": record.get("alarms") or []}
+    return {**{key: record[key] for key in keys}, **{key: record.get(key) for key in rest}, **known}
 
 
 def _settings(results: Iterable[Mapping[str, Any]]) -> list[tuple[str, str, str]]:

@@ -8,6 +8,7 @@ Files of a checkpoint (a folder, see `nlp_gym_agents.runs.snapshots`):
 ``rng.safetensors``        torch's generator states
 ``episodes.safetensors``   the episodes being played (`nlp_gym_agents.runs.episodes`)
 ``memory.safetensors``     what a recurrent policy remembers of them
+``data.safetensors``       what the algorithm aggregated (`KeepsData`), such as roll-ins
 ``state.json``             counters, optimizer groups, Python's and numpy's generator states
 
 A run resumed from a checkpoint continues exactly as if it had not stopped: weights, target network,
@@ -30,14 +31,14 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from sb3_contrib.common.recurrent.type_aliases import RNNStates
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from nlp_gym.errors import RunError
+from nlp_gym.errors import NLPGymError, RunError
 from nlp_gym.files import write_json
 from nlp_gym.inert import listed, shown
 from nlp_gym_agents.networks.features.swap_source import clear_caches
@@ -60,6 +61,7 @@ from nlp_gym_agents.runs.state import (
     counters_of,
     fitted_groups,
     optimizers_of,
+    whole_arrays,
 )
 from nlp_gym_agents.runs.weights import (
     Tensors,
@@ -74,6 +76,23 @@ STATE = "state.json"
 BUFFER_LIMIT = 2 * 1024**3
 KEPT_CHECKPOINTS = 2
 _MEMORY = "memory.safetensors"
+_DATA = "data.safetensors"
+
+
+@runtime_checkable
+class KeepsData(Protocol):
+    """An algorithm that learns from data which its weights of now could not make again."""
+
+    def kept_tensors(self) -> Tensors:
+        """What a checkpoint has to hold of it."""
+
+    def restore_tensors(self, tensors: Tensors) -> None:
+        """Go on with what `kept_tensors` gave.
+
+        Raises:
+            NLPGymError: They are not those of a run with the same settings.
+        """
+
 
 Optimizers = Mapping[str, torch.optim.Optimizer]
 """Optimizers by name."""
@@ -123,6 +142,7 @@ def _save_buffer(folder: Path, model: BaseAlgorithm) -> Numbers | None:
     if buffer is None:
         return None
     arrays = {key: array[: buffer.size()] for key, array in buffer_arrays(buffer).items()}
+    arrays |= whole_arrays(buffer)
     if sum(array.nbytes for array in arrays.values()) > BUFFER_LIMIT:
         return None
     tensors = {key: torch.from_numpy(np.ascontiguousarray(a)) for key, a in arrays.items()}
@@ -139,7 +159,11 @@ def _load_buffer(folder: Path, model: BaseAlgorithm, saved: BufferState | None) 
     for key, array in buffer_arrays(buffer).items():
         values = tensors[key].numpy()
         array[: len(values)] = values
+    for key, array in whole_arrays(buffer).items():
+        array[...] = tensors[key].numpy()
     buffer.pos, buffer.full = saved["pos"], saved["full"]
+    if hasattr(buffer, "restored"):
+        buffer.restored()
 
 
 def _random_state(model: BaseAlgorithm) -> tuple[Tensors, Numbers]:
@@ -272,6 +296,8 @@ def save_state(
         save_tensors(folder / "episodes.safetensors", at.episodes[0])
     if at.memory:
         save_tensors(folder / _MEMORY, at.memory)
+    if isinstance(model, KeepsData) and (kept := model.kept_tensors()):
+        save_tensors(folder / _DATA, kept)
     state = {
         "aliases": aliases,
         "counters": at.counters,
@@ -382,16 +408,18 @@ def load_state(
             episodes.restore(model, tensors, state["episodes"], share=share)
         if (folder / _MEMORY).exists():
             _restore_memory(model, read_tensors(folder / _MEMORY))
+        if isinstance(model, KeepsData) and (folder / _DATA).exists():
+            model.restore_tensors(read_tensors(folder / _DATA))
         if "recent" in state:  # older checkpoints have none
             _restore_recent(model, state["recent"])
         # Last: restoring the episodes resets environments, which draws random numbers.
         alone = share is None
         _restore_random(model, read_tensors(folder / "rng.safetensors"), state["random"], alone)
     except _UNFIT as error:
-        problem = str(error) if isinstance(error, RunError) else repr(error)
+        problem = str(error) if isinstance(error, NLPGymError) else repr(error)
         raise RunError(
             f"{folder / STATE} does not fit the model that the run's settings describe: {problem}"
         ) from error
 
 
-_UNFIT = (RunError, LookupError, TypeError, ValueError, ArithmeticError, RuntimeError)
+_UNFIT = (NLPGymError, LookupError, TypeError, ValueError, ArithmeticError, RuntimeError)

@@ -27,6 +27,8 @@ class Evaluation(_Evaluation, total=False):
     Attributes:
         timesteps: When it was made.
         seconds: Wall time of the run until then.
+        processor_seconds: Processor time of the run until then, of all its threads; runs of older
+            releases have none.
         split: ``"dev"``.
         metric: Name of the metric.
         value: Its value.
@@ -36,6 +38,7 @@ class Evaluation(_Evaluation, total=False):
     """
 
     seconds: float
+    processor_seconds: float
     split: str
     metric: str
     value: float
@@ -94,3 +97,13 @@ def rewind_metrics(run: Path, timesteps: int) -> None:
     rows = [row for row in read_metrics(run) if row["timesteps"] <= timesteps]
     with atomic_path(run / METRICS) as path:
         path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
+def processor_seconds(run: str | Path) -> float | None:
+    """Processor time of a run's training, its own warm start included; None: it was not kept.
+
+    Raises:
+        RunError: See `read_metrics`.
+    """
+    rows = read_metrics(run)
+    return rows[-1].get("processor_seconds") if rows else None

@@ -299,6 +299,12 @@ def buffer_arrays(buffer: ReplayBuffer) -> dict[str, np.ndarray]:
     return arrays
 
 
+def whole_arrays(buffer: ReplayBuffer) -> dict[str, np.ndarray]:
+    """Arrays of a buffer that are kept as they are, however far it is filled."""
+    found: Mapping[str, np.ndarray] = getattr(buffer, "whole_arrays", {})
+    return {f"whole/{name}": array for name, array in found.items()}
+
+
 def check_buffer(model: BaseAlgorithm, saved: BufferState, tensors: Tensors) -> None:
     """Compare a saved replay buffer with that of a fresh model.
 
@@ -315,9 +321,13 @@ def check_buffer(model: BaseAlgorithm, saved: BufferState, tensors: Tensors) -> 
     if saved["pos"] >= buffer.buffer_size:
         raise RunError(f"the replay buffer's pos={saved['pos']} is beyond its end.")
     own = buffer_arrays(buffer)
-    check_arrays(
-        tensors, {key: (array.dtype, (rows, *array.shape[1:])) for key, array in own.items()}
-    )
+    wanted = {key: (array.dtype, (rows, *array.shape[1:])) for key, array in own.items()}
+    whole = {key: (array.dtype, array.shape) for key, array in whole_arrays(buffer).items()}
+    check_arrays(tensors, wanted | whole)
+    for key, high in getattr(buffer, "limits", {}).items():
+        array = tensors[key]
+        if array.numel() and not 0 <= int(array.min()) <= int(array.max()) <= high:
+            raise RunError(f"the replay buffer's {shown(key)} has numbers beyond 0 to {high}.")
     for key, tensor in tensors.items():
         name, _, part = key.partition("/")
         space: Any = model.action_space if name == "actions" else None

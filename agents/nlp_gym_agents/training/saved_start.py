@@ -24,7 +24,7 @@ class SavedStart:
     Args:
         run: The run folder.
         setup: What is trained.
-        state: Of the training loop; `start_updates` and `seconds` are kept up to date.
+        state: Of the training loop; `start_updates` and both times are kept up to date.
         request: Whether to stop.
         folder: The checkpoint to go on from; None: it begins.
         ranks: The processes that train together; the first one saves, and stops the others.
@@ -42,6 +42,7 @@ class SavedStart:
         self.run, self.setup, self.state, self.request = run, setup, state, request
         self.folder, self.ranks = folder, ranks
         self._began = time.monotonic() - state.seconds
+        self._processor_began = time.process_time() - state.processor_seconds
         self._saved = 0.0
 
     def begin(self, passes: Passes) -> None:
@@ -70,8 +71,12 @@ class SavedStart:
     def end(self) -> None:
         """The warm start is over."""
         self.request.is_watched = False
-        self.state.seconds = time.monotonic() - self._began
+        self._keep_time()
         self.state.start_updates = None
+
+    def _keep_time(self) -> None:
+        self.state.seconds = time.monotonic() - self._began
+        self.state.processor_seconds = time.process_time() - self._processor_began
 
     def _save(self, passes: Passes) -> None:
         if not self.ranks.leads:
@@ -79,7 +84,7 @@ class SavedStart:
         model = self.setup.model
         check_finite(model, self.run)
         self.state.start_updates = passes.done
-        self.state.seconds = time.monotonic() - self._began
+        self._keep_time()
         write_checkpoint(
             self.run,
             model,

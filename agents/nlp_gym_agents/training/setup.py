@@ -250,6 +250,7 @@ def set_up(
     # The object has its options, whatever the id is registered with.
     kwargs = {**config.task_kwargs, "encoder": encoder, "encoder_kwargs": None}
     train_task = make_task(config.env, split="train", **kwargs)
+    train_task.constant_reward = config.learning.constant_reward
     if tuning is not None:
         transformer_of(train_task)  # before anything takes long
     replaced = {"labels": list(train_task.labels) or None, **train_task.learnt}

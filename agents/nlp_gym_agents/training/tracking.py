@@ -110,7 +110,7 @@ class Tracker:
 
     def evaluation(self, row: Mapping[str, Any]) -> None:
         """Log a line of ``metrics.jsonl``; its numbers get the names of the TensorBoard files."""
-        own = {"seconds", "train_reward", "steps_per_second"}
+        own = {"seconds", "processor_seconds", "train_reward", "steps_per_second"}
         numbers = {key: value for key, value in row.items() if isinstance(value, int | float)}
         figures = {
             "timesteps": row["timesteps"],

@@ -133,7 +133,7 @@ def _check_arguments(text: str, theirs: Mapping[str, Any], task: Task) -> None:
             )
 
 
-_SHAPE = ("mode", "rank", "alpha", "targets", "bottleneck")
+_SHAPE = ("mode", "rank", "alpha", "targets", "bottleneck", "pairs")
 """Options of a learning encoder that say what its weights mean."""
 
 

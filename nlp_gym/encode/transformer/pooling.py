@@ -79,11 +79,15 @@ class WordVectors(nn.Module):
     def _states(self, batch: Batch) -> list[torch.Tensor]:
         """The (B, L, hidden) hidden states of `layers`."""
         device = self.model.device
+        options = {}
+        if batch.segments is not None and getattr(self.model.config, "type_vocab_size", 0) > 1:
+            options["token_type_ids"] = send(batch.segments, device)
         try:
             states = self.model(
                 input_ids=send(batch.ids, device),
                 attention_mask=send(batch.mask, device),
                 output_hidden_states=True,
+                **options,
             ).hidden_states
             return [states[index] for index in self.layers.indices]
         except torch.cuda.OutOfMemoryError as error:

@@ -95,6 +95,7 @@ class Batch:
         weights: (S,) float32 weight of each in its word's vector.
         starts: (K,) index in `slots` of the first sub-word of each bag.
         words: (K,) the word that each bag belongs to; a very long word has several bags.
+        segments: (B, L) 1 in the second part of a text of two; None: all texts have one.
     """
 
     ids: _I64
@@ -103,6 +104,7 @@ class Batch:
     weights: npt.NDArray[np.float32]
     starts: _I64
     words: _I64
+    segments: _I64 | None = None
 
 
 @dataclass(frozen=True)

@@ -184,4 +184,5 @@ class UnitTask(Task):
         _ = self.tables  # numbers the texts
         if not self._texts.texts:
             raise DataError(f"{self.corpus.name}: no text in it has a word.")
-        return Units.whole(self._texts.texts)
+        seconds = np.array(self._texts.seconds, np.int64)
+        return Units.whole(self._texts.texts, seconds if seconds.any() else None)

@@ -21,16 +21,26 @@ Indices = npt.NDArray[np.integer[Any]]
 
 @dataclass
 class TextIndex:
-    """Numbers distinct texts in order of first sight."""
+    """Numbers distinct texts in order of first sight.
+
+    Attributes:
+        texts: The texts.
+        seconds: The word at which the second of a text's two parts begins, as in `Units`.
+    """
 
     texts: list[tuple[str, ...]] = field(default_factory=list)
+    seconds: list[int] = field(default_factory=list)
     _numbers: dict[tuple[str, ...], int] = field(default_factory=dict, repr=False)
 
-    def add(self, words: Sequence[str]) -> int:
-        """The number of a text; equal texts have one number.
+    def add(self, words: Sequence[str], second: int = 0) -> int:
+        """The number of a text; equal texts have one number, and the parts of the first of them.
 
         A text without a word has no vector: its number is -1, which `Tables.build` turns into the
         zero vector.
+
+        Args:
+            words: The text.
+            second: The word at which its second part begins; 0: it has one part.
         """
         key = tuple(words)
         if not key:
@@ -38,6 +48,7 @@ class TextIndex:
         number = self._numbers.setdefault(key, len(self.texts))
         if number == len(self.texts):
             self.texts.append(key)
+            self.seconds.append(second if second < len(key) else 0)
         return number
 
     def seal(self) -> None:

@@ -117,6 +117,7 @@ class Task(CorpusTask):
       metric and `"sparse"` that metric at the end, each less the costs (`"sparse"`: at the end).
       The `metric` rewards of an episode sum to its `sparse` reward exactly. Without gold the costs
       are all there is (nothing with `"sparse"`).
+    - States branch: `branch` and `action_rewards` try actions in copies of the episodes, exactly.
     - Episodes end as `terminated`; none is `truncated`, unless a step limit is asked for.
     - At the end, with gold, `info["score"]` is the sample's metric.
 
@@ -160,8 +161,17 @@ class Task(CorpusTask):
     """
     beam: int = 1
     """Episodes of a sample that an evaluation keeps in a beam search; 1: it plays greedily."""
+    dials: int = 1
+    """Settings, such as prices, of which one is drawn with each sample; see `initial_at`."""
+    drawn: Int64Array | None = None
+    """(M,) samples that environments draw from, where these are not all."""
+    options: tuple[str, ...] = ()
+    """What `reset(options=...)` can ask for besides a row; see `dial_of`."""
     reward_metric: str | None = None
     """Metric that `reward="metric"` is made of where it need not be the score's."""
+    constant_reward: float | None = None
+    """What every decision earns in place of its reward; None: its reward. It is a control for
+    training: what an agent gains with it does not come from the rewards."""
     masks: BoolArray | None = None
     """(K, A) all the masks there are, for tasks with thousands of actions; else None.
 
@@ -247,6 +257,14 @@ class Task(CorpusTask):
         """(B, size) integers for each key of `extras`, in arrays that are not the state's own."""
         return {}
 
+    def initial_at(self, rows: Int64Array, dial: Int64Array) -> Any:
+        """As `initial`, with the setting `dial` (B,), below `dials`, of each episode."""
+        return self.initial(rows)
+
+    def dial_of(self, options: Mapping[str, Any]) -> int | None:
+        """The setting that options of `reset` ask for; None: it is drawn with the sample."""
+        return None
+
     def mask_row(self, state: Any) -> Int64Array:
         """(B,) which of `masks` holds in each state."""
         raise NotImplementedError
@@ -319,6 +337,8 @@ class Task(CorpusTask):
         right, cost, ended = self.play(state, played)
         lost: Float64Array = np.asarray(cost + ILLEGAL_COST * illegal)
         state.cost += lost
+        if self.constant_reward is not None:
+            return np.full(len(lost), self.constant_reward), ended
         if right is None:
             return (np.zeros(len(lost)) if self.reward == "sparse" else -lost), ended
         if self.reward == "correctness":

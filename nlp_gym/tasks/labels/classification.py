@@ -2,90 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from typing_extensions import override
+from typing_extensions import Self, override
 
-from nlp_gym.checks import check_bool, check_int, check_text
+from nlp_gym.checks import check_bool, check_int, check_name, check_number, check_text
+from nlp_gym.encode import encode_units
 from nlp_gym.errors import InvalidArgumentError, shown
-from nlp_gym.metrics.base import Score, on_grid
+from nlp_gym.metrics.base import Score
 from nlp_gym.metrics.labels.classification import text_accuracy
 from nlp_gym.tasks.core.gold import expert_labels, single_gold
 from nlp_gym.tasks.core.kinds import HookedTask, LabelTask, Text, UnitTask
-from nlp_gym.tasks.core.tables import Extra, Tables, TextIndex
+from nlp_gym.tasks.core.tables import Extra, Tables
 from nlp_gym.tasks.core.task import Focus, Output, Played, State
-from nlp_gym.types import BoolArray, Float64Array, Int64Array, Observation, Sample
+from nlp_gym.tasks.labels.chunks import MOST_CHUNKS, Chunks
+from nlp_gym.tasks.labels.price import Price
+from nlp_gym.types import BoolArray, Encoded, Float64Array, Int64Array, Observation, Sample, Units
 
 if TYPE_CHECKING:
-    from nlp_gym.render import Frame, Piece
+    from nlp_gym.render import Frame
 
 
-MOST_CHUNKS = 8
-"""The last of so many chunks is all the rest: long texts take no more decisions than this."""
-
-
-def check_cost(argument: str, value: object) -> float:
-    """Return a reward that is lost, as a multiple of 2**-20 (sums of those are exact).
-
-    Raises:
-        InvalidArgumentError: It is no number from 0 to 1.
-    """
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not 0 <= value <= 1:  # type: ignore[operator]
-        raise InvalidArgumentError(f"{argument}={shown(value)} must be a number from 0 to 1.")
-    return float(on_grid(np.array([value], np.float64))[0])
-
-
-class Chunks:
-    """The chunks of N texts; each has one slot.
-
-    Attributes:
-        words: (N,) words of each text.
-        lengths: (N,) chunks of each text.
-        last: (n_slots,) whether a slot is the last of its text.
-
-    Args:
-        samples: The texts.
-        size: Words of a chunk; None: a text is one chunk.
-    """
-
-    def __init__(self, samples: Sequence[Sample], size: int | None) -> None:
-        self.words = np.array([len(sample.words) for sample in samples], np.int64)
-        self._size = size or int(self.words.max())
-        self.lengths: Int64Array = np.clip(-(-self.words // self._size), 1, MOST_CHUNKS)
-        ends = np.cumsum(self.lengths)
-        self.last = np.zeros(ends[-1], bool)
-        self.last[ends - 1] = True
-
-    def stop(self, row: int, place: int) -> int:
-        """Words of a text that are read after a chunk."""
-        last = place == self.lengths[row] - 1
-        return int(self.words[row]) if last else (place + 1) * self._size
-
-    def tables(self, samples: Sequence[Sample], texts: TextIndex) -> Tables:
-        """One unit per slot: the text up to there, numbered in `texts`."""
-        numbers = (
-            texts.add(sample.words[: self.stop(row, place)])
-            for row, (sample, n) in enumerate(zip(samples, self.lengths.tolist(), strict=True))
-            for place in range(n)
-        )
-        context = np.fromiter(numbers, np.int32)[:, None]
-        texts.seal()
-        offsets = np.cumsum(self.lengths) - self.lengths
-        return Tables.build(len(texts.texts), offsets=offsets, context=context)
-
-    def pieces(self, sample: Sample, row: int, place: int) -> list[Piece]:
-        """A text for people: what was read, the latest chunk, and the rest."""
-        from nlp_gym.render import Piece
-
-        stops = [self.stop(row, k) for k in range(self.lengths[row])]
-        marks = ["plain"] * place + ["here"] + ["dim"] * len(stops)
-        parts = zip([0, *stops], stops, marks, strict=False)
-        return [Piece(" ".join(sample.words[a:b]), mark) for a, b, mark in parts]
+PIECES = ("joint", "mean")
+"""How a frozen encoder sees what was read of a text."""
 
 
 @dataclass
@@ -97,6 +41,17 @@ class ClassificationState(State):
     """
 
     label: Int64Array
+
+
+@dataclass
+class PricedState(ClassificationState):
+    """State of B texts that are read at a price of their own.
+
+    Attributes:
+        dial: (B,) int64 setting of the dial, see `Price.costs`.
+    """
+
+    dial: Int64Array
 
 
 class LabelText(UnitTask, LabelTask, HookedTask):
@@ -116,7 +71,18 @@ class LabelText(UnitTask, LabelTask, HookedTask):
     Args:
         reading: Read chunk by chunk, with an action READ; else one decision on the whole text.
         chunk: Words per chunk.
-        read_cost: Reward that READ costs.
+        read_cost: Reward that READ costs; ``"dial"`` or ascending costs: one of them is drawn with
+            each episode and is observed.
+        cost_per: What a cost is for: a ``"chunk"``, or a whole ``"text"``, of which a chunk costs
+            its share of the words. None: ``"text"`` with a dial, else ``"chunk"``.
+        skips: How many chunks can be passed over at once; an action each.
+        jump: Whether there is an action that passes over all chunks but the last.
+        pieces: How a frozen encoder sees what was read: as one text (``"joint"``, which encodes a
+            text in each of its states), or as chunks of which the mean is taken (``"mean"``, which
+            encodes it once). None: ``"mean"`` where chunks can be passed over, else ``"joint"``.
+        holdout: Share of the training texts that environments draw from, where it is not 0; `bc`
+            with `exits` learns labels from the others. How sure a classifier is of texts that it
+            knows by heart says nothing of when to stop reading those it has never seen.
         **kwargs: Those of `Task`.
     """
 
@@ -129,22 +95,69 @@ class LabelText(UnitTask, LabelTask, HookedTask):
     """Label of texts in no class, whose recall the report has."""
     hooks = ("text", "right")
     hooked_family = "classification"
+    fixed_arguments = ("skips", "jump", "pieces")
 
     def __init__(
         self,
         *,
         reading: bool = False,
         chunk: int = 8,
-        read_cost: float = 1 / 64,
+        read_cost: float | str | Sequence[float] = 1 / 64,
+        cost_per: str | None = None,
+        skips: Sequence[int] = (),
+        jump: bool = False,
+        pieces: str | None = None,
+        holdout: float = 0.0,
         **kwargs: Any,
     ) -> None:
         self.reading = check_bool("reading", reading)
         size = check_int("chunk", chunk, 1, 100_000)
-        self.read_cost = check_cost("read_cost", read_cost)
+        self.price = Price(read_cost, cost_per)
+        self.passes = _moves(skips, check_bool("jump", jump))
+        skipping = len(self.passes) > 1
+        if not self.reading and (skipping or self.price.dial):
+            raise InvalidArgumentError(
+                f"skips={shown(skips)}, jump={jump} and read_cost={shown(read_cost)} are ways to "
+                "read chunk by chunk: they need reading=True."
+            )
+        if pieces is not None:
+            check_name("pieces", pieces, PIECES)
+        self.pieces = pieces or ("mean" if skipping else "joint")
         super().__init__(**kwargs)
         self._gold = single_gold(self.corpus.samples, self.labels)
-        self._chunks = Chunks(self.corpus.samples, size if self.reading else None)
-        self.extras = {"chunks": Extra(1, MOST_CHUNKS - 1)} if self.reading else {}
+        samples = self.corpus.samples
+        share = check_number("holdout", holdout, 0.0, 0.9)
+        if share and self.split == "train":
+            held = max(1, round(share * len(samples)))
+            self.drawn = np.sort(np.random.default_rng(0).permutation(len(samples))[:held])
+        self._chunks = Chunks(samples, size if self.reading else None, skipping=skipping)
+        self._held: int | None = None
+        counted = {"chunks": Extra(1, MOST_CHUNKS - 1)} if self.reading else {}
+        if self.reading and (skipping or self.price.dial or self.price.per_text):
+            counted["left"] = Extra(1, MOST_CHUNKS - 1)
+        if self.price.dial:
+            counted["cost"] = Extra(len(self.price.costs) - 1, 1)
+            self.dials, self.options = len(self.price.costs), ("read_cost",)
+        self.extras = counted
+
+    @property
+    def read_cost(self) -> float | None:
+        """The one price there is; None: it is a dial's, and none is held."""
+        if self.price.dial and self._held is None:
+            return None
+        return float(self.price.costs[self._held or 0])
+
+    def at_cost(self, read_cost: float) -> Self:
+        """The same task with the dial held at a price, for `rollout` and evaluations.
+
+        Raises:
+            InvalidArgumentError: It is no setting of the dial.
+        """
+        held = copy(self)
+        held._held = self.price.setting(read_cost)
+        for name in ("views", "token_view"):
+            vars(held).pop(name, None)
+        return held
 
     def text(self, row: int) -> Text:
         """What is read; by default the words of the sample."""
@@ -168,14 +181,18 @@ class LabelText(UnitTask, LabelTask, HookedTask):
         return Sample(self.hooked_words("text", row, self.text(row)), labels, sample.id)
 
     def words_read(self, row: int) -> list[int]:
-        """How many words of a text are read after each of its chunks."""
+        """How many words of a text are read after each of its chunks, where all are read."""
         return [self._chunks.stop(row, place) for place in range(int(self.lengths[row]))]
+
+    def chunk_read(self, state: ClassificationState) -> Int64Array:
+        """(B,) the chunk that was read last."""
+        return self._chunks.place.take(state.slot).astype(np.int64)
 
     @property
     @override
     def n_actions(self) -> int:
-        """Labels, and READ."""
-        return len(self.labels) + self.reading
+        """Labels, and READ, SKIP and JUMP as far as there are these."""
+        return len(self.labels) + (len(self.passes) if self.reading else 0)
 
     @property
     @override
@@ -186,46 +203,107 @@ class LabelText(UnitTask, LabelTask, HookedTask):
     @cached_property
     @override
     def tables(self) -> Tables:
-        """One slot per chunk, its unit the text up to there."""
+        """One slot per state of a text, its unit what was read."""
+        if self.pieces == "mean":
+            return self._chunks.own_tables()
         return self._chunks.tables(self.corpus.samples, self._texts)
+
+    @cached_property
+    @override
+    def units(self) -> Units:
+        """What was read in each state, as a text of its own."""
+        if self.pieces == "mean":
+            return self._chunks.own_units(self.corpus.samples)
+        return UnitTask.units.func(self)  # type: ignore[attr-defined,no-any-return]
+
+    @override
+    def _vectors(self, **options: Any) -> Encoded:
+        if self.pieces == "joint":
+            return super()._vectors(**options)
+        samples = self.corpus.samples
+        return self._chunks.means(samples, lambda u: encode_units(u, self.encoder, **options))
 
     @override
     def initial(self, rows: Int64Array) -> ClassificationState:
+        """Fresh episodes; the price of a text is the one held, else its number decides."""
+        return self.initial_at(rows, rows % self.dials)
+
+    @override
+    def initial_at(self, rows: Int64Array, dial: Int64Array) -> ClassificationState:
         none = np.full(len(rows), -1, np.int64)
-        return ClassificationState(**self.state_fields(rows), label=none)
+        if not self.price.dial:
+            return ClassificationState(**self.state_fields(rows), label=none)
+        setting = dial if self._held is None else np.full(len(rows), self._held)
+        return PricedState(**self.state_fields(rows), label=none, dial=setting.astype(np.int64))
+
+    @override
+    def dial_of(self, options: Mapping[str, Any]) -> int | None:
+        return self.price.setting(options["read_cost"]) if "read_cost" in options else None
+
+    def _ahead(self, state: ClassificationState) -> Int64Array:
+        """(B,) chunks behind the one that was read last."""
+        return self.lengths.take(state.row) - 1 - self._chunks.place.take(state.slot)
+
+    def _passed(self, state: ClassificationState, moves: Int64Array) -> Int64Array:
+        """(B,) chunks that the moves `moves` (B,) pass over."""
+        passed = np.array(self.passes, np.int64).take(moves)
+        return np.where(passed < 0, self._ahead(state) - 1, passed)
 
     @override
     def mask(self, state: ClassificationState) -> BoolArray:
+        n = len(self.labels)
         legal = np.ones((len(state.row), self.n_actions), bool)
-        legal[:, len(self.labels) :] = ~self._chunks.last.take(state.slot)[:, None]
+        if self.passes == (0,):
+            legal[:, n:] = ~self._chunks.last.take(state.slot)[:, None]
+        else:
+            least = [1 if passed < 0 else passed for passed in self.passes]
+            legal[:, n:] = self._ahead(state)[:, None] > np.array(least)
         return legal
 
     @override
     def repair(
         self, state: ClassificationState, actions: Int64Array
     ) -> tuple[Int64Array, BoolArray]:
-        """The first label is played for a READ at the end of the text."""
+        """The first label is played for a move for which there are too few chunks."""
+        if self.passes != (0,):
+            return super().repair(state, actions)
         illegal = (actions == len(self.labels)) & self._chunks.last.take(state.slot)
         return np.where(illegal, 0, actions), illegal
 
     @override
     def oracle(self, state: ClassificationState) -> Int64Array:
         """(B,) READ up to the end, then the gold label (0 if the inventory lacks it)."""
+        last = self._chunks.last.take(state.slot)
+        return np.where(last, self.commitment(state), len(self.labels))
+
+    def commitment(self, state: ClassificationState) -> Int64Array:
+        """(B,) what the expert would commit to now: the gold label."""
         self.require_gold("oracle")
         assert self._gold is not None
-        n = len(self.labels)
-        label = expert_labels(self._gold.take(state.row), n)
-        return np.where(self._chunks.last.take(state.slot), label, n)
+        return expert_labels(self._gold.take(state.row), len(self.labels))
 
     @override
     def play(self, state: ClassificationState, actions: Int64Array) -> Played:
-        read = actions == len(self.labels)
-        state.label = np.where(read, state.label, actions)
-        state.slot += read
+        n = len(self.labels)
+        moved = actions >= n
+        state.label = np.where(moved, state.label, actions)
+        slot = state.slot
+        if self.passes == (0,):
+            state.slot = slot + moved
+        else:
+            passed = self._passed(state, np.where(moved, actions - n, 0))
+            state.slot = np.where(moved, self._chunks.after(slot, np.where(moved, passed, 0)), slot)
         right = None
         if self._gold is not None:
             right = (actions == self._gold.take(state.row)).astype(np.float64)
-        return right, self.read_cost * read, ~read
+        return right, self._cost(state, slot) * moved, ~moved
+
+    def _cost(self, state: ClassificationState, before: Int64Array) -> Float64Array:
+        """(B,) price of what was read between the slots `before` (B,) and those of `state`."""
+        read = self._chunks.read
+        words = (read.take(state.slot) - read.take(before)).astype(np.int64)
+        setting = state.dial if isinstance(state, PricedState) else 0
+        return self.price.of(setting, words, self._chunks.words.take(state.row))
 
     @override
     def potential(self, state: ClassificationState) -> Float64Array:
@@ -234,18 +312,24 @@ class LabelText(UnitTask, LabelTask, HookedTask):
 
     @override
     def extra(self, state: ClassificationState) -> Observation:
-        """How many chunks were read after the first."""
-        return {key: self.position(state).astype(np.int32)[:, None] for key in self.extras}
+        """Where in the text the last chunk read is, how many are behind it, and the price."""
+        seen: Observation = {}
+        if "chunks" in self.extras:
+            seen["chunks"] = self.chunk_read(state).astype(np.int32)[:, None]
+        if "left" in self.extras:
+            seen["left"] = self._ahead(state).astype(np.int32)[:, None]
+        if isinstance(state, PricedState):
+            settings = np.arange(1, self.dials)
+            seen["cost"] = (state.dial[:, None] >= settings).astype(np.int8)
+        return seen
 
     @override
     def outputs(self, state: ClassificationState) -> list[Output]:
         """Each output is (label, words read, words); the label is empty before the end."""
-        columns = (state.label.tolist(), state.row.tolist(), self.position(state).tolist())
-        names, words = [*self.labels, ""], self._chunks.words.take(state.row).tolist()
-        return [
-            (names[k], self._chunks.stop(i, at), n)
-            for (k, i, at), n in zip(zip(*columns, strict=True), words, strict=True)
-        ]
+        names, read = [*self.labels, ""], self._chunks.read.take(state.slot).tolist()
+        words = self._chunks.words.take(state.row).tolist()
+        labels = state.label.tolist()
+        return [(names[k], seen, n) for k, seen, n in zip(labels, read, words, strict=True)]
 
     @override
     def corpus_score(
@@ -262,21 +346,24 @@ class LabelText(UnitTask, LabelTask, HookedTask):
 
     @override
     def action_text(self, state: ClassificationState, i: int, action: int) -> str:
-        return "READ" if action == len(self.labels) else self.labels[action]
+        n = len(self.labels)
+        if action < n:
+            return self.labels[action]
+        passed = self.passes[action - n]
+        return "JUMP" if passed < 0 else f"SKIP {passed}" if passed else "READ"
 
     @override
     def focus(self, state: ClassificationState, i: int) -> Focus:
         """The piece that was read last."""
-        row, place = int(state.row[i]), int(self.position(state)[i])
-        first = self._chunks.stop(row, place - 1) if place else 0
-        return Focus((first, self._chunks.stop(row, place)))
+        row, position = int(state.row[i]), int(self.position(state)[i])
+        return Focus(self._chunks.pieces_of(row, position)[-1])
 
     @override
     def frame(self, state: ClassificationState, i: int) -> Frame:
         from nlp_gym.render import Frame, Piece
 
-        row, place = int(state.row[i]), int(self.position(state)[i])
-        pieces = self._chunks.pieces(self.sample(row), row, place)
+        row, place = int(state.row[i]), int(self.chunk_read(state)[i])
+        pieces = self._chunks.drawn(self.sample(row), row, int(self.position(state)[i]))
         if state.label[i] >= 0:
             label = self.labels[state.label[i]]
             wrong = [gold for gold in self.sample(row).labels or () if gold != label]
@@ -284,12 +371,31 @@ class LabelText(UnitTask, LabelTask, HookedTask):
         return Frame(self.title(row), f"chunk {place + 1}/{self.lengths[row]}", pieces)
 
 
+def _moves(skips: object, jump: bool) -> tuple[int, ...]:
+    """Chunks that READ, the SKIPs and JUMP pass over; JUMP is -1.
+
+    Raises:
+        InvalidArgumentError: `skips` are not distinct numbers of chunks.
+    """
+    most = MOST_CHUNKS - 2  # the first is always read, and one behind those that are passed over
+    listed = isinstance(skips, Sequence) and not isinstance(skips, str)
+    numbers = [check_int("skips", n, 1, most) for n in skips] if listed else [0]  # type: ignore[attr-defined]
+    if 0 in numbers or len(set(numbers)) < len(numbers):
+        raise InvalidArgumentError(
+            f"skips={shown(skips)} must be a list of distinct numbers of chunks from 1 to {most}, "
+            "such as (1, 2); () is for none."
+        )
+    return (0, *numbers, *([-1] if jump else []))
+
+
 class Classification(LabelText):
     """Classification as a decision process.
 
     ## Description
     The agent reads a text chunk by chunk and may commit to a label at any time; to read on costs a
-    little (Dulac-Arnold et al. 2011). With `reading=False` it decides once, on the whole text.
+    little (Dulac-Arnold et al. 2011). With `reading=False` it decides once, on the whole text. With
+    `skips` and `jump` it can pass over chunks (Yu et al. 2017), and `read_cost="dial"` draws what
+    reading costs with each episode: one agent learns the whole trade.
 
     ## Data
     Texts with one label: SST-2, AG News, TREC (`column="fine"`: 50 labels), CLINC150, BANKING77,
@@ -297,32 +403,46 @@ class Classification(LabelText):
     that the inventory lacks are counted as missed.
 
     ## Observation Space
-    `Dict`, with A actions, D = width of the encoder, L = `max_tokens`:
+    `Dict`, with A actions, D = width of the encoder, L = `max_tokens`, G settings of the dial:
 
     | obs_type | key | shape | dtype | values |
     |---|---|---|---|---|
     | all | `action_mask` | (A,) | int8 | 1 where the action is legal now |
-    | features | `chunks` | (8,) | float32 | chunks read after the first, one-hot |
+    | features | `chunks` | (8,) | float32 | number of the chunk read last, from 0, one-hot |
+    | features | `left` | (8,) | float32 | chunks behind it, one-hot; with moves or a dial |
+    | features | `cost` | (G-1,) | float32 | 1 up to the dial's setting; with a dial |
     | features | `context` | (D,) | float32 | mean vector of the words read so far |
     | tokens | `input_ids`, `attention_mask` | (1, L) | int32, int8 | sub-words read so far |
-    | tokens, index | `chunks` | (1,) | int32 | the same number |
-    | index | `row`, `position` | (1,) | int32 | text, and the same number |
+    | tokens, index | `chunks`, `left` | (1,) | int32 | the same numbers |
+    | tokens, index | `cost` | (G-1,) | int8 | the same |
+    | index | `row`, `position` | (1,) | int32 | text, and which of its chunks were read |
 
     What was read is encoded as a text of its own: vectors of the whole text would tell of words not
-    read yet. With `reading=False` there is no `chunks`.
+    read yet. Where chunks can be passed over, a text of n chunks has 2**(n-1) such texts (n is at
+    most 8), so a frozen encoder then sees each chunk alone, and `context` is the mean over the
+    words of those that were read: a text is encoded once, however it is read (`pieces="mean"`;
+    `"joint"` encodes them all). With `reading=False` there is no `chunks`.
 
     ## Action Space
-    `Discrete(A)`: the labels, numbered as `task.labels`, then READ (not with `reading=False`).
+    `Discrete(A)`: the labels, numbered as `task.labels`, then (not with `reading=False`) READ, then
+    SKIP n for each n of `skips`, then JUMP with `jump=True`. READ reads the next chunk, SKIP n the
+    one behind the next n, JUMP the last one: conclusions come last, and to jump behind it would be
+    to commit on what is known. What is passed over is never seen, and is not paid for.
 
     ## Action Mask
-    READ is not legal at the end of the text.
+    READ is not legal at the end of the text; SKIP n and JUMP need a chunk behind those that are
+    passed over (JUMP: at least one).
 
     ## Rewards
-    1 for the gold label, else 0, with each `reward`; READ costs `read_cost`. The expert reads to
-    the end before it commits: one that did not could not be learned from the words it has seen.
+    1 for the gold label, else 0, with each `reward`; reading a chunk costs `read_cost`, or, with
+    `cost_per="text"`, its share of the words of the text times `read_cost`. The first chunk is
+    free. The expert reads to the end before it commits: one that did not could not be learned from
+    the words it has seen.
 
     ## Starting State
-    The first chunk of a text.
+    The first chunk of a text. With a dial a price is drawn with the sample; `reset(options=
+    {"read_cost": 1/8})` asks for one, and `task.at_cost(1/8)` is the task with the dial held there.
+    Where samples are played in order, without a draw, that of a text is its number modulo G.
 
     ## Episode End
     With a label. A text has at most 8 chunks; the last is all the rest.
@@ -335,15 +455,19 @@ class Classification(LabelText):
     `info["score"]` at the end: 1 for the gold label, else 0. For the rest see `Task`.
 
     ## Arguments
-    Those of `Task`; `reading` (True), `chunk` (words; by id, else 8), `read_cost` (1/64),
-    `out_of_scope` (`"oos"`): the label of texts in no class.
+    Those of `Task`; `reading` (True), `chunk` (words; by id, else 8), `read_cost` (1/64; `"dial"`:
+    0, 1/64, 1/32, 1/16, 1/8, 1/4 and 1/2 of a text; or a list of 2 to 32 ascending prices),
+    `cost_per` (`"chunk"`; `"text"` with a dial), `skips` (()), `jump` (False), `pieces`
+    (`"joint"`; `"mean"` with moves), `holdout` (0: episodes are drawn from all training texts; else
+    from this share, and `bc` with `exits` learns from the others), `out_of_scope` (`"oos"`): the
+    label of texts in no class.
 
     ## Registered Ids
     `Sentiment-SST2-v0`, `Topic-AGNews-v0`, `Question-TREC-v0`, `Intent-CLINC-v0` and
     `Classification-v0`
 
     ## Version History
-    * v0: initial version.
+    * v0: initial version; `skips`, `jump`, `pieces`, `cost_per` and the dial are off by default.
     """
 
     def __init__(

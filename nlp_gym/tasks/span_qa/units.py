@@ -81,6 +81,7 @@ def joint_units(samples: Sequence[Sample], encoder: Encoder) -> Units:
     room = of_passages.max_length - 2
     texts: list[tuple[str, ...]] = []
     spans: list[Int64Array] = []
+    seconds: list[int] = []
     for row, sample in enumerate(samples):
         asked = _fitting(sample.extra["question"], _word_sizes(of_questions, row), room // 2)
         lengths = _word_sizes(of_passages, number[row])
@@ -90,7 +91,10 @@ def joint_units(samples: Sequence[Sample], encoder: Encoder) -> Units:
             own = np.arange(begin, end) - first + len(asked)
             spans.append(np.stack([np.full_like(own, len(texts)), own, own + 1], axis=1))
             texts.append((*asked, *sample.words[first:stop]))
-    return Units(texts, np.concatenate(spans).astype(np.int64))
+            seconds.append(len(asked))
+    return Units(
+        texts, np.concatenate(spans).astype(np.int64), seconds=np.array(seconds, np.int64)
+    )
 
 
 def span_tables(sizes: Int64Array, width: int) -> Tables:

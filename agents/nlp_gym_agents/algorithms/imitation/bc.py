@@ -16,9 +16,14 @@ from stable_baselines3.common.policies import (
 )
 from torch.nn import functional as F
 
-from nlp_gym.checks import check_number
+from nlp_gym.checks import check_name, check_number
 from nlp_gym.errors import InvalidArgumentError, shown
-from nlp_gym_agents.algorithms.imitation.demonstrations import OracleData, collect, obs_type_of
+from nlp_gym_agents.algorithms.imitation.demonstrations import (
+    EXITS,
+    OracleData,
+    collect,
+    obs_type_of,
+)
 from nlp_gym_agents.algorithms.weight_average import with_average
 from nlp_gym_agents.networks.features.pointer import real
 from nlp_gym_agents.networks.features.swap_source import reads_whole_texts
@@ -91,6 +96,11 @@ class BC(BaseAlgorithm):
         mask_loss: Normalise over legal actions only. Illegal actions are then never pushed down:
             leave it off for weights that a policy without masks, such as PPO's, starts from.
         label_smoothing: Share of the target spread over all actions, with `mask_loss=False` only.
+        exits: Learn which label to commit to in every state of reading, and nothing about when:
+            ``"reading"``: after each chunk, where all are read, for an early exit by confidence
+            (`nlp_gym_agents.evaluation.reading_curve`); ``"moves"``: where moves are random, some
+            of which pass over chunks, for agents that then learn when. None: the oracle's own
+            decisions are learned.
         max_grad_norm: Longest gradient.
         warmup: Share of the run over which the rate rises from 0.
         weight_average: Share of a moving average of the weights that an update leaves, below 1,
@@ -125,6 +135,7 @@ class BC(BaseAlgorithm):
         vf_coef: float = 0.5,
         mask_loss: bool = False,
         label_smoothing: float = 0.0,
+        exits: str | None = None,
         max_grad_norm: float = 1.0,
         warmup: float = 0.0,
         weight_average: float | None = None,
@@ -149,14 +160,17 @@ class BC(BaseAlgorithm):
             support_multi_env=True,
             seed=seed,
         )
-        if mask_loss and label_smoothing:
+        if (mask_loss or exits) and label_smoothing:
             raise InvalidArgumentError(
                 f"label_smoothing={shown(label_smoothing)} spreads the target over illegal "
-                "actions, whose loss is infinite with mask_loss=True: set mask_loss=False."
+                "actions, whose loss is infinite with mask_loss=True (and with exits, which masks "
+                "moves): set mask_loss=False."
             )
         self.batch_size, self.gamma, self.vf_coef = batch_size, gamma, vf_coef
         self.mask_loss, self.label_smoothing = mask_loss, label_smoothing
-        self.max_grad_norm = max_grad_norm
+        self.max_grad_norm, self.exits = max_grad_norm, exits
+        if exits is not None:
+            check_name("exits", exits, EXITS)
         self.warmup, self.weight_average = check_number("warmup", warmup, 0.0, 1.0), weight_average
         self.mixed_precision = mixed_precision
         self.policy_kwargs = with_average(self.policy_kwargs, weight_average)
@@ -180,7 +194,8 @@ class BC(BaseAlgorithm):
         """The oracle's decisions on the training corpus, collected at first use."""
         if self._data is None:
             keys = getattr(self.observation_space, "spaces", {})
-            self._data = collect(task_of(self), gamma=self.gamma, obs_type=obs_type_of(keys))
+            options: dict[str, Any] = {"gamma": self.gamma, "obs_type": obs_type_of(keys)}
+            self._data = collect(task_of(self), **options, exits=self.exits)
         return self._data
 
     def learn(
@@ -248,7 +263,7 @@ class BC(BaseAlgorithm):
             loss, value_loss, accuracy = cloning_loss(
                 self.policy,
                 batch,
-                mask=batch.masks if self.mask_loss else None,
+                mask=batch.masks if self.mask_loss or self.exits else None,
                 label_smoothing=self.label_smoothing,
             )
         self.policy.optimizer.zero_grad()

@@ -10,11 +10,15 @@ import numpy as np
 import numpy.typing as npt
 import torch as th
 
-from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym.progress import Advance, progress_bar
 from nlp_gym.tasks.core.rollout import play, side_by_side
 from nlp_gym.tasks.core.task import Task
+from nlp_gym.tasks.labels.classification import LabelText
 from nlp_gym.types import Int64Array, Observation
+
+EXITS = ("reading", "moves")
+"""Which states of a text that is read chunk by chunk are learned from, see `collect`."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,14 @@ def obs_type_of(keys: Container[str]) -> str:
     return "tokens" if "input_ids" in keys else "features"
 
 
-def collect(task: Task, *, gamma: float, obs_type: str = "index", batch: int = 1024) -> OracleData:
+def collect(
+    task: Task,
+    *,
+    gamma: float,
+    obs_type: str = "index",
+    batch: int = 1024,
+    exits: str | None = None,
+) -> OracleData:
     """Play the oracle once through every text of a task.
 
     Where the oracle does not always know the way (`exact_oracle` is False), only episodes that earn
@@ -98,16 +109,24 @@ def collect(task: Task, *, gamma: float, obs_type: str = "index", batch: int = 1
         gamma: Discount of the returns.
         obs_type: Kind of observation to keep.
         batch: Texts played side by side.
+        exits: One of `EXITS`: teach what to commit to in every state of reading, in place of the
+            oracle's own decisions: the gold label, of which the return is 1. Moves are masked, and
+            what the task holds out (`Classification`, ``holdout``) is not learned from.
 
     Raises:
-        InvalidArgumentError: The corpus has no gold (from the task's oracle), or the oracle earns
-            nothing on it.
+        InvalidArgumentError: The corpus has no gold (from the task's oracle), the oracle earns
+            nothing on it, or there is nothing to commit to on the way.
     """
+    if exits and not (isinstance(task, LabelText) and task.reading):
+        raise InvalidArgumentError(
+            f"exits={shown(exits)}: only classification that reads chunk by chunk (reading=True) "
+            "commits on the way."
+        )
     what = f"collecting the oracle's decisions on {task.corpus.name} {task.corpus.split}"
     with progress_bar(len(task.corpus), what, unit="samples") as advance:
         parts = [
-            _play(task, rows, gamma, obs_type, advance)
-            for rows in side_by_side(task.lengths, batch)
+            _play(task, rows, gamma, obs_type, advance, exits=exits)
+            for rows in _taught(task, batch, exits)
         ]
     observations = {
         key: th.from_numpy(np.concatenate([part[0][key] for part in parts])) for key in parts[0][0]
@@ -121,26 +140,48 @@ def collect(task: Task, *, gamma: float, obs_type: str = "index", batch: int = 1
     return OracleData(observations, *rest)
 
 
-def _compact(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _taught(task: Task, batch: int, exits: str | None) -> Iterable[Int64Array]:
+    """The texts that are played side by side."""
+    if exits is None or task.drawn is None:
+        return side_by_side(task.lengths, batch)
+    rows = np.setdiff1d(np.arange(len(task.corpus)), task.drawn)
+    return (rows[places] for places in side_by_side(task.lengths[rows], batch))
+
+
+def compact(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Store wide marks and masks as bytes; networks turn them into floats."""
     wide = values.ndim == 2 and values.shape[1] > 8 and values.dtype.kind == "i"
     return values.astype(np.int8) if wide and values.max(initial=0) < 128 else values
 
 
 def _play(
-    task: Task, rows: Int64Array, gamma: float, obs_type: str, advance: Advance
+    task: Task,
+    rows: Int64Array,
+    gamma: float,
+    obs_type: str,
+    advance: Advance,
+    *,
+    exits: str | None,
 ) -> tuple[Observation, npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
     """One batch of texts to their ends: observations, actions, rewards, returns.
 
     `advance` hears of each text that ended.
     """
     seen: list[Observation] = []
+    taught: list[Int64Array] = []
 
     def decide(state: Any, place: Int64Array) -> Int64Array:
         seen.append(task.observe(state, obs_type))
+        if exits:
+            moves = seen[-1]["action_mask"][:, len(task.labels) :].copy()
+            seen[-1]["action_mask"][:, len(task.labels) :] = 0
+            taught.append(task.commitment(state))  # type: ignore[attr-defined]
+            if exits == "moves":
+                best = np.where(moves, rng.random(moves.shape), -1.0).argmax(axis=1)
+                return np.where(moves.any(axis=1), len(task.labels) + best, taught[-1])
         return task.oracle(state)
 
-    steps = []
+    rng, steps = np.random.default_rng(0), []
     for step in play(task, rows, decide):
         steps.append((step.place, step.actions, step.rewards.astype(np.float32)))
         advance(int(step.ended.sum()))
@@ -159,5 +200,8 @@ def _play(
     def joined(column: Iterable[npt.NDArray[Any]]) -> npt.NDArray[Any]:
         return np.concatenate([part[keep] for part, keep in zip(column, kept, strict=True)])
 
-    observations = {key: joined(_compact(one[key]) for one in seen) for key in seen[0]}
+    observations = {key: joined(compact(one[key]) for one in seen) for key in seen[0]}
+    if exits:
+        ones = [np.ones(len(one), np.float32) for one in taught]
+        return observations, joined(taught), joined(ones), joined(ones)
     return observations, joined(actions), joined(rewarded), joined(returns[::-1])

@@ -30,6 +30,7 @@ from nlp_gym_agents.algorithms.parallel.ranks import Ranks
 from nlp_gym_agents.networks.features.swap_source import reads_whole_texts
 
 _PARTS = ("actions", "rewards", "values", "log_probs", "advantages", "returns", "episode_starts")
+_PER_ACTION = ("action_masks", "action_values", "action_log_probs")
 _EPSILON = 1e-8  # of Stable-Baselines3, where it normalises advantages
 
 
@@ -138,7 +139,7 @@ class DataParallel:
 
     def _exchange(self) -> None:
         own, whole = self._own, self._whole
-        names = [*_PARTS, *(["action_masks"] if hasattr(own, "action_masks") else [])]
+        names = [*_PARTS, *(name for name in _PER_ACTION if hasattr(own, name))]
         sent = {**{name: getattr(own, name) for name in names}, "observations": own.observations}
         received = self.ranks.gathered(sent)  # arrays (T, n, ...), n environments of each
         whole.reset()

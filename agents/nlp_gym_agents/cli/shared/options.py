@@ -77,6 +77,7 @@ SPREAD = (
     "--encoder-kwargs",
     "--gym-packages",
     "--wandb-tags",
+    "--with",
 )
 
 

@@ -8,13 +8,24 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from stable_baselines3.common.utils import get_device
+
 from nlp_gym import make_task
 from nlp_gym.errors import RunError
 from nlp_gym.files import write_json
 from nlp_gym.metrics.base import Score
+from nlp_gym_agents.algorithms.registry import information_of, resolve
+from nlp_gym_agents.config.train_config import TrainConfig, merge
 from nlp_gym_agents.evaluation.baselines import run_baselines
-from nlp_gym_agents.evaluation.benchmark.plan import Plan
-from nlp_gym_agents.evaluation.benchmark.table import BASELINES, Cell, read_object, write_cell
+from nlp_gym_agents.evaluation.benchmark.plan import FROM_RUN, Plan
+from nlp_gym_agents.evaluation.benchmark.table import (
+    BASELINES,
+    BC_TIME,
+    Cell,
+    read_cell,
+    read_object,
+    write_cell,
+)
 from nlp_gym_agents.evaluation.evaluate import evaluate, value_and_interval, with_corpus
 from nlp_gym_agents.models.play import drawn_rows
 from nlp_gym_agents.runs.folder import find_snapshot, read_config
@@ -100,10 +111,12 @@ def _baseline(plan: Plan, cell: Cell) -> dict[str, Any]:
 
 def _trained(plan: Plan, cell: Cell) -> dict[str, Any]:
     run = run_folder(plan, cell)
-    limit = plan.budget * 60
+    # What is trained for the time of another run is as long as its settings say.
+    limit = None if cell.algo == BC_TIME else plan.budget * 60
     _train(plan, cell, run, limit)
     rows = read_metrics(run)
-    trust = named_modules({"env": cell.id, "algo": cell.algo, **plan.env_kwargs})
+    config = merge(plan.asked_of(cell))
+    trust = named_modules({"env": cell.id, "algo": config.algo, **plan.env_kwargs})
     options: dict[str, Any] = {"device": plan.device, "searches": plan.searches, "trust": trust}
     started = time.monotonic()
     scores = {split: evaluate(run, split, **options) for split in ("dev", "test")}
@@ -114,12 +127,49 @@ def _trained(plan: Plan, cell: Cell) -> dict[str, Any]:
         **_scores(scores),
         "timesteps": rows[-1]["timesteps"],
         "best_timesteps": settings["timesteps"],
+        "n_timesteps": read_config(run, trust=trust)["n_timesteps"],
         "seconds": rows[-1]["seconds"],
+        **_training_time(plan, cell, rows[-1]),
+        "information": _information(config),
+        "alarms": _alarms(rows, settings["timesteps"]),
         "scoring_seconds": scoring,
         "stopped": _stopped(rows, read_config(run, trust=trust)),
         "encoder": settings["encoder"],
         "run": str(run),
     }
+
+
+def _information(config: TrainConfig) -> str:
+    """What a run learned from, for the tables."""
+    if config.learning.constant_reward is not None:
+        found = "no reward"
+    else:
+        found = information_of(resolve(config.algo), config.hyperparams)
+    return found if config.warm_start is None else f"{found}, start: oracle"
+
+
+def _training_time(plan: Plan, cell: Cell, last: Mapping[str, Any]) -> dict[str, Any]:
+    """Seconds of training that a control of equal time has, those of the start counted.
+
+    Processor time, as the machine may have other work; wall time where an accelerator does it.
+    """
+    clock = "wall" if get_device(plan.device).type == "cuda" else "processor"
+    name = "training_seconds"
+    seconds = last["seconds" if clock == "wall" else "processor_seconds"]
+    if plan.asked_of(cell).algo != "bc" and _starts_from_run(cell):
+        bc = Cell(cell.id, "bc", cell.seed, plan.settings_of(cell.id, "bc", cell.seed))
+        seconds += (read_cell(bc, plan.out) or {}).get(name, 0.0)
+    return {name: round(seconds, 3), "clock": clock}
+
+
+def _starts_from_run(cell: Cell) -> bool:
+    of = cell.settings.get("control", {}).get("of", cell.algo)
+    return str(of).endswith(FROM_RUN)
+
+
+def _alarms(rows: Sequence[Mapping[str, Any]], timesteps: int) -> list[str]:
+    """The alarms of reward hacking of the policy that is scored; see `reward_hacking`."""
+    return [text for row in rows if row["timesteps"] == timesteps for text in row.get("alarms", ())]
 
 
 def _stopped(rows: Sequence[Mapping[str, Any]], config: Mapping[str, Any]) -> str | None:
@@ -131,11 +181,11 @@ def _stopped(rows: Sequence[Mapping[str, Any]], config: Mapping[str, Any]) -> st
     return "early" if 0 < patience <= stale else "budget"
 
 
-def _train(plan: Plan, cell: Cell, run: Path, limit: float) -> None:
+def _train(plan: Plan, cell: Cell, run: Path, limit: float | None) -> None:
     """Train from the beginning, or from where a stopped run of the same settings was saved."""
     check_inside(plan, cell)
     mark = mark_file(plan, cell)
-    config = plan.config(cell.id, cell.algo, cell.seed)
+    config = merge(plan.asked_of(cell))
     if run.exists() and read_object(mark).get("settings_hash") == cell.digest:
         try:
             resume(run, progress=False, time_limit=limit, trust=named_modules(config.as_dict()))
@@ -148,5 +198,5 @@ def _train(plan: Plan, cell: Cell, run: Path, limit: float) -> None:
     write_json(mark, {"settings_hash": cell.digest})
     total = config.n_timesteps or 1
     # Checkpoints with large replay buffers take a while to write; a signal saves one anyway.
-    asked = plan.asked(cell.id, cell.algo, cell.seed).with_changes(save_freq=max(total // 3, 1))
+    asked = plan.asked_of(cell).with_changes(save_freq=max(total // 3, 1))
     train(asked, run_dir=run, progress=False, time_limit=limit)

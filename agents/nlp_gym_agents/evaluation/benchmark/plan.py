@@ -15,9 +15,13 @@ from nlp_gym.tasks.core.make import is_task_id, task_class, task_ids
 from nlp_gym_agents.algorithms.registry import ALGORITHMS, resolve
 from nlp_gym_agents.config.train_config import TrainConfig, merge
 from nlp_gym_agents.evaluation.baselines import SEARCHED
-from nlp_gym_agents.evaluation.benchmark.table import BASELINES, Cell
+from nlp_gym_agents.evaluation.benchmark.table import BASELINES, BC_TIME, Cell
 
-_ALGO = re.compile(r"[^+]+(\+bc(:[1-9]\d*)?)?")
+_ALGO = re.compile(r"[^+]+(\+bc(:[1-9]\d*|:run)?)?")
+FROM_RUN = "+bc:run"
+"""After the name of an algorithm: it starts from the run of the `bc` column with its seed."""
+CONSTANT_REWARD = 1.0
+"""What every decision earns in the control of constant reward."""
 ALGOS = ("random", "majority", "bc", "masked_dqn", "maskable_ppo")
 
 
@@ -35,6 +39,8 @@ class Plan:
         budget: Minutes a training run may take.
         searches: Most samples scored of a task that is played by beam search; None: all.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``.
+        controls: Also measure the controls of `evaluation.benchmark.controls`.
+        encoder_mode: Of every training run.
     """
 
     ids: Sequence[str]
@@ -46,18 +52,26 @@ class Plan:
     budget: float = 5.0
     searches: int | None = None
     device: str = "auto"
+    controls: bool = False
+    encoder_mode: str = "frozen"
 
-    def config(self, env_id: str, algo: str, seed: int) -> TrainConfig:
-        """The merged settings of a training run.
-
-        Raises:
-            NLPGymError: They are not usable.
-        """
-        return merge(self.asked(env_id, algo, seed))
+    def asked_of(self, cell: Cell) -> TrainConfig:
+        """The settings of a cell's training run before they are merged."""
+        control = cell.settings.get("control")
+        if control is None:
+            return self.asked(cell.id, cell.algo, cell.seed)
+        if cell.algo == BC_TIME:
+            asked = self.asked(cell.id, "bc", cell.seed)
+            # The best by dev is kept, so that it may as well use all of its time.
+            return asked.with_changes(n_timesteps=control["n_timesteps"], early_stopping=0)
+        asked = self.asked(cell.id, control["of"], cell.seed)
+        return asked.with_changes(hyperparams={"constant_reward": CONSTANT_REWARD})
 
     def asked(self, env_id: str, algo: str, seed: int) -> TrainConfig:
         """The settings of a training run before they are merged."""
         name, _, start = algo.partition("+")
+        if algo.endswith(FROM_RUN):
+            start = str(self.out.absolute() / "runs" / Cell(env_id, "bc", seed, {}).name)
         return TrainConfig(
             env=env_id,
             algo=name,
@@ -66,6 +80,7 @@ class Plan:
             env_kwargs=self.env_kwargs,
             warm_start=start or None,
             device=self.device,
+            encoder_mode=self.encoder_mode,
         )
 
     def cells(self) -> list[Cell]:
@@ -79,37 +94,73 @@ class Plan:
                 raise UnknownNameError("ids", env_id, task_ids())
         if not self.budget > 0:
             raise InvalidArgumentError(f"budget={shown(self.budget)} must be above 0 minutes.")
+        needy = [algo for algo in self.algos if algo.endswith(FROM_RUN)]
+        if "bc" not in self.algos and (needy or self.controls):
+            why = f"{needy[0]} starts from its runs" if needy else "--controls compare with it"
+            raise InvalidArgumentError(
+                f"algos={shown(','.join(self.algos))} lacks bc, and {why}: add bc."
+            )
         return [
-            Cell(env_id, algo, seed, self._settings(env_id, algo, seed))
+            Cell(env_id, algo, seed, self.settings_of(env_id, algo, seed))
             for env_id in self.ids
-            for algo in self.algos
+            for algo in (*(a for a in self.algos if a not in needy), *needy)
             for seed in (self.seeds if algo != "majority" else self.seeds[:1])
         ]
 
-    def _settings(self, env_id: str, algo: str, seed: int) -> dict[str, Any]:
+    def control_cell(self, algo: str, of: Cell, control: Mapping[str, Any]) -> Cell:
+        """A cell of a control.
+
+        Args:
+            algo: Its column.
+            of: The cell of the agent that it is a control of.
+            control: What it needs besides: the length of `bc@time`.
+        """
+        facts = {"of": of.algo, "of_hash": of.digest, **control}
+        bare = Cell(of.id, algo, of.seed, {"control": facts})
+        name = "bc" if algo == BC_TIME else of.algo
+        settings = self._trained_settings(self.asked_of(bare), of.id, name, of.seed)
+        return Cell(of.id, algo, of.seed, {**settings, "control": facts})
+
+    def settings_of(self, env_id: str, algo: str, seed: int) -> dict[str, Any]:
         """What a number depends on; not where the data lies (its hash is in the result)."""
         own = {k: v for k, v in self.env_kwargs.items() if k != "data_dir"}
-        drawn = task_class(env_id).ranks_answers and self.searches is not None
-        limit = {"searches": self.searches} if drawn else {}
+        limit = self._limit(env_id)
         if algo in BASELINES:
             return {"env_kwargs": own, **(limit if algo in SEARCHED else {})}
         if not _ALGO.fullmatch(algo):
             raise InvalidArgumentError(
                 f"algos={shown(algo)} is no algorithm, baseline ({', '.join(BASELINES)}) or "
-                "algorithm started from cloning (masked_dqn+bc, or +bc:8 for eight passes)."
+                "algorithm started from cloning (masked_dqn+bc, or +bc:8 for eight passes, or "
+                "+bc:run from the runs of the column bc)."
             )
         name = algo.partition("+")[0]
         if ":" not in name and name not in ALGORITHMS:
             raise UnknownNameError("algos", algo, [*BASELINES, *ALGORITHMS])
         resolve(name)
-        config = self.config(env_id, algo, seed).as_dict()
+        return self._trained_settings(self.asked(env_id, algo, seed), env_id, algo, seed)
+
+    def _limit(self, env_id: str) -> dict[str, Any]:
+        """The number of samples that are scored, where it is not all of them."""
+        drawn = task_class(env_id).ranks_answers and self.searches is not None
+        return {"searches": self.searches} if drawn else {}
+
+    def _trained_settings(
+        self, asked: TrainConfig, env_id: str, algo: str, seed: int
+    ) -> dict[str, Any]:
+        """What the number of a training run depends on."""
+        config = merge(asked).as_dict()
+        if algo.endswith(FROM_RUN):  # the folder's place is no setting, what is in it is
+            bc = Cell(env_id, "bc", seed, self.settings_of(env_id, "bc", seed))
+            config["warm_start"] = f"bc:run:{bc.digest}"
+        mode = {} if self.encoder_mode == "frozen" else {"encoder_mode": self.encoder_mode}
         kwargs = {k: v for k, v in config["env_kwargs"].items() if k != "data_dir"}
         kept = ("n_timesteps", "n_envs", "hyperparams", "warm_start", "early_stopping")
         return {
             **{key: config[key] for key in kept},
             "env_kwargs": kwargs,
             "budget_minutes": self.budget,
-            **limit,
+            **self._limit(env_id),
+            **mode,
         }
 
 

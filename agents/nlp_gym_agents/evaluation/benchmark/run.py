@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym.progress import progress_bar, progress_label
 from nlp_gym_agents.cluster.ray_tasks import Cluster, Tell
+from nlp_gym_agents.evaluation.benchmark.controls import compare, control_cells, read_controls
+from nlp_gym_agents.evaluation.benchmark.markdown import write_tables
 from nlp_gym_agents.evaluation.benchmark.measure import measure
-from nlp_gym_agents.evaluation.benchmark.plan import Plan
+from nlp_gym_agents.evaluation.benchmark.plan import FROM_RUN, Plan
 from nlp_gym_agents.evaluation.benchmark.remote import measure_on
-from nlp_gym_agents.evaluation.benchmark.table import (
-    BASELINES,
-    Cell,
-    read_cell,
-    read_cells,
-    write_tables,
-)
+from nlp_gym_agents.evaluation.benchmark.table import BASELINES, Cell, read_cell, read_cells
 
 
 def run_plan(
@@ -39,23 +36,46 @@ def run_plan(
             but begins again where it was on a cluster.
     """
     cells = plan.cells()
-    found = [read_cell(cell, plan.out) for cell in cells]
-    done = {i for i, record in enumerate(found) if record and record["status"] == "done"}
     if dry_run:
+        found = [read_cell(cell, plan.out) for cell in cells]
+        done = {i for i, record in enumerate(found) if record and record["status"] == "done"}
         _tell_plan(plan, cells, done, tell)
         return True
-    rest = [cell for i, cell in enumerate(cells) if i not in done]
-    ended, failed = len(done), 0
+    if cluster is not None and any(cell.algo.endswith(FROM_RUN) for cell in cells):
+        raise InvalidArgumentError(
+            f"algos={shown(','.join(plan.algos))}: what starts from the runs of bc ({FROM_RUN}) is "
+            "measured where they are: leave --ray out."
+        )
+    good = True
     try:
-        with progress_bar(len(cells), "benchmark", unit="cells", done=ended) as advance:
-            for record in _measured(plan, rest, tell, cluster):
-                ended += 1
-                failed += record["status"] != "done"
-                tell(f"[{ended}/{len(cells)}] {_line(record)}")
-                advance(1)
+        good &= _measure_all(plan, cells, "benchmark", tell, cluster)
+        if plan.controls:
+            good &= _measure_all(plan, control_cells(plan), "controls", tell, cluster)
+            good &= compare(plan, tell)
     finally:
-        if ended:
-            write_tables(read_cells(plan.out), plan.out)
+        results = read_cells(plan.out)
+        if results:
+            write_tables(results, plan.out, read_controls(plan.out, results))
+    return good
+
+
+def _measure_all(
+    plan: Plan, cells: Sequence[Cell], name: str, tell: Tell, cluster: Cluster | None
+) -> bool:
+    """Measure the cells that have no result yet; gives whether none failed."""
+    found = [read_cell(cell, plan.out) for cell in cells]
+    rest = [
+        cell
+        for cell, record in zip(cells, found, strict=True)
+        if not record or record["status"] != "done"
+    ]
+    ended, failed = len(cells) - len(rest), 0
+    with progress_bar(len(cells), name, unit="cells", done=ended) as advance:
+        for record in _measured(plan, rest, tell, cluster):
+            ended += 1
+            failed += record["status"] != "done"
+            tell(f"[{ended}/{len(cells)}] {_line(record)}")
+            advance(1)
     return not failed
 
 
@@ -83,6 +103,11 @@ def _tell_plan(plan: Plan, cells: Sequence[Cell], done: Collection[int], tell: T
         f"{len(cells) - len(done)} of {len(cells)} cells to do; {open_runs} training runs of at "
         f"most {plan.budget:g} minutes, {open_runs * plan.budget / 60:.1f} h, and evaluations."
     )
+    if plan.controls:
+        tell(
+            "Then, for each id and seed: bc for the time of the best agent, that agent with a "
+            "constant reward, and comparisons on test."
+        )
 
 
 def _line(result: Mapping[str, Any]) -> str:

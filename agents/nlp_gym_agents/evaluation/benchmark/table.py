@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-import html
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 from nlp_gym.errors import RunError
-from nlp_gym.files import atomic_path, write_json
-from nlp_gym.inert import visible
+from nlp_gym.files import write_json
+from nlp_gym_agents.algorithms.registry import ALGORITHMS, information_of
 from nlp_gym_agents.runs import schema
 from nlp_gym_agents.runs.folder import writing
 from nlp_gym_agents.runs.plain_files import read_json
 
 FORMAT = 1
 BASELINES = ("random", "majority", "majority-word", "oracle")
+BC_TIME, CONSTANT = "bc@time", "best@constant"
+CONTROLS = (BC_TIME, CONSTANT)
+"""Columns of controls: see `evaluation.benchmark.controls`."""
 ORDER = ("random", "majority", "bc", "masked_dqn", "maskable_ppo", "maskable_ppo+bc")
 """Columns from left to right; others follow."""
-_LAST = ("RL / bc", "wall min", "budget min/run")
-"""Columns of the test table that come last."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,12 @@ class CellRecord(_CellRecord, total=False):
     test: SplitScore
     scoring_seconds: float
     stopped: str | None
+    timesteps: int
+    n_timesteps: int
+    training_seconds: float
+    clock: str
+    information: str
+    alarms: list[str]
 
 
 _DONE = {"metric", "dev", "test"}
@@ -123,7 +129,7 @@ def read_cells(out: Path) -> list[dict[str, Any]]:
 
     def place(record: Mapping[str, Any]) -> tuple[Any, ...]:
         algo = record["algo"]
-        known = ORDER.index(algo) if algo in ORDER else len(ORDER)
+        known = ORDER.index(algo) if algo in ORDER else len(ORDER) + (algo in CONTROLS)
         return record["id"], known, algo, record["seed"]
 
     whole = (record for record in records if record.get("format") == FORMAT and _is_cell(record))
@@ -150,24 +156,17 @@ def write_cell(cell: Cell, out: Path, result: Mapping[str, Any]) -> dict[str, An
     return record
 
 
-def write_tables(results: Sequence[Mapping[str, Any]], out: Path) -> None:
-    """Write ``table.json`` and ``table.md`` from results of cells.
-
-    Raises:
-        RunError: The folder cannot be written to.
-    """
-    table = build_table(results)
-    with writing(out):
-        write_json(out / "table.json", table)
-        with atomic_path(out / "table.md") as path:
-            path.write_text(to_markdown(table), encoding="utf-8")
-
-
-def build_table(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def build_table(
+    results: Sequence[Mapping[str, Any]], controls: Sequence[Mapping[str, Any]] = ()
+) -> dict[str, Any]:
     """One row per id and one column per algorithm, with the mean over its seeds.
 
     `share` divides the test value of the algorithm that learns from rewards and is best on dev by
-    that of `bc`.
+    that of `bc`; `information` says what each algorithm learned from.
+
+    Args:
+        results: Records of cells, as `read_cells` gives them.
+        controls: Comparisons, as `evaluation.benchmark.controls.read_controls` gives them.
     """
     ids = list(dict.fromkeys(r["id"] for r in results))
     algos = list(dict.fromkeys(r["algo"] for r in results))
@@ -178,7 +177,38 @@ def build_table(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         metric = next((r["metric"] for r in own if "metric" in r), None)
         row = {"id": env_id, "metric": metric, "columns": columns, "share": _share(columns)}
         rows.append({**row, **_times(own)})
-    return {"algos": algos, "rows": rows}
+    informed: dict[str, dict[str, None]] = {algo: {} for algo in algos}
+    for result in results:
+        if (text := learned_from(result)) is not None:
+            informed[result["algo"]][text] = None
+    information = {algo: " or ".join(texts) for algo, texts in informed.items()}
+    return {"algos": algos, "rows": rows, "information": information, "controls": [*controls]}
+
+
+_KNOWN_OF_BASELINES = {
+    "random": "nothing",
+    "majority": "gold of train",
+    "majority-word": "gold of train",
+    "oracle": "gold",
+}
+
+
+def learned_from(result: Mapping[str, Any]) -> str | None:
+    """What a cell's number comes from: ``"bandit"``, ``"full information"``, ``"oracle"``, ...
+
+    Args:
+        result: Its record; None for one of an older release whose algorithm is not known.
+    """
+    algo = result["algo"]
+    if algo in BASELINES:
+        return _KNOWN_OF_BASELINES[algo]
+    if "information" in result:
+        return str(result["information"])
+    name, _, start = algo.partition("+")
+    if name not in ALGORITHMS:
+        return None
+    found = information_of(ALGORITHMS[name], result.get("settings", {}).get("hyperparams", {}))
+    return f"{found}, start: oracle" if start else found
 
 
 def _column(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -188,6 +218,8 @@ def _column(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "errors": [r["error"] for r in results if r["status"] == "failed"],
         "stopped": sum(r.get("stopped") == "budget" for r in done),
         "seconds": sum(r["seconds"] for r in done),
+        "information": next(filter(None, map(learned_from, done)), None),
+        "alarms": {r["seed"]: r["alarms"] for r in done if r.get("alarms")},
     }
     for split in ("dev", "test"):
         values = [r[split]["value"] for r in done]
@@ -204,68 +236,22 @@ def _times(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {"seconds": seconds, "budgets": sorted(budgets)}
 
 
+def best_agent(columns: Mapping[str, Mapping[str, Any]]) -> str | None:
+    """The column that learns from rewards and is best on dev; None: there is none."""
+    learned = [
+        name
+        for name, column in columns.items()
+        if "test" in column
+        and name not in (*BASELINES, *CONTROLS, "bc")
+        and not str(column["information"]).startswith("oracle")
+    ]
+    return max(learned, key=lambda name: float(columns[name]["dev"]["mean"]), default=None)
+
+
 def _share(columns: Mapping[str, Mapping[str, Any]]) -> float | None:
     """The `share` of `build_table`; None where one of the two is missing or `bc` is 0."""
-    done = {name: column for name, column in columns.items() if "test" in column}
-    learned = [column for name, column in done.items() if name not in (*BASELINES, "bc")]
-    ceiling = done["bc"]["test"]["mean"] if "bc" in done else 0.0
-    if not learned or not ceiling:
+    best, cloned = best_agent(columns), columns.get("bc", {})
+    ceiling = cloned["test"]["mean"] if "test" in cloned else 0.0
+    if best is None or not ceiling:
         return None
-    best = max(learned, key=lambda column: float(column["dev"]["mean"]))
-    return float(best["test"]["mean"] / ceiling)
-
-
-def to_markdown(table: Mapping[str, Any]) -> str:
-    """The table for people: test, then dev, then what failed."""
-    parts = []
-    for split in ("test", "dev"):
-        header = ["id", "metric", *table["algos"], *(_LAST if split == "test" else [])]
-        lines = [f"## {split}", "", *_lines([header, *_body(table, split)]), ""]
-        parts += lines
-    if any(column["stopped"] for row in table["rows"] for column in row["columns"].values()):
-        parts += ["`*`: stopped at the time limit of a run.", ""]
-    parts += [
-        "wall min: training and scoring, all columns; budget: most minutes that one training run "
-        "may take.",
-        "",
-    ]
-    parts += ["`±`: half of the range over seeds, where there are several.", ""]
-    errors = [
-        f"- {_markdown(row['id'])} {_markdown(algo)}: {_markdown(message)}"
-        for row in table["rows"]
-        for algo, column in row["columns"].items()
-        for message in column["errors"]
-    ]
-    return "\n".join([*parts, *(["## Failed", "", *errors, ""] if errors else [])])
-
-
-def _body(table: Mapping[str, Any], split: str) -> Iterable[list[str]]:
-    for row in table["rows"]:
-        cells = [_shown(row["columns"][algo], split) for algo in table["algos"]]
-        share = "" if row["share"] is None else f"{row['share']:.3f}"
-        budgets = " or ".join(f"{minutes:g}" for minutes in row["budgets"])
-        last = [share, f"{row['seconds'] / 60:.1f}", budgets]
-        yield [row["id"], row["metric"] or "", *cells, *(last if split == "test" else [])]
-
-
-def _shown(column: Mapping[str, Any], split: str) -> str:
-    if split not in column:
-        return "failed" if column["errors"] else ""
-    value = column[split]
-    text = f"{value['mean']:.3f}"
-    if len(value["values"]) > 1:
-        text += f" ± {value['half_range']:.3f}"
-    return text + ("*" if column["stopped"] else "")
-
-
-def _markdown(text: str) -> str:
-    """A text that Markdown and the HTML made of it show as it is."""
-    return html.escape(visible(text), quote=False).replace("\\", "\\\\").replace("|", "\\|")
-
-
-def _lines(rows: Sequence[Sequence[str]]) -> list[str]:
-    def line(cells: Sequence[str]) -> str:
-        return "| " + " | ".join(map(_markdown, cells)) + " |"
-
-    rule = ["---", "---", *["---:"] * (len(rows[0]) - 2)]
-    return [line(rows[0]), line(rule), *(line(row) for row in rows[1:])]
+    return float(columns[best]["test"]["mean"] / ceiling)

@@ -95,7 +95,7 @@ class TiedHead(nn.Module):
 
     sharpness: th.Tensor
 
-    def __init__(self, weight: nn.Parameter) -> None:
+    def __init__(self, weight: th.Tensor) -> None:
         super().__init__()
         self.weight, self.bias = weight, nn.Parameter(weight.new_zeros(len(weight)))
         self.register_buffer("sharpness", th.ones(()))
@@ -125,7 +125,7 @@ class CopyHead(nn.Module):
 
     sharpness: th.Tensor
 
-    def __init__(self, width: int, size: int, tied: nn.Parameter | None = None) -> None:
+    def __init__(self, width: int, size: int, tied: th.Tensor | None = None) -> None:
         super().__init__()
         self.linear: nn.Linear | TiedHead = orthogonal(width, size, gain=0.01)
         if tied is not None:

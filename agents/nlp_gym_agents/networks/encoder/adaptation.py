@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import torch as th
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 
 _ATTENTION = ("query", "value", "q_lin", "v_lin", "q_proj", "v_proj")
 """Names of the linear layers of queries and values in the usual families."""
+
+
+_INNER = re.compile(r"(attention\.self|attention|attn|self_attn)\.(attn_)?dropout$")
+"""Names of the modules that drop weights of attention, in the usual families."""
 
 
 _RATES = ("attention_dropout", "dropout_prob")
@@ -36,12 +41,14 @@ def prepare(model: PreTrainedModel, tuning: Tuning) -> None:
         InvalidArgumentError: Its family has no list of layers, and the mode needs one.
         MissingDependencyError: peft is not installed, and the mode is ``"lora"``.
     """
-    for module in model.modules():
+    given = tuning.attention_dropout
+    inner = tuning.dropout if given is None else given
+    for name, module in model.named_modules():
         if isinstance(module, nn.Dropout):
-            module.p = tuning.dropout
-        for name in set(_RATES) & set(vars(module)):
-            if isinstance(vars(module)[name], float):
-                setattr(module, name, tuning.dropout)
+            module.p = inner if _INNER.search(name) else tuning.dropout
+        for rate in set(_RATES) & set(vars(module)):
+            if isinstance(vars(module)[rate], float):
+                setattr(module, rate, inner)
     if tuning.mode == "lora":
         _add_lora(model, tuning)
     elif tuning.mode == "adapter":

@@ -35,6 +35,11 @@ class Tuning:
         freeze_layers: Hidden states 0 (the embeddings) to this one stand still. None: all learn.
         dropout: In the encoder, while training. Policy gradients compare probabilities before and
             after an update, and dropout makes them differ for nothing: 0 for those.
+        attention_dropout: Of the weights of attention, while training; None: `dropout`. With 0,
+            attention is computed in one fused kernel.
+        pairs: Tell the two parts of a text apart (question and passage, question and choice), as
+            BERT was pretrained to: with a separator after the first and the segment of the second.
+            A frozen encoder reads them as one text.
         rank: Of the updates (``"lora"``).
         alpha: The updates are scaled by alpha / rank (``"lora"``).
         targets: Layers that get one (``"lora"``): ``"attention"`` (query and value) or ``"all"``.
@@ -53,6 +58,8 @@ class Tuning:
     weight_decay: float = 0.01
     freeze_layers: int | None = None
     dropout: float = 0.0
+    attention_dropout: float | None = None
+    pairs: bool = False
     rank: int = 8
     alpha: int = 16
     targets: str = "attention"
@@ -72,6 +79,8 @@ class Tuning:
             check_name(f"tuning: {name}", getattr(self, name), tuple(known))
         for name in ("warmup", "hold", "dropout"):
             self._check(name, (int, float), 0, 1)
+        if self.attention_dropout is not None:
+            self._check("attention_dropout", (int, float), 0, 1)
         self._check("weight_decay", (int, float), 0, _LARGEST)
         if not isinstance(self.lr, str):
             self._check("lr", (int, float), 0, _LARGEST)
@@ -84,10 +93,10 @@ class Tuning:
             self._check("freeze_layers", (int,), 0, _LARGEST)
         if self.batch_tokens is not None:
             self._check("batch_tokens", (int,), 1, 2**31)
-        if not isinstance(self.checkpointing, bool):
-            raise InvalidArgumentError(
-                f"tuning: checkpointing={shown(self.checkpointing)} must be true or false."
-            )
+        for name in ("checkpointing", "pairs"):
+            if not isinstance(getattr(self, name), bool):
+                given = shown(getattr(self, name))
+                raise InvalidArgumentError(f"tuning: {name}={given} must be true or false.")
 
     def _check(self, name: str, types: tuple[Any, ...], low: float, below: float) -> None:
         value: Any = getattr(self, name)

@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import torch as th
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import embedding_bag
 from typing_extensions import override
 
@@ -130,6 +131,7 @@ class TrainableEncoder(nn.Module):
         Raises:
             EncoderError: Memory ran out, or vectors are not finite.
         """
+        texts = self._read(texts)
         wanted = units.detach().cpu().numpy().astype(np.int64, copy=False)
         if not self._is_learning():
             return self._cached(texts, units, wanted), None
@@ -147,6 +149,7 @@ class TrainableEncoder(nn.Module):
         if not self._is_learning():
             yield
             return
+        texts = self._read(texts)
         self._shared = self._differentiable(texts, units.detach().cpu().numpy().astype(np.int64))
         try:
             yield
@@ -184,6 +187,10 @@ class TrainableEncoder(nn.Module):
         encoded together with, and a resumed run has none cached either.
         """
         self._caches.clear()
+
+    def _read(self, texts: UnitTexts) -> UnitTexts:
+        """The texts as this encoder reads them."""
+        return texts.paired if self.tuning.pairs else texts
 
     def _is_learning(self) -> bool:
         """Whether gradients flow back through what is encoded now."""
@@ -236,8 +243,8 @@ class TrainableEncoder(nn.Module):
         shift = texts.words[rows] - (np.cumsum(counts) - counts)
         parts, places = [], []
         for chosen in self._batches(texts, texts.windows_of(rows)):
-            batch = texts.encoder.batcher.batch(texts.tokens, texts.windows, chosen)
-            with self._precision(device), self._embedded(texts, chosen):
+            batch = texts.batch(chosen)
+            with self._precision(device), self._embedded(texts, chosen), _attention(device):
                 parts.append(self.words(batch).float())
             text = np.searchsorted(texts.words[rows], batch.words, side="right") - 1
             places.append(batch.words - shift[text])
@@ -305,6 +312,16 @@ class TrainableEncoder(nn.Module):
         """Numbers that change whenever the weights do, in whatever way they are written."""
         exact = th.float32 if self._watched[0].device.type == "mps" else th.float64
         return tuple(th.stack([p.sum(dtype=exact) for p in self._watched]).tolist())
+
+
+def _attention(device: th.device) -> AbstractContextManager[Any]:
+    """What computes attention: on a CPU plain products where gradients are needed.
+
+    The fused kernel takes twice as long there on the way back, at the length of passages.
+    """
+    if device.type == "cpu" and th.is_grad_enabled():
+        return sdpa_kernel(SDPBackend.MATH)
+    return nullcontext()
 
 
 def trainable_encoders(policy: nn.Module) -> list[TrainableEncoder]:

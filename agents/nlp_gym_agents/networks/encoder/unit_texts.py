@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
+from dataclasses import replace
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,6 +14,8 @@ import torch as th
 
 from nlp_gym.encode.base import text_offsets
 from nlp_gym.encode.transformer.encoder import TransformerEncoder
+from nlp_gym.encode.transformer.subwords import SubWords
+from nlp_gym.encode.transformer.windows import Batch
 from nlp_gym.types import Int64Array, Units
 
 
@@ -39,6 +44,9 @@ class UnitTexts:
         tokens: Sub-words of all texts.
         windows: Windows over them.
         words: (N+1,) where each text's words begin.
+        segments: (S,) 1 for sub-words in the second part of a text of two; None: all have one part,
+            or the parts are read as one text.
+        origin: The texts of whose two parts this is a view, see `paired`; elsewhere itself.
         pretrained: (U+1, D) float16 vectors of the pretrained encoder, if they are known: until the
             encoder moves, nothing has to be encoded.
     """
@@ -46,18 +54,58 @@ class UnitTexts:
     def __init__(self, task: Encodable) -> None:
         units = task.units
         self.encoder, self.n_units, self.rescaled = task.encoder, len(units), units.rescaled
-        self.tokens = self.encoder.split(units.texts)
-        self.windows = self.encoder.windows(self.tokens)
+        self.segments: npt.NDArray[np.int8] | None = None
+        self.origin, self._seconds = self, units.seconds
+        self._read(self.encoder.split(units.texts))
         self.words = text_offsets(len(text) for text in units.texts)
         encoded = vars(task).get("encoded")
         self.pretrained = None if encoded is None else shared_tensor(encoded.features)
-        owner = np.searchsorted(self.tokens.offsets, self.windows.starts, side="right") - 1
-        self._windows = np.searchsorted(owner, np.arange(len(units.texts) + 1))
         self._spans = units.spans
         if units.spans is not None:
             self._by_text = np.argsort(units.spans[:, 0], kind="stable")
             sorted_texts = units.spans[self._by_text, 0]
             self._units = np.searchsorted(sorted_texts, np.arange(len(units.texts) + 1))
+
+    def _read(self, tokens: SubWords) -> None:
+        """Take `tokens` for the sub-words of the texts."""
+        self.tokens, self.windows = tokens, self.encoder.windows(tokens)
+        owner = np.searchsorted(tokens.offsets, self.windows.starts, side="right") - 1
+        self._windows = np.searchsorted(owner, np.arange(len(tokens.offsets)))
+
+    @cached_property
+    def paired(self) -> UnitTexts:
+        """The same units, read with a separator between the two parts of a text and with segments.
+
+        The separator belongs to the last word of the first part. Itself where texts have one part.
+        """
+        if self._seconds is None:
+            return self
+        view, tokens = copy.copy(self), self.tokens
+        view.origin, view.pretrained = self, None
+        two = np.flatnonzero(self._seconds > 0)
+        at = tokens.word_starts[self.words[two] + self._seconds[two]]  # where second parts begin
+        added = self.encoder.batcher.tokenizer.suffix[:1]
+        ids = np.insert(tokens.ids, np.repeat(at, len(added)), np.tile(added, len(at)))
+
+        def moved(places: Int64Array) -> Int64Array:
+            return places + np.searchsorted(at, places, side="right") * len(added)
+
+        view._read(SubWords(ids, moved(tokens.offsets), moved(tokens.word_starts)))
+        second = np.zeros(len(ids) + 1, np.int8)
+        second[moved(at)] += 1
+        second[view.tokens.offsets[two + 1]] -= 1
+        view.segments = np.cumsum(second[:-1], dtype=np.int8)
+        return view
+
+    def batch(self, windows: Int64Array) -> Batch:
+        """A batch of windows by number, in that order."""
+        batch = self.encoder.batcher.batch(self.tokens, self.windows, windows)
+        if self.segments is None:
+            return batch
+        start, stop = (a[windows][:, None] for a in (self.windows.starts, self.windows.stops))
+        column = np.arange(batch.ids.shape[1]) - len(self.encoder.batcher.tokenizer.prefix)
+        segments = self.segments[np.clip(start + column, start, stop - 1)].astype(np.int64)
+        return replace(batch, segments=segments)
 
     def __len__(self) -> int:
         """Number N of texts."""

@@ -19,6 +19,7 @@ from torch import nn
 from nlp_gym.errors import InvalidArgumentError
 from nlp_gym_agents.networks.encoder.trainable import IndexedVectors, TrainableEncoder
 from nlp_gym_agents.networks.encoder.unit_texts import UnitTexts
+from nlp_gym_agents.networks.features.commit import SHARP, CommitHead, CommitValue
 from nlp_gym_agents.networks.features.layers import ACTIVATIONS, check_options, trunk
 from nlp_gym_agents.networks.features.observation_keys import (
     CANDIDATES_KEY,
@@ -132,6 +133,11 @@ class NLPExtractor(CorpusExtractor):
         unit_dim: Width of a unit, of which a candidate may have several; needed where observations
             carry vectors and candidates do have several.
         encoder_factory: Makes the encoder that learns; None: vectors are those of the frozen one.
+        commit_head: Width of the layer that decides when to commit, where a text is read chunk by
+            chunk (`features.commit`); 0: labels and moves are logits of one layer.
+        learn_labels: With `commit_head`, whether trunk and labels learn; False: when to commit is
+            all that is learned, after a warm start.
+        n_labels: With `commit_head`, how many of the actions are labels.
 
     Attributes:
         latent_dim: Width of the trunk's output.
@@ -156,10 +162,16 @@ class NLPExtractor(CorpusExtractor):
         pointer_dim: int = 128,
         unit_dim: int | None = None,
         encoder_factory: Callable[[], TrainableEncoder] | None = None,
+        commit_head: int = 0,
+        learn_labels: bool = True,
+        n_labels: int = 0,
     ) -> None:
         check_options(hidden, {"dropout": dropout, "input_dropout": input_dropout}, activation)
         keys = Keys.of(observation_space, source, unit_dim)
         scores = keys.n_actions if keys.n_candidates else 0
+        self.commits = bool(commit_head) and n_labels < keys.n_actions
+        if self.commits:
+            scores = sum(keys.widths.values())  # features are followed by what moves may see
         super().__init__(observation_space, int(hidden[-1]) + scores, source, encoder_factory)
         self.keys, self.latent_dim, self.legal_only = keys, int(hidden[-1]), False
         self.gathers, self.context_width = keys.gathers, keys.context
@@ -173,6 +185,20 @@ class NLPExtractor(CorpusExtractor):
         rates = (input_dropout, dropout)
         self.trunk = trunk(self.width, hidden, rates, ACTIVATIONS[activation], layer_norm)
         self.pointer = PointerScorer.of(keys, self.latent_dim, pointer_dim)
+        self._commit = (commit_head, learn_labels, n_labels)
+
+    def heads(self) -> tuple[nn.Module, nn.Module] | None:
+        """Those of a reader, with `commit_head`."""
+        if not self.commits:
+            return None
+        hidden, learn, n_labels = self._commit
+        extras, n_moves = self.width - self.context_width, self.keys.n_actions - n_labels
+        sizes = (self.latent_dim, extras, n_labels, n_moves, hidden)
+        head = CommitHead(*sizes, sharp=1.0 if learn else SHARP)
+        if not learn:
+            self.trunk.requires_grad_(False)
+            head.labels.requires_grad_(False)
+        return head, CommitValue(head, hidden)
 
     def read(self, observations: Tensors) -> th.Tensor:
         """The trunk's input, (B, width) float32.
@@ -232,6 +258,8 @@ class NLPExtractor(CorpusExtractor):
         with self._shared_pass(observations):
             given = self.read(observations)
             latent: th.Tensor = self.trunk(given)
+            if self.commits:
+                return th.cat([latent, given[:, self.context_width :]], dim=1)
             if self.pointer is None:
                 return latent
             context = given[:, : self.context_width]

@@ -22,6 +22,7 @@ from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
 from torch import nn
 from typing_extensions import override
 
+from nlp_gym.checks import check_number
 from nlp_gym.types import BoolArray, Int64Array, Observation
 from nlp_gym_agents.networks.features.extractor import CorpusExtractor
 from nlp_gym_agents.networks.features.observation_keys import LEGAL_KEY, MASK_KEY
@@ -39,6 +40,9 @@ class DuelingQNetwork(QNetwork):
         features_extractor: The trunk.
         features_dim: Its width.
         dueling: False gives the plain Q-network.
+        scale: What the heads' outputs are multiplied by, above 0. A step of an optimizer such as
+            Adam moves outputs by as much whatever values are to be learned: with rewards of 1 for
+            one action in a hundred, it would move the others by more than they differ.
         net_arch: Widths of further layers, of each head.
         activation_fn: Between these.
         normalize_images: As for `QNetwork`.
@@ -52,6 +56,7 @@ class DuelingQNetwork(QNetwork):
         features_dim: int,
         *,
         dueling: bool = True,
+        scale: float = 1.0,
         net_arch: list[int] | None = None,
         activation_fn: type[nn.Module] = nn.ReLU,
         normalize_images: bool = True,
@@ -65,6 +70,7 @@ class DuelingQNetwork(QNetwork):
             activation_fn,
             normalize_images,
         )
+        self.scale = check_number("scale", scale, 1e-6, 1e6)
         self.value_net: nn.Module | None = (
             nn.Sequential(*create_mlp(features_dim, 1, self.net_arch, self.activation_fn))
             if dueling
@@ -76,9 +82,9 @@ class DuelingQNetwork(QNetwork):
         latent = self.extract_features(obs, self.features_extractor)
         advantage: th.Tensor = self.q_net(latent)  # (B, A)
         if self.value_net is None:
-            return advantage
+            return self.scale * advantage
         value: th.Tensor = self.value_net(latent)  # (B, 1)
-        return value + advantage - advantage.mean(dim=1, keepdim=True)
+        return self.scale * (value + advantage - advantage.mean(dim=1, keepdim=True))
 
     def _predict(self, observation: PyTorchObs, deterministic: bool = True) -> th.Tensor:
         return masked(self(observation), mask_of(observation, self)).argmax(dim=1)
@@ -92,6 +98,7 @@ class DuelingDQNPolicy(DQNPolicy):
         action_space: The environment's.
         lr_schedule: Learning rate by progress remaining.
         dueling: See `DuelingQNetwork`.
+        scale: See `DuelingQNetwork`.
         **kwargs: As for `DQNPolicy`.
     """
 
@@ -104,16 +111,20 @@ class DuelingDQNPolicy(DQNPolicy):
         lr_schedule: Schedule,
         *,
         dueling: bool = True,
+        scale: float = 1.0,
         **kwargs: Any,
     ) -> None:
-        self._dueling = dueling  # read by make_q_net, which the base class calls
+        self._dueling, self._scale = (
+            dueling,
+            scale,
+        )  # read by make_q_net, which the base class calls
         super().__init__(observation_space, action_space, lr_schedule, **kwargs)
 
     @override
     def make_q_net(self) -> DuelingQNetwork:
         """A fresh Q-network with an extractor of its own (the feature source is shared)."""
         net_args = self._update_features_extractor(self.net_args, features_extractor=None)
-        return self.network(**net_args, dueling=self._dueling).to(self.device)
+        return self.network(**net_args, dueling=self._dueling, scale=self._scale).to(self.device)
 
 
 def mask_of(obs: PyTorchObs, network: QNetwork) -> th.Tensor | None:

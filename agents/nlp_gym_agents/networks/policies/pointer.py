@@ -137,13 +137,14 @@ class PointerDuelingQNetwork(DuelingQNetwork):
     def forward(self, obs: PyTorchObs) -> th.Tensor:
         features = self.extract_features(obs, self.features_extractor)
         advantage: th.Tensor = self.q_net(features)
-        if self.value_net is None:
-            return advantage
         there = real(advantage)
+        if self.value_net is None:
+            return th.where(there, self.scale * advantage, advantage)
         total = (advantage * there).sum(dim=1, keepdim=True)
         mean = total / there.sum(dim=1, keepdim=True).clamp(min=1)
         value: th.Tensor = self.value_net(features)
-        return advantage + (value - mean)
+        # What is not there keeps its score, by which it is known.
+        return th.where(there, self.scale * (advantage + (value - mean)), advantage)
 
 
 class PointerDQNPolicy(DQNPolicy):

@@ -16,6 +16,7 @@ from stable_baselines3.common.utils import obs_as_tensor
 
 from nlp_gym.errors import InvalidArgumentError, RunError
 from nlp_gym.files import atomic_path, sha256_file
+from nlp_gym_agents.algorithms.all_actions import AllActions
 from nlp_gym_agents.config.learning import LARGEST_COEFFICIENT, KLOptions
 from nlp_gym_agents.networks.features.source import FeatureSource
 from nlp_gym_agents.networks.features.swap_source import clear_caches
@@ -29,6 +30,7 @@ from nlp_gym_agents.training.callbacks.rollout_parts import (
     rollout_batches,
 )
 
+_Floats = npt.NDArray[np.float32]
 _GAIN = 0.2  # by how much of itself the coefficient moves a rollout, at most
 
 
@@ -62,7 +64,8 @@ class KLToStart(RolloutCallback):
     In expectation that is the Kullback-Leibler divergence of the policy from the one training
     began with, in the reward (Ziegler et al. 2019, "Fine-Tuning Language Models from Human
     Preferences", section 2.2). Returns and advantages are computed again from the new rewards. The
-    rewards that the environments report, and so the means in the log, stay without it.
+    rewards that the environments report, and so the means in the log, stay without it. An algorithm
+    that learns from every action (`ExpectedPG`) finds what to take off each in ``penalties``.
 
     With a `target` the coefficient follows it, as in section 2.2 there: after each rollout it is
     multiplied by ``1 + 0.2 * clip(KL / target - 1, -1, 1)``. (The paper's step is smaller, and made
@@ -157,9 +160,12 @@ class KLToStart(RolloutCallback):
     def _on_rollout_end(self) -> None:
         model, buffer, seen = self.learner, self.learner.rollout_buffer, self.learner._last_obs
         assert isinstance(seen, np.ndarray | dict)
-        ratios = buffer.log_probs - self._start_log_probs()  # (T, E)
+        taken, every = self._start_log_probs()
+        ratios = buffer.log_probs - taken  # (T, E)
         divergence = float(ratios.mean())
         buffer.rewards -= self.coef * ratios
+        if isinstance(buffer, AllActions) and every is not None:
+            buffer.penalties = self.coef * (buffer.action_log_probs - every)
         with th.no_grad():
             values = model.policy.predict_values(obs_as_tensor(seen, model.device))
         buffer.compute_returns_and_advantage(
@@ -172,14 +178,24 @@ class KLToStart(RolloutCallback):
             self.coef = min(self.coef * (1.0 + _GAIN * error), LARGEST_COEFFICIENT)
 
     @th.no_grad()
-    def _start_log_probs(self) -> npt.NDArray[np.float32]:
-        """(T, E) logarithms of the start policy's probabilities of the actions taken."""
+    def _start_log_probs(self) -> tuple[_Floats, _Floats | None]:
+        """Logarithms of the start policy's probabilities.
+
+        Returns:
+            (T, E) of the actions taken; (T, E, A) of all, where the rollout keeps values of them.
+        """
         buffer = self.learner.rollout_buffer
         found = [self._evaluate(at, seen) for at, seen in rollout_batches(buffer)]
-        return by_step(th.cat(found).cpu().numpy(), buffer)
+        taken = by_step(th.cat([one for one, _ in found]).cpu().numpy(), buffer)
+        if not isinstance(buffer, AllActions):
+            return taken, None
+        every = th.cat([own for _, own in found if own is not None]).cpu().numpy()
+        return taken, by_step(every, buffer)
 
-    def _evaluate(self, at: StepsAndEnvs, observations: BufferObs) -> th.Tensor:
-        """The start policy's log probabilities (B,) of the actions at B steps and environments."""
+    def _evaluate(
+        self, at: StepsAndEnvs, observations: BufferObs
+    ) -> tuple[th.Tensor, th.Tensor | None]:
+        """The start policy's log probabilities at B steps and environments: taken, all or None."""
         model, buffer = self.learner, self.learner.rollout_buffer
         actions = th.as_tensor(buffer.actions[at], device=model.device)  # (B, N)
         if isinstance(model.action_space, spaces.Discrete):
@@ -189,7 +205,9 @@ class KLToStart(RolloutCallback):
         _, log_probs, _ = self._start.evaluate_actions(
             obs_as_tensor(observations, model.device), actions, **given
         )
-        return log_probs
+        if not isinstance(buffer, AllActions):
+            return log_probs, None
+        return log_probs, self._start.action_dist.distribution.logits
 
 
 START = "start.safetensors"

@@ -63,6 +63,7 @@ class LoopState:
         next_eval: Timesteps of the next evaluation.
         next_save: Timesteps of the next checkpoint; 0 before the first one.
         seconds: Wall time spent in earlier processes of this run.
+        processor_seconds: Processor time spent in earlier processes of this run.
         kl_coef: Coefficient of the penalty for leaving the start policy; None: there is none.
         start_updates: Updates of a warm start that is not over; None: it is, or there is none.
         unwritten: Evaluations that a full disk kept out of ``metrics.jsonl`` so far.
@@ -76,6 +77,7 @@ class LoopState:
     next_eval: Count = 0
     next_save: Count = 0
     seconds: Annotated[float, Range(0, LARGEST)] = 0.0
+    processor_seconds: Annotated[float, Range(0, LARGEST)] = 0.0
     kl_coef: float | None = None
     kl_start: str | None = None
     start_updates: Count | None = None
@@ -147,12 +149,14 @@ class TrainingLoop(BaseCallback):
         # "early", "budget", "told" or "interrupted" where it ended before its time
         self.stopped: str | None = None
         self._started, self._steps_at_start = time.monotonic(), 0
+        self._processor_started = time.process_time()
         self._shown, self._warned = 0.0, False
         self._before: Boundary | None = None
         self._boundary_at = -math.inf
 
     def _on_training_start(self) -> None:
         self._started, self._steps_at_start = time.monotonic(), self.model.num_timesteps
+        self._processor_started = time.process_time()
         if self.options.early_stopping and self.state.stale >= self.options.early_stopping:
             self.stopped = "early"  # a finished run was resumed
         self._agree(save=self.state.next_save == 0)  # early: an evaluation can take long
@@ -239,6 +243,9 @@ class TrainingLoop(BaseCallback):
     def _seconds(self) -> float:
         return self.state.seconds + time.monotonic() - self._started
 
+    def _processor_seconds(self) -> float:
+        return self.state.processor_seconds + time.process_time() - self._processor_started
+
     def _rate(self) -> float:
         elapsed = time.monotonic() - self._started
         return (self.model.num_timesteps - self._steps_at_start) / max(elapsed, 1e-9)
@@ -258,6 +265,7 @@ class TrainingLoop(BaseCallback):
         row: dict[str, Any] = {
             "timesteps": steps,
             "seconds": round(self._seconds(), 3),
+            "processor_seconds": round(self._processor_seconds(), 3),
             "split": "dev",
             "metric": score.metric,
             "value": score.value,
@@ -329,6 +337,10 @@ class TrainingLoop(BaseCallback):
             self.options.run,
             self.model,
             settings=self.settings,
-            extra={**asdict(self.state), "seconds": self._seconds()},
+            extra={
+                **asdict(self.state),
+                "seconds": self._seconds(),
+                "processor_seconds": self._processor_seconds(),
+            },
             at=at,
         )

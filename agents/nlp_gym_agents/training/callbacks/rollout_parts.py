@@ -56,11 +56,11 @@ def by_step(values: npt.NDArray[Any], buffer: RolloutBuffer) -> npt.NDArray[Any]
     """Put values in the order of the buffer.
 
     Args:
-        values: (T * E,) in the order of `rollout_batches`.
+        values: (T * E, ...) in the order of `rollout_batches`.
         buffer: The buffer that they belong to.
 
     Returns:
-        (T, E) the same.
+        (T, E, ...) the same.
     """
     steps, n_envs = buffer.rewards.shape
-    return values.reshape(n_envs, steps).T
+    return values.reshape(n_envs, steps, *values.shape[1:]).swapaxes(0, 1)
