@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nlp_gym.types import BoolArray, Corpus
+from nlp_gym.types import BoolArray, Corpus, IntArray
 
 Flags = npt.NDArray[np.int8]
 
@@ -166,7 +166,8 @@ class WindowShapes:
             pairs = numbers * len(table.rows) + table.numbers.take(column)
             numbers = np.unique(pairs, return_inverse=True)[1].reshape(-1)
         _, one = np.unique(numbers, return_index=True)
-        rows = table.rows.take(table.numbers.take(context[one]), axis=0)
+        words: IntArray = context[one]  # (P, K)
+        rows = table.rows.take(table.numbers.take(words), axis=0)
         self.rows: Flags = rows.reshape(len(one), -1)
         self.numbers = numbers.astype(np.int32)
 
