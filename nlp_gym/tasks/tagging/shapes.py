@@ -142,7 +142,7 @@ class ShapeTable:
         self.rows[:-1, : len(OWN_FLAGS)] = kinds[distinct // 4, : len(OWN_FLAGS)]
         self.rows[:-1, -2], self.rows[:-1, -1] = distinct // 2 % 2, distinct % 2
         small = np.int16 if len(distinct) < np.iinfo(np.int16).max else np.int32
-        self.numbers = np.append(numbers.reshape(-1), len(distinct)).astype(small)
+        self.numbers: IntArray = np.append(numbers.reshape(-1), len(distinct)).astype(small)
 
 
 class WindowShapes:
