@@ -15,16 +15,18 @@ from pathlib import Path
 from typing import Any
 
 from nlp_gym.messages import one_line_errors
+from nlp_gym.tasks.tagging.shapes import SHAPE_FLAGS
 from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.evaluation.evaluate import evaluate
 from nlp_gym_agents.training.train import train
 
 FEATURES: dict[str, dict[str, Any]] = {
-    "last layer": {"encoder_kwargs": {"layers": "last"}, "window": 0},
-    "layer 4": {"encoder_kwargs": {"layers": 4}, "window": 0},
-    "layers 0+2+4": {"window": 0},
-    "layers 0+2+4, one word each side (default)": {},
-    "layers 0+2+4, two words each side": {"window": 2},
+    "last layer": {"encoder_kwargs": {"layers": "last"}, "window": 0, "shape": False},
+    "layer 4": {"encoder_kwargs": {"layers": 4}, "window": 0, "shape": False},
+    "layers 0+2+4": {"window": 0, "shape": False},
+    "layers 0+2+4, one word each side": {"shape": False},
+    "layers 0+2+4, two words each side": {"window": 2, "shape": False},
+    "layers 0+2+4, one word each side, word shape (default)": {},
 }
 
 
@@ -47,6 +49,7 @@ def main() -> None:
         layers = kwargs.get("encoder_kwargs", {}).get("layers", (0, 2, 4))
         words = 2 * kwargs.get("window", 1) + 1
         width = 384 * words * (len(layers) if isinstance(layers, tuple) else 1)
+        width += len(SHAPE_FLAGS) * words if kwargs.get("shape", True) else 0
         print(f"| {name} | {width} | {scores[0]:.4f} | {scores[1]:.4f} |", flush=True)
 
 

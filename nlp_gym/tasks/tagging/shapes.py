@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nlp_gym.types import BoolArray, Corpus
+from nlp_gym.types import BoolArray, Corpus, IntArray
 
 Flags = npt.NDArray[np.int8]
 
@@ -142,7 +142,7 @@ class ShapeTable:
         self.rows[:-1, : len(OWN_FLAGS)] = kinds[distinct // 4, : len(OWN_FLAGS)]
         self.rows[:-1, -2], self.rows[:-1, -1] = distinct // 2 % 2, distinct % 2
         small = np.int16 if len(distinct) < np.iinfo(np.int16).max else np.int32
-        self.numbers = np.append(numbers.reshape(-1), len(distinct)).astype(small)
+        self.numbers: IntArray = np.append(numbers.reshape(-1), len(distinct)).astype(small)
 
 
 class WindowShapes:
@@ -166,7 +166,8 @@ class WindowShapes:
             pairs = numbers * len(table.rows) + table.numbers.take(column)
             numbers = np.unique(pairs, return_inverse=True)[1].reshape(-1)
         _, one = np.unique(numbers, return_index=True)
-        rows = table.rows.take(table.numbers.take(context[one]), axis=0)
+        words: IntArray = context[one]  # (P, K)
+        rows = table.rows.take(table.numbers.take(words), axis=0)
         self.rows: Flags = rows.reshape(len(one), -1)
         self.numbers = numbers.astype(np.int32)
 
