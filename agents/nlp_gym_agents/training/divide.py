@@ -15,7 +15,7 @@ from nlp_gym_agents.algorithms.parallel.ranks import Ranks
 from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.config.train_config import TrainConfig
 
-ALGORITHMS = "ppo, maskable_ppo, a2c and bc"
+ALGORITHMS = "ppo, maskable_ppo, a2c, bc, dagger and aggrevate"
 
 
 def check_divides(config: TrainConfig, ranks: Ranks) -> None:
