@@ -113,6 +113,12 @@ CASES = {
     },
     "a2c": {"algo": "a2c", "n_timesteps": 280},
     "bc": {"algo": "bc", "n_envs": 1, "n_timesteps": 2048, "hyperparams": {"batch_size": 250}},
+    "dagger": {
+        "algo": "dagger",
+        "n_envs": 1,
+        "n_timesteps": 2048,
+        "hyperparams": {"batch_size": 250, "roll_ins": 2},
+    },
     "candidates": {
         "env": "SpanQA-SQuAD-v0",
         "algo": "ppo",
@@ -206,8 +212,8 @@ def test_a_signal_to_torchrun_saves_once_and_stops_all(tmp_path: Path) -> None:
     ("changes", "message"),
     [
         ({"algo": "dqn"}, "algo='dqn' is not trained by several processes"),
-        ({"algo": "masked_dqn"}, "torchrun is for ppo, maskable_ppo, expected_pg, a2c and bc"),
         ({"algo": "rloo"}, "algo='rloo' is not trained by several processes"),
+        ({"algo": "masked_dqn"}, "torchrun is for ppo, maskable_ppo, expected_pg, a2c, bc,"),
         ({"algo": "recurrent_ppo"}, "algo='recurrent_ppo' is not trained by several processes"),
         ({"n_envs": 1}, "n_envs=1 is less than the 2 processes"),
         ({"hyperparams": {"target_kl": 0.1}}, "target_kl=0.1 looks at the rollouts of one process"),

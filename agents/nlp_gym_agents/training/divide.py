@@ -16,7 +16,7 @@ from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.algorithms.rloo import RLOO
 from nlp_gym_agents.config.train_config import TrainConfig
 
-ALGORITHMS = "ppo, maskable_ppo, expected_pg, a2c and bc"
+ALGORITHMS = "ppo, maskable_ppo, expected_pg, a2c, bc, dagger and aggrevate"
 
 
 def check_divides(config: TrainConfig, ranks: Ranks) -> None:

@@ -110,11 +110,11 @@ class AggreVaTe(DAgger):
 
     @override
     def _kept_of(self, state: Any, picks: np.random.Generator) -> BoolArray:
-        keep = super()._kept_of(state, picks)
+        # All of them, also where the oracle is lost: what actions are worth is known anyway.
         if self.states is None:
-            return keep
+            return np.ones(len(state.row), bool)
         lengths = task_of(self).lengths.take(state.row)
-        return keep & (picks.random(len(keep)) < self.states / lengths)
+        return picks.random(len(lengths)) < self.states / lengths
 
     @override
     def _judged(

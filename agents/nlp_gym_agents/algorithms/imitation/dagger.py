@@ -23,7 +23,7 @@ from nlp_gym_agents.algorithms.imitation.roll_in import (
     Learner,
     VisitedData,
     check_rolls_in,
-    completed,
+    finds_a_way,
     joined,
     roll_in,
 )
@@ -200,10 +200,7 @@ class DAgger(BC):
     def _kept_of(self, state: Any, picks: np.random.Generator) -> BoolArray:
         """(B,) which states are learned from: those from which the oracle knows a way."""
         task = task_of(self)
-        if task.exact_oracle:
-            return np.ones(len(state.row), bool)
-        copy = state.take(np.arange(len(state.row)))
-        return completed(task, copy, 1.0, task.oracle) > 0
+        return np.ones(len(state.row), bool) if task.exact_oracle else finds_a_way(task, state)
 
     def _judged(
         self, state: Any, mask: BoolArray, scores: npt.NDArray[np.float32], labels: Int64Array

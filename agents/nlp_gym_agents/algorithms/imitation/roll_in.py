@@ -206,6 +206,23 @@ def completed(
     return earned
 
 
+def finds_a_way(task: Task, state: Any) -> BoolArray:
+    """(B,) whether an episode ends with a metric above 0 if the oracle goes on from here.
+
+    Args:
+        task: The rules.
+        state: B running episodes, which stay as they are.
+    """
+    place = np.arange(len(state.row))
+    state, found = state.take(place), np.zeros(len(place), bool)
+    while len(place):
+        _, ended = task.transition(state, task.oracle(state))
+        if ended.any():
+            found[place[ended]] = task.potential(state.take(ended)) > 0
+            state, place = state.take(~ended), place[~ended]
+    return found
+
+
 def check_rolls_in(task: Task, algo: str) -> None:
     """Refuse a task whose oracle does not know what to do off its own path.
 
