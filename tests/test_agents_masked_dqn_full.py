@@ -197,7 +197,8 @@ def test_masked_dqn_kinds_learn(kind: str) -> None:
     task = model.replay_buffer.task
 
     def score() -> float:
-        return task.score(rollout(task, make_act(model, masked=True)), bootstrap=0).value
+        found = rollout(task, make_act(model, masked=True))
+        return float(task.score(found, bootstrap=0).value)
 
     before = score()
     model.learn(1600)
