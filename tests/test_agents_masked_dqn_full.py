@@ -18,6 +18,7 @@ from nlp_gym.errors import InvalidArgumentError, RunError
 from nlp_gym.metrics.base import Score
 from nlp_gym.tasks.core.rollout import rollout
 from nlp_gym_agents import make_sb3_env, nlp_policy_kwargs
+from nlp_gym_agents.algorithms.buffers import RUN, EpisodeReplayBuffer
 from nlp_gym_agents.algorithms.full_targets import full_targets, some_of
 from nlp_gym_agents.algorithms.margin_loss import margin_loss
 from nlp_gym_agents.algorithms.masked_dqn import MaskedDQN
@@ -196,7 +197,8 @@ def test_masked_dqn_kinds_learn(kind: str) -> None:
     task = model.replay_buffer.task
 
     def score() -> float:
-        return task.score(rollout(task, make_act(model, masked=True)), bootstrap=0).value
+        found = rollout(task, make_act(model, masked=True))
+        return float(task.score(found, bootstrap=0).value)
 
     before = score()
     model.learn(1600)
@@ -364,6 +366,15 @@ def test_masked_dqn_in_plain_code(tmp_path: Path) -> None:
     loaded.set_env(env)
     loaded.learn(32)
     assert isinstance(loaded.replay_buffer, StateReplayBuffer)
+
+
+def test_masked_dqn_draws_runs_where_texts_are_encoded() -> None:
+    options: dict[str, Any] = {"replay_buffer_class": EpisodeReplayBuffer, "full_targets": True}
+    assert build("NER-CoNLL-v0", **options).replay_buffer.run == RUN
+    options["replay_buffer_kwargs"] = {"run": 8}
+    assert build("NER-CoNLL-v0", **options).replay_buffer.run == 8
+    # Priorities are those of single decisions.
+    assert build("NER-CoNLL-v0", prioritised=True, **options).replay_buffer.run == 1
 
 
 def test_masked_dqn_checks_the_memory_of_states() -> None:

@@ -75,7 +75,7 @@ def test_replay_states_are_those_that_were_played(env_id: str) -> None:
     batch = buffer.sample(64)
     assert batch.n_own == 64
     assert (batch.weights == 1).all()
-    for i, index in enumerate(batch.index.tolist()):
+    for i, index in enumerate(batch.places.tolist()):
         slot, env = divmod(index, 3)
         step = next(t for t in range(39, 14, -1) if t % 25 == slot)  # the newest of that place
         state, actions, *_ = log[step]
@@ -128,7 +128,7 @@ def test_replay_goes_on_where_an_episode_was_cut_short() -> None:
 def test_replay_runs_are_of_one_environment() -> None:
     buffer, _ = played("NER-CoNLL-v0", run=4)
     set_random_seed(0)
-    step, env = np.divmod(buffer.sample(16).index.reshape(4, 4), 3)
+    step, env = np.divmod(buffer.sample(16).places.reshape(4, 4), 3)
     assert (env == env[:, :1]).all()
     assert ((step - step[:, :1]) % 25 == np.arange(4)).all()
 
@@ -187,11 +187,11 @@ def test_replay_priorities_follow_errors() -> None:
     batch = buffer.sample(20, beta=1.0)
     assert batch.n_own == 10
     buffer.update(batch, np.r_[np.zeros(10), np.full(10, 5.0)])
-    own, shown = np.unique(batch.index[:10]), np.unique(batch.index[10:])
+    own, shown = np.unique(batch.places[:10]), np.unique(batch.places[10:])
     assert (buffer.priorities.reshape(-1)[own] == np.float32(1e-3)).all()
     assert buffer.whole_arrays["shown"].reshape(-1)[shown] == pytest.approx(5.001)
     later = buffer.sample(400, beta=1.0)
-    assert not np.isin(later.index[:200], own).mean() > 0.01
+    assert not np.isin(later.places[:200], own).mean() > 0.01
     assert later.weights.max() == 1
 
 

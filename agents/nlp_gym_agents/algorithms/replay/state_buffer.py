@@ -31,14 +31,14 @@ class Decisions(NamedTuple):
     """B decisions drawn from replay: those of the agent, then those of the oracle.
 
     Attributes:
-        index: (B,) where they are stored, see `Transitions.state`.
+        places: (B,) where they are stored, the index of `Transitions.state`.
         n_own: How many are the agent's.
         state: The B states before them.
         actions: (B,) int64.
         weights: (B,) float32 importance weights.
     """
 
-    index: Int64Array
+    places: Int64Array
     n_own: int
     state: Any
     actions: Int64Array
@@ -134,7 +134,7 @@ class StateReplayBuffer(ReplayBuffer):
         self._upcoming = state
 
     @override
-    def add(  # type: ignore[override]
+    def add(
         self,
         obs: Any,
         next_obs: Any,
@@ -203,7 +203,7 @@ class StateReplayBuffer(ReplayBuffer):
 
     def ahead(self, drawn: Decisions, *, n_steps: int, gamma: float) -> Ahead:
         """What the decisions that were drawn led to."""
-        own, shown = drawn.index[: drawn.n_own], drawn.index[drawn.n_own :]
+        own, shown = drawn.places[: drawn.n_own], drawn.places[drawn.n_own :]
         newest = self.buffer_size + self.pos - 1 if self.full else self.pos - 1
         left = (newest - own // self.n_envs) % self.buffer_size
         options: dict[str, Any] = {"n_steps": n_steps, "gamma": gamma}
@@ -221,9 +221,9 @@ class StateReplayBuffer(ReplayBuffer):
     def update(self, drawn: Decisions, errors: npt.NDArray[np.floating]) -> None:
         """Set the priorities of what was drawn, where there are any, to its errors (B,)."""
         if self._priorities is not None:
-            self._priorities.update(drawn.index[: drawn.n_own], errors[: drawn.n_own])
+            self._priorities.update(drawn.places[: drawn.n_own], errors[: drawn.n_own])
         if self._shown is not None and self.share:
-            self._shown.update(drawn.index[drawn.n_own :], errors[drawn.n_own :])
+            self._shown.update(drawn.places[drawn.n_own :], errors[drawn.n_own :])
 
     def restored(self) -> None:
         """Make anew what in the states was of another process, after they were read."""
