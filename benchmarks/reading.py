@@ -10,8 +10,8 @@ For each id and seed three trainings, each resumed where it was stopped:
   until its confidence passes a threshold; thresholds are swept on dev.
 - `held`: the same on 70 % of the texts, the start of
 - `agent`: `expected_pg` on the other 30 %, which learns when to commit at each price of the dial.
-  Its labels are then those of `exit`, which learned them from all texts (with ``--moves skip`` those
-  of a third `bc` that met texts with gaps).
+  Its labels are then those of `exit`, which learned them from all texts (with ``--moves skip``
+  those of a third `bc`, `moves`, that met texts with gaps).
 
 The curve of each has the settings on dev's upper concave hull, measured on test. `area` is the mean
 accuracy over shares from the first chunk's to 1; `at 40 %` that with 40 % of all words read; `.98

@@ -214,7 +214,9 @@ class Exits:
     def point(self, threshold: float) -> Point:
         """Each text read until the confidence is at least `threshold`, or to its end."""
         each = np.arange(len(self.lengths))
-        place = np.minimum((self.confidence >= threshold).argmax(axis=1), self.lengths - 1)
+        sure = self.confidence >= threshold
+        first = np.where(sure.any(axis=1), sure.argmax(axis=1), sure.shape[1])
+        place = np.minimum(first, self.lengths - 1)
         of = self.words[each, self.lengths - 1]
         return Point(threshold, self.words[each, place], self.right[each, place], of)
 
