@@ -43,6 +43,7 @@ SMALL: dict[str, list[str]] = {
     "a2c": ["n_envs:32", "n_steps:1", "learning_rate:1e-2"],
     "bc": ["batch_size:128"],
     "dqn": Q_OPTIONS,
+    "expected_pg": PPO_OPTIONS,
     "maskable_ppo": PPO_OPTIONS,
     "masked_dqn": Q_OPTIONS,
     "ppo": PPO_OPTIONS,
@@ -116,6 +117,7 @@ def test_algorithms_table() -> None:
         assert row.doc
     assert {name for name, row in ALGORITHMS.items() if row.masked} == {
         "bc",
+        "expected_pg",
         "maskable_ppo",
         "masked_dqn",
     }

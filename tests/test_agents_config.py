@@ -262,7 +262,7 @@ def test_config_type_hints_of_every_algorithm_are_read(algo: str) -> None:
         main |= {"buffer_size": int, "batch_size": int, "train_freq": int | tuple[int, str]}
         main |= {"replay_buffer_kwargs": dict[str, Any] | None, "tau": float}
     elif family == "actor_critic":
-        main |= {"n_steps": int, "ent_coef": float, "normalize_advantage": bool}
+        main |= {"n_steps": int, "ent_coef": float, "vf_coef": float}
     else:
         main |= {"batch_size": int}
     assert {name: hints[name] for name in main} == main

@@ -100,6 +100,17 @@ def assert_same(run: Path, other: Path) -> None:
 CASES = {
     "ppo": {"algo": "ppo", "n_timesteps": 224, "hyperparams": SMALL},
     "maskable_ppo": {"algo": "maskable_ppo", "n_timesteps": 224, "hyperparams": SMALL},
+    "expected_pg": {
+        "algo": "expected_pg",
+        "n_timesteps": 224,
+        # With AdamW's own epsilon the last bits of gradients near 0 would be steps of full size.
+        "hyperparams": {
+            **SMALL,
+            "gamma": 0.9,
+            "branches": 3,
+            "policy_kwargs": {"optimizer_kwargs": {"eps": 1e-5}},
+        },
+    },
     "a2c": {"algo": "a2c", "n_timesteps": 280},
     "bc": {"algo": "bc", "n_envs": 1, "n_timesteps": 2048, "hyperparams": {"batch_size": 250}},
     "candidates": {
@@ -195,7 +206,7 @@ def test_a_signal_to_torchrun_saves_once_and_stops_all(tmp_path: Path) -> None:
     ("changes", "message"),
     [
         ({"algo": "dqn"}, "algo='dqn' is not trained by several processes"),
-        ({"algo": "masked_dqn"}, "torchrun is for ppo, maskable_ppo, a2c and bc"),
+        ({"algo": "masked_dqn"}, "torchrun is for ppo, maskable_ppo, expected_pg, a2c and bc"),
         ({"algo": "recurrent_ppo"}, "algo='recurrent_ppo' is not trained by several processes"),
         ({"n_envs": 1}, "n_envs=1 is less than the 2 processes"),
         ({"hyperparams": {"target_kl": 0.1}}, "target_kl=0.1 looks at the rollouts of one process"),

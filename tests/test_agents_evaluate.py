@@ -191,7 +191,7 @@ def test_evaluate_names_the_number_format_of_another_encoder(run: Path) -> None:
 
 @pytest.mark.parametrize("algo", sorted(ALGORITHMS))
 def test_evaluate_loads_what_every_algorithm_saved(tmp_path: Path, algo: str) -> None:
-    shape = {"n_steps": 8, "batch_size": 32} if "ppo" in algo else {}
+    shape = {"n_steps": 8, "batch_size": 32} if "p" in algo else {}  # ppo, expected_pg
     if ALGORITHMS[algo].policy_kind == "q":
         shape = {"buffer_size": 512, "learning_starts": 16, "batch_size": 16}
     config = TrainConfig(

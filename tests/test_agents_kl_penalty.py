@@ -197,7 +197,7 @@ def test_tuning_kl_coefficient_follows_its_target(
     kl = KLToStart(0.1, target=target)
 
     def start_log_probs(self: KLToStart) -> Any:
-        return model.rollout_buffer.log_probs - np.float32(share * target)
+        return model.rollout_buffer.log_probs - np.float32(share * target), None
 
     monkeypatch.setattr(KLToStart, "_start_log_probs", start_log_probs)
     without, penalised = collect(model, kl)

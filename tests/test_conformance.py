@@ -199,6 +199,14 @@ class RepairsSilently(Capitals):
         return np.zeros_like(actions), np.zeros(len(actions), bool)
 
 
+@breaks("branching")
+class GuessesRewards(Capitals):
+    """What other actions would earn is made up."""
+
+    def action_rewards(self, state):
+        return np.full((len(state.row), self.n_actions), 0.5)
+
+
 @breaks("gold_hidden")
 class ShowsGold(Capitals):
     """The observation holds the answer."""
@@ -456,6 +464,7 @@ def test_conformance_messages_say_what_was_seen():
         (ShowsGold, "gold_hidden", r"obs\['answer'\] of the same texts with gold and without"),
         (AlwaysRight, "constant_agents", r"always playing action 0 \(candidate 1\) scores 1.000"),
         (PaysMore, "rewards_sum", r"metric rewards sum to .*, the sparse reward is"),
+        (GuessesRewards, "branching", r"`action_rewards` of .* and `transition` gives"),
         (HasNoPage, "docstring", "lacks the headings Description, Data"),
         (AlwaysTheFirst, "row_option", "row 5 was asked for and row 0 is played"),
         (SwallowsReward, "wrong_arguments", "'reward': 'metrics'} is accepted"),

@@ -172,6 +172,7 @@ TESTED = (
     "oracle",
     "rewards_sum",
     "illegal_actions",
+    "branching",
     "gold_hidden",
     "constant_agents",
 )

@@ -168,6 +168,12 @@ CHECKS: tuple[Check, ...] = (
         "`repair` must say which actions `mask` forbids, and give a legal one in their place.",
     ),
     Check(
+        rules.branching,
+        "`play` and `potential` must depend on the state alone, and change no other; an "
+        "`action_rewards` of your own must give what `transition` does.",
+        _each("reward", REWARDS),
+    ),
+    Check(
         rules.gold_hidden,
         "What is observed must not be made from labels or gold: the agent would see the answer.",
         _OBS,

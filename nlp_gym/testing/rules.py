@@ -22,6 +22,8 @@ from nlp_gym.types import SPLITS, BoolArray, Float64Array, Int64Array, Observati
 
 CONSTANTS = 16
 """Most actions of which each is played alone."""
+_TRIED = 160
+"""Most actions of a state that are compared one by one."""
 CONSTANT_SHARE = 0.95
 """Most of the oracle's score that one action alone may get."""
 
@@ -150,6 +152,69 @@ def illegal_actions(subject: Subject) -> None:
         state = state.take(~ended)
         if not len(state.row):
             break
+
+
+def branching(subject: Subject, reward: str = "metric") -> None:
+    """`branch` and `action_rewards` give what `transition` does, and leave the episodes alone."""
+    task = subject.task(reward=reward)
+    n, rng = task.n_actions, np.random.default_rng(0)
+    state = task.initial(rng.integers(len(task.corpus), size=8))
+    # Rewards sum exactly to this, so that those of branched ways do, too.
+    totals, looks = np.zeros(8), 0
+    for step in range(int(task.lengths.max())):
+        episodes = len(state.row)
+        # Of thousands of tokens some, the oracle's among them.
+        tried = np.array([rng.permutation(n)[:_TRIED] for _ in range(episodes)])
+        tried[:, 0] = task.oracle(state)
+        if step % 2 == 0 and looks < (2 if n > _TRIED else 4):
+            looks += 1
+            _same_branches(task, state, tried)
+        wise = rng.random(episodes) < 0.6
+        actions = np.where(wise, tried[:, 0], rng.integers(n, size=episodes))
+        told = task.branch(state, actions[:, None])
+        rewards, ended = task.transition(state, actions)
+        require(
+            np.array_equal(told.rewards[:, 0], rewards) and np.array_equal(told.ended[:, 0], ended),
+            f"`branch` and `transition` differ in the rewards or ends of step {step}",
+        )
+        totals += rewards
+        if reward != "correctness" and ended.any():
+            final = (task.potential(state) - state.cost)[ended]
+            require(
+                np.array_equal(totals[ended], final),
+                f"{reward} rewards of a branched episode do not sum to the metric less the costs",
+            )
+        state, totals = state.take(~ended), totals[~ended]
+        if not len(state.row):
+            break
+
+
+def _same_branches(task: Task, state: Any, tried: Int64Array) -> None:
+    """Compare all that is said of B episodes with what `transition` does to copies of them."""
+    before = state.take(np.arange(len(state.row)))
+    every = task.action_rewards(state)
+    found = task.branch(state, tried)
+    require(equal(vars(state), vars(before)), "`branch` or `action_rewards` changes the episodes")
+    require(
+        every.shape == (len(state.row), task.n_actions) and every.dtype == np.float64,
+        f"`action_rewards` gives {every.dtype} of the shape {every.shape}, not float64 of (B, A)",
+    )
+    for k in range(tried.shape[1]):
+        copy = before.take(np.arange(len(before.row)))
+        rewards, ended = task.transition(copy, tried[:, k])
+        at = np.arange(len(rewards))
+        require(
+            np.array_equal(every[at, tried[:, k]], rewards),
+            f"`action_rewards` of {tried[:, k].tolist()} are {every[at, tried[:, k]].tolist()}, "
+            f"and `transition` gives {rewards.tolist()}",
+        )
+        own = found.state.take(at * tried.shape[1] + k)
+        require(
+            np.array_equal(found.rewards[:, k], rewards)
+            and np.array_equal(found.ended[:, k], ended)
+            and equal(vars(own), vars(copy)),
+            "`branch` leads elsewhere than `transition`",
+        )
 
 
 def gold_hidden(subject: Subject, obs_type: str = "features") -> None:

@@ -21,7 +21,7 @@ from nlp_gym_agents.algorithms.all_actions import (
     AllActionsRolloutBuffer,
     AllActionsSamples,
 )
-from nlp_gym_agents.algorithms.lookahead import LookAhead, branching_venv
+from nlp_gym_agents.algorithms.lookahead import LookAhead, branching_venv, distribution_of
 
 _MOST_BRANCHES = 2**16
 
@@ -77,7 +77,7 @@ class ExpectedPG(MaskablePPO):
         InvalidArgumentError: The environments do not branch, or a value outside what is allowed.
     """
 
-    rollout_buffer: AllActionsRolloutBuffer
+    rollout_buffer: AllActionsRolloutBuffer  # type: ignore[assignment]
     policy_aliases: ClassVar[dict[str, Any]] = MaskablePPO.policy_aliases
 
     def __init__(
@@ -155,14 +155,13 @@ class ExpectedPG(MaskablePPO):
         buffer.reset()
         self._states: list[Any] = []
         callback.on_rollout_start()
-        values = dones = None
         for step in range(n_rollout_steps):
             masks = get_action_masks(env)
             with th.no_grad():
                 seen = obs_as_tensor(self._last_obs, self.device)  # type: ignore[arg-type]
                 actions, values, log_probs = self.policy(seen, action_masks=masks)
             # Of all actions: what the policy's distribution was just filled with.
-            logits = self.policy.action_dist.distribution.logits
+            logits = distribution_of(self.policy).logits
             self._states.append(venv.current_state())
             played = actions.cpu().numpy()
             new_obs, rewards, dones, infos = env.step(played)
@@ -173,10 +172,10 @@ class ExpectedPG(MaskablePPO):
             self._update_info_buffer(infos, dones)
             rewards = self._with_cut_ends(rewards, infos, dones)
             buffer.add(
-                self._last_obs,  # type: ignore[arg-type]
+                self._last_obs,
                 played.reshape(-1, 1),
                 rewards,
-                self._last_episode_starts,  # type: ignore[arg-type]
+                self._last_episode_starts,
                 values,
                 log_probs,
                 action_masks=masks,
@@ -185,7 +184,9 @@ class ExpectedPG(MaskablePPO):
             self._last_obs, self._last_episode_starts = new_obs, dones  # type: ignore[assignment]
         with th.no_grad():
             last = self.policy.predict_values(obs_as_tensor(self._last_obs, self.device))  # type: ignore[arg-type]
-        buffer.compute_returns_and_advantage(last_values=last, dones=dones)
+        buffer.compute_returns_and_advantage(
+            last_values=last, dones=np.asarray(self._last_episode_starts)
+        )
         callback.on_rollout_end()
         return True
 
@@ -248,9 +249,11 @@ class ExpectedPG(MaskablePPO):
         """What a minibatch says of the policy and of the critic, each a mean over B decisions."""
         actions = batch.actions.long().flatten()
         values, log_prob, entropy = self.policy.evaluate_actions(
-            batch.observations, actions, action_masks=batch.action_masks
+            batch.observations,  # type: ignore[arg-type]
+            actions,
+            action_masks=batch.action_masks,
         )
-        distribution = self.policy.action_dist.distribution
+        distribution = distribution_of(self.policy)
         legal = batch.action_masks > 0
         # Of illegal actions the logarithms are -1e8 and the probabilities 0.
         log_probs = distribution.logits.masked_fill(~legal, 0.0)
@@ -280,8 +283,8 @@ class ExpectedPG(MaskablePPO):
         """One step of the optimizer; False: the policy has moved too far for this rollout."""
         found = self.losses(batch)
         for name, loss in found.items():
-            told.setdefault(name, []).append(float(loss))
-        if self.target_kl is not None and float(found["kl"]) > 1.5 * self.target_kl:
+            told.setdefault(name, []).append(float(loss.detach()))
+        if self.target_kl is not None and told["kl"][-1] > 1.5 * self.target_kl:
             return False
         loss = found["policy_gradient_loss"]
         if self.ent_coef:
@@ -289,7 +292,7 @@ class ExpectedPG(MaskablePPO):
         if self.vf_coef:
             loss = loss + self.vf_coef * found["value_loss"]
         self.policy.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         th.nn.utils.clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
         self.policy.optimizer.step()
         return True

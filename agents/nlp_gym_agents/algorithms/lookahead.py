@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch as th
 from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
 from stable_baselines3.common.utils import obs_as_tensor
+from torch.distributions import Categorical
 
 from nlp_gym.envs.vector import TaskVectorEnv
 from nlp_gym.errors import InvalidArgumentError, shown
@@ -122,9 +123,9 @@ class LookAhead:
 
         With a discount, successors are valued of the `branches` actions that are likeliest after
         what they earn is taken into account, by ``log pi + reward / temperature``, the taken one
-        among them. The others share a control variate: those that do not end the episode are
-        credited with the mean value of the successors that were valued, weighted by the policy, so
-        that they differ in what they earn at once.
+        among them; actions that end the episode have none. The others share a control variate:
+        they are credited with the mean value of the successors that were valued, weighted by the
+        policy, so that they differ in what they earn at once.
 
         Args:
             policy: Values successors; in evaluation mode.
@@ -137,23 +138,25 @@ class LookAhead:
         rewards, ended = outcomes(self.task, state, masks)
         if not self.gamma:
             return rewards
-        some = min(self.branches, masks.shape[1])
-        order = np.where(masks, log_probs + rewards / self.temperature, -np.inf)
-        order[np.arange(len(taken)), taken] = np.inf
+        following = masks & ~ended
+        some = max(1, min(self.branches, int(following.sum(axis=1).max(initial=1))))
+        order = np.where(following, log_probs + rewards / self.temperature, -np.inf)
+        each = np.arange(len(taken))
+        order[each, taken] = np.where(following[each, taken], np.inf, -np.inf)
         chosen = np.argpartition(-order, some - 1, axis=1)[:, :some]
         legal = np.take_along_axis(masks, chosen, axis=1)
         branched = self.task.branch(state, chosen)
         goes_on = (legal & ~branched.ended).ravel().nonzero()[0]
-        following = np.zeros(chosen.size)
-        following[goes_on] = self._following(policy, branched.state.take(goes_on))
-        following = following.reshape(chosen.shape)
+        values_after: Float64Array = np.zeros(chosen.size)
+        values_after[goes_on] = self._following(policy, branched.state.take(goes_on))
+        after = values_after.reshape(chosen.shape)
         weights = np.exp(np.take_along_axis(log_probs, chosen, axis=1)) * legal * ~branched.ended
         total = weights.sum(axis=1)
         known = total > 1e-12
-        shared = np.where(known, (weights * following).sum(axis=1) / np.where(known, total, 1), 0)
+        shared = np.where(known, (weights * after).sum(axis=1) / np.where(known, total, 1), 0)
         shared = np.where(known, shared, values)
         worth = rewards + self.gamma * shared[:, None] * ~ended
-        own = np.take_along_axis(rewards, chosen, axis=1) + self.gamma * following
+        own = np.take_along_axis(rewards, chosen, axis=1) + self.gamma * after
         np.put_along_axis(worth, chosen, own, axis=1)
         return worth
 
@@ -178,7 +181,7 @@ class LookAhead:
         """(N,) what the policy earns on average by one more decision."""
         masks = self.task.mask(state)
         policy.get_distribution(self._seen(policy, state), action_masks=masks)
-        probs = policy.action_dist.distribution.probs.numpy(force=True)
+        probs = distribution_of(policy).probs.numpy(force=True)
         return np.where(masks, probs * outcomes(self.task, state, masks).rewards, 0).sum(axis=1)
 
     def _seen(self, policy: MaskableActorCriticPolicy, state: Any) -> dict[str, th.Tensor]:
@@ -186,7 +189,14 @@ class LookAhead:
         if self.names_corpus:
             number = np.full((len(state.row), 1), corpus_number(self.task), np.int32)
             seen = {**seen, CORPUS_KEY: number}
-        return obs_as_tensor(seen, policy.device)  # type: ignore[arg-type,return-value]
+        return obs_as_tensor(seen, policy.device)  # type: ignore[return-value]
+
+
+def distribution_of(policy: MaskableActorCriticPolicy) -> Categorical:
+    """The distribution over actions that a policy's last call filled."""
+    distribution: Any = policy.action_dist.distribution
+    assert isinstance(distribution, Categorical)
+    return distribution
 
 
 def branching_venv(env: Any) -> TaskVectorEnv:

@@ -117,6 +117,7 @@ class Task(CorpusTask):
       metric and `"sparse"` that metric at the end, each less the costs (`"sparse"`: at the end).
       The `metric` rewards of an episode sum to its `sparse` reward exactly. Without gold the costs
       are all there is (nothing with `"sparse"`).
+    - States branch: `branch` and `action_rewards` try actions in copies of the episodes, exactly.
     - Episodes end as `terminated`; none is `truncated`, unless a step limit is asked for.
     - At the end, with gold, `info["score"]` is the sample's metric.
 

@@ -16,7 +16,7 @@ from nlp_gym.metrics.answers.squad import ANSWER_TOKENIZERS, choose_tokens, squa
 from nlp_gym.metrics.base import Score, on_grid
 from nlp_gym.tasks.core.kinds import HookedTask, Text
 from nlp_gym.tasks.core.tables import Extra, Tables
-from nlp_gym.tasks.core.task import Focus, Output, Played, State
+from nlp_gym.tasks.core.task import ILLEGAL_COST, Focus, Output, Played, State
 from nlp_gym.tasks.span_qa.gold import SpanGold
 from nlp_gym.tasks.span_qa.samples import (
     MAX_ANSWER,
@@ -233,6 +233,20 @@ class PointSpan(HookedTask):
         low, stop = self._bounds(state)
         illegal = (actions < low) | (actions >= stop)
         return np.where(illegal, low, actions), illegal
+
+    @override
+    def action_rewards(self, state: SpanState) -> Float64Array:
+        """(B, C) as in `Task`, where most words are out of reach and cost the same."""
+        low, stop = self._bounds(state)
+        width = int((stop - low).max())
+        tried = np.minimum(low[:, None] + np.arange(width), stop[:, None] - 1)
+        legal = self.branch(state, tried).rewards
+        lost = np.full(len(low), ILLEGAL_COST)
+        if self.reward == "sparse":  # costs come with the last word, where there is gold
+            lost *= (state.first >= 0) & self.has_gold
+        rewards = np.repeat((legal[:, 0] - lost)[:, None], self.max_words, axis=1)
+        np.put_along_axis(rewards, tried, legal, axis=1)
+        return rewards
 
     @override
     def oracle(self, state: SpanState) -> Int64Array:

@@ -14,6 +14,7 @@ from stable_baselines3 import A2C, DQN, PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from nlp_gym.tasks.core.make import task_class
+from nlp_gym_agents.algorithms.expected_pg import ExpectedPG
 from nlp_gym_agents.algorithms.imitation.bc import BC
 from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.config.signatures import arguments
@@ -62,6 +63,11 @@ _PPO = {
     "n_epochs": _choice("n_epochs", 1, 2, 3, 5, 10),
     "clip_range": _choice("clip_range", 0.1, 0.2, 0.3, 0.4),
 }
+_EXPECTED = {
+    **_PPO,
+    "temperature": _choice("temperature", 0.02, 0.05, 0.1, 0.3, 1.0),
+    "branches": _choice("branches", 2, 4, 8, 16),
+}
 _Q = {
     **_ANY,
     "batch_size": _choice("batch_size", 64, 128, 256, 512, 1024, 2048),
@@ -88,6 +94,7 @@ _SPACES: tuple[tuple[type[BaseAlgorithm], Mapping[str, Knob]], ...] = (
     (BC, _BC),
     (A2C, _A2C),
     (PPO, _PPO),
+    (ExpectedPG, _EXPECTED),
     (MaskablePPO, _PPO),
     (RecurrentPPO, _PPO),
     (DQN, _Q),

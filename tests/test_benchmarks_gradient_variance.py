@@ -1,0 +1,30 @@
+"""The benchmark of noise in gradients: its figures by hand, and a table of bundled samples."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch as th
+
+from benchmarks.gradient_variance import CASES, measure, relative_variance
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def test_gradient_variance_by_hand() -> None:
+    same = th.tensor([[3.0, 4.0]] * 3, dtype=th.float64)
+    assert relative_variance(same) == 0.0
+    # Mean (3, 0), variance 2 * 1 / 1; the square of the mean is 9, less 2 / 2.
+    found = th.tensor([[2.0, 0.0], [4.0, 0.0]], dtype=th.float64)
+    assert relative_variance(found) == pytest.approx(2 / 8)
+    assert relative_variance(th.tensor([[-1.0], [1.0]], dtype=th.float64)) == math.inf
+
+
+def test_gradient_variance_of_expectations_is_below_that_of_samples() -> None:
+    case = next(case for case in CASES if case.name == "tags, one decision")
+    rows = list(measure(case, 4, 16, 256, corpus="sample", encoder="hashed"))
+    table = {tuple(row.split(" | ")[1:3]): float(row.split(" | ")[4]) for row in rows}
+    for network in ("fresh", "learned"):
+        assert table[network, "expected_pg"] == 0.0
+        assert table[network, "maskable_ppo"] > 0.1
