@@ -120,18 +120,18 @@ def model_of(algo: str, **kwargs: Any) -> Any:
     return build_model(resolve(algo), task, {**hyperparams, **kwargs}, n_envs=4)
 
 
-def test_head_is_an_exit_by_confidence_at_first() -> None:
-    head = CommitHead(4, 3, 2, 2, 8, sharp=1.0)
+def test_head_reads_everything_at_first_and_does_not_see_the_text() -> None:
+    head = CommitHead(4, 3, 2, 2, 8, sharp=4.0)
     features = th.randn(64, 7) * 200
     logits = head(features)
     assert logits.shape == (64, 4)
     assert th.allclose(logits[:, :2].exp().sum(dim=1), th.ones(64), atol=1e-5)
-    top = logits[:, :2].exp().max(dim=1).values
-    for move in (2, 3):  # moves begin at about -0.2
-        assert (logits[:, move] + 0.2).abs().max() < 0.1
-    commits = logits.argmax(dim=1) < 2
-    assert commits[top > np.exp(-0.1)].all()
-    assert not commits[top < np.exp(-0.3)].any()
+    assert (logits.argmax(dim=1) == 2).all()
+    # Texts of which it is as sure of the other label are read on alike.
+    head.labels.weight.data = th.tensor([[1.0, 0, 0, 0], [0, 1.0, 0, 0]])
+    features = th.tensor([[2.0, -1, 5, 0, 1, 0, 1], [-1.0, 2, -7, 3, 1, 0, 1]])
+    assert th.allclose(*head(features)[:, 2:])
+    assert not th.allclose(*head(features)[:, :2])
 
 
 @pytest.mark.parametrize("algo", ["bc", "ppo", "maskable_ppo", "a2c", "expected_pg"])
