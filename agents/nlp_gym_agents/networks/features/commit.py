@@ -20,7 +20,7 @@ SHARP = 4.0
 """Label logits are multiplied by this where labels do not learn: greedy play commits to the
 likeliest label, so what a sampled one would earn is not what reading on competes with."""
 START = 0.5
-"""Logit of the first move at first, READ, beside 0 of other moves and a total of 0 of all labels."""
+"""Logit of READ at first, beside 0 of other moves and a total of 0 of all labels."""
 
 
 class CommitHead(nn.Module):
