@@ -22,7 +22,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 
 from nlp_gym.errors import InvalidArgumentError
 from nlp_gym.tasks.core.rollout import play, rollout, side_by_side
-from nlp_gym.tasks.labels.classification import LabelText
+from nlp_gym.tasks.labels.label_text import LabelText
 from nlp_gym.types import BoolArray, Float64Array, Int64Array, Observation
 from nlp_gym_agents.models.acting import make_act, make_scored_act
 from nlp_gym_agents.models.trained import TrainedModel
