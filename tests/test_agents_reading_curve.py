@@ -188,10 +188,10 @@ def test_points_of_runs_are_what_they_play(runs: dict[str, Path], tmp_path: Path
     assert points[2].accuracy == task.score(outputs, bootstrap=0).value
     curves = {
         "exit": exit_curve("exit", exits, exits),
-        "agent": curve_of("agent", points, points),
+        "expected_pg": curve_of("expected_pg", points, points),
     }
     found = {"env": ID, "seed": 0, "moves": "skip", "all": exits.point(1.5).accuracy}
-    found |= {name: {"points": curve.table()} for name, curve in curves.items()}
+    found["curves"] = {name: {"points": curve.table()} for name, curve in curves.items()}
     assert draw_curves([found], tmp_path / "curves.svg").stat().st_size > 1000
     with pytest.raises(InvalidArgumentError, match="one price"):
         agent_points(exit_run, make_task(ID, split="dev", **KWARGS))  # type: ignore[arg-type]
