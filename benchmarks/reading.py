@@ -91,7 +91,8 @@ WHEN: dict[str, dict[str, Any]] = {
         "batch_size": 256,
         "n_epochs": 1,
         "ent_coef": 0.01,
-        "vf_coef": 1.0,
+        "vf_coef": 0.5,
+        "residual_coef": 1.0,
         "policy_kwargs": HEAD,
     },
 }
