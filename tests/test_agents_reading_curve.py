@@ -23,7 +23,6 @@ from nlp_gym_agents.evaluation.reading_curve import (
     curve_of,
     exit_curve,
     exits_of,
-    hull,
 )
 from nlp_gym_agents.models.build import build_model
 from nlp_gym_agents.models.trained import load_trained
@@ -55,12 +54,9 @@ def test_curve_is_a_line_between_points_and_constant_outside() -> None:
     assert curve.table()[0] == {"setting": 0, "read": 0.2, "accuracy": 0.5}
 
 
-def test_settings_are_chosen_by_the_hull_of_dev_and_measured_on_test() -> None:
-    dev = [point(0, 2, 5), point(1, 4, 6), point(2, 5, 9), point(3, 8, 8), point(np.nan, 9, 10)]
-    assert hull(dev)[:2] == [0, 2]
-    assert np.isnan(hull(dev)[2])
-    test = [point(p.setting, 3 + k, 7) for k, p in enumerate(dev)]
-    assert curve_of("c", dev, test).shares.tolist() == [0.3, 0.5, 0.7]
+def test_curve_has_all_points_by_their_share() -> None:
+    points = [point(0, 5, 5), point(1, 2, 6), point(np.nan, 9, 4)]
+    assert curve_of("c", points).accuracies.tolist() == [0.6, 0.5, 0.4]
 
 
 def test_exit_reads_until_it_is_sure() -> None:
@@ -188,7 +184,7 @@ def test_points_of_runs_are_what_they_play(runs: dict[str, Path], tmp_path: Path
     assert points[2].accuracy == task.score(outputs, bootstrap=0).value
     curves = {
         "exit": exit_curve("exit", exits, exits),
-        "expected_pg": curve_of("expected_pg", points, points),
+        "expected_pg": curve_of("expected_pg", points),
     }
     found = {"env": ID, "seed": 0, "moves": "skip", "all": exits.point(1.5).accuracy}
     found["curves"] = {name: {"points": curve.table()} for name, curve in curves.items()}
