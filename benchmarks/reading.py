@@ -4,16 +4,16 @@
     python -m benchmarks.reading --data-dir ../shared/data --ids Topic-AGNews-v0 --moves skip
     python -m benchmarks.reading --quick                                          # a try
 
-For each id and seed three trainings, each resumed where it was stopped:
+For each id and seed these trainings, each resumed where it was stopped:
 
 - `exit`: `bc` that learns the label in every state of reading (``exits: reading``). It reads on
-  until its confidence passes a threshold; thresholds are swept on dev.
+  until its confidence passes a threshold; thresholds are quantiles of its confidences on dev.
 - `held`: the same on 70 % of the texts, the start of
-- `agent`: `expected_pg` on the other 30 %, which learns when to commit at each price of the dial.
-  Its labels are then those of `exit`, which learned them from all texts (with ``--moves skip`` those
-  of a third `bc` that met texts with gaps).
+- an agent on the other 30 %, which learns when to commit at each price of the dial: `maskable_ppo`
+  (bandit) or `expected_pg` (full information). Its labels are then those of `exit`, which learned
+  them from all texts (with ``--moves skip`` those of `moves`, a `bc` that met texts with gaps).
 
-The curve of each has the settings on dev's upper concave hull, measured on test. `area` is the mean
+The curve of each has all its settings, measured on test. `area` is the mean
 accuracy over shares from the first chunk's to 1; `at 40 %` that with 40 % of all words read; `.98
 at` the share of the words that .98 of the accuracy of `exit` on whole texts takes. Seconds are of
 the processor, of the trainings alone.
@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +46,8 @@ from nlp_gym_agents.training.train import resume, train
 
 CHUNKS = {"Sentiment-SST2-v0": 4, "Topic-AGNews-v0": 8}
 """Words of a chunk: a fifth of a text."""
-PRICES = (0.0, 0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1)
-"""Of a chunk: what costs more is not read on any of these corpora."""
+PRICES = (0.0, 0.01, 0.02, 0.03, 0.04, 0.045, 0.05, 0.055, 0.06, 0.065, 0.07, 0.08, 0.09, 0.1)
+"""Of a chunk: what costs more is not read on either of these corpora."""
 MOVES: dict[str, dict[str, Any]] = {
     "read": {},
     "skip": {"skips": [1, 2], "jump": True},
@@ -65,33 +66,54 @@ LABELS: dict[str, Any] = {
         "optimizer_kwargs": {"weight_decay": 0.05},
     },
 }
-WHEN: dict[str, Any] = {
-    "gamma": 1.0,
-    "learning_rate": "lin_3e-3",
-    "vf_coef": 0.5,
-    "n_epochs": 4,
-    "batch_size": 256,
-    "policy_kwargs": {
-        "features_extractor_kwargs": {"hidden": [256], "commit_head": 32, "learn_labels": False}
+HEAD: dict[str, Any] = {
+    "features_extractor_kwargs": {"hidden": [256], "commit_head": 32, "learn_labels": False}
+}
+WHEN: dict[str, dict[str, Any]] = {
+    "maskable_ppo": {
+        "gamma": 1.0,
+        "gae_lambda": 1.0,
+        "learning_rate": "lin_2e-3",
+        "n_envs": 256,
+        "n_steps": 8,
+        "batch_size": 512,
+        "n_epochs": 4,
+        "ent_coef": 0.0,
+        "vf_coef": 0.5,
+        "policy_kwargs": HEAD,
+    },
+    "expected_pg": {
+        "gamma": 1.0,
+        "gae_lambda": 1.0,
+        "learning_rate": "lin_1e-3",
+        "n_envs": 256,
+        "n_steps": 8,
+        "batch_size": 256,
+        "n_epochs": 1,
+        "ent_coef": 0.01,
+        "vf_coef": 0.5,
+        "residual_coef": 1.0,
+        "policy_kwargs": HEAD,
     },
 }
-STEPS = {"exit": 150_000, "moves": 150_000, "held": 100_000, "agent": 120_000}
+ALGOS = tuple(WHEN)
+STEPS = {"exit": 150_000, "moves": 150_000, "held": 100_000, **dict.fromkeys(ALGOS, 100_000)}
 QUICK = 2000
 
 
 def configs(
-    env: str, seed: int, moves: str, given: dict[str, Any], out: Path
+    env: str, seed: int, moves: str, given: dict[str, Any], out: Path, algos: Sequence[str]
 ) -> dict[str, TrainConfig]:
     """The settings of each training, in order."""
     ways = {"pieces": "mean", "cost_per": "chunk", "read_cost": list(PRICES), **MOVES[moves]}
     kwargs = {"chunk": CHUNKS[env], **ways, **given}
     held = {**kwargs, "holdout": HOLDOUT}
     states = "moves" if moves == "skip" else "reading"
-    found = {
+    found: dict[str, tuple[str, dict[str, Any], dict[str, Any], str | None]] = {
         "exit": ("bc", kwargs, {**LABELS, "exits": "reading"}, None),
         "moves": ("bc", kwargs, {**LABELS, "exits": "moves"}, None),
         "held": ("bc", held, {**LABELS, "exits": states}, None),
-        "agent": ("expected_pg", held, WHEN, str(out / "held")),
+        **{algo: (algo, held, WHEN[algo], str(out / "held")) for algo in algos},
     }
     if moves == "read":
         del found["moves"]
@@ -115,7 +137,7 @@ def measure(env: str, seed: int, moves: str, given: dict[str, Any], args: Any) -
     """Train what is missing, and give the curves of one seed."""
     out = Path(args.out) / f"{env}-{moves}-{seed}"
     seconds = {}
-    for name, config in configs(env, seed, moves, given, out).items():
+    for name, config in configs(env, seed, moves, given, out, args.algos).items():
         started = time.process_time()
         if args.quick:
             config = config.with_changes(n_timesteps=QUICK, eval_freq=QUICK)
@@ -126,24 +148,17 @@ def measure(env: str, seed: int, moves: str, given: dict[str, Any], args: Any) -
         seconds[name] = round(time.process_time() - started, 1)
     runs = {name: load_trained(out / name, checkpoint="last") for name in seconds}
     labels = runs["moves" if moves == "skip" else "exit"]
-    splits: dict[str, Any] = {}
-    for split in ("dev", "test"):
-        task = runs["exit"].task(split)
-        splits[split] = (
-            exits_of(runs["exit"], task),
-            agent_points(runs["agent"], runs["agent"].task(split), labels),
-        )
-    (dev_exits, dev_points), (test_exits, test_points) = splits["dev"], splits["test"]
-    whole = test_exits.point(1.5).accuracy
+    tasks: dict[str, Any] = {split: runs["exit"].task(split) for split in ("dev", "test")}
+    dev, test = (exits_of(runs["exit"], task) for task in tasks.values())
+    whole, low = test.point(1.5).accuracy, test.point(0.0).share
     found: dict[str, Any] = {"env": env, "seed": seed, "moves": moves, "seconds": seconds}
-    curves = {
-        "exit": exit_curve("bc, confidence exit", dev_exits, test_exits),
-        "agent": curve_of(f"expected_pg, {moves}", dev_points, test_points),
-    }
-    low = float(test_exits.point(0.0).share)
+    found |= {"all": whole, "first": low, "curves": {}}
+    curves = {"exit": exit_curve("bc", dev, test)}
+    for algo in args.algos:
+        curves[algo] = curve_of(algo, agent_points(runs[algo], tasks["test"], labels))
     for name, curve in curves.items():
-        found[name] = figures(curve, low, whole) | {"points": curve.table()}
-    return found | {"all": whole, "first": low}
+        found["curves"][name] = figures(curve, low, whole) | {"points": curve.table()}
+    return found
 
 
 def figures(curve: Curve, low: float, whole: float) -> dict[str, Any]:
@@ -166,9 +181,10 @@ def table(found: list[dict[str, Any]]) -> str:
     keys = dict.fromkeys((one["env"], one["moves"]) for one in found)
     for env, moves in keys:
         own = [one for one in found if (one["env"], one["moves"]) == (env, moves)]
-        for name in ("exit", "agent"):
-            cells = [one[name] for one in own]
-            used = ("exit",) if name == "exit" else tuple(own[0]["seconds"])
+        for name in own[0]["curves"]:
+            cells = [one["curves"][name] for one in own]
+            used = [key for key in own[0]["seconds"] if key not in ALGOS or key == name]
+            used = used if name in ALGOS else ["exit"]
             spent = np.mean([sum(one["seconds"][key] for key in used) for one in own])
             shares = [cell["enough"] for cell in cells]
             enough = "-" if None in shares else f"{np.mean(shares):.0%}"
@@ -191,6 +207,7 @@ def main() -> None:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     p.add_argument("--ids", nargs="+", default=list(CHUNKS), choices=list(CHUNKS))
     p.add_argument("--seeds", nargs="+", type=int, default=[0])
+    p.add_argument("--algos", nargs="+", default=[ALGOS[0]], choices=list(ALGOS))
     p.add_argument("--moves", nargs="+", default=["read"], choices=list(MOVES))
     p.add_argument("--data-dir", help="folder of the corpora")
     p.add_argument("--out", type=Path, default=Path("results/reading"))

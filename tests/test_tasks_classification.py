@@ -12,7 +12,8 @@ from nlp_gym.errors import DataError, InvalidArgumentError
 from nlp_gym.metrics.labels.classification import text_accuracy
 from nlp_gym.tasks.core.make import make_task
 from nlp_gym.tasks.core.rollout import rollout
-from nlp_gym.tasks.labels.classification import MOST_CHUNKS, Classification
+from nlp_gym.tasks.labels.chunks import MOST_CHUNKS
+from nlp_gym.tasks.labels.classification import Classification
 from nlp_gym.types import Sample
 
 IDS = ("Sentiment-SST2-v0", "Topic-AGNews-v0", "Question-TREC-v0", "Intent-CLINC-v0")

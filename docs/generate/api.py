@@ -15,7 +15,7 @@ PUBLIC: dict[str, tuple[str, ...]] = {
         "core.tables",
         "core.rollout",
         "candidates.selection",
-        "labels.classification",
+        "labels.label_text",
         "tagging.task",
         "span_qa.task",
         "generation.task",

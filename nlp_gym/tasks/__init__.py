@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from nlp_gym.tasks.core.tables import Extra, Tables
     from nlp_gym.tasks.core.task import Output, Played, State, Task
     from nlp_gym.tasks.generation.task import WriteText
-    from nlp_gym.tasks.labels.classification import LabelText
+    from nlp_gym.tasks.labels.label_text import LabelText
     from nlp_gym.tasks.span_qa.task import PointSpan
     from nlp_gym.tasks.tagging.task import LabelWords
     from nlp_gym.types import Corpus, Sample, Units
@@ -30,7 +30,7 @@ _PLACES = {
     "Extra": "nlp_gym.tasks.core.tables",
     "Frame": "nlp_gym.render",
     "LabelTask": "nlp_gym.tasks.core.kinds",
-    "LabelText": "nlp_gym.tasks.labels.classification",
+    "LabelText": "nlp_gym.tasks.labels.label_text",
     "LabelWords": "nlp_gym.tasks.tagging.task",
     "Output": "nlp_gym.tasks.core.task",
     "PickOne": "nlp_gym.tasks.candidates.selection",

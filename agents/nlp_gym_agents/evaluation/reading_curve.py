@@ -5,9 +5,9 @@ setting of its dial. The classifier it is compared with (`bc` with ``exits: true
 its highest probability passes a threshold, as in early-exit networks (Schwartz et al. 2020, "The
 Right Tool for the Job"; Schuster et al. 2022, "Confident Adaptive Language Modeling").
 
-Which settings and thresholds make a curve is decided on dev: those on the upper concave hull of its
-points. Between two of them the curve is a straight line, which a coin that chooses one of them for
-each text attains.
+Thresholds are quantiles of the confidences on dev. A curve has all points, good and bad: none is
+chosen by its accuracy. Between two of them it is a straight line, which a coin that chooses one of
+them for each text attains.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 
 from nlp_gym.errors import InvalidArgumentError
 from nlp_gym.tasks.core.rollout import play, rollout, side_by_side
-from nlp_gym.tasks.labels.classification import LabelText
+from nlp_gym.tasks.labels.label_text import LabelText
 from nlp_gym.types import BoolArray, Float64Array, Int64Array, Observation
 from nlp_gym_agents.models.acting import make_act, make_scored_act
 from nlp_gym_agents.models.trained import TrainedModel
@@ -108,33 +108,9 @@ class Curve:
         ]
 
 
-def hull(points: Sequence[Point]) -> list[float]:
-    """Settings of the points on the upper concave hull, by ascending share."""
-    chosen: list[Point] = []
-    for point in sorted(points, key=lambda p: (p.share, -p.accuracy)):
-        if chosen and point.accuracy <= chosen[-1].accuracy:
-            continue
-        while len(chosen) > 1 and _below(chosen[-2], chosen[-1], point):
-            chosen.pop()
-        chosen.append(point)
-    return [point.setting for point in chosen]
-
-
-def _below(first: Point, middle: Point, last: Point) -> bool:
-    """Whether a point is on or below the line from the one before it to the one after it."""
-    rise = (middle.accuracy - first.accuracy) * (last.share - first.share)
-    return rise <= (last.accuracy - first.accuracy) * (middle.share - first.share)
-
-
-def curve_of(name: str, dev: Sequence[Point], test: Sequence[Point]) -> Curve:
-    """The test points of the settings that dev chooses."""
-    wanted = {_key(setting) for setting in hull(dev)}
-    chosen = [point for point in test if _key(point.setting) in wanted]
-    return Curve(name, tuple(sorted(chosen, key=lambda point: point.share)))
-
-
-def _key(setting: float) -> float:
-    return -1.0 if np.isnan(setting) else setting
+def curve_of(name: str, points: Sequence[Point]) -> Curve:
+    """The curve through all points."""
+    return Curve(name, tuple(sorted(points, key=lambda point: (point.share, point.accuracy))))
 
 
 def agent_points(
@@ -214,7 +190,9 @@ class Exits:
     def point(self, threshold: float) -> Point:
         """Each text read until the confidence is at least `threshold`, or to its end."""
         each = np.arange(len(self.lengths))
-        place = np.minimum((self.confidence >= threshold).argmax(axis=1), self.lengths - 1)
+        sure = self.confidence >= threshold
+        first = np.where(sure.any(axis=1), sure.argmax(axis=1), sure.shape[1])
+        place = np.minimum(first, self.lengths - 1)
         of = self.words[each, self.lengths - 1]
         return Point(threshold, self.words[each, place], self.right[each, place], of)
 
@@ -260,6 +238,5 @@ def exits_of_model(model: BaseAlgorithm, task: LabelText, *, obs_type: str = "in
 
 
 def exit_curve(name: str, dev: Exits, test: Exits) -> Curve:
-    """The curve of a classifier with a confidence exit, its thresholds swept on dev."""
-    thresholds = dev.thresholds()
-    return curve_of(name, [dev.point(t) for t in thresholds], [test.point(t) for t in thresholds])
+    """The curve of a classifier with a confidence exit, with thresholds of dev."""
+    return curve_of(name, [test.point(threshold) for threshold in dev.thresholds()])

@@ -20,7 +20,7 @@ from nlp_gym.envs.vector import TaskVectorEnv
 from nlp_gym.errors import InvalidArgumentError, NLPGymError, UnknownNameError, shown
 from nlp_gym.memory import check_memory, observation_bytes, readable_size
 from nlp_gym.tasks.core.task import Task
-from nlp_gym.tasks.labels.classification import LabelText
+from nlp_gym.tasks.labels.label_text import LabelText
 from nlp_gym_agents.algorithms.advantages import normalise_only_several
 from nlp_gym_agents.algorithms.all_actions import AllActionsEpisodeRolloutBuffer
 from nlp_gym_agents.algorithms.buffers import (

@@ -10,7 +10,7 @@ import numpy as np
 
 from nlp_gym.errors import InvalidArgumentError
 from nlp_gym.tasks.core.task import Output, Task
-from nlp_gym.tasks.labels.classification import LabelText
+from nlp_gym.tasks.labels.label_text import LabelText
 from nlp_gym.tasks.relation.task import Relation
 from nlp_gym.tasks.tagging.task import LabelWords
 from nlp_gym.types import Float64Array, Int64Array

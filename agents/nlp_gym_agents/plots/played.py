@@ -13,7 +13,7 @@ from nlp_gym.checks import check_int, check_name
 from nlp_gym.progress import progress_bar, progress_wanted
 from nlp_gym.tasks.core.rollout import finished, play, playing, rollout, side_by_side
 from nlp_gym.tasks.core.task import Output, Task
-from nlp_gym.tasks.labels.classification import LabelText
+from nlp_gym.tasks.labels.label_text import LabelText
 from nlp_gym.types import SPLITS, BoolArray, Float64Array, Int64Array, Observation
 from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.evaluation.evaluate import check_corpus

@@ -10,7 +10,7 @@ import numpy as np
 
 from nlp_gym.errors import InvalidArgumentError
 from nlp_gym.tasks.core.task import Output
-from nlp_gym.tasks.labels.classification import LabelText
+from nlp_gym.tasks.labels.label_text import LabelText
 from nlp_gym.types import Float64Array, Int64Array
 from nlp_gym_agents.plots import style
 from nlp_gym_agents.plots.calibration import wilson
@@ -71,6 +71,11 @@ def _reader(player: Player) -> LabelText:
         raise InvalidArgumentError(
             f"what='reading' needs a classifier that reads piece by piece (reading=True), and "
             f"{player.name} on {player.trained.env_id} is none: use 'curves' or 'calibration'."
+        )
+    if task.passes != (0,):
+        raise InvalidArgumentError(
+            f"what='reading' counts the pieces from the beginning, and {player.name} passes over "
+            "some (skips, jump): nlp_gym_agents.evaluation.reading_curve has its curve."
         )
     return task
 

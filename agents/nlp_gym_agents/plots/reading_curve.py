@@ -15,12 +15,11 @@ def draw_curves(found: Sequence[Mapping[str, Any]], output: str | Path) -> Path:
     """A panel for each id, with the curves of every seed.
 
     Args:
-        found: Records of `benchmarks.reading`: `env`, `moves`, `seed`, `all`, and for `exit` and
-            `agent` their `points` (`Curve.table`).
+        found: Records of `benchmarks.reading`: `env`, `moves`, `seed`, `all`, and in `curves` for
+            `exit` and each algorithm its `points` (`Curve.table`).
         output: A file that ends in ``.png``, ``.svg`` or ``.pdf``.
     """
     ids = list(dict.fromkeys(one["env"] for one in found))
-    looks = {"exit": style.look("bc"), "agent": style.look("maskable_ppo")}
     with style.drawing():
         figure = style.new_figure(4.6 * len(ids), 3.9)
         panels = np.atleast_1d(figure.subplots(1, len(ids)))
@@ -28,10 +27,11 @@ def draw_curves(found: Sequence[Mapping[str, Any]], output: str | Path) -> Path:
             own = [one for one in found if one["env"] == env]
             named: set[str] = set()
             for one in own:
-                for name, look in looks.items():
-                    points = one[name]["points"]
-                    label = "bc, exit by confidence" if name == "exit" else "agent with a dial"
-                    if name == "agent" and one["moves"] != "read":
+                for name, curve in one["curves"].items():
+                    points = curve["points"]
+                    look = style.look("bc" if name == "exit" else name)
+                    label = "bc, exit by confidence" if name == "exit" else f"{name}, dial"
+                    if name != "exit" and one["moves"] != "read":
                         label += f", {one['moves']}"
                     axes.plot(
                         [point["read"] for point in points],

@@ -277,7 +277,7 @@ TAGGING = Kind(results.TaggedText, _other, "each", "words")
 OTHER = Kind(results.OtherResult, _other, "each", "decisions")
 _KINDS: Mapping[str, Kind] = {
     "tagging.task:LabelWords": TAGGING,
-    "labels.classification:LabelText": Kind(
+    "labels.label_text:LabelText": Kind(
         results.LabelledText, _label, "last", "labels", every=True, set_aside=_read_action
     ),
     "labels.multi_label:MultiLabel": Kind(

@@ -83,7 +83,7 @@ class Price:
                 f"read_cost={shown(cost)} is no setting of the dial, which are "
                 f"{', '.join(map(str, known))}."
             )
-        return known.index(wanted)
+        return int(known.index(wanted))
 
     def of(self, setting: Int64Array | int, words: Int64Array, of: Int64Array) -> Float64Array:
         """(B,) what it costs to read so many words `words` (B,) of the `of` (B,) of a text."""

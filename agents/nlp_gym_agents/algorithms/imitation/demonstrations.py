@@ -14,7 +14,7 @@ from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym.progress import Advance, progress_bar
 from nlp_gym.tasks.core.rollout import play, side_by_side
 from nlp_gym.tasks.core.task import Task
-from nlp_gym.tasks.labels.classification import LabelText
+from nlp_gym.tasks.labels.label_text import LabelText
 from nlp_gym.types import Int64Array, Observation
 
 EXITS = ("reading", "moves")

@@ -19,15 +19,16 @@ TOP = 3
 SHARP = 4.0
 """Label logits are multiplied by this where labels do not learn: greedy play commits to the
 likeliest label, so what a sampled one would earn is not what reading on competes with."""
-START = -0.2
-"""Logit of each move at first, beside a total of 0 of all labels."""
+START = 0.5
+"""Logit of READ at first, beside 0 of other moves and a total of 0 of all labels."""
 
 
 class CommitHead(nn.Module):
     """Logits of A actions, labels first and then moves, of features ``[h | extras]``.
 
     The labels' logits are normalised, so that a move's logit is how much likelier it is than to
-    commit. At the start it is the same everywhere: greedy play is an exit by confidence.
+    commit. Greedy play begins with reading all: it stops only where it has learned that this pays,
+    and goes on where reading is free and makes no difference.
 
     Args:
         width: Of h.
@@ -47,7 +48,8 @@ class CommitHead(nn.Module):
         self.n_inputs = min(TOP, n_labels) + 1 + extras
         self.inner = nn.Sequential(orthogonal(self.n_inputs, hidden), nn.Tanh())
         self.moves = orthogonal(hidden, n_moves, gain=0.01)
-        nn.init.constant_(self.moves.bias, START)
+        nn.init.zeros_(self.moves.bias)
+        nn.init.constant_(self.moves.bias[:1], START)
 
     def sure(self, features: th.Tensor) -> th.Tensor:
         """(B, n_inputs) likeliest probabilities, entropy from 0 to 1, and the extras."""
