@@ -51,7 +51,7 @@ def test_config_sections_of_warm_starts_fit_their_algorithms(
 ) -> None:
     cold = load_hyperparams(algo, env_id, encoder_mode=mode)
     warm = load_hyperparams(algo, env_id, encoder_mode=mode, warm=True)
-    # What starts from clones never explores more, nor takes larger steps, than what starts from nothing.
+    # What starts from clones explores no more, and takes no larger steps.
     assert warm["ent_coef"] <= cold["ent_coef"]
     assert _rate(warm) <= _rate(cold)
     options = LearningOptions.of(warm)
