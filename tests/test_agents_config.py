@@ -43,6 +43,26 @@ def test_config_files_fit_their_algorithms(algo: str, env_id: str) -> None:
     assert arguments["policy_kwargs"]["net_arch"] == []
 
 
+@pytest.mark.parametrize("algo", ["maskable_ppo", "ppo"])
+@pytest.mark.parametrize("mode", ["frozen", "finetune"])
+@pytest.mark.parametrize("env_id", task_ids())
+def test_config_sections_of_warm_starts_fit_their_algorithms(
+    algo: str, mode: str, env_id: str
+) -> None:
+    cold = load_hyperparams(algo, env_id, encoder_mode=mode)
+    warm = load_hyperparams(algo, env_id, encoder_mode=mode, warm=True)
+    # What starts from clones explores no more, and takes no larger steps.
+    assert warm["ent_coef"] <= cold["ent_coef"]
+    assert _rate(warm) <= _rate(cold)
+    options = LearningOptions.of(warm)
+    assert (options.tuning is None) == (mode == "frozen")
+    build_arguments(warm)
+
+
+def _rate(params: dict[str, Any]) -> float:
+    return float(str(params["learning_rate"]).removeprefix("lin_"))
+
+
 @pytest.mark.parametrize("algo", sorted(ALGORITHMS))
 def test_config_every_algorithm_has_a_file(algo: str) -> None:
     assert "default" in yaml.safe_load((FOLDER / f"{algo}.yml").read_text(encoding="utf-8"))
