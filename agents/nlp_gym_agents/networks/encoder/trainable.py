@@ -2,7 +2,8 @@
 
 While nothing is learned (in a rollout, in an evaluation) vectors are cached until the weights
 change. In an update each distinct text of the batch is encoded once, and the vectors at its
-positions are gathered from that.
+positions are gathered from that. Where one update learns from a whole rollout, the rollout's own
+pass through the encoder is the update's: its graph is kept (`TrainableEncoder.keeps`).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from functools import cache as cached
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -96,7 +98,11 @@ class TrainableEncoder(nn.Module):
         on_hold: Says whether the encoder stands still for now, so that only the head learns.
         upcoming: Gives texts that will be needed soon; they are encoded together with those needed
             now. None: nothing is known of them.
-        encoded_texts: Texts encoded so far with and without gradients, repetitions counted.
+        keeps: Says of texts that are encoded while acting whether an update will learn from them with
+            the weights as they are; its gradients then flow back through that very pass. Without
+            effect where there is dropout, which acting is without.
+        encoded_texts: Texts encoded so far with and without gradients, repetitions counted;
+            those that are kept were encoded while acting.
     """
 
     def __init__(self, encoder: TransformerEncoder, tuning: Tuning) -> None:
@@ -106,7 +112,9 @@ class TrainableEncoder(nn.Module):
         self.tuning = tuning
         self.on_hold: Callable[[], bool] = bool
         self.upcoming: Callable[[UnitTexts], Int64Array] | None = None
+        self.keeps: Callable[[UnitTexts], bool] = _nothing
         self.encoded_texts = {"learning": 0, "acting": 0}
+        self._kept: list[_Kept] = []
         self._standardiser = encoder.standardiser
         self._sentences = cached(lambda: sentence_scale(encoder))
         named = [p for p in self.words.parameters() if p.requires_grad]
@@ -187,6 +195,7 @@ class TrainableEncoder(nn.Module):
         encoded together with, and a resumed run has none cached either.
         """
         self._caches.clear()
+        self._kept.clear()
 
     def _read(self, texts: UnitTexts) -> UnitTexts:
         """The texts as this encoder reads them."""
@@ -203,11 +212,29 @@ class TrainableEncoder(nn.Module):
         distinct = np.unique(wanted)
         real = distinct[distinct < texts.n_units]
         rows = np.unique(texts.texts_of(real))
-        vectors = self._encode(texts, rows, real)
-        self.encoded_texts["learning"] += len(rows)
+        kept = self._take_kept(texts, rows)
+        fresh = rows[~np.isin(rows, np.concatenate([rows[:0], *(part.rows for part in kept)]))]
+        own = real if not kept else real[np.isin(texts.texts_of(real), fresh)]
+        parts = [(part.units, part.vectors) for part in kept]
+        if len(own) or not kept:
+            parts.append((own, self._encode(texts, fresh, own)))
+        vectors = _gathered(parts, real)
+        self.encoded_texts["learning"] += len(fresh)
         if len(real) < len(distinct):
             vectors = th.cat([vectors, vectors.new_zeros(1, vectors.shape[1])])
         return distinct, vectors
+
+    def _take_kept(self, texts: UnitTexts, rows: Int64Array) -> list[_Kept]:
+        """What acting kept of the texts `rows` with the weights as they are; nothing remains."""
+        kept, self._kept = self._kept, []  # a step of the optimizer follows
+        if not kept or self._change is not None:
+            return []
+        weights = self._weights()
+        return [
+            part
+            for part in kept
+            if part.texts is texts and part.weights == weights and np.isin(part.rows, rows).any()
+        ]
 
     @th.no_grad()
     def _cached(self, texts: UnitTexts, units: th.Tensor, wanted: Int64Array) -> th.Tensor:
@@ -227,8 +254,14 @@ class TrainableEncoder(nn.Module):
             own = texts.units_of(missing)
             training = self.words.training
             self.words.train(mode=False)  # cached vectors are those without dropout
-            vectors = self._encode(texts, missing, own).half()
-            cache.vectors[send(own, cache.vectors.device)] = vectors.to(cache.vectors.device)
+            keep = self.keeps(texts) and not (self.tuning.dropout or self.tuning.attention_dropout)
+            with th.set_grad_enabled(keep):
+                vectors = self._encode(texts, missing, own)
+            if keep:
+                self._kept = [part for part in self._kept if part.weights == weights]
+                self._kept.append(_Kept(texts, weights, missing, own, vectors))
+            stored = vectors.detach().half().to(cache.vectors.device)
+            cache.vectors[send(own, cache.vectors.device)] = stored
             self.words.train(training)
             cache.valid[missing] = True
             self.encoded_texts["acting"] += len(missing)
@@ -312,6 +345,32 @@ class TrainableEncoder(nn.Module):
         """Numbers that change whenever the weights do, in whatever way they are written."""
         exact = th.float32 if self._watched[0].device.type == "mps" else th.float64
         return tuple(th.stack([p.sum(dtype=exact) for p in self._watched]).tolist())
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """Vectors of all `units` of the texts `rows`, with the graph that leads to the weights."""
+
+    texts: UnitTexts
+    weights: Weights
+    rows: Int64Array
+    units: Int64Array
+    vectors: th.Tensor
+
+
+def _nothing(_: UnitTexts) -> bool:
+    return False
+
+
+def _gathered(parts: list[tuple[Int64Array, th.Tensor]], units: Int64Array) -> th.Tensor:
+    """(n, D) vectors of `units` from parts that have them all."""
+    if len(parts) == 1 and np.array_equal(parts[0][0], units):
+        return parts[0][1]
+    known = np.concatenate([own for own, _ in parts])
+    order = np.argsort(known, kind="stable")
+    place = order[np.searchsorted(known, units, sorter=order)]
+    vectors = th.cat([part for _, part in parts])
+    return vectors.index_select(0, send(place, vectors.device))
 
 
 def _attention(device: th.device) -> AbstractContextManager[Any]:
