@@ -47,9 +47,7 @@ def learned(
 
 
 @pytest.mark.parametrize("env_id", ["NER-CoNLL-v0", "SpanQA-SQuAD-v0"])
-def test_rollouts_encode_little_more_than_supervised_learning(
-    env_id: str, tiny_bert: Path
-) -> None:
+def test_rollouts_encode_little_more_than_supervised_learning(env_id: str, tiny_bert: Path) -> None:
     total = 2048 if env_id == "NER-CoNLL-v0" else 256
     model, live = learned(env_id, tiny_bert, total=total)
     assert model._n_updates == model.num_timesteps / model.batch_size

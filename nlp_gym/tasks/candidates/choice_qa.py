@@ -139,9 +139,9 @@ class ChoiceQA(PickOne):
         for sample, order in zip(self.corpus.samples, self._order.tolist(), strict=True):
             words = self.candidate_words(sample)
             choices = [words[k] for k in order if k >= 0]
-            joint.append([
-                    add((*sample.words, *choice), second=len(sample.words)) for choice in choices
-                ])
+            joint.append(
+                [add((*sample.words, *choice), second=len(sample.words)) for choice in choices]
+            )
             alone.append([add(choice) for choice in choices])
         before = [units[:k][::-1] for units in joint for k in range(len(units))]
         context = ragged(before, self.seen) if self.browse else np.zeros((len(joint), 0), int)

@@ -92,9 +92,7 @@ def joint_units(samples: Sequence[Sample], encoder: Encoder) -> Units:
             spans.append(np.stack([np.full_like(own, len(texts)), own, own + 1], axis=1))
             texts.append((*asked, *sample.words[first:stop]))
             seconds.append(len(asked))
-    return Units(
-        texts, np.concatenate(spans).astype(np.int64), seconds=np.array(seconds, np.int64)
-    )
+    return Units(texts, np.concatenate(spans).astype(np.int64), seconds=np.array(seconds, np.int64))
 
 
 def span_tables(sizes: Int64Array, width: int) -> Tables:

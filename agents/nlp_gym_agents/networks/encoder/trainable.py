@@ -277,7 +277,7 @@ class TrainableEncoder(nn.Module):
         parts, places = [], []
         for chosen in self._batches(texts, texts.windows_of(rows)):
             batch = texts.batch(chosen)
-            with self._precision(device), self._embedded(texts, chosen), _attention(device):
+            with self._precision(device), self._embedded(texts, chosen), self._attention(device):
                 parts.append(self.words(batch).float())
             text = np.searchsorted(texts.words[rows], batch.words, side="right") - 1
             places.append(batch.words - shift[text])
@@ -340,6 +340,16 @@ class TrainableEncoder(nn.Module):
             return nullcontext()
         return th.autocast(device.type, dtype=th.bfloat16)
 
+    def _attention(self, device: th.device) -> AbstractContextManager[Any]:
+        """What computes attention: on a CPU plain products where gradients are needed.
+
+        The fused kernel takes twice as long there on the way back, at the length of passages. What
+        is computed again on the way back is out of reach, and must be computed alike.
+        """
+        if device.type == "cpu" and th.is_grad_enabled() and not self.tuning.checkpointing:
+            return sdpa_kernel(SDPBackend.MATH)
+        return nullcontext()
+
     @th.no_grad()
     def _weights(self) -> Weights:
         """Numbers that change whenever the weights do, in whatever way they are written."""
@@ -371,16 +381,6 @@ def _gathered(parts: list[tuple[Int64Array, th.Tensor]], units: Int64Array) -> t
     place = order[np.searchsorted(known, units, sorter=order)]
     vectors = th.cat([part for _, part in parts])
     return vectors.index_select(0, send(place, vectors.device))
-
-
-def _attention(device: th.device) -> AbstractContextManager[Any]:
-    """What computes attention: on a CPU plain products where gradients are needed.
-
-    The fused kernel takes twice as long there on the way back, at the length of passages.
-    """
-    if device.type == "cpu" and th.is_grad_enabled():
-        return sdpa_kernel(SDPBackend.MATH)
-    return nullcontext()
 
 
 def trainable_encoders(policy: nn.Module) -> list[TrainableEncoder]:
