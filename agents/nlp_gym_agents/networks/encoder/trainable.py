@@ -98,9 +98,9 @@ class TrainableEncoder(nn.Module):
         on_hold: Says whether the encoder stands still for now, so that only the head learns.
         upcoming: Gives texts that will be needed soon; they are encoded together with those needed
             now. None: nothing is known of them.
-        keeps: Says of texts that are encoded while acting whether an update will learn from them with
-            the weights as they are; its gradients then flow back through that very pass. Without
-            effect where there is dropout, which acting is without.
+        keeps: Says of texts that are encoded while acting whether an update will learn from them
+            with the weights as they are; its gradients then flow back through that very pass.
+            Without effect where there is dropout, which acting is without.
         encoded_texts: Texts encoded so far with and without gradients, repetitions counted;
             those that are kept were encoded while acting.
     """
