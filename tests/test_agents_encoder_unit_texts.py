@@ -167,9 +167,9 @@ def test_book_rollouts_encode_ahead_what_is_played_next(env_id: str, tiny_bert: 
 
 def test_book_pairs_have_a_separator_and_segments(tiny_bert: Path) -> None:
     texts = [["zz", "the", "abc", "fox"], ["the"], ["abc", "zz", "the"]]
-    encoder = load_encoder(str(tiny_bert), dtype="float32", layers="last")
-    units = Units(texts, seconds=np.array([2, 0, 1]))
-    book = UnitTexts(SimpleNamespace(units=units, encoder=encoder))  # type: ignore[arg-type]
+    encoder: Any = load_encoder(str(tiny_bert), dtype="float32", layers="last")
+    given: Any = SimpleNamespace(units=Units(texts, seconds=np.array([2, 0, 1])), encoder=encoder)
+    book = UnitTexts(given)
     view, tokenizer = book.paired, encoder.batcher.tokenizer
     (sep,), first = tokenizer.suffix, len(tokenizer.prefix)
     assert view is book.paired

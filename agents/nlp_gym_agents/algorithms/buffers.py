@@ -90,7 +90,7 @@ class _WholeEpisodes:
 
     def reset(self: Any) -> None:
         """Begin a rollout."""
-        super().reset()
+        super().reset()  # type: ignore[misc]  # the class that it is mixed into has it
         self.collecting = True
 
     def get(self: Any, batch_size: int | None = None) -> Iterator[Any]:
