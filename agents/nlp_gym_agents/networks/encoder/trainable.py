@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
 from functools import cache as cached
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -32,12 +31,10 @@ from nlp_gym.encode.units import sentence_scale
 from nlp_gym.errors import EncoderError
 from nlp_gym.types import Int64Array
 from nlp_gym_agents.networks.encoder.adaptation import prepare, share_frozen
+from nlp_gym_agents.networks.encoder.kept_pass import KeptPass, Weights, gathered
 from nlp_gym_agents.networks.encoder.options import Tuning
 from nlp_gym_agents.networks.encoder.placement import home
 from nlp_gym_agents.networks.encoder.unit_texts import UnitTexts
-
-Weights = tuple[float, ...]
-"""Numbers that differ where weights differ, see `TrainableEncoder`."""
 
 IndexedVectors = tuple[th.Tensor, th.Tensor | None]
 """Vectors (m, D) float32, and the row (n,) in them of each of n units; None: row i is unit i's."""
@@ -114,7 +111,7 @@ class TrainableEncoder(nn.Module):
         self.upcoming: Callable[[UnitTexts], Int64Array] | None = None
         self.keeps: Callable[[UnitTexts], bool] = _nothing
         self.encoded_texts = {"learning": 0, "acting": 0}
-        self._kept: list[_Kept] = []
+        self._kept: list[KeptPass] = []
         self._standardiser = encoder.standardiser
         self._sentences = cached(lambda: sentence_scale(encoder))
         named = [p for p in self.words.parameters() if p.requires_grad]
@@ -218,13 +215,13 @@ class TrainableEncoder(nn.Module):
         parts = [(part.units, part.vectors) for part in kept]
         if len(own) or not kept:
             parts.append((own, self._encode(texts, fresh, own)))
-        vectors = _gathered(parts, real)
+        vectors = gathered(parts, real)
         self.encoded_texts["learning"] += len(fresh)
         if len(real) < len(distinct):
             vectors = th.cat([vectors, vectors.new_zeros(1, vectors.shape[1])])
         return distinct, vectors
 
-    def _take_kept(self, texts: UnitTexts, rows: Int64Array) -> list[_Kept]:
+    def _take_kept(self, texts: UnitTexts, rows: Int64Array) -> list[KeptPass]:
         """What acting kept of the texts `rows` with the weights as they are; nothing remains."""
         kept, self._kept = self._kept, []  # a step of the optimizer follows
         if not kept or self._change is not None:
@@ -259,7 +256,7 @@ class TrainableEncoder(nn.Module):
                 vectors = self._encode(texts, missing, own)
             if keep:
                 self._kept = [part for part in self._kept if part.weights == weights]
-                self._kept.append(_Kept(texts, weights, missing, own, vectors))
+                self._kept.append(KeptPass(texts, weights, missing, own, vectors))
             stored = vectors.detach().half().to(cache.vectors.device)
             cache.vectors[send(own, cache.vectors.device)] = stored
             self.words.train(training)
@@ -357,30 +354,8 @@ class TrainableEncoder(nn.Module):
         return tuple(th.stack([p.sum(dtype=exact) for p in self._watched]).tolist())
 
 
-@dataclass(frozen=True)
-class _Kept:
-    """Vectors of all `units` of the texts `rows`, with the graph that leads to the weights."""
-
-    texts: UnitTexts
-    weights: Weights
-    rows: Int64Array
-    units: Int64Array
-    vectors: th.Tensor
-
-
 def _nothing(_: UnitTexts) -> bool:
     return False
-
-
-def _gathered(parts: list[tuple[Int64Array, th.Tensor]], units: Int64Array) -> th.Tensor:
-    """(n, D) vectors of `units` from parts that have them all."""
-    if len(parts) == 1 and np.array_equal(parts[0][0], units):
-        return parts[0][1]
-    known = np.concatenate([own for own, _ in parts])
-    order = np.argsort(known, kind="stable")
-    place = order[np.searchsorted(known, units, sorter=order)]
-    vectors = th.cat([part for _, part in parts])
-    return vectors.index_select(0, send(place, vectors.device))
 
 
 def trainable_encoders(policy: nn.Module) -> list[TrainableEncoder]:
