@@ -251,7 +251,8 @@ class TrainableEncoder(nn.Module):
             own = texts.units_of(missing)
             training = self.words.training
             self.words.train(mode=False)  # cached vectors are those without dropout
-            keep = self.keeps(texts) and not (self.tuning.dropout or self.tuning.attention_dropout)
+            keep = self._watched[0].requires_grad and self.keeps(texts)  # not the copy of a start
+            keep &= not (self.tuning.dropout or self.tuning.attention_dropout)
             with th.set_grad_enabled(keep):
                 vectors = self._encode(texts, missing, own)
             if keep:
