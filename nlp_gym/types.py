@@ -258,8 +258,8 @@ class Units:
         rescaled: Whether means are standardised on whole sentences, for units that are whole texts
             (a mean varies less than a word). False leaves them on the scale of words.
         seconds: (N,) int64 the word at which the second of a text's two parts begins (the passage
-            after the question); 0 for a text of one part. None: all have one. A frozen encoder reads
-            both as one text; one that learns may tell them apart.
+            after the question); 0 for a text of one part. None: all have one. A frozen encoder
+            reads both as one text; one that learns may tell them apart.
     """
 
     texts: Sequence[Sequence[str]]

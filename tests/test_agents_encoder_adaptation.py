@@ -384,3 +384,18 @@ def test_modes_minilm_shares_of_weights() -> None:
     assert 0 < shares["lora"] < 0.03
     assert 0 < shares["adapter"] < 0.03
     assert shares["finetune"] > 0.98
+
+
+def test_adaptation_attention_has_a_dropout_of_its_own(pos: Any) -> None:
+    live = live_of(pos, dropout=0.3, attention_dropout=0.0)
+    rates = {
+        name: module.p
+        for name, module in live.words.model.named_modules()
+        if isinstance(module, th.nn.Dropout)
+    }
+    inner = [p for name, p in rates.items() if name.endswith("attention.self.dropout")]
+    assert inner
+    assert set(inner) == {0.0}
+    assert sorted(rates.values()).count(0.3) == len(rates) - len(inner)
+    plain = live_of(pos, dropout=0.3).words.model.modules()
+    assert {module.p for module in plain if isinstance(module, th.nn.Dropout)} == {0.3}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch as th
-from conftest import tiny_task
+from conftest import live_of, tiny_task
 
 from nlp_gym.encode import load_encoder
 from nlp_gym.envs.rows import BLOCK
@@ -152,10 +152,70 @@ def test_book_rollouts_encode_ahead_what_is_played_next(env_id: str, tiny_bert: 
     obs = model.env.reset()
     model.policy.predict(obs)
     coming = model.env.venv.upcoming()
-    known = set(model.policy.features_extractor.source.texts_of(coming).tolist())
+    source = model.policy.features_extractor.source
+    known = set(source.texts_of(coming, first=True).tolist())  # the rest may never be shown
     assert known
     assert known <= set(np.flatnonzero(live._caches[book].valid).tolist())
     rows = np.concatenate([coming, obs["row"].flatten().astype(np.int64)])
-    most = model.policy.features_extractor.source.texts_of(rows)
+    most = source.texts_of(rows, first=True)
     assert len(known) < live.encoded_texts["acting"] <= len(most)
     assert live.encoded_texts["acting"] == live._caches[book].valid.sum()
+
+
+# -- texts of two parts ------------------------------------------------------------------------
+
+
+def test_book_pairs_have_a_separator_and_segments(tiny_bert: Path) -> None:
+    texts = [["zz", "the", "abc", "fox"], ["the"], ["abc", "zz", "the"]]
+    encoder: Any = load_encoder(str(tiny_bert), dtype="float32", layers="last")
+    given: Any = SimpleNamespace(units=Units(texts, seconds=np.array([2, 0, 1])), encoder=encoder)
+    book = UnitTexts(given)
+    view, tokenizer = book.paired, encoder.batcher.tokenizer
+    (sep,), first = tokenizer.suffix, len(tokenizer.prefix)
+    assert view is book.paired
+    assert view.origin is book
+    assert len(view.tokens.ids) == len(book.tokens.ids) + 2
+    # Without the separators the sub-words are the same, and each word begins with its own.
+    starts, before = view.tokens.word_starts, book.tokens.word_starts
+    assert (view.tokens.ids[starts[:-1]] == book.tokens.ids[before[:-1]]).all()
+    assert view.tokens.ids[view.tokens.ids != sep].tolist() == book.tokens.ids.tolist()
+    batch = view.batch(np.arange(3))
+    assert batch.segments is not None
+    for row, (asked, rest) in enumerate([(texts[0][:2], texts[0][2:]), (texts[2][:1], None)]):
+        place = 2 * row  # windows are in the order of texts
+        ids = batch.ids[place, first:].tolist()
+        end = ids.index(sep)
+        assert end == len(encoder.split([asked]).ids)
+        assert batch.segments[place, : first + end + 1].tolist() == [0] * (first + end + 1)
+        assert batch.segments[place, first + end + 1 :].min() == 1
+        assert rest is None or len(encoder.split([rest]).ids) == ids[end + 1 :].index(sep)
+    assert batch.segments[1].max() == 0
+    assert book.batch(np.arange(3)).segments is None
+
+
+@pytest.mark.parametrize("env_id", ["SpanQA-SQuAD-v0", "ChoiceQA-ARC-v0"])
+def test_book_pairs_of_tasks(env_id: str, tiny_bert: Path) -> None:
+    task = tiny_task(env_id, tiny_bert)
+    book = UnitTexts(task)
+    view = book.paired
+    two = np.flatnonzero(task.units.seconds)
+    assert len(view.tokens.ids) == len(book.tokens.ids) + len(two) > len(book.tokens.ids)
+    words = [task.units.texts[i][: task.units.seconds[i]] for i in two]
+    asked = [tuple(sample.extra.get("question", sample.words)) for sample in task.corpus.samples]
+    # A question that is too long for the model is cut.
+    assert all(any(one[: len(part)] == tuple(part) for one in asked) for part in words)
+    assert tiny_task("POS-v0", tiny_bert).units.seconds is None
+
+
+def test_book_pairs_change_what_a_learning_encoder_reads(tiny_bert: Path) -> None:
+    task = tiny_task("ChoiceQA-ARC-v0", tiny_bert)
+    book = UnitTexts(task)
+    joint = int(np.flatnonzero(task.units.seconds)[0])
+    alone = int(np.flatnonzero(task.units.seconds == 0)[0])
+    with th.no_grad():
+        plain, paired = (
+            live_of(task, pairs=pairs)(book, th.tensor([joint, alone]))[0]
+            for pairs in (False, True)
+        )
+    assert not th.allclose(plain[0], paired[0], atol=1e-3)
+    th.testing.assert_close(plain[1], paired[1], rtol=1e-3, atol=1e-3)

@@ -77,9 +77,23 @@ def minibatches(lengths: Int64Array, batch_size: int) -> Iterator[tuple[int, int
 
 
 class _WholeEpisodes:
-    """Mixin of rollout buffers: minibatches of whole episodes, in random order."""
+    """Mixin of rollout buffers: minibatches of whole episodes, in random order.
 
+    Attributes:
+        collecting: A rollout has begun, and nothing was learned from it yet.
+    """
+
+    collecting = False
     _flattened: tuple[str, ...] = ("actions", "values", "log_probs", "advantages", "returns")
+
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)  # which calls `reset`
+        self.collecting = False
+
+    def reset(self: Any) -> None:
+        """Begin a rollout."""
+        super().reset()  # type: ignore[misc]  # the class that it is mixed into has it
+        self.collecting = True
 
     def get(self: Any, batch_size: int | None = None) -> Iterator[Any]:
         """One pass over the rollout; each transition is in one minibatch.
@@ -93,6 +107,7 @@ class _WholeEpisodes:
             As the base class, with the transitions of an episode in their order.
         """
         assert self.full, "the rollout is not complete"
+        self.collecting = False
         self._flatten()
         size = self.buffer_size * self.n_envs if batch_size is None else batch_size
         first, length = segments(self.episode_starts, _LONG * size)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 
@@ -89,10 +91,45 @@ def attach_encoders(model: BaseAlgorithm, venv: TaskVectorEnv, tuning: Tuning) -
     def on_hold() -> bool:  # a plain function, which copies of the policy share
         return rate.on_hold(model._current_progress_remaining)
 
+    rollout = Rollout(model, source)
     for encoder in online:
-        encoder.on_hold, encoder.upcoming = on_hold, UpcomingTexts(venv, source)
+        encoder.on_hold, encoder.upcoming = on_hold, UpcomingTexts(venv, source, rollout)
+        encoder.keeps = rollout.keeps
     for encoder in encoders:
         encoder.note_pretrained()  # a target network begins with the online one's low-rank updates
+
+
+class Rollout:
+    """What is known of the rollout that an on-policy algorithm collects.
+
+    Args:
+        model: The algorithm; nothing is known where its buffer is none of `algorithms.buffers`.
+        source: The corpus it learns from.
+    """
+
+    def __init__(self, model: BaseAlgorithm, source: FeatureSource) -> None:
+        self.model, self.source = model, source
+
+    @property
+    def buffer(self) -> Any:
+        """The rollout buffer, or None."""
+        return getattr(self.model, "rollout_buffer", None)
+
+    def is_complete(self) -> bool:
+        """Whether the rollout is collected, so that what comes next is played with new weights."""
+        return bool(getattr(self.buffer, "full", False))
+
+    def keeps(self, texts: UnitTexts) -> bool:
+        """Whether the texts are of a rollout that one update will learn from as a whole."""
+        if not getattr(self.buffer, "collecting", False) or self.is_complete():
+            return False
+        size = self.buffer.buffer_size * self.buffer.n_envs
+        whole = (getattr(self.model, "batch_size", None) or size) >= size  # a2c has no minibatches
+        return whole and texts.origin is self.source.unit_texts
+
+    def __deepcopy__(self, memo: object) -> Rollout:
+        """Copies of a policy belong to the same algorithm."""
+        return self
 
 
 class UpcomingTexts:
@@ -101,16 +138,20 @@ class UpcomingTexts:
     Args:
         venv: The environment.
         source: Its corpus; nothing is known of others.
+        rollout: After its last step nothing is looked ahead; None: there are no rollouts.
     """
 
-    def __init__(self, venv: TaskVectorEnv, source: FeatureSource) -> None:
-        self.venv, self.source = venv, source
+    def __init__(
+        self, venv: TaskVectorEnv, source: FeatureSource, rollout: Rollout | None = None
+    ) -> None:
+        self.venv, self.source, self.rollout = venv, source, rollout
 
     def __call__(self, texts: UnitTexts) -> Int64Array:
-        """Texts of the next episodes, or none."""
-        if texts.origin is not self.source.unit_texts:
+        """Texts of the first states of the next episodes, or none."""
+        over = self.rollout is not None and self.rollout.is_complete()
+        if over or texts.origin is not self.source.unit_texts:
             return np.zeros(0, np.int64)
-        return self.source.texts_of(self.venv.upcoming())
+        return self.source.texts_of(self.venv.upcoming(), first=True)
 
     def __deepcopy__(self, memo: object) -> UpcomingTexts:
         """Copies of a policy look at the same environments."""

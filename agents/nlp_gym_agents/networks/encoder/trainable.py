@@ -2,7 +2,8 @@
 
 While nothing is learned (in a rollout, in an evaluation) vectors are cached until the weights
 change. In an update each distinct text of the batch is encoded once, and the vectors at its
-positions are gathered from that.
+positions are gathered from that. Where one update learns from a whole rollout, the rollout's own
+pass through the encoder is the update's: its graph is kept (`TrainableEncoder.keeps`).
 """
 
 from __future__ import annotations
@@ -30,12 +31,10 @@ from nlp_gym.encode.units import sentence_scale
 from nlp_gym.errors import EncoderError
 from nlp_gym.types import Int64Array
 from nlp_gym_agents.networks.encoder.adaptation import prepare, share_frozen
+from nlp_gym_agents.networks.encoder.kept_pass import KeptPass, Weights, gathered
 from nlp_gym_agents.networks.encoder.options import Tuning
 from nlp_gym_agents.networks.encoder.placement import home
 from nlp_gym_agents.networks.encoder.unit_texts import UnitTexts
-
-Weights = tuple[float, ...]
-"""Numbers that differ where weights differ, see `TrainableEncoder`."""
 
 IndexedVectors = tuple[th.Tensor, th.Tensor | None]
 """Vectors (m, D) float32, and the row (n,) in them of each of n units; None: row i is unit i's."""
@@ -96,7 +95,11 @@ class TrainableEncoder(nn.Module):
         on_hold: Says whether the encoder stands still for now, so that only the head learns.
         upcoming: Gives texts that will be needed soon; they are encoded together with those needed
             now. None: nothing is known of them.
-        encoded_texts: Texts encoded so far with and without gradients, repetitions counted.
+        keeps: Says of texts that are encoded while acting whether an update will learn from them
+            with the weights as they are; its gradients then flow back through that very pass.
+            Without effect where there is dropout, which acting is without.
+        encoded_texts: Texts encoded so far with and without gradients, repetitions counted;
+            those that are kept were encoded while acting.
     """
 
     def __init__(self, encoder: TransformerEncoder, tuning: Tuning) -> None:
@@ -106,7 +109,9 @@ class TrainableEncoder(nn.Module):
         self.tuning = tuning
         self.on_hold: Callable[[], bool] = bool
         self.upcoming: Callable[[UnitTexts], Int64Array] | None = None
+        self.keeps: Callable[[UnitTexts], bool] = _nothing
         self.encoded_texts = {"learning": 0, "acting": 0}
+        self._kept: list[KeptPass] = []
         self._standardiser = encoder.standardiser
         self._sentences = cached(lambda: sentence_scale(encoder))
         named = [p for p in self.words.parameters() if p.requires_grad]
@@ -187,6 +192,7 @@ class TrainableEncoder(nn.Module):
         encoded together with, and a resumed run has none cached either.
         """
         self._caches.clear()
+        self._kept.clear()
 
     def _read(self, texts: UnitTexts) -> UnitTexts:
         """The texts as this encoder reads them."""
@@ -203,11 +209,29 @@ class TrainableEncoder(nn.Module):
         distinct = np.unique(wanted)
         real = distinct[distinct < texts.n_units]
         rows = np.unique(texts.texts_of(real))
-        vectors = self._encode(texts, rows, real)
-        self.encoded_texts["learning"] += len(rows)
+        kept = self._take_kept(texts, rows)
+        fresh = rows[~np.isin(rows, np.concatenate([rows[:0], *(part.rows for part in kept)]))]
+        own = real if not kept else real[np.isin(texts.texts_of(real), fresh)]
+        parts = [(part.units, part.vectors) for part in kept]
+        if len(own) or not kept:
+            parts.append((own, self._encode(texts, fresh, own)))
+        vectors = gathered(parts, real)
+        self.encoded_texts["learning"] += len(fresh)
         if len(real) < len(distinct):
             vectors = th.cat([vectors, vectors.new_zeros(1, vectors.shape[1])])
         return distinct, vectors
+
+    def _take_kept(self, texts: UnitTexts, rows: Int64Array) -> list[KeptPass]:
+        """What acting kept of the texts `rows` with the weights as they are; nothing remains."""
+        kept, self._kept = self._kept, []  # a step of the optimizer follows
+        if not kept or self._change is not None:
+            return []
+        weights = self._weights()
+        return [
+            part
+            for part in kept
+            if part.texts is texts and part.weights == weights and np.isin(part.rows, rows).any()
+        ]
 
     @th.no_grad()
     def _cached(self, texts: UnitTexts, units: th.Tensor, wanted: Int64Array) -> th.Tensor:
@@ -227,8 +251,15 @@ class TrainableEncoder(nn.Module):
             own = texts.units_of(missing)
             training = self.words.training
             self.words.train(mode=False)  # cached vectors are those without dropout
-            vectors = self._encode(texts, missing, own).half()
-            cache.vectors[send(own, cache.vectors.device)] = vectors.to(cache.vectors.device)
+            keep = self._watched[0].requires_grad and self.keeps(texts)  # not the copy of a start
+            keep &= not (self.tuning.dropout or self.tuning.attention_dropout)
+            with th.set_grad_enabled(keep):
+                vectors = self._encode(texts, missing, own)
+            if keep:
+                self._kept = [part for part in self._kept if part.weights == weights]
+                self._kept.append(KeptPass(texts, weights, missing, own, vectors))
+            stored = vectors.detach().half().to(cache.vectors.device)
+            cache.vectors[send(own, cache.vectors.device)] = stored
             self.words.train(training)
             cache.valid[missing] = True
             self.encoded_texts["acting"] += len(missing)
@@ -244,7 +275,7 @@ class TrainableEncoder(nn.Module):
         parts, places = [], []
         for chosen in self._batches(texts, texts.windows_of(rows)):
             batch = texts.batch(chosen)
-            with self._precision(device), self._embedded(texts, chosen), _attention(device):
+            with self._precision(device), self._embedded(texts, chosen), self._attention(device):
                 parts.append(self.words(batch).float())
             text = np.searchsorted(texts.words[rows], batch.words, side="right") - 1
             places.append(batch.words - shift[text])
@@ -307,6 +338,16 @@ class TrainableEncoder(nn.Module):
             return nullcontext()
         return th.autocast(device.type, dtype=th.bfloat16)
 
+    def _attention(self, device: th.device) -> AbstractContextManager[Any]:
+        """What computes attention: on a CPU plain products where gradients are needed.
+
+        The fused kernel takes twice as long there on the way back, at the length of passages. What
+        is computed again on the way back is out of reach, and must be computed alike.
+        """
+        if device.type == "cpu" and th.is_grad_enabled() and not self.tuning.checkpointing:
+            return sdpa_kernel(SDPBackend.MATH)
+        return nullcontext()
+
     @th.no_grad()
     def _weights(self) -> Weights:
         """Numbers that change whenever the weights do, in whatever way they are written."""
@@ -314,14 +355,8 @@ class TrainableEncoder(nn.Module):
         return tuple(th.stack([p.sum(dtype=exact) for p in self._watched]).tolist())
 
 
-def _attention(device: th.device) -> AbstractContextManager[Any]:
-    """What computes attention: on a CPU plain products where gradients are needed.
-
-    The fused kernel takes twice as long there on the way back, at the length of passages.
-    """
-    if device.type == "cpu" and th.is_grad_enabled():
-        return sdpa_kernel(SDPBackend.MATH)
-    return nullcontext()
+def _nothing(_: UnitTexts) -> bool:
+    return False
 
 
 def trainable_encoders(policy: nn.Module) -> list[TrainableEncoder]:

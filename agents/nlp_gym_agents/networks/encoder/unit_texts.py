@@ -46,7 +46,6 @@ class UnitTexts:
         words: (N+1,) where each text's words begin.
         segments: (S,) 1 for sub-words in the second part of a text of two; None: all have one part,
             or the parts are read as one text.
-        origin: The texts of whose two parts this is a view, see `paired`; elsewhere itself.
         pretrained: (U+1, D) float16 vectors of the pretrained encoder, if they are known: until the
             encoder moves, nothing has to be encoded.
     """
@@ -55,7 +54,8 @@ class UnitTexts:
         units = task.units
         self.encoder, self.n_units, self.rescaled = task.encoder, len(units), units.rescaled
         self.segments: npt.NDArray[np.int8] | None = None
-        self.origin, self._seconds = self, units.seconds
+        self._origin: UnitTexts | None = None
+        self._seconds = units.seconds
         self._read(self.encoder.split(units.texts))
         self.words = text_offsets(len(text) for text in units.texts)
         encoded = vars(task).get("encoded")
@@ -72,6 +72,11 @@ class UnitTexts:
         owner = np.searchsorted(tokens.offsets, self.windows.starts, side="right") - 1
         self._windows = np.searchsorted(owner, np.arange(len(tokens.offsets)))
 
+    @property
+    def origin(self) -> UnitTexts:
+        """The texts of which this is a view, see `paired`; elsewhere itself."""
+        return self._origin or self
+
     @cached_property
     def paired(self) -> UnitTexts:
         """The same units, read with a separator between the two parts of a text and with segments.
@@ -81,7 +86,7 @@ class UnitTexts:
         if self._seconds is None:
             return self
         view, tokens = copy.copy(self), self.tokens
-        view.origin, view.pretrained = self, None
+        view._origin, view.pretrained = self, None
         two = np.flatnonzero(self._seconds > 0)
         at = tokens.word_starts[self.words[two] + self._seconds[two]]  # where second parts begin
         added = self.encoder.batcher.tokenizer.suffix[:1]

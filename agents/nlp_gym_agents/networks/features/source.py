@@ -183,13 +183,18 @@ class FeatureSource:
         out.copy_(self.features.index_select(0, ids).view(out.shape))
         return out.mul_(INT8_STEP) if self.features.dtype == th.int8 else out
 
-    def texts_of(self, rows: Int64Array) -> Int64Array:
+    def texts_of(self, rows: Int64Array, *, first: bool = False) -> Int64Array:
         """The texts, by number, that some rows' observations are made of.
 
         Where all rows share their slots (a graph), those of the rows themselves alone.
+
+        Args:
+            rows: The rows.
+            first: Only of their first states: which others there are, actions decide (a text that
+                is read piece by piece).
         """
         assert self.unit_texts is not None, "the encoder is frozen"
-        slots = th.from_numpy(self._slots_of(rows)).to(self._home)
+        slots = th.from_numpy(self._slots_of(rows, first=first)).to(self._home)
         mine = th.from_numpy(rows).to(self._home)
         parts = [self._context.index_select(0, slots)]
         if self._row_units is not None:
@@ -200,10 +205,12 @@ class FeatureSource:
         texts = self.unit_texts.texts_of(units[units < self.n_units].astype(np.int64))
         return np.unique(texts)
 
-    def _slots_of(self, rows: Int64Array) -> Int64Array:
+    def _slots_of(self, rows: Int64Array, *, first: bool) -> Int64Array:
         if len(self._begins) == 1 < len(self._offsets):
             return np.zeros(0, np.int64)
         starts = self._offsets.numpy(force=True)[rows]
+        if first:
+            return starts
         # Rows may repeat a sample, and then follow each other in another order than slots do.
         ends = np.append(self._begins, len(self._context))
         return ranges(starts, ends[np.searchsorted(self._begins, starts) + 1])
