@@ -45,7 +45,7 @@ from nlp_gym import make_task
 from nlp_gym.encode.hashed import HashedEncoder
 from nlp_gym.encode.transformer.encoder import TransformerEncoder
 from nlp_gym.messages import one_line_errors
-from nlp_gym_agents.algorithms.masked_dqn import MaskedDQN
+from nlp_gym_agents.algorithms.q_learning.masked_dqn import MaskedDQN
 from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.cli.main import main as nlp_gym
 from nlp_gym_agents.config.hyperparams import load_hyperparams

@@ -18,9 +18,9 @@ from nlp_gym.tasks.core.rollout import rollout
 from nlp_gym.tasks.core.task import Task
 from nlp_gym.tasks.tagging.task import SequenceTagging, TaggingState
 from nlp_gym_agents.algorithms.imitation.demonstrations import OracleData, collect
-from nlp_gym_agents.algorithms.masked_dqn import td_target
 from nlp_gym_agents.algorithms.pretraining import warm_start
 from nlp_gym_agents.algorithms.pretraining_loss import q_targets
+from nlp_gym_agents.algorithms.q_learning.masked_dqn import td_target
 from nlp_gym_agents.algorithms.registry import ALGORITHMS, resolve
 from nlp_gym_agents.algorithms.vec_env import SB3VecEnv
 from nlp_gym_agents.config.hyperparams import build_arguments, load_hyperparams
@@ -133,7 +133,7 @@ def test_algorithms_by_import_path() -> None:
     row = resolve("sb3_contrib:TRPO")
     assert (row.policy_kind, row.masked, row.cls.__name__) == ("actor_critic", False, "TRPO")
     assert resolve("sb3_contrib:MaskablePPO").masked
-    assert resolve("nlp_gym_agents.algorithms.masked_dqn:MaskedDQN").masked
+    assert resolve("nlp_gym_agents.algorithms.q_learning.masked_dqn:MaskedDQN").masked
     assert resolve("stable_baselines3:DQN").policy_kind == "q"
 
 

@@ -19,9 +19,9 @@ from nlp_gym import make_task
 from nlp_gym.errors import InvalidArgumentError
 from nlp_gym.tasks import rollout
 from nlp_gym.tasks.core.task import Task
-from nlp_gym_agents.algorithms.all_actions import AllActionsRolloutBuffer
-from nlp_gym_agents.algorithms.expected_pg import ExpectedPG
-from nlp_gym_agents.algorithms.lookahead import LookAhead, outcomes
+from nlp_gym_agents.algorithms.policy_gradient.all_actions import AllActionsRolloutBuffer
+from nlp_gym_agents.algorithms.policy_gradient.expected_pg import ExpectedPG
+from nlp_gym_agents.algorithms.policy_gradient.lookahead import LookAhead, outcomes
 from nlp_gym_agents.algorithms.registry import information_of, resolve
 from nlp_gym_agents.algorithms.sb3_env import make_sb3_env
 from nlp_gym_agents.config.hyperparams import load_hyperparams

@@ -19,11 +19,11 @@ from nlp_gym.metrics.base import Score
 from nlp_gym.tasks.core.rollout import rollout
 from nlp_gym_agents import make_sb3_env, nlp_policy_kwargs
 from nlp_gym_agents.algorithms.buffers import RUN, EpisodeReplayBuffer
-from nlp_gym_agents.algorithms.full_targets import full_targets, some_of
-from nlp_gym_agents.algorithms.margin_loss import margin_loss
-from nlp_gym_agents.algorithms.masked_dqn import MaskedDQN
+from nlp_gym_agents.algorithms.q_learning.full_targets import full_targets, some_of
+from nlp_gym_agents.algorithms.q_learning.margin_loss import margin_loss
+from nlp_gym_agents.algorithms.q_learning.masked_dqn import MaskedDQN
+from nlp_gym_agents.algorithms.q_learning.state_buffer import StateReplayBuffer
 from nlp_gym_agents.algorithms.registry import resolve
-from nlp_gym_agents.algorithms.replay.state_buffer import StateReplayBuffer
 from nlp_gym_agents.config.hyperparams import load_hyperparams
 from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.models.acting import make_act

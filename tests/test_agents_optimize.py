@@ -112,7 +112,7 @@ def test_optimize_draws_by_what_a_class_derives_from() -> None:
     assert "clip_range" in drawn["ppo"]
     assert "exploration_fraction" in drawn["dqn"]
     assert not {"n_steps", "buffer_size"} & set(drawn["bc"])
-    own = suggest(study.ask(), "nlp_gym_agents.algorithms.masked_dqn:MaskedDQN")
+    own = suggest(study.ask(), "nlp_gym_agents.algorithms.q_learning.masked_dqn:MaskedDQN")
     assert set(own) == set(drawn["dqn"])
     assert "n_quantiles" in suggest(study.ask(), "qrdqn")["policy_kwargs"]
     assert "lstm_hidden_size" in suggest(study.ask(), "recurrent_ppo")["policy_kwargs"]

@@ -26,7 +26,7 @@ import nlp_gym
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
 from nlp_gym_agents import NameCorpus, SB3VecEnv, make_sb3_env, nlp_policy_kwargs, score_model
 from nlp_gym_agents.algorithms.encoder_optimizer import OwnRateAdam
-from nlp_gym_agents.algorithms.masked_dqn import MaskedDQN
+from nlp_gym_agents.algorithms.q_learning.masked_dqn import MaskedDQN
 from nlp_gym_agents.algorithms.registry import ALGORITHMS
 from nlp_gym_agents.models.build import build_model
 from nlp_gym_agents.networks.features.open_corpora import corpus_number

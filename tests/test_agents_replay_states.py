@@ -11,11 +11,11 @@ from stable_baselines3.common.utils import set_random_seed
 from nlp_gym import make_task
 from nlp_gym.envs.vector import TaskVectorEnv
 from nlp_gym.errors import InvalidArgumentError
+from nlp_gym_agents.algorithms.q_learning.priorities import Priorities, importance
+from nlp_gym_agents.algorithms.q_learning.replayed_demonstrations import oracle_transitions
+from nlp_gym_agents.algorithms.q_learning.state_buffer import Decisions, StateReplayBuffer
+from nlp_gym_agents.algorithms.q_learning.transitions import empty_fields, state_bytes
 from nlp_gym_agents.algorithms.registry import ALGORITHMS, information_of
-from nlp_gym_agents.algorithms.replay.demonstrations import oracle_transitions
-from nlp_gym_agents.algorithms.replay.priorities import Priorities, importance
-from nlp_gym_agents.algorithms.replay.state_buffer import Decisions, StateReplayBuffer
-from nlp_gym_agents.algorithms.replay.transitions import empty_fields, state_bytes
 
 HASHED: dict[str, Any] = {"corpus": "sample", "encoder": "hashed", "encoder_kwargs": {"dim": 8}}
 IDS = ["NER-CoNLL-v0", "Intent-CLINC-v0", "DialoguePolicy-SGD-v0", "Summary-SciTLDR-v0"]

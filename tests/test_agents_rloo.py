@@ -18,9 +18,9 @@ from nlp_gym import make_task
 from nlp_gym.errors import InvalidArgumentError
 from nlp_gym.tasks.core.rollout import play, rollout
 from nlp_gym.tasks.core.task import Task
+from nlp_gym_agents.algorithms.policy_gradient.rloo import RLOO, drawn
+from nlp_gym_agents.algorithms.policy_gradient.sampled_texts import SampledTexts, leave_one_out
 from nlp_gym_agents.algorithms.registry import resolve
-from nlp_gym_agents.algorithms.rloo import RLOO, drawn
-from nlp_gym_agents.algorithms.sampled_texts import SampledTexts, leave_one_out
 from nlp_gym_agents.config.hyperparams import load_hyperparams
 from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.models.acting import make_act

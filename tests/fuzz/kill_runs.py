@@ -559,7 +559,7 @@ def _import_everything() -> None:
     for name in (
         "nlp_gym.metrics.labels.entities",
         "nlp_gym.tasks.tagging.task",
-        "nlp_gym_agents.algorithms.masked_dqn",
+        "nlp_gym_agents.algorithms.q_learning.masked_dqn",
         "nlp_gym_agents.cli.main",
         "nlp_gym_agents.training.train",
         "peft",

@@ -77,7 +77,7 @@ _ROWS = (
     AlgorithmRow("dqn", "stable_baselines3:DQN", "q", False, "Deep Q-network."),
     AlgorithmRow(
         "expected_pg",
-        "nlp_gym_agents.algorithms.expected_pg:ExpectedPG",
+        "nlp_gym_agents.algorithms.policy_gradient.expected_pg:ExpectedPG",
         "actor_critic",
         True,
         "Policy gradient with the value of every action.",
@@ -88,7 +88,7 @@ _ROWS = (
     ),
     AlgorithmRow(
         "masked_dqn",
-        "nlp_gym_agents.algorithms.masked_dqn:MaskedDQN",
+        "nlp_gym_agents.algorithms.q_learning.masked_dqn:MaskedDQN",
         "q",
         True,
         "Double, dueling DQN over legal actions.",
@@ -99,7 +99,7 @@ _ROWS = (
     AlgorithmRow("qrdqn", "sb3_contrib:QRDQN", "q", False, "Quantile regression DQN."),
     AlgorithmRow(
         "rloo",
-        "nlp_gym_agents.algorithms.rloo:RLOO",
+        "nlp_gym_agents.algorithms.policy_gradient.rloo:RLOO",
         "actor_critic",
         True,
         "REINFORCE, samples of one text as baseline.",

@@ -21,17 +21,17 @@ from nlp_gym.errors import InvalidArgumentError, NLPGymError, UnknownNameError, 
 from nlp_gym.memory import check_memory, observation_bytes, readable_size
 from nlp_gym.tasks.core.task import Task
 from nlp_gym.tasks.labels.label_text import LabelText
-from nlp_gym_agents.algorithms.advantages import normalise_only_several
-from nlp_gym_agents.algorithms.all_actions import AllActionsEpisodeRolloutBuffer
 from nlp_gym_agents.algorithms.buffers import (
     EpisodeReplayBuffer,
     EpisodeRolloutBuffer,
     MaskableEpisodeRolloutBuffer,
 )
-from nlp_gym_agents.algorithms.expected_pg import ExpectedPG
-from nlp_gym_agents.algorithms.masked_dqn import STATE_OPTIONS, MaskedDQN
+from nlp_gym_agents.algorithms.policy_gradient.advantages import normalise_only_several
+from nlp_gym_agents.algorithms.policy_gradient.all_actions import AllActionsEpisodeRolloutBuffer
+from nlp_gym_agents.algorithms.policy_gradient.expected_pg import ExpectedPG
+from nlp_gym_agents.algorithms.q_learning.masked_dqn import STATE_OPTIONS, MaskedDQN
+from nlp_gym_agents.algorithms.q_learning.transitions import state_bytes
 from nlp_gym_agents.algorithms.registry import ALGORITHMS, AlgorithmRow
-from nlp_gym_agents.algorithms.replay.transitions import state_bytes
 from nlp_gym_agents.algorithms.vec_env import SB3VecEnv
 from nlp_gym_agents.config.devices import check_device
 from nlp_gym_agents.config.hyperparams import Params, build_arguments

@@ -12,8 +12,8 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym_agents.algorithms.imitation.bc import BC
 from nlp_gym_agents.algorithms.parallel.ranks import Ranks
+from nlp_gym_agents.algorithms.policy_gradient.rloo import RLOO
 from nlp_gym_agents.algorithms.registry import resolve
-from nlp_gym_agents.algorithms.rloo import RLOO
 from nlp_gym_agents.config.train_config import TrainConfig
 
 ALGORITHMS = "ppo, maskable_ppo, expected_pg, a2c, bc, dagger and aggrevate"

@@ -16,7 +16,7 @@ from stable_baselines3.common.utils import obs_as_tensor
 
 from nlp_gym.errors import InvalidArgumentError, RunError
 from nlp_gym.files import atomic_path, sha256_file
-from nlp_gym_agents.algorithms.all_actions import AllActions
+from nlp_gym_agents.algorithms.policy_gradient.all_actions import AllActions
 from nlp_gym_agents.config.learning import LARGEST_COEFFICIENT, KLOptions
 from nlp_gym_agents.networks.features.source import FeatureSource
 from nlp_gym_agents.networks.features.swap_source import clear_caches

@@ -14,8 +14,8 @@ from stable_baselines3 import A2C, DQN, PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from nlp_gym.tasks.core.make import task_class
-from nlp_gym_agents.algorithms.expected_pg import ExpectedPG
 from nlp_gym_agents.algorithms.imitation.bc import BC
+from nlp_gym_agents.algorithms.policy_gradient.expected_pg import ExpectedPG
 from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.config.signatures import arguments
 from nlp_gym_agents.config.train_config import TrainConfig

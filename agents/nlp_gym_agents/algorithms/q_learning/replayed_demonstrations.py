@@ -11,7 +11,7 @@ from nlp_gym.progress import progress_bar
 from nlp_gym.tasks.core.rollout import play, side_by_side
 from nlp_gym.tasks.core.task import Task
 from nlp_gym.types import Int64Array
-from nlp_gym_agents.algorithms.replay.transitions import Transitions
+from nlp_gym_agents.algorithms.q_learning.transitions import Transitions
 
 _SIDE_BY_SIDE = 1024
 

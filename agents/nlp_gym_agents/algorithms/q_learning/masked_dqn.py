@@ -20,10 +20,10 @@ from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym.tasks.core.task import Task
 from nlp_gym.types import BoolArray
 from nlp_gym_agents.algorithms.buffers import RUN, EpisodeReplayBuffer
-from nlp_gym_agents.algorithms.full_targets import full_targets, some_of
 from nlp_gym_agents.algorithms.imitation.demonstrations import obs_type_of
-from nlp_gym_agents.algorithms.margin_loss import margin_loss
-from nlp_gym_agents.algorithms.replay.state_buffer import Decisions, StateReplayBuffer
+from nlp_gym_agents.algorithms.q_learning.full_targets import full_targets, some_of
+from nlp_gym_agents.algorithms.q_learning.margin_loss import margin_loss
+from nlp_gym_agents.algorithms.q_learning.state_buffer import Decisions, StateReplayBuffer
 from nlp_gym_agents.algorithms.vec_env import SB3VecEnv
 from nlp_gym_agents.networks.policies.dueling import DuelingDQNPolicy, explore, mask_of, masked
 

@@ -17,11 +17,15 @@ from torch.nn import functional as F
 from typing_extensions import override
 
 from nlp_gym.checks import check_int, check_number
-from nlp_gym_agents.algorithms.all_actions import (
+from nlp_gym_agents.algorithms.policy_gradient.all_actions import (
     AllActionsRolloutBuffer,
     AllActionsSamples,
 )
-from nlp_gym_agents.algorithms.lookahead import LookAhead, branching_venv, distribution_of
+from nlp_gym_agents.algorithms.policy_gradient.lookahead import (
+    LookAhead,
+    branching_venv,
+    distribution_of,
+)
 
 _MOST_BRANCHES = 2**16
 

@@ -18,9 +18,9 @@ from nlp_gym.checks import check_int
 from nlp_gym.errors import InvalidArgumentError
 from nlp_gym.tasks.core.task import Task
 from nlp_gym.types import Float64Array, Int64Array
-from nlp_gym_agents.algorithms.replay.demonstrations import oracle_transitions
-from nlp_gym_agents.algorithms.replay.priorities import Priorities, importance
-from nlp_gym_agents.algorithms.replay.transitions import Ahead, Transitions, empty_fields
+from nlp_gym_agents.algorithms.q_learning.priorities import Priorities, importance
+from nlp_gym_agents.algorithms.q_learning.replayed_demonstrations import oracle_transitions
+from nlp_gym_agents.algorithms.q_learning.transitions import Ahead, Transitions, empty_fields
 
 _MAX_RUN = 2**20
 _RESTORED = 4096

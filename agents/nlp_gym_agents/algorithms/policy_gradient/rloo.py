@@ -26,7 +26,7 @@ from nlp_gym.tasks.core.task import Task
 from nlp_gym.types import BoolArray, Float64Array, Int64Array, Observation
 from nlp_gym_agents.algorithms.imitation.bc import task_of
 from nlp_gym_agents.algorithms.imitation.demonstrations import obs_type_of, shuffled
-from nlp_gym_agents.algorithms.sampled_texts import SampledTexts
+from nlp_gym_agents.algorithms.policy_gradient.sampled_texts import SampledTexts
 from nlp_gym_agents.algorithms.weight_average import with_average
 from nlp_gym_agents.networks.encoder.trainable import trainable_encoders
 from nlp_gym_agents.networks.features.swap_source import clear_caches

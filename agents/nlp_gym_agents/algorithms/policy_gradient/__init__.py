@@ -1,0 +1,1 @@
+"""Policy gradients of this package, and their rollouts."""
