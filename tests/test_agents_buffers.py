@@ -273,7 +273,7 @@ def test_buffers_replay_refuses_runs(run: Any) -> None:
         ),
         (
             "masked_dqn",
-            ["buffer_size:2000", "learning_starts:100", "train_freq:1", "full_targets:false"],
+            ["buffer_size:2000", "learning_starts:100", "train_freq:1", "demonstrations:0"],
             {"replay_buffer_class": EpisodeReplayBuffer, "replay_buffer_kwargs": {"run": 8}},
         ),
     ],
