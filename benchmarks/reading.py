@@ -98,7 +98,7 @@ WHEN: dict[str, dict[str, Any]] = {
 }
 ALGOS = tuple(WHEN)
 STEPS = {"exit": 150_000, "moves": 150_000, "held": 100_000, **dict.fromkeys(ALGOS, 100_000)}
-QUICK = 2000
+QUICK, DRAWS = 2000, 400
 
 
 def configs(
@@ -158,7 +158,35 @@ def measure(env: str, seed: int, moves: str, given: dict[str, Any], args: Any) -
         curves[algo] = curve_of(algo, agent_points(runs[algo], tasks["test"], labels))
     for name, curve in curves.items():
         found["curves"][name] = figures(curve, low, whole) | {"points": curve.table()}
+    found["measured"] = curves  # for the bootstrap, not for the file
     return found
+
+
+def area_difference(found: list[dict[str, Any]], algo: str) -> tuple[float, float, float]:
+    """What an agent's area is above that of `exit`, mean over seeds, and its 95 % interval.
+
+    By the paired bootstrap: the same resamples of the test texts for both and for all seeds.
+    """
+    pairs = [(one["measured"][algo], one["measured"]["exit"], one["first"]) for one in found]
+    n = len(pairs[0][0].points[0].of)
+    rng = np.random.default_rng(0)
+    draws = [np.ones(n), *rng.multinomial(n, np.full(n, 1 / n), DRAWS)]
+    differences = [
+        np.mean([_area(own, w, low) - _area(other, w, low) for own, other, low in pairs])
+        for w in draws
+    ]
+    low, high = np.quantile(differences[1:], [0.025, 0.975])
+    return float(differences[0]), float(low), float(high)
+
+
+def _area(curve: Curve, weights: Any, low: float) -> float:
+    """`Curve.area` where text i counts `weights[i]` times."""
+    of = curve.points[0].of @ weights
+    shares = np.array([point.words @ weights for point in curve.points]) / of
+    accuracies = np.array([point.right @ weights for point in curve.points]) / weights.sum()
+    order = np.lexsort((accuracies, shares))
+    heights = np.interp(np.linspace(low, 1.0, 513), shares[order], accuracies[order])
+    return float(((heights[1:] + heights[:-1]) / 2).mean())
 
 
 def figures(curve: Curve, low: float, whole: float) -> dict[str, Any]:
@@ -222,12 +250,18 @@ def main() -> None:
         for env in args.ids:
             for moves in args.moves:
                 found += [measure(env, seed, moves, given, args) for seed in args.seeds]
-                write_json(args.out / "curves.json", found)
+                kept = [{k: v for k, v in one.items() if k != "measured"} for one in found]
+                write_json(args.out / "curves.json", kept)
         if args.plot:
             draw_curves(found, args.plot)
     except NLPGymError as error:
         raise SystemExit(f"error: {error}") from error
     print(table(found))
+    for env, moves in dict.fromkeys((one["env"], one["moves"]) for one in found):
+        own = [one for one in found if (one["env"], one["moves"]) == (env, moves)]
+        for algo in args.algos:
+            mean, low, high = area_difference(own, algo)
+            print(f"{env}, {moves}: area of {algo} {mean:+.4f} (95 %: {low:+.4f} to {high:+.4f})")
 
 
 if __name__ == "__main__":
