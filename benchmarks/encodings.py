@@ -20,6 +20,7 @@ import torch
 
 from benchmarks.finetune_agents import decisions
 from nlp_gym import make_task
+from nlp_gym.messages import one_line_errors
 from nlp_gym.tasks.core.task import Task
 from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.config.hyperparams import load_hyperparams
@@ -99,4 +100,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors():
+        main()

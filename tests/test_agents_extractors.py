@@ -47,7 +47,7 @@ def toy_task(features: np.ndarray[Any, Any]) -> Any:
     offsets = np.array([0, 2])
     neighbours = np.array([[3, 0, 1], [0, 1, 3], [3, 2, 3]])
     tables = Tables(offsets, neighbours)
-    none = {"masks": None, "source_pieces": lambda most: None}
+    none = {"masks": None, "slot_flags": {}, "source_pieces": lambda most: None}
     return SimpleNamespace(encoded=Encoded(features, offsets), tables=tables, **none)
 
 
@@ -102,7 +102,7 @@ def test_extractors_index_reads_what_features_carry(task: Task) -> None:
 def test_extractors_one_hot_history_and_no_mask(task: Task) -> None:
     extractor = NLPExtractor(task.observation_space("index"), FeatureSource(task, "cpu"))
     n = task.n_actions
-    before = context_dim(task) + task.extras["flags"].size
+    before = context_dim(task) + task.slot_flags["flags"].rows.shape[1]
     assert extractor.width == before + 2 * (n + 1)
     state = task.initial(np.array([0]))
     task.transition(state, np.array([1]))

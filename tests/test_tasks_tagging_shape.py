@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from nlp_gym.errors import InvalidArgumentError, RunError
 from nlp_gym.files import sha256_file
@@ -18,6 +19,7 @@ from nlp_gym_agents import load_agent
 from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.evaluation.evaluate import evaluate
 from nlp_gym_agents.models.trained import load_trained
+from nlp_gym_agents.networks.features.source import FeatureSource
 from nlp_gym_agents.training.train import resume, train
 
 N = len(SHAPE_FLAGS)
@@ -124,21 +126,27 @@ def test_shape_table_knows_where_a_word_stands_and_what_its_text_is():
 def test_shape_is_of_the_words_in_the_window_in_all_observations():
     task = task_of(window=1)
     state = task.initial(np.arange(3))
+    source, looked_up = FeatureSource(task), torch.empty(3, 3 * N)
     for number in range(4):  # the second text is read to its end
-        seen = {
-            kind: task.observe(state, kind)["flags"] for kind in ("index", "tokens", "features")
-        }
-        assert seen["index"].dtype == np.int8
+        seen = {kind: task.observe(state, kind)["flags"] for kind in ("tokens", "features")}
+        assert seen["tokens"].dtype == np.int8
         assert seen["features"].dtype == np.float32
+        # The agents' side looks them up by what `index` observations name.
+        named_by = task.observe(state, "index")
+        assert "flags" not in named_by
+        place = (torch.from_numpy(named_by[key]) for key in ("row", "position"))
+        source.flags_into(looked_up, *place)
+        seen["index"] = looked_up.numpy()
         for kind, values in seen.items():
-            space = task.observation_space(kind)["flags"]
             assert values.shape == (3, 3 * N)
-            assert all(space.contains(row) for row in values)
-            assert np.array_equal(values, seen["index"])
+            assert np.array_equal(values, seen["tokens"])
+            if kind != "index":
+                space = task.observation_space(kind)["flags"]
+                assert all(space.contains(row) for row in values)
         for b, (row, place) in enumerate(zip(state.row, task.position(state), strict=True)):
             words = task.sample(int(row)).words
             for k, shift in enumerate((-1, 0, 1)):
-                part = seen["index"][b].reshape(3, N)[k, : len(OWN_FLAGS)]
+                part = seen["tokens"][b].reshape(3, N)[k, : len(OWN_FLAGS)]
                 there = place < len(words) and 0 <= place + shift < len(words)
                 expected = own_flags(words[place + shift]) if there else own_flags("")
                 assert np.array_equal(part, expected)
@@ -192,13 +200,13 @@ def test_shape_is_seen_in_predictions_on_raw_text(run):
     assert [token.text for token in tags.tokens][:3] == ["Ann", "Lee", "left"]
     task = load_trained(run).task("test", data=[Sample(("Oslo", "中国"))])
     state = task.initial(np.array([0]))
-    assert named(task.observe(state, "index")["flags"][0].reshape(3, N)[1]) == {"title", "first"}
+    assert named(task.observe(state, "tokens")["flags"][0].reshape(3, N)[1]) == {"title", "first"}
 
 
 def test_shape_follows_a_text_that_is_perturbed_or_explained(run):
     model = load_trained(run)
     plain, lower = model.task("dev"), model.task("dev", perturb="lower")
-    titles = [int(task.shapes.rows[:, N + 1].sum()) for task in (plain, lower)]
+    titles = [int(task.slot_flags["flags"].rows[:, N + 1].sum()) for task in (plain, lower)]
     assert titles[0] > 0 == titles[1]
     (trace,) = load_agent(run).explain([["Ann", "left", "Oslo"]], relevance="occlusion")
     assert all(len(decision.relevance) == 3 for decision in trace.decisions)

@@ -334,7 +334,7 @@ def merge(config: TrainConfig, *, complete: bool = False) -> TrainConfig:
         params = check_params(resolve(config.algo), given, writes=task_class(config.env).writes)
     else:
         params = load_hyperparams(config.algo, config.env, given, encoder_mode=mode, warm=warm)
-    if params.get("start") and not warm:
+    if not warm and LearningOptions.of(params).start != LearningOptions().start:
         raise InvalidArgumentError(
             f"start={shown(params['start'])} says how training goes on from a warm start: give "
             "--warm-start, or leave it out."

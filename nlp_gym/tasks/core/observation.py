@@ -12,7 +12,7 @@ from gymnasium import spaces
 from nlp_gym.checks import check_obs_type
 from nlp_gym.encode import Encoder
 from nlp_gym.errors import InvalidArgumentError
-from nlp_gym.tasks.core.tables import Extra, Tables
+from nlp_gym.tasks.core.tables import Extra, SlotFlags, Tables
 from nlp_gym.types import BoolArray, Corpus, Encoded, Int64Array, Observation, Units
 
 _Space = spaces.Space[Any]
@@ -104,6 +104,11 @@ class ObservedTask(Protocol):
         ...
 
     @property
+    def slot_flags(self) -> Mapping[str, SlotFlags]:
+        """Flags that follow from the slot alone."""
+        ...
+
+    @property
     def knowledge_table(self) -> npt.NDArray[np.int8] | None:
         """Bits of each slot, where there is knowledge."""
         ...
@@ -137,6 +142,7 @@ class Views:
         self.task = task
         self._offsets = task.tables.offsets
         self._knowledge = task.knowledge_table
+        self._slot_flags = task.slot_flags
         self._extras = dict(task.extras)
         if self._knowledge is not None:
             self._extras["knowledge"] = Extra(self._knowledge.shape[1], 1)
@@ -160,6 +166,10 @@ class Views:
                 keys[key] = spaces.Box(0.0, 1.0, (extra.width,), np.float32)
             else:
                 keys[key] = spaces.Box(0, extra.high, (extra.size,), extra.dtype)
+        if obs_type != "index":
+            dtype = np.float32 if obs_type == "features" else np.int8
+            for key, flags in self._slot_flags.items():
+                keys[key] = spaces.Box(0, 1, flags.rows.shape[1:], dtype)
         if obs_type == "features":
             keys |= self._vectors()
         elif obs_type == "tokens":
@@ -195,9 +205,13 @@ class Views:
             seen: Observation = {"legal": task.mask_row(state).astype(np.int32)[:, None]}
         else:
             seen = {"action_mask": task.mask(state).view(np.int8)}
-        if obs_type == "features":
-            seen |= {key: self._floats(key, values) for key, values in extras.items()}
-            return seen | self._gathered(state)
+        if obs_type != "index":
+            flags = {key: table.of(state.slot) for key, table in self._slot_flags.items()}
+            if obs_type == "features":
+                seen |= {key: part.astype(np.float32) for key, part in flags.items()}
+                seen |= {key: self._floats(key, values) for key, values in extras.items()}
+                return seen | self._gathered(state)
+            seen |= flags
         seen |= extras
         if obs_type == "tokens":
             return seen | task.token_view.observe(state)

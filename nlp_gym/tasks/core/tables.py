@@ -142,6 +142,26 @@ def ragged(lists: Sequence[Sequence[int]], width: int) -> npt.NDArray[np.int32]:
 
 
 @dataclass(frozen=True)
+class SlotFlags:
+    """Flags of 0 or 1 that follow from a state's slot alone: each distinct row is kept once.
+
+    `features` and `tokens` observations have them; from `index` observations they are left out, as
+    the slot that these name says them.
+
+    Attributes:
+        rows: (P, n) int8, the distinct rows.
+        numbers: (n_slots,) which of them a slot has.
+    """
+
+    rows: npt.NDArray[np.int8]
+    numbers: Indices
+
+    def of(self, slots: Indices) -> npt.NDArray[np.int8]:
+        """(B, n) flags at B slots."""
+        return self.rows.take(self.numbers.take(slots), axis=0)
+
+
+@dataclass(frozen=True)
 class Extra:
     """Small integers seen of a state besides vectors, such as the last labels.
 

@@ -18,7 +18,7 @@ from nlp_gym.metrics.base import Score, check_draws
 from nlp_gym.progress import progress_bar
 from nlp_gym.tasks.core.corpus_task import CorpusTask
 from nlp_gym.tasks.core.observation import TokenView, Views
-from nlp_gym.tasks.core.tables import Extra, Tables
+from nlp_gym.tasks.core.tables import Extra, SlotFlags, Tables
 from nlp_gym.tasks.core.token_observation import UnitTokens
 from nlp_gym.types import BoolArray, Float64Array, Int64Array, Observation
 
@@ -276,6 +276,15 @@ class Task(CorpusTask):
     def merge(self, outputs: Sequence[Output]) -> Output:
         """One output of several episodes on a sample, likeliest first; see `ranks_answers`."""
         return outputs[0]
+
+    @property
+    def slot_flags(self) -> Mapping[str, SlotFlags]:
+        """What is seen besides `extras` that follows from the slot alone; see `SlotFlags`.
+
+        Keys come before those of `extras` in the alphabet: networks then read both in the same
+        order from observations of every type.
+        """
+        return {}
 
     def source_pieces(self, most: int) -> Int64Array | None:
         """(U+1, most) tokens of each unit, for agents that copy; None where nothing is written."""

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nlp_gym.tasks.core.tables import SlotFlags
 from nlp_gym.types import BoolArray, Corpus, IntArray
 
 Flags = npt.NDArray[np.int8]
@@ -145,35 +146,23 @@ class ShapeTable:
         self.numbers: IntArray = np.append(numbers.reshape(-1), len(distinct)).astype(small)
 
 
-class WindowShapes:
-    """The flags of the words around every slot: each distinct window once, and its number.
+def window_shapes(table: ShapeTable, context: npt.NDArray[Any]) -> SlotFlags:
+    """The K*n flags of the words around every slot.
 
-    A step then takes one row for each episode, which costs least; a corpus has far fewer distinct
-    windows of flags than words.
+    A corpus has far fewer distinct windows of flags than words.
 
     Args:
-        table: Of the words.
+        table: Of the words, n flags each.
         context: (n_slots, K) words of each slot, W for none, see `Positions.neighbours`.
-
-    Attributes:
-        rows: (P, K*n) 0/1, the distinct windows.
-        numbers: (n_slots,) which of them a slot has.
     """
-
-    def __init__(self, table: ShapeTable, context: npt.NDArray[Any]) -> None:
-        numbers = np.zeros(len(context), np.int64)
-        for column in context.T:  # windows that agree so far have one number
-            pairs = numbers * len(table.rows) + table.numbers.take(column)
-            numbers = np.unique(pairs, return_inverse=True)[1].reshape(-1)
-        _, one = np.unique(numbers, return_index=True)
-        words: IntArray = context[one]  # (P, K)
-        rows = table.rows.take(table.numbers.take(words), axis=0)
-        self.rows: Flags = rows.reshape(len(one), -1)
-        self.numbers = numbers.astype(np.int32)
-
-    def of(self, slots: npt.NDArray[np.integer[Any]]) -> Flags:
-        """(B, K*n) flags at B slots."""
-        return self.rows.take(self.numbers.take(slots), axis=0)
+    numbers = np.zeros(len(context), np.int64)
+    for column in context.T:  # windows that agree so far have one number
+        pairs = numbers * len(table.rows) + table.numbers.take(column)
+        numbers = np.unique(pairs, return_inverse=True)[1].reshape(-1)
+    _, one = np.unique(numbers, return_index=True)
+    words: IntArray = context[one]  # (P, K)
+    rows: Flags = table.rows.take(table.numbers.take(words), axis=0)
+    return SlotFlags(rows.reshape(len(one), -1), numbers.astype(np.int32))
 
 
 @lru_cache(maxsize=1 << 16)

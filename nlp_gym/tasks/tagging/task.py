@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from types import MappingProxyType
@@ -20,10 +20,10 @@ from nlp_gym.metrics.labels.accuracy import Accuracy
 from nlp_gym.metrics.labels.entities import EntityF1
 from nlp_gym.tasks.core.gold import expert_labels, index_gold
 from nlp_gym.tasks.core.kinds import HookedTask, LabelTask
-from nlp_gym.tasks.core.tables import Extra, Tables, index_type
+from nlp_gym.tasks.core.tables import Extra, SlotFlags, Tables, index_type
 from nlp_gym.tasks.core.task import Focus, Output, Played, State
-from nlp_gym.tasks.tagging.bio import Transitions
-from nlp_gym.tasks.tagging.shapes import SHAPE_FLAGS, ShapeTable, WindowShapes
+from nlp_gym.tasks.tagging.bio import check_inventory
+from nlp_gym.tasks.tagging.shapes import ShapeTable, window_shapes
 from nlp_gym.tasks.tagging.words import Positions, TokenWindows
 from nlp_gym.types import (
     BoolArray,
@@ -39,6 +39,69 @@ from nlp_gym.types import (
 if TYPE_CHECKING:
     from nlp_gym.knowledge import KnowledgeBase
     from nlp_gym.render import Frame
+
+
+Integers = npt.NDArray[np.integer[Any]]
+
+_TABLE = 1 << 14
+"""Pairs of labels up to which the answers for all of them are kept in tables."""
+
+
+class Transitions:
+    """What may follow what: with ``"BIO"`` ``I-X`` only ``B-X`` and ``I-X``, else anything.
+
+    What is known is kept by label, and by pair of labels only where these are few.
+
+    Args:
+        labels: The A labels; A stands for no label yet.
+        scheme: ``"BIO"`` or another one.
+
+    Raises:
+        InvalidArgumentError: BIO, and `labels` is no inventory of it.
+    """
+
+    def __init__(self, labels: Sequence[str], scheme: str) -> None:
+        n = len(labels)
+        self._free = np.ones(n, bool)  # whether a label may follow any other
+        self._begin = np.arange(n)  # the label that is played where one may not follow
+        self._continue = np.full(n + 1, -1)  # the I-X that may follow a label; -1: none
+        if scheme == "BIO":
+            check_inventory(labels)
+            place = {name: i for i, name in enumerate(labels)}
+            for i, name in enumerate(labels):
+                self._continue[i] = place.get(f"I-{name[2:]}", -1) if name != "O" else -1
+                if name.startswith("I-"):
+                    self._free[i], self._begin[i] = False, place[f"B-{name[2:]}"]
+        self._rows = self._played = None
+        if (n + 1) * n <= _TABLE:
+            self._rows = self._legal(np.arange(n + 1))
+            every = np.repeat(np.arange(n + 1), n), np.tile(np.arange(n), n + 1)
+            self._played = self._repaired(*every).reshape(n + 1, n)
+
+    def legal(self, last: Integers) -> BoolArray:
+        """(B, A) whether each label may follow the labels `last` (B,), in an array of its own."""
+        if self._rows is None:
+            return self._legal(last)
+        return self._rows.take(last, axis=0)
+
+    def _legal(self, last: Integers) -> BoolArray:
+        legal = np.empty((len(last), len(self._free)), bool)
+        legal[:] = self._free
+        following = self._continue.take(last)
+        (at,) = (following >= 0).nonzero()
+        legal[at, following[at]] = True
+        return legal
+
+    def repair(self, last: Integers, actions: Int64Array) -> Int64Array:
+        """(B,) what is played for `actions`: ``B-X`` for an ``I-X`` that may not follow `last`."""
+        if self._played is None:
+            return self._repaired(last, actions)
+        played: Int64Array = self._played[last, actions]
+        return played
+
+    def _repaired(self, last: Integers, actions: Int64Array) -> Int64Array:
+        legal = self._free.take(actions) | (self._continue.take(last) == actions)
+        return np.where(legal, actions, self._begin.take(actions))
 
 
 @dataclass
@@ -116,10 +179,6 @@ class LabelWords(LabelTask, HookedTask):
         self._last = self._positions.ends()
         self._place = self._positions.places()[1].astype(np.int32)
         self.extras = {"history": Extra(history_length, self.n_actions)}
-        if self.shape:
-            # A key before "history" in the alphabet: networks then read both in the same order
-            # from observations of every type.
-            self.extras["flags"] = Extra((2 * self.window + 1) * len(SHAPE_FLAGS), 1)
 
     def right(self, row: int) -> Sequence[str]:
         """The gold labels of a text, one per word."""
@@ -161,9 +220,12 @@ class LabelWords(LabelTask, HookedTask):
         return Tables(self._positions.offsets, self._positions.neighbours(self.window))
 
     @cached_property
-    def shapes(self) -> WindowShapes:
-        """What the words around each slot look like."""
-        return WindowShapes(ShapeTable(self.corpus), self.tables.context)
+    @override
+    def slot_flags(self) -> Mapping[str, SlotFlags]:
+        """What the words of the context look like, with `shape`."""
+        if not self.shape:
+            return {}
+        return {"flags": window_shapes(ShapeTable(self.corpus), self.tables.context)}
 
     @cached_property
     def tokens(self) -> Tokens:
@@ -233,11 +295,8 @@ class LabelWords(LabelTask, HookedTask):
 
     @override
     def extra(self, state: TaggingState) -> Observation:
-        """The last labels, and what the words of the context look like."""
-        seen: Observation = {"history": state.history.copy()}
-        if self.shape:
-            seen["flags"] = self.shapes.of(state.slot)
-        return seen
+        """The last labels."""
+        return {"history": state.history.copy()}
 
     @override
     def outputs(self, state: TaggingState) -> list[Output]:
@@ -275,7 +334,7 @@ class LabelWords(LabelTask, HookedTask):
     @override
     def __getstate__(self) -> dict[str, Any]:
         """As `CorpusTask.__getstate__`; what is made again quickly is left out too."""
-        dropped = {"tokens", "tables", "shapes", "views", "knowledge_table"}
+        dropped = {"tokens", "tables", "slot_flags", "views", "knowledge_table"}
         return {k: v for k, v in super().__getstate__().items() if k not in dropped}
 
 
@@ -306,12 +365,14 @@ class SequenceTagging(LabelWords):
     | features | `history` | (H*(A+1),) | float32 | last labels, one-hot, latest first |
     | features | `flags` | ((2*window+1)*F,) | float32 | shape of these words, F flags each |
     | tokens, index | `history` | (H,) | int32 | last labels, latest first; A: none |
-    | tokens, index | `flags` | ((2*window+1)*F,) | int8 | as above |
+    | tokens | `flags` | ((2*window+1)*F,) | int8 | as above |
     | tokens | `input_ids`, `attention_mask` | (L,) | int32, int8 | the text around the word |
     | tokens | `focus` | (2,) | int32 | [start, end) of the current word in `input_ids` |
     | index | `row`, `position` | (1,) | int32 | sample and word |
 
     At the end of a text `context`, `flags` and `focus` are zero and `position` is its length.
+    `index` observations name the word that `flags` follow from, and leave them out; our agents look
+    them up in `task.slot_flags`.
 
     `flags` say what an encoder that ignores case does not see: the case of each word, its digits
     and signs, forms such as initials and Roman numbers, and whether it begins its text; the flags

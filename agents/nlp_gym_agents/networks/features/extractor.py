@@ -180,8 +180,8 @@ class NLPExtractor(CorpusExtractor):
             # A table of unit vectors: indexing it is several times faster than F.one_hot.
             self.register_buffer(f"_unit_{key}", th.eye(classes), persistent=False)
             self.register_buffer(f"_low_{key}", th.tensor(low), persistent=False)
-        self._widths = keys.widths
-        self.width = keys.context + sum(self._widths.values())
+        self._widths = {key: n for key, n in keys.widths.items() if key not in keys.looked_up}
+        self.width = keys.context + sum(keys.widths.values())
         rates = (input_dropout, dropout)
         self.trunk = trunk(self.width, hidden, rates, ACTIVATIONS[activation], layer_norm)
         self.pointer = PointerScorer.of(keys, self.latent_dim, pointer_dim)
@@ -208,12 +208,12 @@ class NLPExtractor(CorpusExtractor):
         """
         batch = len(next(iter(observations.values())))
         out = th.empty((batch, self.width), device=next(self.parameters()).device)
-        if self.gathers:
-            context = out[:, : self.context_width]
-            self._gather(context, observations["row"], observations["position"])
-        elif self.context_width:
-            out[:, : self.context_width] = observations["context"]
         start = self.context_width
+        if self.gathers:
+            start += sum(self.keys.looked_up.values())
+            self._gather(out[:, :start], observations["row"], observations["position"])
+        elif start:
+            out[:, :start] = observations["context"]
         for key, width in self._widths.items():
             part = observations[key]
             if key in self.keys.classes:
@@ -277,10 +277,12 @@ class NLPExtractor(CorpusExtractor):
         )
 
     def _gather(self, out: th.Tensor, row: th.Tensor, position: th.Tensor) -> None:
-        """Write the contexts of B states into `out` (B, (R+K)*D)."""
+        """Write the contexts of B states and the flags that are looked up into `out`."""
         source = self._source()
         if self.encoder is None:
             source.gather_into(out, row, position)
             return
         vectors, rows = self._units(source.context(row, position).flatten())
-        out.copy_((vectors if rows is None else vectors.index_select(0, rows)).view(out.shape))
+        context = vectors if rows is None else vectors.index_select(0, rows)
+        out[:, : self.context_width] = context.view(len(out), -1)
+        source.flags_into(out[:, self.context_width :], row, position)

@@ -37,6 +37,7 @@ class Keys:
         parts: Units J a candidate.
         dim: Width of a unit of a candidate.
         n_actions: Number A of actions, from the mask; C where there is none.
+        looked_up: Flags that the source has, where contexts are gathered, with their width.
         floats: Keys that are read as they are, with their width.
         classes: Keys of integers that become one-hots, with their width before, their lowest value
             and their number of values.
@@ -49,6 +50,7 @@ class Keys:
     parts: int = 0
     dim: int = 0
     n_actions: int = 0
+    looked_up: dict[str, int] = field(default_factory=dict)
     floats: dict[str, int] = field(default_factory=dict)
     classes: dict[str, tuple[int, int, int]] = field(default_factory=dict)
     flags: list[str] = field(default_factory=list)
@@ -72,6 +74,7 @@ class Keys:
             if source is None:
                 raise no_source()
             keys = cls(True, source.width, source.n_candidates, source.parts, source.dim)
+            keys.looked_up = dict(source.flags)
         else:
             keys = cls(False, _width(space["context"]) if "context" in space.spaces else 0)
             if CANDIDATES_KEY in space.spaces:
@@ -101,7 +104,11 @@ class Keys:
     @property
     def widths(self) -> dict[str, int]:
         """Columns that each key takes in the trunk's input, after the context, in order."""
-        return {**self.floats, **{key: n * count for key, (n, _, count) in self.classes.items()}}
+        return {
+            **self.looked_up,
+            **self.floats,
+            **{key: n * count for key, (n, _, count) in self.classes.items()},
+        }
 
 
 def no_source() -> InvalidArgumentError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch as th
 from stable_baselines3.common.utils import get_device
 
 from nlp_gym.errors import InvalidArgumentError
-from nlp_gym.tasks.core.tables import Tables
+from nlp_gym.tasks.core.tables import SlotFlags, Tables
 from nlp_gym.types import INT8_STEP, BoolArray, Encoded, Int64Array
 from nlp_gym_agents.networks.encoder.placement import home
 from nlp_gym_agents.networks.encoder.unit_texts import UnitTexts, ranges, shared_tensor
@@ -34,6 +35,10 @@ class TableTask(Protocol):
     @property
     def tables(self) -> Tables:
         """From states to units."""
+
+    @property
+    def slot_flags(self) -> Mapping[str, SlotFlags]:
+        """What follows from the slot alone."""
 
     @property
     def masks(self) -> BoolArray | None:
@@ -67,6 +72,7 @@ class FeatureSource:
         longest: Most units of a row, of those that all its states share.
         n_candidates: Most candidates C a state has; 0 where actions are labels.
         parts: Units J a candidate.
+        flags: Widths of what follows from the slot alone, by key; see `Task.slot_flags`.
 
     Raises:
         InvalidArgumentError: The corpus has 2**24 texts (or states of one text) or more.
@@ -97,6 +103,10 @@ class FeatureSource:
         self._context = self._here(tables.context)
         self._row_units = None if tables.row_units is None else self._here(tables.row_units)
         self._candidates = None if tables.candidates is None else self._here(tables.candidates)
+        self._flags = {
+            key: (self._here(flags.numbers), self._here(flags.rows))
+            for key, flags in task.slot_flags.items()
+        }
         self._pieces_of = task.source_pieces
         self._pieces: dict[int, th.Tensor] = {}
         self.masks = None if task.masks is None else shared_tensor(task.masks).to(self.device)
@@ -105,6 +115,7 @@ class FeatureSource:
         self.longest = 0 if rows is None else int((rows != self.n_units).sum(axis=1).max())
         self._begins = np.unique(tables.offsets)
         self.width = tables.n_context * self.dim
+        self.flags = {key: rows.shape[1] for key, (_, rows) in self._flags.items()}
         shape = (0, 0) if tables.candidates is None else tables.candidates.shape[1:]
         self.n_candidates, self.parts = int(shape[0]), int(shape[1])
 
@@ -113,15 +124,24 @@ class FeatureSource:
         return self
 
     def gather_into(self, out: th.Tensor, row: th.Tensor, position: th.Tensor) -> None:
-        """Write the contexts of B states into `out` (B, (R+K)*D) float32.
+        """Write the contexts of B states, and the flags of each, into `out`.
 
         Args:
-            out: Where to write; may be a slice of a wider tensor.
+            out: (B, `width` + all `flags`) float32; may be a slice of a wider tensor.
             row: (B, 1) index of the text.
             position: (B, 1) index of the state in it.
         """
-        units = self.context(row, position)
-        self._widen(out, units.view(-1))
+        self._widen(out[:, : self.width], self.context(row, position).view(-1))
+        self.flags_into(out[:, self.width :], row, position)
+
+    def flags_into(self, out: th.Tensor, row: th.Tensor, position: th.Tensor) -> None:
+        """Write the flags of B states into `out` (B, all `flags`) float32."""
+        first = 0
+        for numbers, rows in self._flags.values():
+            n = rows.shape[1]
+            slot = self._places(row, position)[1]
+            out[:, first : first + n] = rows.index_select(0, numbers.index_select(0, slot))
+            first += n
 
     def context(self, row: th.Tensor, position: th.Tensor) -> th.Tensor:
         """(B, R+K) units of the contexts of B states."""
@@ -149,8 +169,7 @@ class FeatureSource:
     def gather(self, row: th.Tensor, position: th.Tensor) -> th.Tensor:
         """The contexts of B states, (B, (R+K)*D) float32 on the source's device."""
         out = th.empty((row.numel(), self.width), device=self.device)
-        self.gather_into(out, row, position)
-        return out
+        return self._widen(out, self.context(row, position).view(-1))
 
     def candidates(self, row: th.Tensor, position: th.Tensor) -> th.Tensor:
         """(B, C, J) units of the candidates of B states, `n_units` where there is none."""
