@@ -13,6 +13,7 @@ one on record than the entry's tolerance. `--add` measures a new entry and write
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import re
@@ -28,8 +29,9 @@ from typing import Any
 from nlp_gym.errors import DataError, InvalidArgumentError, UnknownNameError, shown
 from nlp_gym.files import write_json
 from nlp_gym.messages import one_line_errors
-from nlp_gym_agents.algorithms.registry import resolve
-from nlp_gym_agents.config.train_config import DEFAULT_ALGO
+from nlp_gym_agents.algorithms.registry import information_of_run, resolve
+from nlp_gym_agents.config.hyperparams import load_hyperparams
+from nlp_gym_agents.config.train_config import DEFAULT_ALGO, DEFAULT_ENV
 
 FILE = Path(__file__).resolve().parent / "scoreboard.json"
 FORMAT = 1
@@ -49,7 +51,6 @@ FIELDS: Mapping[str, type] = {
     "versions": dict,
 }
 """Fields of an entry; `value` is the mean of `values`, one per seed, and so is `cpu_seconds`."""
-INFORMATION = ("bandit", "full")
 _ROUNDING = 1e-9
 OWN = ("--seed", "--run-dir", "--resume")
 """Flags that a replay sets."""
@@ -87,7 +88,7 @@ def _check(entry: Mapping[str, Any], path: Path) -> None:
     if entry["information"] != found:
         raise DataError(
             f"{path}: entry {shown(entry['name'])} says information={shown(entry['information'])}, "
-            f"but its command learns from {found} information."
+            f"but its command learns from: {found}."
         )
     values = entry["values"]
     if len(entry["seeds"]) != len(values) or abs(mean(values) - entry["value"]) > _ROUNDING:
@@ -102,9 +103,7 @@ def _check(entry: Mapping[str, Any], path: Path) -> None:
 
 
 def information(command: str) -> str:
-    """What a command learns from: ``"bandit"``, the rewards of its own actions, or ``"full"``.
-
-    Full information is the right action of every state: behaviour cloning, also as a warm start.
+    """What a command learns from, as `information_of_run` names it.
 
     Raises:
         InvalidArgumentError: It is no `nlp-gym train`, or sets what a replay sets.
@@ -115,9 +114,23 @@ def information(command: str) -> str:
         raise InvalidArgumentError(
             f"command={shown(command)} must be an `nlp-gym train` without {', '.join(OWN)}."
         )
-    algo = words[words.index("--algo") + 1] if "--algo" in words else DEFAULT_ALGO
-    supervised = resolve(algo).policy_kind == "supervised"
-    return "full" if supervised or "--warm-start" in words else "bandit"
+
+    def given(flag: str, otherwise: Any = None) -> Any:
+        return words[words.index(flag) + 1] if flag in words else otherwise
+
+    row, env_id = resolve(given("--algo", DEFAULT_ALGO)), given("--env", DEFAULT_ENV)
+    start = given("--warm-start")
+    own = _values(words, "--hyperparams")
+    params = load_hyperparams(row.name, env_id, own, warm=start is not None)
+    return information_of_run(row, params, warm_start=start)
+
+
+def _values(words: Sequence[str], flag: str) -> list[str]:
+    """What stands between a flag and the next one."""
+    if flag not in words:
+        return []
+    rest = words[words.index(flag) + 1 :]
+    return list(itertools.takewhile(lambda word: not word.startswith("-"), rest))
 
 
 def measure(command: str, seed: int, split: str) -> dict[str, Any]:
@@ -202,7 +215,7 @@ def table(entries: Sequence[Mapping[str, Any]]) -> str:
     ]
     for e in sorted(entries, key=lambda e: (e["id"], -e["value"])):
         cells = [e["name"], f"`{e['id']}`", e["split"], e["metric"], f"{e['value']:.3f}"]
-        cells += [f"{e['information']} information", str(len(e["seeds"])), f"`{e['command']}`"]
+        cells += [e["information"], str(len(e["seeds"])), f"`{e['command']}`"]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 

@@ -117,6 +117,18 @@ def test_losses_by_hand() -> None:
     assert nothing.item() == 0.0
 
 
+def test_nothing_illegal_is_best_where_all_are_worth_the_same() -> None:
+    logits = th.zeros(1, 3, requires_grad=True)
+    tried, values = th.tensor([[0, 1, 2]]), th.tensor([[-th.inf, 0.5, 0.5]])
+    mask = th.tensor([[False, True, True]])
+    loss, right = cost_loss(logits, tried, values, mask, kind="cost_sensitive", scale=5.0)
+    assert loss.item() == pytest.approx(np.log(2))  # two actions, of which one is taken as the best
+    assert right.item() == 1.0
+    loss.backward()
+    assert logits.grad is not None
+    assert logits.grad[0, 0] == 0.0
+
+
 @pytest.mark.parametrize(("loss", "least"), [("expected", 0.5), ("cost_sensitive", 0.85)])
 def test_it_learns_from_values(loss: str, least: float) -> None:
     """With no cloning at all, from what actions are worth alone; a single label is right in .2."""

@@ -224,4 +224,4 @@ def test_misuse_is_refused() -> None:
         with pytest.raises(InvalidArgumentError, match="use bc"):
             build("Summary-AESLC-v0", algo, policy_kwargs=width)
     assert information_of(ALGORITHMS["dagger"], {}) == "oracle"
-    assert information_of(ALGORITHMS["aggrevate"], {}) == "full information"
+    assert information_of(ALGORITHMS["aggrevate"], {}) == "full information + oracle"

@@ -20,8 +20,7 @@ from nlp_gym.tasks.core.rollout import rollout
 from nlp_gym_agents import make_sb3_env, nlp_policy_kwargs
 from nlp_gym_agents.algorithms.buffers import RUN, EpisodeReplayBuffer
 from nlp_gym_agents.algorithms.q_learning.full_targets import full_targets, some_of
-from nlp_gym_agents.algorithms.q_learning.margin_loss import margin_loss
-from nlp_gym_agents.algorithms.q_learning.masked_dqn import MaskedDQN
+from nlp_gym_agents.algorithms.q_learning.masked_dqn import MaskedDQN, margin_loss
 from nlp_gym_agents.algorithms.q_learning.state_buffer import StateReplayBuffer
 from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.config.hyperparams import load_hyperparams
@@ -158,6 +157,20 @@ def test_full_targets_in_an_update() -> None:
 
 
 # -- margin ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"demonstrations": 1.5}, "demonstrations=1.5"),
+        ({"margin": -1}, "margin=-1"),
+        ({"margin_temperature": -0.1}, "margin_temperature=-0.1"),
+        ({"priority_alpha": 2}, "priority_alpha=2"),
+    ],
+)
+def test_numbers_outside_are_refused(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=words):
+        MaskedDQN("MultiInputPolicy", None, **options)  # type: ignore[arg-type]
 
 
 def test_margin_loss_by_hand() -> None:

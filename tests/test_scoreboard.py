@@ -38,7 +38,7 @@ def test_scoreboard_entries_are_of_registered_ids_and_own_rewards() -> None:
     [
         ({"value": 0.999}, "is not the mean of one value per seed"),
         ({"values": [0.5]}, "is not the mean of one value per seed"),
-        ({"information": "full"}, "learns from bandit information"),
+        ({"information": "oracle"}, "learns from: bandit"),
         ({"tolerance": 0.5}, "tolerance=0.5 must be at most half of its smallest value"),
         ({"metric": None}, "metric=None must be str"),
         ({"command": "nlp-gym evaluate x"}, "must be an `nlp-gym train`"),
@@ -54,9 +54,13 @@ def test_scoreboard_entries_that_do_not_fit_are_refused(
 
 def test_scoreboard_knows_what_a_command_learns_from() -> None:
     assert scoreboard.information("nlp-gym train --env POS-v0 --algo ppo") == "bandit"
-    assert scoreboard.information("nlp-gym train --env POS-v0 --algo bc") == "full"
+    assert scoreboard.information("nlp-gym train --env POS-v0 --algo bc") == "oracle"
     warm = "nlp-gym train --env POS-v0 --algo maskable_ppo --warm-start bc"
-    assert scoreboard.information(warm) == "full"
+    assert scoreboard.information(warm) == "bandit, start: oracle"
+    shown = "nlp-gym train --env POS-v0 --algo masked_dqn"
+    assert scoreboard.information(shown) == "bandit + oracle"
+    alone = f"{shown} --hyperparams learning_rate:1e-3 demonstrations:0 --env-kwargs window:0"
+    assert scoreboard.information(alone) == "bandit"
 
 
 def test_scoreboard_table_is_a_part_of_the_site(capsys: pytest.CaptureFixture[str]) -> None:
@@ -66,7 +70,7 @@ def test_scoreboard_table_is_a_part_of_the_site(capsys: pytest.CaptureFixture[st
     assert printed in made
     for entry in ENTRIES:
         assert f"| {entry['name']} | `{entry['id']}` |" in printed
-        assert f" {entry['value']:.3f} | bandit information |" in printed
+        assert f" {entry['value']:.3f} | bandit |" in printed
 
 
 def test_scoreboard_replay_says_what_holds(

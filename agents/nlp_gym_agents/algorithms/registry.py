@@ -56,7 +56,7 @@ _ROWS = (
         "supervised",
         True,
         "Expected cost of all actions, completed by the oracle.",
-        information="full information",
+        information="full information + oracle",
     ),
     AlgorithmRow(
         "bc",
@@ -128,9 +128,24 @@ def information_of(row: AlgorithmRow, hyperparams: Mapping[str, Any]) -> Informa
     """
     full = any(hyperparams.get(name) for name in FULL_INFORMATION_OPTIONS)
     if row.information != "oracle" and any(hyperparams.get(name) for name in ORACLE_OPTIONS):
-        full = full or row.information == "full information"
+        full = full or row.information.startswith("full information")
         return "full information + oracle" if full else "bandit + oracle"
-    return "full information" if full else row.information
+    return "full information" if full and row.information == "bandit" else row.information
+
+
+def information_of_run(
+    row: AlgorithmRow, hyperparams: Mapping[str, Any], *, warm_start: object = None
+) -> str:
+    """What a run learned from, its start included, as all tables and reports have it.
+
+    Args:
+        row: Its algorithm.
+        hyperparams: Its own, those of the training command (``constant_reward``) among them.
+        warm_start: As given to ``--warm-start``; None: it began with fresh weights.
+    """
+    constant = hyperparams.get("constant_reward") is not None
+    found = "no reward" if constant else information_of(row, hyperparams)
+    return found if warm_start is None else f"{found}, start: oracle"
 
 
 def resolve(name: str) -> AlgorithmRow:

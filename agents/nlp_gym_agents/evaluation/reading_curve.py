@@ -1,7 +1,7 @@
 """Accuracy against the share of the text that is read: of an agent with a dial, and of early exits.
 
 A reader with a price (`Classification`, ``read_cost="dial"``) has one operating point for each
-setting of its dial. The classifier it is compared with (`bc` with ``exits: true``) reads on until
+setting of its dial. The classifier it is compared with (`bc`, ``exits: reading``) reads on until
 its highest probability passes a threshold, as in early-exit networks (Schwartz et al. 2020, "The
 Right Tool for the Job"; Schuster et al. 2022, "Confident Adaptive Language Modeling").
 
@@ -85,7 +85,9 @@ class Curve:
         return float(np.interp(share, self.shares, self.accuracies))
 
     def area(self, low: float) -> float:
-        """Mean accuracy over shares from `low` to 1."""
+        """Mean accuracy over shares from `low` to 1; that at 1 where `low` is 1."""
+        if low >= 1.0:
+            return self.at(1.0)
         grid = np.unique(np.concatenate([np.linspace(low, 1.0, 513), self.shares]))
         grid = grid[(grid >= low) & (grid <= 1)]
         heights = np.interp(grid, self.shares, self.accuracies)

@@ -16,7 +16,7 @@ from nlp_gym.metrics.base import Score
 from nlp_gym.progress import progress_bar, progress_label, shows_progress
 from nlp_gym.tasks.core.task import Task
 from nlp_gym_agents.algorithms.imitation.bc import BC
-from nlp_gym_agents.algorithms.registry import information_of, resolve
+from nlp_gym_agents.algorithms.registry import information_of_run, resolve
 from nlp_gym_agents.config.hyperparams import load_hyperparams
 from nlp_gym_agents.config.lengths import compared_cloning_length
 from nlp_gym_agents.evaluation.baselines import run_baselines
@@ -101,15 +101,20 @@ def final_report(
     score = with_corpus(task.score(agent.outputs(task, progress=progress)), task)
     names = ["random", "majority", *task.baselines, "oracle"]
     scores = run_baselines(train_task, task, names, report=False)
+    config = read_config(Path(run), trust=trust)
     if with_bc:
-        n = read_config(Path(run), trust=trust)["n_timesteps"]
+        n = config["n_timesteps"]
         with progress_label("baseline bc"):
             scores["bc"] = cloning_score(agent, train_task, task, n_timesteps=n, device=device)
     calibration = fit_calibration(agent, progress=progress)
     report = {
         **score_record(score, env_id=agent.env_id, split="test"),
         "algo": agent.settings["algo"],
-        "information": _information(agent),
+        "information": information_of_run(
+            resolve(agent.settings["algo"]),
+            agent.settings["hyperparams"],
+            warm_start=config["warm_start"],
+        ),
         "timesteps": agent.settings["timesteps"],
         "dev": agent.settings["value"],
         "n_skipped": {t.corpus.split: t.corpus.n_skipped for t in (train_task, task)},
@@ -125,14 +130,6 @@ def final_report(
 
 
 _BASELINES = {"random": "nothing", "oracle": "gold", "bc": "oracle"}
-
-
-def _information(agent: TrainedModel) -> str:
-    """What a run learned from."""
-    params = agent.settings["hyperparams"]
-    if params.get("constant_reward") is not None:
-        return "no reward"
-    return information_of(resolve(agent.settings["algo"]), params)
 
 
 def print_report(report: dict[str, Any], console: Console) -> None:

@@ -51,6 +51,9 @@ ON_DARK = {
     "#5a4fa0": "#a79df0",
     "#8c5a2b": "#cf9a66",
     "#3f7f7f": "#6fc0c0",
+    "#a3324c": "#e8788f",
+    "#6b7a1f": "#b5c45a",
+    "#a0467a": "#dd8abb",
 }
 """The colours of data, and those that stand for them on a dark page."""
 
@@ -79,6 +82,10 @@ _LOOKS = {
     "recurrent_ppo": Look(_PURPLE, "P", "-"),
     "qrdqn": Look("#5a4fa0", "X", "-"),
     "a2c": Look("#8c5a2b", "h", "-"),
+    "expected_pg": Look("#a3324c", "<", "-"),
+    "rloo": Look("#6b7a1f", ">", "-"),
+    "dagger": Look("#3f7f7f", "p", "-"),
+    "aggrevate": Look("#a0467a", "*", "-"),
     "random": Look(_GREY, "|", ":"),
     "majority": Look(_SLATE, "|", "--"),
     "majority-word": Look(_SLATE, "1", "-."),

@@ -15,7 +15,7 @@ from typing_extensions import override
 from nlp_gym.checks import check_int, check_name, check_number
 from nlp_gym.errors import InvalidArgumentError
 from nlp_gym.types import BoolArray, Float64Array, Int64Array
-from nlp_gym_agents.algorithms.imitation.bc import task_of
+from nlp_gym_agents.algorithms.imitation.bc import legal_or_chosen, logits_and_values, task_of
 from nlp_gym_agents.algorithms.imitation.cost_to_go import action_values, cost_loss, tried_actions
 from nlp_gym_agents.algorithms.imitation.dagger import DAgger
 from nlp_gym_agents.algorithms.imitation.demonstrations import OracleData
@@ -162,17 +162,15 @@ class AggreVaTe(DAgger):
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
         policy = self.policy
-        latent = BasePolicy.extract_features(
-            policy, batch.observations, policy.pi_features_extractor
-        )
-        logits = policy.action_net(policy.mlp_extractor.forward_actor(latent))  # (B, A)
         mask = batch.masks if self.mask_loss else None
         options: dict[str, Any] = {"kind": self.loss, "scale": self.cost_scale}
-        loss, right = cost_loss(logits, batch.tried, batch.values, mask, **options)
-        if self.clone_coef:
-            loss = loss + self.clone_coef * F.cross_entropy(logits, batch.actions)
-        values = policy.value_net(policy.mlp_extractor.forward_critic(latent.detach())).flatten()
-        value_loss = F.mse_loss(values, batch.returns)
+        with th.autocast(self.device.type, th.bfloat16, enabled=self.mixed_precision):
+            logits, values = logits_and_values(policy, batch)
+            loss, right = cost_loss(logits, batch.tried, batch.values, mask, **options)
+            if self.clone_coef:
+                held = legal_or_chosen(logits, batch.actions, mask)
+                loss = loss + self.clone_coef * F.cross_entropy(held, batch.actions)
+            value_loss = F.mse_loss(values, batch.returns)
         self.policy.optimizer.zero_grad()
         (loss + self.vf_coef * value_loss).backward()
         th.nn.utils.clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)

@@ -30,6 +30,33 @@ from nlp_gym_agents.networks.features.swap_source import reads_whole_texts
 from nlp_gym_agents.networks.policies.dueling import masked
 
 
+def logits_and_values(policy: ActorCriticPolicy, batch: OracleData) -> tuple[th.Tensor, th.Tensor]:
+    """(B, A) logits, and (B,) values read from the trunk as it is; float32 in any precision.
+
+    Args:
+        policy: Any actor-critic policy with one extractor for both heads.
+        batch: B decisions on the policy's device.
+    """
+    latent = BasePolicy.extract_features(policy, batch.observations, policy.pi_features_extractor)
+    logits = policy.action_net(policy.mlp_extractor.forward_actor(latent)).float()
+    values = policy.value_net(policy.mlp_extractor.forward_critic(latent.detach()))
+    return logits, values.float().flatten()
+
+
+def legal_or_chosen(logits: th.Tensor, actions: th.Tensor, mask: th.Tensor | None) -> th.Tensor:
+    """(B, A) logits of which those of illegal actions count for nothing, but for `actions`.
+
+    The repair the environment makes means that even the oracle's action can be masked where gold is
+    not well-formed; its own logit stays in.
+
+    Args:
+        logits: (B, A).
+        actions: (B,) the oracle's.
+        mask: (B, A) bool; None: all are legal.
+    """
+    return masked(logits, None if mask is None else mask.scatter(1, actions[:, None], True))
+
+
 def cloning_loss(
     policy: ActorCriticPolicy,
     batch: OracleData,
@@ -45,21 +72,13 @@ def cloning_loss(
         mask: (B, A) bool; the loss is then over legal actions.
         label_smoothing: As in `torch.nn.functional.cross_entropy`, over real candidates.
     """
-    latent = BasePolicy.extract_features(policy, batch.observations, policy.pi_features_extractor)
-    logits = policy.action_net(policy.mlp_extractor.forward_actor(latent)).float()  # (B, A)
-    # The repair the environment makes means that even the oracle's action can be masked where gold
-    # is not well-formed; its own logit stays in.
-    if mask is not None:
-        mask = mask.scatter(1, batch.actions[:, None], True)
-    scores = masked(logits, mask)
+    logits, values = logits_and_values(policy, batch)
+    scores = legal_or_chosen(logits, batch.actions, mask)
     if label_smoothing and not bool(real(scores).all()):
         loss = F.cross_entropy(scores, batch.actions)
         loss = loss + label_smoothing * (_spread_loss(scores) - loss)
     else:
         loss = F.cross_entropy(scores, batch.actions, label_smoothing=label_smoothing)
-    values = (
-        policy.value_net(policy.mlp_extractor.forward_critic(latent.detach())).float().flatten()
-    )
     accuracy = (scores.argmax(dim=1) == batch.actions).float().mean()
     return loss, F.mse_loss(values, batch.returns), accuracy
 

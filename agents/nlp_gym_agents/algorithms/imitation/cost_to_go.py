@@ -110,8 +110,10 @@ def cost_loss(
     used = values.isfinite()
     worst = values.masked_fill(~used, th.inf).amin(dim=1, keepdim=True)
     gains = (values - worst).masked_fill(~used, 0.0) * scale  # (B, K)
-    most, best = gains.max(dim=1)
-    chosen = tried.gather(1, best[:, None])
+    # Where all are worth the same, the best is one of those that are used all the same.
+    best = gains.masked_fill(~used, -1.0).argmax(dim=1, keepdim=True)
+    most = gains.gather(1, best)[:, 0]
+    chosen = tried.gather(1, best)
     if mask is not None:
         mask = mask.scatter(1, chosen, True)
     scores = masked(logits, mask)

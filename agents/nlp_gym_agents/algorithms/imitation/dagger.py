@@ -98,7 +98,7 @@ class DAgger(BC):
         begin = total * self.first
         each = (total - begin) / self.roll_ins
         ends = [begin + each * i for i in range(self.roll_ins)]
-        whole = [round(end / self.batch_size) * self.batch_size for end in ends]
+        whole = [min(round(end / self.batch_size) * self.batch_size, total) for end in ends]
         return [*whole, total]
 
     @override

@@ -122,6 +122,8 @@ class RLOO(OnPolicyAlgorithm):
         self.texts = check_int("texts", texts, 1, 2**20)
         least = 1 if baseline == "greedy" else 2
         self.samples = check_int("samples", samples, least, 2**16)
+        if batch_size is not None:
+            check_int("batch_size", batch_size, 1, 2**31 - 1)
         self.baseline, self.credit, self.batch_size = baseline, credit, batch_size
         self.weight_average, self.mixed_precision = weight_average, mixed_precision
         self.texts_begun = 0  # which texts come next depends on it, so checkpoints hold it

@@ -14,7 +14,7 @@ from stable_baselines3.common.utils import obs_as_tensor
 from stable_baselines3.dqn.policies import DQNPolicy
 from torch.nn import functional as F
 
-from nlp_gym.checks import check_int
+from nlp_gym.checks import check_int, check_number
 from nlp_gym.envs.vector import TaskVectorEnv
 from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym.tasks.core.task import Task
@@ -22,12 +22,12 @@ from nlp_gym.types import BoolArray
 from nlp_gym_agents.algorithms.buffers import RUN, EpisodeReplayBuffer
 from nlp_gym_agents.algorithms.imitation.demonstrations import obs_type_of
 from nlp_gym_agents.algorithms.q_learning.full_targets import full_targets, some_of
-from nlp_gym_agents.algorithms.q_learning.margin_loss import margin_loss
 from nlp_gym_agents.algorithms.q_learning.state_buffer import Decisions, StateReplayBuffer
 from nlp_gym_agents.algorithms.vec_env import SB3VecEnv
 from nlp_gym_agents.networks.policies.dueling import DuelingDQNPolicy, explore, mask_of, masked
 
 _MOST_STEPS = 1000
+_LARGEST = 1e6
 STATE_OPTIONS = ("full_targets", "demonstrations", "prioritised")
 """Options for which replay keeps states, where they are on; so does `n_steps` above 1."""
 
@@ -94,12 +94,17 @@ class MaskedDQN(DQN):
     ) -> None:
         self.double = double
         self.full_targets, self.branches = full_targets, branches
-        self.demonstrations, self.margin = demonstrations, margin
-        self.margin_coef, self.margin_temperature = margin_coef, margin_temperature
+        self.demonstrations = check_number("demonstrations", demonstrations, 0.0, 1.0)
+        self.margin = check_number("margin", margin, 0.0, _LARGEST)
+        self.margin_coef = check_number("margin_coef", margin_coef, 0.0, _LARGEST)
+        self.margin_temperature = check_number(
+            "margin_temperature", margin_temperature, 0.0, _LARGEST
+        )
         # Stable-Baselines3 means by `n_steps` a replay buffer of its own.
         self.lookahead = check_int("n_steps", n_steps, 1, _MOST_STEPS)
         self.prioritised = prioritised
-        self.priority_alpha, self.priority_beta = priority_alpha, priority_beta
+        self.priority_alpha = check_number("priority_alpha", priority_alpha, 0.0, 1.0)
+        self.priority_beta = check_number("priority_beta", priority_beta, 0.0, 1.0)
         if full_targets and n_steps > 1:
             raise InvalidArgumentError(
                 f"n_steps={n_steps}: targets of all actions are those of one step, as only one "
@@ -327,3 +332,37 @@ def td_target(
     """
     best = masked(chooser, mask).argmax(dim=1, keepdim=True)  # (B, 1)
     return rewards + (1.0 - dones) * gamma * valuer.gather(1, best)
+
+
+def margin_loss(
+    values: th.Tensor,
+    actions: th.Tensor,
+    mask: th.Tensor | None,
+    *,
+    margin: float,
+    temperature: float = 0.0,
+) -> th.Tensor:
+    """Max over a of [Q(s, a) + margin * (a is not a_E)] - Q(s, a_E) (Hester et al. 2018, eq. 5).
+
+    With a temperature T the maximum is T * log of the sum of exp(. / T), softmax-margin (Gimpel and
+    Smith 2010). The maximum alone moves one wrong action at a time, and where no action is right
+    more often than not it makes all alike; the sum orders them by how often each is right.
+
+    Args:
+        values: (B, A) Q.
+        actions: (B,) what was demonstrated, a_E.
+        mask: (B, A) bool legal actions, the others count for nothing; None: all are.
+        margin: By how much a_E should be worth more.
+        temperature: 0 for the maximum.
+
+    Returns:
+        (B,).
+    """
+    chosen = actions[:, None]
+    own = values.gather(1, chosen)[:, 0]
+    if mask is not None:  # gold that is not well-formed can ask for what is masked
+        mask = mask.scatter(1, chosen, True)
+    raised = masked((values + margin).scatter(1, chosen, own[:, None]), mask)
+    if temperature:
+        return temperature * th.logsumexp(raised / temperature, dim=1) - own
+    return raised.amax(dim=1) - own

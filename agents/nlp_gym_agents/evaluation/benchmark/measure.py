@@ -14,8 +14,8 @@ from nlp_gym import make_task
 from nlp_gym.errors import RunError
 from nlp_gym.files import write_json
 from nlp_gym.metrics.base import Score
-from nlp_gym_agents.algorithms.registry import information_of, resolve
-from nlp_gym_agents.config.train_config import TrainConfig, merge
+from nlp_gym_agents.algorithms.registry import information_of_run, resolve
+from nlp_gym_agents.config.train_config import merge
 from nlp_gym_agents.evaluation.baselines import run_baselines
 from nlp_gym_agents.evaluation.benchmark.plan import FROM_RUN, Plan
 from nlp_gym_agents.evaluation.benchmark.table import (
@@ -130,22 +130,15 @@ def _trained(plan: Plan, cell: Cell) -> dict[str, Any]:
         "n_timesteps": read_config(run, trust=trust)["n_timesteps"],
         "seconds": rows[-1]["seconds"],
         **_training_time(plan, cell, rows[-1]),
-        "information": _information(config),
+        "information": information_of_run(
+            resolve(config.algo), config.hyperparams, warm_start=config.warm_start
+        ),
         "alarms": _alarms(rows, settings["timesteps"]),
         "scoring_seconds": scoring,
         "stopped": _stopped(rows, read_config(run, trust=trust)),
         "encoder": settings["encoder"],
         "run": str(run),
     }
-
-
-def _information(config: TrainConfig) -> str:
-    """What a run learned from, for the tables."""
-    if config.learning.constant_reward is not None:
-        found = "no reward"
-    else:
-        found = information_of(resolve(config.algo), config.hyperparams)
-    return found if config.warm_start is None else f"{found}, start: oracle"
 
 
 def _training_time(plan: Plan, cell: Cell, last: Mapping[str, Any]) -> dict[str, Any]:

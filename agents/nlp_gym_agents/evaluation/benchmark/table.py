@@ -21,7 +21,20 @@ BASELINES = ("random", "majority", "majority-word", "oracle")
 BC_TIME, CONSTANT = "bc@time", "best@constant"
 CONTROLS = (BC_TIME, CONSTANT)
 """Columns of controls: see `evaluation.benchmark.controls`."""
-ORDER = ("random", "majority", "bc", "masked_dqn", "maskable_ppo", "maskable_ppo+bc")
+ORDER = (
+    "random",
+    "majority",
+    "bc",
+    "dagger",
+    "aggrevate",
+    "masked_dqn",
+    "maskable_ppo",
+    "maskable_ppo+bc",
+    "expected_pg",
+    "expected_pg+bc",
+    "rloo",
+    "rloo+bc",
+)
 """Columns from left to right; others follow."""
 
 

@@ -31,10 +31,9 @@ from nlp_gym.encode.units import sentence_scale
 from nlp_gym.errors import EncoderError
 from nlp_gym.types import Int64Array
 from nlp_gym_agents.networks.encoder.adaptation import prepare, share_frozen
-from nlp_gym_agents.networks.encoder.kept_pass import KeptPass, Weights, gathered
 from nlp_gym_agents.networks.encoder.options import Tuning
 from nlp_gym_agents.networks.encoder.placement import home
-from nlp_gym_agents.networks.encoder.unit_texts import UnitTexts
+from nlp_gym_agents.networks.encoder.unit_texts import KeptPass, UnitTexts, Weights, gathered
 
 IndexedVectors = tuple[th.Tensor, th.Tensor | None]
 """Vectors (m, D) float32, and the row (n,) in them of each of n units; None: row i is unit i's."""

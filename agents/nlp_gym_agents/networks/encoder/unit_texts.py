@@ -1,10 +1,10 @@
-"""The texts behind a task's units, as sub-words."""
+"""The texts behind a task's units, as sub-words, and passes over them that are kept."""
 
 from __future__ import annotations
 
 import copy
 import warnings
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -14,6 +14,7 @@ import torch as th
 
 from nlp_gym.encode.base import text_offsets
 from nlp_gym.encode.transformer.encoder import TransformerEncoder
+from nlp_gym.encode.transformer.pooling import send
 from nlp_gym.encode.transformer.subwords import SubWords
 from nlp_gym.encode.transformer.windows import Batch
 from nlp_gym.types import Int64Array, Units
@@ -156,3 +157,39 @@ def shared_tensor(array: npt.NDArray[Any]) -> th.Tensor:
         # A read-only memory map: torch cannot mark tensors read-only and says so.
         warnings.filterwarnings("ignore", "The given NumPy array is not writable")
         return th.from_numpy(np.asarray(array))
+
+
+Weights = tuple[float, ...]
+"""Numbers that differ where weights differ, see `TrainableEncoder`."""
+
+
+@dataclass(frozen=True)
+class KeptPass:
+    """A pass that was made to act, kept for the update that learns from it.
+
+    It has the vectors of all units of some texts, with the graph that leads to the weights.
+
+    Attributes:
+        texts: The book of the texts.
+        weights: Those of the encoder then.
+        rows: (n,) the texts.
+        units: (U,) all their units.
+        vectors: (U, D) float32.
+    """
+
+    texts: UnitTexts
+    weights: Weights
+    rows: Int64Array
+    units: Int64Array
+    vectors: th.Tensor
+
+
+def gathered(parts: list[tuple[Int64Array, th.Tensor]], units: Int64Array) -> th.Tensor:
+    """(n, D) vectors of `units` from parts that have them all."""
+    if len(parts) == 1 and np.array_equal(parts[0][0], units):
+        return parts[0][1]
+    known = np.concatenate([own for own, _ in parts])
+    order = np.argsort(known, kind="stable")
+    place = order[np.searchsorted(known, units, sorter=order)]
+    vectors = th.cat([part for _, part in parts])
+    return vectors.index_select(0, send(place, vectors.device))

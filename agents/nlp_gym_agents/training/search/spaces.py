@@ -14,8 +14,11 @@ from stable_baselines3 import A2C, DQN, PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from nlp_gym.tasks.core.make import task_class
+from nlp_gym_agents.algorithms.imitation.aggrevate import AggreVaTe
 from nlp_gym_agents.algorithms.imitation.bc import BC
+from nlp_gym_agents.algorithms.imitation.dagger import DAgger
 from nlp_gym_agents.algorithms.policy_gradient.expected_pg import ExpectedPG
+from nlp_gym_agents.algorithms.policy_gradient.rloo import RLOO
 from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.config.signatures import arguments
 from nlp_gym_agents.config.train_config import TrainConfig
@@ -85,18 +88,39 @@ _BC = {
     "batch_size": _choice("batch_size", 64, 128, 256, 512, 1024, 2048),
     "vf_coef": _uniform("vf_coef", 0.0, 1.0),
 }
+_DAGGER = {
+    **_BC,
+    "roll_ins": _choice("roll_ins", 1, 3, 6),
+    "first": _choice("first", 0.2, 0.4, 0.6),
+    "beta": _choice("beta", 0.0, 0.5),
+}
+_AGGREVATE = {
+    **_DAGGER,
+    "loss": _choice("loss", "expected", "cost_sensitive"),
+    "cost_scale": _choice("cost_scale", 1.0, 3.0, 5.0, 10.0),
+}
+_RLOO = {
+    **_ANY,
+    "texts": _choice("texts", 16, 32, 64, 128),
+    "samples": _choice("samples", 4, 8, 16),
+    "credit": _choice("credit", "sequence", "decision"),
+    "weight_average": _choice("weight_average", 0.9, 0.98, 0.999),
+}
 _OTHER = {
     **_ON_POLICY,
     "n_steps": _choice("n_steps", 4, 8, 16, 32, 64),
     "batch_size": _choice("batch_size", 64, 128, 256, 512, 1024, 2048),
 }
 _SPACES: tuple[tuple[type[BaseAlgorithm], Mapping[str, Knob]], ...] = (
+    (AggreVaTe, _AGGREVATE),
+    (DAgger, _DAGGER),
     (BC, _BC),
     (A2C, _A2C),
     (PPO, _PPO),
     (ExpectedPG, _EXPECTED),
     (MaskablePPO, _PPO),
     (RecurrentPPO, _PPO),
+    (RLOO, _RLOO),
     (DQN, _Q),
     (QRDQN, _Q),
     (BaseAlgorithm, _OTHER),
