@@ -113,6 +113,9 @@ class LabelText(UnitTask, LabelTask, HookedTask):
         self.reading = check_bool("reading", reading)
         size = check_int("chunk", chunk, 1, 100_000)
         self.price = Price(read_cost, cost_per)
+        # What any chunk costs in any episode, where that is one price: nothing is looked up then.
+        one = not self.price.dial and not self.price.per_text
+        self._flat = float(self.price.costs[0]) if one else None
         self.passes = _moves(skips, check_bool("jump", jump))
         skipping = len(self.passes) > 1
         if not self.reading and (skipping or self.price.dial):
@@ -226,7 +229,7 @@ class LabelText(UnitTask, LabelTask, HookedTask):
     @override
     def initial(self, rows: Int64Array) -> ClassificationState:
         """Fresh episodes; the price of a text is the one held, else its number decides."""
-        return self.initial_at(rows, rows % self.dials)
+        return self.initial_at(rows, rows if self.dials == 1 else rows % self.dials)
 
     @override
     def initial_at(self, rows: Int64Array, dial: Int64Array) -> ClassificationState:
@@ -298,8 +301,10 @@ class LabelText(UnitTask, LabelTask, HookedTask):
             right = (actions == self._gold.take(state.row)).astype(np.float64)
         return right, self._cost(state, slot) * moved, ~moved
 
-    def _cost(self, state: ClassificationState, before: Int64Array) -> Float64Array:
+    def _cost(self, state: ClassificationState, before: Int64Array) -> Float64Array | float:
         """(B,) price of what was read between the slots `before` (B,) and those of `state`."""
+        if self._flat is not None:
+            return self._flat
         read = self._chunks.read
         words = (read.take(state.slot) - read.take(before)).astype(np.int64)
         setting = state.dial if isinstance(state, PricedState) else 0
