@@ -10,7 +10,6 @@ from gymnasium.utils.env_checker import data_equivalence
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from nlp_gym.errors import InvalidArgumentError
-from nlp_gym.tasks.core.make import make_task
 from nlp_gym.wrappers import FullInformation, FullInformationVector, LayoutVectorObservation
 
 SMALL = {"encoder": "hashed", "corpus": "sample", "obs_type": "index"}
@@ -85,16 +84,6 @@ def test_full_information_of_gymnasiums_vector_environment_is_the_same(mode):
         infos, others = (env.step(actions)[4] for env in (own, other))
         for key in ("action_rewards", "_action_rewards"):
             assert np.array_equal(infos[key], others.get(key, np.zeros_like(infos[key])))
-
-
-@pytest.mark.parametrize("env_id", [NER, "SpanQA-SQuAD-v0"])
-def test_rewards_of_every_action_are_the_constant_of_a_control(env_id):
-    task = make_task(env_id, encoder="hashed", corpus="sample")
-    task.constant_reward = 0.5
-    state = task.initial(np.arange(3))
-    every = np.broadcast_to(np.arange(task.n_actions), (3, task.n_actions))
-    assert (task.branch(state, every).rewards == 0.5).all()
-    assert np.array_equal(task.action_rewards(state), np.full(every.shape, 0.5))
 
 
 def test_full_information_is_part_of_a_spec_and_fits_other_wrappers():

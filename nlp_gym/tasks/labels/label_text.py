@@ -299,12 +299,11 @@ class LabelText(UnitTask, LabelTask, HookedTask):
         right = None
         if self._gold is not None:
             right = (actions == self._gold.take(state.row)).astype(np.float64)
-        return right, self._cost(state, slot) * moved, ~moved
+        cost = self._cost(state, slot) if self._flat is None else self._flat
+        return right, np.asarray(cost * moved, np.float64), ~moved
 
-    def _cost(self, state: ClassificationState, before: Int64Array) -> Float64Array | float:
+    def _cost(self, state: ClassificationState, before: Int64Array) -> Float64Array:
         """(B,) price of what was read between the slots `before` (B,) and those of `state`."""
-        if self._flat is not None:
-            return self._flat
         read = self._chunks.read
         words = (read.take(state.slot) - read.take(before)).astype(np.int64)
         setting = state.dial if isinstance(state, PricedState) else 0
