@@ -162,6 +162,11 @@ class LabelText(UnitTask, LabelTask, HookedTask):
             vars(held).pop(name, None)
         return held
 
+    @override
+    def settled(self) -> Self:
+        """The task at its lowest price, which is that of a text to predict."""
+        return self.at_cost(float(self.price.costs[0])) if self.price.dial else self
+
     def text(self, row: int) -> Text:
         """What is read; by default the words of the sample."""
         return self.sample(row).words
