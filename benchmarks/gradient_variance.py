@@ -5,7 +5,9 @@
 
 From one set of running episodes each algorithm plays `--rollouts` rollouts with different sampled
 actions, and the gradient of its own loss on the whole rollout is kept, without entropy and critic.
-Weights never move. Of R gradients g with mean m, the variance is ``V = sum |g - m|^2 / (R - 1)``,
+Weights never move. `rloo` plays episodes to their ends: `--n-envs` of them, from their beginnings,
+four samples of each text, with the same texts in every rollout, so it has more decisions for a
+gradient. Of R gradients g with mean m, the variance is ``V = sum |g - m|^2 / (R - 1)``,
 the square of the expected gradient is estimated by ``|m|^2 - V / R``, and the table has their
 ratio, the relative variance of one rollout's gradient, and its root's inverse, the signal to noise.
 Both are given for a fresh network and for one that has learned for a while (by expected_pg).
@@ -30,6 +32,8 @@ from nlp_gym_agents.config.hyperparams import load_hyperparams, nested_merge
 from nlp_gym_agents.config.signatures import arguments
 from nlp_gym_agents.models.build import build_model
 
+SAMPLES = 4
+"""Samples of a text for `rloo`, of which a rollout has as many episodes as environments."""
 ALGOS = ("maskable_ppo", "expected_pg", "rloo")
 """Those of them are measured that the table of algorithms has."""
 
@@ -88,6 +92,10 @@ def model_of(row: AlgorithmRow, case: Case, task: Any, n_envs: int) -> Any:
         "target_kl": None,
         "learning_rate": 1e-3,
     }
+    if row.name == "rloo":  # whole episodes, in one update
+        samples = min(SAMPLES, n_envs)
+        wanted |= {"samples": samples, "texts": n_envs // samples, "batch_size": None}
+        wanted |= {"weight_average": None, "mixed_precision": False}
     taken = arguments(row.cls)
     params = load_hyperparams(row.name, case.env)
     network = load_hyperparams("maskable_ppo", case.env)["policy_kwargs"]
@@ -107,6 +115,10 @@ def gradients(model: Any, rollouts: int, start: tuple[Any, Any]) -> Iterator[th.
     for number in range(rollouts):
         model._last_obs = model.env.venv.restore(*start)
         model._last_episode_starts[:] = False
+        model.texts_begun = 0  # of rloo: the same texts
+        model.policy.optimizer.zero_grad(
+            set_to_none=False
+        )  # where nothing is learned from, it is 0
         th.manual_seed(number)
         model.collect_rollouts(
             model.env, calls, model.rollout_buffer, n_rollout_steps=model.n_steps
@@ -114,9 +126,9 @@ def gradients(model: Any, rollouts: int, start: tuple[Any, Any]) -> Iterator[th.
         model.train()
         yield th.cat(
             [
-                p.grad.flatten().double()
+                (th.zeros_like(p) if p.grad is None else p.grad).flatten().double()
                 for name, p in model.policy.named_parameters()
-                if p.grad is not None and not name.startswith("value_net")
+                if not name.startswith("value_net")
             ]
         )
 

@@ -166,9 +166,10 @@ def test_misuse_is_refused(tmp_path: Path) -> None:
         run_plan(plan(tmp_path), lambda line: None, cluster=Cluster("local", 1))
 
 
+@pytest.mark.parametrize("env_id", ["NER-CoNLL-v0", "SpanQA-SQuAD-v0"])
 @pytest.mark.parametrize("reward", ["correctness", "metric", "sparse"])
-def test_a_constant_reward_is_that_of_every_action(reward: str) -> None:
-    task: Any = make_task("NER-CoNLL-v0", corpus="sample", encoder="hashed", reward=reward)
+def test_a_constant_reward_is_that_of_every_action(env_id: str, reward: str) -> None:
+    task: Any = make_task(env_id, corpus="sample", encoder="hashed", reward=reward)
     task.constant_reward = 0.5
     state = task.initial(np.arange(3))
     assert (task.action_rewards(state) == 0.5).all()

@@ -51,7 +51,7 @@ SMALL: dict[str, dict[str, Any]] = {
     },
     "bc": {"batch_size": 32},
     "a2c": {"n_steps": 8},
-    "rloo": {"texts": 1, "samples": 2, "learning_rate": 1e-3},
+    "rloo": {"texts": 1, "samples": 4, "learning_rate": 1e-3},
     "qrdqn": {
         "buffer_size": 256,
         "learning_starts": 16,

@@ -12,6 +12,7 @@ import torch as th
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError
 from nlp_gym.tasks.core.make import make_task
 from nlp_gym.tasks.core.rollout import rollout
+from nlp_gym_agents import load_agent
 from nlp_gym_agents.algorithms.imitation.demonstrations import collect
 from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.config.train_config import TrainConfig
@@ -191,6 +192,16 @@ def test_points_of_runs_are_what_they_play(runs: dict[str, Path], tmp_path: Path
     assert draw_curves([found], tmp_path / "curves.svg").stat().st_size > 1000
     with pytest.raises(InvalidArgumentError, match="one price"):
         agent_points(exit_run, make_task(ID, split="dev", **KWARGS))  # type: ignore[arg-type]
+
+
+def test_predictions_do_not_depend_on_the_place_of_a_text(runs: dict[str, Path]) -> None:
+    agent = load_agent(runs["agent"])
+    task = agent.trained.task("dev")
+    held = task.settled()
+    assert held.read_cost == DIAL["read_cost"][0]  # type: ignore[attr-defined]
+    assert held.observe(held.initial(np.arange(2)), "index")["cost"].tolist() == [[0], [0]]
+    one, two = agent.predict(["a fine film that never bores , and more ."] * 2)
+    assert (one.label, one.words, one.confidence) == (two.label, two.words, two.confidence)
 
 
 def test_labels_of_another_run_can_be_committed_to(runs: dict[str, Path]) -> None:

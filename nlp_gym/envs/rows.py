@@ -139,7 +139,7 @@ def chosen_rows(
         )
     unknown = [key for key in options if key not in ("row", *further)]
     if unknown:
-        others = "".join(f" and {name!r}" for name in further)
+        others = "".join(f", and {name!r}" for name in further)
         raise InvalidArgumentError(
             f"options has {shown(unknown[0])}; allowed is 'row', the number of a sample{others}."
         )

@@ -410,7 +410,7 @@ class Agent:
         """The task that reads samples, what it decided and how likely that was held."""
         data = [sample.unannotated() for sample in samples]
         with self._lock:
-            task = self.trained.task("test", **self._inputs.arguments(data))
+            task = self.trained.task("test", **self._inputs.arguments(data)).settled()
             if kind is None:
                 kind = kind_of(task.tasks[0] if isinstance(task, MultiTask) else task)
             part = task.tasks[0] if isinstance(task, MultiTask) else task

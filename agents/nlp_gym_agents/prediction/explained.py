@@ -84,7 +84,7 @@ class Explainer:
     @contextmanager
     def opened(self, samples: list[Sample]) -> Iterator[tuple[Player, Task]]:
         """For the block, the agent reads samples; gives it and the task on them."""
-        task = self.trained.task("test", **self.inputs.arguments(samples))
+        task = self.trained.task("test", **self.inputs.arguments(samples)).settled()
         with self.trained.reading(task, cache=False) as model:
             yield self._player(model), task
 

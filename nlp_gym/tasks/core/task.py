@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
+from typing_extensions import Self
 
 from nlp_gym.checks import check_bool, check_rows
 from nlp_gym.errors import InvalidArgumentError, shown
@@ -264,6 +265,13 @@ class Task(CorpusTask):
     def dial_of(self, options: Mapping[str, Any]) -> int | None:
         """The setting that options of `reset` ask for; None: it is drawn with the sample."""
         return None
+
+    def settled(self) -> Self:
+        """The same task with its dial, if it has one, held at its first setting.
+
+        Predictions are made by it: else the number of a text in a list would decide its setting.
+        """
+        return self
 
     def mask_row(self, state: Any) -> Int64Array:
         """(B,) which of `masks` holds in each state."""

@@ -62,7 +62,8 @@ class Classification(LabelText):
     ## Starting State
     The first chunk of a text. With a dial a price is drawn with the sample; `reset(options=
     {"read_cost": 1/8})` asks for one, and `task.at_cost(1/8)` is the task with the dial held there.
-    Where samples are played in order, without a draw, that of a text is its number modulo G.
+    Where samples are played in order, without a draw, that of a text is its number modulo G;
+    predictions on texts of your own are at the lowest price.
 
     ## Episode End
     With a label. A text has at most 8 chunks; the last is all the rest.

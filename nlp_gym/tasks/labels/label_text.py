@@ -113,6 +113,9 @@ class LabelText(UnitTask, LabelTask, HookedTask):
         self.reading = check_bool("reading", reading)
         size = check_int("chunk", chunk, 1, 100_000)
         self.price = Price(read_cost, cost_per)
+        # What any chunk costs in any episode, where that is one price: nothing is looked up then.
+        one = not self.price.dial and not self.price.per_text
+        self._flat = float(self.price.costs[0]) if one else None
         self.passes = _moves(skips, check_bool("jump", jump))
         skipping = len(self.passes) > 1
         if not self.reading and (skipping or self.price.dial):
@@ -158,6 +161,11 @@ class LabelText(UnitTask, LabelTask, HookedTask):
         for name in ("views", "token_view"):
             vars(held).pop(name, None)
         return held
+
+    @override
+    def settled(self) -> Self:
+        """The task at its lowest price, which is that of a text to predict."""
+        return self.at_cost(float(self.price.costs[0])) if self.price.dial else self
 
     def text(self, row: int) -> Text:
         """What is read; by default the words of the sample."""
@@ -226,7 +234,7 @@ class LabelText(UnitTask, LabelTask, HookedTask):
     @override
     def initial(self, rows: Int64Array) -> ClassificationState:
         """Fresh episodes; the price of a text is the one held, else its number decides."""
-        return self.initial_at(rows, rows % self.dials)
+        return self.initial_at(rows, rows if self.dials == 1 else rows % self.dials)
 
     @override
     def initial_at(self, rows: Int64Array, dial: Int64Array) -> ClassificationState:
@@ -296,7 +304,8 @@ class LabelText(UnitTask, LabelTask, HookedTask):
         right = None
         if self._gold is not None:
             right = (actions == self._gold.take(state.row)).astype(np.float64)
-        return right, self._cost(state, slot) * moved, ~moved
+        cost = self._cost(state, slot) if self._flat is None else self._flat
+        return right, np.asarray(cost * moved, np.float64), ~moved
 
     def _cost(self, state: ClassificationState, before: Int64Array) -> Float64Array:
         """(B,) price of what was read between the slots `before` (B,) and those of `state`."""

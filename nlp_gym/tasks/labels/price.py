@@ -59,6 +59,11 @@ class Price:
                     'as (0, 1/16, 1/4); "dial" stands for usual ones.'
                 )
         else:
+            if isinstance(read_cost, str):
+                raise InvalidArgumentError(
+                    f'read_cost={shown(read_cost)} must be a number from 0 to 1, "dial", or 2 to '
+                    f"{_MOST} ascending numbers."
+                )
             costs = [check_cost("read_cost", read_cost)]
         self.costs = np.array(costs, np.float64)
         if cost_per is not None:

@@ -237,6 +237,8 @@ class PointSpan(HookedTask):
     @override
     def action_rewards(self, state: SpanState) -> Float64Array:
         """(B, C) as in `Task`, where most words are out of reach and cost the same."""
+        if self.constant_reward is not None:
+            return np.full((len(state.row), self.max_words), self.constant_reward)
         low, stop = self._bounds(state)
         width = int((stop - low).max())
         tried = np.minimum(low[:, None] + np.arange(width), stop[:, None] - 1)

@@ -86,6 +86,7 @@ class PolicyCorpus:
         dim: Of a unit.
         n_candidates: Most candidates of a state.
         parts: Units a candidate.
+        flags: Widths of what follows from the slot alone, by key.
         fingerprint: Of the encoder.
         decides: What the actions mean: labels, and what else training found.
         encoder: The encoder's name, or an encoder.
@@ -100,6 +101,7 @@ class PolicyCorpus:
     dim: int
     n_candidates: int
     parts: int
+    flags: Mapping[str, int]
     fingerprint: str
     decides: str
     encoder: str | Encoder
@@ -128,6 +130,7 @@ class PolicyCorpus:
             dim,
             int(shape[0]),
             int(shape[1]),
+            {key: int(flags.rows.shape[1]) for key, flags in task.slot_flags.items()},
             task.encoder.fingerprint,
             _decides(task),
             task._encoder_name,
