@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -113,7 +114,7 @@ def config_of(
 
 def trained(config: TrainConfig, run: Path, clock: str) -> None:
     """Train, or go on with what was stopped; the run's seconds are the clock's."""
-    ticking = SimpleNamespace(monotonic=CLOCKS[clock])
+    ticking = SimpleNamespace(monotonic=CLOCKS[clock], process_time=time.process_time)
     with (
         watched(run, clock),
         patch("nlp_gym_agents.training.callbacks.loop.time", ticking),

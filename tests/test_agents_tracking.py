@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 import warnings
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -98,6 +99,7 @@ def test_tracking_offline_logs_evaluations_and_samples_and_goes_on(tmp_path: Pat
     assert table["columns"] == ["text", "output", "score", "decisions"]
     assert "\x1b" not in first.read_text()
     assert "--track" in resume_command(run)
+    time.sleep(1.1)  # W&B names the folder of a process by the second
     resume(run, n_timesteps=160, progress=False, track=Tracking("another"))
     assert json.loads((run / TRACKING).read_text()) == record
     assert len(list((run / "wandb").glob(f"offline-run-*-{record['id']}"))) == 2
