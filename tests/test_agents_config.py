@@ -349,7 +349,10 @@ def test_config_options_are_objects() -> None:
             "maskable_ppo",
             warm_start="bc",
             env_kwargs={"encoder_kwargs": {"pooling": "first"}},
-            hyperparams={"kl": {"target": 0.1}, "start": {"temperature": 0.5}},
+            hyperparams={
+                "kl": {"target": 0.1},
+                "start": {"temperature": 0.5, "fit_values": False},
+            },
         )
     )
     assert config.env_kwargs["encoder_kwargs"] == {"pooling": "first"}  # as it was written
