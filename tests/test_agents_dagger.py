@@ -170,7 +170,7 @@ def test_a_resumed_run_equals_an_unbroken_one(tmp_path: Path, name: str) -> None
 
     def stop(row: Any) -> bool:
         calls.append(row)
-        return row["timesteps"] >= 1100  # within the phase after the second roll-in
+        return bool(row["timesteps"] >= 1100)  # within the phase after the second roll-in
 
     whole = train(asked, run_dir=tmp_path / "whole", progress=False)
     cut = train(asked, run_dir=tmp_path / "cut", progress=False, told=stop)
@@ -216,6 +216,7 @@ def test_misuse_is_refused() -> None:
         ({"first": 1.5}, "first=1.5"),
         ({"beta": 2}, "beta=2"),
         ({"texts": 0}, "texts=0"),
+        ({"exits": "reading"}, "exits='reading' is for bc"),
     ):
         with pytest.raises(InvalidArgumentError, match=words):
             build("POS-EWT-v0", **options)

@@ -173,6 +173,13 @@ def test_numbers_outside_are_refused(options: dict[str, Any], words: str) -> Non
         MaskedDQN("MultiInputPolicy", None, **options)  # type: ignore[arg-type]
 
 
+def test_full_targets_of_thousands_of_tokens_need_branches() -> None:
+    small = {"features_extractor_kwargs": {"width": 16, "layers": 1, "heads": 2}}
+    model = build("Summary-AESLC-v0", full_targets=True, policy_kwargs=small)
+    with pytest.raises(InvalidArgumentError, match="Set branches"):
+        model.learn(64)
+
+
 def test_margin_loss_by_hand() -> None:
     values = th.tensor([[1.0, 0.5, 9.0], [0.2, 0.1, 0.0], [0.0, 2.0, 0.0]])
     actions = th.tensor([0, 2, 1])

@@ -165,6 +165,15 @@ def test_priorities_are_drawn_as_often_as_they_say(alpha: float) -> None:
     np.testing.assert_allclose(counts[:5] / counts.sum(), wanted, atol=0.01)
 
 
+def test_priorities_rounding_draws_nothing_that_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    priorities = Priorities((4, 1), 1.0)
+    priorities.update(np.arange(3), np.array([0.1, 0.3, 0.7]))
+    monkeypatch.setattr(np.random, "random", lambda n: np.full(n, np.nextafter(1.0, 0.0)))
+    index, likelier = priorities.draw(512)  # the last of them is rounded up to the whole sum
+    assert index.max() == 2
+    assert (likelier > 0).all()
+
+
 def test_priorities_importance_weights() -> None:
     likelier = np.array([0.5, 1.0, 4.0])
     np.testing.assert_allclose(importance(likelier, 1.0), [1.0, 0.5, 0.125])

@@ -197,6 +197,8 @@ def test_settings_that_cannot_be(ner: Task) -> None:
         build(ner, samples=1)
     with pytest.raises(InvalidArgumentError, match="baseline"):
         build(ner, baseline="mean")
+    with pytest.raises(InvalidArgumentError, match="batch_size=0"):
+        build(ner, batch_size=0)
 
 
 def test_an_encoder_that_learns_encodes_a_text_once_for_all_samples(tiny_bert: Path) -> None:

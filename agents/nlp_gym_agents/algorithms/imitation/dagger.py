@@ -77,6 +77,11 @@ class DAgger(BC):
         sampled: bool = False,
         **kwargs: Any,
     ) -> None:
+        if kwargs.get("exits") is not None:
+            raise InvalidArgumentError(
+                f"exits={shown(kwargs['exits'])} is for bc: the oracle of a roll-in says where "
+                "to stop reading too, and exits leave it out."
+            )
         self.roll_ins = check_int("roll_ins", roll_ins, 0, MOST_ROLL_INS)
         self.first = check_number("first", first, 0.0, 1.0)
         self.beta = check_number("beta", beta, 0.0, 1.0)

@@ -69,7 +69,8 @@ class MaskedDQN(DQN):
 
     Raises:
         InvalidArgumentError: `n_steps` is above 1 with `full_targets`, a number is outside what is
-            allowed, or the environments are of another package and an option needs states.
+            allowed, or the environments are of another package and an option needs states; when
+            training begins, `full_targets` without `branches` where texts are written.
     """
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"MultiInputPolicy": DuelingDQNPolicy}
@@ -163,6 +164,12 @@ class MaskedDQN(DQN):
             for name in ("full_targets", "demonstrations"):
                 if getattr(self, name):
                     self._native().task.require_gold(name)
+            if self.full_targets and self.branches is None and self._native().task.writes:
+                raise InvalidArgumentError(
+                    "full_targets=True: texts are written from thousands of tokens, and the value "
+                    "of each takes a pass of the decoder. Set branches, such as 8, or "
+                    "full_targets: false."
+                )
         return super()._setup_learn(*args, **kwargs)
 
     def _sample_action(

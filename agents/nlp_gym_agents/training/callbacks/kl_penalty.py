@@ -133,7 +133,8 @@ class KLToStart(RolloutCallback):
         if getattr(model, "rollout_buffer", None) is None or memory:
             raise InvalidArgumentError(
                 f"model={type(model).__name__}: a KL penalty in the reward needs an algorithm "
-                "that learns from rollouts with a feed-forward policy: ppo, maskable_ppo or a2c."
+                "that learns from rollouts with a feed-forward policy: ppo, maskable_ppo, a2c, "
+                "expected_pg or rloo."
             )
 
     def _on_training_start(self) -> None:
