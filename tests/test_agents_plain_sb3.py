@@ -388,7 +388,7 @@ def test_plain_sb3_one_environment_needs_no_vec_env() -> None:
 def test_plain_sb3_seeds_and_masks_of_native_environments() -> None:
     first, second = (make_sb3_env(NER, 3, seed=5, **SMALL) for _ in range(2))
     a, b = first.reset(), second.reset()
-    assert set(a) == {"action_mask", "corpus", "flags", "history", "position", "row"}
+    assert set(a) == {"action_mask", "corpus", "history", "position", "row"}
     assert all((a[key] == b[key]).all() for key in a)
     single = gym.make(NER, obs_type="index", **SMALL)
     assert (single.reset(seed=6)[0]["row"] == a["row"][1]).all()

@@ -474,7 +474,7 @@ def shortened(words: list[str], runs: Mapping[str, str]) -> list[str] | None:
             at = short.index(flag)
             del short[at : at + 2]
     run = runs["reviews" if "--challenge" in short else "latest"]
-    short = [run if word == "RUN" else word for word in short]
+    short = [run if re.fullmatch(r"RUN(_\d)?", word) else word for word in short]
     if short[0] == "export-minari":
         short += ["--env-kwargs", "encoder:hashed", "--obs-type", "index"]
     if short[0] == "train":
