@@ -51,7 +51,7 @@ class PackedMasks:
 
 
 @dataclass(frozen=True)
-class Decisions:
+class SampledDecisions:
     """B decisions of whole groups, to learn from.
 
     Attributes:
@@ -207,13 +207,13 @@ class SampledTexts:
             index = np.concatenate([np.arange(first[g], first[g] + length[g]) for g in chosen])
             yield [index[a:b] for a, b in parts]
 
-    def take(self, index: Int64Array) -> Decisions:
+    def take(self, index: Int64Array) -> SampledDecisions:
         """Decisions (B,) as tensors on the device."""
         own = self.advantages[index].astype(np.float32)
         observations = {
             key: self._tensor(value[index, 0]) for key, value in self.observations.items()
         }
-        return Decisions(
+        return SampledDecisions(
             observations,
             self._tensor(self.actions[index, 0, 0]),
             self._tensor(self.action_masks[index, 0]),
