@@ -67,7 +67,7 @@ def test_rollouts_encode_what_readers_see(tiny_bert: Path) -> None:
 def test_rollouts_that_are_kept_give_the_same_weights(env_id: str, tiny_bert: Path) -> None:
     sizes: dict[str, Any] = {"n_steps": 16, "batch_size": 64, "n_envs": 4}
     (one, kept), (two, plain) = (
-        learned(env_id, tiny_bert, total=192, keep=keep, **sizes) for keep in (True, False)
+        learned(env_id, tiny_bert, total=128, keep=keep, **sizes) for keep in (True, False)
     )
     assert kept.encoded_texts["learning"] < plain.encoded_texts["learning"]
     assert not kept._kept

@@ -9,7 +9,7 @@ from gymnasium.envs.registration import EnvSpec
 from gymnasium.utils.env_checker import data_equivalence
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.errors import InvalidArgumentError, NotResetError
 from nlp_gym.wrappers import FullInformation, FullInformationVector, LayoutVectorObservation
 
 SMALL = {"encoder": "hashed", "corpus": "sample", "obs_type": "index"}
@@ -84,6 +84,28 @@ def test_full_information_of_gymnasiums_vector_environment_is_the_same(mode):
         infos, others = (env.step(actions)[4] for env in (own, other))
         for key in ("action_rewards", "_action_rewards"):
             assert np.array_equal(infos[key], others.get(key, np.zeros_like(infos[key])))
+
+
+@pytest.mark.parametrize("env_id", [NER, "Relation-SemEval-v0", "KnowledgeGraph-WN18RR-v0"])
+def test_an_episode_that_ended_has_no_rewards_of_next_actions(env_id):
+    kwargs = {"corpus": "sample", "obs_type": "index"}
+    one = gym.make(env_id, **kwargs).unwrapped
+    with pytest.raises(NotResetError, match=r"call reset\(\) first"):
+        one.action_rewards()
+    one.reset(seed=0)
+    while not one.step(one.oracle_action())[2]:
+        assert one.action_rewards().shape == (one.action_space.n,)
+    with pytest.raises(NotResetError, match="after the episode ended"):
+        one.action_rewards()
+    envs = gym.make_vec(env_id, num_envs=3, autoreset_mode=AutoresetMode.NEXT_STEP, **kwargs)
+    envs.reset(seed=0)
+    ended = np.zeros(3, bool)
+    while not ended.any():
+        ended = envs.step(envs.oracle_actions())[2]
+    rewards = envs.action_rewards()
+    assert not rewards[ended].any()
+    running = envs.current_state().take((~ended).nonzero()[0])
+    assert np.array_equal(rewards[~ended], envs.task.action_rewards(running))
 
 
 def test_full_information_is_part_of_a_spec_and_fits_other_wrappers():

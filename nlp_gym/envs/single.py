@@ -138,7 +138,14 @@ class TaskEnv(PortableSpec, gym.Env[Observation, Any]):
         return int(self.task.oracle(self._started())[0])
 
     def action_rewards(self) -> npt.NDArray[np.float64]:
-        """(A,) rewards that each action would earn now; see `Task.action_rewards`."""
+        """(A,) rewards that each action would earn now; see `Task.action_rewards`.
+
+        Raises:
+            NotResetError: `reset` comes first; after its end an episode has no next action.
+        """
+        self._started()
+        if not self._running:
+            raise NotResetError("action_rewards() after the episode ended; call reset() first.")
         return np.asarray(self.task.action_rewards(self._started())[0])
 
     def outputs(self) -> Any:

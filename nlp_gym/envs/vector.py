@@ -290,8 +290,17 @@ class TaskVectorEnv(EachAttribute, PortableSpec, gym.vector.VectorEnv[Any, Any, 
         return self.task.oracle(self._started())
 
     def action_rewards(self) -> npt.NDArray[np.float64]:
-        """(B, A) rewards that each action would earn now; see `Task.action_rewards`."""
-        return self.task.action_rewards(self._started())
+        """(B, A) rewards that each action would earn now; see `Task.action_rewards`.
+
+        Zeros where an episode ended and waits for its reset: it has no next action.
+        """
+        state, running = self._started(), ~self._ended
+        if running.all():
+            return self.task.action_rewards(state)
+        rewards = np.zeros((self.num_envs, self._n_actions))
+        if running.any():
+            rewards[running] = self.task.action_rewards(state.take(running.nonzero()[0]))
+        return rewards
 
     def current_state(self) -> Any:
         """The running episodes, as a `State` that later steps do not change."""
