@@ -223,7 +223,7 @@ def test_pointer_source_by_slot() -> None:
         by="slot",
     )
     encoded = Encoded(features, np.zeros(1))
-    none = {"masks": None, "source_pieces": lambda most: None}
+    none = {"masks": None, "slot_flags": {}, "source_pieces": lambda most: None}
     source = FeatureSource(SimpleNamespace(encoded=encoded, tables=tables, **none))
     got = source.candidates(th.tensor([[1], [0]]), th.tensor([[0], [1]]))
     assert got.tolist() == [[[0, 1], [3, 3]], [[2, 2], [1, 0]]]
