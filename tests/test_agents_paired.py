@@ -23,11 +23,11 @@ from tests.conftest import tiny_run
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def score_of(right: Any, metric: str = "accuracy") -> Score:
+def score_of(right: Any, metric: str = "accuracy", signature: str = "") -> Score:
     """Accuracy of decisions that are right (1) or wrong (0)."""
     right = np.asarray(right, float)
     counts = np.stack([right, np.ones(len(right))], axis=1)
-    return Score.from_counts(metric, counts, mean_of_first, signature="", bootstrap=1)
+    return Score.from_counts(metric, counts, mean_of_first, signature=signature, bootstrap=1)
 
 
 def test_a_score_less_itself_is_nothing() -> None:
@@ -81,6 +81,7 @@ def test_what_cannot_be_compared_is_refused() -> None:
         ([one], [bare], "without counts"),
         ([one], [score_of([1, 0, 1])], "on 2 samples cannot be compared with|on 3 samples"),
         ([one], [score_of([1, 0], "entity_f1")], "entity_f1 on 2"),
+        ([one], [score_of([1, 1], signature="unit:text|bs:9")], "other settings or versions"),
         ([], [one], "0 and 1"),
     ):
         with pytest.raises(InvalidArgumentError, match=words):

@@ -81,7 +81,8 @@ def paired_difference(
         seed: Of the resampling.
 
     Raises:
-        InvalidArgumentError: A score has no counts, or metric or number of samples differ.
+        InvalidArgumentError: A score has no counts, or metric, its settings or the number of
+            samples differ.
     """
     check_int("draws", draws, 1, _MOST)
     every = [*scores, *others]
@@ -137,6 +138,16 @@ def _check(scores: Sequence[Score], others: Sequence[Score]) -> None:
                 f"A score of {score.metric} on {score.n:,} samples cannot be compared with one of "
                 f"{first.metric} on {first.n:,}: score both on the same split and corpus."
             )
+        if _settings(score) != _settings(first):
+            raise InvalidArgumentError(
+                f"signature={shown(score.signature)} and {shown(first.signature)}: scores whose "
+                "metrics have other settings or versions cannot be compared; score both anew."
+            )
+
+
+def _settings(score: Score) -> str:
+    """How a metric was computed, without what its own interval was drawn with."""
+    return score.signature.split("|bs:")[0]
 
 
 def compare_runs(

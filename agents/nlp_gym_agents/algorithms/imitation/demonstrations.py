@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -140,6 +140,23 @@ def collect(
     return OracleData(observations, *rest)
 
 
+def earning(
+    task: Task, places: Sequence[Int64Array], rewards: Sequence[npt.NDArray[np.floating[Any]]]
+) -> npt.NDArray[np.bool_]:
+    """Which texts the oracle's way is learned from: all, or those on which it earned something.
+
+    Args:
+        task: Says whether its oracle always knows the way.
+        places: Of each step, the texts that were still played.
+        rewards: Of each step, what their decisions earned.
+
+    Returns:
+        (n,), the texts that were begun together.
+    """
+    earned = np.bincount(np.concatenate(places), np.concatenate(rewards))
+    return (earned > 0) | task.exact_oracle
+
+
 def _taught(task: Task, batch: int, exits: str | None) -> Iterable[Int64Array]:
     """The texts that are played side by side."""
     if exits is None or task.drawn is None:
@@ -190,10 +207,7 @@ def _play(
     for place, _, rewards in reversed(steps):
         ahead[place] = rewards + gamma * ahead[place]
         returns.append(ahead[place])
-    earned = np.zeros(len(rows))
-    for place, _, rewards in steps:
-        earned[place] += rewards
-    useful = (earned > 0) | task.exact_oracle
+    useful = earning(task, [step[0] for step in steps], [step[2] for step in steps])
     kept = [useful[place] for place, _, _ in steps]
     _, actions, rewarded = zip(*steps, strict=True)
 

@@ -102,7 +102,7 @@ class MaskedDQN(DQN):
             "margin_temperature", margin_temperature, 0.0, _LARGEST
         )
         # Stable-Baselines3 means by `n_steps` a replay buffer of its own.
-        self.lookahead = check_int("n_steps", n_steps, 1, _MOST_STEPS)
+        self.return_steps = check_int("n_steps", n_steps, 1, _MOST_STEPS)
         self.prioritised = prioritised
         self.priority_alpha = check_number("priority_alpha", priority_alpha, 0.0, 1.0)
         self.priority_beta = check_number("priority_beta", priority_beta, 0.0, 1.0)
@@ -118,7 +118,7 @@ class MaskedDQN(DQN):
     @property
     def keeps_states(self) -> bool:
         """Whether an option is on for which replay keeps states."""
-        return self.lookahead > 1 or any(getattr(self, name) for name in STATE_OPTIONS)
+        return self.return_steps > 1 or any(getattr(self, name) for name in STATE_OPTIONS)
 
     def _setup_model(self) -> None:
         if self.keeps_states and self.env is not None and self.replay_buffer is None:
@@ -278,7 +278,7 @@ class MaskedDQN(DQN):
 
     def _target_of_taken(self, buffer: StateReplayBuffer, drawn: Decisions) -> th.Tensor:
         """(B,) targets of the actions that were taken, after up to `n_steps` decisions."""
-        ahead = buffer.ahead(drawn, n_steps=self.lookahead, gamma=self.gamma)
+        ahead = buffer.ahead(drawn, n_steps=self.return_steps, gamma=self.gamma)
         target = ahead.rewards
         going = ~ahead.ended
         if self.gamma and going.any():

@@ -11,6 +11,7 @@ from nlp_gym.progress import progress_bar
 from nlp_gym.tasks.core.rollout import play, side_by_side
 from nlp_gym.tasks.core.task import Task
 from nlp_gym.types import Int64Array
+from nlp_gym_agents.algorithms.imitation.demonstrations import earning
 from nlp_gym_agents.algorithms.q_learning.transitions import Transitions
 
 _SIDE_BY_SIDE = 1024
@@ -67,9 +68,8 @@ def _played(task: Task, rows: Int64Array) -> tuple[Any, tuple[Any, ...]]:
         return task.oracle(state)
 
     steps = [(s.place, s.actions, s.rewards, s.ended.copy()) for s in play(task, rows, decide)]
+    useful = earning(task, [step[0] for step in steps], [step[2] for step in steps])
     place, actions, rewards, dones = map(np.concatenate, zip(*steps, strict=True))
     numbers = np.concatenate([np.full(len(s[0]), k) for k, s in enumerate(steps)])
-    earned = np.bincount(place, rewards, len(rows))
-    useful = ((earned > 0) | task.exact_oracle)[place]
-    columns = (rows[place], numbers, actions, rewards, dones, useful)
+    columns = (rows[place], numbers, actions, rewards, dones, useful[place])
     return type(seen[0]).joined(seen), columns
