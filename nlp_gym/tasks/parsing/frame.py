@@ -20,7 +20,7 @@ def tree_frame(task: Parsing, state: ParsingState) -> Frame:
     """
     row = int(state.row[0])
     sample, none = task.sample(row), task.transitions.none
-    front = task.front(state)
+    front = task.transitions.look(state)
     here = {int(front.s0[0]), int(front.b0[0])}
     over = bool((state.heads == -1).any())
     pieces = []
