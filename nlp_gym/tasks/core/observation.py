@@ -238,7 +238,7 @@ class Views:
         seen["row"] = state.row.astype(np.int32)[:, None]
         seen["position"] = position.astype(np.int32)[:, None]
         if places is not None:
-            seen[NAMED] = places.astype(self._places, copy=False)
+            seen[NAMED] = places.astype(self._places, order="C", copy=False)
         return seen
 
     def observe_with_mask(self, state: Any, obs_type: str) -> tuple[Observation, BoolArray]:

@@ -165,6 +165,7 @@ class Parsing(LabelTask):
     family = "parsing"
     exact_oracle = False
     reads_text = True
+    trace_view = "tree"
     fixed_arguments = ("system", "seen")
 
     def __init__(

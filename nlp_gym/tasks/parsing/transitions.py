@@ -7,6 +7,7 @@ has words: column W stands for no word, so that what is not there is read and wr
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -275,10 +276,16 @@ class ArcHybrid(System):
 
 def values_at(values: npt.NDArray[Any], places: IntArray) -> npt.NDArray[Any]:
     """(B,) one value of each of B rows, or (B, n) several."""
-    starts = np.arange(0, values.size, values.shape[1])
+    starts = _starts(*values.shape)
     if places.ndim > 1:
         starts = starts[:, None]
     return values.take(starts + places)
+
+
+@lru_cache(maxsize=16)
+def _starts(rows: int, width: int) -> Int64Array:
+    """(rows,) where each row begins in the flat array."""
+    return np.arange(rows) * width
 
 
 SYSTEMS: dict[str, type[System]] = {"arc-eager": ArcEager, "arc-hybrid": ArcHybrid}
