@@ -20,6 +20,7 @@ from torch.nn.modules.module import register_module_module_registration_hook
 from typing_extensions import override
 
 from nlp_gym.errors import InvalidArgumentError, shown
+from nlp_gym.tasks.core.observation import NAMED
 from nlp_gym_agents.algorithms.encoder_optimizer import mark_encoder
 from nlp_gym_agents.models.attach_encoder import UpcomingTexts
 from nlp_gym_agents.networks.decoder.extractor import DecoderExtractor
@@ -39,7 +40,7 @@ _KEPT = 4
 
 Tensors = dict[str, th.Tensor]
 
-NAMES = (MASK_KEY, CORPUS_KEY, *POSITION_KEYS)
+NAMES = (MASK_KEY, CORPUS_KEY, *POSITION_KEYS, NAMED)
 """Keys that say what is legal and what is read: to be left as they are."""
 
 

@@ -12,10 +12,13 @@ from gymnasium import spaces
 from nlp_gym.checks import check_obs_type
 from nlp_gym.encode import Encoder
 from nlp_gym.errors import InvalidArgumentError
-from nlp_gym.tasks.core.tables import Extra, SlotFlags, Tables
-from nlp_gym.types import BoolArray, Corpus, Encoded, Int64Array, Observation, Units
+from nlp_gym.tasks.core.tables import Extra, SlotFlags, Tables, index_type
+from nlp_gym.types import BoolArray, Corpus, Encoded, Int64Array, IntArray, Observation, Units
 
 _Space = spaces.Space[Any]
+
+NAMED = "words"
+"""Key of an `index` observation with the places of the units that the state names."""
 
 _TABLE = 1 << 14
 """Numbers up to which the one-hot vectors of all values are kept in one table."""
@@ -130,6 +133,14 @@ class ObservedTask(Protocol):
         """(B,) which of `masks` holds."""
         ...
 
+    def named(self, state: Any) -> IntArray:
+        """(B, K) places of the units that states name."""
+        ...
+
+    def seen_of(self, state: Any) -> tuple[IntArray, Observation]:
+        """`named` and `extra`."""
+        ...
+
 
 class Views:
     """Observations of a task's states; keys and shapes are in the task's docstring.
@@ -141,9 +152,17 @@ class Views:
     def __init__(self, task: ObservedTask) -> None:
         self.task = task
         self._offsets = task.tables.offsets
+        self._named = task.tables.named
+        if self._named is not None:
+            self._places = index_type(max(self._named.longest, 1) + 1)
         self._knowledge = task.knowledge_table
         self._slot_flags = task.slot_flags
         self._extras = dict(task.extras)
+        if NAMED in self._extras:
+            raise InvalidArgumentError(
+                f"{type(task).__name__}.extras has the key {NAMED!r}, under which observations "
+                "hold the units that states name (`Tables.named`): give it another name."
+            )
         if self._knowledge is not None:
             self._extras["knowledge"] = Extra(self._knowledge.shape[1], 1)
         self._dtypes = {key: extra.dtype for key, extra in self._extras.items()}
@@ -177,6 +196,9 @@ class Views:
         else:
             keys["row"] = IndexBox(0, max(len(task.corpus) - 1, 1), (1,), np.int32)
             keys["position"] = IndexBox(0, max(task.n_positions - 1, 1), (1,), np.int32)
+            if self._named is not None:
+                most = max(self._named.longest, 1)
+                keys[NAMED] = IndexBox(0, most, (self._named.count,), self._places)
         return spaces.Dict(keys)
 
     def _vectors(self) -> dict[str, _Space]:
@@ -195,10 +217,12 @@ class Views:
     def observe(self, state: Any, obs_type: str) -> Observation:
         """Arrays of every key with B in front."""
         task = self.task
-        extras = {
-            key: values.astype(self._dtypes[key], copy=False)
-            for key, values in task.extra(state).items()
-        }
+        places: IntArray | None = None
+        if self._named is None:
+            more = task.extra(state)
+        else:
+            places, more = task.seen_of(state)
+        extras = {key: values.astype(self._dtypes[key], copy=False) for key, values in more.items()}
         if self._knowledge is not None:
             extras["knowledge"] = self._knowledge.take(state.slot, axis=0)
         if obs_type == "index" and task.masks is not None:
@@ -210,7 +234,7 @@ class Views:
             if obs_type == "features":
                 seen |= {key: part.astype(np.float32) for key, part in flags.items()}
                 seen |= {key: self._floats(key, values) for key, values in extras.items()}
-                return seen | self._gathered(state)
+                return seen | self._gathered(state, places)
             seen |= flags
         seen |= extras
         if obs_type == "tokens":
@@ -218,6 +242,8 @@ class Views:
         position = state.slot - self._offsets.take(state.row)  # as `Task.position`
         seen["row"] = state.row.astype(np.int32)[:, None]
         seen["position"] = position.astype(np.int32)[:, None]
+        if places is not None:
+            seen[NAMED] = places.astype(self._places, order="C", copy=False)
         return seen
 
     def observe_with_mask(self, state: Any, obs_type: str) -> tuple[Observation, BoolArray]:
@@ -240,11 +266,11 @@ class Views:
             return one_hot(values, self._extras[key].high + 1)
         return table.take(values, axis=0).reshape(len(values), -1)
 
-    def _gathered(self, state: Any) -> Observation:
+    def _gathered(self, state: Any, places: IntArray | None) -> Observation:
         tables, encoded, b = self.task.tables, self.task.encoded, len(state.row)
         seen: Observation = {}
         if tables.n_context:
-            units = tables.context_of(state.row, state.slot)
+            units = tables.context_of(state.row, state.slot, places)
             seen["context"] = encoded.gather(units).reshape(b, -1)
         if tables.candidates is not None:
             units = tables.candidates_of(state.row, state.slot)
