@@ -54,6 +54,7 @@ _SUMMARY = "nlp_gym.tasks.candidates.summary:Summary"
 _DIALOGUE = "nlp_gym.tasks.candidates.dialogue:Dialogue"
 _GRAPH = "nlp_gym.tasks.knowledge_graph.task:KnowledgeGraph"
 _GENERATION = "nlp_gym.tasks.generation.task:Generation"
+_COMPRESSION = "nlp_gym.tasks.compression.task:Compression"
 _MULTI_TASK = "nlp_gym.tasks.multi_task.task:MultiTask"
 
 _MULTI30K = {"pair": "en-de", "reward": "metric", "max_source": 48}
@@ -112,6 +113,7 @@ ENVS: tuple[EnvRow, ...] = (
         {"reward": "metric", "max_source": 128},
     ),
     EnvRow("Generation-v0", _GENERATION, "continuations", _CHARACTERS),
+    EnvRow("Compression-v0", _COMPRESSION, "compressions", {"reward": "metric"}),
     EnvRow("MultiTask-v0", _MULTI_TASK, "multitask"),
 )
 

@@ -14,6 +14,7 @@ _SIGNS = {
     "here": (">", "<"),
     "chosen": ("[", "]"),
     "wrong": ("[", "]"),
+    "dropped": ("~", "~"),
 }
 PALETTE = (
     "#8dd3c7",
@@ -29,7 +30,13 @@ PALETTE = (
 )
 """Backgrounds of labels, by `Piece.colour`."""
 
-SPOKEN = {"dim": "not reached", "here": "now", "chosen": "chosen", "wrong": "wrong"}
+SPOKEN = {
+    "dim": "not reached",
+    "here": "now",
+    "chosen": "chosen",
+    "wrong": "wrong",
+    "dropped": "dropped",
+}
 """What HTML says of a mark to those who hear the page; of a plain piece, nothing."""
 
 # A label's background needs dark letters on any page, and printers need to be told to keep it; the
@@ -54,8 +61,9 @@ def ansi(frame: Frame, reward: float) -> str:
 def signs(frame: Frame, reward: float) -> str:
     """The frame for terminals without colour: as `ansi`, with signs in place of the codes.
 
-    ``>word<`` is decided on now, ``[word]`` is decided, ``{word word}`` is not reached yet. As in
-    `ansi`, the label follows a ``/``, and a ``!`` says that it is wrong, before what the gold has.
+    ``>word<`` is decided on now, ``[word]`` is decided, ``~word~`` is struck out, ``{word word}``
+    is not reached yet. As in `ansi`, the label follows a ``/``, and a ``!`` says that it is wrong,
+    before what the gold has.
     """
     return _lines(frame, reward, _signed)
 
@@ -104,7 +112,13 @@ def _note(piece: Piece) -> str:
 
 
 def _coloured(piece: Piece, begins: bool, ends: bool) -> str:
-    codes = {"dim": "2", "here": "7", "chosen": f"4;{_CODES[piece.colour]}", "wrong": "4;31"}
+    codes = {
+        "dim": "2",
+        "here": "7",
+        "chosen": f"4;{_CODES[piece.colour]}",
+        "wrong": "4;31",
+        "dropped": "2;9",
+    }
     if piece.mark == "plain":
         return piece.text + _note(piece)
     return f"\x1b[{codes[piece.mark]}m{piece.text}\x1b[0m{_note(piece)}"
@@ -123,6 +137,8 @@ def _html_piece(piece: Piece, begins: bool, ends: bool) -> str:
         return text + note
     if begins:
         text = f'<span class="spoken">{SPOKEN[piece.mark]}: </span>{text}'
+    if piece.mark == "dropped":
+        return f"<del>{text}</del>{note}"
     if piece.mark in ("here", "dim"):
         return f'<span class="{piece.mark}">{text}</span>{note}'
     colour = PALETTE[piece.colour]

@@ -1,0 +1,225 @@
+"""A small language model of words, learnt from the training texts: how likely one follows another.
+
+It is a bigram model with interpolated Kneser-Ney smoothing (Kneser and Ney 1995). Words that are
+rare in training share the entry of their form: a number, a name, a sign, another word.
+Log-probabilities are integers in units of 1/`UNIT`, so that sums of them are exact in any order.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from nlp_gym.errors import InvalidArgumentError, shown
+from nlp_gym.types import Float64Array, Int64Array, IntArray
+
+UNIT = 1 << 16
+"""What 1 nat is in the log-probabilities."""
+BOUNDARY = 0
+"""The number that stands before the first word and after the last one."""
+FORMS = ("<number>", "<name>", "<sign>", "<word>")
+_FIRST = 1 + len(FORMS)
+_MOST_WORDS = 1 << 16
+MOST_PAIRS = 1 << 18
+"""Pairs of words that are kept; of more, the rarest are left out."""
+_LEAST_WEIGHT = 0.1
+
+
+def word_form(word: str) -> int:
+    """The number of the entry that stands for a word which the vocabulary lacks."""
+    if any(map(str.isdigit, word)):
+        return 1
+    if not any(map(str.isalpha, word)):
+        return 3
+    return 2 if word[:1].isupper() else 4
+
+
+@dataclass(frozen=True)
+class Bigrams:
+    """Probabilities of pairs of words, and in how many texts each word is.
+
+    Attributes:
+        words: The vocabulary in lower case; word i has the number 5 + i.
+        n_texts: Texts that were learnt from.
+        frequency: (V,) int64 texts that hold each entry; V counts boundary and forms too.
+        pairs: (P,) int64, ascending, ``before * V + after`` of each pair that occurred.
+        counts: (P,) int64 how often.
+    """
+
+    words: tuple[str, ...]
+    n_texts: int
+    frequency: Int64Array
+    pairs: Int64Array
+    counts: Int64Array
+
+    @classmethod
+    def learn(cls, texts: Iterable[Sequence[str]], *, size: int = 8000) -> Bigrams:
+        """Count the words and pairs of texts.
+
+        Args:
+            texts: Their words; at least one text.
+            size: Most words of the vocabulary; each occurs twice or more.
+        """
+        given = [tuple(text) for text in texts]
+        counted = Counter(word.lower() for text in given for word in text)
+        often = sorted((-n, word) for word, n in counted.items() if n > 1)
+        words = tuple(word for _, word in often[:size])
+        empty = np.zeros(0, np.int64)
+        model = cls(words, len(given), empty, empty, empty)
+        total = _FIRST + len(words)
+        frequency = np.zeros(total, np.int64)
+        found: list[Int64Array] = []
+        for text in given:
+            numbers = model.numbers(text)
+            frequency[np.unique(numbers)] += 1
+            chain = np.concatenate([[BOUNDARY], numbers, [BOUNDARY]])
+            found.append(chain[:-1] * total + chain[1:])
+        pairs, counts = np.unique(np.concatenate([empty, *found]), return_counts=True)
+        rarest = 1
+        while len(pairs) > MOST_PAIRS:
+            pairs, counts = pairs[counts > rarest], counts[counts > rarest]
+            rarest += 1
+        return cls(words, len(given), frequency, pairs, counts.astype(np.int64))
+
+    @classmethod
+    def read(cls, settings: object) -> Bigrams:
+        """Make the model that `settings` describe.
+
+        Raises:
+            InvalidArgumentError: They are not those of a model.
+        """
+        try:
+            return _read(settings)
+        except (ValueError, TypeError, KeyError, zlib.error, binascii.Error, OverflowError) as why:
+            raise InvalidArgumentError(
+                f"language_model={shown(settings)} is no language model that a run stored "
+                f"({why}). Leave it out: it is learnt from the training texts."
+            ) from why
+
+    @cached_property
+    def settings(self) -> str:
+        """The model as one line of JSON, which runs store."""
+        return json.dumps(
+            {
+                "words": list(self.words),
+                "n_texts": self.n_texts,
+                "frequency": _packed(self.frequency),
+                "pairs": _packed(np.diff(self.pairs, prepend=0)),
+                "counts": _packed(self.counts),
+            },
+            ensure_ascii=False,
+        )
+
+    @property
+    def size(self) -> int:
+        """Number V of entries."""
+        return _FIRST + len(self.words)
+
+    @cached_property
+    def _index(self) -> Mapping[str, int]:
+        return {word: number for number, word in enumerate(self.words, _FIRST)}
+
+    def numbers(self, words: Sequence[str]) -> Int64Array:
+        """(T,) entries of words."""
+        index = self._index
+        found = (index.get(word.lower()) or word_form(word) for word in words)
+        return np.fromiter(found, np.int64, len(words))
+
+    @cached_property
+    def _tables(self) -> tuple[Int64Array, Int64Array, Int64Array]:
+        """(P,) log-probabilities of known pairs, (V,) those of backing off, (V,) those of words."""
+        v, before, after = self.size, self.pairs // self.size, self.pairs % self.size
+        once, twice = int((self.counts == 1).sum()), int((self.counts == 2).sum())
+        discount = once / (once + 2 * twice) if once and twice else 0.5
+        uses = np.bincount(before, self.counts, v)  # of an entry before another
+        followers = np.bincount(before, minlength=v)
+        contexts = np.bincount(after, minlength=v)
+        spare = discount * (contexts > 0).sum()  # goes to all entries alike
+        word = (np.maximum(contexts - discount, 0.0) + spare / v) / max(len(self.pairs), 1)
+        if not len(self.pairs):
+            word = np.full(v, 1.0 / v)
+        back = np.where(uses > 0, discount * followers / np.maximum(uses, 1), 1.0)
+        known = (self.counts - discount) / uses[before] + back[before] * word[after]
+        return _logs(known), _logs(back), _logs(word)
+
+    def log_probs(self, before: IntArray, after: IntArray) -> Int64Array:
+        """(B,) log-probabilities, in 1/`UNIT` nats, that one entry follows another."""
+        known, back, word = self._tables
+        found: Int64Array = back.take(before) + word.take(after)
+        if len(self.pairs):
+            wanted = before * np.int64(self.size) + after
+            at = np.minimum(np.searchsorted(self.pairs, wanted), len(self.pairs) - 1)
+            found = np.where(self.pairs.take(at) == wanted, known.take(at), found)
+        return found
+
+    def chain(self, numbers: Int64Array) -> int:
+        """Log-probability of a text and its end, in 1/`UNIT` nats."""
+        before = np.concatenate([[BOUNDARY], numbers])
+        return int(self.log_probs(before, np.concatenate([numbers, [BOUNDARY]])).sum())
+
+    @cached_property
+    def weights(self) -> Float64Array:
+        """(V,) from 0.1 to 1: how much an entry says, by the share of texts that lack it (idf)."""
+        seen = self.frequency.copy()
+        seen[[1, 2, 4]] = 0  # forms of words that are rare, each of which is in one text or none
+        found = np.log((self.n_texts + 1) / (seen + 1)) / np.log(self.n_texts + 1)
+        return np.clip(found, _LEAST_WEIGHT, 1.0)
+
+
+def _logs(values: Float64Array) -> Int64Array:
+    return np.rint(np.log(values) * UNIT).astype(np.int64)
+
+
+def _packed(numbers: Int64Array) -> str:
+    data = zlib.compress(np.ascontiguousarray(numbers, "<i8").tobytes(), 9)
+    return base64.b64encode(data).decode("ascii")
+
+
+def _unpacked(text: object, size: int | None) -> Int64Array:
+    """The integers of a string; not more than a model can have, whatever the string says."""
+    if not isinstance(text, str):
+        raise ValueError("numbers are no string")
+    most = 8 * (MOST_PAIRS if size is None else size)
+    unpacker = zlib.decompressobj()
+    data = unpacker.decompress(base64.b64decode(text, validate=True), most + 8)
+    if not unpacker.eof or len(data) > most or len(data) % 8:
+        raise ValueError("numbers are cut, or too many")
+    found: Int64Array = np.frombuffer(data, "<i8").astype(np.int64)
+    if size is not None and len(found) != size:
+        raise ValueError(f"{len(found)} numbers where {size} are needed")
+    return found
+
+
+def _read(settings: object) -> Bigrams:
+    if not isinstance(settings, str):
+        raise ValueError("it is no string")
+    fields: Any = json.loads(settings)
+    if not isinstance(fields, dict) or not isinstance(fields["words"], list):
+        raise ValueError("it has no words")
+    words, n_texts = tuple(fields["words"]), fields["n_texts"]
+    if len(words) > _MOST_WORDS or not all(isinstance(word, str) and word for word in words):
+        raise ValueError("its words are no list of strings, or too many")
+    if len(set(words)) < len(words):
+        raise ValueError("a word is in it twice")
+    if type(n_texts) is not int or not 1 <= n_texts < 2**40:
+        raise ValueError("n_texts is no number of texts")
+    size = _FIRST + len(words)
+    frequency = _unpacked(fields["frequency"], size)
+    pairs = np.cumsum(_unpacked(fields["pairs"], None))
+    counts = _unpacked(fields["counts"], len(pairs))
+    if frequency.min() < 0 or frequency.max() > n_texts:
+        raise ValueError("a frequency is outside the texts")
+    if len(pairs) and (pairs[0] < 0 or pairs[-1] >= size * size or (np.diff(pairs) <= 0).any()):
+        raise ValueError("pairs are not ascending, or of words that are not there")
+    if len(counts) and (counts.min() < 1 or counts.max() > 2**40):
+        raise ValueError("a count is no count")
+    return Bigrams(words, n_texts, frequency, pairs, counts)
