@@ -172,11 +172,11 @@ class Bigrams:
         seen = self.frequency.copy()
         seen[[1, 2, 4]] = 0  # forms of words that are rare, each of which is in one text or none
         found = np.log((self.n_texts + 1) / (seen + 1)) / np.log(self.n_texts + 1)
-        return np.clip(found, _LEAST_WEIGHT, 1.0)
+        return np.asarray(np.clip(found, _LEAST_WEIGHT, 1.0), np.float64)
 
 
 def _logs(values: Float64Array) -> Int64Array:
-    return np.rint(np.log(values) * UNIT).astype(np.int64)
+    return np.asarray(np.rint(np.log(values) * UNIT), np.int64)
 
 
 def _packed(numbers: Int64Array) -> str:

@@ -30,9 +30,7 @@ def reference_score(
     return rouge(references, texts, tokenizer, beside=beside, bootstrap=bootstrap, report=report)
 
 
-def quality_score(
-    quality: Quality, rows: Int64Array, kept: BoolArray, *, bootstrap: int
-) -> Score:
+def quality_score(quality: Quality, rows: Int64Array, kept: BoolArray, *, bootstrap: int) -> Score:
     """Mean quality over texts.
 
     Args:

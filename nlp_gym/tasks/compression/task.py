@@ -108,7 +108,7 @@ class Compression(Task):
     | | | | | eight steps, one-hot |
     | tokens, index | `decided` | (H,) | int32 | 0 dropped, 1 kept, 2 there was none |
     | tokens, index | `share`, `left`, `join` | (1,) | int32 | the same as numbers |
-    | tokens | `input_ids`, `attention_mask` | (1+w, L) | int32, int8 | sub-words of text and words |
+    | tokens | `input_ids`, `attention_mask` | (1+w, L) | int32, int8 | their sub-words |
     | index | `row`, `position` | (1,) | int32 | text and word |
 
     ## Action Space
