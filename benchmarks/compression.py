@@ -129,7 +129,6 @@ def correlation(task: Any, seed: int = 0) -> str:
     return "\n".join(lines)
 
 
-@one_line_errors
 def main() -> None:
     """Print a table in Markdown."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -182,4 +181,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors():
+        main()
