@@ -1,8 +1,14 @@
-"""A small language model of words, learnt from the training texts: how likely one follows another.
+"""A small language model of words, learnt from the training texts: how well one follows another.
 
-It is a bigram model with interpolated Kneser-Ney smoothing (Kneser and Ney 1995). Words that are
-rare in training share the entry of their form: a number, a name, a sign, another word.
-Log-probabilities are integers in units of 1/`UNIT`, so that sums of them are exact in any order.
+It is a bigram model with absolute discounting whose lower order counts contexts, as that of Kneser
+and Ney (1995). Words that are rare in training share the entry of their form: a number, a name, a
+sign, another word. Pairs of a single text are left out: else a training text would be judged by a
+model that knows it by heart.
+
+A *gain* is the logarithm of the probability of a word after another one, less that without context:
+the mean of gains over a text is its SLOR (Kann, Rothe and Filippova 2018), a measure of fluency in
+which rare words cost nothing. Gains are integers in units of 1/`UNIT` nats, so that sums of them
+are exact in any order.
 """
 
 from __future__ import annotations
@@ -23,7 +29,7 @@ from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym.types import Float64Array, Int64Array, IntArray
 
 UNIT = 1 << 16
-"""What 1 nat is in the log-probabilities."""
+"""What 1 nat is in gains."""
 BOUNDARY = 0
 """The number that stands before the first word and after the last one."""
 FORMS = ("<number>", "<name>", "<sign>", "<word>")
@@ -32,6 +38,9 @@ _MOST_WORDS = 1 << 16
 MOST_PAIRS = 1 << 18
 """Pairs of words that are kept; of more, the rarest are left out."""
 _LEAST_WEIGHT = 0.1
+_DISCOUNT = 0.75
+_UNSEEN = 0.5
+"""Contexts that every entry has besides those of training."""
 
 
 def word_form(word: str) -> int:
@@ -45,19 +54,23 @@ def word_form(word: str) -> int:
 
 @dataclass(frozen=True)
 class Bigrams:
-    """Probabilities of pairs of words, and in how many texts each word is.
+    """Counts of words and of pairs of words.
 
     Attributes:
         words: The vocabulary in lower case; word i has the number 5 + i.
         n_texts: Texts that were learnt from.
         frequency: (V,) int64 texts that hold each entry; V counts boundary and forms too.
-        pairs: (P,) int64, ascending, ``before * V + after`` of each pair that occurred.
+        uses: (V,) int64 how often something follows each entry.
+        contexts: (V,) int64 how many entries each one follows.
+        pairs: (P,) int64, ascending, ``before * V + after`` of each pair of two texts or more.
         counts: (P,) int64 how often.
     """
 
     words: tuple[str, ...]
     n_texts: int
     frequency: Int64Array
+    uses: Int64Array
+    contexts: Int64Array
     pairs: Int64Array
     counts: Int64Array
 
@@ -67,28 +80,38 @@ class Bigrams:
 
         Args:
             texts: Their words; at least one text.
-            size: Most words of the vocabulary; each occurs twice or more.
+            size: Most words of the vocabulary; each is in two texts or more.
         """
         given = [tuple(text) for text in texts]
-        counted = Counter(word.lower() for text in given for word in text)
+        counted = Counter(word for text in given for word in {word.lower() for word in text})
         often = sorted((-n, word) for word, n in counted.items() if n > 1)
         words = tuple(word for _, word in often[:size])
-        empty = np.zeros(0, np.int64)
-        model = cls(words, len(given), empty, empty, empty)
         total = _FIRST + len(words)
-        frequency = np.zeros(total, np.int64)
-        found: list[Int64Array] = []
-        for text in given:
+        zeros = np.zeros(total, np.int64)
+        model = cls(words, len(given), zeros, zeros, zeros, zeros, zeros)
+        frequency = zeros.copy()
+        found, owners = [zeros[:0]], [zeros[:0]]
+        for number, text in enumerate(given):
             numbers = model.numbers(text)
             frequency[np.unique(numbers)] += 1
             chain = np.concatenate([[BOUNDARY], numbers, [BOUNDARY]])
             found.append(chain[:-1] * total + chain[1:])
-        pairs, counts = np.unique(np.concatenate([empty, *found]), return_counts=True)
-        rarest = 1
+            owners.append(np.full(len(numbers) + 1, number))
+        every, owner = np.concatenate(found), np.concatenate(owners)
+        pairs, which, counts = np.unique(every, return_inverse=True, return_counts=True)
+        uses = np.bincount(every // total, minlength=total)
+        contexts = np.bincount(pairs % total, minlength=total)
+        first = np.full(len(pairs), len(given))
+        np.minimum.at(first, which, owner)
+        last = np.zeros(len(pairs), np.int64)
+        np.maximum.at(last, which, owner)
+        several = last > first
+        pairs, counts = pairs[several], counts[several]
+        rarest = 2
         while len(pairs) > MOST_PAIRS:
             pairs, counts = pairs[counts > rarest], counts[counts > rarest]
             rarest += 1
-        return cls(words, len(given), frequency, pairs, counts.astype(np.int64))
+        return cls(words, len(given), frequency, uses, contexts, pairs, counts.astype(np.int64))
 
     @classmethod
     def read(cls, settings: object) -> Bigrams:
@@ -113,6 +136,8 @@ class Bigrams:
                 "words": list(self.words),
                 "n_texts": self.n_texts,
                 "frequency": _packed(self.frequency),
+                "uses": _packed(self.uses),
+                "contexts": _packed(self.contexts),
                 "pairs": _packed(np.diff(self.pairs, prepend=0)),
                 "counts": _packed(self.counts),
             },
@@ -135,26 +160,18 @@ class Bigrams:
         return np.fromiter(found, np.int64, len(words))
 
     @cached_property
-    def _tables(self) -> tuple[Int64Array, Int64Array, Int64Array]:
-        """(P,) log-probabilities of known pairs, (V,) those of backing off, (V,) those of words."""
+    def _tables(self) -> tuple[Int64Array, Int64Array]:
+        """(P,) gains of known pairs, and (V,) those of any other pair by its first entry."""
         v, before, after = self.size, self.pairs // self.size, self.pairs % self.size
-        once, twice = int((self.counts == 1).sum()), int((self.counts == 2).sum())
-        discount = once / (once + 2 * twice) if once and twice else 0.5
-        uses = np.bincount(before, self.counts, v)  # of an entry before another
-        followers = np.bincount(before, minlength=v)
-        contexts = np.bincount(after, minlength=v)
-        spare = discount * (contexts > 0).sum()  # goes to all entries alike
-        word = (np.maximum(contexts - discount, 0.0) + spare / v) / max(len(self.pairs), 1)
-        if not len(self.pairs):
-            word = np.full(v, 1.0 / v)
-        back = np.where(uses > 0, discount * followers / np.maximum(uses, 1), 1.0)
-        known = (self.counts - discount) / uses[before] + back[before] * word[after]
-        return _logs(known), _logs(back), _logs(word)
+        shares = (self.contexts + _UNSEEN) / (self.contexts.sum() + _UNSEEN * v)
+        seen = (self.counts - _DISCOUNT) / np.maximum(self.uses[before], 1)
+        back = np.maximum(1.0 - np.bincount(before, seen, v), 1e-6)
+        return _logs(seen / shares[after] + back[before]), _logs(back)
 
-    def log_probs(self, before: IntArray, after: IntArray) -> Int64Array:
-        """(B,) log-probabilities, in 1/`UNIT` nats, that one entry follows another."""
-        known, back, word = self._tables
-        found: Int64Array = back.take(before) + word.take(after)
+    def gains(self, before: IntArray, after: IntArray) -> Int64Array:
+        """(B,) by how much, in 1/`UNIT` nats, an entry is likelier after another than without."""
+        known, back = self._tables
+        found: Int64Array = back.take(before)
         if len(self.pairs):
             wanted = before * np.int64(self.size) + after
             at = np.minimum(np.searchsorted(self.pairs, wanted), len(self.pairs) - 1)
@@ -162,9 +179,9 @@ class Bigrams:
         return found
 
     def chain(self, numbers: Int64Array) -> int:
-        """Log-probability of a text and its end, in 1/`UNIT` nats."""
+        """Sum of the gains of a text and of its end."""
         before = np.concatenate([[BOUNDARY], numbers])
-        return int(self.log_probs(before, np.concatenate([numbers, [BOUNDARY]])).sum())
+        return int(self.gains(before, np.concatenate([numbers, [BOUNDARY]])).sum())
 
     @cached_property
     def weights(self) -> Float64Array:
@@ -213,13 +230,17 @@ def _read(settings: object) -> Bigrams:
     if type(n_texts) is not int or not 1 <= n_texts < 2**40:
         raise ValueError("n_texts is no number of texts")
     size = _FIRST + len(words)
-    frequency = _unpacked(fields["frequency"], size)
+    frequency, uses, contexts = (
+        _unpacked(fields[name], size) for name in ("frequency", "uses", "contexts")
+    )
     pairs = np.cumsum(_unpacked(fields["pairs"], None))
     counts = _unpacked(fields["counts"], len(pairs))
     if frequency.min() < 0 or frequency.max() > n_texts:
         raise ValueError("a frequency is outside the texts")
+    if min(uses.min(), contexts.min()) < 0 or max(uses.max(), contexts.max()) > 2**40:
+        raise ValueError("a count is no count")
     if len(pairs) and (pairs[0] < 0 or pairs[-1] >= size * size or (np.diff(pairs) <= 0).any()):
         raise ValueError("pairs are not ascending, or of words that are not there")
     if len(counts) and (counts.min() < 1 or counts.max() > 2**40):
         raise ValueError("a count is no count")
-    return Bigrams(words, n_texts, frequency, pairs, counts)
+    return Bigrams(words, n_texts, frequency, uses, contexts, pairs, counts)

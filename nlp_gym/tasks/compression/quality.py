@@ -56,7 +56,7 @@ class Kept:
         count: (B,) words kept.
         along: (B,) product of their summed vector with that of the whole text.
         norm: (B,) square of the length of their summed vector.
-        chain: (B,) log-probability of them in this order and of the end, in 1/`UNIT` nats.
+        chain: (B,) gains of them in this order and of the end, in 1/`UNIT` nats.
     """
 
     count: Int64Array
@@ -91,8 +91,8 @@ class Quality:
     - *Similarity*: cosine of the sum of the kept words' vectors and that of all words; the vectors
       are the frozen encoder's, made as long as the word says much (`Bigrams.weights`).
     - *Length*: a Gaussian of the share of kept words around `Goal.ratio`, 1 at its centre.
-    - *Fluency*: the geometric mean of the probabilities that the language model gives to the kept
-      words and the end, divided by that of the whole text; at most 1.
+    - *Fluency*: the exponential of the mean gain of the kept words and the end (their SLOR, see
+      `language`), divided by that of the whole text; at most 1.
 
     Args:
         samples: The texts.
@@ -144,7 +144,7 @@ class Quality:
             self.along[first : first + n] = square.sum(axis=1, dtype=np.int64)
             self.whole[i] = int(square.sum(dtype=np.int64))
             self._source[i] = model.chain(mine) / (n + 1)
-        self._last = model.log_probs(numbers, np.full(len(numbers), BOUNDARY))
+        self._last = model.gains(numbers, np.full(len(numbers), BOUNDARY))
 
     def block(self, rows: Int64Array, places: Int64Array) -> Int64Array:
         """(B,) where in `products` the products of a word with those of its text begin."""
@@ -171,7 +171,7 @@ class Quality:
         word = self.first.take(rows) + places
         now = self.numbers.take(word)
         before, left = self._before(rows, last)
-        chain = self.model.log_probs(before, now) - left + self._last.take(word)
+        chain = self.model.gains(before, now) - left + self._last.take(word)
         return self.along.take(word), 2 * cross + own, chain
 
     def _before(self, rows: Int64Array, last: Int64Array) -> tuple[Int64Array, Int64Array]:
@@ -225,7 +225,7 @@ class Quality:
         same = owner[1:] == owner[:-1]
         last[1:][same] = place[:-1][same]
         before, left = self._before(text, last)
-        change = self.model.log_probs(before, self.numbers.take(word)) - left
+        change = self.model.gains(before, self.numbers.take(word)) - left
         np.add.at(chain, owner, change + self._last.take(word))
         step = max(1, (1 << 22) // max(width, 1))
         for start in range(0, len(owner), step):

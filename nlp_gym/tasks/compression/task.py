@@ -45,8 +45,8 @@ _NONE = 2
 _SHARES = 12
 """`share` counts eighths of the words that are asked for, up to this."""
 _TENTHS = 10
-_JOINS = np.array([-10.0, -8.0, -6.5, -5.0, -3.5, -2.0, -1.0]) * UNIT
-"""Log-probabilities between the steps of `join`."""
+_JOINS = np.array([-1.0, -0.5, -0.2, 0.5, 1.5, 3.0, 5.0]) * UNIT
+"""Gains between the steps of `join`."""
 
 
 @lru_cache(maxsize=4)
@@ -104,8 +104,8 @@ class Compression(Task):
     | features | `decided` | (H*3,) | float32 | last decisions, one-hot, latest first |
     | features | `share` | (13,) | float32 | kept so far, in eighths of what is asked for, one-hot |
     | features | `left` | (11,) | float32 | words to come, in tenths of the text, one-hot |
-    | features | `join` | (8,) | float32 | probability of the word after the last kept one, in |
-    | | | | | eight steps, one-hot |
+    | features | `join` | (8,) | float32 | how well the word follows the last kept one, in |
+    | | | | | eight steps of its gain, one-hot |
     | tokens, index | `decided` | (H,) | int32 | 0 dropped, 1 kept, 2 there was none |
     | tokens, index | `share`, `left`, `join` | (1,) | int32 | the same as numbers |
     | tokens | `input_ids`, `attention_mask` | (1+w, L) | int32, int8 | their sub-words |
@@ -126,9 +126,9 @@ class Compression(Task):
       word (idf);
     - length: a Gaussian of the share of words kept, with its centre at `target_ratio` and a
       standard deviation of 0.2;
-    - fluency: the geometric mean of the probabilities of the kept words and the end under a bigram
-      model with Kneser-Ney smoothing, divided by that of the whole text; at most 1. The model is
-      learnt from the training texts and is part of a run.
+    - fluency: by how much the kept words and the end are likelier in their order than without
+      context (the exponential of SLOR, Kann et al. 2018), divided by the same of the whole text; at
+      most 1. The bigram model is learnt from the training texts and is part of a run.
 
     The kinds of reward:
 
@@ -404,7 +404,7 @@ class Compression(Task):
         after = np.where(place < sizes, after, BOUNDARY)
         before = words.take(first + np.maximum(state.last, 0))
         before = np.where(state.last >= 0, before, BOUNDARY)
-        join = np.searchsorted(_JOINS, self.model.log_probs(before, after))
+        join = np.searchsorted(_JOINS, self.model.gains(before, after))
         flat = {"join": join, "left": left, "share": share}
         return {
             "decided": decided.astype(np.int32),
