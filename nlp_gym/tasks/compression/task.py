@@ -168,7 +168,7 @@ class Compression(Task):
     | `references` | None | whether the file has references; None: yes, but for `.txt` |
     | `tokenizer` | unicode | words that ROUGE counts; `"rouge"`: English stems |
     | `history_length` | 2 | number H of earlier decisions seen |
-    | `window` | 2 | words seen on each side of the current one |
+    | `window` | 1 | words seen on each side of the current one |
     | `search` | 200 | swaps that hill climbing tries for each text |
     | `language_model` | None | settings of a language model that was learnt |
 
@@ -195,7 +195,7 @@ class Compression(Task):
         references: bool | None = None,
         tokenizer: str = "unicode",
         history_length: int = 2,
-        window: int = 2,
+        window: int = 1,
         search: int = 200,
         language_model: str | None = None,
         **kwargs: Any,
@@ -220,8 +220,13 @@ class Compression(Task):
         self._positions = Positions(self.corpus)
         self._last_slot = self._positions.ends()
         self._place = self._positions.places()[1]
-        self._first = self.corpus.offsets[:-1]
         self._numbers = np.concatenate([self.model.numbers(sample.words) for sample in samples])
+        text, sizes = self._positions.places()[0], self.lengths
+        # What steps look up by slot or row: entries of words, tenths to come, words asked for.
+        self._entry = np.full(len(text), BOUNDARY)
+        self._entry[~self._last_slot] = self._numbers
+        self._left = _TENTHS * (sizes.take(text) - self._place) // sizes.take(text)
+        self._asked = self.goal.words(sizes)
         self.extras = {
             "decided": Extra(self.history_length, _NONE),
             "join": Extra(1, len(_JOINS)),
@@ -283,7 +288,7 @@ class Compression(Task):
         texts = [sample.words for sample in self.corpus.samples]
         sizes = self._positions.lengths
         text = np.repeat(np.arange(len(texts)), sizes)
-        place = np.arange(len(text)) - self._first.take(text)
+        place = np.arange(len(text)) - self.corpus.offsets.take(text)
         words = np.stack([text, place, place + 1], axis=1)
         whole = np.stack([np.arange(len(texts)), np.zeros_like(sizes), sizes], axis=1)
         return Units(texts, np.concatenate([words, whole]))
@@ -358,7 +363,8 @@ class Compression(Task):
     def play(self, state: CompressionState, actions: Int64Array) -> Played:
         right, credited = None, self.has_gold and self.reward == "correctness"
         if self.has_references:
-            right = (actions == self.oracle(state)).astype(np.float64)
+            wanted = self.wanted[state.row, self._place.take(state.slot)]
+            right = (actions == wanted).astype(np.float64)
         elif self.has_gold:
             right = -self.potential(state) if credited else np.zeros(len(actions))
         (at,) = (actions == KEEP).nonzero()
@@ -391,19 +397,14 @@ class Compression(Task):
     @override
     def extra(self, state: CompressionState) -> Observation:
         """The last decisions, how much is kept and to come, and how well the word would follow."""
-        place, sizes = self._place.take(state.slot), self.lengths.take(state.row)
+        slot, place = state.slot, self._place.take(state.slot)
         back = place[:, None] - 1 - np.arange(self.history_length)
         each = np.arange(len(place))[:, None]
         decided = np.where(back >= 0, state.kept[each, np.maximum(back, 0)], _NONE)
-        asked = self.goal.words(sizes)
-        share = np.minimum(8 * state.count // asked, _SHARES)
-        left = _TENTHS * (sizes - place) // sizes
-        first = self._first.take(state.row)
-        words = self._numbers
-        after = words.take(np.minimum(first + place, len(words) - 1))
-        after = np.where(place < sizes, after, BOUNDARY)
-        before = words.take(first + np.maximum(state.last, 0))
-        before = np.where(state.last >= 0, before, BOUNDARY)
+        share = np.minimum(8 * state.count // self._asked.take(state.row), _SHARES)
+        left, after = self._left.take(slot), self._entry.take(slot)
+        before = self._entry.take(slot - place + np.maximum(state.last, 0))
+        before[state.last < 0] = BOUNDARY
         join = np.searchsorted(_JOINS, self.model.gains(before, after))
         flat = {"join": join, "left": left, "share": share}
         return {
