@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nlp_gym.checks import check_number
+from nlp_gym.encode.compact import to_stored
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError, shown
 from nlp_gym.metrics.base import on_grid
 from nlp_gym.tasks.compression.language import BOUNDARY, UNIT, Bigrams
@@ -23,6 +24,8 @@ PARTS = ("similarity", "length", "fluency")
 SPREAD = 0.2
 """Standard deviation of the share of kept words around the one that is asked for."""
 _SCALE = 1 << 10  # a product of two rounded unit vectors is below 2**21: exact in float32
+_TEXTS = 1024
+"""Texts whose means are made at a time."""
 MOST_PRODUCTS = 1 << 28
 """Products of two words of a text, over all texts, that fit in memory (four bytes each)."""
 
@@ -243,3 +246,28 @@ def mask_of(lists: Sequence[Sequence[int]], width: int) -> npt.NDArray[np.bool_]
     for row, places in zip(flags, lists, strict=True):
         row[list(places)] = True
     return flags
+
+
+def with_means(encoded: Encoded, lengths: Int64Array) -> Encoded:
+    """Vectors of words, with the mean of each text after them.
+
+    Args:
+        encoded: (W+1, D) vectors of the words of N texts.
+        lengths: (N,) words of each.
+
+    Returns:
+        (W+N+1, D) words, texts, and the zero vector.
+    """
+    words, n = int(lengths.sum()), len(lengths)
+    features = np.empty((words + n + 1, encoded.dim), encoded.features.dtype)
+    features[:words] = encoded.features[:words]
+    features[-1] = 0
+    first = np.cumsum(lengths) - lengths
+    for start in range(0, n, _TEXTS):
+        part = slice(start, start + _TEXTS)
+        begin, end = int(first[start]), int((first[part] + lengths[part])[-1])
+        rows = encoded.gather(np.arange(begin, end)).astype(np.float64)
+        sums = np.add.reduceat(rows, first[part] - begin, axis=0)
+        means = (sums / lengths[part, None]).astype(np.float16)
+        features[words + start : words + start + len(means)] = to_stored(means, features.dtype)
+    return Encoded(features, np.arange(words + n + 1))

@@ -8,6 +8,9 @@ from nlp_gym.data.text.tokenize import split_words
 from nlp_gym.errors import DataError, shown
 from nlp_gym.types import Sample
 
+ACTIONS = ("DROP", "KEEP")
+"""Names of the actions 0 and 1."""
+
 
 def check_compressions(samples: Sequence[Sample]) -> bool:
     """Return whether annotated samples have references.
@@ -76,15 +79,19 @@ def word_spans(sample: Sample) -> tuple[str, list[tuple[int, int]]]:
 
     Where the text is not known, it is the words joined by spaces.
     """
-    text = sample.extra.get("text")
-    if isinstance(text, str):
-        found = split_words(text)
-        if tuple(word for word, _, _ in found) == tuple(sample.words):
-            return text, [(start, end) for _, start, end in found]
-    spans, start = [], 0
+    text, at = sample.extra.get("text"), 0
+    spans: list[tuple[int, int]] = []
+    for word in sample.words if isinstance(text, str) else ():
+        start = text.find(word, at)
+        if start < 0:
+            break
+        spans.append((start, at := start + len(word)))
+    if isinstance(text, str) and len(spans) == len(sample.words):
+        return text, spans
+    spans, at = [], 0
     for word in sample.words:
-        spans.append((start, start + len(word)))
-        start += len(word) + 1
+        spans.append((at, at + len(word)))
+        at += len(word) + 1
     return " ".join(sample.words), spans
 
 

@@ -12,12 +12,20 @@ import numpy as np
 from typing_extensions import override
 
 from nlp_gym.checks import check_bool, check_int, check_name, check_number
+from nlp_gym.encode.units import encode_units
 from nlp_gym.errors import DataFormatError, InvalidArgumentError
 from nlp_gym.metrics.base import Score
 from nlp_gym.metrics.text.rouge import TOKENIZERS, make_tokenizer
 from nlp_gym.tasks.compression.language import BOUNDARY, UNIT, Bigrams
-from nlp_gym.tasks.compression.quality import Goal, Kept, Quality, check_weights, mask_of
-from nlp_gym.tasks.compression.references import check_compressions, joined, kept_words
+from nlp_gym.tasks.compression.quality import (
+    Goal,
+    Kept,
+    Quality,
+    check_weights,
+    mask_of,
+    with_means,
+)
+from nlp_gym.tasks.compression.references import ACTIONS, check_compressions, joined, kept_words
 from nlp_gym.tasks.compression.score import (
     quality_score,
     quality_table,
@@ -33,13 +41,12 @@ from nlp_gym.tasks.compression.search import (
 from nlp_gym.tasks.core.tables import Extra, Tables
 from nlp_gym.tasks.core.task import Focus, Output, Played, State, Task
 from nlp_gym.tasks.tagging.words import Positions
-from nlp_gym.types import BoolArray, Corpus, Float64Array, Int64Array, Observation, Units
+from nlp_gym.types import BoolArray, Corpus, Encoded, Float64Array, Int64Array, Observation, Units
 
 if TYPE_CHECKING:
     from nlp_gym.render import Frame
 
 DROP, KEEP = 0, 1
-ACTIONS = ("DROP", "KEEP")
 _NONE = 2
 """In `decided`: there was no word so far back."""
 _SHARES = 12
@@ -292,6 +299,12 @@ class Compression(Task):
         words = np.stack([text, place, place + 1], axis=1)
         whole = np.stack([np.arange(len(texts)), np.zeros_like(sizes), sizes], axis=1)
         return Units(texts, np.concatenate([words, whole]))
+
+    @override
+    def _vectors(self, **options: Any) -> Encoded:
+        """Words are encoded as those of taggers, whose cache they share; texts are their means."""
+        words = Units([sample.words for sample in self.corpus.samples])
+        return with_means(encode_units(words, self.encoder, **options), self.lengths)
 
     @cached_property
     @override
