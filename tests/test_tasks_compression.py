@@ -330,5 +330,5 @@ def test_compression_frames_strike_out_what_was_dropped(task: Any) -> None:
         task.transition(state, np.array([action]))
     frame = task.frame(state, 0)
     assert [piece.mark for piece in frame.pieces[:4]] == ["plain", "dropped", "here", "dim"]
-    assert "<del>" in draw("html", frame, 0.0)
+    assert "<del class=" in draw("html", frame, 0.0)
     assert "\x1b[2;9m" in draw("ansi", frame, 0.0)

@@ -47,7 +47,7 @@ _STYLE = (
     "-webkit-print-color-adjust:exact;print-color-adjust:exact}"
     ".nlp-gym mark.wrong{border:2px solid #cf222e}"
     ".nlp-gym .here{font-weight:bold;outline:2px solid currentColor;padding:0 .2em}"
-    ".nlp-gym .dim{opacity:.65}"
+    ".nlp-gym .dim,.nlp-gym .dropped{opacity:.65}"
     ".nlp-gym .spoken{position:absolute;width:1px;height:1px;overflow:hidden;"
     "clip-path:inset(50%);white-space:nowrap}"
 )
@@ -138,7 +138,7 @@ def _html_piece(piece: Piece, begins: bool, ends: bool) -> str:
     if begins:
         text = f'<span class="spoken">{SPOKEN[piece.mark]}: </span>{text}'
     if piece.mark == "dropped":
-        return f"<del>{text}</del>{note}"
+        return f'<del class="dropped">{text}</del>{note}'
     if piece.mark in ("here", "dim"):
         return f'<span class="{piece.mark}">{text}</span>{note}'
     colour = PALETTE[piece.colour]
