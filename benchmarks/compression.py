@@ -7,7 +7,7 @@ of their words stand in the sentence. Seconds are of processors, after encoding.
 
     python benchmarks/compression.py --prepare headlines.jsonl --data-dir ../shared/data
     nlp-gym train --env Compression-v0 --algo maskable_ppo --data headlines.jsonl \
-        --env-kwargs target_ratio:0.3 --run-dir runs/compression
+        --env-kwargs target_ratio:0.3 references:false --run-dir runs/compression
     python benchmarks/compression.py --data headlines.jsonl runs/compression
     python benchmarks/compression.py --data headlines.jsonl --correlation
 """
@@ -139,6 +139,7 @@ def main() -> None:
     parser.add_argument("--split", default="test")
     parser.add_argument("--target-ratio", type=float, default=0.3)
     parser.add_argument("--encoder", default="minilm")
+    parser.add_argument("--layers", help="of the encoder; default: its own")
     parser.add_argument("--budgets", type=int, nargs="*", default=BUDGETS)
     parser.add_argument("--correlation", action="store_true")
     given = parser.parse_args()
@@ -152,6 +153,7 @@ def main() -> None:
         split=given.split,
         data=given.data,
         encoder=given.encoder,
+        encoder_kwargs=None if given.layers is None else {"layers": given.layers},
         target_ratio=given.target_ratio,
     )
     rows = np.arange(len(task.corpus))
