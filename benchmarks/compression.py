@@ -19,6 +19,7 @@ import csv
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -116,8 +117,9 @@ def correlation(task: Any, seed: int = 0) -> str:
     lines = [f"texts {len(rows)}, cosine encoded anew: mean {anew.mean():.3f}"]
     for name, values in (("weighted by idf", weighted), ("unweighted", np.array(plain))):
         pearson = float(np.corrcoef(values, anew)[0, 1])
-        ranks = [np.argsort(np.argsort(x)) for x in (values, anew)]
-        spearman = float(np.corrcoef(*ranks)[0, 1])
+        ranks = (np.argsort(np.argsort(x)) for x in (values, anew))
+        own, theirs = ranks
+        spearman = float(np.corrcoef(own, theirs)[0, 1])
         left = [
             np.polyval(np.polyfit(counts / lengths, x, 2), counts / lengths) for x in (values, anew)
         ]
@@ -163,13 +165,11 @@ def main() -> None:
         return
     print("| | quality | similarity | length | fluency | ratio | ROUGE-1 | 95% | ms per sentence |")
     print("|---|---|---|---|---|---|---|---|---|")
-    for name in task.own_baselines[:3]:
-        flags, seconds = timed(lambda name=name: task._choices(rows)[name]())
+    for name, choose in list(task.choices(rows).items())[:3]:
+        flags, seconds = timed(choose)
         print(line(name, task, rows, flags, seconds), flush=True)
     for budget in given.budgets:
-        flags, seconds = timed(
-            lambda budget=budget: hill_climbing(task.quality, rows, evaluations=budget)
-        )
+        flags, seconds = timed(partial(hill_climbing, task.quality, rows, evaluations=budget))
         print(line(f"hill climbing, {budget} swaps", task, rows, flags, seconds), flush=True)
     flags, seconds = timed(lambda: task.wanted)
     print(line("oracle (words of the title)", task, rows, flags, seconds), flush=True)
@@ -178,7 +178,7 @@ def main() -> None:
 
         agent = load_trained(run)
         agent.outputs(task)  # what is made once: tensors of the corpus
-        flags, seconds = timed(lambda agent=agent: agent_choice(agent, task))
+        flags, seconds = timed(partial(agent_choice, agent, task))
         print(line(Path(run).name, task, rows, flags, seconds), flush=True)
 
 

@@ -81,13 +81,14 @@ def word_spans(sample: Sample) -> tuple[str, list[tuple[int, int]]]:
     """
     text, at = sample.extra.get("text"), 0
     spans: list[tuple[int, int]] = []
-    for word in sample.words if isinstance(text, str) else ():
-        start = text.find(word, at)
-        if start < 0:
-            break
-        spans.append((start, at := start + len(word)))
-    if isinstance(text, str) and len(spans) == len(sample.words):
-        return text, spans
+    if isinstance(text, str):
+        for word in sample.words:
+            start = text.find(word, at)
+            if start < 0:
+                break
+            spans.append((start, at := start + len(word)))
+        if len(spans) == len(sample.words):
+            return text, spans
     spans, at = [], 0
     for word in sample.words:
         spans.append((at, at + len(word)))

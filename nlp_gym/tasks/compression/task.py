@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,9 +38,9 @@ from nlp_gym.tasks.compression.search import (
     hill_climbing,
     random_words,
 )
+from nlp_gym.tasks.core.positions import Positions
 from nlp_gym.tasks.core.tables import Extra, Tables
 from nlp_gym.tasks.core.task import Focus, Output, Played, State, Task
-from nlp_gym.tasks.tagging.words import Positions
 from nlp_gym.types import BoolArray, Corpus, Encoded, Float64Array, Int64Array, Observation, Units
 
 if TYPE_CHECKING:
@@ -434,16 +434,17 @@ class Compression(Task):
     def baseline_outputs(self, name: str, rows: Int64Array, seed: int) -> list[Output]:
         """What a baseline of `own_baselines` keeps of texts."""
         check_name("baseline", name, self.own_baselines)
-        kept = self._choices(rows, seed)[name]()
+        kept = self.choices(rows, seed)[name]()
         return [tuple(np.flatnonzero(row).tolist()) for row in kept]
 
-    def _choices(self, rows: Int64Array, seed: int = 0) -> dict[str, Any]:
+    def choices(self, rows: Int64Array, seed: int = 0) -> dict[str, Callable[[], BoolArray]]:
+        """By name of `own_baselines`, what makes its choice of words (B, T) of texts."""
         quality = self.quality
         found = (
-            lambda: all_words(quality, rows),
-            lambda: first_words(quality, rows),
-            lambda: random_words(quality, rows, seed),
-            lambda: hill_climbing(quality, rows, evaluations=self.search, seed=seed),
+            partial(all_words, quality, rows),
+            partial(first_words, quality, rows),
+            partial(random_words, quality, rows, seed),
+            partial(hill_climbing, quality, rows, evaluations=self.search, seed=seed),
         )
         return dict(zip(self.own_baselines, found, strict=True))
 
@@ -456,7 +457,7 @@ class Compression(Task):
         kept = mask_of(outputs, int(self.lengths.max()))
         choices: dict[str, BoolArray] = {"compressions": kept}
         if report:
-            choices |= {name: make() for name, make in self._choices(chosen).items()}
+            choices |= {name: make() for name, make in self.choices(chosen).items()}
         if self.has_references:
             texts = {
                 name: [
