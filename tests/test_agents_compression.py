@@ -11,7 +11,6 @@ from nlp_gym_agents.evaluation.test_report import final_report
 from nlp_gym_agents.prediction.agent import Agent
 from nlp_gym_agents.training.train import train
 
-
 CHINESE = "\u4eca\u5929\u5929\u6c14\u5f88\u597d\u3002"
 
 
