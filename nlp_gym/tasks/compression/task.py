@@ -53,7 +53,9 @@ _SHARES = 12
 """`share` counts eighths of the words that are asked for, up to this."""
 _TENTHS = 10
 _JOINS = np.array([-1.0, -0.5, -0.2, 0.5, 1.5, 3.0, 5.0]) * UNIT
-"""Gains between the steps of `join`."""
+"""Gains between the steps of `joins`."""
+_RARITIES = np.array([0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.85])
+"""Weights of words (`Bigrams.weights`) between the steps of `rarity`."""
 
 
 @lru_cache(maxsize=4)
@@ -111,10 +113,12 @@ class Compression(Task):
     | features | `decided` | (H*3,) | float32 | last decisions, one-hot, latest first |
     | features | `share` | (13,) | float32 | kept so far, in eighths of what is asked for, one-hot |
     | features | `left` | (11,) | float32 | words to come, in tenths of the text, one-hot |
-    | features | `join` | (8,) | float32 | how well the word follows the last kept one, in |
-    | | | | | eight steps of its gain, one-hot |
+    | features | `joins` | (24,) | float32 | how well the word follows the last kept one, the next |
+    | | | | | word follows it, and the next follows the last kept one, each in eight steps |
+    | features | `rarity` | (8,) | float32 | how few training texts have the word, one-hot |
     | tokens, index | `decided` | (H,) | int32 | 0 dropped, 1 kept, 2 there was none |
-    | tokens, index | `share`, `left`, `join` | (1,) | int32 | the same as numbers |
+    | tokens, index | `joins` | (3,) | int32 | the same as numbers |
+    | tokens, index | `share`, `left`, `rarity` | (1,) | int32 | the same as numbers |
     | tokens | `input_ids`, `attention_mask` | (1+w, L) | int32, int8 | their sub-words |
     | index | `row`, `position` | (1,) | int32 | text and word |
 
@@ -232,12 +236,18 @@ class Compression(Task):
         # What steps look up by slot or row: entries of words, tenths to come, words asked for.
         self._entry = np.full(len(text), BOUNDARY)
         self._entry[~self._last_slot] = self._numbers
+        following = np.append(self._entry[1:], BOUNDARY)
+        following[self._last_slot] = BOUNDARY
+        self._following = following
+        self._onward = np.searchsorted(_JOINS, self.model.gains(self._entry, following))
+        self._rarity = np.searchsorted(_RARITIES, self.model.weights.take(self._entry))
         self._left = _TENTHS * (sizes.take(text) - self._place) // sizes.take(text)
         self._asked = self.goal.words(sizes)
         self.extras = {
             "decided": Extra(self.history_length, _NONE),
-            "join": Extra(1, len(_JOINS)),
+            "joins": Extra(3, len(_JOINS)),
             "left": Extra(1, _TENTHS),
+            "rarity": Extra(1, len(_RARITIES)),
             "share": Extra(1, _SHARES),
         }
 
@@ -409,7 +419,7 @@ class Compression(Task):
 
     @override
     def extra(self, state: CompressionState) -> Observation:
-        """The last decisions, how much is kept and to come, and how well the word would follow."""
+        """The last decisions, how much is kept and to come, and how well words would follow."""
         slot, place = state.slot, self._place.take(state.slot)
         back = place[:, None] - 1 - np.arange(self.history_length)
         each = np.arange(len(place))[:, None]
@@ -418,10 +428,15 @@ class Compression(Task):
         left, after = self._left.take(slot), self._entry.take(slot)
         before = self._entry.take(slot - place + np.maximum(state.last, 0))
         before[state.last < 0] = BOUNDARY
-        join = np.searchsorted(_JOINS, self.model.gains(before, after))
-        flat = {"join": join, "left": left, "share": share}
+        skipped = self._following.take(slot)
+        joins = np.empty((len(slot), 3), np.int32)
+        joins[:, 0] = np.searchsorted(_JOINS, self.model.gains(before, after))
+        joins[:, 1] = self._onward.take(slot)
+        joins[:, 2] = np.searchsorted(_JOINS, self.model.gains(before, skipped))
+        flat = {"left": left, "rarity": self._rarity.take(slot), "share": share}
         return {
             "decided": decided.astype(np.int32),
+            "joins": joins,
             **{key: values.astype(np.int32)[:, None] for key, values in flat.items()},
         }
 
