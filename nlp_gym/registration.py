@@ -55,6 +55,7 @@ _DIALOGUE = "nlp_gym.tasks.candidates.dialogue:Dialogue"
 _GRAPH = "nlp_gym.tasks.knowledge_graph.task:KnowledgeGraph"
 _GENERATION = "nlp_gym.tasks.generation.task:Generation"
 _PARSING = "nlp_gym.tasks.parsing.task:Parsing"
+_COMPRESSION = "nlp_gym.tasks.compression.task:Compression"
 _MULTI_TASK = "nlp_gym.tasks.multi_task.task:MultiTask"
 
 _MULTI30K = {"pair": "en-de", "reward": "metric", "max_source": 48}
@@ -115,6 +116,7 @@ ENVS: tuple[EnvRow, ...] = (
         {"reward": "metric", "max_source": 128},
     ),
     EnvRow("Generation-v0", _GENERATION, "continuations", _CHARACTERS),
+    EnvRow("Compression-v0", _COMPRESSION, "compressions", {"reward": "metric"}),
     EnvRow("MultiTask-v0", _MULTI_TASK, "multitask"),
 )
 

@@ -100,6 +100,7 @@ GIVEN: dict[str, tuple[type[results.Result], Any]] = {
     ),
     "Summary-SciTLDR-v0": (results.PickedSentences, "We did it. It works. The end."),
     "KnowledgeGraph-WN18RR-v0": (results.GraphAnswers, graph_query),
+    "Compression-v0": (results.CompressedText, SAID),
 }
 
 
@@ -141,6 +142,11 @@ def check_parts(result: Any) -> list[float]:
         for sentence in result.sentences:
             assert result.document[sentence.start : sentence.end] == sentence.text
         return [sentence.confidence for sentence in result.sentences]
+    if isinstance(result, results.CompressedText):
+        kept = [token.text for token in result.tokens if token.label == "KEEP"]
+        assert kept == [result.tokens[place].text for place in result.kept]
+        assert result.compression.split() == " ".join(kept).replace(" .", ".").split()
+        return [token.confidence for token in result.tokens]
     assert isinstance(result, results.GraphAnswers)
     assert result.answers[0].confidence == result.confidence
     return [answer.confidence for answer in result.answers]

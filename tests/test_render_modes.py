@@ -22,6 +22,7 @@ from nlp_gym.tasks.core.make import make_task
 KINDS = list({(row.task, row.dataset, str(row.kwargs)): row.id for row in reversed(ENVS)}.values())
 CODES = {"dim": r"\x1b\[2m", "here": r"\x1b\[7m", "wrong": r"\x1b\[4;31m"}
 CODES["chosen"] = r"\x1b\[4;(?!31m)\d\dm"
+CODES["dropped"] = r"\x1b\[2;9m"
 
 
 class Heard(HTMLParser):
@@ -80,15 +81,16 @@ def check_all_modes(frame, reward):
     plain = signs(seen, reward)
     assert "\x1b" not in plain
     find_in_order(plain, header + [part for piece in parts for part in piece])
-    if not any(re.search(r"[][{}<>]", part) for piece in parts for part in piece):
+    if not any(re.search(r"[][{}<>~]", part) for piece in parts for part in piece):
         body = plain.split("\n", 1)[1]
         assert (
-            re.sub(r"[][{}<>]", "", body)
+            re.sub(r"[][{}<>~]", "", body)
             == re.sub(r"\x1b\[[\d;]*m", "", coloured).split("\n", 1)[1]
         )
         assert body.count(">") == body.count("<") == marks.count("here")
         assert body.count("[") == body.count("]") == marks.count("chosen") + marks.count("wrong")
         assert bool(body.count("{")) == ("dim" in marks)
+        assert body.count("~") == 2 * marks.count("dropped")
 
     column = Column(seen.pieces, picture.SIZES[-1], picture.WIDTH)
     texts, notes = [""] * len(parts), [""] * len(parts)

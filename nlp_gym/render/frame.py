@@ -10,7 +10,7 @@ from nlp_gym.checks import check_name
 from nlp_gym.inert import visible
 from nlp_gym.render.tree import Arc
 
-MARKS = ("plain", "dim", "here", "chosen", "wrong")
+MARKS = ("plain", "dim", "here", "chosen", "wrong", "dropped")
 
 COLOURS = 10
 """How many colours a label can have."""
@@ -25,7 +25,8 @@ class Piece:
     Attributes:
         text: The text.
         mark: ``"plain"``; ``"dim"``: not reached yet; ``"here"``: what is decided on now;
-            ``"chosen"``: decided; ``"wrong"``: decided, and not as the gold has it.
+            ``"chosen"``: decided; ``"wrong"``: decided, and not as the gold has it; ``"dropped"``:
+            struck out.
         label: The decision, shown beside the text; it also sets the colour.
         gold: What the gold says where the decision is wrong.
         line: Begins a line of its own.

@@ -91,9 +91,13 @@ def _draw_stretch(
         edge = _WRONG if piece.mark == "wrong" else edge
         ImageDraw.Draw(image).rounded_rectangle(box, 6, fill, edge, 2 if edge else 0)
     for unit, x, _ in placed:
-        ink = _FAINT if piece.mark == "dim" else _INK
+        ink = _FAINT if piece.mark in ("dim", "dropped") else _INK
         text_at, note_at = column.offsets(unit)
         draw_text(image, (_MARGIN + x + text_at, baseline), unit.text, size, ink)
+        if piece.mark == "dropped":
+            start, height = _MARGIN + x + text_at, baseline - size * 0.3
+            end = start + text_width(unit.text, size)
+            ImageDraw.Draw(image).line((start, height, end, height), _GREY, 2)
         if unit.note:
             ink = _WRONG_NOTE if piece.mark == "wrong" else _NOTE
             draw_text(image, (_MARGIN + x + note_at, baseline), unit.note, column.note_size, ink)

@@ -15,6 +15,7 @@ _SIGNS = {
     "here": (">", "<"),
     "chosen": ("[", "]"),
     "wrong": ("[", "]"),
+    "dropped": ("~", "~"),
 }
 PALETTE = (
     "#8dd3c7",
@@ -30,7 +31,13 @@ PALETTE = (
 )
 """Backgrounds of labels, by `Piece.colour`."""
 
-SPOKEN = {"dim": "not reached", "here": "now", "chosen": "chosen", "wrong": "wrong"}
+SPOKEN = {
+    "dim": "not reached",
+    "here": "now",
+    "chosen": "chosen",
+    "wrong": "wrong",
+    "dropped": "dropped",
+}
 """What HTML says of a mark to those who hear the page; of a plain piece, nothing."""
 
 # A label's background needs dark letters on any page, and printers need to be told to keep it; the
@@ -41,8 +48,8 @@ _STYLE = (
     "-webkit-print-color-adjust:exact;print-color-adjust:exact}"
     ".nlp-gym mark.wrong{border:2px solid #cf222e}"
     ".nlp-gym .here{font-weight:bold;outline:2px solid currentColor;padding:0 .2em}"
-    ".nlp-gym .dim{opacity:.65}"
     ".nlp-gym .arcs{overflow-x:auto}"
+    ".nlp-gym .dim,.nlp-gym .dropped{opacity:.65}"
     ".nlp-gym .spoken{position:absolute;width:1px;height:1px;overflow:hidden;"
     "clip-path:inset(50%);white-space:nowrap}"
 )
@@ -56,8 +63,9 @@ def ansi(frame: Frame, reward: float) -> str:
 def signs(frame: Frame, reward: float) -> str:
     """The frame for terminals without colour: as `ansi`, with signs in place of the codes.
 
-    ``>word<`` is decided on now, ``[word]`` is decided, ``{word word}`` is not reached yet. As in
-    `ansi`, the label follows a ``/``, and a ``!`` says that it is wrong, before what the gold has.
+    ``>word<`` is decided on now, ``[word]`` is decided, ``~word~`` is struck out, ``{word word}``
+    is not reached yet. As in `ansi`, the label follows a ``/``, and a ``!`` says that it is wrong,
+    before what the gold has.
     """
     return _lines(frame, reward, _signed)
 
@@ -112,7 +120,13 @@ def _note(piece: Piece) -> str:
 
 
 def _coloured(piece: Piece, begins: bool, ends: bool) -> str:
-    codes = {"dim": "2", "here": "7", "chosen": f"4;{_CODES[piece.colour]}", "wrong": "4;31"}
+    codes = {
+        "dim": "2",
+        "here": "7",
+        "chosen": f"4;{_CODES[piece.colour]}",
+        "wrong": "4;31",
+        "dropped": "2;9",
+    }
     if piece.mark == "plain":
         return piece.text + _note(piece)
     return f"\x1b[{codes[piece.mark]}m{piece.text}\x1b[0m{_note(piece)}"
@@ -131,6 +145,8 @@ def _html_piece(piece: Piece, begins: bool, ends: bool) -> str:
         return text + note
     if begins:
         text = f'<span class="spoken">{SPOKEN[piece.mark]}: </span>{text}'
+    if piece.mark == "dropped":
+        return f'<del class="dropped">{text}</del>{note}'
     if piece.mark in ("here", "dim"):
         return f'<span class="{piece.mark}">{text}</span>{note}'
     colour = PALETTE[piece.colour]

@@ -14,7 +14,7 @@ from nlp_gym.data.text.tokenize import split_words
 from nlp_gym.errors import InvalidArgumentError, listed, shown
 from nlp_gym.metrics.base import Score
 from nlp_gym.progress import progress_label
-from nlp_gym.tasks.core.rollout import Act, oracle_decisions, rollout
+from nlp_gym.tasks.core.rollout import Act, chosen_rows, oracle_decisions, rollout
 from nlp_gym.tasks.core.task import Output, Task
 from nlp_gym.tasks.generation.samples import source_text
 from nlp_gym.types import BoolArray, Observation, Sample
@@ -161,11 +161,13 @@ def run_baselines(
     """Scores of baselines on a split, each text played once.
 
     A task that ranks answers is played by beam search, as agents play it; the oracle plays it once.
+    Baselines that only the task has are played by it (`Task.baseline_outputs`).
 
     Args:
         train_task: Where frequencies are counted.
         task: What is scored.
-        names: Of `BASELINES`, or of `WRITTEN_BASELINES` where texts are written.
+        names: Of `BASELINES`, of `WRITTEN_BASELINES` where texts are written, or of the task's
+            `own_baselines`.
         seed: Seed of the random baseline.
         rows: Samples that are scored; None: all.
         **options: As for `Task.score`.
@@ -175,7 +177,7 @@ def run_baselines(
         InvalidArgumentError: A baseline that does not suit the task, or a corpus without gold.
     """
     written = WRITTEN_BASELINES if task.writes else {}
-    known = [*BASELINES, *written]
+    known = [*BASELINES, *written, *task.own_baselines]
     check_int("seed", seed, 0, 2**64)
     if not isinstance(names, list | tuple):
         raise InvalidArgumentError(f"names={shown(names)} must be a list of {listed(known)}.")
@@ -197,6 +199,8 @@ def _outputs(
         chosen = range(len(task.corpus)) if rows is None else rows
         samples = [task.corpus.samples[row] for row in chosen]
         return list(WRITTEN_BASELINES[name](train_task, samples))
+    if name in task.own_baselines:
+        return task.baseline_outputs(name, chosen_rows(task, rows), seed)
     if is_searched(task) and name in SEARCHED:
         return search(task, SEARCHED[name](train_task, task, seed), rows, task.beam)
     return rollout(task, BASELINES[name](train_task, task, seed), rows)

@@ -99,7 +99,7 @@ def final_report(
     agent = load_trained(run, device=device, trust=trust)
     task, train_task = agent.task("test"), agent.task("train")
     score = with_corpus(task.score(agent.outputs(task, progress=progress)), task)
-    names = ["random", "majority", *task.baselines, "oracle"]
+    names = ["random", "majority", *task.baselines, *task.own_baselines, "oracle"]
     scores = run_baselines(train_task, task, names, report=False)
     config = read_config(Path(run), trust=trust)
     if with_bc:
@@ -129,7 +129,15 @@ def final_report(
     return report
 
 
-_BASELINES = {"random": "nothing", "oracle": "gold", "bc": "oracle"}
+_BASELINES = {
+    "random": "nothing",
+    "oracle": "gold",
+    "bc": "oracle",
+    "keep-all": "nothing",
+    "first-words": "nothing",
+    "random-words": "nothing",
+    "hill-climbing": "rewards",
+}
 
 
 def print_report(report: dict[str, Any], console: Console) -> None:

@@ -484,4 +484,6 @@ def _as_words(item: Input | Sample) -> Input:
 
 
 def _as_sample(item: Input | Sample) -> Sample:
-    return item if isinstance(item, Sample) else Sample(tuple(word for word, _, _ in item.words))
+    if isinstance(item, Sample):
+        return item
+    return Sample(tuple(word for word, _, _ in item.words), extra={"text": item.text})

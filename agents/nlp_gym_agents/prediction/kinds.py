@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from nlp_gym.data.tags.schemes import entity_spans
+from nlp_gym.tasks.compression.references import ACTIONS, word_spans
 from nlp_gym.tasks.core.task import Output, Task
 from nlp_gym.types import Float64Array
 from nlp_gym_agents.models.alternatives import token_names
@@ -273,6 +274,18 @@ def _tree(decided: Decided) -> dict[str, Any]:
     return {"words": words_of(decided.record)}
 
 
+def _compressed(decided: Decided) -> dict[str, Any]:
+    sample, record = decided.task.sample(decided.row), decided.record
+    text, spans = word_spans(sample)
+    kept = set(record["kept"])
+    tokens = tuple(
+        results.Token(text[a:b], a, b, ACTIONS[place in kept], decided.chance(place))
+        for place, (a, b) in enumerate(spans)
+    )
+    own = {key: record[key] for key in ("compression", "ratio")}
+    return {**own, "kept": tuple(record["kept"]), "tokens": tokens}
+
+
 def _other(decided: Decided) -> dict[str, Any]:
     chances = decided.chances
     return {"decisions": () if chances is None else tuple(chances.chosen[0].tolist())}
@@ -306,6 +319,7 @@ _KINDS: Mapping[str, Kind] = {
     ),
     "knowledge_graph.task:KnowledgeGraph": Kind(results.GraphAnswers, _graph, "whole", "answers"),
     "parsing.task:Parsing": Kind(ParsedText, _tree, "each", "transitions"),
+    "compression.task:Compression": Kind(results.CompressedText, _compressed, "each", "words"),
     "generation.task:WriteText": Kind(
         results.WrittenText, _written, "each", "tokens after those of a reference"
     ),

@@ -453,6 +453,28 @@ class WrittenText(Result):
 
 
 @dataclass(frozen=True, kw_only=True)
+class CompressedText(Result):
+    """A text of which words were kept.
+
+    Attributes:
+        compression: The kept words, spaced as in the text.
+        kept: Their places among the words of the text, from 0.
+        ratio: The share of the words that they are.
+        tokens: All words in order, each with its decision, ``"KEEP"`` or ``"DROP"``.
+    """
+
+    compression: str = ""
+    kept: tuple[int, ...] = ()
+    ratio: float = 0.0
+    tokens: tuple[Token, ...] = ()
+
+    def _fields(self) -> dict[str, Any]:
+        return (
+            {**self.record, "tokens": [one.to_dict() for one in self.tokens]} if self.record else {}
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class OtherResult(Result):
     """What a task of another kind decided: the fields are in `record`.
 

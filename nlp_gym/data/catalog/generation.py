@@ -223,4 +223,15 @@ WRITTEN_ROWS: tuple[Dataset, ...] = (
         sample=SAMPLES / "continuations",
         family="generation",
     ),
+    Dataset(
+        name="compressions",
+        description="English sentences of daily life, each with a shorter one made of its words",
+        licence="that of nlp_gym",
+        homepage="nlp_gym/data/samples/compressions",
+        format="jsonl",
+        labels=(),
+        files={},
+        sample=SAMPLES / "compressions",
+        family="generation",
+    ),
 )

@@ -147,6 +147,8 @@ class Task(CorpusTask):
     """Whether its samples are those of other tasks."""
     baselines: ClassVar[tuple[str, ...]] = ()
     """Baselines that suit it besides random, majority and oracle, for the test report."""
+    own_baselines: ClassVar[tuple[str, ...]] = ()
+    """Baselines that only it has, also for the test report; `baseline_outputs` plays them."""
     fixed_arguments: ClassVar[tuple[str, ...]] = ()
     """Arguments that a trained agent cannot be given anew: they decide the size of what learns."""
     later_arguments: ClassVar[Mapping[str, Any]] = {}
@@ -296,6 +298,10 @@ class Task(CorpusTask):
     def merge(self, outputs: Sequence[Output]) -> Output:
         """One output of several episodes on a sample, likeliest first; see `ranks_answers`."""
         return outputs[0]
+
+    def baseline_outputs(self, name: str, rows: Int64Array, seed: int) -> list[Output]:
+        """What a baseline of `own_baselines` decides on the samples `rows`."""
+        raise NotImplementedError
 
     @property
     def slot_flags(self) -> Mapping[str, SlotFlags]:

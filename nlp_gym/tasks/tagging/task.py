@@ -20,11 +20,12 @@ from nlp_gym.metrics.labels.accuracy import Accuracy
 from nlp_gym.metrics.labels.entities import EntityF1
 from nlp_gym.tasks.core.gold import expert_labels, index_gold
 from nlp_gym.tasks.core.kinds import HookedTask, LabelTask
+from nlp_gym.tasks.core.positions import Positions
 from nlp_gym.tasks.core.tables import Extra, SlotFlags, Tables, index_type
 from nlp_gym.tasks.core.task import Focus, Output, Played, State
 from nlp_gym.tasks.tagging.bio import check_inventory
 from nlp_gym.tasks.tagging.shapes import ShapeTable, window_shapes
-from nlp_gym.tasks.tagging.words import Positions, TokenWindows
+from nlp_gym.tasks.tagging.words import TokenWindows
 from nlp_gym.types import (
     BoolArray,
     Float64Array,

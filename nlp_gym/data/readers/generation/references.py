@@ -9,7 +9,7 @@ from nlp_gym.data.readers.shared.json_tools import RowError, checked_list, check
 from nlp_gym.data.text.tokenize import split_words
 from nlp_gym.types import Sample
 
-SOURCE = ("source", "text", "document", "prompt", "context")
+SOURCE = ("source", "text", "document", "prompt", "context", "sentence")
 TARGET = (
     "target",
     "targets",
@@ -18,6 +18,7 @@ TARGET = (
     "summary",
     "response",
     "continuation",
+    "compression",
 )
 
 
