@@ -20,7 +20,12 @@ from nlp_gym.progress import progress_wanted, tell
 from nlp_gym_agents.algorithms.parallel.data_parallel import CountsAllRanks
 from nlp_gym_agents.algorithms.parallel.ranks import ALONE, Ranks, joined
 from nlp_gym_agents.algorithms.pretraining import keep_exploration
-from nlp_gym_agents.config.train_config import TrainConfig, config_from, merge
+from nlp_gym_agents.config.train_config import (
+    TrainConfig,
+    config_from,
+    merge,
+    with_earlier_run,
+)
 from nlp_gym_agents.runs import schema
 from nlp_gym_agents.runs.checkpoints import STATE, load_state, read_extra, saved_environments
 from nlp_gym_agents.runs.folder import (
@@ -46,6 +51,7 @@ from nlp_gym_agents.training.callbacks.kl_penalty import penalty_of
 from nlp_gym_agents.training.callbacks.loop import LoopOptions, LoopState, TrainingLoop
 from nlp_gym_agents.training.callbacks.together import Following
 from nlp_gym_agents.training.callbacks.value_fit import FittedValues
+from nlp_gym_agents.training.continual import load_earlier
 from nlp_gym_agents.training.dev_samples import EVERY, DevSamples, check_every
 from nlp_gym_agents.training.divergence import told_divergence
 from nlp_gym_agents.training.divide import check_divides, quiet_unless
@@ -109,7 +115,8 @@ def train(
         TrainingInterrupted: A signal stopped it; its state is saved.
         NLPGymError: The settings or the data are not usable, or the disk is full.
     """
-    asked, config = config, merge(config)
+    asked = with_earlier_run(config, trust=trust)
+    config = merge(asked)
     check_tracking(track)
     check_every(samples_every)
     with ExitStack() as stack:
@@ -299,6 +306,8 @@ class _Training:
             self._put_on_record()
             with writing(self.run, resumable=True):
                 write_versions(self.run, setup.facts())
+        if config.continue_from is not None:
+            load_earlier(setup, self.trust)
         state = LoopState()
         if teacher is not None:
             start = SavedStart(self.run, setup, state, request, ranks=self.ranks)
@@ -359,7 +368,7 @@ class _Training:
             state.stale = 0  # it had stopped, and is asked to go on
         if state.start_updates is not None:
             return setup, state
-        if own.warm_start is not None:
+        if own.warm_start is not None or own.continue_from is not None:
             keep_exploration(setup.model)
         parallel = setup.parallel
         share = None if parallel is None else slice(*parallel.bounds_of_environments())
