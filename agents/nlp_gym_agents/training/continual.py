@@ -8,20 +8,13 @@ the weights that mattered most there (`ewc`).
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nlp_gym import make_task
-from nlp_gym.errors import RunError, shown
-from nlp_gym_agents.algorithms.pretraining import keep_exploration
 from nlp_gym_agents.config.train_config import TrainConfig
-from nlp_gym_agents.models.grow import Growth, check_grows, grown
-from nlp_gym_agents.runs.folder import find_snapshot
-from nlp_gym_agents.runs.settings import SnapshotSettings
-from nlp_gym_agents.runs.weights import POLICY, read_tensors
-from nlp_gym_agents.training.setup import Setup
+from nlp_gym_agents.training.train import train
+
 
 
 def continue_run(
@@ -58,52 +51,9 @@ def continue_run(
     Raises:
         NLPGymError: See `config.continual.continued` and `training.train.train`.
     """
-    from nlp_gym_agents.training.train import train  # which uses the functions below
-
     files = {k: str(v) for k, v in data.items()} if isinstance(data, Mapping) else str(data)
     fields: dict[str, Any] = {**(settings or {}), "continue_from": str(run), "data": files}
     fields |= {"replay": replay, "distill": distill, "ewc": ewc}
     if n_timesteps is not None:
         fields["n_timesteps"] = n_timesteps
     return train(TrainConfig(**fields), run_dir=run_dir, trust=trust, **options)
-
-
-def load_earlier(setup: Setup, trust: Sequence[str] | str = ()) -> None:
-    """Put the best weights of the run that is continued into a model that was just built.
-
-    Args:
-        setup: Of a run with `continue_from`.
-        trust: Modules that the settings of the earlier run may have imported.
-
-    Raises:
-        RunError: The weights cannot be read or do not fit, or the encoder gives other vectors.
-    """
-    folder, saved = find_snapshot(setup.config.continue_from or "", trust=trust)
-    _check_encoder(setup, saved)
-    weights = read_tensors(folder / POLICY, saved["aliases"])
-    growth = growth_since(setup, saved)
-    check_grows(setup.model, growth)
-    setup.model.policy.load_state_dict(grown(weights, setup.model, growth))
-    keep_exploration(setup.model)
-
-
-def growth_since(setup: Setup, saved: SnapshotSettings) -> Growth:
-    """What new labels added to the model since a snapshot."""
-    task, labels = setup.train_task, list(saved["labels"])
-    if list(task.labels) == labels or not labels:
-        return Growth(len(labels), (task.n_actions, task.n_actions))
-    kwargs = {**setup.config.task_kwargs, "encoder": task.encoder, "encoder_kwargs": None}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # gold that is not among the old labels
-        before = make_task(setup.config.env, split="dev", **{**kwargs, "labels": labels})
-    return Growth.of(setup.model, task, before, setup.obs_type)
-
-
-def _check_encoder(setup: Setup, saved: SnapshotSettings) -> None:
-    own, theirs = setup.train_task.encoder.fingerprint, saved["encoder"]["fingerprint"]
-    if own != theirs:
-        raise RunError(
-            f"continue_from={shown(setup.config.continue_from)} was trained with the encoder "
-            f"{theirs[:12]}, and this one is {own[:12]}: its weights, options or the release "
-            "differ, and so do its vectors. Use what the run's versions.json names."
-        )
