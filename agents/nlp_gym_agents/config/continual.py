@@ -19,8 +19,10 @@ from typing import Any, TypedDict
 from nlp_gym import make_task
 from nlp_gym.checks import check_path
 from nlp_gym.data import DATASETS
-from nlp_gym.errors import InvalidArgumentError, RunError, UnknownNameError, shown
+from nlp_gym.errors import DataError, InvalidArgumentError, RunError, UnknownNameError, shown
 from nlp_gym.tasks.core.make import SHELL_ARGUMENTS, is_task_id, task_class, task_ids, task_spec
+from nlp_gym.tasks.core.task import Task
+from nlp_gym.types import Corpus
 from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.config.hyperparams import nested_merge
 from nlp_gym_agents.runs.folder import find_snapshot, read_config
@@ -72,21 +74,6 @@ def stage_arguments(env: str, env_kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """
     known = {**task_spec(env).kwargs, **env_kwargs}
     return {name: known[name] for name in STAGE_ARGUMENTS if known.get(name) is not None}
-
-
-def task_of_stage(
-    env: str, split: str, kwargs: Mapping[str, Any], arguments: Mapping[str, Any]
-) -> Any:
-    """The task of an id with the data of another stage.
-
-    Args:
-        env: Environment id.
-        split: ``"train"``, ``"dev"`` or ``"test"``.
-        kwargs: Arguments of the task; those that name data are left out.
-        arguments: Of the stage.
-    """
-    others = {name: value for name, value in kwargs.items() if name not in STAGE_ARGUMENTS}
-    return make_task(env, split, **{**others, **arguments})
 
 
 def continued(run: str | Path, given: Mapping[str, Any], *, trust: Sequence[str] | str = ()) -> Any:
@@ -304,7 +291,33 @@ def _hyperparams(
     return merged
 
 
-def missing_data(stage: Stage, error: Exception) -> RunError:
+def stage_corpora(
+    env: str, split: str, kwargs: Mapping[str, Any], stages: Sequence[Stage]
+) -> list[Corpus]:
+    """The corpora of earlier stages, the latest first.
+
+    Args:
+        env: Environment id.
+        split: ``"train"``, ``"dev"`` or ``"test"``.
+        kwargs: Arguments of the task of now, its labels among them.
+        stages: The stages.
+
+    Raises:
+        RunError: The data of one is not where it was.
+    """
+    return [stage_task(env, split, kwargs, stage).corpus for stage in reversed(stages)]
+
+
+def stage_task(env: str, split: str, kwargs: Mapping[str, Any], stage: Stage) -> Task:
+    """The task of an id on the data of an earlier stage; see `stage_corpora`."""
+    others = {name: value for name, value in kwargs.items() if name not in STAGE_ARGUMENTS}
+    try:
+        return make_task(env, split, **{**others, **stage["arguments"]})
+    except DataError as error:
+        raise _missing_data(stage, error) from error
+
+
+def _missing_data(stage: Stage, error: Exception) -> RunError:
     """The error of a stage whose data is not where it was."""
     return RunError(
         f"The data of the earlier stage {stage['env']} ({shown(stage['arguments'])}) cannot be "
