@@ -58,11 +58,13 @@ class Stage(TypedDict):
         run: Folder of the run that was trained on it.
         env: Environment id of that run.
         arguments: Those of `STAGE_ARGUMENTS` that the stage was given, `dataset` always.
+        n_labels: Number of labels that it ended with; later ones come after these.
     """
 
     run: str
     env: str
     arguments: dict[str, Any]
+    n_labels: int
 
 
 def stage_arguments(env: str, env_kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,6 +108,7 @@ def continued(run: str | Path, given: Mapping[str, Any], *, trust: Sequence[str]
         "run": os.path.abspath(run),
         "env": saved["env"],
         "arguments": stage_arguments(saved["env"], saved["env_kwargs"]),
+        "n_labels": len(saved["labels"]),
     }
     fields = {name: before[name] for name in ("n_envs", "encoder_mode", "device") if name in before}
     fields |= {name: value for name, value in given.items() if value is not None}

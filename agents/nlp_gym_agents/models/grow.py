@@ -115,6 +115,28 @@ def grown(weights: Mapping[str, th.Tensor], model: BaseAlgorithm, growth: Growth
     }
 
 
+def grown_zeros(
+    values: Mapping[str, th.Tensor], now: Mapping[str, th.Tensor], growth: Growth
+) -> Tensors:
+    """Numbers that belong to weights of the earlier policy, with 0 for weights that are new.
+
+    Args:
+        values: By name of a weight.
+        now: The weights of now that have such numbers, by name.
+        growth: From `Growth.of`.
+
+    Raises:
+        RunError: One is missing, or of a shape that new labels do not explain.
+    """
+    lost = sorted(set(values) ^ set(now))
+    if lost:
+        raise RunError(f"What the earlier run kept does not fit this one ({shown(lost[0])}).")
+    return {
+        name: _grown(name, values[name], th.zeros_like(weight), growth, values=False)
+        for name, weight in now.items()
+    }
+
+
 def _grown(
     name: str, before: th.Tensor, fresh: th.Tensor, growth: Growth, *, values: bool
 ) -> th.Tensor:

@@ -28,15 +28,20 @@ def load_earlier(setup: Setup, trust: Sequence[str] | str = ()) -> None:
     folder, saved = find_snapshot(setup.config.continue_from or "", trust=trust)
     _check_encoder(setup, saved)
     weights = read_tensors(folder / POLICY, saved["aliases"])
-    growth = growth_since(setup, saved)
+    growth = growth_since(setup, saved["labels"])
     check_grows(setup.model, growth)
     setup.model.policy.load_state_dict(grown(weights, setup.model, growth))
     keep_exploration(setup.model)
 
 
-def growth_since(setup: Setup, saved: SnapshotSettings) -> Growth:
-    """What new labels added to the model since a snapshot."""
-    task, labels = setup.train_task, list(saved["labels"])
+def growth_since(setup: Setup, known: Sequence[str]) -> Growth:
+    """What new labels added to a model.
+
+    Args:
+        setup: The model, and its task.
+        known: Labels before.
+    """
+    task, labels = setup.train_task, list(known)
     if list(task.labels) == labels or not labels:
         return Growth(len(labels), (task.n_actions, task.n_actions))
     kwargs = {**setup.config.task_kwargs, "encoder": task.encoder, "encoder_kwargs": None}

@@ -55,6 +55,7 @@ from nlp_gym_agents.training.dev_samples import EVERY, DevSamples, check_every
 from nlp_gym_agents.training.divergence import told_divergence
 from nlp_gym_agents.training.divide import check_divides, quiet_unless
 from nlp_gym_agents.training.earlier import load_earlier
+from nlp_gym_agents.training.held import hold_earlier, keep_information
 from nlp_gym_agents.training.progress import TrainingProgress
 from nlp_gym_agents.training.saved_start import SavedStart
 from nlp_gym_agents.training.setup import (
@@ -306,9 +307,10 @@ class _Training:
             self._put_on_record()
             with writing(self.run, resumable=True):
                 write_versions(self.run, setup.facts())
+        state = LoopState()
         if config.continue_from is not None:
             load_earlier(setup, self.trust)
-        state = LoopState()
+            state.earlier = hold_earlier(self.run, setup)
         if teacher is not None:
             start = SavedStart(self.run, setup, state, request, ranks=self.ranks)
             start_warm(setup.model, config, setup.train_task, teacher=teacher, watch=start)
@@ -368,6 +370,7 @@ class _Training:
             state.stale = 0  # it had stopped, and is asked to go on
         if state.start_updates is not None:
             return setup, state
+        hold_earlier(self.run, setup, sha256=state.earlier or "")
         if own.warm_start is not None or own.continue_from is not None:
             keep_exploration(setup.model)
         parallel = setup.parallel
@@ -432,6 +435,7 @@ class _Training:
             )
         if loop.stopped == "interrupted":
             request.check()
+        keep_information(run, setup)
 
     def _learn_with_the_others(self, setup: Setup, total: int) -> None:
         """The loop of a process that does not lead."""
