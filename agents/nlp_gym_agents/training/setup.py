@@ -24,7 +24,7 @@ from nlp_gym.progress import tell
 from nlp_gym.tasks.core.make import task_class
 from nlp_gym.tasks.core.strata import Strata
 from nlp_gym.tasks.core.task import Output, Task
-from nlp_gym.types import Int64Array
+from nlp_gym.types import Corpus, Int64Array
 from nlp_gym_agents.algorithms.imitation.bc import BC
 from nlp_gym_agents.algorithms.parallel.data_parallel import DataParallel
 from nlp_gym_agents.algorithms.parallel.ranks import ALONE, Ranks
@@ -84,10 +84,22 @@ class Setup:
             "encoder_mode": self.config.encoder_mode,
             "encoder": _facts(encoder),
             "corpora": {
-                task.corpus.split: {"name": task.corpus.name, "text_sha256": task.corpus.text_hash}
-                for task in (self.train_task, self.dev_task)
+                split: {"name": corpus.name, "text_sha256": corpus.text_hash}
+                for split, corpus in self._corpora.items()
             },
         }
+
+    @cached_property
+    def _corpora(self) -> dict[str, Corpus]:
+        """By split, what is trained and chosen on; replayed corpora apart."""
+        found = {}
+        for task in (self.train_task, self.dev_task):
+            corpus, bounds = task.corpus, task.corpus_bounds
+            own = len(corpus) if bounds is None else int(bounds[1])
+            found[corpus.split] = replace(corpus, samples=corpus.samples[:own])
+            if bounds is not None:
+                found[f"{corpus.split} replayed"] = replace(corpus, samples=corpus.samples[own:])
+        return found
 
     def seed_environments(self, seed: int) -> None:
         """Seed the environments of this process as one process with all of them would."""
@@ -155,9 +167,8 @@ class Setup:
     def facts(self) -> dict[str, Any]:
         """What ``versions.json`` says besides the versions."""
         settings = self.settings()
-        skipped = {t.corpus.split: t.corpus.n_skipped for t in (self.train_task, self.dev_task)}
         corpora = {
-            split: {**facts, "n_skipped": skipped[split]}
+            split: {**facts, "n_skipped": self._corpora[split].n_skipped}
             for split, facts in settings["corpora"].items()
         }
         return {"encoder": settings["encoder"], "corpora": corpora}

@@ -132,6 +132,5 @@ def joined(corpora: Sequence[Corpus]) -> tuple[Corpus, Int64Array]:
     if len(corpora) == 1:
         return first, np.array([0, len(first)])
     samples = [sample for corpus in corpora for sample in corpus.samples]
-    skipped = sum(corpus.n_skipped for corpus in corpora)
     bounds = np.cumsum([0, *map(len, corpora)])
-    return replace(first, samples=samples, n_skipped=skipped), bounds
+    return replace(first, samples=samples), bounds
