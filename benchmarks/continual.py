@@ -1,7 +1,7 @@
 """What an agent forgets that goes on learning, and what holds it: three sequences of stages.
 
     python benchmarks/continual.py --data-dir DATA --out runs/continual --sequence ner
-    python benchmarks/continual.py --data-dir DATA --out runs/continual --sequence trec --algo masked_dqn
+    python benchmarks/continual.py --data-dir DATA --sequence trec --algo masked_dqn
 
 - ``ner``: CoNLL-2003 (news), then WNUT-17 (posts), then the slots of two intents of SNIPS (what
   people ask an assistant). The last one stands for a file of one's own; every stage has labels that
@@ -119,7 +119,10 @@ def stages_of(sequence: str, data_dir: Path, out: Path) -> list[tuple[str, str]]
             name,
             write_samples(
                 out / "data" / f"{sequence}-{name}",
-                {k: [s for s in own if (s.labels or ("",))[0] in group] for k, own in whole.items()},
+                {
+                    k: [s for s in own if (s.labels or ("",))[0] in group]
+                    for k, own in whole.items()
+                },
                 "label",
             ),
         )
@@ -185,7 +188,11 @@ def run_joint(seed: int, args: argparse.Namespace, chain: Mapping[str, Any]) -> 
     model = build_model(row, train_task, params, n_envs=n_envs, seed=seed)
     model.learn(total, log_interval=None)  # type: ignore[arg-type]
     scores = [_scored(model, row.masked, task) for task in _tests(last, config)]
-    return {"last": scores, "average": float(np.mean(scores)), "seconds": time.process_time() - began}
+    return {
+        "last": scores,
+        "average": float(np.mean(scores)),
+        "seconds": time.process_time() - began,
+    }
 
 
 def _tests(last: Any, config: Mapping[str, Any]) -> Iterator[Task]:
@@ -236,7 +243,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/continual"))
     parser.add_argument("--sequence", choices=sorted(IDS), default="ner")
     parser.add_argument("--algo", default="bc")
-    parser.add_argument("--methods", nargs="+", default=["naive", "replay", "distill", "ewc", "joint"])
+    parser.add_argument(
+        "--methods", nargs="+", default=["naive", "replay", "distill", "ewc", "joint"]
+    )
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)

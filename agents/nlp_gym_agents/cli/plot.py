@@ -25,7 +25,8 @@ def plot_command(
             help="curves: the dev metric while learning. confusion: gold by decided labels. "
             "calibration: probabilities against how often they are right. values: against the "
             "returns that followed. reading: accuracy against the share of text read. forgetting: "
-            "every stage of continued runs, scored after every stage. benchmark: scores over all ids of a folder of `nlp-gym benchmark`.",
+            "every stage of continued runs, scored after every stage. benchmark: scores over all "
+            "ids of a folder of `nlp-gym benchmark`.",
         ),
     ] = "curves",
     x: Annotated[

@@ -92,8 +92,8 @@ def final_report(
         What the file holds: the record of `nlp-gym evaluate --json`, ``algo``, ``information``
         (what it learned from), ``timesteps``, ``dev``, ``n_skipped`` (samples with bad rows that
         were left out of the files of train and test), ``baselines``, ``calibration`` (see
-        `evaluation.calibration`; it is written to ``calibration.json``, too), ``text`` and, of a run
-        that continues others, ``continual`` (see `evaluation.forgetting`).
+        `evaluation.calibration`; it is written to ``calibration.json``, too), ``text`` and,
+        of a run that continues others, ``continual`` (see `evaluation.forgetting`).
 
     Raises:
         RunError: The run cannot be loaded, or its folder cannot be written to.

@@ -106,8 +106,8 @@ def grown(weights: Mapping[str, th.Tensor], model: BaseAlgorithm, growth: Growth
     if lost:
         where = "the earlier run" if lost[0] in weights else "this run"
         raise RunError(
-            f"The weights of the earlier run do not fit: only {where} has {shown(lost[0])}. Use its "
-            "algorithm, policy_kwargs and encoder mode."
+            f"The weights of the earlier run do not fit: only {where} has {shown(lost[0])}. Use "
+            "its algorithm, policy_kwargs and encoder mode."
         )
     return {
         name: _grown(name, weights[name], fresh.clone(), growth, values=values)

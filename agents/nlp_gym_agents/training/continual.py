@@ -16,7 +16,6 @@ from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.training.train import train
 
 
-
 def continue_run(
     run: str | Path,
     data: str | Path | Mapping[str, str | Path],

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +132,7 @@ class Setup:
         """A score on dev whose value is the mean of its stages', whatever their sizes."""
         played = np.arange(len(outputs)) if rows is None else np.asarray(rows)
         values = []
-        for first, end in zip(bounds[:-1], bounds[1:], strict=True):
+        for first, end in pairwise(bounds.tolist()):
             at = np.flatnonzero((played >= first) & (played < end)).tolist()
             if at:
                 own = [outputs[i] for i in at]

@@ -301,16 +301,16 @@ class _Training:
         teacher = None
         if config.warm_start is not None:
             teacher = load_teacher(config, setup.train_task, self.trust)
+        state = LoopState()
+        if config.continue_from is not None:
+            load_earlier(setup, self.trust)
+            state.earlier = hold_earlier(self.run, setup)
         if self.ranks.leads:
             check_log_folder(config.tensorboard_log)
             self.ready = True
             self._put_on_record()
             with writing(self.run, resumable=True):
                 write_versions(self.run, setup.facts())
-        state = LoopState()
-        if config.continue_from is not None:
-            load_earlier(setup, self.trust)
-            state.earlier = hold_earlier(self.run, setup)
         if teacher is not None:
             start = SavedStart(self.run, setup, state, request, ranks=self.ranks)
             start_warm(setup.model, config, setup.train_task, teacher=teacher, watch=start)

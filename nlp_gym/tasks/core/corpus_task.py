@@ -65,7 +65,7 @@ class CorpusTask(abc.ABC):
     knowledge: KnowledgeBase | None = None
     """Facts about names that are observed as well; see `nlp_gym.wrappers` too."""
     joins_corpora: ClassVar[bool] = True
-    """Whether samples of several corpora can be played by one task; not where they share a graph."""
+    """Whether one task can play samples of several corpora; not where these share a graph."""
     corpus_bounds: Int64Array | None = None
     """(G+1,) first row of its own samples and of each of `earlier`, and one past the last row; None
     where there are no others."""
