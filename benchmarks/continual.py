@@ -44,7 +44,7 @@ from nlp_gym_agents.models.build import build_model, encode, feature_source
 from nlp_gym_agents.models.play import outputs_of
 from nlp_gym_agents.networks.features.swap_source import swapped_source
 from nlp_gym_agents.training.continual import continue_run
-from nlp_gym_agents.training.train import train
+from nlp_gym_agents.training.train import resume, train
 
 SLOTS = ("GetWeather", "BookRestaurant")
 """Intents of SNIPS whose slots are the third stage of ``ner``."""
@@ -144,7 +144,9 @@ def run_chain(
     fields = {"env": IDS[args.sequence], "algo": args.algo, "data_dir": str(args.data_dir)}
     began = time.process_time()
     first = folder / "first"
-    if not (first / "fisher.safetensors").is_file():
+    if (first / "checkpoints").is_dir():
+        resume(first, progress=False)  # what was stopped goes on, and what is finished stays
+    else:
         config = TrainConfig(
             **{**fields, **own_data(stages[0][1])},
             n_timesteps=lengths[0],
@@ -156,7 +158,9 @@ def run_chain(
     run = first
     for number, (name, data) in enumerate(stages[1:], 1):
         place = folder / f"{method}-{number}-{name}"
-        if not (place / "best").exists():
+        if (place / "checkpoints").is_dir():
+            resume(place, progress=False)
+        else:
             settings = {"seed": seed, "eval_freq": lengths[number] // 4}
             options: dict[str, Any] = {"n_timesteps": lengths[number], "settings": settings}
             options |= {"run_dir": place, "progress": False}
