@@ -37,12 +37,15 @@ from nlp_gym.messages import one_line_errors
 from nlp_gym.tasks.core.task import Task
 from nlp_gym.types import Sample
 from nlp_gym_agents.algorithms.registry import resolve
+from nlp_gym_agents.config.continual import stage_arguments, stage_corpora
 from nlp_gym_agents.config.hyperparams import load_hyperparams
 from nlp_gym_agents.config.train_config import TrainConfig
-from nlp_gym_agents.evaluation.forgetting import forgetting_report
+from nlp_gym_agents.evaluation.forgetting import forgetting_report, stage_split
 from nlp_gym_agents.models.build import build_model, encode, feature_source
 from nlp_gym_agents.models.play import outputs_of
+from nlp_gym_agents.models.trained import load_trained
 from nlp_gym_agents.networks.features.swap_source import swapped_source
+from nlp_gym_agents.runs.folder import read_config
 from nlp_gym_agents.training.continual import continue_run
 from nlp_gym_agents.training.train import resume, train
 
@@ -110,7 +113,7 @@ def stages_of(sequence: str, data_dir: Path, out: Path) -> list[tuple[str, str]]
         split: make_task(IDS[sequence], split, data_dir=data_dir, encoder="hashed").corpus.samples
         for split in ("train", "dev", "test")
     }
-    groups: Mapping[str, Sequence[str]] = {"-".join(group): group for group in GROUPS}
+    groups: dict[str, Sequence[str]] = {"-".join(group): group for group in GROUPS}
     if sequence == "clinc":
         domains = json.loads((data_dir / "clinc150" / "domains.json").read_text(encoding="utf-8"))
         groups = {name: domains[name] for name in DOMAINS}
@@ -141,14 +144,15 @@ def run_chain(
     """Train a chain of runs, and score it."""
     lengths = LENGTHS[args.sequence][args.algo]
     folder = args.out / "runs" / f"{args.sequence}-{args.algo}-{seed}"
-    fields = {"env": IDS[args.sequence], "algo": args.algo, "data_dir": str(args.data_dir)}
+    fields: dict[str, Any] = {"env": IDS[args.sequence], "algo": args.algo}
+    fields |= {"data_dir": str(args.data_dir), **own_data(stages[0][1])}
     began = time.process_time()
     first = folder / "first"
     if (first / "checkpoints").is_dir():
         resume(first, progress=False)  # what was stopped goes on, and what is finished stays
     else:
         config = TrainConfig(
-            **{**fields, **own_data(stages[0][1])},
+            **fields,
             n_timesteps=lengths[0],
             eval_freq=lengths[0] // 4,
             seed=seed,
@@ -164,7 +168,7 @@ def run_chain(
             settings = {"seed": seed, "eval_freq": lengths[number] // 4}
             options: dict[str, Any] = {"n_timesteps": lengths[number], "settings": settings}
             options |= {"run_dir": place, "progress": False}
-            continue_run(run, data, **METHODS[method], **options)
+            continue_run(run, data, **{**METHODS[method], **options})
         run = place
     found = forgetting_report(run)
     assert found is not None
@@ -174,10 +178,6 @@ def run_chain(
 def run_joint(seed: int, args: argparse.Namespace, chain: Mapping[str, Any]) -> dict[str, Any]:
     """Train on the data of all stages at once, with the labels and tests of a chain."""
     began = time.process_time()
-    from nlp_gym_agents.config.continual import stage_corpora
-    from nlp_gym_agents.models.trained import load_trained
-    from nlp_gym_agents.runs.folder import read_config
-
     last = load_trained(chain["runs"][-1])
     config = read_config(chain["runs"][-1])
     kwargs = {**last.settings["env_kwargs"], "labels": list(last.labels)}
@@ -200,9 +200,6 @@ def run_joint(seed: int, args: argparse.Namespace, chain: Mapping[str, Any]) -> 
 
 
 def _tests(last: Any, config: Mapping[str, Any]) -> Iterator[Task]:
-    from nlp_gym_agents.config.continual import stage_arguments
-    from nlp_gym_agents.evaluation.forgetting import stage_split
-
     for stage in config["stages"]:
         yield stage_split(last, stage["arguments"])
     yield stage_split(last, stage_arguments(last.env_id, last.settings["env_kwargs"]))
@@ -239,7 +236,6 @@ def print_table(cells: Mapping[str, Any], stages: Sequence[str]) -> None:
         print(f"| {method} | {len(own)} | {' | '.join(columns)} | {seconds} |")
 
 
-@one_line_errors
 def main() -> None:
     """Measure what is not measured yet, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -274,4 +270,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors():
+        main()

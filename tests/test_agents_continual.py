@@ -326,7 +326,8 @@ def test_continual_replay_draws_episodes_in_its_share() -> None:
             for seed in range(30):
                 rows += envs.reset(seed=seed * 64)[0]["row"].flatten().tolist()
         else:
-            env = gymnasium.make("NER-v0", **COMMON).unwrapped
+            options: dict[str, Any] = dict(COMMON)
+            env = gymnasium.make("NER-v0", **options).unwrapped
             env.use(task)  # type: ignore[attr-defined]
             for i in range(600):
                 env.reset(seed=0 if i == 0 else None)
@@ -467,7 +468,8 @@ def test_continual_resume_is_exact(
     shutil.copytree(runs[algo], gone)
     whole = go_on(gone, ships, tmp_path / "whole", **options)
     half = tmp_path / "half"
-    score, scores = Setup.score, []
+    score = Setup.score
+    scores: list[Score] = []
 
     def stop(self: Setup) -> Score:
         scores.append(score(self))

@@ -97,7 +97,7 @@ def continued(run: str | Path, given: Mapping[str, Any], *, trust: Sequence[str]
     """
     run = Path(check_path("continue_from", run, "run folder"))
     _, saved = find_snapshot(run, trust=trust)
-    before = read_config(run, trust=trust)
+    before: Mapping[str, Any] = read_config(run, trust=trust)
     env, arguments = _new_data(run, saved, given)
     kwargs = _kept_arguments(run, saved, before, env, given)
     own = {**kwargs, **arguments}
@@ -110,7 +110,8 @@ def continued(run: str | Path, given: Mapping[str, Any], *, trust: Sequence[str]
         "arguments": stage_arguments(saved["env"], saved["env_kwargs"]),
         "n_labels": len(saved["labels"]),
     }
-    fields = {name: before[name] for name in ("n_envs", "encoder_mode", "device") if name in before}
+    kept = ("n_envs", "encoder_mode", "device")
+    fields: dict[str, Any] = {name: before[name] for name in kept if name in before}
     fields |= {name: value for name, value in given.items() if value is not None}
     algo = str(given.get("algo") or saved["algo"])
     return {

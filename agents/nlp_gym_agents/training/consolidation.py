@@ -37,9 +37,10 @@ _TEXTS = 256
 
 def learned(model: BaseAlgorithm) -> dict[str, th.nn.Parameter]:
     """The parameters that an optimizer moves, by name."""
-    groups = model.policy.optimizer.param_groups  # type: ignore[union-attr]
+    policy: Any = model.policy
+    groups = policy.optimizer.param_groups
     own = {id(p) for group in groups for p in group["params"]}
-    named = model.policy.named_parameters()
+    named = policy.named_parameters()
     return {name: p for name, p in named if id(p) in own and p.requires_grad}
 
 
