@@ -419,7 +419,7 @@ def test_continual_consolidation_pulls_weights_back(runs: dict[str, Path], ships
     Consolidation(setup.model, 3.0, centre, ones)
     weight = weights["action_net.weight"]
     with torch.no_grad():
-        weight += 0.5
+        weight.add_(0.5)
     weight.grad = torch.zeros_like(weight)
     before = weight.detach().clone()
     optimizer: Any = setup.model.policy.optimizer

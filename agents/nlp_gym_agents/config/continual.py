@@ -281,8 +281,8 @@ def _hyperparams(
     fits |= ours.policy_kind in actors and theirs.policy_kind in actors
     if not fits:
         raise InvalidArgumentError(
-            f"algo={shown(algo)}: {run} was trained with {saved['algo']}, whose heads are not those "
-            f"of {algo}. Continue it with {saved['algo']}, or train anew with --warm-start."
+            f"algo={shown(algo)}: {run} was trained with {saved['algo']}, whose heads are others. "
+            f"Continue it with {saved['algo']}, or train anew with --warm-start."
         )
     kept = {key: value for key, value in saved["hyperparams"].items() if key not in _ONCE}
     if ours.name != theirs.name:
