@@ -42,6 +42,7 @@ STAGE_ARGUMENTS = (
     "comments",
     "encoding",
     "bad_rows",
+    "tasks",
 )
 """Arguments of a task that say which data it plays; all others stay those of the first stage."""
 
@@ -164,7 +165,7 @@ def _new_data(
     env = env or before
     if not is_task_id(env):
         raise UnknownNameError("env", env, task_ids())
-    if not ({"data", "dataset"} & set(typed)) and env == before:
+    if not ({"data", "dataset", "tasks"} & set(typed)) and env == before:
         raise InvalidArgumentError(
             f"continue_from={shown(str(run))} needs new data: give --data FILE, or --data ID, such "
             "as NER-WNUT-v0. To train longer on the same data, use --resume RUN -n N."
