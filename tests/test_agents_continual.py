@@ -585,3 +585,35 @@ def test_continual_samples_join_with_their_gold() -> None:
     )
     assert joined.corpus.samples[1:] == list(old.corpus.samples)
     assert joined.corpus.samples[0] == task.corpus.samples[0]
+
+
+def test_continual_flags_know_what_was_typed(runs: dict[str, Path], tmp_path: Path) -> None:
+    from nlp_gym_agents.cli.train.command import _resume, config_of
+
+    flags = {"continue_from": str(runs["bc"]), "data": "wnut17", "replay": 0.2, "env": None}
+    config = config_of(flags, None)
+    assert (config.env, config.algo, config.replay) == ("NER-v0", "bc", 0.2)
+    assert config.env_kwargs["dataset"] == "wnut17"
+    assert len(config.stages) == 1
+    # Settings of a new run would be these; typed, they are not those of the run.
+    with pytest.raises(InvalidArgumentError, match="whose heads"):
+        config_of({**flags, "algo": "masked_dqn"}, None)
+    with pytest.raises(InvalidArgumentError, match="--continue cannot be given with --resume"):
+        _resume(
+            tmp_path,
+            {"n_timesteps": None, "tensorboard_log": None, **flags},
+            (),
+            progress=False,
+            watched={},
+        )
+
+
+def test_continual_settings_repeat_the_run(
+    runs: dict[str, Path], ships: Path, tmp_path: Path
+) -> None:
+    from nlp_gym_agents.config.train_config import config_from_file
+
+    run = go_on(runs["bc"], ships, tmp_path / "run", replay=0.25)
+    again = train(config_from_file(run / "config.yml"), run_dir=tmp_path / "two", progress=False)
+    ends = [load_file(newest(r / "checkpoints")[0] / "policy.safetensors") for r in (run, again)]
+    assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
