@@ -88,11 +88,21 @@ def small(algo: str, env: str = "NER-v0", **changes: Any) -> TrainConfig:
     return TrainConfig(**values)
 
 
+class Runs(dict[str, Path]):
+    """A run of each algorithm on the sample of CoNLL-2003, trained when it is first asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+
+    def __missing__(self, algo: str) -> Path:
+        self[algo] = train(small(algo), run_dir=self.folder / algo, progress=False)
+        return self[algo]
+
+
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A run of each algorithm on the sample of CoNLL-2003."""
-    folder = tmp_path_factory.mktemp("first")
-    return {algo: train(small(algo), run_dir=folder / algo, progress=False) for algo in SMALL}
+    return Runs(tmp_path_factory.mktemp("first"))
 
 
 def go_on(run: Path, data: Path | str, place: Path, **options: Any) -> Path:
