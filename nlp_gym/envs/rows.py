@@ -12,13 +12,16 @@ from nlp_gym.checks import as_array
 from nlp_gym.errors import InvalidArgumentError, shown
 
 if TYPE_CHECKING:
+    from nlp_gym.tasks.core.strata import Strata
     from nlp_gym.tasks.core.task import Task
 
 BLOCK = 64
 
 
 class RowSampler:
-    """Uniform draws of sample numbers for B environments, each from its own generator.
+    """Draws of sample numbers for B environments, each from its own generator.
+
+    They are uniform, or come from parts of the samples in stated shares (`draw_from`).
 
     Drawing in blocks keeps Python's loop over environments out of `step`; an environment's sequence
     depends on its own generator alone, so a batch plays what single environments would.
@@ -30,6 +33,7 @@ class RowSampler:
 
     def __init__(self, n_envs: int, n_rows: int) -> None:
         self.n_rows = n_rows
+        self._strata: tuple[Strata, int] | None = None
         self._generators: list[np.random.Generator | None] = [None] * n_envs
         self._block = np.zeros((n_envs, BLOCK), np.int64)
         self._used = np.full(n_envs, BLOCK, np.int64)
@@ -45,6 +49,20 @@ class RowSampler:
             self.n_rows = n_rows
             self._used[:] = BLOCK
 
+    def draw_from(self, task: Task) -> None:
+        """Draw fresh episodes of `task` from now on, in the shares of its `strata`."""
+        self.resize(n_numbers(task))
+        strata = None if task.strata is None else (task.strata.within(task.drawn), task.dials)
+        if strata is not None or self._strata is not None:
+            self._strata = strata
+            self._used[:] = BLOCK
+
+    def _draw(self, generator: np.random.Generator) -> npt.NDArray[np.int64]:
+        if self._strata is None:
+            return generator.integers(self.n_rows, size=BLOCK)
+        strata, dials = self._strata
+        return strata.draw(generator.random(BLOCK), dials)
+
     def generators(self) -> tuple[np.random.Generator | None, ...]:
         """The generator of each environment; None where it is not seeded yet."""
         return tuple(self._generators)
@@ -56,7 +74,7 @@ class RowSampler:
             for env in envs[used >= BLOCK]:
                 generator = self._generators[env]
                 assert generator is not None, "seed() comes first"
-                self._block[env] = generator.integers(self.n_rows, size=BLOCK)
+                self._block[env] = self._draw(generator)
                 self._used[env] = 0
             used = self._used.take(envs)
         self._used[envs] = used + 1

@@ -71,7 +71,7 @@ class TaskEnv(PortableSpec, gym.Env[Observation, Any]):
         self.observation_space = space if self._layout is None else self._layout.space
         self.action_space = task.action_space
         self._n_actions = task.n_actions
-        self._sampler.resize(n_numbers(task))
+        self._sampler.draw_from(task)
         self._state: State | None = None
 
     def reset(

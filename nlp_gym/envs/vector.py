@@ -104,7 +104,7 @@ class TaskVectorEnv(EachAttribute, PortableSpec, gym.vector.VectorEnv[Any, Any, 
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = BatchedActions(self.num_envs, task.n_actions)
         self._n_actions = task.n_actions
-        self._sampler.resize(n_numbers(task))
+        self._sampler.draw_from(task)
         self._state: State | None = None
 
     @property

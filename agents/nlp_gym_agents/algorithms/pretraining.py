@@ -148,7 +148,9 @@ def _fit(
     groups = _groups(model.policy, learning_rate)
     peaks = [group["lr"] for group in groups]
     optimizer = th.optim.AdamW(groups, lr=learning_rate, weight_decay=weight_decay)
-    updates = -(-len(data) // batch_size)  # in a pass
+    strata = task_of(model).strata
+    length = data.pass_length(strata)
+    updates = -(-length // batch_size)  # in a pass
     passes = Passes(optimizer, epochs * updates)
     rising = int(passes.total * encoders[0].tuning.warmup) if encoders else 0
     margin = data.rewards.mean().to(model.device)
@@ -161,8 +163,8 @@ def _fit(
     with _off_hold(encoders), bar as advance:
         while passes.done < passes.total:
             epoch, first = divmod(passes.done, updates)
-            order = data.order(seed + epoch, whole_texts=whole)
-            for place in range(first * batch_size, len(data), batch_size):
+            order = data.order(seed + epoch, whole_texts=whole, strata=strata)
+            for place in range(first * batch_size, length, batch_size):
                 index = order[place : place + batch_size]
                 own = index if parallel is None else parallel.share_of(data, index)
                 batch = data.take(own, model.device)

@@ -21,11 +21,12 @@ def plot_command(
     what: Annotated[
         str,
         typer.Option(
-            metavar="curves|confusion|calibration|values|reading|benchmark",
+            metavar="curves|confusion|calibration|values|reading|forgetting|benchmark",
             help="curves: the dev metric while learning. confusion: gold by decided labels. "
             "calibration: probabilities against how often they are right. values: against the "
-            "returns that followed. reading: accuracy against the share of text read. benchmark: "
-            "scores over all ids of a folder of `nlp-gym benchmark`.",
+            "returns that followed. reading: accuracy against the share of text read. forgetting: "
+            "every stage of continued runs, scored after every stage. benchmark: scores over all "
+            "ids of a folder of `nlp-gym benchmark`.",
         ),
     ] = "curves",
     x: Annotated[

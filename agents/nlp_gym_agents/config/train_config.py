@@ -22,9 +22,10 @@ from nlp_gym.tasks.core.make import (
     task_spec,
 )
 from nlp_gym_agents.algorithms.registry import resolve
+from nlp_gym_agents.config.continual import Stage, changes_of, continued
 from nlp_gym_agents.config.devices import check_device_name
 from nlp_gym_agents.config.hyperparams import Params, load_hyperparams, nested_merge
-from nlp_gym_agents.config.learning import LearningOptions
+from nlp_gym_agents.config.learning import LARGEST_COEFFICIENT, LearningOptions
 from nlp_gym_agents.config.lengths import default_patience, fitted
 from nlp_gym_agents.config.validation import check_params, check_rollouts
 from nlp_gym_agents.networks.encoder.options import MODES, Tuning
@@ -100,6 +101,14 @@ class TrainConfig:
         early_stopping: Evaluations without improvement after which to stop; 0 for never. None: as
             `config.lengths.default_patience` has it, which is never but for `bc` on
             an encoder that stands still.
+        continue_from: Folder of a run whose best weights training begins with, on new data; what
+            is not given is as it was for that run (`config.continual`).
+        replay: Share of what is learned from that comes from the data of the earlier stages, the
+            same of each; below 1.
+        distill: Coefficient of the divergence from the policy training begins with, on the new
+            texts and among the labels it knew (`training.callbacks.distillation`); 0: none.
+        ewc: Coefficient of elastic weight consolidation (`training.consolidation`); 0: none.
+        stages: The earlier stages, oldest first; found by `merge`.
     """
 
     env: str = DEFAULT_ENV
@@ -121,6 +130,11 @@ class TrainConfig:
     data: str | None = None
     warm_start: str | None = None
     early_stopping: schema.Count | None = None
+    continue_from: str | None = None
+    replay: Annotated[float, schema.Range(0.0, 0.99)] = 0.0
+    distill: Annotated[float, schema.Range(0.0, LARGEST_COEFFICIENT)] = 0.0
+    ewc: Annotated[float, schema.Range(0.0, 1e12)] = 0.0
+    stages: Sequence[Stage] = ()
 
     def with_changes(self, **changes: Any) -> TrainConfig:
         """A copy with some fields replaced."""
@@ -182,6 +196,7 @@ class TrainConfig:
             if name in _MAPPINGS and isinstance(value, Mapping):
                 continue  # what is in them is checked by those who take it
             given = os.fspath(value) if isinstance(value, os.PathLike) else value
+            given = list(given) if isinstance(given, tuple) else given
             if (problem := schema.misfit(given, expected)) is not None:
                 raise InvalidArgumentError(f"{name}={problem}.")
         task_spec(self.env)
@@ -198,6 +213,17 @@ class TrainConfig:
                     "or give --encoder-mode finetune."
                 )
         check_device_name(self.device)
+        for name in ("replay", "distill"):
+            if getattr(self, name) and self.continue_from is None:
+                raise InvalidArgumentError(
+                    f"{name}={shown(getattr(self, name))} keeps what an earlier stage taught, and "
+                    "there is none: give --continue RUN, or leave it out."
+                )
+        if self.continue_from is not None and self.warm_start is not None:
+            raise InvalidArgumentError(
+                f"warm_start={shown(self.warm_start)}: with --continue training begins with the "
+                "weights of that run. Leave one of them out."
+            )
 
     @property
     def follows_corpus(self) -> bool:
@@ -315,19 +341,45 @@ def config_from_file(
     return config.with_changes(tensorboard_log=tensorboard_log)
 
 
-def merge(config: TrainConfig, *, complete: bool = False) -> TrainConfig:
+def with_earlier_run(config: TrainConfig, *, trust: Sequence[str] | str = ()) -> TrainConfig:
+    """`config` with the settings of the run that it continues, where it does and lacks them.
+
+    Fields that have their default count as not given.
+
+    Args:
+        config: What was asked for.
+        trust: Modules that the settings of that run may have imported.
+
+    Raises:
+        RunError: The run cannot be loaded.
+        InvalidArgumentError: It cannot be continued like this; see `config.continual.continued`.
+    """
+    if config.continue_from is None or config.stages:
+        return config
+    config.check()
+    fields = continued(config.continue_from, changes_of(config), trust=trust)
+    config = config.with_changes(**fields)
+    config.check()
+    return config
+
+
+def merge(
+    config: TrainConfig, *, complete: bool = False, trust: Sequence[str] | str = ()
+) -> TrainConfig:
     """Fill in everything that was left open; merging the result again changes nothing.
 
     Args:
         config: What was asked for.
         complete: It is that of a run: what its hyperparameters lack it was trained without,
             whatever the files of this release say.
+        trust: Modules that the settings of a run that is continued may have imported.
 
     Raises:
         UnknownNameError: The id, algorithm, encoder mode or a hyperparameter is not known.
         InvalidArgumentError: A value outside what is allowed.
     """
     config.check()
+    config = with_earlier_run(config, trust=trust)
     mode, warm = config.encoder_mode, config.warm_start is not None
     given = config.hyperparams
     if complete:

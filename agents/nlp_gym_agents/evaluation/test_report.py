@@ -22,6 +22,7 @@ from nlp_gym_agents.config.lengths import compared_cloning_length
 from nlp_gym_agents.evaluation.baselines import run_baselines
 from nlp_gym_agents.evaluation.calibration import calibration_line, fit_calibration
 from nlp_gym_agents.evaluation.evaluate import score_record, value_and_interval, with_corpus
+from nlp_gym_agents.evaluation.forgetting import forgetting_report, print_forgetting
 from nlp_gym_agents.models.build import build_model, feature_source
 from nlp_gym_agents.models.play import outputs_of
 from nlp_gym_agents.models.trained import TrainedModel, load_trained
@@ -91,7 +92,8 @@ def final_report(
         What the file holds: the record of `nlp-gym evaluate --json`, ``algo``, ``information``
         (what it learned from), ``timesteps``, ``dev``, ``n_skipped`` (samples with bad rows that
         were left out of the files of train and test), ``baselines``, ``calibration`` (see
-        `evaluation.calibration`; it is written to ``calibration.json``, too) and ``text``.
+        `evaluation.calibration`; it is written to ``calibration.json``, too), ``text`` and,
+        of a run that continues others, ``continual`` (see `evaluation.forgetting`).
 
     Raises:
         RunError: The run cannot be loaded, or its folder cannot be written to.
@@ -122,6 +124,9 @@ def final_report(
         "calibration": calibration,
         "text": score.text,
     }
+    continual = forgetting_report(run, device=device, progress=progress, trust=trust)
+    if continual is not None:
+        report["continual"] = continual
     with writing(Path(run)):
         if calibration is not None:
             write_calibration(Path(run), calibration)
@@ -156,6 +161,8 @@ def print_report(report: dict[str, Any], console: Console) -> None:
         table.add_row(Text(visible(name)), Text(visible(known)), f"{row['value']:.4f}", interval)
     console.print(table)
     console.print(visible(report["signature"]), **plain, soft_wrap=True)
+    if report.get("continual") is not None:
+        print_forgetting(report["continual"], console)
     if report.get("calibration") is not None:
         console.print(calibration_line(report["calibration"]), **plain, soft_wrap=True)
     if any(report["n_skipped"].values()):

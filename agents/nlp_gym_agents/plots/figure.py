@@ -23,6 +23,7 @@ WHAT = {
     "calibration": "probability of a choice against how often it is right",
     "values": "value of a decision against the return that followed",
     "reading": "accuracy against the share of the text that is read",
+    "forgetting": "every stage of a chain of continued runs, scored after every stage",
     "benchmark": "a folder of `nlp-gym benchmark`: scores over all ids",
 }
 """The figures, and what each shows."""
@@ -86,6 +87,11 @@ def plot(
         figure = curves_figure(panels(found), X[x])
     elif what == "benchmark":
         figure = _of_results(runs)
+    elif what == "forgetting":
+        from nlp_gym_agents.plots.forgetting import forgetting_figure, read_matrix
+
+        how: dict[str, Any] = {"device": device, "progress": progress, "trust": trust}
+        figure = forgetting_figure({r.name: read_matrix(r, **how) for r in _distinct(runs)})
     else:
         options: dict[str, Any] = {"samples": samples, "checkpoint": checkpoint}
         options |= {"data_dir": data_dir, "device": device, "trust": trust}

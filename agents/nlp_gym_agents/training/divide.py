@@ -40,6 +40,12 @@ def check_divides(config: TrainConfig, ranks: Ranks) -> None:
             f"n_envs={shown(config.n_envs)} is less than the {ranks.size} processes of torchrun: "
             f"give --n-envs {ranks.size} or more, or fewer processes."
         )
+    for flag in ("distill", "ewc"):
+        if getattr(config, flag):
+            raise InvalidArgumentError(
+                f"{flag}={shown(getattr(config, flag))} changes the gradients of one process, and "
+                f"torchrun started {ranks.size}: leave --{flag} out, or start without torchrun."
+            )
     refused = {
         "target_kl": config.hyperparams.get("target_kl"),
         "kl": config.learning.kl,

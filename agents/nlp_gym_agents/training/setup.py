@@ -5,11 +5,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
@@ -21,12 +23,15 @@ from nlp_gym.errors import RunError
 from nlp_gym.metrics.base import Score
 from nlp_gym.progress import tell
 from nlp_gym.tasks.core.make import task_class
-from nlp_gym.tasks.core.task import Task
+from nlp_gym.tasks.core.strata import Strata
+from nlp_gym.tasks.core.task import Output, Task
+from nlp_gym.types import Corpus, Int64Array
 from nlp_gym_agents.algorithms.imitation.bc import BC
 from nlp_gym_agents.algorithms.parallel.data_parallel import DataParallel
 from nlp_gym_agents.algorithms.parallel.ranks import ALONE, Ranks
 from nlp_gym_agents.algorithms.registry import AlgorithmRow, resolve
 from nlp_gym_agents.algorithms.weight_average import averaged_weights
+from nlp_gym_agents.config.continual import stage_corpora
 from nlp_gym_agents.config.lengths import cloning_length, rollout_length
 from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.explain.decisions import Player, trace_rows
@@ -80,10 +85,22 @@ class Setup:
             "encoder_mode": self.config.encoder_mode,
             "encoder": _facts(encoder),
             "corpora": {
-                task.corpus.split: {"name": task.corpus.name, "text_sha256": task.corpus.text_hash}
-                for task in (self.train_task, self.dev_task)
+                split: {"name": corpus.name, "text_sha256": corpus.text_hash}
+                for split, corpus in self._corpora.items()
             },
         }
+
+    @cached_property
+    def _corpora(self) -> dict[str, Corpus]:
+        """By split, what is trained and chosen on; replayed corpora apart."""
+        found = {}
+        for task in (self.train_task, self.dev_task):
+            corpus, bounds = task.corpus, task.corpus_bounds
+            own = len(corpus) if bounds is None else int(bounds[1])
+            found[corpus.split] = replace(corpus, samples=corpus.samples[:own])
+            if bounds is not None:
+                found[f"{corpus.split} replayed"] = replace(corpus, samples=corpus.samples[own:])
+        return found
 
     def seed_environments(self, seed: int) -> None:
         """Seed the environments of this process as one process with all of them would."""
@@ -105,7 +122,23 @@ class Setup:
             )
         # The report of written texts has what `training.callbacks.reward_hacking` looks at.
         report = self.dev_task.writes
-        return self.dev_task.score(outputs, rows=rows, bootstrap=0, report=report)
+        score = self.dev_task.score(outputs, rows=rows, bootstrap=0, report=report)
+        bounds = self.dev_task.corpus_bounds
+        return score if bounds is None else self._mean_of_stages(score, outputs, rows, bounds)
+
+    def _mean_of_stages(
+        self, score: Score, outputs: list[Output], rows: list[int] | None, bounds: Int64Array
+    ) -> Score:
+        """A score on dev whose value is the mean of its stages', whatever their sizes."""
+        played = np.arange(len(outputs)) if rows is None else np.asarray(rows)
+        values = []
+        for first, end in pairwise(bounds.tolist()):
+            at = np.flatnonzero((played >= first) & (played < end)).tolist()
+            if at:
+                own = [outputs[i] for i in at]
+                part = played[at].tolist()
+                values.append(self.dev_task.score(own, rows=part, bootstrap=0, report=False).value)
+        return replace(score, value=float(np.mean(values)))
 
     def traces(self, rows: Sequence[int]) -> list[Trace]:
         """Every decision of the current policy on samples of dev; uses no random numbers.
@@ -135,9 +168,8 @@ class Setup:
     def facts(self) -> dict[str, Any]:
         """What ``versions.json`` says besides the versions."""
         settings = self.settings()
-        skipped = {t.corpus.split: t.corpus.n_skipped for t in (self.train_task, self.dev_task)}
         corpora = {
-            split: {**facts, "n_skipped": skipped[split]}
+            split: {**facts, "n_skipped": self._corpora[split].n_skipped}
             for split, facts in settings["corpora"].items()
         }
         return {"encoder": settings["encoder"], "corpora": corpora}
@@ -249,12 +281,15 @@ def set_up(
         _check_same("encoder", saved["encoder"], _facts(encoder), folder)
     # The object has its options, whatever the id is registered with.
     kwargs = {**config.task_kwargs, "encoder": encoder, "encoder_kwargs": None}
-    train_task = make_task(config.env, split="train", **kwargs)
+    train_task = make_task(config.env, split="train", **_with_earlier(config, "train", kwargs))
+    if train_task.corpus_bounds is not None:
+        train_task.strata = Strata.replaying(train_task.corpus_bounds, config.replay)
     train_task.constant_reward = config.learning.constant_reward
     if tuning is not None:
         transformer_of(train_task)  # before anything takes long
     replaced = {"labels": list(train_task.labels) or None, **train_task.learnt}
-    dev_task = make_task(config.env, split="dev", **{**kwargs, **replaced})
+    dev_kwargs = _with_earlier(config, "dev", {**kwargs, **replaced})
+    dev_task = make_task(config.env, split="dev", **dev_kwargs)
     for task in (train_task, dev_task):
         if progress:
             corpus = task.corpus
@@ -286,6 +321,13 @@ def set_up(
     return setup
 
 
+def _with_earlier(config: TrainConfig, split: str, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of a task, with the corpora of earlier stages where they are replayed."""
+    if not (config.replay and config.stages):
+        return dict(kwargs)
+    return {**kwargs, "earlier": stage_corpora(config.env, split, kwargs, config.stages)}
+
+
 def follow_corpus(setup: Setup, asked: TrainConfig) -> str | None:
     """Shorten cloning on a small corpus; see `nlp_gym_agents.config.lengths.cloning_length`.
 
@@ -298,7 +340,7 @@ def follow_corpus(setup: Setup, asked: TrainConfig) -> str | None:
     """
     model, before = setup.model, setup.config.n_timesteps or 0
     assert isinstance(model, BC)
-    decisions = len(model.data)
+    decisions = model.pass_length
     total = cloning_length(before, decisions, model.batch_size)
     if total == before:
         return None

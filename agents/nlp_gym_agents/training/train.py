@@ -20,7 +20,12 @@ from nlp_gym.progress import progress_wanted, tell
 from nlp_gym_agents.algorithms.parallel.data_parallel import CountsAllRanks
 from nlp_gym_agents.algorithms.parallel.ranks import ALONE, Ranks, joined
 from nlp_gym_agents.algorithms.pretraining import keep_exploration
-from nlp_gym_agents.config.train_config import TrainConfig, config_from, merge
+from nlp_gym_agents.config.train_config import (
+    TrainConfig,
+    config_from,
+    merge,
+    with_earlier_run,
+)
 from nlp_gym_agents.runs import schema
 from nlp_gym_agents.runs.checkpoints import STATE, load_state, read_extra, saved_environments
 from nlp_gym_agents.runs.folder import (
@@ -49,6 +54,8 @@ from nlp_gym_agents.training.callbacks.value_fit import FittedValues
 from nlp_gym_agents.training.dev_samples import EVERY, DevSamples, check_every
 from nlp_gym_agents.training.divergence import told_divergence
 from nlp_gym_agents.training.divide import check_divides, quiet_unless
+from nlp_gym_agents.training.earlier import load_earlier
+from nlp_gym_agents.training.held import hold_earlier, keep_information
 from nlp_gym_agents.training.progress import TrainingProgress
 from nlp_gym_agents.training.saved_start import SavedStart
 from nlp_gym_agents.training.setup import (
@@ -109,7 +116,8 @@ def train(
         TrainingInterrupted: A signal stopped it; its state is saved.
         NLPGymError: The settings or the data are not usable, or the disk is full.
     """
-    asked, config = config, merge(config)
+    asked = with_earlier_run(config, trust=trust)
+    config = merge(asked)
     check_tracking(track)
     check_every(samples_every)
     with ExitStack() as stack:
@@ -293,13 +301,16 @@ class _Training:
         teacher = None
         if config.warm_start is not None:
             teacher = load_teacher(config, setup.train_task, self.trust)
+        state = LoopState()
+        if config.continue_from is not None:
+            load_earlier(setup, self.trust)
+            state.earlier = hold_earlier(self.run, setup)
         if self.ranks.leads:
             check_log_folder(config.tensorboard_log)
             self.ready = True
             self._put_on_record()
             with writing(self.run, resumable=True):
                 write_versions(self.run, setup.facts())
-        state = LoopState()
         if teacher is not None:
             start = SavedStart(self.run, setup, state, request, ranks=self.ranks)
             start_warm(setup.model, config, setup.train_task, teacher=teacher, watch=start)
@@ -359,7 +370,8 @@ class _Training:
             state.stale = 0  # it had stopped, and is asked to go on
         if state.start_updates is not None:
             return setup, state
-        if own.warm_start is not None:
+        hold_earlier(self.run, setup, sha256=state.earlier or "")
+        if own.warm_start is not None or own.continue_from is not None:
             keep_exploration(setup.model)
         parallel = setup.parallel
         share = None if parallel is None else slice(*parallel.bounds_of_environments())
@@ -423,6 +435,7 @@ class _Training:
             )
         if loop.stopped == "interrupted":
             request.check()
+        keep_information(run, setup)
 
     def _learn_with_the_others(self, setup: Setup, total: int) -> None:
         """The loop of a process that does not lead."""

@@ -17,7 +17,8 @@ from nlp_gym.encode.cache import MapBlocks
 from nlp_gym.encode.options import Layers
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError, shown
 from nlp_gym.progress import progress_bar
-from nlp_gym.types import SPLITS, Corpus, Encoded, Sample, Units
+from nlp_gym.tasks.core.strata import joined
+from nlp_gym.types import SPLITS, Corpus, Encoded, Int64Array, Sample, Units
 
 if TYPE_CHECKING:
     from nlp_gym.knowledge import KnowledgeBase
@@ -54,6 +55,7 @@ class CorpusTask(abc.ABC):
             (`nlp_gym.knowledge`); for tagging and relations.
         knowledge_names: File of ``key<TAB>name`` where the triples hold keys.
         augment: Perturbations of which the training split has a copy besides its own texts.
+        earlier: Corpora whose samples come after those of the task's own; see `corpus_bounds`.
     """
 
     family: ClassVar[str] = ""
@@ -62,6 +64,11 @@ class CorpusTask(abc.ABC):
     """Layers of a transformer that serve this task best; None: the encoder's own default."""
     knowledge: KnowledgeBase | None = None
     """Facts about names that are observed as well; see `nlp_gym.wrappers` too."""
+    joins_corpora: ClassVar[bool] = True
+    """Whether one task can play samples of several corpora; not where these share a graph."""
+    corpus_bounds: Int64Array | None = None
+    """(G+1,) first row of its own samples and of each of `earlier`, and one past the last row; None
+    where there are no others."""
     _scheme: str = "none"
     """Tag scheme the reader converts from."""
     _pair: str | None = None
@@ -93,6 +100,7 @@ class CorpusTask(abc.ABC):
         augment: str | Sequence[str] = (),
         knowledge: str | Path | None = None,
         knowledge_names: str | Path | None = None,
+        earlier: Sequence[Corpus] = (),
     ) -> None:
         from nlp_gym.data import READERS
         from nlp_gym.data.text.perturb import checked_augment
@@ -127,6 +135,9 @@ class CorpusTask(abc.ABC):
         self._perturb = perturb
         self._augment = checked_augment(augment)
         self.corpus: Corpus = self.load(split)
+        if earlier:
+            self._check_joins()
+            self.corpus, self.corpus_bounds = joined([self.corpus, *earlier])
         self.labels: tuple[str, ...] = tuple(self.corpus.labels)
         self.has_gold = check_samples(self.corpus.samples)
         if knowledge_names is not None and knowledge is None:
@@ -141,6 +152,14 @@ class CorpusTask(abc.ABC):
             from nlp_gym.knowledge import read_knowledge
 
             self.knowledge = read_knowledge(knowledge, knowledge_names)
+
+    def _check_joins(self) -> None:
+        if not self.joins_corpora:
+            raise InvalidArgumentError(
+                f"earlier: {type(self).__name__} cannot play samples of several corpora, so that "
+                "those of earlier stages cannot be replayed: use --distill or --ewc, or give one "
+                "file with the data of all stages."
+            )
 
     @property
     def tag_scheme(self) -> str:
@@ -246,8 +265,25 @@ class CorpusTask(abc.ABC):
         return encoded
 
     def _vectors(self, **options: Any) -> Encoded:
-        """Vectors of the units; options as for `encode`."""
-        return encode_units(self.units, self.encoder, **options)
+        """Vectors of the units; options as for `encode`.
+
+        Words of several corpora are encoded corpus by corpus: the cache has most of them.
+        """
+        units, bounds = self.units, self.corpus_bounds
+        if bounds is None or units.spans is not None or len(units.texts) != bounds[-1]:
+            return encode_units(units, self.encoder, **options)
+        edges = zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True)
+        parts = [
+            encode_units(Units(units.texts[first:end]), self.encoder, **options)
+            for first, end in edges
+        ]
+        starts = np.cumsum([0, *(part.offsets[-1] for part in parts)])
+        offsets = [part.offsets[:-1] + start for part, start in zip(parts, starts, strict=False)]
+        features = [part.features[:-1] for part in parts[:-1]]
+        return Encoded(
+            np.concatenate([*features, parts[-1].features]),
+            np.concatenate([*offsets, starts[-1:]]),
+        )
 
     def describe(self, knowledge: KnowledgeBase) -> npt.NDArray[np.int8]:
         """(n_slots, n) 0/1: what a knowledge base says about the names at each slot."""

@@ -19,6 +19,7 @@ from nlp_gym.metrics.base import Score, check_draws
 from nlp_gym.progress import progress_bar
 from nlp_gym.tasks.core.corpus_task import CorpusTask
 from nlp_gym.tasks.core.observation import TokenView, Views
+from nlp_gym.tasks.core.strata import Strata
 from nlp_gym.tasks.core.tables import Extra, SlotFlags, Tables
 from nlp_gym.tasks.core.token_observation import UnitTokens
 from nlp_gym.types import BoolArray, Float64Array, Int64Array, IntArray, Observation
@@ -168,6 +169,8 @@ class Task(CorpusTask):
     """Settings, such as prices, of which one is drawn with each sample; see `initial_at`."""
     drawn: Int64Array | None = None
     """(M,) samples that environments draw from, where these are not all."""
+    strata: Strata | None = None
+    """Shares of what is drawn that come from parts of the samples; None: every sample alike."""
     options: tuple[str, ...] = ()
     """What `reset(options=...)` can ask for besides a row; see `dial_of`."""
     reward_metric: str | None = None

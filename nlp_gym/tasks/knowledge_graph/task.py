@@ -107,6 +107,7 @@ class KnowledgeGraph(UnitTask):
     """
 
     family = "kg"
+    joins_corpora = False
     ranks_answers = True
     metric_name = "mrr"
     trace_view = "walk"

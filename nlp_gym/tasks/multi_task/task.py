@@ -99,6 +99,7 @@ class MultiTask(Task):
     """
 
     family = "multitask"
+    joins_corpora = False
     is_mixture = True
     metric_name = "mean_score"
     default_layers = "last"

@@ -194,6 +194,7 @@ class BC(BaseAlgorithm):
         self.mixed_precision = mixed_precision
         self.policy_kwargs = with_average(self.policy_kwargs, weight_average)
         self._data: OracleData | None = None
+        self._pass_length: int | None = None
         # Which decisions of an update this process learns from, where there are several processes.
         self.share: Callable[[OracleData, th.Tensor], th.Tensor] | None = None
         if _init_setup_model:
@@ -217,6 +218,13 @@ class BC(BaseAlgorithm):
             self._data = collect(task_of(self), **options, exits=self.exits)
         return self._data
 
+    @property
+    def pass_length(self) -> int:
+        """Decisions of a pass over the corpus."""
+        if self._pass_length is None:
+            self._pass_length = self.data.pass_length(task_of(self).strata)
+        return self._pass_length
+
     def learn(
         self: SelfBC,
         total_timesteps: int,
@@ -239,7 +247,7 @@ class BC(BaseAlgorithm):
         total_timesteps = total  # the progress bar reads the local of this name
         calls.on_training_start(locals(), globals())
         while self.num_timesteps < total:
-            epoch = self.num_timesteps // len(self.data)
+            epoch = self.num_timesteps // self.pass_length
             calls.on_rollout_start()
             if not self._epoch(epoch, total, calls):
                 break
@@ -255,8 +263,9 @@ class BC(BaseAlgorithm):
     def _epoch(self, epoch: int, total: int, calls: BaseCallback) -> bool:
         """The rest of an epoch (all of it, unless resumed inside one); False to stop."""
         whole = reads_whole_texts(self.policy)
-        order = self.data.order((self.seed or 0) + epoch, whole_texts=whole)
-        start = self.num_timesteps - epoch * len(self.data)
+        strata = task_of(self).strata
+        order = self.data.order((self.seed or 0) + epoch, whole_texts=whole, strata=strata)
+        start = self.num_timesteps - epoch * self.pass_length
         losses: list[th.Tensor] = []
         go_on = True
         while go_on and start < len(order) and self.num_timesteps < total:
@@ -293,7 +302,7 @@ class BC(BaseAlgorithm):
         return th.stack([loss.detach(), value_loss.detach(), accuracy])
 
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "_data", "share"]
+        return [*super()._excluded_save_params(), "_data", "_pass_length", "share"]
 
     def _get_torch_save_params(self) -> tuple[list[str], list[str]]:
         return ["policy", "policy.optimizer"], []

@@ -129,9 +129,10 @@ class DAgger(BC):
             self._roll_in(len(self._visited) + 1)
         begin = ends[phase - 1] if phase else 0
         data = self._phase_data(phase)
-        done, start = divmod(self.num_timesteps - begin, len(data))
+        strata = task_of(self).strata
+        done, start = divmod(self.num_timesteps - begin, data.pass_length(strata))
         seed = (self.seed or 0) + 1_000_003 * phase + done
-        order = data.order(seed, whole_texts=reads_whole_texts(self.policy))
+        order = data.order(seed, whole_texts=reads_whole_texts(self.policy), strata=strata)
         losses: list[th.Tensor] = []
         go_on, end = True, ends[phase]
         while go_on and start < len(order) and self.num_timesteps < end:

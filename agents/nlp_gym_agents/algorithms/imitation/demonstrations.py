@@ -13,6 +13,7 @@ import torch as th
 from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym.progress import Advance, progress_bar
 from nlp_gym.tasks.core.rollout import play, side_by_side
+from nlp_gym.tasks.core.strata import Strata
 from nlp_gym.tasks.core.task import Task
 from nlp_gym.tasks.labels.label_text import LabelText
 from nlp_gym.types import Int64Array, Observation
@@ -61,17 +62,44 @@ class OracleData:
             *(value[index].to(device) for value in (self.actions, self.rewards, self.returns)),
         )
 
-    def order(self, seed: int, *, whole_texts: bool = False) -> th.Tensor:
-        """(M,) a random order that `seed` decides.
+    def pass_length(self, strata: Strata | None) -> int:
+        """States of a pass: all, or what the shares of parts of the corpus make of them."""
+        if strata is None:
+            return len(self)
+        return int(strata.counts(self._rows().numpy()).sum())
+
+    def _rows(self) -> th.Tensor:
+        """(M,) the sample of each state.
+
+        Raises:
+            InvalidArgumentError: Observations do not name it.
+        """
+        if "row" not in self.observations:
+            raise InvalidArgumentError(
+                "replay: `features` observations do not say which sample they are of, and so not "
+                "of which stage. Use obs_type='index'."
+            )
+        return self.observations["row"].flatten().long()
+
+    def order(
+        self, seed: int, *, whole_texts: bool = False, strata: Strata | None = None
+    ) -> th.Tensor:
+        """A random order of the states of a pass, that `seed` decides.
 
         Args:
             seed: Of the order.
             whole_texts: Leave the states of a text together, so that a batch has few texts and an
                 encoder that learns encodes few; `index` observations only.
+            strata: Shares of parts of the corpus; None: each state is there once.
+
+        Returns:
+            As many numbers of states as `pass_length` says.
         """
+        if strata is not None:
+            return th.from_numpy(strata.order(self._rows().numpy(), seed, whole=whole_texts))
         if not whole_texts:
             return shuffled(len(self), seed)
-        rows = self.observations["row"].flatten().long()
+        rows = self._rows()
         place = shuffled(int(rows.max()) + 1, seed)
         return place[rows].argsort(stable=True)
 

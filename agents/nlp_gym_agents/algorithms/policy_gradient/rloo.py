@@ -182,12 +182,16 @@ class RLOO(OnPolicyAlgorithm):
 
     def next_texts(self) -> Int64Array:
         """(N,) samples of the next rollout; see `texts_begun`."""
-        size = len(self.task.corpus)
+        strata, size = self.task.strata, len(self.task.corpus)
+        every = np.arange(size)
+        if strata is not None:
+            size = int(strata.counts(every).sum())
         numbers = np.arange(self.texts_begun, self.texts_begun + self.texts)
         passes, places = np.divmod(numbers, size)
         rows = np.empty(len(numbers), np.int64)
         for number in np.unique(passes).tolist():
-            order = shuffled(size, (self.seed or 0) + number).numpy()
+            seed = (self.seed or 0) + number
+            order = shuffled(size, seed).numpy() if strata is None else strata.order(every, seed)
             rows[passes == number] = order[places[passes == number]]
         return rows
 

@@ -33,6 +33,10 @@ _STRONGER = {
 """Settings that these flags can give too; typed, they win over those of a config file."""
 
 
+_FLAGS = {"continue_from": "continue"}
+"""Flags whose name is not that of their setting."""
+
+
 def rate(text: str | None) -> float | str | None:
     """A rate as a number, or a schedule (``"lin_5e-5"``) as it is."""
     from nlp_gym.errors import shown
@@ -66,6 +70,12 @@ def config_of(
         given[name] = nested_merge(getattr(config, name), typed)
         # Without this the file's field would win over what was typed.
         given |= {key: None for key in fields if key in typed and key not in given}
+    if given.get("continue_from") is not None:
+        from nlp_gym_agents.config.continual import changes_of, continued
+
+        # What was typed is known here, also where it is what a new run would have had.
+        asked = {**changes_of(config), **given}
+        given |= continued(given["continue_from"], asked, trust=trust)
     return config.with_changes(**given)
 
 
@@ -141,6 +151,31 @@ def train_command(
             metavar="N",
             help="Stop after N evaluations without improvement; 0: never. Left out: bc after half "
             "of its run, others never.",
+        ),
+    ] = None,
+    continue_from: Annotated[
+        Path | None,
+        typer.Option(
+            "--continue",
+            metavar="RUN",
+            help="Begin with the best weights of RUN, on new --data (a file, an id or a corpus).",
+        ),
+    ] = None,
+    replay: Annotated[
+        float | None,
+        typer.Option(metavar="SHARE", help="With --continue: of old samples, such as 0.2."),
+    ] = None,
+    distill: Annotated[
+        float | None,
+        typer.Option(
+            metavar="COEF", help="With --continue: hold the old policy on the new texts, such as 1."
+        ),
+    ] = None,
+    ewc: Annotated[
+        float | None,
+        typer.Option(
+            metavar="LAMBDA",
+            help="Elastic weight consolidation, such as 1000; without --continue: for a later one.",
         ),
     ] = None,
     resume: Annotated[
@@ -236,6 +271,10 @@ def train_command(
         "data": data,
         "warm_start": warm_start,
         "early_stopping": early_stopping,
+        "continue_from": None if continue_from is None else str(continue_from),
+        "replay": replay,
+        "distill": distill,
+        "ewc": ewc,
     }
     search.check_wanted(ctx, optimize=optimize)
     names = {
@@ -344,7 +383,7 @@ def _resume(
     changed = {name: flags[name] for name in ("n_timesteps", "tensorboard_log")}
     ignored = [k for k, v in flags.items() if v is not None and k not in changed]
     if ignored:
-        name = ignored[0].replace("_", "-")
+        name = _FLAGS.get(ignored[0], ignored[0]).replace("_", "-")
         raise InvalidArgumentError(
             f"--{name} cannot be given with --resume: a run goes on with its own settings "
             "(config.yml). Only -n may be given, to train longer, and --tensorboard-log."

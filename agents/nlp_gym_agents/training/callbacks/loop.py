@@ -68,6 +68,7 @@ class LoopState:
         start_updates: Updates of a warm start that is not over; None: it is, or there is none.
         unwritten: Evaluations that a full disk kept out of ``metrics.jsonl`` so far.
         kl_start: Sha256 of the file with the start policy; None: there is none.
+        earlier: Sha256 of the file with what is held of an earlier run; None: nothing is.
     """
 
     best: float | None = None
@@ -80,6 +81,7 @@ class LoopState:
     processor_seconds: Annotated[float, Range(0, LARGEST)] = 0.0
     kl_coef: float | None = None
     kl_start: str | None = None
+    earlier: str | None = None
     start_updates: Count | None = None
     unwritten: list[dict[str, Any]] = field(default_factory=list)
 
