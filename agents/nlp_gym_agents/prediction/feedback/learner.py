@@ -20,6 +20,7 @@ from nlp_gym_agents.prediction.feedback import select as choosing
 from nlp_gym_agents.prediction.feedback import store
 from nlp_gym_agents.prediction.feedback.learn import LearnOptions
 from nlp_gym_agents.prediction.feedback.rows import (
+    annotated_row,
     answered_row,
     input_row,
     samples_of,
@@ -168,6 +169,27 @@ class Learner:
         samples = samples_of(rows, self.family, gold=True)
         self._check_labels(samples)
         store.append(self.feedback_file, [Correction(tuple(rows))], self.family)
+
+    def observe_samples(self, samples: Sequence[Sample]) -> int:
+        """Keep the right answers of samples that are annotated, as `nlp_gym.data` reads them.
+
+        Args:
+            samples: Of the family, with gold.
+
+        Returns:
+            How many are kept: all, or none where this fails.
+
+        Raises:
+            InvalidArgumentError: A sample has no gold, cannot be written as a row of its family, or
+                has a label that the agent does not know.
+            RunError: They cannot be kept.
+        """
+        self.check_reads_lines()
+        self._check_labels(samples)
+        records = [Correction((annotated_row(sample, self.family),)) for sample in samples]
+        if records:
+            store.append(self.feedback_file, records, self.family)
+        return len(records)
 
     def feedback(
         self,

@@ -32,6 +32,7 @@ from nlp_gym_agents.prediction.results import (
 Row = dict[str, Any]
 _TEXT = {"summary": "document", "generation": "source"}
 """Families whose key of a raw text is not ``text``."""
+NO_RELATION = "NONE"
 _WORDS = ("classification", "multilabel", "tagging")
 """Families whose rows may have words in place of a text, where these are not cut from one."""
 
@@ -108,6 +109,39 @@ def _row_of_sample(sample: Sample, family: str) -> Row:
             "would be read as other words. Give the mapping that it was made of."
         )
     return row
+
+
+def annotated_row(sample: Sample, family: str) -> Row:
+    """A sample with gold as a row with its answer.
+
+    Raises:
+        InvalidArgumentError: It has no gold, or cannot be written so.
+    """
+    if not sample.annotated:
+        raise InvalidArgumentError(f"text={shown(sample.words[:8])}: this sample has no answer.")
+    row, gold = _row_of_sample(sample, family), sample.gold
+    labels = list(sample.labels or ())
+    if family in ("tagging", "multilabel"):
+        return {**row, "labels": labels}
+    if family == "classification":
+        return {**row, "label": labels[0]}
+    if family == "relation":
+        pairs = zip(sample.extra["pairs"], labels, strict=True)
+        found = [{"head": [*p[:2]], "tail": [*p[2:]], "label": label} for p, label in pairs]
+        whole = "entities" in row  # pairs that are not named have none
+        return {**row, "relations": [x for x in found if not whole or x["label"] != NO_RELATION]}
+    if family == "spanqa":
+        text, spans = sample.extra["text"], sample.extra["spans"]
+        answers = [(spans[first][0], spans[last][1]) for _, first, last in gold]
+        return {**row, "answers": [{"text": text[a:b], "answer_start": a} for a, b in answers]}
+    if family == "policy":
+        turns = zip(row["turns"], gold, strict=True)
+        return {"turns": [{**turn, "acts": list(acts)} for turn, acts in turns]}
+    keys = {"choice": "answer", "dialogue": "answer", "summary": "summary", "generation": "target"}
+    value = list(gold) if isinstance(gold, tuple) else gold
+    if family == "kg":
+        return {**row, "tail": value[0] if isinstance(value, list) else value}
+    return {**row, keys[family]: value}
 
 
 def _words_row(sample: Sample) -> Row:
