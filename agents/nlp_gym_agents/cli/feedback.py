@@ -1,4 +1,4 @@
-"""``nlp-gym feedback``, ``learn``, ``select``: what people say of a run, and what it learns of it."""
+"""``nlp-gym feedback``, ``learn``, ``select``: what is said of a run, and what it learns of it."""
 
 from __future__ import annotations
 

@@ -81,6 +81,7 @@ class Agent(Learner):
         calibration: Of its confidences; None: they are not calibrated. Only ``"best"`` is.
         feedback_file: Where `observe` and `feedback` keep what they are told: ``feedback.jsonl`` of
             the run folder, unless it is set to another file.
+        policy: Which weights decide: the beginning of their sha256.
 
     Raises:
         RunError: The run cannot be loaded.
@@ -120,12 +121,17 @@ class Agent(Learner):
         if checkpoint == "best":
             self.calibration = read_calibration(trained.run, trained.settings["timesteps"])
         self.feedback_file = trained.run / FEEDBACK
-        self._policy = fingerprint(trained)
+        self.policy = fingerprint(trained)
 
     @property
     def temperature(self) -> float:
         """What logits are divided by in confidences; 1 where it was not fitted."""
         return 1.0 if self.calibration is None else self.calibration["temperature"]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels that it decides among, in order of its actions; none: it chooses otherwise."""
+        return tuple(self._inputs.labels)
 
     @property
     def tags(self) -> bool:
@@ -424,7 +430,7 @@ class Agent(Learner):
         ]
         if len(played) < len(noted):
             return {}
-        return {"played": tuple(played), "policy": self._policy}
+        return {"played": tuple(played), "policy": self.policy}
 
     def _common(self, item: Input | Sample) -> dict[str, Any]:
         """Fields of `Result` that repeat the input, and whether the run is calibrated."""

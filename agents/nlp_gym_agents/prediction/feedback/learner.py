@@ -127,6 +127,7 @@ class Learner:
     family: str
     bio: bool
     feedback_file: Path
+    policy: str
     _inputs: TaskInputs
     _lock: threading.RLock
     _trust: Sequence[str] | str

@@ -310,14 +310,32 @@ def _related(row: Row, value: Any) -> Row | None:
         value = {"relations": value}
     if not isinstance(value.get("relations"), list):
         return None
-    found: Row = {"relations": [_relation(one) for one in value["relations"]]}
-    if "words" in value and "words" not in row:
-        # Offsets of records count words: those of the text's own entities are then counted so.
+    found = [_relation(one) for one in value["relations"]]
+    words, text = value.get("words"), row.get("text")
+    if isinstance(words, list) and isinstance(text, str) and "words" not in row:
+        found = [_in_characters(one, words, text) for one in found]  # records count words
+    return {"relations": found}
+
+
+def _in_characters(one: Any, words: list[Any], text: str) -> Any:
+    """A relation whose offsets count `words`, with offsets in the text that they are of."""
+    places, at = list[tuple[int, int]](), 0
+    for word in words:
+        start = text.find(str(word), at)
+        if start < 0:
+            raise InvalidArgumentError(f"correct: the word {shown(word)} is not in the text.")
+        places.append((start, at := start + len(str(word))))
+    try:
+        spans = {key: [places[one[key][0]][0], places[one[key][1] - 1][1]] for key in _ENDS}
+    except (LookupError, TypeError) as error:
         raise InvalidArgumentError(
-            f"correct={shown(value)} counts words, and the text was given as characters: give "
-            "'relations' with offsets in characters, as the row has them."
-        )
-    return found
+            f"correct: the relation {shown(one)} must have 'head' and 'tail', each the number of "
+            "its first word and that after its last."
+        ) from error
+    return {**one, **spans}
+
+
+_ENDS = ("head", "tail")
 
 
 def _relation(one: Any) -> Any:
