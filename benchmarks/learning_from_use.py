@@ -16,16 +16,20 @@ on test at the end. Part `feedback` compares what the person says:
 
 `from scratch` is `bc` trained anew on the first sentences and all that were corrected. Part
 `select` lets the person correct few texts a round, which are chosen from a pool by `Agent.select`.
-Dev and test are drawn, lest they take longer than learning. Seconds are of the processor.
+Dev and test are drawn, lest they take longer than learning. Seconds are of the processor. What is
+measured is kept in ``--out``, and a command that was stopped goes on after it.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import json
+import shutil
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +37,7 @@ import numpy as np
 
 from nlp_gym import make_task
 from nlp_gym.errors import NLPGymError
-from nlp_gym.files import atomic_path, write_json
+from nlp_gym.files import atomic_path, read_json, write_json
 from nlp_gym.messages import one_line_errors
 from nlp_gym.tasks.core.task import Task
 from nlp_gym.types import Sample
@@ -41,6 +45,7 @@ from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.models.trained import load_trained
 from nlp_gym_agents.plots.feedback import draw_rounds
 from nlp_gym_agents.prediction.agent import Agent
+from nlp_gym_agents.prediction.feedback.rows import plain
 from nlp_gym_agents.training.train import train
 
 IDS = {"Question-TREC-v0": "Classification-v0", "NER-CoNLL-v0": "NER-v0"}
@@ -52,16 +57,13 @@ ARMS: dict[str, dict[str, Any] | None] = {
     "thumbs, ips": {"objective": "ips"},
     "nothing": None,
 }
-STRATEGIES = {
-    "feedback": {},
-    "select": {
-        "random": {},
-        "entropy": {},
-        "margin": {},
-        "least_confidence": {},
-        "entropy, sum": {"strategy": "entropy", "over": "sum"},
-        "disagreement": {},
-    },
+STRATEGIES: dict[str, dict[str, Any]] = {
+    "random": {},
+    "entropy": {},
+    "margin": {},
+    "least_confidence": {},
+    "entropy, sum": {"strategy": "entropy", "over": "sum"},
+    "disagreement": {},
 }
 
 
@@ -122,11 +124,25 @@ class Trial:
             config = config.with_changes(n_timesteps=2000)
         return train(config, run_dir=run, progress=False)
 
-    def agent(self) -> Agent:
-        """The agent as it begins, with no feedback."""
+    def agent(self, name: str) -> Agent:
+        """The agent as it begins, with no feedback, for a curve."""
+        folder = self.place(name)
+        shutil.rmtree(folder, ignore_errors=True)  # of a command that was stopped
         agent = Agent(self.start)
-        agent.feedback_file.unlink(missing_ok=True)
+        agent.feedback_file = folder / "feedback.jsonl"
         return agent
+
+    def place(self, name: str) -> Path:
+        """The folder of a curve."""
+        return self.folder / f"{self.args.part}-{name.replace(', ', '-')}"
+
+    def kept(self, name: str, make: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
+        """The record of a curve, made once."""
+        file = self.folder / f"{self.place(name).name}.json"
+        if not file.is_file():
+            write_json(file, {"env": self.env, "seed": self.seed, "name": name, **make(name)})
+        found: dict[str, Any] = read_json(file)
+        return found
 
     def measured(self, run: Path, split: str) -> float:
         """The metric of a run."""
@@ -142,75 +158,65 @@ class Trial:
     def learned(self, agent: Agent, name: str, number: int, **options: Any) -> float:
         """Learn from what was said so far; gives the processor seconds."""
         own = {**self.args.options, **options, "evaluate": False, "seed": self.seed}
-        folder = self.folder / name.replace(", ", "-") / str(number)
-        return agent.learn(folder, **own).seconds
+        return agent.learn(self.place(name) / str(number), **own).seconds
 
 
-def feedback(trial: Trial) -> list[dict[str, Any]]:
-    """The curves of each kind of feedback."""
-    args, found = trial.args, []
-    for arm, options in ARMS.items():
-        agent, seconds = trial.agent(), 0.0
-        points = [(0, trial.measured(trial.start, "dev"))]
-        for number in range(1, args.rounds + 1):
-            samples = trial.pool[(number - 1) * args.texts : number * args.texts]
-            texts = trial.texts(samples)
-            if options is not None:
-                for text, sample, seen in zip(texts, samples, agent.predict(texts), strict=True):
-                    labels = list(sample.labels or ())
-                    right = labels if agent.tags else labels[0]
-                    if arm == "corrections":
-                        agent.observe(text, right)
-                    else:
-                        got = [t.label for t in seen.tokens] if agent.tags else seen.label  # type: ignore[attr-defined]
-                        agent.feedback(text, seen, got == right)
-                seconds += trial.learned(agent, arm, number, **options)
-            dev = trial.measured(agent.trained.run, "dev") if options is not None else points[0][1]
-            points.append((number * args.texts, dev))
-        test = trial.measured(agent.trained.run, "test")
-        found.append({"name": arm, "points": points, "test": test, "seconds": seconds})
-        agent.feedback_file.unlink(missing_ok=True)
-    began = time.process_time()
-    corrected = trial.pool[: args.rounds * args.texts]
-    run = trial.trained("scratch", [*trial.first, *corrected])
-    seconds = time.process_time() - began
-    dev, test = (trial.measured(run, split) for split in ("dev", "test"))
-    points = [(args.rounds * args.texts, dev)]
-    found.append({"name": "from scratch", "points": points, "test": test, "seconds": seconds})
-    return found
+def feedback(trial: Trial, name: str) -> dict[str, Any]:
+    """The curve of one kind of feedback."""
+    args = trial.args
+    if name == "from scratch":
+        began = time.process_time()
+        corrected = trial.pool[: args.rounds * args.texts]
+        run = trial.trained("scratch", [*trial.first, *corrected])
+        seconds = time.process_time() - began
+        points = [(args.rounds * args.texts, trial.measured(run, "dev"))]
+        return {"points": points, "test": trial.measured(run, "test"), "seconds": seconds}
+    agent, seconds, options = trial.agent(name), 0.0, ARMS[name]
+    points = [(0, trial.measured(trial.start, "dev"))]
+    for number in range(1, args.rounds + 1):
+        n = number * args.texts
+        if options is None:
+            points.append((n, points[0][1]))
+            continue
+        samples = trial.pool[n - args.texts : n]
+        texts = trial.texts(samples)
+        answers = [list(s.labels or ()) if agent.tags else (s.labels or ("",))[0] for s in samples]
+        if name == "corrections":
+            for text, right in zip(texts, answers, strict=True):
+                agent.observe(text, right)
+        else:
+            for text, right, seen in zip(texts, answers, agent.predict(texts), strict=True):
+                agent.feedback(text, seen, plain(seen) == right)
+        seconds += trial.learned(agent, name, number, **options)
+        points.append((n, trial.measured(agent.trained.run, "dev")))
+    test = trial.measured(agent.trained.run, "test")
+    return {"points": points, "test": test, "seconds": seconds}
 
 
-def select(trial: Trial) -> list[dict[str, Any]]:
-    """The curves of each strategy."""
-    args, found = trial.args, []
-    texts = trial.texts(trial.pool)
-    others = []
-    if "disagreement" in args.strategies:  # an ensemble of seeds
+def select(trial: Trial, name: str) -> dict[str, Any]:
+    """The curve of one strategy."""
+    args, texts, others = trial.args, trial.texts(trial.pool), []
+    if name == "disagreement":  # an ensemble of seeds
         for other in (1, 2):
-            again = Trial.__new__(Trial)
-            again.__dict__ |= {**vars(trial), "seed": trial.seed + 100 * other}
+            again = copy.copy(trial)
+            again.seed += 100 * other
             others.append(again.trained(f"member-{other}", trial.first))
-    for name in args.strategies:
-        agent, chosen, seconds = trial.agent(), set[int](), 0.0
-        points = [(0, trial.measured(trial.start, "dev"))]
-        how = {"strategy": name, **STRATEGIES["select"][name]}
-        if name == "disagreement":
-            how["ensemble"] = others
-        for number in range(1, args.rounds + 1):
-            began = time.process_time()
-            ranked = agent.select(texts, len(texts), seed=trial.seed, **how)
-            new = [one.index for one in ranked if one.index not in chosen][: args.budget]
-            seconds += time.process_time() - began
-            chosen |= set(new)
-            for index in new:
-                labels = list(trial.pool[index].labels or ())
-                agent.observe(texts[index], labels if agent.tags else labels[0])
-            seconds += trial.learned(agent, f"select-{name}", number)
-            points.append((number * args.budget, trial.measured(agent.trained.run, "dev")))
-        test = trial.measured(agent.trained.run, "test")
-        found.append({"name": name, "points": points, "test": test, "seconds": seconds})
-        agent.feedback_file.unlink(missing_ok=True)
-    return found
+    agent, chosen, seconds = trial.agent(name), set[int](), 0.0
+    points = [(0, trial.measured(trial.start, "dev"))]
+    how = {"strategy": name, "ensemble": others, **STRATEGIES[name]}
+    for number in range(1, args.rounds + 1):
+        began = time.process_time()
+        ranked = agent.select(texts, len(texts), seed=trial.seed, **how)
+        new = [one.index for one in ranked if one.index not in chosen][: args.budget]
+        seconds += time.process_time() - began
+        chosen |= set(new)
+        for index in new:
+            labels = list(trial.pool[index].labels or ())
+            agent.observe(texts[index], labels if agent.tags else labels[0])
+        seconds += trial.learned(agent, name, number)
+        points.append((number * args.budget, trial.measured(agent.trained.run, "dev")))
+    test = trial.measured(agent.trained.run, "test")
+    return {"points": points, "test": test, "seconds": seconds}
 
 
 def table(found: Sequence[Mapping[str, Any]]) -> str:
@@ -248,7 +254,7 @@ def main() -> None:
     p.add_argument("--rounds", type=int, default=4)
     p.add_argument("--texts", type=int, default=100, help="texts a round that are predicted")
     p.add_argument("--budget", type=int, default=25, help="texts a round that are selected")
-    p.add_argument("--strategies", nargs="+", default=list(STRATEGIES["select"]))
+    p.add_argument("--curves", nargs="+", help="names of curves; all where it is left out")
     p.add_argument("--options", type=json.loads, default={}, help="of Agent.learn, as JSON")
     p.add_argument("--data-dir", help="folder of the corpora")
     p.add_argument("--out", type=Path, default=Path("results/learning_from_use"))
@@ -261,13 +267,15 @@ def main() -> None:
     if args.data_dir:
         given["data_dir"] = args.data_dir
     found: list[dict[str, Any]] = []
+    curve, names = feedback, [*ARMS, "from scratch"]
+    if args.part == "select":
+        curve, names = select, [*STRATEGIES]
     warnings.filterwarnings("ignore", category=UserWarning)  # of labels that few samples lack
     try:
         for env in args.ids:
             for seed in args.seeds:
-                curves = {"feedback": feedback, "select": select}[args.part]
                 trial = Trial(env, seed, given, args)
-                found += [{"env": env, "seed": seed, **one} for one in curves(trial)]
+                found += [trial.kept(name, partial(curve, trial)) for name in args.curves or names]
                 write_json(args.out / f"{args.part}.json", found)
         if args.plot:
             draw_rounds(found, args.plot)

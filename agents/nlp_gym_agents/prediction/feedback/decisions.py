@@ -198,11 +198,11 @@ class Reader:
         self._scale = INVERSE_TEMPERATURE if score_kind(model.policy) == "values" else 1.0
 
     @contextmanager
-    def reading(self, task: Task) -> Iterator[None]:
-        """Within it the policy reads the corpus of `task`."""
+    def reading(self, task: Task, *, cache: bool = False) -> Iterator[None]:
+        """Within it the policy reads the corpus of `task`; `cache` as for `encode`."""
         if id(task) not in self._sources:
             if not self.trainable:
-                encode(task, cache=False)
+                encode(task, cache=cache)
             made = feature_source(task, self.obs_type, self.model.device, trainable=self.trainable)
             self._sources[id(task)] = task, made
         _, source = self._sources[id(task)]

@@ -391,7 +391,7 @@ class _Updates:
         known = found.samples.unique()
         drawn = self.draw.choice(len(known), min(n, len(known)), replace=False)
         batch = found.of(known[th.from_numpy(np.sort(drawn))], self.policy.device)
-        with self.new.reading(found.task):
+        with self.new.reading(found.task, cache=True):  # training has encoded it
             logs = self.new.log_probs(batch)
         loss = correction_loss(own(logs, batch.actions))
         return [weight * loss, self._change(found, batch, logs)]
