@@ -108,8 +108,10 @@ class Trial:
     def trained(self, name: str, samples: Sequence[Sample]) -> Path:
         """A run of `bc` on samples, made once."""
         run, data = self.folder / name, self.folder / f"{name}-data"
-        if (run / "best").is_dir():
+        done = self.folder / f"{name}.done"
+        if done.is_file():
             return run
+        shutil.rmtree(run, ignore_errors=True)  # of a command that was stopped
         for split, own in {"train": samples, **self.held}.items():
             write_rows(data / f"{split}.jsonl", rows_of(own))
         kept = {k: v for k, v in self.given.items() if k not in ("data_dir", "corpus")}
@@ -122,7 +124,9 @@ class Trial:
         )
         if self.args.quick:
             config = config.with_changes(n_timesteps=2000)
-        return train(config, run_dir=run, progress=False)
+        train(config, run_dir=run, progress=False)
+        done.touch()
+        return run
 
     def agent(self, name: str) -> Agent:
         """The agent as it begins, with no feedback, for a curve."""

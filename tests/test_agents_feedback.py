@@ -22,7 +22,7 @@ from nlp_gym_agents import load_agent
 from nlp_gym_agents.cli.main import app
 from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.prediction.agent import Agent
-from nlp_gym_agents.prediction.feedback import store
+from nlp_gym_agents.prediction.feedback import stages, store
 from nlp_gym_agents.prediction.feedback.losses import change, rating_loss
 from nlp_gym_agents.prediction.feedback.rows import annotated_row, samples_of, tagged_rows
 from nlp_gym_agents.prediction.feedback.stages import LEARNED, read_learned
@@ -328,6 +328,48 @@ def store_count(agent: Agent) -> Any:
     records = store.read(agent.feedback_file, agent.family)
     kinds = [isinstance(record, store.Rating) for record in records]
     return type(agent.count_feedback())(kinds.count(False), kinds.count(True))
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_feedback_stage_that_cannot_be_written_leaves_nothing(
+    named: bool, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = make()
+    run, policy = agent.trained.run, agent.policy
+    agent.observe("A film.", "positive")
+    before = set(run.parent.iterdir())
+
+    def full(*_: Any) -> Any:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(stages, "save_weights", full)
+    with pytest.raises(RunError, match="No space left"):
+        agent.learn(tmp_path / "new" if named else None, **FAST, evaluate=False)
+    assert (agent.trained.run, agent.policy) == (run, policy)
+    assert set(run.parent.iterdir()) == before
+    assert not list((tmp_path / "new").glob("*")) if named else True
+    monkeypatch.undo()
+    assert agent.learn(tmp_path / "new", **FAST, evaluate=False).run == tmp_path / "new"
+
+
+def test_feedback_on_the_last_checkpoint_goes_back_to_it(make: Make) -> None:
+    agent = make()
+    last = Agent(agent.trained.run, checkpoint="last")
+    policy = last.policy
+    last.observe("A film.", "positive")
+    learned = last.learn(**FAST, evaluate=False).run
+    assert last.revert() == agent.trained.run
+    assert last.policy == policy
+    settings = json.loads((learned / LEARNED).read_text())
+    (learned / LEARNED).write_text(json.dumps({**settings, "parent_policy": "0" * 16}))
+    with pytest.raises(RunError, match="other weights"):
+        load_agent(learned).revert()
+    (learned / LEARNED).write_text(json.dumps({**settings, "parent": "../none"}))
+    with pytest.raises(RunError, match="no longer there"):
+        load_agent(learned).revert()
+    (learned / LEARNED).write_text("{}")
+    with pytest.raises(RunError, match="damaged"):
+        load_agent(learned).revert()
 
 
 def test_feedback_without_any_says_what_to_do(make: Make) -> None:

@@ -102,6 +102,7 @@ class Agent(Learner):
         self._device, self._trust = device, trust
         self._env_kwargs = check_mapping("env_kwargs", env_kwargs)
         self._lock = threading.RLock()  # the model reads one task at a time
+        self._inventories: dict[str, str] = {}
         self._load(run, checkpoint)
         if alternatives and not self.writes:
             raise InvalidArgumentError(

@@ -29,7 +29,7 @@ from nlp_gym_agents.prediction.feedback.rows import (
 )
 from nlp_gym_agents.prediction.feedback.select import Selected
 from nlp_gym_agents.prediction.feedback.stages import (
-    check_parent,
+    checkpoint_of,
     parent_of,
     read_learned,
     write_stage,
@@ -130,6 +130,7 @@ class Learner:
     policy: str
     _inputs: TaskInputs
     _lock: threading.RLock
+    _inventories: dict[str, str]
     _trust: Sequence[str] | str
 
     @property
@@ -235,14 +236,16 @@ class Learner:
             raise InvalidArgumentError(
                 f"prediction={shown(prediction)} is not one of text={shown(text)}."
             )
-        task = self._task_of(samples_of(rows, self.family, gold=False))
+        samples = samples_of(rows, self.family, gold=False)
+        if self.policy not in self._inventories:
+            self._inventories[self.policy] = learning.inventory_of(self._task_of(samples))
         record = Rating(
             tuple(rows),
             float(worth),
             tuple(tuple(one.actions) for one in result.played),
             tuple(tuple(one.chances) for one in result.played),
             result.policy,
-            learning.inventory_of(task),
+            self._inventories[self.policy],
         )
         store.append(self.feedback_file, [record], self.family)
 
@@ -341,8 +344,7 @@ class Learner:
             learned = read_learned(self.trained.run)
             parent = parent_of(self.trained.run)
             assert learned is not None
-            check_parent(load_trained(parent, trust=self._trust), learned)
-            self._load(parent, "best")
+            self._load(parent, checkpoint_of(parent, learned, self._trust))
         return parent
 
     def select(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
@@ -13,7 +13,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 
 from nlp_gym.errors import RunError, shown
 from nlp_gym.files import atomic_path, sha256_file, write_json
-from nlp_gym_agents.models.trained import TrainedModel
+from nlp_gym_agents.models.trained import TrainedModel, load_trained
 from nlp_gym_agents.prediction.feedback.store import FEEDBACK
 from nlp_gym_agents.runs import schema
 from nlp_gym_agents.runs.folder import (
@@ -128,10 +128,20 @@ def write_stage(
                 settings["aliases"] = save_weights(snapshot, model)
                 write_json(snapshot / SETTINGS, settings)
     except BaseException:
-        if run_dir is None:
-            shutil.rmtree(folder, ignore_errors=True)
+        _empty(folder, remove=run_dir is None)  # it was empty before
         raise
     return folder
+
+
+def _empty(folder: Path, *, remove: bool) -> None:
+    """Take back what was written into a folder."""
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    if remove:
+        folder.rmdir()
 
 
 def _config(trained: TrainedModel, trust: Any) -> dict[str, Any]:
@@ -179,14 +189,22 @@ def parent_of(run: Path) -> Path:
     return Path(os.path.normpath(parent))
 
 
-def check_parent(trained: TrainedModel, learned: Learned) -> None:
-    """Refuse a parent whose weights are not those that were learned from.
+def checkpoint_of(parent: Path, learned: Learned, trust: Sequence[str] | str = ()) -> str:
+    """Which snapshot of a run has the weights that were learned from, ``"best"`` or ``"last"``.
 
     Raises:
-        RunError: They are others.
+        RunError: Neither.
     """
-    if fingerprint(trained) != learned["parent_policy"]:
-        raise RunError(
-            f"{trained.run} has other weights than those that {LEARNED} names: it was trained on "
-            "since. Load it by its folder if that is what you want."
-        )
+    problem = ""
+    for checkpoint in ("best", "last"):
+        try:
+            trained = load_trained(parent, checkpoint=checkpoint, trust=trust)
+        except RunError as error:
+            problem = f" ({error})"
+            continue
+        if fingerprint(trained) == learned["parent_policy"]:
+            return checkpoint
+    raise RunError(
+        f"{parent} has other weights than those that {LEARNED} names{problem}: it was trained on "
+        "since. Load it by its folder if that is what you want."
+    )
