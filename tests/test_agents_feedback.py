@@ -305,6 +305,17 @@ def test_feedback_refuses_what_is_no_answer(
     assert not agent.feedback_file.exists()
 
 
+def test_feedback_new_labels_are_kept_for_a_training_that_has_them(make: Make) -> None:
+    agent = make()
+    agent.observe("A film.", "mixed", new_labels=True)
+    with pytest.raises(InvalidArgumentError, match="the label 'mixed' is new"):
+        agent.learn(**FAST, evaluate=False)
+    agent.observe("Another film.", "positive")
+    report = agent.learn(**FAST, evaluate=False)
+    assert (report.corrections, len(report.left_out)) == (1, 1)
+    assert [row["label"] for row in agent.corrections()] == ["mixed", "positive"]
+
+
 @pytest.mark.parametrize("reward", [None, -0.1, 1.5, "good", float("nan")])
 def test_feedback_refuses_rewards(reward: Any, make: Make) -> None:
     agent = make()

@@ -61,6 +61,9 @@ def feedback_command(
             help="Write all corrections that are kept as JSON Lines of the family, for --data.",
         ),
     ] = None,
+    new_labels: Annotated[
+        bool, typer.Option("--new-labels", help="Keep labels that the run does not know, too.")
+    ] = False,
     encoding: Encoding = None,
     env_kwargs: EnvKwargs = None,
     feedback_file: FeedbackFile = None,
@@ -78,13 +81,14 @@ def feedback_command(
     if text is not None:
         given = agent.from_line(text)
         if correct is not None:
-            agent.observe(given, _answer(correct))
+            agent.observe(given, _answer(correct), new_labels=new_labels)
         else:
             agent.feedback(given, None, reward)
     if input_file is not None:
         from nlp_gym_agents.prediction.own_samples import annotated_samples
 
-        n = agent.observe_samples(annotated_samples(agent, input_file, encoding=encoding))
+        samples = annotated_samples(agent, input_file, encoding=encoding)
+        n = agent.observe_samples(samples, new_labels=new_labels)
         say(f"{n} corrections of {input_file} are kept")
     if export is not None:
         from nlp_gym_agents.prediction.records import to_json, write_output

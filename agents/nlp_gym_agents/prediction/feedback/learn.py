@@ -18,7 +18,7 @@ import numpy as np
 import torch as th
 
 from nlp_gym.checks import check_int, check_name, check_number
-from nlp_gym.errors import InvalidArgumentError, NLPGymError
+from nlp_gym.errors import InvalidArgumentError, NLPGymError, shown
 from nlp_gym.progress import progress_bar
 from nlp_gym.tasks.core.task import Task
 from nlp_gym.types import Corpus, Int64Array, Sample
@@ -36,7 +36,7 @@ from nlp_gym_agents.prediction.feedback.losses import (
     own,
     rating_loss,
 )
-from nlp_gym_agents.prediction.feedback.rows import samples_of
+from nlp_gym_agents.prediction.feedback.rows import samples_of, unknown_label
 from nlp_gym_agents.prediction.feedback.store import Correction, Rating, Record
 from nlp_gym_agents.prediction.task_choice import TaskInputs
 
@@ -158,6 +158,14 @@ def gather(
             left_out.append(f"record {number}: {error}")
             continue
         if isinstance(record, Correction):
+            unknown = (unknown_label(sample, family, inputs.labels) for sample in samples)
+            new = [label for label in unknown if label is not None]
+            if new:
+                left_out.append(
+                    f"record {number}: the label {shown(new[0])} is new: train on it with "
+                    "`nlp-gym train`"
+                )
+                continue
             corrected[_key(samples)] = samples
         else:
             rated.append((_key(samples), samples, record))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from nlp_gym.checks import check_int, check_name, check_number, check_options
-from nlp_gym.errors import InvalidArgumentError, RunError, shown
+from nlp_gym.errors import InvalidArgumentError, RunError, listed, shown
 from nlp_gym.tasks.core.task import Task
 from nlp_gym.types import Sample, text_key
 from nlp_gym_agents.models.trained import TrainedModel, load_trained
@@ -26,6 +26,7 @@ from nlp_gym_agents.prediction.feedback.rows import (
     samples_of,
     sentence_rows,
     tagged_rows,
+    unknown_label,
 )
 from nlp_gym_agents.prediction.feedback.select import Selected
 from nlp_gym_agents.prediction.feedback.stages import (
@@ -152,7 +153,7 @@ class Learner:
     def _load(self, run: Path, checkpoint: str) -> None:
         raise NotImplementedError
 
-    def observe(self, text: Any, correct: Any) -> None:
+    def observe(self, text: Any, correct: Any, *, new_labels: bool = False) -> None:
         """Keep the right answer of a text, to learn from later; it is on the disk on return.
 
         Args:
@@ -161,6 +162,8 @@ class Learner:
                 the plain value (a label, a list of labels or entities, words of the passage, the
                 index of a choice, ...; see the page on feedback). Or a row of the family's JSON
                 Lines with its answer.
+            new_labels: Keep answers with labels that the agent does not know, too. `learn` leaves
+                them out; they are for a training that goes on with them (`corrections`).
 
         Raises:
             InvalidArgumentError: It is no answer of the family, does not fit the text, or has a
@@ -169,14 +172,16 @@ class Learner:
         """
         rows = self._answered(text, correct)
         samples = samples_of(rows, self.family, gold=True)
-        self._check_labels(samples)
+        if not new_labels:
+            self._check_labels(samples)
         store.append(self.feedback_file, [Correction(tuple(rows))], self.family)
 
-    def observe_samples(self, samples: Sequence[Sample]) -> int:
+    def observe_samples(self, samples: Sequence[Sample], *, new_labels: bool = False) -> int:
         """Keep the right answers of samples that are annotated, as `nlp_gym.data` reads them.
 
         Args:
             samples: Of the family, with gold.
+            new_labels: As for `observe`.
 
         Returns:
             How many are kept: all, or none where this fails.
@@ -187,7 +192,8 @@ class Learner:
             RunError: They cannot be kept.
         """
         self.check_reads_lines()
-        self._check_labels(samples)
+        if not new_labels:
+            self._check_labels(samples)
         records = [Correction((annotated_row(sample, self.family),)) for sample in samples]
         if records:
             store.append(self.feedback_file, records, self.family)
@@ -503,20 +509,14 @@ class Learner:
         return [answered_row(row, correct, self.family)]
 
     def _check_labels(self, samples: Sequence[Sample]) -> None:
-        known = self._inputs.labels
-        if not known:
-            return
         for sample in samples:
-            given = sample.labels or ()
-            if self.family == "policy":
-                given = tuple(act for turn in sample.gold for act in turn)
-            for label in given:
-                if label not in known:
-                    raise InvalidArgumentError(
-                        f"correct: the label {shown(label)} is none of the agent's "
-                        f"({', '.join(map(str, known[:12]))}{', ...' if len(known) > 12 else ''}). "
-                        "An agent learns new labels by training on data that has them."
-                    )
+            label = unknown_label(sample, self.family, self._inputs.labels)
+            if label is not None:
+                raise InvalidArgumentError(
+                    f"correct: the label {shown(label)} is none of the agent's "
+                    f"({listed(self._inputs.labels)}). Where it is meant, keep it with "
+                    "new_labels=True (--new-labels), for a training that has it."
+                )
 
     def _task_of(self, samples: list[Sample]) -> Task:
         return self.trained.task("test", **self._inputs.arguments(samples)).settled()

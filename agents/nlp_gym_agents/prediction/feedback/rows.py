@@ -144,6 +144,20 @@ def annotated_row(sample: Sample, family: str) -> Row:
     return {**row, keys[family]: value}
 
 
+def unknown_label(sample: Sample, family: str, known: Sequence[str]) -> str | None:
+    """A label of a sample's gold that is none of those `known`; None: there is none.
+
+    Args:
+        sample: It has gold.
+        family: Task family.
+        known: The inventory; empty where answers are no labels.
+    """
+    given = sample.labels or ()
+    if family == "policy":
+        given = tuple(act for turn in sample.gold for act in turn)
+    return next((label for label in given if known and label not in known), None)
+
+
 def _words_row(sample: Sample) -> Row:
     return {"words": list(sample.words)}
 
