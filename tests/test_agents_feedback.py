@@ -33,7 +33,7 @@ SAMPLE = {"corpus": "sample", "encoder": "hashed"}
 SAID = "Ann Lee works for Acme in Rome."
 PEOPLE = [[0, 7, "Peop"], [18, 22, "Org"], [26, 30, "Loc"]]
 WORKS = {"head": [0, 7], "tail": [18, 22], "label": "Work_For"}
-FAST = {"replay_texts": 20, "passes": 2}
+FAST: dict[str, Any] = {"replay_texts": 20, "passes": 2}
 
 Make = Callable[..., Agent]
 
