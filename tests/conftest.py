@@ -297,18 +297,27 @@ class LocalServer:
         runs: Loaded runs.
         further: Routes of further pages.
         demo: Whether it has the pages of `nlp-gym demo`.
+        feedback: Whether what clients say of predictions is kept.
+        learns: Whether a run can learn from it.
         **limits: Fields of `Limits`.
     """
 
     def __init__(
-        self, runs: Any, *, further: Sequence[Any] = (), demo: bool = False, **limits: Any
+        self,
+        runs: Any,
+        *,
+        further: Sequence[Any] = (),
+        demo: bool = False,
+        feedback: bool = False,
+        learns: bool = False,
+        **limits: Any,
     ) -> None:
         from nlp_gym_agents.serve.app import Service, create_app
         from nlp_gym_agents.serve.demo.routes import demo_routes
         from nlp_gym_agents.serve.limits import Limits
         from nlp_gym_agents.serve.server import bind, make_server, serve, url_of
 
-        self.service = Service(runs, Limits(**limits))
+        self.service = Service(runs, Limits(**limits), feedback=feedback, learns=learns)
         self.socket = bind("127.0.0.1", 0)
         self.url = url_of(self.socket)
         self.port = self.socket.getsockname()[1]

@@ -38,7 +38,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
     folder = tmp_path_factory.mktemp("browser")
     tagger = tiny_run(folder / "tagger")
     reader = tiny_run(folder / "reader", "SpanQA-SQuAD-v0")
-    server = LocalServer(load_runs([tagger, tagger, reader]), demo=True)
+    runs = load_runs([tagger, tagger, reader])
+    server = LocalServer(runs, demo=True, feedback=True, learns=True)
     yield server
     server.stop()
 
@@ -204,6 +205,38 @@ def test_browser_hostile_text_does_nothing(page: Any) -> None:
         assert "<script>document.title='taken'</script><img src=x" in shown
         assert "\\x1b[31mred \\u202eabc \\x00 Ann </textarea>" in shown
         assert "{{ 7 * 7 }}" in shown
+
+
+def test_browser_a_decision_is_rated_corrected_and_learned_from(page: Any) -> None:
+    from selenium.webdriver.support.ui import Select
+
+    def said() -> str:
+        notice = find(page, "#notice")
+        text = str(notice.text)
+        page.execute_script("arguments[0].remove()", notice)
+        return text
+
+    box = find(page, "#f-text")
+    box.clear()
+    box.send_keys("Ann sings.")
+    find(page, "#decide").click()
+    find(page, "article.run")
+    assert len(page.find_elements("css selector", "article.run")) == 2
+    find(page, "article.run button[value=wrong]").click()
+    assert "That it is wrong is kept: 0 correction(s) and 1 rating(s)." in said()
+    assert "wrong is kept" in find(page, "#said").get_attribute("textContent")
+    find(page, "#correct-1 summary").click()
+    for number, label in enumerate(["B-PER", "O", "O"], 1):
+        Select(find(page, f"#answer-1-{number}")).select_by_value(label)
+    find(page, "#correct-1 button[value=correct]").click()
+    assert "Your answer is kept: 1 correction(s) and 1 rating(s)." in said()
+    assert find(page, "#correct-1").get_attribute("open")  # it stays open
+    assert "1 correction(s)" in find(page, "#kept-1").text
+    find(page, "form[action=learn] button").click()
+    assert "tagger-learned_1: learned from 1 corrections" in said()
+    find(page, "form[action=revert] button").click()
+    assert "tagger decides again." in said()
+    assert not page.find_elements("css selector", "form[action=revert]")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -18,6 +18,7 @@ from nlp_gym_agents.cli.encode import encode_command
 from nlp_gym_agents.cli.envs import envs_command
 from nlp_gym_agents.cli.evaluate import evaluate_command
 from nlp_gym_agents.cli.explain import explain_command
+from nlp_gym_agents.cli.feedback import feedback_command, learn_command, select_command
 from nlp_gym_agents.cli.hub import load_from_hub_command, push_to_hub_command
 from nlp_gym_agents.cli.minari import export_minari_command
 from nlp_gym_agents.cli.new_task import new_task_command
@@ -42,6 +43,9 @@ app.command("export-minari", cls=SpreadCommand)(export_minari_command)
 app.command("evaluate", cls=SpreadCommand)(evaluate_command)
 app.command("compare", cls=SpreadCommand)(compare_command)
 app.command("predict", cls=SpreadCommand)(predict_command)
+app.command("feedback", cls=SpreadCommand)(feedback_command)
+app.command("learn", cls=SpreadCommand)(learn_command)
+app.command("select", cls=SpreadCommand)(select_command)
 app.command("push-to-hub", cls=SpreadCommand)(push_to_hub_command)
 app.command("load-from-hub", cls=SpreadCommand)(load_from_hub_command)
 app.command("explain", cls=SpreadCommand)(explain_command)

@@ -48,6 +48,10 @@ def serve_command(
     batch_size: Batch = 64,
     timeout: Timeout = 60.0,
     grace: Grace = 20.0,
+    feedback: Annotated[
+        bool,
+        typer.Option("--feedback", help="Take POST /feedback, and keep it in the run folder."),
+    ] = False,
     checkpoint: Checkpoint = "best",
     device: Device = "auto",
     trust: Trust = None,
@@ -64,7 +68,8 @@ def serve_command(
     }
     options = {"env_kwargs": pairs(env_kwargs), "checkpoint": checkpoint, "device": device}
     options |= {"trust": trust or ()}
-    _start([run], host, port, names=allow_host or [], options=options, limits=limits)
+    more: dict[str, Any] = {"limits": limits, "feedback": feedback}
+    _start([run], host, port, names=allow_host or [], options=options, **more)
 
 
 def demo_command(
@@ -76,6 +81,13 @@ def demo_command(
     open_browser: Annotated[
         bool, typer.Option("--open", help="Open the page in the browser.")
     ] = False,
+    feedback: Annotated[
+        bool,
+        typer.Option(help="Buttons that say what a decision is worth, kept in the run folder."),
+    ] = True,
+    learn: Annotated[
+        bool, typer.Option("--learn", help="Buttons that let a run learn from it, and go back.")
+    ] = False,
     checkpoint: Checkpoint = "best",
     device: Device = "auto",
     trust: Trust = None,
@@ -83,7 +95,9 @@ def demo_command(
     """Serve a page to try runs on: decisions with their reasons, and episodes played by hand."""
     options = {"env_kwargs": pairs(env_kwargs), "checkpoint": checkpoint, "device": device}
     options |= {"trust": trust or ()}
-    _start(runs, host, port, names=allow_host or [], options=options, page=True, opens=open_browser)
+    more: dict[str, Any] = {"page": True, "opens": open_browser}
+    more |= {"feedback": feedback, "learns": learn}
+    _start(runs, host, port, names=allow_host or [], options=options, **more)
 
 
 def _start(
@@ -96,6 +110,8 @@ def _start(
     limits: dict[str, Any] | None = None,
     page: bool = False,
     opens: bool = False,
+    feedback: bool = False,
+    learns: bool = False,
 ) -> None:
     """Serve until a signal; exit code 0, or 1 where accepted requests were not answered."""
     load("nlp_gym_agents.prediction.agent")
@@ -123,6 +139,8 @@ def _start(
         options=options,
         limits=limits,
         page=page,
+        feedback=feedback,
+        learns=learns,
         progress=True,
         ready=ready,
     )

@@ -28,6 +28,10 @@ NOT_CALIBRATED = np.ones(1)
 """The temperatures of a model whose scores are taken as they are."""
 
 
+_LEAST = 1e-12
+"""Lowest probability of a decision that was made after all, as the repair of another one."""
+
+
 @dataclass(frozen=True)
 class Chances:
     """How likely a model held its decisions on one sample, at K temperatures.
@@ -43,6 +47,8 @@ class Chances:
             another reward.
         answers: Of a task that ranks its answers: each one, likeliest walk first, with the (K,)
             probability of all the episodes that the search kept and that ended at it.
+        logged: (n,) the probability of each decision as the model acts, at temperature 1 and with
+            nothing set aside; None: not asked for.
     """
 
     actions: Int64Array
@@ -50,6 +56,7 @@ class Chances:
     every: npt.NDArray[np.float32] | None = None
     credits: Float64Array | None = None
     answers: tuple[tuple[Output, Float64Array], ...] = ()
+    logged: Float64Array | None = None
 
 
 def play_with_chances(
@@ -63,6 +70,7 @@ def play_with_chances(
     every: bool = False,
     set_aside: int | None = None,
     as_oracle: bool = False,
+    logged: bool = False,
 ) -> tuple[list[Output], list[Chances | None]]:
     """What `outputs_of` gives, and how likely the model held it.
 
@@ -78,6 +86,7 @@ def play_with_chances(
             probability is that among the others.
         as_oracle: Play the oracle's actions. What is noted is still the model's own choice, and its
             credit is whether that is the oracle's.
+        logged: Note probabilities as the model acts, too; see `Chances`.
 
     Returns:
         An output per row and its chances; None where the model does not say how likely it holds its
@@ -91,10 +100,12 @@ def play_with_chances(
     if width > 1 and not as_oracle:
         log_probs = make_log_probs(model)
         assert log_probs is not None
-        found = search_endings(task, log_probs, rows, width, obs_type, temperatures)
+        wanted = np.append(temperatures, 1.0) if logged else temperatures
+        found = search_endings(task, log_probs, rows, width, obs_type, wanted)
         outputs = [task.merge([ending.output for ending in endings]) for endings in found]
-        return outputs, [_of_search(task, endings) for endings in found]
-    notes = _Notes(model, task, masked, obs_type, temperatures, every, set_aside, as_oracle)
+        return outputs, [_of_search(task, endings, len(temperatures)) for endings in found]
+    options = (every, set_aside, as_oracle, logged)
+    notes = _Notes(model, task, masked, obs_type, temperatures, *options)
     outputs = [()] * len(chosen)
     with progress_bar(len(chosen), playing(task), unit="samples") as advance:
         for places in side_by_side(task.lengths[chosen], task.side_by_side):
@@ -107,15 +118,22 @@ def play_with_chances(
     return outputs, notes.by_sample(len(chosen))
 
 
-def _of_search(task: Task, endings: Sequence[Ending]) -> Chances:
+def _of_search(task: Task, endings: Sequence[Ending], k: int) -> Chances:
+    """The chances of a search at its first `k` temperatures; one more is that of the model."""
     best = endings[0]
-    if not task.ranks_answers:
-        return Chances(best.actions, best.chances)
+    logged = best.chances[k] if len(best.chances) > k else None
     sums: dict[Output, Float64Array] = {}
-    for ending in endings:
+    for ending in endings if task.ranks_answers else ():
         for answer in ending.output:
-            sums[answer] = sums.get(answer, 0.0) + ending.chances.prod(axis=1)
-    return Chances(best.actions, best.chances, answers=tuple(sums.items()))
+            sums[answer] = sums.get(answer, 0.0) + ending.chances[:k].prod(axis=1)
+    return Chances(best.actions, best.chances[:k], answers=tuple(sums.items()), logged=logged)
+
+
+def _softmax_of(scores: npt.NDArray[np.float32], actions: Int64Array) -> Float64Array:
+    """(B,) probabilities of the actions, from (B, A) logits."""
+    each = np.exp(scores - scores.max(axis=1, keepdims=True))
+    chosen: Float64Array = each[np.arange(len(actions)), actions].astype(np.float64)
+    return np.clip(chosen / each.sum(axis=1, dtype=np.float64), _LEAST, 1.0)
 
 
 class _Notes:
@@ -131,6 +149,7 @@ class _Notes:
         every: bool,
         set_aside: int | None,
         as_oracle: bool,
+        logged: bool,
     ) -> None:
         self._act = make_scored_act(model, masked, with_value=False)
         self._task, self._masked, self._obs_type = task, masked, obs_type
@@ -143,6 +162,7 @@ class _Notes:
         self._where: list[Int64Array] = []
         self._actions: list[Int64Array] = []
         self._chosen: list[Float64Array] = []
+        self._logged: list[Float64Array] | None = [] if logged else None
         self._all: list[npt.NDArray[np.float32]] = []
         self._credits: list[Float64Array] = []
         self.places = np.zeros(0, np.int64)
@@ -159,6 +179,8 @@ class _Notes:
         self._actions.append(actions)
         scores = scored.scores * np.float32(self._scale)
         scores[~mask] = -np.inf
+        if self._logged is not None:
+            self._logged.append(_softmax_of(scores, actions))
         if self._set_aside is not None:
             scores[actions != self._set_aside, self._set_aside] = -np.inf
         self._chosen.append(self._probabilities(scores, actions))
@@ -199,12 +221,14 @@ class _Notes:
 
         actions, chosen = sorted_by(self._actions), sorted_by(self._chosen, axis=1)
         every, credits = sorted_by(self._all), sorted_by(self._credits)
+        logged = sorted_by(self._logged or [])
         return [
             Chances(
                 actions[a:b],
                 chosen[:, a:b],
                 None if every is None else every[a:b],
                 None if credits is None else credits[a:b],
+                logged=None if logged is None else logged[a:b],
             )
             for a, b in itertools.pairwise(ends)
         ]

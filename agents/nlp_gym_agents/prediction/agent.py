@@ -23,8 +23,11 @@ from nlp_gym.tasks.multi_task.task import MultiTask
 from nlp_gym.types import Sample
 from nlp_gym_agents.explain.trace import Trace
 from nlp_gym_agents.models.chances import Chances
-from nlp_gym_agents.models.trained import TrainedModel, load_trained
+from nlp_gym_agents.models.trained import load_trained
 from nlp_gym_agents.prediction.explained import Explainer
+from nlp_gym_agents.prediction.feedback.learner import Learner
+from nlp_gym_agents.prediction.feedback.stages import fingerprint
+from nlp_gym_agents.prediction.feedback.store import FEEDBACK
 from nlp_gym_agents.prediction.fields import row_of_json, usage
 from nlp_gym_agents.prediction.inputs import (
     PLAIN_TEXT,
@@ -48,7 +51,7 @@ from nlp_gym_agents.prediction.kinds import (
     tagged,
 )
 from nlp_gym_agents.prediction.records import input_fields, is_bio, report_problems
-from nlp_gym_agents.prediction.results import Result, TaggedText
+from nlp_gym_agents.prediction.results import Played, Result, TaggedText
 from nlp_gym_agents.prediction.task_choice import task_inputs
 from nlp_gym_agents.runs.calibration import Calibration, read_calibration
 
@@ -59,7 +62,7 @@ _MOST_ALTERNATIVES = 1000
 """Most tokens that are shown at one place of a written text."""
 
 
-class Agent:
+class Agent(Learner):
     """A trained agent that decides on new input; it is loaded once, for many calls.
 
     Args:
@@ -76,6 +79,9 @@ class Agent:
         family: Which files the agent reads, a name in `nlp_gym.data.FAMILIES`.
         bio: Whether it labels words with BIO tags.
         calibration: Of its confidences; None: they are not calibrated. Only ``"best"`` is.
+        feedback_file: Where `observe` and `feedback` keep what they are told: ``feedback.jsonl`` of
+            the run folder, unless it is set to another file.
+        policy: Which weights decide: the beginning of their sha256.
 
     Raises:
         RunError: The run cannot be loaded.
@@ -93,28 +99,40 @@ class Agent:
         trust: Sequence[str] | str = (),
     ) -> None:
         self.alternatives = check_int("alternatives", alternatives, 0, _MOST_ALTERNATIVES)
-        self.trained: TrainedModel = load_trained(
-            run, checkpoint=checkpoint, device=device, trust=trust
-        )
-        self._inputs = task_inputs(self.trained, check_mapping("env_kwargs", env_kwargs))
-        self._task_class = self._inputs.task
-        self.family = self._task_class.family
-        self.bio = self.tags and is_bio(self._inputs.labels)
-        self.calibration: Calibration | None = None
-        if checkpoint == "best":
-            steps = self.trained.settings["timesteps"]
-            self.calibration = read_calibration(self.trained.run, steps)
+        self._device, self._trust = device, trust
+        self._env_kwargs = check_mapping("env_kwargs", env_kwargs)
         self._lock = threading.RLock()  # the model reads one task at a time
+        self._inventories: dict[str, str] = {}
+        self._load(run, checkpoint)
         if alternatives and not self.writes:
             raise InvalidArgumentError(
                 f"alternatives={alternatives} is for agents that write texts, and "
                 f"{self.trained.env_id} does not: leave it out."
             )
 
+    def _load(self, run: str | Path, checkpoint: str) -> None:
+        """Decide with the policy of a run folder from now on."""
+        trained = load_trained(run, checkpoint=checkpoint, device=self._device, trust=self._trust)
+        self._inputs = task_inputs(trained, self._env_kwargs)
+        self.trained = trained
+        self._task_class = self._inputs.task
+        self.family = self._task_class.family
+        self.bio = self.tags and is_bio(self._inputs.labels)
+        self.calibration: Calibration | None = None
+        if checkpoint == "best":
+            self.calibration = read_calibration(trained.run, trained.settings["timesteps"])
+        self.feedback_file = trained.run / FEEDBACK
+        self.policy = fingerprint(trained)
+
     @property
     def temperature(self) -> float:
         """What logits are divided by in confidences; 1 where it was not fitted."""
         return 1.0 if self.calibration is None else self.calibration["temperature"]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels that it decides among, in order of its actions; none: it chooses otherwise."""
+        return tuple(self._inputs.labels)
 
     @property
     def tags(self) -> bool:
@@ -359,13 +377,16 @@ class Agent:
         results: list[Result] = []
         for item in inputs:
             labels, held = list[str](), list[float | None]()
+            noted = list[Chances | None]()
             for sentence in item.sentences:
                 labels += next(outputs)
                 known = next(chances)
+                noted.append(known)
                 held += [None] * len(sentence) if known is None else known.chosen[0].tolist()
             fields = tagged(item, labels, held)
             if self.bio:
                 fields["entities"] = entities(item, fields["tokens"])
+            fields |= self._behind(noted)
             results.append(TaggedText(**self._common(item), **fields))
         return results
 
@@ -396,9 +417,21 @@ class Agent:
     def _result(self, item: Input | Sample, kind: Kind, decided: Decided) -> Result:
         common = {**self._common(item), "record": decided.record}
         common["confidence"] = confidence_of(decided.chances, kind.parts)
+        common |= self._behind([decided.chances])
         if "id" in decided.record:  # a question's own
             common["id"] = decided.record["id"]
         return kind.result(**common, **kind.fields(decided))
+
+    def _behind(self, noted: Sequence[Chances | None]) -> dict[str, Any]:
+        """Fields of `Result` that say which decisions are behind it; none: it is not known."""
+        played = [
+            Played(tuple(one.actions.tolist()), tuple(one.logged.tolist()))
+            for one in noted
+            if one is not None and one.logged is not None
+        ]
+        if len(played) < len(noted):
+            return {}
+        return {"played": tuple(played), "policy": self.policy}
 
     def _common(self, item: Input | Sample) -> dict[str, Any]:
         """Fields of `Result` that repeat the input, and whether the run is calibrated."""
@@ -420,6 +453,7 @@ class Agent:
                 temperatures=np.array([self.temperature]),
                 every=kind.every,
                 set_aside=kind.set_aside(part),
+                logged=True,
             )
         return task, outputs, chances
 

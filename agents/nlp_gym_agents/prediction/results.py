@@ -35,6 +35,19 @@ def rounded(confidence: float | None) -> float | None:
     return None if confidence is None else round(confidence, DECIMALS)
 
 
+@dataclass(frozen=True, slots=True)
+class Played:
+    """The n decisions of one episode, for feedback on it.
+
+    Attributes:
+        actions: (n,) what was played.
+        chances: (n,) the probability that the policy gave each, as it acts: uncalibrated.
+    """
+
+    actions: tuple[int, ...]
+    chances: tuple[float, ...]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Result:
     """What was decided on one text or sample; see the subclasses.
@@ -47,6 +60,9 @@ class Result:
         confidence: See the module; None: nothing was decided, or it is not known.
         calibrated: Whether a temperature was fitted on dev. If not (a run of an older release, or
             another checkpoint), confidences are probabilities as the network has them.
+        played: The decisions behind it, an episode for each sentence where words are labelled, for
+            `Agent.feedback`; None: not known. No part of records.
+        policy: Which weights made them.
     """
 
     id: Any = ""
@@ -54,6 +70,8 @@ class Result:
     record: Mapping[str, Any] = field(default_factory=dict, repr=False)
     confidence: float | None = None
     calibrated: bool = False
+    played: tuple[Played, ...] | None = field(default=None, repr=False, compare=False)
+    policy: str = field(default="", repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """The result as JSON-able fields, as ``nlp-gym predict`` writes them."""

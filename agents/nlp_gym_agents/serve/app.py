@@ -6,6 +6,7 @@ import asyncio
 import shlex
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -19,6 +20,7 @@ from starlette.types import ASGIApp
 from nlp_gym import __version__
 from nlp_gym.errors import NLPGymError
 from nlp_gym.inert import one_line
+from nlp_gym_agents.prediction.feedback.learner import FeedbackCount
 from nlp_gym_agents.serve.answers import error_answer, json_answer
 from nlp_gym_agents.serve.body import (
     EXPLAIN_KEYS,
@@ -29,6 +31,7 @@ from nlp_gym_agents.serve.body import (
     parse_json,
     read_body,
 )
+from nlp_gym_agents.serve.feedback import keep, said_of
 from nlp_gym_agents.serve.guard import Guard
 from nlp_gym_agents.serve.limits import Limits, RequestError
 from nlp_gym_agents.serve.openapi import description
@@ -45,10 +48,20 @@ class Service:
     Args:
         runs: At least one.
         limits: What a client may ask for.
+        feedback: Keep what clients say of predictions.
+        learns: Let them have runs learn from it.
     """
 
-    def __init__(self, runs: Sequence[ServedRun], limits: Limits) -> None:
+    def __init__(
+        self,
+        runs: Sequence[ServedRun],
+        limits: Limits,
+        *,
+        feedback: bool = False,
+        learns: bool = False,
+    ) -> None:
         self.runs, self.limits = list(runs), limits
+        self.feedback, self.learns = feedback or learns, learns
         self.models = ModelThread(limits)
         self.started = time.monotonic()
         self.cut = 0
@@ -131,6 +144,11 @@ def create_app(
         routes=[
             Route("/predict", partial(_predict, service), methods=["POST"]),
             Route("/explain", partial(_explain, service), methods=["POST"]),
+            *(
+                [Route("/feedback", partial(_feedback, service), methods=["POST"])]
+                if service.feedback
+                else []
+            ),
             Route("/health", partial(_health, service), methods=["GET"]),
             Route("/openapi.json", partial(_openapi, service), methods=["GET"]),
             *further,
@@ -171,6 +189,18 @@ async def _explain(service: Service, request: Request) -> Response:
     return json_answer({"run": run.name, "traces": [trace.to_dict() for trace in traces]})
 
 
+async def _feedback(service: Service, request: Request) -> Response:
+    body = parse_json(await read_body(request, service.limits, _JSON))
+    run = choose_run(body, service.runs)
+    said = said_of(body, run, service.limits)
+
+    def call(items: Sequence[Any]) -> list[FeedbackCount]:
+        return [keep(run, said, service.limits)]
+
+    (kept,) = await service.ask(request, call, [said])
+    return json_answer({"run": run.name, "kept": asdict(kept)})
+
+
 async def _health(service: Service, request: Request) -> Response:
     models = service.models
     return json_answer(
@@ -187,7 +217,7 @@ async def _health(service: Service, request: Request) -> Response:
 
 
 async def _openapi(service: Service, request: Request) -> Response:
-    return json_answer(description(service.runs, service.limits))
+    return json_answer(description(service.runs, service.limits, feedback=service.feedback))
 
 
 async def _about(service: Service, request: Request) -> Response:

@@ -30,6 +30,7 @@ class Limits:
         connections: Most open connections.
         episodes: Most episodes that are played by hand at a time.
         episode_s: Seconds after which an episode that nobody plays is forgotten.
+        feedback_bytes: Bytes of a run's feedback beyond which no more is taken.
     """
 
     body_bytes: int = 1 << 20
@@ -49,6 +50,7 @@ class Limits:
     connections: int = 1000
     episodes: int = 100
     episode_s: float = 1800.0
+    feedback_bytes: int = 64 << 20
 
     def __post_init__(self) -> None:
         """Check that every limit is above zero."""

@@ -26,14 +26,17 @@ _ERRORS = {
 }
 
 
-def description(runs: Sequence[ServedRun], limits: Limits) -> dict[str, Any]:
+def description(
+    runs: Sequence[ServedRun], limits: Limits, *, feedback: bool = False
+) -> dict[str, Any]:
     """The interface of a server.
 
     Args:
         runs: What it serves.
         limits: Its limits, which are named in the schemas.
+        feedback: Whether it keeps what clients say of predictions.
     """
-    return {
+    found: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {
             "title": "nlp_gym",
@@ -62,6 +65,11 @@ def description(runs: Sequence[ServedRun], limits: Limits) -> dict[str, Any]:
             }
         },
     }
+    if feedback:
+        found["paths"]["/feedback"] = _asks("feedback", "Say what a prediction is worth.", "Kept")
+        found["paths"]["/feedback"]["post"]["responses"]["507"] = _answer(_FULL, "Error")
+        found["components"]["schemas"] |= {"FeedbackRequest": _said(runs, limits), "Kept": _KEPT}
+    return found
 
 
 _ERROR = {
@@ -70,6 +78,22 @@ _ERROR = {
     "properties": {
         "error": {"type": "string", "description": "What is wrong, and what is allowed."},
         "limit": {"type": "string", "description": "The limit that was passed."},
+    },
+}
+_FULL = "As much feedback is kept of the run as may be."
+_KEPT = {
+    "type": "object",
+    "required": ["run", "kept"],
+    "properties": {
+        "run": {"type": "string", "description": "Which run it is kept for."},
+        "kept": {
+            "type": "object",
+            "required": ["corrections", "ratings"],
+            "properties": {
+                "corrections": {"type": "integer", "description": "Texts with their answers."},
+                "ratings": {"type": "integer", "description": "Texts whose prediction was rated."},
+            },
+        },
     },
 }
 _HEALTH = {
@@ -124,6 +148,29 @@ def _options(limits: Limits) -> dict[str, Any]:
             f"{limits.relevance_characters:,} characters.",
         },
     }
+
+
+def _said(runs: Sequence[ServedRun], limits: Limits) -> dict[str, Any]:
+    """The schema of feedback on one text or sample."""
+    found = _request(runs, 1, limits.characters)
+    del found["properties"]["texts"]
+    found["properties"] |= {
+        "correct": {"description": "The right answer: a label, or what a record of /predict has."},
+        "reward": {
+            "description": "What the prediction is worth, from 0 (wrong) to 1 (right).",
+            "oneOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"type": "boolean"}],
+        },
+        "prediction": {
+            "type": "object",
+            "description": "Which prediction; that of now where it is left out.",
+        },
+    }
+    found["allOf"] = [
+        {"oneOf": [{"required": [name]} for name in names]}
+        for names in (("text", "samples"), ("correct", "reward"))
+    ]
+    del found["oneOf"]
+    return found
 
 
 def _request(

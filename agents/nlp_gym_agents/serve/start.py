@@ -37,6 +37,8 @@ def start(
     options: Mapping[str, Any] | None = None,
     limits: Mapping[str, Any] | None = None,
     page: bool = False,
+    feedback: bool = False,
+    learns: bool = False,
     progress: bool = False,
     ready: Callable[[Started], None],
 ) -> int:
@@ -50,6 +52,8 @@ def start(
         options: Arguments of every `Agent`.
         limits: Fields of `Limits` in place of the defaults.
         page: Whether there is a page to try the runs on.
+        feedback: Whether what clients say of predictions is kept.
+        learns: Whether the page has a button that lets a run learn from it.
         progress: Show bars on stderr while the runs are loaded.
         ready: Is called once requests are answered.
 
@@ -78,7 +82,7 @@ def start(
         if not page:
             for run in served:
                 run.require_one_task()
-        service = Service(served, bounds)
+        service = Service(served, bounds, feedback=feedback, learns=learns)
         further: Sequence[Any] = ()
         if page:
             from nlp_gym_agents.serve.demo.routes import demo_routes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, urlencode
@@ -16,17 +16,29 @@ from nlp_gym.errors import InvalidArgumentError, NLPGymError, shown
 from nlp_gym.inert import one_line
 from nlp_gym.types import SPLITS
 from nlp_gym_agents.explain.page import trace_html
+from nlp_gym_agents.prediction.feedback.learner import FeedbackCount
+from nlp_gym_agents.prediction.feedback.stages import LEARNED
 from nlp_gym_agents.serve.app import Service
 from nlp_gym_agents.serve.body import inputs_of, read_body
 from nlp_gym_agents.serve.demo.forms import Form, example_of, form_of
 from nlp_gym_agents.serve.demo.play import AGENT, REST, Episode, Episodes, View
 from nlp_gym_agents.serve.demo.record import Outcome, outcome_of
+from nlp_gym_agents.serve.demo.said import (
+    MOST_LABELS,
+    MOST_WORDS,
+    AnswerForm,
+    answer_form,
+    answer_of,
+)
+from nlp_gym_agents.serve.feedback import Said, keep
 from nlp_gym_agents.serve.limits import RequestError
 from nlp_gym_agents.serve.pages import page, static_routes
 from nlp_gym_agents.serve.served import ServedRun
 
 _FORM = "application/x-www-form-urlencoded"
 _MOST_FIELDS = 50
+_MOST_ANSWERS = _MOST_FIELDS + max(MOST_WORDS, MOST_LABELS)
+_WORTH = {"right": 1.0, "wrong": 0.0}
 Handler = Callable[["_Demo", Request], Awaitable[Response]]
 
 
@@ -38,11 +50,22 @@ class Decided:
         run: The run.
         outcome: What it decided, to be drawn.
         trace: Why, as HTML.
+        correcting: What is filled in to correct it; None: it is not asked for.
+        policy: Which weights decided.
+        kept: What is kept of the run.
     """
 
     run: ServedRun
     outcome: Outcome
     trace: str
+    correcting: AnswerForm | None = None
+    policy: str = ""
+    kept: FeedbackCount = field(default_factory=FeedbackCount)
+
+    @property
+    def learned(self) -> bool:
+        """Whether the run was learned from use, so that it can go back."""
+        return (self.run.agent.trained.run / LEARNED).exists()
 
 
 class _Demo:
@@ -76,7 +99,11 @@ def demo_routes(service: Service) -> list[BaseRoute]:
     def route(path: str, handler: Handler, method: str) -> Route:
         return Route(path, partial(_guarded, handler, demo), methods=[method])
 
+    said = [route("/said", _said, "POST")] if service.feedback else []
+    if service.learns:
+        said += [route("/learn", _learn, "POST"), route("/revert", _revert, "POST")]
     return [
+        *said,
         route("/", _ask_page, "GET"),
         route("/", _decide, "POST"),
         route("/play", _play_page, "GET"),
@@ -102,11 +129,11 @@ async def _guarded(handler: Handler, demo: _Demo, request: Request) -> Response:
     return answer
 
 
-async def _fields(demo: _Demo, request: Request) -> dict[str, list[str]]:
+async def _fields(demo: _Demo, request: Request, most: int = _MOST_FIELDS) -> dict[str, list[str]]:
     """The fields of a form that was sent; line ends are line feeds, as in the text it holds."""
     body = await read_body(request, demo.service.limits, _FORM)
     try:
-        found = parse_qs(body.decode("ascii"), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+        found = parse_qs(body.decode("ascii"), keep_blank_values=True, max_num_fields=most)
     except ValueError as error:
         raise RequestError(400, f"the form cannot be read: {error}.") from None
     return {
@@ -132,6 +159,7 @@ def _asking(
     finds: bool = False,
     decided: Sequence[Decided] = (),
     problem: str = "",
+    notice: str = "",
 ) -> Response:
     """The page with a form, and with what was decided on it."""
     return demo.page(
@@ -144,6 +172,9 @@ def _asking(
         finds=finds,
         decided=decided,
         problem=problem,
+        notice=notice,
+        feedback=demo.service.feedback,
+        learns=demo.service.learns,
     )
 
 
@@ -185,10 +216,100 @@ async def _ask(demo: _Demo, request: Request, run: ServedRun, body: dict[str, An
     def decide(items: Sequence[Any]) -> list[Decided]:
         (trace,) = run.explain(items, relevance=body.get("relevance"))
         drawn = trace_html(trace, whole_page=False, prefix=f"run{number}-")
-        return [Decided(run, outcome_of(trace), drawn)]
+        decided = Decided(run, outcome_of(trace), drawn)
+        if not service.feedback or not trace.output:
+            return [decided]
+        form, kept = answer_form(run, trace.output), run.agent.count_feedback()
+        return [replace(decided, correcting=form, policy=run.agent.policy, kept=kept)]
 
     (decided,) = await service.ask(request, decide, given)
     return decided
+
+
+async def _said(demo: _Demo, request: Request) -> Response:
+    """Keep what a person says of a decision, and show what is decided on the text once more."""
+    sent = await _fields(demo, request, _MOST_ANSWERS)
+    service, word = demo.service, sent.get("say", [""])[0]
+
+    def say(run: ServedRun, body: dict[str, Any]) -> str:
+        given = body["text"] if "text" in body else body["samples"][0]
+        if word == "correct":
+            kept = keep(run, Said(given, correct=answer_of(sent)), service.limits)
+            what = "Your answer"
+        elif word in _WORTH:
+            if sent.get("policy", [""])[0] != run.agent.policy:
+                raise RequestError(
+                    409, f"{run.name} has learned since it decided: look at what it says now."
+                )
+            kept = keep(run, Said(given, reward=_WORTH[word]), service.limits)
+            what = f"That it is {word}"
+        else:
+            raise RequestError(422, f"say={shown(word)} must be right, wrong or correct.")
+        return f"{what} is kept: {_counted(kept)}."
+
+    return await _told(demo, request, sent, say)
+
+
+async def _learn(demo: _Demo, request: Request) -> Response:
+    """Let a run learn from its feedback, into a new folder that then decides here."""
+
+    def learn(run: ServedRun, body: dict[str, Any]) -> str:
+        report = run.agent.learn(evaluate=False)
+        return f"{report.run.name}: {'; '.join(report.lines())}."
+
+    return await _told(demo, request, await _fields(demo, request), learn)
+
+
+async def _revert(demo: _Demo, request: Request) -> Response:
+    """Let a run decide as it did before it learned last."""
+
+    def revert(run: ServedRun, body: dict[str, Any]) -> str:
+        return f"{run.agent.revert().name} decides again."
+
+    return await _told(demo, request, await _fields(demo, request), revert)
+
+
+async def _told(
+    demo: _Demo,
+    request: Request,
+    sent: Mapping[str, list[str]],
+    do: Callable[[ServedRun, dict[str, Any]], str],
+) -> Response:
+    """Do something about one run, say what, and show its decision on the form as it is now.
+
+    Args:
+        demo: The pages.
+        request: Whom it is for.
+        sent: The fields of the form, with `run` and those that were decided on.
+        do: Is called in the thread of the models, with the run and the body of a request for it.
+    """
+    found = _form(demo, sent.get("form", [None])[0])
+    if found is None:
+        raise RequestError(404, "no run can be asked.")
+    form, runs = found
+    values = {field.name: sent.get(field.name, [""])[0] for field in form.fields}
+    name = sent.get("run", [""])[0]
+    run = next((run for run in runs if run.name == name), None)
+    if run is None:
+        raise RequestError(404, f"run={shown(name)} is not served.")
+    body = form.body(values)
+    inputs_of(body, run, demo.service.limits, explains=True)  # within the limits
+    show = partial(_asking, demo, form, values=values, chosen={run.name})
+
+    def call(items: Sequence[Any]) -> list[str]:
+        return [do(run, body)]
+
+    try:
+        (notice,) = await demo.service.ask(request, call, [None])
+        return show(decided=[await _ask(demo, request, run, body)], notice=notice)
+    except (RequestError, NLPGymError) as error:
+        answer = show(problem=one_line(str(error)))
+        answer.status_code = error.status if isinstance(error, RequestError) else 422
+        return answer
+
+
+def _counted(kept: FeedbackCount) -> str:
+    return f"{kept.corrections} correction(s) and {kept.ratings} rating(s)"
 
 
 async def _play_page(demo: _Demo, request: Request) -> Response:

@@ -1,0 +1,1 @@
+"""Learning from use: what people say of predictions, where it is kept, what is learned of it."""
