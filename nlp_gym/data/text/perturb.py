@@ -140,12 +140,22 @@ def augment(corpus: Corpus, specs: Sequence[str], *, family: str, seed: int = 1)
     return dataclasses.replace(corpus, samples=[*corpus.samples, *(s for c in copies for s in c)])
 
 
+COPIES = "copies:"
+"""Begins a name for `augment=` that is a file of changed samples; see `data.corpora.copies`."""
+
+
 def checked_augment(augment: object) -> tuple[str, ...]:
     """Perturbations as a tuple, from one or several; raises what `parse_spec` raises."""
     specs = tuple(augment) if isinstance(augment, list | tuple) else (augment,)
     for spec in specs:
-        parse_spec(spec, "augment")
+        if not copies_file(spec):
+            parse_spec(spec, "augment")
     return tuple(map(str, specs))
+
+
+def copies_file(spec: object) -> str:
+    """The file that ``"copies:FILE"`` names; empty for what is a perturbation."""
+    return spec.removeprefix(COPIES) if isinstance(spec, str) and spec.startswith(COPIES) else ""
 
 
 def parse_spec(spec: object, argument: str = "perturb") -> tuple[str, float]:
