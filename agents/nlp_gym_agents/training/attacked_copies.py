@@ -1,4 +1,4 @@
-"""`--adversarial attack:RUN`: copies of the training texts, changed by an attack on a trained agent.
+"""`--adversarial attack:RUN`: copies of training texts, changed by an attack on a trained agent.
 
 The attack is made once, before training, and its texts are kept in the run folder: a run that is
 resumed reads them again, whatever became of the agent that was attacked.

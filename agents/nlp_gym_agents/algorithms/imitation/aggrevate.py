@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from typing_extensions import override
 
 from nlp_gym.checks import check_int, check_name, check_number
-from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym.types import BoolArray, Float64Array, Int64Array
 from nlp_gym_agents.algorithms.imitation.bc import legal_or_chosen, logits_and_values, task_of
 from nlp_gym_agents.algorithms.imitation.cost_to_go import action_values, cost_loss, tried_actions

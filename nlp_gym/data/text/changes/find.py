@@ -197,9 +197,11 @@ class Finder:
     ) -> Iterator[Edit]:
         wordings, openers, asking = _wordings()
         lower = tuple(word.lower() for word in words)
-        question = bool(words) and words[-1] == "?"
+        if not words:
+            return
+        question = words[-1] == "?"
         for opener in self._some(words[:1], openers + (asking if question else [])):
-            yield Edit("paraphrase", 0, 0, _capital_like(words[0] if words else "", opener))
+            yield Edit("paraphrase", 0, 0, _capital_like(words[0], opener))
         for start in range(len(words)):
             for stop in range(start + 1, min(start + _LONGEST, len(words)) + 1):
                 for other in wordings.get(lower[start:stop], ()):
