@@ -60,10 +60,8 @@ TEXT = Sample(("the", "quick", "movie", "starts", "slowly"), ("x",))
 
 def test_search_changes_the_weightiest_word_first_and_stops_when_the_victim_is_wrong() -> None:
     victim = Weighing(quick=0.1, slowly=0.45, movie=0.1)
-    (found,) = Search(victim, Finder("classification", "typos"), SearchLimits(100, 1.0)).attack(
-        [TEXT]
-    )
-    assert [edit.start for edit in found.edits][0] == 4
+    (found,) = Search(victim, TYPOS, SearchLimits(100, 1.0)).attack([TEXT])
+    assert found.edits[0].start == 4
     assert len(found.edits) == 2
     assert found.succeeded
     assert found.words_changed == 2

@@ -78,6 +78,7 @@ PLACES = {
     "data_dir": absolute,
     "encoder": absolute_folder,
     "augment": absolute_copies,
+    "victim": absolute_folder,
 }
 """Arguments of an environment that are files or folders, and what makes them absolute."""
 
