@@ -97,7 +97,11 @@ def adversarial_backward(
             for encoder, own in zip(encoders, moves, strict=True):
                 stack.enter_context(encoder.changed_embeddings(own.begin()))
             found = loss()
-            (share * found).backward()
+            if share:
+                (share * found).backward()
+            else:  # which way is up is asked for, and nothing is learned
+                for own in moves:
+                    own.differentiate(found)
         return found.detach()
 
     plain = backward(1.0 - options.weight)
@@ -135,6 +139,12 @@ class _Moves:
         move = self._moves[self._at]
         self._at += 1
         return embedded + move
+
+    def differentiate(self, loss: th.Tensor) -> None:
+        """Find the gradients of the moves alone."""
+        found = th.autograd.grad(loss, self._moves, retain_graph=True, allow_unused=True)
+        for move, slope in zip(self._moves, found, strict=True):
+            move.grad = slope
 
     def step(self, length: float, radius: float) -> None:
         """Move on along the gradients, and back into the ball; both in shares of the norm."""
