@@ -9,8 +9,6 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from nlp_gym.tasks.candidates.victim import register_loader
-
 if TYPE_CHECKING:
     from nlp_gym_agents.algorithms.sb3_env import NameCorpus, make_sb3_env
     from nlp_gym_agents.algorithms.vec_env import SB3VecEnv
@@ -31,8 +29,6 @@ __all__ = [
     "nlp_policy_kwargs",
     "score_model",
 ]
-
-register_loader("nlp_gym_agents.attack.victim:RunVictim")
 
 _MODULES = {
     "Agent": "prediction.agent",

@@ -14,7 +14,6 @@ import numpy as np
 
 from nlp_gym.checks import check_int, check_number
 from nlp_gym.data.text.changes import Edit, Finder, apply_edits, text_of
-from nlp_gym.tasks.core.task import Output
 from nlp_gym.types import BoolArray, Float64Array, Sample
 
 _HIDDEN = "[MASK]"
@@ -25,9 +24,15 @@ _LEAST = 1e-9
 class Judged(Protocol):
     """What a victim answers; see `nlp_gym_agents.attack.victim.Verdicts`."""
 
-    chances: Float64Array
-    right: BoolArray
-    outputs: list[Output]
+    @property
+    def chances(self) -> Float64Array:
+        """(n,) probability of the right action."""
+        ...
+
+    @property
+    def right(self) -> BoolArray:
+        """(n,) whether the text is right."""
+        ...
 
 
 Judge = Callable[[Sequence[Sample]], Judged]
@@ -104,7 +109,7 @@ class Search:
         judge: Judge,
         finder: Finder,
         limits: SearchLimits | None = None,
-        advance: Callable[[int], None] = lambda n: None,
+        advance: Callable[[int], object] = lambda n: None,
     ) -> None:
         self.judge, self.finder = judge, finder
         self.limits, self._advance = limits or SearchLimits(), advance

@@ -166,11 +166,8 @@ class Attack(PickTask):
         self._edits = self._found(kinds, max_changes, change_seed)
         self._first = np.full((len(self.corpus), len(self.labels)), np.nan)
         self._alone: dict[int, Float64Array] = {}
-        spans = [
-            ragged([[e[side] for e in some] for some in self._edits], max_changes)
-            for side in (1, 2)
-        ]
-        self._start, self._stop = spans  # (N, C); -1: no change
+        self._start = ragged([[e.start for e in own] for own in self._edits], max_changes)
+        self._stop = ragged([[e.stop for e in own] for own in self._edits], max_changes)
         sizes = np.array([len(some) for some in self._edits], np.int64)
         self.set_candidates(sizes, max_changes, self.budget)
         self.extras = {"held": Extra(1, _LEVELS - 1), "made": Extra(max_changes, 1)}

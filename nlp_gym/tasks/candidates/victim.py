@@ -99,10 +99,11 @@ def load_victim(given: object, train: Callable[[], Sequence[Sample]], labels: An
     Raises:
         InvalidArgumentError: It is none of these, or has other labels than the task.
     """
+    victim: Any
     if isinstance(given, str):
         victim = NaiveBayes(train(), labels) if given == NAIVE_BAYES else _loaded(given)
     else:
-        victim = given  # type: ignore[assignment]
+        victim = given
     if not isinstance(victim, Victim):
         raise InvalidArgumentError(
             f"victim={shown(given)} must be {NAIVE_BAYES!r}, the folder of a run, or an object "
