@@ -63,7 +63,7 @@ def attack_run(
     kinds = checked_kinds(changes, victim.family)
     with progress_wanted(progress):
         samples = drawn_samples(victim, split, n, seed=seed, data_dir=data_dir, data=data)
-        finder = finder_of(victim, kinds, seed=seed, data_dir=data_dir)
+        finder = finder_of(victim, kinds, samples, seed=seed, data_dir=data_dir)
         with progress_bar(len(samples), "attacking", unit="texts") as advance:
             found = Search(victim.judge, finder, limits, advance).attack(samples)
         return _report(victim, split, found, kinds, limits)
@@ -101,18 +101,27 @@ def drawn_samples(
 def finder_of(
     victim: RunVictim,
     kinds: Sequence[str],
+    attacked: Sequence[Sample],
     *,
     seed: int = 0,
     data_dir: str | Path | None = None,
-    most: int = 6,
 ) -> Finder:
-    """What finds changes for a victim: names and known words are those of its training texts."""
-    train = victim.trained.task("train", **_places(data_dir), augment=())
-    samples = train.corpus.samples
+    """What finds changes for a victim: names and known words are those of its training texts.
+
+    Args:
+        victim: The victim.
+        kinds: Kinds of changes.
+        attacked: The texts under attack, which stand in for training texts that are not there: a
+            run may have come without its corpus.
+        seed: Of the typos and names that are tried.
+        data_dir: Folder of the corpora.
+    """
+    try:
+        samples = victim.trained.task("train", **_places(data_dir), augment=()).corpus.samples
+    except DataError:
+        samples = attacked
     pools = names_by_type(samples) if victim.family == "tagging" else {}
-    return Finder(
-        victim.family, kinds, pools=pools, known=known_words(samples), seed=seed, most=most
-    )
+    return Finder(victim.family, kinds, pools=pools, known=known_words(samples), seed=seed)
 
 
 def _places(data_dir: str | Path | None) -> dict[str, Any]:

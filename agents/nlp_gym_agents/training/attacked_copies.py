@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nlp_gym.data.corpora.copies import write_copies
+from nlp_gym.data.text.changes import checked_kinds
 from nlp_gym.data.text.perturb import COPIES, copies_file
 from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym.progress import tell
@@ -58,7 +59,8 @@ def with_attacked_copies(
     samples = drawn_samples(
         victim, "train", config.adversarial_texts, seed=config.seed, data_dir=data_dir
     )
-    finder = finder_of(victim, finder_kinds(family), seed=config.seed, data_dir=data_dir)
+    kinds = checked_kinds(None, family)
+    finder = finder_of(victim, kinds, samples, seed=config.seed, data_dir=data_dir)
     found = Search(victim.judge, finder, SearchLimits(BUDGET)).attack(samples)
     changed = [one.changed for one in found if one.edits]
     with writing(run):
@@ -70,13 +72,6 @@ def with_attacked_copies(
             f"decisions on training texts became wrong; {len(changed):,} changed copies"
         )
     return _reading(config, run, [f"{COPIES}{(run / FILE).resolve()}"])
-
-
-def finder_kinds(family: str) -> tuple[str, ...]:
-    """The kinds of changes that keep the gold of a family."""
-    from nlp_gym.data.text.changes import checked_kinds
-
-    return checked_kinds(None, family)
 
 
 def with_own_copies(config: TrainConfig, run: Path) -> TrainConfig:
