@@ -157,6 +157,7 @@ def test_changes_are_applied_together() -> None:
         ("generation", None, InvalidArgumentError),
         ("classification", [], InvalidArgumentError),
         ("classification", [3], UnknownNameError),
+        ("classification", 3, InvalidArgumentError),
     ],
 )
 def test_finder_names_what_is_allowed(family: str, kinds: Any, error: type[Exception]) -> None:

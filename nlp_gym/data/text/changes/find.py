@@ -46,6 +46,11 @@ def checked_kinds(kinds: str | Sequence[str] | None, family: str) -> tuple[str, 
     allowed = allowed_of(family)
     if kinds is None:
         return allowed.kinds
+    if not isinstance(kinds, str | list | tuple):
+        raise InvalidArgumentError(
+            f"changes={shown(kinds)} must be names, such as 'typos,synonyms', or a list of them; "
+            f"allowed: {', '.join(allowed.kinds)}."
+        )
     given = kinds.split(",") if isinstance(kinds, str) else list(kinds)
     names = [name.strip() if isinstance(name, str) else name for name in given]
     for name in names:
