@@ -52,6 +52,7 @@ _SPAN_QA = "nlp_gym.tasks.span_qa.task:SpanQA"
 _CHOICE = "nlp_gym.tasks.candidates.choice_qa:ChoiceQA"
 _SUMMARY = "nlp_gym.tasks.candidates.summary:Summary"
 _DIALOGUE = "nlp_gym.tasks.candidates.dialogue:Dialogue"
+_ATTACK = "nlp_gym.tasks.candidates.attack:Attack"
 _GRAPH = "nlp_gym.tasks.knowledge_graph.task:KnowledgeGraph"
 _GENERATION = "nlp_gym.tasks.generation.task:Generation"
 _PARSING = "nlp_gym.tasks.parsing.task:Parsing"
@@ -117,6 +118,7 @@ ENVS: tuple[EnvRow, ...] = (
     ),
     EnvRow("Generation-v0", _GENERATION, "continuations", _CHARACTERS),
     EnvRow("Compression-v0", _COMPRESSION, "compressions", {"reward": "metric"}),
+    EnvRow("Attack-v0", _ATTACK, "sst2"),
     EnvRow("MultiTask-v0", _MULTI_TASK, "multitask"),
 )
 

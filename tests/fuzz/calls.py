@@ -60,6 +60,8 @@ PLAIN: Mapping[str, Sequence[Any]] = {
     "data_format": ("conll", "csv", "jsonl"),
     "perturb": ("typos:0.5", "upper"),
     "augment": ("typos", ["upper", "lower:0.5"]),
+    "changes": ("typos,synonyms", ["paraphrase"]),
+    "victim": ("naive-bayes",),
     "tasks": (["Question-TREC-v0", "POS-v0"],),
     "weights": ([1.0, 2.0],),
     "shape": ((2, 3, 2),),

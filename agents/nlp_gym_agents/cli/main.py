@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from nlp_gym_agents.cli.attack import attack_command
 from nlp_gym_agents.cli.benchmark import benchmark_command
 from nlp_gym_agents.cli.compare import compare_command
 from nlp_gym_agents.cli.conformance import conformance_command
@@ -41,6 +42,7 @@ app.command("train", cls=TrainCommand)(train_command)
 app.command("benchmark", cls=SpreadCommand)(benchmark_command)
 app.command("export-minari", cls=SpreadCommand)(export_minari_command)
 app.command("evaluate", cls=SpreadCommand)(evaluate_command)
+app.command("attack", cls=SpreadCommand)(attack_command)
 app.command("compare", cls=SpreadCommand)(compare_command)
 app.command("predict", cls=SpreadCommand)(predict_command)
 app.command("feedback", cls=SpreadCommand)(feedback_command)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from nlp_gym.checks import check_mapping, check_name
+from nlp_gym.data.text.perturb import COPIES, copies_file
 from nlp_gym.encode import Encoder, EncoderOptions
 from nlp_gym.errors import InvalidArgumentError, RunError, UnknownNameError
 from nlp_gym.inert import shown
@@ -21,12 +22,14 @@ from nlp_gym.tasks.core.make import (
     task_class,
     task_spec,
 )
+from nlp_gym_agents.algorithms.adversarial import METHODS
 from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.config.continual import Stage, changes_of, continued
 from nlp_gym_agents.config.devices import check_device_name
 from nlp_gym_agents.config.hyperparams import Params, load_hyperparams, nested_merge
 from nlp_gym_agents.config.learning import LARGEST_COEFFICIENT, LearningOptions
 from nlp_gym_agents.config.lengths import default_patience, fitted
+from nlp_gym_agents.config.signatures import arguments
 from nlp_gym_agents.config.validation import check_params, check_rollouts
 from nlp_gym_agents.networks.encoder.options import MODES, Tuning
 from nlp_gym_agents.runs import schema
@@ -56,7 +59,28 @@ def absolute_folder(name: Any) -> Any:
     return absolute(name) if folder and not known else name
 
 
-PLACES = {"data": absolute, "data_dir": absolute, "encoder": absolute_folder}
+def absolute_attacked(method: str | None) -> str | None:
+    """As `absolute`, for the run that ``"attack:RUN"`` names."""
+    name, colon, run = (method or "").partition(":")
+    return f"{name}:{absolute(run)}" if colon else method
+
+
+def absolute_copies(augment: Any) -> Any:
+    """As `absolute`, for the files that ``"copies:FILE"`` names among perturbations."""
+    if not isinstance(augment, list | tuple):
+        augment = [augment]
+    return [
+        f"{COPIES}{absolute(file)}" if (file := copies_file(spec)) else spec for spec in augment
+    ]
+
+
+PLACES = {
+    "data": absolute,
+    "data_dir": absolute,
+    "encoder": absolute_folder,
+    "augment": absolute_copies,
+    "victim": absolute_folder,
+}
 """Arguments of an environment that are files or folders, and what makes them absolute."""
 
 DEFAULT_ENV = "NER-CoNLL-v0"
@@ -98,6 +122,10 @@ class TrainConfig:
         data_dir: Folder of the corpora.
         data: The user's own file or folder.
         warm_start: ``"bc"``, ``"bc:EPOCHS"`` or the run folder of a `bc` run.
+        adversarial: ``"fgm"`` or ``"pgd"``: learn from moved embeddings too, with an encoder that
+            learns; ``"attack:RUN"``: from copies of the training texts that an attack on the run
+            RUN changed (``"attack"``: on the run of `warm_start`); None: from neither.
+        adversarial_texts: Most training texts that are attacked for ``"attack"``.
         early_stopping: Evaluations without improvement after which to stop; 0 for never. None: as
             `config.lengths.default_patience` has it, which is never but for `bc` on
             an encoder that stands still.
@@ -135,6 +163,8 @@ class TrainConfig:
     distill: Annotated[float, schema.Range(0.0, LARGEST_COEFFICIENT)] = 0.0
     ewc: Annotated[float, schema.Range(0.0, 1e12)] = 0.0
     stages: Sequence[Stage] = ()
+    adversarial: str | None = None
+    adversarial_texts: schema.Positive = 2000
 
     def with_changes(self, **changes: Any) -> TrainConfig:
         """A copy with some fields replaced."""
@@ -224,6 +254,13 @@ class TrainConfig:
                 f"warm_start={shown(self.warm_start)}: with --continue training begins with the "
                 "weights of that run. Leave one of them out."
             )
+        check_adversarial(self.adversarial, self)
+
+    @property
+    def attacked_run(self) -> str | None:
+        """The run whose attacker changes copies of the training texts; None: there is none."""
+        name, _, run = (self.adversarial or "").partition(":")
+        return (run or self.warm_start) if name == "attack" else None
 
     @property
     def follows_corpus(self) -> bool:
@@ -285,6 +322,46 @@ class TrainConfig:
         flags = {"lr": self.encoder_lr, "freeze_layers": self.freeze_layers}
         typed = {name: value for name, value in flags.items() if value is not None}
         params["tuning"] = Tuning.of({**given, **typed, "mode": self.encoder_mode}).as_dict()
+
+
+def check_adversarial(method: str | None, config: TrainConfig) -> None:
+    """Refuse adversarial training that the other settings leave nothing to do for.
+
+    Args:
+        method: The setting `adversarial`.
+        config: All settings.
+
+    Raises:
+        UnknownNameError: There is no such method.
+        InvalidArgumentError: The encoder is frozen, the algorithm has no loss that embeddings could
+            be moved for, or there is no run to attack.
+    """
+    if method is None:
+        return
+    name, colon, run = method.partition(":")
+    if colon and (name != "attack" or not run):
+        name = method
+    check_name("adversarial", name, (*METHODS, "attack"))
+    if name == "attack":
+        warm = config.warm_start or "bc"
+        if not run and warm.partition(":")[0] == "bc":
+            raise InvalidArgumentError(
+                "adversarial='attack' needs a trained agent to attack: give attack:RUN, or "
+                "--warm-start RUN, the folder of a run."
+            )
+        return
+    if "adversarial" not in arguments(resolve(config.algo).cls):
+        raise InvalidArgumentError(
+            f"adversarial={shown(name)} moves embeddings where the loss rises, which bc and dagger "
+            f"do; the losses of {config.algo} are computed elsewhere. Train bc with it and go on "
+            "from there (--warm-start RUN), or use attack:RUN, which suits every algorithm."
+        )
+    if config.encoder_mode == "frozen":
+        raise InvalidArgumentError(
+            f"adversarial={shown(name)} moves the embeddings of an encoder that learns, and "
+            "encoder_mode='frozen' keeps it fixed: give --encoder-mode finetune (or lora, "
+            "adapter), or use attack:RUN."
+        )
 
 
 def _as_dict(value: Any) -> dict[Any, Any]:
@@ -392,6 +469,8 @@ def merge(
             "--warm-start, or leave it out."
         )
     config.set_tuning(params)
+    if config.adversarial in METHODS:
+        params["adversarial"] = config.adversarial
     n_timesteps = config.n_timesteps or int(params.pop("n_timesteps", 100_000))
     n_envs = config.n_envs or int(params.pop("n_envs", 1))
     params.pop("n_timesteps", None)
@@ -418,6 +497,7 @@ def merge(
         env_kwargs=env_kwargs,
         tensorboard_log=absolute(config.tensorboard_log),
         warm_start=absolute_folder(config.warm_start),
+        adversarial=absolute_attacked(config.adversarial),
         **places,
     )
     merged.check_written()

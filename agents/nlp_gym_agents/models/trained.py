@@ -16,6 +16,7 @@ from nlp_gym.checks import check_name, check_path
 from nlp_gym.encode import Encoder
 from nlp_gym.errors import InvalidArgumentError, RunError, shown
 from nlp_gym.progress import progress_bar, progress_wanted
+from nlp_gym.tasks.candidates.victim import register_loader
 from nlp_gym.tasks.core.make import task_class
 from nlp_gym.tasks.core.task import Output, Task
 from nlp_gym_agents.algorithms.registry import AlgorithmRow, resolve
@@ -33,6 +34,9 @@ from nlp_gym_agents.networks.features.swap_source import swapped_source
 from nlp_gym_agents.runs.folder import find_snapshot
 from nlp_gym_agents.runs.settings import SnapshotSettings
 from nlp_gym_agents.runs.weights import POLICY, load_policy
+
+# Installed packages say so by an entry point, too; a source tree has none.
+register_loader("nlp_gym_agents.attack.victim:RunVictim")
 
 
 def _smallest_memory(row: AlgorithmRow) -> dict[str, int]:

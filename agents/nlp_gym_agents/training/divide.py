@@ -51,6 +51,12 @@ def check_divides(config: TrainConfig, ranks: Ranks) -> None:
         "kl": config.learning.kl,
         "start.fit_values": config.learning.start.fit_values or None,
     }
+    if config.attacked_run is not None:
+        raise InvalidArgumentError(
+            f"adversarial={shown(config.adversarial)} attacks texts in one process, and torchrun "
+            f"started {ranks.size}: write the copies first (nlp-gym attack RUN --split train "
+            "--copies FILE) and give --augment copies:FILE."
+        )
     for name, value in refused.items():
         if value is not None:
             raise InvalidArgumentError(

@@ -47,6 +47,7 @@ from nlp_gym_agents.runs.metrics_log import check_row, rewind_metrics
 from nlp_gym_agents.runs.places import TENSORBOARD, check_links, tensorboard_folder
 from nlp_gym_agents.runs.settings import SETTINGS, read_settings
 from nlp_gym_agents.runs.snapshots import newest, steps, tidy
+from nlp_gym_agents.training.attacked_copies import with_attacked_copies, with_own_copies
 from nlp_gym_agents.training.callbacks.kl_penalty import penalty_of
 from nlp_gym_agents.training.callbacks.loop import LoopOptions, LoopState, TrainingLoop
 from nlp_gym_agents.training.callbacks.together import Following
@@ -140,6 +141,9 @@ def train(
         training.asked = asked
         training.track, training.samples_every = track, samples_every
         try:
+            training.config = config = with_attacked_copies(
+                config, run, progress=progress, trust=trust
+            )
             write_config(run, config.as_dict(), command=command or sys.argv)
             with stop_requests(run) as request:
                 training.begin(request)
@@ -212,7 +216,7 @@ def resume(
             config = config.with_changes(n_timesteps=n_timesteps)
         if tensorboard_log is not None:
             config = config.with_changes(tensorboard_log=str(tensorboard_log))
-        config = merge(config, complete=True)
+        config = with_own_copies(merge(config, complete=True), run)
         logs = tensorboard_folder(run, config.tensorboard_log, tensorboard_log)
         changed = n_timesteps is not None or tensorboard_log is not None
         training = _Training(run, config, logs, trust, progress, time_limit, ranks=ranks)

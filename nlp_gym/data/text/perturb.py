@@ -11,25 +11,19 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from nlp_gym.data.tags.schemes import entity_spans
+from nlp_gym.data.text.typos import NEIGHBOUR_KEYS, doubled, dropped, mistyped, swapped
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError, shown
 from nlp_gym.types import Corpus, Sample, text_key
 
 Words = tuple[str, ...]
 Rng = np.random.Generator
-
-_KEYBOARD = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
-_NEIGHBOUR_KEYS = {
-    char: [row[j] for j in (i - 1, i + 1) if 0 <= j < len(row)]
-    for row in _KEYBOARD
-    for i, char in enumerate(row)
-}
 
 PERTURBED_FIELDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -59,15 +53,15 @@ def _typo(word: str, rng: Rng) -> str:
     if len(word) < 3 or not any(char.isalpha() for char in word):
         return word
     i = int(rng.integers(1, len(word) - 1))  # the first letter is rarely mistyped
-    kind = rng.integers(4)
+    kind, letters = rng.integers(4), list(word)
     if kind == 0:
-        return f"{word[:i]}{word[i + 1]}{word[i]}{word[i + 2 :]}"
+        return swapped(letters, i)
     if kind == 1:
-        return word[:i] + word[i + 1 :]
-    near = _NEIGHBOUR_KEYS.get(word[i].lower())
+        return dropped(letters, i)
+    near = NEIGHBOUR_KEYS.get(word[i].lower())
     if kind == 2 or near is None:
-        return word[:i] + word[i] + word[i:]
-    return word[:i] + near[int(rng.integers(len(near)))] + word[i + 1 :]
+        return doubled(letters, i)
+    return mistyped(letters, i, near[int(rng.integers(len(near)))])
 
 
 def _word_by_word(change: Callable[[str, Rng], str]) -> Callable[[Words, float, Rng], Words]:
@@ -147,12 +141,22 @@ def augment(corpus: Corpus, specs: Sequence[str], *, family: str, seed: int = 1)
     return dataclasses.replace(corpus, samples=[*corpus.samples, *(s for c in copies for s in c)])
 
 
+COPIES = "copies:"
+"""Begins a name for `augment=` that is a file of changed samples; see `data.corpora.copies`."""
+
+
 def checked_augment(augment: object) -> tuple[str, ...]:
     """Perturbations as a tuple, from one or several; raises what `parse_spec` raises."""
     specs = tuple(augment) if isinstance(augment, list | tuple) else (augment,)
     for spec in specs:
-        parse_spec(spec, "augment")
+        if not copies_file(spec):
+            parse_spec(spec, "augment")
     return tuple(map(str, specs))
+
+
+def copies_file(spec: object) -> str:
+    """The file that ``"copies:FILE"`` names; empty for what is a perturbation."""
+    return spec.removeprefix(COPIES) if isinstance(spec, str) and spec.startswith(COPIES) else ""
 
 
 def parse_spec(spec: object, argument: str = "perturb") -> tuple[str, float]:
@@ -183,15 +187,26 @@ def _perturb_sample(
     sample: Sample, family: str, change: Callable[[Words, Rng], Words], origin: str
 ) -> Sample:
     rng = _rng(sample, origin)
+    return changed_sample(sample, family, lambda words: change(words, rng))
+
+
+def changed_sample(sample: Sample, family: str, change: Callable[[Words], Words]) -> Sample:
+    """A sample with other words, as `PERTURBED_FIELDS` has it; its gold is left as it is.
+
+    Args:
+        sample: The sample.
+        family: Of its files.
+        change: Gives the new words of a text, or of its turns, which are asked for in order.
+    """
     words, extra, joined = sample.words, dict(sample.extra), False
     for field in (name for name in PERTURBED_FIELDS[family] if name != "words" and name in extra):
         value: Any = extra[field]
         nested = bool(value) and not isinstance(value[0], str)
-        extra[field] = tuple(change(v, rng) for v in value) if nested else change(value, rng)
+        extra[field] = tuple(change(v) for v in value) if nested else change(value)
         if "words" in PERTURBED_FIELDS[family] and sample.words == _joined(value):
             words, joined = _joined(extra[field]), True
     if "words" in PERTURBED_FIELDS[family] and not joined:
-        words = change(words, rng)
+        words = change(words)
     passage = ("text", "spans") if family == "spanqa" else ()
     extra = {k: value for k, value in extra.items() if k in passage or k not in RAW_TEXT_KEYS}
     if family in ORDERED_FAMILIES:
@@ -210,15 +225,20 @@ def _swap_entities(corpus: Corpus, rate: float, family: str, seed: int, argument
             f"{argument}='entity-swap' needs BIO tags of entities, which the family "
             f"{shown(family)} ({corpus.name}) has not."
         )
-    names: dict[str, list[Words]] = defaultdict(list)
-    for sample in corpus.samples:
-        for first, stop, kind in entity_spans(sample.labels or ()):
-            names[kind].append(sample.words[first:stop])
-    pools = {kind: sorted(set(found)) for kind, found in names.items()}
+    pools = names_by_type(corpus.samples)
     samples = [
         _swap_sample(sample, pools, rate, f"{seed}:entity-swap") for sample in corpus.samples
     ]
     return dataclasses.replace(corpus, samples=samples)
+
+
+def names_by_type(samples: Iterable[Sample]) -> dict[str, list[Words]]:
+    """The distinct names of each type of entities in samples with BIO tags, sorted."""
+    names: dict[str, set[Words]] = defaultdict(set)
+    for sample in samples:
+        for first, stop, kind in entity_spans(sample.labels or ()):
+            names[kind].add(tuple(sample.words[first:stop]))
+    return {kind: sorted(found) for kind, found in names.items()}
 
 
 def _swap_sample(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -54,7 +55,9 @@ class CorpusTask(abc.ABC):
         knowledge: File of triples whose facts about names in the text are observed as well
             (`nlp_gym.knowledge`); for tagging and relations.
         knowledge_names: File of ``key<TAB>name`` where the triples hold keys.
-        augment: Perturbations of which the training split has a copy besides its own texts.
+        augment: Perturbations of which the training split has a copy besides its own texts;
+            ``"copies:FILE"`` has the changed samples of a file, such as those of an attack
+            (`nlp_gym.data.corpora.copies`).
         earlier: Corpora whose samples come after those of the task's own; see `corpus_bounds`.
     """
 
@@ -178,15 +181,27 @@ class CorpusTask(abc.ABC):
 
     def load(self, split: str) -> Corpus:
         """A split of the corpus this task was made with."""
-        from nlp_gym.data.text.perturb import augment, perturb
+        from nlp_gym.data.text.perturb import perturb
 
         with progress_bar(None, f"reading {self.dataset} {split}", show=None):
             corpus = self.annotate(self.read_split(split))
             if self._perturb is not None and split == self.split:
                 corpus = perturb(corpus, self._perturb, family=self.sample_family())
             if self._augment and split == "train":
-                corpus = augment(corpus, self._augment, family=self.sample_family())
+                corpus = self._with_copies(corpus)
         return corpus
+
+    def _with_copies(self, corpus: Corpus) -> Corpus:
+        """The training split with its perturbed copies, then those of files."""
+        from nlp_gym.data.corpora.copies import read_copies
+        from nlp_gym.data.text.perturb import augment, copies_file
+
+        family = self.sample_family()
+        specs = [spec for spec in self._augment if not copies_file(spec)]
+        files = [file for spec in self._augment if (file := copies_file(spec))]
+        corpus = augment(corpus, specs, family=family)
+        changed = [sample for file in files for sample in read_copies(file, family=family)]
+        return replace(corpus, samples=[*corpus.samples, *changed]) if changed else corpus
 
     def read_split(self, split: str) -> Corpus:
         """A split as the readers give it, before `annotate`."""

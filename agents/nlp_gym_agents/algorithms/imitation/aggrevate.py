@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from typing_extensions import override
 
 from nlp_gym.checks import check_int, check_name, check_number
-from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym.types import BoolArray, Float64Array, Int64Array
 from nlp_gym_agents.algorithms.imitation.bc import legal_or_chosen, logits_and_values, task_of
 from nlp_gym_agents.algorithms.imitation.cost_to_go import action_values, cost_loss, tried_actions
@@ -88,6 +88,11 @@ class AggreVaTe(DAgger):
         self.states = None if states is None else check_int("states", states, 1, 2**31 - 1)
         self.cost_scale = check_number("cost_scale", cost_scale, 1e-6, 1e6)
         self.clone_coef = check_number("clone_coef", clone_coef, 0.0, 1e6)
+        if kwargs.get("adversarial") is not None:
+            raise InvalidArgumentError(
+                f"adversarial={shown(kwargs['adversarial'])} is for bc and dagger: the loss of "
+                "aggrevate on expected costs is not computed on moved embeddings."
+            )
         super().__init__(policy, env, learning_rate, mask_loss=mask_loss, **kwargs)
 
     @override

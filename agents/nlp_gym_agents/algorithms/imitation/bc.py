@@ -18,6 +18,11 @@ from torch.nn import functional as F
 
 from nlp_gym.checks import check_name, check_number
 from nlp_gym.errors import InvalidArgumentError, shown
+from nlp_gym_agents.algorithms.adversarial import (
+    AdversarialOptions,
+    adversarial_backward,
+    check_learning_encoder,
+)
 from nlp_gym_agents.algorithms.imitation.demonstrations import (
     EXITS,
     OracleData,
@@ -125,6 +130,12 @@ class BC(BaseAlgorithm):
         weight_average: Share of a moving average of the weights that an update leaves, below 1,
             such as 0.999; evaluations and ``best/`` then have the average. None: the last weights.
             See `nlp_gym_agents.algorithms.weight_average`.
+        adversarial: Learn from embeddings that are moved where the loss rises, too: ``"fgm"`` or
+            ``"pgd"``, for an encoder that learns; None: from the texts as they are. See
+            `nlp_gym_agents.algorithms.adversarial`.
+        adversarial_size: How far, as a share of the norm of a text's embeddings.
+        adversarial_steps: Steps of ``"pgd"``.
+        adversarial_weight: Share of the loss on moved embeddings.
         mixed_precision: Multiply matrices in bfloat16, which is several times as fast on
             processors that can (AVX-512 BF16, AMX) and on GPUs; weights stay float32.
         seed: Of the weights and the order.
@@ -158,6 +169,10 @@ class BC(BaseAlgorithm):
         max_grad_norm: float = 1.0,
         warmup: float = 0.0,
         weight_average: float | None = None,
+        adversarial: str | None = None,
+        adversarial_size: float = 0.1,
+        adversarial_steps: int = 3,
+        adversarial_weight: float = 0.5,
         mixed_precision: bool = False,
         seed: int | None = None,
         policy_kwargs: dict[str, Any] | None = None,
@@ -192,6 +207,11 @@ class BC(BaseAlgorithm):
             check_name("exits", exits, EXITS)
         self.warmup, self.weight_average = check_number("warmup", warmup, 0.0, 1.0), weight_average
         self.mixed_precision = mixed_precision
+        self.adversarial: AdversarialOptions | None = None
+        if adversarial is not None:
+            self.adversarial = AdversarialOptions(
+                adversarial, adversarial_size, adversarial_steps, adversarial_weight
+            )
         self.policy_kwargs = with_average(self.policy_kwargs, weight_average)
         self._data: OracleData | None = None
         self._pass_length: int | None = None
@@ -208,6 +228,8 @@ class BC(BaseAlgorithm):
         self.policy = self.policy_class(  # type: ignore[assignment]
             self.observation_space, self.action_space, self.lr_schedule, **self.policy_kwargs
         ).to(self.device)
+        if self.adversarial is not None:
+            check_learning_encoder(self.policy, self.adversarial.method)
 
     @property
     def data(self) -> OracleData:
@@ -287,19 +309,28 @@ class BC(BaseAlgorithm):
         """One step of the optimizer; gives the batch's (loss, value loss, accuracy)."""
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
-        with th.autocast(self.device.type, th.bfloat16, enabled=self.mixed_precision):
-            loss, value_loss, accuracy = cloning_loss(
-                self.policy,
-                batch,
-                mask=batch.masks if self.mask_loss or self.exits else None,
-                label_smoothing=self.label_smoothing,
-            )
         self.policy.optimizer.zero_grad()
-        (loss + self.vf_coef * value_loss).backward()
+        told: list[th.Tensor] = []
+
+        def loss() -> th.Tensor:
+            with th.autocast(self.device.type, th.bfloat16, enabled=self.mixed_precision):
+                own, value_loss, accuracy = cloning_loss(
+                    self.policy,
+                    batch,
+                    mask=batch.masks if self.mask_loss or self.exits else None,
+                    label_smoothing=self.label_smoothing,
+                )
+            told.append(th.stack([own.detach(), value_loss.detach(), accuracy]))
+            return own + self.vf_coef * value_loss
+
+        if self.adversarial is None:
+            loss().backward()
+        else:
+            adversarial_backward(self.policy, loss, self.adversarial)
         th.nn.utils.clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
         self.policy.optimizer.step()
         self._n_updates += 1
-        return th.stack([loss.detach(), value_loss.detach(), accuracy])
+        return told[0]
 
     def _excluded_save_params(self) -> list[str]:
         return [*super()._excluded_save_params(), "_data", "_pass_length", "share"]

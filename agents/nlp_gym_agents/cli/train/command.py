@@ -145,6 +145,18 @@ def train_command(
     warm_start: Annotated[
         str | None, typer.Option(help="bc, bc:EPOCHS or the folder of a bc run.")
     ] = None,
+    adversarial: Annotated[
+        str | None,
+        typer.Option(
+            metavar="METHOD",
+            help="fgm or pgd: move the embeddings of an encoder that learns where the loss rises; "
+            "attack:RUN: train on copies changed by an attack on RUN too.",
+        ),
+    ] = None,
+    adversarial_texts: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Most texts that are attacked. [default: 2000]"),
+    ] = None,
     early_stopping: Annotated[
         int | None,
         typer.Option(
@@ -275,6 +287,8 @@ def train_command(
         "replay": replay,
         "distill": distill,
         "ewc": ewc,
+        "adversarial": adversarial,
+        "adversarial_texts": adversarial_texts,
     }
     search.check_wanted(ctx, optimize=optimize)
     names = {

@@ -1,0 +1,1 @@
+"""Attacks on trained agents; imports `models`, `explain` and what is below."""
