@@ -55,6 +55,7 @@ _SUMMARY = "nlp_gym.tasks.candidates.summary:Summary"
 _DIALOGUE = "nlp_gym.tasks.candidates.dialogue:Dialogue"
 _GRAPH = "nlp_gym.tasks.knowledge_graph.task:KnowledgeGraph"
 _GENERATION = "nlp_gym.tasks.generation.task:Generation"
+_PARSING = "nlp_gym.tasks.parsing.task:Parsing"
 _MULTI_TASK = "nlp_gym.tasks.multi_task.task:MultiTask"
 
 _MULTI30K = {"pair": "en-de", "reward": "metric", "max_source": 48}
@@ -67,6 +68,8 @@ ENVS: tuple[EnvRow, ...] = (
     EnvRow("NER-v0", _TAGGING, "conll2003", {"scheme": "BIO"}),
     EnvRow("POS-EWT-v0", _TAGGING, "ud_ewt", {"scheme": "flat"}),
     EnvRow("POS-v0", _TAGGING, "ud_ewt", {"scheme": "flat"}),
+    EnvRow("Parsing-EWT-v0", _PARSING, "ud_ewt_trees"),
+    EnvRow("Parsing-v0", _PARSING, "ud_ewt_trees"),
     EnvRow("DialoguePolicy-SGD-v0", _DIALOGUE_POLICY, "sgd"),
     EnvRow("DialoguePolicy-v0", _DIALOGUE_POLICY, "sgd"),
     EnvRow("DialogueSim-SGD-v0", _DIALOGUE_SIM, "sgd_goals", {"reward": "metric"}),

@@ -27,7 +27,7 @@ from nlp_gym_agents.networks.encoder.options import Tuning
 from nlp_gym_agents.networks.encoder.trainable import TrainableEncoder
 from nlp_gym_agents.networks.features.extractor import CorpusExtractor, NLPExtractor
 from nlp_gym_agents.networks.features.layers import LatentHead
-from nlp_gym_agents.networks.features.observation_keys import MASK_KEY, POSITION_KEYS
+from nlp_gym_agents.networks.features.observation_keys import MASK_KEY, NAMED, POSITION_KEYS
 from nlp_gym_agents.networks.features.open_corpora import CORPUS_KEY, PolicyCorpus, playing
 from nlp_gym_agents.networks.features.pointer import real
 from nlp_gym_agents.networks.features.source import FeatureSource
@@ -39,7 +39,7 @@ _KEPT = 4
 
 Tensors = dict[str, th.Tensor]
 
-NAMES = (MASK_KEY, CORPUS_KEY, *POSITION_KEYS)
+NAMES = (MASK_KEY, CORPUS_KEY, *POSITION_KEYS, NAMED)
 """Keys that say what is legal and what is read: to be left as they are."""
 
 

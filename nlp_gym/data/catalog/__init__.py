@@ -17,6 +17,7 @@ from nlp_gym.data.catalog import (
     intents,
     knowledge_graph,
     multilabel,
+    parsing,
     questions,
     relation,
     tagging,
@@ -38,6 +39,7 @@ _ROWS = (
     *knowledge_graph.ROWS,
     *generation.WRITTEN_ROWS,
     *challenge.ROWS,
+    *parsing.ROWS,
 )
 
 DATASETS: Mapping[str, Dataset] = MappingProxyType({row.name: row for row in _ROWS})

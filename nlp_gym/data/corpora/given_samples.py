@@ -62,6 +62,7 @@ _EXTRA: Mapping[str, Mapping[str, tuple[Fits, str]]] = {
     "classification": {"text": _TEXT},
     "multilabel": {"text": _TEXT},
     "generation": {"text": _TEXT},
+    "parsing": {"text": _TEXT, "spans": _SPANS},
     "relation": {
         "text": _TEXT,
         "pairs": (
@@ -96,6 +97,7 @@ _EXTRA: Mapping[str, Mapping[str, tuple[Fits, str]]] = {
 """What each key of `Sample.extra` holds, by family."""
 _GOLD: Mapping[str, tuple[Fits, str]] = {
     "policy": (_list_of(_WORDS), "a list of acts for each turn"),
+    "parsing": (_NUMBERS, "a list of heads, one for each word: its number from 1, or 0"),
     "kg": (_WORDS, "a list of answers"),
 }
 _PERTURBED = {"order_words": (_WORDS, "a list of words")}

@@ -24,7 +24,7 @@ from nlp_gym.types import SPLITS, Corpus, Sample
 
 Data = str | Path | Mapping[str, "str | Path | Sequence[Sample]"] | Sequence[Sample]
 CORPORA = ("auto", "full", "sample")
-LABEL_FAMILIES = ("tagging", "classification", "multilabel", "relation")
+LABEL_FAMILIES = ("tagging", "classification", "multilabel", "relation", "parsing")
 """Families whose gold consists of labels of one inventory."""
 
 

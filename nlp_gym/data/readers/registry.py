@@ -12,6 +12,7 @@ from nlp_gym.data.readers.dialogue import dialogue, goals, policy
 from nlp_gym.data.readers.generation import extractive as summary
 from nlp_gym.data.readers.generation import formats as generation
 from nlp_gym.data.readers.knowledge_graph import triples as kg
+from nlp_gym.data.readers.parsing import trees as parsing
 from nlp_gym.data.readers.questions import choice
 from nlp_gym.data.readers.questions import span as spanqa
 from nlp_gym.data.readers.relation import formats as relation
@@ -32,6 +33,7 @@ _MODULES = {
     "summary": summary,
     "kg": kg,
     "generation": generation,
+    "parsing": parsing,
 }
 
 FAMILIES: tuple[str, ...] = tuple(_MODULES)

@@ -37,6 +37,7 @@ PERTURBED_FIELDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "classification": ("words",),
         "multilabel": ("words",),
         "relation": ("words",),
+        "parsing": ("words",),
         "choice": ("words",),
         "dialogue": ("words", "context"),
         "policy": ("words", "turns"),

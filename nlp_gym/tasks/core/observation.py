@@ -12,10 +12,13 @@ from gymnasium import spaces
 from nlp_gym.checks import check_obs_type
 from nlp_gym.encode import Encoder
 from nlp_gym.errors import InvalidArgumentError
-from nlp_gym.tasks.core.tables import Extra, SlotFlags, Tables
-from nlp_gym.types import BoolArray, Corpus, Encoded, Int64Array, Observation, Units
+from nlp_gym.tasks.core.tables import Extra, SlotFlags, Tables, index_type
+from nlp_gym.types import BoolArray, Corpus, Encoded, Int64Array, IntArray, Observation, Units
 
 _Space = spaces.Space[Any]
+
+NAMED = "words"
+"""Key of an `index` observation with the places of the units that the state names."""
 
 _TABLE = 1 << 14
 """Numbers up to which the one-hot vectors of all values are kept in one table."""
@@ -130,6 +133,10 @@ class ObservedTask(Protocol):
         """(B,) which of `masks` holds."""
         ...
 
+    def named(self, state: Any) -> IntArray:
+        """(B, K) places of the units that states name."""
+        ...
+
 
 class Views:
     """Observations of a task's states; keys and shapes are in the task's docstring.
@@ -141,6 +148,9 @@ class Views:
     def __init__(self, task: ObservedTask) -> None:
         self.task = task
         self._offsets = task.tables.offsets
+        self._named = task.tables.named
+        if self._named is not None:
+            self._places = index_type(max(self._named.longest, 1) + 1)
         self._knowledge = task.knowledge_table
         self._slot_flags = task.slot_flags
         self._extras = dict(task.extras)
@@ -177,6 +187,9 @@ class Views:
         else:
             keys["row"] = IndexBox(0, max(len(task.corpus) - 1, 1), (1,), np.int32)
             keys["position"] = IndexBox(0, max(task.n_positions - 1, 1), (1,), np.int32)
+            if self._named is not None:
+                most = max(self._named.longest, 1)
+                keys[NAMED] = IndexBox(0, most, (self._named.count,), self._places)
         return spaces.Dict(keys)
 
     def _vectors(self) -> dict[str, _Space]:
@@ -218,6 +231,8 @@ class Views:
         position = state.slot - self._offsets.take(state.row)  # as `Task.position`
         seen["row"] = state.row.astype(np.int32)[:, None]
         seen["position"] = position.astype(np.int32)[:, None]
+        if self._named is not None:
+            seen[NAMED] = task.named(state).astype(self._places, copy=False)
         return seen
 
     def observe_with_mask(self, state: Any, obs_type: str) -> tuple[Observation, BoolArray]:
@@ -244,7 +259,8 @@ class Views:
         tables, encoded, b = self.task.tables, self.task.encoded, len(state.row)
         seen: Observation = {}
         if tables.n_context:
-            units = tables.context_of(state.row, state.slot)
+            places = None if tables.named is None else self.task.named(state)
+            units = tables.context_of(state.row, state.slot, places)
             seen["context"] = encoded.gather(units).reshape(b, -1)
         if tables.candidates is not None:
             units = tables.candidates_of(state.row, state.slot)

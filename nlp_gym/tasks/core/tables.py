@@ -57,6 +57,34 @@ class TextIndex:
 
 
 @dataclass(frozen=True)
+class NamedUnits:
+    """Units that a state names itself, by their places among those of its row.
+
+    A table over slots says what a state shows where that follows from how far the episode is. Where
+    it follows from the decisions (the words on a parser's stack), the state says the places
+    (`Task.named`), and an `index` observation holds them under the key ``words``.
+
+    Attributes:
+        begins: (N+1,) int64 the first unit of each row, whose units are consecutive, and last U.
+        count: How many units K a state names.
+    """
+
+    begins: npt.NDArray[np.int64]
+    count: int
+
+    @property
+    def longest(self) -> int:
+        """Most units of a row; places are from 0 to this."""
+        return int(np.diff(self.begins).max(initial=0))
+
+    def of(self, rows: Indices, places: Indices) -> npt.NDArray[np.int64]:
+        """(B, K) units at the `places` (B, K) of `rows` (B,); U for a place past the row's last."""
+        first = self.begins.take(rows)[:, None]
+        units = first + places
+        return np.where(units < self.begins.take(rows + 1)[:, None], units, self.begins[-1])
+
+
+@dataclass(frozen=True)
 class Tables:
     """Index tables from states to units; U, one past the last unit, is the zero vector.
 
@@ -66,6 +94,7 @@ class Tables:
         row_units: (N, R) units of the row itself, put before `context`; None: R = 0.
         candidates: (N or n_slots, C, J) units of each candidate; None: actions are labels.
         by: Whether `candidates` has one entry per ``"row"`` or per ``"slot"``.
+        named: Units that states name themselves, put after `context`; None: there are none.
     """
 
     offsets: npt.NDArray[np.int64]
@@ -73,6 +102,7 @@ class Tables:
     row_units: Indices | None = None
     candidates: Indices | None = None
     by: str = "row"
+    named: NamedUnits | None = None
 
     @classmethod
     def build(
@@ -84,6 +114,7 @@ class Tables:
         row_units: Any = None,
         candidates: Any = None,
         by: str = "row",
+        named: NamedUnits | None = None,
     ) -> Tables:
         """Tables from integer arrays in which -1 stands for "no unit".
 
@@ -106,20 +137,32 @@ class Tables:
             None if row_units is None else closed(row_units),
             None if candidates is None else closed(candidates),
             by,
+            named,
         )
 
     @property
     def n_context(self) -> int:
-        """Units R + K in a context."""
+        """Units in a context, those of the row, of the slot and those that the state names."""
         rows = 0 if self.row_units is None else int(self.row_units.shape[1])
-        return int(self.context.shape[1]) + rows
+        named = 0 if self.named is None else self.named.count
+        return int(self.context.shape[1]) + rows + named
 
-    def context_of(self, row: Indices, slot: Indices) -> Indices:
-        """(B, R+K) units of the contexts of B states."""
+    def context_of(self, row: Indices, slot: Indices, places: Indices | None = None) -> Indices:
+        """(B, `n_context`) units of the contexts of B states.
+
+        Args:
+            row: (B,) rows.
+            slot: (B,) slots.
+            places: (B, K) what the states name, where they do; see `NamedUnits`.
+        """
         near = self.context.take(slot, axis=0)
-        if self.row_units is None:
+        if self.row_units is not None:
+            near = np.concatenate([self.row_units.take(row, axis=0), near], axis=1)
+        if self.named is None:
             return near
-        return np.concatenate([self.row_units.take(row, axis=0), near], axis=1)
+        assert places is not None, "this task's states name units"
+        named = self.named.of(row, places)
+        return np.concatenate([near, named], axis=1) if near.shape[1] else named
 
     def candidates_of(self, row: Indices, slot: Indices) -> Indices:
         """(B, C, J) units of the candidates of B states; the task has candidates."""

@@ -21,7 +21,7 @@ from nlp_gym.tasks.core.corpus_task import CorpusTask
 from nlp_gym.tasks.core.observation import TokenView, Views
 from nlp_gym.tasks.core.tables import Extra, SlotFlags, Tables
 from nlp_gym.tasks.core.token_observation import UnitTokens
-from nlp_gym.types import BoolArray, Float64Array, Int64Array, Observation
+from nlp_gym.types import BoolArray, Float64Array, Int64Array, IntArray, Observation
 
 if TYPE_CHECKING:
     from nlp_gym.render import Frame
@@ -257,6 +257,14 @@ class Task(CorpusTask):
     def extra(self, state: Any) -> Observation:
         """(B, size) integers for each key of `extras`, in arrays that are not the state's own."""
         return {}
+
+    def named(self, state: Any) -> IntArray:
+        """(B, K) places of the units that the states name, of tasks whose `tables` have `named`.
+
+        A place counts the units of the state's row from 0; their number stands for no unit. The
+        array is not the state's own.
+        """
+        raise NotImplementedError
 
     def initial_at(self, rows: Int64Array, dial: Int64Array) -> Any:
         """As `initial`, with the setting `dial` (B,), below `dials`, of each episode."""

@@ -68,7 +68,9 @@ class UnitTokens:
         tables = self.task.tables
         seen: Observation = {}
         if tables.n_context:
-            seen |= self._rows("input_ids", tables.context_of(state.row, state.slot))
+            places = None if tables.named is None else self.task.named(state)
+            units = tables.context_of(state.row, state.slot, places)
+            seen |= self._rows("input_ids", units)
         if tables.candidates is not None:
             seen |= self._rows("candidate_ids", tables.candidates_of(state.row, state.slot))
         return seen

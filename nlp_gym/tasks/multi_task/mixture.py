@@ -193,6 +193,11 @@ def _check_fits(task: Task, shape: tuple[int, ...]) -> None:
             "mixture takes tasks that choose among labels or candidates."
         )
     tables = task.tables
+    if tables.named is not None:
+        raise InvalidArgumentError(
+            f"tasks: {task.corpus.name} ({type(task).__name__}) shows words that its states name; "
+            "a mixture takes tasks whose units follow from the place in the text."
+        )
     if len(tables.offsets) > 1 and not (np.diff(tables.offsets) > 0).all():
         raise InvalidArgumentError(
             f"tasks: {task.corpus.name} ({type(task).__name__}) has places that belong to no "

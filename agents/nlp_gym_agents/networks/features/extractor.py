@@ -24,6 +24,7 @@ from nlp_gym_agents.networks.features.layers import ACTIVATIONS, check_options, 
 from nlp_gym_agents.networks.features.observation_keys import (
     CANDIDATES_KEY,
     MASK_KEY,
+    NAMED,
     Keys,
     no_source,
 )
@@ -40,6 +41,11 @@ __all__ = [
 ]
 
 Tensors = dict[str, th.Tensor]
+
+
+def names(observations: Tensors) -> tuple[th.Tensor, th.Tensor, th.Tensor | None]:
+    """What `index` observations name: row, position, and places of units where the state does."""
+    return observations["row"], observations["position"], observations.get(NAMED)
 
 
 class CorpusExtractor(BaseFeaturesExtractor):
@@ -211,7 +217,7 @@ class NLPExtractor(CorpusExtractor):
         start = self.context_width
         if self.gathers:
             start += sum(self.keys.looked_up.values())
-            self._gather(out[:, :start], observations["row"], observations["position"])
+            self._gather(out[:, :start], observations)
         elif start:
             out[:, :start] = observations["context"]
         for key, width in self._widths.items():
@@ -270,19 +276,20 @@ class NLPExtractor(CorpusExtractor):
         """Within it, contexts and candidates share one pass through an encoder that learns."""
         if self.encoder is None or self.pointer is None or not self.gathers:
             return nullcontext()
-        near = self._source().context(observations["row"], observations["position"])
+        near = self._source().context(*names(observations))
         real = self._candidates(observations)[2]
         return self.encoder.shared_pass(
             self._unit_texts(), th.cat([near.flatten(), real.flatten()])
         )
 
-    def _gather(self, out: th.Tensor, row: th.Tensor, position: th.Tensor) -> None:
+    def _gather(self, out: th.Tensor, observations: Tensors) -> None:
         """Write the contexts of B states and the flags that are looked up into `out`."""
         source = self._source()
+        row, position, places = names(observations)
         if self.encoder is None:
-            source.gather_into(out, row, position)
+            source.gather_into(out, row, position, places)
             return
-        vectors, rows = self._units(source.context(row, position).flatten())
+        vectors, rows = self._units(source.context(row, position, places).flatten())
         context = vectors if rows is None else vectors.index_select(0, rows)
         out[:, : self.context_width] = context.view(len(out), -1)
         source.flags_into(out[:, self.context_width :], row, position)

@@ -9,6 +9,7 @@ import numpy as np
 from gymnasium import spaces
 
 from nlp_gym.errors import InvalidArgumentError, shown
+from nlp_gym.tasks.core.observation import NAMED
 from nlp_gym_agents.networks.features.source import FeatureSource
 
 POSITION_KEYS = ("row", "position")
@@ -84,7 +85,9 @@ class Keys:
         has_mask = MASK_KEY in space.spaces
         keys.n_actions = _width(space[MASK_KEY]) if has_mask else keys.n_candidates
         for key, box in space.spaces.items():
-            if key not in (*POSITION_KEYS, "context", MASK_KEY, CANDIDATES_KEY):
+            if key not in (*POSITION_KEYS, "context", MASK_KEY, CANDIDATES_KEY) and not (
+                keys.gathers and key == NAMED
+            ):
                 keys._add(key, box)
         return keys
 

@@ -54,6 +54,9 @@ def corpus_number(task: Task) -> int:
             if table is not None:
                 digest.update(f"{table.shape} {table.dtype}".encode())
                 digest.update(np.ascontiguousarray(table).tobytes())
+        if tables.named is not None:
+            digest.update(f"{tables.named.count}".encode())
+            digest.update(tables.named.begins.tobytes())
         number = 1 + int.from_bytes(digest.digest()[:8], "big") % (MAX_ROWS - 1)
         _NUMBERS[task] = number
     _TASKS.setdefault(number, task)

@@ -67,7 +67,7 @@ class FeatureSource:
         number: No other source of this process has it.
         dim: Width D of a unit.
         n_units: Number U of units; it also stands for "none" in the tables.
-        width: (R+K)*D, the width of a context.
+        width: n_context*D, the width of a context.
         masks: (K, A) bool that `legal` of an observation counts; None where it has `action_mask`.
         longest: Most units of a row, of those that all its states share.
         n_candidates: Most candidates C a state has; 0 where actions are labels.
@@ -110,6 +110,7 @@ class FeatureSource:
         self._pieces_of = task.source_pieces
         self._pieces: dict[int, th.Tensor] = {}
         self.masks = None if task.masks is None else shared_tensor(task.masks).to(self.device)
+        self._begins_of = None if tables.named is None else self._here(tables.named.begins)
         self._by_row = tables.by == "row"
         rows = tables.row_units
         self.longest = 0 if rows is None else int((rows != self.n_units).sum(axis=1).max())
@@ -123,15 +124,22 @@ class FeatureSource:
         """Copies of a network read the same corpus."""
         return self
 
-    def gather_into(self, out: th.Tensor, row: th.Tensor, position: th.Tensor) -> None:
+    def gather_into(
+        self,
+        out: th.Tensor,
+        row: th.Tensor,
+        position: th.Tensor,
+        places: th.Tensor | None = None,
+    ) -> None:
         """Write the contexts of B states, and the flags of each, into `out`.
 
         Args:
             out: (B, `width` + all `flags`) float32; may be a slice of a wider tensor.
             row: (B, 1) index of the text.
             position: (B, 1) index of the state in it.
+            places: (B, K) what the states name, where they do; see `NamedUnits`.
         """
-        self._widen(out[:, : self.width], self.context(row, position).view(-1))
+        self._widen(out[:, : self.width], self.context(row, position, places).view(-1))
         self.flags_into(out[:, self.width :], row, position)
 
     def flags_into(self, out: th.Tensor, row: th.Tensor, position: th.Tensor) -> None:
@@ -143,13 +151,21 @@ class FeatureSource:
             out[:, first : first + n] = rows.index_select(0, numbers.index_select(0, slot))
             first += n
 
-    def context(self, row: th.Tensor, position: th.Tensor) -> th.Tensor:
-        """(B, R+K) units of the contexts of B states."""
+    def context(
+        self, row: th.Tensor, position: th.Tensor, places: th.Tensor | None = None
+    ) -> th.Tensor:
+        """(B, n_context) units of the contexts of B states; arguments as for `gather_into`."""
         row, slot = self._places(row, position)
         units = self._context.index_select(0, slot)
-        if self._row_units is None:
+        if self._row_units is not None:
+            units = th.cat([self._row_units.index_select(0, row), units], dim=1)
+        if self._begins_of is None:
             return units
-        return th.cat([self._row_units.index_select(0, row), units], dim=1)
+        assert places is not None, "states of this task name units, and places= is not given"
+        named = self._begins_of[row][:, None] + places.to(self._home).long()
+        there = named < self._begins_of[row + 1][:, None]
+        named = th.where(there, named, self._begins_of[-1])
+        return th.cat([units, named.to(units.dtype)], dim=1) if units.shape[1] else named
 
     def pieces(self, units: th.Tensor, most: int) -> th.Tensor:
         """(..., most) tokens of words of sources, see `Task.source_pieces`; 0 for no word.
@@ -166,10 +182,12 @@ class FeatureSource:
             return units.new_zeros(*units.shape, most)
         return self._pieces[most][units.cpu()].long()
 
-    def gather(self, row: th.Tensor, position: th.Tensor) -> th.Tensor:
-        """The contexts of B states, (B, (R+K)*D) float32 on the source's device."""
+    def gather(
+        self, row: th.Tensor, position: th.Tensor, places: th.Tensor | None = None
+    ) -> th.Tensor:
+        """The contexts of B states, (B, `width`) float32 on the source's device."""
         out = th.empty((row.numel(), self.width), device=self.device)
-        return self._widen(out, self.context(row, position).view(-1))
+        return self._widen(out, self.context(row, position, places).view(-1))
 
     def candidates(self, row: th.Tensor, position: th.Tensor) -> th.Tensor:
         """(B, C, J) units of the candidates of B states, `n_units` where there is none."""
@@ -216,6 +234,9 @@ class FeatureSource:
         slots = th.from_numpy(self._slots_of(rows, first=first)).to(self._home)
         mine = th.from_numpy(rows).to(self._home)
         parts = [self._context.index_select(0, slots)]
+        if self._begins_of is not None:  # any unit of a row may be named
+            begins = self._begins_of.numpy(force=True)
+            parts.append(th.from_numpy(ranges(begins[rows], begins[rows + 1])).to(self._home))
         if self._row_units is not None:
             parts.append(self._row_units.index_select(0, mine))
         if self._candidates is not None:

@@ -50,6 +50,13 @@ def _tagged(sample: Sample) -> list[str]:
     return [" ".join(f"{word}/{label}" for word, label in pairs)]
 
 
+def _parsed(sample: Sample) -> list[str]:
+    if sample.labels is None or sample.gold is None:
+        return [" ".join(sample.words[:60])]
+    rows = zip(sample.words[:60], sample.labels, sample.gold, strict=False)
+    return [" ".join(f"{word}/{label}:{head}" for word, label, head in rows)]
+
+
 def _labelled(sample: Sample) -> list[str]:
     if sample.labels is None:
         return _plain(sample)
@@ -132,4 +139,5 @@ _LINES: dict[str, Callable[[Sample], list[str]]] = {
     "summary": _written,
     "generation": _written,
     "kg": _triple,
+    "parsing": _parsed,
 }

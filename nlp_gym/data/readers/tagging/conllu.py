@@ -60,9 +60,9 @@ def parse(lines: list[str], name: str, options: Options) -> Parsed:
         if whole and key == str(expected) and cells[1].strip():  # nearly all rows
             expected += 1
         else:
-            if len(cells) == 10 and not key.isdigit() and _is_skipped(key):
+            if len(cells) == 10 and not key.isdigit() and is_skipped(key):
                 continue
-            problem = _fault(cells, expected, column, gold)
+            problem = row_fault(cells, expected, column, gold)
             expected = int(key) + 1 if key.isdecimal() and len(key) < 10 else expected + 1
             if problem:
                 parsed.problems.append(Problem(number, problem))
@@ -82,7 +82,7 @@ def parse(lines: list[str], name: str, options: Options) -> Parsed:
     return add_samples(texts, name, replace(options, scheme="none"), parsed)
 
 
-def _is_skipped(key: str) -> bool:
+def is_skipped(key: str) -> bool:
     """Whether a word number is that of a multi-word token or of an empty node."""
     for separator in "-.":
         left, found, right = key.partition(separator)
@@ -91,7 +91,7 @@ def _is_skipped(key: str) -> bool:
     return False
 
 
-def _fault(cells: list[str], expected: int, column: int, gold: bool) -> str | None:
+def row_fault(cells: list[str], expected: int, column: int, gold: bool) -> str | None:
     """What is wrong with a row; None if nothing is."""
     if len(cells) != 10:
         return f"{len(cells)} column(s), separated by tabs, where CoNLL-U has 10"

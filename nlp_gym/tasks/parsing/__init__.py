@@ -1,0 +1,1 @@
+"""Dependency parsing by transitions; imports, of the tasks, `core` alone."""

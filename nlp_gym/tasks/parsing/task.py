@@ -1,0 +1,582 @@
+"""Dependency parsing by transitions: a stack, a buffer, and arcs between their words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from typing_extensions import override
+
+from nlp_gym.checks import check_bool, check_name, warn_unseen_labels
+from nlp_gym.data.readers.parsing.trees import tree_fault
+from nlp_gym.errors import DataError, InvalidArgumentError, shown
+from nlp_gym.metrics.base import Score, on_grid
+from nlp_gym.metrics.labels.attachment import Attachment, universal
+from nlp_gym.tasks.core.kinds import LabelTask
+from nlp_gym.tasks.core.tables import Extra, NamedUnits, Tables
+from nlp_gym.tasks.core.task import ILLEGAL_COST, Focus, Output, Played
+from nlp_gym.tasks.parsing.oracle import FORBIDDEN, GoldTrees
+from nlp_gym.tasks.parsing.transitions import (
+    KINDS,
+    LEFT,
+    RIGHT,
+    SHIFT,
+    SYSTEMS,
+    Front,
+    ParsingState,
+)
+from nlp_gym.types import (
+    BoolArray,
+    Corpus,
+    Float64Array,
+    Int64Array,
+    IntArray,
+    Observation,
+    Sample,
+    Units,
+)
+
+if TYPE_CHECKING:
+    from nlp_gym.render import Frame
+
+ORACLES = ("dynamic", "static")
+ROOT, LEFTOVER = "root", "dep"
+"""Relations that no transition gives: of the root, and of words that have no head at the end."""
+
+SEEN = ("s0", "s1", "s2", "b0", "b1", "b2", "s0l", "s0r", "s1l", "s1r", "b0l")
+"""Words that a state can show: s0 is the top of the stack, b0 the first word of the buffer; ``l``
+and ``r`` are the leftmost and rightmost dependent of a word."""
+
+_ARCS = ("s0", "s0l", "s0r", "s1l", "s1r", "b0l")
+"""Words whose relation to their head is seen."""
+_BINS = np.array([0, 1, 2, 3, 4, 5, 5, 6, 6, 6, *[7] * 6, *[8] * 16, 9])
+"""Distances as they are seen: 1 to 4, 5 or more, 7, 10, 16, and 32 or more; 0: there is none."""
+
+
+class Parsing(LabelTask):
+    """Dependency parsing as a decision process.
+
+    ## Description
+    A transition parser reads a sentence from left to right. It has a stack of words and a buffer of
+    those not read yet; each decision makes an arc between a word of the stack and another one, or
+    moves a word (Nivre 2008). All words but one get a head: that one is the root. What is seen
+    follows from earlier decisions, and so do mistakes.
+
+    - `system="arc-eager"` (Nivre 2003): SHIFT puts the first word of the buffer, b0, on the stack;
+      LEFT-ARC makes b0 the head of the stack's top, s0, and takes s0 off; RIGHT-ARC makes s0 the
+      head of b0 and puts b0 on the stack; REDUCE takes s0 off.
+    - `system="arc-hybrid"` (Kuhlmann et al. 2011): SHIFT and LEFT-ARC as above; RIGHT-ARC makes the
+      word below s0 its head and takes s0 off.
+
+    A result is always a tree with one root, as the evaluation of CoNLL 2018 requires. Arc-eager: the
+    word at the bottom of the stack is the root, and the other words that have no head when the
+    buffer is empty become its dependents, with the relation `dep`. Arc-hybrid: where the buffer is
+    empty RIGHT-ARC alone is legal, until one word is left, the root.
+
+    ## Data
+    Trees in CoNLL-U, of any language: one head and relation a word. Multi-word tokens and empty
+    nodes are skipped. A sentence that is no tree with one root is an error that names the line.
+    Relations are read without their subtypes (`nsubj:pass` as `nsubj`), as the metric compares
+    them; `subtypes=True` keeps these. The relation of the root is `root`, whatever the file calls it.
+
+    Both systems make projective trees only. Of a sentence whose gold tree is not projective, the
+    oracle reaches the arcs that its costs say can be reached; `info["score"]` says how many.
+
+    ## Observation Space
+    `Dict`, with A actions, K words of `seen`, R relations, D the width of the encoder, L =
+    `max_tokens`:
+
+    | obs_type | key | shape | dtype | values |
+    |---|---|---|---|---|
+    | all | `action_mask` | (A,) | int8 | 1 where the action is legal |
+    | features | `context` | (K*D,) | float32 | words of `seen`; 0 where there is none |
+    | features | `arcs` | (6*(R+1),) | float32 | relations, one-hot: of s0 to its head, of its leftmost \
+and rightmost dependent, of those of s1, of the leftmost one of b0 |
+    | features | `distance` | (2*10,) | float32 | one-hot: from s0 to b0, from s1 to s0 |
+    | tokens | `input_ids` | (K, L) | int32 | sub-words of the words |
+    | tokens | `attention_mask` | (K, L) | int8 | 1 on ids, 0 on padding |
+    | tokens, index | `arcs` | (6,) | int32 | as above; R: none |
+    | tokens, index | `distance` | (2,) | int32 | 1 to 4; 5: 5-6; 6: 7-9; 7: 10-15; 8: 16-31; 9: \
+more; 0: none |
+    | index | `row`, `position` | (1,) | int32 | sample, words read |
+    | index | `words` | (K,) | int16 | places of the words of `seen`, the sentence's length for none |
+
+    Parts of speech of the gold are not seen.
+
+    ## Action Space
+    `Discrete(A)`: SHIFT, REDUCE (arc-eager), LEFT-ARC with each relation but `root`, RIGHT-ARC with
+    each.
+
+    ## Action Mask
+    SHIFT needs a word in the buffer; REDUCE a top of the stack that has a head; LEFT-ARC a buffer
+    and, arc-eager, a top that has none; RIGHT-ARC a stack, and a buffer (arc-eager) or a second word
+    on the stack (arc-hybrid).
+
+    ## Rewards
+    - `correctness` (default): 1 for an arc of the gold tree, less the number of gold arcs that the
+      decision puts out of reach (`Parsing.costs`); the root counts as one. So the best decision
+      now is the best one for the whole tree, even with a discount of 0, and the sum of an episode is
+      right arcs less lost ones.
+    - `metric`: change of the share of words whose head and relation are right; the last decision
+      also earns the root and the words that are left over.
+    - `sparse`: that share, at the end.
+
+    ## Starting State
+    An empty stack; all words are in the buffer.
+
+    ## Episode End
+    Arc-eager: when the buffer is empty. Arc-hybrid: when also one word is left on the stack. A
+    sentence of n words takes at most 2n - 1 decisions.
+
+    ## Metric
+    LAS, with the rules of the CoNLL 2018 evaluation on gold words: the share of words whose head and
+    universal relation are right, punctuation included. The report has UAS, CLAS and a table by
+    relation.
+
+    ## Information
+    `info["score"]` at the end: the sentence's LAS. For the rest see `Task`.
+
+    ## Arguments
+    Those of `Task`, and:
+
+    | name | default | meaning |
+    |---|---|---|
+    | `system` | arc-eager | or `"arc-hybrid"` |
+    | `oracle` | dynamic | the expert counts costs (Goldberg and Nivre 2012, 2013), and knows what is \
+best after mistakes too; `"static"`: it follows the canonical sequence |
+    | `subtypes` | False | relations with their subtypes |
+    | `seen` | all | words that are seen, of `nlp_gym.tasks.parsing.task.SEEN` |
+
+    ## Registered Ids
+    `Parsing-EWT-v0`, `Parsing-v0`
+
+    ## Version History
+    * v0: initial version.
+    """
+
+    family = "parsing"
+    exact_oracle = False
+    reads_text = True
+    fixed_arguments = ("system", "seen")
+
+    def __init__(
+        self,
+        *,
+        system: str = "arc-eager",
+        oracle: str = "dynamic",
+        subtypes: bool = False,
+        seen: Sequence[str] = SEEN,
+        **kwargs: Any,
+    ) -> None:
+        check_name("system", system, tuple(SYSTEMS))
+        check_name("oracle", oracle, ORACLES)
+        self.system, self.expert = system, oracle
+        self.subtypes = check_bool("subtypes", subtypes)
+        self.seen = _checked_seen(seen)
+        super().__init__(**kwargs)
+        self.metric = Attachment()
+        self.metric_name = self.metric.name
+        arcs = [label for label in self.labels if label != ROOT]
+        if not arcs:
+            raise InvalidArgumentError(
+                f"labels={shown(self.labels)} has no relation but {ROOT!r}: give labels=[...]."
+            )
+        self.arc_relations: tuple[str, ...] = tuple(arcs)
+        self.relations: tuple[str, ...] = (
+            *self.arc_relations,
+            ROOT,
+            *([LEFTOVER] if LEFTOVER not in arcs else []),
+        )
+        self._words = self.corpus.offsets
+        self._lengths = np.diff(self._words)
+        self.transitions = SYSTEMS[system](int(self._lengths.max()), len(self.relations))
+        kinds, relations = self._actions()
+        self._kind, self._relation = np.array(kinds), np.array(relations)
+        self._first = {kind: kinds.index(kind) for kind in self.transitions.kinds}
+        legal = self.transitions.legal[:, self._kind]
+        legal[~legal.any(axis=1), 0] = True  # after the last decision
+        self._masks, self._repairs = legal, legal.argmax(axis=1)
+        classes = len(self.relations)
+        self.extras = {"arcs": Extra(len(_ARCS), classes), "distance": Extra(2, int(_BINS[-1]))}
+        self._gold = self._read_gold()
+
+    def _actions(self) -> tuple[list[int], list[int]]:
+        """Kind and relation of every action; the number of relations where it makes no arc."""
+        kinds: list[int] = []
+        relations: list[int] = []
+        n = len(self.arc_relations)
+        for kind in self.transitions.kinds:
+            makes = kind in (LEFT, RIGHT)
+            kinds += [kind] * (n if makes else 1)
+            relations += list(range(n)) if makes else [len(self.relations)]
+        return kinds, relations
+
+    def _read_gold(self) -> GoldTrees | None:
+        """The gold trees, checked; None without gold."""
+        if not self.has_gold:
+            return None
+        known, unseen = {*self.arc_relations, ROOT}, dict[str, int]()
+        for number, sample in enumerate(self.corpus.samples):
+            if fault := _sample_fault(sample):
+                raise DataError(f"sample {number} ({sample.id}): {fault}.")
+            for label in sample.labels or ():
+                if label not in known:
+                    unseen[label] = unseen.get(label, 0) + 1
+        if unseen:
+            warn_unseen_labels(unseen)
+        return GoldTrees(self.corpus.samples, self.relations, self.transitions)
+
+    @override
+    def annotate(self, corpus: Corpus) -> Corpus:
+        """Relations without subtypes, unless these are asked for, and `root` for every root."""
+        shared: dict[str, str] = {}
+        samples = [self._normal(sample, shared) for sample in corpus.samples]
+        labels: Sequence[str] = corpus.labels
+        if not self.subtypes:
+            labels = tuple(dict.fromkeys(universal(label) for label in labels))
+        elif self._loading["labels"] is None:
+            found = {label for sample in samples for label in sample.labels or ()}
+            train = corpus.split == "train"
+            labels = tuple(sorted(found)) if train else self.load("train").labels
+        return replace(corpus, samples=samples, labels=tuple(labels))
+
+    def _normal(self, sample: Sample, shared: dict[str, str]) -> Sample:
+        """A sample whose relations are named as the task names them."""
+        if sample.labels is None or sample.gold is None or len(sample.gold) != len(sample.labels):
+            return sample
+        names = (
+            ROOT if head == 0 else label if self.subtypes else universal(label)
+            for label, head in zip(sample.labels, sample.gold, strict=True)
+        )
+        return replace(sample, labels=tuple(shared.setdefault(name, name) for name in names))
+
+    @property
+    @override
+    def n_actions(self) -> int:
+        return len(self._kind)
+
+    @property
+    @override
+    def lengths(self) -> Int64Array:
+        """(N,) most decisions of each sentence: a word is put on the stack once and taken off."""
+        return 2 * self._lengths - 1
+
+    @cached_property
+    @override
+    def units(self) -> Units:
+        """Every word of the corpus."""
+        return Units([sample.words for sample in self.corpus.samples])
+
+    @cached_property
+    @override
+    def tables(self) -> Tables:
+        """A slot for each number of words read, which shows nothing: states name their words."""
+        offsets = self._words[:-1] + np.arange(len(self.corpus))
+        slots = int(self._words[-1]) + len(self.corpus)
+        context = np.zeros((slots, 0), np.int32)
+        return Tables(offsets, context, named=NamedUnits(self._words, len(self.seen)))
+
+    @override
+    def initial(self, rows: Int64Array) -> ParsingState:
+        return ParsingState(**self.state_fields(rows), **self.transitions.fields(len(rows)))
+
+    def front(self, state: ParsingState) -> Front:
+        """The words that the next decision is about."""
+        place = self.position(state)
+        none = self.transitions.none
+        inside = place < self._lengths.take(state.row)
+        return self.transitions.front(state, np.where(inside, place, none))
+
+    @override
+    def mask(self, state: ParsingState) -> BoolArray:
+        return self._masks.take(self.transitions.code(state, self.front(state)), axis=0)
+
+    @override
+    def repair(self, state: ParsingState, actions: Int64Array) -> tuple[Int64Array, BoolArray]:
+        """The first legal action is played: SHIFT where there is a buffer."""
+        code = self.transitions.code(state, self.front(state))
+        illegal = ~self._masks[code, actions]
+        return np.where(illegal, self._repairs.take(code), actions), illegal
+
+    def costs(self, state: ParsingState) -> Int64Array:
+        """(B, A) gold arcs that each action puts out of reach (Goldberg and Nivre 2012, 2013).
+
+        An arc counts with its relation; the root counts as one. Illegal actions cost
+        `nlp_gym.tasks.parsing.oracle.FORBIDDEN`.
+
+        Raises:
+            InvalidArgumentError: The corpus has no gold.
+        """
+        self.require_gold("costs")
+        assert self._gold is not None
+        front = self.front(state)
+        return self._all_costs(self._gold.kinds(state, front), *self._gold.arcs(state, front))
+
+    def _all_costs(self, kinds: Int64Array, words: Int64Array, right: BoolArray) -> Int64Array:
+        assert self._gold is not None
+        costs: Int64Array = kinds.take(self._kind, axis=1)
+        wanted = self._gold.relations.take(words)
+        n = np.arange(len(self.arc_relations))
+        for column, kind in enumerate((LEFT, RIGHT)):
+            first = self._first[kind]
+            wrong = right[:, column, None] & (wanted[:, column, None] != n)
+            costs[:, first : first + len(n)] += wrong
+        return np.minimum(costs, FORBIDDEN)
+
+    @override
+    def oracle(self, state: ParsingState) -> Int64Array:
+        """(B,) cheapest action, an arc of the gold first; the first relation for unknown ones."""
+        self.require_gold("oracle")
+        assert self._gold is not None
+        kinds, relations = self._gold.choose(
+            state, self.front(state), static=self.expert == "static"
+        )
+        first = np.zeros(4, np.int64)
+        for kind, place in self._first.items():
+            first[kind] = place
+        known = np.where(relations < len(self.arc_relations), relations, 0)
+        arcs = (kinds == LEFT) | (kinds == RIGHT)
+        return first.take(kinds) + np.where(arcs, known, 0)
+
+    @override
+    def play(self, state: ParsingState, actions: Int64Array) -> Played:
+        gold, front = self._gold, self.front(state)
+        kind, relation = self._kind.take(actions), self._relation.take(actions)
+        right = None
+        if gold is not None:
+            right = self._judge(state, kind, relation, front)
+        read, head, word = self.transitions.apply(state, kind, relation, front)
+        state.slot += read
+        place = self.position(state)
+        ended = self.transitions.ends(state, place == self._lengths.take(state.row))
+        if gold is not None:
+            self._count(state, head, word, relation)
+        if ended.any():
+            self._close(state, ended.nonzero()[0])
+        return right, 0.0, ended
+
+    def _judge(
+        self, state: ParsingState, kind: Int64Array, relation: Int64Array, front: Front
+    ) -> Float64Array:
+        """(B,) credit of decisions, before they are played; notes which words wait for their head."""
+        gold = self._gold
+        assert gold is not None
+        b, rows = front.b, state.row
+        none = self.transitions.none
+        credit = np.zeros(len(b))
+        if self.reward == "correctness":
+            words, right = gold.arcs(state, front)
+            makes = (kind == LEFT) | (kind == RIGHT)
+            which = (kind == RIGHT).astype(np.int64)
+            fits = makes & right[b, which]
+            named = gold.relations.take(words[b, which]) == relation
+            lost = gold.kinds(state, front)[b, kind] + (fits & ~named)
+            credit = (fits & named).astype(np.float64) - lost
+        for word, step in ((front.b0, kind == SHIFT), (front.s0, self._leaves(kind, front))):
+            head = gold.heads.take(gold.words(rows, word))
+            waits = step & (head > word) & (head < none)
+            state.waiting[b, np.where(waits, head, none)] += 1 if word is front.b0 else -1
+        return credit
+
+    def _leaves(self, kind: Int64Array, front: Front) -> BoolArray:
+        """(B,) whether the top of the stack, which had no head, is taken off."""
+        return self.transitions.takes(kind) & ~front.headed
+
+    def _count(
+        self, state: ParsingState, head: IntArray, word: IntArray, relation: Int64Array
+    ) -> None:
+        """Add arcs to the counts of the metric."""
+        assert self._gold is not None
+        number = self._gold.words(state.row, word)
+        attached = (self._gold.heads.take(number) == head) & (word < self.transitions.none)
+        state.counts[:, 0] += attached
+        state.counts[:, 1] += attached & (self._gold.relations.take(number) == relation)
+
+    def _close(self, state: ParsingState, which: IntArray) -> None:
+        """Give the words of some episodes that have no head one: the root, and what is left."""
+        none = self.transitions.none
+        heads = state.heads.take(which, axis=0)
+        n = self._lengths.take(state.row.take(which))
+        root = np.minimum(self.transitions.bottom(state).take(which), none)
+        root = np.where(root == none, 0, root)  # nothing is on the stack yet
+        left = (heads == none) & (np.arange(none + 1) < n[:, None])
+        i = np.arange(len(which))
+        left[i, root] = False
+        row, place = left.nonzero()
+        relation = self.relations.index(LEFTOVER)
+        at = np.concatenate([which, which[row]])
+        word = np.concatenate([root, place])
+        head = np.concatenate([np.full(len(which), -1), root[row]])
+        named = np.concatenate(
+            [np.full(len(which), self.relations.index(ROOT)), np.full(len(row), relation)]
+        )
+        state.heads[at, word] = head
+        state.relations[at, word] = named
+        if self._gold is not None:
+            number = self._gold.words(state.row.take(at), word)
+            attached = self._gold.heads.take(number) == head
+            right = attached & (self._gold.relations.take(number) == named)
+            np.add.at(state.counts, at, np.stack([attached, right], axis=1))
+
+    @override
+    def potential(self, state: ParsingState) -> Float64Array:
+        return on_grid(state.counts[:, 1] / self._lengths.take(state.row))
+
+    @override
+    def action_rewards(self, state: ParsingState) -> Float64Array:
+        if self.reward != "correctness" or self._gold is None or self.constant_reward is not None:
+            return super().action_rewards(state)
+        front = self.front(state)
+        words, right = self._gold.arcs(state, front)
+        costs = self._all_costs(self._gold.kinds(state, front), words, right)
+        rewards = -costs.astype(np.float64)
+        wanted = self._gold.relations.take(words)
+        for column, kind in enumerate((LEFT, RIGHT)):
+            made = right[:, column] & (wanted[:, column] >= 0)
+            made &= wanted[:, column] < len(self.arc_relations)
+            (at,) = made.nonzero()
+            rewards[at, self._first[kind] + wanted[at, column]] += 1.0
+        code = self.transitions.code(state, front)
+        repaired = rewards[front.b, self._repairs.take(code)][:, None] - ILLEGAL_COST
+        return np.where(self._masks.take(code, axis=0), rewards, repaired)
+
+    @override
+    def named(self, state: ParsingState) -> IntArray:
+        places = self._places(state)
+        lengths = self._lengths.take(state.row)[:, None]
+        found = np.stack([places[name] for name in self.seen], axis=1)
+        return np.minimum(found, lengths)
+
+    def _places(self, state: ParsingState) -> dict[str, IntArray]:
+        """(B,) place of each word of `SEEN`, W or more for none."""
+        system, b = self.transitions, np.arange(len(state.row))
+        s0, s1 = system.stacked(state, 0), system.stacked(state, 1)
+        place = self.position(state)
+        none = system.none
+        b0 = np.where(place < self._lengths.take(state.row), place, none)
+        return {
+            "s0": s0,
+            "s1": s1,
+            "s2": system.stacked(state, 2),
+            "b0": b0,
+            "b1": b0 + 1,
+            "b2": b0 + 2,
+            "s0l": state.first[b, s0],
+            "s0r": state.last[b, s0],
+            "s1l": state.first[b, s1],
+            "s1r": state.last[b, s1],
+            "b0l": state.first[b, b0],
+        }
+
+    @override
+    def extra(self, state: ParsingState) -> Observation:
+        """Relations of the words near the next decision, and distances between them."""
+        places, b = self._places(state), np.arange(len(state.row))[:, None]
+        near = np.stack([places[name] for name in _ARCS], axis=1)
+        s0, s1, b0 = places["s0"], places["s1"], places["b0"]
+        none = self.transitions.none
+        pairs = np.stack([b0 - s0, s0 - s1], axis=1)
+        there = np.stack([(s0 < none) & (b0 < none), (s0 < none) & (s1 < none)], axis=1)
+        distance = _BINS.take(np.clip(pairs, 0, len(_BINS) - 1)) * there
+        arcs = state.relations[b, near]
+        return {"arcs": arcs.astype(np.int32), "distance": distance.astype(np.int32)}
+
+    @override
+    def outputs(self, state: ParsingState) -> list[Output]:
+        """Each output is a tuple of heads (numbers from 1, 0 for the root) and one of relations.
+
+        Of an episode that is not over, words without a head are attached as at the end.
+        """
+        final = state.take(np.arange(len(state.row)))
+        open_ones = (final.heads[:, :-1] == self.transitions.none).any(axis=1).nonzero()[0]
+        unfinished = open_ones[~(final.heads.take(open_ones, axis=0) == -1).any(axis=1)]
+        if len(unfinished):
+            self._close(final, unfinished)
+        found: list[Output] = []
+        lengths = self._lengths.take(state.row).tolist()
+        for heads, names, n in zip(final.heads, final.relations, lengths, strict=True):
+            relations = tuple(self.relations[k] for k in names[:n].tolist())
+            found.append((tuple((heads[:n].astype(np.int64) + 1).tolist()), relations))
+        return found
+
+    @override
+    def corpus_score(
+        self, rows: Sequence[int], outputs: Sequence[Output], *, bootstrap: int, report: bool
+    ) -> Score:
+        samples = [self.sample(row) for row in rows]
+        gold = [(sample.gold, sample.labels or ()) for sample in samples]
+        return self.metric.score(gold, outputs, bootstrap=bootstrap, report=report)
+
+    @override
+    def record(self, row: int, output: Output) -> dict[str, Any]:
+        """Words, the number of each one's head (0: the root) and its relation to it."""
+        heads, relations = output if output else ((), ())
+        words = list(self.sample(row).words)
+        return {"words": words, "heads": list(heads), "relations": list(relations)}
+
+    @override
+    def action_name(self, action: int) -> str:
+        name = KINDS[self._kind[action]]
+        relation = int(self._relation[action])
+        return name if relation == len(self.relations) else f"{name} {self.relations[relation]}"
+
+    @override
+    def action_text(self, state: ParsingState, i: int, action: int) -> str:
+        """The arc that is made, or what is done with which word."""
+        one = state.take(np.array([i]))
+        front = self.front(one)
+        words = self.sample(int(state.row[i])).words
+        kind = np.array([self._kind[action]])
+        head, word = (int(x[0]) for x in self.transitions.arc(kind, front))
+        named = self.action_name(action)
+        if word < len(words) and head < len(words):
+            return f"{named}: {words[word]} <- {words[head]}"
+        moved = int((front.b0 if kind[0] == SHIFT else front.s0)[0])
+        return f"{named}: {words[moved]}" if moved < len(words) else named
+
+    @override
+    def focus(self, state: ParsingState, i: int) -> Focus:
+        """The first word of the buffer; where there is none, the top of the stack."""
+        front = self.front(state.take(np.array([i])))
+        words = self.sample(int(state.row[i])).words
+        pair = [int(front.s0[0]), int(front.b0[0])]
+        text = " | ".join(words[place] if place < len(words) else "-" for place in pair)
+        place = pair[1] if pair[1] < len(words) else pair[0]
+        return Focus((place, place + 1) if place < len(words) else None, text)
+
+    @override
+    def frame(self, state: ParsingState, i: int) -> Frame:
+        from nlp_gym.tasks.parsing.frame import tree_frame
+
+        return tree_frame(self, state.take(np.array([i])))
+
+    @override
+    def __getstate__(self) -> dict[str, Any]:
+        """As `CorpusTask.__getstate__`; what is made again quickly is left out too."""
+        dropped = {"units", "tables", "views"}
+        return {k: v for k, v in super().__getstate__().items() if k not in dropped}
+
+
+def _checked_seen(seen: object) -> tuple[str, ...]:
+    if isinstance(seen, str) or not isinstance(seen, Sequence) or not seen:
+        raise InvalidArgumentError(
+            f"seen={shown(seen)} must be a list of words that are seen, of {', '.join(SEEN)}."
+        )
+    for name in seen:
+        check_name("seen", name, SEEN)
+    if len(set(seen)) < len(seen):
+        raise InvalidArgumentError(f"seen={shown(seen)} names a word twice.")
+    return tuple(seen)
+
+
+def _sample_fault(sample: Sample) -> str | None:
+    """What is wrong with the gold of a sample; None: nothing."""
+    n = len(sample.words)
+    heads, labels = sample.gold, sample.labels
+    if heads is None or labels is None or len(heads) != n or len(labels) != n:
+        return f"it has {n} words, and needs as many heads (gold) and relations (labels)"
+    fault = tree_fault(heads)
+    return None if fault is None else fault[1]
