@@ -138,7 +138,7 @@ def parse_jsonl(lines: list[str], name: str, options: Options) -> Parsed:
         given = load_json("\n".join(options.companions.get(TABLE, ["{}"])))
         shared["table"] = _json(_checked_table(checked_object(given, "the table")))
     except RowError as error:
-        parsed.problems.append(Problem(None, f"{TABLE}: {error}"))
+        parsed.problems.append(Problem(1, f"{TABLE} beside it: {error}"))
         return parsed
 
     def build(row: dict[str, Any], number: int) -> Sample:
@@ -156,7 +156,7 @@ def _companion_schema(options: Options, parsed: Parsed) -> Schema | None:
     try:
         return read_schema(load_json("\n".join(lines)))
     except RowError as error:
-        parsed.problems.append(Problem(None, f"{SCHEMA}: {error}"))
+        parsed.problems.append(Problem(1, f"{SCHEMA} beside it: {error}"))
         return None
 
 
