@@ -1,11 +1,11 @@
 """Attachment scores of dependency trees, as the evaluation of the CoNLL 2018 shared task has them.
 
 Zeman et al. (2018), "CoNLL 2018 Shared Task: Multilingual Parsing from Raw Text to Universal
-Dependencies". A word counts for UAS where its head is the gold one, and for LAS where the universal
-part of its relation is too (``nsubj`` of ``nsubj:pass``). Punctuation counts as every word does. The
-scores there are F1 over aligned words; with the words of the gold, all are aligned and precision,
-recall and F1 are the share of words. CLAS is an F1 over words with a content relation, which are not
-the same in gold and prediction.
+Dependencies". A word counts for UAS where its head is the gold one, and for LAS where the
+universal part of its relation is too (``nsubj`` of ``nsubj:pass``). Punctuation counts as every
+word does. The scores there are F1 over aligned words; with the words of the gold, all are aligned
+and precision, recall and F1 are the share of words. CLAS is an F1 over words with a content
+relation, which are not the same in gold and prediction.
 """
 
 from __future__ import annotations
@@ -103,9 +103,7 @@ class Attachment:
 def _content(counts: dict[str, list[int]]) -> Row:
     """Precision, recall and F1 of the words with a content relation."""
     kept = [row for name, row in counts.items() if name not in FUNCTION_RELATIONS]
-    right, found, wanted = (
-        (sum(column) for column in zip(*kept, strict=True)) if kept else (0, 0, 0)
-    )
+    right, found, wanted = map(sum, zip((0, 0, 0), *kept, strict=True))
     return table_row(right, found, wanted)
 
 

@@ -71,8 +71,8 @@ class Parsing(LabelTask):
     - `system="arc-hybrid"` (Kuhlmann et al. 2011): SHIFT and LEFT-ARC as above; RIGHT-ARC makes the
       word below s0 its head and takes s0 off.
 
-    A result is always a tree with one root, as the evaluation of CoNLL 2018 requires. Arc-eager: the
-    word at the bottom of the stack is the root, and the other words that have no head when the
+    A result is always a tree with one root, as the evaluation of CoNLL 2018 requires. Arc-eager:
+    the word at the bottom of the stack is the root, and the other words that have no head when the
     buffer is empty become its dependents, with the relation `dep`. Arc-hybrid: where the buffer is
     empty RIGHT-ARC alone is legal, until one word is left, the root.
 
@@ -80,7 +80,7 @@ class Parsing(LabelTask):
     Trees in CoNLL-U, of any language: one head and relation a word. Multi-word tokens and empty
     nodes are skipped. A sentence that is no tree with one root is an error that names the line.
     Relations are read without their subtypes (`nsubj:pass` as `nsubj`), as the metric compares
-    them; `subtypes=True` keeps these. The relation of the root is `root`, whatever the file calls it.
+    them; `subtypes=True` keeps these. The relation of a root is `root`, whatever the file has.
 
     Both systems make projective trees only. Of a sentence whose gold tree is not projective, the
     oracle reaches the arcs that its costs say can be reached; `info["score"]` says how many.
@@ -93,16 +93,18 @@ class Parsing(LabelTask):
     |---|---|---|---|---|
     | all | `action_mask` | (A,) | int8 | 1 where the action is legal |
     | features | `context` | (K*D,) | float32 | words of `seen`; 0 where there is none |
-    | features | `arcs` | (6*(R+1),) | float32 | relations, one-hot: of s0 to its head, of its leftmost \
-and rightmost dependent, of those of s1, of the leftmost one of b0 |
+    | features | `arcs` | (6*(R+1),) | float32 | relations, one-hot: of s0, s0l, s0r, s1l, s1r, b0l |
     | features | `distance` | (2*10,) | float32 | one-hot: from s0 to b0, from s1 to s0 |
     | tokens | `input_ids` | (K, L) | int32 | sub-words of the words |
     | tokens | `attention_mask` | (K, L) | int8 | 1 on ids, 0 on padding |
     | tokens, index | `arcs` | (6,) | int32 | as above; R: none |
-    | tokens, index | `distance` | (2,) | int32 | 1 to 4; 5: 5-6; 6: 7-9; 7: 10-15; 8: 16-31; 9: \
-more; 0: none |
+    | tokens, index | `distance` | (2,) | int32 | as above, in 9 classes; 0: none |
     | index | `row`, `position` | (1,) | int32 | sample, words read |
-    | index | `words` | (K,) | int16 | places of the words of `seen`, the sentence's length for none |
+    | index | `words` | (K,) | int16 | places of the words of `seen`; the length for none |
+
+    s0, s1, s2 are the top of the stack and what is below it, b0, b1, b2 the first words of the
+    buffer; `l` and `r` are the leftmost and rightmost dependent of a word that it has so far.
+    Distances are 1 to 4, then 5 to 6, 7 to 9, 10 to 15, 16 to 31, and more.
 
     Parts of speech of the gold are not seen.
 
@@ -112,14 +114,15 @@ more; 0: none |
 
     ## Action Mask
     SHIFT needs a word in the buffer; REDUCE a top of the stack that has a head; LEFT-ARC a buffer
-    and, arc-eager, a top that has none; RIGHT-ARC a stack, and a buffer (arc-eager) or a second word
-    on the stack (arc-hybrid).
+    and, arc-eager, a top that has none; RIGHT-ARC a stack, and a buffer (arc-eager) or a second
+    word on the stack (arc-hybrid). SHIFT is played for what is illegal, and where the buffer is
+    empty RIGHT-ARC with the first relation.
 
     ## Rewards
     - `correctness` (default): 1 for an arc of the gold tree, less the number of gold arcs that the
-      decision puts out of reach (`Parsing.costs`); the root counts as one. So the best decision
-      now is the best one for the whole tree, even with a discount of 0, and the sum of an episode is
-      right arcs less lost ones.
+      decision puts out of reach (`Parsing.costs`); the root counts as one of these. So the best
+      decision now is the best one for the whole tree, even with a discount of 0, and the sum of an
+      episode is right arcs less lost ones.
     - `metric`: change of the share of words whose head and relation are right; the last decision
       also earns the root and the words that are left over.
     - `sparse`: that share, at the end.
@@ -132,8 +135,8 @@ more; 0: none |
     sentence of n words takes at most 2n - 1 decisions.
 
     ## Metric
-    LAS, with the rules of the CoNLL 2018 evaluation on gold words: the share of words whose head and
-    universal relation are right, punctuation included. The report has UAS, CLAS and a table by
+    LAS, with the rules of the CoNLL 2018 evaluation on gold words: the share of words whose head
+    and universal relation are right, punctuation included. The report has UAS, CLAS and a table by
     relation.
 
     ## Information
@@ -145,8 +148,8 @@ more; 0: none |
     | name | default | meaning |
     |---|---|---|
     | `system` | arc-eager | or `"arc-hybrid"` |
-    | `oracle` | dynamic | the expert counts costs (Goldberg and Nivre 2012, 2013), and knows what is \
-best after mistakes too; `"static"`: it follows the canonical sequence |
+    | `oracle` | dynamic | the expert counts costs, so it knows what is best after mistakes too \
+(Goldberg and Nivre 2012, 2013); `"static"`: it follows the canonical sequence |
     | `subtypes` | False | relations with their subtypes |
     | `seen` | all | words that are seen, of `nlp_gym.tasks.parsing.task.SEEN` |
 
@@ -361,7 +364,7 @@ best after mistakes too; `"static"`: it follows the canonical sequence |
     def _judge(
         self, state: ParsingState, kind: Int64Array, relation: Int64Array, front: Front
     ) -> Float64Array:
-        """(B,) credit of decisions, before they are played; notes which words wait for their head."""
+        """(B,) credit of decisions before they are played; notes which words wait for a head."""
         gold = self._gold
         assert gold is not None
         b, rows = front.b, state.row

@@ -230,7 +230,7 @@ class ArcEager(System):
 
 
 class ArcHybrid(System):
-    """Arc-hybrid (Kuhlmann et al. 2011): bottom-up, a word gets its head when it has all of its own.
+    """Arc-hybrid (Kuhlmann et al. 2011): bottom-up, a word gets its head after its dependents.
 
     SHIFT puts b0 on the stack; LEFT-ARC makes b0 the head of s0, RIGHT-ARC makes s1 that, and both
     take s0 off. An episode ends where the buffer is empty and one word is left.

@@ -5,10 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from sys import intern
+from typing import Any
 
 from nlp_gym.data.readers.shared import raw_text
 from nlp_gym.data.readers.shared.base import Parsed, Reader, note_long_text
 from nlp_gym.data.readers.shared.decoding import Problem
+from nlp_gym.data.readers.shared.json_tools import (
+    RowError,
+    checked_int,
+    checked_list,
+    checked_strings,
+    json_samples,
+)
+from nlp_gym.data.readers.shared.json_tools import (
+    field as key_of,
+)
 from nlp_gym.data.readers.shared.options import Options
 from nlp_gym.data.readers.tagging.conllu import COLUMNS, is_skipped, row_fault
 from nlp_gym.types import NO_EXTRA, Sample
@@ -132,9 +143,35 @@ def tree_fault(heads: Sequence[int]) -> tuple[int, str] | None:
         if at >= 0 and reached[at] == word + 1:
             return (
                 word,
-                f"word {word + 1} does not lead to the root: its heads go round in a circle",
+                f"word {word + 1} is not under the root: its heads form a cycle",
             )
     return None
+
+
+def parse_jsonl(lines: list[str], name: str, options: Options) -> Parsed:
+    """Read one object per line: ``{"words": [...], "heads": [...], "relations": [...]}``.
+
+    These are the records that ``nlp-gym predict`` writes.
+    """
+    parsed = Parsed()
+
+    def sample(row: dict[str, Any], number: int) -> Sample:
+        words = tuple(map(intern, checked_strings(key_of(row, "words"), "words", least=1)))
+        labels: tuple[str, ...] | None = None
+        heads: tuple[int, ...] | None = None
+        n = len(words)
+        if options.gold:
+            given = checked_list(key_of(row, "heads"), "heads")
+            heads = tuple(checked_int(head, "heads", high=n) for head in given)
+            labels = tuple(map(intern, checked_strings(key_of(row, "relations"), "relations")))
+            if len(heads) != n or len(labels) != n:
+                raise RowError(f"{n} words, {len(heads)} heads and {len(labels)} relations")
+            if (fault := tree_fault(heads)) is not None:
+                raise RowError(fault[1])
+        note_long_text(n, number, parsed)
+        return Sample(words, labels, f"{name}:{number}", NO_EXTRA, heads)
+
+    return json_samples(lines, parsed, sample)
 
 
 FORMATS: tuple[Reader, ...] = (
@@ -144,6 +181,12 @@ FORMATS: tuple[Reader, ...] = (
         parse,
         "Universal Dependencies and CoNLL-X, ten columns: HEAD and DEPREL are read",
         takes=frozenset(("comments",)),
+    ),
+    Reader(
+        "jsonl",
+        (".jsonl", ".json", ".ndjson"),
+        parse_jsonl,
+        'one object per line: {"words", "heads", "relations"}',
     ),
     raw_text.TEXT,
 )
