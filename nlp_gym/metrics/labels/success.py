@@ -22,7 +22,8 @@ class Dialogue:
         turns: Decisions of the system.
         cost: Rewards lost to turns and illegal actions.
         acts: The decisions.
-        ended: Who ended it: ``"system"``, ``"user"`` or ``"limit"``; empty while it goes on.
+        ended: Who ended it: ``"system"``, ``"user"`` or ``"limit"``.
+        sentences: Numbers of what was said at first and after each decision.
     """
 
     success: bool
@@ -32,6 +33,7 @@ class Dialogue:
     cost: float
     acts: tuple[str, ...]
     ended: str = ""
+    sentences: tuple[tuple[int, ...], ...] = ()
 
 
 def success_rate(

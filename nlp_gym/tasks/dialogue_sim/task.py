@@ -376,7 +376,9 @@ class DialogueSim(UnitTask):
             acts = tuple(map(self.action_name, played))
             done = min(int(state.done[i]), int(total[i]))
             cost = float(state.cost[i])
-            found.append(Dialogue(bool(success[i]), done, int(total[i]), turns, cost, acts, ended))
+            said = tuple(map(tuple, state.history[i, : turns + 1].tolist()))
+            one = Dialogue(bool(success[i]), done, int(total[i]), turns, cost, acts, ended, said)
+            found.append(one)
         return found
 
     def _services(self, row: int) -> list[str]:
@@ -393,13 +395,17 @@ class DialogueSim(UnitTask):
 
     @override
     def record(self, row: int, output: Output) -> dict[str, Any]:
-        """The acts of a dialogue, and how it ended."""
-        return {
-            "services": self._services(row),
-            "acts": list(output.acts),
-            "turns": output.turns,
-            "ended": output.ended,
-        }
+        """What was said, with the system's acts, and how the dialogue ended."""
+        text = self.sentences.text
+        turns = [
+            {
+                "act": act,
+                "system": text(said),
+                "user": " ".join(filter(None, map(text, answer))),
+            }
+            for act, (said, *answer) in zip(("", *output.acts), output.sentences, strict=False)
+        ]
+        return {"services": self._services(row), "dialogue": turns, "ended": output.ended}
 
     @override
     def action_name(self, action: int) -> str:

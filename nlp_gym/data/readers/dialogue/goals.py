@@ -125,14 +125,19 @@ def _tasks(row: dict[str, Any], schema: Schema) -> list[dict[str, Any]]:
 
 
 def parse_jsonl(lines: list[str], name: str, options: Options) -> Parsed:
-    """Read one goal per line, ``{"tasks": [...]}``; schema and table are in files beside it.
+    """Read one goal per line, ``{"tasks": [...]}``.
 
-    These are ``schema.json`` and, unless the task is given its `table`, ``table.json``.
+    Schema and table are those of files beside it, ``schema.json`` and ``table.json``, or keys
+    ``schema`` and ``table`` of the goal itself. A task that is given its `table` needs none.
     """
     parsed = Parsed()
-    schema = _companion_schema(options, parsed)
-    if schema is None:
-        return parsed
+    lacks: str | None = f"the services are not known: {SCHEMA} is needed beside the file"
+    schema, shared = Schema(), dict[str, str]()
+    if SCHEMA in options.companions:
+        found = _companion_schema(options, parsed)
+        if found is None:
+            return parsed
+        schema, lacks = found, None
     shared = {"schema": _json(schema)}
     try:
         given = load_json("\n".join(options.companions.get(TABLE, ["{}"])))
@@ -142,7 +147,15 @@ def parse_jsonl(lines: list[str], name: str, options: Options) -> Parsed:
         return parsed
 
     def build(row: dict[str, Any], number: int) -> Sample:
-        return _sample(_tasks(row, schema), f"{name}:{number}", options.gold, shared)
+        services, extra = schema, dict(shared)
+        if "schema" in row:
+            services = read_schema(row["schema"])
+            extra["schema"] = _json(services)
+        elif lacks is not None:
+            raise RowError(f"{lacks}, or a key 'schema'")
+        if "table" in row:
+            extra["table"] = _json(_checked_table(checked_object(row["table"], "table")))
+        return _sample(_tasks(row, services), f"{name}:{number}", options.gold, extra)
 
     return json_samples(lines, parsed, build)
 
