@@ -137,6 +137,7 @@ class Sentences:
 
     def __init__(self, world: World, texts: TextIndex, templates: Templates) -> None:
         self.world, self._texts, self._templates = world, texts, dict(templates)
+        self._raw: dict[int, str] = {}
         self.greeting, self.unclear = self._add("greet"), self._add("unclear")
         intents = [
             (intent.about or plain(intent.name)).rstrip(".。").strip() for intent in world.intents
@@ -165,7 +166,9 @@ class Sentences:
 
     def _add(self, key: str, **parts: str) -> int:
         text = self._templates[key].format(**parts)
-        return self._texts.add(tuple(word for word, _, _ in split_words(text)))
+        number = self._texts.add(tuple(word for word, _, _ in split_words(text)))
+        self._raw.setdefault(number, text)
+        return number
 
     def _close(self, name: str) -> None:
         numbers = getattr(self, name)
@@ -218,8 +221,8 @@ class Sentences:
         return numbers
 
     def text(self, number: int) -> str:
-        """A sentence as words; empty for none."""
-        return " ".join(self._texts.texts[number]) if 0 <= number < self.none else ""
+        """A sentence as it is said; empty for none."""
+        return self._raw[number] if 0 <= number < self.none else ""
 
 
 def _entities(world: World) -> list[str]:
