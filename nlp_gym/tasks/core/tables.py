@@ -82,7 +82,7 @@ class NamedUnits:
     def of(self, rows: Indices, places: Indices) -> npt.NDArray[np.int64]:
         """(B, K) units at the `places` (B, K) of `rows` (B,); U for a place past the row's last."""
         if self.shared:
-            return np.minimum(places, self.begins[-1])
+            return np.asarray(np.minimum(places, self.begins[-1]), np.int64)
         first = self.begins.take(rows)[:, None]
         units = first + places
         return np.where(units < self.begins.take(rows + 1)[:, None], units, self.begins[-1])

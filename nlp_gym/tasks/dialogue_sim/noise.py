@@ -23,8 +23,7 @@ def uniform(episode: Int64Array, turn: Int64Array, channel: int) -> Float64Array
         bits = episode.astype(np.uint64) * np.uint64(0x100000001B3)
         bits ^= turn.astype(np.uint64) * np.uint64(0x10001) + np.uint64(channel)
         bits = _mixed(_mixed(bits))
-    drawn: Float64Array = (bits >> np.uint64(11)) * 2.0**-53
-    return drawn
+    return np.asarray((bits >> np.uint64(11)) * 2.0**-53, np.float64)
 
 
 def _mixed(bits: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -11,7 +12,7 @@ from nlp_gym.data.text.tokenize import split_words
 from nlp_gym.tasks.core.tables import TextIndex
 from nlp_gym.tasks.dialogue_sim.acts import FIRST_VALUE, N_SYSTEM, NONE, REQUEST, System, User
 from nlp_gym.tasks.dialogue_sim.world import World
-from nlp_gym.types import Int64Array
+from nlp_gym.types import BoolArray, Int64Array
 
 Templates = Mapping[str, str]
 
@@ -80,6 +81,9 @@ TEMPLATES: Mapping[str, Templates] = MappingProxyType(
 )
 """Sentences of each language, by what is said; those of the user are heard, or not understood."""
 
+_NAME = re.compile(r"(^|_)(name|title)$|名")
+"""Slots that name an entity."""
+
 SENTENCES = 5
 """Sentences of a turn: the system's, and the user's act, intent or question, and two values."""
 
@@ -117,6 +121,7 @@ class Sentences:
         world: Services, slots, values and entities.
         texts: Gets the sentences.
         templates: The language's.
+        asked: (services, S) bool, slots that users ask for; of others no value is ever told.
 
     Attributes:
         greeting: Number of the first sentence of the system.
@@ -135,7 +140,9 @@ class Sentences:
         any: (services * S,) of what the user does not care about.
     """
 
-    def __init__(self, world: World, texts: TextIndex, templates: Templates) -> None:
+    def __init__(
+        self, world: World, texts: TextIndex, templates: Templates, asked: BoolArray
+    ) -> None:
         self.world, self._texts, self._templates = world, texts, dict(templates)
         self._raw: dict[int, str] = {}
         self.greeting, self.unclear = self._add("greet"), self._add("unclear")
@@ -147,15 +154,15 @@ class Sentences:
         for i, text in enumerate(intents):
             for act, key in _SYSTEM.items():
                 self.system[act, i] = self._add(key, intent=text)
-            for act, key in _FIXED.items():
-                self.system[act, i] = self._add(key)
+            for same, key in _FIXED.items():
+                self.system[same, i] = self._add(key)
         self.failure = np.array([self._add("failure", intent=text) for text in intents])
         self.open = np.array([self._add("user_open", intent=text) for text in intents[:-1]])
         self.user = np.full(len(User), -1, np.int64)
-        for act, key in _USER.items():
-            self.user[act] = self._add(key)
+        for said, key in _USER.items():
+            self.user[said] = self._add(key)
         self._slots()
-        self._values()
+        self._values(asked)
         self.offer = np.array([self._add("offer", entity=text) for text in _entities(world)])
         self.offer = np.append(self.offer, -1).astype(np.int64)
         self.none = len(texts.texts)
@@ -185,17 +192,22 @@ class Sentences:
                 self.ask[at] = self._add("user_ask", slot=plain(slot))
                 self.any[at] = self._add("user_any", slot=plain(slot))
 
-    def _values(self) -> None:
+    def _values(self, asked: BoolArray) -> None:
         world = self.world
+        named = np.zeros_like(asked)
+        np.logical_or.at(named, world.service, world.inside)
         n = len(world.values) + FIRST_VALUE
         self.inform, self.want = np.full(n, -1, np.int64), np.full(n, -1, np.int64)
         owner = np.repeat(np.arange(len(world.first_value) - 1), np.diff(world.first_value))
         for number, (at, value) in enumerate(
             zip(owner.tolist(), world.values, strict=True), FIRST_VALUE
         ):
-            slot = plain(world.slots[at // world.n_slots][at % world.n_slots])
-            self.inform[number] = self._add("inform", slot=slot, value=value)
-            self.want[number] = self._add("user_inform", slot=slot, value=value)
+            service, k = divmod(at, world.n_slots)
+            slot = plain(world.slots[service][k])
+            if asked[service, k]:
+                self.inform[number] = self._add("inform", slot=slot, value=value)
+            if named[service, k]:
+                self.want[number] = self._add("user_inform", slot=slot, value=value)
 
     def said(
         self, kind: Int64Array, intent: Int64Array, slot: Int64Array, entity: Int64Array
@@ -226,7 +238,7 @@ class Sentences:
 
 
 def _entities(world: World) -> list[str]:
-    """A name for each entity: the values that tell it from others of its service, at most three."""
+    """A name for each entity: its name or title, else the two values that differ most."""
     found = []
     for service in range(len(world.services)):
         first, stop = world.entity_range[service : service + 2].tolist()
@@ -234,7 +246,10 @@ def _entities(world: World) -> list[str]:
         if not len(rows):
             continue
         distinct = [len(np.unique(column)) for column in rows.T]
-        best = sorted(np.argsort(-np.array(distinct), kind="stable")[:3].tolist())
+        order = np.argsort(-np.array(distinct), kind="stable").tolist()
+        slots = world.slots[service]
+        names = [k for k in order if k < len(slots) and _NAME.search(slots[k])]
+        best = names[:1] or sorted(order[:2])
         for row in rows:
             texts = [world.text(int(row[k])) for k in best if row[k] >= FIRST_VALUE]
             found.append(", ".join(texts) or "that")

@@ -207,7 +207,11 @@ class DialogueSim(UnitTask):
     @cached_property
     def sentences(self) -> Sentences:
         """What can be said, by number."""
-        return Sentences(self.world, self._texts, TEMPLATES[self._language])
+        world, goals = self.world, self._goals
+        asked = np.zeros((len(world.services), world.n_slots), bool)
+        there = goals.intent >= 0
+        np.logical_or.at(asked, world.service[goals.intent[there]], goals.asked[there])
+        return Sentences(world, self._texts, TEMPLATES[self._language], asked)
 
     @cached_property
     @override

@@ -252,8 +252,8 @@ def _in_task(
     turn.tell(faulty, wrong | missing)
     fine = turn.take(kind == System.CONFIRM)
     turn.say(fine, User.AFFIRM)
-    sure = ~(inside & (belief != NONE) & (state.sure < Heard.CONFIRMED)).any(axis=1)
-    turn.idle |= fine & sure
+    doubts = inside & (belief != NONE) & (state.sure < Heard.CONFIRMED)
+    turn.idle |= fine & ~doubts.any(axis=1)
 
     volunteers = turn.take((kind == System.REQ_MORE) & missing.any(axis=1))
     turn.say(volunteers, User.INFORM)
@@ -283,8 +283,8 @@ def _in_task(
     (at,) = booked.nonzero()
     if len(at):
         system.book(state, at)
-        booked_asks = asks[at] & (state.entity[at] >= 0)
-        _ask_or_finish(turn, booked, at[booked_asks], User.THANKS)
+        known = at[state.entity[at] >= 0]
+        _ask_or_finish(turn, booked, known[asks.take(known)], User.THANKS)
 
     rejects = turn.take(offered & (state.rejects > 0))
     state.rejects -= rejects
@@ -318,5 +318,4 @@ def _ask_or_finish(turn: _Turn, where: BoolArray, asking: Int64Array, act: User)
 def _values(world: World, entity: Int64Array) -> Int64Array:
     if not len(world.entities):
         return np.zeros((len(entity), world.n_slots), np.int64)
-    values: Int64Array = world.entities[entity]
-    return values
+    return world.entities[entity].astype(np.int64)
