@@ -18,6 +18,7 @@ from nlp_gym.tasks.core.kinds import UnitTask
 from nlp_gym.tasks.core.tables import Extra, NamedUnits, Tables
 from nlp_gym.tasks.core.task import Focus, Output, Played
 from nlp_gym.tasks.dialogue_sim.acts import NONE, Part, System, User
+from nlp_gym.tasks.dialogue_sim.bubbles import dialogue_pieces, transcript
 from nlp_gym.tasks.dialogue_sim.goals import compile_goals
 from nlp_gym.tasks.dialogue_sim.recorded import Recorded, compile_recorded
 from nlp_gym.tasks.dialogue_sim.sentences import SENTENCES, TEMPLATES, Sentences
@@ -400,15 +401,7 @@ class DialogueSim(UnitTask):
     @override
     def record(self, row: int, output: Output) -> dict[str, Any]:
         """What was said, with the system's acts, and how the dialogue ended."""
-        text = self.sentences.text
-        turns = [
-            {
-                "act": act,
-                "system": text(said),
-                "user": " ".join(filter(None, map(text, answer))),
-            }
-            for act, (said, *answer) in zip(("", *output.acts), output.sentences, strict=False)
-        ]
+        turns = transcript(self.sentences, output.acts, output.sentences)
         return {"services": self._services(row), "dialogue": turns, "ended": output.ended}
 
     @override
@@ -438,8 +431,9 @@ class DialogueSim(UnitTask):
     @override
     def frame(self, state: SimState, i: int) -> Frame:
         from nlp_gym.render import Frame
-        from nlp_gym.tasks.dialogue_sim.bubbles import dialogue_pieces
 
         row, turn = int(state.row[i]), int(state.turn[i])
-        place = f"turn {turn}/{self.max_turns}"
-        return Frame(self.title(row), place, dialogue_pieces(self, state, i))
+        acts = map(self.action_name, state.played[i, :turn].tolist())
+        turns = transcript(self.sentences, acts, state.history[i, : turn + 1].tolist())
+        pieces = dialogue_pieces(" ".join(self.sample(row).words), turns)
+        return Frame(self.title(row), f"turn {turn}/{self.max_turns}", pieces)
