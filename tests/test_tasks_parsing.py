@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -103,6 +103,10 @@ def test_costs_are_those_of_a_search_on_longer_sentences(system: str, n: int) ->
         costs = task.costs(type(states[0][0]).joined([state for state, _ in states]))
         lost = np.stack([np.where(a < 0, FORBIDDEN, a.max() - a) for _, a in states])
         np.testing.assert_array_equal(costs, lost)
+
+
+def _follow(task: Parsing, state: Any, _: Any) -> np.ndarray:
+    return task.oracle(state)
 
 
 @cache
@@ -206,7 +210,7 @@ def test_trees_that_are_not_projective_are_made_as_far_as_they_can_be() -> None:
     for system in SYSTEMS:
         task = _task(trees, system=system)
         state, right = task.initial(np.arange(len(trees))), np.zeros(len(trees), int)
-        for step in play(task, state.row, lambda state, _: task.oracle(state)):
+        for step in play(task, state.row, partial(_follow, task)):
             right[step.place] = step.state.counts[:, 1]
         assert (right >= 1).all()
         assert (right < 4).all()

@@ -59,6 +59,10 @@ EXAMPLES: dict[tuple[str, str], str] = {
     '"phone": "555 0101"}]}}',
     ("summary", "csv"): 'document,summary\n"It rained. The river rose.",A flood.',
     ("summary", "jsonl"): '{"document": "It rained. The river rose.", "summary": "A flood."}',
+    ("parsing", "conllu"): "1\tBirds\t_\tNOUN\t_\t_\t2\tnsubj\t_\t_\n"
+    "2\tfly\t_\tVERB\t_\t_\t0\troot\t_\t_",
+    ("parsing", "jsonl"): '{"words": ["Birds", "fly"], "heads": [2, 0], '
+    '"relations": ["nsubj", "root"]}',
     ("kg", "triples"): "Oslo\tcapital of\tNorway",
     ("kg", "csv"): "head,relation,tail\nOslo,capital of,Norway",
     ("kg", "jsonl"): '{"head": "Oslo", "relation": "capital of", "tail": "Norway"}',

@@ -3,10 +3,12 @@
 from nlp_gym.render.film import save_film
 from nlp_gym.render.frame import MARKS, Frame, Piece, tagging_frame
 from nlp_gym.render.modes import RENDER_MODES, RenderModes, check_render_mode, draw
+from nlp_gym.render.tree import Arc
 
 __all__ = [
     "MARKS",
     "RENDER_MODES",
+    "Arc",
     "Frame",
     "Piece",
     "RenderModes",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from nlp_gym.checks import check_name
 from nlp_gym.inert import visible
+from nlp_gym.render.tree import Arc
 
 MARKS = ("plain", "dim", "here", "chosen", "wrong")
 
@@ -55,11 +56,13 @@ class Frame:
         title: Corpus, split and sample.
         place: How far the episode is, such as ``"word 3/12"``.
         pieces: The text.
+        arcs: Arcs of a tree between the pieces, which are its words.
     """
 
     title: str
     place: str
     pieces: Sequence[Piece]
+    arcs: Sequence[Arc] = ()
 
     def inert(self) -> Frame:
         """The frame with all texts as `nlp_gym.inert.visible` has them."""
@@ -72,7 +75,8 @@ class Frame:
             )
             for piece in self.pieces
         ]
-        return Frame(visible(self.title), visible(self.place), pieces)
+        arcs = [replace(arc, label=visible(arc.label), gold=visible(arc.gold)) for arc in self.arcs]
+        return Frame(visible(self.title), visible(self.place), pieces, arcs)
 
     def at_the_end(self) -> Frame:
         """The frame of an episode that is over: not every last action, such as STOP, is seen."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from html import escape
 
 from nlp_gym.render.frame import Frame, Piece
+from nlp_gym.render.tree import tree_lines, tree_svg
 
 _CODES = (36, 33, 35, 32, 34, 96, 93, 95, 92, 94)
 _SIGNS = {
@@ -41,6 +42,7 @@ _STYLE = (
     ".nlp-gym mark.wrong{border:2px solid #cf222e}"
     ".nlp-gym .here{font-weight:bold;outline:2px solid currentColor;padding:0 .2em}"
     ".nlp-gym .dim{opacity:.65}"
+    ".nlp-gym .arcs{overflow-x:auto}"
     ".nlp-gym .spoken{position:absolute;width:1px;height:1px;overflow:hidden;"
     "clip-path:inset(50%);white-space:nowrap}"
 )
@@ -64,10 +66,14 @@ def html(frame: Frame, reward: float) -> str:
     """The frame as a `div`, for light and dark pages, for printers and for screen readers."""
     body = _joined(frame, _html_piece, "<br>")
     title, place = escape(frame.title), escape(frame.place)
+    drawn = ""
+    if frame.arcs:
+        drawn = f'<div class="arcs">{tree_svg([p.text for p in frame.pieces], frame.arcs)}</div>'
     return (
         f'<div class="nlp-gym" role="group" aria-label="{title}, {place}">'
         f"<style>{_STYLE}</style>"
-        f"<small>{title} &middot; {place} &middot; reward {reward:+.3f}</small><br>{body}</div>"
+        f"<small>{title} &middot; {place} &middot; reward {reward:+.3f}</small><br>{body}{drawn}"
+        "</div>"
     )
 
 
@@ -77,6 +83,8 @@ _Draw = Callable[[Piece, bool, bool], str]
 
 def _lines(frame: Frame, reward: float, draw: _Draw) -> str:
     body = _joined(frame, draw, "\n  ")
+    if frame.arcs:
+        body += "".join(f"\n  {x}" for x in tree_lines([p.text for p in frame.pieces], frame.arcs))
     return f"{frame.title}  {frame.place}  reward {reward:+.3f}\n{body}\n"
 
 

@@ -44,8 +44,8 @@ def predict_command(
         str | None,
         typer.Option(
             "--format",
-            metavar="json|color|conll",
-            help="Default: json; for tagging color on a terminal.",
+            metavar="json|color|conll|conllu",
+            help="Default: json; for tagging color on a terminal. Trees: json or conllu.",
         ),
     ] = None,
     env_kwargs: Annotated[
@@ -102,7 +102,7 @@ def predict_command(
     typed = text is None and input_file is None and not parts.given
     _check_places(input_file, output, typed=typed, parts=bool(parts.given))
     agent = Agent(run, env_kwargs=pairs(env_kwargs), **options)
-    chosen = choose_format(form, output, tags=agent.tags)
+    chosen = choose_format(form, output, tags=agent.tags, trees=agent.family == "parsing")
     if typed:
         _answer_lines(agent, chosen, encoding)
         return

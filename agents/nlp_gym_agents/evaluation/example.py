@@ -132,7 +132,13 @@ def _text_of(key: str) -> Callable[[Sample, Mapping[str, Any], str], list[str]]:
     return lambda sample, record, family: [shown(str(record[key]))]
 
 
+def _tree(sample: Sample, record: Mapping[str, Any], family: str) -> list[str]:
+    labels, heads = tuple(record["relations"]), tuple(record["heads"])
+    return sample_lines(replace(sample, labels=labels, gold=heads), family)
+
+
 _FIELDS: dict[str, Callable[[Sample, Mapping[str, Any], str], list[str]]] = {
+    "heads": _tree,
     "labels": _labels,
     "label": _label,
     "relations": _relations,

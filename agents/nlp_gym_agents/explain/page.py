@@ -149,7 +149,14 @@ class _Drawing:
     def has_heat(self) -> bool:
         """Whether a heat map of actions is drawn."""
         several = len(self.trace.decisions) > 1
-        return several and self.trace.view not in ("span", "walk", "writing")
+        return several and self.trace.view not in ("span", "walk", "writing", "tree")
+
+    @property
+    def tree(self) -> Any:
+        """The tree as markup, of a trace with that view; its texts are escaped."""
+        from markupsafe import Markup
+
+        return Markup(drawing.tree_picture(self.trace))
 
     @property
     def has_masked(self) -> bool:

@@ -85,7 +85,11 @@ def _print_one(trace: Trace, console: Console, marks: _Marks) -> None:
     if not trace.decisions:
         console.print("Nothing was decided: the text is blank.")
         return
-    console.print(_result(trace, marks))
+    if trace.view == "tree":
+        for line in drawing.tree_text(trace):
+            console.print(Text(line), soft_wrap=True)
+    else:
+        console.print(_result(trace, marks))
     if len(trace.decisions) > 1:
         console.print(_table(trace, scale, console.width, marks))
     if len(trace.decisions) > _MOST_ROWS:

@@ -16,9 +16,9 @@ from nlp_gym.render import Frame
 VERSION = 1
 """Of the form of a trace, written as ``"version"``."""
 
-VIEWS = ("tagging", "reading", "span", "ranking", "labels", "walk", "writing")
+VIEWS = ("tagging", "reading", "span", "ranking", "labels", "walk", "writing", "tree")
 """How a trace is drawn: words by labels, pieces of a text, a passage, candidates, labels that are
-chosen one after the other, a graph, a text that is written."""
+chosen one after the other, a graph, a text that is written, a tree over the words."""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from nlp_gym_agents.models.alternatives import token_names
 from nlp_gym_agents.models.chances import Chances
 from nlp_gym_agents.prediction import results
 from nlp_gym_agents.prediction.inputs import Input
+from nlp_gym_agents.prediction.parsed import ParsedText, words_of
 
 Parts = Literal["each", "first", "last", "whole"]
 """Which parts of a sample are right or wrong by themselves: each decision, the first or the last
@@ -268,6 +269,10 @@ def _written(decided: Decided) -> dict[str, Any]:
     return {"output": decided.record["output"], "tokens": tokens}
 
 
+def _tree(decided: Decided) -> dict[str, Any]:
+    return {"words": words_of(decided.record)}
+
+
 def _other(decided: Decided) -> dict[str, Any]:
     chances = decided.chances
     return {"decisions": () if chances is None else tuple(chances.chosen[0].tolist())}
@@ -300,6 +305,7 @@ _KINDS: Mapping[str, Kind] = {
         results.PickedSentences, _sentences, "each", "decisions (a sentence, or to stop)"
     ),
     "knowledge_graph.task:KnowledgeGraph": Kind(results.GraphAnswers, _graph, "whole", "answers"),
+    "parsing.task:Parsing": Kind(ParsedText, _tree, "each", "transitions"),
     "generation.task:WriteText": Kind(
         results.WrittenText, _written, "each", "tokens after those of a reference"
     ),

@@ -19,11 +19,12 @@ from nlp_gym.files import atomic_path
 from nlp_gym.inert import json_escaped, visible
 from nlp_gym.types import Sample
 from nlp_gym_agents.prediction.inputs import Input, sample_id
+from nlp_gym_agents.prediction.parsed import to_conllu
 
 _SHOWN = 5
 """How many problems are listed one by one."""
 
-FORMATS = ("json", "color", "conll")
+FORMATS = ("json", "color", "conll", "conllu")
 _COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "red")
 
 
@@ -113,24 +114,36 @@ def write_output(path: str | Path, text: str) -> None:
         raise DataError(f"{path} cannot be written: {error.strerror or error}.") from error
 
 
-def choose_format(form: str | None, output: Path | None, *, tags: bool = True) -> str:
+def choose_format(
+    form: str | None, output: Path | None, *, tags: bool = True, trees: bool = False
+) -> str:
     """The format asked for, or the one that suits where the output goes.
 
     Args:
         form: One of `FORMATS`, None for any.
         output: The file it goes to, None for stdout.
-        tags: Whether predictions are labels of words; all others are written as JSON.
+        tags: Whether predictions are labels of words.
+        trees: Whether predictions are trees; what is neither is written as JSON.
 
     Raises:
         UnknownNameError: `form` is none of `FORMATS`.
-        InvalidArgumentError: `form` is for labels of words only.
+        InvalidArgumentError: `form` is for labels of words only, or for trees.
     """
     if form is not None and form not in FORMATS:
         raise UnknownNameError("format", form, FORMATS)
+    if trees and form in (None, "json", "conllu"):
+        ending = "" if output is None else output.suffix.lower()
+        return form or ("conllu" if ending == ".conllu" else "json")
+    if tags and form == "conllu":
+        raise InvalidArgumentError(
+            "format='conllu' is for trees, and this run labels words: use 'json', 'color' or "
+            "'conll'."
+        )
     if not tags:
         if form not in (None, "json"):
             raise InvalidArgumentError(
-                f"format={shown(form)} shows labels of words, and this run makes none: use 'json'."
+                f"format={shown(form)} is not for what this run decides: use "
+                f"{'json or conllu' if trees else 'json'}."
             )
         return "json"
     if form is None and output is not None:
@@ -151,11 +164,12 @@ def write_records(
             console.print(to_text(record), soft_wrap=True)
         text = console.file.getvalue() if isinstance(console.file, io.StringIO) else ""
     else:
-        text = to_json(records) if form == "json" else to_conll(records)
+        write = {"json": to_json, "conll": to_conll, "conllu": to_conllu}[form]
+        text = write(records)
     if output is not None:
         write_output(output, text)
     elif form == "json":
         sys.stdout.write(json_escaped(text))
-    elif form == "conll":  # a program that reads it wants the words as they are
+    elif form in ("conll", "conllu"):  # a program that reads it wants the words as they are
         shown = [visible(cell, lines=True) for cell in text.split("\t")]
         sys.stdout.write("\t".join(shown) if sys.stdout.isatty() else text)

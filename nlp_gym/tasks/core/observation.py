@@ -137,6 +137,10 @@ class ObservedTask(Protocol):
         """(B, K) places of the units that states name."""
         ...
 
+    def seen_of(self, state: Any) -> tuple[IntArray, Observation]:
+        """`named` and `extra`."""
+        ...
+
 
 class Views:
     """Observations of a task's states; keys and shapes are in the task's docstring.
@@ -208,10 +212,12 @@ class Views:
     def observe(self, state: Any, obs_type: str) -> Observation:
         """Arrays of every key with B in front."""
         task = self.task
-        extras = {
-            key: values.astype(self._dtypes[key], copy=False)
-            for key, values in task.extra(state).items()
-        }
+        places: IntArray | None = None
+        if self._named is None:
+            more = task.extra(state)
+        else:
+            places, more = task.seen_of(state)
+        extras = {key: values.astype(self._dtypes[key], copy=False) for key, values in more.items()}
         if self._knowledge is not None:
             extras["knowledge"] = self._knowledge.take(state.slot, axis=0)
         if obs_type == "index" and task.masks is not None:
@@ -223,7 +229,7 @@ class Views:
             if obs_type == "features":
                 seen |= {key: part.astype(np.float32) for key, part in flags.items()}
                 seen |= {key: self._floats(key, values) for key, values in extras.items()}
-                return seen | self._gathered(state)
+                return seen | self._gathered(state, places)
             seen |= flags
         seen |= extras
         if obs_type == "tokens":
@@ -231,8 +237,8 @@ class Views:
         position = state.slot - self._offsets.take(state.row)  # as `Task.position`
         seen["row"] = state.row.astype(np.int32)[:, None]
         seen["position"] = position.astype(np.int32)[:, None]
-        if self._named is not None:
-            seen[NAMED] = task.named(state).astype(self._places, copy=False)
+        if places is not None:
+            seen[NAMED] = places.astype(self._places, order="C", copy=False)
         return seen
 
     def observe_with_mask(self, state: Any, obs_type: str) -> tuple[Observation, BoolArray]:
@@ -255,11 +261,10 @@ class Views:
             return one_hot(values, self._extras[key].high + 1)
         return table.take(values, axis=0).reshape(len(values), -1)
 
-    def _gathered(self, state: Any) -> Observation:
+    def _gathered(self, state: Any, places: IntArray | None) -> Observation:
         tables, encoded, b = self.task.tables, self.task.encoded, len(state.row)
         seen: Observation = {}
         if tables.n_context:
-            places = None if tables.named is None else self.task.named(state)
             units = tables.context_of(state.row, state.slot, places)
             seen["context"] = encoded.gather(units).reshape(b, -1)
         if tables.candidates is not None:

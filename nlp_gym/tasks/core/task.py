@@ -266,6 +266,10 @@ class Task(CorpusTask):
         """
         raise NotImplementedError
 
+    def seen_of(self, state: Any) -> tuple[IntArray, Observation]:
+        """`named` and `extra` of the states, of tasks that find both in one pass."""
+        return self.named(state), self.extra(state)
+
     def initial_at(self, rows: Int64Array, dial: Int64Array) -> Any:
         """As `initial`, with the setting `dial` (B,), below `dials`, of each episode."""
         return self.initial(rows)

@@ -10,6 +10,7 @@ trees that are not projective the counts are an approximation from below.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,7 @@ from nlp_gym.tasks.parsing.transitions import (
     Front,
     ParsingState,
     System,
+    values_at,
 )
 from nlp_gym.types import BoolArray, Int64Array, IntArray, Sample
 
@@ -31,6 +33,28 @@ FORBIDDEN = 1 << 20
 
 _PREFERENCE = {SHIFT: 2, REDUCE: 3, LEFT: 4, RIGHT: 5}
 """Order of kinds of the same cost, after arcs of the gold tree, of which left ones come first."""
+
+
+class GoldFront(NamedTuple):
+    """What the gold says of the words of a `Front`, (B,) each.
+
+    Attributes:
+        top: Head of s0: a place, -1 for the root, W where there is no word.
+        word: Head of b0.
+        ahead: Dependents of s0 that are in the buffer.
+        top_word: Number of s0, which LEFT-ARC gives a head, see `GoldTrees.words`.
+        dependent: Number of the word that RIGHT-ARC gives a head.
+        left: Whether the arc of LEFT-ARC is one of the gold, relation apart.
+        right: Whether that of RIGHT-ARC is.
+    """
+
+    top: Int64Array
+    word: Int64Array
+    ahead: Int64Array
+    top_word: Int64Array
+    dependent: Int64Array
+    left: BoolArray
+    right: BoolArray
 
 
 class GoldTrees:
@@ -57,73 +81,71 @@ class GoldTrees:
         self.heads = np.append(np.fromiter(flat, np.int64, n), none)
         names = (index.get(name, -1) for sample in samples for name in sample.labels or ())
         self.relations = np.append(np.fromiter(names, np.int64, n), -1)
-        # Dependents on the right of each word, as sorted numbers: how many lie at a place or
-        # further on is the difference of two places in this list.
-        row = np.repeat(np.arange(len(samples)), lengths)
-        place = np.arange(n) - self._begins[row]
+        begin = np.repeat(self._begins[:-1], lengths)
         head = self.heads[:-1]
-        right = (head >= 0) & (head < place)
-        self._span = none + 1
-        self._right = np.sort((self._begins[row] + head)[right] * self._span + place[right])
+        of_right = (head >= 0) & (head < np.arange(n) - begin)
+        self._on_right = np.bincount((begin + head)[of_right], minlength=n + 1)
 
     def words(self, rows: Int64Array, places: IntArray) -> Int64Array:
         """(B,) numbers of words in `heads` and `relations`; W gives the last."""
         return np.where(places < self._system.none, self._begins.take(rows) + places, -1)
 
-    def dependents_from(self, rows: Int64Array, words: IntArray, place: Int64Array) -> Int64Array:
-        """(B,) gold dependents of `words` (B,) at `place` (B,) or further on."""
-        key = self.words(rows, words) * self._span
-        ahead = self._right.searchsorted(key + place)
-        return np.where(key < 0, 0, self._right.searchsorted(key + self._span) - ahead)
+    def look(self, state: ParsingState, front: Front) -> GoldFront:
+        """What the gold says of the words that the next transitions are about."""
+        top, word = self.words(state.row, front.s0), self.words(state.row, front.b0)
+        top_head, word_head = self.heads.take(top), self.heads.take(word)
+        left = (top_head == front.b0) & (top_head < self._system.none)
+        if isinstance(self._system, ArcHybrid):
+            dependent, right = top, (top_head == front.s1) & (top_head < self._system.none)
+        else:
+            dependent, right = word, (word_head == front.s0) & (word_head < self._system.none)
+        ahead = self._on_right.take(top) - values_at(state.linked, front.s0)
+        return GoldFront(top_head, word_head, ahead, top, dependent, left, right)
 
-    def kinds(self, state: ParsingState, front: Front) -> Int64Array:
-        """(B, 4) arcs that each kind of transition puts out of reach, the label being right.
+    def read(self, state: ParsingState, front: Front, gold: GoldFront, kind: Int64Array) -> None:
+        """Note what transitions do to the arcs that are within reach, before they are played.
+
+        Args:
+            state: B episodes; `linked` is changed.
+            front: Where they are.
+            gold: What the gold says of it.
+            kind: (B,) what is played.
+        """
+        system, b, none = self._system, front.b, self._system.none
+        pushes = system.pushes(kind)
+        # A word that is taken off without a head no longer waits for its own in the buffer.
+        leaves = system.takes(kind) & ~front.headed & (gold.top >= front.b0) & (gold.top < none)
+        linked = state.linked  # column W takes what is about no word, and is not read
+        linked[b, np.where(leaves, gold.top, none)] -= 1
+        linked[b, np.where(pushes, front.b0, none)] = 0
+        behind = (gold.word >= 0) & (gold.word < front.b0)
+        waits = (kind == SHIFT) & (gold.word > front.b0)
+        linked[b, np.where(pushes & (behind | waits), gold.word, none)] += 1
+
+    def kinds(self, state: ParsingState, front: Front, gold: GoldFront) -> Int64Array:
+        """(B, 4) arcs that each kind of transition puts out of reach, the relation being right.
 
         What is not legal costs `FORBIDDEN`.
         """
-        system, none = self._system, self._system.none
-        hybrid = isinstance(system, ArcHybrid)
-        b, s0, b0 = front.b, front.s0, front.b0
-        rows = state.row
-        top = self.heads.take(self.words(rows, s0))
-        next_word = self.heads.take(self.words(rows, b0))
-        costs = np.empty((len(b), 4), np.int64)
-        after = self.dependents_from(rows, s0, b0)
+        system, none, b0 = self._system, self._system.none, front.b0
+        costs = np.empty((len(b0), 4), np.int64)
+        top, word, ahead = gold.top, gold.word, gold.ahead
         in_buffer = (top > b0) & (top < none)
-        is_bottom = state.depth == 1
-        costs[:, LEFT] = in_buffer + after + ((top == -1) & is_bottom)
-        on_stack = (next_word >= 0) & (next_word < b0) & ~state.gone[b, next_word]
-        waiting = state.waiting[b, b0]
-        root = next_word == -1
+        costs[:, LEFT] = ahead + in_buffer + ((top == -1) & (state.depth == 1))
+        on_stack = (word >= 0) & (word < b0) & ~values_at(state.gone, word)
+        waiting, root = values_at(state.linked, b0), word == -1
         costs[:, SHIFT] = waiting + (root & (state.depth > 0))
-        if hybrid:
-            costs[:, LEFT] += (top == front.s1) & (front.s1 < none)
-            costs[:, RIGHT] = after + (in_buffer | (top == b0))
-            costs[:, SHIFT] += on_stack & (next_word != s0)
+        if isinstance(system, ArcHybrid):
+            costs[:, LEFT] += gold.right
+            costs[:, RIGHT] = ahead + (in_buffer | gold.left)
+            costs[:, SHIFT] += on_stack & (word != front.s0)
         else:
             costs[:, SHIFT] += on_stack
-            ahead = (next_word > b0) & (next_word < none)
-            costs[:, RIGHT] = waiting + root + ahead + (on_stack & (next_word != s0))
-        costs[:, REDUCE] = after
-        costs[~system.legal.take(system.code(state, front), axis=0)] = FORBIDDEN
+            later = (word > b0) & (word < none)
+            costs[:, RIGHT] = waiting + (root | later | (on_stack & ~gold.right))
+        costs[:, REDUCE] = ahead
+        costs[~system.legal.take(state.code, axis=0)] = FORBIDDEN
         return costs
-
-    def arcs(self, state: ParsingState, front: Front) -> tuple[Int64Array, BoolArray]:
-        """Dependents of the arcs that could be made, and whether the gold has them.
-
-        Returns:
-            (B, 2) numbers of the words that LEFT-ARC and RIGHT-ARC give a head, as in `words`, and
-            (B, 2) whether that is the gold one.
-        """
-        rows, hybrid = state.row, isinstance(self._system, ArcHybrid)
-        top = self.words(rows, front.s0)
-        under = top if hybrid else self.words(rows, front.b0)
-        above = front.s1 if hybrid else front.s0
-        words = np.stack([top, under], axis=1)
-        heads = self.heads.take(words)
-        there = (heads >= 0) & (heads < self._system.none)
-        right = np.stack([heads[:, 0] == front.b0, heads[:, 1] == above], axis=1)
-        return words, right & there
 
     def choose(self, state: ParsingState, front: Front, *, static: bool) -> tuple[IntArray, ...]:
         """(B,) kinds that the expert plays, and (B,) relations, those of the gold.
@@ -132,27 +154,27 @@ class GoldTrees:
         wrong. The static oracle does not count: it plays a gold arc, SHIFT where that loses
         nothing, and else REDUCE.
         """
-        costs = self.kinds(state, front)
-        words, right = self.arcs(state, front)
+        gold = self.look(state, front)
+        costs = self.kinds(state, front, gold)
         order = costs * 8
         for kind, place in _PREFERENCE.items():
             order[:, kind] += place
-        order[:, LEFT] -= _PREFERENCE[LEFT] * right[:, 0]
-        order[:, RIGHT] -= (_PREFERENCE[RIGHT] - 1) * right[:, 1]
+        order[:, LEFT] -= _PREFERENCE[LEFT] * gold.left
+        order[:, RIGHT] -= (_PREFERENCE[RIGHT] - 1) * gold.right
         if static:
-            order = np.where(costs < FORBIDDEN, self._canonical(costs, right), 8)
+            order = np.where(costs < FORBIDDEN, self._canonical(costs, gold), 8)
         kinds = order.argmin(axis=1)
-        found = words[front.b, (kinds == RIGHT).astype(np.int64)]
+        found = np.where(kinds == LEFT, gold.top_word, gold.dependent)
         return kinds, np.maximum(self.relations.take(found), 0)
 
-    def _canonical(self, costs: Int64Array, right: BoolArray) -> npt.NDArray[np.int64]:
+    def _canonical(self, costs: Int64Array, gold: GoldFront) -> npt.NDArray[np.int64]:
         """(B, 4) order of kinds for the static oracle."""
         order = np.empty_like(costs)
-        order[:, LEFT] = np.where(right[:, 0], 0, 6)
-        order[:, RIGHT] = np.where(right[:, 1], 1, 5)
+        order[:, LEFT] = np.where(gold.left, 0, 6)
+        order[:, RIGHT] = np.where(gold.right, 1, 5)
         order[:, SHIFT] = np.where(costs[:, SHIFT] == 0, 2, 4)
         order[:, REDUCE] = 3
         if isinstance(self._system, ArcHybrid):  # bottom-up: the word has its own dependents
-            order[:, RIGHT] = np.where(right[:, 1] & (costs[:, RIGHT] == 0), 1, 5)
+            order[:, RIGHT] = np.where(gold.right & (costs[:, RIGHT] == 0), 1, 5)
             order[:, SHIFT] = 2
         return order

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from nlp_gym.metrics.labels.attachment import Attachment, universal
 from nlp_gym.tasks.core.kinds import LabelTask
 from nlp_gym.tasks.core.tables import Extra, NamedUnits, Tables
 from nlp_gym.tasks.core.task import ILLEGAL_COST, Focus, Output, Played
-from nlp_gym.tasks.parsing.oracle import FORBIDDEN, GoldTrees
+from nlp_gym.tasks.parsing.oracle import FORBIDDEN, GoldFront, GoldTrees
 from nlp_gym.tasks.parsing.transitions import (
     KINDS,
     LEFT,
@@ -27,6 +27,7 @@ from nlp_gym.tasks.parsing.transitions import (
     SYSTEMS,
     Front,
     ParsingState,
+    values_at,
 )
 from nlp_gym.types import (
     BoolArray,
@@ -50,10 +51,11 @@ SEEN = ("s0", "s1", "s2", "b0", "b1", "b2", "s0l", "s0r", "s1l", "s1r", "b0l")
 """Words that a state can show: s0 is the top of the stack, b0 the first word of the buffer; ``l``
 and ``r`` are the leftmost and rightmost dependent of a word."""
 
-_ARCS = ("s0", "s0l", "s0r", "s1l", "s1r", "b0l")
+_ARCS = [SEEN.index(name) for name in ("s0", "s0l", "s0r", "s1l", "s1r", "b0l")]
 """Words whose relation to their head is seen."""
 _BINS = np.array([0, 1, 2, 3, 4, 5, 5, 6, 6, 6, *[7] * 6, *[8] * 16, 9])
 """Distances as they are seen: 1 to 4, 5 or more, 7, 10, 16, and 32 or more; 0: there is none."""
+_FAR = len(_BINS) - 1
 
 
 class Parsing(LabelTask):
@@ -93,7 +95,7 @@ class Parsing(LabelTask):
     |---|---|---|---|---|
     | all | `action_mask` | (A,) | int8 | 1 where the action is legal |
     | features | `context` | (K*D,) | float32 | words of `seen`; 0 where there is none |
-    | features | `arcs` | (6*(R+1),) | float32 | relations, one-hot: of s0, s0l, s0r, s1l, s1r, b0l |
+    | features | `arcs` | (6*(R+1),) | float32 | relations of s0, s0l, s0r, s1l, s1r, b0l |
     | features | `distance` | (2*10,) | float32 | one-hot: from s0 to b0, from s1 to s0 |
     | tokens | `input_ids` | (K, L) | int32 | sub-words of the words |
     | tokens | `attention_mask` | (K, L) | int8 | 1 on ids, 0 on padding |
@@ -163,6 +165,7 @@ class Parsing(LabelTask):
     family = "parsing"
     exact_oracle = False
     reads_text = True
+    trace_view = "tree"
     fixed_arguments = ("system", "seen")
 
     def __init__(
@@ -179,6 +182,7 @@ class Parsing(LabelTask):
         self.system, self.expert = system, oracle
         self.subtypes = check_bool("subtypes", subtypes)
         self.seen = _checked_seen(seen)
+        self._shown = [SEEN.index(name) for name in self.seen]
         super().__init__(**kwargs)
         self.metric = Attachment()
         self.metric_name = self.metric.name
@@ -193,6 +197,7 @@ class Parsing(LabelTask):
             ROOT,
             *([LEFTOVER] if LEFTOVER not in arcs else []),
         )
+        self._root, self._leftover = (self.relations.index(name) for name in (ROOT, LEFTOVER))
         self._words = self.corpus.offsets
         self._lengths = np.diff(self._words)
         self.transitions = SYSTEMS[system](int(self._lengths.max()), len(self.relations))
@@ -286,23 +291,15 @@ class Parsing(LabelTask):
     def initial(self, rows: Int64Array) -> ParsingState:
         return ParsingState(**self.state_fields(rows), **self.transitions.fields(len(rows)))
 
-    def front(self, state: ParsingState) -> Front:
-        """The words that the next decision is about."""
-        place = self.position(state)
-        none = self.transitions.none
-        inside = place < self._lengths.take(state.row)
-        return self.transitions.front(state, np.where(inside, place, none))
-
     @override
     def mask(self, state: ParsingState) -> BoolArray:
-        return self._masks.take(self.transitions.code(state, self.front(state)), axis=0)
+        return self._masks.take(state.code, axis=0)
 
     @override
     def repair(self, state: ParsingState, actions: Int64Array) -> tuple[Int64Array, BoolArray]:
         """The first legal action is played: SHIFT where there is a buffer."""
-        code = self.transitions.code(state, self.front(state))
-        illegal = ~self._masks[code, actions]
-        return np.where(illegal, self._repairs.take(code), actions), illegal
+        illegal = ~self._masks[state.code, actions]
+        return np.where(illegal, self._repairs.take(state.code), actions), illegal
 
     def costs(self, state: ParsingState) -> Int64Array:
         """(B, A) gold arcs that each action puts out of reach (Goldberg and Nivre 2012, 2013).
@@ -315,48 +312,48 @@ class Parsing(LabelTask):
         """
         self.require_gold("costs")
         assert self._gold is not None
-        front = self.front(state)
-        return self._all_costs(self._gold.kinds(state, front), *self._gold.arcs(state, front))
+        front = self.transitions.look(state)
+        return self._all_costs(state, front, self._gold.look(state, front))
 
-    def _all_costs(self, kinds: Int64Array, words: Int64Array, right: BoolArray) -> Int64Array:
+    def _all_costs(self, state: ParsingState, front: Front, gold: GoldFront) -> Int64Array:
         assert self._gold is not None
-        costs: Int64Array = kinds.take(self._kind, axis=1)
-        wanted = self._gold.relations.take(words)
+        costs: Int64Array = self._gold.kinds(state, front, gold).take(self._kind, axis=1)
         n = np.arange(len(self.arc_relations))
-        for column, kind in enumerate((LEFT, RIGHT)):
+        for kind, fits, wanted in self._gold_arcs(gold):
             first = self._first[kind]
-            wrong = right[:, column, None] & (wanted[:, column, None] != n)
-            costs[:, first : first + len(n)] += wrong
+            costs[:, first : first + len(n)] += fits[:, None] & (wanted[:, None] != n)
         return np.minimum(costs, FORBIDDEN)
+
+    def _gold_arcs(self, gold: GoldFront) -> Iterator[tuple[int, BoolArray, Int64Array]]:
+        """For each kind of arc whether the gold has it, and with which relation, (B,) each."""
+        assert self._gold is not None
+        relations = self._gold.relations
+        yield LEFT, gold.left, relations.take(gold.top_word)
+        yield RIGHT, gold.right, relations.take(gold.dependent)
 
     @override
     def oracle(self, state: ParsingState) -> Int64Array:
         """(B,) cheapest action, an arc of the gold first; the first relation for unknown ones."""
         self.require_gold("oracle")
         assert self._gold is not None
-        kinds, relations = self._gold.choose(
-            state, self.front(state), static=self.expert == "static"
-        )
+        static = self.expert == "static"
+        kinds, relations = self._gold.choose(state, self.transitions.look(state), static=static)
         first = np.zeros(4, np.int64)
         for kind, place in self._first.items():
             first[kind] = place
         known = np.where(relations < len(self.arc_relations), relations, 0)
-        arcs = (kinds == LEFT) | (kinds == RIGHT)
-        return first.take(kinds) + np.where(arcs, known, 0)
+        return first.take(kinds) + np.where((kinds == LEFT) | (kinds == RIGHT), known, 0)
 
     @override
     def play(self, state: ParsingState, actions: Int64Array) -> Played:
-        gold, front = self._gold, self.front(state)
+        trees, system = self._gold, self.transitions
         kind, relation = self._kind.take(actions), self._relation.take(actions)
-        right = None
-        if gold is not None:
+        front, right = system.look(state), None
+        if trees is not None:
             right = self._judge(state, kind, relation, front)
-        read, head, word = self.transitions.apply(state, kind, relation, front)
-        state.slot += read
-        place = self.position(state)
-        ended = self.transitions.ends(state, place == self._lengths.take(state.row))
-        if gold is not None:
-            self._count(state, head, word, relation)
+        lengths = self._lengths.take(state.row)
+        state.slot += system.apply(state, kind, relation, front, lengths)[0]
+        ended = system.ends(state)
         if ended.any():
             self._close(state, ended.nonzero()[0])
         return right, 0.0, ended
@@ -364,65 +361,47 @@ class Parsing(LabelTask):
     def _judge(
         self, state: ParsingState, kind: Int64Array, relation: Int64Array, front: Front
     ) -> Float64Array:
-        """(B,) credit of decisions before they are played; notes which words wait for a head."""
-        gold = self._gold
-        assert gold is not None
-        b, rows = front.b, state.row
-        none = self.transitions.none
-        credit = np.zeros(len(b))
+        """(B,) credit of decisions before they are played; counts what they make."""
+        trees = self._gold
+        assert trees is not None
+        gold = trees.look(state, front)
+        left, right = kind == LEFT, kind == RIGHT
+        fits = (left & gold.left) | (right & gold.right)
+        wanted = trees.relations.take(np.where(left, gold.top_word, gold.dependent))
+        made = fits & (wanted == relation)
+        state.counts[:, 0] += fits
+        state.counts[:, 1] += made
+        credit = made.astype(np.float64)
         if self.reward == "correctness":
-            words, right = gold.arcs(state, front)
-            makes = (kind == LEFT) | (kind == RIGHT)
-            which = (kind == RIGHT).astype(np.int64)
-            fits = makes & right[b, which]
-            named = gold.relations.take(words[b, which]) == relation
-            lost = gold.kinds(state, front)[b, kind] + (fits & ~named)
-            credit = (fits & named).astype(np.float64) - lost
-        for word, step in ((front.b0, kind == SHIFT), (front.s0, self._leaves(kind, front))):
-            head = gold.heads.take(gold.words(rows, word))
-            waits = step & (head > word) & (head < none)
-            state.waiting[b, np.where(waits, head, none)] += 1 if word is front.b0 else -1
+            credit -= values_at(trees.kinds(state, front, gold), kind) + (fits & ~made)
+        trees.read(state, front, gold, kind)
         return credit
-
-    def _leaves(self, kind: Int64Array, front: Front) -> BoolArray:
-        """(B,) whether the top of the stack, which had no head, is taken off."""
-        return self.transitions.takes(kind) & ~front.headed
-
-    def _count(
-        self, state: ParsingState, head: IntArray, word: IntArray, relation: Int64Array
-    ) -> None:
-        """Add arcs to the counts of the metric."""
-        assert self._gold is not None
-        number = self._gold.words(state.row, word)
-        attached = (self._gold.heads.take(number) == head) & (word < self.transitions.none)
-        state.counts[:, 0] += attached
-        state.counts[:, 1] += attached & (self._gold.relations.take(number) == relation)
 
     def _close(self, state: ParsingState, which: IntArray) -> None:
         """Give the words of some episodes that have no head one: the root, and what is left."""
         none = self.transitions.none
-        heads = state.heads.take(which, axis=0)
-        n = self._lengths.take(state.row.take(which))
-        root = np.minimum(self.transitions.bottom(state).take(which), none)
+        root = self.transitions.bottom(state).take(which)
         root = np.where(root == none, 0, root)  # nothing is on the stack yet
-        left = (heads == none) & (np.arange(none + 1) < n[:, None])
-        i = np.arange(len(which))
-        left[i, root] = False
-        row, place = left.nonzero()
-        relation = self.relations.index(LEFTOVER)
-        at = np.concatenate([which, which[row]])
-        word = np.concatenate([root, place])
-        head = np.concatenate([np.full(len(which), -1), root[row]])
-        named = np.concatenate(
-            [np.full(len(which), self.relations.index(ROOT)), np.full(len(row), relation)]
-        )
-        state.heads[at, word] = head
-        state.relations[at, word] = named
+        state.heads[which, root] = -1
+        state.relations[which, root] = self._root
+        if self._gold is not None:
+            found = self._gold.heads.take(self._gold.words(state.row.take(which), root)) == -1
+            state.counts[which] += found[:, None]
+        lengths = self._lengths.take(state.row.take(which))
+        most = int(lengths.max())
+        row, word = (state.heads[which, :most] == none).nonzero()
+        inside = word < lengths[row]
+        row, word = row[inside], word[inside]
+        if not len(row):
+            return
+        relation, at, head = self._leftover, which[row], root[row]
+        state.heads[at, word], state.relations[at, word] = head, relation
         if self._gold is not None:
             number = self._gold.words(state.row.take(at), word)
             attached = self._gold.heads.take(number) == head
-            right = attached & (self._gold.relations.take(number) == named)
-            np.add.at(state.counts, at, np.stack([attached, right], axis=1))
+            right = attached & (self._gold.relations.take(number) == relation)
+            for column, found in enumerate((attached, right)):
+                state.counts[which, column] += np.bincount(row[found], minlength=len(which))
 
     @override
     def potential(self, state: ParsingState) -> Float64Array:
@@ -432,60 +411,43 @@ class Parsing(LabelTask):
     def action_rewards(self, state: ParsingState) -> Float64Array:
         if self.reward != "correctness" or self._gold is None or self.constant_reward is not None:
             return super().action_rewards(state)
-        front = self.front(state)
-        words, right = self._gold.arcs(state, front)
-        costs = self._all_costs(self._gold.kinds(state, front), words, right)
-        rewards = -costs.astype(np.float64)
-        wanted = self._gold.relations.take(words)
-        for column, kind in enumerate((LEFT, RIGHT)):
-            made = right[:, column] & (wanted[:, column] >= 0)
-            made &= wanted[:, column] < len(self.arc_relations)
-            (at,) = made.nonzero()
-            rewards[at, self._first[kind] + wanted[at, column]] += 1.0
-        code = self.transitions.code(state, front)
-        repaired = rewards[front.b, self._repairs.take(code)][:, None] - ILLEGAL_COST
-        return np.where(self._masks.take(code, axis=0), rewards, repaired)
+        front = self.transitions.look(state)
+        gold = self._gold.look(state, front)
+        rewards = -self._all_costs(state, front, gold).astype(np.float64)
+        for kind, fits, wanted in self._gold_arcs(gold):
+            (at,) = (fits & (wanted >= 0) & (wanted < len(self.arc_relations))).nonzero()
+            rewards[at, self._first[kind] + wanted[at]] += 1.0
+        repaired = values_at(rewards, self._repairs.take(state.code))[:, None] - ILLEGAL_COST
+        return np.where(self._masks.take(state.code, axis=0), rewards, repaired)
 
     @override
     def named(self, state: ParsingState) -> IntArray:
-        places = self._places(state)
-        lengths = self._lengths.take(state.row)[:, None]
-        found = np.stack([places[name] for name in self.seen], axis=1)
-        return np.minimum(found, lengths)
-
-    def _places(self, state: ParsingState) -> dict[str, IntArray]:
-        """(B,) place of each word of `SEEN`, W or more for none."""
-        system, b = self.transitions, np.arange(len(state.row))
-        s0, s1 = system.stacked(state, 0), system.stacked(state, 1)
-        place = self.position(state)
-        none = system.none
-        b0 = np.where(place < self._lengths.take(state.row), place, none)
-        return {
-            "s0": s0,
-            "s1": s1,
-            "s2": system.stacked(state, 2),
-            "b0": b0,
-            "b1": b0 + 1,
-            "b2": b0 + 2,
-            "s0l": state.first[b, s0],
-            "s0r": state.last[b, s0],
-            "s1l": state.first[b, s1],
-            "s1r": state.last[b, s1],
-            "b0l": state.first[b, b0],
-        }
+        return self.seen_of(state)[0]
 
     @override
     def extra(self, state: ParsingState) -> Observation:
         """Relations of the words near the next decision, and distances between them."""
-        places, b = self._places(state), np.arange(len(state.row))[:, None]
-        near = np.stack([places[name] for name in _ARCS], axis=1)
-        s0, s1, b0 = places["s0"], places["s1"], places["b0"]
-        none = self.transitions.none
-        pairs = np.stack([b0 - s0, s0 - s1], axis=1)
-        there = np.stack([(s0 < none) & (b0 < none), (s0 < none) & (s1 < none)], axis=1)
-        distance = _BINS.take(np.clip(pairs, 0, len(_BINS) - 1)) * there
-        arcs = state.relations[b, near]
-        return {"arcs": arcs.astype(np.int32), "distance": distance.astype(np.int32)}
+        return self.seen_of(state)[1]
+
+    @override
+    def seen_of(self, state: ParsingState) -> tuple[IntArray, Observation]:
+        system, none = self.transitions, self.transitions.none
+        places = np.empty((len(SEEN), len(state.row)), np.int64)
+        for i in range(3):
+            places[i] = system.stacked(state, i)
+            places[3 + i] = state.front + i
+        s0, s1, b0 = places[0], places[1], places[3]
+        places[6], places[7] = values_at(state.first, s0), values_at(state.last, s0)
+        places[8], places[9] = values_at(state.first, s1), values_at(state.last, s1)
+        places[10] = values_at(state.first, b0)
+        near = places.take(_ARCS, axis=0).T
+        arcs = values_at(state.relations, near).astype(np.int32)
+        distance = np.empty((len(s0), 2), np.int32)
+        distance[:, 0] = _BINS.take(np.minimum((b0 - s0) * ((s0 < none) & (b0 < none)), _FAR))
+        distance[:, 1] = _BINS.take(np.minimum((s0 - s1) * (s1 < none), _FAR))
+        words = places.take(self._shown, axis=0).T
+        lengths = self._lengths.take(state.row)[:, None]
+        return np.minimum(words, lengths), {"arcs": arcs, "distance": distance}
 
     @override
     def outputs(self, state: ParsingState) -> list[Output]:
@@ -530,7 +492,7 @@ class Parsing(LabelTask):
     def action_text(self, state: ParsingState, i: int, action: int) -> str:
         """The arc that is made, or what is done with which word."""
         one = state.take(np.array([i]))
-        front = self.front(one)
+        front = self.transitions.look(one)
         words = self.sample(int(state.row[i])).words
         kind = np.array([self._kind[action]])
         head, word = (int(x[0]) for x in self.transitions.arc(kind, front))
@@ -543,7 +505,7 @@ class Parsing(LabelTask):
     @override
     def focus(self, state: ParsingState, i: int) -> Focus:
         """The first word of the buffer; where there is none, the top of the stack."""
-        front = self.front(state.take(np.array([i])))
+        front = self.transitions.look(state.take(np.array([i])))
         words = self.sample(int(state.row[i])).words
         pair = [int(front.s0[0]), int(front.b0[0])]
         text = " | ".join(words[place] if place < len(words) else "-" for place in pair)

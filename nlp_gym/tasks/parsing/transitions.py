@@ -7,6 +7,7 @@ has words: column W stands for no word, so that what is not there is read and wr
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -25,6 +26,9 @@ _BELOW = 3
 """Columns of the stack below its first word, which hold no word: of a stack that is not deep, the
 second and third word are read as well."""
 
+_BUFFER = 6
+"""What a buffer that is not empty adds to `ParsingState.code`."""
+
 Small = npt.NDArray[np.signedinteger[Any]]
 
 
@@ -35,24 +39,28 @@ class ParsingState(State):
     Attributes:
         stack: (B, W+5) words on the stack: the bottom is column 3, the top column `depth` + 2.
         depth: (B,) int64 words on the stack.
+        front: (B,) int64 first word of the buffer; W: it is empty.
+        code: (B,) int64 which transitions are legal, see `System.code`.
         heads: (B, W+1) head of each word: a place, W while it has none, -1 for the root.
         relations: (B, W+1) relation of each word to its head; L: none.
         first: (B, W+1) leftmost dependent of each word so far, on its left; W: none.
         last: (B, W+1) rightmost dependent of each word so far, on its right; W: none.
         gone: (B, W+1) bool words that were taken off the stack.
-        waiting: (B, W+1) of each word how many of its gold dependents are on the stack without a
-            head.
+        linked: (B, W+1) of a word in the buffer how many of its gold dependents are on the stack
+            without a head, of the others how many of those on the right have been read.
         counts: (B, 2) int32 words whose head is right, and those whose relation is right as well.
     """
 
     stack: Small
     depth: Int64Array
+    front: Int64Array
+    code: Int64Array
     heads: Small
     relations: Small
     first: Small
     last: Small
     gone: BoolArray
-    waiting: Small
+    linked: Small
     counts: npt.NDArray[np.int32]
 
 
@@ -88,8 +96,8 @@ class System:
     def __init__(self, longest: int, n_relations: int) -> None:
         self.none, self.n_relations = longest, n_relations
         self.place_type, self.relation_type = index_type(longest + 2), index_type(n_relations + 1)
-        self.legal = np.array([self._legal(code) for code in range(16)])
-        """(16, 4) which kinds are legal, by the number that `code` gives."""
+        self.legal = np.array([self._legal(code) for code in range(2 * _BUFFER)])
+        """(12, 4) which kinds are legal, by the number that `code` gives."""
 
     def fields(self, b: int) -> dict[str, Any]:
         """The fields of `ParsingState` besides those of `State`, for B fresh episodes."""
@@ -97,36 +105,37 @@ class System:
         return {
             "stack": np.full((b, width + _BELOW + 1), self.none, place),
             "depth": np.zeros(b, np.int64),
+            "front": np.zeros(b, np.int64),
+            "code": np.full(b, _BUFFER),
             "heads": np.full((b, width), self.none, place),
             "relations": np.full((b, width), self.n_relations, self.relation_type),
             "first": np.full((b, width), self.none, place),
             "last": np.full((b, width), self.none, place),
             "gone": np.zeros((b, width), bool),
-            "waiting": np.zeros((b, width), place),
+            "linked": np.zeros((b, width), place),
             "counts": np.zeros((b, 2), np.int32),
         }
 
     def stacked(self, state: ParsingState, below: int) -> IntArray:
         """(B,) words of the stack that have `below` (0, 1 or 2) words above them."""
-        return self._at(state.stack, state.depth + (_BELOW - 1 - below))
+        return values_at(state.stack, state.depth + (_BELOW - 1 - below))
 
     def bottom(self, state: ParsingState) -> IntArray:
         """(B,) words at the bottom of the stack."""
         return state.stack[:, _BELOW]
 
-    def front(self, state: ParsingState, b0: Int64Array) -> Front:
-        """Where the episodes are; `b0` (B,) is the first word of the buffer."""
-        s0 = self.stacked(state, 0)
-        headed = self._at(state.heads, s0) != self.none
-        return Front(np.arange(len(b0)), s0, self.stacked(state, 1), b0, headed)
+    def look(self, state: ParsingState) -> Front:
+        """Where the episodes are."""
+        s0, s1 = self.stacked(state, 0), self.stacked(state, 1)
+        return Front(np.arange(len(s0)), s0, s1, state.front, state.code // 3 % 2 == 1)
 
-    def code(self, state: ParsingState, front: Front) -> Int64Array:
-        """(B,) which row of `legal` holds."""
-        deep = np.minimum(state.depth, 2)
-        return deep + 3 * front.headed + 6 * (front.b0 < self.none)
+    def code(self, state: ParsingState) -> Int64Array:
+        """(B,) which row of `legal` holds: the stack's depth to 2, a head of its top, a buffer."""
+        headed = values_at(state.heads, self.stacked(state, 0)) != self.none
+        return np.minimum(state.depth, 2) + 3 * headed + _BUFFER * (state.front < self.none)
 
-    def ends(self, state: ParsingState, empty: BoolArray) -> BoolArray:
-        """(B,) whether the episodes are over; `empty` (B,): nothing is left in the buffer."""
+    def ends(self, state: ParsingState) -> BoolArray:
+        """(B,) whether the episodes are over."""
         raise NotImplementedError
 
     def arc(self, kind: Int64Array, front: Front) -> tuple[IntArray, IntArray]:
@@ -142,7 +151,12 @@ class System:
         raise NotImplementedError
 
     def apply(
-        self, state: ParsingState, kind: Int64Array, relation: Int64Array, front: Front
+        self,
+        state: ParsingState,
+        kind: Int64Array,
+        relation: Int64Array,
+        front: Front,
+        lengths: Int64Array,
     ) -> tuple[BoolArray, IntArray, IntArray]:
         """Play legal transitions, changing `state` in place but for its slots.
 
@@ -151,6 +165,7 @@ class System:
             kind: (B,) kinds.
             relation: (B,) relations of the arcs that are made; L where none is.
             front: Where the episodes are.
+            lengths: (B,) words of their sentences.
 
         Returns:
             (B,) whether the buffer's first word is taken, and `arc` of the transitions.
@@ -169,16 +184,14 @@ class System:
         state.depth -= takes
         top = np.where(pushes, state.depth + (_BELOW - 1), state.stack.shape[1] - 1)
         state.stack[b, top] = np.where(pushes, front.b0, none)
+        after = front.b0 + pushes
+        state.front = np.where(after < lengths, after, none)
+        state.code = self.code(state)
         return pushes, head, word
-
-    def _at(self, values: npt.NDArray[Any], places: IntArray) -> npt.NDArray[Any]:
-        """(B,) one value of each row."""
-        found: npt.NDArray[Any] = values[np.arange(len(values)), places]
-        return found
 
     def _legal(self, code: int) -> list[bool]:
         """Which kinds are legal, by what `code` counts."""
-        deep, headed, buffer = code % 3, code // 3 % 2 == 1, code // 6 == 1
+        deep, headed, buffer = code % 3, code // 3 % 2 == 1, code // _BUFFER == 1
         return self.legal_kinds(deep, headed=headed, buffer=buffer)
 
     def legal_kinds(self, deep: int, *, headed: bool, buffer: bool) -> list[bool]:
@@ -211,8 +224,8 @@ class ArcEager(System):
         ]
 
     @override
-    def ends(self, state: ParsingState, empty: BoolArray) -> BoolArray:
-        return empty
+    def ends(self, state: ParsingState) -> BoolArray:
+        return state.front == self.none
 
     @override
     def arc(self, kind: Int64Array, front: Front) -> tuple[IntArray, IntArray]:
@@ -243,8 +256,8 @@ class ArcHybrid(System):
         return [buffer, False, buffer and deep > 0, deep > 1]
 
     @override
-    def ends(self, state: ParsingState, empty: BoolArray) -> BoolArray:
-        return empty & (state.depth == 1)
+    def ends(self, state: ParsingState) -> BoolArray:
+        return (state.front == self.none) & (state.depth == 1)
 
     @override
     def arc(self, kind: Int64Array, front: Front) -> tuple[IntArray, IntArray]:
@@ -259,6 +272,20 @@ class ArcHybrid(System):
     @override
     def pushes(self, kind: Int64Array) -> BoolArray:
         return kind == SHIFT
+
+
+def values_at(values: npt.NDArray[Any], places: IntArray) -> npt.NDArray[Any]:
+    """(B,) one value of each of B rows, or (B, n) several."""
+    starts = _starts(*values.shape)
+    if places.ndim > 1:
+        starts = starts[:, None]
+    return values.take(starts + places)
+
+
+@lru_cache(maxsize=16)
+def _starts(rows: int, width: int) -> Int64Array:
+    """(rows,) where each row begins in the flat array."""
+    return np.arange(rows) * width
 
 
 SYSTEMS: dict[str, type[System]] = {"arc-eager": ArcEager, "arc-hybrid": ArcHybrid}

@@ -39,6 +39,7 @@ from nlp_gym_agents.explain.drawing.texts import (
     telling_words,
     unread,
 )
+from nlp_gym_agents.explain.drawing.trees import tree_picture, tree_text
 
 __all__ = [
     "LEVELS",
@@ -70,6 +71,8 @@ __all__ = [
     "source_columns",
     "spots",
     "telling_words",
+    "tree_picture",
+    "tree_text",
     "unread",
     "walk_of",
 ]

@@ -140,7 +140,7 @@ class FeatureSource:
             position: (B, 1) index of the state in it.
             places: (B, K) what the states name, where they do; see `NamedUnits`.
         """
-        self._widen(out[:, : self.width], self.context(row, position, places).view(-1))
+        self._widen(out[:, : self.width], self.context(row, position, places).reshape(-1))
         self.flags_into(out[:, self.width :], row, position)
 
     def flags_into(self, out: th.Tensor, row: th.Tensor, position: th.Tensor) -> None:
@@ -190,7 +190,7 @@ class FeatureSource:
     ) -> th.Tensor:
         """The contexts of B states, (B, `width`) float32 on the source's device."""
         out = th.empty((row.numel(), self.width), device=self.device)
-        return self._widen(out, self.context(row, position, places).view(-1))
+        return self._widen(out, self.context(row, position, places).reshape(-1))
 
     def candidates(self, row: th.Tensor, position: th.Tensor) -> th.Tensor:
         """(B, C, J) units of the candidates of B states, `n_units` where there is none."""
