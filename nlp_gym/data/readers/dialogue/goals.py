@@ -283,7 +283,9 @@ def _companions(name: str, options: Options) -> tuple[str, ...]:
 
 
 def _is_goals(lines: list[str]) -> bool:
-    return '"service_name"' in "\n".join(lines)
+    text = "\n".join(lines)
+    whole = any(key in text for key in ('"goals"', '"dialogues"'))
+    return '"service_name"' in text and (whole or '"tasks"' not in text)  # else a goal a line
 
 
 FORMATS: tuple[Reader, ...] = (
