@@ -61,6 +61,7 @@ CASES = [
     ("MultiLabel-GoEmotions-v0", "bc", "labels", {}),
     ("DialoguePolicy-SGD-v0", "bc", "labels", {}),
     ("Relation-CoNLL04-v0", "bc", "ranking", {}),
+    ("Parsing-EWT-v0", "bc", "tree", {}),
     ("SpanQA-SQuAD-v0", "bc", "span", {}),
     ("SpanQA-SQuAD-v0", "masked_dqn", "span", {}),
     ("ChoiceQA-ARC-v0", "maskable_ppo", "ranking", {}),

@@ -131,19 +131,19 @@ def tree_lines(words: Sequence[str], arcs: Sequence[Arc]) -> list[str]:
         column, (first, last) = 2 * (deep - level), arc.ends
         for row in range(first + 1, last):
             cells[row][column] = "│" if cells[row][column] == " " else cells[row][column]
-        for row, corner in ((first, "┌"), (last, "└")):
-            cells[row][column] = corner
+        for end, corner in ((first, "┌"), (last, "└")):
+            cells[end][column] = corner
             for further in range(column + 1, 2 * deep + 1):
-                if cells[row][further] == " ":
-                    cells[row][further] = "─"
+                if cells[end][further] == " ":
+                    cells[end][further] = "─"
         cells[arc.word][-1] = ">"
     by_word = {arc.word: arc for arc in kept}
     wide = max(map(_cells, shown), default=0)
     lines = []
-    for place, (word, row) in enumerate(zip(shown, cells, strict=True)):
+    for place, (word, drawn) in enumerate(zip(shown, cells, strict=True)):
         made = by_word.get(place)
         said = "" if made is None else made.label + (f"!{made.gold}" if made.gold else "")
-        lines.append(f"{''.join(row)} {word}{' ' * (wide - _cells(word))}  {said}".rstrip())
+        lines.append(f"{''.join(drawn)} {word}{' ' * (wide - _cells(word))}  {said}".rstrip())
     return [*lines, f"… {more} more words"] if more else lines
 
 

@@ -117,6 +117,9 @@ VALID = {
         '{"document": ["It was dry.", "We stayed."], "summary": ["No rain.", "Dry."]}\n'
     ),
     ("summary", "csv"): 'document,summary\n"It rained. The river\nrose.",A flood.\n好。,好\n',
+    ("parsing", "jsonl"): (
+        '{"words": ["Birds", "fly"], "heads": [2, 0], "relations": ["nsubj", "root"]}\n'
+    ),
     ("kg", "csv"): "head,relation,tail\nOslo,capital of,Norway\nNorway,part of,Europe\n",
     ("generation", "csv"): 'source,target\n"A warm,\nlong day",Ein Tag\n好。,Gut.\n',
     ("generation", "pairs"): "Hi.\t嗨。\tby someone\nA day.\tEin Tag.\n\nNo.\tNein.\n",

@@ -86,7 +86,7 @@ def predict_command(
     from nlp_gym_agents.prediction.fields import Fields, sample_row
     from nlp_gym_agents.prediction.records import choose_format, write_records
 
-    choose_format(form, output)
+    choose_format(form, output, trees=True)  # a wrong name is told before the run is loaded
     options: dict[str, Any] = {"checkpoint": checkpoint, "device": device}
     options |= {"alternatives": alternatives, "trust": trust or ()}
     parts = Fields(

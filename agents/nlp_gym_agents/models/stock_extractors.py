@@ -20,6 +20,7 @@ from torch.nn.modules.module import register_module_module_registration_hook
 from typing_extensions import override
 
 from nlp_gym.errors import InvalidArgumentError, shown
+from nlp_gym.tasks.core.observation import NAMED
 from nlp_gym_agents.algorithms.encoder_optimizer import mark_encoder
 from nlp_gym_agents.models.attach_encoder import UpcomingTexts
 from nlp_gym_agents.networks.decoder.extractor import DecoderExtractor
@@ -27,7 +28,7 @@ from nlp_gym_agents.networks.encoder.options import Tuning
 from nlp_gym_agents.networks.encoder.trainable import TrainableEncoder
 from nlp_gym_agents.networks.features.extractor import CorpusExtractor, NLPExtractor
 from nlp_gym_agents.networks.features.layers import LatentHead
-from nlp_gym_agents.networks.features.observation_keys import MASK_KEY, NAMED, POSITION_KEYS
+from nlp_gym_agents.networks.features.observation_keys import MASK_KEY, POSITION_KEYS
 from nlp_gym_agents.networks.features.open_corpora import CORPUS_KEY, PolicyCorpus, playing
 from nlp_gym_agents.networks.features.pointer import real
 from nlp_gym_agents.networks.features.source import FeatureSource

@@ -158,6 +158,11 @@ class Views:
         self._knowledge = task.knowledge_table
         self._slot_flags = task.slot_flags
         self._extras = dict(task.extras)
+        if NAMED in self._extras:
+            raise InvalidArgumentError(
+                f"{type(task).__name__}.extras has the key {NAMED!r}, under which observations "
+                "hold the units that states name (`Tables.named`): give it another name."
+            )
         if self._knowledge is not None:
             self._extras["knowledge"] = Extra(self._knowledge.shape[1], 1)
         self._dtypes = {key: extra.dtype for key, extra in self._extras.items()}

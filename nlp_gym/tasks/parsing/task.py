@@ -84,8 +84,10 @@ class Parsing(LabelTask):
     Relations are read without their subtypes (`nsubj:pass` as `nsubj`), as the metric compares
     them; `subtypes=True` keeps these. The relation of a root is `root`, whatever the file has.
 
-    Both systems make projective trees only. Of a sentence whose gold tree is not projective, the
-    oracle reaches the arcs that its costs say can be reached; `info["score"]` says how many.
+    Both systems make projective trees only. In EWT 288 of 12,544 trees of train (2.3 %), 31 of
+    2,001 of dev and 26 of 2,077 of test are not projective. There the dynamic oracle takes what
+    costs least now, which need not be the best tree that can be reached; on all of EWT it has 99.8
+    %, 99.8 % and 99.9 % of the words right (the static one 99.5 %, 99.7 % and 99.7 %).
 
     ## Observation Space
     `Dict`, with A actions, K words of `seen`, R relations, D the width of the encoder, L =
@@ -371,7 +373,7 @@ class Parsing(LabelTask):
         made = fits & (wanted == relation)
         state.counts[:, 0] += fits
         state.counts[:, 1] += made
-        credit = made.astype(np.float64)
+        credit: Float64Array = made.astype(np.float64)
         if self.reward == "correctness":
             credit -= values_at(trees.kinds(state, front, gold), kind) + (fits & ~made)
         trees.read(state, front, gold, kind)

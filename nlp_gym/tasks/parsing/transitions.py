@@ -132,7 +132,9 @@ class System:
     def code(self, state: ParsingState) -> Int64Array:
         """(B,) which row of `legal` holds: the stack's depth to 2, a head of its top, a buffer."""
         headed = values_at(state.heads, self.stacked(state, 0)) != self.none
-        return np.minimum(state.depth, 2) + 3 * headed + _BUFFER * (state.front < self.none)
+        code: Int64Array = np.minimum(state.depth, 2) + 3 * headed
+        code += _BUFFER * (state.front < self.none)
+        return code
 
     def ends(self, state: ParsingState) -> BoolArray:
         """(B,) whether the episodes are over."""
@@ -225,7 +227,7 @@ class ArcEager(System):
 
     @override
     def ends(self, state: ParsingState) -> BoolArray:
-        return state.front == self.none
+        return np.asarray(state.front == self.none)
 
     @override
     def arc(self, kind: Int64Array, front: Front) -> tuple[IntArray, IntArray]:
@@ -235,11 +237,11 @@ class ArcEager(System):
 
     @override
     def takes(self, kind: Int64Array) -> BoolArray:
-        return (kind == LEFT) | (kind == REDUCE)
+        return np.asarray((kind == LEFT) | (kind == REDUCE))
 
     @override
     def pushes(self, kind: Int64Array) -> BoolArray:
-        return (kind == SHIFT) | (kind == RIGHT)
+        return np.asarray((kind == SHIFT) | (kind == RIGHT))
 
 
 class ArcHybrid(System):
@@ -257,7 +259,7 @@ class ArcHybrid(System):
 
     @override
     def ends(self, state: ParsingState) -> BoolArray:
-        return (state.front == self.none) & (state.depth == 1)
+        return np.asarray((state.front == self.none) & (state.depth == 1))
 
     @override
     def arc(self, kind: Int64Array, front: Front) -> tuple[IntArray, IntArray]:
@@ -267,11 +269,11 @@ class ArcHybrid(System):
 
     @override
     def takes(self, kind: Int64Array) -> BoolArray:
-        return kind != SHIFT
+        return np.asarray(kind != SHIFT)
 
     @override
     def pushes(self, kind: Int64Array) -> BoolArray:
-        return kind == SHIFT
+        return np.asarray(kind == SHIFT)
 
 
 def values_at(values: npt.NDArray[Any], places: IntArray) -> npt.NDArray[Any]:

@@ -17,6 +17,7 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import nn
 
 from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.tasks.core.observation import NAMED
 from nlp_gym_agents.networks.encoder.trainable import IndexedVectors, TrainableEncoder
 from nlp_gym_agents.networks.encoder.unit_texts import UnitTexts
 from nlp_gym_agents.networks.features.commit import SHARP, CommitHead, CommitValue
@@ -24,7 +25,6 @@ from nlp_gym_agents.networks.features.layers import ACTIVATIONS, check_options, 
 from nlp_gym_agents.networks.features.observation_keys import (
     CANDIDATES_KEY,
     MASK_KEY,
-    NAMED,
     Keys,
     no_source,
 )

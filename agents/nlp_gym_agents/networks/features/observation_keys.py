@@ -85,9 +85,7 @@ class Keys:
         has_mask = MASK_KEY in space.spaces
         keys.n_actions = _width(space[MASK_KEY]) if has_mask else keys.n_candidates
         for key, box in space.spaces.items():
-            if key not in (*POSITION_KEYS, "context", MASK_KEY, CANDIDATES_KEY) and not (
-                keys.gathers and key == NAMED
-            ):
+            if key not in (*POSITION_KEYS, NAMED, "context", MASK_KEY, CANDIDATES_KEY):
                 keys._add(key, box)
         return keys
 

@@ -1,0 +1,79 @@
+"""Agents on a task whose states name their words: all ways to the vectors agree."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch as th
+from conftest import tiny_task
+
+from nlp_gym import make_task
+from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.tasks.parsing.task import Parsing
+from nlp_gym_agents.networks.features.extractor import NLPExtractor
+from nlp_gym_agents.networks.features.open_corpora import corpus_number
+from nlp_gym_agents.networks.features.source import FeatureSource
+from nlp_gym_agents.prediction.parsed import ParsedText, to_conllu, words_of
+
+SAMPLE: dict[str, Any] = {"corpus": "sample", "encoder": "hashed", "encoder_kwargs": {"dim": 8}}
+
+
+def tensors(obs: dict[str, Any]) -> dict[str, th.Tensor]:
+    return {key: th.as_tensor(value) for key, value in obs.items()}
+
+
+def states(task: Parsing) -> Any:
+    """Some states of an oracle's way, of all depths."""
+    state = task.initial(np.arange(8))
+    for _ in range(8):
+        yield state
+        _, ended = task.transition(state, task.oracle(state))
+        state = state.take(~ended)
+
+
+def test_index_and_features_are_read_alike() -> None:
+    task = make_task("Parsing-EWT-v0", **SAMPLE)
+    index = NLPExtractor(task.observation_space("index"), FeatureSource(task, "cpu"), hidden=[8])
+    given = NLPExtractor(task.observation_space("features"), hidden=[8])
+    for state in states(task):
+        one = index.read(tensors(task.observe(state, "index")))
+        assert th.equal(one, given.read(tensors(task.observe(state, "features"))))
+
+
+def test_an_encoder_that_learns_is_asked_for_the_words_of_the_row(tiny_bert: Path) -> None:
+    task = tiny_task("Parsing-EWT-v0", tiny_bert)
+    frozen, live = FeatureSource(task, "cpu"), FeatureSource(task, "cpu", trainable=True)
+    texts = live.unit_texts
+    assert texts is not None
+    for state in states(task):
+        obs = tensors(task.observe(state, "index"))
+        parts = obs["row"], obs["position"], obs["words"]
+        units = frozen.context(*parts)
+        assert th.equal(units, live.context(*parts))
+        known = units[units < frozen.n_units].numpy().astype(np.int64)
+        rows = np.unique(state.row)
+        assert np.unique(texts.texts_of(known)).tolist() == rows.tolist()
+        assert live.texts_of(rows).tolist() == rows.tolist()
+
+
+def test_tables_with_other_words_are_another_corpus() -> None:
+    few = make_task("Parsing-EWT-v0", seen=["s0", "b0"], **SAMPLE)
+    assert corpus_number(few) != corpus_number(make_task("Parsing-EWT-v0", **SAMPLE))
+
+
+def test_a_mixture_refuses_states_that_name_their_words() -> None:
+    with pytest.raises(InvalidArgumentError, match="its states name"):
+        make_task("MultiTask-v0", tasks=["POS-EWT-v0", "Parsing-EWT-v0"], **SAMPLE)
+
+
+def test_trees_are_written_as_conllu() -> None:
+    record = {"words": ["a\tb", "c"], "heads": [2, 0], "relations": ["det", "root"]}
+    result = ParsedText(record=record, words=words_of(record), text="a b c", id="x:1")
+    assert result.to_conllu() == (
+        "# sent_id = x:1\n# text = a b c\n"
+        "1\ta b\t_\t_\t_\t_\t2\tdet\t_\t_\n2\tc\t_\t_\t_\t_\t0\troot\t_\t_\n\n"
+    )
+    assert to_conllu([{"words": [], "heads": [], "relations": []}]) == ""
