@@ -47,6 +47,7 @@ _TAGGING = "nlp_gym.tasks.tagging.task:SequenceTagging"
 _CLASSIFICATION = "nlp_gym.tasks.labels.classification:Classification"
 _MULTI_LABEL = "nlp_gym.tasks.labels.multi_label:MultiLabel"
 _DIALOGUE_POLICY = "nlp_gym.tasks.labels.dialogue_policy:DialoguePolicy"
+_DIALOGUE_SIM = "nlp_gym.tasks.dialogue_sim.task:DialogueSim"
 _RELATION = "nlp_gym.tasks.relation.task:Relation"
 _SPAN_QA = "nlp_gym.tasks.span_qa.task:SpanQA"
 _CHOICE = "nlp_gym.tasks.candidates.choice_qa:ChoiceQA"
@@ -73,6 +74,8 @@ ENVS: tuple[EnvRow, ...] = (
     EnvRow("Parsing-v0", _PARSING, "ud_ewt_trees"),
     EnvRow("DialoguePolicy-SGD-v0", _DIALOGUE_POLICY, "sgd"),
     EnvRow("DialoguePolicy-v0", _DIALOGUE_POLICY, "sgd"),
+    EnvRow("DialogueSim-SGD-v0", _DIALOGUE_SIM, "sgd_goals", {"reward": "metric"}),
+    EnvRow("DialogueSim-v0", _DIALOGUE_SIM, "sgd_goals", {"reward": "metric"}),
     EnvRow(
         "Relation-SemEval-v0",
         _RELATION,

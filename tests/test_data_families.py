@@ -319,7 +319,7 @@ def test_families_are_guessed_from_the_bundled_samples(row: Dataset) -> None:
     path = row.sample_file("test")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        assert guess_family(path) == DATASETS[row.folder_name].family  # one folder, two families
+        assert guess_family(path) == DATASETS[row.sample.name].family  # one sample, two families
     report = check(path, row.format, family=row.family)
     assert report.ok
     assert report.family == row.family

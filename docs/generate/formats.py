@@ -52,6 +52,11 @@ EXAMPLES: dict[tuple[str, str], str] = {
     ("dialogue", "jsonl"): '{"context": ["Hi!", "Hello."], '
     '"candidates": ["How are you?", "42"], "answer": 0}',
     ("policy", "jsonl"): '{"turns": [{"user": "A table, please.", "acts": ["REQUEST"]}]}',
+    ("goals", "jsonl"): '{"tasks": [{"service": "Tea_1", "intent": "FindTea", "inform": {"city": '
+    '"Oslo"}, "request": ["phone"]}], "schema": [{"service_name": "Tea_1", "slots": [{"name": '
+    '"city"}, {"name": "phone"}], "intents": [{"name": "FindTea", "is_transactional": false, '
+    '"required_slots": ["city"], "optional_slots": {}}]}], "table": {"Tea_1": [{"city": "Oslo", '
+    '"phone": "555 0101"}]}}',
     ("summary", "csv"): 'document,summary\n"It rained. The river rose.",A flood.',
     ("summary", "jsonl"): '{"document": "It rained. The river rose.", "summary": "A flood."}',
     ("parsing", "conllu"): "1\tBirds\t_\tNOUN\t_\t_\t2\tnsubj\t_\t_\n"

@@ -107,6 +107,11 @@ VALID = {
         '{"turns": [{"user": "A table, please.", "acts": ["REQUEST"]}, '
         '{"user": "For two.", "acts": ["CONFIRM", "OFFER"]}]}\n'
     ),
+    ("goals", "jsonl"): (
+        '{"tasks": [{"service": "Tea_1", "intent": "FindTea", "inform": {"city": "成都"}}]}\n'
+        '{"tasks": [{"service": "Tea_1", "intent": "FindTea", "inform": {"city": "Oslo", '
+        '"tea": ["green", "black"]}, "request": ["phone"], "reject": 1}]}\n'
+    ),
     ("summary", "jsonl"): (
         '{"document": "It rained. The river rose. We left.", "summary": "A flood."}\n'
         '{"document": ["It was dry.", "We stayed."], "summary": ["No rain.", "Dry."]}\n'
@@ -124,6 +129,12 @@ VALID = {
 
 BESIDE = {
     ("tagging", "huggingface"): {"labels.txt": "O\nB-PER\n"},
+    ("goals", "jsonl"): {
+        "schema.json": '[{"service_name": "Tea_1", "slots": [{"name": "city"}, {"name": "tea"}, '
+        '{"name": "phone"}], "intents": [{"name": "FindTea", "is_transactional": false, '
+        '"required_slots": ["city"], "optional_slots": {"tea": "dontcare"}}]}]',
+        "table.json": '{"Tea_1": [{"city": "Oslo", "tea": "black", "phone": "1"}]}',
+    },
     ("tagging", "brat"): {"file.txt": "Ana left.\nIn New\nYork 北京\n"},
 }
 """Files that the formats written here need beside them."""

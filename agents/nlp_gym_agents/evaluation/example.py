@@ -121,6 +121,13 @@ def _turns(sample: Sample, record: Mapping[str, Any], family: str) -> list[str]:
     ]
 
 
+def _said(sample: Sample, record: Mapping[str, Any], family: str) -> list[str]:
+    return [
+        f"{turn['act'] or 'user'}: {shown(turn['user'] or turn['system'])}"
+        for turn in record["dialogue"][:_MOST]
+    ]
+
+
 def _text_of(key: str) -> Callable[[Sample, Mapping[str, Any], str], list[str]]:
     return lambda sample, record, family: [shown(str(record[key]))]
 
@@ -137,6 +144,7 @@ _FIELDS: dict[str, Callable[[Sample, Mapping[str, Any], str], list[str]]] = {
     "relations": _relations,
     "answers": _answers,
     "turns": _turns,
+    "dialogue": _said,
     "answer": _text_of("answer"),
     "reply": _text_of("reply"),
     "output": _text_of("output"),

@@ -140,4 +140,43 @@ _ACT_ROWS: tuple[Dataset, ...] = (
     ),
 )
 
-ROWS: tuple[Dataset, ...] = (*REPLY_ROWS, *_ACT_ROWS)
+
+def _schema(split: str, sha256: str, size: int) -> RemoteFile:
+    """The services of a split of SGD."""
+    return RemoteFile(f"{split}/schema.json", f"{_SGD}/{split}/schema.json", sha256, size)
+
+
+_GOAL_ROWS: tuple[Dataset, ...] = (
+    Dataset(
+        name="sgd_goals",
+        description="Schema-Guided Dialogue as goals of users, with schemas and what services "
+        "answered, for a user simulator",
+        licence="CC BY-SA 4.0",
+        homepage="https://github.com/google-research-datasets/dstc8-schema-guided-dialogue",
+        format="goals",
+        labels=(),
+        files=_ACT_ROWS[0].files,
+        extra_files=(
+            _schema(
+                "train",
+                "97b6c21673aa7e5c2d1ceef52aa35170c565223cdcbf33bb24c69739bda04a82",
+                75_764,
+            ),
+            _schema(
+                "dev",
+                "8fee8b1211500a4a1fb071765150e3267d20148bcad72a22c04bb1fdcd649366",
+                45_576,
+            ),
+            _schema(
+                "test",
+                "0b4af32e01695aec4788681fe6b22fb7ee908907269f5ac7167d01f4c4132bcb",
+                54_864,
+            ),
+        ),
+        sample=SAMPLES / "sgd_goals",
+        family="goals",
+        folder="sgd",
+    ),
+)
+
+ROWS: tuple[Dataset, ...] = (*REPLY_ROWS, *_ACT_ROWS, *_GOAL_ROWS)

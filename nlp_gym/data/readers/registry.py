@@ -8,7 +8,7 @@ from types import MappingProxyType
 from nlp_gym.checks import check_name
 from nlp_gym.data.readers.classification import formats as classification
 from nlp_gym.data.readers.classification import multilabel
-from nlp_gym.data.readers.dialogue import dialogue, policy
+from nlp_gym.data.readers.dialogue import dialogue, goals, policy
 from nlp_gym.data.readers.generation import extractive as summary
 from nlp_gym.data.readers.generation import formats as generation
 from nlp_gym.data.readers.knowledge_graph import triples as kg
@@ -29,6 +29,7 @@ _MODULES = {
     "choice": choice,
     "dialogue": dialogue,
     "policy": policy,
+    "goals": goals,
     "summary": summary,
     "kg": kg,
     "generation": generation,

@@ -67,10 +67,12 @@ class NamedUnits:
     Attributes:
         begins: (N+1,) int64 the first unit of each row, whose units are consecutive, and last U.
         count: How many units K a state names.
+        shared: Whether all rows have the same units: `begins` is then (2,), 0 and U.
     """
 
     begins: npt.NDArray[np.int64]
     count: int
+    shared: bool = False
 
     @property
     def longest(self) -> int:
@@ -79,6 +81,8 @@ class NamedUnits:
 
     def of(self, rows: Indices, places: Indices) -> npt.NDArray[np.int64]:
         """(B, K) units at the `places` (B, K) of `rows` (B,); U for a place past the row's last."""
+        if self.shared:
+            return np.asarray(np.minimum(places, self.begins[-1]), np.int64)
         first = self.begins.take(rows)[:, None]
         units = first + places
         return np.where(units < self.begins.take(rows + 1)[:, None], units, self.begins[-1])

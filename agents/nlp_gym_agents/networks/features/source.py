@@ -111,6 +111,7 @@ class FeatureSource:
         self._pieces: dict[int, th.Tensor] = {}
         self.masks = None if task.masks is None else shared_tensor(task.masks).to(self.device)
         self._begins_of = None if tables.named is None else self._here(tables.named.begins)
+        self._shares_units = tables.named is not None and tables.named.shared
         self._by_row = tables.by == "row"
         rows = tables.row_units
         self.longest = 0 if rows is None else int((rows != self.n_units).sum(axis=1).max())
@@ -162,6 +163,8 @@ class FeatureSource:
         if self._begins_of is None:
             return units
         assert places is not None, "states of this task name units, and places= is not given"
+        if self._shares_units:
+            row = th.zeros_like(row)
         named = self._begins_of[row][:, None] + places.to(self._home).long()
         there = named < self._begins_of[row + 1][:, None]
         named = th.where(there, named, self._begins_of[-1])
@@ -234,7 +237,7 @@ class FeatureSource:
         slots = th.from_numpy(self._slots_of(rows, first=first)).to(self._home)
         mine = th.from_numpy(rows).to(self._home)
         parts = [self._context.index_select(0, slots)]
-        if self._begins_of is not None:  # any unit of a row may be named
+        if self._begins_of is not None and not self._shares_units:  # any of a row may be named
             begins = self._begins_of.numpy(force=True)
             parts.append(th.from_numpy(ranges(begins[rows], begins[rows + 1])).to(self._home))
         if self._row_units is not None:

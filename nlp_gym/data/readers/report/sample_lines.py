@@ -107,6 +107,10 @@ def _policy(sample: Sample) -> list[str]:
     return lines
 
 
+def _goal(sample: Sample) -> list[str]:
+    return [shown(" ".join(sample.words))]
+
+
 def _written(sample: Sample) -> list[str]:
     source = shown(" ".join(sample.extra.get("sentence_texts", ())) or _source(sample))
     gold = [shown(text) for text in sample.gold or ()]
@@ -131,6 +135,7 @@ _LINES: dict[str, Callable[[Sample], list[str]]] = {
     "choice": _choice,
     "dialogue": _dialogue,
     "policy": _policy,
+    "goals": _goal,
     "summary": _written,
     "generation": _written,
     "kg": _triple,
