@@ -33,8 +33,8 @@ def cases():
             told = "-".join(map(str, (check, *variant.values())))
             ids = TASKS if check.name == "flat_memory" else KINDS
             for env_id in IDS if check.by_id else ids:
-                # An alias, such as NER-v0, plays the rules and the sample of another id; other ids of
-                # a task play its code on another sample, for which one variant will do at first.
+                # An alias, such as NER-v0, plays the rules and the sample of another id; other ids
+                # of a task play its code on another sample: one variant will do in plain tests.
                 first = env_id in TASKS or (env_id in KINDS and variant == check.variants[0])
                 slow = check.name in SLOW or not first
                 marks = [pytest.mark.slow] if slow else []
