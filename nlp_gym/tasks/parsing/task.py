@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -244,13 +244,9 @@ class Parsing(LabelTask):
         """Relations without subtypes, unless these are asked for, and `root` for every root."""
         shared: dict[str, str] = {}
         samples = [self._normal(sample, shared) for sample in corpus.samples]
-        labels: Sequence[str] = corpus.labels
+        labels: Iterable[str] = corpus.labels
         if not self.subtypes:
-            labels = tuple(dict.fromkeys(universal(label) for label in labels))
-        elif self._loading["labels"] is None:
-            found = {label for sample in samples for label in sample.labels or ()}
-            train = corpus.split == "train"
-            labels = tuple(sorted(found)) if train else self.load("train").labels
+            labels = dict.fromkeys(map(universal, labels))
         return replace(corpus, samples=samples, labels=tuple(labels))
 
     def _normal(self, sample: Sample, shared: dict[str, str]) -> Sample:
