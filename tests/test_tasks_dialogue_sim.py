@@ -322,6 +322,15 @@ def test_recorded_dialogues_are_replayed_in_training_alone():
     assert make_task(ID, "dev", demonstrations="corpus", **SMALL).lengths.max() == 40
 
 
+def test_bookings_need_no_table(tmp_path):
+    goal = {**BOOK, "inform": {"shop": "茶" * 3000, "day": "x " * 2000}, "request": ["phone"]}
+    task = goal_task(tmp_path, goal, entities={})
+    assert [one.success for one in rollout(task, "oracle")] == [True] * 3
+    assert task.action_text(task.initial(np.array([0])), 0, 5) == ""
+    with pytest.raises(DataError, match="no entity of the table fits"):
+        goal_task(tmp_path, FIND, entities={})
+
+
 def test_goals_alone_have_no_record(tmp_path):
     with pytest.raises(InvalidArgumentError, match="no recorded dialogue"):
         goal_task(tmp_path, FIND, demonstrations="corpus")

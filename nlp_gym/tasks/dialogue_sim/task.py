@@ -51,7 +51,8 @@ class DialogueSim(UnitTask):
     ## Data
     Goals and schema in one JSON file, or dialogues of SGD (Rastogi et al. 2020) beside their
     `schema.json`, of which goals, entities and acts are read. See [own
-    files](../data.md#formats) for the form. `table=` takes a `.sqlite`, `.json` or `.csv` file.
+    files](../data.md#formats) for the form. `table=` takes a `.sqlite`, `.json` or `.csv` file, and
+    `task.world.table.save(FILE)` writes one. The table of SGD has what services answered there.
 
     ## Observation Space
     `Dict`, with K = `max_slots`, A = K + 10, D = width of the encoder, L = `max_tokens`:
@@ -125,6 +126,7 @@ class DialogueSim(UnitTask):
     metric_name = "success_rate"
     exact_oracle = False
     options = ("noise",)
+    fixed_arguments = ("max_slots",)
 
     def __init__(
         self,

@@ -284,6 +284,8 @@ def _companions(name: str, options: Options) -> tuple[str, ...]:
 
 def _is_goals(lines: list[str]) -> bool:
     text = "\n".join(lines)
+    if '"speaker"' in text:  # dialogues, whose schema lies beside them
+        return True
     whole = any(key in text for key in ('"goals"', '"dialogues"'))
     return '"service_name"' in text and (whole or '"tasks"' not in text)  # else a goal a line
 
