@@ -627,3 +627,18 @@ def test_continual_settings_repeat_the_run(
     again = train(config_from_file(run / "config.yml"), run_dir=tmp_path / "two", progress=False)
     ends = [load_file(newest(r / "checkpoints")[0] / "policy.safetensors") for r in (run, again)]
     assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
+
+
+def test_continual_penalties_refuse_a_memory() -> None:
+    from nlp_gym_agents.algorithms.registry import resolve
+    from nlp_gym_agents.models.build import build_model
+    from nlp_gym_agents.training.callbacks.distillation import check_distils
+    from nlp_gym_agents.training.consolidation import check_consolidates
+
+    task = make_task("Question-TREC-v0", "train", **COMMON)
+    encode(task)
+    params = {"policy": "MultiInputLstmPolicy", "n_steps": 8, "batch_size": 8, **TINY}
+    model = build_model(resolve("recurrent_ppo"), task, params)
+    for check in (check_consolidates, lambda found: check_distils(found, 1.0)):
+        with pytest.raises(InvalidArgumentError, match="has a memory"):
+            check(model)
