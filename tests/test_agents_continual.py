@@ -362,6 +362,12 @@ def test_continual_tasks_that_cannot_join_say_so(env: str) -> None:
         make_task(env, "train", **COMMON, earlier=[corpus])
 
 
+@pytest.mark.parametrize("earlier", ["conll2003", [1], {"a": 1}, 3])
+def test_continual_earlier_must_be_corpora(earlier: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="must be a list of corpora"):
+        make_task("NER-v0", "train", **COMMON, earlier=earlier)
+
+
 def test_continual_dev_is_the_mean_of_stages(runs: dict[str, Path], ships: Path) -> None:
     setup = begun(runs["bc"], ships, replay=0.25)
     bounds = setup.dev_task.corpus_bounds
