@@ -362,6 +362,12 @@ def test_continual_tasks_that_cannot_join_say_so(env: str) -> None:
         make_task(env, "train", **COMMON, earlier=[corpus])
 
 
+@pytest.mark.parametrize("earlier", ["conll2003", [1], {"a": 1}, 3])
+def test_continual_earlier_must_be_corpora(earlier: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="must be a list of corpora"):
+        make_task("NER-v0", "train", **COMMON, earlier=earlier)
+
+
 def test_continual_dev_is_the_mean_of_stages(runs: dict[str, Path], ships: Path) -> None:
     setup = begun(runs["bc"], ships, replay=0.25)
     bounds = setup.dev_task.corpus_bounds
@@ -627,3 +633,18 @@ def test_continual_settings_repeat_the_run(
     again = train(config_from_file(run / "config.yml"), run_dir=tmp_path / "two", progress=False)
     ends = [load_file(newest(r / "checkpoints")[0] / "policy.safetensors") for r in (run, again)]
     assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
+
+
+def test_continual_penalties_refuse_a_memory() -> None:
+    from nlp_gym_agents.algorithms.registry import resolve
+    from nlp_gym_agents.models.build import build_model
+    from nlp_gym_agents.training.callbacks.distillation import check_distils
+    from nlp_gym_agents.training.consolidation import check_consolidates
+
+    task = make_task("Question-TREC-v0", "train", **COMMON)
+    encode(task)
+    params = {"policy": "MultiInputLstmPolicy", "n_steps": 8, "batch_size": 8, **TINY}
+    model = build_model(resolve("recurrent_ppo"), task, params)
+    for check in (check_consolidates, lambda found: check_distils(found, 1.0)):
+        with pytest.raises(InvalidArgumentError, match="has a memory"):
+            check(model)

@@ -44,6 +44,21 @@ def learned(model: BaseAlgorithm) -> dict[str, th.nn.Parameter]:
     return {name: p for name, p in named if id(p) in own and p.requires_grad}
 
 
+def check_consolidates(model: BaseAlgorithm) -> None:
+    """Refuse a model whose decisions have no probabilities by themselves.
+
+    Raises:
+        InvalidArgumentError: It is recurrent, or of a family without scores of its actions.
+    """
+    policy = model.policy
+    known = isinstance(model, DQN | QRDQN) or hasattr(policy, "action_net")
+    if not known or hasattr(policy, "lstm_actor"):
+        raise InvalidArgumentError(
+            f"ewc: {type(model).__name__} has a memory, or no scores of actions, so that single "
+            "decisions have no probabilities: use --replay."
+        )
+
+
 def fisher(
     model: BaseAlgorithm,
     task: Task,
@@ -71,13 +86,9 @@ def fisher(
         By name of a parameter; the random generators are as they were.
 
     Raises:
-        InvalidArgumentError: The policy is recurrent.
+        InvalidArgumentError: See `check_consolidates`.
     """
-    if hasattr(model.policy, "lstm_actor"):
-        raise InvalidArgumentError(
-            f"ewc: {type(model).__name__} has a memory, without which single decisions have no "
-            "probabilities: use --replay."
-        )
+    check_consolidates(model)
     values = isinstance(model, DQN | QRDQN)
     learns = reads_whole_texts(model.policy)
     seen = _states(task, obs_type, FEW_STATES if learns else STATES, rows, seed)

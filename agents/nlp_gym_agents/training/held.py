@@ -26,7 +26,7 @@ from nlp_gym_agents.runs.snapshots import locate
 from nlp_gym_agents.runs.weights import POLICY, Tensors, read_tensors, save_tensors
 from nlp_gym_agents.training.callbacks.distillation import Distillation, check_distils
 from nlp_gym_agents.training.callbacks.kl_penalty import frozen_copy
-from nlp_gym_agents.training.consolidation import Consolidation, fisher, learned
+from nlp_gym_agents.training.consolidation import Consolidation, check_consolidates, fisher, learned
 from nlp_gym_agents.training.earlier import growth_since
 from nlp_gym_agents.training.setup import Setup
 
@@ -46,10 +46,13 @@ def hold_earlier(run: Path, setup: Setup, *, sha256: str | None = None) -> str |
         The file's sha256; None: nothing is held.
 
     Raises:
+        InvalidArgumentError: The model's decisions cannot be compared one by one.
         RunError: The file is missing or damaged, or the data of the last stage cannot be read and
             its run kept no information.
     """
     config, model = setup.config, setup.model
+    if config.ewc:
+        check_consolidates(model)
     if config.continue_from is None or not (config.distill or config.ewc):
         return None
     if config.distill:

@@ -96,10 +96,12 @@ class Setup:
         found = {}
         for task in (self.train_task, self.dev_task):
             corpus, bounds = task.corpus, task.corpus_bounds
-            own = len(corpus) if bounds is None else int(bounds[1])
+            if bounds is None:
+                found[corpus.split] = corpus
+                continue
+            own = int(bounds[1])
             found[corpus.split] = replace(corpus, samples=corpus.samples[:own])
-            if bounds is not None:
-                found[f"{corpus.split} replayed"] = replace(corpus, samples=corpus.samples[own:])
+            found[f"{corpus.split} replayed"] = replace(corpus, samples=corpus.samples[own:])
         return found
 
     def seed_environments(self, seed: int) -> None:

@@ -308,7 +308,7 @@ class _Training:
         state = LoopState()
         if config.continue_from is not None:
             load_earlier(setup, self.trust)
-            state.earlier = hold_earlier(self.run, setup)
+        state.earlier = hold_earlier(self.run, setup)
         if self.ranks.leads:
             check_log_folder(config.tensorboard_log)
             self.ready = True

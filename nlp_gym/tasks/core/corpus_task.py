@@ -18,7 +18,7 @@ from nlp_gym.encode.cache import MapBlocks
 from nlp_gym.encode.options import Layers
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError, shown
 from nlp_gym.progress import progress_bar
-from nlp_gym.tasks.core.strata import joined
+from nlp_gym.tasks.core.strata import check_corpora, joined
 from nlp_gym.types import SPLITS, Corpus, Encoded, Int64Array, Sample, Units
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ class CorpusTask(abc.ABC):
         self._perturb = perturb
         self._augment = checked_augment(augment)
         self.corpus: Corpus = self.load(split)
-        if earlier:
+        if check_corpora(earlier):
             self._check_joins()
             self.corpus, self.corpus_bounds = joined([self.corpus, *earlier])
         self.labels: tuple[str, ...] = tuple(self.corpus.labels)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 
+from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym.types import Corpus, Float64Array, Int64Array
 
 
@@ -124,6 +126,16 @@ def _drawn(
         found.append(order[:left])
         left -= len(found[-1])
     return np.concatenate(found)
+
+
+def check_corpora(corpora: object) -> Sequence[Corpus]:
+    """Return corpora that were given; raise `InvalidArgumentError` for anything else."""
+    fits = isinstance(corpora, list | tuple) and all(isinstance(c, Corpus) for c in corpora)
+    if not fits:
+        raise InvalidArgumentError(
+            f"earlier={shown(corpora)} must be a list of corpora, such as [make_task(...).corpus]."
+        )
+    return cast("Sequence[Corpus]", corpora)
 
 
 def joined(corpora: Sequence[Corpus]) -> tuple[Corpus, Int64Array]:
