@@ -401,6 +401,9 @@ def _commands(calls: dict[str, Call], folder: Path) -> None:
         "data list": ([], ("data-dir",)),
         "evaluate": (["FILE"], ("split", "data", "data-dir", "env-kwargs", "device", "searches")),
         "predict": (["FILE", "text"], ("format", "input", "env-kwargs", "checkpoint")),
+        "feedback": (["FILE", "text"], ("correct", "reward", "input", "export")),
+        "learn": (["FILE"], ("replay", "objective", "seed")),
+        "select": (["FILE", "--input", "FILE"], ("budget", "strategy", "over", "ensemble")),
     }
     for name, (given, options) in commands.items():
 
