@@ -124,6 +124,26 @@ def test_naive_bayes_is_that_of_a_worked_example() -> None:
     assert victim.probabilities([]).shape == (0, 2)
 
 
+def test_what_changes_add_up_to_is_what_the_victim_says_of_the_text() -> None:
+    task = attack_task()
+    rng, rows = np.random.default_rng(0), np.arange(len(task.corpus))
+    state = task.initial(rows)
+    for _ in range(3):
+        legal = task.mask(state)
+        legal[:, -1] &= ~legal[:, :-1].any(axis=1)
+        actions = np.where(legal, rng.random(legal.shape), -1).argmax(axis=1)
+        _, ended = task.transition(state, actions)
+        texts = [
+            task.changed(row, own)
+            for row, own in zip(state.row.tolist(), state.chosen, strict=True)
+        ]
+        chances = task.victim.probabilities(texts)
+        first = task._plain(state.row).argmax(axis=1)
+        np.testing.assert_allclose(state.held, chances[np.arange(len(first)), first], atol=1e-12)
+        state = state.take(~ended)
+    assert task._added is not None
+
+
 def test_victim_is_loaded_again_after_a_pickle() -> None:
     task = attack_task()
     state = task.initial(np.arange(3))
@@ -134,7 +154,7 @@ def test_victim_is_loaded_again_after_a_pickle() -> None:
 def test_a_run_is_a_victim_and_its_attacker_trains_and_predicts(tmp_path: Path) -> None:
     kwargs = {"corpus": "sample", "encoder": "hashed"}
     config = TrainConfig(
-        env="Sentiment-SST2-v0", algo="bc", n_timesteps=200, env_kwargs=kwargs, eval_freq=200
+        env="Sentiment-SST2-v0", algo="bc", n_timesteps=32, env_kwargs=kwargs, eval_freq=32
     )
     run = train(config, run_dir=tmp_path / "victim", progress=False)
     task = attack_task(victim=str(run))
@@ -144,9 +164,10 @@ def test_a_run_is_a_victim_and_its_attacker_trains_and_predicts(tmp_path: Path) 
     attacker = TrainConfig(
         env="Attack-v0",
         algo="maskable_ppo",
-        n_timesteps=64,
-        n_envs=8,
-        hyperparams={"n_steps": 8, "batch_size": 64},
+        n_timesteps=16,
+        n_envs=4,
+        hyperparams={"n_steps": 4, "batch_size": 16},
+        eval_freq=16,
         env_kwargs={**kwargs, "victim": str(run), "max_changes": 8},
     )
     assert merge(attacker).env_kwargs["victim"] == str(run.resolve())

@@ -16,7 +16,13 @@ from nlp_gym.data.text.hash_order import hash_ranker
 from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym.metrics.base import Score, mean_of_first, on_grid
 from nlp_gym.tasks.candidates.picking import PickState, PickTask
-from nlp_gym.tasks.candidates.victim import NAIVE_BAYES, Victim, in_order, load_victim
+from nlp_gym.tasks.candidates.victim import (
+    NAIVE_BAYES,
+    NaiveBayes,
+    Victim,
+    in_order,
+    load_victim,
+)
 from nlp_gym.tasks.core.tables import Extra, Tables, ragged
 from nlp_gym.tasks.core.task import Output, Played
 from nlp_gym.types import BoolArray, Float64Array, Int64Array, Observation, Sample
@@ -30,6 +36,8 @@ _BLOCK = 256
 """Texts that the victim is shown together as they are."""
 _REMEMBERED = 4096
 """Changed texts whose answers are remembered; they are asked for again where they are forgotten."""
+_MOST_NUMBERS = 2**24
+"""Most numbers that are kept of what changes do to a victim for which they add up."""
 
 
 @dataclass
@@ -254,6 +262,10 @@ class Attack(PickTask):
 
     def _changed(self, rows: Int64Array, made: BoolArray) -> Float64Array:
         """(B, L) what the victim holds of texts with the changes `made` (B, C)."""
+        if not len(rows):
+            return np.zeros((0, len(self.labels)))
+        if self._added is not None:
+            return self._sum(self._added, rows, made)
         keys = [(row, own.tobytes()) for row, own in zip(rows.tolist(), made, strict=True)]
         known = self._remembered
         new = {key: k for k, key in enumerate(keys) if key not in known}
@@ -266,7 +278,32 @@ class Attack(PickTask):
             known.clear()
         if len(answers) <= _REMEMBERED:
             known |= answers
-        return found.reshape(len(keys), len(self.labels))
+        return found
+
+    @cached_property
+    def _added(self) -> Float64Array | None:
+        """(N, C+1, L) what each change adds to a naive Bayes victim's evidence, and the text's own.
+
+        NaN where it is not computed yet; None for other victims, which are asked about every text.
+        """
+        shape = (len(self.corpus), self.n_candidates + 1, len(self.labels))
+        if not isinstance(self.victim, NaiveBayes) or np.prod(shape) > _MOST_NUMBERS:
+            return None
+        return np.full(shape, np.nan)
+
+    def _sum(self, added: Float64Array, rows: Int64Array, made: BoolArray) -> Float64Array:
+        """As `_changed`, without a look at the texts."""
+        victim = self.victim
+        assert isinstance(victim, NaiveBayes)
+        for row in np.unique(rows[np.isnan(added[rows, -1, 0])]).tolist():
+            words, edits = self.sample(row).words, self._edits[row]
+            old = [words[e.start : e.stop] for e in edits]
+            evidence = victim.evidence([e.words for e in edits] + old + [words])
+            added[row] = 0.0
+            added[row, : len(edits)] = evidence[: len(edits)] - evidence[len(edits) : -1]
+            added[row, -1] = evidence[-1]
+        own = added.take(rows, axis=0)
+        return victim.normalised(own[:, -1] + np.einsum("bc,bcl->bl", made, own[:, :-1]))
 
     def changed(self, row: int, made: BoolArray) -> Sample:
         """The text of a row with the changes `made` (C,)."""
@@ -363,12 +400,11 @@ class Attack(PickTask):
     def _falls(self, row: int) -> Float64Array:
         """(C,) how far each change alone lowers the probability of the gold label."""
         if row not in self._alone:
-            rows = np.full(len(self._edits[row]), row, np.int64)
-            texts = [apply_edits(self.sample(row), [e], self.family) for e in self._edits[row]]
+            n = len(self._edits[row])
+            rows, each = np.full(n, row, np.int64), np.eye(n, self.n_candidates, dtype=bool)
             falls = np.full(self.n_candidates, -np.inf)
-            if texts:
-                before = self._of_gold(rows, self._plain(rows))
-                falls[: len(rows)] = before - self._of_gold(rows, self._ask(texts))
+            before = self._of_gold(rows, self._plain(rows))
+            falls[:n] = before - self._of_gold(rows, self._changed(rows, each))
             self._alone[row] = falls
         return self._alone[row]
 
@@ -379,13 +415,12 @@ class Attack(PickTask):
         """Each output is a tuple of the changes made, as places among the candidates."""
         return [tuple(some) for some in self.picks(state)]
 
-    def _final(self, rows: Sequence[int], outputs: Sequence[Output]) -> Float64Array:
+    def _final(self, rows: Int64Array, outputs: Sequence[Output]) -> Float64Array:
         """(n, L) what the victim holds of the changed texts."""
         made = np.zeros((len(rows), self.n_candidates), bool)
         for k, output in enumerate(outputs):
             made[k, list(output)] = True
-        texts = [self.changed(row, own) for row, own in zip(rows, made, strict=True)]
-        return self._ask(texts)
+        return self._changed(rows, made)
 
     @override
     def corpus_score(
@@ -395,7 +430,7 @@ class Attack(PickTask):
         chosen = np.array(rows, np.int64)
         gold = self._gold.take(chosen)
         before = self._plain(chosen).argmax(axis=1) == gold
-        after = self._final(rows, outputs).argmax(axis=1) == gold
+        after = self._final(chosen, outputs).argmax(axis=1) == gold
         won = before & ~after
         counts = np.stack([won, before], axis=1).astype(np.float64)
         needed = [len(output) for output, one in zip(outputs, won, strict=True) if one]
@@ -422,7 +457,7 @@ class Attack(PickTask):
         made = np.zeros(self.n_candidates, bool)
         made[list(output)] = True
         before = self._plain(np.array([row]))[0]
-        after = self._ask([self.changed(row, made)])[0]
+        after = self._final(np.array([row]), [output])[0]
         return {
             "changed": " ".join(self.changed(row, made).words),
             "changes": [self.texts(row)[k] for k in output],
@@ -466,4 +501,5 @@ class Attack(PickTask):
         kept = super().__getstate__()
         if isinstance(self._victim_given, str):
             kept["_victim"] = None
+        kept.pop("_added", None)
         return {**kept, "_remembered": {}}

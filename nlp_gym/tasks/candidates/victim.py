@@ -75,17 +75,27 @@ class NaiveBayes:
         self._weights[-1] = 0.0  # words that are not known
         self._prior = np.log((texts + _SMOOTHING) / (texts + _SMOOTHING).sum())
 
+    def evidence(self, texts: Sequence[Sequence[str]]) -> Float64Array:
+        """(n, L) sum of what the words of each text say for each label, as log-probabilities.
+
+        It is additive: other words in a text change it by what these say less what the old ones do.
+        """
+        unknown, known = len(self._words), self._words
+        numbers = [known.get(word.lower(), unknown) for words in texts for word in words]
+        owner = np.repeat(np.arange(len(texts)), [len(words) for words in texts])
+        found = np.zeros((len(texts), len(self.labels)))
+        np.add.at(found, owner, self._weights[np.array(numbers, np.int64)])
+        return found
+
+    def normalised(self, evidence: Float64Array) -> Float64Array:
+        """(n, L) probabilities from the `evidence` of n texts."""
+        scores = evidence + self._prior
+        each = np.exp(scores - scores.max(axis=1, keepdims=True, initial=-np.inf))
+        return np.asarray(each / each.sum(axis=1, keepdims=True))
+
     def probabilities(self, samples: Sequence[Sample]) -> Float64Array:
         """(n, L) probability of each label."""
-        unknown, known = len(self._words), self._words
-        numbers = [[known.get(w.lower(), unknown) for w in sample.words] for sample in samples]
-        scores = np.array(
-            [self._weights[own].sum(axis=0) if own else self._prior * 0 for own in numbers]
-        ).reshape(len(samples), len(self.labels))
-        scores += self._prior
-        scores -= scores.max(axis=1, keepdims=True, initial=-np.inf)
-        each = np.exp(scores)
-        return np.asarray(each / each.sum(axis=1, keepdims=True))
+        return self.normalised(self.evidence([sample.words for sample in samples]))
 
 
 def load_victim(given: object, train: Callable[[], Sequence[Sample]], labels: Any) -> Victim:
