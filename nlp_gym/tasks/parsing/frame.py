@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from nlp_gym.render import Arc, Frame, Piece
-
-if TYPE_CHECKING:
-    from nlp_gym.tasks.parsing.task import Parsing
-    from nlp_gym.tasks.parsing.transitions import ParsingState
+from nlp_gym.tasks.parsing.transitions import ParsingState, System
+from nlp_gym.types import Sample
 
 
-def tree_frame(task: Parsing, state: ParsingState) -> Frame:
+def tree_frame(
+    sample: Sample,
+    title: str,
+    labels: Sequence[str],
+    transitions: System,
+    state: ParsingState,
+    read: int,
+) -> Frame:
     """The frame of one episode: its words, the arcs so far, stack and buffer.
 
     Args:
-        task: The rules.
+        sample: The sentence.
+        title: What stands above it.
+        labels: Relations.
+        transitions: The system.
         state: A batch of one.
+        read: Words that are off the buffer.
     """
-    row = int(state.row[0])
-    sample, none = task.sample(row), task.transitions.none
-    front = task.transitions.look(state)
+    none = transitions.none
+    front = transitions.look(state)
     here = {int(front.s0[0]), int(front.b0[0])}
     over = bool((state.heads == -1).any())
     pieces, arcs = [], []
@@ -29,12 +37,11 @@ def tree_frame(task: Parsing, state: ParsingState) -> Frame:
         if head == none:
             pieces.append(Piece(word, "here" if place in here and not over else "dim"))
             continue
-        label, gold = task.relations[relation], ""
+        label, gold = labels[relation], ""
         if sample.gold is not None and sample.labels is not None:
             right = (sample.gold[place], sample.labels[place]) == (head + 1, label)
             gold = "" if right else f"{sample.labels[place]} {sample.gold[place]}"
         mark = "here" if place in here and not over else "wrong" if gold else "chosen"
         pieces.append(Piece(word, mark, label, gold))
         arcs.append(Arc(place, head, label, gold))
-    n = int(task.position(state)[0])
-    return Frame(task.title(row), f"word {n}/{len(sample.words)}", pieces, arcs)
+    return Frame(title, f"word {read}/{len(sample.words)}", pieces, arcs)

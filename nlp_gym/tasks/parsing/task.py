@@ -514,7 +514,10 @@ class Parsing(LabelTask):
     def frame(self, state: ParsingState, i: int) -> Frame:
         from nlp_gym.tasks.parsing.frame import tree_frame
 
-        return tree_frame(self, state.take(np.array([i])))
+        row, shown_state = int(state.row[i]), state.take(np.array([i]))
+        read = int(self.position(shown_state)[0])
+        title, labels = self.title(row), self.relations
+        return tree_frame(self.sample(row), title, labels, self.transitions, shown_state, read)
 
     @override
     def __getstate__(self) -> dict[str, Any]:
