@@ -2,46 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from nlp_gym.render import Arc, Frame, Piece
-from nlp_gym.tasks.parsing.transitions import ParsingState, System
 from nlp_gym.types import Sample
 
 
 def tree_frame(
-    sample: Sample,
     title: str,
-    labels: Sequence[str],
-    transitions: System,
-    state: ParsingState,
     read: int,
+    sample: Sample,
+    arcs: Sequence[tuple[int, str] | None],
+    here: Collection[int],
 ) -> Frame:
-    """The frame of one episode: its words, the arcs so far, stack and buffer.
+    """The frame of one episode: its words, and the arcs so far.
 
     Args:
+        title: As in `Frame`.
+        read: Words that have been read.
         sample: The sentence.
-        title: What stands above it.
-        labels: Relations.
-        transitions: The system.
-        state: A batch of one.
-        read: Words that are off the buffer.
+        arcs: Head (a place, -1 for the root) and relation of each word; None: it has none yet.
+        here: Places of the words that the next decision is about.
     """
-    none = transitions.none
-    front = transitions.look(state)
-    here = {int(front.s0[0]), int(front.b0[0])}
-    over = bool((state.heads == -1).any())
-    pieces, arcs = [], []
-    for place, word in enumerate(sample.words):
-        head, relation = int(state.heads[0, place]), int(state.relations[0, place])
-        if head == none:
-            pieces.append(Piece(word, "here" if place in here and not over else "dim"))
+    pieces, drawn = [], []
+    for place, (word, arc) in enumerate(zip(sample.words, arcs, strict=True)):
+        if arc is None:
+            pieces.append(Piece(word, "here" if place in here else "dim"))
             continue
-        label, gold = labels[relation], ""
+        head, label = arc
+        gold = ""
         if sample.gold is not None and sample.labels is not None:
             right = (sample.gold[place], sample.labels[place]) == (head + 1, label)
             gold = "" if right else f"{sample.labels[place]} {sample.gold[place]}"
-        mark = "here" if place in here and not over else "wrong" if gold else "chosen"
+        mark = "here" if place in here else "wrong" if gold else "chosen"
         pieces.append(Piece(word, mark, label, gold))
-        arcs.append(Arc(place, head, label, gold))
-    return Frame(title, f"word {read}/{len(sample.words)}", pieces, arcs)
+        drawn.append(Arc(place, head, label, gold))
+    return Frame(title, f"word {read}/{len(sample.words)}", pieces, drawn)

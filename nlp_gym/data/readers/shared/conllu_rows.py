@@ -1,9 +1,9 @@
-"""Rows of CoNLL-U, which readers of parts of speech and of trees check alike."""
+"""Rows of CoNLL-U: which are words, and what is wrong with one."""
 
 from __future__ import annotations
 
 COLUMNS = {"upos": 3, "xpos": 4}
-"""Columns that may hold parts of speech."""
+"""Columns of the parts of speech."""
 
 
 def is_skipped(key: str) -> bool:
