@@ -8,7 +8,7 @@ of their words stand in the sentence. Seconds are of processors, after encoding.
     python benchmarks/compression.py --prepare headlines.jsonl --data-dir ../shared/data
     nlp-gym train --env Compression-v0 --algo maskable_ppo --data headlines.jsonl \
         --env-kwargs target_ratio:0.3 references:false --run-dir runs/compression
-    python benchmarks/compression.py --data headlines.jsonl runs/compression
+    python benchmarks/compression.py runs/compression --data headlines.jsonl
     python benchmarks/compression.py --data headlines.jsonl --correlation
 """
 
