@@ -8,7 +8,7 @@ of their words stand in the sentence. Seconds are of processors, after encoding.
     python benchmarks/compression.py --prepare headlines.jsonl --data-dir ../shared/data
     nlp-gym train --env Compression-v0 --algo maskable_ppo --data headlines.jsonl \
         --env-kwargs target_ratio:0.3 references:false --run-dir runs/compression
-    python benchmarks/compression.py --data headlines.jsonl runs/compression
+    python benchmarks/compression.py runs/compression --data headlines.jsonl
     python benchmarks/compression.py --data headlines.jsonl --correlation
 """
 
@@ -37,8 +37,8 @@ LEAST, MOST = 8, 60
 """Words of a sentence that is taken."""
 
 
-def prepare(data_dir: Path, out: Path) -> int:
-    """Write sentences with titles as JSON Lines; gives their number."""
+def prepare(data_dir: Path, out: Path, most: int | None) -> int:
+    """Write the first `most` sentences with titles as JSON Lines; gives their number."""
     lines = []
     with (data_dir / "ag_news" / "test.csv").open(encoding="utf-8", newline="") as file:
         for _, title, text in csv.reader(file):
@@ -46,6 +46,7 @@ def prepare(data_dir: Path, out: Path) -> int:
             if LEAST <= len(split_words(sentence)) <= MOST and any(map(str.isalnum, title)):
                 row = {"sentence": " ".join(sentence.split()), "compression": title}
                 lines.append(json.dumps(row, ensure_ascii=False) + "\n")
+    lines = lines[:most]
     with atomic_path(out) as path:
         path.write_text("".join(lines), encoding="utf-8")
     return len(lines)
@@ -138,6 +139,7 @@ def main() -> None:
     parser.add_argument("--data", help="JSON Lines of sentences and compressions")
     parser.add_argument("--prepare", type=Path, help="write the headlines here")
     parser.add_argument("--data-dir", type=Path, help="folder that has ag_news")
+    parser.add_argument("--sentences", type=int, help="at most so many; default: all")
     parser.add_argument("--split", default="test")
     parser.add_argument("--target-ratio", type=float, default=0.3)
     parser.add_argument("--encoder", default="minilm")
@@ -148,7 +150,8 @@ def main() -> None:
     if given.prepare is not None:
         if given.data_dir is None:
             parser.error("--prepare needs --data-dir")
-        print(f"{prepare(given.data_dir, given.prepare):,} sentences")
+        n = prepare(given.data_dir, given.prepare, given.sentences)
+        print(f"{n:,} sentences")
         return
     task: Any = make_task(
         "Compression-v0",
