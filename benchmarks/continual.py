@@ -60,7 +60,7 @@ METHODS: dict[str, dict[str, float]] = {
     "ewc": {"ewc": 3000.0},
 }
 LENGTHS: dict[str, dict[str, tuple[int, ...]]] = {
-    "ner": {"bc": (400_000, 200_000, 200_000)},
+    "ner": {"bc": (400_000, 400_000, 300_000)},
     "trec": {"bc": (40_000,) * 3, "masked_dqn": (20_000,) * 3, "maskable_ppo": (40_000,) * 3},
     "clinc": {"bc": (40_000,) * 4, "masked_dqn": (60_000,) * 4},
 }
