@@ -130,11 +130,13 @@ class Chooser:
             np.maximum.at(found, owner, scores)
             return found
         if over == "sum":
-            return np.bincount(owner, weights=scores, minlength=len(episodes))
+            np.add.at(found, owner, scores)
+            return found
         sizes = task.lengths.astype(np.float64)  # sentences count as they are long
         total = np.bincount(owner, weights=scores * sizes, minlength=len(episodes))
         whole = np.bincount(owner, weights=sizes, minlength=len(episodes))
-        return total / np.maximum(whole, 1.0)
+        mean: Float64Array = total / np.maximum(whole, 1.0)
+        return mean
 
     def _members(self, ensemble: Sequence[str | Path]) -> list[choosing.Member]:
         own = self.trained
