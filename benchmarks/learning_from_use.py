@@ -45,7 +45,7 @@ from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.models.trained import load_trained
 from nlp_gym_agents.plots.feedback import draw_rounds
 from nlp_gym_agents.prediction.agent import Agent
-from nlp_gym_agents.prediction.feedback.rows import plain
+from nlp_gym_agents.prediction.feedback.answers import plain
 from nlp_gym_agents.training.train import train
 
 IDS = {"Question-TREC-v0": "Classification-v0", "NER-CoNLL-v0": "NER-v0"}

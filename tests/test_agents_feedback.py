@@ -23,8 +23,9 @@ from nlp_gym_agents.cli.main import app
 from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.prediction.agent import Agent
 from nlp_gym_agents.prediction.feedback import stages, store
+from nlp_gym_agents.prediction.feedback.answers import tagged_rows
 from nlp_gym_agents.prediction.feedback.losses import change, rating_loss
-from nlp_gym_agents.prediction.feedback.rows import annotated_row, samples_of, tagged_rows
+from nlp_gym_agents.prediction.feedback.rows import annotated_row, samples_of
 from nlp_gym_agents.prediction.feedback.stages import LEARNED, read_learned
 from nlp_gym_agents.prediction.inputs import from_text
 from nlp_gym_agents.training.train import train

@@ -20,7 +20,7 @@ from starlette.types import ASGIApp
 from nlp_gym import __version__
 from nlp_gym.errors import NLPGymError
 from nlp_gym.inert import one_line
-from nlp_gym_agents.prediction.feedback.learner import FeedbackCount
+from nlp_gym_agents.prediction.feedback.report import FeedbackCount
 from nlp_gym_agents.serve.answers import error_answer, json_answer
 from nlp_gym_agents.serve.body import (
     EXPLAIN_KEYS,

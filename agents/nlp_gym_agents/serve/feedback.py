@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nlp_gym.errors import shown
-from nlp_gym_agents.prediction.feedback.learner import FeedbackCount
+from nlp_gym_agents.prediction.feedback.report import FeedbackCount
 from nlp_gym_agents.serve.body import check_keys, inputs_of
 from nlp_gym_agents.serve.limits import Limits, RequestError
 from nlp_gym_agents.serve.served import ServedRun

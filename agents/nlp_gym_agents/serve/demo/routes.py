@@ -16,7 +16,7 @@ from nlp_gym.errors import InvalidArgumentError, NLPGymError, shown
 from nlp_gym.inert import one_line
 from nlp_gym.types import SPLITS
 from nlp_gym_agents.explain.page import trace_html
-from nlp_gym_agents.prediction.feedback.learner import FeedbackCount
+from nlp_gym_agents.prediction.feedback.report import FeedbackCount
 from nlp_gym_agents.prediction.feedback.stages import LEARNED
 from nlp_gym_agents.serve.app import Service
 from nlp_gym_agents.serve.body import inputs_of, read_body
