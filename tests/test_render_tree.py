@@ -20,9 +20,9 @@ def test_arcs_lie_above_those_that_they_span() -> None:
 
 def test_lines_point_from_heads_to_words() -> None:
     assert tree_lines(WORDS, ARCS) == [
-        "  ┌─> The  det",
-        "┌─┌─> cat  nsubj",
-        "│ └─> <b>  acl!amod 4",
+        "  ┌─→ The  det",
+        "┌─┌─→ cat  nsubj",
+        "│ └─→ <b>  acl!amod 4",
         "└──── 睡   root",
     ]
     assert tree_lines(["a", "b"], []) == ["  a", "  b"]
@@ -48,7 +48,7 @@ def test_of_a_long_text_the_first_words_are_drawn() -> None:
 
 def test_frames_with_arcs_show_the_tree() -> None:
     frame = Frame("t", "p", [Piece(word) for word in WORDS], ARCS)
-    assert "┌─> The  det" in draw("ansi", frame, 0.0)
+    assert "┌─→ The  det" in draw("ansi", frame, 0.0)
     page = draw("html", frame, 0.0)
     assert "<svg" in page
     assert "<b>" not in page

@@ -136,7 +136,7 @@ def tree_lines(words: Sequence[str], arcs: Sequence[Arc]) -> list[str]:
             for further in range(column + 1, 2 * deep + 1):
                 if cells[end][further] == " ":
                     cells[end][further] = "─"
-        cells[arc.word][-1] = ">"
+        cells[arc.word][-1] = "→"
     by_word = {arc.word: arc for arc in kept}
     wide = max(map(_cells, shown), default=0)
     lines = []

@@ -2,39 +2,39 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Sequence
 
 from nlp_gym.render import Arc, Frame, Piece
-
-if TYPE_CHECKING:
-    from nlp_gym.tasks.parsing.task import Parsing
-    from nlp_gym.tasks.parsing.transitions import ParsingState
+from nlp_gym.types import Sample
 
 
-def tree_frame(task: Parsing, state: ParsingState) -> Frame:
-    """The frame of one episode: its words, the arcs so far, stack and buffer.
+def tree_frame(
+    title: str,
+    read: int,
+    sample: Sample,
+    arcs: Sequence[tuple[int, str] | None],
+    here: Collection[int],
+) -> Frame:
+    """The frame of one episode: its words, and the arcs so far.
 
     Args:
-        task: The rules.
-        state: A batch of one.
+        title: As in `Frame`.
+        read: Words that have been read.
+        sample: The sentence.
+        arcs: Head (a place, -1 for the root) and relation of each word; None: it has none yet.
+        here: Places of the words that the next decision is about.
     """
-    row = int(state.row[0])
-    sample, none = task.sample(row), task.transitions.none
-    front = task.transitions.look(state)
-    here = {int(front.s0[0]), int(front.b0[0])}
-    over = bool((state.heads == -1).any())
-    pieces, arcs = [], []
-    for place, word in enumerate(sample.words):
-        head, relation = int(state.heads[0, place]), int(state.relations[0, place])
-        if head == none:
-            pieces.append(Piece(word, "here" if place in here and not over else "dim"))
+    pieces, drawn = [], []
+    for place, (word, arc) in enumerate(zip(sample.words, arcs, strict=True)):
+        if arc is None:
+            pieces.append(Piece(word, "here" if place in here else "dim"))
             continue
-        label, gold = task.relations[relation], ""
+        head, label = arc
+        gold = ""
         if sample.gold is not None and sample.labels is not None:
             right = (sample.gold[place], sample.labels[place]) == (head + 1, label)
             gold = "" if right else f"{sample.labels[place]} {sample.gold[place]}"
-        mark = "here" if place in here and not over else "wrong" if gold else "chosen"
+        mark = "here" if place in here else "wrong" if gold else "chosen"
         pieces.append(Piece(word, mark, label, gold))
-        arcs.append(Arc(place, head, label, gold))
-    n = int(task.position(state)[0])
-    return Frame(task.title(row), f"word {n}/{len(sample.words)}", pieces, arcs)
+        drawn.append(Arc(place, head, label, gold))
+    return Frame(title, f"word {read}/{len(sample.words)}", pieces, drawn)

@@ -514,7 +514,18 @@ class Parsing(LabelTask):
     def frame(self, state: ParsingState, i: int) -> Frame:
         from nlp_gym.tasks.parsing.frame import tree_frame
 
-        return tree_frame(self, state.take(np.array([i])))
+        row, n = int(state.row[i]), len(self.sample(int(state.row[i])).words)
+        heads, relations = state.heads[i, :n].tolist(), state.relations[i, :n].tolist()
+        none = self.transitions.none
+        arcs = [
+            None if head == none else (head, self.relations[relation])
+            for head, relation in zip(heads, relations, strict=True)
+        ]
+        front = self.transitions.look(state.take(np.array([i])))
+        over = -1 in heads
+        here = () if over else (int(front.s0[0]), int(front.b0[0]))
+        read = int(self.position(state)[i])
+        return tree_frame(self.title(row), read, self.sample(row), arcs, here)
 
     @override
     def __getstate__(self) -> dict[str, Any]:

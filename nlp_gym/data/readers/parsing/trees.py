@@ -9,6 +9,7 @@ from typing import Any
 
 from nlp_gym.data.readers.shared import raw_text
 from nlp_gym.data.readers.shared.base import Parsed, Reader, note_long_text
+from nlp_gym.data.readers.shared.conllu_rows import COLUMNS, is_skipped, row_fault
 from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.json_tools import (
     RowError,
@@ -21,7 +22,6 @@ from nlp_gym.data.readers.shared.json_tools import (
     field as key_of,
 )
 from nlp_gym.data.readers.shared.options import Options
-from nlp_gym.data.readers.tagging.conllu import COLUMNS, is_skipped, row_fault
 from nlp_gym.types import NO_EXTRA, Sample
 
 _FORM, _HEAD, _DEPREL = 1, 6, 7
