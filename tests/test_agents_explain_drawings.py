@@ -172,6 +172,24 @@ def ranking() -> Trace:
     )
 
 
+def tree() -> Trace:
+    names = ("SHIFT", "LEFT-ARC nsubj", "RIGHT-ARC obj")
+    return trace(
+        "tree",
+        ["Ada", "wrote", "notes"],
+        [
+            decision(names, [0.7, 0.2, 0.1], 0, right=0),
+            decision(names, [0.1, 0.8, 0.1], 1, right=1),
+            decision(names, [0.1, 0.2, 0.7], 2, right=0),
+        ],
+        output={
+            "text": "Ada wrote notes",
+            "heads": [2, 0, 2],
+            "relations": ["nsubj", "root", "obj"],
+        },
+    )
+
+
 def labels() -> Trace:
     names = ("joy", "fear", "STOP")
     return trace(
@@ -183,7 +201,7 @@ def labels() -> Trace:
 
 
 MADE: dict[str, Callable[[], Trace]] = {
-    made.__name__: made for made in (tagging, reading, span, ranking, labels, walk, writing)
+    made.__name__: made for made in (tagging, reading, span, ranking, labels, walk, writing, tree)
 }
 
 
@@ -308,7 +326,7 @@ def test_page_of_several_has_anchors_of_their_own() -> None:
     page = Page(trace_html([made() for made in MADE.values()] + [tagging()]))
     ids = page.values("id")
     assert len(ids) == len(set(ids))
-    assert "8 texts" in page.text
+    assert f"{len(MADE) + 1} texts" in page.text
 
 
 @pytest.mark.parametrize("view", VIEWS)

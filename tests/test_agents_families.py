@@ -188,7 +188,7 @@ def test_families_predict_raw_text(
     with pytest.raises(SystemExit) as ended:
         main(["predict", str(run), "x", "--format", "conll"])
     assert ended.value.code == 1
-    assert "shows labels of words" in capsys.readouterr().err
+    assert "is not for what this run decides" in capsys.readouterr().err
 
 
 def test_families_predict_names_that_the_graph_lacks(

@@ -319,7 +319,9 @@ def test_families_are_guessed_from_the_bundled_samples(row: Dataset) -> None:
     path = row.sample_file("test")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        assert guess_family(path) == DATASETS[row.sample.name].family  # one sample, two families
+        # One sample may be of two families, and trees are read as parts of speech too.
+        likely = DATASETS[row.sample.name.removesuffix("_trees")]
+        assert guess_family(path) == likely.family
     report = check(path, row.format, family=row.family)
     assert report.ok
     assert report.family == row.family

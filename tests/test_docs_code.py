@@ -353,6 +353,8 @@ def check_train(values: dict[str, Any], do: Callable[..., Any], folder: Path) ->
     values |= {"data": None, "data_dir": None, "conf_file": None, "report": False}
     if values["warm_start"] and not values["warm_start"].startswith("bc"):
         values["warm_start"] = "bc"
+    if values["continue_from"] is not None:  # its settings are those of a run that is not there
+        values |= {"continue_from": None, "replay": 0.0, "distill": 0.0, "ewc": 0.0}
     if values["env_kwargs"]:
         files = ("knowledge:", "knowledge_names:")
         values["env_kwargs"] = [v for v in values["env_kwargs"] if not v.startswith(files)]

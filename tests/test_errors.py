@@ -36,7 +36,7 @@ def test_errors_nearest_id(typed: str, meant: str | None) -> None:
     with pytest.raises(UnknownNameError) as caught:
         make_task(typed)
     assert (f"Did you mean {meant!r}?" in str(caught.value)) is (meant is not None)
-    assert "Allowed: ChoiceQA-ARC-v0, " in str(caught.value)
+    assert "Allowed: Attack-v0, " in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,7 @@ def test_wheel_metadata(site: Path) -> None:
     assert {f"Programming Language :: Python :: 3.{minor}" for minor in range(10, 15)} < classifiers
     known = pytest.importorskip("trove_classifiers").classifiers
     assert sorted(classifiers - known) == []
-    (script,) = found.entry_points
+    (script,) = found.entry_points.select(group="console_scripts")
     assert (script.name, script.value) == ("nlp-gym", "nlp_gym_agents.cli.main:main")
 
 

@@ -124,6 +124,7 @@ VALID = {
     ("generation", "csv"): 'source,target\n"A warm,\nlong day",Ein Tag\n好。,Gut.\n',
     ("generation", "pairs"): "Hi.\t嗨。\tby someone\nA day.\tEin Tag.\n\nNo.\tNein.\n",
     ("generation", "text"): "A warm day\n北京 is far.\n",
+    ("parsing", "text"): "Ana left.\n\n北京 is far.\n",
     ("kg", "jsonl"): '{"head": "Oslo", "relation": "capital of", "tail": "Norway"}\n' * 2,
 }
 

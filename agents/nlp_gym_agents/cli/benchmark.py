@@ -40,7 +40,7 @@ def benchmark_command(
     seeds: Annotated[str, typer.Option(metavar="N,N,...", help="Random seeds.")] = "0",
     data_dir: DataDir = None,
     out: Annotated[Path, typer.Option(help="Folder of results and tables.")] = Path("results"),
-    budget: Annotated[float, typer.Option(help="Minutes a training run may take.")] = 5.0,
+    budget: Annotated[float, typer.Option(help="Minutes a training run may take.")] = 4.5,
     n_timesteps: Annotated[
         int | None, typer.Option("-n", "--n-timesteps", min=1, help="Decisions of each run.")
     ] = None,

@@ -456,7 +456,8 @@ def merge(
         InvalidArgumentError: A value outside what is allowed.
     """
     config.check()
-    config = with_earlier_run(config, trust=trust)
+    if config.continue_from is not None:
+        config = with_earlier_run(config, trust=trust)
     mode, warm = config.encoder_mode, config.warm_start is not None
     given = config.hyperparams
     if complete:

@@ -286,6 +286,15 @@ def _compressed(decided: Decided) -> dict[str, Any]:
     return {**own, "kept": tuple(record["kept"]), "tokens": tokens}
 
 
+def _simulated(decided: Decided) -> dict[str, Any]:
+    record = decided.record
+    return {**record, "services": tuple(record["services"]), "dialogue": tuple(record["dialogue"])}
+
+
+def _changed(decided: Decided) -> dict[str, Any]:
+    return {**decided.record, "changes": tuple(decided.record["changes"])}
+
+
 def _other(decided: Decided) -> dict[str, Any]:
     chances = decided.chances
     return {"decisions": () if chances is None else tuple(chances.chosen[0].tolist())}
@@ -316,6 +325,12 @@ _KINDS: Mapping[str, Kind] = {
     ),
     "candidates.summary:Summary": Kind(
         results.PickedSentences, _sentences, "each", "decisions (a sentence, or to stop)"
+    ),
+    "dialogue_sim.task:DialogueSim": Kind(
+        results.SimulatedDialogue, _simulated, "each", "acts of the system"
+    ),
+    "candidates.attack:Attack": Kind(
+        results.ChangedText, _changed, "each", "decisions (a change, or to stop)"
     ),
     "knowledge_graph.task:KnowledgeGraph": Kind(results.GraphAnswers, _graph, "whole", "answers"),
     "parsing.task:Parsing": Kind(ParsedText, _tree, "each", "transitions"),

@@ -493,6 +493,38 @@ class CompressedText(Result):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ChangedText(Result):
+    """A text that was changed so that another agent decides otherwise.
+
+    Attributes:
+        changed: The text after the changes.
+        changes: What was changed, in words.
+        label: What that agent decides on the text as it was.
+        label_after: What it decides on the changed one.
+    """
+
+    changed: str = ""
+    changes: tuple[str, ...] = ()
+    label: str = ""
+    label_after: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulatedDialogue(Result):
+    """A dialogue with a simulated user.
+
+    Attributes:
+        services: Those that the user's goal is about, sorted.
+        dialogue: Its turns: ``act`` and words of the ``system``, words of the ``user``.
+        ended: Who ended it, ``"system"`` or ``"user"``; ``"limit"``: nobody.
+    """
+
+    services: tuple[str, ...] = ()
+    dialogue: tuple[Mapping[str, str], ...] = ()
+    ended: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class OtherResult(Result):
     """What a task of another kind decided: the fields are in `record`.
 

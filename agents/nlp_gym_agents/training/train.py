@@ -117,7 +117,7 @@ def train(
         TrainingInterrupted: A signal stopped it; its state is saved.
         NLPGymError: The settings or the data are not usable, or the disk is full.
     """
-    asked = with_earlier_run(config, trust=trust)
+    asked = config if config.continue_from is None else with_earlier_run(config, trust=trust)
     config = merge(asked)
     check_tracking(track)
     check_every(samples_every)
@@ -141,9 +141,10 @@ def train(
         training.asked = asked
         training.track, training.samples_every = track, samples_every
         try:
-            training.config = config = with_attacked_copies(
-                config, run, progress=progress, trust=trust
-            )
+            if config.attacked_run is not None:
+                training.config = config = with_attacked_copies(
+                    config, run, progress=progress, trust=trust
+                )
             write_config(run, config.as_dict(), command=command or sys.argv)
             with stop_requests(run) as request:
                 training.begin(request)

@@ -49,12 +49,14 @@ class AttackState(PickState):
         chance: (B,) float64 the victim's probability of the gold label; 0 without gold.
         held: (B,) float64 its probability of the label that it chose for the text as it was.
         deceived: (B,) bool whether it now chooses another one.
+        over: (B,) bool whether the attack has ended.
     """
 
     blocked: BoolArray
     chance: Float64Array
     held: Float64Array
     deceived: BoolArray
+    over: BoolArray
 
 
 class Attack(PickTask):
@@ -331,6 +333,7 @@ class Attack(PickTask):
             chance=self._of_gold(rows, plain),
             held=plain.max(axis=1),
             deceived=np.zeros(b, bool),
+            over=np.zeros(b, bool),
         )
 
     def _of_gold(self, rows: Int64Array, chances: Float64Array) -> Float64Array:
@@ -360,6 +363,7 @@ class Attack(PickTask):
             state.held[at] = chances[np.arange(len(at)), first]
             state.deceived[at] = chances.argmax(axis=1) != first
         ended = stopped | over | state.deceived
+        state.over[:] = ended
         cost = self.change_cost * ~stopped
         if not self.has_gold:
             return None, cost, ended
@@ -493,7 +497,8 @@ class Attack(PickTask):
         mark = "wrong" if state.deceived[i] else "plain"
         pieces.append(Piece(f"victim: {first} {state.held[i]:.2f}", mark, line=True))
         limit = int(self._limits[row])
-        return Frame(self.title(row), f"change {int(state.count[i])}/{limit}", pieces)
+        over = ", over" if state.over[i] else ""
+        return Frame(self.title(row), f"change {int(state.count[i])}/{limit}{over}", pieces)
 
     @override
     def __getstate__(self) -> dict[str, Any]:

@@ -49,7 +49,7 @@ class Plan:
     out: Path = Path("results")
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
     n_timesteps: int | None = None
-    budget: float = 5.0
+    budget: float = 4.5
     searches: int | None = None
     device: str = "auto"
     controls: bool = False

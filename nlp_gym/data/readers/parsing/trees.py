@@ -177,7 +177,7 @@ def parse_jsonl(lines: list[str], name: str, options: Options) -> Parsed:
 FORMATS: tuple[Reader, ...] = (
     Reader(
         "conllu",
-        (".conllu", ".conllx", ".conll"),
+        (".conllu", ".conllx"),
         parse,
         "Universal Dependencies and CoNLL-X, ten columns: HEAD and DEPREL are read",
         takes=frozenset(("comments",)),

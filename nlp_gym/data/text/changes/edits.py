@@ -57,6 +57,9 @@ ALLOWED: Mapping[str, Allowed] = MappingProxyType(
             "name of its type and length; synonyms replace words outside of entities, of the part "
             "of speech that the labels say where they are parts of speech.",
         ),
+        "parsing": Allowed(
+            ("typos", "synonyms"), True, "The number of words stays, so every arc keeps its words."
+        ),
         "classification": Allowed(CHANGES, False, "The label is of the text as a whole."),
         "multilabel": Allowed(CHANGES, False, "The labels are of the text as a whole."),
         "relation": Allowed(
