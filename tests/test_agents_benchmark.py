@@ -154,7 +154,7 @@ def test_benchmark_dry_run_and_command_line(
     assert ended.value.code == 0
     out = capsys.readouterr().out
     assert "POS-EWT-v0 ppo seed 1: to train" in out
-    assert "3 of 3 cells to do; 2 training runs of at most 4.5 minutes, 0.2 h" in out
+    assert "3 of 3 cells to do; 2 training runs of at most 4.5 minutes, 0.1 h" in out
     assert not list(tmp_path.iterdir())
     for changes, words in (
         (["--seeds", "a"], "seeds='a'"),

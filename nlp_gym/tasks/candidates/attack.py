@@ -496,9 +496,10 @@ class Attack(PickTask):
         first = self.labels[int(self._plain(state.row[i : i + 1])[0].argmax())]
         mark = "wrong" if state.deceived[i] else "plain"
         pieces.append(Piece(f"victim: {first} {state.held[i]:.2f}", mark, line=True))
+        if state.over[i] and not state.deceived[i]:
+            pieces.append(Piece("the attacker gave up", "dim", line=True))
         limit = int(self._limits[row])
-        over = ", over" if state.over[i] else ""
-        return Frame(self.title(row), f"change {int(state.count[i])}/{limit}{over}", pieces)
+        return Frame(self.title(row), f"change {int(state.count[i])}/{limit}", pieces)
 
     @override
     def __getstate__(self) -> dict[str, Any]:
