@@ -18,7 +18,7 @@ from nlp_gym_agents.runs.snapshots import newest
 from nlp_gym_agents.training.setup import set_up
 from nlp_gym_agents.training.train import resume, train
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.slow]
 
 
 def config(folder: Path, **changes: Any) -> TrainConfig:

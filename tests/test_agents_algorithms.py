@@ -55,6 +55,9 @@ SMALL: dict[str, list[str]] = {
 }
 
 
+QUICK = ("bc", "masked_dqn", "ppo")
+"""Algorithms that plain tests train to the end."""
+
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
@@ -155,7 +158,10 @@ def test_algorithms_unknown(name: str, error: type[Exception], words: str) -> No
 # -- learning ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("algo", sorted(SMALL))
+@pytest.mark.parametrize(
+    "algo",
+    [pytest.param(a, marks=[] if a in QUICK else [pytest.mark.slow]) for a in sorted(SMALL)],
+)
 def test_algorithms_learn(algo: str, pos: Task) -> None:
     model = build(algo, pos).learn(8_000)
     assert model.num_timesteps >= 8_000

@@ -28,7 +28,7 @@ from nlp_gym_agents.plots.report import write_report
 from nlp_gym_agents.runs.plain_files import read_yaml
 from tests.test_agents_benchmark import SAMPLE, result
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.slow]
 ALGOS = ("random", "bc", "maskable_ppo+bc:run")
 
 

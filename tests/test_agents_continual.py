@@ -200,6 +200,7 @@ def test_continual_any_family_goes_on(
     assert load_trained(run).outputs(load_trained(run).task("dev"))
 
 
+@pytest.mark.slow
 def test_continual_what_writes_keeps_its_vocabulary(tmp_path: Path) -> None:
     config = small("bc", "Generation-v0", n_timesteps=64)
     config = config.with_changes(hyperparams={"batch_size": 32})
@@ -444,6 +445,7 @@ def test_continual_consolidation_pulls_weights_back(runs: dict[str, Path], ships
     assert (weight < before).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algo", ["bc", "masked_dqn", "qrdqn", "maskable_ppo", "rloo"])
 def test_continual_held_run_stays_nearer(
     runs: dict[str, Path], ships: Path, tmp_path: Path, algo: str
@@ -459,6 +461,7 @@ def test_continual_held_run_stays_nearer(
     assert (tmp_path / "ewc" / held.FISHER).is_file()
 
 
+@pytest.mark.slow
 def test_continual_information_is_summed_over_stages(
     runs: dict[str, Path], ships: Path, tmp_path: Path
 ) -> None:
@@ -475,6 +478,7 @@ def test_continual_information_is_summed_over_stages(
 # The chain.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algo", ["bc", "dagger", "masked_dqn", "maskable_ppo"])
 def test_continual_resume_is_exact(
     runs: dict[str, Path], ships: Path, tmp_path: Path, algo: str
@@ -536,6 +540,7 @@ def test_continual_killed_run_goes_on(runs: dict[str, Path], ships: Path, tmp_pa
     assert int(newest(run / "checkpoints")[0].name) == at + 64
 
 
+@pytest.mark.slow
 def test_continual_chain_and_its_report(
     runs: dict[str, Path], ships: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

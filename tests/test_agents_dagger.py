@@ -164,6 +164,7 @@ RESUMED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RESUMED)
 def test_a_resumed_run_equals_an_unbroken_one(tmp_path: Path, name: str) -> None:
     asked, calls = RESUMED[name], []

@@ -16,7 +16,7 @@ from nlp_gym_agents.models.build import build_model
 from nlp_gym_agents.networks.encoder.options import Tuning
 from nlp_gym_agents.networks.encoder.trainable import TrainableEncoder, trainable_encoders
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.slow]
 
 
 def learned(

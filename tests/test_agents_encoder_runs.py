@@ -28,7 +28,7 @@ from nlp_gym_agents.training.setup import set_up
 from nlp_gym_agents.training.train import resume, train
 from nlp_gym_agents.training.warm_start import start_warm
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.slow]
 
 SMALL: dict[str, dict[str, Any]] = {
     "ppo": {"n_steps": 8, "batch_size": 16, "n_epochs": 1},

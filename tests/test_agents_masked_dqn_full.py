@@ -278,6 +278,7 @@ def tensors(run: Path) -> dict[str, Any]:
     return {f"{p.name}/{k}": v for p in paths for k, v in load_file(p).items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_masked_dqn_resume_equals_unbroken(tmp_path: Path, kind: str) -> None:
     whole = train(small(kind), run_dir=tmp_path / "whole", progress=False)

@@ -28,7 +28,7 @@ from nlp_gym_agents.runs.metrics_log import read_metrics
 from nlp_gym_agents.runs.snapshots import newest
 from nlp_gym_agents.training.train import resume, train
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.slow]
 
 DECODER = {"features_extractor_kwargs": {"width": 16, "layers": 1, "heads": 2, "dropout": 0.1}}
 SMALL: dict[str, dict[str, Any]] = {

@@ -72,6 +72,8 @@ def commands(page: str) -> list[list[str]]:
     return [words for line in lines if (words := shlex.split(line, comments=True))]
 
 
+FIRST_PAGES = ("README.md", "docs/getting-started.md")
+"""Pages whose Python plain tests run."""
 PYTHON_PAGES = [page for page in PAGES if "```python" in (ROOT / page).read_text(encoding="utf-8")]
 COMMANDS = [(page, words) for page in PAGES for words in commands(page)]
 
@@ -138,7 +140,13 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 @pytest.mark.usefixtures("scratch", "one_thread")
-@pytest.mark.parametrize("page", PYTHON_PAGES)
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=[] if page in FIRST_PAGES else [pytest.mark.slow])
+        for page in PYTHON_PAGES
+    ],
+)
 def test_docs_python_runs(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from nlp_gym.encode import EncoderOptions
     from nlp_gym.encode.hashed import HashedEncoder

@@ -29,8 +29,8 @@ TOGETHER = "same_in_every_process"
 def cases():
     """Every check with each of its variants on one id of each task, with one on every other id.
 
-    Other ids play the same code on other samples; which variant is theirs goes round. Aliases,
-    such as NER-v0, play the sample of another id as well, and are slow tests.
+    Other ids play the same code on other samples: they are slow tests, and which variant is theirs
+    goes round.
     """
     for check in all_checks():
         for number, variant in enumerate(check.variants):
@@ -40,7 +40,7 @@ def cases():
                 own = env_id in TASKS or place % len(check.variants) == number
                 if check.name == TOGETHER or not own:
                     continue
-                slow = check.name in SLOW or env_id not in KINDS
+                slow = check.name in SLOW or env_id not in TASKS
                 marks = [pytest.mark.slow] if slow else []
                 yield pytest.param(env_id, check, variant, id=f"{told}-{env_id}", marks=marks)
 
