@@ -465,6 +465,8 @@ def lay_out(folder: Path) -> None:
     texts = [f"Café number {i} was fine,{i % 5 + 1}\n" for i in range(40)]
     (folder / "stars.csv").write_bytes(f"review,stars\n{''.join(texts)}".encode("cp1252"))
     (folder / "reviews.csv").write_text("text,label\n" + "".join(texts), encoding="utf-8")
+    rows = [{"sentence": f"{n} left Oslo early today .", "compression": f"{n} left"} for n in names]
+    (folder / "small.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (folder / "texts.txt").write_text("Ana left Oslo.\nIt rained.\n")
     shutil.copytree(ROOT / "nlp_gym" / "data" / "samples" / "fb15k237", folder / "fb15k237")
 
@@ -484,11 +486,16 @@ def shortened(words: list[str], runs: Mapping[str, str]) -> list[str] | None:
             at = short.index(flag)
             del short[at : at + 2]
     run = runs["reviews" if "--challenge" in short else "latest"]
-    short = [run if re.fullmatch(r"RUN(_\d)?", word) else word for word in short]
+    short = [re.sub(r"^(attack:)?RUN(_\d)?$", rf"\g<1>{run}", word) for word in short]
     if short[0] == "export-minari":
         short += ["--env-kwargs", "encoder:hashed", "--obs-type", "index"]
+    if short[0] == "train" and "--encoder-mode" in short:
+        return None  # the hashed encoder does not learn
+    if "victim:RUN" in short:
+        return None  # the latest run need not label texts as those of the page
     if short[0] == "train":
-        short += ["-n", "900", *BEGIN[-2:]] if "--resume" in short else BEGIN
+        own = "--resume" in short or "--continue" in short
+        short += ["-n", "900", *BEGIN[-2:]] if own else BEGIN
     if "--optimize" in short:
         short += ["--n-trials", "2", "--n-jobs", "1"]
     return short
@@ -545,5 +552,5 @@ def test_docs_commands_run(
         short = shortened(words[1:], runs) if ours else None
         if short is not None:
             printed = done(short)
-            if short[0] == "train" and "--optimize" not in short:
+            if short[0] == "train" and not {"--optimize", "--continue"} & {*short}:
                 runs["latest"] = printed

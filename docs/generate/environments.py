@@ -115,6 +115,12 @@ def common_page() -> str:
     )
 
 
+def family_title(family: str) -> str:
+    """The heading of a family's formats: the title of the first id that reads its files."""
+    classes = (task_class(row.id) for row in registration.env_rows())
+    return title_of(next(cls for cls in classes if cls.family == family))
+
+
 def title_of(cls: type[Any]) -> str:
     """The kind of task: how the docstring of its class begins."""
     first = (inspect.getdoc(cls) or "").partition("\n")[0]
@@ -157,7 +163,7 @@ def _about(row: EnvRow) -> str:
         where = f"[{corpus.name}]({corpus.homepage})" if "://" in corpus.homepage else corpus.name
         lines.append(f"Corpus: {where}, {corpus.description}. Licence: {corpus.licence}.")
     if cls.family in READERS:
-        formats = f"[formats](../data.md#{slug(title_of(cls))})"
+        formats = f"[formats](../data.md#{slug(family_title(cls.family))})"
         lines.append(f'Your own file: `data="FILE"` in one of its {formats}.')
     return " ".join(lines)
 

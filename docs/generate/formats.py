@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from docs.generate.environments import title_of
+from docs.generate.environments import family_title
 from docs.generate.markdown import table
 from nlp_gym import registration
 from nlp_gym.data import READERS
@@ -97,7 +97,7 @@ def format_tables() -> str:
                 (f"`{reader.name}`", endings + more, _prose(reader.description), _shown(example))
             )
         parts += [
-            f"### {title_of(task_class(ids[0]))}",
+            f"### {family_title(family)}",
             f"Family `{family}`: {links}",
             table(("format", "endings", "what it is", "example"), rows),
         ]

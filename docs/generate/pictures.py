@@ -89,6 +89,7 @@ def episode(env_id: str) -> Episode:
     if wrong is not None and len(frames) <= n:
         wrong = None
         frames, total, score = _played(env, row, wrong)
+    n = len(frames) - 1  # a task that draws what happens need not play the same again
     moments = sorted({0, n // 2 if wrong is None else wrong + 1, n})
     who = "The oracle plays" + (", with one wrong decision" if wrong is not None else "")
     decisions = "1 decision" if n == 1 else f"{n} decisions"
