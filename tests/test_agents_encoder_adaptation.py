@@ -24,7 +24,7 @@ from nlp_gym_agents.networks.encoder.trainable import TrainableEncoder, trainabl
 from nlp_gym_agents.networks.encoder.unit_texts import UnitTexts
 from nlp_gym_agents.training.callbacks.kl_penalty import frozen_copy
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.slow]
 
 LEARNS = {"finetune": "", "lora": "lora_", "adapter": ".adapter."}
 

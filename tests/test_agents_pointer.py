@@ -44,7 +44,7 @@ from nlp_gym_agents.training.train import resume, train
 ID = "PointerToy-v0"
 WORDS = [f"{a}{b}" for a in "bdfgklmnprst" for b in ("ado", "elu", "iri", "ona", "umi")]
 SIZES = {"train": 1500, "dev": 60, "test": 60}
-pytestmark = pytest.mark.usefixtures("one_thread", "_toy")
+pytestmark = [pytest.mark.usefixtures("one_thread", "_toy"), pytest.mark.slow]
 
 
 @dataclass

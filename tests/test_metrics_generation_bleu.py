@@ -93,6 +93,7 @@ def by_sacrebleu(texts, references, effective_order=True, **options):
     return np.array(found) / 100
 
 
+@pytest.mark.slow
 def test_ten_thousand_pairs_equal_sacrebleu():
     """Every tokenizer with every smoothing, the pairs shared out among them."""
     cases = [(tokenize, smooth) for tokenize in TOKENIZERS for smooth in SMOOTH_METHODS]
@@ -118,6 +119,7 @@ def test_smoothing_values_and_orders_equal_sacrebleu(smooth, value, effective_or
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-9)
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(
     st.sampled_from(TOKENIZERS),

@@ -186,6 +186,7 @@ SOME = {
 """What is checked of a check whose other variants take long."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("check", find_checks(TESTED, checks=all_checks()), ids=str)
 @pytest.mark.parametrize("toy", TOYS)
 def test_toy_task_passes_what_every_id_must(toy, check):

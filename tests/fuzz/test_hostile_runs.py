@@ -30,6 +30,8 @@ from nlp_gym_agents.prediction.agent import Agent
 from nlp_gym_agents.runs.snapshots import newest
 from nlp_gym_agents.training.train import resume, train
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 10.0
 MEMORY = 500 * 1024**2
 TEXT = "Ann3 sings."
