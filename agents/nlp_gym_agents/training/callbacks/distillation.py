@@ -43,7 +43,7 @@ def check_distils(model: BaseAlgorithm, coef: float) -> None:
     if not known or hasattr(policy, "lstm_actor"):
         raise InvalidArgumentError(
             f"distill={shown(coef)}: {type(model).__name__} has a memory, or no scores of actions, "
-            "that an earlier policy could be compared with on single decisions: use --ewc or "
+            "that an earlier policy could be compared with on single decisions: use "
             "--replay."
         )
 
