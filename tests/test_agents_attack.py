@@ -27,7 +27,7 @@ from nlp_gym_agents.config.train_config import TrainConfig, merge
 from nlp_gym_agents.evaluation.evaluate import evaluate
 from nlp_gym_agents.runs.folder import read_config
 from nlp_gym_agents.runs.snapshots import newest
-from nlp_gym_agents.training.attacked_copies import FILE
+from nlp_gym_agents.training.start.attacked_copies import FILE
 from nlp_gym_agents.training.train import resume, train
 
 pytestmark = pytest.mark.usefixtures("one_thread")

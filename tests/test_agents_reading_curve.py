@@ -28,7 +28,7 @@ from nlp_gym_agents.evaluation.reading_curve import (
 from nlp_gym_agents.models.build import build_model
 from nlp_gym_agents.models.trained import load_trained
 from nlp_gym_agents.networks.features.commit import CommitHead
-from nlp_gym_agents.plots.reading_curve import draw_curves
+from nlp_gym_agents.plots.scores.points import draw_curves
 from nlp_gym_agents.training.train import train
 
 ID = "Sentiment-SST2-v0"

@@ -32,7 +32,7 @@ from nlp_gym_agents.config.lengths import default_patience, fitted
 from nlp_gym_agents.config.signatures import arguments
 from nlp_gym_agents.config.validation import check_params, check_rollouts
 from nlp_gym_agents.networks.encoder.options import MODES, Tuning
-from nlp_gym_agents.runs import schema
+from nlp_gym_agents.runs.files import schema
 from nlp_gym_agents.runs.folder import read_config_file
 
 
@@ -400,7 +400,7 @@ def config_from_file(
     Args:
         path: The file.
         tensorboard_log: Folder of the TensorBoard files; None: the run's own.
-        trust: Modules that the file may have imported; see `nlp_gym_agents.runs.trust`.
+        trust: Modules that the file may have imported; see `nlp_gym_agents.runs.files.trust`.
 
     Raises:
         RunError: The file is missing, damaged or of another version, or asks for a module that is

@@ -27,10 +27,15 @@ from nlp_gym_agents.evaluation.benchmark.table import (
     read_cells,
 )
 from nlp_gym_agents.plots import style
-from nlp_gym_agents.plots.aggregate import Normalised, improvements, interquartile_mean, normalised
-from nlp_gym_agents.plots.learning import LearningRun, Panel, panels, read_learning
+from nlp_gym_agents.plots.scores.aggregate import (
+    Normalised,
+    improvements,
+    interquartile_mean,
+    normalised,
+)
+from nlp_gym_agents.plots.scores.learning import LearningRun, Panel, panels, read_learning
+from nlp_gym_agents.runs.files.trust import named_modules
 from nlp_gym_agents.runs.folder import writing
-from nlp_gym_agents.runs.trust import named_modules
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -138,7 +143,7 @@ def _inert(value: Any) -> Any:
 
 
 def _captions(found: Normalised) -> list[str]:
-    from nlp_gym_agents.plots.benchmark import aggregate_caption
+    from nlp_gym_agents.plots.scores.benchmark import aggregate_caption
 
     return aggregate_caption(found) if found.scores else [f"{text}." for text in found.left_out]
 
@@ -173,8 +178,8 @@ def _panels(
 def _drawings(
     table: Mapping[str, Any], found: Normalised, curves: Sequence[Panel]
 ) -> dict[str, Drawing]:
-    from nlp_gym_agents.plots.benchmark import aggregate_figure, scores_figure
-    from nlp_gym_agents.plots.curves import curves_figure
+    from nlp_gym_agents.plots.scores.benchmark import aggregate_figure, scores_figure
+    from nlp_gym_agents.plots.scores.curves import curves_figure
 
     made = {}
     if found.scores:

@@ -55,7 +55,7 @@ def typed_modules(value: list[str] | None) -> list[str] | None:
 
 def _reach(modules: Sequence[str]) -> None:
     if modules:
-        from nlp_gym_agents.runs.trust import reach_typed
+        from nlp_gym_agents.runs.files.trust import reach_typed
 
         reach_typed(modules)
 

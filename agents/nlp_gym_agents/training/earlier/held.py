@@ -19,16 +19,21 @@ from nlp_gym_agents.config.continual import stage_task
 from nlp_gym_agents.models.build import encode, feature_source
 from nlp_gym_agents.models.grow import Growth, grown_zeros
 from nlp_gym_agents.networks.features.swap_source import swapped_source
+from nlp_gym_agents.runs.files.plain_files import read_json
+from nlp_gym_agents.runs.files.weights import POLICY, Tensors, read_tensors, save_tensors
 from nlp_gym_agents.runs.folder import writing
-from nlp_gym_agents.runs.plain_files import read_json
 from nlp_gym_agents.runs.settings import SETTINGS
 from nlp_gym_agents.runs.snapshots import locate
-from nlp_gym_agents.runs.weights import POLICY, Tensors, read_tensors, save_tensors
-from nlp_gym_agents.training.callbacks.distillation import Distillation, check_distils
 from nlp_gym_agents.training.callbacks.kl_penalty import frozen_copy
-from nlp_gym_agents.training.consolidation import Consolidation, check_consolidates, fisher, learned
-from nlp_gym_agents.training.earlier import growth_since
-from nlp_gym_agents.training.setup import Setup
+from nlp_gym_agents.training.earlier.consolidation import (
+    Consolidation,
+    check_consolidates,
+    fisher,
+    learned,
+)
+from nlp_gym_agents.training.earlier.distillation import Distillation, check_distils
+from nlp_gym_agents.training.earlier.weights import growth_since
+from nlp_gym_agents.training.start.setup import Setup
 
 EARLIER, FISHER = "earlier.safetensors", "fisher.safetensors"
 _WEIGHTS, _INFORMATION = "weights/", "fisher/"

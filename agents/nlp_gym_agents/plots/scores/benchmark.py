@@ -9,7 +9,7 @@ import numpy as np
 
 from nlp_gym_agents.evaluation.benchmark.table import BASELINES
 from nlp_gym_agents.plots import style
-from nlp_gym_agents.plots.aggregate import (
+from nlp_gym_agents.plots.scores.aggregate import (
     LEVELS,
     Estimate,
     Normalised,

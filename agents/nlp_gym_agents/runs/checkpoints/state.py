@@ -1,7 +1,7 @@
 """What a checkpoint holds besides weights, as types, and whether it fits the model that goes on.
 
-`nlp_gym_agents.runs.schema` compares ``state.json`` with `CheckpointState`. The functions here
-compare what a type cannot say with the model that was built from the run's settings: which
+`nlp_gym_agents.runs.files.schema` compares ``state.json`` with `CheckpointState`. The functions
+here compare what a type cannot say with the model that was built from the run's settings: which
 optimizers, counters and arrays there are, how large they are, and where indices end.
 """
 
@@ -19,8 +19,8 @@ from stable_baselines3.common.buffers import ReplayBuffer
 
 from nlp_gym.errors import RunError, shown
 from nlp_gym.inert import listed
-from nlp_gym_agents.runs import schema
-from nlp_gym_agents.runs.weights import Tensors
+from nlp_gym_agents.runs.files import schema
+from nlp_gym_agents.runs.files.weights import Tensors
 
 Numbers = dict[str, Any]
 """State that goes into JSON."""
@@ -126,12 +126,12 @@ class CheckpointState(_CheckpointState, total=False):
     """``state.json``.
 
     Attributes:
-        aliases: See `nlp_gym_agents.runs.weights`.
+        aliases: See `nlp_gym_agents.runs.files.weights`.
         counters: Numbers that the algorithm keeps about its progress, by attribute.
         optimizers: By dotted name.
         buffer: None where there is no replay buffer, or it is too large to be saved.
         random: The generators of the process.
-        episodes: None where they cannot be had; see `nlp_gym_agents.runs.episodes`.
+        episodes: None where they cannot be had; see `nlp_gym_agents.runs.checkpoints.episodes`.
         extra: State of the training loop.
         recent: Older checkpoints have none.
     """

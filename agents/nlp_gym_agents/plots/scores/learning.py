@@ -18,9 +18,9 @@ import numpy as np
 
 from nlp_gym.errors import RunError, shown
 from nlp_gym.types import Float64Array
+from nlp_gym_agents.runs.files.plain_files import read_json
 from nlp_gym_agents.runs.folder import check_run, read_config
 from nlp_gym_agents.runs.metrics_log import read_metrics
-from nlp_gym_agents.runs.plain_files import read_json
 
 Axis = Literal["steps", "seconds"]
 """What a curve is drawn over: decisions of training, or its wall time."""
@@ -134,7 +134,7 @@ def read_learning(run: str | Path, *, trust: Sequence[str] | str = ()) -> Learni
 
     Args:
         run: The folder.
-        trust: Modules that its settings may have imported; see `nlp_gym_agents.runs.trust`.
+        trust: Modules that its settings may have imported; see `nlp_gym_agents.runs.files.trust`.
 
     Raises:
         RunError: Missing, not a run, damaged, or without an evaluation yet.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nlp_gym_agents.plots import style
-from nlp_gym_agents.plots.learning import Axis, LearningRun, Panel, Series, mean_of
+from nlp_gym_agents.plots.scores.learning import Axis, LearningRun, Panel, Series, mean_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,7 +30,7 @@ def curves_figure(panels: Sequence[Panel], axes: Sequence[Axis], *, columns: int
     """Learning curves, a panel for each id and metric.
 
     Args:
-        panels: At least one; see `nlp_gym_agents.plots.learning.panels`.
+        panels: At least one; see `nlp_gym_agents.plots.scores.learning.panels`.
         axes: What they are drawn over, a column each.
         columns: Panels side by side, where there is one axis.
     """

@@ -13,7 +13,7 @@ from nlp_gym.types import Float64Array, Int64Array
 from nlp_gym_agents.evaluation.calibration import BINS, calibration_error
 from nlp_gym_agents.models.acting import INVERSE_TEMPERATURE
 from nlp_gym_agents.plots import style
-from nlp_gym_agents.plots.played import Decisions, Player, decisions_of, played
+from nlp_gym_agents.plots.decisions.played import Decisions, Player, decisions_of, played
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

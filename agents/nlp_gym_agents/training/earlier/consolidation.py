@@ -28,7 +28,7 @@ from nlp_gym_agents.networks.features.observation_keys import MASK_KEY
 from nlp_gym_agents.networks.features.pointer import real
 from nlp_gym_agents.networks.features.swap_source import clear_caches, reads_whole_texts
 from nlp_gym_agents.networks.policies.dueling import action_scores
-from nlp_gym_agents.runs.weights import Tensors
+from nlp_gym_agents.runs.files.weights import Tensors
 
 STATES, FEW_STATES = 1000, 200
 """Decisions that the information is estimated from; fewer where each is a pass of an encoder."""

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from nlp_gym.errors import InvalidArgumentError, MissingDependencyError, shown
 from nlp_gym.files import write_json
 from nlp_gym.inert import json_escaped, one_line
-from nlp_gym_agents.runs import schema
+from nlp_gym_agents.runs.files import schema
+from nlp_gym_agents.runs.files.plain_files import read_json
 from nlp_gym_agents.runs.folder import TRACKING
-from nlp_gym_agents.runs.plain_files import read_json
 
 if TYPE_CHECKING:
     from nlp_gym_agents.explain.trace import Trace

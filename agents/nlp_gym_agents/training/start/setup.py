@@ -47,11 +47,11 @@ from nlp_gym_agents.models.play import drawn_rows, outputs_of
 from nlp_gym_agents.models.size_limit import check_width
 from nlp_gym_agents.networks.features.source import FeatureSource
 from nlp_gym_agents.networks.features.swap_source import swapped_source
+from nlp_gym_agents.runs.files.weights import POLICY
 from nlp_gym_agents.runs.settings import EncoderFacts, PolicySettings, SnapshotSettings
 from nlp_gym_agents.runs.snapshots import FORMAT_VERSION
-from nlp_gym_agents.runs.weights import POLICY
 from nlp_gym_agents.training.callbacks.kl_penalty import check_penalty
-from nlp_gym_agents.training.warm_start import check_start
+from nlp_gym_agents.training.start.warm_start import check_start
 
 DEV_BEAM, DEV_SEARCHES = 10, 1000
 """Beam and number of samples of an evaluation during training, where a task is played by search."""

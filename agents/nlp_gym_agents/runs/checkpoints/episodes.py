@@ -17,9 +17,9 @@ from nlp_gym.envs.rows import BLOCK
 from nlp_gym.envs.vector import TaskVectorEnv
 from nlp_gym.errors import RunError
 from nlp_gym_agents.algorithms.vec_env import SB3VecEnv
-from nlp_gym_agents.runs.schema import LARGEST
-from nlp_gym_agents.runs.state import EpisodesState, check_arrays
-from nlp_gym_agents.runs.weights import Tensors
+from nlp_gym_agents.runs.checkpoints.state import EpisodesState, check_arrays
+from nlp_gym_agents.runs.files.schema import LARGEST
+from nlp_gym_agents.runs.files.weights import Tensors
 
 _SUMS = ("returns", "lengths")  # the bridge's running sums, under these names in the file
 

@@ -15,7 +15,7 @@ from nlp_gym.tasks.relation.task import Relation
 from nlp_gym.tasks.tagging.task import LabelWords
 from nlp_gym.types import Float64Array, Int64Array
 from nlp_gym_agents.plots import style
-from nlp_gym_agents.plots.played import Player, played
+from nlp_gym_agents.plots.decisions.played import Player, played
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from nlp_gym_agents.algorithms.parallel.ranks import ALONE, Ranks
 from nlp_gym_agents.algorithms.pretraining import Passes
-from nlp_gym_agents.runs.checkpoints import load_state, write_checkpoint
+from nlp_gym_agents.runs.checkpoints.checkpoint import load_state, write_checkpoint
 from nlp_gym_agents.training.callbacks.loop import LoopState
 from nlp_gym_agents.training.divergence import check_finite
-from nlp_gym_agents.training.setup import Setup
 from nlp_gym_agents.training.signals import StopRequest, TrainingInterrupted
+from nlp_gym_agents.training.start.setup import Setup
 
 SAVE_EVERY = 60.0  # seconds between two checkpoints
 _OPTIMIZER = "start"  # its name in them

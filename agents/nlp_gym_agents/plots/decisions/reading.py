@@ -13,8 +13,8 @@ from nlp_gym.tasks.core.task import Output
 from nlp_gym.tasks.labels.label_text import LabelText
 from nlp_gym.types import Float64Array, Int64Array
 from nlp_gym_agents.plots import style
-from nlp_gym_agents.plots.calibration import wilson
-from nlp_gym_agents.plots.played import Player, forced_outputs, played
+from nlp_gym_agents.plots.decisions.calibration import wilson
+from nlp_gym_agents.plots.decisions.played import Player, forced_outputs, played
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

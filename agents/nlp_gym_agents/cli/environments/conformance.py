@@ -58,7 +58,7 @@ def conformance_command(
     from nlp_gym.testing.subject import SMALL
     from nlp_gym_agents.evaluation.conformance import all_checks, record
     from nlp_gym_agents.prediction.records import write_output
-    from nlp_gym_agents.runs.trust import reach_typed
+    from nlp_gym_agents.runs.files.trust import reach_typed
 
     if ":" in env_id:
         reach_typed([env_id.rpartition(":")[0]])

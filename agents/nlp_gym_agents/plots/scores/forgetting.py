@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from nlp_gym.errors import RunError, shown
 from nlp_gym_agents.evaluation.forgetting import forgetting_report
 from nlp_gym_agents.plots import style
-from nlp_gym_agents.runs.plain_files import read_json
+from nlp_gym_agents.runs.files.plain_files import read_json
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,8 +12,8 @@ from nlp_gym.checks import check_int
 from nlp_gym.inert import one_line
 from nlp_gym_agents.explain.terminal import trace_text
 from nlp_gym_agents.explain.trace import Trace
-from nlp_gym_agents.training.setup import Setup
-from nlp_gym_agents.training.tracking import Tracker
+from nlp_gym_agents.training.start.setup import Setup
+from nlp_gym_agents.training.tracking.tracker import Tracker
 
 EVERY = 5
 """Evaluations from one set of samples to the next."""

@@ -9,10 +9,10 @@ from nlp_gym import make_task
 from nlp_gym.errors import RunError, shown
 from nlp_gym_agents.algorithms.pretraining import keep_exploration
 from nlp_gym_agents.models.grow import Growth, check_grows, grown
+from nlp_gym_agents.runs.files.weights import POLICY, read_tensors
 from nlp_gym_agents.runs.folder import find_snapshot
 from nlp_gym_agents.runs.settings import SnapshotSettings
-from nlp_gym_agents.runs.weights import POLICY, read_tensors
-from nlp_gym_agents.training.setup import Setup
+from nlp_gym_agents.training.start.setup import Setup
 
 
 def load_earlier(setup: Setup, trust: Sequence[str] | str = ()) -> None:
