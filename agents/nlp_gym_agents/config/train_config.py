@@ -134,8 +134,9 @@ class TrainConfig:
         replay: Share of what is learned from that comes from the data of the earlier stages, the
             same of each; below 1.
         distill: Coefficient of the divergence from the policy training begins with, on the new
-            texts and among the labels it knew (`training.callbacks.distillation`); 0: none.
-        ewc: Coefficient of elastic weight consolidation (`training.consolidation`); 0: none.
+            texts and among the labels it knew (`training.earlier.distillation`); 0: none.
+        ewc: Coefficient of elastic weight consolidation
+            (`training.earlier.consolidation`); 0: none.
         stages: The earlier stages, oldest first; found by `merge`.
     """
 

@@ -117,7 +117,7 @@ def make_card(run: str | Path, repo: str, *, trust: Sequence[str] | str = ()) ->
         run: A run folder, or the folder that is uploaded for one.
         repo: Name of the repository, for the commands of the card; ``USER`` stands for an owner
             that is not known.
-        trust: Modules that the run's settings may have imported; see `runs.trust`.
+        trust: Modules that the run's settings may have imported; see `runs.files.trust`.
 
     Returns:
         Markdown with a block of metadata before it.

@@ -109,7 +109,7 @@ def make_folder(
         run: A run folder with ``best/``.
         folder: Where; one that is there must be empty or an earlier one of these, and is replaced.
         card: Gives the model card of the new folder.
-        trust: Modules that the run's settings may have imported; see `runs.trust`.
+        trust: Modules that the run's settings may have imported; see `runs.files.trust`.
 
     Returns:
         `folder`.

@@ -34,8 +34,8 @@ def load_from_hub(
         repo: ``"user/name"``, with or without ``hf://``.
         revision: Branch, tag or commit; None: ``main``.
         folder: Where runs are counted up.
-        trust: Modules that the run's settings may have imported; see `runs.trust`. Nothing that the
-            settings name is imported without, unless an installed package registered it.
+        trust: Modules that the run's settings may have imported; see `runs.files.trust`. Nothing
+            that the settings name is imported without, unless an installed package registered it.
 
     Returns:
         The run folder.

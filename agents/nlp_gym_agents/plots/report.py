@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from nlp_gym.errors import MissingDependencyError, NLPGymError
 from nlp_gym.files import atomic_path
-from nlp_gym.inert import visible
+from nlp_gym.render.pages import page_templates
 from nlp_gym_agents.evaluation.benchmark.controls import read_controls
 from nlp_gym_agents.evaluation.benchmark.markdown import control_row
 from nlp_gym_agents.evaluation.benchmark.table import (
@@ -38,7 +38,6 @@ from nlp_gym_agents.runs.files.trust import named_modules
 from nlp_gym_agents.runs.folder import writing
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
     from matplotlib.figure import Figure
 
 REPORT = "report.html"
@@ -95,7 +94,7 @@ def report_html(
         drawings = _drawings(table, found, _panels(results, table, out))
     except MissingDependencyError as error:
         drawings, missing = {}, str(error)
-    page = _templates().get_template("benchmark.html")
+    page = page_templates("nlp_gym_agents.plots", lines=True).get_template("benchmark.html")
     text = page.render(
         table=table,
         columns=[_column(table, algo) for algo in table["algos"]],
@@ -118,28 +117,6 @@ def report_html(
         on_dark=style.ON_DARK,
     )
     return text, missing
-
-
-def _templates() -> Environment:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    loader = PackageLoader("nlp_gym_agents.plots")
-    known = Environment(
-        loader=loader,
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_inert,
-    )
-    return known
-
-
-def _inert(value: Any) -> Any:
-    """What the page shows of a value: text of others without characters that act."""
-    if isinstance(value, str) and not hasattr(value, "__html__"):
-        return visible(value, lines=True)
-    return value
 
 
 def _captions(found: Normalised) -> list[str]:

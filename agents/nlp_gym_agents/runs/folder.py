@@ -42,7 +42,7 @@ from nlp_gym_agents.runs.snapshots import (
 from nlp_gym_agents.runs.versions import versions
 
 LOCK = ".run.lock"  # of `locked`
-TRACKING = "tracking.json"  # of a run that is followed elsewhere, see `training.tracking`
+TRACKING = "tracking.json"  # of a run that is followed elsewhere, see `training.tracking.tracker`
 RUNS = "runs"  # where runs go that nobody gives a place
 SPACE = "Free some space (or fix the permissions)"
 _SETTINGS_FILES = ("config.yml", "command.txt", "versions.json")

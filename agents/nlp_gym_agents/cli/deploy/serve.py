@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nlp_gym_agents.cli.shared.options import Checkpoint, Device, Run, Trust, pairs
+from nlp_gym_agents.cli.shared.options import Checkpoint, Device, Run, RunEnvKwargs, Trust, pairs
 from nlp_gym_agents.cli.shared.output import load, say
 
 Host = Annotated[
@@ -18,13 +18,6 @@ Port = Annotated[int, typer.Option(min=0, max=65535, help="Port; 0: any that is 
 AllowHost = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME", help="A name that clients ask for; may be given several times."),
-]
-EnvKwargs = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="KEY:VALUE...",
-        help="Arguments in place of the runs' own: max_words:600, tasks:\"['POS-EWT-v0']\".",
-    ),
 ]
 MaxBody = Annotated[int, typer.Option(min=1, help="Most bytes of a request.")]
 MaxTexts = Annotated[int, typer.Option(min=1, help="Most texts of a request.")]
@@ -40,7 +33,7 @@ def serve_command(
     host: Host = "127.0.0.1",
     port: Port = 8000,
     allow_host: AllowHost = None,
-    env_kwargs: EnvKwargs = None,
+    env_kwargs: RunEnvKwargs = None,
     max_body: MaxBody = 1 << 20,
     max_texts: MaxTexts = 256,
     max_characters: MaxCharacters = 100_000,
@@ -77,7 +70,7 @@ def demo_command(
     host: Host = "127.0.0.1",
     port: Port = 8000,
     allow_host: AllowHost = None,
-    env_kwargs: EnvKwargs = None,
+    env_kwargs: RunEnvKwargs = None,
     open_browser: Annotated[
         bool, typer.Option("--open", help="Open the page in the browser.")
     ] = False,

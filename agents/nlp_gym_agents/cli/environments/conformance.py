@@ -52,12 +52,12 @@ def conformance_command(
 
     load("nlp_gym_agents.evaluation.conformance")
     load("nlp_gym.testing")
+    from nlp_gym.files import write_output
     from nlp_gym.progress import progress_bar
     from nlp_gym.tasks.core.make import task_spec
     from nlp_gym.testing import Subject, find_checks, run_checks
     from nlp_gym.testing.subject import SMALL
     from nlp_gym_agents.evaluation.conformance import all_checks, record
-    from nlp_gym_agents.prediction.records import write_output
     from nlp_gym_agents.runs.files.trust import reach_typed
 
     if ":" in env_id:
@@ -78,7 +78,7 @@ def conformance_command(
     if json_file is not None:
         import json
 
-        write_output(json_file, json.dumps(record(subject, results), indent=2) + "\n")
+        write_output("json", json_file, json.dumps(record(subject, results), indent=2) + "\n")
     failed = sum(not result.passed for result in results)
     say(f"{len(results) - failed} of {len(results)} checks passed.")
     if failed:

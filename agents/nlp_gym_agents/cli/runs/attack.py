@@ -54,12 +54,12 @@ def attack_command(
     """Attack an agent: find changes of texts that turn right decisions into wrong ones."""
     load("nlp_gym_agents.attack.run")
     from nlp_gym.data.corpora.copies import check_copies_name, write_copies
-    from nlp_gym_agents.attack.report import check_ending, write_report
+    from nlp_gym_agents.attack.report import check_output, write_report
     from nlp_gym_agents.attack.run import attack_run
     from nlp_gym_agents.attack.search import SearchLimits
 
     if out is not None:
-        check_ending(out)
+        check_output(out)
     if copies is not None:
         check_copies_name(copies)
     report = attack_run(

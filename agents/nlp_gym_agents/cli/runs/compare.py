@@ -42,8 +42,8 @@ def compare_command(
     if json_file is not None:
         import json
 
-        from nlp_gym_agents.prediction.records import write_output
+        from nlp_gym.files import write_output
 
         record = {"split": split, "runs": [*map(str, runs)], "with": [*map(str, others)]}
         text = json.dumps({**found.as_dict(), **record}, indent=2, ensure_ascii=False)
-        write_output(json_file, text + "\n")
+        write_output("json", json_file, text + "\n")

@@ -12,6 +12,7 @@ from nlp_gym_agents.cli.shared.options import (
     DataDir,
     Device,
     Run,
+    RunEnvKwargs,
     Searches,
     Split,
     Trust,
@@ -34,10 +35,7 @@ def evaluate_command(
     challenge: Annotated[
         str | None, typer.Option(help="Score a set of pairs: counterfactual, paraphrase.")
     ] = None,
-    env_kwargs: Annotated[
-        list[str] | None,
-        typer.Option(metavar="KEY:VALUE...", help="Arguments in place of the run's own."),
-    ] = None,
+    env_kwargs: RunEnvKwargs = None,
     searches: Searches = None,
     reverify: Annotated[
         bool,
@@ -66,10 +64,10 @@ def evaluate_command(
         given |= {"--split": split != "test", "--checkpoint": checkpoint != "best"}
         _reverify(run, given, json_file, data_dir=data_dir, device=device, trust=trust or ())
         return
+    from nlp_gym.files import write_output
     from nlp_gym_agents.evaluation import evaluate as scoring
     from nlp_gym_agents.evaluation import robustness
     from nlp_gym_agents.models.trained import load_trained
-    from nlp_gym_agents.prediction.records import write_output
 
     options: dict[str, Any] = {"checkpoint": checkpoint, "device": device, "bootstrap": bootstrap}
     options |= {"data_dir": data_dir, "progress": True, "trust": trust or ()}
@@ -95,7 +93,7 @@ def evaluate_command(
 
         env_id = load_trained(run, checkpoint=checkpoint, trust=trust or ()).env_id
         record = robustness.scores_record(scores, env_id=env_id, split=split)
-        write_output(json_file, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+        write_output("json", json_file, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
 
 
 def _say_calibration(run: Path, checkpoint: str, trust: list[str] | tuple[()]) -> None:
@@ -114,8 +112,8 @@ def _say_calibration(run: Path, checkpoint: str, trust: list[str] | tuple[()]) -
 def _reverify(run: Path, given: dict[str, Any], json_file: Path | None, **options: Any) -> None:
     """Say whether the score on record holds, and what changed since."""
     from nlp_gym.errors import InvalidArgumentError
+    from nlp_gym.files import write_output
     from nlp_gym_agents.evaluation.reverify import reverify
-    from nlp_gym_agents.prediction.records import write_output
 
     for flag, value in given.items():
         if value:
@@ -130,6 +128,8 @@ def _reverify(run: Path, given: dict[str, Any], json_file: Path | None, **option
     if json_file is not None:
         import json
 
-        write_output(json_file, json.dumps(verdict.record(), indent=2, ensure_ascii=False) + "\n")
+        write_output(
+            "json", json_file, json.dumps(verdict.record(), indent=2, ensure_ascii=False) + "\n"
+        )
     if not verdict.holds:
         raise typer.Exit(1)

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nlp_gym_agents.cli.shared.options import Checkpoint, DataDir, Device, Run, Trust, pairs
+from nlp_gym_agents.cli.shared.options import (
+    Checkpoint,
+    DataDir,
+    Device,
+    Encoding,
+    Run,
+    RunEnvKwargs,
+    TextColumn,
+    Trust,
+    pairs,
+)
 from nlp_gym_agents.cli.shared.output import load, say_path
 
 if TYPE_CHECKING:
@@ -56,19 +66,9 @@ def explain_command(
             help="Say which words spoke for each choice; costs a pass for every word.",
         ),
     ] = None,
-    env_kwargs: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="KEY:VALUE...",
-            help="Arguments in place of the run's own: max_words:600, tasks:\"['POS-EWT-v0']\".",
-        ),
-    ] = None,
-    encoding: Annotated[
-        str | None, typer.Option(help="Encoding of the input (cp1252, ...); else UTF-8.")
-    ] = None,
-    text_column: Annotated[
-        str | None, typer.Option(help="Column or key of the text in the file.")
-    ] = None,
+    env_kwargs: RunEnvKwargs = None,
+    encoding: Encoding = None,
+    text_column: TextColumn = None,
     data_dir: DataDir = None,
     checkpoint: Checkpoint = "best",
     device: Device = "auto",
@@ -76,12 +76,12 @@ def explain_command(
 ) -> None:
     """Show every decision: what was seen, what could be done, and what the agent held of it."""
     load("nlp_gym_agents.prediction.agent")
-    from nlp_gym_agents.explain.output import check_ending, write_traces
+    from nlp_gym_agents.explain.output import check_output, write_traces
     from nlp_gym_agents.prediction.agent import Agent
     from nlp_gym_agents.prediction.own_samples import annotated_samples, own_samples
 
     if output is not None:
-        check_ending(output)
+        check_output(output)
     _check_source(text, input_file, split, row, gold=gold)
     options: dict[str, Any] = {"checkpoint": checkpoint, "device": device, "trust": trust or ()}
     agent = Agent(run, env_kwargs=pairs(env_kwargs), **options)

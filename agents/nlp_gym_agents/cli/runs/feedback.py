@@ -7,22 +7,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nlp_gym_agents.cli.shared.options import Checkpoint, Device, Run, Trust, pairs
+from nlp_gym_agents.cli.shared.options import (
+    Checkpoint,
+    Device,
+    Encoding,
+    Run,
+    RunEnvKwargs,
+    TextColumn,
+    Trust,
+    pairs,
+)
 from nlp_gym_agents.cli.shared.output import load, say, say_path
 
 if TYPE_CHECKING:
     from nlp_gym_agents.prediction.agent import Agent
 
-EnvKwargs = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="KEY:VALUE...",
-        help="Arguments in place of the run's own: max_words:600, tasks:\"['POS-EWT-v0']\".",
-    ),
-]
-Encoding = Annotated[
-    str | None, typer.Option(help="Encoding of the file (cp1252, ...); else UTF-8.")
-]
 FeedbackFile = Annotated[
     Path | None,
     typer.Option(
@@ -65,7 +64,7 @@ def feedback_command(
         bool, typer.Option("--new-labels", help="Keep labels that the run does not know, too.")
     ] = False,
     encoding: Encoding = None,
-    env_kwargs: EnvKwargs = None,
+    env_kwargs: RunEnvKwargs = None,
     feedback_file: FeedbackFile = None,
     device: Device = "auto",
     trust: Trust = None,
@@ -91,10 +90,11 @@ def feedback_command(
         n = agent.observe_samples(samples, new_labels=new_labels)
         say(f"{n} corrections of {input_file} are kept")
     if export is not None:
-        from nlp_gym_agents.prediction.records import to_json, write_output
+        from nlp_gym.files import write_output
+        from nlp_gym_agents.prediction.records import to_json
 
         rows = agent.corrections()
-        write_output(export, to_json(rows))
+        write_output("export", export, to_json(rows))
         say(f"{len(rows)} rows: {export}")
     kept = agent.count_feedback()
     say(f"{agent.feedback_file}: {kept.corrections} corrections, {kept.ratings} ratings")
@@ -121,7 +121,7 @@ def learn_command(
     evaluate: Annotated[
         bool, typer.Option(help="Score dev before and after, and fit confidences on it.")
     ] = True,
-    env_kwargs: EnvKwargs = None,
+    env_kwargs: RunEnvKwargs = None,
     feedback_file: FeedbackFile = None,
     device: Device = "auto",
     trust: Trust = None,
@@ -171,10 +171,8 @@ def select_command(
         Path | None, typer.Option(metavar="FILE", help="Write here in place of stdout.")
     ] = None,
     encoding: Encoding = None,
-    text_column: Annotated[
-        str | None, typer.Option(help="Column or key of the text in the file.")
-    ] = None,
-    env_kwargs: EnvKwargs = None,
+    text_column: TextColumn = None,
+    env_kwargs: RunEnvKwargs = None,
     checkpoint: Checkpoint = "best",
     device: Device = "auto",
     trust: Trust = None,

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nlp_gym_agents.cli.shared.options import Checkpoint, Device, Run, Trust, pairs
+from nlp_gym_agents.cli.shared.options import (
+    Checkpoint,
+    Device,
+    Encoding,
+    Run,
+    RunEnvKwargs,
+    TextColumn,
+    Trust,
+    pairs,
+)
 from nlp_gym_agents.cli.shared.output import load, say
 
 if TYPE_CHECKING:
@@ -48,19 +57,9 @@ def predict_command(
             help="Default: json; for tagging color on a terminal. Trees: json or conllu.",
         ),
     ] = None,
-    env_kwargs: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="KEY:VALUE...",
-            help="Arguments in place of the run's own: max_words:600, tasks:\"['POS-EWT-v0']\".",
-        ),
-    ] = None,
-    encoding: Annotated[
-        str | None, typer.Option(help="Encoding of the input (cp1252, ...); else UTF-8.")
-    ] = None,
-    text_column: Annotated[
-        str | None, typer.Option(help="Column or key of the text in the file.")
-    ] = None,
+    env_kwargs: RunEnvKwargs = None,
+    encoding: Encoding = None,
+    text_column: TextColumn = None,
     alternatives: Annotated[
         int, typer.Option(min=0, help="Show so many tokens at each place of a written text.")
     ] = 0,

@@ -27,7 +27,7 @@ from nlp_gym.types import Int64Array, Observation
 from nlp_gym_agents.networks.features.observation_keys import MASK_KEY
 from nlp_gym_agents.networks.features.pointer import real
 from nlp_gym_agents.networks.features.swap_source import clear_caches, reads_whole_texts
-from nlp_gym_agents.networks.policies.dueling import action_scores
+from nlp_gym_agents.networks.policies.dueling import action_scores, has_scores
 from nlp_gym_agents.runs.files.weights import Tensors
 
 STATES, FEW_STATES = 1000, 200
@@ -50,9 +50,7 @@ def check_consolidates(model: BaseAlgorithm) -> None:
     Raises:
         InvalidArgumentError: It is recurrent, or of a family without scores of its actions.
     """
-    policy = model.policy
-    known = isinstance(model, DQN | QRDQN) or hasattr(policy, "action_net")
-    if not known or hasattr(policy, "lstm_actor"):
+    if not has_scores(model.policy):
         raise InvalidArgumentError(
             f"ewc: {type(model).__name__} has a memory, or no scores of actions, so that single "
             "decisions have no probabilities: use --replay."

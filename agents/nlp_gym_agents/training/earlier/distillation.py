@@ -26,7 +26,7 @@ from nlp_gym_agents.models.grow import Growth
 from nlp_gym_agents.networks.features.observation_keys import MASK_KEY
 from nlp_gym_agents.networks.features.pointer import real
 from nlp_gym_agents.networks.features.swap_source import clear_caches, reads_whole_texts
-from nlp_gym_agents.networks.policies.dueling import action_scores
+from nlp_gym_agents.networks.policies.dueling import action_scores, has_scores
 
 TEMPERATURE = 0.1
 """Of the softmax of values. Rewards of a decision are of the order of 1."""
@@ -38,9 +38,7 @@ def check_distils(model: BaseAlgorithm, coef: float) -> None:
     Raises:
         InvalidArgumentError: It is recurrent, or of a family without scores of its actions.
     """
-    policy = model.policy
-    known = isinstance(model, DQN | QRDQN) or hasattr(policy, "action_net")
-    if not known or hasattr(policy, "lstm_actor"):
+    if not has_scores(model.policy):
         raise InvalidArgumentError(
             f"distill={shown(coef)}: {type(model).__name__} has a memory, or no scores of actions, "
             "that an earlier policy could be compared with on single decisions: use "
