@@ -125,7 +125,7 @@ def begun(run: Path, data: Path, **changes: Any) -> Setup:
 
 @pytest.mark.parametrize("algo", ["bc", "maskable_ppo", "masked_dqn", "qrdqn"])
 def test_continual_grown_agent_decides_as_before(
-    runs: dict[str, Path], ships: Path, algo: str
+    runs: dict[str, Path], ships: Path, algo: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     setup = begun(runs[algo], ships)
     agent = load_trained(runs[algo])
@@ -141,7 +141,7 @@ def test_continual_grown_agent_decides_as_before(
         mask[:, len(old.labels) :] = False
         return mask
 
-    new.mask = old_mask  # type: ignore[method-assign]
+    monkeypatch.setattr(new, "mask", old_mask)
     encode(new)
     source = feature_source(new, "index", setup.model.device)
     assert source is not None
@@ -338,11 +338,11 @@ def test_continual_replay_draws_episodes_in_its_share() -> None:
                 rows += envs.reset(seed=seed * 64)[0]["row"].flatten().tolist()
         else:
             options: dict[str, Any] = dict(COMMON)
-            env = gymnasium.make("NER-v0", **options).unwrapped
-            env.use(task)  # type: ignore[attr-defined]
+            env: Any = gymnasium.make("NER-v0", **options).unwrapped
+            env.use(task)
             for i in range(600):
                 env.reset(seed=0 if i == 0 else None)
-                rows.append(int(env._state.row[0]))  # type: ignore[attr-defined]
+                rows.append(int(env._state.row[0]))
         assert np.mean(np.array(rows) >= len(old.corpus)) == pytest.approx(0.2, abs=0.06)
 
 

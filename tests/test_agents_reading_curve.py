@@ -196,9 +196,8 @@ def test_points_of_runs_are_what_they_play(runs: dict[str, Path], tmp_path: Path
 
 def test_predictions_do_not_depend_on_the_place_of_a_text(runs: dict[str, Path]) -> None:
     agent = load_agent(runs["agent"])
-    task = agent.trained.task("dev")
-    held = task.settled()
-    assert held.read_cost == DIAL["read_cost"][0]  # type: ignore[attr-defined]
+    held: Any = agent.trained.task("dev").settled()
+    assert held.read_cost == DIAL["read_cost"][0]
     assert held.observe(held.initial(np.arange(2)), "index")["cost"].tolist() == [[0], [0]]
     one, two = agent.predict(["a fine film that never bores , and more ."] * 2)
     assert (one.label, one.words, one.confidence) == (two.label, two.words, two.confidence)
