@@ -13,8 +13,6 @@ It changes no decision.
 
 from __future__ import annotations
 
-from typing import Any, cast
-
 import numpy as np
 
 from nlp_gym.metrics.base import Score
@@ -58,7 +56,7 @@ def fit_calibration(agent: TrainedModel, *, progress: bool = False) -> Calibrati
         rows=rows,
         set_aside=kind.set_aside(task),
         as_oracle=task.writes,
-        judge=cast("Any", task).optimal if kind.judged == "optimal" else None,
+        judge=kind.judge(task),
     )
     found = list[Float64Array]()  # (K, m) confidences
     right = list[Float64Array]()  # (m,) whether, or how far, each is right

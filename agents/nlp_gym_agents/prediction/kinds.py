@@ -13,7 +13,7 @@ from nlp_gym.tasks.compression.references import ACTIONS, word_spans
 from nlp_gym.tasks.core.task import Output, Task
 from nlp_gym.types import Float64Array
 from nlp_gym_agents.models.alternatives import token_names
-from nlp_gym_agents.models.chances import Chances
+from nlp_gym_agents.models.chances import Chances, Judge
 from nlp_gym_agents.prediction import results
 from nlp_gym_agents.prediction.inputs import Input
 from nlp_gym_agents.prediction.parsed import ParsedText, words_of
@@ -82,6 +82,10 @@ class Kind:
     every: bool = False
     set_aside: Callable[[Any], int | None] = lambda task: None
     judged: Literal["credit", "optimal", "not"] = "credit"
+
+    def judge(self, task: Any) -> Judge | None:
+        """What says of decisions whether they are right, if not the reward."""
+        return task.optimal if self.judged == "optimal" else None
 
 
 def parts_of(chosen: Float64Array, parts: Parts) -> Float64Array:
