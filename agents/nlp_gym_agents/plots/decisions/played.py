@@ -26,6 +26,7 @@ from nlp_gym_agents.models.acting import (
 )
 from nlp_gym_agents.models.trained import TrainedModel, load_trained
 from nlp_gym_agents.plots import style
+from nlp_gym_agents.prediction.kinds import kind_of
 from nlp_gym_agents.runs.calibration import read_calibration
 
 _MOST = 2**31 - 1
@@ -94,7 +95,7 @@ class Decisions:
         calibrated: (M,) the same at `temperature`.
         value: (M,) return that was expected: of the action chosen, or the critic's; NaN: not known.
         gain: (M,) discounted return from there to the end of the episode.
-        right: (M,) bool, whether the expert decides so too.
+        right: (M,) bool, whether the expert decides so too; of a parser, whether none costs less.
         judged: (M,) bool, whether `right` means something: reading on is neither right nor wrong.
     """
 
@@ -158,7 +159,7 @@ def open_player(
 def decisions_of(player: Player) -> Decisions:
     """Every decision of a run on the samples of a player, played greedily to their ends."""
     task, obs_type = player.task, player.trained.settings["obs_type"]
-    rows = np.array(player.rows, np.int64)
+    rows, judge = np.array(player.rows, np.int64), kind_of(task).judge(task)
     parts: list[tuple[Float64Array, ...]] = []
     fit = read_calibration(player.trained.run, player.trained.settings["timesteps"])
     temperature = None if fit is None else fit["temperature"]
@@ -182,7 +183,10 @@ def decisions_of(player: Player) -> Decisions:
                     raw = _likelihood(scores, scored.actions)
                     fitted = _likelihood(scores / (temperature or 1.0), scored.actions)
                 values = unknown if scored.values is None else scored.values
-                right = scored.actions == task.oracle(state)
+                if judge is None:
+                    right = scored.actions == task.oracle(state)
+                else:
+                    right = judge(state, scored.actions)
                 seen.append((raw, fitted, values, right))
                 return scored.actions
 
