@@ -316,7 +316,8 @@ class Parsing(LabelTask):
     def optimal(self, state: ParsingState, actions: Int64Array) -> BoolArray:
         """(B,) whether no other legal action puts fewer gold arcs out of reach."""
         costs = self.costs(state)
-        return costs[np.arange(len(actions)), actions] == costs.min(axis=1)
+        best: BoolArray = costs[np.arange(len(actions)), actions] == costs.min(axis=1)
+        return best
 
     def _all_costs(self, state: ParsingState, front: Front, gold: GoldFront) -> Int64Array:
         assert self._gold is not None
