@@ -25,7 +25,7 @@ from nlp_gym.tasks.dialogue_sim.sentences import SENTENCES, TEMPLATES, Sentences
 from nlp_gym.tasks.dialogue_sim.state import SimState
 from nlp_gym.tasks.dialogue_sim.system import SystemSide
 from nlp_gym.tasks.dialogue_sim.table import EntityTable
-from nlp_gym.tasks.dialogue_sim.user import first_turn, respond
+from nlp_gym.tasks.dialogue_sim.user import Users
 from nlp_gym.tasks.dialogue_sim.world import build_world
 from nlp_gym.types import BoolArray, Corpus, Float64Array, Int64Array, Observation
 
@@ -165,6 +165,7 @@ class DialogueSim(UnitTask):
         self.world, goals = build_world(samples, given, max_slots)
         self._goals = compile_goals(self.world, goals, samples, changes)
         self.system = SystemSide(self.world, *errors)
+        self._users = Users(self.system, self._goals, self.patience)
         self._replay: Recorded | None = None
         if demonstrations == "corpus" and self.split == "train":
             self._replay = compile_recorded(self.world, samples, self.max_turns)
@@ -241,7 +242,7 @@ class DialogueSim(UnitTask):
         s, episode = self.world.n_slots, rows * self.dials + dial
         state = SimState.fresh(self.state_fields(rows), episode, s, self.max_turns)
         if self._replay is None:
-            speech = first_turn(self.world, self._goals, state)
+            speech = self._users.begin(state)
         else:
             speech = self._replay.speeches[rows, 0].copy()
         state.speech = speech
@@ -295,7 +296,7 @@ class DialogueSim(UnitTask):
         intent, told = state.intent.copy(), np.where(kind == System.INFORM, state.asked, slot)
         self.system.act(state, kind)
         if self._replay is None:
-            answer = respond(self.system, self._goals, state, kind, slot, repeated, self.patience)
+            answer = self._users.respond(state, kind, slot, repeated)
             speech, ended, failed = answer.speech, answer.ended, answer.failed
         else:
             speech = self._replay.speeches[state.row, state.turn + 1]
