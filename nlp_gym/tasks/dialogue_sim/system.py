@@ -22,7 +22,7 @@ from nlp_gym.tasks.dialogue_sim.acts import (
 from nlp_gym.tasks.dialogue_sim.noise import uniform
 from nlp_gym.tasks.dialogue_sim.state import RESULTS, SimState
 from nlp_gym.tasks.dialogue_sim.world import World
-from nlp_gym.types import BoolArray, Float64Array, Int64Array
+from nlp_gym.types import BoolArray, Float64Array, Int32Array, Int64Array
 
 RIGHT_AND_SURE, WRONG_AND_SURE = 0.85, 0.3
 """How often the system is sure of a value that it heard right, and of one it heard wrong."""
@@ -38,6 +38,8 @@ _OPEN, _OFFERED, _SETTLED = int(Phase.OPEN), int(Phase.OFFERED), int(Phase.SETTL
 _UNSURE, _SURE, _CONFIRMED = int(Heard.UNSURE), int(Heard.SURE), int(Heard.CONFIRMED)
 _SELECT, _THANKS, _AFFIRM, _DONE = map(int, (User.SELECT, User.THANKS, User.AFFIRM, User.DONE))
 
+_SLOT_CODES = np.array([0, 0, 0, 0, 1, 3, 4, 5, 2, 3, 4, 5], np.int32)
+"""Slots that are not there, optional and needed ones, each by the four values of `Heard`."""
 _CHANNELS = np.array([0, 1, 9, 2, 10, 3, 11])
 """Of the noise: whether a turn is missed, and for two values which are heard, as what, how sure."""
 
@@ -68,6 +70,10 @@ class SystemSide:
         self.slot_at, self.follows = _padded(world.slot_at, -1), _padded(world.follows, -1)
         self.entities = _padded(world.entities, NONE)
         self._requests, self._offers = self.slot_at >= 0, self.follows >= 0
+        # (I + 1, K) 4 times the code of a slot of which nothing was heard, in `_SLOT_CODES`.
+        self._places = np.maximum(self.slot_at, 0)
+        needed = np.take_along_axis(self.required, self._places, axis=1)
+        self._blank = 4 * np.where(self._requests, 1 + needed, 0)
 
     # Acts.
 
@@ -103,6 +109,14 @@ class SystemSide:
         rest[:, _REQ_MORE] = rest[:, _BYE] = True
         rest[:, _REPEAT] = state.unclear
         return legal
+
+    def slots(self, state: SimState) -> Int32Array:
+        """(B, K) what is known of the slots of the task, as the agent sees it."""
+        s = state.sure.shape[1]
+        at = self._places.take(state.intent, axis=0) + s * np.arange(len(state.sure))[:, None]
+        seen = self._blank.take(state.intent, axis=0) + state.sure.ravel().take(at)
+        codes: Int32Array = _SLOT_CODES.take(seen)
+        return codes
 
     def act(self, state: SimState, kind: Int64Array) -> None:
         """What the system's own act does, before the user answers."""
