@@ -20,6 +20,7 @@ from nlp_gym.tasks.dialogue_sim.acts import (
     User,
 )
 from nlp_gym.tasks.dialogue_sim.noise import uniform
+from nlp_gym.tasks.dialogue_sim.search import Queries
 from nlp_gym.tasks.dialogue_sim.state import RESULTS, SimState
 from nlp_gym.tasks.dialogue_sim.world import World
 from nlp_gym.types import BoolArray, Float64Array, Int32Array, Int64Array
@@ -69,6 +70,7 @@ class SystemSide:
         self.inside, self.required = _padded(world.inside, 0), _padded(world.required, 0)
         self.slot_at, self.follows = _padded(world.slot_at, -1), _padded(world.follows, -1)
         self.entities = _padded(world.entities, NONE)
+        self._queries = Queries(world, RESULTS)
         self._requests, self._offers = self.slot_at >= 0, self.follows >= 0
         # (I + 1, K) 4 times the code of a slot of which nothing was heard, in `_SLOT_CODES`.
         self._places = np.maximum(self.slot_at, 0)
@@ -122,8 +124,8 @@ class SystemSide:
         """What the system's own act does, before the user answers."""
         (at,) = (kind == _QUERY).nonzero()
         if len(at):
-            some = state.intent[at], state.belief[at], RESULTS
-            state.found[at], state.count[at] = self.world.search(*some)
+            found = self._queries.search(state.intent[at], state.belief[at])
+            state.found[at], state.count[at] = found
             state.place[at] = 0
         (at,) = (kind == _OFFER).nonzero()
         if len(at):
@@ -133,8 +135,7 @@ class SystemSide:
 
     def book(self, state: SimState, at: Int64Array) -> None:
         """Find what was booked, in the dialogues at `at`, for questions about it."""
-        found, _ = self.world.search(state.intent[at], state.belief[at], 1)
-        state.entity[at] = found[:, 0]
+        state.entity[at] = self._queries.search(state.intent[at], state.belief[at])[0][:, 0]
 
     def doubt(self, state: SimState, failed: BoolArray) -> None:
         """What could not be done will change: it has to be confirmed again."""
@@ -205,17 +206,26 @@ class SystemSide:
             speech: (B, 7) what was said.
             draws: (B, 6) noise: which values are heard, as what, and how sure.
         """
-        slots, heard = speech[:, _SLOTS], np.full((len(clear), 2), -1, np.int64)
-        at, n = ((slots >= 0) & (clear & (state.intent >= 0))[:, None]).nonzero()
-        if len(at):
-            slot, value = slots[at, n], speech[:, _VALUES][at, n]
-            got = self._noisy(state.intent[at], slot, value, draws[at, n], draws[at, n + 2])
-            heard[at, n] = got
+        heard = np.full((len(clear), 2), -1, np.int64)
+        spoken = (speech[:, _SLOTS] >= 0) & (clear & (state.intent >= 0))[:, None]
+        (pair,) = spoken.ravel().nonzero()
+        if len(pair):
+            at = pair >> 1
+            # Two columns of each row: first and second value.
+            slot, value = (
+                speech[:, _SLOTS].ravel().take(pair),
+                speech[:, _VALUES].ravel().take(pair),
+            )
+            which, what, how = (draws[:, i : i + 2].ravel().take(pair) for i in (0, 2, 4))
+            got = self._noisy(state.intent.take(at), slot, value, which, what)
+            heard.ravel()[pair] = got
             (kept,) = (got != NONE).nonzero()
-            at, slot, got, right = at[kept], slot[kept], got[kept], (got == value)[kept]
-            state.sure[at, slot] = self._sureness(right, draws[at, n[kept] + 4])
-            new = at[state.belief[at, slot] != got]
-            state.belief[at, slot] = got
+            at, got = at.take(kept), got.take(kept)
+            place = at * state.belief.shape[1] + slot.take(kept)
+            belief, sure = state.belief.reshape(-1), state.sure.reshape(-1)  # views
+            sure[place] = self._sureness(got == value.take(kept), how.take(kept))
+            new = at[belief.take(place) != got]
+            belief[place] = got
             self._forget_results(state, new)
             state.phase[new] = _OPEN
         return heard
@@ -251,8 +261,7 @@ class SystemSide:
 
     def expert(self, state: SimState) -> Int64Array:
         """(B,) what rules decide, from what the agent sees; see `DialogueSim.oracle`."""
-        intent, k = state.intent, self.slot_at.shape[1]
-        legal = self.mask(state)
+        intent, k, legal = state.intent, self.slot_at.shape[1], state.legal
         acts = self.acts.take(intent)
         settled = state.phase == _SETTLED
         slots = self.slot_at.take(intent, axis=0)

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 DEMONSTRATIONS = ("expert", "corpus")
 _TURNS = 31
+_STARTS = 2**16
+"""Most beginnings of dialogues that are kept, each of about 500 bytes."""
 _RESULTS = np.array([1, 2, 3, 3, 3, 4, 0], np.int32)
 """What `results` says of so many results, or of more than the last but one; -1: no query."""
 
@@ -235,12 +237,31 @@ class DialogueSim(UnitTask):
 
     @override
     def initial(self, rows: Int64Array) -> SimState:
-        return self.initial_at(rows, np.zeros(len(rows), np.int64))
+        return self._begun(rows, rows * self.dials, self.max_turns)
 
     @override
     def initial_at(self, rows: Int64Array, dial: Int64Array) -> SimState:
-        s, episode = self.world.n_slots, rows * self.dials + dial
-        state = SimState.fresh(self.state_fields(rows), episode, s, self.max_turns)
+        number = rows * self.dials + dial
+        if len(self.corpus) * self.dials > _STARTS:
+            return self._begun(rows, number, self.max_turns)
+        return self._starts.take(number).with_turns(self.max_turns)
+
+    @cached_property
+    def _starts(self) -> SimState:
+        """The beginning of every goal with every noise: environments take theirs from here."""
+        number = np.arange(len(self.corpus) * self.dials)
+        return self._begun(number // self.dials, number, 0)
+
+    def _begun(self, rows: Int64Array, number: Int64Array, turns: int) -> SimState:
+        """Dialogues in which the user spoke first, with room for some decisions.
+
+        Args:
+            rows: (B,) goals.
+            number: (B,) from which the noise is drawn.
+            turns: Most decisions.
+        """
+        fields, sizes = self.state_fields(rows), (self.world.n_slots, self.n_actions)
+        state = SimState.fresh(fields, number, *sizes, turns)
         if self._replay is None:
             speech = self._users.begin(state)
         else:
@@ -249,6 +270,7 @@ class DialogueSim(UnitTask):
         heard = self.system.hear(state, speech)
         said = np.full(len(rows), self.sentences.greeting)
         self._say(state, said, speech, heard)
+        state.legal = self.system.mask(state)
         return state
 
     @override
@@ -259,7 +281,7 @@ class DialogueSim(UnitTask):
 
     @override
     def mask(self, state: SimState) -> BoolArray:
-        legal = self.system.mask(state)
+        legal = state.legal.copy()
         if self._replay is not None:
             legal[np.arange(len(state.row)), self._on_record(state)] = True
         return legal
@@ -290,7 +312,7 @@ class DialogueSim(UnitTask):
         kind, slot = self.system.split(state, decided)
         if self._replay is not None:
             bye = kind == System.BYE
-            legal = self.system.mask(state)[np.arange(len(actions)), decided]
+            legal = state.legal[np.arange(len(actions)), decided]
             kind = np.where(legal | bye, kind, System.REQ_MORE)
         repeated = state.count >= 0
         self.system.act(state, kind)
@@ -308,6 +330,7 @@ class DialogueSim(UnitTask):
         state.turn += 1
         heard = self.system.hear(state, speech)
         self._say(state, said, speech, heard)
+        state.legal = self.system.mask(state)
         ended |= state.turn >= self.max_turns
         right = None
         if self.has_gold and self.reward == "correctness":
@@ -315,6 +338,11 @@ class DialogueSim(UnitTask):
         elif self.has_gold:
             right = np.zeros(len(actions))
         return right, self._turn_cost, ended
+
+    @override
+    def __getstate__(self) -> dict[str, Any]:
+        """As `CorpusTask.__getstate__`; beginnings are made again quickly."""
+        return {k: v for k, v in super().__getstate__().items() if k != "_starts"}
 
     def _say(
         self, state: SimState, said: Int64Array, speech: Int64Array, heard: Int64Array
