@@ -37,11 +37,10 @@ class Queries:
         asked[:, 0] = intent
         asked[:, 1:] = np.where(self.world.inside[intent] & (belief >= FIRST_VALUE), belief, NONE)
         keys = asked.view(f"V{asked.itemsize * asked.shape[1]}").ravel().tolist()
-        numbers = list(map(self._number.get, keys))
-        if None in numbers:
+        if not self._number.keys() >= set(keys):
             self._ask(asked, keys)
-            numbers = list(map(self._number.get, keys))
-        answers = self._found.take(numbers, axis=0)
+        numbers = np.fromiter(map(self._number.__getitem__, keys), np.int64, len(keys))
+        answers: Int64Array = self._found.take(numbers, axis=0)
         return answers[:, :-1], answers[:, -1]
 
     def _ask(self, asked: Int32Array, keys: list[bytes]) -> None:

@@ -87,7 +87,7 @@ class Users:
     def begin(self, state: SimState) -> Int64Array:
         """What users say before the system said anything, as a speech (B, 7)."""
         task = self._task(state)
-        state.wanted = self._first.take(task, axis=0)
+        state.wanted[:] = self._first.take(task, axis=0)
         self._started(state, slice(None), task)
         speech = np.full((len(task), _N_PARTS), -1, np.int64)
         speech[:, _ACT] = User.OPEN
@@ -227,7 +227,8 @@ class Users:
         state.stage[at] = np.where(last, _OVER, _WAITING)
         waits = self._waits.take(state.row[at] * self._most + state.task[at])
         speech[at[last & ~waits], _ACT] = _DONE
-        return at[~(last | waits)]
+        soon: Int64Array = at[~(last | waits)]
+        return soon
 
     def _go_on(
         self,
