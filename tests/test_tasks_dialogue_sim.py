@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import sqlite3
+import sys
 import zlib
 from dataclasses import replace
 
@@ -472,6 +473,18 @@ def test_bad_tables_are_refused(tmp_path, name, content, message):
 def test_bad_goals_are_refused_by_file_and_line(tmp_path, goal, message):
     with pytest.raises(DataError, match=message):
         goal_task(tmp_path, goal)
+
+
+def test_intents_are_named_once_and_entities_may_lack_values(tmp_path, monkeypatch):
+    table = {"Tea_1": [{**row, "phone": None} for row in TABLE["Tea_1"]]}
+    task = goal_task(tmp_path, {**FIND, "request": ["phone"]}, entities=table)
+    assert task.world.table.services == {
+        "Tea_1": [{k: v for k, v in row.items() if k != "phone"} for row in TABLE["Tea_1"]]
+    }
+    twice = [{**SCHEMA[0], "intents": [SCHEMA[0]["intents"][0]] * 2}]
+    monkeypatch.setattr(sys.modules[__name__], "SCHEMA", twice)
+    with pytest.raises(DataFormatError, match="'FindTea' of 'Tea_1' is there twice"):
+        goal_task(tmp_path, FIND)
 
 
 def test_dialogues_need_their_schema(tmp_path):
