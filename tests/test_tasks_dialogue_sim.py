@@ -16,12 +16,12 @@ import pytest
 from nlp_gym.errors import DataError, DataFormatError, InvalidArgumentError, NLPGymError
 from nlp_gym.tasks.core.make import make_task
 from nlp_gym.tasks.core.rollout import rollout
-from nlp_gym.tasks.dialogue_sim import search
 from nlp_gym.tasks.dialogue_sim import task as sim
+from nlp_gym.tasks.dialogue_sim import world as worlds
 from nlp_gym.tasks.dialogue_sim.acts import FIRST_VALUE, NONE, Heard, Part, Stage, System, User
 from nlp_gym.tasks.dialogue_sim.noise import uniform
-from nlp_gym.tasks.dialogue_sim.search import Queries
 from nlp_gym.tasks.dialogue_sim.table import EntityTable
+from nlp_gym.tasks.dialogue_sim.world import Queries
 
 SMALL = {"encoder": "hashed", "corpus": "sample"}
 QUIET = {**SMALL, "slot_error": 0.0, "act_error": 0.0, "changes": 0.0}
@@ -227,7 +227,7 @@ def test_results_of_queries_are_those_of_sqlite():
 
 def test_queries_are_remembered(monkeypatch):
     world, rng = make_task(ID, **SMALL).world, np.random.default_rng(0)
-    monkeypatch.setattr(search, "_MOST", 60)  # is passed twice, and all is forgotten
+    monkeypatch.setattr(worlds, "_MOST", 60)  # is passed twice, and all is forgotten
     queries = Queries(world, 3)
     for _ in range(40):
         intent = rng.integers(len(world.intents), size=8).repeat(2)

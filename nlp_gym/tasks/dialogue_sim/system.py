@@ -20,9 +20,8 @@ from nlp_gym.tasks.dialogue_sim.acts import (
     User,
 )
 from nlp_gym.tasks.dialogue_sim.noise import uniform
-from nlp_gym.tasks.dialogue_sim.search import Queries
 from nlp_gym.tasks.dialogue_sim.state import RESULTS, SimState
-from nlp_gym.tasks.dialogue_sim.world import World
+from nlp_gym.tasks.dialogue_sim.world import Queries, World
 from nlp_gym.types import BoolArray, Float64Array, Int32Array, Int64Array
 
 RIGHT_AND_SURE, WRONG_AND_SURE = 0.85, 0.3

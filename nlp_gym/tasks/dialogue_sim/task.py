@@ -47,8 +47,11 @@ class DialogueSim(UnitTask):
     The agent is the system in a task-oriented dialogue. It chooses an act, the user answers, until
     one of them leaves. The user follows an agenda (Schatzmann et al. 2007) to reach a goal that the
     agent does not see: tasks of one or several services in turn, each with values of slots, wishes
-    that are given up when nothing is found, offers that are turned down, and questions. The system
-    hears with noise. It searches a table of entities, and only what is in it can be offered.
+    that are given up when nothing is found, offers that are turned down, and questions. What lies
+    on top of the agenda is fixed by where the dialogue stands: answer, correct what the system has
+    wrong, give a wish up, turn down, ask, accept, go on to the next task; two values at most in a
+    turn. The system hears with noise. It searches a table of entities, and only what is in it can
+    be offered.
 
     ## Data
     Goals and schema in one JSON file, or dialogues of SGD (Rastogi et al. 2020) beside their
