@@ -36,7 +36,9 @@ _SLOTS = slice(int(Part.SLOT), int(Part.SECOND_SLOT) + 1, 2)
 _VALUES = slice(int(Part.VALUE), int(Part.SECOND_VALUE) + 1, 2)
 _OPEN, _OFFERED, _SETTLED = int(Phase.OPEN), int(Phase.OFFERED), int(Phase.SETTLED)
 _UNSURE, _SURE, _CONFIRMED = int(Heard.UNSURE), int(Heard.SURE), int(Heard.CONFIRMED)
-_SELECT, _THANKS, _AFFIRM, _DONE = map(int, (User.SELECT, User.THANKS, User.AFFIRM, User.DONE))
+_NOTHING, _SELECT, _THANKS, _AFFIRM, _DONE = (
+    int(User[name]) for name in ["NOTHING", "SELECT", "THANKS", "AFFIRM", "DONE"]
+)
 
 _SLOT_CODES = np.array([0, 0, 0, 0, 1, 3, 4, 5, 2, 3, 4, 5], np.int32)
 """Slots that are not there, optional and needed ones, each by the four values of `Heard`."""
@@ -150,12 +152,12 @@ class SystemSide:
         Returns:
             (B, 2) the values that were heard; `NONE`: missed, -1: none was said.
         """
-        spoke = speech[:, _ACT] > User.NOTHING
+        spoke = speech[:, _ACT] > _NOTHING
         draws = uniform(state.episode[:, None], state.turn[:, None], _CHANNELS)
         missed = spoke & (draws[:, 0] < self.act_error)
         np.copyto(state.unclear, missed, where=spoke)
         clear = spoke & ~missed
-        act = np.where(clear, speech[:, _ACT], int(User.NOTHING))
+        act = np.where(clear, speech[:, _ACT], _NOTHING)
         np.copyto(state.asked, speech[:, _ASK], where=clear)
         state.finished |= act == _DONE
         self._select(state, act)

@@ -37,8 +37,23 @@ _ACT, _INTENT, _SLOT, _VALUE, _SECOND_SLOT, _SECOND_VALUE, _ASK = map(int, Part)
 _ACTIVE, _WAITING, _OVER = map(int, Stage)
 _N_PARTS, _N_FACTS = len(Part), len(FACTS)
 _CONFIRMED, _SURE = int(Heard.CONFIRMED), int(Heard.SURE)
-_CONFIRM, _BOOKED, _TAKE_NOTE = int(Rule.CONFIRM), int(Rule.BOOKED), int(Rule.TAKE_NOTE)
-_DONE, _THANKS, _USER_ASK = int(User.DONE), int(User.THANKS), int(User.ASK)
+_WAIT, _REPEAT, _GO_ON, _CALL_BACK, _CONFIRM, _GIVE_IN, _BOOKED, _TURN_DOWN, _TAKE_NOTE = (
+    int(Rule[name])
+    for name in [
+        "WAIT",
+        "REPEAT",
+        "GO_ON",
+        "CALL_BACK",
+        "CONFIRM",
+        "GIVE_IN",
+        "BOOKED",
+        "TURN_DOWN",
+        "TAKE_NOTE",
+    ]
+)
+_NOTHING, _DONE, _THANKS, _USER_ASK = map(int, (User.NOTHING, User.DONE, User.THANKS, User.ASK))
+_EXECUTE, _OFFER_INTENT = int(System.EXECUTE), int(System.OFFER_INTENT)
+_REQUESTED, _FAULTY, _CHANGED = int(Told.REQUESTED), int(Told.FAULTY), int(Told.CHANGED)
 
 
 @dataclass(frozen=True)
@@ -111,11 +126,13 @@ class Users:
         inside = system.inside.take(goal, axis=0)
         known, fixed = belief != NONE, wanted >= FIRST_VALUE
         differs = inside & (belief != np.maximum(wanted, ANY))
-        wrong = differs & known
-        faulty = differs & (known | fixed)
-        missing = faulty & ~known
+        sets = np.empty((4, *inside.shape), bool)
+        faulty, missing, wrong, unfit = sets
+        np.logical_and(differs, known, out=wrong)
+        np.logical_and(differs, known | fixed, out=faulty)
+        np.greater(faulty, known, out=missing)  # faulty and not known
         values = system.entities.take(state.entity, axis=0)
-        unfit = inside & fixed & (values != NONE) & (values != wanted)
+        np.logical_and(inside & fixed, (values != NONE) & (values != wanted), out=unfit)
 
         facts = np.empty((len(task), _N_FACTS), bool)
         wrong.any(axis=1, out=facts[:, 0])
@@ -132,31 +149,30 @@ class Users:
         idle, ended = IDLE.take(rule), ENDS.take(rule)
         speech = np.full((len(task), _N_PARTS), -1, np.int64)
         speech[:, _ACT] = ACT.take(rule)
-        idle[(rule == Rule.WAIT) & repeated] = True
+        idle[(rule == _WAIT) & repeated] = True
         (at,) = (rule == _CONFIRM).nonzero()
         if len(at):
             doubts = inside[at] & known[at] & (state.sure[at] < _CONFIRMED)
             idle[at] = ~doubts.any(axis=1)
         failed = self._give_in(state, rule, task, kind)
         told = TOLD.take(rule)
-        sets = np.stack((faulty, missing, wrong, unfit))
         self._tell(state, told, sets, task, speech)
-        (at,) = (told == Told.REQUESTED).nonzero()
+        (at,) = (told == _REQUESTED).nonzero()
         if len(at):
             requested = slot[at]
             speech[at, _SLOT] = requested
             speech[at, _VALUE] = np.maximum(state.wanted[at, requested], ANY)
             idle[at] = known[at, requested] & (state.sure[at, requested] >= _SURE)
-        (at,) = (rule == Rule.TURN_DOWN).nonzero()
+        (at,) = (rule == _TURN_DOWN).nonzero()
         state.rejects[at] -= 1
         soon = self._ask_or_finish(state, rule, goal, speech)
         called = self._go_on(state, rule, kind, soon, speech)
         self._open(state, called, speech)
-        (at,) = (rule == Rule.REPEAT).nonzero()
+        (at,) = (rule == _REPEAT).nonzero()
         speech[at] = state.speech[at]
         state.idle += 1
         state.idle *= idle
-        np.copyto(state.speech, speech, where=(speech[:, _ACT] > User.NOTHING)[:, None])
+        np.copyto(state.speech, speech, where=(speech[:, _ACT] > _NOTHING)[:, None])
         ended |= state.idle >= self.patience
         return Answer(speech, ended, failed)
 
@@ -164,14 +180,14 @@ class Users:
         self, state: SimState, rule: Int64Array, task: Int64Array, kind: Int64Array
     ) -> BoolArray:
         """Change what cannot be had; gives (B,) where it could not be booked."""
-        gives = rule == Rule.GIVE_IN
+        gives = rule == _GIVE_IN
         (at,) = gives.nonzero()
         if len(at):
             t = task[at]
             last, change = self._last.take(t, axis=0), self._change.take(t, axis=0)
             state.wanted[at] = np.where(change, last, state.wanted[at])
             state.changed[at] = True
-        failed: BoolArray = gives & (kind == System.EXECUTE)
+        failed: BoolArray = gives & (kind == _EXECUTE)
         return failed
 
     def _tell(
@@ -183,12 +199,12 @@ class Users:
         speech: Int64Array,
     ) -> None:
         """Inform of the first two slots of those that `told` names: `sets` has (4, B, S)."""
-        (at,) = (told >= Told.FAULTY).nonzero()
+        (at,) = (told >= _FAULTY).nonzero()
         if not len(at):
             return
-        which = told[at] - int(Told.FAULTY)
+        which = told[at] - _FAULTY
         slots = sets[np.minimum(which, len(sets) - 1), at]
-        (changed,) = (which == Told.CHANGED - Told.FAULTY).nonzero()
+        (changed,) = (which == _CHANGED - _FAULTY).nonzero()
         slots[changed] = self._change.take(task[at[changed]], axis=0)
         each = np.arange(len(at))
         slot = slots.argmax(axis=1)
@@ -239,17 +255,17 @@ class Users:
         speech: Int64Array,
     ) -> Int64Array:
         """Begin the next task; gives who names what is wanted."""
-        (at,) = (rule == Rule.GO_ON).nonzero()
+        (at,) = (rule == _GO_ON).nonzero()
         if len(at):
             wanted = self._intent.take(state.row[at] * self._most + state.task[at] + 1)
-            offered = kind[at] == System.OFFER_INTENT
+            offered = kind[at] == _OFFER_INTENT
             right = self.system.follows.take(state.intent[at]) == wanted
             answer = np.where(right, int(User.AFFIRM_INTENT), int(User.NEGATE_INTENT))
             speech[at, _ACT] = np.where(offered, answer, int(User.OPEN))
         at = np.concatenate((at, soon))
         if len(at):
             self._next(state, at)
-        (back,) = (rule == Rule.CALL_BACK).nonzero()
+        (back,) = (rule == _CALL_BACK).nonzero()
         return np.concatenate((at, back))
 
     def _next(self, state: SimState, at: Int64Array) -> None:
