@@ -137,6 +137,8 @@ def test_a_request_is_answered_and_what_does_not_matter_is_said(tmp_path):
     assert "Oslo" in task.sentences.text(int(state.said[0, 3]))
     state, _, _ = played(task, 0, 1)
     assert task.sentences.text(int(state.said[0, 3])) == "I do not care about the tea."
+    turns = task.record(0, task.outputs(state)[0])["dialogue"]
+    assert [turn["act"] for turn in turns] == ["", "REQUEST city", "REQUEST tea"]
 
 
 def test_what_is_booked_wrong_is_lost(tmp_path):

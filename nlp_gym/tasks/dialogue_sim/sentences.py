@@ -160,6 +160,7 @@ class Sentences:
     ) -> None:
         self.world, self._texts, self._templates = world, texts, dict(templates)
         self._raw: dict[int, str] = {}
+        self._requested: dict[int, str] = {}
         self.greeting, self.unclear = self._add("greet"), self._add("unclear")
         intents = [
             (intent.about or plain(intent.name)).rstrip(".。").strip() for intent in world.intents
@@ -205,6 +206,7 @@ class Sentences:
             for k, slot in enumerate(slots):
                 at = service * world.n_slots + k
                 self.request[at] = self._add("request", slot=plain(slot))
+                self._requested.setdefault(int(self.request[at]), slot)
                 self.ask[at] = self._add("user_ask", slot=plain(slot))
                 self.any[at] = self._add("user_any", slot=plain(slot))
 
@@ -282,6 +284,10 @@ class Sentences:
         slot = speech[at, n * (_SECOND - _SLOT) + _SLOT]
         now[at, 3 + n] = self.any.take(self._base.take(state.intent[at]) + slot)
         return now
+
+    def requested(self, number: int) -> str:
+        """The slot that a sentence requests; empty for other sentences."""
+        return self._requested.get(number, "")
 
     def text(self, number: int) -> str:
         """A sentence as it is said; empty for none."""
