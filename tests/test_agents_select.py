@@ -16,7 +16,7 @@ from nlp_gym_agents import load_agent
 from nlp_gym_agents.cli.main import app
 from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.prediction.agent import Agent
-from nlp_gym_agents.prediction.feedback.select import (
+from nlp_gym_agents.prediction.selection.scores import (
     STRATEGIES,
     disagreement,
     entropy,
@@ -136,6 +136,19 @@ def test_select_samples_and_rows(agent: Agent, runs: list[Path]) -> None:
     classifier.observe(one.row, "positive")  # what is proposed can be answered
     assert classifier.corrections() == [{"text": "A film.", "label": "positive"}]
     classifier.feedback_file.unlink()
+
+
+def test_select_leaves_out_what_is_answered(agent: Agent) -> None:
+    assert [one.text for one in agent.select(TEXTS, 9, strategy="random")].count(TEXTS[0]) == 1
+    agent.observe(TEXTS[0], ["O"] * 5)
+    chosen = agent.select(TEXTS, 9, strategy="random")
+    agent.feedback_file.unlink()
+    assert {one.text for one in chosen} == {TEXTS[2], TEXTS[4]}
+
+
+def test_select_has_equal_samples_of_other_names_once(agent: Agent) -> None:
+    given = [{"words": ["Ann", "sings"], "id": name} for name in "ab"]
+    assert [one.id for one in agent.select(given, 5)] == ["a"]
 
 
 @pytest.mark.parametrize(

@@ -57,8 +57,9 @@ def feedback_command(
     export: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE",
-            help="Write all corrections that are kept as JSON Lines of the family, for --data.",
+            metavar="PATH",
+            help="Write the corrections as JSON Lines, for --data: into a file, or, where PATH has "
+            "no ending, into a folder with train, dev and test.",
         ),
     ] = None,
     new_labels: Annotated[
@@ -91,11 +92,8 @@ def feedback_command(
         n = agent.observe_samples(samples, new_labels=new_labels)
         say(f"{n} corrections of {input_file} are kept")
     if export is not None:
-        from nlp_gym_agents.prediction.records import to_json, write_output
-
-        rows = agent.corrections()
-        write_output(export, to_json(rows))
-        say(f"{len(rows)} rows: {export}")
+        files = agent.export_corrections(export)
+        say(f"the corrections are written: {', '.join(map(str, files))}")
     kept = agent.count_feedback()
     say(f"{agent.feedback_file}: {kept.corrections} corrections, {kept.ratings} ratings")
 

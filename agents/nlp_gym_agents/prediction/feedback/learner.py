@@ -11,10 +11,11 @@ from nlp_gym.checks import check_number, check_options
 from nlp_gym.errors import InvalidArgumentError, listed, shown
 from nlp_gym.types import Sample
 from nlp_gym_agents.models.trained import TrainedModel
+from nlp_gym_agents.prediction.agent_part import AgentPart
 from nlp_gym_agents.prediction.feedback import learn as learning
 from nlp_gym_agents.prediction.feedback import store
 from nlp_gym_agents.prediction.feedback.answers import answered_row, tagged_rows
-from nlp_gym_agents.prediction.feedback.chooser import Chooser
+from nlp_gym_agents.prediction.feedback.corrections import last_corrections, write_corrections
 from nlp_gym_agents.prediction.feedback.material import (
     LearnOptions,
     check_learns,
@@ -25,9 +26,9 @@ from nlp_gym_agents.prediction.feedback.report import FeedbackCount, LearnReport
 from nlp_gym_agents.prediction.feedback.rows import (
     annotated_row,
     input_row,
+    new_labels,
     samples_of,
     sentence_rows,
-    unknown_label,
 )
 from nlp_gym_agents.prediction.feedback.stages import (
     checkpoint_of,
@@ -42,14 +43,13 @@ from nlp_gym_agents.prediction.results import Result
 _THUMBS = {True: 1.0, False: 0.0}
 
 
-class Learner(Chooser):
+class Learner(AgentPart):
     """The part of `Agent` that learns from use.
 
     Attributes:
         feedback_file: Where feedback is kept; by default ``feedback.jsonl`` of the run folder.
     """
 
-    feedback_file: Path
     policy: str
     _inventories: dict[str, str]
 
@@ -173,9 +173,32 @@ class Learner(Chooser):
         return FeedbackCount(len(records) - ratings, ratings)
 
     def corrections(self) -> list[dict[str, Any]]:
-        """The rows of all corrections, with their answers, as files of the family have them."""
-        found = store.read(self.feedback_file, self.family)
-        return [row for one in found if isinstance(one, Correction) for row in one.rows]
+        """The rows of the last correction of each text, with answers, as files of the family have.
+
+        Raises:
+            RunError: The file cannot be read.
+        """
+        found = last_corrections(store.read(self.feedback_file, self.family), self.family)
+        return [row for one in found for row in one.rows]
+
+    def export_corrections(self, path: str | Path) -> list[Path]:
+        """Write the corrections as data to train with, new labels among them.
+
+        Args:
+            path: A file; or, where its name has no ending, a folder that gets a file for each of
+                train, dev and test. Then each new label is in train.
+
+        Returns:
+            The files.
+
+        Raises:
+            InvalidArgumentError: There are none, or too few to be parted.
+            RunError: The file of feedback cannot be read.
+            DataError: A file cannot be written.
+        """
+        self.check_reads_lines()
+        found = last_corrections(store.read(self.feedback_file, self.family), self.family)
+        return write_corrections(path, found, self.family, self._inputs.labels)
 
     def learn(
         self,
@@ -291,10 +314,10 @@ class Learner(Chooser):
 
     def _check_labels(self, samples: Sequence[Sample]) -> None:
         for sample in samples:
-            label = unknown_label(sample, self.family, self._inputs.labels)
-            if label is not None:
+            new = new_labels(sample, self.family, self._inputs.labels)
+            if new:
                 raise InvalidArgumentError(
-                    f"correct: the label {shown(label)} is none of the agent's "
+                    f"correct: the label {shown(new[0])} is none of the agent's "
                     f"({listed(self._inputs.labels)}). Where it is meant, keep it with "
                     "new_labels=True (--new-labels), for a training that has it."
                 )

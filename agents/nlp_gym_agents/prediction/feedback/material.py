@@ -13,13 +13,13 @@ import torch as th
 from nlp_gym.checks import check_int, check_name, check_number
 from nlp_gym.errors import InvalidArgumentError, NLPGymError, shown
 from nlp_gym.tasks.core.task import Task
-from nlp_gym.types import Corpus, Int64Array, Sample
+from nlp_gym.types import Int64Array, Sample
 from nlp_gym_agents.models.acting import score_kind
 from nlp_gym_agents.models.trained import TrainedModel
 from nlp_gym_agents.prediction.feedback import decisions as made
 from nlp_gym_agents.prediction.feedback.decisions import Decisions
 from nlp_gym_agents.prediction.feedback.losses import OBJECTIVES
-from nlp_gym_agents.prediction.feedback.rows import samples_of, unknown_label
+from nlp_gym_agents.prediction.feedback.rows import key_of, new_labels, samples_of
 from nlp_gym_agents.prediction.feedback.store import Correction, Rating, Record
 from nlp_gym_agents.prediction.task_choice import TaskInputs
 
@@ -147,7 +147,8 @@ def gather(
         InvalidArgumentError: Nothing is left to learn from.
     """
     left_out, family = list[str](), inputs.task.family
-    corrected, rated = dict[str, list[Sample]](), list[tuple[str, list[Sample], Rating]]()
+    last = dict[str, tuple[int, list[Sample]]]()
+    rated = list[tuple[str, list[Sample], Rating]]()
     for number, record in enumerate(records, 1):
         try:
             samples = samples_of(record.rows, family, gold=isinstance(record, Correction))
@@ -155,20 +156,23 @@ def gather(
             left_out.append(f"record {number}: {error}")
             continue
         if isinstance(record, Correction):
-            unknown = (unknown_label(sample, family, inputs.labels) for sample in samples)
-            new = [label for label in unknown if label is not None]
-            if new:
-                left_out.append(
-                    f"record {number}: the label {shown(new[0])} is new: train on it with "
-                    "`nlp-gym train`"
-                )
-                continue
-            corrected[_key(samples)] = samples
+            last[key_of(samples)] = number, samples
         else:
-            rated.append((_key(samples), samples, record))
-    rated = [one for one in rated if one[0] not in corrected]
+            rated.append((key_of(samples), samples, record))
+    rated = [one for one in rated if one[0] not in last]
+    corrected = list[list[Sample]]()
+    for number, samples in last.values():
+        new = [x for sample in samples for x in new_labels(sample, family, inputs.labels)]
+        if new:
+            left_out.append(
+                f"record {number}: the label {shown(new[0])} is new: write the corrections with "
+                "`nlp-gym feedback RUN --export FOLDER`, and train on them with `nlp-gym train "
+                "--continue RUN --data FOLDER`"
+            )
+        else:
+            corrected.append(samples)
     found = _Found(trained, inputs, trained.settings["obs_type"], left_out)
-    corrections = found.corrections([s for samples in corrected.values() for s in samples])
+    corrections = found.corrections([s for samples in corrected for s in samples])
     ratings = found.ratings(rated)
     if corrections is None and ratings[0] is None:
         said = f" ({left_out[0]})" if left_out else ""
@@ -178,11 +182,6 @@ def gather(
         )
     replay = found.replay(options) if options.replay else None
     return Material(corrections, *ratings, replay, tuple(left_out), len(corrected))
-
-
-def _key(samples: Sequence[Sample]) -> str:
-    """What is decided on, whatever is said of it."""
-    return Corpus("", "test", [s.unannotated() for s in samples], ()).text_hash
 
 
 @dataclass

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from nlp_gym.errors import InvalidArgumentError, shown
-from nlp_gym.types import Sample
+from nlp_gym.types import Corpus, Sample
 from nlp_gym_agents.prediction.inputs import Input, from_mappings
 
 Row = dict[str, Any]
@@ -129,8 +129,8 @@ def annotated_row(sample: Sample, family: str) -> Row:
     return {**row, keys[family]: value}
 
 
-def unknown_label(sample: Sample, family: str, known: Sequence[str]) -> str | None:
-    """A label of a sample's gold that is none of those `known`; None: there is none.
+def new_labels(sample: Sample, family: str, known: Sequence[str]) -> list[str]:
+    """The labels of a sample's gold that are none of those `known`.
 
     Args:
         sample: It has gold.
@@ -140,7 +140,12 @@ def unknown_label(sample: Sample, family: str, known: Sequence[str]) -> str | No
     given = sample.labels or ()
     if family == "policy":
         given = tuple(act for turn in sample.gold for act in turn)
-    return next((label for label in given if known and label not in known), None)
+    return [label for label in given if known and label not in known]
+
+
+def key_of(samples: Sequence[Sample]) -> str:
+    """Equal for equal texts or samples, whatever is said of them."""
+    return Corpus("", "test", [sample.unannotated() for sample in samples], ()).text_hash
 
 
 def _words_row(sample: Sample) -> Row:
