@@ -284,6 +284,23 @@ def test_continual_refuses_data_that_is_gone(
     assert report["matrix"][2][1] is None
 
 
+def test_continual_graph_of_other_relations_is_refused(tmp_path: Path) -> None:
+    def facts(name: str, relations: str) -> str:
+        path = tmp_path / f"{name}.tsv"
+        lines = [
+            f"{a}\t{r}\t{b}" for a, b in zip("abcdefgh", "bcdefgha") for r in relations.split()
+        ]
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return str(path)
+
+    old = facts("old", "sails owns")
+    config = small("bc", "KnowledgeGraph-v0", env_kwargs={"encoder": "hashed", "data": old})
+    run = train(config, run_dir=tmp_path / "run", progress=False)
+    with pytest.raises(InvalidArgumentError, match=r"others.*owns.*sees"):
+        continued(run, {"data": facts("new", "sails sees")})  # as many, so that weights would fit
+    assert continued(run, {"data": facts("more", "owns sails")})["stages"]
+
+
 # Replay.
 
 

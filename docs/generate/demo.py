@@ -1,8 +1,8 @@
 """Picture of `docs/serve.md`: runs that decide on a text on the page of ``nlp-gym demo``.
 
-``python -m docs.generate.demo RUN RUN ...`` asks the page of these runs for a text, and draws what it
-answers anew. Nothing is said of the decisions, so that the run folders stay as they are. It needs
-Chromium.
+``python -m docs.generate.demo RUN RUN ...`` asks the page of these runs for a text, and draws what
+it answers anew. Nothing is said of the decisions, so that the run folders stay as they are. It
+needs Chromium.
 """
 
 from __future__ import annotations

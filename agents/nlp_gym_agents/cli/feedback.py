@@ -87,9 +87,14 @@ def feedback_command(
             agent.feedback(given, None, reward)
     if input_file is not None:
         from nlp_gym_agents.prediction.own_samples import annotated_samples
+        from nlp_gym_agents.prediction.selection.answered import answered_rows
 
-        samples = annotated_samples(agent, input_file, encoding=encoding)
-        n = agent.observe_samples(samples, new_labels=new_labels)
+        rows = answered_rows(input_file)
+        if rows is not None:
+            n = agent.observe_rows(rows, new_labels=new_labels)
+        else:
+            samples = annotated_samples(agent, input_file, encoding=encoding)
+            n = agent.observe_samples(samples, new_labels=new_labels)
         say(f"{n} corrections of {input_file} are kept")
     if export is not None:
         files = agent.export_corrections(export)

@@ -19,7 +19,14 @@ from typing import Any, TypedDict
 from nlp_gym import make_task
 from nlp_gym.checks import check_path
 from nlp_gym.data import DATASETS
-from nlp_gym.errors import DataError, InvalidArgumentError, RunError, UnknownNameError, shown
+from nlp_gym.errors import (
+    DataError,
+    InvalidArgumentError,
+    RunError,
+    UnknownNameError,
+    listed,
+    shown,
+)
 from nlp_gym.tasks.core.make import SHELL_ARGUMENTS, is_task_id, task_class, task_ids, task_spec
 from nlp_gym.tasks.core.task import Task
 from nlp_gym.types import Corpus
@@ -111,6 +118,7 @@ def continued(run: str | Path, given: Mapping[str, Any], *, trust: Sequence[str]
         "arguments": stage_arguments(saved["env"], saved["env_kwargs"]),
         "n_labels": len(saved["labels"]),
     }
+    _check_numbered(run, env, own, stage)
     kept = ("n_envs", "encoder_mode", "device")
     fields: dict[str, Any] = {name: before[name] for name in kept if name in before}
     fields |= {name: value for name, value in given.items() if value is not None}
@@ -250,6 +258,24 @@ def _union(
         found = make_task(env, "train", **own).labels
     _check_types(run, known, found)
     return [*known, *(label for label in found if label not in known)]
+
+
+def _check_numbered(run: Path, env: str, kwargs: Mapping[str, Any], stage: Stage) -> None:
+    """Refuse data whose names have other numbers in observations than those that were learned."""
+    if "labels" in kwargs or task_class(env).is_mixture:
+        return  # names that are numbered are those of tasks without labels
+    own = {name: value for name, value in kwargs.items() if name not in SHELL_ARGUMENTS}
+    now = make_task(env, "train", **own).numbered
+    if not now:
+        return
+    before = stage_task(env, "train", own, stage).numbered
+    if now != before:
+        changed = sorted(set(now) ^ set(before))
+        raise InvalidArgumentError(
+            f"data: {run} knows the relations of its graph by number, and those of the new one are "
+            f"others ({listed(changed)}). Give new facts about the same relations, new queries on "
+            "the old graph (--env-kwargs graph:OLD), or train a new run on both."
+        )
 
 
 def _entity(label: str) -> str | None:

@@ -77,11 +77,32 @@ class Learner(AgentPart):
                 label that the agent does not know.
             RunError: It cannot be kept.
         """
-        rows = self._answered(text, correct)
-        samples = samples_of(rows, self.family, gold=True)
-        if not new_labels:
-            self._check_labels(samples)
-        store.append(self.feedback_file, [Correction(tuple(rows))], self.family)
+        record = self._correction(text, correct, new_labels=new_labels)
+        store.append(self.feedback_file, [record], self.family)
+
+    def observe_rows(self, rows: Sequence[Mapping[str, Any]], *, new_labels: bool = False) -> int:
+        """Keep the right answers of rows that `select` proposed and a person added answers to.
+
+        Args:
+            rows: As for `predict`, each with its answer.
+            new_labels: As for `observe`.
+
+        Returns:
+            How many are kept: all, or none where this fails.
+
+        Raises:
+            InvalidArgumentError: A row has no answer, or one that `observe` refuses.
+            RunError: They cannot be kept.
+        """
+        records = list[Correction]()
+        for number, row in enumerate(rows, 1):
+            try:
+                records.append(self._correction(row, row, new_labels=new_labels))
+            except InvalidArgumentError as error:
+                raise InvalidArgumentError(f"row {number}: {error}") from error
+        if records:
+            store.append(self.feedback_file, records, self.family)
+        return len(records)
 
     def observe_samples(self, samples: Sequence[Sample], *, new_labels: bool = False) -> int:
         """Keep the right answers of samples that are annotated, as `nlp_gym.data` reads them.
@@ -311,6 +332,13 @@ class Learner(AgentPart):
             return tagged_rows(item, correct, bio=self.bio)
         (row,) = self._rows(text, item)
         return [answered_row(row, correct, self.family)]
+
+    def _correction(self, text: Any, correct: Any, *, new_labels: bool) -> Correction:
+        rows = self._answered(text, correct)
+        samples = samples_of(rows, self.family, gold=True)
+        if not new_labels:
+            self._check_labels(samples)
+        return Correction(tuple(rows))
 
     def _check_labels(self, samples: Sequence[Sample]) -> None:
         for sample in samples:
