@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nlp_gym.errors import DataError, InvalidArgumentError, NLPGymError, listed, shown
+from nlp_gym.files import write_output
 from nlp_gym.types import SPLITS, Sample
 from nlp_gym_agents.prediction.feedback.rows import Row, key_of, new_labels, samples_of
 from nlp_gym_agents.prediction.feedback.store import Correction, Record
-from nlp_gym_agents.prediction.records import to_json, write_output
+from nlp_gym_agents.prediction.records import to_json
 
 ENDING = ".jsonl"
 
@@ -58,7 +59,7 @@ def write_corrections(
             "or `nlp-gym feedback RUN TEXT --correct ANSWER`."
         )
     if path.suffix and not path.is_dir():
-        write_output(path, to_json([row for one in corrections for row in one.rows]))
+        write_output("export", path, to_json([row for one in corrections for row in one.rows]))
         return [path]
     parts = parted(corrections, family, known)
     try:
@@ -67,7 +68,7 @@ def write_corrections(
         raise DataError(f"{path} cannot be made: {error.strerror or error}.") from error
     files = [path / f"{split}{ENDING}" for split in SPLITS]
     for file, split in zip(files, SPLITS, strict=True):
-        write_output(file, to_json(parts[split]))
+        write_output("export", file, to_json(parts[split]))
     return files
 
 

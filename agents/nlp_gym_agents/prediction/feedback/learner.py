@@ -155,7 +155,7 @@ class Learner(AgentPart):
         worth = _THUMBS[reward] if isinstance(reward, bool) else reward
         worth = check_number("reward", worth, 0.0, 1.0)
         self.check_reads_lines()
-        (item,) = self._inputs_of([text])
+        item = self._item_of(text)
         result = prediction if isinstance(prediction, Result) else None
         if result is None or result.played is None:
             (result,) = self.predict([item])
@@ -308,20 +308,24 @@ class Learner(AgentPart):
             if isinstance(item, Sample):
                 return [{"words": list(item.words)}]
             return sentence_rows(item)
-        if isinstance(text, str | Mapping):
+        if isinstance(text, Mapping) or (isinstance(text, str) and self.family != "parsing"):
             return [input_row(text, self.family)]
         if isinstance(item, Input) and isinstance(text, list | tuple):
             return [input_row(Sample(tuple(text)), self.family)]
         return [input_row(item, self.family)]
 
-    def _answered(self, text: Any, correct: Any) -> list[dict[str, Any]]:
-        """The episodes of a text as rows with their answers."""
-        self.check_reads_lines()
+    def _item_of(self, text: Any) -> Input | Sample:
         (item,) = self._inputs_of([text])
         if not item.words:
             raise InvalidArgumentError(
-                f"text={shown(text)} has no words: there is no answer to it."
+                f"text={shown(text)} has no words: nothing is decided on it."
             )
+        return item
+
+    def _answered(self, text: Any, correct: Any) -> list[dict[str, Any]]:
+        """The episodes of a text as rows with their answers."""
+        self.check_reads_lines()
+        item = self._item_of(text)
         if self.tags:
             if isinstance(item, Sample):
                 spans, start = [], 0

@@ -82,7 +82,10 @@ class Chooser(AgentPart):
             item, text = inputs[place], texts[place]
             raw = item.text if isinstance(item, Input) else item.extra.get("text")
             name = item.id if isinstance(item, Input) else sample_id(item)
-            row = input_row(text if isinstance(text, str | Mapping) else item, self.family)
+            as_given = isinstance(text, Mapping) or (
+                isinstance(text, str) and self.family != "parsing"
+            )
+            row = input_row(text if as_given else item, self.family)
             own = {"id": name, "text": None if raw is None else str(raw), "strategy": strategy}
             found.append(
                 Selected(rank=rank, index=place, score=float(scores[place]), row=row, **own)
