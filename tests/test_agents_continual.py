@@ -30,6 +30,7 @@ from nlp_gym_agents.models.build import encode, feature_source
 from nlp_gym_agents.models.play import outputs_of
 from nlp_gym_agents.models.trained import load_trained
 from nlp_gym_agents.networks.features.swap_source import swapped_source
+from nlp_gym_agents.runs.files.weights import read_tensors
 from nlp_gym_agents.runs.folder import find_snapshot, read_config
 from nlp_gym_agents.runs.snapshots import newest
 from nlp_gym_agents.training.continual import continue_run
@@ -149,6 +150,32 @@ def test_continual_grown_agent_decides_as_before(
         decided = outputs_of(setup.model, new, masked=True)
     encode(old)
     assert decided == outputs_of(agent.model(old), old, masked=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("mode", "algo"), [("finetune", "bc"), ("lora", "maskable_ppo"), ("adapter", "masked_dqn")]
+)
+def test_continual_encoder_that_learned_goes_on(
+    mode: str, algo: str, tiny_bert: Path, ships: Path, tmp_path: Path
+) -> None:
+    own = {"corpus": "sample", "encoder": str(tiny_bert), "window": 0}
+    config = small(algo, encoder_mode=mode, env_kwargs=own, n_timesteps=64)
+    first = train(config, run_dir=tmp_path / "first", progress=False)
+    folder, saved = find_snapshot(first)
+    before = read_tensors(folder / "policy.safetensors", saved["aliases"])
+    setup = begun(first, ships)
+    now = setup.model.policy.state_dict()
+    assert set(now) == set(before)
+    same = [name for name in now if now[name].shape == before[name].shape]
+    assert all(torch.equal(now[name], before[name]) for name in same)
+    assert any("encoder" in name for name in same)
+    second = go_on(
+        first, ships, tmp_path / "second", replay=0.25, distill=0.5, ewc=10.0, n_timesteps=64
+    )
+    after = load_trained(second)
+    assert after.labels[-2:] == ("B-SHIP", "I-SHIP")
+    assert after.outputs(after.task("dev"))
 
 
 @pytest.mark.filterwarnings("ignore:gold labels")
@@ -287,9 +314,8 @@ def test_continual_refuses_data_that_is_gone(
 def test_continual_graph_of_other_relations_is_refused(tmp_path: Path) -> None:
     def facts(name: str, relations: str) -> str:
         path = tmp_path / f"{name}.tsv"
-        lines = [
-            f"{a}\t{r}\t{b}" for a, b in zip("abcdefgh", "bcdefgha") for r in relations.split()
-        ]
+        ends = ("ab", "bc", "cd", "de", "ef", "fg", "gh", "ha")
+        lines = [f"{a}\t{r}\t{b}" for a, b in ends for r in relations.split()]
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
         return str(path)
 

@@ -72,6 +72,10 @@ ANSWERS: dict[str, tuple[Any, list[Any]]] = {
         ],
     ),
     "POS-EWT-v0": ("Ann sings.", [["PROPN", "VERB", "PUNCT"]]),
+    "Parsing-EWT-v0": (
+        "Ann sings.",
+        [{"heads": [2, 0, 2], "relations": ["nsubj", "root", "punct"]}],
+    ),
     "Sentiment-SST2-v0": ("A dull film.", ["negative", {"label": "negative"}]),
     "MultiLabel-GoEmotions-v0": ("I love it.", [["love"], [], {"labels": ["joy", "love"]}]),
     "Relation-CoNLL04-v0": (

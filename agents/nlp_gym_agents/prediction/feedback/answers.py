@@ -81,7 +81,7 @@ def answered_row(row: Row, correct: Any, family: str) -> Row:
     make = _ANSWERS.get(family)
     if make is None:
         raise InvalidArgumentError(
-            f"correct={shown(correct)}: what an agent of the family {family!r} decides has no right "
+            f"correct={shown(correct)}: what agents of the family {family!r} decide has no right "
             "answer that could be kept."
         )
     found = make(row, value)

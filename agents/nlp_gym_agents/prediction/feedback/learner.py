@@ -25,8 +25,8 @@ from nlp_gym_agents.prediction.feedback.material import (
 from nlp_gym_agents.prediction.feedback.report import FeedbackCount, LearnReport
 from nlp_gym_agents.prediction.feedback.rows import (
     annotated_row,
-    input_row,
     new_labels,
+    row_of,
     samples_of,
     sentence_rows,
 )
@@ -308,11 +308,9 @@ class Learner(AgentPart):
             if isinstance(item, Sample):
                 return [{"words": list(item.words)}]
             return sentence_rows(item)
-        if isinstance(text, Mapping) or (isinstance(text, str) and self.family != "parsing"):
-            return [input_row(text, self.family)]
         if isinstance(item, Input) and isinstance(text, list | tuple):
-            return [input_row(Sample(tuple(text)), self.family)]
-        return [input_row(item, self.family)]
+            item = Sample(tuple(text))
+        return [row_of(text, item, self.family)]
 
     def _item_of(self, text: Any) -> Input | Sample:
         (item,) = self._inputs_of([text])

@@ -41,6 +41,12 @@ def input_row(given: str | Mapping[str, Any] | Input | Sample, family: str) -> R
     return {_TEXT.get(family, "text"): given if isinstance(given, str) else given.text}
 
 
+def row_of(given: Any, item: Input | Sample, family: str) -> Row:
+    """What was given, and read as `item`, as a row: as it is where the family's rows have it so."""
+    as_it_is = isinstance(given, Mapping) or (isinstance(given, str) and family != "parsing")
+    return input_row(given if as_it_is else item, family)
+
+
 def sentence_rows(item: Input) -> list[Row]:
     """The sentences of a text whose words are labelled, each of which is an episode."""
     return [{"words": [word for word, _, _ in sentence]} for sentence in item.sentences]

@@ -16,7 +16,7 @@ from nlp_gym_agents.prediction.agent_part import AgentPart
 from nlp_gym_agents.prediction.feedback import store
 from nlp_gym_agents.prediction.feedback.corrections import last_corrections
 from nlp_gym_agents.prediction.feedback.material import check_learns
-from nlp_gym_agents.prediction.feedback.rows import input_row, key_of, samples_of
+from nlp_gym_agents.prediction.feedback.rows import key_of, row_of, samples_of
 from nlp_gym_agents.prediction.inputs import Input, sample_id
 from nlp_gym_agents.prediction.selection import scores as choosing
 from nlp_gym_agents.prediction.selection.scores import Selected
@@ -82,10 +82,7 @@ class Chooser(AgentPart):
             item, text = inputs[place], texts[place]
             raw = item.text if isinstance(item, Input) else item.extra.get("text")
             name = item.id if isinstance(item, Input) else sample_id(item)
-            as_given = isinstance(text, Mapping) or (
-                isinstance(text, str) and self.family != "parsing"
-            )
-            row = input_row(text if as_given else item, self.family)
+            row = row_of(text, item, self.family)
             own = {"id": name, "text": None if raw is None else str(raw), "strategy": strategy}
             found.append(
                 Selected(rank=rank, index=place, score=float(scores[place]), row=row, **own)
