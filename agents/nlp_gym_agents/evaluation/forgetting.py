@@ -8,7 +8,7 @@ Ranzato 2017, "Gradient Episodic Memory for Continual Learning"). From it follow
   2018, "Riemannian Walk for Incremental Learning");
 - backward transfer: mean over earlier stages of the last score less the one when it was learned;
 - forward transfer: mean over later stages of the score just before it is learned less that of
-  random actions.
+  random actions (in the paper: of a network with random weights, which depends on their seed).
 """
 
 from __future__ import annotations
