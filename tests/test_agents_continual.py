@@ -22,13 +22,14 @@ from nlp_gym.errors import DataError, InvalidArgumentError, NLPGymError, RunErro
 from nlp_gym.metrics.base import Score
 from nlp_gym.tasks.core.strata import Strata
 from nlp_gym.types import Sample
+from nlp_gym_agents import load_agent
 from nlp_gym_agents.config.continual import continued
 from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.evaluation.forgetting import forgetting_report, transfer
 from nlp_gym_agents.evaluation.test_report import final_report
 from nlp_gym_agents.models.build import encode, feature_source
 from nlp_gym_agents.models.play import outputs_of
-from nlp_gym_agents.models.trained import load_trained
+from nlp_gym_agents.models.trained import TrainedModel, load_trained
 from nlp_gym_agents.networks.features.swap_source import swapped_source
 from nlp_gym_agents.runs.files.weights import read_tensors
 from nlp_gym_agents.runs.folder import find_snapshot, read_config
@@ -609,6 +610,28 @@ def test_continual_chain_and_its_report(
     print_report(final_report(third), Console(width=120))
     assert "backward transfer" in capsys.readouterr().out
     assert "continual" not in final_report(runs["bc"])
+
+
+def test_continual_run_learns_from_use_with_the_data_of_all_stages(
+    runs: dict[str, Path], ships: Path, tmp_path: Path
+) -> None:
+    second = go_on(runs["bc"], ships, tmp_path / "second")
+    agent = load_agent(second)
+    agent.observe("Alma took the Kestrel .", ["B-PER", "O", "O", "B-SHIP", "O"])
+    sizes = [len(load_trained(run).task("train").corpus) for run in (second, runs["bc"])]
+    half = min(sizes) // 2
+    report = agent.learn(evaluate=False, passes=1, replay_texts=2 * half)
+    assert report.replayed == 2 * half  # of each as many
+    seen: list[Any] = []
+    with pytest.MonkeyPatch.context() as patch:
+        own = TrainedModel.task
+        patch.setattr(
+            TrainedModel,
+            "task",
+            lambda self, split, **given: seen.append(given) or own(self, split, **given),
+        )
+        agent.learn(evaluate=False, passes=1)
+    assert [len(one["earlier"]) for one in seen if one.get("earlier")] == [1]
 
 
 def test_continual_plot(runs: dict[str, Path], ships: Path, tmp_path: Path) -> None:

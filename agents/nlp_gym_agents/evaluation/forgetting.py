@@ -26,23 +26,16 @@ from rich.text import Text
 from nlp_gym.errors import DataError, RunError
 from nlp_gym.inert import visible
 from nlp_gym.progress import progress_label
-from nlp_gym.tasks.core.make import default_argument, has_argument
 from nlp_gym.tasks.core.task import Task
-from nlp_gym_agents.config.continual import STAGE_ARGUMENTS, stage_arguments
+from nlp_gym_agents.config.continual import stage_arguments
 from nlp_gym_agents.evaluation.baselines import run_baselines
 from nlp_gym_agents.models.play import drawn_rows
+from nlp_gym_agents.models.stages import stage_split
 from nlp_gym_agents.models.trained import TrainedModel, load_trained
 from nlp_gym_agents.runs.folder import read_config
 
 Cell = float | None
 _SEARCHES = 1000
-
-
-def stage_split(agent: TrainedModel, arguments: Mapping[str, Any], split: str = "test") -> Task:
-    """A split of a stage's data, as an agent of the same chain plays it."""
-    names = [name for name in STAGE_ARGUMENTS if has_argument(agent.env_id, name)]
-    unset = {name: default_argument(agent.env_id, name) for name in names}
-    return agent.task(split, **{**unset, **arguments})
 
 
 def forgetting_report(

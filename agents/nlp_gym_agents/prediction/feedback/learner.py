@@ -248,7 +248,7 @@ class Learner(AgentPart):
             data = store.content(self.feedback_file)
             records = store.parse(data, self.feedback_file, self.family)
             self.check_reads_lines()
-            material = gather(self.trained, self._inputs, records, how)
+            material = gather(self.trained, self._inputs, records, how, trust=self._trust)
             first = material.corrections or material.ratings
             assert first is not None
             check_learns(self.trained, first.task)

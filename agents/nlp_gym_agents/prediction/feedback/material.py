@@ -6,6 +6,7 @@ import hashlib
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch as th
@@ -15,6 +16,7 @@ from nlp_gym.errors import InvalidArgumentError, NLPGymError, shown
 from nlp_gym.tasks.core.task import Task
 from nlp_gym.types import Int64Array, Sample
 from nlp_gym_agents.models.acting import score_kind
+from nlp_gym_agents.models.stages import earlier_corpora
 from nlp_gym_agents.models.trained import TrainedModel
 from nlp_gym_agents.prediction.feedback import decisions as made
 from nlp_gym_agents.prediction.feedback.decisions import Decisions
@@ -131,7 +133,12 @@ def check_learns(trained: TrainedModel, task: Task) -> None:
 
 
 def gather(
-    trained: TrainedModel, inputs: TaskInputs, records: Sequence[Record], options: LearnOptions
+    trained: TrainedModel,
+    inputs: TaskInputs,
+    records: Sequence[Record],
+    options: LearnOptions,
+    *,
+    trust: Sequence[str] | str = (),
 ) -> Material:
     """Play what was corrected and rated again, and draw old training data.
 
@@ -142,6 +149,7 @@ def gather(
         inputs: Its task for new input.
         records: What is kept, in order.
         options: How to learn.
+        trust: Modules that the run's settings may have imported.
 
     Raises:
         InvalidArgumentError: Nothing is left to learn from.
@@ -180,7 +188,7 @@ def gather(
             f"{trained.run} has no feedback that can be learned from{said}: give some with "
             "`agent.observe`, `agent.feedback` or `nlp-gym feedback` first."
         )
-    replay = found.replay(options) if options.replay else None
+    replay = found.replay(options, trust) if options.replay else None
     return Material(corrections, *ratings, replay, tuple(left_out), len(corrected))
 
 
@@ -243,8 +251,8 @@ class _Found:
         rewards = th.tensor([record.reward for _, _, record in rated])
         return made.kept(found, episodes), logged, th.tensor(texts), rewards
 
-    def replay(self, options: LearnOptions) -> Decisions | None:
-        """The oracle's decisions on texts that are drawn from the training data."""
+    def replay(self, options: LearnOptions, trust: Sequence[str] | str) -> Decisions | None:
+        """The oracle's decisions on texts drawn from the training data, of all stages alike."""
         try:
             task = self.trained.task("train", **self.inputs.env_kwargs)
             task.require_gold("replay")
@@ -256,7 +264,22 @@ class _Found:
                 stacklevel=2,
             )
             return None
+        bounds = np.array([0, len(task.corpus)])
+        earlier, missing = earlier_corpora(self.trained, "train", trust=trust)
+        if missing:
+            warnings.warn(
+                f"{self.trained.run}: the data of {len(missing)} earlier stage(s) is not at hand "
+                f"({missing[0]}), and is not replayed.",
+                UserWarning,
+                stacklevel=2,
+            )
+        if earlier and task.joins_corpora:
+            task = self.trained.task("train", **self.inputs.env_kwargs, earlier=earlier)
+            assert task.corpus_bounds is not None
+            bounds = task.corpus_bounds
         draw = np.random.default_rng(options.seed)
-        n = len(task.corpus)
-        rows: Int64Array = draw.permutation(n)[: options.replay_texts]
+        most = max(options.replay_texts // (len(bounds) - 1), 1)
+        rows: Int64Array = np.concatenate(
+            [first + draw.permutation(end - first)[:most] for first, end in pairwise(bounds)]
+        )
         return made.of_gold(task.settled(), rows, obs_type=self.obs_type)
