@@ -386,6 +386,15 @@ def test_feedback_refuses_rewards(reward: Any, make: Make) -> None:
         agent.feedback(" ", None, 1)
 
 
+def test_feedback_refuses_the_prediction_of_another_text(make: Make) -> None:
+    agent = make()
+    first, second = agent.predict(["A film.", "A play."])
+    with pytest.raises(InvalidArgumentError, match=r"on the text 'A play.'"):
+        agent.feedback("A film.", second, True)
+    agent.feedback("A film.", first, True)
+    assert agent.count_feedback().ratings == 1
+
+
 @pytest.mark.parametrize("text", ["北京很好。", "word " * 2000, "x\u202ey <script>\x1b[31m"])
 def test_feedback_any_text(text: str, make: Make) -> None:
     agent = make("NER-CoNLL-v0")

@@ -38,6 +38,7 @@ from nlp_gym_agents.prediction.feedback.stages import (
 )
 from nlp_gym_agents.prediction.feedback.store import Correction, Rating
 from nlp_gym_agents.prediction.inputs import Input
+from nlp_gym_agents.prediction.records import input_fields
 from nlp_gym_agents.prediction.results import Result
 
 _THUMBS = {True: 1.0, False: 0.0}
@@ -160,6 +161,8 @@ class Learner(AgentPart):
         if result is None or result.played is None:
             (result,) = self.predict([item])
             _check_same(result, prediction)
+        else:
+            _check_of(result, text, item)
         if not result.played:
             raise InvalidArgumentError(
                 f"text={shown(text)}: nothing was decided on it whose probability is known, so "
@@ -361,6 +364,20 @@ def _options(given: Mapping[str, Any]) -> LearnOptions:
 def _again(trained: TrainedModel) -> TrainedModel:
     """The same policy, loaded anew."""
     return TrainedModel(trained.run, trained.folder, trained.settings, trained.device)
+
+
+def _check_of(result: Result, text: Any, item: Input | Sample) -> None:
+    """Refuse a result on another text, which a list that is shifted by one easily gives."""
+    given = {**text} if isinstance(text, Mapping) else {}
+    given |= {"text": input_fields(item).get("text", result.text)}
+    known = {**result.record, "text": result.text}
+    for name in given.keys() & known.keys():
+        own, theirs = given[name], known[name]
+        if isinstance(own, str) and isinstance(theirs, str) and own != theirs:
+            raise InvalidArgumentError(
+                f"prediction is on the {name} {shown(theirs)}, and not on {shown(own)}, which is "
+                "rated: give the result of that."
+            )
 
 
 def _check_same(result: Result, prediction: Result | Mapping[str, Any] | None) -> None:
