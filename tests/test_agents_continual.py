@@ -316,7 +316,7 @@ def test_continual_graph_of_other_relations_is_refused(tmp_path: Path) -> None:
     def facts(name: str, relations: str) -> str:
         path = tmp_path / f"{name}.tsv"
         ends = ("ab", "bc", "cd", "de", "ef", "fg", "gh", "ha")
-        lines = [f"{a}\t{r}\t{b}" for a, b in ends for r in relations.split()]
+        lines = [f"{x[0]}\t{r}\t{x[1]}" for x in ends for r in relations.split()]
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
         return str(path)
 
@@ -623,13 +623,14 @@ def test_continual_run_learns_from_use_with_the_data_of_all_stages(
     report = agent.learn(evaluate=False, passes=1, replay_texts=2 * half)
     assert report.replayed == 2 * half  # of each as many
     seen: list[Any] = []
+    own = TrainedModel.task
+
+    def task(self: TrainedModel, split: str, **given: Any) -> Any:
+        seen.append(given)
+        return own(self, split, **given)
+
     with pytest.MonkeyPatch.context() as patch:
-        own = TrainedModel.task
-        patch.setattr(
-            TrainedModel,
-            "task",
-            lambda self, split, **given: seen.append(given) or own(self, split, **given),
-        )
+        patch.setattr(TrainedModel, "task", task)
         agent.learn(evaluate=False, passes=1)
     assert [len(one["earlier"]) for one in seen if one.get("earlier")] == [1]
 
@@ -653,6 +654,9 @@ def test_continual_transfer_by_hand() -> None:
     assert found["backward"] == pytest.approx(((0.6 - 0.9) + (0.9 - 0.8)) / 2)
     assert found["forward"] == pytest.approx(((0.2 - 0.1) + (0.3 - 0.1)) / 2)
     assert transfer([[None, 0.2], [0.3, 0.4]], [0.0, 0.0])["forgetting"] is None
+    # The score when it was learned is gone: a smaller one later would hide what was forgotten.
+    gone = [[None, 0.2, 0.1], *matrix[1:]]
+    assert transfer(gone, [0.1] * 3)["forgetting"] is None
 
 
 def test_continual_another_algorithm_of_the_same_heads(

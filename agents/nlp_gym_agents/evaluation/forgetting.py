@@ -97,12 +97,9 @@ def transfer(matrix: Sequence[Sequence[Cell]], random: Sequence[Cell]) -> dict[s
     """
     r = np.array([[np.nan if x is None else x for x in row] for row in matrix], float)
     base = np.array([np.nan if x is None else x for x in random], float)
-    n = len(r)
-    before = [r[:-1, j][~np.isnan(r[:-1, j])] for j in range(n - 1)]
-    best = np.array([column.max() if len(column) else np.nan for column in before])
     figures = {
         "average": r[-1],
-        "forgetting": best - r[-1, :-1],
+        "forgetting": r[:-1, :-1].max(axis=0) - r[-1, :-1],
         "backward": r[-1, :-1] - np.diag(r)[:-1],
         "forward": np.diag(r, 1) - base[1:],
     }

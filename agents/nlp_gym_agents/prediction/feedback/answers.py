@@ -177,13 +177,13 @@ _ENDS = ("head", "tail")
 
 
 def _tree(row: Row, value: Any) -> Row | None:
-    names = ("heads", "relations")
     if not isinstance(value, Mapping) or value.get("words", row["words"]) != row["words"]:
         return None
-    found = {name: value.get(name) for name in names}
-    n = len(row["words"])
-    good = all(isinstance(one, list | tuple) and len(one) == n for one in found.values())
-    return {name: list(one) for name, one in found.items()} if good else None
+    heads, relations = value.get("heads"), value.get("relations")
+    for one in (heads, relations):
+        if not isinstance(one, list | tuple) or len(one) != len(row["words"]):
+            return None
+    return {"heads": heads, "relations": relations}
 
 
 def _relation(one: Any) -> Any:
