@@ -284,6 +284,17 @@ def test_continual_settings_that_do_not_fit(fields: dict[str, Any], message: str
         TrainConfig(**fields).check()
 
 
+def test_continual_comes_back_to_the_first_corpus(
+    runs: dict[str, Path], ships: Path, tmp_path: Path
+) -> None:
+    second = go_on(runs["bc"], ships, tmp_path / "second")
+    fields = continued(second, {"data": "NER-v0"})
+    assert "data" not in fields["env_kwargs"]
+    assert len(fields["stages"]) == 2
+    with pytest.raises(InvalidArgumentError, match="needs new data"):
+        continued(runs["bc"], {"data": "NER-v0"})  # it is on it
+
+
 def test_continual_missing_run_and_changed_label(runs: dict[str, Path], tmp_path: Path) -> None:
     with pytest.raises(RunError, match="does not exist"):
         continued(tmp_path / "none", {"data": "wnut17"})

@@ -157,13 +157,14 @@ def _new_data(
     extra = given.get("env_kwargs") or {}
     typed = {name: extra[name] for name in STAGE_ARGUMENTS if extra.get(name) is not None}
     data, env, before = given.get("data"), given.get("env"), saved["env"]
+    named = False
     if isinstance(data, str) and not os.path.exists(os.path.expanduser(data)):
         if is_task_id(data):
             if env not in (None, data):
                 raise InvalidArgumentError(
                     f"env={shown(env)} and data={shown(data)} are two ids: leave --env out."
                 )
-            env, data = data, None
+            env, data, named = data, None, True
         elif data in DATASETS:
             typed["dataset"], data = data, None
     if data is not None:
@@ -173,18 +174,21 @@ def _new_data(
     env = env or before
     if not is_task_id(env):
         raise UnknownNameError("env", env, task_ids())
-    if not ({"data", "dataset", "tasks"} & set(typed)) and env == before:
-        raise InvalidArgumentError(
-            f"continue_from={shown(str(run))} needs new data: give --data FILE, or --data ID, such "
-            "as NER-WNUT-v0. To train longer on the same data, use --resume RUN -n N."
-        )
     _check_family(run, before, env)
     kept = saved["env_kwargs"]
     folder = {"data_dir": kept["data_dir"]} if kept.get("data_dir") is not None else {}
     bundled = {"corpus": kept["corpus"]} if kept.get("corpus") is not None else {}
     own = task_spec(env).kwargs
     registered = {name: own[name] for name in STAGE_ARGUMENTS if own.get(name) is not None}
-    return env, {**registered, **folder, **bundled, **typed}
+    arguments = {**registered, **folder, **bundled, **typed}
+    # An id that was typed is its own corpus, which the run may have left for a file since.
+    back = named and arguments != stage_arguments(before, kept)
+    if not ({"data", "dataset", "tasks"} & set(typed)) and env == before and not back:
+        raise InvalidArgumentError(
+            f"continue_from={shown(str(run))} needs new data: give --data FILE, or --data ID, such "
+            "as NER-WNUT-v0. To train longer on the same data, use --resume RUN -n N."
+        )
+    return env, arguments
 
 
 def _check_family(run: Path, before: str, env: str) -> None:
