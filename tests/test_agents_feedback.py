@@ -157,8 +157,10 @@ def test_feedback_old_run_stays_and_comes_back(make: Make) -> None:
     again = load_agent(report.run)
     assert again.predict(["A dull film."])[0].to_dict()["label"] == wanted
     assert again.count_feedback().corrections == 1  # its copy
+    again.observe("Another film.", wanted)
     assert again.revert() == agent.revert() == parent.resolve()
     assert agent.predict(["A dull film."])[0].to_dict() == before
+    assert agent.count_feedback().corrections == 2  # what was said since is kept, once
     learned = read_learned(report.run)
     assert learned is not None
     assert (learned["corrections"], learned["parent"]) == (1, f"../{parent.name}")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from nlp_gym.checks import check_number, check_options
-from nlp_gym.errors import InvalidArgumentError, listed, shown
+from nlp_gym.errors import InvalidArgumentError, RunError, listed, shown
 from nlp_gym.types import Sample
 from nlp_gym_agents.models.trained import TrainedModel
 from nlp_gym_agents.prediction.agent_part import AgentPart
@@ -295,6 +296,8 @@ class Learner(AgentPart):
     def revert(self) -> Path:
         """Predict with the run that this one was learned from again; gives its folder.
 
+        What people have said since is true of it, too, and is added to its feedback.
+
         Raises:
             RunError: This run was not learned from another, or that one is gone or was changed.
         """
@@ -302,7 +305,17 @@ class Learner(AgentPart):
             learned = read_learned(self.trained.run)
             parent = parent_of(self.trained.run)
             assert learned is not None
+            run, own = self.trained.run, self.feedback_file == self.trained.run / store.FEEDBACK
+            said = store.content(self.feedback_file) if own else b""
             self._load(parent, checkpoint_of(parent, learned, self._trust))
+            try:
+                store.take_over(self.feedback_file, said, self.family)
+            except RunError as error:
+                warnings.warn(
+                    f"what was said since {run} was learned stays there: {error}",
+                    UserWarning,
+                    stacklevel=2,
+                )
         return parent
 
     def _rows(self, text: Any, item: Input | Sample) -> list[dict[str, Any]]:
