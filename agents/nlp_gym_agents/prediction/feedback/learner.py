@@ -23,6 +23,7 @@ from nlp_gym_agents.prediction.feedback.material import (
     gather,
     inventory_of,
 )
+from nlp_gym_agents.prediction.feedback.rated import check_of, check_same
 from nlp_gym_agents.prediction.feedback.report import FeedbackCount, LearnReport
 from nlp_gym_agents.prediction.feedback.rows import (
     annotated_row,
@@ -39,7 +40,6 @@ from nlp_gym_agents.prediction.feedback.stages import (
 )
 from nlp_gym_agents.prediction.feedback.store import Correction, Rating
 from nlp_gym_agents.prediction.inputs import Input
-from nlp_gym_agents.prediction.records import input_fields
 from nlp_gym_agents.prediction.results import Result
 
 _THUMBS = {True: 1.0, False: 0.0}
@@ -161,9 +161,9 @@ class Learner(AgentPart):
         result = prediction if isinstance(prediction, Result) else None
         if result is None or result.played is None:
             (result,) = self.predict([item])
-            _check_same(result, prediction)
+            check_same(result, prediction)
         else:
-            _check_of(result, text, item)
+            check_of(result, text, item)
         if not result.played:
             raise InvalidArgumentError(
                 f"text={shown(text)}: nothing was decided on it whose probability is known, so "
@@ -377,44 +377,3 @@ def _options(given: Mapping[str, Any]) -> LearnOptions:
 def _again(trained: TrainedModel) -> TrainedModel:
     """The same policy, loaded anew."""
     return TrainedModel(trained.run, trained.folder, trained.settings, trained.device)
-
-
-def _check_of(result: Result, text: Any, item: Input | Sample) -> None:
-    """Refuse a result on another text, which a list that is shifted by one easily gives."""
-    given = {**text} if isinstance(text, Mapping) else {}
-    given |= {"text": input_fields(item).get("text", result.text)}
-    known = {**result.record, "text": result.text}
-    for name in given.keys() & known.keys():
-        own, theirs = given[name], known[name]
-        if isinstance(own, str) and isinstance(theirs, str) and own != theirs:
-            raise InvalidArgumentError(
-                f"prediction is on the {name} {shown(theirs)}, and not on {shown(own)}, which is "
-                "rated: give the result of that."
-            )
-
-
-def _check_same(result: Result, prediction: Result | Mapping[str, Any] | None) -> None:
-    """Refuse a prediction that is given by its fields and is not that of now."""
-    if prediction is None:
-        return
-    given = prediction.to_dict() if isinstance(prediction, Result) else prediction
-    if not isinstance(given, Mapping):
-        raise InvalidArgumentError(
-            f"prediction={shown(prediction)} must be a result of `predict`, or its fields."
-        )
-    if _without_chances(given) != _without_chances(result.to_dict()):
-        raise InvalidArgumentError(
-            f"prediction={shown(dict(given))} is not what the agent decides now: it was learned "
-            "from, or the text is another one. Predict again, or give the result object, which "
-            "knows its decisions."
-        )
-
-
-def _without_chances(value: Any) -> Any:
-    """A record without its confidences, which differ in the last place from batch to batch."""
-    if isinstance(value, Mapping):
-        unsure = ("confidence", "confidences", "calibrated", "probabilities", "id")
-        return {k: _without_chances(v) for k, v in value.items() if k not in unsure}
-    if isinstance(value, list | tuple):
-        return [_without_chances(one) for one in value]
-    return value
