@@ -666,7 +666,7 @@ def test_continual_transfer_by_hand() -> None:
     assert found["forward"] == pytest.approx(((0.2 - 0.1) + (0.3 - 0.1)) / 2)
     assert transfer([[None, 0.2], [0.3, 0.4]], [0.0, 0.0])["forgetting"] is None
     # The score when it was learned is gone: a smaller one later would hide what was forgotten.
-    gone = [[None, 0.2, 0.1], *matrix[1:]]
+    gone: list[list[float | None]] = [[None, 0.2, 0.1], [0.7, 0.8, 0.3], [0.6, 0.9, 0.7]]
     assert transfer(gone, [0.1] * 3)["forgetting"] is None
 
 
