@@ -384,7 +384,7 @@ def test_feedback_refuses_rewards(reward: Any, make: Make) -> None:
     agent = make()
     with pytest.raises(InvalidArgumentError, match="reward"):
         agent.feedback("A film.", None, reward)
-    with pytest.raises(InvalidArgumentError, match="nothing was decided"):
+    with pytest.raises(InvalidArgumentError, match="has no words"):
         agent.feedback(" ", None, 1)
 
 
