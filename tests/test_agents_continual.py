@@ -260,6 +260,7 @@ def test_continual_what_writes_keeps_its_vocabulary(tmp_path: Path) -> None:
         ({"data": "wnut17", "env_kwargs": {"labels": ["O"]}}, InvalidArgumentError, "inventory"),
         ({"data": "wnut17", "algo": "masked_dqn"}, InvalidArgumentError, "whose heads"),
         ({"data": "no/such.conll"}, DataError, "no such file"),
+        ({"data": "NER-WNUT"}, DataError, "Did you mean 'NER-WNUT-v0'"),
     ],
 )
 def test_continual_refuses(

@@ -22,7 +22,7 @@ from nlp_gym_agents import load_agent
 from nlp_gym_agents.cli.main import app
 from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.prediction.agent import Agent
-from nlp_gym_agents.prediction.feedback import stages, store
+from nlp_gym_agents.prediction.feedback import learner, stages, store
 from nlp_gym_agents.prediction.feedback.answers import tagged_rows
 from nlp_gym_agents.prediction.feedback.corrections import parted, write_corrections
 from nlp_gym_agents.prediction.feedback.losses import change, rating_loss
@@ -531,6 +531,28 @@ def test_store_refuses_to_write_elsewhere(tmp_path: Path) -> None:
     huge = store.Correction(({"text": "x" * (1 << 20)},))
     with pytest.raises(RunError, match="a line of"):
         store.append(run / "own.jsonl", [huge], "classification")
+
+
+def test_feedback_file_may_be_any_path(make: Make, tmp_path: Path) -> None:
+    agent = make()
+    agent.feedback_file = str(tmp_path / "own.jsonl")
+    agent.observe("A dull film.", "negative")
+    assert agent.count_feedback().corrections == 1
+    agent.feedback_file = tmp_path / "none" / "own.jsonl"  # its folder is missing
+    with pytest.raises(RunError, match="--feedback-file"):
+        agent.observe("A dull film.", "negative")
+
+
+def test_learn_refuses_a_full_folder_before_it_learns(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = make()
+    agent.observe("A dull film.", "negative")
+    (tmp_path / "mine.txt").write_text("mine")
+    monkeypatch.setattr(learner.learning, "learn", pytest.fail)
+    with pytest.raises(RunError, match=r"not empty.*overwritten. Name another folder"):
+        agent.learn(tmp_path)
+    assert (tmp_path / "mine.txt").read_text() == "mine"
 
 
 WRITER = """

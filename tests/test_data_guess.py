@@ -644,3 +644,13 @@ def test_guess_shows_samples_without_what_acts_on_a_terminal() -> None:
     sample = Sample(("\x1b[31mred", "b\u202e"), ("O", "B-\x07"))
     (line,) = sample_lines(sample, "tagging")
     assert line == "\\x1b[31mred/O b\\u202e/B-\\x07"
+
+
+def test_guess_words_with_tags_are_no_texts_with_labels(tmp_path: Path) -> None:
+    """By its lines alone, a tagged file might be short texts with their labels."""
+    path = written(tmp_path, "mine.conll", "Ann B-PER\nsings O\n\nBob B-PER\nsings O\n")
+    for family in ("classification", "multilabel"):
+        with pytest.raises(UnclearFormatError, match=r"a tag for each word.*--format"):
+            read(path, family=family)
+    assert len(read(path, family="classification", format="label-first")) == 4
+    assert len(read(path, family="tagging")) == 2

@@ -21,10 +21,12 @@ from nlp_gym.checks import check_path
 from nlp_gym.data import DATASETS
 from nlp_gym.errors import (
     DataError,
+    DataNotFoundError,
     InvalidArgumentError,
     RunError,
     UnknownNameError,
     listed,
+    nearest,
     shown,
 )
 from nlp_gym.tasks.core.make import SHELL_ARGUMENTS, is_task_id, task_class, task_ids, task_spec
@@ -167,6 +169,8 @@ def _new_data(
             env, data, named = data, None, True
         elif data in DATASETS:
             typed["dataset"], data = data, None
+        else:
+            _check_is_no_name(data)
     if data is not None:
         typed["data"] = data
     if given.get("data_dir") is not None:
@@ -189,6 +193,15 @@ def _new_data(
             "as NER-WNUT-v0. To train longer on the same data, use --resume RUN -n N."
         )
     return env, arguments
+
+
+def _check_is_no_name(data: str) -> None:
+    """Refuse what is no file, no id and no corpus, with the name that was meant."""
+    meant = nearest(data, [*task_ids(), *DATASETS])
+    raise DataNotFoundError(
+        f"data={shown(data)}: there is no such file or folder, and no id or corpus has that name."
+        + (f" Did you mean {shown(meant)}?" if meant else " `nlp-gym data list` names the corpora.")
+    )
 
 
 def _check_family(run: Path, before: str, env: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from nlp_gym.checks import check_path
 from nlp_gym.tasks.core.task import Task
 from nlp_gym.types import Sample
 from nlp_gym_agents.models.trained import TrainedModel
@@ -20,10 +21,19 @@ class AgentPart:
     trained: TrainedModel
     family: str
     bio: bool
-    feedback_file: Path
+    _feedback_file: Path
     _inputs: TaskInputs
     _lock: threading.RLock
     _trust: Sequence[str] | str
+
+    @property
+    def feedback_file(self) -> Path:
+        """Where `observe` and `feedback` keep what they are told; any path may be assigned."""
+        return self._feedback_file
+
+    @feedback_file.setter
+    def feedback_file(self, file: str | Path) -> None:
+        self._feedback_file = Path(check_path("feedback_file", file, "file"))
 
     @property
     def tags(self) -> bool:

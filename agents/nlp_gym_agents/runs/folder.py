@@ -136,10 +136,14 @@ def writing(run: Path, *, resumable: bool = False) -> Iterator[None]:
         ) from error
 
 
-def claim_run(folder: str | Path) -> Path:
+def claim_run(folder: str | Path, *, resumable: bool = True) -> Path:
     """Create the exact folder `folder`.
 
     Two processes may be given the same one: call it again once the folder is `locked`.
+
+    Args:
+        folder: A folder that is empty, or that does not exist.
+        resumable: What makes runs there can also go on with one, which the message says.
 
     Raises:
         RunError: It is not empty (a run is never overwritten) or cannot be created.
@@ -153,9 +157,10 @@ def claim_run(folder: str | Path) -> Path:
         problem = getattr(error, "strerror", None) or error
         raise RunError(f"run_dir={shown(folder)} cannot be created: {problem}.") from error
     if occupied:
+        resume = f"Continue that run with --resume {shlex.quote(str(folder))}, or name"
         raise RunError(
-            f"run_dir={shown(folder)} is not empty and would be overwritten. Continue that run "
-            f"with --resume {shlex.quote(str(folder))}, or name another folder."
+            f"run_dir={shown(folder)} is not empty and would be overwritten. "
+            f"{resume if resumable else 'Name'} another folder."
         )
     return folder
 

@@ -100,12 +100,11 @@ def parted(
             there.subtract(labels[n])
             held[n] = SPLITS[1 + len(held) % 2]
     if len(set(held.values())) < 2 or len(held) == len(samples):
-        new = f", of which each new label ({listed(sorted(there))}) has to stay in train" * bool(
-            there
-        )
+        new = f" Each new label ({listed(sorted(there))}) has to stay in train." * bool(there)
         raise InvalidArgumentError(
-            f"export: {len(samples)} corrected texts{new} are too few to be parted into train, dev "
-            "and test: correct some more, or export into a FILE.jsonl and part that yourself."
+            f"export: corrected texts: {len(samples)}. They are too few to be parted into train, "
+            f"dev and test.{new} Correct some more, or export into a FILE.jsonl and part that "
+            "yourself."
         )
     return {
         split: [

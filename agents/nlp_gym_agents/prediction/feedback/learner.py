@@ -33,6 +33,7 @@ from nlp_gym_agents.prediction.feedback.rows import (
     sentence_rows,
 )
 from nlp_gym_agents.prediction.feedback.stages import (
+    check_stage_folder,
     checkpoint_of,
     parent_of,
     read_learned,
@@ -248,6 +249,7 @@ class Learner(AgentPart):
             RunError: A folder or file cannot be read or written.
         """
         how = _options(options)
+        check_stage_folder(run_dir)
         with self._lock:
             data = store.content(self.feedback_file)
             records = store.parse(data, self.feedback_file, self.family)

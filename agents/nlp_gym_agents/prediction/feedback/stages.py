@@ -75,6 +75,16 @@ def fingerprint(trained: TrainedModel) -> str:
     return manifest["files"][POLICY][:_PRINT]
 
 
+def check_stage_folder(run_dir: str | Path | None) -> None:
+    """Refuse a folder that `write_stage` would refuse, before anything is learned.
+
+    Raises:
+        RunError: It is not empty, or is no folder.
+    """
+    if run_dir is not None and os.path.lexists(run_dir):
+        claim_run(run_dir, resumable=False)
+
+
 def write_stage(
     trained: TrainedModel,
     model: BaseAlgorithm,
@@ -106,7 +116,7 @@ def write_stage(
         base = parent.name.partition("-learned_")[0]
         folder = new_run(".", f"{base}-learned", root=parent.parent)
     else:
-        folder = claim_run(run_dir)
+        folder = claim_run(run_dir, resumable=False)
     try:
         with locked(folder), writing(folder):
             write_config(folder, _config(trained, trust), command=sys.argv)

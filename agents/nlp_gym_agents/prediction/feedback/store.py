@@ -268,10 +268,10 @@ def _locked(path: Path) -> Iterator[None]:
         raise RunError(
             f"{path} is held by another process for {_WAIT_S:g} seconds: try again later."
         ) from error
-    except PermissionError as error:
+    except OSError as error:
         raise RunError(
-            f"{path} cannot be written to: {error.strerror or error}. Fix the permissions, or copy "
-            "the run folder to a place of your own."
+            f"{path} cannot be written to: {error.strerror or error}. Fix the permissions, or name "
+            "a file in a place of your own: feedback_file= (--feedback-file)."
         ) from error
 
 

@@ -233,6 +233,15 @@ def _reader_of(head: Head, family: str) -> Reader:
     if not head:
         return min(readers.values(), key=lambda reader: head.ending not in reader.extensions)
     found = readings(head, (family,))
+    labels_texts = family in ("classification", "multilabel")
+    if labels_texts and head.options.gold and _is_of_taggers(head, found):
+        raise UnclearFormatError(
+            head.path,
+            first_line(head.raw),
+            "its name and its lines are those of a file with a tag for each word, which NER-v0 and "
+            "POS-v0 read. If it is something else, rename it, or give format= (data_format= of an "
+            f"environment, --format on the command line): {', '.join(readers)}",
+        )
     sure = found and found[0].fit >= (
         Fit.LIKELY if own_ending(found[0].reader, head) else Fit.CERTAIN
     )
@@ -294,6 +303,20 @@ def doubts(head: Head, families: Iterable[str] = FAMILIES) -> list[str]:
     wanted = tuple(families)
     found = (shape(head) for (family, _), shape in SHAPES.items() if family in wanted)
     return list(dict.fromkeys(how.reason for how in found if how.asks))
+
+
+def _is_of_taggers(head: Head, found: list[Reading]) -> bool:
+    """Whether the ending says that words have tags, and the lines say nothing else.
+
+    A word and its tag look like a short text and its label, so that the lines alone do not tell.
+    """
+    tagged = readings(head, ("tagging",))[:1]
+    return any(
+        own_ending(one.reader, head)
+        and one.fit >= Fit.LIKELY
+        and not any(own_ending(r.reader, head) or r.fit > one.fit for r in found)
+        for one in tagged
+    )
 
 
 def refusal(head: Head, family: str | None = None) -> str:
