@@ -538,7 +538,7 @@ def test_feedback_file_may_be_any_path(make: Make, tmp_path: Path) -> None:
     agent.feedback_file = str(tmp_path / "own.jsonl")
     agent.observe("A dull film.", "negative")
     assert agent.count_feedback().corrections == 1
-    agent.feedback_file = tmp_path / "none" / "own.jsonl"  # its folder is missing
+    agent.feedback_file = tmp_path / "own.jsonl" / "more.jsonl"  # below a file
     with pytest.raises(RunError, match="--feedback-file"):
         agent.observe("A dull film.", "negative")
 
