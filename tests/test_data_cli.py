@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import warnings
 from pathlib import Path
@@ -260,3 +261,20 @@ def test_data_cli_download_prints_licence_and_folder(
     assert str(tmp_path / "conll2003") in result.output
     assert result.exit_code == 1
     assert result.stderr == "error: the network is away\n"
+
+
+def test_data_cli_check_texts_that_need_no_references(tmp_path: Path) -> None:
+    """What trains without references is no list of bad rows, or the fix is named."""
+    texts = "".join(f"The old cat sat on mat {n}.\n" for n in range(5))
+    (tmp_path / "a.txt").write_text(texts)
+    rows = "".join(json.dumps({"source": line}) + "\n" for line in texts.splitlines())
+    (tmp_path / "a.jsonl").write_text(rows)
+    check = ["check", "--env", "Compression-v0"]
+    found = run(app, [*check, str(tmp_path / "a.txt")])
+    assert found.exit_code == 0, found.output
+    assert "5 texts" in found.output
+    found = run(app, [*check, str(tmp_path / "a.jsonl")])
+    assert found.exit_code == 1
+    assert "--env-kwargs references:False" in found.output
+    found = run(app, [*check, "--no-gold", str(tmp_path / "a.jsonl")])
+    assert found.exit_code == 0, found.output

@@ -267,7 +267,8 @@ class Compression(Task):
             except DataFormatError as error:
                 if not self._is_readable_bare(split):
                     raise
-                problem = f"{error.problem}. A file without references needs references=False"
+                fix = "references=False (--env-kwargs references:False)"
+                problem = f"{error.problem}. A file without references needs {fix}"
                 raise DataFormatError(error.path, error.line, problem) from error
         return self._read_bare(split)
 

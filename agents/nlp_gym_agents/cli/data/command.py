@@ -124,6 +124,8 @@ def check_command(
         asked = _task_of(env, family)
         family, pair = asked.family, pair or asked.pair
         scheme = asked.tag_scheme if scheme == "auto" else scheme
+    bare = env is not None and _needs_no_gold(env)
+    gold = gold and not (bare and file.suffix.lower() == ".txt")
     reading: dict[str, Any] = {"gold": gold, "bad_rows": bad_rows, **options}
     with progress_bar(None, f"reading {file}", show=True):
         if family is None:
@@ -136,6 +138,8 @@ def check_command(
     if guess is not None:
         _explain(guess)
     if not report.ok:
+        if bare and gold:
+            say("  without references: --no-gold, and to train --env-kwargs references:False")
         raise typer.Exit(1)
     if asked is not None and env is not None and gold:
         given = {"data_scheme": scheme, "data_format": format, "pair": pair, **options}
@@ -202,6 +206,13 @@ def _task_of(env: str, family: str | None) -> Task:
             f"Give either family={shown(family)} (--family) or env={shown(env)} (--env), not both."
         )
     return make_task(env, corpus="sample", encoder="hashed")
+
+
+def _needs_no_gold(env: str) -> bool:
+    """Whether an environment plays texts without gold, too: those of a .txt file always."""
+    from nlp_gym.tasks.core.make import has_argument
+
+    return has_argument(env, "references")
 
 
 def _show_labels(env: str, options: dict[str, Any], file: Path) -> None:
