@@ -23,7 +23,11 @@ from nlp_gym.encode.load import make_encoder
 from nlp_gym.envs.vector import TaskVectorEnv
 from nlp_gym.errors import InvalidArgumentError, NLPGymError, shown
 from nlp_gym.tasks.core.task import Task
-from nlp_gym_agents.networks.features.source import MAX_ROWS, FeatureSource
+from nlp_gym_agents.networks.features.source import (
+    MAX_ROWS,
+    FeatureSource,
+    looked_up_widths,
+)
 
 CORPUS_KEY = "corpus"
 """Key of an observation that names the corpus of its row, by `corpus_number`; 0 is padding."""
@@ -133,7 +137,7 @@ class PolicyCorpus:
             dim,
             int(shape[0]),
             int(shape[1]),
-            {key: int(flags.rows.shape[1]) for key, flags in task.slot_flags.items()},
+            looked_up_widths(task),
             task.encoder.fingerprint,
             _decides(task),
             task._encoder_name,
