@@ -1,7 +1,8 @@
 """Fit the temperature of a run's confidences on dev, once, when training has ended.
 
 A part of a sample is right or wrong by itself: a word, a label, an answer (`Kind.parts`). It is
-right where the task's reward ``correctness`` credits the decision that makes it; a written token
+right where the task's reward ``correctness`` credits the decision that makes it (or
+`Task.are_right` says so: a parser's decisions are right where they lose nothing); a written token
 where the reference has it after the same text, so that there the model reads the reference and not
 what it wrote; the first of several ranked answers where the sample's score is 1. The temperature is
 the one at which the log loss of the confidences of the parts is lowest (temperature scaling, Guo et

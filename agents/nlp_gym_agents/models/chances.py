@@ -158,7 +158,7 @@ class _Notes:
         self._set_aside, self._as_oracle = set_aside, as_oracle
         self._credited = task.has_gold and (task.reward == "correctness" or as_oracle)
         self._cost = np.zeros(0)
-        self._right = np.zeros(0)
+        self._right: Float64Array | None = None
         self._where: list[Int64Array] = []
         self._actions: list[Int64Array] = []
         self._chosen: list[Float64Array] = []
@@ -189,6 +189,9 @@ class _Notes:
             wanted = self._task.oracle(state)
             self._right = (actions == wanted).astype(np.float64)
             return wanted
+        if self._credited:
+            right = self._task.are_right(state, actions)
+            self._right = None if right is None else right.astype(np.float64)
         return actions
 
     def _probabilities(self, scores: npt.NDArray[np.float32], actions: Int64Array) -> Float64Array:
@@ -205,7 +208,7 @@ class _Notes:
 
     def add_credits(self, cost: Float64Array, rewards: Float64Array) -> None:
         """Note what the reward credits: what was lost besides is no credit."""
-        if self._as_oracle:
+        if self._right is not None:
             self._credits.append(self._right)
         elif self._credited:
             self._credits.append(rewards + (cost - self._cost))

@@ -327,6 +327,12 @@ class Parsing(LabelTask):
         front = self.transitions.look(state)
         return self._all_costs(state, front, self._gold.look(state, front))
 
+    @override
+    def are_right(self, state: ParsingState, actions: Int64Array) -> BoolArray:
+        """Those that put no gold arc out of reach, or where each does, the fewest."""
+        costs = self.costs(state)
+        return np.asarray(values_at(costs, actions) == costs.min(axis=1))
+
     def _all_costs(self, state: ParsingState, front: Front, gold: GoldFront) -> Int64Array:
         assert self._gold is not None
         costs: Int64Array = self._gold.kinds(state, front, gold).take(self._kind, axis=1)
