@@ -97,7 +97,8 @@ class TreeColumn:
         return [*rows, self._row(first, texts[first:], lefts, widths[first:])]
 
     def _label_width(self, place: int) -> float:
-        return text_width(self._labels.get(place, ""), self.note_size)
+        label = shortened(self._labels.get(place, ""), self.note_size, self.width)
+        return text_width(label, self.note_size)
 
     def _row(
         self, first: int, texts: list[str], lefts: list[float], widths: list[float]
@@ -189,7 +190,8 @@ class TreeColumn:
         else:
             start, end = self._ends(arc, row)
             middle = (start + end) / 2
-        text, size = label_of(arc), self.note_size
+        size = self.note_size
+        text = shortened(label_of(arc), size, self.width)
         wide = text_width(text, size)
         x = left + min(max(middle - wide / 2, 0.0), max(self.width - wide, 0.0))
         pen = ImageDraw.Draw(image)
