@@ -391,7 +391,7 @@ class Parsing(LabelTask):
         state.counts[:, 1] += made
         credit: Float64Array = made.astype(np.float64)
         if self.reward == "correctness":
-            credit -= values_at(trees.kinds(state, front, gold), kind) + (fits & ~made)
+            credit -= values_at(trees.lost_arcs(state, front, gold), kind) + (fits & ~made)
         trees.read(state, front, gold, kind)
         return credit
 
