@@ -259,14 +259,6 @@ class Task(CorpusTask):
         illegal = ~mask[np.arange(len(actions)), actions]
         return np.where(illegal, mask.argmax(axis=1), actions), illegal
 
-    def are_right(self, state: Any, actions: Int64Array) -> BoolArray | None:
-        """(B,) which legal actions are right, where the credit of a decision does not say so.
-
-        Calibration asks it of tasks with gold: a parser's SHIFT makes no arc, and earns nothing
-        though it may be all that is right. None: what earns a credit is right.
-        """
-        return None
-
     def extra(self, state: Any) -> Observation:
         """(B, size) integers for each key of `extras`, in arrays that are not the state's own."""
         return {}

@@ -327,11 +327,11 @@ class Parsing(LabelTask):
         front = self.transitions.look(state)
         return self._all_costs(state, front, self._gold.look(state, front))
 
-    @override
-    def are_right(self, state: ParsingState, actions: Int64Array) -> BoolArray:
-        """Those that put no gold arc out of reach, or where each does, the fewest."""
+    def optimal(self, state: ParsingState, actions: Int64Array) -> BoolArray:
+        """(B,) whether no other legal action puts fewer gold arcs out of reach."""
         costs = self.costs(state)
-        return np.asarray(values_at(costs, actions) == costs.min(axis=1))
+        best: BoolArray = costs[np.arange(len(actions)), actions] == costs.min(axis=1)
+        return best
 
     def _all_costs(self, state: ParsingState, front: Front, gold: GoldFront) -> Int64Array:
         assert self._gold is not None
