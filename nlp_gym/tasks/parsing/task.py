@@ -254,9 +254,12 @@ class Parsing(LabelTask):
         """Relations without subtypes, unless these are asked for, and `root` for every root."""
         shared: dict[str, str] = {}
         samples = [self._normal(sample, shared) for sample in corpus.samples]
-        labels: Iterable[str] = corpus.labels
-        if not self.subtypes:
-            labels = dict.fromkeys(map(universal, labels))
+        names = {name: name if self.subtypes else universal(name) for name in corpus.labels}
+        # What only roots are called, such as ROOT in CoNLL-X, is no relation of an arc.
+        arcs = {label for sample in samples for label in sample.labels or ()}
+        roots = _root_names(corpus.samples) if arcs - {ROOT} else set()
+        roots -= {name for name, kept in names.items() if kept in arcs}
+        labels = dict.fromkeys(kept for name, kept in names.items() if name not in roots)
         return replace(corpus, samples=samples, labels=tuple(labels))
 
     def _normal(self, sample: Sample, shared: dict[str, str]) -> Sample:
@@ -564,6 +567,16 @@ def _checked_seen(seen: object) -> tuple[str, ...]:
     if len(set(seen)) < len(seen):
         raise InvalidArgumentError(f"seen={shown(seen)} names a word twice.")
     return tuple(seen)
+
+
+def _root_names(samples: Iterable[Sample]) -> set[str]:
+    """What roots are called in a file."""
+    return {
+        label
+        for sample in samples
+        for label, head in zip(sample.labels or (), sample.gold or (), strict=False)
+        if head == 0
+    }
 
 
 def _sample_fault(sample: Sample) -> str | None:
