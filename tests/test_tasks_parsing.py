@@ -12,6 +12,7 @@ import pytest
 
 from nlp_gym import make_task
 from nlp_gym.data.readers.parsing.trees import tree_fault
+from nlp_gym.data.readers.report.counts import is_projective
 from nlp_gym.data.text.shapes import OWN_FLAGS, own_flags
 from nlp_gym.errors import DataError, InvalidArgumentError, UnknownNameError
 from nlp_gym.tasks.core.rollout import play, rollout
@@ -264,6 +265,13 @@ def test_what_roots_are_called_is_no_relation_of_arcs(tmp_path: Path) -> None:
     assert isinstance(task, Parsing)
     assert task.arc_relations == ("NMOD",)
     assert task.score(rollout(task, "oracle"), bootstrap=0).value == 1.0
+
+
+def test_projective_trees_are_those_without_crossing_arcs() -> None:
+    for n in range(1, 6):
+        for projective in (True, False):
+            for heads in _trees(n, projective=projective):
+                assert is_projective(heads) is projective
 
 
 def test_transitions_are_best_where_nothing_better_is_lost() -> None:
