@@ -99,7 +99,7 @@ class Parsing(LabelTask):
     |---|---|---|---|---|
     | all | `action_mask` | (A,) | int8 | 1 where the action is legal |
     | features | `context` | (K*D,) | float32 | words of `seen`; 0 where there is none |
-    | features | `appearance` | (K*F,) | float32 | shape of the words of `seen`, F flags each |
+    | features | `appearance` | (K*F,) | float32 | with `shape`: that of the words, F flags each |
     | features | `arcs` | (6*(R+1),) | float32 | relations of s0, s0l, s0r, s1l, s1r, b0l |
     | features | `distance` | (2*10,) | float32 | one-hot: from s0 to b0, from s1 to s0 |
     | tokens | `input_ids` | (K, L) | int32 | sub-words of the words |
@@ -114,9 +114,9 @@ class Parsing(LabelTask):
     buffer; `l` and `r` are the leftmost and rightmost dependent of a word that it has so far.
     Distances are 1 to 4, then 5 to 6, 7 to 9, 10 to 15, 16 to 31, and more.
 
-    `appearance` has the case of each word, its digits, signs and forms, which an encoder that
-    ignores case does not see (`nlp_gym.data.text.shapes.SHAPE_FLAGS`). `index` observations name
-    the words that it follows from, and leave it out; our agents look it up in
+    With `shape`, `appearance` has the case of each word, its digits, signs and forms, which an
+    encoder that ignores case does not see (`nlp_gym.data.text.shapes.SHAPE_FLAGS`). `index`
+    observations name the words that it follows from, and leave it out; our agents look it up in
     `task.tables.named.flags`. Parts of speech of the gold are not seen.
 
     ## Action Space
@@ -163,7 +163,7 @@ class Parsing(LabelTask):
 (Goldberg and Nivre 2012, 2013); `"static"`: it follows the canonical sequence |
     | `subtypes` | False | relations with their subtypes |
     | `seen` | all | words that are seen, of `nlp_gym.tasks.parsing.task.SEEN` |
-    | `shape` | True | see what these words look like, F = 23 flags each |
+    | `shape` | False | see what these words look like, F = 23 flags each |
 
     ## Registered Ids
     `Parsing-EWT-v0`, `Parsing-v0`
@@ -186,7 +186,7 @@ class Parsing(LabelTask):
         oracle: str = "dynamic",
         subtypes: bool = False,
         seen: Sequence[str] = SEEN,
-        shape: bool = True,
+        shape: bool = False,
         **kwargs: Any,
     ) -> None:
         check_name("system", system, tuple(SYSTEMS))

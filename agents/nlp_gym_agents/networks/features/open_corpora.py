@@ -61,6 +61,8 @@ def corpus_number(task: Task) -> int:
         if tables.named is not None:
             digest.update(f"{tables.named.count}".encode())
             digest.update(tables.named.begins.tobytes())
+            if tables.named.flags:
+                digest.update(f"{sorted(tables.named.flag_widths.items())}".encode())
         number = 1 + int.from_bytes(digest.digest()[:8], "big") % (MAX_ROWS - 1)
         _NUMBERS[task] = number
     _TASKS.setdefault(number, task)
