@@ -9,7 +9,14 @@ from typing import Any
 import numpy as np
 
 from nlp_gym.checks import check_int, check_name
-from nlp_gym.data.text.changes import Finder, checked_kinds, known_words, names_by_type
+from nlp_gym.data.text.changes import (
+    NEIGHBOURS,
+    Finder,
+    checked_kinds,
+    known_words,
+    names_by_type,
+)
+from nlp_gym.encode import Neighbours
 from nlp_gym.errors import DataError
 from nlp_gym.progress import progress_bar, progress_wanted
 from nlp_gym.types import SPLITS, Float64Array, Sample
@@ -39,8 +46,8 @@ def attack_run(
         run: A run folder.
         split: ``"train"``, ``"dev"`` or ``"test"``.
         n: Texts of it, drawn by the seed; None: all.
-        changes: Kinds of changes, names in `nlp_gym.data.text.changes.CHANGES`; None: all that
-            keep the gold of the agent's task.
+        changes: Kinds of changes, names in `nlp_gym.data.text.changes.CHANGES`; None: the
+            usual ones that keep the gold of the agent's task.
         limits: Budget and the most changes of a text; None: the usual ones.
         seed: Of the texts, and of the typos and names that are tried.
         data_dir: Folder of the corpora, where it is not the one of the run.
@@ -121,7 +128,9 @@ def finder_of(
     except DataError:
         samples = attacked
     pools = names_by_type(samples) if victim.family == "tagging" else {}
-    return Finder(victim.family, kinds, pools=pools, known=known_words(samples), seed=seed)
+    near = Neighbours(victim.task(attacked[:1]).encoder).of if NEIGHBOURS in kinds else None
+    known = known_words(samples)
+    return Finder(victim.family, kinds, pools=pools, known=known, seed=seed, near=near)
 
 
 def _places(data_dir: str | Path | None) -> dict[str, Any]:

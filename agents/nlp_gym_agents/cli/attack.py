@@ -24,7 +24,8 @@ def attack_command(
         str | None,
         typer.Option(
             metavar="KIND,...",
-            help="typos, synonyms, entities, paraphrase; default: all that keep the gold.",
+            help="typos, synonyms, entities, paraphrase; default: those that keep the gold. Or "
+            "neighbours: words that the encoder has near.",
         ),
     ] = None,
     most_changed: Annotated[
