@@ -90,6 +90,14 @@ def test_search_changes_no_more_words_than_it_may() -> None:
     assert not any(edit.start == 3 for edit in found.edits)  # it would change nothing
 
 
+def test_search_weighs_the_end_of_a_text_that_is_longer_than_its_budget() -> None:
+    words = (*["pleasant"] * 200, "dreadful", *["pleasant"] * 30)
+    victim = Weighing(dreadful=0.9)
+    (found,) = Search(victim, TYPOS, SearchLimits(41, 1.0)).attack([Sample(words, ("x",))])
+    assert found.succeeded
+    assert found.queries == victim.asked <= 41
+
+
 def test_search_leaves_wrong_decisions_alone() -> None:
     victim = Weighing(absent=0.9)
     (found,) = Search(victim, Finder("classification")).attack([TEXT])
@@ -173,6 +181,28 @@ def test_report_escapes_what_a_text_holds(run: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "texts",
+    [
+        ["Where is it ?", "北京 在 哪里 ？"],
+        ["?"],
+        ["\u200b naïve 😀 cafés ’ ?", "a"],
+        ["Where is the city " * 500 + "?"],
+    ],
+)
+def test_attack_command_attacks_a_file_whole(run: Path, tmp_path: Path, texts: list[str]) -> None:
+    file = tmp_path / "own.jsonl"
+    labels = ("DESC", "ENTY", "LOC", "HUM", "NUM", "ABBR")  # so one of a text is right
+    rows = [json.dumps({"text": text, "label": label}) for text in texts for label in labels]
+    file.write_text("\n".join(rows), encoding="utf-8")
+    options = ["--budget", "12", "--changes", "typos,paraphrase"]
+    result = CliRunner().invoke(app, ["attack", str(run), "--data", str(file), *options])
+    assert result.exit_code == 0, result.output
+    assert f"{len(rows)} texts of test" in result.output
+    assert "no text was right" not in result.output
+    assert max(map(len, result.output.splitlines())) < 1000  # long texts are shortened
+
+
+@pytest.mark.parametrize(
     ("options", "told"),
     [
         (["--changes", "spelling"], "changes"),
@@ -181,6 +211,7 @@ def test_report_escapes_what_a_text_holds(run: Path) -> None:
         (["--out", "x.txt"], ".html"),
         (["--copies", "x.csv"], ".json"),
         (["--data", "absent.csv"], "absent.csv"),
+        (["--changes", "neighbours"], "hashed"),
     ],
 )
 def test_attack_command_refuses_with_a_line(run: Path, options: list[str], told: str) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nlp_gym.checks import check_int, check_name
+from nlp_gym.checks import check_int, check_name, check_path
 from nlp_gym.data.text.changes import (
     NEIGHBOURS,
     Finder,
@@ -51,7 +52,8 @@ def attack_run(
         limits: Budget and the most changes of a text; None: the usual ones.
         seed: Of the texts, and of the typos and names that are tried.
         data_dir: Folder of the corpora, where it is not the one of the run.
-        data: A file to take the texts from, in place of the run's own split.
+        data: A file whose texts are all of the split, in place of the run's own, or a folder with
+            the splits.
         checkpoint: ``"best"`` or ``"last"``.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``.
         progress: Show bars on stderr.
@@ -92,7 +94,8 @@ def drawn_samples(
     """
     overrides: dict[str, Any] = _places(data_dir)
     if data is not None:
-        overrides["data"] = data
+        file = check_path("data", data)
+        overrides["data"] = {split: str(file)} if os.path.isfile(file) else str(file)
     task = victim.trained.task(split, **overrides)
     if not task.has_gold:
         raise DataError(

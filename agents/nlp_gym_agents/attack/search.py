@@ -129,24 +129,31 @@ class Search:
         return found
 
     def _order(self, running: Sequence[Attacked]) -> None:
-        """Put the changes of each text in groups by place, those of weighty words first."""
+        """Put the changes of each text in groups by place, those of weighty words first.
+
+        Words are hidden one by one where the half of the budget allows it, else in runs of
+        neighbours, so that the end of a long text is weighed as its beginning is.
+        """
         family = self.finder.family
         hidden: list[Sample] = []
-        owners: list[tuple[Attacked, dict[tuple[int, int], list[Edit]], list[int]]] = []
+        owners: list[tuple[Attacked, dict[tuple[int, int], list[Edit]], list[list[int]]]] = []
         for one in running:
             one.n_words = len(text_of(one.sample, family))
             groups: dict[tuple[int, int], list[Edit]] = {}
             for edit in self.finder.edits(one.sample):
                 groups.setdefault((edit.start, edit.stop), []).append(edit)
             words = sorted({k for start, stop in groups for k in range(start, stop)})
-            words = words[: (self.limits.budget - 1) // 2]
-            mask = [Edit("hidden", k, k + 1, (_HIDDEN,)) for k in words]
-            hidden += [apply_edits(one.sample, [edit], family) for edit in mask]
-            owners.append((one, groups, words))
+            runs = _runs(words, (self.limits.budget - 1) // 2)
+            for run in runs:
+                mask = [Edit("hidden", k, k + 1, (_HIDDEN,)) for k in run]
+                hidden.append(apply_edits(one.sample, mask, family))
+            owners.append((one, groups, runs))
         chances = iter(self.judge(hidden).chances.tolist())
-        for one, groups, words in owners:
-            fall = {k: one.before - next(chances) for k in words}
-            one.queries += len(words)
+        for one, groups, runs in owners:
+            fall: dict[int, float] = {}
+            for run in runs:
+                fall |= dict.fromkeys(run, one.before - next(chances))
+            one.queries += len(runs)
 
             def weight(place: tuple[int, int], fall: dict[int, float] = fall) -> float:
                 return max((fall.get(k, 0.0) for k in range(*place)), default=0.0)
@@ -199,6 +206,12 @@ class Search:
         one.edits.append(edits[best])
         one.changed, one.after = texts[best], float(chances[best])
         one.is_right = bool(right[best])
+
+
+def _runs(words: Sequence[int], most: int) -> list[list[int]]:
+    """Words in at most `most` runs of about the same length."""
+    parts = np.array_split(np.array(words, np.int64), max(1, min(most, len(words))))
+    return [part.tolist() for part in parts if most and len(part)]
 
 
 def _overlap(one: Edit, other: Edit) -> bool:

@@ -44,7 +44,8 @@ def attack_command(
         ),
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Texts of this file, with their gold.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Attack texts of this file, with their gold."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the texts and of what is tried.")] = 0,
     data_dir: DataDir = None,
