@@ -45,7 +45,7 @@ def attack_command(
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Attack texts of this file, with their gold."),
+        typer.Option(metavar="FILE", help="Attack this file whole, with its gold."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the texts and of what is tried.")] = 0,
     data_dir: DataDir = None,
