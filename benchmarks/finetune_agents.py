@@ -23,7 +23,7 @@ from nlp_gym_agents.evaluation.evaluate import score_record
 from nlp_gym_agents.models.trained import load_trained
 from nlp_gym_agents.networks.encoder.trainable import trainable_encoders
 from nlp_gym_agents.runs.metrics_log import read_metrics
-from nlp_gym_agents.training.setup import Setup
+from nlp_gym_agents.training.start.setup import Setup
 from nlp_gym_agents.training.train import resume, train
 
 WATCHED = "evaluations.jsonl"
@@ -118,7 +118,7 @@ def trained(config: TrainConfig, run: Path, clock: str) -> None:
     with (
         watched(run, clock),
         patch("nlp_gym_agents.training.callbacks.loop.time", ticking),
-        patch("nlp_gym_agents.training.saved_start.time", ticking),
+        patch("nlp_gym_agents.training.start.saved_start.time", ticking),
     ):
         if (run / "config.yml").is_file():
             resume(run, progress=False)

@@ -43,7 +43,7 @@ from nlp_gym.tasks.core.task import Task
 from nlp_gym.types import Sample
 from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.models.trained import load_trained
-from nlp_gym_agents.plots.feedback import draw_rounds
+from nlp_gym_agents.plots.scores.points import draw_rounds
 from nlp_gym_agents.prediction.agent import Agent
 from nlp_gym_agents.prediction.feedback.answers import plain
 from nlp_gym_agents.training.train import train

@@ -41,7 +41,7 @@ from nlp_gym_agents.evaluation.reading_curve import (
     exits_of,
 )
 from nlp_gym_agents.models.trained import load_trained
-from nlp_gym_agents.plots.reading_curve import draw_curves
+from nlp_gym_agents.plots.scores.points import draw_curves
 from nlp_gym_agents.training.train import resume, train
 
 CHUNKS = {"Sentiment-SST2-v0": 4, "Topic-AGNews-v0": 8}

@@ -77,6 +77,26 @@ def check_path(argument: str, value: object, what: str = "file") -> Path:
     return Path(text)
 
 
+def check_ending(argument: str, path: str | Path, endings: Sequence[str], why: str) -> str:
+    """Return the ending of a file that is to be written, in small letters.
+
+    Args:
+        argument: Its name.
+        path: The file.
+        endings: Allowed ones.
+        why: What they mean, for the message.
+
+    Raises:
+        InvalidArgumentError: It has another one.
+    """
+    ending = Path(path).suffix.lower()
+    if ending not in endings:
+        raise InvalidArgumentError(
+            f"{argument}={shown(path)} must end in {', '.join(endings)}: {why}."
+        )
+    return ending
+
+
 def check_rows(rows: object, size: int) -> list[int]:
     """Return the numbers of samples as a list; None: all of `size`.
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
+from nlp_gym.errors import DataError
 from nlp_gym.inert import shown
 from nlp_gym.memory import memory_limit, readable_size
 from nlp_gym.progress import progress_bar
@@ -124,6 +125,25 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise
+
+
+def write_output(argument: str, path: str | Path, content: str | bytes) -> None:
+    """Write a file that an argument names, whole or not at all.
+
+    Args:
+        argument: Its name.
+        path: The file.
+        content: Its bytes, or its text, which is written as UTF-8.
+
+    Raises:
+        DataError: It cannot be written.
+    """
+    try:
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+    except OSError as error:
+        problem = error.strerror or error
+        raise DataError(f"{argument}={shown(path)} cannot be written: {problem}.") from error
 
 
 def is_leftover(path: Path) -> bool:

@@ -271,6 +271,24 @@ def assert_same_results(found: Any, expected: Any) -> None:
     compare([x.to_dict() for x in found], [x.to_dict() for x in expected])
 
 
+def as_tensors(obs: dict[str, Any]) -> dict[str, Any]:
+    """An observation as tensors of the same types."""
+    import torch
+
+    return {key: torch.as_tensor(value) for key, value in obs.items()}
+
+
+def oracle_states(task: Any, steps: int = 8) -> Iterator[Any]:
+    """States of the oracle's way through the first episodes, before each of its decisions."""
+    import numpy as np
+
+    state = task.initial(np.arange(8))
+    for _ in range(steps):
+        yield state
+        _, ended = task.transition(state, task.oracle(state))
+        state = state.take(~ended)
+
+
 def tiny_run(folder: Path, env_id: str = "NER-CoNLL-v0", **env_kwargs: Any) -> Path:
     """A run folder of an agent that has hardly learned anything, on the bundled sample."""
     import torch

@@ -15,7 +15,7 @@ from nlp_gym_agents.config.train_config import TrainConfig, merge
 from nlp_gym_agents.models.trained import load_trained
 from nlp_gym_agents.networks.encoder.trainable import trainable_encoders
 from nlp_gym_agents.runs.snapshots import newest
-from nlp_gym_agents.training.setup import set_up
+from nlp_gym_agents.training.start.setup import set_up
 from nlp_gym_agents.training.train import resume, train
 
 pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.slow]

@@ -27,7 +27,7 @@ from nlp_gym_agents.config.train_config import TrainConfig, merge
 from nlp_gym_agents.evaluation.evaluate import evaluate
 from nlp_gym_agents.runs.folder import read_config
 from nlp_gym_agents.runs.snapshots import newest
-from nlp_gym_agents.training.attacked_copies import FILE
+from nlp_gym_agents.training.start.attacked_copies import FILE
 from nlp_gym_agents.training.train import resume, train
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -303,9 +303,10 @@ def test_adversarial_attack_needs_an_agent_of_the_same_family(run: Path, tmp_pat
 
 
 def test_adversarial_options_are_checked() -> None:
-    for name, value in {"size": 0.0, "steps": 0, "weight": 1.5}.items():
+    refused: dict[str, Any] = {"size": 0.0, "steps": 0, "weight": 1.5}
+    for name, value in refused.items():
         with pytest.raises(InvalidArgumentError, match=name):
-            AdversarialOptions("pgd", **{name: value})  # type: ignore[arg-type]
+            AdversarialOptions("pgd", **{name: value})
     with pytest.raises(UnknownNameError):
         AdversarialOptions("fgsm")
 

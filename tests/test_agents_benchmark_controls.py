@@ -25,7 +25,7 @@ from nlp_gym_agents.evaluation.benchmark.table import (
     read_cells,
 )
 from nlp_gym_agents.plots.report import write_report
-from nlp_gym_agents.runs.plain_files import read_yaml
+from nlp_gym_agents.runs.files.plain_files import read_yaml
 from tests.test_agents_benchmark import SAMPLE, result
 
 pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.slow]

@@ -32,11 +32,11 @@ from nlp_gym_agents.models.trained import load_trained
 from nlp_gym_agents.networks.features.swap_source import swapped_source
 from nlp_gym_agents.runs.folder import find_snapshot, read_config
 from nlp_gym_agents.runs.snapshots import newest
-from nlp_gym_agents.training import held
 from nlp_gym_agents.training.continual import continue_run
-from nlp_gym_agents.training.earlier import load_earlier
-from nlp_gym_agents.training.setup import Setup, set_up
+from nlp_gym_agents.training.earlier import held
+from nlp_gym_agents.training.earlier.weights import load_earlier
 from nlp_gym_agents.training.signals import TrainingInterrupted
+from nlp_gym_agents.training.start.setup import Setup, set_up
 from nlp_gym_agents.training.train import resume, train
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -125,7 +125,7 @@ def begun(run: Path, data: Path, **changes: Any) -> Setup:
 
 @pytest.mark.parametrize("algo", ["bc", "maskable_ppo", "masked_dqn", "qrdqn"])
 def test_continual_grown_agent_decides_as_before(
-    runs: dict[str, Path], ships: Path, algo: str
+    runs: dict[str, Path], ships: Path, algo: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     setup = begun(runs[algo], ships)
     agent = load_trained(runs[algo])
@@ -141,7 +141,7 @@ def test_continual_grown_agent_decides_as_before(
         mask[:, len(old.labels) :] = False
         return mask
 
-    new.mask = old_mask  # type: ignore[method-assign]
+    monkeypatch.setattr(new, "mask", old_mask)
     encode(new)
     source = feature_source(new, "index", setup.model.device)
     assert source is not None
@@ -338,11 +338,11 @@ def test_continual_replay_draws_episodes_in_its_share() -> None:
                 rows += envs.reset(seed=seed * 64)[0]["row"].flatten().tolist()
         else:
             options: dict[str, Any] = dict(COMMON)
-            env = gymnasium.make("NER-v0", **options).unwrapped
-            env.use(task)  # type: ignore[attr-defined]
+            env: Any = gymnasium.make("NER-v0", **options).unwrapped
+            env.use(task)
             for i in range(600):
                 env.reset(seed=0 if i == 0 else None)
-                rows.append(int(env._state.row[0]))  # type: ignore[attr-defined]
+                rows.append(int(env._state.row[0]))
         assert np.mean(np.array(rows) >= len(old.corpus)) == pytest.approx(0.2, abs=0.06)
 
 
@@ -385,8 +385,8 @@ def test_continual_dev_is_the_mean_of_stages(runs: dict[str, Path], ships: Path)
 def test_continual_distillation_adds_the_gradient_of_the_divergence(
     runs: dict[str, Path], ships: Path
 ) -> None:
-    from nlp_gym_agents.training.callbacks.distillation import Distillation
     from nlp_gym_agents.training.callbacks.kl_penalty import frozen_copy
+    from nlp_gym_agents.training.earlier.distillation import Distillation
 
     setup = begun(runs["bc"], ships)
     policy: Any = setup.model.policy
@@ -411,7 +411,7 @@ def test_continual_distillation_adds_the_gradient_of_the_divergence(
     logs = [s[:, :n_old].masked_fill(~legal, -1e9).log_softmax(dim=1) for s in (theirs, scores())]
     divergence = (logs[0].exp() * (logs[0] - logs[1])).sum(dim=1).mean()
     wanted = torch.autograd.grad(2.5 * divergence, policy.action_net.weight)[0]
-    from nlp_gym_agents.training.earlier import growth_since
+    from nlp_gym_agents.training.earlier.weights import growth_since
 
     growth = growth_since(setup, setup.train_task.labels[:n_old])
     Distillation(setup.model, before, 2.5, growth)
@@ -422,7 +422,7 @@ def test_continual_distillation_adds_the_gradient_of_the_divergence(
 
 
 def test_continual_consolidation_pulls_weights_back(runs: dict[str, Path], ships: Path) -> None:
-    from nlp_gym_agents.training.consolidation import Consolidation, fisher, learned
+    from nlp_gym_agents.training.earlier.consolidation import Consolidation, fisher, learned
 
     setup = begun(runs["bc"], ships)
     found = fisher(setup.model, setup.train_task, obs_type="index", rows=8)
@@ -643,8 +643,8 @@ def test_continual_settings_repeat_the_run(
 def test_continual_penalties_refuse_a_memory() -> None:
     from nlp_gym_agents.algorithms.registry import resolve
     from nlp_gym_agents.models.build import build_model
-    from nlp_gym_agents.training.callbacks.distillation import check_distils
-    from nlp_gym_agents.training.consolidation import check_consolidates
+    from nlp_gym_agents.training.earlier.consolidation import check_consolidates
+    from nlp_gym_agents.training.earlier.distillation import check_distils
 
     task = make_task("Question-TREC-v0", "train", **COMMON)
     encode(task)

@@ -24,7 +24,7 @@ from nlp_gym_agents.algorithms.parallel.data_parallel import DataParallel, _Join
 from nlp_gym_agents.algorithms.parallel.ranks import ALONE, Ranks, launched
 from nlp_gym_agents.config.train_config import TrainConfig, merge
 from nlp_gym_agents.runs.snapshots import newest
-from nlp_gym_agents.training.divide import check_divides
+from nlp_gym_agents.training.start.divide import check_divides
 from nlp_gym_agents.training.train import resume, train
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -18,7 +18,7 @@ from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.config.hyperparams import load_hyperparams
 from nlp_gym_agents.models.build import build_model
 from nlp_gym_agents.networks.encoder.schedule import EncoderRate
-from nlp_gym_agents.runs.checkpoints import load_state, save_state
+from nlp_gym_agents.runs.checkpoints.checkpoint import load_state, save_state
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

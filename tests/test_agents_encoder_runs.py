@@ -24,9 +24,9 @@ from nlp_gym_agents.runs.metrics_log import read_metrics
 from nlp_gym_agents.runs.snapshots import newest
 from nlp_gym_agents.training.callbacks.kl_penalty import START
 from nlp_gym_agents.training.callbacks.loop import TrainingLoop
-from nlp_gym_agents.training.setup import set_up
+from nlp_gym_agents.training.start.setup import set_up
+from nlp_gym_agents.training.start.warm_start import start_warm
 from nlp_gym_agents.training.train import resume, train
-from nlp_gym_agents.training.warm_start import start_warm
 
 pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.slow]
 

@@ -6,12 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
+from conftest import tiny_run
 from typer.testing import CliRunner
 
 from nlp_gym_agents.cli.main import app
-from nlp_gym_agents.config.train_config import TrainConfig
-from nlp_gym_agents.training.train import train
 
 TEXT = "Maria Lopez flew to Geneva."
 HOSTILE = "<script>alert(1)</script> \x1b[31m \u202e {{ 7*7 }} Geneva"
@@ -20,15 +18,7 @@ HOSTILE = "<script>alert(1)</script> \x1b[31m \u202e {{ 7*7 }} Geneva"
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A barely trained tagger: what it decides does not matter here."""
-    torch.set_num_threads(1)
-    config = TrainConfig(
-        algo="ppo",
-        n_timesteps=64,
-        n_envs=8,
-        hyperparams={"n_steps": 8, "batch_size": 64},
-        env_kwargs={"corpus": "sample", "encoder": "hashed", "window": 0},
-    )
-    return train(config, run_dir=tmp_path_factory.mktemp("explain") / "run", progress=False)
+    return tiny_run(tmp_path_factory.mktemp("explain") / "run", window=0)
 
 
 def explained(run: Path, *arguments: object) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch as th
+from conftest import as_tensors, oracle_states
 from gymnasium import spaces
 
 from nlp_gym import make_task
@@ -220,3 +221,13 @@ def test_extractors_reading_refuses_another_width(task: Task) -> None:
         swapped_source(extractor, FeatureSource(wide, "cpu")),
     ):
         pass
+
+
+@pytest.mark.parametrize("env_id", ["DialogueSim-v0", "Parsing-EWT-v0"])
+def test_extractors_read_named_units_in_index_and_features_alike(env_id: str) -> None:
+    task = make_task(env_id, corpus="sample", encoder="hashed", encoder_kwargs={"dim": 8})
+    index = NLPExtractor(task.observation_space("index"), FeatureSource(task, "cpu"), hidden=[8])
+    given = NLPExtractor(task.observation_space("features"), hidden=[8])
+    for state in oracle_states(task):
+        one = index.read(as_tensors(task.observe(state, "index")))
+        assert th.equal(one, given.read(as_tensors(task.observe(state, "features"))))

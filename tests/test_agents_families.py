@@ -18,7 +18,7 @@ from nlp_gym.tasks.core.make import task_class, task_ids
 from nlp_gym.tasks.core.rollout import rollout
 from nlp_gym.types import Sample
 from nlp_gym_agents.algorithms.registry import ALGORITHMS, resolve
-from nlp_gym_agents.cli.envs import HEADER, env_rows
+from nlp_gym_agents.cli.environments.envs import HEADER, env_rows
 from nlp_gym_agents.cli.main import app, main
 from nlp_gym_agents.config.hyperparams import FOLDER, load_hyperparams
 from nlp_gym_agents.config.train_config import TrainConfig

@@ -133,7 +133,7 @@ def test_feedback_takes_the_place_of_what_was_said_before(make: Make) -> None:
     for label in ("positive", "negative"):
         agent.observe("A film.", label)
     report = agent.learn(**FAST, evaluate=False, learning_rate=0.02, kl=0.0, replay=0.0)
-    assert agent.predict(["A film."])[0].label == "negative"  # type: ignore[attr-defined]
+    assert agent.predict(["A film."])[0].to_dict()["label"] == "negative"
     assert (report.corrections, report.corrected_after) == (1, 1.0)
 
 
@@ -193,7 +193,8 @@ def test_feedback_thumbs_move_the_decision(objective: str, make: Make) -> None:
 def test_feedback_late_rating_is_credited_to_the_policy_that_decided(make: Make) -> None:
     agent = make()
     (first,) = agent.predict(["A film."])
-    agent.observe("A film.", "positive" if first.label == "negative" else "negative")  # type: ignore[attr-defined]
+    said = first.to_dict()["label"]
+    agent.observe("A film.", "positive" if said == "negative" else "negative")
     agent.learn(passes=20, replay=0.0, kl=0.0, learning_rate=0.02, evaluate=False)
     agent.feedback_file.unlink()
     agent.feedback("A film.", first, False)  # the result knows its decisions

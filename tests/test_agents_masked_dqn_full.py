@@ -29,8 +29,8 @@ from nlp_gym_agents.models.acting import make_act
 from nlp_gym_agents.models.build import build_model
 from nlp_gym_agents.runs.metrics_log import read_metrics
 from nlp_gym_agents.runs.snapshots import newest
-from nlp_gym_agents.training.setup import Setup
 from nlp_gym_agents.training.signals import TrainingInterrupted
+from nlp_gym_agents.training.start.setup import Setup
 from nlp_gym_agents.training.train import resume, train
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -335,7 +335,7 @@ def test_masked_dqn_states_of_written_texts_are_made_anew() -> None:
 
 
 def test_masked_dqn_refuses_a_damaged_replay() -> None:
-    from nlp_gym_agents.runs import state
+    from nlp_gym_agents.runs.checkpoints import state
 
     model = build("NER-CoNLL-v0", full_targets=True)
     buffer = model.replay_buffer

@@ -27,9 +27,9 @@ from nlp_gym_agents.config.hyperparams import load_hyperparams, nested_merge
 from nlp_gym_agents.config.train_config import TrainConfig, config_from_file, merge
 from nlp_gym_agents.config.validation import check_params
 from nlp_gym_agents.runs.metrics_log import read_metrics
-from nlp_gym_agents.training import optimize as optimizing
-from nlp_gym_agents.training.optimize import SearchOptions, optimize, run_trial, suggest
+from nlp_gym_agents.training.search import optimize as optimizing
 from nlp_gym_agents.training.search import trial, workers
+from nlp_gym_agents.training.search.optimize import SearchOptions, optimize, run_trial, suggest
 from nlp_gym_agents.training.search.spaces import suggest_for
 from nlp_gym_agents.training.search.study import Study
 from nlp_gym_agents.training.signals import SearchInterrupted, TrainingInterrupted

@@ -8,12 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch as th
-from conftest import tiny_task
+from conftest import as_tensors, oracle_states, tiny_task
 
 from nlp_gym import make_task
 from nlp_gym.errors import InvalidArgumentError
-from nlp_gym.tasks.parsing.task import Parsing
-from nlp_gym_agents.networks.features.extractor import NLPExtractor
 from nlp_gym_agents.networks.features.open_corpora import corpus_number
 from nlp_gym_agents.networks.features.source import FeatureSource
 from nlp_gym_agents.prediction.parsed import ParsedText, to_conllu, words_of
@@ -21,35 +19,13 @@ from nlp_gym_agents.prediction.parsed import ParsedText, to_conllu, words_of
 SAMPLE: dict[str, Any] = {"corpus": "sample", "encoder": "hashed", "encoder_kwargs": {"dim": 8}}
 
 
-def tensors(obs: dict[str, Any]) -> dict[str, th.Tensor]:
-    return {key: th.as_tensor(value) for key, value in obs.items()}
-
-
-def states(task: Parsing) -> Any:
-    """Some states of an oracle's way, of all depths."""
-    state = task.initial(np.arange(8))
-    for _ in range(8):
-        yield state
-        _, ended = task.transition(state, task.oracle(state))
-        state = state.take(~ended)
-
-
-def test_index_and_features_are_read_alike() -> None:
-    task = make_task("Parsing-EWT-v0", **SAMPLE)
-    index = NLPExtractor(task.observation_space("index"), FeatureSource(task, "cpu"), hidden=[8])
-    given = NLPExtractor(task.observation_space("features"), hidden=[8])
-    for state in states(task):
-        one = index.read(tensors(task.observe(state, "index")))
-        assert th.equal(one, given.read(tensors(task.observe(state, "features"))))
-
-
 def test_an_encoder_that_learns_is_asked_for_the_words_of_the_row(tiny_bert: Path) -> None:
     task = tiny_task("Parsing-EWT-v0", tiny_bert)
     frozen, live = FeatureSource(task, "cpu"), FeatureSource(task, "cpu", trainable=True)
     texts = live.unit_texts
     assert texts is not None
-    for state in states(task):
-        obs = tensors(task.observe(state, "index"))
+    for state in oracle_states(task):
+        obs = as_tensors(task.observe(state, "index"))
         parts = obs["row"], obs["position"], obs["words"]
         units = frozen.context(*parts)
         assert th.equal(units, live.context(*parts))

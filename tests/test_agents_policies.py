@@ -185,8 +185,7 @@ def test_acting_falls_back_on_predict(takes_masks: bool, task: Task) -> None:
     assert calls[1] is None
 
 
-@pytest.mark.parametrize("use_mask", [True, False])
-def test_acting_recurrent_does_not_depend_on_the_batch(use_mask: bool, task: Task) -> None:
+def recurrent(task: Task) -> Any:
     model = build(
         "recurrent_ppo",
         task,
@@ -196,6 +195,12 @@ def test_acting_recurrent_does_not_depend_on_the_batch(use_mask: bool, task: Tas
         policy_kwargs={"lstm_hidden_size": 8},
     )
     stir(model)
+    return model
+
+
+@pytest.mark.parametrize("use_mask", [True, False])
+def test_acting_recurrent_does_not_depend_on_the_batch(use_mask: bool, task: Task) -> None:
+    model = recurrent(task)
     act = make_act(model, masked=use_mask)
     rows = list(range(12))
     together = rollout(task, act, rows)
@@ -206,15 +211,7 @@ def test_acting_recurrent_does_not_depend_on_the_batch(use_mask: bool, task: Tas
 
 
 def test_acting_recurrent_remembers(task: Task) -> None:
-    model = build(
-        "recurrent_ppo",
-        task,
-        "MultiInputLstmPolicy",
-        n_steps=4,
-        batch_size=8,
-        policy_kwargs={"lstm_hidden_size": 8},
-    )
-    stir(model)
+    model = recurrent(task)
     rows = np.arange(20)
     remembering, state = make_act(model, masked=False), task.initial(rows)
     differs = False

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from conftest import assert_same_results
+from conftest import assert_same_results, tiny_run
 from rich.console import Console
 
 from nlp_gym.data.tags.schemes import entity_spans
@@ -21,7 +20,6 @@ from nlp_gym.errors import (
     InvalidArgumentError,
     RunError,
 )
-from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.prediction.agent import Agent
 from nlp_gym_agents.prediction.inputs import (
     Input,
@@ -33,7 +31,6 @@ from nlp_gym_agents.prediction.inputs import (
 from nlp_gym_agents.prediction.kinds import entities, tagged
 from nlp_gym_agents.prediction.records import choose_format, to_conll, to_json, to_text
 from nlp_gym_agents.prediction.results import TaggedText
-from nlp_gym_agents.training.train import train
 
 TEXTS = [
     "Ann Lee lives in Rome. She works for the U.N. there!",
@@ -48,16 +45,7 @@ TEXTS = [
 @pytest.fixture(scope="module")
 def predictor(tmp_path_factory: pytest.TempPathFactory) -> Agent:
     """A barely trained tagger: what it predicts does not matter here."""
-    torch.set_num_threads(1)
-    config = TrainConfig(
-        algo="ppo",
-        n_timesteps=64,
-        n_envs=8,
-        hyperparams={"n_steps": 8, "batch_size": 64},
-        env_kwargs={"corpus": "sample", "encoder": "hashed", "window": 0},
-    )
-    run = train(config, run_dir=tmp_path_factory.mktemp("predict") / "run", progress=False)
-    return Agent(run)
+    return Agent(tiny_run(tmp_path_factory.mktemp("predict") / "run", window=0))
 
 
 def records_of(predictor: Agent, given: Any) -> list[dict[str, Any]]:

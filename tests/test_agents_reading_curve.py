@@ -28,7 +28,7 @@ from nlp_gym_agents.evaluation.reading_curve import (
 from nlp_gym_agents.models.build import build_model
 from nlp_gym_agents.models.trained import load_trained
 from nlp_gym_agents.networks.features.commit import CommitHead
-from nlp_gym_agents.plots.reading_curve import draw_curves
+from nlp_gym_agents.plots.scores.points import draw_curves
 from nlp_gym_agents.training.train import train
 
 ID = "Sentiment-SST2-v0"
@@ -196,9 +196,8 @@ def test_points_of_runs_are_what_they_play(runs: dict[str, Path], tmp_path: Path
 
 def test_predictions_do_not_depend_on_the_place_of_a_text(runs: dict[str, Path]) -> None:
     agent = load_agent(runs["agent"])
-    task = agent.trained.task("dev")
-    held = task.settled()
-    assert held.read_cost == DIAL["read_cost"][0]  # type: ignore[attr-defined]
+    held: Any = agent.trained.task("dev").settled()
+    assert held.read_cost == DIAL["read_cost"][0]
     assert held.observe(held.initial(np.arange(2)), "index")["cost"].tolist() == [[0], [0]]
     one, two = agent.predict(["a fine film that never bores , and more ."] * 2)
     assert (one.label, one.words, one.confidence) == (two.label, two.words, two.confidence)

@@ -19,6 +19,7 @@ from conftest import assert_same_results
 from nlp_gym import make_task
 from nlp_gym.errors import InvalidArgumentError, RunError
 from nlp_gym.tasks.core.make import task_class, task_ids
+from nlp_gym.tasks.parsing.task import Parsing
 from nlp_gym_agents import load_agent
 from nlp_gym_agents.cli.main import main
 from nlp_gym_agents.config.train_config import TrainConfig
@@ -28,6 +29,7 @@ from nlp_gym_agents.evaluation.calibration import (
     fit_calibration,
     log_loss,
 )
+from nlp_gym_agents.models.acting import make_act
 from nlp_gym_agents.models.trained import load_trained
 from nlp_gym_agents.prediction import results
 from nlp_gym_agents.prediction.agent import Agent
@@ -315,6 +317,30 @@ def test_calibration_changes_confidences_alone(env_id: str, make: Make, tmp_path
     finally:
         (run / CALIBRATION).unlink()
     assert read_calibration(run, 64) is None
+
+
+def test_a_transition_is_right_where_none_costs_less(make: Make) -> None:
+    agent = load_trained(make("Parsing-EWT-v0"))
+    fitted, task = fit_calibration(agent), agent.task("dev")
+    assert isinstance(task, Parsing)
+    right = list[bool]()
+    with agent.reading(task) as model:
+        act = make_act(model, masked=True)
+        for row in range(len(task.corpus)):
+            state, ended = task.initial(np.array([row])), np.zeros(1, bool)
+            while not ended[0]:
+                seen, mask = task.views.observe_with_mask(state, agent.settings["obs_type"])
+                action = act(seen, mask)
+                costs = task.costs(state)[0]
+                right.append(int(costs[action[0]]) == int(costs[mask[0]].min()))
+                _, ended = task.transition(state, action)
+    assert fitted is not None
+    assert (fitted["n"], fitted["accuracy"]) == (len(right), pytest.approx(np.mean(right)))
+
+
+@pytest.mark.parametrize("env_id", ["DialogueSim-SGD-v0", "Compression-v0"])
+def test_what_is_right_or_wrong_as_a_whole_is_not_calibrated(env_id: str, make: Make) -> None:
+    assert fit_calibration(load_trained(make(env_id))) is None
 
 
 def test_calibration_finds_the_temperature_of_a_model_that_is_too_sure(

@@ -10,6 +10,8 @@ import pytest
 import torch
 
 from nlp_gym.errors import RunError, UnknownNameError
+from nlp_gym_agents.runs.files.plain_files import read_json
+from nlp_gym_agents.runs.files.weights import read_tensors, save_tensors
 from nlp_gym_agents.runs.folder import (
     check_run,
     claim_run,
@@ -19,9 +21,7 @@ from nlp_gym_agents.runs.folder import (
     write_config,
 )
 from nlp_gym_agents.runs.metrics_log import append_metrics, read_metrics, rewind_metrics
-from nlp_gym_agents.runs.plain_files import read_json
 from nlp_gym_agents.runs.snapshots import locate, newest, prune, publish, verify
-from nlp_gym_agents.runs.weights import read_tensors, save_tensors
 
 
 def write(folder: Path, text: str = "1") -> None:

@@ -13,9 +13,9 @@ import yaml
 from nlp_gym.errors import RunError
 from nlp_gym.files import parse_json
 from nlp_gym_agents.evaluation.benchmark.table import Cell, read_cell, read_cells, write_cell
+from nlp_gym_agents.runs.files.plain_files import parse_yaml, read_json
+from nlp_gym_agents.runs.files.schema import Count, Range, check, misfit
 from nlp_gym_agents.runs.folder import read_config_file, write_settings
-from nlp_gym_agents.runs.plain_files import parse_yaml, read_json
-from nlp_gym_agents.runs.schema import Count, Range, check, misfit
 
 
 class Part(TypedDict):

@@ -29,15 +29,18 @@ from nlp_gym_agents.cli.main import app
 from nlp_gym_agents.config.hyperparams import load_hyperparams
 from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.models.build import build_model
-from nlp_gym_agents.runs import checkpoints, metrics_log
+from nlp_gym_agents.runs import metrics_log
+from nlp_gym_agents.runs.checkpoints import checkpoint as checkpoints
 from nlp_gym_agents.runs.folder import LOCK, claim_run, find_snapshot
 from nlp_gym_agents.runs.metrics_log import read_metrics
 from nlp_gym_agents.runs.snapshots import newest
-from nlp_gym_agents.training import saved_start, signals, tensorboard
+from nlp_gym_agents.training import signals
 from nlp_gym_agents.training import train as training
 from nlp_gym_agents.training.callbacks import loop
-from nlp_gym_agents.training.setup import Setup
 from nlp_gym_agents.training.signals import TrainingInterrupted
+from nlp_gym_agents.training.start import saved_start
+from nlp_gym_agents.training.start.setup import Setup
+from nlp_gym_agents.training.tracking import tensorboard
 from nlp_gym_agents.training.train import resume, train
 
 HIDDEN = {"features_extractor_kwargs": {"hidden": [8]}}

@@ -17,8 +17,8 @@ from nlp_gym.errors import InvalidArgumentError, MissingDependencyError, RunErro
 from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.runs.folder import TRACKING, resume_command
 from nlp_gym_agents.runs.places import check_links
-from nlp_gym_agents.training import tracking
-from nlp_gym_agents.training.tracking import Tracker, Tracking
+from nlp_gym_agents.training.tracking import tracker as tracking
+from nlp_gym_agents.training.tracking.tracker import Tracker, Tracking
 from nlp_gym_agents.training.train import resume, train
 
 wandb = pytest.importorskip("wandb")

@@ -26,14 +26,14 @@ from nlp_gym.errors import InvalidArgumentError, RunError, UnknownNameError
 from nlp_gym.metrics.base import Score
 from nlp_gym_agents.config.train_config import TrainConfig, config_from_file, merge
 from nlp_gym_agents.evaluation import test_report as reports
-from nlp_gym_agents.runs import checkpoints
 from nlp_gym_agents.runs import folder as runs
 from nlp_gym_agents.runs import metrics_log as history
+from nlp_gym_agents.runs.checkpoints import checkpoint as checkpoints
 from nlp_gym_agents.runs.folder import LOCK, claim_run, locked, read_config
 from nlp_gym_agents.runs.metrics_log import read_metrics
 from nlp_gym_agents.runs.snapshots import newest
-from nlp_gym_agents.training.setup import Setup, with_dtype, with_saved_dtype
 from nlp_gym_agents.training.signals import TrainingInterrupted
+from nlp_gym_agents.training.start.setup import Setup, with_dtype, with_saved_dtype
 from nlp_gym_agents.training.train import resume, train
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -21,8 +21,13 @@ from nlp_gym_agents.config.train_config import TrainConfig, config_from_file
 from nlp_gym_agents.evaluation.evaluate import evaluate
 from nlp_gym_agents.models.trained import load_trained
 from nlp_gym_agents.prediction.agent import Agent
+from nlp_gym_agents.runs.files.trust import (
+    asked_modules,
+    check_trusted,
+    reach_typed,
+    registered_modules,
+)
 from nlp_gym_agents.runs.folder import read_config
-from nlp_gym_agents.runs.trust import asked_modules, check_trusted, reach_typed, registered_modules
 from nlp_gym_agents.training.train import resume, train
 
 MODULE = "my_algorithms"

@@ -20,8 +20,8 @@ from nlp_gym_agents.config.train_config import TrainConfig, merge
 from nlp_gym_agents.models.build import build_model
 from nlp_gym_agents.training.callbacks.rollout_parts import by_step, rollout_batches
 from nlp_gym_agents.training.callbacks.value_fit import FittedValues
-from nlp_gym_agents.training.setup import set_up
-from nlp_gym_agents.training.warm_start import sharpen
+from nlp_gym_agents.training.start.setup import set_up
+from nlp_gym_agents.training.start.warm_start import sharpen
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

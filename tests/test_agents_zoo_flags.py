@@ -16,9 +16,9 @@ from nlp_gym_agents.cli.main import app
 from nlp_gym_agents.cli.train import zoo_flags
 from nlp_gym_agents.cli.train.zoo_flags import rewritten
 from nlp_gym_agents.config.train_config import merge
-from nlp_gym_agents.training import optimize as optimizing
 from nlp_gym_agents.training import train as training
-from nlp_gym_agents.training.tracking import Tracking
+from nlp_gym_agents.training.search import optimize as optimizing
+from nlp_gym_agents.training.tracking.tracker import Tracking
 
 # Of rl_zoo3 2.9.2; tests/outside/test_rl_zoo.py compares it with the package that is installed.
 ZOO_FLAGS: dict[str, tuple[str, ...]] = {

@@ -13,7 +13,7 @@ from nlp_gym.data import DATASETS, FAMILIES
 from nlp_gym.errors import DownloadError, NLPGymError
 from nlp_gym.tasks.core.make import make_task, task_ids
 from nlp_gym.tasks.core.task import Task
-from nlp_gym_agents.cli.data import app
+from nlp_gym_agents.cli.data.command import app
 
 run = CliRunner().invoke
 

@@ -14,7 +14,7 @@ from nlp_gym.data.readers import READERS, Options
 from nlp_gym.data.readers.shared.base import Parsed
 from nlp_gym.errors import DataError, DataFormatError, InvalidArgumentError
 from nlp_gym.types import SPLITS, Sample
-from nlp_gym_agents.cli.data import app
+from nlp_gym_agents.cli.data.command import app
 
 FAMILY = "generation"
 

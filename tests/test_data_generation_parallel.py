@@ -17,7 +17,7 @@ from nlp_gym.errors import (
     UnknownNameError,
 )
 from nlp_gym.types import SPLITS, Corpus
-from nlp_gym_agents.cli.data import app
+from nlp_gym_agents.cli.data.command import app
 
 FAMILY = "generation"
 WORDS = {"en": "text", "de": "Satz"}

@@ -26,22 +26,27 @@ from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.evaluation.benchmark.table import Cell, build_table, read_cells, write_cell
 from nlp_gym_agents.evaluation.evaluate import evaluate
 from nlp_gym_agents.plots import style
-from nlp_gym_agents.plots.aggregate import improvements, interquartile_mean, normalised, profile
-from nlp_gym_agents.plots.benchmark import ONE_SEED, benchmark_figure
-from nlp_gym_agents.plots.calibration import (
+from nlp_gym_agents.plots.decisions.calibration import (
     Z,
     binned,
     calibration_figure,
     values_figure,
     wilson,
 )
-from nlp_gym_agents.plots.confusion import confusion_figure, confusion_of
-from nlp_gym_agents.plots.curves import curves_figure
+from nlp_gym_agents.plots.decisions.confusion import confusion_figure, confusion_of
+from nlp_gym_agents.plots.decisions.played import decisions_of, forced_outputs, open_player
+from nlp_gym_agents.plots.decisions.reading import reading_figure, reading_of
 from nlp_gym_agents.plots.figure import WHAT, plot
-from nlp_gym_agents.plots.learning import mean_of, panels, read_learning
-from nlp_gym_agents.plots.played import decisions_of, forced_outputs, open_player
-from nlp_gym_agents.plots.reading import reading_figure, reading_of
 from nlp_gym_agents.plots.report import REPORT, write_report
+from nlp_gym_agents.plots.scores.aggregate import (
+    improvements,
+    interquartile_mean,
+    normalised,
+    profile,
+)
+from nlp_gym_agents.plots.scores.benchmark import ONE_SEED, benchmark_figure
+from nlp_gym_agents.plots.scores.curves import curves_figure
+from nlp_gym_agents.plots.scores.learning import mean_of, panels, read_learning
 from nlp_gym_agents.runs.calibration import read_calibration
 from nlp_gym_agents.runs.folder import write_config
 from nlp_gym_agents.runs.metrics_log import METRICS, append_metrics

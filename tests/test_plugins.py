@@ -141,7 +141,7 @@ def test_plugins_appear_in_the_commands_and_the_documentation(
 ) -> None:
     from docs.generate import environments
     from nlp_gym.tasks.core import make
-    from nlp_gym_agents.cli.envs import env_rows as listed
+    from nlp_gym_agents.cli.environments.envs import env_rows as listed
     from nlp_gym_agents.evaluation.benchmark.plan import Plan
 
     install(site, "plugged", f"{START}ENVS = ({ROW},)\n".format("Shown"))

@@ -113,8 +113,8 @@ class Fault:
 
     def install(self, report: Callable[[int], None]) -> None:
         """Watch every file that this process touches; `report` is told how many so far."""
-        from nlp_gym_agents.training import saved_start
         from nlp_gym_agents.training.callbacks import loop
+        from nlp_gym_agents.training.start import saved_start
 
         loop.GRACE, loop.SHORT, saved_start.SAVE_EVERY = self.grace, 0.0, 0.02
         count, prefix = 0, str(self.folder)

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nlp_gym.checks import check_ending
 from nlp_gym.data.text.changes import text_of
-from nlp_gym.errors import DataError, InvalidArgumentError, shown
-from nlp_gym.files import atomic_path
-from nlp_gym.inert import one_line, visible
+from nlp_gym.files import write_output
+from nlp_gym.inert import one_line
+from nlp_gym.render.pages import page_templates
 from nlp_gym_agents.attack.search import Attacked
 
 if TYPE_CHECKING:
@@ -230,19 +231,13 @@ def decided(record: dict[str, Any]) -> str:
     return json.dumps(record, ensure_ascii=False, default=str)
 
 
-def check_ending(path: Path) -> str:
+def check_output(path: Path) -> str:
     """The ending of a file for a report, in small letters.
 
     Raises:
         InvalidArgumentError: It is none of `ENDINGS`.
     """
-    ending = path.suffix.lower()
-    if ending not in ENDINGS:
-        raise InvalidArgumentError(
-            f"out={shown(path)} must end in {' or '.join(ENDINGS)}: a page, or the report for "
-            "programs."
-        )
-    return ending
+    return check_ending("out", path, ENDINGS, "a page, or the report for programs")
 
 
 def write_report(report: AttackReport, path: Path) -> None:
@@ -252,14 +247,8 @@ def write_report(report: AttackReport, path: Path) -> None:
         InvalidArgumentError: Another ending than `ENDINGS`.
         DataError: The file cannot be written.
     """
-    content = report_html(report) if check_ending(path) == ".html" else report_json(report)
-    try:
-        with atomic_path(path) as temporary:
-            temporary.write_bytes(content.encode("utf-8"))
-    except OSError as error:
-        raise DataError(
-            f"out={shown(path)} cannot be written: {error.strerror or error}."
-        ) from error
+    content = report_html(report) if check_output(path) == ".html" else report_json(report)
+    write_output("out", path, content)
 
 
 def report_json(report: AttackReport) -> str:
@@ -275,18 +264,5 @@ def report_html(report: AttackReport) -> str:
 
 @lru_cache(maxsize=1)
 def _templates() -> Environment:
-    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
-
-    return Environment(
-        loader=ChoiceLoader(
-            [
-                PackageLoader("nlp_gym_agents.attack"),
-                PackageLoader("nlp_gym_agents.explain.drawing"),  # its style
-            ]
-        ),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda value: visible(value) if type(value) is str else value,
-    )
+    # The second has the frame of the page and its style.
+    return page_templates("nlp_gym_agents.attack", "nlp_gym_agents.explain.drawing")

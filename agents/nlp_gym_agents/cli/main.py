@@ -10,24 +10,24 @@ from typing import Annotated, Any
 
 import typer
 
-from nlp_gym_agents.cli.attack import attack_command
-from nlp_gym_agents.cli.benchmark import benchmark_command
-from nlp_gym_agents.cli.compare import compare_command
-from nlp_gym_agents.cli.conformance import conformance_command
-from nlp_gym_agents.cli.data import app as data_app
-from nlp_gym_agents.cli.encode import encode_command
-from nlp_gym_agents.cli.envs import envs_command
-from nlp_gym_agents.cli.evaluate import evaluate_command
-from nlp_gym_agents.cli.explain import explain_command
-from nlp_gym_agents.cli.feedback import feedback_command, learn_command, select_command
-from nlp_gym_agents.cli.hub import load_from_hub_command, push_to_hub_command
-from nlp_gym_agents.cli.minari import export_minari_command
-from nlp_gym_agents.cli.new_task import new_task_command
-from nlp_gym_agents.cli.plot import plot_command
-from nlp_gym_agents.cli.predict import predict_command
-from nlp_gym_agents.cli.serve import demo_command, serve_command
+from nlp_gym_agents.cli.data.command import app as data_app
+from nlp_gym_agents.cli.data.encode import encode_command
+from nlp_gym_agents.cli.data.minari import export_minari_command
+from nlp_gym_agents.cli.deploy.hub import load_from_hub_command, push_to_hub_command
+from nlp_gym_agents.cli.deploy.serve import demo_command, serve_command
+from nlp_gym_agents.cli.environments.conformance import conformance_command
+from nlp_gym_agents.cli.environments.envs import envs_command
+from nlp_gym_agents.cli.environments.new_task import new_task_command
+from nlp_gym_agents.cli.runs.attack import attack_command
+from nlp_gym_agents.cli.runs.compare import compare_command
+from nlp_gym_agents.cli.runs.evaluate import evaluate_command
+from nlp_gym_agents.cli.runs.explain import explain_command
+from nlp_gym_agents.cli.runs.feedback import feedback_command, learn_command, select_command
+from nlp_gym_agents.cli.runs.plot import plot_command
+from nlp_gym_agents.cli.runs.predict import predict_command
 from nlp_gym_agents.cli.shared.errors import ReportingGroup
 from nlp_gym_agents.cli.shared.options import SpreadCommand
+from nlp_gym_agents.cli.train.benchmark import benchmark_command
 from nlp_gym_agents.cli.train.command import train_command
 from nlp_gym_agents.cli.train.zoo_flags import TrainCommand
 

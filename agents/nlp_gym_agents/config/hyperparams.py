@@ -26,7 +26,7 @@ from nlp_gym.tasks.core.task import Task
 from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.config.validation import POLICY_CLASSES, RUN_KEYS, SCHEDULES, check_params
 from nlp_gym_agents.networks.encoder.schedule import schedule_value
-from nlp_gym_agents.runs.plain_files import SafeLoader, parse_yaml
+from nlp_gym_agents.runs.files.plain_files import SafeLoader, parse_yaml
 
 FOLDER = Path(__file__).parent.parent / "hyperparams"
 

@@ -1,4 +1,4 @@
-"""The settings of a training run: their defaults, their checks, and paths made absolute."""
+"""The settings of a training run: their defaults and their checks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from nlp_gym.checks import check_mapping, check_name
-from nlp_gym.data.text.perturb import COPIES, copies_file
 from nlp_gym.encode import Encoder, EncoderOptions
 from nlp_gym.errors import InvalidArgumentError, RunError, UnknownNameError
 from nlp_gym.inert import shown
@@ -29,59 +28,12 @@ from nlp_gym_agents.config.devices import check_device_name
 from nlp_gym_agents.config.hyperparams import Params, load_hyperparams, nested_merge
 from nlp_gym_agents.config.learning import LARGEST_COEFFICIENT, LearningOptions
 from nlp_gym_agents.config.lengths import default_patience, fitted
+from nlp_gym_agents.config.paths import PLACES, absolute, absolute_attacked, absolute_folder
 from nlp_gym_agents.config.signatures import arguments
 from nlp_gym_agents.config.validation import check_params, check_rollouts
 from nlp_gym_agents.networks.encoder.options import MODES, Tuning
-from nlp_gym_agents.runs import schema
+from nlp_gym_agents.runs.files import schema
 from nlp_gym_agents.runs.folder import read_config_file
-
-
-def absolute(path: Any) -> Any:
-    """A path as an absolute one: it is found again when the run is used from another folder.
-
-    Raises:
-        InvalidArgumentError: No file can have that name.
-    """
-    if isinstance(path, Mapping):  # one file a split
-        return {split: absolute(file) for split, file in path.items()}
-    if not isinstance(path, str | os.PathLike):
-        return path
-    try:
-        return str(Path(os.path.expanduser(path)).resolve())
-    except (OSError, ValueError, RuntimeError) as error:  # NUL, too long, links in a circle
-        raise InvalidArgumentError(f"path={shown(path)} can name no file: {error}.") from error
-
-
-def absolute_folder(name: Any) -> Any:
-    """As `absolute`, for what is a folder or a name."""
-    known = isinstance(name, str) and name.partition(":")[0] in ("bc", "minilm", "hashed")
-    folder = isinstance(name, str | os.PathLike) and os.path.isdir(os.path.expanduser(name))
-    return absolute(name) if folder and not known else name
-
-
-def absolute_attacked(method: str | None) -> str | None:
-    """As `absolute`, for the run that ``"attack:RUN"`` names."""
-    name, colon, run = (method or "").partition(":")
-    return f"{name}:{absolute(run)}" if colon else method
-
-
-def absolute_copies(augment: Any) -> Any:
-    """As `absolute`, for the files that ``"copies:FILE"`` names among perturbations."""
-    if not isinstance(augment, list | tuple):
-        augment = [augment]
-    return [
-        f"{COPIES}{absolute(file)}" if (file := copies_file(spec)) else spec for spec in augment
-    ]
-
-
-PLACES = {
-    "data": absolute,
-    "data_dir": absolute,
-    "encoder": absolute_folder,
-    "augment": absolute_copies,
-    "victim": absolute_folder,
-}
-"""Arguments of an environment that are files or folders, and what makes them absolute."""
 
 DEFAULT_ENV = "NER-CoNLL-v0"
 DEFAULT_ALGO = "masked_dqn"
@@ -134,8 +86,9 @@ class TrainConfig:
         replay: Share of what is learned from that comes from the data of the earlier stages, the
             same of each; below 1.
         distill: Coefficient of the divergence from the policy training begins with, on the new
-            texts and among the labels it knew (`training.callbacks.distillation`); 0: none.
-        ewc: Coefficient of elastic weight consolidation (`training.consolidation`); 0: none.
+            texts and among the labels it knew (`training.earlier.distillation`); 0: none.
+        ewc: Coefficient of elastic weight consolidation
+            (`training.earlier.consolidation`); 0: none.
         stages: The earlier stages, oldest first; found by `merge`.
     """
 
@@ -400,7 +353,7 @@ def config_from_file(
     Args:
         path: The file.
         tensorboard_log: Folder of the TensorBoard files; None: the run's own.
-        trust: Modules that the file may have imported; see `nlp_gym_agents.runs.trust`.
+        trust: Modules that the file may have imported; see `nlp_gym_agents.runs.files.trust`.
 
     Raises:
         RunError: The file is missing, damaged or of another version, or asks for a module that is

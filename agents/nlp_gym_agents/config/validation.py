@@ -18,7 +18,7 @@ from nlp_gym_agents.networks.decoder.extractor import DecoderExtractor
 from nlp_gym_agents.networks.encoder.schedule import schedule_value
 from nlp_gym_agents.networks.features.extractor import CorpusExtractor, NLPExtractor
 from nlp_gym_agents.networks.features.layers import ACTIVATIONS
-from nlp_gym_agents.runs.schema import LARGEST
+from nlp_gym_agents.runs.files.schema import LARGEST
 
 RUN_KEYS: dict[str, type] = {
     "n_envs": int,

@@ -9,7 +9,7 @@ from typing import Any
 
 from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym_agents.config.train_config import TrainConfig
-from nlp_gym_agents.runs.plain_files import read_yaml
+from nlp_gym_agents.runs.files.plain_files import read_yaml
 
 _SETTINGS = {field.name for field in dataclasses.fields(TrainConfig)} | {"format_version"}
 

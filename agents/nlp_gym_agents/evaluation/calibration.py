@@ -1,9 +1,11 @@
 """Fit the temperature of a run's confidences on dev, once, when training has ended.
 
 A part of a sample is right or wrong by itself: a word, a label, an answer (`Kind.parts`). It is
-right where the task's reward ``correctness`` credits the decision that makes it; a written token
-where the reference has it after the same text, so that there the model reads the reference and not
-what it wrote; the first of several ranked answers where the sample's score is 1. The temperature is
+right where the task's reward ``correctness`` credits the decision that makes it; a transition of a
+parser where none costs fewer gold arcs; a written token where the reference has it after the same
+text, so that there the model reads the reference and not what it wrote; the first of several ranked
+answers where the sample's score is 1. Where no decision is right or wrong by itself, as in a
+dialogue that succeeds or fails as a whole, nothing is fitted (`Kind.judged`). The temperature is
 the one at which the log loss of the confidences of the parts is lowest (temperature scaling, Guo et
 al. 2017, with right or wrong in place of the classes, so that all kinds of tasks are fitted alike).
 It changes no decision.
@@ -38,13 +40,14 @@ def fit_calibration(agent: TrainedModel, *, progress: bool = False) -> Calibrati
         progress: Show bars on stderr.
 
     Returns:
-        What the run's ``calibration.json`` holds; None where dev has no gold, or the algorithm does
-        not say how likely it holds its actions.
+        What the run's ``calibration.json`` holds; None where dev has no gold, no decision is right
+        or wrong by itself, or the algorithm does not say how likely it holds its actions.
     """
     task = agent.task("dev", reward="correctness")
-    if not task.has_gold:
+    kind = kind_of(task)
+    if not task.has_gold or kind.judged == "not":
         return None
-    kind, rows = kind_of(task), drawn(task)
+    rows = drawn(task)
     outputs, chances = agent.decided(
         task,
         progress=progress,
@@ -53,6 +56,7 @@ def fit_calibration(agent: TrainedModel, *, progress: bool = False) -> Calibrati
         rows=rows,
         set_aside=kind.set_aside(task),
         as_oracle=task.writes,
+        judge=kind.judge(task),
     )
     found = list[Float64Array]()  # (K, m) confidences
     right = list[Float64Array]()  # (m,) whether, or how far, each is right

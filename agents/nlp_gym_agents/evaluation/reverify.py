@@ -14,8 +14,8 @@ from nlp_gym.tasks.core.make import task_class
 from nlp_gym.tasks.core.task import Task
 from nlp_gym_agents.evaluation.evaluate import with_corpus
 from nlp_gym_agents.models.trained import load_trained
+from nlp_gym_agents.runs.files.plain_files import read_json
 from nlp_gym_agents.runs.folder import check_run
-from nlp_gym_agents.runs.plain_files import read_json
 from nlp_gym_agents.runs.versions import versions
 
 TOLERANCE = 1e-6

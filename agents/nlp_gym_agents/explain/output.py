@@ -6,27 +6,22 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from nlp_gym.errors import DataError, InvalidArgumentError, shown
-from nlp_gym.files import atomic_path
+from nlp_gym.checks import check_ending
+from nlp_gym.files import write_output
 from nlp_gym_agents.explain.trace import Trace
 
 ENDINGS = (".html", ".json", ".png")
 """Endings of the files that traces can be written to."""
 
 
-def check_ending(path: Path) -> str:
+def check_output(path: Path) -> str:
     """The ending of a file for traces, in small letters.
 
     Raises:
         InvalidArgumentError: It is none of `ENDINGS`.
     """
-    ending = path.suffix.lower()
-    if ending not in ENDINGS:
-        raise InvalidArgumentError(
-            f"output={shown(path)} must end in {', '.join(ENDINGS)}: a page, the trace for "
-            "programs, or a picture."
-        )
-    return ending
+    why = "a page, the trace for programs, or a picture"
+    return check_ending("output", path, ENDINGS, why)
 
 
 def write_traces(traces: Sequence[Trace], path: Path) -> None:
@@ -41,14 +36,7 @@ def write_traces(traces: Sequence[Trace], path: Path) -> None:
         InvalidArgumentError: Another ending.
         DataError: The file cannot be written.
     """
-    content = _content(traces, check_ending(path))
-    try:
-        with atomic_path(path) as temporary:
-            temporary.write_bytes(content)
-    except OSError as error:
-        raise DataError(
-            f"output={shown(path)} cannot be written: {error.strerror or error}."
-        ) from error
+    write_output("output", path, _content(traces, check_output(path)))
 
 
 def _content(traces: Sequence[Trace], ending: str) -> bytes:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nlp_gym.inert import visible
 from nlp_gym.render import Piece
+from nlp_gym.render.pages import page_templates
 from nlp_gym.render.text import PALETTE
 from nlp_gym_agents.explain import drawing
 from nlp_gym_agents.explain.drawing.colours import SHADES, heat_rules
@@ -54,24 +55,10 @@ def trace_html(trace: Trace | Sequence[Trace], *, whole_page: bool = True, prefi
 
 @lru_cache(maxsize=1)
 def _templates() -> Environment:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    made = Environment(
-        loader=PackageLoader("nlp_gym_agents.explain.drawing"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_inert,
-    )
+    made = page_templates("nlp_gym_agents.explain.drawing")
     made.filters["lines"] = _with_lines
     made.globals.update(LEVELS=drawing.LEVELS, palette=PALETTE)
     return made
-
-
-def _inert(value: Any) -> Any:
-    """What a template writes of a text; its own markup passes."""
-    return visible(value) if type(value) is str else value
 
 
 def _with_lines(text: str) -> Any:

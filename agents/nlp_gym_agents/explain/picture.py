@@ -18,7 +18,7 @@ from nlp_gym.render.layout import Column, shortened
 from nlp_gym.render.text import PALETTE
 from nlp_gym_agents.explain import drawing
 from nlp_gym_agents.explain.drawing.colours import contrast, heat_colour
-from nlp_gym_agents.explain.trace import Decision, Trace
+from nlp_gym_agents.explain.trace import Trace
 
 WIDTH, HIGHEST = 1200, 20_000
 """Pixels; what does not fit into the height is left out, and said to be."""
@@ -286,7 +286,7 @@ def _bars(trace: Trace, number: int, scale: drawing.Scale) -> _Block:
     def draw(image: Image.Image, top: int) -> None:
         pen = ImageDraw.Draw(image)
         title = f"{number + 1}  {one_line(drawing.heading(trace, number))}"
-        facts = _facts(decision, scale)
+        facts = "  ·  ".join(drawing.decision_facts(decision, scale))
         room = WIDTH - 2 * _MARGIN - text_width(facts, _SMALL) - 30
         title = shortened(title, _BODY, room)
         draw_text(image, (_MARGIN, top + 20), title, _BODY, _INK)
@@ -310,17 +310,6 @@ def _bars(trace: Trace, number: int, scale: drawing.Scale) -> _Block:
             draw_text(image, (left + longest + 14, y + 20), text, _SMALL + 1, _INK)
 
     return _Block(40 + row * len(kept), draw)
-
-
-def _facts(decision: Decision, scale: drawing.Scale) -> str:
-    facts = [f"{decision.n_legal} of {decision.n_actions} legal"]
-    if lead := scale.lead(decision.margin):
-        facts.append(lead)
-    if decision.value is not None:
-        facts.append(f"value {decision.value:+.2f}")
-    if decision.reward is not None:
-        facts.append(f"reward {decision.reward:+.2f}")
-    return "  ·  ".join(facts)
 
 
 def _passage(trace: Trace, scale: drawing.Scale) -> _Block:

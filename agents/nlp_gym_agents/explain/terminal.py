@@ -244,15 +244,9 @@ def _runner_up(decision: Decision, scale: drawing.Scale, marks: _Marks) -> str:
 
 def _subline(trace: Trace, number: int, scale: drawing.Scale) -> Text:
     decision = trace.decisions[number]
-    facts = [f"{decision.n_legal} of {decision.n_actions} legal"]
-    if lead := scale.lead(decision.margin):
-        facts.append(lead)
-    if decision.value is not None:
-        facts.append(f"value {decision.value:+.2f}")
-    if decision.reward is not None:
-        facts.append(f"reward {decision.reward:+.2f}")
+    facts = ", ".join(drawing.decision_facts(decision, scale))
     name = brief(drawing.heading(trace, number))
-    return Text.assemble((f"{number + 1} {name}  ", "bold"), (", ".join(facts), "dim"))
+    return Text.assemble((f"{number + 1} {name}  ", "bold"), (facts, "dim"))
 
 
 def _bars(decision: Decision, scale: drawing.Scale, width: int, marks: _Marks) -> Table:

@@ -22,13 +22,13 @@ from nlp_gym.data import DATASETS
 from nlp_gym.inert import one_line, visible
 from nlp_gym.tasks.core.make import task_class
 from nlp_gym_agents.hub.client import default_name
-from nlp_gym_agents.runs import schema
 from nlp_gym_agents.runs.calibration import Calibration, read_calibration
+from nlp_gym_agents.runs.files import schema
+from nlp_gym_agents.runs.files.plain_files import read_json
+from nlp_gym_agents.runs.files.trust import named_modules, registered_modules
 from nlp_gym_agents.runs.folder import find_snapshot, read_config
 from nlp_gym_agents.runs.metrics_log import read_metrics
-from nlp_gym_agents.runs.plain_files import read_json
 from nlp_gym_agents.runs.settings import SnapshotSettings
-from nlp_gym_agents.runs.trust import named_modules, registered_modules
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult
@@ -117,7 +117,7 @@ def make_card(run: str | Path, repo: str, *, trust: Sequence[str] | str = ()) ->
         run: A run folder, or the folder that is uploaded for one.
         repo: Name of the repository, for the commands of the card; ``USER`` stands for an owner
             that is not known.
-        trust: Modules that the run's settings may have imported; see `runs.trust`.
+        trust: Modules that the run's settings may have imported; see `runs.files.trust`.
 
     Returns:
         Markdown with a block of metadata before it.

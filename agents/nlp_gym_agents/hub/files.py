@@ -26,12 +26,12 @@ from nlp_gym.errors import RunError, shown
 from nlp_gym.files import JSON_LIMIT, read_regular, sha256_file, write_json
 from nlp_gym.memory import memory_limit, readable_size
 from nlp_gym_agents.runs.calibration import CALIBRATION
+from nlp_gym_agents.runs.files.plain_files import read_json
+from nlp_gym_agents.runs.files.weights import POLICY
 from nlp_gym_agents.runs.folder import find_snapshot, read_config, write_settings
 from nlp_gym_agents.runs.metrics_log import METRICS, METRICS_LIMIT, read_metrics
-from nlp_gym_agents.runs.plain_files import read_json
 from nlp_gym_agents.runs.settings import SETTINGS
 from nlp_gym_agents.runs.snapshots import MANIFEST
-from nlp_gym_agents.runs.weights import POLICY
 
 CARD = "README.md"
 BEST = "best"
@@ -109,7 +109,7 @@ def make_folder(
         run: A run folder with ``best/``.
         folder: Where; one that is there must be empty or an earlier one of these, and is replaced.
         card: Gives the model card of the new folder.
-        trust: Modules that the run's settings may have imported; see `runs.trust`.
+        trust: Modules that the run's settings may have imported; see `runs.files.trust`.
 
     Returns:
         `folder`.

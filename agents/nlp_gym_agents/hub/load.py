@@ -12,10 +12,10 @@ from nlp_gym.tasks.core.make import task_class
 from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.hub.client import api, repo_name, told
 from nlp_gym_agents.hub.files import BEST, FILES, check_listing
+from nlp_gym_agents.runs.files.plain_files import read_json
+from nlp_gym_agents.runs.files.weights import POLICY, check_tensors_size
 from nlp_gym_agents.runs.folder import RUNS, find_snapshot, new_run, read_config
 from nlp_gym_agents.runs.metrics_log import read_metrics
-from nlp_gym_agents.runs.plain_files import read_json
-from nlp_gym_agents.runs.weights import POLICY, check_tensors_size
 
 
 def load_from_hub(
@@ -34,8 +34,8 @@ def load_from_hub(
         repo: ``"user/name"``, with or without ``hf://``.
         revision: Branch, tag or commit; None: ``main``.
         folder: Where runs are counted up.
-        trust: Modules that the run's settings may have imported; see `runs.trust`. Nothing that the
-            settings name is imported without, unless an installed package registered it.
+        trust: Modules that the run's settings may have imported; see `runs.files.trust`. Nothing
+            that the settings name is imported without, unless an installed package registered it.
 
     Returns:
         The run folder.

@@ -54,7 +54,7 @@ def prepare(
         repo: ``"user/name"``, or a name; None: ``<algo>-<env>``, as RL Zoo names them.
         organization: The owner, of a `repo` that names none.
         output: Where; None: ``hub`` in the run folder.
-        trust: Modules that the run's settings may have imported; see `runs.trust`.
+        trust: Modules that the run's settings may have imported; see `runs.files.trust`.
 
     Raises:
         RunError: The run cannot be read, or the folder not be written.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from nlp_gym.progress import progress_bar
 from nlp_gym.tasks.core.rollout import chosen_rows, finished, play, playing, side_by_side
 from nlp_gym.tasks.core.task import Output, Task
-from nlp_gym.types import Float64Array, Int64Array
+from nlp_gym.types import BoolArray, Float64Array, Int64Array
 from nlp_gym_agents.models.acting import (
     INVERSE_TEMPERATURE,
     make_log_probs,
@@ -27,6 +27,8 @@ from nlp_gym_agents.models.play import outputs_of, search_width
 NOT_CALIBRATED = np.ones(1)
 """The temperatures of a model whose scores are taken as they are."""
 
+Judge = Callable[[Any, Int64Array], BoolArray]
+"""Says of B states and (B,) actions which are right."""
 
 _LEAST = 1e-12
 """Lowest probability of a decision that was made after all, as the repair of another one."""
@@ -43,8 +45,8 @@ class Chances:
         actions: (n,) what was played, in the order of play.
         chosen: (K, n) the probability of each of these.
         every: (n, A) probabilities of all actions at the first temperature; None: not kept.
-        credits: (n,) what the task's reward "correctness" gives each decision; None: no gold, or
-            another reward.
+        credits: (n,) what the task's reward "correctness" gives each decision, or whether another
+            judge holds it right; None: no gold, or another reward and no judge.
         answers: Of a task that ranks its answers: each one, likeliest walk first, with the (K,)
             probability of all the episodes that the search kept and that ended at it.
         logged: (n,) the probability of each decision as the model acts, at temperature 1 and with
@@ -71,6 +73,7 @@ def play_with_chances(
     set_aside: int | None = None,
     as_oracle: bool = False,
     logged: bool = False,
+    judge: Judge | None = None,
 ) -> tuple[list[Output], list[Chances | None]]:
     """What `outputs_of` gives, and how likely the model held it.
 
@@ -87,6 +90,7 @@ def play_with_chances(
         as_oracle: Play the oracle's actions. What is noted is still the model's own choice, and its
             credit is whether that is the oracle's.
         logged: Note probabilities as the model acts, too; see `Chances`.
+        judge: Says of (B,) states and actions which are right; credits are then what it says.
 
     Returns:
         An output per row and its chances; None where the model does not say how likely it holds its
@@ -104,7 +108,7 @@ def play_with_chances(
         found = search_endings(task, log_probs, rows, width, obs_type, wanted)
         outputs = [task.merge([ending.output for ending in endings]) for endings in found]
         return outputs, [_of_search(task, endings, len(temperatures)) for endings in found]
-    options = (every, set_aside, as_oracle, logged)
+    options = (every, set_aside, as_oracle, logged, judge)
     notes = _Notes(model, task, masked, obs_type, temperatures, *options)
     outputs = [()] * len(chosen)
     with progress_bar(len(chosen), playing(task), unit="samples") as advance:
@@ -150,13 +154,14 @@ class _Notes:
         set_aside: int | None,
         as_oracle: bool,
         logged: bool,
+        judge: Judge | None,
     ) -> None:
         self._act = make_scored_act(model, masked, with_value=False)
         self._task, self._masked, self._obs_type = task, masked, obs_type
         self._scale = INVERSE_TEMPERATURE if score_kind(model.policy) == "values" else 1.0
         self._temperatures, self._every = temperatures, every
-        self._set_aside, self._as_oracle = set_aside, as_oracle
-        self._credited = task.has_gold and (task.reward == "correctness" or as_oracle)
+        self._set_aside, self._as_oracle, self._judge = set_aside, as_oracle, judge
+        self._credited = task.has_gold and task.reward == "correctness"
         self._cost = np.zeros(0)
         self._right = np.zeros(0)
         self._where: list[Int64Array] = []
@@ -189,6 +194,8 @@ class _Notes:
             wanted = self._task.oracle(state)
             self._right = (actions == wanted).astype(np.float64)
             return wanted
+        if self._judge is not None:
+            self._right = self._judge(state, actions).astype(np.float64)
         return actions
 
     def _probabilities(self, scores: npt.NDArray[np.float32], actions: Int64Array) -> Float64Array:
@@ -205,7 +212,7 @@ class _Notes:
 
     def add_credits(self, cost: Float64Array, rewards: Float64Array) -> None:
         """Note what the reward credits: what was lost besides is no credit."""
-        if self._as_oracle:
+        if self._as_oracle or self._judge is not None:
             self._credits.append(self._right)
         elif self._credited:
             self._credits.append(rewards + (cost - self._cost))

@@ -21,7 +21,7 @@ from nlp_gym.errors import InvalidArgumentError, RunError, shown
 from nlp_gym.tasks.core.task import Task
 from nlp_gym_agents.networks.features.extractor import NLPExtractor
 from nlp_gym_agents.networks.features.observation_keys import POSITION_KEYS, Keys
-from nlp_gym_agents.runs.weights import Tensors
+from nlp_gym_agents.runs.files.weights import Tensors
 
 
 @dataclass(frozen=True)

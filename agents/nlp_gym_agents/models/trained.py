@@ -31,9 +31,9 @@ from nlp_gym_agents.models.size_limit import check_width
 from nlp_gym_agents.networks.encoder.options import Tuning
 from nlp_gym_agents.networks.features.source import FeatureSource
 from nlp_gym_agents.networks.features.swap_source import swapped_source
+from nlp_gym_agents.runs.files.weights import POLICY, load_policy
 from nlp_gym_agents.runs.folder import find_snapshot
 from nlp_gym_agents.runs.settings import SnapshotSettings
-from nlp_gym_agents.runs.weights import POLICY, load_policy
 
 # Installed packages say so by an entry point, too; a source tree has none.
 register_loader("nlp_gym_agents.attack.victim:RunVictim")

@@ -10,12 +10,12 @@ from nlp_gym.checks import check_name
 from nlp_gym.errors import InvalidArgumentError, RunError, shown
 from nlp_gym_agents.evaluation.benchmark.table import build_table, read_cells
 from nlp_gym_agents.plots import style
-from nlp_gym_agents.plots.learning import Axis, panels, read_learning
+from nlp_gym_agents.plots.scores.learning import Axis, panels, read_learning
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from nlp_gym_agents.plots.played import Player
+    from nlp_gym_agents.plots.decisions.played import Player
 
 WHAT = {
     "curves": "the dev metric while learning, over decisions and seconds",
@@ -81,14 +81,14 @@ def plot(
         raise InvalidArgumentError("runs=[] must name at least one run folder.")
     style.check_matplotlib("nlp-gym plot")
     if what == "curves":
-        from nlp_gym_agents.plots.curves import curves_figure
+        from nlp_gym_agents.plots.scores.curves import curves_figure
 
         found = [read_learning(run, trust=trust) for run in _distinct(runs)]
         figure = curves_figure(panels(found), X[x])
     elif what == "benchmark":
         figure = _of_results(runs)
     elif what == "forgetting":
-        from nlp_gym_agents.plots.forgetting import forgetting_figure, read_matrix
+        from nlp_gym_agents.plots.scores.forgetting import forgetting_figure, read_matrix
 
         how: dict[str, Any] = {"device": device, "progress": progress, "trust": trust}
         figure = forgetting_figure({r.name: read_matrix(r, **how) for r in _distinct(runs)})
@@ -106,7 +106,7 @@ def _distinct(runs: Sequence[str | Path]) -> list[Path]:
 
 
 def _of_results(runs: Sequence[str | Path]) -> Figure:
-    from nlp_gym_agents.plots.benchmark import benchmark_figure
+    from nlp_gym_agents.plots.scores.benchmark import benchmark_figure
 
     if len(runs) > 1:
         raise InvalidArgumentError(
@@ -123,20 +123,20 @@ def _of_results(runs: Sequence[str | Path]) -> Figure:
 
 def _drawn(what: str) -> Callable[[Sequence[Player]], Figure]:
     if what == "confusion":
-        from nlp_gym_agents.plots.confusion import confusion_figure
+        from nlp_gym_agents.plots.decisions.confusion import confusion_figure
 
         return confusion_figure
     if what == "reading":
-        from nlp_gym_agents.plots.reading import reading_figure
+        from nlp_gym_agents.plots.decisions.reading import reading_figure
 
         return reading_figure
-    from nlp_gym_agents.plots.calibration import calibration_figure, values_figure
+    from nlp_gym_agents.plots.decisions.calibration import calibration_figure, values_figure
 
     return calibration_figure if what == "calibration" else values_figure
 
 
 def _players(runs: Sequence[Path], split: str, options: dict[str, Any]) -> list[Player]:
-    from nlp_gym_agents.plots.played import open_player
+    from nlp_gym_agents.plots.decisions.played import open_player
 
     if len(runs) > _MOST_PLAYED:
         raise InvalidArgumentError(

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from nlp_gym.errors import MissingDependencyError, NLPGymError
 from nlp_gym.files import atomic_path
-from nlp_gym.inert import visible
+from nlp_gym.render.pages import page_templates
 from nlp_gym_agents.evaluation.benchmark.controls import read_controls
 from nlp_gym_agents.evaluation.benchmark.markdown import control_row
 from nlp_gym_agents.evaluation.benchmark.table import (
@@ -27,13 +27,17 @@ from nlp_gym_agents.evaluation.benchmark.table import (
     read_cells,
 )
 from nlp_gym_agents.plots import style
-from nlp_gym_agents.plots.aggregate import Normalised, improvements, interquartile_mean, normalised
-from nlp_gym_agents.plots.learning import LearningRun, Panel, panels, read_learning
+from nlp_gym_agents.plots.scores.aggregate import (
+    Normalised,
+    improvements,
+    interquartile_mean,
+    normalised,
+)
+from nlp_gym_agents.plots.scores.learning import LearningRun, Panel, panels, read_learning
+from nlp_gym_agents.runs.files.trust import named_modules
 from nlp_gym_agents.runs.folder import writing
-from nlp_gym_agents.runs.trust import named_modules
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
     from matplotlib.figure import Figure
 
 REPORT = "report.html"
@@ -90,7 +94,7 @@ def report_html(
         drawings = _drawings(table, found, _panels(results, table, out))
     except MissingDependencyError as error:
         drawings, missing = {}, str(error)
-    page = _templates().get_template("benchmark.html")
+    page = page_templates("nlp_gym_agents.plots", lines=True).get_template("benchmark.html")
     text = page.render(
         table=table,
         columns=[_column(table, algo) for algo in table["algos"]],
@@ -115,30 +119,8 @@ def report_html(
     return text, missing
 
 
-def _templates() -> Environment:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    loader = PackageLoader("nlp_gym_agents.plots")
-    known = Environment(
-        loader=loader,
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_inert,
-    )
-    return known
-
-
-def _inert(value: Any) -> Any:
-    """What the page shows of a value: text of others without characters that act."""
-    if isinstance(value, str) and not hasattr(value, "__html__"):
-        return visible(value, lines=True)
-    return value
-
-
 def _captions(found: Normalised) -> list[str]:
-    from nlp_gym_agents.plots.benchmark import aggregate_caption
+    from nlp_gym_agents.plots.scores.benchmark import aggregate_caption
 
     return aggregate_caption(found) if found.scores else [f"{text}." for text in found.left_out]
 
@@ -173,8 +155,8 @@ def _panels(
 def _drawings(
     table: Mapping[str, Any], found: Normalised, curves: Sequence[Panel]
 ) -> dict[str, Drawing]:
-    from nlp_gym_agents.plots.benchmark import aggregate_figure, scores_figure
-    from nlp_gym_agents.plots.curves import curves_figure
+    from nlp_gym_agents.plots.scores.benchmark import aggregate_figure, scores_figure
+    from nlp_gym_agents.plots.scores.curves import curves_figure
 
     made = {}
     if found.scores:

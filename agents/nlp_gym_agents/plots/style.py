@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nlp_gym.checks import check_ending
 from nlp_gym.errors import InvalidArgumentError, MissingDependencyError, RunError, shown
 from nlp_gym.files import atomic_path
 from nlp_gym.inert import brief
@@ -127,10 +128,7 @@ def check_output(path: str | Path) -> Path:
         InvalidArgumentError: Another ending, or a folder.
     """
     path = Path(path)
-    if path.suffix.lower() not in ENDINGS:
-        raise InvalidArgumentError(
-            f"output={shown(path)} must end in {', '.join(ENDINGS)}: the ending chooses the format."
-        )
+    check_ending("output", path, ENDINGS, "the ending chooses the format")
     if os.path.isdir(path):  # unlike Path's, False for a name that no file can have
         raise InvalidArgumentError(f"output={shown(path)} is a folder: name a file.")
     return path

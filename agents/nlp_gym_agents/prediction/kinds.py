@@ -13,7 +13,7 @@ from nlp_gym.tasks.compression.references import ACTIONS, word_spans
 from nlp_gym.tasks.core.task import Output, Task
 from nlp_gym.types import Float64Array
 from nlp_gym_agents.models.alternatives import token_names
-from nlp_gym_agents.models.chances import Chances
+from nlp_gym_agents.models.chances import Chances, Judge
 from nlp_gym_agents.prediction import results
 from nlp_gym_agents.prediction.inputs import Input
 from nlp_gym_agents.prediction.parsed import ParsedText, words_of
@@ -69,6 +69,10 @@ class Kind:
         part: What such a part is called.
         every: Whether the probabilities of all actions are needed.
         set_aside: Gives the action of a task that decides nothing yet; None: there is none.
+        judged: How it is known whether a decision is right: by what the reward ``correctness``
+            credits it with; by ``optimal`` of the task, where decisions that make no part of the
+            answer (SHIFT) are right or wrong all the same; or not at all, where no decision is
+            right or wrong by itself, so that confidences are not fitted.
     """
 
     result: type[results.Result]
@@ -77,6 +81,11 @@ class Kind:
     part: str
     every: bool = False
     set_aside: Callable[[Any], int | None] = lambda task: None
+    judged: Literal["credit", "optimal", "not"] = "credit"
+
+    def judge(self, task: Any) -> Judge | None:
+        """What says of decisions whether they are right, if not the reward."""
+        return task.optimal if self.judged == "optimal" else None
 
 
 def parts_of(chosen: Float64Array, parts: Parts) -> Float64Array:
@@ -327,14 +336,16 @@ _KINDS: Mapping[str, Kind] = {
         results.PickedSentences, _sentences, "each", "decisions (a sentence, or to stop)"
     ),
     "dialogue_sim.task:DialogueSim": Kind(
-        results.SimulatedDialogue, _simulated, "each", "acts of the system"
+        results.SimulatedDialogue, _simulated, "each", "acts of the system", judged="not"
     ),
     "candidates.attack:Attack": Kind(
-        results.ChangedText, _changed, "each", "decisions (a change, or to stop)"
+        results.ChangedText, _changed, "each", "decisions (a change, or to stop)", judged="not"
     ),
     "knowledge_graph.task:KnowledgeGraph": Kind(results.GraphAnswers, _graph, "whole", "answers"),
-    "parsing.task:Parsing": Kind(ParsedText, _tree, "each", "transitions"),
-    "compression.task:Compression": Kind(results.CompressedText, _compressed, "each", "words"),
+    "parsing.task:Parsing": Kind(ParsedText, _tree, "each", "transitions", judged="optimal"),
+    "compression.task:Compression": Kind(
+        results.CompressedText, _compressed, "each", "words", judged="not"
+    ),
     "generation.task:WriteText": Kind(
         results.WrittenText, _written, "each", "tokens after those of a reference"
     ),

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from nlp_gym.errors import DataError, InvalidArgumentError, UnknownNameError, shown
-from nlp_gym.files import atomic_path
+from nlp_gym.files import write_output
 from nlp_gym.inert import json_escaped, visible
 from nlp_gym.types import Sample
 from nlp_gym_agents.prediction.inputs import Input, sample_id
@@ -101,19 +101,6 @@ def to_text(record: dict[str, Any]) -> Text:
     return line.append(visible(text[place:]))
 
 
-def write_output(path: str | Path, text: str) -> None:
-    """Write a file whole or not at all.
-
-    Raises:
-        DataError: It cannot be written.
-    """
-    try:
-        with atomic_path(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise DataError(f"{path} cannot be written: {error.strerror or error}.") from error
-
-
 def choose_format(
     form: str | None, output: Path | None, *, tags: bool = True, trees: bool = False
 ) -> str:
@@ -167,7 +154,7 @@ def write_records(
         write = {"json": to_json, "conll": to_conll, "conllu": to_conllu}[form]
         text = write(records)
     if output is not None:
-        write_output(output, text)
+        write_output("output", output, text)
     elif form == "json":
         sys.stdout.write(json_escaped(text))
     elif form in ("conll", "conllu"):  # a program that reads it wants the words as they are

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Annotated, TypedDict, cast
 
 from nlp_gym.files import write_json
-from nlp_gym_agents.runs import schema
-from nlp_gym_agents.runs.plain_files import read_json
+from nlp_gym_agents.runs.files import schema
+from nlp_gym_agents.runs.files.plain_files import read_json
 
 CALIBRATION = "calibration.json"
 

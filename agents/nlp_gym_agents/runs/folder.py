@@ -27,8 +27,9 @@ import yaml
 
 from nlp_gym.errors import RunError, UnknownNameError, shown
 from nlp_gym.files import atomic_path, file_lock, is_leftover, write_json
+from nlp_gym_agents.runs.files.plain_files import read_text, read_yaml
+from nlp_gym_agents.runs.files.trust import check_trusted, named_modules
 from nlp_gym_agents.runs.places import is_inside
-from nlp_gym_agents.runs.plain_files import read_text, read_yaml
 from nlp_gym_agents.runs.settings import SETTINGS, SnapshotSettings, read_settings
 from nlp_gym_agents.runs.snapshots import (
     FORMAT_VERSION,
@@ -38,11 +39,10 @@ from nlp_gym_agents.runs.snapshots import (
     steps,
     verify,
 )
-from nlp_gym_agents.runs.trust import check_trusted, named_modules
 from nlp_gym_agents.runs.versions import versions
 
 LOCK = ".run.lock"  # of `locked`
-TRACKING = "tracking.json"  # of a run that is followed elsewhere, see `training.tracking`
+TRACKING = "tracking.json"  # of a run that is followed elsewhere, see `training.tracking.tracker`
 RUNS = "runs"  # where runs go that nobody gives a place
 SPACE = "Free some space (or fix the permissions)"
 _SETTINGS_FILES = ("config.yml", "command.txt", "versions.json")
@@ -280,7 +280,7 @@ def read_config_file(path: str | Path, *, trust: Sequence[str] | str = ()) -> di
 
     Args:
         path: The file.
-        trust: Modules that it may have imported; see `nlp_gym_agents.runs.trust`.
+        trust: Modules that it may have imported; see `nlp_gym_agents.runs.files.trust`.
 
     Raises:
         RunError: It is missing, damaged or of another format version, or asks for a module that is
@@ -303,7 +303,7 @@ def find_snapshot(
     Args:
         run: A run folder.
         checkpoint: ``"best"`` (by the dev metric) or ``"last"``.
-        trust: Modules that the settings may have imported; see `nlp_gym_agents.runs.trust`.
+        trust: Modules that the settings may have imported; see `nlp_gym_agents.runs.files.trust`.
 
     Raises:
         RunError: Missing, cut short, damaged or of another version, or its settings ask for a

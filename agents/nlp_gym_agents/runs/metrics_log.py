@@ -9,8 +9,8 @@ from typing import Any, TypedDict
 
 from nlp_gym.errors import RunError
 from nlp_gym.files import append_whole, atomic_path, parse_json
-from nlp_gym_agents.runs import schema
-from nlp_gym_agents.runs.plain_files import read_text
+from nlp_gym_agents.runs.files import schema
+from nlp_gym_agents.runs.files.plain_files import read_text
 
 METRICS = "metrics.jsonl"
 METRICS_LIMIT = 64 * 1024**2

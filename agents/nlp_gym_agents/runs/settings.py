@@ -9,10 +9,10 @@ from typing import Any, TypedDict
 from nlp_gym.errors import RunError
 from nlp_gym.inert import shown
 from nlp_gym.tasks.core.make import find_spec, task_class
-from nlp_gym_agents.runs import schema
-from nlp_gym_agents.runs.plain_files import read_json
+from nlp_gym_agents.runs.files import schema
+from nlp_gym_agents.runs.files.plain_files import read_json
+from nlp_gym_agents.runs.files.trust import check_trusted
 from nlp_gym_agents.runs.snapshots import check_version
-from nlp_gym_agents.runs.trust import check_trusted
 
 SETTINGS = "settings.json"
 
@@ -84,7 +84,7 @@ class SnapshotSettings(_SnapshotSettings, total=False):
     """The fields of ``settings.json``: `PolicySettings` and what belongs to one snapshot.
 
     Attributes:
-        aliases: See `nlp_gym_agents.runs.weights`.
+        aliases: See `nlp_gym_agents.runs.files.weights`.
         timesteps: When the snapshot was made.
         metric: The dev metric; of ``best/`` alone, as `value`.
         value: Its value.
@@ -107,7 +107,7 @@ def read_settings(path: Path, *, trust: Sequence[str] | str = ()) -> SnapshotSet
 
     Args:
         path: ``settings.json`` of a snapshot.
-        trust: Modules that they may have imported; see `nlp_gym_agents.runs.trust`.
+        trust: Modules that they may have imported; see `nlp_gym_agents.runs.files.trust`.
 
     Raises:
         RunError: The file is damaged or of another version, or asks for a module that is neither

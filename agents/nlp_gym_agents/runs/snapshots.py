@@ -21,9 +21,9 @@ from nlp_gym.errors import RunError
 from nlp_gym.files import JSON_LIMIT, sha256_file
 from nlp_gym.inert import shown, visible
 from nlp_gym.memory import readable_size
-from nlp_gym_agents.runs import schema
-from nlp_gym_agents.runs.plain_files import read_json
-from nlp_gym_agents.runs.weights import TENSORS, check_tensors_size
+from nlp_gym_agents.runs.files import schema
+from nlp_gym_agents.runs.files.plain_files import read_json
+from nlp_gym_agents.runs.files.weights import TENSORS, check_tensors_size
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"

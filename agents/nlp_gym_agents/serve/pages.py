@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from nlp_gym.inert import visible
+from nlp_gym.render.pages import page_templates
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -45,18 +45,4 @@ def _content(name: str) -> bytes:
 
 @lru_cache(maxsize=1)
 def _templates() -> Environment:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    return Environment(
-        loader=PackageLoader("nlp_gym_agents.serve"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_inert,
-    )
-
-
-def _inert(value: Any) -> Any:
-    """What a template writes of a text; markup passes, and so do line breaks."""
-    return visible(value, lines=True) if type(value) is str else value
+    return page_templates("nlp_gym_agents.serve", lines=True)

@@ -26,8 +26,13 @@ from nlp_gym_agents.config.train_config import (
     merge,
     with_earlier_run,
 )
-from nlp_gym_agents.runs import schema
-from nlp_gym_agents.runs.checkpoints import STATE, load_state, read_extra, saved_environments
+from nlp_gym_agents.runs.checkpoints.checkpoint import (
+    STATE,
+    load_state,
+    read_extra,
+    saved_environments,
+)
+from nlp_gym_agents.runs.files import schema
 from nlp_gym_agents.runs.folder import (
     RUNS,
     check_run,
@@ -47,19 +52,19 @@ from nlp_gym_agents.runs.metrics_log import check_row, rewind_metrics
 from nlp_gym_agents.runs.places import TENSORBOARD, check_links, tensorboard_folder
 from nlp_gym_agents.runs.settings import SETTINGS, read_settings
 from nlp_gym_agents.runs.snapshots import newest, steps, tidy
-from nlp_gym_agents.training.attacked_copies import with_attacked_copies, with_own_copies
 from nlp_gym_agents.training.callbacks.kl_penalty import penalty_of
 from nlp_gym_agents.training.callbacks.loop import LoopOptions, LoopState, TrainingLoop
 from nlp_gym_agents.training.callbacks.together import Following
 from nlp_gym_agents.training.callbacks.value_fit import FittedValues
-from nlp_gym_agents.training.dev_samples import EVERY, DevSamples, check_every
 from nlp_gym_agents.training.divergence import told_divergence
-from nlp_gym_agents.training.divide import check_divides, quiet_unless
-from nlp_gym_agents.training.earlier import load_earlier
-from nlp_gym_agents.training.held import hold_earlier, keep_information
+from nlp_gym_agents.training.earlier.held import hold_earlier, keep_information
+from nlp_gym_agents.training.earlier.weights import load_earlier
 from nlp_gym_agents.training.progress import TrainingProgress
-from nlp_gym_agents.training.saved_start import SavedStart
-from nlp_gym_agents.training.setup import (
+from nlp_gym_agents.training.signals import StopRequest, TrainingInterrupted, stop_requests
+from nlp_gym_agents.training.start.attacked_copies import with_attacked_copies, with_own_copies
+from nlp_gym_agents.training.start.divide import check_divides, quiet_unless
+from nlp_gym_agents.training.start.saved_start import SavedStart
+from nlp_gym_agents.training.start.setup import (
     Setup,
     follow_corpus,
     overshoot,
@@ -67,10 +72,10 @@ from nlp_gym_agents.training.setup import (
     with_saved_arguments,
     with_saved_dtype,
 )
-from nlp_gym_agents.training.signals import StopRequest, TrainingInterrupted, stop_requests
-from nlp_gym_agents.training.tensorboard import check_log_folder, logged
-from nlp_gym_agents.training.tracking import Tracking, check_tracking, tracked
-from nlp_gym_agents.training.warm_start import load_teacher, start_warm
+from nlp_gym_agents.training.start.warm_start import load_teacher, start_warm
+from nlp_gym_agents.training.tracking.dev_samples import EVERY, DevSamples, check_every
+from nlp_gym_agents.training.tracking.tensorboard import check_log_folder, logged
+from nlp_gym_agents.training.tracking.tracker import Tracking, check_tracking, tracked
 
 __all__ = ["TrainConfig", "TrainingInterrupted", "resume", "train"]
 

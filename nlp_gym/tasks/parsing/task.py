@@ -313,6 +313,12 @@ class Parsing(LabelTask):
         front = self.transitions.look(state)
         return self._all_costs(state, front, self._gold.look(state, front))
 
+    def optimal(self, state: ParsingState, actions: Int64Array) -> BoolArray:
+        """(B,) whether no other legal action puts fewer gold arcs out of reach."""
+        costs = self.costs(state)
+        best: BoolArray = costs[np.arange(len(actions)), actions] == costs.min(axis=1)
+        return best
+
     def _all_costs(self, state: ParsingState, front: Front, gold: GoldFront) -> Int64Array:
         assert self._gold is not None
         costs: Int64Array = self._gold.kinds(state, front, gold).take(self._kind, axis=1)

@@ -17,6 +17,17 @@ Split = Annotated[str, typer.Option(help="train, dev or test.")]
 DataDir = Annotated[str | None, typer.Option(help="Folder of the corpora.")]
 Checkpoint = Annotated[str, typer.Option(help="`best` by the dev metric, or `last`.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, ...")]
+RunEnvKwargs = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="KEY:VALUE...",
+        help="Arguments in place of the run's own: max_words:600, tasks:\"['POS-EWT-v0']\".",
+    ),
+]
+Encoding = Annotated[
+    str | None, typer.Option(help="Encoding of the input (cp1252, ...); else UTF-8.")
+]
+TextColumn = Annotated[str | None, typer.Option(help="Column or key of the text in the file.")]
 Searches = Annotated[
     int | None,
     typer.Option(
@@ -55,7 +66,7 @@ def typed_modules(value: list[str] | None) -> list[str] | None:
 
 def _reach(modules: Sequence[str]) -> None:
     if modules:
-        from nlp_gym_agents.runs.trust import reach_typed
+        from nlp_gym_agents.runs.files.trust import reach_typed
 
         reach_typed(modules)
 

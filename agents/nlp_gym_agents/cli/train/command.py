@@ -324,7 +324,7 @@ def train_command(
             cluster = cluster_of(ray, ray_cpus)
             search.search(config, wanted, packages=packages, cluster=cluster, **options)
             return
-        from nlp_gym_agents.runs.trust import named_modules
+        from nlp_gym_agents.runs.files.trust import named_modules
         from nlp_gym_agents.training.train import train
 
         run = train(config, **options, **watched)
@@ -364,7 +364,7 @@ def _watched(
     if samples_every is not None:
         watched["samples_every"] = samples_every
     if track:
-        from nlp_gym_agents.training.tracking import Tracking
+        from nlp_gym_agents.training.tracking.tracker import Tracking
 
         watched["track"] = Tracking(**given)
     return watched

@@ -91,9 +91,9 @@ def search(config: TrainConfig, flags: dict[str, Any], **options: Any) -> None:
     Args:
         config: What the trials train.
         flags: Fields of `nlp_gym_agents.training.search.study.SearchOptions`.
-        **options: Arguments of `nlp_gym_agents.training.optimize.optimize`.
+        **options: Arguments of `nlp_gym_agents.training.search.optimize.optimize`.
     """
-    from nlp_gym_agents.training.optimize import SearchOptions, optimize
+    from nlp_gym_agents.training.search.optimize import SearchOptions, optimize
 
     folder = optimize(config, options=SearchOptions(**flags), **options)
     say((folder / "best.yml").read_text(encoding="utf-8"), lines=True)

@@ -34,9 +34,9 @@ from nlp_gym_agents.evaluation.benchmark.table import (
     read_object,
 )
 from nlp_gym_agents.evaluation.paired import Difference, compare_runs
-from nlp_gym_agents.runs import schema
+from nlp_gym_agents.runs.files import schema
+from nlp_gym_agents.runs.files.trust import named_modules
 from nlp_gym_agents.runs.folder import writing
-from nlp_gym_agents.runs.trust import named_modules
 
 FOLDER = "controls"
 """Where the comparisons are, below the folder of results: one JSON file an id."""

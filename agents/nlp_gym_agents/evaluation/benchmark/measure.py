@@ -28,10 +28,10 @@ from nlp_gym_agents.evaluation.benchmark.table import (
 )
 from nlp_gym_agents.evaluation.evaluate import evaluate, value_and_interval, with_corpus
 from nlp_gym_agents.models.play import drawn_rows
+from nlp_gym_agents.runs.files.trust import named_modules
 from nlp_gym_agents.runs.folder import find_snapshot, read_config
 from nlp_gym_agents.runs.metrics_log import read_metrics
 from nlp_gym_agents.runs.places import is_inside
-from nlp_gym_agents.runs.trust import named_modules
 from nlp_gym_agents.runs.versions import versions
 from nlp_gym_agents.training.train import resume, train
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from nlp_gym.errors import RunError, shown
 from nlp_gym_agents.cluster.ray_tasks import Cluster, Tell
-from nlp_gym_agents.config.train_config import PLACES
+from nlp_gym_agents.config.paths import PLACES
 from nlp_gym_agents.evaluation.benchmark.measure import (
     check_inside,
     failure,

@@ -12,9 +12,9 @@ from typing import Any, Literal, TypedDict
 from nlp_gym.errors import RunError
 from nlp_gym.files import write_json
 from nlp_gym_agents.algorithms.registry import ALGORITHMS, information_of
-from nlp_gym_agents.runs import schema
+from nlp_gym_agents.runs.files import schema
+from nlp_gym_agents.runs.files.plain_files import read_json
 from nlp_gym_agents.runs.folder import writing
-from nlp_gym_agents.runs.plain_files import read_json
 
 FORMAT = 1
 BASELINES = ("random", "majority", "majority-word", "oracle")

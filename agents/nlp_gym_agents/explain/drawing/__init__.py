@@ -24,6 +24,7 @@ from nlp_gym_agents.explain.drawing.scale import (
 )
 from nlp_gym_agents.explain.drawing.texts import (
     READ,
+    decision_facts,
     glimpse,
     has_places,
     has_telling,
@@ -53,6 +54,7 @@ __all__ = [
     "Spot",
     "Walk",
     "curves",
+    "decision_facts",
     "glimpse",
     "grid_of",
     "has_places",

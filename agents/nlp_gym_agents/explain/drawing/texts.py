@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from nlp_gym.render import Frame, Piece
-from nlp_gym_agents.explain.drawing.scale import is_number
+from nlp_gym_agents.explain.drawing.scale import Scale, is_number
 from nlp_gym_agents.explain.trace import Decision, Option, Trace
 
 READ = "READ"
@@ -32,6 +32,18 @@ def place_text(trace: Trace, decision: Decision) -> str:
     if decision.place is not None and 0 <= decision.place < len(trace.words):
         return trace.words[decision.place]
     return ""
+
+
+def decision_facts(decision: Decision, scale: Scale) -> list[str]:
+    """The numbers of a decision in words: legal actions, lead, value and reward."""
+    facts = [f"{decision.n_legal} of {decision.n_actions} legal"]
+    if lead := scale.lead(decision.margin):
+        facts.append(lead)
+    if decision.value is not None:
+        facts.append(f"value {decision.value:+.2f}")
+    if decision.reward is not None:
+        facts.append(f"reward {decision.reward:+.2f}")
+    return facts
 
 
 def has_places(trace: Trace) -> bool:

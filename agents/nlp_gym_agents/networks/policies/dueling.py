@@ -194,6 +194,13 @@ def action_scores(
     return _scores(policy, obs, mask, with_value=False)[0]
 
 
+def has_scores(policy: BasePolicy) -> bool:
+    """Whether `action_scores` gives the scores of a single decision of a policy."""
+    return isinstance(
+        policy, DQNPolicy | QRDQNPolicy | ActorCriticPolicy | MaskableActorCriticPolicy
+    ) and not isinstance(policy, RecurrentActorCriticPolicy)
+
+
 def scores_and_value(
     policy: BasePolicy, obs: dict[str, th.Tensor], mask: BoolArray | None = None
 ) -> tuple[th.Tensor | None, th.Tensor | None]:
@@ -210,10 +217,9 @@ def _scores(
     if isinstance(policy, DQNPolicy | QRDQNPolicy):
         values = _legal(_action_values(policy, obs), mask)
         return values, values.amax(dim=1) if with_value else None
-    if isinstance(policy, RecurrentActorCriticPolicy):
+    if not has_scores(policy):
         return None, None
-    if not isinstance(policy, ActorCriticPolicy | MaskableActorCriticPolicy):
-        return None, None
+    assert isinstance(policy, ActorCriticPolicy | MaskableActorCriticPolicy)
     latent = BasePolicy.extract_features(policy, obs, policy.pi_features_extractor)
     logits = _legal(policy.action_net(policy.mlp_extractor.forward_actor(latent)), mask)
     if not with_value:

@@ -39,7 +39,7 @@ from nlp_gym_agents.models.acting import INVERSE_TEMPERATURE, score_kind
 from nlp_gym_agents.models.trained import TrainedModel
 from nlp_gym_agents.networks.features.swap_source import clear_caches
 from nlp_gym_agents.networks.policies.dueling import action_scores, masked
-from nlp_gym_agents.runs.weights import POLICY, Tensors, read_tensors
+from nlp_gym_agents.runs.files.weights import POLICY, Tensors, read_tensors
 
 STRATEGIES = ("entropy", "margin", "least_confidence", "disagreement", "random")
 OVER = ("mean", "sum", "max")

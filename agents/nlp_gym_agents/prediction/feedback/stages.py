@@ -15,7 +15,9 @@ from nlp_gym.errors import RunError, shown
 from nlp_gym.files import atomic_path, sha256_file, write_json
 from nlp_gym_agents.models.trained import TrainedModel, load_trained
 from nlp_gym_agents.prediction.feedback.store import FEEDBACK
-from nlp_gym_agents.runs import schema
+from nlp_gym_agents.runs.files import schema
+from nlp_gym_agents.runs.files.plain_files import read_json
+from nlp_gym_agents.runs.files.weights import POLICY, save_weights
 from nlp_gym_agents.runs.folder import (
     claim_run,
     locked,
@@ -24,10 +26,8 @@ from nlp_gym_agents.runs.folder import (
     write_config,
     writing,
 )
-from nlp_gym_agents.runs.plain_files import read_json
 from nlp_gym_agents.runs.settings import SETTINGS
 from nlp_gym_agents.runs.snapshots import MANIFEST, Manifest, publish
-from nlp_gym_agents.runs.weights import POLICY, save_weights
 
 LEARNED = "learned.json"
 _PRINT = 16

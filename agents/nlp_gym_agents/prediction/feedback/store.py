@@ -21,7 +21,7 @@ from typing import Annotated, Any, Literal, TypedDict
 
 from nlp_gym.errors import RunError, shown
 from nlp_gym.files import append_whole, file_lock, parse_json, read_regular
-from nlp_gym_agents.runs import schema
+from nlp_gym_agents.runs.files import schema
 from nlp_gym_agents.runs.places import is_inside
 
 FEEDBACK = "feedback.jsonl"

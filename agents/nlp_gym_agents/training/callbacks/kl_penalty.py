@@ -20,8 +20,8 @@ from nlp_gym_agents.algorithms.policy_gradient.all_actions import AllActions
 from nlp_gym_agents.config.learning import LARGEST_COEFFICIENT, KLOptions
 from nlp_gym_agents.networks.features.source import FeatureSource
 from nlp_gym_agents.networks.features.swap_source import clear_caches
+from nlp_gym_agents.runs.files.weights import read_tensors, save_tensors
 from nlp_gym_agents.runs.folder import writing
-from nlp_gym_agents.runs.weights import read_tensors, save_tensors
 from nlp_gym_agents.training.callbacks.rollout_parts import (
     BufferObs,
     RolloutCallback,

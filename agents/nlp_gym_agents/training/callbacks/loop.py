@@ -24,13 +24,14 @@ from nlp_gym.files import write_json
 from nlp_gym.metrics.base import Score
 from nlp_gym_agents.algorithms.parallel.data_parallel import DataParallel
 from nlp_gym_agents.algorithms.weight_average import averaged_weights
-from nlp_gym_agents.runs.checkpoints import Boundary, boundary, write_checkpoint
+from nlp_gym_agents.runs.checkpoints.checkpoint import write_checkpoint
+from nlp_gym_agents.runs.checkpoints.parts import Boundary, boundary
+from nlp_gym_agents.runs.files.schema import LARGEST, Count, Range
+from nlp_gym_agents.runs.files.weights import save_weights
 from nlp_gym_agents.runs.folder import resume_command
 from nlp_gym_agents.runs.metrics_log import append_metrics, read_metrics
-from nlp_gym_agents.runs.schema import LARGEST, Count, Range
 from nlp_gym_agents.runs.settings import SETTINGS, PolicySettings
 from nlp_gym_agents.runs.snapshots import publish
-from nlp_gym_agents.runs.weights import save_weights
 from nlp_gym_agents.training.callbacks.kl_penalty import KLToStart
 from nlp_gym_agents.training.callbacks.reward_hacking import alarms, watched
 from nlp_gym_agents.training.callbacks.together import Orders, whole_boundary

@@ -15,8 +15,8 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from nlp_gym.errors import RunError
 from nlp_gym_agents.algorithms.parallel.data_parallel import DataParallel
-from nlp_gym_agents.runs import episodes
-from nlp_gym_agents.runs.checkpoints import Boundary, boundary
+from nlp_gym_agents.runs.checkpoints import episodes
+from nlp_gym_agents.runs.checkpoints.parts import Boundary, boundary
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,8 @@ from nlp_gym.data.readers.shared.label_spelling import trim
 from nlp_gym.data.readers.shared.options import Options
 from nlp_gym.data.readers.shared.tables.tools import (
     Table,
-    open_table,
+    open_text_table,
     table_samples,
-    without_comments,
 )
 from nlp_gym.errors import shown
 from nlp_gym.types import Sample
@@ -112,20 +111,10 @@ def table_texts(
         labels_of: Makes labels of (cell of that column, line number); raises `RowError`.
     """
     parsed = Parsed()
-    needed = (options.text_column, *((options.column,) if options.gold else ()))
-    table = open_table(
-        without_comments(lines, options.comments),
-        name,
-        parsed,
-        columns=needed,
-        known=(*TEXT, *usual),
-    )
-    if table is None:
+    found = open_text_table(lines, name, options, parsed, text=TEXT, answer=usual)
+    if found is None:
         return parsed
-    text = table.column(options.text_column, TEXT, parsed)
-    label = table.column(options.column, usual, parsed) if options.gold else None
-    if parsed.problems or text is None:
-        return parsed
+    table, text, label = found
 
     def build(cells: list[str], number: int) -> Sample:
         labels = None if label is None else labels_of(cells[label], number)

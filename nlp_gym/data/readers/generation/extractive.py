@@ -17,9 +17,8 @@ from nlp_gym.data.readers.shared.json_tools import (
 )
 from nlp_gym.data.readers.shared.options import Options
 from nlp_gym.data.readers.shared.tables.tools import (
-    open_table,
+    open_text_table,
     table_samples,
-    without_comments,
 )
 from nlp_gym.data.text.tokenize import split_sentences, split_words
 from nlp_gym.types import Sample
@@ -67,23 +66,14 @@ def parse_csv(lines: list[str], name: str, options: Options) -> Parsed:
     has no header.
     """
     parsed = Parsed()
-    table = open_table(
-        without_comments(lines, options.comments),
-        name,
-        parsed,
-        columns=(options.text_column, *((options.column,) if options.gold else ())),
-        known=(*DOCUMENT, *SUMMARY),
-    )
-    if table is None:
+    found = open_text_table(lines, name, options, parsed, text=DOCUMENT, answer=SUMMARY)
+    if found is None:
         return parsed
-    document = table.column(options.text_column, DOCUMENT, parsed)
-    summary = table.column(options.column, SUMMARY, parsed) if options.gold else None
-    if parsed.problems or document is None:
-        return parsed
+    table, document, summary = found
 
     def build(cells: list[str], number: int) -> Sample:
         references = None
-        if options.gold and summary is not None:
+        if summary is not None:
             references = [checked_string(cells[summary], "summary")]
         text = checked_string(cells[document], "document")
         sentences = [sentence for sentence, _, _ in split_sentences(text)]

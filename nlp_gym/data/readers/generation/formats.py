@@ -23,9 +23,8 @@ from nlp_gym.data.readers.shared.json_tools import (
 )
 from nlp_gym.data.readers.shared.options import Options
 from nlp_gym.data.readers.shared.tables.tools import (
-    open_table,
+    open_text_table,
     table_samples,
-    without_comments,
 )
 from nlp_gym.types import Sample
 
@@ -57,23 +56,14 @@ def parse_csv(lines: list[str], name: str, options: Options) -> Parsed:
     """
     parsed = Parsed()
     sources, targets = _names(options)
-    table = open_table(
-        without_comments(lines, options.comments),
-        name,
-        parsed,
-        columns=(options.text_column, *((options.column,) if options.gold else ())),
-        known=(*sources, *targets),
-    )
-    if table is None:
+    found = open_text_table(lines, name, options, parsed, text=sources, answer=targets)
+    if found is None:
         return parsed
-    source = table.column(options.text_column, sources, parsed)
-    target = table.column(options.column, targets, parsed) if options.gold else None
-    if parsed.problems or source is None:
-        return parsed
+    table, source, target = found
 
     def build(cells: list[str], number: int) -> Sample:
         references = None
-        if options.gold and target is not None:
+        if target is not None:
             references = [checked_string(cells[target], table.title(target))]
         text = checked_string(cells[source], table.title(source))
         return generation_sample(text, references, f"{name}:{number}")

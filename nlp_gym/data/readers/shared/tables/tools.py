@@ -10,7 +10,7 @@ from nlp_gym.data.readers.shared.base import Parsed
 from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.json_tools import RowError, with_id
 from nlp_gym.data.readers.shared.label_spelling import trim
-from nlp_gym.data.readers.shared.options import Column
+from nlp_gym.data.readers.shared.options import Column, Options
 from nlp_gym.data.readers.shared.tables.rows import Row
 from nlp_gym.data.readers.shared.tables.rows import table_rows as table_rows
 from nlp_gym.errors import shown
@@ -128,6 +128,45 @@ def open_table(
     if headed:
         rows = _without_headers(rows, header, parsed)
     return Table(header, number, _of_width(rows, len(header), parsed), headed)
+
+
+def open_text_table(
+    lines: list[str],
+    name: str,
+    options: Options,
+    parsed: Parsed,
+    *,
+    text: tuple[str, ...],
+    answer: tuple[str, ...],
+) -> tuple[Table, int, int | None] | None:
+    """Open a table with a column of texts and, where there is gold, one of answers.
+
+    Args:
+        lines: The file.
+        name: Its name.
+        options: `text_column` and `column` name the columns; where both are numbers, there is no
+            header.
+        parsed: Gets the problems.
+        text: Usual names of the first column, the best first.
+        answer: And of the second.
+
+    Returns:
+        The table and the indices of its columns; None: it is empty, or a column is missing.
+    """
+    wanted = ((options.text_column, text), (options.column, answer))[: 2 if options.gold else 1]
+    table = open_table(
+        without_comments(lines, options.comments),
+        name,
+        parsed,
+        columns=[given for given, _ in wanted],
+        known=(*text, *answer),
+    )
+    if table is None:
+        return None
+    found = [table.column(given, usual, parsed) for given, usual in wanted]
+    if parsed.problems or found[0] is None:
+        return None
+    return table, found[0], found[1] if options.gold else None
 
 
 def _has_header(header: list[str], columns: Collection[Column], known: Collection[str]) -> bool:

@@ -1,0 +1,1 @@
+"""Commands about data: corpora and files, encodings, datasets for offline learning."""

@@ -1,0 +1,1 @@
+"""Commands that give runs to others: over HTTP, on a page, on the Hub."""

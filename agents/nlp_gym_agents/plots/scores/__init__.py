@@ -1,0 +1,1 @@
+"""Figures of scores: learning curves, benchmarks, forgetting."""

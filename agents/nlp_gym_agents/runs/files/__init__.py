@@ -1,0 +1,1 @@
+"""Files of a run, read as data that a stranger may have written: formats, types, and trust."""

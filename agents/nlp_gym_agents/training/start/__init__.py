@@ -1,0 +1,1 @@
+"""What a run has before its first decision: tasks, model, warm start, its share of the work."""

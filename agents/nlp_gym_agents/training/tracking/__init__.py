@@ -1,0 +1,1 @@
+"""What others see of training: TensorBoard, Weights & Biases, samples of dev."""
