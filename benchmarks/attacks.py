@@ -5,8 +5,9 @@
     python -m benchmarks.attacks --data-dir ../shared/data --rows finetuned fgm pgd --seeds 0 1 2
     python -m benchmarks.attacks --quick                                         # a try
 
-Rows: `plain`; `typos` (`--augment typos`); `attack` (`--adversarial attack:` the plain run);
-`finetuned` (the encoder learns), and it with `fgm` or `pgd`. All rows of an id have the same
+Rows: `plain`; `typos` (`--augment typos`); `changes` (`--augment changes:8`); `attack`
+(`--adversarial attack:` the plain run); `finetuned` (the encoder learns), and it with `changes:4`,
+`fgm` or `pgd`. All rows of an id have the same
 training texts, of which `--train-texts` draws some, and the same attacked texts of the test split.
 What is lost is the fall of the metric on these; a row's share is of what the plain row loses.
 
@@ -41,13 +42,15 @@ LEARNS: Mapping[str, Any] = {"encoder_mode": "finetune"}
 ROWS: Mapping[str, Mapping[str, Any]] = {
     "plain": {},
     "typos": {"env_kwargs": {"augment": ["typos"]}},
+    "changes": {"env_kwargs": {"augment": ["changes:8"]}},
     "attack": {"adversarial": "attack:{plain}"},
     "finetuned": LEARNS,
+    "finetuned-changes": {**LEARNS, "env_kwargs": {"augment": ["changes:4"]}},
     "fgm": {**LEARNS, "adversarial": "fgm"},
     "pgd": {**LEARNS, "adversarial": "pgd"},
 }
 """Fields of `TrainConfig` by row; ``{plain}`` stands for the plain run."""
-FROZEN = ("plain", "typos", "attack")
+FROZEN = ("plain", "typos", "changes", "attack")
 
 
 @dataclass

@@ -14,7 +14,7 @@ from nlp_gym.data.text.changes.alike import is_alike
 from nlp_gym.data.text.changes.apply import text_of
 from nlp_gym.data.text.changes.edits import ALLOWED, CHANGES, NEIGHBOURS, Allowed, Edit
 from nlp_gym.data.text.changes.synonyms import fits_article, in_case_of, lines_of, synonyms_of
-from nlp_gym.data.text.hash_order import hash_ranker
+from nlp_gym.data.text.hash_order import hash_rank, hash_ranker
 from nlp_gym.data.text.perturb import names_by_type
 from nlp_gym.data.text.typos import typos_of
 from nlp_gym.errors import InvalidArgumentError, shown
@@ -33,6 +33,8 @@ _PARAPHRASES = Path(__file__).parent / "paraphrases.txt"
 _AMBIGUOUS = ("woman", "man", "surname", "month")
 """Types whose names are names only with a capital: May, Mark, Grace, Walker."""
 _LONGEST = 6
+_RANKED = 500
+"""Names of a type among which some are drawn for a name."""
 
 
 def checked_kinds(kinds: str | Sequence[str] | None, family: str) -> tuple[str, ...]:
@@ -124,6 +126,7 @@ class Finder:
                 "a word, such as nlp_gym.encode.Neighbours(encoder).of."
             )
         self.near = near
+        self._fitting: dict[tuple[str, int], list[Words]] = {}
         self.allowed, self.pools, self.known = ALLOWED[family], pools, known
         self.seed = check_int("seed", seed, 0, 2**32 - 1)
         self.most = check_int("most", most, 1, 100)
@@ -166,6 +169,17 @@ class Finder:
         if len(found) <= self.most:
             return list(found)
         return sorted(found, key=hash_ranker(self.seed, words))[: self.most]
+
+    def _others(self, kind: str, name: Words) -> list[Words]:
+        """Other names of a type and as many words; of very many some, drawn by the name's hash."""
+        key = kind, len(name)
+        if key not in self._fitting:
+            self._fitting[key] = [own for own in self.pools.get(kind, ()) if len(own) == len(name)]
+        fitting = self._fitting[key]
+        if len(fitting) > _RANKED:  # to rank them all for every name would take minutes
+            first = hash_rank(self.seed, name) % len(fitting)
+            fitting = [*fitting[first : first + _RANKED], *fitting[:first]]
+        return [own for own in fitting[:_RANKED] if own != name]
 
     def _typos(self, sample: Sample, words: Sequence[str], free: Sequence[bool]) -> Iterator[Edit]:
         for k, word in enumerate(words):
@@ -210,8 +224,7 @@ class Finder:
         if self.family == "tagging":
             for first, stop, kind in entity_spans(sample.labels or ()):
                 name = tuple(words[first:stop])
-                fitting = [own for own in self.pools.get(kind, ()) if len(own) == len(name)]
-                for other in self._some(name, [own for own in fitting if own != name]):
+                for other in self._some(name, self._others(kind, name)):
                     yield Edit("entities", first, stop, other)
             return
         for k, word in enumerate(words):
