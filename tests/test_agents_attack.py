@@ -77,6 +77,18 @@ def test_search_keeps_to_its_budget(budget: int) -> None:
     assert found.is_right
 
 
+@pytest.mark.parametrize("keep", [0, 1, 5])
+def test_search_keeps_the_tries_that_lowered_most(keep: int) -> None:
+    victim = Weighing(quick=0.2, movie=0.1, starts=0.3)
+    (found,) = Search(victim, TYPOS, SearchLimits(100, 1.0), keep=keep).attack([TEXT])
+    assert len(found.tries) == keep
+    if keep:
+        assert found.tries[0].words == found.changed.words
+        chances = victim(found.tries).chances
+        assert (np.diff(chances) >= 0).all()
+        assert all(one.labels == TEXT.labels and one.words != TEXT.words for one in found.tries)
+
+
 def test_search_changes_no_more_words_than_it_may() -> None:
     victim = Weighing(quick=0.2, slowly=0.1, movie=0.1)
     (found,) = Search(victim, Finder("classification", "typos"), SearchLimits(99, 0.0)).attack(
@@ -254,7 +266,7 @@ def test_adversarial_attack_trains_on_copies_and_resumes_exactly(run: Path, tmp_
     )
     made = train(config, run_dir=tmp_path / "made", progress=False)
     copies = json.loads((made / FILE).read_text(encoding="utf-8"))["samples"]
-    assert 0 < len(copies) <= 10
+    assert 10 < len(copies) <= 80  # several of each text
     plain = RunVictim(run).trained.task("train")
     own = RunVictim(made).trained.task("train")
     assert len(own.corpus) == len(plain.corpus) + len(copies)

@@ -70,6 +70,8 @@ class Attacked:
         before: Probability of the right action before.
         after: And after.
         queries: Texts that the victim was shown, this one included.
+        tries: Of the texts with changes that it was shown, those after which it was least sure of
+            what is right, the worst first; as many as the search keeps.
     """
 
     sample: Sample
@@ -81,6 +83,8 @@ class Attacked:
     after: float
     queries: int = 1
     n_words: int = 0
+    tries: list[Sample] = field(default_factory=list, repr=False)
+    _chances: list[float] = field(default_factory=list, repr=False)
     _places: list[list[Edit]] = field(default_factory=list, repr=False)
 
     @property
@@ -102,6 +106,7 @@ class Search:
         finder: Finds the changes of a text.
         limits: How far to go.
         advance: Called with the number of texts that are done, for a progress bar.
+        keep: Tries of each text that are kept, see `Attacked`.
     """
 
     def __init__(
@@ -110,8 +115,10 @@ class Search:
         finder: Finder,
         limits: SearchLimits | None = None,
         advance: Callable[[int], object] = lambda n: None,
+        keep: int = 0,
     ) -> None:
         self.judge, self.finder = judge, finder
+        self._keep = check_int("keep", keep, 0, 1000)
         self.limits, self._advance = limits or SearchLimits(), advance
 
     def attack(self, samples: Sequence[Sample]) -> list[Attacked]:
@@ -200,6 +207,11 @@ class Search:
     ) -> None:
         """Keep the change after which the victim is wrong, or least sure of what is right."""
         one.queries += len(edits)
+        if self._keep:
+            known = [*zip(one._chances, one.tries, strict=True)]
+            known += zip(chances.tolist(), texts, strict=True)
+            known = sorted(known, key=lambda pair: pair[0])[: self._keep]
+            one._chances, one.tries = [c for c, _ in known], [text for _, text in known]
         best = int(np.lexsort((chances, right))[0])  # wrong ones first
         if right[best] and chances[best] > one.after - _LEAST:
             return

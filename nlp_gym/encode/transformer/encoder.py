@@ -153,8 +153,9 @@ class TransformerEncoder(Encoder):
             EncoderError: The model cannot be loaded, or its files changed meanwhile.
         """
         words, ids = self._tokenizer.whole_words()
-        weight = self.load_model().get_input_embeddings().weight
-        return words, np.asarray(weight.detach().cpu().numpy()[ids], np.float32)
+        model: Any = self.load_model()
+        weight = model.get_input_embeddings().weight.detach().cpu().numpy()
+        return words, np.asarray(weight[ids], np.float32)
 
     def _loaded(self, load: Callable[[], M]) -> M:
         # From the bytes: a digest that was kept could be as wrong as the weights.

@@ -25,6 +25,9 @@ FILE = "attacked.json"
 """In a run folder: the changed samples."""
 BUDGET = 40
 """Queries for a text; less than an evaluation's, as thousands of texts are attacked."""
+COPIES_OF_A_TEXT = 8
+"""An attack on the new agent tries other changes than the one that deceived the old one, so that
+the worst alone defend against little."""
 
 
 def with_attacked_copies(
@@ -61,8 +64,9 @@ def with_attacked_copies(
     )
     kinds = checked_kinds(None, family)
     finder = finder_of(victim, kinds, samples, seed=config.seed, data_dir=data_dir)
-    found = Search(victim.judge, finder, SearchLimits(BUDGET)).attack(samples)
-    changed = [one.changed for one in found if one.edits]
+    limits = SearchLimits(BUDGET)
+    found = Search(victim.judge, finder, limits, keep=COPIES_OF_A_TEXT).attack(samples)
+    changed = [copy for one in found for copy in one.tries]
     with writing(run):
         write_copies(run / FILE, changed, family=family)
     if progress:
