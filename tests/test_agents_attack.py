@@ -264,12 +264,18 @@ def test_adversarial_attack_trains_on_copies_and_resumes_exactly(run: Path, tmp_
         adversarial=f"attack:{run}",
         adversarial_texts=10,
     )
+    earlier = train(config, run_dir=tmp_path / "earlier", progress=False)
+    older = json.loads((earlier / FILE).read_text(encoding="utf-8"))["samples"]
+    config = config.with_changes(
+        adversarial=f"attack:{earlier}",
+        env_kwargs={**config.env_kwargs, "augment": f"copies:{earlier / FILE}"},
+    )
     made = train(config, run_dir=tmp_path / "made", progress=False)
     copies = json.loads((made / FILE).read_text(encoding="utf-8"))["samples"]
     assert 10 < len(copies) <= 80  # several of each text
     plain = RunVictim(run).trained.task("train")
     own = RunVictim(made).trained.task("train")
-    assert len(own.corpus) == len(plain.corpus) + len(copies)
+    assert len(own.corpus) == len(plain.corpus) + len(older) + len(copies)
     moved = tmp_path / "moved"
     shutil.copytree(made, moved)
     shutil.rmtree(newest(moved / "checkpoints")[0])
@@ -277,7 +283,7 @@ def test_adversarial_attack_trains_on_copies_and_resumes_exactly(run: Path, tmp_
     resume(moved, progress=False)
     weights = [newest(r / "checkpoints")[0] / "policy.safetensors" for r in (made, moved)]
     assert weights[0].read_bytes() == weights[1].read_bytes()
-    assert read_config(made)["adversarial"] == f"attack:{run.resolve()}"
+    assert read_config(made)["adversarial"] == f"attack:{earlier.resolve()}"
 
 
 @pytest.mark.parametrize(
