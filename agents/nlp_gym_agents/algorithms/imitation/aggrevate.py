@@ -111,7 +111,8 @@ class AggreVaTe(DAgger):
 
     @override
     def _aggregate(self, visited: Sequence[VisitedData]) -> OracleData:
-        return joined(visited)  # the oracle's own way was learned from in the first phase
+        found = joined(visited)  # the oracle's own way was learned from in the first phase
+        return found if len(found) else self.data  # of a few texts `states` may draw none
 
     @override
     def _kept_of(self, state: Any, picks: np.random.Generator) -> BoolArray:

@@ -180,20 +180,23 @@ class RLOO(OnPolicyAlgorithm):
         task: Task = task_of(self)
         return task
 
-    def next_texts(self) -> Int64Array:
-        """(N,) samples of the next rollout; see `texts_begun`."""
-        strata, size = self.task.strata, len(self.task.corpus)
-        every = np.arange(size)
-        if strata is not None:
-            size = int(strata.counts(every).sum())
+    def next_texts(self) -> tuple[Int64Array, Int64Array]:
+        """Samples (N,) of the next rollout, and the setting (N,) of the task's dial in each.
+
+        They are those that environments draw from (`Task.drawn`), see `texts_begun`. A sample has
+        another setting in each pass.
+        """
+        task, strata = self.task, self.task.strata
+        every = np.arange(len(task.corpus)) if task.drawn is None else task.drawn
+        size = len(every) if strata is None else int(strata.counts(every).sum())
         numbers = np.arange(self.texts_begun, self.texts_begun + self.texts)
         passes, places = np.divmod(numbers, size)
         rows = np.empty(len(numbers), np.int64)
         for number in np.unique(passes).tolist():
             seed = (self.seed or 0) + number
             order = shuffled(size, seed).numpy() if strata is None else strata.order(every, seed)
-            rows[passes == number] = order[places[passes == number]]
-        return rows
+            rows[passes == number] = every[order[places[passes == number]]]
+        return rows, (rows + passes) % task.dials
 
     @override
     def learn(
@@ -234,14 +237,15 @@ class RLOO(OnPolicyAlgorithm):
         self.policy.set_training_mode(False)
         rollout_buffer.reset()
         callback.on_rollout_start()
-        rows = self.next_texts()
+        rows, dial = self.next_texts()
         baseline = None
         with self._precision():
             if self.baseline == "greedy":
-                baseline = self._play(rows, callback, None)
+                baseline = self._play(rows, dial, callback, None)
                 if baseline is None:
                     return False
-            played = self._play(np.repeat(rows, self.samples), callback, rollout_buffer)
+            k = self.samples
+            played = self._play(np.repeat(rows, k), np.repeat(dial, k), callback, rollout_buffer)
         if played is None:
             return False
         self.texts_begun += len(rows)
@@ -253,12 +257,17 @@ class RLOO(OnPolicyAlgorithm):
         return True
 
     def _play(
-        self, rows: Int64Array, callback: BaseCallback, buffer: SampledTexts | None
+        self,
+        rows: Int64Array,
+        dial: Int64Array,
+        callback: BaseCallback,
+        buffer: SampledTexts | None,
     ) -> Float64Array | None:
         """(B, T) rewards of episodes by step; None where the callback stops.
 
         Args:
             rows: (B,) samples to play.
+            dial: (B,) setting of the task's dial.
             callback: Called once a step.
             buffer: Gets the decisions, which are then sampled; None: they are greedy.
         """
@@ -273,7 +282,7 @@ class RLOO(OnPolicyAlgorithm):
             return actions
 
         earned: list[Float64Array] = []
-        for number, step in enumerate(play(task, rows, decide), 1):
+        for number, step in enumerate(play(task, rows, decide, dial=dial), 1):
             earned.append(np.zeros(len(rows)))
             earned[-1][step.place] = step.rewards
             self.num_timesteps += len(step.place)
