@@ -17,7 +17,7 @@ from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym.progress import progress_bar
 from nlp_gym.types import BoolArray, Int64Array, Observation
 from nlp_gym_agents.algorithms.imitation.bc import BC, task_of
-from nlp_gym_agents.algorithms.imitation.demonstrations import OracleData, obs_type_of
+from nlp_gym_agents.algorithms.imitation.demonstrations import OracleData
 from nlp_gym_agents.algorithms.imitation.roll_in import (
     Decision,
     Learner,
@@ -203,8 +203,7 @@ class DAgger(BC):
 
     @property
     def _options(self) -> dict[str, Any]:
-        keys = getattr(self.observation_space, "spaces", {})
-        return {"gamma": self.gamma, "obs_type": obs_type_of(keys)}
+        return {"gamma": self.gamma, "keys": getattr(self.observation_space, "spaces", {})}
 
     def _kept_of(self, state: Any, picks: np.random.Generator) -> BoolArray:
         """(B,) which states are learned from: those from which the oracle knows a way."""

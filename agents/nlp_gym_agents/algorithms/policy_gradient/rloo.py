@@ -29,6 +29,7 @@ from nlp_gym_agents.algorithms.imitation.demonstrations import obs_type_of, shuf
 from nlp_gym_agents.algorithms.policy_gradient.sampled_texts import SampledTexts
 from nlp_gym_agents.algorithms.weight_average import with_average
 from nlp_gym_agents.networks.encoder.trainable import trainable_encoders
+from nlp_gym_agents.networks.features.open_corpora import with_corpus
 from nlp_gym_agents.networks.features.swap_source import clear_caches
 from nlp_gym_agents.networks.policies.dueling import action_scores, masked
 from nlp_gym_agents.networks.policies.pointer import scoring_legal
@@ -272,11 +273,12 @@ class RLOO(OnPolicyAlgorithm):
             buffer: Gets the decisions, which are then sampled; None: they are greedy.
         """
         task, limit = self.task, self._limit
-        kind = obs_type_of(getattr(self.observation_space, "spaces", {}))
-        seen: dict[str, Any] = {}
+        keys = getattr(self.observation_space, "spaces", {})
+        kind, seen = obs_type_of(keys), dict[str, Any]()
 
         def decide(state: Any, place: Int64Array) -> Int64Array:
             observations, mask = task.views.observe_with_mask(state, kind)
+            observations = with_corpus(observations, task, keys)
             actions, log_probs = self._act(observations, mask, sample=buffer is not None)
             seen.update(observations=observations, mask=mask, log_probs=log_probs)
             return actions
@@ -299,7 +301,10 @@ class RLOO(OnPolicyAlgorithm):
     def _limit(self) -> int | None:
         """Most steps of an episode, by the environments; None: there is no such limit."""
         assert self.env is not None
-        limit: int | None = self.env.get_attr("max_episode_steps")[0]
+        try:
+            limit: int | None = self.env.get_attr("max_episode_steps")[0]
+        except AttributeError:  # single environments: the wrapper that counts steps is the spec's
+            limit = self.env.get_attr("spec")[0].max_episode_steps
         return limit
 
     @th.no_grad()
