@@ -151,16 +151,27 @@ def start_information(config: Mapping[str, Any], *, trust: Sequence[str] | str =
     if earlier is None and (warm is None or str(warm).partition(":")[0] == "bc"):
         return None if warm is None else "oracle"
     try:
-        before = read_config(Path(str(earlier or warm)), trust=trust)
-        row = resolve(before["algo"])
+        found = run_information(str(earlier or warm), trust=trust)
     except NLPGymError:
         return "oracle" if earlier is None else "not known"
-    found = information_of_run(
-        row, before["hyperparams"], start=start_information(before, trust=trust)
-    )
     # Q-learning takes over a trunk at most, and regresses its values on what the oracle does.
     q = earlier is None and resolve(config["algo"]).policy_kind == "q"
     return f"{found} + oracle" if q else found
+
+
+def run_information(run: str | Path, *, trust: Sequence[str] | str = ()) -> str:
+    """What a run learned from, as `information_of_run` says it.
+
+    Args:
+        run: Its folder.
+        trust: Modules that its settings may have imported.
+
+    Raises:
+        RunError: Its settings cannot be read.
+    """
+    config = read_config(run, trust=trust)
+    start = start_information(config, trust=trust)
+    return information_of_run(resolve(config["algo"]), config["hyperparams"], start=start)
 
 
 _BASELINES = {

@@ -52,6 +52,10 @@ class RLOO(OnPolicyAlgorithm):
     ``credit="decision"`` leaves out what was earned before a decision, and compares samples step by
     step. Texts whose samples all earned the same are not learned from, and cost nothing.
 
+    The loss is divided by the standard deviation of the rollout's advantages. There is no ratio of
+    old and new probabilities: with a `batch_size` the later updates of a rollout are slightly
+    off-policy.
+
     The K samples share the encoder's work: in the rollout as in the update each text is encoded
     once.
 
