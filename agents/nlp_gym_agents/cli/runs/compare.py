@@ -30,6 +30,7 @@ def compare_command(
 ) -> None:
     """Compare runs with others on the same samples, by the paired bootstrap."""
     load("nlp_gym_agents.evaluation.paired")
+    from nlp_gym.errors import RunError
     from nlp_gym_agents.evaluation.paired import compare_runs, difference_line
     from nlp_gym_agents.evaluation.test_report import run_information
     from nlp_gym_agents.runs.metrics_log import processor_seconds
@@ -38,7 +39,11 @@ def compare_command(
     found = compare_runs(runs, others, split, trust=trust or (), progress=True, **options)
     known: dict[str, str] = {}
     for run in dict.fromkeys([*runs, *others]):
-        used, known[str(run)] = processor_seconds(run), run_information(run, trust=trust or ())
+        used = processor_seconds(run)
+        try:
+            known[str(run)] = run_information(run, trust=trust or ())
+        except RunError:  # what was pushed to a hub need not have the settings of its training
+            known[str(run)] = "not known"
         seconds = "unknown" if used is None else f"{used:,.0f}"
         say(f"{run}: {seconds} processor seconds of training, learned from: {known[str(run)]}")
     say(difference_line(found))
