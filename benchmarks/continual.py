@@ -40,9 +40,10 @@ from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.config.continual import stage_arguments, stage_corpora
 from nlp_gym_agents.config.hyperparams import load_hyperparams
 from nlp_gym_agents.config.train_config import TrainConfig
-from nlp_gym_agents.evaluation.forgetting import forgetting_report, stage_split
+from nlp_gym_agents.evaluation.forgetting import forgetting_report
 from nlp_gym_agents.models.build import build_model, encode, feature_source
 from nlp_gym_agents.models.play import outputs_of
+from nlp_gym_agents.models.stages import stage_split
 from nlp_gym_agents.models.trained import load_trained
 from nlp_gym_agents.networks.features.swap_source import swapped_source
 from nlp_gym_agents.runs.folder import read_config

@@ -22,14 +22,16 @@ from nlp_gym.errors import DataError, InvalidArgumentError, NLPGymError, RunErro
 from nlp_gym.metrics.base import Score
 from nlp_gym.tasks.core.strata import Strata
 from nlp_gym.types import Sample
+from nlp_gym_agents import load_agent
 from nlp_gym_agents.config.continual import continued
 from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.evaluation.forgetting import forgetting_report, transfer
 from nlp_gym_agents.evaluation.test_report import final_report
 from nlp_gym_agents.models.build import encode, feature_source
 from nlp_gym_agents.models.play import outputs_of
-from nlp_gym_agents.models.trained import load_trained
+from nlp_gym_agents.models.trained import TrainedModel, load_trained
 from nlp_gym_agents.networks.features.swap_source import swapped_source
+from nlp_gym_agents.runs.files.weights import read_tensors
 from nlp_gym_agents.runs.folder import find_snapshot, read_config
 from nlp_gym_agents.runs.snapshots import newest
 from nlp_gym_agents.training.continual import continue_run
@@ -151,6 +153,32 @@ def test_continual_grown_agent_decides_as_before(
     assert decided == outputs_of(agent.model(old), old, masked=True)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("mode", "algo"), [("finetune", "bc"), ("lora", "maskable_ppo"), ("adapter", "masked_dqn")]
+)
+def test_continual_encoder_that_learned_goes_on(
+    mode: str, algo: str, tiny_bert: Path, ships: Path, tmp_path: Path
+) -> None:
+    own = {"corpus": "sample", "encoder": str(tiny_bert), "window": 0}
+    config = small(algo, encoder_mode=mode, env_kwargs=own, n_timesteps=64)
+    first = train(config, run_dir=tmp_path / "first", progress=False)
+    folder, saved = find_snapshot(first)
+    before = read_tensors(folder / "policy.safetensors", saved["aliases"])
+    setup = begun(first, ships)
+    now = setup.model.policy.state_dict()
+    assert set(now) == set(before)
+    same = [name for name in now if now[name].shape == before[name].shape]
+    assert all(torch.equal(now[name], before[name]) for name in same)
+    assert any("encoder" in name for name in same)
+    second = go_on(
+        first, ships, tmp_path / "second", replay=0.25, distill=0.5, ewc=10.0, n_timesteps=64
+    )
+    after = load_trained(second)
+    assert after.labels[-2:] == ("B-SHIP", "I-SHIP")
+    assert after.outputs(after.task("dev"))
+
+
 @pytest.mark.filterwarnings("ignore:gold labels")
 def test_continual_old_values_stay_what_they_were(runs: dict[str, Path], ships: Path) -> None:
     # In a dueling network the mean over actions is taken off, which new rows must not move.
@@ -256,6 +284,17 @@ def test_continual_settings_that_do_not_fit(fields: dict[str, Any], message: str
         TrainConfig(**fields).check()
 
 
+def test_continual_comes_back_to_the_first_corpus(
+    runs: dict[str, Path], ships: Path, tmp_path: Path
+) -> None:
+    second = go_on(runs["bc"], ships, tmp_path / "second")
+    fields = continued(second, {"data": "NER-v0"})
+    assert "data" not in fields["env_kwargs"]
+    assert len(fields["stages"]) == 2
+    with pytest.raises(InvalidArgumentError, match="needs new data"):
+        continued(runs["bc"], {"data": "NER-v0"})  # it is on it
+
+
 def test_continual_missing_run_and_changed_label(runs: dict[str, Path], tmp_path: Path) -> None:
     with pytest.raises(RunError, match="does not exist"):
         continued(tmp_path / "none", {"data": "wnut17"})
@@ -282,6 +321,22 @@ def test_continual_refuses_data_that_is_gone(
         report = forgetting_report(third)
     assert report is not None
     assert report["matrix"][2][1] is None
+
+
+def test_continual_graph_of_other_relations_is_refused(tmp_path: Path) -> None:
+    def facts(name: str, relations: str) -> str:
+        path = tmp_path / f"{name}.tsv"
+        ends = ("ab", "bc", "cd", "de", "ef", "fg", "gh", "ha")
+        lines = [f"{x[0]}\t{r}\t{x[1]}" for x in ends for r in relations.split()]
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return str(path)
+
+    old = facts("old", "sails owns")
+    config = small("bc", "KnowledgeGraph-v0", env_kwargs={"encoder": "hashed", "data": old})
+    run = train(config, run_dir=tmp_path / "run", progress=False)
+    with pytest.raises(InvalidArgumentError, match=r"others.*owns.*sees"):
+        continued(run, {"data": facts("new", "sails sees")})  # as many, so that weights would fit
+    assert continued(run, {"data": facts("more", "owns sails")})["stages"]
 
 
 # Replay.
@@ -568,6 +623,29 @@ def test_continual_chain_and_its_report(
     assert "continual" not in final_report(runs["bc"])
 
 
+def test_continual_run_learns_from_use_with_the_data_of_all_stages(
+    runs: dict[str, Path], ships: Path, tmp_path: Path
+) -> None:
+    second = go_on(runs["bc"], ships, tmp_path / "second")
+    agent = load_agent(second)
+    agent.observe("Alma took the Kestrel .", ["B-PER", "O", "O", "B-SHIP", "O"])
+    sizes = [len(load_trained(run).task("train").corpus) for run in (second, runs["bc"])]
+    half = min(sizes) // 2
+    report = agent.learn(evaluate=False, passes=1, replay_texts=2 * half)
+    assert report.replayed == 2 * half  # of each as many
+    seen: list[Any] = []
+    own = TrainedModel.task
+
+    def task(self: TrainedModel, split: str, **given: Any) -> Any:
+        seen.append(given)
+        return own(self, split, **given)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TrainedModel, "task", task)
+        agent.learn(evaluate=False, passes=1)
+    assert [len(one["earlier"]) for one in seen if one.get("earlier")] == [1]
+
+
 def test_continual_plot(runs: dict[str, Path], ships: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     from nlp_gym_agents.plots.figure import plot
@@ -587,6 +665,9 @@ def test_continual_transfer_by_hand() -> None:
     assert found["backward"] == pytest.approx(((0.6 - 0.9) + (0.9 - 0.8)) / 2)
     assert found["forward"] == pytest.approx(((0.2 - 0.1) + (0.3 - 0.1)) / 2)
     assert transfer([[None, 0.2], [0.3, 0.4]], [0.0, 0.0])["forgetting"] is None
+    # The score when it was learned is gone: a smaller one later would hide what was forgotten.
+    gone: list[list[float | None]] = [[None, 0.2, 0.1], [0.7, 0.8, 0.3], [0.6, 0.9, 0.7]]
+    assert transfer(gone, [0.1] * 3)["forgetting"] is None
 
 
 def test_continual_another_algorithm_of_the_same_heads(

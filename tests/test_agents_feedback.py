@@ -24,6 +24,7 @@ from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.prediction.agent import Agent
 from nlp_gym_agents.prediction.feedback import stages, store
 from nlp_gym_agents.prediction.feedback.answers import tagged_rows
+from nlp_gym_agents.prediction.feedback.corrections import parted, write_corrections
 from nlp_gym_agents.prediction.feedback.losses import change, rating_loss
 from nlp_gym_agents.prediction.feedback.rows import annotated_row, samples_of
 from nlp_gym_agents.prediction.feedback.stages import LEARNED, read_learned
@@ -71,6 +72,10 @@ ANSWERS: dict[str, tuple[Any, list[Any]]] = {
         ],
     ),
     "POS-EWT-v0": ("Ann sings.", [["PROPN", "VERB", "PUNCT"]]),
+    "Parsing-EWT-v0": (
+        "Ann sings.",
+        [{"heads": [2, 0, 2], "relations": ["nsubj", "root", "punct"]}],
+    ),
     "Sentiment-SST2-v0": ("A dull film.", ["negative", {"label": "negative"}]),
     "MultiLabel-GoEmotions-v0": ("I love it.", [["love"], [], {"labels": ["joy", "love"]}]),
     "Relation-CoNLL04-v0": (
@@ -152,8 +157,10 @@ def test_feedback_old_run_stays_and_comes_back(make: Make) -> None:
     again = load_agent(report.run)
     assert again.predict(["A dull film."])[0].to_dict()["label"] == wanted
     assert again.count_feedback().corrections == 1  # its copy
+    again.observe("Another film.", wanted)
     assert again.revert() == agent.revert() == parent.resolve()
     assert agent.predict(["A dull film."])[0].to_dict() == before
+    assert agent.count_feedback().corrections == 2  # what was said since is kept, once
     learned = read_learned(report.run)
     assert learned is not None
     assert (learned["corrections"], learned["parent"]) == (1, f"../{parent.name}")
@@ -316,6 +323,60 @@ def test_feedback_new_labels_are_kept_for_a_training_that_has_them(make: Make) -
     report = agent.learn(**FAST, evaluate=False)
     assert (report.corrections, len(report.left_out)) == (1, 1)
     assert [row["label"] for row in agent.corrections()] == ["mixed", "positive"]
+    # The last answer of a text counts, though it cannot be learned from.
+    agent.observe("Another film.", "mixed", new_labels=True)
+    with pytest.raises(InvalidArgumentError, match="--export FOLDER"):
+        agent.learn(**FAST, evaluate=False)
+    assert [row["label"] for row in agent.corrections()] == ["mixed", "mixed"]
+
+
+def test_feedback_new_labels_are_trained_on(make: Make, tmp_path: Path) -> None:
+    agent = make()
+    for n in range(3):
+        agent.observe(f"Film {n} is so so.", "mixed", new_labels=True)
+    run, folder = agent.trained.run, tmp_path / "said"
+    result = command("feedback", run, "--export", folder)
+    assert result.exit_code == 0, result.output
+    parts = [(folder / f"{s}.jsonl").read_text().splitlines() for s in ("train", "dev", "test")]
+    assert [len(part) for part in parts] == [1, 1, 1]
+    new = tmp_path / "new"
+    arguments = ["train", "--continue", run, "--data", folder, "--replay", "0.2"]
+    result = command(*arguments, "-n", "64", "--eval-freq", "64", "--run-dir", new)
+    assert result.exit_code == 0, result.output
+    labels = load_agent(run).trained.labels
+    assert load_agent(new).trained.labels == (*labels, "mixed")
+
+
+@pytest.mark.parametrize(
+    ("said", "held"),
+    [
+        ({"a": "new", "b": "new", "c": "negative"}, 2),
+        ({f"text {n}": "positive" for n in range(40)}, 8),
+        ({**{f"text {n}": "positive" for n in range(19)}, "once": "new"}, 4),
+    ],
+)
+def test_corrections_are_parted_so_that_new_labels_are_learned(
+    said: dict[str, str], held: int
+) -> None:
+    kept = [store.Correction(({"text": text, "label": label},)) for text, label in said.items()]
+    parts = parted(kept, "classification", ["positive", "negative"])
+    assert len(parts["dev"]) == len(parts["test"]) == held // 2
+    rows = [row["text"] for part in parts.values() for row in part]
+    assert sorted(rows) == sorted(said)
+    assert {*said.values()} - {"positive", "negative"} <= {row["label"] for row in parts["train"]}
+    again = parted(kept[::-1], "classification", ["positive", "negative"])
+    assert {split: {row["text"] for row in part} for split, part in parts.items()} == {
+        split: {row["text"] for row in part} for split, part in again.items()
+    }
+
+
+@pytest.mark.parametrize("labels", [[], ["positive"], ["positive"] * 2, ["one", "two", "three"]])
+def test_corrections_that_are_too_few_are_said_so(labels: list[str], tmp_path: Path) -> None:
+    rows = [{"text": f"text {n}", "label": label} for n, label in enumerate(labels)]
+    kept = [store.Correction((row,)) for row in rows]
+    with pytest.raises(InvalidArgumentError, match=r"too few|no corrections"):
+        write_corrections(tmp_path / "out", kept, "classification", ["positive"])
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("reward", [None, -0.1, 1.5, "good", float("nan")])
@@ -323,8 +384,17 @@ def test_feedback_refuses_rewards(reward: Any, make: Make) -> None:
     agent = make()
     with pytest.raises(InvalidArgumentError, match="reward"):
         agent.feedback("A film.", None, reward)
-    with pytest.raises(InvalidArgumentError, match="nothing was decided"):
+    with pytest.raises(InvalidArgumentError, match="has no words"):
         agent.feedback(" ", None, 1)
+
+
+def test_feedback_refuses_the_prediction_of_another_text(make: Make) -> None:
+    agent = make()
+    first, second = agent.predict(["A film.", "A play."])
+    with pytest.raises(InvalidArgumentError, match=r"on the text 'A play.'"):
+        agent.feedback("A film.", second, True)
+    agent.feedback("A film.", first, True)
+    assert agent.count_feedback().ratings == 1
 
 
 @pytest.mark.parametrize("text", ["北京很好。", "word " * 2000, "x\u202ey <script>\x1b[31m"])

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.errors import DataError, InvalidArgumentError
 from nlp_gym_agents import load_agent
 from nlp_gym_agents.cli.main import app
 from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.prediction.agent import Agent
-from nlp_gym_agents.prediction.feedback.select import (
+from nlp_gym_agents.prediction.selection.answered import answered_rows
+from nlp_gym_agents.prediction.selection.scores import (
     STRATEGIES,
     disagreement,
     entropy,
@@ -138,6 +139,19 @@ def test_select_samples_and_rows(agent: Agent, runs: list[Path]) -> None:
     classifier.feedback_file.unlink()
 
 
+def test_select_leaves_out_what_is_answered(agent: Agent) -> None:
+    assert [one.text for one in agent.select(TEXTS, 9, strategy="random")].count(TEXTS[0]) == 1
+    agent.observe(TEXTS[0], ["O"] * 5)
+    chosen = agent.select(TEXTS, 9, strategy="random")
+    agent.feedback_file.unlink()
+    assert {one.text for one in chosen} == {TEXTS[2], TEXTS[4]}
+
+
+def test_select_has_equal_samples_of_other_names_once(agent: Agent) -> None:
+    given = [{"words": ["Ann", "sings"], "id": name} for name in "ab"]
+    assert [one.id for one in agent.select(given, 5)] == ["a"]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -183,3 +197,30 @@ def test_select_command(runs: list[Path], tmp_path: Path) -> None:
         result = CliRunner().invoke(app, [*arguments, *wrong])
         assert result.exit_code == 1
         assert "Traceback" not in result.output
+    answered = tmp_path / "answered.jsonl"
+    first = {**records[0], "row": {**records[0]["row"], "labels": ["O"]}}
+    two = [{**records[1], "row": {**records[1]["row"], "labels": ["O"] * 5000}}, first]
+    answered.write_text("\n".join(map(json.dumps, two)) + "\n", encoding="utf-8")
+    result = CliRunner().invoke(app, ["feedback", str(runs[0]), "--input", str(answered)])
+    assert result.exit_code == 1
+    assert "row 1: correct: 5000 labels for" in result.stderr
+
+
+def test_select_rows_are_answered(agent: Agent, tmp_path: Path) -> None:
+    chosen = [one.to_dict() for one in agent.select(TEXTS, 2, strategy="random")]
+    for one in chosen:
+        one["row"]["entities"] = []
+    file = tmp_path / "answered.jsonl"
+    file.write_text("\n".join(map(json.dumps, chosen)) + "\n", encoding="utf-8")
+    rows = answered_rows(file)
+    assert rows is not None
+    assert agent.observe_rows(rows) == 2
+    kept = agent.corrections()
+    left = agent.select(TEXTS, 9, strategy="random")
+    agent.feedback_file.unlink()
+    assert {label for row in kept for label in row["labels"]} == {"O"}
+    assert len(left) == 1
+    assert answered_rows(tmp_path / "none.jsonl") is None
+    file.write_text(file.read_text() + '{"text": "Ann"}\n')
+    with pytest.raises(DataError, match=r"jsonl:3: it has no 'row'"):
+        answered_rows(file)

@@ -219,6 +219,15 @@ def test_compression_files_without_references_need_to_be_told(tmp_path: Path) ->
     assert not task_of(data={"train": path}, references=False).has_references
 
 
+@pytest.mark.parametrize("row", ['{"sentence": "", "compression": "x"}', '{"sentence": "a'])
+def test_compression_of_a_broken_row_says_nothing_of_references(tmp_path: Path, row: str) -> None:
+    path = tmp_path / "texts.jsonl"
+    path.write_text('{"sentence": "the cats sat", "compression": "cats sat"}\n' * 3 + row + "\n")
+    with pytest.raises(DataFormatError, match=r"texts\.jsonl:4") as caught:
+        task_of(data={"train": path})
+    assert "references" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("gold", "message"),
     [((("cats",), ()), "has no reference, but others"), ((("cats",), 3), "gold=3")],

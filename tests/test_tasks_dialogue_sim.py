@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import pickle
 import sqlite3
+import sys
+import zlib
 from dataclasses import replace
 
 import gymnasium as gym
@@ -13,9 +16,12 @@ import pytest
 from nlp_gym.errors import DataError, DataFormatError, InvalidArgumentError, NLPGymError
 from nlp_gym.tasks.core.make import make_task
 from nlp_gym.tasks.core.rollout import rollout
+from nlp_gym.tasks.dialogue_sim import task as sim
+from nlp_gym.tasks.dialogue_sim import world as worlds
 from nlp_gym.tasks.dialogue_sim.acts import FIRST_VALUE, NONE, Heard, Part, Stage, System, User
 from nlp_gym.tasks.dialogue_sim.noise import uniform
 from nlp_gym.tasks.dialogue_sim.table import EntityTable
+from nlp_gym.tasks.dialogue_sim.world import Queries
 
 SMALL = {"encoder": "hashed", "corpus": "sample"}
 QUIET = {**SMALL, "slot_error": 0.0, "act_error": 0.0, "changes": 0.0}
@@ -131,6 +137,8 @@ def test_a_request_is_answered_and_what_does_not_matter_is_said(tmp_path):
     assert "Oslo" in task.sentences.text(int(state.said[0, 3]))
     state, _, _ = played(task, 0, 1)
     assert task.sentences.text(int(state.said[0, 3])) == "I do not care about the tea."
+    turns = task.record(0, task.outputs(state)[0])["dialogue"]
+    assert [turn["act"] for turn in turns] == ["", "REQUEST city", "REQUEST tea"]
 
 
 def test_what_is_booked_wrong_is_lost(tmp_path):
@@ -144,6 +152,7 @@ def test_what_is_booked_wrong_is_lost(tmp_path):
     state.stage[:], state.done[:] = Stage.ACTIVE, 0
     state.belief[0, 0] = state.belief[0, 0] + 1  # heard wrong
     state.phase[:] = 1
+    state.legal = task.system.mask(state)
     _, ended = task.transition(state, np.array([act(task, "EXECUTE")]))
     assert ended[0]
     assert task.potential(state)[0] == 0.0
@@ -216,6 +225,63 @@ def test_results_of_queries_are_those_of_sqlite():
             assert count[0] == len(rows)
             shown = found[0][found[0] >= 0] - world.entity_range[service] + 1
             assert shown.tolist() == rows[:3]
+
+
+def test_queries_are_remembered(monkeypatch):
+    world, rng = make_task(ID, **SMALL).world, np.random.default_rng(0)
+    monkeypatch.setattr(worlds, "_MOST", 60)  # is passed twice, and all is forgotten
+    queries = Queries(world, 3)
+    for _ in range(40):
+        intent = rng.integers(len(world.intents), size=8).repeat(2)
+        values = rng.integers(len(world.values) + 2, size=(16, world.n_slots))
+        belief = np.where(rng.random(values.shape) < 0.1, values, NONE).astype(np.int32)
+        for one, other in zip(
+            queries.search(intent, belief), world.search(intent, belief, 3), strict=True
+        ):
+            assert np.array_equal(one, other)
+
+
+def test_beginnings_are_the_same_where_they_are_kept(monkeypatch):
+    task = make_task(ID, **SMALL)
+    rows, dial = np.array([3, 0, 3, 21]), np.array([5, 63, 0, 1])
+    kept = task.initial_at(rows, dial)
+    monkeypatch.setattr(sim, "_STARTS", 10)
+    for name, array in vars(task.initial_at(rows, dial)).items():
+        assert np.array_equal(array, getattr(kept, name)), name
+    assert "_starts" not in pickle.loads(pickle.dumps(task)).__dict__
+
+
+@pytest.mark.parametrize(
+    ("split", "kwargs", "decisions", "successes", "checksum"),
+    [
+        ("train", {}, 2285, 147, 797438875),
+        ("dev", {"slot_error": 0.4, "changes": 1.0, "reward": "correctness"}, 840, 41, 3306831430),
+        ("train", {"demonstrations": "corpus"}, 26, 0, 2226503575),
+    ],
+)
+def test_dialogues_are_those_of_v0(split, kwargs, decisions, successes, checksum):
+    """Rules may become faster and may not change: other dialogues need another version of the id.
+
+    The numbers are those of the first version of the rules. They change with the bundled sample and
+    with the templates too.
+    """
+    task = make_task(ID, split, **{**SMALL, **kwargs})
+    n = min(task.dials, 8)
+    rows = np.arange(len(task.corpus)).repeat(n)
+    state = task.initial_at(rows, np.arange(len(rows)) % n)
+    outputs, total, found = [], 0, 0
+    while len(state.row):
+        drawn = [uniform(state.episode, state.turn, 50 + i) for i in range(2)]
+        random = (drawn[1] * task.n_actions).astype(np.int64)
+        reward, ended = task.transition(state, np.where(drawn[0] < 0.7, task.oracle(state), random))
+        outputs += task.outputs(state.take(ended))
+        total += len(reward)
+        found = zlib.crc32(np.round(reward * 2**20).astype("<i8").tobytes(), found)
+        state = state.take(~ended)
+    said = [[task.sentences.text(n) for turn in one.sentences for n in turn] for one in outputs]
+    found = zlib.crc32(json.dumps([[one.acts for one in outputs], said]).encode(), found)
+    assert (total, sum(one.success for one in outputs)) == (decisions, successes)
+    assert found == checksum
 
 
 def test_wishes_that_cannot_be_met_are_given_up():
@@ -409,6 +475,18 @@ def test_bad_tables_are_refused(tmp_path, name, content, message):
 def test_bad_goals_are_refused_by_file_and_line(tmp_path, goal, message):
     with pytest.raises(DataError, match=message):
         goal_task(tmp_path, goal)
+
+
+def test_intents_are_named_once_and_entities_may_lack_values(tmp_path, monkeypatch):
+    table = {"Tea_1": [{**row, "phone": None} for row in TABLE["Tea_1"]]}
+    task = goal_task(tmp_path, {**FIND, "request": ["phone"]}, entities=table)
+    assert task.world.table.services == {
+        "Tea_1": [{k: v for k, v in row.items() if k != "phone"} for row in TABLE["Tea_1"]]
+    }
+    twice = [{**SCHEMA[0], "intents": [SCHEMA[0]["intents"][0]] * 2}]
+    monkeypatch.setattr(sys.modules[__name__], "SCHEMA", twice)
+    with pytest.raises(DataFormatError, match="'FindTea' of 'Tea_1' is there twice"):
+        goal_task(tmp_path, FIND)
 
 
 def test_dialogues_need_their_schema(tmp_path):

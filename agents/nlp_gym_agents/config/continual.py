@@ -19,7 +19,14 @@ from typing import Any, TypedDict
 from nlp_gym import make_task
 from nlp_gym.checks import check_path
 from nlp_gym.data import DATASETS
-from nlp_gym.errors import DataError, InvalidArgumentError, RunError, UnknownNameError, shown
+from nlp_gym.errors import (
+    DataError,
+    InvalidArgumentError,
+    RunError,
+    UnknownNameError,
+    listed,
+    shown,
+)
 from nlp_gym.tasks.core.make import SHELL_ARGUMENTS, is_task_id, task_class, task_ids, task_spec
 from nlp_gym.tasks.core.task import Task
 from nlp_gym.types import Corpus
@@ -111,6 +118,7 @@ def continued(run: str | Path, given: Mapping[str, Any], *, trust: Sequence[str]
         "arguments": stage_arguments(saved["env"], saved["env_kwargs"]),
         "n_labels": len(saved["labels"]),
     }
+    _check_numbered(run, env, own, stage)
     kept = ("n_envs", "encoder_mode", "device")
     fields: dict[str, Any] = {name: before[name] for name in kept if name in before}
     fields |= {name: value for name, value in given.items() if value is not None}
@@ -149,13 +157,14 @@ def _new_data(
     extra = given.get("env_kwargs") or {}
     typed = {name: extra[name] for name in STAGE_ARGUMENTS if extra.get(name) is not None}
     data, env, before = given.get("data"), given.get("env"), saved["env"]
+    named = False
     if isinstance(data, str) and not os.path.exists(os.path.expanduser(data)):
         if is_task_id(data):
             if env not in (None, data):
                 raise InvalidArgumentError(
                     f"env={shown(env)} and data={shown(data)} are two ids: leave --env out."
                 )
-            env, data = data, None
+            env, data, named = data, None, True
         elif data in DATASETS:
             typed["dataset"], data = data, None
     if data is not None:
@@ -165,18 +174,21 @@ def _new_data(
     env = env or before
     if not is_task_id(env):
         raise UnknownNameError("env", env, task_ids())
-    if not ({"data", "dataset", "tasks"} & set(typed)) and env == before:
-        raise InvalidArgumentError(
-            f"continue_from={shown(str(run))} needs new data: give --data FILE, or --data ID, such "
-            "as NER-WNUT-v0. To train longer on the same data, use --resume RUN -n N."
-        )
     _check_family(run, before, env)
     kept = saved["env_kwargs"]
     folder = {"data_dir": kept["data_dir"]} if kept.get("data_dir") is not None else {}
     bundled = {"corpus": kept["corpus"]} if kept.get("corpus") is not None else {}
     own = task_spec(env).kwargs
     registered = {name: own[name] for name in STAGE_ARGUMENTS if own.get(name) is not None}
-    return env, {**registered, **folder, **bundled, **typed}
+    arguments = {**registered, **folder, **bundled, **typed}
+    # An id that was typed is its own corpus, which the run may have left for a file since.
+    back = named and arguments != stage_arguments(before, kept)
+    if not ({"data", "dataset", "tasks"} & set(typed)) and env == before and not back:
+        raise InvalidArgumentError(
+            f"continue_from={shown(str(run))} needs new data: give --data FILE, or --data ID, such "
+            "as NER-WNUT-v0. To train longer on the same data, use --resume RUN -n N."
+        )
+    return env, arguments
 
 
 def _check_family(run: Path, before: str, env: str) -> None:
@@ -250,6 +262,24 @@ def _union(
         found = make_task(env, "train", **own).labels
     _check_types(run, known, found)
     return [*known, *(label for label in found if label not in known)]
+
+
+def _check_numbered(run: Path, env: str, kwargs: Mapping[str, Any], stage: Stage) -> None:
+    """Refuse data whose names have other numbers in observations than those that were learned."""
+    if "labels" in kwargs or task_class(env).is_mixture:
+        return  # names that are numbered are those of tasks without labels
+    own = {name: value for name, value in kwargs.items() if name not in SHELL_ARGUMENTS}
+    now = make_task(env, "train", **own).numbered
+    if not now:
+        return
+    before = stage_task(env, "train", own, stage).numbered
+    if now != before:
+        changed = sorted(set(now) ^ set(before))
+        raise InvalidArgumentError(
+            f"data: {run} knows the relations of its graph by number, and those of the new one are "
+            f"others ({listed(changed)}). Give new facts about the same relations, new queries on "
+            "the old graph (--env-kwargs graph:OLD), or train a new run on both."
+        )
 
 
 def _entity(label: str) -> str | None:

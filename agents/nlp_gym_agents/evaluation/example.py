@@ -146,6 +146,7 @@ _FIELDS: dict[str, Callable[[Sample, Mapping[str, Any], str], list[str]]] = {
     "turns": _turns,
     "dialogue": _said,
     "answer": _text_of("answer"),
+    "compression": _text_of("compression"),
     "reply": _text_of("reply"),
     "output": _text_of("output"),
     "summary": _text_of("summary"),

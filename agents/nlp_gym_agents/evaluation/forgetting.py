@@ -8,7 +8,7 @@ Ranzato 2017, "Gradient Episodic Memory for Continual Learning"). From it follow
   2018, "Riemannian Walk for Incremental Learning");
 - backward transfer: mean over earlier stages of the last score less the one when it was learned;
 - forward transfer: mean over later stages of the score just before it is learned less that of
-  random actions.
+  random actions (in the paper: of a network with random weights, which depends on their seed).
 """
 
 from __future__ import annotations
@@ -26,23 +26,16 @@ from rich.text import Text
 from nlp_gym.errors import DataError, RunError
 from nlp_gym.inert import visible
 from nlp_gym.progress import progress_label
-from nlp_gym.tasks.core.make import default_argument, has_argument
 from nlp_gym.tasks.core.task import Task
-from nlp_gym_agents.config.continual import STAGE_ARGUMENTS, stage_arguments
+from nlp_gym_agents.config.continual import stage_arguments
 from nlp_gym_agents.evaluation.baselines import run_baselines
 from nlp_gym_agents.models.play import drawn_rows
+from nlp_gym_agents.models.stages import stage_split
 from nlp_gym_agents.models.trained import TrainedModel, load_trained
 from nlp_gym_agents.runs.folder import read_config
 
 Cell = float | None
 _SEARCHES = 1000
-
-
-def stage_split(agent: TrainedModel, arguments: Mapping[str, Any], split: str = "test") -> Task:
-    """A split of a stage's data, as an agent of the same chain plays it."""
-    names = [name for name in STAGE_ARGUMENTS if has_argument(agent.env_id, name)]
-    unset = {name: default_argument(agent.env_id, name) for name in names}
-    return agent.task(split, **{**unset, **arguments})
 
 
 def forgetting_report(
@@ -104,12 +97,9 @@ def transfer(matrix: Sequence[Sequence[Cell]], random: Sequence[Cell]) -> dict[s
     """
     r = np.array([[np.nan if x is None else x for x in row] for row in matrix], float)
     base = np.array([np.nan if x is None else x for x in random], float)
-    n = len(r)
-    before = [r[:-1, j][~np.isnan(r[:-1, j])] for j in range(n - 1)]
-    best = np.array([column.max() if len(column) else np.nan for column in before])
     figures = {
         "average": r[-1],
-        "forgetting": best - r[-1, :-1],
+        "forgetting": r[:-1, :-1].max(axis=0) - r[-1, :-1],
         "backward": r[-1, :-1] - np.diag(r)[:-1],
         "forward": np.diag(r, 1) - base[1:],
     }

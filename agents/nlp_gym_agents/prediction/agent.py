@@ -52,6 +52,7 @@ from nlp_gym_agents.prediction.kinds import (
 )
 from nlp_gym_agents.prediction.records import input_fields, is_bio, report_problems
 from nlp_gym_agents.prediction.results import Played, Result, TaggedText
+from nlp_gym_agents.prediction.selection.chooser import Chooser
 from nlp_gym_agents.prediction.task_choice import task_inputs
 from nlp_gym_agents.runs.calibration import Calibration, read_calibration
 
@@ -62,7 +63,7 @@ _MOST_ALTERNATIVES = 1000
 """Most tokens that are shown at one place of a written text."""
 
 
-class Agent(Learner):
+class Agent(Learner, Chooser):
     """A trained agent that decides on new input; it is loaded once, for many calls.
 
     Args:

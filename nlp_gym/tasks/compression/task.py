@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from nlp_gym.checks import check_bool, check_int, check_name, check_number
 from nlp_gym.encode.units import encode_units
-from nlp_gym.errors import DataFormatError, InvalidArgumentError
+from nlp_gym.errors import DataError, DataFormatError, InvalidArgumentError
 from nlp_gym.metrics.base import Score
 from nlp_gym.metrics.text.rouge import TOKENIZERS, make_tokenizer
 from nlp_gym.tasks.compression.language import BOUNDARY, UNIT, Bigrams
@@ -265,8 +265,20 @@ class Compression(Task):
             try:
                 return super().read_split(split)
             except DataFormatError as error:
+                if not self._is_readable_bare(split):
+                    raise
                 problem = f"{error.problem}. A file without references needs references=False"
                 raise DataFormatError(error.path, error.line, problem) from error
+        return self._read_bare(split)
+
+    def _is_readable_bare(self, split: str) -> bool:
+        try:
+            self._read_bare(split)
+        except DataError:
+            return False
+        return True
+
+    def _read_bare(self, split: str) -> Corpus:
         self._loading["gold"] = False
         try:
             corpus = super().read_split(split)

@@ -134,6 +134,9 @@ class Task(CorpusTask):
     """Episodes that `rollout` plays together."""
     extras: Mapping[str, Extra] = {}
     """What is seen of a state besides vectors; `extra` gives the values."""
+    numbered: tuple[str, ...] = ()
+    """Names besides labels whose numbers `extras` give, in order: what learned from them knows no
+    others."""
     further_actions: tuple[str, ...] = ()
     """Names of the actions that come after labels or candidates, such as ``"stop"``."""
     labels_words: ClassVar[bool] = False

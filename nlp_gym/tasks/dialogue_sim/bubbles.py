@@ -16,6 +16,8 @@ def transcript(
 ) -> list[dict[str, str]]:
     """What was said in each turn, with the act of the system that it begins with.
 
+    Requests are called by their slot: its number depends on the task that the dialogue is at.
+
     Args:
         sentences: Texts of the numbers.
         acts: The system's acts; what it says first is none of them.
@@ -23,7 +25,7 @@ def transcript(
     """
     return [
         {
-            "act": act,
+            "act": f"REQUEST {slot}" if (slot := sentences.requested(first)) else act,
             "system": sentences.text(first),
             "user": " ".join(filter(None, map(sentences.text, answer))),
         }

@@ -122,8 +122,9 @@ def _fit_searches(found: Goals, world: World, samples: Sequence[Sample]) -> None
         if "record" not in sample.extra or start == stop:
             service = world.services[world.service[i]]
             raise DataError(
-                f"{sample.id}: no entity of the table fits the goal of task {t + 1} "
-                f"({world.intents[i].name}): change the goal, or add an entity to {service!r}."
+                f"{sample.id or f'goal {row + 1}'}: no entity of the table fits the goal of task "
+                f"{t + 1} ({world.intents[i].name}): change the goal, or add an entity to "
+                f"{service!r}."
             )
         wanted = found.last[row, t]
         rows_of = world.entities[start:stop]

@@ -10,11 +10,26 @@ import numpy as np
 
 from nlp_gym.data.text.tokenize import split_words
 from nlp_gym.tasks.core.tables import TextIndex
-from nlp_gym.tasks.dialogue_sim.acts import FIRST_VALUE, N_SYSTEM, NONE, REQUEST, System, User
+from nlp_gym.tasks.dialogue_sim.acts import (
+    ANY,
+    FIRST_VALUE,
+    N_SYSTEM,
+    NONE,
+    REQUEST,
+    Part,
+    System,
+    User,
+)
+from nlp_gym.tasks.dialogue_sim.state import SimState
 from nlp_gym.tasks.dialogue_sim.world import World
 from nlp_gym.types import BoolArray, Int64Array
 
 Templates = Mapping[str, str]
+
+# Members of an enumeration are slow to look up, and arrays slow to compare with them.
+_ACT, _INTENT, _ASK = int(Part.ACT), int(Part.INTENT), int(Part.ASK)
+_SLOT, _SECOND = int(Part.SLOT), int(Part.SECOND_SLOT)
+_OFFER, _INFORM, _NOTHING = int(System.OFFER), int(System.INFORM), int(User.NOTHING)
 
 _ENGLISH = {
     "greet": "Hello, how can I help you?",
@@ -145,6 +160,7 @@ class Sentences:
     ) -> None:
         self.world, self._texts, self._templates = world, texts, dict(templates)
         self._raw: dict[int, str] = {}
+        self._requested: dict[int, str] = {}
         self.greeting, self.unclear = self._add("greet"), self._add("unclear")
         intents = [
             (intent.about or plain(intent.name)).rstrip(".。").strip() for intent in world.intents
@@ -170,6 +186,7 @@ class Sentences:
             self._close(name)
         for name in ("inform", "want", "offer"):
             self._close(name)
+        self._find()
 
     def _add(self, key: str, **parts: str) -> int:
         text = self._templates[key].format(**parts)
@@ -189,6 +206,7 @@ class Sentences:
             for k, slot in enumerate(slots):
                 at = service * world.n_slots + k
                 self.request[at] = self._add("request", slot=plain(slot))
+                self._requested.setdefault(int(self.request[at]), slot)
                 self.ask[at] = self._add("user_ask", slot=plain(slot))
                 self.any[at] = self._add("user_any", slot=plain(slot))
 
@@ -209,28 +227,67 @@ class Sentences:
             if named[service, k]:
                 self.want[number] = self._add("user_inform", slot=slot, value=value)
 
-    def said(
-        self, kind: Int64Array, intent: Int64Array, slot: Int64Array, entity: Int64Array
-    ) -> Int64Array:
+    def _find(self) -> None:
+        """Make what turns are looked up in, with a place for number -1, nothing."""
+        world, last = self.world, slice(-1, None)
+        # (N_SYSTEM + 1, I + 1) flat; the first column is for no intent.
+        offers = int(System.OFFER_INTENT)
+        table = np.concatenate([self.system[:, last], self.system[:, :-1]], axis=1)
+        table[offers, 1:] = self.system[offers].take(world.follows)
+        self._system, self._width = table.ravel(), table.shape[1]
+        none = np.array([self.none])
+        self._open, self._want = np.append(self.open, none), np.append(self.want, none)
+        self._want[NONE] = self.unclear
+        self._base = np.append(world.service, world.service[:1]) * world.n_slots
+
+    def said(self, kind: Int64Array, slot: Int64Array, state: SimState) -> Int64Array:
         """(B,) sentences of the system.
 
         Args:
             kind: (B,) act, `REQUEST` for all requests.
-            intent: (B,) what it is about; -1: nothing.
-            slot: (B,) slot that is requested or told.
-            entity: (B,) what is offered or told of; -1: nothing.
+            slot: (B,) slot that is requested; -1: none.
+            state: The dialogues, after what the act does.
         """
-        world = self.world
-        said = self.system[kind, intent]  # -1 is the last column
-        at = world.service.take(intent, mode="clip") * world.n_slots + np.maximum(slot, 0)
-        said = np.where((kind == REQUEST) & (intent >= 0), self.request.take(at), said)
-        said = np.where(kind == System.OFFER, self.offer[entity], said)
-        value = np.full(len(said), NONE)
-        if len(world.entities):
-            value = np.where(entity >= 0, world.entities[entity, np.maximum(slot, 0)], NONE)
-        told = (kind == System.INFORM) & (slot >= 0)
-        numbers: Int64Array = np.where(told, self.inform.take(value), said)
-        return numbers
+        intent = state.intent
+        said: Int64Array = self._system.take(kind * self._width + intent + 1)
+        (at,) = ((kind == REQUEST) & (slot >= 0)).nonzero()
+        said[at] = self.request.take(self._base.take(intent[at]) + slot[at])
+        (at,) = (kind == _OFFER).nonzero()
+        said[at] = self.offer.take(state.entity[at])
+        (at,) = ((kind == _INFORM) & (state.asked >= 0)).nonzero()
+        value = self.world.entities[state.entity[at], state.asked[at]]
+        said[at] = self.inform.take(value)
+        return said
+
+    def turn(
+        self, said: Int64Array, state: SimState, speech: Int64Array, heard: Int64Array
+    ) -> Int64Array:
+        """(B, 5) what both sides say in a turn, as the system hears it; see `SENTENCES`.
+
+        Args:
+            said: (B,) sentences of the system.
+            state: The dialogues, after the user was heard.
+            speech: (B, 7) what the user said.
+            heard: (B, 2) values that were heard; `NONE`: missed, -1: none was said.
+        """
+        act, intent, ask = speech[:, _ACT], speech[:, _INTENT], speech[:, _ASK]
+        missed = state.unclear & (act > _NOTHING)
+        now = np.empty((len(said), SENTENCES), np.int64)
+        now[:, 0] = said
+        now[:, 1] = np.where(missed, self.unclear, self.user.take(act))
+        now[:, 2] = self._open.take(intent)
+        (at,) = ((ask >= 0) & (intent < 0)).nonzero()
+        now[at, 2] = self.ask.take(self._base.take(state.intent[at]) + ask[at])
+        now[missed, 2] = self.none
+        now[:, 3:] = self._want.take(heard)
+        at, n = (heard == ANY).nonzero()
+        slot = speech[at, n * (_SECOND - _SLOT) + _SLOT]
+        now[at, 3 + n] = self.any.take(self._base.take(state.intent[at]) + slot)
+        return now
+
+    def requested(self, number: int) -> str:
+        """The slot that a sentence requests; empty for other sentences."""
+        return self._requested.get(number, "")
 
     def text(self, number: int) -> str:
         """A sentence as it is said; empty for none."""

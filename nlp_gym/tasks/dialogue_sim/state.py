@@ -5,7 +5,7 @@ Axis letters: B episodes, S slots of a service, R results that are kept, T decis
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -49,6 +49,7 @@ class SimState(State):
         speech: (B, 7) what the user said last, see `Part`.
         episode: (B,) number from which the noise is drawn.
         turn: (B,) decisions so far.
+        legal: (B, A) bool, what the system may decide now.
         history: (B, T + 1, 5) sentences at first and after each decision; -1: not yet.
         played: (B, T) decisions; -1: not yet.
     """
@@ -77,17 +78,21 @@ class SimState(State):
     speech: Int64Array
     episode: Int64Array
     turn: Int64Array
+    legal: BoolArray
     history: npt.NDArray[np.int32]
     played: npt.NDArray[np.int16]
 
     @classmethod
-    def fresh(cls, fields: dict[str, Any], episode: Int64Array, s: int, turns: int) -> SimState:
+    def fresh(
+        cls, fields: dict[str, Any], episode: Int64Array, s: int, actions: int, turns: int
+    ) -> SimState:
         """Dialogues in which nothing was said.
 
         Args:
             fields: Those of `State`.
             episode: (B,) numbers of their noise.
             s: Slots S.
+            actions: Actions A.
             turns: Most decisions T.
         """
         b = len(episode)
@@ -119,6 +124,19 @@ class SimState(State):
             speech=np.full((b, len(Part)), -1, np.int64),
             episode=episode,
             turn=zero.copy(),
-            history=np.full((b, turns + 1, 5), -1, np.int32),
-            played=np.full((b, turns), -1, np.int16),
+            legal=np.zeros((b, actions), bool),
+            **_unsaid(b, turns),
         )
+
+    def with_turns(self, turns: int) -> SimState:
+        """The same beginnings, with room for T decisions."""
+        room = _unsaid(len(self.row), turns)
+        room["history"][:, 0] = self.history[:, 0]
+        return replace(self, **room)
+
+
+def _unsaid(b: int, turns: int) -> dict[str, Any]:
+    return {
+        "history": np.full((b, turns + 1, 5), -1, np.int32),
+        "played": np.full((b, turns), -1, np.int16),
+    }

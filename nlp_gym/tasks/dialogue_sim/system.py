@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from nlp_gym.tasks.dialogue_sim.acts import (
     ANY,
@@ -20,84 +21,128 @@ from nlp_gym.tasks.dialogue_sim.acts import (
 )
 from nlp_gym.tasks.dialogue_sim.noise import uniform
 from nlp_gym.tasks.dialogue_sim.state import RESULTS, SimState
-from nlp_gym.tasks.dialogue_sim.world import World
-from nlp_gym.types import BoolArray, Int64Array
+from nlp_gym.tasks.dialogue_sim.world import Queries, World
+from nlp_gym.types import BoolArray, Float64Array, Int32Array, Int64Array
 
 RIGHT_AND_SURE, WRONG_AND_SURE = 0.85, 0.3
 """How often the system is sure of a value that it heard right, and of one it heard wrong."""
 
+# Members of an enumeration are slow to look up, and arrays slow to compare with them.
+_CONFIRM, _QUERY, _OFFER, _INFORM, _NO_RESULT, _EXECUTE, _OFFER_INTENT, _REQ_MORE, _REPEAT, _BYE = (
+    map(int, System)
+)
+_ACT, _INTENT, _ASK = int(Part.ACT), int(Part.INTENT), int(Part.ASK)
+_SLOTS = slice(int(Part.SLOT), int(Part.SECOND_SLOT) + 1, 2)
+_VALUES = slice(int(Part.VALUE), int(Part.SECOND_VALUE) + 1, 2)
+_OPEN, _OFFERED, _SETTLED = int(Phase.OPEN), int(Phase.OFFERED), int(Phase.SETTLED)
+_UNSURE, _SURE, _CONFIRMED = int(Heard.UNSURE), int(Heard.SURE), int(Heard.CONFIRMED)
+_NOTHING, _SELECT, _THANKS, _AFFIRM, _DONE = (
+    int(User[name]) for name in ["NOTHING", "SELECT", "THANKS", "AFFIRM", "DONE"]
+)
 
-@dataclass(frozen=True)
+_SLOT_CODES = np.array([0, 0, 0, 0, 1, 3, 4, 5, 2, 3, 4, 5], np.int32)
+"""Slots that are not there, optional and needed ones, each by the four values of `Heard`."""
+_CHANNELS = np.array([0, 1, 9, 2, 10, 3, 11])
+"""Of the noise: whether a turn is missed, and for two values which are heard, as what, how sure."""
+
+
+def _padded(array: npt.NDArray[Any], none: int) -> npt.NDArray[Any]:
+    """With a last row for number -1."""
+    return np.concatenate([array, np.full((1, *array.shape[1:]), none, array.dtype)])
+
+
 class SystemSide:
     """What the system knows and does, batched over B dialogues.
 
-    Attributes:
+    Args:
         world: Services and entities.
         slot_error: How often a value is heard wrong: half of these are missed, half are another
             value of the slot.
         act_error: How often a turn of the user is not understood at all.
+
+    Attributes:
+        service, acts, inside, required, slot_at, follows, entities: Those of `world` (`acts`: what
+            it calls transactional), each with a last row for number -1, nothing.
     """
 
-    world: World
-    slot_error: float
-    act_error: float
+    def __init__(self, world: World, slot_error: float, act_error: float) -> None:
+        self.world, self.slot_error, self.act_error = world, slot_error, act_error
+        self.service, self.acts = _padded(world.service, -1), _padded(world.transactional, 0)
+        self.inside, self.required = _padded(world.inside, 0), _padded(world.required, 0)
+        self.slot_at, self.follows = _padded(world.slot_at, -1), _padded(world.follows, -1)
+        self.entities = _padded(world.entities, NONE)
+        self._queries = Queries(world, RESULTS)
+        self._requests, self._offers = self.slot_at >= 0, self.follows >= 0
+        # (I + 1, K) 4 times the code of a slot of which nothing was heard, in `_SLOT_CODES`.
+        self._places = np.maximum(self.slot_at, 0)
+        needed = np.take_along_axis(self.required, self._places, axis=1)
+        self._blank = 4 * np.where(self._requests, 1 + needed, 0)
 
     # Acts.
 
     def split(self, state: SimState, actions: Int64Array) -> tuple[Int64Array, Int64Array]:
         """(B,) kind of act, `REQUEST` for all requests; (B,) slot that is requested, else -1."""
-        k = self.world.slot_at.shape[1]
-        request = actions < k
-        kind = np.where(request, REQUEST, actions - k)
-        slot = self.world.slot_at[state.intent, np.where(request, actions, 0)]
-        return kind, np.where(request & (state.intent >= 0), slot, -1)
+        k = self.slot_at.shape[1]
+        kind = actions - k
+        (at,) = (kind < 0).nonzero()
+        slot = np.full(len(actions), -1)
+        slot[at] = self.slot_at[state.intent[at], actions[at]]
+        kind[at] = REQUEST
+        return kind, slot
 
     def mask(self, state: SimState) -> BoolArray:
         """(B, A) legal actions."""
-        world, known = self.world, state.intent >= 0
-        k = world.slot_at.shape[1]
-        busy = known & ((state.phase == Phase.OPEN) | (state.phase == Phase.OFFERED))
-        inside = world.inside[state.intent]
-        ready = busy & ~((state.belief == NONE) & world.required[state.intent]).any(axis=1)
-        acts = world.transactional.take(state.intent) & known
+        intent, k = state.intent, self.slot_at.shape[1]
+        busy = (state.phase == _OPEN) | (state.phase == _OFFERED)  # so the intent is known
+        unknown = state.belief == NONE
+        ready = busy & ~(unknown & self.required.take(intent, axis=0)).any(axis=1)
+        noted = (self.inside.take(intent, axis=0) & ~unknown).any(axis=1)
+        acts = self.acts.take(intent)
         left = state.place < np.minimum(state.count, RESULTS)
-        legal = np.empty((len(known), k + N_SYSTEM), bool)
-        legal[:, :k] = (world.slot_at[state.intent] >= 0) & busy[:, None]
+        legal = np.empty((len(intent), k + N_SYSTEM), bool)
+        np.logical_and(self._requests.take(intent, axis=0), busy[:, None], out=legal[:, :k])
         rest = legal[:, k:]
-        rest[:, System.CONFIRM] = busy & ((state.belief != NONE) & inside).any(axis=1)
-        rest[:, System.QUERY] = ready & ~acts
-        rest[:, System.OFFER] = busy & left
-        rest[:, System.INFORM] = state.entity >= 0
-        rest[:, System.NO_RESULT] = busy & (state.count >= 0) & ~left
-        rest[:, System.EXECUTE] = ready & acts
-        rest[:, System.OFFER_INTENT] = known & (world.follows.take(state.intent) >= 0)
-        rest[:, System.REQ_MORE] = True
-        rest[:, System.REPEAT] = state.unclear
-        rest[:, System.BYE] = True
+        rest[:, _CONFIRM] = busy & noted
+        rest[:, _QUERY] = ready & ~acts
+        rest[:, _OFFER] = busy & left
+        rest[:, _INFORM] = state.entity >= 0
+        rest[:, _NO_RESULT] = busy & (state.count >= 0) & ~left
+        rest[:, _EXECUTE] = ready & acts
+        rest[:, _OFFER_INTENT] = self._offers.take(intent)
+        rest[:, _REQ_MORE] = rest[:, _BYE] = True
+        rest[:, _REPEAT] = state.unclear
         return legal
+
+    def slots(self, state: SimState) -> Int32Array:
+        """(B, K) what is known of the slots of the task, as the agent sees it."""
+        s = state.sure.shape[1]
+        at = self._places.take(state.intent, axis=0) + s * np.arange(len(state.sure))[:, None]
+        seen = self._blank.take(state.intent, axis=0) + state.sure.ravel().take(at)
+        codes: Int32Array = _SLOT_CODES.take(seen)
+        return codes
 
     def act(self, state: SimState, kind: Int64Array) -> None:
         """What the system's own act does, before the user answers."""
-        (at,) = (kind == System.QUERY).nonzero()
+        (at,) = (kind == _QUERY).nonzero()
         if len(at):
-            some = state.intent[at], state.belief[at], RESULTS
-            state.found[at], state.count[at] = self.world.search(*some)
+            found = self._queries.search(state.intent[at], state.belief[at])
+            state.found[at], state.count[at] = found
             state.place[at] = 0
-        (at,) = (kind == System.OFFER).nonzero()
+        (at,) = (kind == _OFFER).nonzero()
         if len(at):
             state.entity[at] = state.found[at, state.place[at]]
             state.place[at] += 1
-            state.phase[at] = Phase.OFFERED
+            state.phase[at] = _OFFERED
 
     def book(self, state: SimState, at: Int64Array) -> None:
         """Find what was booked, in the dialogues at `at`, for questions about it."""
-        found, _ = self.world.search(state.intent[at], state.belief[at], 1)
-        state.entity[at] = found[:, 0]
+        state.entity[at] = self._queries.search(state.intent[at], state.belief[at])[0][:, 0]
 
     def doubt(self, state: SimState, failed: BoolArray) -> None:
         """What could not be done will change: it has to be confirmed again."""
-        lower = np.minimum(state.sure, np.int8(Heard.SURE))
-        state.sure = np.where(failed[:, None], lower, state.sure)
+        (at,) = failed.nonzero()
+        if len(at):
+            state.sure[at] = np.minimum(state.sure[at], np.int8(_SURE))
 
     # Hearing.
 
@@ -107,128 +152,139 @@ class SystemSide:
         Returns:
             (B, 2) the values that were heard; `NONE`: missed, -1: none was said.
         """
-        spoke = speech[:, Part.ACT] > User.NOTHING
-        missed = spoke & (uniform(state.episode, state.turn, 0) < self.act_error)
-        state.unclear = np.where(spoke, missed, state.unclear)
+        spoke = speech[:, _ACT] > _NOTHING
+        draws = uniform(state.episode[:, None], state.turn[:, None], _CHANNELS)
+        missed = spoke & (draws[:, 0] < self.act_error)
+        np.copyto(state.unclear, missed, where=spoke)
         clear = spoke & ~missed
-        act = np.where(clear, speech[:, Part.ACT], User.NOTHING)
-        state.asked = np.where(clear, speech[:, Part.ASK], state.asked)
-        state.finished |= act == User.DONE
+        act = np.where(clear, speech[:, _ACT], _NOTHING)
+        np.copyto(state.asked, speech[:, _ASK], where=clear)
+        state.finished |= act == _DONE
         self._select(state, act)
-        self._open(state, clear & (speech[:, Part.INTENT] >= 0), speech[:, Part.INTENT])
-        heard = self._inform(state, clear, speech)
-        (at,) = (act == User.AFFIRM).nonzero()
-        known = (state.belief[at] != NONE) & self.world.inside[state.intent[at]]
-        state.sure[at] = np.where(known, Heard.CONFIRMED, state.sure[at])
+        (at,) = (clear & (speech[:, _INTENT] >= 0)).nonzero()
+        if len(at):
+            self._open(state, at, speech[at, _INTENT])
+        heard = self._inform(state, clear, speech, draws[:, 1:])
+        (at,) = (act == _AFFIRM).nonzero()
+        if len(at):
+            known = (state.belief[at] != NONE) & self.inside.take(state.intent[at], axis=0)
+            state.sure[at] = np.where(known, _CONFIRMED, state.sure[at])
         return heard
 
     def _select(self, state: SimState, act: Int64Array) -> None:
         """What was offered is taken: its values are known now."""
-        settled = (act == User.SELECT) | (act == User.THANKS)
-        state.phase[settled] = Phase.SETTLED
-        (at,) = ((act == User.SELECT) & (state.entity >= 0)).nonzero()
+        selects = act == _SELECT
+        state.phase[selects | (act == _THANKS)] = _SETTLED
+        (at,) = (selects & (state.entity >= 0)).nonzero()
         if len(at):
-            values = self.world.entities[state.entity[at]]
+            values = self.entities.take(state.entity[at], axis=0)
             there = values >= FIRST_VALUE
             state.belief[at] = np.where(there, values, state.belief[at])
-            state.sure[at] = np.where(there, Heard.SURE, state.sure[at])
+            state.sure[at] = np.where(there, _SURE, state.sure[at])
 
-    def _open(self, state: SimState, named: BoolArray, intent: Int64Array) -> None:
+    def _open(self, state: SimState, at: Int64Array, new: Int64Array) -> None:
         """Another intent: of the same service, what is known stays known."""
-        (at,) = named.nonzero()
-        if not len(at):
-            return
-        new, old = intent[at], state.intent[at]
-        service = self.world.service
-        other = at[(old < 0) | (service.take(new) != service.take(old))]
+        old = state.intent[at]
+        other = at[self.service.take(new) != self.service.take(old)]
         state.belief[other] = NONE
         state.sure[other] = Heard.NOTHING
-        restarted = at[(new != old) | (state.phase[at] == Phase.SETTLED)]
+        restarted = at[(new != old) | (state.phase[at] == _SETTLED)]
         self._forget_results(state, restarted)
-        state.phase[restarted] = Phase.OPEN
+        state.phase[restarted] = _OPEN
         state.intent[at] = new
 
     def _forget_results(self, state: SimState, at: Int64Array) -> None:
         state.count[at], state.found[at], state.place[at], state.entity[at] = -1, -1, 0, -1
 
-    def _inform(self, state: SimState, clear: BoolArray, speech: Int64Array) -> Int64Array:
-        """Take in values of slots; gives what `hear` gives."""
+    def _inform(
+        self, state: SimState, clear: BoolArray, speech: Int64Array, draws: Float64Array
+    ) -> Int64Array:
+        """Take in up to two values of slots; gives what `hear` gives.
+
+        Args:
+            state: The dialogues.
+            clear: (B,) bool, the turn was understood.
+            speech: (B, 7) what was said.
+            draws: (B, 6) noise: which values are heard, as what, and how sure.
+        """
         heard = np.full((len(clear), 2), -1, np.int64)
-        for n, (slot_part, value_part) in enumerate(
-            ((Part.SLOT, Part.VALUE), (Part.SECOND_SLOT, Part.SECOND_VALUE))
-        ):
-            (at,) = (clear & (speech[:, slot_part] >= 0) & (state.intent >= 0)).nonzero()
-            if len(at):
-                slot, value = speech[at, slot_part], speech[at, value_part]
-                heard[at, n] = got = self._noisy(state, at, slot, value, 8 * n)
-                (kept,) = (got != NONE).nonzero()
-                at, slot, got, value = at[kept], slot[kept], got[kept], value[kept]
-                state.sure[at, slot] = self._sureness(state, at, got == value, 8 * n)
-                new = state.belief[at, slot] != got
-                state.belief[at, slot] = got
-                self._forget_results(state, at[new])
-                state.phase[at[new]] = Phase.OPEN
+        spoken = (speech[:, _SLOTS] >= 0) & (clear & (state.intent >= 0))[:, None]
+        (pair,) = spoken.ravel().nonzero()
+        if len(pair):
+            at = pair >> 1
+            # Two columns of each row: first and second value.
+            slot, value = (
+                speech[:, _SLOTS].ravel().take(pair),
+                speech[:, _VALUES].ravel().take(pair),
+            )
+            which, what, how = (draws[:, i : i + 2].ravel().take(pair) for i in (0, 2, 4))
+            got = self._noisy(state.intent.take(at), slot, value, which, what)
+            heard.ravel()[pair] = got
+            (kept,) = (got != NONE).nonzero()
+            at, got = at.take(kept), got.take(kept)
+            place = at * state.belief.shape[1] + slot.take(kept)
+            belief, sure = state.belief.reshape(-1), state.sure.reshape(-1)  # views
+            sure[place] = self._sureness(got == value.take(kept), how.take(kept))
+            new = at[belief.take(place) != got]
+            belief[place] = got
+            self._forget_results(state, new)
+            state.phase[new] = _OPEN
         return heard
 
     def _noisy(
-        self, state: SimState, at: Int64Array, slot: Int64Array, value: Int64Array, channel: int
+        self,
+        intent: Int64Array,
+        slot: Int64Array,
+        value: Int64Array,
+        drawn: Float64Array,
+        which: Float64Array,
     ) -> Int64Array:
         """Values as they are heard; `NONE`: missed."""
-        world = self.world
-        drawn = uniform(state.episode[at], state.turn[at], channel + 1)
-        key = world.service[state.intent[at]] * world.n_slots + slot
-        first, stop = world.first_value[key], world.first_value[key + 1]
-        other = first + (
-            uniform(state.episode[at], state.turn[at], channel + 2) * (stop - first)
-        ).astype(np.int64)
-        other = np.where(
-            other == value, first + (other + 1 - first) % np.maximum(stop - first, 1), other
-        )
-        other = np.where(stop - first < 2, NONE, other)
-        heard: Int64Array = np.where(drawn < self.slot_error / 2, NONE, value)
-        wrong = (drawn >= self.slot_error / 2) & (drawn < self.slot_error)
-        return np.where(wrong, other, heard)
+        half = self.slot_error / 2
+        heard: Int64Array = np.where(drawn < half, NONE, value)
+        (at,) = ((drawn >= half) & (drawn < self.slot_error)).nonzero()
+        if len(at):
+            world = self.world
+            key = world.service[intent[at]] * world.n_slots + slot[at]
+            first = world.first_value[key]
+            size = world.first_value[key + 1] - first
+            other = (which[at] * size).astype(np.int64)
+            other = np.where(first + other == value[at], (other + 1) % np.maximum(size, 1), other)
+            heard[at] = np.where(size < 2, NONE, first + other)
+        return heard
 
-    def _sureness(
-        self, state: SimState, at: Int64Array, right: BoolArray, channel: int
-    ) -> Int64Array:
+    def _sureness(self, right: BoolArray, drawn: Float64Array) -> Int64Array:
         if not self.slot_error:
-            return np.full(len(at), int(Heard.SURE))
-        drawn = uniform(state.episode[at], state.turn[at], channel + 3)
-        sure = drawn < np.where(right, RIGHT_AND_SURE, WRONG_AND_SURE)
-        return np.where(sure, int(Heard.SURE), int(Heard.UNSURE))
+            return np.full(len(right), _SURE)
+        return np.where(drawn < np.where(right, RIGHT_AND_SURE, WRONG_AND_SURE), _SURE, _UNSURE)
 
     # The expert.
 
     def expert(self, state: SimState) -> Int64Array:
         """(B,) what rules decide, from what the agent sees; see `DialogueSim.oracle`."""
-        world = self.world
-        k = world.slot_at.shape[1]
-        known, legal = state.intent >= 0, self.mask(state)
-        acts = world.transactional.take(state.intent)
-        settled = state.phase == Phase.SETTLED
-        slots = world.slot_at[state.intent]
-        need = np.take_along_axis(
-            world.required[state.intent] & (state.belief == NONE), np.maximum(slots, 0), axis=1
-        ) & (slots >= 0)
-        inside = world.inside[state.intent]
-        doubt = (inside & (state.belief > ANY) & (state.sure < Heard.CONFIRMED)).any(axis=1)
-        unsure = (inside & (state.belief > ANY) & (state.sure == Heard.UNSURE)).any(axis=1)
-        offer = legal[:, k + System.OFFER]
+        intent, k, legal = state.intent, self.slot_at.shape[1], state.legal
+        acts = self.acts.take(intent)
+        settled = state.phase == _SETTLED
+        slots = self.slot_at.take(intent, axis=0)
+        need = self.required.take(intent, axis=0) & (state.belief == NONE)
+        need = np.take_along_axis(need, np.maximum(slots, 0), axis=1) & (slots >= 0)
+        valued = self.inside.take(intent, axis=0) & (state.belief > ANY)
+        doubt = (valued & (state.sure < _CONFIRMED)).any(axis=1)
+        unsure = (valued & (state.sure == _UNSURE)).any(axis=1)
         rules = (
             (state.unclear, System.REPEAT),
             (state.finished, System.BYE),
             ((state.asked >= 0) & (state.entity >= 0), System.INFORM),
-            (settled & legal[:, k + System.OFFER_INTENT], System.OFFER_INTENT),
-            (settled | ~known, System.REQ_MORE),
+            (settled & legal[:, k + _OFFER_INTENT], System.OFFER_INTENT),
+            (settled | (intent < 0), System.REQ_MORE),
             (need.any(axis=1), REQUEST),
             (acts & doubt, System.CONFIRM),
             (acts, System.EXECUTE),
             (state.count < 0, System.QUERY),
-            (offer, System.OFFER),
+            (legal[:, k + _OFFER], System.OFFER),
             (unsure, System.CONFIRM),
-            (np.ones(len(known), bool), System.NO_RESULT),
         )
-        chosen = np.select([rule for rule, _ in rules], [int(act) for _, act in rules])
+        acts_of = [int(act) for _, act in rules]
+        chosen = np.select([rule for rule, _ in rules], acts_of, _NO_RESULT)
         actions: Int64Array = np.where(chosen == REQUEST, need.argmax(axis=1), k + chosen)
         return actions

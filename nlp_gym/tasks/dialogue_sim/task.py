@@ -17,7 +17,7 @@ from nlp_gym.metrics.labels.success import Dialogue, success_rate
 from nlp_gym.tasks.core.kinds import UnitTask
 from nlp_gym.tasks.core.tables import Extra, NamedUnits, Tables
 from nlp_gym.tasks.core.task import Focus, Output, Played
-from nlp_gym.tasks.dialogue_sim.acts import NONE, Part, System, User
+from nlp_gym.tasks.dialogue_sim.acts import Part, System, User
 from nlp_gym.tasks.dialogue_sim.bubbles import dialogue_pieces, transcript
 from nlp_gym.tasks.dialogue_sim.goals import compile_goals
 from nlp_gym.tasks.dialogue_sim.recorded import Recorded, compile_recorded
@@ -25,7 +25,7 @@ from nlp_gym.tasks.dialogue_sim.sentences import SENTENCES, TEMPLATES, Sentences
 from nlp_gym.tasks.dialogue_sim.state import SimState
 from nlp_gym.tasks.dialogue_sim.system import SystemSide
 from nlp_gym.tasks.dialogue_sim.table import EntityTable
-from nlp_gym.tasks.dialogue_sim.user import first_turn, respond
+from nlp_gym.tasks.dialogue_sim.user import Users
 from nlp_gym.tasks.dialogue_sim.world import build_world
 from nlp_gym.types import BoolArray, Corpus, Float64Array, Int64Array, Observation
 
@@ -34,8 +34,10 @@ if TYPE_CHECKING:
 
 DEMONSTRATIONS = ("expert", "corpus")
 _TURNS = 31
-_COUNTS = np.array([0, 1, 2, 5])
-"""Numbers of results from which `results` says 1 (none), 2, 3 and 4; 0: there was no query."""
+_STARTS = 2**16
+"""Most beginnings of dialogues that are kept, each of about 500 bytes."""
+_RESULTS = np.array([1, 2, 3, 3, 3, 4, 0], np.int32)
+"""What `results` says of so many results, or of more than the last but one; -1: no query."""
 
 
 class DialogueSim(UnitTask):
@@ -45,8 +47,11 @@ class DialogueSim(UnitTask):
     The agent is the system in a task-oriented dialogue. It chooses an act, the user answers, until
     one of them leaves. The user follows an agenda (Schatzmann et al. 2007) to reach a goal that the
     agent does not see: tasks of one or several services in turn, each with values of slots, wishes
-    that are given up when nothing is found, offers that are turned down, and questions. The system
-    hears with noise. It searches a table of entities, and only what is in it can be offered.
+    that are given up when nothing is found, offers that are turned down, and questions. What lies
+    on top of the agenda is fixed by where the dialogue stands: answer, correct what the system has
+    wrong, give a wish up, turn down, ask, accept, go on to the next task; two values at most in a
+    turn. The system hears with noise. It searches a table of entities, and only what is in it can
+    be offered.
 
     ## Data
     Goals and schema in one JSON file, or dialogues of SGD (Rastogi et al. 2020) beside their
@@ -165,6 +170,7 @@ class DialogueSim(UnitTask):
         self.world, goals = build_world(samples, given, max_slots)
         self._goals = compile_goals(self.world, goals, samples, changes)
         self.system = SystemSide(self.world, *errors)
+        self._users = Users(self.system, self._goals, self.patience)
         self._replay: Recorded | None = None
         if demonstrations == "corpus" and self.split == "train":
             self._replay = compile_recorded(self.world, samples, self.max_turns)
@@ -172,7 +178,7 @@ class DialogueSim(UnitTask):
             self.dials = 1
         self.extras = {
             "phase": Extra(1, 3),
-            "results": Extra(1, len(_COUNTS)),
+            "results": Extra(1, int(_RESULTS.max())),
             "slots": Extra(max_slots, 5),
             "turn": Extra(1, _TURNS),
         }
@@ -234,20 +240,40 @@ class DialogueSim(UnitTask):
 
     @override
     def initial(self, rows: Int64Array) -> SimState:
-        return self.initial_at(rows, np.zeros(len(rows), np.int64))
+        return self._begun(rows, rows * self.dials, self.max_turns)
 
     @override
     def initial_at(self, rows: Int64Array, dial: Int64Array) -> SimState:
-        s, episode = self.world.n_slots, rows * self.dials + dial
-        state = SimState.fresh(self.state_fields(rows), episode, s, self.max_turns)
+        number = rows * self.dials + dial
+        if len(self.corpus) * self.dials > _STARTS:
+            return self._begun(rows, number, self.max_turns)
+        return self._starts.take(number).with_turns(self.max_turns)
+
+    @cached_property
+    def _starts(self) -> SimState:
+        """The beginning of every goal with every noise: environments take theirs from here."""
+        number = np.arange(len(self.corpus) * self.dials)
+        return self._begun(number // self.dials, number, 0)
+
+    def _begun(self, rows: Int64Array, number: Int64Array, turns: int) -> SimState:
+        """Dialogues in which the user spoke first, with room for some decisions.
+
+        Args:
+            rows: (B,) goals.
+            number: (B,) from which the noise is drawn.
+            turns: Most decisions.
+        """
+        fields, sizes = self.state_fields(rows), (self.world.n_slots, self.n_actions)
+        state = SimState.fresh(fields, number, *sizes, turns)
         if self._replay is None:
-            speech = first_turn(self.world, self._goals, state)
+            speech = self._users.begin(state)
         else:
             speech = self._replay.speeches[rows, 0].copy()
         state.speech = speech
         heard = self.system.hear(state, speech)
         said = np.full(len(rows), self.sentences.greeting)
         self._say(state, said, speech, heard)
+        state.legal = self.system.mask(state)
         return state
 
     @override
@@ -258,7 +284,7 @@ class DialogueSim(UnitTask):
 
     @override
     def mask(self, state: SimState) -> BoolArray:
-        legal = self.system.mask(state)
+        legal = state.legal.copy()
         if self._replay is not None:
             legal[np.arange(len(state.row)), self._on_record(state)] = True
         return legal
@@ -282,63 +308,54 @@ class DialogueSim(UnitTask):
 
     @override
     def play(self, state: SimState, actions: Int64Array) -> Played:
-        b, before = np.arange(len(actions)), state.done.copy()
-        state.played[b, state.turn] = actions
-        decided = actions
+        before, decided = state.done.copy(), actions
+        state.played[np.arange(len(actions)), state.turn] = actions
         if self._replay is not None:
             decided = self._on_record(state)
         kind, slot = self.system.split(state, decided)
         if self._replay is not None:
             bye = kind == System.BYE
-            kind = np.where(self.system.mask(state)[b, decided] | bye, kind, System.REQ_MORE)
+            legal = state.legal[np.arange(len(actions)), decided]
+            kind = np.where(legal | bye, kind, System.REQ_MORE)
         repeated = state.count >= 0
-        intent, told = state.intent.copy(), np.where(kind == System.INFORM, state.asked, slot)
         self.system.act(state, kind)
+        said = self.sentences.said(kind, slot, state)
         if self._replay is None:
-            answer = respond(self.system, self._goals, state, kind, slot, repeated, self.patience)
+            intent = state.intent.copy()
+            answer = self._users.respond(state, kind, slot, repeated)
             speech, ended, failed = answer.speech, answer.ended, answer.failed
+            self.system.doubt(state, failed)
+            said[failed] = self.sentences.failure[intent[failed]]
         else:
             speech = self._replay.speeches[state.row, state.turn + 1]
             state.done += actions == decided
             ended = state.turn + 1 >= self._replay.lengths[state.row]
-            failed = np.zeros(len(b), bool)
         state.turn += 1
-        self.system.doubt(state, failed)
-        about = np.where(kind == System.OFFER_INTENT, self.world.follows[intent], intent)
-        said = self.sentences.said(kind, about, told, state.entity)
-        said = np.where(failed, self.sentences.failure[intent], said)
         heard = self.system.hear(state, speech)
         self._say(state, said, speech, heard)
-        ended = ended | (state.turn >= self.max_turns)
+        state.legal = self.system.mask(state)
+        ended |= state.turn >= self.max_turns
         right = None
-        if self.has_gold:
+        if self.has_gold and self.reward == "correctness":
             right = on_grid((state.done - before) / np.maximum(self._total(state), 1))
+        elif self.has_gold:
+            right = np.zeros(len(actions))
         return right, self._turn_cost, ended
+
+    @override
+    def __getstate__(self) -> dict[str, Any]:
+        """As `CorpusTask.__getstate__`; beginnings are made again quickly."""
+        return {k: v for k, v in super().__getstate__().items() if k != "_starts"}
 
     def _say(
         self, state: SimState, said: Int64Array, speech: Int64Array, heard: Int64Array
     ) -> None:
         """Note the sentences of a turn, those of the user as they were heard."""
-        sentences, world = self.sentences, self.world
-        spoke = speech[:, Part.ACT] > User.NOTHING
-        clear = spoke & ~state.unclear
-        mine = np.full((len(said), SENTENCES - 1), sentences.none)
-        mine[:, 0] = np.where(clear, sentences.user[speech[:, Part.ACT]], sentences.unclear)
-        intent, ask = speech[:, Part.INTENT], speech[:, Part.ASK]
-        base = world.service.take(state.intent, mode="clip") * world.n_slots
-        mine[:, 1] = np.where(ask >= 0, sentences.ask[base + np.maximum(ask, 0)], sentences.none)
-        mine[:, 1] = np.where(intent >= 0, sentences.open[intent], mine[:, 1])
-        for n, part in enumerate((Part.SLOT, Part.SECOND_SLOT)):
-            slot, value = base + np.maximum(speech[:, part], 0), heard[:, n]
-            words = np.where(value == 1, sentences.any[slot], sentences.want[np.maximum(value, 0)])
-            mine[:, 2 + n] = np.where(value == NONE, sentences.unclear, words)
-            mine[:, 2 + n] = np.where(value < 0, sentences.none, mine[:, 2 + n])
-        mine[:, 1:][~clear] = sentences.none
-        state.said[:, 0] = said
-        state.said[:, 1:] = np.where(spoke[:, None], mine, state.said[:, 1:])
-        now = state.said.copy()
-        now[~spoke, 1:] = sentences.none
+        now = self.sentences.turn(said, state, speech, heard)
         state.history[np.arange(len(said)), state.turn] = now
+        spoke = speech[:, Part.ACT] > User.NOTHING
+        state.said[:, 0] = said
+        np.copyto(state.said[:, 1:], now[:, 1:], where=spoke[:, None])
 
     def _total(self, state: SimState) -> Int64Array:
         """(B,) what `SimState.done` is at success."""
@@ -356,17 +373,11 @@ class DialogueSim(UnitTask):
     @override
     def extra(self, state: SimState) -> Observation:
         """What the system believes: slots, results, phase, turn."""
-        world = self.world
-        at = np.where((state.intent >= 0)[:, None], world.slot_at[state.intent], -1)
-        there, place = at >= 0, np.maximum(at, 0)
-        needed = np.take_along_axis(world.required[state.intent], place, axis=1)
-        sure = np.take_along_axis(state.sure, place, axis=1)
-        slots = np.where(sure > 0, sure + 2, np.where(needed, 2, 1))
-        results = np.searchsorted(_COUNTS, state.count, side="right")
+        results = _RESULTS.take(np.minimum(state.count, len(_RESULTS) - 2))
         return {
             "phase": state.phase.astype(np.int32)[:, None],
-            "results": results.astype(np.int32)[:, None],
-            "slots": np.where(there, slots, 0).astype(np.int32),
+            "results": results[:, None],
+            "slots": self.system.slots(state),
             "turn": np.minimum(state.turn, _TURNS).astype(np.int32)[:, None],
         }
 

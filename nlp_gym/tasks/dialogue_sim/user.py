@@ -1,9 +1,4 @@
-"""The user: an agenda (Schatzmann et al. 2007), as rules over a batch of goals.
-
-The agenda's order is fixed: answer, correct what the system got wrong, change what cannot be had,
-turn down, ask, accept, go on to the next task. So a stack is not needed: where the dialogue stands
-says what lies on top.
-"""
+"""Users who follow their agenda, batched: what they say to the system, and what that changes."""
 
 from __future__ import annotations
 
@@ -15,18 +10,50 @@ from nlp_gym.tasks.dialogue_sim.acts import (
     ANY,
     FIRST_VALUE,
     NONE,
-    REQUEST,
     Heard,
     Part,
     Stage,
     System,
     User,
 )
+from nlp_gym.tasks.dialogue_sim.agenda import (
+    ACT,
+    ASKS,
+    ENDS,
+    FACTS,
+    IDLE,
+    TOLD,
+    Rule,
+    Told,
+    follow,
+)
 from nlp_gym.tasks.dialogue_sim.goals import Goals
 from nlp_gym.tasks.dialogue_sim.state import SimState
 from nlp_gym.tasks.dialogue_sim.system import SystemSide
-from nlp_gym.tasks.dialogue_sim.world import World
 from nlp_gym.types import BoolArray, Int64Array
+
+# Members of an enumeration are slow to look up, and arrays slow to compare with them.
+_ACT, _INTENT, _SLOT, _VALUE, _SECOND_SLOT, _SECOND_VALUE, _ASK = map(int, Part)
+_ACTIVE, _WAITING, _OVER = map(int, Stage)
+_N_PARTS, _N_FACTS = len(Part), len(FACTS)
+_CONFIRMED, _SURE = int(Heard.CONFIRMED), int(Heard.SURE)
+_WAIT, _REPEAT, _GO_ON, _CALL_BACK, _CONFIRM, _GIVE_IN, _BOOKED, _TURN_DOWN, _TAKE_NOTE = (
+    int(Rule[name])
+    for name in [
+        "WAIT",
+        "REPEAT",
+        "GO_ON",
+        "CALL_BACK",
+        "CONFIRM",
+        "GIVE_IN",
+        "BOOKED",
+        "TURN_DOWN",
+        "TAKE_NOTE",
+    ]
+)
+_NOTHING, _DONE, _THANKS, _USER_ASK = map(int, (User.NOTHING, User.DONE, User.THANKS, User.ASK))
+_EXECUTE, _OFFER_INTENT = int(System.EXECUTE), int(System.OFFER_INTENT)
+_REQUESTED, _FAULTY, _CHANGED = int(Told.REQUESTED), int(Told.FAULTY), int(Told.CHANGED)
 
 
 @dataclass(frozen=True)
@@ -44,278 +71,237 @@ class Answer:
     failed: BoolArray
 
 
-class _Turn:
-    """A turn of B users while it is made: rules take the dialogues that no rule before took."""
-
-    def __init__(self, state: SimState, world: World, goals: Goals) -> None:
-        b = len(state.row)
-        self.state, self.world, self.goals = state, world, goals
-        self.free = np.ones(b, bool)
-        self.speech = np.full((b, len(Part)), -1, np.int64)
-        self.speech[:, Part.ACT] = User.NOTHING
-        self.idle, self.ended, self.failed = (np.zeros(b, bool) for _ in range(3))
-
-    def take(self, rule: BoolArray) -> BoolArray:
-        """The free dialogues that a rule holds for; they are free no more."""
-        taken: BoolArray = self.free & rule
-        self.free &= ~taken
-        return taken
-
-    def say(self, where: BoolArray, act: User) -> None:
-        self.speech[where, Part.ACT] = act
-
-    def tell(self, where: BoolArray, slots: BoolArray) -> None:
-        """Inform of the first two of some slots (B, S)."""
-        (at,) = where.nonzero()
-        left = slots[at].copy()
-        for slot_part, value_part in (
-            (Part.SLOT, Part.VALUE),
-            (Part.SECOND_SLOT, Part.SECOND_VALUE),
-        ):
-            slot, some = left.argmax(axis=1), left.any(axis=1)
-            value = np.maximum(self.state.wanted[at, slot], ANY)
-            self.speech[at, slot_part] = np.where(some, slot, -1)
-            self.speech[at, value_part] = np.where(some, value, -1)
-            left[np.arange(len(at)), slot] = False
-
-    def open(self, where: BoolArray) -> None:
-        """Name the intent of the task and the slots that go with it."""
-        (at,) = where.nonzero()
-        row, task = self.state.row[at], self.state.task[at]
-        self.speech[at, Part.INTENT] = self.goals.intent[row, task]
-        for n, (slot_part, value_part) in enumerate(
-            ((Part.SLOT, Part.VALUE), (Part.SECOND_SLOT, Part.SECOND_VALUE))
-        ):
-            slot = self.goals.opened[row, task, n]
-            value = np.maximum(self.state.wanted[at, np.maximum(slot, 0)], ANY)
-            self.speech[at, slot_part] = slot
-            self.speech[at, value_part] = np.where(slot >= 0, value, -1)
-
-    def ask(self, where: BoolArray) -> None:
-        """Ask for the first of what the user still wants to know."""
-        (at,) = where.nonzero()
-        self.speech[at, Part.ACT] = User.ASK
-        self.speech[at, Part.ASK] = self.state.open_asks[at].argmax(axis=1)
-
-    def finish(self, where: BoolArray, act: User) -> None:
-        """The task is done: go on to the next one, at once or when the system asks."""
-        state, goals = self.state, self.goals
-        self.say(where, act)
-        (at,) = where.nonzero()
-        state.chosen[at] = state.entity[at]
-        state.done[at] += 1
-        last = state.task[at] + 1 >= goals.count[state.row[at]]
-        waits = goals.waits[state.row[at], state.task[at]]
-        over, soon = at[last & ~waits], at[~last & ~waits]
-        state.stage[at] = np.where(last, Stage.OVER, Stage.WAITING)
-        self.speech[over, Part.ACT] = User.DONE
-        self.next_task(soon)
-
-    def next_task(self, at: Int64Array) -> None:
-        """Begin the next task of the dialogues at `at`, and name it."""
-        if not len(at):
-            return
-        state, world, goals = self.state, self.world, self.goals
-        row, old = state.row[at], state.task[at]
-        before = goals.intent[row, old]
-        state.task[at] = old + 1
-        begin_task(world, goals, state, at, world.service[before])
-        where = np.zeros(len(self.free), bool)
-        where[at] = True
-        self.open(where)
-
-
-def begin_task(
-    world: World, goals: Goals, state: SimState, at: Int64Array, before: Int64Array | None
-) -> None:
-    """What the users at `at` want in the task that they are at.
-
-    What the goal leaves open is taken from the entity that was chosen, and from what was wanted
-    before, where the service is the same.
-    """
-    row, task = state.row[at], state.task[at]
-    intent = goals.intent[row, task]
-    wanted = goals.first[row, task].copy()
-    if before is not None:
-        same = (world.service[intent] == before)[:, None] & world.inside[intent]
-        chosen = state.chosen[at]
-        if len(world.entities):
-            known = np.where(chosen[:, None] >= 0, world.entities[chosen], NONE)
-            use = same & (known >= FIRST_VALUE) & (goals.carried[row, task] | (wanted == NONE))
-            wanted = np.where(use, known, wanted)
-        wanted = np.where(same & (wanted == NONE), state.wanted[at], wanted)
-    state.wanted[at] = wanted
-    state.changed[at] = False
-    state.open_asks[at] = goals.asked[row, task]
-    state.rejects[at] = goals.rejects[row, task]
-    state.stage[at] = Stage.ACTIVE
-
-
-def first_turn(world: World, goals: Goals, state: SimState) -> Int64Array:
-    """What users say before the system said anything, as a speech (B, 7)."""
-    everyone = np.arange(len(state.row))
-    begin_task(world, goals, state, everyone, None)
-    turn = _Turn(state, world, goals)
-    turn.say(turn.free, User.OPEN)
-    turn.open(turn.free)
-    return turn.speech
-
-
-def respond(
-    system: SystemSide,
-    goals: Goals,
-    state: SimState,
-    kind: Int64Array,
-    slot: Int64Array,
-    repeated: BoolArray,
-    patience: int,
-) -> Answer:
-    """What B users say to acts of the system, changing their side of `state`.
+class Users:
+    """The users of a corpus, each with a goal; they follow the rules of `agenda`.
 
     Args:
         system: What the system knows, which the user hears from it.
         goals: What the users want.
-        state: The dialogues, after `SystemSide.act`.
-        kind: (B,) acts, `REQUEST` for all requests.
-        slot: (B,) slots that are requested.
-        repeated: (B,) bool, a query whose results were there already.
         patience: Turns without use after which a user leaves.
     """
-    world = system.world
-    turn = _Turn(state, world, goals)
-    goal = goals.intent[state.row, state.task]
-    active = state.stage == Stage.ACTIVE
-    turn.ended |= turn.take(kind == System.BYE)
-    turn.idle |= turn.take(kind == System.QUERY) & repeated
-    again = turn.take(kind == System.REPEAT)
-    turn.speech[again] = state.speech[again]
-    _between_tasks(turn, kind)
-    lost = turn.take(active & (state.intent != goal))
-    turn.say(lost, User.OPEN)
-    turn.open(lost)
-    turn.idle |= lost
-    _in_task(turn, system, kind, slot, goal)
-    lost = turn.take(turn.free)
-    turn.say(lost, User.LOST)
-    turn.idle |= lost
-    state.idle = np.where(turn.idle, state.idle + 1, 0)
-    spoke = turn.speech[:, Part.ACT] > User.NOTHING
-    state.speech = np.where(spoke[:, None], turn.speech, state.speech)
-    turn.ended |= state.idle >= patience
-    return Answer(turn.speech, turn.ended, turn.failed)
 
+    def __init__(self, system: SystemSide, goals: Goals, patience: int) -> None:
+        self.system, self.goals, self.patience = system, goals, patience
+        # Tasks of all goals in one row: task t of sample n is number n * T + t.
+        n, self._most, s = goals.first.shape
+        self._intent = goals.intent.reshape(-1)
+        self._first, self._last, self._carried, self._asked = (
+            array.reshape(n * self._most, s)
+            for array in (goals.first, goals.last, goals.carried, goals.asked)
+        )
+        self._opened = goals.opened.reshape(-1, 2)
+        self._rejects, self._waits = goals.rejects.reshape(-1), goals.waits.reshape(-1)
+        self._change = (self._first != self._last) & system.inside.take(self._intent, axis=0)
+        self._changes = self._change.any(axis=1)
 
-def _between_tasks(turn: _Turn, kind: Int64Array) -> None:
-    """The task is done, and the user waits to be asked for what comes next."""
-    state, world, goals = turn.state, turn.world, turn.goals
-    more = (kind == System.REQ_MORE) | (kind == System.OFFER_INTENT)
-    waits = turn.take((state.stage == Stage.WAITING) & more)
-    (at,) = waits.nonzero()
-    if len(at):
-        wanted = goals.intent[state.row[at], state.task[at] + 1]
-        offered = kind[at] == System.OFFER_INTENT
-        right = offered & (world.follows[state.intent[at]] == wanted)
-        other = np.where(offered, int(User.NEGATE_INTENT), int(User.OPEN))
-        turn.speech[at, Part.ACT] = np.where(right, int(User.AFFIRM_INTENT), other)
-        turn.next_task(at)
-    lost = turn.take(state.stage == Stage.WAITING)
-    turn.say(lost, User.LOST)
-    turn.idle |= lost
-    over = turn.take(state.stage == Stage.OVER)
-    turn.say(over, User.DONE)
-    turn.idle |= over & ~more
+    def _task(self, state: SimState) -> Int64Array:
+        """(B,) number of the task that each user is at."""
+        number: Int64Array = state.row * self._most + state.task
+        return number
 
+    def begin(self, state: SimState) -> Int64Array:
+        """What users say before the system said anything, as a speech (B, 7)."""
+        task = self._task(state)
+        state.wanted[:] = self._first.take(task, axis=0)
+        self._started(state, slice(None), task)
+        speech = np.full((len(task), _N_PARTS), -1, np.int64)
+        speech[:, _ACT] = User.OPEN
+        self._open(state, np.arange(len(task)), speech)
+        return speech
 
-def _in_task(
-    turn: _Turn, system: SystemSide, kind: Int64Array, slot: Int64Array, goal: Int64Array
-) -> None:
-    """System and user are at the same task."""
-    state, world, goals = turn.state, turn.world, turn.goals
-    inside, belief, wanted = world.inside[goal], state.belief, state.wanted
-    carefree = (belief == ANY) & (wanted == NONE)
-    wrong = inside & (belief != NONE) & (belief != wanted) & ~carefree
-    missing = inside & (wanted >= FIRST_VALUE) & (belief == NONE)
-    first, last = goals.first[state.row, state.task], goals.last[state.row, state.task]
-    change = inside & (first != last) & ~state.changed[:, None]
-    asks = state.open_asks.any(axis=1)
-    said = turn.take(kind == REQUEST)
-    asked = np.zeros_like(inside)
-    (at,) = said.nonzero()
-    asked[at, slot[at]] = True
-    turn.say(said, User.INFORM)
-    turn.tell(said, asked)
-    known = (belief[at, slot[at]] != NONE) & (state.sure[at, slot[at]] >= Heard.SURE)
-    turn.idle[at] |= known
+    def respond(
+        self, state: SimState, kind: Int64Array, slot: Int64Array, repeated: BoolArray
+    ) -> Answer:
+        """What B users say to acts of the system, changing their side of `state`.
 
-    faulty = turn.take((kind == System.CONFIRM) & (wrong | missing).any(axis=1))
-    turn.say(faulty, User.NEGATE)
-    turn.tell(faulty, wrong | missing)
-    fine = turn.take(kind == System.CONFIRM)
-    turn.say(fine, User.AFFIRM)
-    doubts = inside & (belief != NONE) & (state.sure < Heard.CONFIRMED)
-    turn.idle |= fine & ~doubts.any(axis=1)
+        Args:
+            state: The dialogues, after `SystemSide.act`.
+            kind: (B,) acts, `REQUEST` for all requests.
+            slot: (B,) slots that are requested.
+            repeated: (B,) bool, a query whose results were there already.
+        """
+        system, belief, wanted = self.system, state.belief, state.wanted
+        task = self._task(state)
+        goal = self._intent.take(task)
+        inside = system.inside.take(goal, axis=0)
+        known, fixed = belief != NONE, wanted >= FIRST_VALUE
+        differs = inside & (belief != np.maximum(wanted, ANY))
+        sets = np.empty((4, *inside.shape), bool)
+        faulty, missing, wrong, unfit = sets
+        np.logical_and(differs, known, out=wrong)
+        np.logical_and(differs, known | fixed, out=faulty)
+        np.greater(faulty, known, out=missing)  # faulty and not known
+        values = system.entities.take(state.entity, axis=0)
+        np.logical_and(inside & fixed, (values != NONE) & (values != wanted), out=unfit)
 
-    volunteers = turn.take((kind == System.REQ_MORE) & missing.any(axis=1))
-    turn.say(volunteers, User.INFORM)
-    turn.tell(volunteers, missing)
+        facts = np.empty((len(task), _N_FACTS), bool)
+        wrong.any(axis=1, out=facts[:, 0])
+        missing.any(axis=1, out=facts[:, 1])
+        unfit.any(axis=1, out=facts[:, 2])
+        np.greater(self._changes.take(task), state.changed, out=facts[:, 3])
+        np.greater(state.rejects, 0, out=facts[:, 4])
+        np.greater_equal(state.entity, 0, out=facts[:, 5])
+        state.open_asks.any(axis=1, out=facts[:, 6])
+        np.greater_equal(state.asked, 0, out=facts[:, 7])
+        where = np.where(state.stage == _ACTIVE, state.intent != goal, state.stage + 1)
+        rule = follow(where, kind, facts)
 
-    refused = turn.take((kind == System.NO_RESULT) & wrong.any(axis=1))
-    turn.say(refused, User.NEGATE)
-    turn.tell(refused, wrong)
-    booking = kind == System.EXECUTE
-    offered = kind == System.OFFER
-    values = np.where(state.entity[:, None] >= 0, _values(world, state.entity), NONE)
-    unfit = inside & (wanted >= FIRST_VALUE) & (values != NONE) & (values != wanted)
-    refused = turn.take(offered & unfit.any(axis=1))
-    turn.say(refused, User.NEGATE)
-    turn.tell(refused, unfit)
+        idle, ended = IDLE.take(rule), ENDS.take(rule)
+        speech = np.full((len(task), _N_PARTS), -1, np.int64)
+        speech[:, _ACT] = ACT.take(rule)
+        idle[(rule == _WAIT) & repeated] = True
+        (at,) = (rule == _CONFIRM).nonzero()
+        if len(at):
+            doubts = inside[at] & known[at] & (state.sure[at] < _CONFIRMED)
+            idle[at] = ~doubts.any(axis=1)
+        failed = self._give_in(state, rule, task, kind)
+        told = TOLD.take(rule)
+        self._tell(state, told, sets, task, speech)
+        (at,) = (told == _REQUESTED).nonzero()
+        if len(at):
+            requested = slot[at]
+            speech[at, _SLOT] = requested
+            speech[at, _VALUE] = np.maximum(state.wanted[at, requested], ANY)
+            idle[at] = known[at, requested] & (state.sure[at, requested] >= _SURE)
+        (at,) = (rule == _TURN_DOWN).nonzero()
+        state.rejects[at] -= 1
+        soon = self._ask_or_finish(state, rule, goal, speech)
+        called = self._go_on(state, rule, kind, soon, speech)
+        self._open(state, called, speech)
+        (at,) = (rule == _REPEAT).nonzero()
+        speech[at] = state.speech[at]
+        state.idle += 1
+        state.idle *= idle
+        np.copyto(state.speech, speech, where=(speech[:, _ACT] > _NOTHING)[:, None])
+        ended |= state.idle >= self.patience
+        return Answer(speech, ended, failed)
 
-    botched = turn.take(booking & (wrong | missing).any(axis=1))
-    turn.ended |= botched
-    changes = turn.take(((kind == System.NO_RESULT) | booking | offered) & change.any(axis=1))
-    turn.failed |= changes & booking
-    state.wanted = np.where(changes[:, None] & change, last, wanted)
-    state.changed |= changes
-    turn.say(changes, User.CHANGE)
-    turn.tell(changes, change)
+    def _give_in(
+        self, state: SimState, rule: Int64Array, task: Int64Array, kind: Int64Array
+    ) -> BoolArray:
+        """Change what cannot be had; gives (B,) where it could not be booked."""
+        gives = rule == _GIVE_IN
+        (at,) = gives.nonzero()
+        if len(at):
+            t = task[at]
+            last, change = self._last.take(t, axis=0), self._change.take(t, axis=0)
+            state.wanted[at] = np.where(change, last, state.wanted[at])
+            state.changed[at] = True
+        failed: BoolArray = gives & (kind == _EXECUTE)
+        return failed
 
-    booked = turn.take(booking)
-    (at,) = booked.nonzero()
-    if len(at):
-        system.book(state, at)
-        known = at[state.entity[at] >= 0]
-        _ask_or_finish(turn, booked, known[asks.take(known)], User.THANKS)
+    def _tell(
+        self,
+        state: SimState,
+        told: Int64Array,
+        sets: BoolArray,
+        task: Int64Array,
+        speech: Int64Array,
+    ) -> None:
+        """Inform of the first two slots of those that `told` names: `sets` has (4, B, S)."""
+        (at,) = (told >= _FAULTY).nonzero()
+        if not len(at):
+            return
+        which = told[at] - _FAULTY
+        slots = sets[np.minimum(which, len(sets) - 1), at]
+        (changed,) = (which == _CHANGED - _FAULTY).nonzero()
+        slots[changed] = self._change.take(task[at[changed]], axis=0)
+        each = np.arange(len(at))
+        slot = slots.argmax(axis=1)
+        speech[at, _SLOT] = slot
+        speech[at, _VALUE] = np.maximum(state.wanted[at, slot], ANY)
+        slots[each, slot] = False
+        slot = slots.argmax(axis=1)
+        (some,) = slots[each, slot].nonzero()
+        at, slot = at[some], slot[some]
+        speech[at, _SECOND_SLOT] = slot
+        speech[at, _SECOND_VALUE] = np.maximum(state.wanted[at, slot], ANY)
 
-    rejects = turn.take(offered & (state.rejects > 0))
-    state.rejects -= rejects
-    turn.say(rejects, User.ALTERNATIVES)
-    resigned = turn.take((kind == System.NO_RESULT) & (state.entity >= 0) & ~unfit.any(axis=1))
-    taken = turn.take(offered) | resigned
-    _ask_or_finish(turn, taken, (taken & asks).nonzero()[0], User.SELECT)
+    def _ask_or_finish(
+        self, state: SimState, rule: Int64Array, goal: Int64Array, speech: Int64Array
+    ) -> Int64Array:
+        """Ask what is still open, or be done; gives who goes on to the next task at once."""
+        (at,) = ASKS.take(rule).nonzero()
+        if not len(at):
+            return at
+        followed = rule[at]
+        (some,) = (followed == _BOOKED).nonzero()
+        if len(some):
+            self.system.book(state, at[some])
+        (some,) = (followed == _TAKE_NOTE).nonzero()
+        noted = at[some]
+        state.open_asks[noted, state.asked[noted]] = False
+        speech[noted[self.system.acts.take(goal[noted])], _ACT] = _THANKS
+        asks = state.open_asks[at].any(axis=1)
+        asks &= (followed != _BOOKED) | (state.entity[at] >= 0)
+        asking, at = at[asks], at[~asks]
+        speech[asking, _ACT] = _USER_ASK
+        speech[asking, _ASK] = state.open_asks[asking].argmax(axis=1)
+        state.chosen[at] = state.entity[at]
+        state.done[at] += 1
+        last = state.task[at] + 1 >= self.goals.count.take(state.row[at])
+        state.stage[at] = np.where(last, _OVER, _WAITING)
+        waits = self._waits.take(state.row[at] * self._most + state.task[at])
+        speech[at[last & ~waits], _ACT] = _DONE
+        soon: Int64Array = at[~(last | waits)]
+        return soon
 
-    heard = (kind == System.INFORM) & (state.asked >= 0)
-    told = turn.take(heard & asks)
-    (at,) = told.nonzero()
-    if len(at):
-        state.open_asks[at, state.asked[at]] = False
-        more = state.open_asks[at].any(axis=1)
-        acts = world.transactional[goal]
-        _ask_or_finish(turn, told & ~acts, at[more & ~acts[at]], User.SELECT)
-        _ask_or_finish(turn, told & acts, at[more & acts[at]], User.THANKS)
-    repeats = turn.take((kind == System.INFORM) & asks)
-    turn.ask(repeats)
-    turn.idle |= repeats
+    def _go_on(
+        self,
+        state: SimState,
+        rule: Int64Array,
+        kind: Int64Array,
+        soon: Int64Array,
+        speech: Int64Array,
+    ) -> Int64Array:
+        """Begin the next task; gives who names what is wanted."""
+        (at,) = (rule == _GO_ON).nonzero()
+        if len(at):
+            wanted = self._intent.take(state.row[at] * self._most + state.task[at] + 1)
+            offered = kind[at] == _OFFER_INTENT
+            right = self.system.follows.take(state.intent[at]) == wanted
+            answer = np.where(right, int(User.AFFIRM_INTENT), int(User.NEGATE_INTENT))
+            speech[at, _ACT] = np.where(offered, answer, int(User.OPEN))
+        at = np.concatenate((at, soon))
+        if len(at):
+            self._next(state, at)
+        (back,) = (rule == _CALL_BACK).nonzero()
+        return np.concatenate((at, back))
 
+    def _next(self, state: SimState, at: Int64Array) -> None:
+        """What the users at `at` want in the task after the one that is done.
 
-def _ask_or_finish(turn: _Turn, where: BoolArray, asking: Int64Array, act: User) -> None:
-    """Ask, in the dialogues at `asking`; in the others of `where` the task is done."""
-    asks = np.zeros(len(where), bool)
-    asks[asking] = True
-    turn.ask(asks & where)
-    turn.finish(where & ~asks, act)
+        What the goal leaves open is taken from the entity that was chosen, and from what was wanted
+        before, where the service is the same.
+        """
+        system, old = self.system, state.row[at] * self._most + state.task[at]
+        task = old + 1
+        intent = self._intent.take(task)
+        same = system.service.take(intent) == system.service.take(self._intent.take(old))
+        inside = same[:, None] & system.inside.take(intent, axis=0)
+        wanted = self._first.take(task, axis=0)
+        known = system.entities.take(state.chosen[at], axis=0)
+        use = self._carried.take(task, axis=0) | (wanted == NONE)
+        wanted = np.where(inside & use & (known >= FIRST_VALUE), known, wanted)
+        wanted = np.where(inside & (wanted == NONE), state.wanted[at], wanted)
+        state.wanted[at] = wanted
+        state.task[at] += 1
+        self._started(state, at, task)
 
+    def _started(self, state: SimState, at: Int64Array | slice, task: Int64Array) -> None:
+        state.changed[at] = False
+        state.open_asks[at] = self._asked.take(task, axis=0)
+        state.rejects[at] = self._rejects.take(task)
+        state.stage[at] = _ACTIVE
 
-def _values(world: World, entity: Int64Array) -> Int64Array:
-    if not len(world.entities):
-        return np.zeros((len(entity), world.n_slots), np.int64)
-    return world.entities[entity].astype(np.int64)
+    def _open(self, state: SimState, at: Int64Array, speech: Int64Array) -> None:
+        """Name the intent of the task and the slots that go with it."""
+        if not len(at):
+            return
+        task = state.row[at] * self._most + state.task[at]
+        speech[at, _INTENT] = self._intent.take(task)
+        opened = self._opened.take(task, axis=0)
+        value = np.maximum(state.wanted[at[:, None], opened], ANY)
+        value[opened < 0] = -1
+        speech[at, _SLOT], speech[at, _SECOND_SLOT] = opened.T
+        speech[at, _VALUE], speech[at, _SECOND_VALUE] = value.T

@@ -130,6 +130,7 @@ class KnowledgeGraph(UnitTask):
         self.extras = {"hop": Extra(1, hops)}
         if self.numbers.n_relations <= MOST_RELATIONS:
             self.extras["path"] = Extra(hops, self.walks.nothing)
+            self.numbered = tuple(self.numbers.relations)[: self.numbers.n_relations]
 
     @classmethod
     @override

@@ -56,8 +56,9 @@ def feedback_command(
     export: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE",
-            help="Write all corrections that are kept as JSON Lines of the family, for --data.",
+            metavar="PATH",
+            help="Write the corrections as JSON Lines, for --data: into a file, or, where PATH has "
+            "no ending, into a folder with train, dev and test.",
         ),
     ] = None,
     new_labels: Annotated[
@@ -85,17 +86,18 @@ def feedback_command(
             agent.feedback(given, None, reward)
     if input_file is not None:
         from nlp_gym_agents.prediction.own_samples import annotated_samples
+        from nlp_gym_agents.prediction.selection.answered import answered_rows
 
-        samples = annotated_samples(agent, input_file, encoding=encoding)
-        n = agent.observe_samples(samples, new_labels=new_labels)
+        rows = answered_rows(input_file)
+        if rows is not None:
+            n = agent.observe_rows(rows, new_labels=new_labels)
+        else:
+            samples = annotated_samples(agent, input_file, encoding=encoding)
+            n = agent.observe_samples(samples, new_labels=new_labels)
         say(f"{n} corrections of {input_file} are kept")
     if export is not None:
-        from nlp_gym.files import write_output
-        from nlp_gym_agents.prediction.records import to_json
-
-        rows = agent.corrections()
-        write_output("export", export, to_json(rows))
-        say(f"{len(rows)} rows: {export}")
+        files = agent.export_corrections(export)
+        say(f"the corrections are written: {', '.join(map(str, files))}")
     kept = agent.count_feedback()
     say(f"{agent.feedback_file}: {kept.corrections} corrections, {kept.ratings} ratings")
 

@@ -79,10 +79,14 @@ def answered_row(row: Row, correct: Any, family: str) -> Row:
     if isinstance(correct, Relations):
         value = _mentions(correct, characters="text" in row)
     make = _ANSWERS.get(family)
-    found = None if make is None else make(row, value)
+    if make is None:
+        raise InvalidArgumentError(
+            f"correct={shown(correct)}: what agents of the family {family!r} decide has no right "
+            "answer that could be kept."
+        )
+    found = make(row, value)
     if found is None:
-        wanted = _WANTED.get(family, "a row of the family with its answer")
-        raise InvalidArgumentError(f"correct={shown(correct)} must be {wanted}.")
+        raise InvalidArgumentError(f"correct={shown(correct)} must be {_WANTED[family]}.")
     return {**row, **found}
 
 
@@ -172,6 +176,16 @@ def _in_characters(one: Any, words: list[Any], text: str) -> Any:
 _ENDS = ("head", "tail")
 
 
+def _tree(row: Row, value: Any) -> Row | None:
+    if not isinstance(value, Mapping) or value.get("words", row["words"]) != row["words"]:
+        return None
+    heads, relations = value.get("heads"), value.get("relations")
+    for one in (heads, relations):
+        if not isinstance(one, list | tuple) or len(one) != len(row["words"]):
+            return None
+    return {"heads": heads, "relations": relations}
+
+
 def _relation(one: Any) -> Any:
     if not isinstance(one, Mapping):
         return one
@@ -188,6 +202,7 @@ _ANSWERS: Mapping[str, Callable[[Row, Any], Row | None]] = {
     "policy": _acts,
     "summary": _picked(("summary", "references"), "summary", (str, list)),
     "kg": _picked(("tail", "entity"), "tail", (str,)),
+    "parsing": _tree,
     "generation": _picked(("target", "output", "references"), "target", (str, list)),
 }
 _WANTED: Mapping[str, str] = {
@@ -200,6 +215,7 @@ _WANTED: Mapping[str, str] = {
     "policy": "a list with the acts of each turn",
     "summary": "a summary, or a list of them",
     "kg": "the name of the entity that completes the fact",
+    "parsing": "{'heads': [...], 'relations': [...]} with one of each for every word of the text",
     "generation": "the text that should have been written",
 }
 

@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from nlp_gym.checks import check_number, check_options
-from nlp_gym.errors import InvalidArgumentError, listed, shown
+from nlp_gym.errors import InvalidArgumentError, RunError, listed, shown
 from nlp_gym.types import Sample
 from nlp_gym_agents.models.trained import TrainedModel
+from nlp_gym_agents.prediction.agent_part import AgentPart
 from nlp_gym_agents.prediction.feedback import learn as learning
 from nlp_gym_agents.prediction.feedback import store
 from nlp_gym_agents.prediction.feedback.answers import answered_row, tagged_rows
-from nlp_gym_agents.prediction.feedback.chooser import Chooser
+from nlp_gym_agents.prediction.feedback.corrections import last_corrections, write_corrections
 from nlp_gym_agents.prediction.feedback.material import (
     LearnOptions,
     check_learns,
     gather,
     inventory_of,
 )
+from nlp_gym_agents.prediction.feedback.rated import check_of, check_same
 from nlp_gym_agents.prediction.feedback.report import FeedbackCount, LearnReport
 from nlp_gym_agents.prediction.feedback.rows import (
     annotated_row,
-    input_row,
+    new_labels,
+    row_of,
     samples_of,
     sentence_rows,
-    unknown_label,
 )
 from nlp_gym_agents.prediction.feedback.stages import (
     checkpoint_of,
@@ -42,14 +45,13 @@ from nlp_gym_agents.prediction.results import Result
 _THUMBS = {True: 1.0, False: 0.0}
 
 
-class Learner(Chooser):
+class Learner(AgentPart):
     """The part of `Agent` that learns from use.
 
     Attributes:
         feedback_file: Where feedback is kept; by default ``feedback.jsonl`` of the run folder.
     """
 
-    feedback_file: Path
     policy: str
     _inventories: dict[str, str]
 
@@ -77,11 +79,32 @@ class Learner(Chooser):
                 label that the agent does not know.
             RunError: It cannot be kept.
         """
-        rows = self._answered(text, correct)
-        samples = samples_of(rows, self.family, gold=True)
-        if not new_labels:
-            self._check_labels(samples)
-        store.append(self.feedback_file, [Correction(tuple(rows))], self.family)
+        record = self._correction(text, correct, new_labels=new_labels)
+        store.append(self.feedback_file, [record], self.family)
+
+    def observe_rows(self, rows: Sequence[Mapping[str, Any]], *, new_labels: bool = False) -> int:
+        """Keep the right answers of rows that `select` proposed and a person added answers to.
+
+        Args:
+            rows: As for `predict`, each with its answer.
+            new_labels: As for `observe`.
+
+        Returns:
+            How many are kept: all, or none where this fails.
+
+        Raises:
+            InvalidArgumentError: A row has no answer, or one that `observe` refuses.
+            RunError: They cannot be kept.
+        """
+        records = list[Correction]()
+        for number, row in enumerate(rows, 1):
+            try:
+                records.append(self._correction(row, row, new_labels=new_labels))
+            except InvalidArgumentError as error:
+                raise InvalidArgumentError(f"row {number}: {error}") from error
+        if records:
+            store.append(self.feedback_file, records, self.family)
+        return len(records)
 
     def observe_samples(self, samples: Sequence[Sample], *, new_labels: bool = False) -> int:
         """Keep the right answers of samples that are annotated, as `nlp_gym.data` reads them.
@@ -134,11 +157,13 @@ class Learner(Chooser):
         worth = _THUMBS[reward] if isinstance(reward, bool) else reward
         worth = check_number("reward", worth, 0.0, 1.0)
         self.check_reads_lines()
-        (item,) = self._inputs_of([text])
+        item = self._item_of(text)
         result = prediction if isinstance(prediction, Result) else None
         if result is None or result.played is None:
             (result,) = self.predict([item])
-            _check_same(result, prediction)
+            check_same(result, prediction)
+        else:
+            check_of(result, text, item)
         if not result.played:
             raise InvalidArgumentError(
                 f"text={shown(text)}: nothing was decided on it whose probability is known, so "
@@ -173,9 +198,32 @@ class Learner(Chooser):
         return FeedbackCount(len(records) - ratings, ratings)
 
     def corrections(self) -> list[dict[str, Any]]:
-        """The rows of all corrections, with their answers, as files of the family have them."""
-        found = store.read(self.feedback_file, self.family)
-        return [row for one in found if isinstance(one, Correction) for row in one.rows]
+        """The rows of the last correction of each text, with answers, as files of the family have.
+
+        Raises:
+            RunError: The file cannot be read.
+        """
+        found = last_corrections(store.read(self.feedback_file, self.family), self.family)
+        return [row for one in found for row in one.rows]
+
+    def export_corrections(self, path: str | Path) -> list[Path]:
+        """Write the corrections as data to train with, new labels among them.
+
+        Args:
+            path: A file; or, where its name has no ending, a folder that gets a file for each of
+                train, dev and test. Then each new label is in train.
+
+        Returns:
+            The files.
+
+        Raises:
+            InvalidArgumentError: There are none, or too few to be parted.
+            RunError: The file of feedback cannot be read.
+            DataError: A file cannot be written.
+        """
+        self.check_reads_lines()
+        found = last_corrections(store.read(self.feedback_file, self.family), self.family)
+        return write_corrections(path, found, self.family, self._inputs.labels)
 
     def learn(
         self,
@@ -204,7 +252,7 @@ class Learner(Chooser):
             data = store.content(self.feedback_file)
             records = store.parse(data, self.feedback_file, self.family)
             self.check_reads_lines()
-            material = gather(self.trained, self._inputs, records, how)
+            material = gather(self.trained, self._inputs, records, how, trust=self._trust)
             first = material.corrections or material.ratings
             assert first is not None
             check_learns(self.trained, first.task)
@@ -248,6 +296,8 @@ class Learner(Chooser):
     def revert(self) -> Path:
         """Predict with the run that this one was learned from again; gives its folder.
 
+        What people have said since is true of it, too, and is added to its feedback.
+
         Raises:
             RunError: This run was not learned from another, or that one is gone or was changed.
         """
@@ -255,7 +305,17 @@ class Learner(Chooser):
             learned = read_learned(self.trained.run)
             parent = parent_of(self.trained.run)
             assert learned is not None
+            run, own = self.trained.run, self.feedback_file == self.trained.run / store.FEEDBACK
+            said = store.content(self.feedback_file) if own else b""
             self._load(parent, checkpoint_of(parent, learned, self._trust))
+            try:
+                store.take_over(self.feedback_file, said, self.family)
+            except RunError as error:
+                warnings.warn(
+                    f"what was said since {run} was learned stays there: {error}",
+                    UserWarning,
+                    stacklevel=2,
+                )
         return parent
 
     def _rows(self, text: Any, item: Input | Sample) -> list[dict[str, Any]]:
@@ -264,20 +324,22 @@ class Learner(Chooser):
             if isinstance(item, Sample):
                 return [{"words": list(item.words)}]
             return sentence_rows(item)
-        if isinstance(text, str | Mapping):
-            return [input_row(text, self.family)]
         if isinstance(item, Input) and isinstance(text, list | tuple):
-            return [input_row(Sample(tuple(text)), self.family)]
-        return [input_row(item, self.family)]
+            item = Sample(tuple(text))
+        return [row_of(text, item, self.family)]
+
+    def _item_of(self, text: Any) -> Input | Sample:
+        (item,) = self._inputs_of([text])
+        if not item.words:
+            raise InvalidArgumentError(
+                f"text={shown(text)} has no words: nothing is decided on it."
+            )
+        return item
 
     def _answered(self, text: Any, correct: Any) -> list[dict[str, Any]]:
         """The episodes of a text as rows with their answers."""
         self.check_reads_lines()
-        (item,) = self._inputs_of([text])
-        if not item.words:
-            raise InvalidArgumentError(
-                f"text={shown(text)} has no words: there is no answer to it."
-            )
+        item = self._item_of(text)
         if self.tags:
             if isinstance(item, Sample):
                 spans, start = [], 0
@@ -289,12 +351,19 @@ class Learner(Chooser):
         (row,) = self._rows(text, item)
         return [answered_row(row, correct, self.family)]
 
+    def _correction(self, text: Any, correct: Any, *, new_labels: bool) -> Correction:
+        rows = self._answered(text, correct)
+        samples = samples_of(rows, self.family, gold=True)
+        if not new_labels:
+            self._check_labels(samples)
+        return Correction(tuple(rows))
+
     def _check_labels(self, samples: Sequence[Sample]) -> None:
         for sample in samples:
-            label = unknown_label(sample, self.family, self._inputs.labels)
-            if label is not None:
+            new = new_labels(sample, self.family, self._inputs.labels)
+            if new:
                 raise InvalidArgumentError(
-                    f"correct: the label {shown(label)} is none of the agent's "
+                    f"correct: the label {shown(new[0])} is none of the agent's "
                     f"({listed(self._inputs.labels)}). Where it is meant, keep it with "
                     "new_labels=True (--new-labels), for a training that has it."
                 )
@@ -308,30 +377,3 @@ def _options(given: Mapping[str, Any]) -> LearnOptions:
 def _again(trained: TrainedModel) -> TrainedModel:
     """The same policy, loaded anew."""
     return TrainedModel(trained.run, trained.folder, trained.settings, trained.device)
-
-
-def _check_same(result: Result, prediction: Result | Mapping[str, Any] | None) -> None:
-    """Refuse a prediction that is given by its fields and is not that of now."""
-    if prediction is None:
-        return
-    given = prediction.to_dict() if isinstance(prediction, Result) else prediction
-    if not isinstance(given, Mapping):
-        raise InvalidArgumentError(
-            f"prediction={shown(prediction)} must be a result of `predict`, or its fields."
-        )
-    if _without_chances(given) != _without_chances(result.to_dict()):
-        raise InvalidArgumentError(
-            f"prediction={shown(dict(given))} is not what the agent decides now: it was learned "
-            "from, or the text is another one. Predict again, or give the result object, which "
-            "knows its decisions."
-        )
-
-
-def _without_chances(value: Any) -> Any:
-    """A record without its confidences, which differ in the last place from batch to batch."""
-    if isinstance(value, Mapping):
-        unsure = ("confidence", "confidences", "calibrated", "probabilities", "id")
-        return {k: _without_chances(v) for k, v in value.items() if k not in unsure}
-    if isinstance(value, list | tuple):
-        return [_without_chances(one) for one in value]
-    return value

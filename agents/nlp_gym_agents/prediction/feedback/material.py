@@ -6,6 +6,7 @@ import hashlib
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch as th
@@ -13,13 +14,14 @@ import torch as th
 from nlp_gym.checks import check_int, check_name, check_number
 from nlp_gym.errors import InvalidArgumentError, NLPGymError, shown
 from nlp_gym.tasks.core.task import Task
-from nlp_gym.types import Corpus, Int64Array, Sample
+from nlp_gym.types import Int64Array, Sample
 from nlp_gym_agents.models.acting import score_kind
+from nlp_gym_agents.models.stages import earlier_corpora
 from nlp_gym_agents.models.trained import TrainedModel
 from nlp_gym_agents.prediction.feedback import decisions as made
 from nlp_gym_agents.prediction.feedback.decisions import Decisions
 from nlp_gym_agents.prediction.feedback.losses import OBJECTIVES
-from nlp_gym_agents.prediction.feedback.rows import samples_of, unknown_label
+from nlp_gym_agents.prediction.feedback.rows import key_of, new_labels, samples_of
 from nlp_gym_agents.prediction.feedback.store import Correction, Rating, Record
 from nlp_gym_agents.prediction.task_choice import TaskInputs
 
@@ -131,7 +133,12 @@ def check_learns(trained: TrainedModel, task: Task) -> None:
 
 
 def gather(
-    trained: TrainedModel, inputs: TaskInputs, records: Sequence[Record], options: LearnOptions
+    trained: TrainedModel,
+    inputs: TaskInputs,
+    records: Sequence[Record],
+    options: LearnOptions,
+    *,
+    trust: Sequence[str] | str = (),
 ) -> Material:
     """Play what was corrected and rated again, and draw old training data.
 
@@ -142,12 +149,14 @@ def gather(
         inputs: Its task for new input.
         records: What is kept, in order.
         options: How to learn.
+        trust: Modules that the run's settings may have imported.
 
     Raises:
         InvalidArgumentError: Nothing is left to learn from.
     """
     left_out, family = list[str](), inputs.task.family
-    corrected, rated = dict[str, list[Sample]](), list[tuple[str, list[Sample], Rating]]()
+    last = dict[str, tuple[int, list[Sample]]]()
+    rated = list[tuple[str, list[Sample], Rating]]()
     for number, record in enumerate(records, 1):
         try:
             samples = samples_of(record.rows, family, gold=isinstance(record, Correction))
@@ -155,20 +164,23 @@ def gather(
             left_out.append(f"record {number}: {error}")
             continue
         if isinstance(record, Correction):
-            unknown = (unknown_label(sample, family, inputs.labels) for sample in samples)
-            new = [label for label in unknown if label is not None]
-            if new:
-                left_out.append(
-                    f"record {number}: the label {shown(new[0])} is new: train on it with "
-                    "`nlp-gym train`"
-                )
-                continue
-            corrected[_key(samples)] = samples
+            last[key_of(samples)] = number, samples
         else:
-            rated.append((_key(samples), samples, record))
-    rated = [one for one in rated if one[0] not in corrected]
+            rated.append((key_of(samples), samples, record))
+    rated = [one for one in rated if one[0] not in last]
+    corrected = list[list[Sample]]()
+    for number, samples in last.values():
+        new = [x for sample in samples for x in new_labels(sample, family, inputs.labels)]
+        if new:
+            left_out.append(
+                f"record {number}: the label {shown(new[0])} is new: write the corrections with "
+                "`nlp-gym feedback RUN --export FOLDER`, and train on them with `nlp-gym train "
+                "--continue RUN --data FOLDER`"
+            )
+        else:
+            corrected.append(samples)
     found = _Found(trained, inputs, trained.settings["obs_type"], left_out)
-    corrections = found.corrections([s for samples in corrected.values() for s in samples])
+    corrections = found.corrections([s for samples in corrected for s in samples])
     ratings = found.ratings(rated)
     if corrections is None and ratings[0] is None:
         said = f" ({left_out[0]})" if left_out else ""
@@ -176,13 +188,8 @@ def gather(
             f"{trained.run} has no feedback that can be learned from{said}: give some with "
             "`agent.observe`, `agent.feedback` or `nlp-gym feedback` first."
         )
-    replay = found.replay(options) if options.replay else None
+    replay = found.replay(options, trust) if options.replay else None
     return Material(corrections, *ratings, replay, tuple(left_out), len(corrected))
-
-
-def _key(samples: Sequence[Sample]) -> str:
-    """What is decided on, whatever is said of it."""
-    return Corpus("", "test", [s.unannotated() for s in samples], ()).text_hash
 
 
 @dataclass
@@ -244,8 +251,8 @@ class _Found:
         rewards = th.tensor([record.reward for _, _, record in rated])
         return made.kept(found, episodes), logged, th.tensor(texts), rewards
 
-    def replay(self, options: LearnOptions) -> Decisions | None:
-        """The oracle's decisions on texts that are drawn from the training data."""
+    def replay(self, options: LearnOptions, trust: Sequence[str] | str) -> Decisions | None:
+        """The oracle's decisions on texts drawn from the training data, of all stages alike."""
         try:
             task = self.trained.task("train", **self.inputs.env_kwargs)
             task.require_gold("replay")
@@ -257,7 +264,22 @@ class _Found:
                 stacklevel=2,
             )
             return None
+        bounds = np.array([0, len(task.corpus)])
+        earlier, missing = earlier_corpora(self.trained, "train", trust=trust)
+        if missing:
+            warnings.warn(
+                f"{self.trained.run}: the data of {len(missing)} earlier stage(s) is not at hand "
+                f"({missing[0]}), and is not replayed.",
+                UserWarning,
+                stacklevel=2,
+            )
+        if earlier and task.joins_corpora:
+            task = self.trained.task("train", **self.inputs.env_kwargs, earlier=earlier)
+            assert task.corpus_bounds is not None
+            bounds = task.corpus_bounds
         draw = np.random.default_rng(options.seed)
-        n = len(task.corpus)
-        rows: Int64Array = draw.permutation(n)[: options.replay_texts]
+        most = max(options.replay_texts // (len(bounds) - 1), 1)
+        rows: Int64Array = np.concatenate(
+            [first + draw.permutation(end - first)[:most] for first, end in pairwise(bounds)]
+        )
         return made.of_gold(task.settled(), rows, obs_type=self.obs_type)

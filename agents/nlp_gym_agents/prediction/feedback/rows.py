@@ -11,14 +11,14 @@ from dataclasses import replace
 from typing import Any
 
 from nlp_gym.errors import InvalidArgumentError, shown
-from nlp_gym.types import Sample
+from nlp_gym.types import Corpus, Sample
 from nlp_gym_agents.prediction.inputs import Input, from_mappings
 
 Row = dict[str, Any]
 _TEXT = {"summary": "document", "generation": "source"}
 """Families whose key of a raw text is not ``text``."""
 NO_RELATION = "NONE"
-_WORDS = ("classification", "multilabel", "tagging")
+_WORDS = ("classification", "multilabel", "tagging", "parsing")
 """Families whose rows may have words in place of a text, where these are not cut from one."""
 
 
@@ -36,7 +36,15 @@ def input_row(given: str | Mapping[str, Any] | Input | Sample, family: str) -> R
         return dict(given)
     if isinstance(given, Sample):
         return _row_of_sample(given, family)
+    if family == "parsing" and isinstance(given, Input):  # whose rows have no text
+        return {"words": [word for word, _, _ in given.words]}
     return {_TEXT.get(family, "text"): given if isinstance(given, str) else given.text}
+
+
+def row_of(given: Any, item: Input | Sample, family: str) -> Row:
+    """What was given, and read as `item`, as a row: as it is where the family's rows have it so."""
+    as_it_is = isinstance(given, Mapping) or (isinstance(given, str) and family != "parsing")
+    return input_row(given if as_it_is else item, family)
 
 
 def sentence_rows(item: Input) -> list[Row]:
@@ -64,7 +72,7 @@ def _sample_of(row: Row, family: str, gold: bool) -> Sample:
         (found,) = from_mappings([row], family, gold=gold)
     elif not (isinstance(words, list) and words and all(isinstance(w, str) and w for w in words)):
         raise InvalidArgumentError(f"words={shown(words)} must be a list of words.")
-    elif family == "tagging" and gold:
+    elif family in ("tagging", "parsing") and gold:
         (found,) = from_mappings([row], family, gold=True)
     elif gold:
         rest = {key: value for key, value in row.items() if key != "words"}
@@ -110,6 +118,8 @@ def annotated_row(sample: Sample, family: str) -> Row:
         return {**row, "labels": labels}
     if family == "classification":
         return {**row, "label": labels[0]}
+    if family == "parsing":
+        return {**row, "heads": list(gold), "relations": labels}
     if family == "relation":
         pairs = zip(sample.extra["pairs"], labels, strict=True)
         found = [{"head": [*p[:2]], "tail": [*p[2:]], "label": label} for p, label in pairs]
@@ -129,8 +139,8 @@ def annotated_row(sample: Sample, family: str) -> Row:
     return {**row, keys[family]: value}
 
 
-def unknown_label(sample: Sample, family: str, known: Sequence[str]) -> str | None:
-    """A label of a sample's gold that is none of those `known`; None: there is none.
+def new_labels(sample: Sample, family: str, known: Sequence[str]) -> list[str]:
+    """The labels of a sample's gold that are none of those `known`.
 
     Args:
         sample: It has gold.
@@ -140,7 +150,14 @@ def unknown_label(sample: Sample, family: str, known: Sequence[str]) -> str | No
     given = sample.labels or ()
     if family == "policy":
         given = tuple(act for turn in sample.gold for act in turn)
-    return next((label for label in given if known and label not in known), None)
+    if family == "parsing":  # an agent of universal relations reads those with a subtype
+        given = tuple(x if x in known else x.partition(":")[0] for x in given)
+    return [label for label in given if known and label not in known]
+
+
+def key_of(samples: Sequence[Sample]) -> str:
+    """Equal for equal texts or samples, whatever is said of them."""
+    return Corpus("", "test", [sample.unannotated() for sample in samples], ()).text_hash
 
 
 def _words_row(sample: Sample) -> Row:
@@ -175,6 +192,7 @@ _ROWS: Mapping[str, Callable[[Sample], Row]] = {
     "tagging": _words_row,
     "classification": _words_row,
     "multilabel": _words_row,
+    "parsing": _words_row,
     "relation": _relation_row,
     "spanqa": lambda s: {"question": s.extra["question_text"], "context": s.extra["text"]},
     "choice": lambda s: {"question": s.extra["text"], "choices": list(s.extra["choice_texts"])},

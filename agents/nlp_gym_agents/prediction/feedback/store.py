@@ -166,6 +166,28 @@ def append(path: Path, records: Sequence[Record], family: str) -> None:
         append_whole(path, (b"" if _ends_a_line(path) else b"\n") + lines)
 
 
+def take_over(path: Path, data: bytes, family: str) -> int:
+    """Add the records of another file that this one lacks.
+
+    Args:
+        path: The file.
+        data: The bytes of the other one, of which the beginning may be a copy of this one.
+        family: Task family.
+
+    Returns:
+        How many.
+
+    Raises:
+        RunError: See `append`.
+    """
+    there = set(content(path).split(b"\n"))
+    lines = [line + b"\n" for line in data.split(b"\n") if line.strip() and line not in there]
+    records = parse(b"".join(lines), path, family)
+    if records:
+        append(path, records, family)
+    return len(records)
+
+
 def read(path: Path, family: str) -> list[Record]:
     """The records of a file, in order; none where there is no file.
 

@@ -24,6 +24,7 @@ _ANSWERS: Mapping[str, tuple[str, ...]] = {
     "multilabel": ("labels",),
     "classification": ("label",),
     "tagging": ("entities",),
+    "parsing": ("heads", "relations"),
 }
 """Fields of a record that say its answer."""
 _UNSURE = ("confidence", "confidences")

@@ -190,9 +190,12 @@ def read_schema(value: Any) -> Schema:
         for k, one in enumerate(checked_list(field(service, "slots"), f"{at}.slots")):
             slot = checked_object(one, f"{at}.slots[{k}]")
             slots.append(checked_string(field(slot, "name"), f"{at}.slots[{k}].name"))
-        intents = []
+        intents: list[dict[str, Any]] = []
         for k, one in enumerate(checked_list(field(service, "intents"), f"{at}.intents", least=1)):
-            intents.append(_intent(checked_object(one, f"{at}.intents[{k}]"), slots, name))
+            intent = _intent(checked_object(one, f"{at}.intents[{k}]"), slots, name)
+            if any(intent["name"] == other["name"] for other in intents):
+                raise RowError(f"the intent {intent['name']!r} of {name!r} is there twice")
+            intents.append(intent)
         schema[name] = {"slots": slots, "intents": intents}
     return schema
 
@@ -268,6 +271,7 @@ def _checked_table(table: dict[str, Any]) -> dict[str, list[dict[str, str]]]:
                     str(v) if type(v) in (int, float) else v, f"table.{service}[{n}].{slot}"
                 )
                 for slot, v in checked_object(row, f"table.{service}[{n}]").items()
+                if v is not None  # as NULL in SQL: the entity has no such value
             }
             for n, row in enumerate(checked_list(rows, f"table.{service}"))
         ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,40 +10,22 @@ import numpy as np
 
 from nlp_gym.checks import check_int, check_name
 from nlp_gym.errors import InvalidArgumentError, RunError, shown
-from nlp_gym.tasks.core.task import Task
-from nlp_gym.types import Float64Array, Sample, text_key
+from nlp_gym.types import Float64Array, Sample
 from nlp_gym_agents.models.trained import TrainedModel, load_trained
-from nlp_gym_agents.prediction.feedback import select as choosing
+from nlp_gym_agents.prediction.agent_part import AgentPart
+from nlp_gym_agents.prediction.feedback import store
+from nlp_gym_agents.prediction.feedback.corrections import last_corrections
 from nlp_gym_agents.prediction.feedback.material import check_learns
-from nlp_gym_agents.prediction.feedback.rows import input_row
-from nlp_gym_agents.prediction.feedback.select import Selected
+from nlp_gym_agents.prediction.feedback.rows import key_of, row_of, samples_of
 from nlp_gym_agents.prediction.inputs import Input, sample_id
-from nlp_gym_agents.prediction.task_choice import TaskInputs
+from nlp_gym_agents.prediction.selection import scores as choosing
+from nlp_gym_agents.prediction.selection.scores import Selected
 from nlp_gym_agents.runs.settings import SETTINGS, SnapshotSettings, read_settings
 from nlp_gym_agents.runs.snapshots import steps, verify
 
 
-class Chooser:
+class Chooser(AgentPart):
     """The part of `Agent` that chooses what to ask people about."""
-
-    trained: TrainedModel
-    family: str
-    bio: bool
-    _inputs: TaskInputs
-    _lock: threading.RLock
-    _trust: Sequence[str] | str
-
-    @property
-    def tags(self) -> bool:
-        """Whether it labels every word."""
-        raise NotImplementedError
-
-    def check_reads_lines(self) -> None:
-        """Refuse a mixture of which no task was chosen."""
-        raise NotImplementedError
-
-    def _inputs_of(self, given: list[Any]) -> list[Input | Sample]:
-        raise NotImplementedError
 
     def select(
         self,
@@ -57,11 +38,12 @@ class Chooser:
         seed: int = 0,
         progress: bool = False,
     ) -> list[Selected]:
-        """Propose which texts to label next, the first one first; see `prediction.feedback.select`.
+        """Propose which texts to label next, the first one first; `selection.scores` has the rules.
 
         Args:
             given: Texts or samples, as for `predict`; gold is not looked at. Blank texts are left
-                out, and of equal ones all but the first.
+                out, and of equal ones all but the first; so are those whose answer is kept
+                (`observe`).
             budget: Most texts that are proposed.
             strategy: ``"entropy"``, ``"margin"``, ``"least_confidence"``, ``"disagreement"`` or
                 ``"random"``.
@@ -74,7 +56,7 @@ class Chooser:
         Raises:
             InvalidArgumentError: An argument is outside what is allowed, or no two members of the
                 ensemble differ.
-            RunError: A run of the ensemble cannot be loaded.
+            RunError: A run of the ensemble cannot be loaded, or the file of feedback not read.
         """
         check_int("budget", budget, 1, 2**31 - 1)
         check_name("strategy", strategy, choosing.STRATEGIES)
@@ -87,7 +69,9 @@ class Chooser:
         with self._lock:
             inputs = self._inputs_of(texts)
             episodes = [self._episodes(item) for item in inputs]
-            keys = [_key_of(samples) for samples in episodes]
+            answered = {key_of(one) for one in self._answered_texts()}
+            keys = [key_of(samples) if samples else None for samples in episodes]
+            keys = [None if key in answered else key for key in keys]
             if strategy == "random":
                 scores = np.random.default_rng(seed).random(len(inputs))
             else:
@@ -98,12 +82,17 @@ class Chooser:
             item, text = inputs[place], texts[place]
             raw = item.text if isinstance(item, Input) else item.extra.get("text")
             name = item.id if isinstance(item, Input) else sample_id(item)
-            row = input_row(text if isinstance(text, str | Mapping) else item, self.family)
+            row = row_of(text, item, self.family)
             own = {"id": name, "text": None if raw is None else str(raw), "strategy": strategy}
             found.append(
                 Selected(rank=rank, index=place, score=float(scores[place]), row=row, **own)
             )
         return found
+
+    def _answered_texts(self) -> list[list[Sample]]:
+        """What people have given the right answer of already."""
+        kept = last_corrections(store.read(self.feedback_file, self.family), self.family)
+        return [samples_of(one.rows, self.family, gold=True) for one in kept]
 
     def _scores(
         self,
@@ -171,16 +160,6 @@ class Chooser:
         if isinstance(item, Sample):
             return [item.unannotated()] if item.words else []
         return [Sample(tuple(word for word, _, _ in one)) for one in item.sentences]
-
-    def _task_of(self, samples: list[Sample]) -> Task:
-        return self.trained.task("test", **self._inputs.arguments(samples)).settled()
-
-
-def _key_of(samples: Sequence[Sample]) -> Any:
-    """Equal for equal texts; None: a blank one."""
-    if not samples:
-        return None
-    return tuple((text_key(sample.words), repr(sorted(sample.extra.items()))) for sample in samples)
 
 
 def _snapshots(
