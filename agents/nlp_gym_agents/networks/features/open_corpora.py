@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary, WeakValueDictionary
@@ -23,6 +23,7 @@ from nlp_gym.encode.load import make_encoder
 from nlp_gym.envs.vector import TaskVectorEnv
 from nlp_gym.errors import InvalidArgumentError, NLPGymError, shown
 from nlp_gym.tasks.core.task import Task
+from nlp_gym.types import Observation
 from nlp_gym_agents.networks.features.source import (
     MAX_ROWS,
     FeatureSource,
@@ -67,6 +68,20 @@ def corpus_number(task: Task) -> int:
         _NUMBERS[task] = number
     _TASKS.setdefault(number, task)
     return number
+
+
+def with_corpus(seen: Observation, task: Task, keys: Container[str]) -> Observation:
+    """Observations (B, ...) of a task, which name its corpus where `keys` say that they do.
+
+    Args:
+        seen: As the task makes them, which never do.
+        task: The task.
+        keys: Keys of the observations that the policy was made for.
+    """
+    if CORPUS_KEY not in keys:
+        return seen
+    n = len(next(iter(seen.values())))
+    return {**seen, CORPUS_KEY: np.full((n, 1), corpus_number(task), np.int32)}
 
 
 def open_venv(venv: TaskVectorEnv) -> int:
