@@ -5,9 +5,11 @@
     python -m benchmarks.attacks --data-dir ../shared/data --rows finetuned fgm pgd --seeds 0 1 2
     python -m benchmarks.attacks --quick                                         # a try
 
-Rows: `plain`; `typos` (`--augment typos`); `attack` (`--adversarial attack:` the plain run);
-`finetuned` (the encoder learns), and it with `fgm` or `pgd`. All rows of an id have the same
-training texts, of which `--train-texts` draws some, and the same attacked texts of the test split.
+Rows: `plain`; `typos` (`--augment typos`); `changes` (`--augment changes:8`); `attack`
+(`--adversarial attack:` the plain run); `renewed` (that run is attacked again, and both sets of
+copies are learned from); `finetuned` (the encoder learns), and it with `changes:4`, `fgm` or `pgd`.
+All rows of an id have the same training texts, of which `--train-texts` draws some, and the same
+attacked texts of the test split.
 What is lost is the fall of the metric on these; a row's share is of what the plain row loses.
 
 Each row and seed is a JSON file under `--out`; what is there is not measured again. Seconds are
@@ -41,13 +43,19 @@ LEARNS: Mapping[str, Any] = {"encoder_mode": "finetune"}
 ROWS: Mapping[str, Mapping[str, Any]] = {
     "plain": {},
     "typos": {"env_kwargs": {"augment": ["typos"]}},
+    "changes": {"env_kwargs": {"augment": ["changes:8"]}},
     "attack": {"adversarial": "attack:{plain}"},
+    "renewed": {
+        "adversarial": "attack:{attack}",
+        "env_kwargs": {"augment": ["copies:{attack}/attacked.json"]},
+    },
     "finetuned": LEARNS,
+    "finetuned-changes": {**LEARNS, "env_kwargs": {"augment": ["changes:4"]}},
     "fgm": {**LEARNS, "adversarial": "fgm"},
     "pgd": {**LEARNS, "adversarial": "pgd"},
 }
-"""Fields of `TrainConfig` by row; ``{plain}`` stands for the plain run."""
-FROZEN = ("plain", "typos", "attack")
+"""Fields of `TrainConfig` by row; ``{plain}`` stands for the run of that row."""
+FROZEN = ("plain", "typos", "changes", "attack")
 
 
 @dataclass
@@ -101,15 +109,22 @@ class Comparison:
         run = self.out / "runs" / f"{row}-{seed}"
         if (run / "config.yml").is_file():
             return resume(run, progress=True)
-        fields = dict(ROWS[row])
-        if "adversarial" in fields:
-            plain = self.out / "runs" / f"plain-{seed}"
-            if "{plain}" in fields["adversarial"]:
-                self.record("plain", seed)
-            fields["adversarial"] = fields["adversarial"].format(plain=plain)
+        fields = self._filled(ROWS[row], seed)
         kwargs = {**self.base.env_kwargs, **fields.pop("env_kwargs", {})}
         config = self.base.with_changes(seed=seed, env_kwargs=kwargs, **fields)
         return train(config, run_dir=run, progress=True)
+
+    def _filled(self, value: Any, seed: int) -> Any:
+        """Settings with the runs of other rows in place of their names; measured now if need be."""
+        if isinstance(value, Mapping):
+            return {name: self._filled(own, seed) for name, own in value.items()}
+        if isinstance(value, list):
+            return [self._filled(own, seed) for own in value]
+        for row in ROWS:
+            if isinstance(value, str) and f"{{{row}}}" in value:
+                self.record(row, seed)
+                value = value.replace(f"{{{row}}}", str(self.out / "runs" / f"{row}-{seed}"))
+        return value
 
 
 def subset(env: str, folder: Path, n: int, **kwargs: Any) -> Path:

@@ -14,8 +14,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from nlp_gym.data.text.shapes import SHAPE_FLAGS
 from nlp_gym.messages import one_line_errors
-from nlp_gym.tasks.tagging.shapes import SHAPE_FLAGS
 from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.evaluation.evaluate import evaluate
 from nlp_gym_agents.training.train import train

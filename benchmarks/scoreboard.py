@@ -122,7 +122,7 @@ def information(command: str) -> str:
     start = given("--warm-start")
     own = _values(words, "--hyperparams")
     params = load_hyperparams(row.name, env_id, own, warm=start is not None)
-    return information_of_run(row, params, warm_start=start)
+    return information_of_run(row, params, start=None if start is None else "oracle")
 
 
 def _values(words: Sequence[str], flag: str) -> list[str]:

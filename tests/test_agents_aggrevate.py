@@ -80,6 +80,14 @@ def test_roll_outs_of_the_learner_are_its_own() -> None:
     assert model._values(state, every(task, 3).copy()) == pytest.approx(oracle)
 
 
+def test_it_goes_on_cloning_where_no_state_was_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = build("POS-EWT-v0", "aggrevate", roll_ins=1, first=0.5, texts=1, states=1)
+    nothing = lambda state, picks: np.zeros(len(state.row), bool)  # noqa: E731
+    monkeypatch.setattr(model, "_kept_of", nothing)
+    model.learn(128)
+    assert (model.num_timesteps, len(model._visited[0])) == (128, 0)
+
+
 def test_tried_are_the_likeliest_and_the_oracles() -> None:
     low = -np.inf
     scores = np.array([[0.1, 0.9, 0.5, low], [0.3, 0.2, 0.1, low]], np.float32)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,14 +23,17 @@ from nlp_gym_agents.algorithms.imitation.demonstrations import OracleData, colle
 from nlp_gym_agents.algorithms.pretraining import warm_start
 from nlp_gym_agents.algorithms.pretraining_loss import q_targets
 from nlp_gym_agents.algorithms.q_learning.masked_dqn import td_target
-from nlp_gym_agents.algorithms.registry import ALGORITHMS, resolve
+from nlp_gym_agents.algorithms.registry import ALGORITHMS, information_of_run, resolve
 from nlp_gym_agents.algorithms.vec_env import SB3VecEnv
 from nlp_gym_agents.config.hyperparams import build_arguments, load_hyperparams
+from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.evaluation.baselines import run_baselines
+from nlp_gym_agents.evaluation.test_report import start_information
 from nlp_gym_agents.models.acting import make_act
 from nlp_gym_agents.networks.features.extractor import NLPExtractor
 from nlp_gym_agents.networks.features.source import FeatureSource
 from nlp_gym_agents.networks.policies.dueling import explore
+from nlp_gym_agents.runs.folder import read_config, write_config
 
 Q_OPTIONS = [
     "n_envs:32",
@@ -138,6 +143,79 @@ def test_algorithms_by_import_path() -> None:
     assert resolve("sb3_contrib:MaskablePPO").masked
     assert resolve("nlp_gym_agents.algorithms.q_learning.masked_dqn:MaskedDQN").masked
     assert resolve("stable_baselines3:DQN").policy_kind == "q"
+
+
+@pytest.mark.parametrize(
+    ("base", "said", "information"),
+    [
+        ("BC", None, "oracle"),
+        ("AggreVaTe", None, "full information + oracle"),
+        ("ExpectedPG", None, "full information"),
+        ("MaskedDQN", None, "bandit"),
+        ("MaskedDQN", "full information", "full information"),
+        ("TRPO", "full information", "full information"),
+        ("TRPO", "all of it", InvalidArgumentError),
+    ],
+)
+def test_what_an_own_class_learns_from(
+    base: str, said: str | None, information: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = {row.cls.__name__: row.cls for row in ALGORITHMS.values()}
+    parent = resolve("sb3_contrib:TRPO").cls if base == "TRPO" else known[base]
+    own = type("Own", (parent,), {} if said is None else {"information": said})
+    monkeypatch.setitem(sys.modules, "own_module", SimpleNamespace(Own=own))
+    if not isinstance(information, str):
+        with pytest.raises(information, match="information='all of it' is not known"):
+            resolve("own_module:Own")
+        return
+    row = resolve("own_module:Own")
+    assert row.information == information_of_run(row, {}) == information
+
+
+@pytest.mark.parametrize(
+    ("algo", "params", "start", "known"),
+    [
+        ("maskable_ppo", {}, None, "bandit"),
+        ("maskable_ppo", {}, "oracle", "bandit, start: oracle"),
+        ("maskable_ppo", {}, "bandit, start: oracle", "bandit, start: bandit + oracle"),
+        ("maskable_ppo", {"constant_reward": 1.0}, "oracle", "no reward, start: oracle"),
+        ("masked_dqn", {"constant_reward": 1.0, "full_targets": True}, None, "no reward"),
+        ("masked_dqn", {"constant_reward": 0.0, "demonstrations": 0.5}, None, "no reward + oracle"),
+        ("aggrevate", {"constant_reward": 1.0}, None, "no reward + oracle"),
+    ],
+)
+def test_what_a_run_learned_from(
+    algo: str, params: dict[str, Any], start: str | None, known: str
+) -> None:
+    assert information_of_run(ALGORITHMS[algo], params, start=start) == known
+
+
+def test_what_the_start_of_a_run_learned_from(tmp_path: Path) -> None:
+    """What continues clones is no bandit, however many runs there are between."""
+
+    def write(name: str, algo: str, **settings: Any) -> dict[str, Any]:
+        config = TrainConfig(env="POS-EWT-v0", algo=algo, **settings).as_dict()
+        (tmp_path / name).mkdir()
+        write_config(tmp_path / name, config, command=())
+        return read_config(tmp_path / name)
+
+    def start_of(algo: str, **settings: Any) -> str | None:
+        return start_information({"algo": algo, **settings})
+
+    assert start_information(write("cloned", "bc")) is None
+    run = str(tmp_path / "cloned")
+    assert start_of("ppo", warm_start="bc:3") == "oracle"
+    ppo = write("ppo", "maskable_ppo", continue_from=run)
+    assert start_information(ppo) == start_of("ppo", warm_start=run) == "oracle"
+    assert start_of("ppo", continue_from=str(tmp_path / "ppo")) == "bandit, start: oracle"
+    write("full", "expected_pg")
+    full = str(tmp_path / "full")
+    assert start_of("ppo", warm_start=full) == "full information"
+    # Values are regressed on what the oracle does, whoever the trunk comes from.
+    assert start_of("dqn", warm_start=full) == "full information + oracle"
+    gone = str(tmp_path / "gone")
+    assert start_of("ppo", warm_start=gone) == "oracle"
+    assert start_of("ppo", continue_from=gone) == "not known"
 
 
 @pytest.mark.parametrize(

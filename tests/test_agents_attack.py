@@ -77,6 +77,18 @@ def test_search_keeps_to_its_budget(budget: int) -> None:
     assert found.is_right
 
 
+@pytest.mark.parametrize("keep", [0, 1, 5])
+def test_search_keeps_the_tries_that_lowered_most(keep: int) -> None:
+    victim = Weighing(quick=0.2, movie=0.1, starts=0.3)
+    (found,) = Search(victim, TYPOS, SearchLimits(100, 1.0), keep=keep).attack([TEXT])
+    assert len(found.tries) == keep
+    if keep:
+        assert found.tries[0].words == found.changed.words
+        chances = victim(found.tries).chances
+        assert (np.diff(chances) >= 0).all()
+        assert all(one.labels == TEXT.labels and one.words != TEXT.words for one in found.tries)
+
+
 def test_search_changes_no_more_words_than_it_may() -> None:
     victim = Weighing(quick=0.2, slowly=0.1, movie=0.1)
     (found,) = Search(victim, Finder("classification", "typos"), SearchLimits(99, 0.0)).attack(
@@ -88,6 +100,14 @@ def test_search_changes_no_more_words_than_it_may() -> None:
     )
     assert len(found.edits) == 3
     assert not any(edit.start == 3 for edit in found.edits)  # it would change nothing
+
+
+def test_search_weighs_the_end_of_a_text_that_is_longer_than_its_budget() -> None:
+    words = (*["pleasant"] * 200, "dreadful", *["pleasant"] * 30)
+    victim = Weighing(dreadful=0.9)
+    (found,) = Search(victim, TYPOS, SearchLimits(41, 1.0)).attack([Sample(words, ("x",))])
+    assert found.succeeded
+    assert found.queries == victim.asked <= 41
 
 
 def test_search_leaves_wrong_decisions_alone() -> None:
@@ -173,6 +193,28 @@ def test_report_escapes_what_a_text_holds(run: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "texts",
+    [
+        ["Where is it ?", "北京 在 哪里 ？"],
+        ["?"],
+        ["\u200b naïve 😀 cafés ’ ?", "a"],
+        ["Where is the city " * 500 + "?"],
+    ],
+)
+def test_attack_command_attacks_a_file_whole(run: Path, tmp_path: Path, texts: list[str]) -> None:
+    file = tmp_path / "own.jsonl"
+    labels = ("DESC", "ENTY", "LOC", "HUM", "NUM", "ABBR")  # so one of a text is right
+    rows = [json.dumps({"text": text, "label": label}) for text in texts for label in labels]
+    file.write_text("\n".join(rows), encoding="utf-8")
+    options = ["--budget", "12", "--changes", "typos,paraphrase"]
+    result = CliRunner().invoke(app, ["attack", str(run), "--data", str(file), *options])
+    assert result.exit_code == 0, result.output
+    assert f"{len(rows)} texts of test" in result.output
+    assert "no text was right" not in result.output
+    assert max(map(len, result.output.splitlines())) < 1000  # long texts are shortened
+
+
+@pytest.mark.parametrize(
     ("options", "told"),
     [
         (["--changes", "spelling"], "changes"),
@@ -181,6 +223,7 @@ def test_report_escapes_what_a_text_holds(run: Path) -> None:
         (["--out", "x.txt"], ".html"),
         (["--copies", "x.csv"], ".json"),
         (["--data", "absent.csv"], "absent.csv"),
+        (["--changes", "neighbours"], "hashed"),
     ],
 )
 def test_attack_command_refuses_with_a_line(run: Path, options: list[str], told: str) -> None:
@@ -221,12 +264,18 @@ def test_adversarial_attack_trains_on_copies_and_resumes_exactly(run: Path, tmp_
         adversarial=f"attack:{run}",
         adversarial_texts=10,
     )
+    earlier = train(config, run_dir=tmp_path / "earlier", progress=False)
+    older = json.loads((earlier / FILE).read_text(encoding="utf-8"))["samples"]
+    config = config.with_changes(
+        adversarial=f"attack:{earlier}",
+        env_kwargs={**config.env_kwargs, "augment": f"copies:{earlier / FILE}"},
+    )
     made = train(config, run_dir=tmp_path / "made", progress=False)
     copies = json.loads((made / FILE).read_text(encoding="utf-8"))["samples"]
-    assert 0 < len(copies) <= 10
+    assert 10 < len(copies) <= 80  # several of each text
     plain = RunVictim(run).trained.task("train")
     own = RunVictim(made).trained.task("train")
-    assert len(own.corpus) == len(plain.corpus) + len(copies)
+    assert len(own.corpus) == len(plain.corpus) + len(older) + len(copies)
     moved = tmp_path / "moved"
     shutil.copytree(made, moved)
     shutil.rmtree(newest(moved / "checkpoints")[0])
@@ -234,7 +283,7 @@ def test_adversarial_attack_trains_on_copies_and_resumes_exactly(run: Path, tmp_
     resume(moved, progress=False)
     weights = [newest(r / "checkpoints")[0] / "policy.safetensors" for r in (made, moved)]
     assert weights[0].read_bytes() == weights[1].read_bytes()
-    assert read_config(made)["adversarial"] == f"attack:{run.resolve()}"
+    assert read_config(made)["adversarial"] == f"attack:{earlier.resolve()}"
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 from nlp_gym import make_task
 from nlp_gym.errors import InvalidArgumentError
 from nlp_gym_agents.cluster.ray_tasks import Cluster
+from nlp_gym_agents.evaluation.benchmark import controls
 from nlp_gym_agents.evaluation.benchmark.controls import control_cells, equal_length, read_controls
 from nlp_gym_agents.evaluation.benchmark.markdown import to_markdown
 from nlp_gym_agents.evaluation.benchmark.plan import Plan
@@ -92,6 +93,29 @@ def test_equal_time_is_bc_speed_times_the_agents_seconds() -> None:
     assert equal_length(bc, 11.0) == 1200  # never shorter than its own length
     assert equal_length(bc, 10.2) is None  # bc took as long already
     assert equal_length(bc, 3.0) is None
+
+
+@pytest.mark.parametrize(("seconds", "lengths"), [((30.0, 10.1), [3000, 1000]), ((9.0, 9.0), [])])
+def test_bc_has_equal_time_with_every_seed_or_with_none(
+    seconds: tuple[float, float],
+    lengths: list[int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    own = plan(tmp_path, algos=("bc", "maskable_ppo"))
+    time = {("bc", 0): 10.0, ("bc", 1): 10.0}
+    time |= {("maskable_ppo", seed): s for seed, s in enumerate(seconds)}
+    whole = {"timesteps": 1000, "n_timesteps": 1000}
+    done = {
+        (c.algo, c.seed): (
+            c,
+            result(c.algo, c.seed, 0.5, **whole, training_seconds=time[c.algo, c.seed]),
+        )
+        for c in own.cells()
+    }
+    monkeypatch.setattr(controls, "done_cells", lambda plan, env_id: done)
+    found = [c.settings["control"] for c in control_cells(own) if c.algo == BC_TIME]
+    assert [control["n_timesteps"] for control in found] == lengths
 
 
 def test_the_best_agent_is_chosen_on_dev_among_those_that_learn_from_rewards() -> None:

@@ -47,6 +47,17 @@ def states_of(observations: Any) -> set[tuple[Any, ...]]:
     return {tuple(int(x) for a in arrays for x in a[i].reshape(-1)) for i in range(n)}
 
 
+def test_roll_ins_play_the_texts_that_environments_draw() -> None:
+    options: dict[str, Any] = {**SAMPLE, "reading": True, "holdout": 0.3}
+    task = make_task("Sentiment-SST2-v0", **options)
+    assert task.drawn is not None
+    model: Any = build_model(ALGORITHMS["dagger"], task, {**SMALL, "texts": 3}, device="cpu")
+    assert len(model._rows(1)) == 3
+    assert set(model._rows(1)) <= set(task.drawn.tolist())
+    model.texts = None
+    assert model._rows(1).tolist() == task.drawn.tolist()
+
+
 def test_the_states_are_those_the_learner_comes_to() -> None:
     model = build("NER-CoNLL-v0", beta=0.0)
     task = model.env.get_attr("task")[0]

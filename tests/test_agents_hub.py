@@ -312,6 +312,7 @@ def test_hub_card_is_for_the_hub(run: Path) -> None:
     from huggingface_hub import ModelCard
 
     card = ModelCard(make_card(run, REPO))
+    assert "| Learned from | bandit |" in card.content
     data = card.data.to_dict()
     report = json.loads((run / "report.json").read_text())
     assert data["library_name"] == "nlp-gym"
@@ -360,6 +361,7 @@ def test_hub_card_is_inert_whatever_names_hold(run: Path, tmp_path: Path) -> Non
     (copy / "best" / "settings.json").write_text(json.dumps(settings))
     report = json.loads((copy / "report.json").read_text())
     report |= {"metric": hostile[1], "signature": hostile[2], "split": hostile[5]}
+    report["information"] = hostile[1]
     report["text"] = "\n".join(hostile)
     report["corpus"]["name"] = hostile[0]
     report["baselines"] = {name: {"value": 0.5, "interval": None} for name in hostile}

@@ -21,6 +21,7 @@ from nlp_gym_agents import make_sb3_env, nlp_policy_kwargs
 from nlp_gym_agents.algorithms.buffers import RUN, EpisodeReplayBuffer
 from nlp_gym_agents.algorithms.q_learning.full_targets import full_targets, some_of
 from nlp_gym_agents.algorithms.q_learning.masked_dqn import MaskedDQN, margin_loss
+from nlp_gym_agents.algorithms.q_learning.priorities import Priorities
 from nlp_gym_agents.algorithms.q_learning.state_buffer import StateReplayBuffer
 from nlp_gym_agents.algorithms.registry import resolve
 from nlp_gym_agents.config.hyperparams import load_hyperparams
@@ -387,6 +388,14 @@ def test_masked_dqn_in_plain_code(tmp_path: Path) -> None:
     loaded.set_env(env)
     loaded.learn(32)
     assert isinstance(loaded.replay_buffer, StateReplayBuffer)
+
+
+def test_nothing_is_drawn_where_all_are_demonstrations() -> None:
+    priorities = Priorities((4,), 0.6)
+    priorities.expect(slice(None))
+    with np.errstate(all="raise"):
+        index, likelier = priorities.draw(0)
+    assert index.shape == likelier.shape == (0,)
 
 
 def test_masked_dqn_draws_runs_where_texts_are_encoded() -> None:

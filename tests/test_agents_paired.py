@@ -145,4 +145,12 @@ def test_runs_are_compared_from_their_folders(
     record = json.loads(target.read_text())
     assert record["verdict"] == "open"
     assert record["runs"] == [str(runs[0])]
-    assert re.search(r"processor seconds of training", capsys.readouterr().out)
+    told = dict.fromkeys([str(run) for run in runs], "bandit")
+    assert record["information"] == told
+    assert re.search(
+        r"processor seconds of training, learned from: bandit\n", capsys.readouterr().out
+    )
+    (runs[1] / "config.yml").unlink()
+    with pytest.raises(SystemExit):
+        main(["compare", str(runs[0]), *options])
+    assert json.loads(target.read_text())["information"] == {**told, str(runs[1]): "not known"}

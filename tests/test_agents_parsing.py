@@ -12,6 +12,8 @@ from conftest import as_tensors, oracle_states, tiny_task
 
 from nlp_gym import make_task
 from nlp_gym.errors import InvalidArgumentError
+from nlp_gym.tasks.parsing.task import Parsing
+from nlp_gym_agents.networks.features.extractor import NLPExtractor
 from nlp_gym_agents.networks.features.open_corpora import corpus_number
 from nlp_gym_agents.networks.features.source import FeatureSource
 from nlp_gym_agents.prediction.parsed import ParsedText, to_conllu, words_of
@@ -53,3 +55,30 @@ def test_trees_are_written_as_conllu() -> None:
         "1\ta b\t_\t_\t_\t_\t2\tdet\t_\t_\n2\tc\t_\t_\t_\t_\t0\troot\t_\t_\n\n"
     )
     assert to_conllu([{"words": [], "heads": [], "relations": []}]) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "joined"),
+    [
+        ("Hi, you, you", [True, False, True, False, False]),
+        ("other", [False] * 5),
+        (None, [False] * 5),
+    ],
+)
+def test_conllu_says_where_no_space_follows(text: str | None, joined: list[bool]) -> None:
+    words = ["Hi", ",", "you", ",", "you"]
+    record = {"words": words, "heads": [0, 1, 1, 1, 1], "relations": ["root"] + ["dep"] * 4}
+    rows = [row.split("\t") for row in to_conllu([{**record, "text": text}]).splitlines()]
+    assert [row[9] == "SpaceAfter=No" for row in rows if len(row) == 10] == joined
+
+
+def test_agents_look_up_the_shape_of_the_words_that_states_name() -> None:
+    task = make_task("Parsing-EWT-v0", shape=True, **SAMPLE)
+    index = NLPExtractor(task.observation_space("index"), FeatureSource(task, "cpu"), hidden=[8])
+    given = NLPExtractor(task.observation_space("features"), hidden=[8])
+    for state in oracle_states(task):
+        one = index.read(as_tensors(task.observe(state, "index")))
+        assert th.equal(one, given.read(as_tensors(task.observe(state, "features"))))
+    assert corpus_number(task) != corpus_number(make_task("Parsing-EWT-v0", **SAMPLE))
+    # Runs of before there were shapes go on without them, whatever the default is.
+    assert Parsing.later_arguments == {"shape": False}

@@ -27,7 +27,7 @@ from nlp_gym.errors import InvalidArgumentError, UnknownNameError
 from nlp_gym_agents import NameCorpus, SB3VecEnv, make_sb3_env, nlp_policy_kwargs, score_model
 from nlp_gym_agents.algorithms.encoder_optimizer import OwnRateAdam
 from nlp_gym_agents.algorithms.q_learning.masked_dqn import MaskedDQN
-from nlp_gym_agents.algorithms.registry import ALGORITHMS
+from nlp_gym_agents.algorithms.registry import ALGORITHMS, resolve
 from nlp_gym_agents.models.build import build_model
 from nlp_gym_agents.networks.features.open_corpora import corpus_number
 from nlp_gym_agents.networks.policies.pointer import PointerDuelingDQNPolicy
@@ -444,3 +444,34 @@ def test_plain_sb3_import_is_light() -> None:
         env={"PYTHONPATH": ":".join(sys.path), **_environ()},
     )
     assert done.stdout.split() == ["False", "True"]
+
+
+@pytest.mark.parametrize(
+    ("algo", "options"),
+    [
+        ("bc", {}),
+        ("dagger", {"roll_ins": 1, "first": 0.5, "texts": 3}),
+        (
+            "aggrevate",
+            {"roll_ins": 1, "first": 0.0, "texts": 3, "gamma": 1.0, "rollout_policy": "learner"},
+        ),
+        ("rloo", {"texts": 2, "samples": 2}),
+        ("expected_pg", {"n_steps": 4, "gamma": 0.9, "branches": 2}),
+        ("masked_dqn", {"full_targets": True, "demonstrations": 0.5, "learning_starts": 4}),
+    ],
+)
+def test_own_algorithms_learn_in_plain_code(algo: str, options: dict[str, Any]) -> None:
+    """They make observations of their own, which name the corpus as the environment's do."""
+    env = make_sb3_env(NER, n_envs=2, **SMALL)
+    cls: Any = resolve(algo).cls
+    model = cls("MultiInputPolicy", env, **options, policy_kwargs=nlp_policy_kwargs(env), seed=0)
+    model.learn(48)
+    assert model._n_updates > 0
+
+
+def test_rloo_plays_single_environments_up_to_their_limit() -> None:
+    env = make_vec_env(NER, 2, env_kwargs={**SMALL, "max_episode_steps": 2})
+    cls: Any = resolve("rloo").cls
+    model = cls("MultiInputPolicy", env, texts=3, samples=2, seed=0)
+    model.learn(1)
+    assert int(np.bincount(model.rollout_buffer.episode).max()) == 2

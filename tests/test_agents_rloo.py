@@ -132,10 +132,34 @@ def test_every_text_is_played_before_any_comes_again(ner: Task) -> None:
     model, size = build(ner, texts=7, samples=2), len(ner.corpus)
     rows: list[int] = []
     while len(rows) < 2 * size:
-        rows += model.next_texts().tolist()
+        rows += model.next_texts()[0].tolist()
         model.texts_begun += 7
     assert sorted(rows[:size]) == sorted(rows[size : 2 * size]) == list(range(size))
     assert rows[:size] != rows[size : 2 * size]
+
+
+def test_texts_and_prices_are_those_that_environments_draw() -> None:
+    task = make_task(
+        "Sentiment-SST2-v0",
+        corpus="sample",
+        encoder="hashed",
+        encoder_kwargs={"dim": 32},
+        reading=True,
+        read_cost=[0.0, 0.125, 0.25],
+        holdout=0.3,
+    )
+    assert task.drawn is not None
+    held = len(task.drawn)
+    model = build(task, texts=3 * held, samples=2)
+    rows, dial = model.next_texts()
+    assert sorted(rows[:held]) == task.drawn.tolist()
+    for row in task.drawn:  # in three passes each text has each price
+        assert sorted(dial[rows == row]) == [0, 1, 2]
+    buffer = collected(model)
+    assert set(buffer.observations["row"].flatten().tolist()) == set(task.drawn.tolist())
+    first = buffer.step == 0
+    seen = buffer.observations["cost"][first, 0].sum(axis=1)
+    assert seen.tolist() == np.repeat(dial, 2).tolist()
 
 
 def test_only_legal_actions_are_sampled_and_masks_are_kept(ner: Task) -> None:
@@ -181,7 +205,7 @@ def test_the_gradient_is_that_of_advantage_times_log_probability(ner: Task) -> N
 
 def test_a_greedy_baseline_is_what_greedy_actions_earn(ner: Task) -> None:
     model = build(ner, texts=4, samples=1, baseline="greedy")
-    act, rows = make_act(model, masked=True), model.next_texts()
+    act, rows = make_act(model, masked=True), model.next_texts()[0]
     earned = np.zeros(len(rows))
     for step in play(ner, rows, lambda state, _: act(ner.observe(state, "index"), ner.mask(state))):
         earned[step.place] += step.rewards

@@ -43,7 +43,7 @@ def test_gradients_of_rloo_are_of_the_same_texts_and_of_whole_rollouts() -> None
     texts, begin = [], model.next_texts
 
     def noted() -> Any:
-        texts.append(begin().tolist())
+        texts.append(begin()[0].tolist())
         return begin()
 
     model.next_texts = noted

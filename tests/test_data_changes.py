@@ -11,7 +11,8 @@ import pytest
 from nlp_gym import make_task
 from nlp_gym.data.corpora.copies import read_copies, write_copies
 from nlp_gym.data.tags.schemes import entity_spans
-from nlp_gym.data.text.changes import CHANGES, Edit, Finder, apply_edits, names_by_type, text_of
+from nlp_gym.data.text.changes import USUAL, Edit, Finder, apply_edits, names_by_type, text_of
+from nlp_gym.data.text.changes.alike import is_alike
 from nlp_gym.data.text.changes.edits import ALLOWED
 from nlp_gym.data.text.changes.synonyms import synonyms_of
 from nlp_gym.data.text.perturb import PERTURBED_FIELDS
@@ -158,17 +159,68 @@ def test_changes_are_applied_together() -> None:
         ("classification", [], InvalidArgumentError),
         ("classification", [3], UnknownNameError),
         ("classification", 3, InvalidArgumentError),
+        ("classification", "neighbours", InvalidArgumentError),
+        ("parsing", "neighbours", InvalidArgumentError),
     ],
 )
 def test_finder_names_what_is_allowed(family: str, kinds: Any, error: type[Exception]) -> None:
-    with pytest.raises(error, match=r"typos|tagging"):
+    with pytest.raises(error, match=r"typos|tagging|near="):
         Finder(family, kinds)
 
 
 def test_finder_of_every_kind_by_default() -> None:
-    assert Finder("classification").kinds == CHANGES
+    assert Finder("classification").kinds == USUAL
     assert Finder("classification", "synonyms, typos").kinds == ("typos", "synonyms")
     assert Finder("classification").edits(Sample((), ("x",))) == []
+
+
+@pytest.mark.parametrize(
+    ("word", "other", "alike"),
+    [
+        ("movie", "film", True),
+        ("Quickly", "rapidly", True),
+        ("largest", "biggest", True),
+        ("funny", "hilarious", True),
+        ("good", "bad", False),  # opposites
+        ("BAD", "good", False),
+        ("city", "cities", False),  # forms of one word
+        ("happy", "unhappy", False),
+        ("hated", "dislike", False),  # other forms
+        ("quick", "swiftly", False),
+        ("cars", "truck", False),
+        ("bought", "buy", False),
+        ("when", "where", False),  # closed classes
+        ("monday", "friday", False),
+        ("tv", "television", False),  # too short
+        ("u.s.", "american", False),
+        ("好看", "电影", False),
+    ],
+)
+def test_neighbours_of_another_form_or_meaning_are_left_out(
+    word: str, other: str, alike: bool
+) -> None:
+    assert is_alike(word, other) is alike
+
+
+NEAR = {"movie": ("film", "movies", "cinema", "flick"), "great": ("bad", "excellent")}
+
+
+@pytest.mark.parametrize(
+    ("family", "labels", "words", "found"),
+    [
+        ("classification", ("x",), "A great Movie", ["Film", "Cinema", "Flick"]),
+        ("classification", ("x",), "great movie", ["excellent", "film", "cinema", "flick"]),
+        ("classification", ("x",), "", []),
+        ("tagging", ("O", "B-MISC"), "great movie", ["excellent"]),
+        ("tagging", ("ADJ", "NOUN"), "great movie", []),  # parts of speech may change
+    ],
+)
+def test_neighbours_come_nearest_first_where_gold_allows_them(
+    family: str, labels: tuple[str, ...], words: str, found: list[str]
+) -> None:
+    finder = Finder(family, "neighbours", near=lambda word: NEAR.get(word.lower(), ()))
+    sample = Sample(tuple(words.split()), labels)
+    assert [edit.words[0] for edit in finder.edits(sample)] == found
 
 
 @pytest.mark.parametrize("env_id", ["Relation-CoNLL04-v0", "SpanQA-SQuAD-v0", "NER-CoNLL-v0"])

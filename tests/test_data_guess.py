@@ -85,6 +85,10 @@ def written(folder: Path, name: str, content: str) -> Path:
         ("a.txt", "rained O\nagain O\n", "tagging conll"),
         ("a.conllu a.conll a.conllx a.txt a.tsv a.csv", TEN + "\n" + TEN, "tagging conllu"),
         ("a.txt a.conll", "# sent_id = 1\n# text = w1 w2 w3\n" + TEN, "tagging conllu"),
+        ("a.conllu a.txt", TEN.replace("0\troot", "_\t_"), "tagging conllu"),
+        ("a.conllu a.txt", TEN.replace("NOUN\tNN", "_\t_"), "parsing conllu"),
+        ("a.jsonl a.json", '{"words": ["Rain"], "heads": [0], "relations": ["root"]}\n',
+         "parsing jsonl"),
         ("a.jsonl a.json a.txt a.conll a.csv a.dat a.jsonl.gz", LINES, "classification jsonl"),
         ("a.json a.jsonl a.txt a.conll a", LIST, "classification jsonl"),
         ("a.json a.jsonl a.txt", PRETTY, "classification jsonl"),
@@ -273,6 +277,17 @@ def test_guess_says_why_and_what_else_it_may_be(tmp_path: Path) -> None:
     assert guess.rows == ("Ana/B-PER left/O Oslo/B-LOC", "Bo/B-PER ran/O")
     assert "B-LOC, B-PER, O" in guess.reason
     assert guess.alternatives == ()
+
+
+@pytest.mark.parametrize(
+    ("content", "others"),
+    [(TEN, (("parsing", "conllu"),)), (TEN.replace("0\troot", "_\t_"), ())],
+)
+def test_guess_tells_of_the_trees_of_a_treebank(
+    tmp_path: Path, content: str, others: tuple[tuple[str, str], ...]
+) -> None:
+    guess = guess_file(written(tmp_path, "a.conllu", content))
+    assert (guess.family, guess.alternatives) == ("tagging", others)
 
 
 def test_guess_asks_for_the_text_column_where_the_family_is_known_too(tmp_path: Path) -> None:

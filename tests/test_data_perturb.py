@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -122,7 +123,40 @@ def test_augment_adds_copies_to_the_training_split_only(corpus):
         ) == times * len(plain.corpus)
 
 
-@pytest.mark.parametrize("spec", ["typo", "typos:2", "entity-swap", 3, None])
+@pytest.mark.parametrize(("spec", "n"), [("changes", 1), ("changes:3", 3)])
+@pytest.mark.parametrize("env_id", ["Question-TREC-v0", "NER-CoNLL-v0", "SpanQA-SQuAD-v0"])
+def test_augment_adds_copies_with_drawn_changes(env_id: str, spec: str, n: int) -> None:
+    plain = make_task(env_id, "train", **SMALL)
+    tasks = [make_task(env_id, "train", augment=["typos", spec], **SMALL) for _ in range(2)]
+    found = tasks[0].corpus.samples
+    assert list(found) == list(tasks[1].corpus.samples)
+    own = len(plain.corpus)
+    copies = found[2 * own :]
+    assert 0.9 * n * own <= len(copies) <= n * own  # few texts have no word that can be changed
+    golds = {(sample.labels, sample.gold) for sample in plain.corpus.samples}
+    assert all((copy.labels, copy.gold) in golds for copy in copies)
+    assert not {*map(_text, copies)} & {*map(_text, plain.corpus.samples)}
+    assert len({*map(_text, copies)}) > 0.8 * len(copies)
+
+
+def _text(sample: Any) -> tuple[Any, ...]:
+    return sample.words, sample.extra.get("question")
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "typo",
+        "typos:2",
+        "entity-swap",
+        3,
+        None,
+        "changes:0",
+        "changes:many",
+        "changes:1000",
+        "change:2",
+    ],
+)
 def test_augment_misuse_names_augment(spec):
     with pytest.raises(InvalidArgumentError, match=r"^augment="):
         make_task("Question-TREC-v0", augment=spec, **SMALL)

@@ -106,3 +106,13 @@ def test_the_bundled_sample_has_trees_of_both_kinds() -> None:
         assert len(corpus) == n
         assert {r for s in corpus.samples for r in s.labels or ()} <= {*corpus.labels}
         assert {"root", "nsubj", "nsubj:pass"} <= {*corpus.labels}
+
+
+def test_a_check_counts_trees_that_are_not_projective(tmp_path: Path) -> None:
+    path = tmp_path / "a.conllu"
+    path.write_text(
+        GOOD + "\n" + conllu("1 a 3 x", "2 b 4 x", "3 c 0 root", "4 d 3 x"), encoding="utf-8"
+    )
+    counts = check(path, family="parsing").counts
+    assert counts["trees that are not projective"] == 1
+    assert "trees that are not projective" not in check(path).counts

@@ -9,7 +9,8 @@ from gymnasium.envs.registration import EnvSpec
 from gymnasium.utils.env_checker import data_equivalence
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from nlp_gym.errors import InvalidArgumentError, NotResetError
+from nlp_gym import make_task
+from nlp_gym.errors import InvalidActionError, InvalidArgumentError, NotResetError
 from nlp_gym.wrappers import FullInformation, FullInformationVector, LayoutVectorObservation
 
 SMALL = {"encoder": "hashed", "corpus": "sample", "obs_type": "index"}
@@ -131,3 +132,15 @@ def test_full_information_needs_environments_of_this_package():
     ):
         with pytest.raises(InvalidArgumentError, match=message):
             wrapper(env)
+
+
+@pytest.mark.parametrize(
+    "actions",
+    [np.zeros(2, int), np.zeros((2, 2)), np.zeros((3, 2), int), [[0, -1]] * 2, [[0, 9]] * 2],
+)
+def test_what_is_branched_on_are_actions_of_each_episode(actions):
+    task = make_task(NER, corpus="sample", encoder="hashed")
+    state = task.initial(np.arange(2))
+    with pytest.raises(InvalidActionError, match="must be 2 rows, one for each episode, of integ"):
+        task.branch(state, actions)
+    assert task.branch(state, [[0, 8], [1, 2]]).rewards.shape == (2, 2)

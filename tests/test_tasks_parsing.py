@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ import pytest
 
 from nlp_gym import make_task
 from nlp_gym.data.readers.parsing.trees import tree_fault
+from nlp_gym.data.readers.report.counts import is_projective
+from nlp_gym.data.text.shapes import OWN_FLAGS, own_flags
 from nlp_gym.errors import DataError, InvalidArgumentError, UnknownNameError
 from nlp_gym.tasks.core.rollout import play, rollout
 from nlp_gym.tasks.parsing.oracle import FORBIDDEN
@@ -254,6 +257,50 @@ def test_observations_of_all_kinds_show_the_same_words() -> None:
         assert space.contains({key: value[0] for key, value in seen.items()})
 
 
+def test_what_roots_are_called_is_no_relation_of_arcs(tmp_path: Path) -> None:
+    rows = "1\tw{0}\t_\t_\t_\t_\t2\tNMOD\t_\t_\n2\tend\t_\t_\t_\t_\t0\tROOT\t_\t_\n\n"
+    path = tmp_path / "a.conllx"
+    path.write_text("".join(map(rows.format, range(5))), encoding="utf-8")
+    task = make_task("Parsing-v0", data=path, encoder="hashed")
+    assert isinstance(task, Parsing)
+    assert task.arc_relations == ("NMOD",)
+    assert task.score(rollout(task, "oracle"), bootstrap=0).value == 1.0
+
+
+def test_projective_trees_are_those_without_crossing_arcs() -> None:
+    for n in range(1, 6):
+        for projective in (True, False):
+            for heads in _trees(n, projective=projective):
+                assert is_projective(heads) is projective
+
+
+def test_transitions_are_best_where_nothing_better_is_lost() -> None:
+    """SHIFT earns nothing, and is right all the same."""
+    task = _task([(2, 0, 2)])
+    state = task.initial(np.array([0]))
+    shift = np.array([task.action_name(a) for a in range(task.n_actions)].index("shift"))
+    assert task.optimal(state, shift[None]).tolist() == [True]
+    task.transition(state, shift[None])
+    right = task.optimal(state.take(np.zeros(task.n_actions, int)), np.arange(task.n_actions))
+    assert [task.action_name(int(a)) for a in right.nonzero()[0]] == ["left-arc a"]
+
+
+@pytest.mark.parametrize("obs_type", ["features", "tokens"])
+def test_the_shape_of_the_words_that_are_named_is_seen(obs_type: str) -> None:
+    task = make_task("Parsing-EWT-v0", corpus="sample", encoder="hashed", shape=True)
+    state = task.initial(np.arange(6))
+    for _ in range(5):
+        seen = task.observe(state, obs_type)["appearance"].reshape(6, len(SEEN), -1)
+        for row, places, shown in zip(state.row, task.named(state), seen, strict=True):
+            words = task.sample(int(row)).words
+            for place, flags in zip(places, shown, strict=True):
+                own = own_flags(words[place] if place < len(words) else "")
+                assert flags[: len(OWN_FLAGS)].tolist() == list(map(float, own))
+        task.transition(state, task.oracle(state))
+    assert "appearance" not in task.observe(state, "index")
+    assert "appearance" not in _sample().observation_space(obs_type).spaces
+
+
 def test_subtypes_are_kept_where_they_are_asked_for() -> None:
     task = make_task("Parsing-EWT-v0", "dev", corpus="sample", encoder="hashed", subtypes=True)
     assert "nsubj:pass" in task.labels
@@ -278,8 +325,8 @@ def test_samples_that_are_no_trees_are_refused(gold: tuple[int, ...], said: str)
 
 
 @pytest.mark.parametrize(
-    "options", [{"system": "arc-lazy"}, {"oracle": "wise"}, {"seen": ["s9"]}, {"seen": "s0"},
-                {"seen": ["s0", "s0"]}, {"seen": []}, {"labels": ["root"]}],
+    "options", [{"system": "arc-lazy"}, {"oracle": "wise"}, {"shape": "yes"}, {"seen": ["s9"]},
+                {"seen": "s0"}, {"seen": ["s0", "s0"]}, {"seen": []}, {"labels": ["root"]}],
 )  # fmt: skip
 def test_arguments_outside_what_is_allowed_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises((InvalidArgumentError, UnknownNameError)):

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from nlp_gym.data.text.shapes import OWN_FLAGS, SHAPE_FLAGS, ShapeTable, own_flags
 from nlp_gym.errors import InvalidArgumentError, RunError
 from nlp_gym.files import sha256_file
 from nlp_gym.tasks.core.make import make_task
 from nlp_gym.tasks.core.rollout import rollout
-from nlp_gym.tasks.tagging.shapes import OWN_FLAGS, SHAPE_FLAGS, ShapeTable, own_flags
 from nlp_gym.types import Corpus, Sample
 from nlp_gym_agents import load_agent
 from nlp_gym_agents.config.train_config import TrainConfig

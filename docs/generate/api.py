@@ -32,9 +32,10 @@ PUBLIC: dict[str, tuple[str, ...]] = {
         "text.perturb",
         "text.changes.edits",
         "text.changes.find",
+        "text.changes.drawn",
         "corpora.copies",
     ),
-    "nlp_gym.encode": ("base", "load", "options", "hashed", "cache", "units"),
+    "nlp_gym.encode": ("base", "load", "options", "hashed", "cache", "units", "neighbours"),
     "nlp_gym.metrics": ("base",),
     "nlp_gym": (
         "registration",

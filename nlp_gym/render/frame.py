@@ -58,12 +58,14 @@ class Frame:
         place: How far the episode is, such as ``"word 3/12"``.
         pieces: The text.
         arcs: Arcs of a tree between the pieces, which are its words.
+        tree: Whether the pieces are words of a tree, which may have no arc yet.
     """
 
     title: str
     place: str
     pieces: Sequence[Piece]
     arcs: Sequence[Arc] = ()
+    tree: bool = False
 
     def inert(self) -> Frame:
         """The frame with all texts as `nlp_gym.inert.visible` has them."""
@@ -77,7 +79,9 @@ class Frame:
             for piece in self.pieces
         ]
         arcs = [replace(arc, label=visible(arc.label), gold=visible(arc.gold)) for arc in self.arcs]
-        return Frame(visible(self.title), visible(self.place), pieces, arcs)
+        return replace(
+            self, title=visible(self.title), place=visible(self.place), pieces=pieces, arcs=arcs
+        )
 
     def at_the_end(self) -> Frame:
         """The frame of an episode that is over: not every last action, such as STOP, is seen."""

@@ -13,11 +13,15 @@ from nlp_gym.render.frame import Frame, Piece
 from nlp_gym.render.glyphs import draw_text, text_width
 from nlp_gym.render.layout import PAD, Column, Placed, Row, boxed, clipped, shortened
 from nlp_gym.render.text import PALETTE
+from nlp_gym.render.tree_picture import TreeColumn
 
 WIDTH, HEIGHT = 960, 432
 """Pixels; multiples of 16, as video encoders like them."""
 SIZES = (34, 30, 26, 22, 19, 16)
 """Of the type: the largest with which all of the text is seen, else the last."""
+
+TREE_SIZES = (22, 19, 16, 14, 12)
+"""The same of the words of a tree."""
 
 _MARGIN, _HEADER, _HEADER_SIZE = 32, 60, 18
 _INK, _GREY, _FAINT, _LINE = "#1f2328", "#59636e", "#8c959f", "#d1d9e0"
@@ -37,6 +41,9 @@ def picture(frame: Frame, reward: float) -> npt.NDArray[np.uint8]:
     image = Image.new("RGB", (WIDTH, HEIGHT), "white")
     _draw_header(image, frame, reward)
     room = HEIGHT - _HEADER - _MARGIN
+    if frame.tree:
+        _draw_tree(image, frame, room)
+        return np.array(image)
     for size in SIZES:
         column = Column(frame.pieces, size, WIDTH - 2 * _MARGIN)
         if column.fits(room):
@@ -58,6 +65,26 @@ def _draw_header(image: Image.Image, frame: Frame, reward: float) -> None:
     title = shortened(frame.title, size, left - 20 - _MARGIN)
     draw_text(image, (_MARGIN, baseline), title, size, _GREY)
     pen.line((0, _HEADER, WIDTH, _HEADER), _LINE)
+
+
+def _draw_tree(image: Image.Image, frame: Frame, room: int) -> None:
+    """The tree in the largest type with which all of it is seen, else what is near now."""
+    for size in TREE_SIZES:
+        column = TreeColumn(frame.pieces, frame.arcs, size, WIDTH - 2 * _MARGIN)
+        if column.usual_height <= room:
+            break
+    rows = column.rows
+    n = min(max(room // (column.usual_height // len(rows)), 1), len(rows))
+    marked = [i for i, piece in enumerate(column.pieces) if piece.mark == "here"]
+    latest = max(marked, default=len(column.pieces) - 1 if frame.arcs else 0)
+    current = next((i for i, row in enumerate(rows) if row.has(latest)), 0)
+    begin = min(max(current - n // 2, 0), len(rows) - n)
+    for i, row in enumerate(rows[begin : begin + n]):
+        column.draw(image, (_MARGIN, _HEADER + i * (room // n)), row, room // n)
+    shown = sum(len(row.texts) for row in rows[begin : begin + n])
+    if left_out := len(frame.pieces) - shown:
+        text = f"⋯  {left_out} more word{'s' if left_out > 1 else ''}"
+        draw_text(image, (_MARGIN, HEIGHT - 11), text, 14, _FAINT)
 
 
 def _draw_rows(image: Image.Image, column: Column, rows: Sequence[Row | int]) -> None:

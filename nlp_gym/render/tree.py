@@ -48,6 +48,12 @@ def levels(arcs: Sequence[Arc]) -> dict[Arc, int]:
     return found
 
 
+def leftwards(words: Sequence[str]) -> bool:
+    """Whether a text is written from right to left, by its first letter."""
+    kinds = (unicodedata.bidirectional(letter) for word in words for letter in word)
+    return next((kind for kind in kinds if kind in ("L", "R", "AL")), "L") != "L"
+
+
 def tree_svg(words: Sequence[str], arcs: Sequence[Arc]) -> str:
     """A tree as an `<svg>` element that reads on light and dark pages; texts are escaped.
 
@@ -63,6 +69,8 @@ def tree_svg(words: Sequence[str], arcs: Sequence[Arc]) -> str:
     for width in widths:
         lefts.append(lefts[-1] + width + _GAP)
     middles = [left + width / 2 for left, width in zip(lefts, widths, strict=False)]
+    if leftwards(shown):
+        middles = [lefts[-1] - middle for middle in middles]
     base = _TOP + _STEP * max(heights.values(), default=0)
     parts = []
     for arc in kept:
@@ -92,7 +100,7 @@ def _svg_arc(arc: Arc, middles: Sequence[float], base: int, level: int) -> str:
     if arc.head < 0:
         path, at, top = f"M{to:.1f} 12V{base - 4}", to, 10.0
     else:
-        start = middles[arc.head] + (4 if arc.head < arc.word else -4)
+        start = middles[arc.head] + (4 if middles[arc.head] < to else -4)
         top = base - _STEP * level - 2.0
         bend = min(12.0, abs(to - start) / 2)
         inner = bend if to > start else -bend

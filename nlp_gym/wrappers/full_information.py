@@ -26,8 +26,9 @@ INFORMATION = "full information"
 class FullInformation(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     """Adds ``info["action_rewards"]``, (A,) float64: what each action would earn now.
 
-    The rewards are those that `step` would give, exactly (`Task.action_rewards`): an illegal
-    action has that of its repair, less 1/8. After the last step of an episode there is no next
+    The rewards are those that the `step` of the package's environment would give, exactly
+    (`Task.action_rewards`), whatever other wrappers make of them: an illegal action has that of its
+    repair, less 1/8. After the last step of an episode there is no next
     action, and the key is absent. ``metadata["information"]`` is ``"full information"``.
 
     Args:

@@ -99,7 +99,7 @@ def warm_start(
             return
     keys = cast("spaces.Dict", model.observation_space).spaces
     gamma: float = model.gamma  # type: ignore[attr-defined]  # all have it but the base class
-    data = collect(task_of(model), gamma=gamma, obs_type=obs_type_of(keys))
+    data = collect(task_of(model), gamma=gamma, obs_type=obs_type_of(keys), keys=keys)
     epochs = DEFAULT_EPOCHS if isinstance(teacher, BasePolicy) else teacher
     whole = reads_whole_texts(model.policy)
     if n_timesteps is not None:

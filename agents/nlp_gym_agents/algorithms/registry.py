@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from nlp_gym.errors import InvalidArgumentError, UnknownNameError, shown
 
@@ -133,19 +133,31 @@ def information_of(row: AlgorithmRow, hyperparams: Mapping[str, Any]) -> Informa
     return "full information" if full and row.information == "bandit" else row.information
 
 
+NO_REWARD = "no reward"
+"""Stands for ``"bandit"`` and ``"full information"`` where the reward never changes."""
+START = ", start: "
+"""Between what a run learned from and what the weights that it began with had learned from."""
+
+
 def information_of_run(
-    row: AlgorithmRow, hyperparams: Mapping[str, Any], *, warm_start: object = None
+    row: AlgorithmRow, hyperparams: Mapping[str, Any], *, start: str | None = None
 ) -> str:
     """What a run learned from, its start included, as all tables and reports have it.
 
     Args:
         row: Its algorithm.
         hyperparams: Its own, those of the training command (``constant_reward``) among them.
-        warm_start: As given to ``--warm-start``; None: it began with fresh weights.
+        start: What the weights that it began with had learned from, as this function says it of
+            their run (``"oracle"`` for cloned ones); None: it began with fresh weights.
     """
-    constant = hyperparams.get("constant_reward") is not None
-    found = "no reward" if constant else information_of(row, hyperparams)
-    return found if warm_start is None else f"{found}, start: oracle"
+    found: str = information_of(row, hyperparams)
+    if hyperparams.get("constant_reward") is not None:
+        # An oracle is followed whatever the reward is.
+        found = " + ".join([NO_REWARD, *(["oracle"] if "oracle" in found else [])])
+    if start is None:
+        return found
+    earlier = dict.fromkeys(part for one in start.split(START) for part in one.split(" + "))
+    return f"{found}{START}{' + '.join(earlier)}"
 
 
 def resolve(name: str) -> AlgorithmRow:
@@ -175,7 +187,9 @@ def resolve(name: str) -> AlgorithmRow:
     predict: Any = vars(cls).get("predict") or getattr(cls, "predict")  # noqa: B009
     takes_masks = "action_masks" in inspect.signature(predict).parameters
     doc = (inspect.getdoc(cls) or "").partition("\n")[0]
-    return AlgorithmRow(name, name, _policy_kind(cls), takes_masks or _masked_base(cls), doc)
+    return AlgorithmRow(
+        name, name, _policy_kind(cls), takes_masks or _masked_base(cls), doc, _information(cls)
+    )
 
 
 def _import(entry: str) -> type[BaseAlgorithm]:
@@ -197,6 +211,25 @@ def _bases(cls: type[BaseAlgorithm]) -> list[AlgorithmRow]:
 
 def _masked_base(cls: type[BaseAlgorithm]) -> bool:
     return any(row.masked for row in _bases(cls))
+
+
+def _information(cls: type[BaseAlgorithm]) -> Information:
+    """What a class learns from: its attribute ``information``, or what its base has.
+
+    Raises:
+        InvalidArgumentError: It says something else than the tables know.
+    """
+    said = getattr(cls, "information", None)
+    if said is None:
+        bases = sorted(_bases(cls), key=lambda row: len(row.cls.__mro__))
+        return bases[-1].information if bases else "bandit"
+    if said not in get_args(Information):
+        raise InvalidArgumentError(
+            f"algo={shown(cls.__name__)}: its attribute information={shown(said)} is not known. "
+            f"Allowed: {', '.join(get_args(Information))}."
+        )
+    found: Information = said
+    return found
 
 
 def _policy_kind(cls: type[BaseAlgorithm]) -> PolicyKind:

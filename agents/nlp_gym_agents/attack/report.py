@@ -25,6 +25,8 @@ ENDINGS = (".html", ".json")
 """Endings of the files that a report can be written to."""
 _SHOWN = 10
 """Examples in a terminal."""
+_AROUND = 12
+"""Words that are shown there on each side of a change."""
 _DIGITS = 4
 
 
@@ -186,9 +188,10 @@ class AttackReport:
         """The numbers and some examples, for a terminal."""
         lines = self.lines()
         for case in self.successes[:most]:
+            pieces = list(case.pieces(self.family))
             parts = [
-                f"[{old or '+'} -> {new}]" if kind else new
-                for kind, old, new in case.pieces(self.family)
+                f"[{old or '+'} -> {new}]" if kind else _shortened(new, k, len(pieces))
+                for k, (kind, old, new) in enumerate(pieces)
             ]
             own = case.attacked
             lines += ["", one_line(" ".join(parts))]
@@ -197,6 +200,16 @@ class AttackReport:
                 f"right: {own.before:.2f} -> {own.after:.2f}; {own.queries} queries"
             )
         return "\n".join(lines)
+
+
+def _shortened(text: str, k: int, n: int) -> str:
+    """What stands between changes: its first and last words; piece `k` of `n` of a text."""
+    words = text.split(" ")
+    before = words[:_AROUND] if k else []
+    after = words[-_AROUND:] if k < n - 1 else []
+    if len(words) <= len(before) + len(after) + _AROUND:
+        return text
+    return " ".join([*before, "...", *after])
 
 
 def _of(facts: dict[str, Any]) -> str:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nlp_gym.checks import check_int, check_name
-from nlp_gym.data.text.changes import Finder, checked_kinds, known_words, names_by_type
+from nlp_gym.checks import check_int, check_name, check_path
+from nlp_gym.data.text.changes import (
+    NEIGHBOURS,
+    Finder,
+    checked_kinds,
+    known_words,
+    names_by_type,
+)
+from nlp_gym.encode import Neighbours
 from nlp_gym.errors import DataError
 from nlp_gym.progress import progress_bar, progress_wanted
 from nlp_gym.types import SPLITS, Float64Array, Sample
@@ -39,12 +47,13 @@ def attack_run(
         run: A run folder.
         split: ``"train"``, ``"dev"`` or ``"test"``.
         n: Texts of it, drawn by the seed; None: all.
-        changes: Kinds of changes, names in `nlp_gym.data.text.changes.CHANGES`; None: all that
-            keep the gold of the agent's task.
+        changes: Kinds of changes, names in `nlp_gym.data.text.changes.CHANGES`; None: the
+            usual ones that keep the gold of the agent's task.
         limits: Budget and the most changes of a text; None: the usual ones.
         seed: Of the texts, and of the typos and names that are tried.
         data_dir: Folder of the corpora, where it is not the one of the run.
-        data: A file to take the texts from, in place of the run's own split.
+        data: A file whose texts are all of the split, in place of the run's own, or a folder with
+            the splits.
         checkpoint: ``"best"`` or ``"last"``.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``.
         progress: Show bars on stderr.
@@ -85,7 +94,8 @@ def drawn_samples(
     """
     overrides: dict[str, Any] = _places(data_dir)
     if data is not None:
-        overrides["data"] = data
+        file = check_path("data", data)
+        overrides["data"] = {split: str(file)} if os.path.isfile(file) else str(file)
     task = victim.trained.task(split, **overrides)
     if not task.has_gold:
         raise DataError(
@@ -121,7 +131,9 @@ def finder_of(
     except DataError:
         samples = attacked
     pools = names_by_type(samples) if victim.family == "tagging" else {}
-    return Finder(victim.family, kinds, pools=pools, known=known_words(samples), seed=seed)
+    near = Neighbours(victim.task(attacked[:1]).encoder).of if NEIGHBOURS in kinds else None
+    known = known_words(samples)
+    return Finder(victim.family, kinds, pools=pools, known=known, seed=seed, near=near)
 
 
 def _places(data_dir: str | Path | None) -> dict[str, Any]:

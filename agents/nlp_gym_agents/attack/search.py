@@ -70,6 +70,8 @@ class Attacked:
         before: Probability of the right action before.
         after: And after.
         queries: Texts that the victim was shown, this one included.
+        tries: Of the texts with changes that it was shown, those after which it was least sure of
+            what is right, the worst first; as many as the search keeps.
     """
 
     sample: Sample
@@ -81,6 +83,8 @@ class Attacked:
     after: float
     queries: int = 1
     n_words: int = 0
+    tries: list[Sample] = field(default_factory=list, repr=False)
+    _chances: list[float] = field(default_factory=list, repr=False)
     _places: list[list[Edit]] = field(default_factory=list, repr=False)
 
     @property
@@ -102,6 +106,7 @@ class Search:
         finder: Finds the changes of a text.
         limits: How far to go.
         advance: Called with the number of texts that are done, for a progress bar.
+        keep: Tries of each text that are kept, see `Attacked`.
     """
 
     def __init__(
@@ -110,8 +115,10 @@ class Search:
         finder: Finder,
         limits: SearchLimits | None = None,
         advance: Callable[[int], object] = lambda n: None,
+        keep: int = 0,
     ) -> None:
         self.judge, self.finder = judge, finder
+        self._keep = check_int("keep", keep, 0, 1000)
         self.limits, self._advance = limits or SearchLimits(), advance
 
     def attack(self, samples: Sequence[Sample]) -> list[Attacked]:
@@ -129,24 +136,31 @@ class Search:
         return found
 
     def _order(self, running: Sequence[Attacked]) -> None:
-        """Put the changes of each text in groups by place, those of weighty words first."""
+        """Put the changes of each text in groups by place, those of weighty words first.
+
+        Words are hidden one by one where the half of the budget allows it, else in runs of
+        neighbours, so that the end of a long text is weighed as its beginning is.
+        """
         family = self.finder.family
         hidden: list[Sample] = []
-        owners: list[tuple[Attacked, dict[tuple[int, int], list[Edit]], list[int]]] = []
+        owners: list[tuple[Attacked, dict[tuple[int, int], list[Edit]], list[list[int]]]] = []
         for one in running:
             one.n_words = len(text_of(one.sample, family))
             groups: dict[tuple[int, int], list[Edit]] = {}
             for edit in self.finder.edits(one.sample):
                 groups.setdefault((edit.start, edit.stop), []).append(edit)
             words = sorted({k for start, stop in groups for k in range(start, stop)})
-            words = words[: (self.limits.budget - 1) // 2]
-            mask = [Edit("hidden", k, k + 1, (_HIDDEN,)) for k in words]
-            hidden += [apply_edits(one.sample, [edit], family) for edit in mask]
-            owners.append((one, groups, words))
+            runs = _runs(words, (self.limits.budget - 1) // 2)
+            for run in runs:
+                mask = [Edit("hidden", k, k + 1, (_HIDDEN,)) for k in run]
+                hidden.append(apply_edits(one.sample, mask, family))
+            owners.append((one, groups, runs))
         chances = iter(self.judge(hidden).chances.tolist())
-        for one, groups, words in owners:
-            fall = {k: one.before - next(chances) for k in words}
-            one.queries += len(words)
+        for one, groups, runs in owners:
+            fall: dict[int, float] = {}
+            for run in runs:
+                fall |= dict.fromkeys(run, one.before - next(chances))
+            one.queries += len(runs)
 
             def weight(place: tuple[int, int], fall: dict[int, float] = fall) -> float:
                 return max((fall.get(k, 0.0) for k in range(*place)), default=0.0)
@@ -193,12 +207,23 @@ class Search:
     ) -> None:
         """Keep the change after which the victim is wrong, or least sure of what is right."""
         one.queries += len(edits)
+        if self._keep:
+            known = [*zip(one._chances, one.tries, strict=True)]
+            known += zip(chances.tolist(), texts, strict=True)
+            known = sorted(known, key=lambda pair: pair[0])[: self._keep]
+            one._chances, one.tries = [c for c, _ in known], [text for _, text in known]
         best = int(np.lexsort((chances, right))[0])  # wrong ones first
         if right[best] and chances[best] > one.after - _LEAST:
             return
         one.edits.append(edits[best])
         one.changed, one.after = texts[best], float(chances[best])
         one.is_right = bool(right[best])
+
+
+def _runs(words: Sequence[int], most: int) -> list[list[int]]:
+    """Words in at most `most` runs of about the same length."""
+    parts = np.array_split(np.array(words, np.int64), max(1, min(most, len(words))))
+    return [part.tolist() for part in parts if most and len(part)]
 
 
 def _overlap(one: Edit, other: Edit) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from nlp_gym.errors import NLPGymError
 from nlp_gym.files import write_json
 from nlp_gym.inert import visible
 from nlp_gym.metrics.base import Score
@@ -115,7 +116,7 @@ def final_report(
         "information": information_of_run(
             resolve(agent.settings["algo"]),
             agent.settings["hyperparams"],
-            warm_start=config["warm_start"],
+            start=start_information(config, trust=trust),
         ),
         "timesteps": agent.settings["timesteps"],
         "dev": agent.settings["value"],
@@ -132,6 +133,45 @@ def final_report(
             write_calibration(Path(run), calibration)
         write_json(Path(run) / "report.json", report)
     return report
+
+
+def start_information(config: Mapping[str, Any], *, trust: Sequence[str] | str = ()) -> str | None:
+    """What the weights that a run began with had learned from; None: they were fresh.
+
+    Args:
+        config: Settings of the run, as `read_config` gives them.
+        trust: Modules that the settings of an earlier run may have imported.
+
+    Returns:
+        As `information_of_run` says it of the run that it started from or continues, and of those
+        before that one. Of a run that is not there any more: ``"oracle"`` where it was a warm
+        start, which clones; else ``"not known"``.
+    """
+    earlier, warm = config.get("continue_from"), config.get("warm_start")
+    if earlier is None and (warm is None or str(warm).partition(":")[0] == "bc"):
+        return None if warm is None else "oracle"
+    try:
+        found = run_information(str(earlier or warm), trust=trust)
+    except NLPGymError:
+        return "oracle" if earlier is None else "not known"
+    # Q-learning takes over a trunk at most, and regresses its values on what the oracle does.
+    q = earlier is None and resolve(config["algo"]).policy_kind == "q"
+    return f"{found} + oracle" if q else found
+
+
+def run_information(run: str | Path, *, trust: Sequence[str] | str = ()) -> str:
+    """What a run learned from, as `information_of_run` says it.
+
+    Args:
+        run: Its folder.
+        trust: Modules that its settings may have imported.
+
+    Raises:
+        RunError: Its settings cannot be read.
+    """
+    config = read_config(run, trust=trust)
+    start = start_information(config, trust=trust)
+    return information_of_run(resolve(config["algo"]), config["hyperparams"], start=start)
 
 
 _BASELINES = {

@@ -16,6 +16,7 @@ from nlp_gym.render import Piece
 from nlp_gym.render.glyphs import draw_text, text_width
 from nlp_gym.render.layout import Column, shortened
 from nlp_gym.render.text import PALETTE
+from nlp_gym.render.tree_picture import TreeColumn, TreeRow
 from nlp_gym_agents.explain import drawing
 from nlp_gym_agents.explain.drawing.colours import contrast, heat_colour
 from nlp_gym_agents.explain.trace import Trace
@@ -101,6 +102,8 @@ def _blocks(trace: Trace, scale: drawing.Scale) -> Iterator[_Block]:
         return
     if trace.view == "tagging":
         yield _paragraph(_tagged(trace))
+    elif trace.view == "tree":
+        yield from _tree(trace)
     else:
         fields = drawing.output_fields(trace)
         pieces = [Piece(f"{one_line(n)}: {visible(t, lines=True)}", line=True) for n, t in fields]
@@ -122,6 +125,20 @@ def _blocks(trace: Trace, scale: drawing.Scale) -> Iterator[_Block]:
         yield _bars(trace, number, scale)
     if len(trace.decisions) > _MOST_DECISIONS:
         yield _line(f"and {len(trace.decisions) - _MOST_DECISIONS} more decisions", _MUTED)
+
+
+def _tree(trace: Trace) -> Iterator[_Block]:
+    """The tree that came out, a block for each of its rows."""
+    words, arcs = drawing.tree_of(trace)
+    column = TreeColumn([Piece(word) for word in words], arcs, _BODY, WIDTH - 2 * _MARGIN)
+
+    def block(row: TreeRow) -> _Block:
+        height = column.height(row)
+        return _Block(height, lambda image, top: column.draw(image, (_MARGIN, top), row, height))
+
+    yield from map(block, column.rows)
+    if left_out := len(trace.words) - len(column.pieces):
+        yield _line(f"and {left_out} more words", _MUTED)
 
 
 def _is_map(trace: Trace) -> bool:

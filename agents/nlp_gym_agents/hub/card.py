@@ -68,8 +68,8 @@ class Row(TypedDict):
     interval: list[float] | None
 
 
-class Report(Row):
-    """What the card takes from ``report.json``.
+class _Scored(Row):
+    """What every ``report.json`` has for the card.
 
     Attributes:
         split: The split that was scored.
@@ -88,6 +88,16 @@ class Report(Row):
     baselines: dict[str, Row]
     text: str
     corpus: dict[str, Any]
+
+
+class Report(_Scored, total=False):
+    """What the card takes from ``report.json``.
+
+    Attributes:
+        information: What was learned from; older reports do not say it.
+    """
+
+    information: str
 
 
 def markdown(text: object) -> Markup:
@@ -177,7 +187,7 @@ def _facts(
         "dataset": DATASETS.get(corpus.get("name", "")) if corpus.get("known") else None,
         "corpora": settings.get("corpora", {}),
         "learnt": sorted(settings.get("learnt", {})),
-        "training": _training(run, settings, config, versions),
+        "training": _training(run, settings, config, versions, report),
         "hyperparams": _yaml(
             {"hyperparams": settings["hyperparams"], "env_kwargs": settings["env_kwargs"]}
         ),
@@ -191,7 +201,7 @@ def _report(run: Path) -> Report | None:
         return None
     found = read_json(path)
     if isinstance(found, dict):
-        found = {key: found[key] for key in Report.__required_keys__ if key in found}
+        found = {key: found[key] for key in schema.fields(Report) if key in found}
     schema.check(found, Report, path)
     report: Report = found
     lines = report["text"].split("\n")
@@ -261,7 +271,11 @@ def _sections(task: type) -> list[tuple[str, Markup]]:
 
 
 def _training(
-    run: Path, settings: SnapshotSettings, config: Mapping[str, Any], versions: Mapping[str, Any]
+    run: Path,
+    settings: SnapshotSettings,
+    config: Mapping[str, Any],
+    versions: Mapping[str, Any],
+    report: Report | None,
 ) -> dict[str, Any]:
     """Rows of the table of the training; what is not on record has none."""
     evaluations = read_metrics(run)
@@ -270,6 +284,7 @@ def _training(
     cores = versions.get("cpu_count")
     rows: dict[str, Any] = {
         "Algorithm": settings["algo"],
+        "Learned from": None if report is None else report.get("information"),
         "Timesteps": f"{last['timesteps']:,}" if "timesteps" in last else None,
         "Seconds": f"{last['seconds']:,.0f}" if "seconds" in last else None,
         "Seed": config.get("seed"),

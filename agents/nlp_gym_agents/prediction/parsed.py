@@ -56,11 +56,29 @@ def to_conllu(records: Iterable[Mapping[str, Any]]) -> str:
             lines.append(f"# sent_id = {_one_line(record['id'])}")
         if record.get("text") is not None:
             lines.append(f"# text = {_one_line(record['text'])}")
-        for number, word in enumerate(words_of(record), 1):
-            cells = (number, _one_line(word.text), *"____", word.head, word.relation, *"__")
+        words = words_of(record)
+        joined = _joined([word.text for word in words], record.get("text"))
+        for number, (word, close) in enumerate(zip(words, joined, strict=True), 1):
+            misc = "SpaceAfter=No" if close else "_"
+            cells = (number, _one_line(word.text), *"____", word.head, word.relation, "_", misc)
             lines.append("\t".join(map(str, cells)))
         texts.append("\n".join(lines) + "\n\n")
     return "".join(texts)
+
+
+def _joined(words: list[str], text: object) -> list[bool]:
+    """Whether each word stands in its text without a space before the next one."""
+    found, at = [False] * len(words), 0
+    if not isinstance(text, str):
+        return found
+    for number, word in enumerate(words):
+        begin = text.find(word, at)
+        if begin < 0:  # the text was written otherwise
+            return [False] * len(words)
+        if number and begin == at:
+            found[number - 1] = True
+        at = begin + len(word)
+    return found
 
 
 def _one_line(text: object) -> str:

@@ -14,7 +14,7 @@ from nlp_gym.data.readers.guess.family import Guess, guess_file
 from nlp_gym.data.readers.guess.find import find_reader
 from nlp_gym.data.readers.registry import FAMILIES, READERS, family_readers
 from nlp_gym.data.readers.report.check_report import CheckReport
-from nlp_gym.data.readers.report.counts import count_items
+from nlp_gym.data.readers.report.counts import count_items, crossed
 from nlp_gym.data.readers.shared.base import Reader, n_skipped
 from nlp_gym.data.readers.shared.decoding import Decoded, Problem, decode, file_bytes
 from nlp_gym.data.readers.shared.options import Options, make_options
@@ -118,7 +118,7 @@ def check(
         problems=parsed.problems,
         warnings=sorted(parsed.warnings + parsed.notes, key=lambda note: note.line or 0),
         family=family,
-        counts=count_items(parsed.samples),
+        counts=count_items(parsed.samples) | crossed(parsed.samples, family),
         samples=tuple(parsed.samples[:SHOWN_SAMPLES]),
         n_skipped=n_skipped(parsed) if parsed.problems and how.skips else 0,
     )

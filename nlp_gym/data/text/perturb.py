@@ -149,7 +149,7 @@ def checked_augment(augment: object) -> tuple[str, ...]:
     """Perturbations as a tuple, from one or several; raises what `parse_spec` raises."""
     specs = tuple(augment) if isinstance(augment, list | tuple) else (augment,)
     for spec in specs:
-        if not copies_file(spec):
+        if not copies_file(spec) and not drawn_count(spec):
             parse_spec(spec, "augment")
     return tuple(map(str, specs))
 
@@ -159,11 +159,37 @@ def copies_file(spec: object) -> str:
     return spec.removeprefix(COPIES) if isinstance(spec, str) and spec.startswith(COPIES) else ""
 
 
+DRAWN = "changes"
+"""Name for `augment=` of copies with the changes of an attack, drawn at random: ``"changes:8"``."""
+_MOST_COPIES = 100
+
+
+def drawn_count(spec: object) -> int:
+    """How many copies of a text ``"changes:N"`` asks for; 0 for what is something else.
+
+    Raises:
+        InvalidArgumentError: N is not from 1 to 100.
+    """
+    name, colon, number = spec.partition(":") if isinstance(spec, str) else ("", "", "")
+    if name != DRAWN:
+        return 0
+    if not colon:
+        return 1
+    count = int(number) if number.isascii() and number.isdigit() and len(number) < 4 else 0
+    if not 1 <= count <= _MOST_COPIES:
+        raise InvalidArgumentError(
+            f"augment={shown(spec)}: {shown(number)} must be a number of copies from 1 to "
+            f"{_MOST_COPIES}, as in 'changes:8'."
+        )
+    return count
+
+
 def parse_spec(spec: object, argument: str = "perturb") -> tuple[str, float]:
     """Name and rate of ``"NAME"`` or ``"NAME:RATE"``."""
     name, colon, number = spec.partition(":") if isinstance(spec, str) else (spec, "", "")
     if not isinstance(name, str) or name not in PERTURBATIONS:
-        raise UnknownNameError(argument, spec, PERTURBATIONS)
+        known = (*PERTURBATIONS, DRAWN) if argument == "augment" else PERTURBATIONS
+        raise UnknownNameError(argument, spec, known)
     if not colon:
         return name, 1.0 if name == "entity-swap" else WORD_PERTURBATIONS[name][1]
     try:

@@ -146,6 +146,17 @@ class TransformerEncoder(Encoder):
         """
         return self._loaded(self._source.load_model)
 
+    def word_embeddings(self) -> tuple[list[str], npt.NDArray[np.float32]]:
+        """Words of the vocabulary that are one sub-word, and (V, E) their input embeddings.
+
+        Raises:
+            EncoderError: The model cannot be loaded, or its files changed meanwhile.
+        """
+        words, ids = self._tokenizer.whole_words()
+        model: Any = self.load_model()
+        weight = model.get_input_embeddings().weight.detach().cpu().numpy()
+        return words, np.asarray(weight[ids], np.float32)
+
     def _loaded(self, load: Callable[[], M]) -> M:
         # From the bytes: a digest that was kept could be as wrong as the weights.
         if self._source.identity(fresh=True) != self._identity:

@@ -118,6 +118,20 @@ class WordTokenizer:
         words = text_offsets(len(text) for text in texts)
         return SubWords(ids=ids, offsets=starts[words], word_starts=starts)
 
+    def whole_words(self) -> tuple[list[str], npt.NDArray[np.int64]]:
+        """Words of letters that are one sub-word, sorted, and (V,) their ids."""
+        vocabulary: dict[str, int] = self._tokenizer.get_vocab()
+        names = {name.lstrip("\u2581\u0120").removesuffix("</w>") for name in vocabulary}
+        words = sorted(name for name in names if name.isalpha())
+        with self._tokenizing():
+            encodings = self._tokenizer.encode_batch(
+                [[word] for word in words], is_pretokenized=True, add_special_tokens=False
+            )
+        known = {e.ids[0]: w for w, e in zip(words, encodings, strict=True) if len(e.ids) == 1}
+        known.pop(self._unknown_id, None)
+        found = sorted(known.items(), key=lambda pair: pair[1])
+        return [word for _, word in found], np.array([number for number, _ in found], np.int64)
+
     def _warn_unknown(self, ids: npt.NDArray[np.int32]) -> None:
         """Warn once if the tokenizer does not know much of the text, such as another script."""
         if self._warned or self.vocab_size < _MIN_VOCABULARY or self._unknown_id == self.pad_id:

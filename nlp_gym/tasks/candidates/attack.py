@@ -11,8 +11,17 @@ import numpy as np
 from typing_extensions import override
 
 from nlp_gym.checks import check_int, check_number
-from nlp_gym.data.text.changes import CHANGES, Edit, Finder, apply_edits, checked_kinds, known_words
+from nlp_gym.data.text.changes import (
+    NEIGHBOURS,
+    USUAL,
+    Edit,
+    Finder,
+    apply_edits,
+    checked_kinds,
+    known_words,
+)
 from nlp_gym.data.text.hash_order import hash_ranker
+from nlp_gym.encode import Neighbours
 from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym.metrics.base import Score, mean_of_first, on_grid
 from nlp_gym.tasks.candidates.picking import PickState, PickTask
@@ -123,7 +132,8 @@ class Attack(PickTask):
     Those of `Task`; `victim` (`"naive-bayes"`, trained on the training texts): the folder of a run,
     which needs `nlp_gym_agents`, or an object with `labels` and `probabilities(samples)`;
     `victim_data`: file or folder whose training texts the naive Bayes victim learns from, where
-    these are not the task's own; `changes` (all): kinds of changes; `max_changes` (48): the most
+    these are not the task's own; `changes` (typos, synonyms, entities, paraphrase): kinds of
+    changes, of which `neighbours` of the encoder have to be asked for; `max_changes` (48): the most
     candidates C of a text; `budget` (4): the most changes that are made; `change_cost` (1/64);
     `change_seed` (0).
 
@@ -148,7 +158,7 @@ class Attack(PickTask):
         reward: str = "metric",
         victim: Any = NAIVE_BAYES,
         victim_data: Any = None,
-        changes: str | Sequence[str] = CHANGES,
+        changes: str | Sequence[str] = USUAL,
         max_changes: int = 48,
         budget: int = 4,
         change_cost: float = 1 / 64,
@@ -186,7 +196,9 @@ class Attack(PickTask):
 
     def _found(self, kinds: Sequence[str], most: int, seed: int) -> list[list[Edit]]:
         """The candidates of each text: at most `most`, drawn by their hash, in order."""
-        finder = Finder(self.family, kinds, known=known_words(self._training), seed=seed, most=3)
+        near = Neighbours(self.encoder).of if NEIGHBOURS in kinds else None
+        known = known_words(self._training)
+        finder = Finder(self.family, kinds, known=known, seed=seed, most=3, near=near)
         found = []
         for sample in self.corpus.samples:
             edits = finder.edits(sample)

@@ -56,8 +56,9 @@ class CorpusTask(abc.ABC):
             (`nlp_gym.knowledge`); for tagging and relations.
         knowledge_names: File of ``key<TAB>name`` where the triples hold keys.
         augment: Perturbations of which the training split has a copy besides its own texts;
-            ``"copies:FILE"`` has the changed samples of a file, such as those of an attack
-            (`nlp_gym.data.corpora.copies`).
+            ``"changes:8"`` is eight copies of every text with changes that an attack could make
+            (`nlp_gym.data.text.changes`), ``"copies:FILE"`` the changed samples of a file, such as
+            those of an attack (`nlp_gym.data.corpora.copies`).
         earlier: Corpora whose samples come after those of the task's own; see `corpus_bounds`.
     """
 
@@ -192,15 +193,18 @@ class CorpusTask(abc.ABC):
         return corpus
 
     def _with_copies(self, corpus: Corpus) -> Corpus:
-        """The training split with its perturbed copies, then those of files."""
+        """The training split with its perturbed copies, then changed ones, then those of files."""
         from nlp_gym.data.corpora.copies import read_copies
-        from nlp_gym.data.text.perturb import augment, copies_file
+        from nlp_gym.data.text.changes import drawn_copies
+        from nlp_gym.data.text.perturb import augment, copies_file, drawn_count
 
-        family = self.sample_family()
-        specs = [spec for spec in self._augment if not copies_file(spec)]
+        family, own = self.sample_family(), corpus.samples
         files = [file for spec in self._augment if (file := copies_file(spec))]
+        counts = [count for spec in self._augment if (count := drawn_count(spec))]
+        specs = [spec for spec in self._augment if not copies_file(spec) and not drawn_count(spec)]
         corpus = augment(corpus, specs, family=family)
-        changed = [sample for file in files for sample in read_copies(file, family=family)]
+        changed = [copy for count in counts for copy in drawn_copies(own, count, family)]
+        changed += [sample for file in files for sample in read_copies(file, family=family)]
         return replace(corpus, samples=[*corpus.samples, *changed]) if changed else corpus
 
     def read_split(self, split: str) -> Corpus:

@@ -189,6 +189,9 @@ class Views:
             dtype = np.float32 if obs_type == "features" else np.int8
             for key, flags in self._slot_flags.items():
                 keys[key] = spaces.Box(0, 1, flags.rows.shape[1:], dtype)
+            if self._named is not None:
+                for key, width in self._named.flag_widths.items():
+                    keys[key] = spaces.Box(0, 1, (width,), dtype)
         if obs_type == "features":
             keys |= self._vectors()
         elif obs_type == "tokens":
@@ -231,6 +234,10 @@ class Views:
             seen = {"action_mask": task.mask(state).view(np.int8)}
         if obs_type != "index":
             flags = {key: table.of(state.slot) for key, table in self._slot_flags.items()}
+            if self._named is not None and self._named.flags:
+                assert places is not None
+                units = self._named.of(state.row, places)
+                flags |= {key: table.of(units) for key, table in self._named.flags.items()}
             if obs_type == "features":
                 seen |= {key: part.astype(np.float32) for key, part in flags.items()}
                 seen |= {key: self._floats(key, values) for key, values in extras.items()}

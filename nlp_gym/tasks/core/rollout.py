@@ -56,18 +56,22 @@ class Step:
     ended: BoolArray
 
 
-def play(task: Task, rows: Int64Array, decide: Decide) -> Iterator[Step]:
+def play(
+    task: Task, rows: Int64Array, decide: Decide, *, dial: Int64Array | None = None
+) -> Iterator[Step]:
     """Play samples side by side, each to its end; episodes that ended are taken out.
 
     Args:
         task: The rules and the corpus.
         rows: (n,) samples that are begun together.
         decide: Called before each step.
+        dial: (n,) setting of the task's dial in each; None: the task decides.
 
     Yields:
         Each step, until no episode is left.
     """
-    state, place = task.initial(rows), np.arange(len(rows))
+    state = task.initial(rows) if dial is None else task.initial_at(rows, dial)
+    place = np.arange(len(rows))
     while len(place):
         decided = decide(state, place)
         if isinstance(decided, Branches):

@@ -7,7 +7,7 @@ environment (`features` observations) or by the agent (`index` observations).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,6 +57,23 @@ class TextIndex:
 
 
 @dataclass(frozen=True)
+class UnitFlags:
+    """Flags of 0 or 1 of every unit: each distinct row is kept once.
+
+    Attributes:
+        rows: (P, n) int8, the distinct rows.
+        numbers: (U+1,) which of them a unit has; the last stands for no unit.
+    """
+
+    rows: npt.NDArray[np.int8]
+    numbers: Indices
+
+    def of(self, units: Indices) -> npt.NDArray[np.int8]:
+        """(B, K*n) flags of `units` (B, K)."""
+        return self.rows.take(self.numbers.take(units), axis=0).reshape(len(units), -1)
+
+
+@dataclass(frozen=True)
 class NamedUnits:
     """Units that a state names itself, by their places among those of its row.
 
@@ -68,16 +85,24 @@ class NamedUnits:
         begins: (N+1,) int64 the first unit of each row, whose units are consecutive, and last U.
         count: How many units K a state names.
         shared: Whether all rows have the same units: `begins` is then (2,), 0 and U.
+        flags: What else is seen of each of them, by key. As with `Task.slot_flags`, keys come
+            before those of `extras` in the alphabet, and `index` observations leave them out.
     """
 
     begins: npt.NDArray[np.int64]
     count: int
     shared: bool = False
+    flags: Mapping[str, UnitFlags] = field(default_factory=dict)
 
     @property
     def longest(self) -> int:
         """Most units of a row; places are from 0 to this."""
         return int(np.diff(self.begins).max(initial=0))
+
+    @property
+    def flag_widths(self) -> dict[str, int]:
+        """How many `flags` a state shows, by key."""
+        return {key: self.count * flags.rows.shape[1] for key, flags in self.flags.items()}
 
     def of(self, rows: Indices, places: Indices) -> npt.NDArray[np.int64]:
         """(B, K) units at the `places` (B, K) of `rows` (B,); U for a place past the row's last."""
@@ -206,6 +231,23 @@ class SlotFlags:
     def of(self, slots: Indices) -> npt.NDArray[np.int8]:
         """(B, n) flags at B slots."""
         return self.rows.take(self.numbers.take(slots), axis=0)
+
+    @classmethod
+    def around(cls, flags: UnitFlags, context: Indices) -> SlotFlags:
+        """The K*n flags of the units that each slot shows.
+
+        A corpus has far fewer distinct windows of flags than words.
+
+        Args:
+            flags: Of the units, n each.
+            context: (n_slots, K) units of each slot, U for none.
+        """
+        numbers = np.zeros(len(context), np.int64)
+        for column in context.T:  # windows that agree so far have one number
+            pairs = numbers * len(flags.rows) + flags.numbers.take(column)
+            numbers = np.unique(pairs, return_inverse=True)[1].reshape(-1)
+        _, one = np.unique(numbers, return_index=True)
+        return cls(flags.of(context[one]), numbers.astype(np.int32))
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from gymnasium import spaces
 from typing_extensions import Self
 
 from nlp_gym.checks import check_bool, check_rows
-from nlp_gym.errors import InvalidArgumentError, shown
+from nlp_gym.errors import InvalidActionError, InvalidArgumentError, shown
 from nlp_gym.metrics.base import Score, check_draws
 from nlp_gym.progress import progress_bar
 from nlp_gym.tasks.core.corpus_task import CorpusTask
@@ -399,11 +399,26 @@ class Task(CorpusTask):
 
         Returns:
             The B * K successors, each what `transition` makes of the episode and the action.
+
+        Raises:
+            InvalidActionError: There are no K actions from 0 to A - 1 for each of the B episodes.
         """
+        actions = self._checked_actions(state, actions)
         episodes, tried = actions.shape
         after = state.take(np.repeat(np.arange(episodes), tried))
         rewards, ended = self.transition(after, actions.reshape(-1))
         return Successors(after, rewards.reshape(episodes, tried), ended.reshape(episodes, tried))
+
+    def _checked_actions(self, state: Any, actions: Int64Array) -> Int64Array:
+        """`actions`, if they are what `branch` takes."""
+        found, n = np.asarray(actions), self.n_actions
+        fits = found.ndim == 2 and len(found) == len(state.row) and found.dtype.kind in "iu"
+        if not fits or (found.size and not 0 <= found.min() <= found.max() < n):
+            raise InvalidActionError(
+                f"actions={shown(actions)} must be {len(state.row)} rows, one for each episode, of "
+                f"integers from 0 to {n - 1}."
+            )
+        return found
 
     def action_rewards(self, state: Any) -> Float64Array:
         """(B, A) the reward that `transition` would give for each action in each of B episodes.

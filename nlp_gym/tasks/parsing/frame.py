@@ -37,4 +37,4 @@ def tree_frame(
         mark = "here" if place in here else "wrong" if gold else "chosen"
         pieces.append(Piece(word, mark, label, gold))
         drawn.append(Arc(place, head, label, gold))
-    return Frame(title, f"word {read}/{len(sample.words)}", pieces, drawn)
+    return Frame(title, f"word {read}/{len(sample.words)}", pieces, drawn, tree=True)

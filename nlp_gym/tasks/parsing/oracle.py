@@ -123,10 +123,13 @@ class GoldTrees:
         linked[b, np.where(pushes & (behind | waits), gold.word, none)] += 1
 
     def kinds(self, state: ParsingState, front: Front, gold: GoldFront) -> Int64Array:
-        """(B, 4) arcs that each kind of transition puts out of reach, the relation being right.
+        """(B, 4) what `lost_arcs` gives; what is not legal costs `FORBIDDEN`."""
+        costs = self.lost_arcs(state, front, gold)
+        costs[~self._system.legal.take(state.code, axis=0)] = FORBIDDEN
+        return costs
 
-        What is not legal costs `FORBIDDEN`.
-        """
+    def lost_arcs(self, state: ParsingState, front: Front, gold: GoldFront) -> Int64Array:
+        """(B, 4) arcs that each kind of transition puts out of reach, the relation being right."""
         system, none, b0 = self._system, self._system.none, front.b0
         costs = np.empty((len(b0), 4), np.int64)
         top, word, ahead = gold.top, gold.word, gold.ahead
@@ -144,7 +147,6 @@ class GoldTrees:
             later = (word > b0) & (word < none)
             costs[:, RIGHT] = waiting + (root | later | (on_stack & ~gold.right))
         costs[:, REDUCE] = ahead
-        costs[~system.legal.take(state.code, axis=0)] = FORBIDDEN
         return costs
 
     def choose(self, state: ParsingState, front: Front, *, static: bool) -> tuple[IntArray, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,11 +13,12 @@ from typing_extensions import override
 
 from nlp_gym.checks import check_bool, check_name, warn_unseen_labels
 from nlp_gym.data.readers.parsing.trees import tree_fault
+from nlp_gym.data.text.shapes import ShapeTable
 from nlp_gym.errors import DataError, InvalidArgumentError, shown
 from nlp_gym.metrics.base import Score, on_grid
 from nlp_gym.metrics.labels.attachment import Attachment, universal
 from nlp_gym.tasks.core.kinds import LabelTask
-from nlp_gym.tasks.core.tables import Extra, NamedUnits, Tables
+from nlp_gym.tasks.core.tables import Extra, NamedUnits, Tables, UnitFlags
 from nlp_gym.tasks.core.task import ILLEGAL_COST, Focus, Output, Played
 from nlp_gym.tasks.parsing.oracle import FORBIDDEN, GoldFront, GoldTrees
 from nlp_gym.tasks.parsing.transitions import (
@@ -97,10 +99,12 @@ class Parsing(LabelTask):
     |---|---|---|---|---|
     | all | `action_mask` | (A,) | int8 | 1 where the action is legal |
     | features | `context` | (K*D,) | float32 | words of `seen`; 0 where there is none |
+    | features | `appearance` | (K*F,) | float32 | with `shape`: that of the words, F flags each |
     | features | `arcs` | (6*(R+1),) | float32 | relations of s0, s0l, s0r, s1l, s1r, b0l |
     | features | `distance` | (2*10,) | float32 | one-hot: from s0 to b0, from s1 to s0 |
     | tokens | `input_ids` | (K, L) | int32 | sub-words of the words |
     | tokens | `attention_mask` | (K, L) | int8 | 1 on ids, 0 on padding |
+    | tokens | `appearance` | (K*F,) | int8 | as above |
     | tokens, index | `arcs` | (6,) | int32 | as above; R: none |
     | tokens, index | `distance` | (2,) | int32 | as above, in 9 classes; 0: none |
     | index | `row`, `position` | (1,) | int32 | sample, words read |
@@ -110,7 +114,10 @@ class Parsing(LabelTask):
     buffer; `l` and `r` are the leftmost and rightmost dependent of a word that it has so far.
     Distances are 1 to 4, then 5 to 6, 7 to 9, 10 to 15, 16 to 31, and more.
 
-    Parts of speech of the gold are not seen.
+    With `shape`, `appearance` has the case of each word, its digits, signs and forms, which an
+    encoder that ignores case does not see (`nlp_gym.data.text.shapes.SHAPE_FLAGS`). `index`
+    observations name the words that it follows from, and leave it out; our agents look it up in
+    `task.tables.named.flags`. Parts of speech of the gold are not seen.
 
     ## Action Space
     `Discrete(A)`: SHIFT, REDUCE (arc-eager), LEFT-ARC with each relation but `root`, RIGHT-ARC with
@@ -156,6 +163,7 @@ class Parsing(LabelTask):
 (Goldberg and Nivre 2012, 2013); `"static"`: it follows the canonical sequence |
     | `subtypes` | False | relations with their subtypes |
     | `seen` | all | words that are seen, of `nlp_gym.tasks.parsing.task.SEEN` |
+    | `shape` | False | see what these words look like, F = 23 flags each |
 
     ## Registered Ids
     `Parsing-EWT-v0`, `Parsing-v0`
@@ -169,6 +177,7 @@ class Parsing(LabelTask):
     reads_text = True
     trace_view = "tree"
     fixed_arguments = ("system", "seen")
+    later_arguments = MappingProxyType({"shape": False})
 
     def __init__(
         self,
@@ -177,13 +186,14 @@ class Parsing(LabelTask):
         oracle: str = "dynamic",
         subtypes: bool = False,
         seen: Sequence[str] = SEEN,
+        shape: bool = False,
         **kwargs: Any,
     ) -> None:
         check_name("system", system, tuple(SYSTEMS))
         check_name("oracle", oracle, ORACLES)
         self.system, self.expert = system, oracle
         self.subtypes = check_bool("subtypes", subtypes)
-        self.seen = _checked_seen(seen)
+        self.seen, self.shape = _checked_seen(seen), check_bool("shape", shape)
         self._shown = [SEEN.index(name) for name in self.seen]
         super().__init__(**kwargs)
         self.metric = Attachment()
@@ -244,9 +254,12 @@ class Parsing(LabelTask):
         """Relations without subtypes, unless these are asked for, and `root` for every root."""
         shared: dict[str, str] = {}
         samples = [self._normal(sample, shared) for sample in corpus.samples]
-        labels: Iterable[str] = corpus.labels
-        if not self.subtypes:
-            labels = dict.fromkeys(map(universal, labels))
+        names = {name: name if self.subtypes else universal(name) for name in corpus.labels}
+        # What only roots are called, such as ROOT in CoNLL-X, is no relation of an arc.
+        arcs = {label for sample in samples for label in sample.labels or ()}
+        roots = _root_names(corpus.samples) if arcs - {ROOT} else set()
+        roots -= {name for name, kept in names.items() if kept in arcs}
+        labels = dict.fromkeys(kept for name, kept in names.items() if name not in roots)
         return replace(corpus, samples=samples, labels=tuple(labels))
 
     def _normal(self, sample: Sample, shared: dict[str, str]) -> Sample:
@@ -283,7 +296,11 @@ class Parsing(LabelTask):
         offsets = self._words[:-1] + np.arange(len(self.corpus))
         slots = int(self._words[-1]) + len(self.corpus)
         context = np.zeros((slots, 0), np.int32)
-        return Tables(offsets, context, named=NamedUnits(self._words, len(self.seen)))
+        flags = {}
+        if self.shape:
+            table = ShapeTable(self.corpus)
+            flags["appearance"] = UnitFlags(table.rows, table.numbers)
+        return Tables(offsets, context, named=NamedUnits(self._words, len(self.seen), flags=flags))
 
     @override
     def initial(self, rows: Int64Array) -> ParsingState:
@@ -377,7 +394,7 @@ class Parsing(LabelTask):
         state.counts[:, 1] += made
         credit: Float64Array = made.astype(np.float64)
         if self.reward == "correctness":
-            credit -= values_at(trees.kinds(state, front, gold), kind) + (fits & ~made)
+            credit -= values_at(trees.lost_arcs(state, front, gold), kind) + (fits & ~made)
         trees.read(state, front, gold, kind)
         return credit
 
@@ -550,6 +567,16 @@ def _checked_seen(seen: object) -> tuple[str, ...]:
     if len(set(seen)) < len(seen):
         raise InvalidArgumentError(f"seen={shown(seen)} names a word twice.")
     return tuple(seen)
+
+
+def _root_names(samples: Iterable[Sample]) -> set[str]:
+    """What roots are called in a file."""
+    return {
+        label
+        for sample in samples
+        for label, head in zip(sample.labels or (), sample.gold or (), strict=False)
+        if head == 0
+    }
 
 
 def _sample_fault(sample: Sample) -> str | None:

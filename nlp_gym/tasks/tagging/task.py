@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from nlp_gym.checks import check_bool, check_int, check_name
 from nlp_gym.data.tags.schemes import canonical_scheme
+from nlp_gym.data.text.shapes import ShapeTable
 from nlp_gym.errors import shown
 from nlp_gym.metrics.base import Score
 from nlp_gym.metrics.labels.accuracy import Accuracy
@@ -21,10 +22,9 @@ from nlp_gym.metrics.labels.entities import EntityF1
 from nlp_gym.tasks.core.gold import expert_labels, index_gold
 from nlp_gym.tasks.core.kinds import HookedTask, LabelTask
 from nlp_gym.tasks.core.positions import Positions
-from nlp_gym.tasks.core.tables import Extra, SlotFlags, Tables, index_type
+from nlp_gym.tasks.core.tables import Extra, SlotFlags, Tables, UnitFlags, index_type
 from nlp_gym.tasks.core.task import Focus, Output, Played, State
 from nlp_gym.tasks.tagging.bio import Transitions
-from nlp_gym.tasks.tagging.shapes import ShapeTable, window_shapes
 from nlp_gym.tasks.tagging.words import TokenWindows
 from nlp_gym.types import (
     BoolArray,
@@ -81,7 +81,7 @@ class LabelWords(LabelTask, HookedTask):
     Args:
         history_length: Number H of earlier labels that are seen.
         window: Words seen on each side of the current one in `features` observations.
-        shape: What these words look like is seen too, see `nlp_gym.tasks.tagging.shapes`.
+        shape: What these words look like is seen too, see `nlp_gym.data.text.shapes`.
         **kwargs: Those of `Task`.
 
     Attributes:
@@ -163,7 +163,9 @@ class LabelWords(LabelTask, HookedTask):
         """What the words of the context look like, with `shape`."""
         if not self.shape:
             return {}
-        return {"flags": window_shapes(ShapeTable(self.corpus), self.tables.context)}
+        table = ShapeTable(self.corpus)
+        words = UnitFlags(table.rows, table.numbers)
+        return {"flags": SlotFlags.around(words, self.tables.context)}
 
     @cached_property
     def tokens(self) -> Tokens:
@@ -314,7 +316,7 @@ class SequenceTagging(LabelWords):
 
     `flags` say what an encoder that ignores case does not see: the case of each word, its digits
     and signs, forms such as initials and Roman numbers, and whether it begins its text; the flags
-    are `nlp_gym.tasks.tagging.shapes.SHAPE_FLAGS`. A word of a script without case, such as
+    are `nlp_gym.data.text.shapes.SHAPE_FLAGS`. A word of a script without case, such as
     Chinese, has no flag of case, and a place outside the text has none.
 
     ## Action Space

@@ -19,7 +19,7 @@ from nlp_gym_agents.algorithms.imitation.bc import legal_or_chosen, logits_and_v
 from nlp_gym_agents.algorithms.imitation.cost_to_go import action_values, cost_loss, tried_actions
 from nlp_gym_agents.algorithms.imitation.dagger import DAgger
 from nlp_gym_agents.algorithms.imitation.demonstrations import OracleData
-from nlp_gym_agents.algorithms.imitation.roll_in import Learner, VisitedData, joined
+from nlp_gym_agents.algorithms.imitation.roll_in import Learner, VisitedData, joined, seen_by
 
 SelfAggreVaTe = TypeVar("SelfAggreVaTe", bound="AggreVaTe")
 
@@ -111,7 +111,8 @@ class AggreVaTe(DAgger):
 
     @override
     def _aggregate(self, visited: Sequence[VisitedData]) -> OracleData:
-        return joined(visited)  # the oracle's own way was learned from in the first phase
+        found = joined(visited)  # the oracle's own way was learned from in the first phase
+        return found if len(found) else self.data  # of a few texts `states` may draw none
 
     @override
     def _kept_of(self, state: Any, picks: np.random.Generator) -> BoolArray:
@@ -139,7 +140,7 @@ class AggreVaTe(DAgger):
             return action_values(task, state, tried, gamma=self.gamma, roll_out=oracle)
 
         def own(state: Any) -> Int64Array:
-            seen, mask = task.views.observe_with_mask(state, self._options["obs_type"])
+            seen, mask = seen_by(task, state, self._options["keys"])
             return learner.scores(seen, mask).argmax(axis=1).astype(np.int64)
 
         if self.rollout_policy == "learner":

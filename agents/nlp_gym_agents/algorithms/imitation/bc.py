@@ -237,7 +237,7 @@ class BC(BaseAlgorithm):
         if self._data is None:
             keys = getattr(self.observation_space, "spaces", {})
             options: dict[str, Any] = {"gamma": self.gamma, "obs_type": obs_type_of(keys)}
-            self._data = collect(task_of(self), **options, exits=self.exits)
+            self._data = collect(task_of(self), **options, exits=self.exits, keys=keys)
         return self._data
 
     @property

@@ -17,7 +17,7 @@ from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym.progress import progress_bar
 from nlp_gym.types import BoolArray, Int64Array, Observation
 from nlp_gym_agents.algorithms.imitation.bc import BC, task_of
-from nlp_gym_agents.algorithms.imitation.demonstrations import OracleData, obs_type_of
+from nlp_gym_agents.algorithms.imitation.demonstrations import OracleData
 from nlp_gym_agents.algorithms.imitation.roll_in import (
     Decision,
     Learner,
@@ -55,7 +55,8 @@ class DAgger(BC):
         first: Share of the run that is learned from the oracle's way alone; the rest is divided
             evenly between the roll-ins.
         beta: See above; 0: the learner alone plays, 1: the oracle alone.
-        texts: Texts that a roll-in plays, drawn without replacement; None: all.
+        texts: Texts that a roll-in plays, drawn without replacement from those that environments
+            draw from (`Task.drawn`); None: all of these.
         sampled: Whether the learner's decisions are drawn from its probabilities.
         **kwargs: As for `BC`.
 
@@ -165,10 +166,12 @@ class DAgger(BC):
     # Roll-ins.
 
     def _rows(self, number: int) -> Int64Array:
-        n = len(task_of(self).corpus)
-        if self.texts is None or self.texts >= n:
-            return np.arange(n)
-        return np.sort(self._generator(number, 0).choice(n, self.texts, replace=False))
+        task = task_of(self)
+        every: Int64Array = np.arange(len(task.corpus)) if task.drawn is None else task.drawn
+        if self.texts is None or self.texts >= len(every):
+            return every
+        chosen = self._generator(number, 0).choice(len(every), self.texts, replace=False)
+        return every[np.sort(chosen)]
 
     def _generator(self, number: int, use: int) -> np.random.Generator:
         """Random numbers of a roll-in, which a resumed run draws again."""
@@ -200,8 +203,7 @@ class DAgger(BC):
 
     @property
     def _options(self) -> dict[str, Any]:
-        keys = getattr(self.observation_space, "spaces", {})
-        return {"gamma": self.gamma, "obs_type": obs_type_of(keys)}
+        return {"gamma": self.gamma, "keys": getattr(self.observation_space, "spaces", {})}
 
     def _kept_of(self, state: Any, picks: np.random.Generator) -> BoolArray:
         """(B,) which states are learned from: those from which the oracle knows a way."""

@@ -17,6 +17,7 @@ from nlp_gym.tasks.core.strata import Strata
 from nlp_gym.tasks.core.task import Task
 from nlp_gym.tasks.labels.label_text import LabelText
 from nlp_gym.types import Int64Array, Observation
+from nlp_gym_agents.networks.features.open_corpora import CORPUS_KEY, with_corpus
 
 EXITS = ("reading", "moves")
 """Which states of a text that is read chunk by chunk are learned from, see `collect`."""
@@ -123,6 +124,7 @@ def collect(
     obs_type: str = "index",
     batch: int = 1024,
     exits: str | None = None,
+    keys: Container[str] = (),
 ) -> OracleData:
     """Play the oracle once through every text of a task.
 
@@ -140,6 +142,7 @@ def collect(
         exits: One of `EXITS`: teach what to commit to in every state of reading, in place of the
             oracle's own decisions: the gold label, of which the return is 1. Moves are masked, and
             what the task holds out (`Classification`, ``holdout``) is not learned from.
+        keys: Keys of the observations that the policy was made for, see `with_corpus`.
 
     Raises:
         InvalidArgumentError: The corpus has no gold (from the task's oracle), the oracle earns
@@ -165,6 +168,9 @@ def collect(
             f"{task.corpus.name}: the oracle earns nothing on any sample of it, so that there is "
             "nothing to learn from it."
         )
+    number = with_corpus({"": np.zeros((1, 1))}, task, keys).get(CORPUS_KEY)
+    if number is not None:
+        observations[CORPUS_KEY] = th.from_numpy(np.repeat(number, len(rest[0]), axis=0))
     return OracleData(observations, *rest)
 
 

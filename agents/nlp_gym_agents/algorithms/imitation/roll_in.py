@@ -7,7 +7,7 @@ are saved with a checkpoint, and the states are made again from them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple, cast
 
@@ -22,7 +22,8 @@ from nlp_gym.errors import InvalidArgumentError
 from nlp_gym.tasks.core.rollout import play, side_by_side
 from nlp_gym.tasks.core.task import Task
 from nlp_gym.types import BoolArray, Float64Array, Int64Array, Observation
-from nlp_gym_agents.algorithms.imitation.demonstrations import OracleData, compact
+from nlp_gym_agents.algorithms.imitation.demonstrations import OracleData, compact, obs_type_of
+from nlp_gym_agents.networks.features.open_corpora import with_corpus
 from nlp_gym_agents.networks.policies.dueling import action_scores
 
 BATCH = 512
@@ -91,7 +92,7 @@ Decide = Callable[[Any, Observation, BoolArray], Decision]
 
 
 def roll_in(
-    task: Task, rows: Int64Array, decide: Decide, *, gamma: float, obs_type: str
+    task: Task, rows: Int64Array, decide: Decide, *, gamma: float, keys: Container[str]
 ) -> tuple[VisitedData, Int64Array]:
     """Play texts to their ends.
 
@@ -100,7 +101,7 @@ def roll_in(
         rows: (n,) samples.
         decide: What is played and kept.
         gamma: Discount of the returns.
-        obs_type: Kind of observation to keep.
+        keys: Keys of the observations to keep.
 
     Returns:
         The states that were kept, and all actions that were played, in their order.
@@ -108,7 +109,7 @@ def roll_in(
     parts: list[Mapping[str, Any]] = []
     played: list[Int64Array] = []
     for places in side_by_side(task.lengths[rows], BATCH):
-        own, steps = rows[places], _Steps(task, decide, obs_type)
+        own, steps = rows[places], _Steps(task, decide, keys)
         rewards, where = [], []
         for step in play(task, own, steps):
             rewards.append(step.rewards.astype(np.float32))
@@ -147,17 +148,23 @@ def _data(parts: Sequence[Mapping[str, Any]]) -> VisitedData:
 class _Steps:
     """Decides, and remembers what was seen and decided."""
 
-    def __init__(self, task: Task, decide: Decide, obs_type: str) -> None:
-        self.task, self.decide, self.obs_type = task, decide, obs_type
+    def __init__(self, task: Task, decide: Decide, keys: Container[str]) -> None:
+        self.task, self.decide, self.keys = task, decide, keys
         self.seen: list[Observation] = []
         self.decisions: list[Decision] = []
 
     def __call__(self, state: Any, place: Int64Array) -> Int64Array:
-        seen, mask = self.task.views.observe_with_mask(state, self.obs_type)
+        seen, mask = seen_by(self.task, state, self.keys)
         decision = self.decide(state, seen, mask)
         self.seen.append(seen)
         self.decisions.append(decision)
         return decision.actions
+
+
+def seen_by(task: Task, state: Any, keys: Container[str]) -> tuple[Observation, BoolArray]:
+    """Observations of B episodes, and (B, A) masks, for a policy whose observations have `keys`."""
+    seen, mask = task.views.observe_with_mask(state, obs_type_of(keys))
+    return with_corpus(seen, task, keys), mask
 
 
 class Learner:

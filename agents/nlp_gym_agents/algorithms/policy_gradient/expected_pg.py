@@ -35,9 +35,10 @@ class ExpectedPG(MaskablePPO):
 
     In each state of a rollout every legal action has a value Q(s, a): what the rules say that it
     earns, by branching the state, and the discounted value of where it leads (`LookAhead`). The
-    loss is ``- sum_a pi(a|s) Q(s, a) - ent_coef * H(pi(.|s))``. Where `gamma` is 0, or an episode
-    has no more than two decisions, Q is exact, and no noise comes from sampled actions. (A baseline
-    would change nothing: the gradient of the sum of all probabilities is 0.)
+    loss is ``- sum_a pi(a|s) Q(s, a) - ent_coef * H(pi(.|s))``. Where `gamma` is 0 Q is exact, and
+    no noise comes from sampled actions. Where an episode has no more than two decisions, the Q of
+    the `branches` actions whose successors are valued is exact, too. (A baseline would change
+    nothing: the gradient of the sum of all probabilities is 0.)
 
     With a `temperature` the loss is the cross-entropy with ``pi(a|s) exp(Q(s, a) / temperature)``,
     normalised: a step of mirror descent, that is of the natural gradient (Abdolmaleki et al. 2018,
@@ -61,8 +62,10 @@ class ExpectedPG(MaskablePPO):
             others share a control variate, see `LookAhead.values`.
         temperature: Of the mirror step; None: the expectation's own gradient.
         residual_coef: Weight of the policy gradient of what the actions that were played turned out
-            to be worth beyond their Q. 1 makes the gradient unbiased whatever the critic says, at
-            the price of noise; 0 trusts the critic. Without effect where Q is exact.
+            to be worth beyond their Q. 1, with a `gae_lambda` of 1, makes the gradient unbiased
+            whatever the critic says (but where a rollout ends within an episode), at the price of
+            noise; 0 trusts the critic. Without effect where `gamma` is 0 or an episode has no more
+            than two decisions.
         ent_coef: Weight of the entropy.
         vf_coef: Weight of the critic's squared error.
         max_grad_norm: Longest gradient.

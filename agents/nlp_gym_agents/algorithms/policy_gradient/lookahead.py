@@ -19,9 +19,9 @@ from torch.distributions import Categorical
 from nlp_gym.envs.vector import TaskVectorEnv
 from nlp_gym.errors import InvalidArgumentError, shown
 from nlp_gym.tasks.core.task import Task
-from nlp_gym.types import BoolArray, Float64Array, Int64Array, Observation
+from nlp_gym.types import BoolArray, Float64Array, Int64Array
 from nlp_gym_agents.algorithms.imitation.demonstrations import obs_type_of
-from nlp_gym_agents.networks.features.open_corpora import CORPUS_KEY, corpus_number
+from nlp_gym_agents.networks.features.open_corpora import with_corpus
 
 Float32Array = npt.NDArray[np.float32]
 
@@ -104,8 +104,7 @@ class LookAhead:
         temperature: float,
     ) -> None:
         self.task = venv.task
-        self.obs_type = obs_type_of(keys)
-        self.names_corpus = CORPUS_KEY in keys
+        self.keys, self.obs_type = keys, obs_type_of(keys)
         self.gamma, self.branches, self.temperature = gamma, branches, temperature
         # One decision is left after one: its value is an expectation over what can be decided.
         self.exact = int(self.task.lengths.max()) <= 2
@@ -185,10 +184,7 @@ class LookAhead:
         return np.where(masks, probs * outcomes(self.task, state, masks).rewards, 0).sum(axis=1)
 
     def _seen(self, policy: MaskableActorCriticPolicy, state: Any) -> dict[str, th.Tensor]:
-        seen: Observation = self.task.observe(state, self.obs_type)
-        if self.names_corpus:
-            number = np.full((len(state.row), 1), corpus_number(self.task), np.int32)
-            seen = {**seen, CORPUS_KEY: number}
+        seen = with_corpus(self.task.observe(state, self.obs_type), self.task, self.keys)
         return obs_as_tensor(seen, policy.device)  # type: ignore[return-value]
 
 
@@ -203,13 +199,14 @@ def branching_venv(env: Any) -> TaskVectorEnv:
     """The native vector environment behind a Stable-Baselines3 `VecEnv`, whose states branch.
 
     Raises:
-        InvalidArgumentError: There is none.
+        InvalidArgumentError: There is none, or its corpus has no gold.
     """
     inner = getattr(env, "unwrapped", env)
     venv = getattr(getattr(inner, "venv", None), "unwrapped", None)
-    if not isinstance(venv, TaskVectorEnv) or not venv.task.has_gold:
+    if not isinstance(venv, TaskVectorEnv):
         raise InvalidArgumentError(
             f"env={shown(env)}: rewards of every action come from the native vector environments "
-            "of this package, on a corpus with gold: use make_sb3_env."
+            "of this package: use make_sb3_env."
         )
+    venv.task.require_gold("the reward of every action")
     return venv

@@ -29,6 +29,7 @@ from nlp_gym_agents.algorithms.imitation.demonstrations import obs_type_of, shuf
 from nlp_gym_agents.algorithms.policy_gradient.sampled_texts import SampledTexts
 from nlp_gym_agents.algorithms.weight_average import with_average
 from nlp_gym_agents.networks.encoder.trainable import trainable_encoders
+from nlp_gym_agents.networks.features.open_corpora import with_corpus
 from nlp_gym_agents.networks.features.swap_source import clear_caches
 from nlp_gym_agents.networks.policies.dueling import action_scores, masked
 from nlp_gym_agents.networks.policies.pointer import scoring_legal
@@ -50,6 +51,10 @@ class RLOO(OnPolicyAlgorithm):
     from the whole text, such as BLEU. Where decisions have rewards of their own, as tags have,
     ``credit="decision"`` leaves out what was earned before a decision, and compares samples step by
     step. Texts whose samples all earned the same are not learned from, and cost nothing.
+
+    The loss is divided by the standard deviation of the rollout's advantages. There is no ratio of
+    old and new probabilities: with a `batch_size` the later updates of a rollout are slightly
+    off-policy.
 
     The K samples share the encoder's work: in the rollout as in the update each text is encoded
     once.
@@ -180,20 +185,23 @@ class RLOO(OnPolicyAlgorithm):
         task: Task = task_of(self)
         return task
 
-    def next_texts(self) -> Int64Array:
-        """(N,) samples of the next rollout; see `texts_begun`."""
-        strata, size = self.task.strata, len(self.task.corpus)
-        every = np.arange(size)
-        if strata is not None:
-            size = int(strata.counts(every).sum())
+    def next_texts(self) -> tuple[Int64Array, Int64Array]:
+        """Samples (N,) of the next rollout, and the setting (N,) of the task's dial in each.
+
+        They are those that environments draw from (`Task.drawn`), see `texts_begun`. A sample has
+        another setting in each pass.
+        """
+        task, strata = self.task, self.task.strata
+        every = np.arange(len(task.corpus)) if task.drawn is None else task.drawn
+        size = len(every) if strata is None else int(strata.counts(every).sum())
         numbers = np.arange(self.texts_begun, self.texts_begun + self.texts)
         passes, places = np.divmod(numbers, size)
         rows = np.empty(len(numbers), np.int64)
         for number in np.unique(passes).tolist():
             seed = (self.seed or 0) + number
             order = shuffled(size, seed).numpy() if strata is None else strata.order(every, seed)
-            rows[passes == number] = order[places[passes == number]]
-        return rows
+            rows[passes == number] = every[order[places[passes == number]]]
+        return rows, (rows + passes) % task.dials
 
     @override
     def learn(
@@ -234,14 +242,15 @@ class RLOO(OnPolicyAlgorithm):
         self.policy.set_training_mode(False)
         rollout_buffer.reset()
         callback.on_rollout_start()
-        rows = self.next_texts()
+        rows, dial = self.next_texts()
         baseline = None
         with self._precision():
             if self.baseline == "greedy":
-                baseline = self._play(rows, callback, None)
+                baseline = self._play(rows, dial, callback, None)
                 if baseline is None:
                     return False
-            played = self._play(np.repeat(rows, self.samples), callback, rollout_buffer)
+            k = self.samples
+            played = self._play(np.repeat(rows, k), np.repeat(dial, k), callback, rollout_buffer)
         if played is None:
             return False
         self.texts_begun += len(rows)
@@ -253,27 +262,33 @@ class RLOO(OnPolicyAlgorithm):
         return True
 
     def _play(
-        self, rows: Int64Array, callback: BaseCallback, buffer: SampledTexts | None
+        self,
+        rows: Int64Array,
+        dial: Int64Array,
+        callback: BaseCallback,
+        buffer: SampledTexts | None,
     ) -> Float64Array | None:
         """(B, T) rewards of episodes by step; None where the callback stops.
 
         Args:
             rows: (B,) samples to play.
+            dial: (B,) setting of the task's dial.
             callback: Called once a step.
             buffer: Gets the decisions, which are then sampled; None: they are greedy.
         """
         task, limit = self.task, self._limit
-        kind = obs_type_of(getattr(self.observation_space, "spaces", {}))
-        seen: dict[str, Any] = {}
+        keys = getattr(self.observation_space, "spaces", {})
+        kind, seen = obs_type_of(keys), dict[str, Any]()
 
         def decide(state: Any, place: Int64Array) -> Int64Array:
             observations, mask = task.views.observe_with_mask(state, kind)
+            observations = with_corpus(observations, task, keys)
             actions, log_probs = self._act(observations, mask, sample=buffer is not None)
             seen.update(observations=observations, mask=mask, log_probs=log_probs)
             return actions
 
         earned: list[Float64Array] = []
-        for number, step in enumerate(play(task, rows, decide), 1):
+        for number, step in enumerate(play(task, rows, decide, dial=dial), 1):
             earned.append(np.zeros(len(rows)))
             earned[-1][step.place] = step.rewards
             self.num_timesteps += len(step.place)
@@ -290,7 +305,10 @@ class RLOO(OnPolicyAlgorithm):
     def _limit(self) -> int | None:
         """Most steps of an episode, by the environments; None: there is no such limit."""
         assert self.env is not None
-        limit: int | None = self.env.get_attr("max_episode_steps")[0]
+        try:
+            limit: int | None = self.env.get_attr("max_episode_steps")[0]
+        except AttributeError:  # single environments: the wrapper that counts steps is the spec's
+            limit = self.env.get_attr("spec")[0].max_episode_steps
         return limit
 
     @th.no_grad()

@@ -24,6 +24,7 @@ from nlp_gym_agents.algorithms.imitation.demonstrations import obs_type_of
 from nlp_gym_agents.algorithms.q_learning.full_targets import full_targets, some_of
 from nlp_gym_agents.algorithms.q_learning.state_buffer import Decisions, StateReplayBuffer
 from nlp_gym_agents.algorithms.vec_env import SB3VecEnv
+from nlp_gym_agents.networks.features.open_corpora import with_corpus
 from nlp_gym_agents.networks.policies.dueling import DuelingDQNPolicy, explore, mask_of, masked
 
 _MOST_STEPS = 1000
@@ -251,9 +252,9 @@ class MaskedDQN(DQN):
 
     def _observed(self, task: Task, state: Any) -> tuple[dict[str, th.Tensor], BoolArray]:
         """Observations of a state's episodes, and (B, A) legal actions."""
-        kind = obs_type_of(self.observation_space.spaces)  # type: ignore[attr-defined]
-        seen, legal = task.views.observe_with_mask(state, kind)
-        obs = obs_as_tensor(seen, self.device)
+        keys = self.observation_space.spaces  # type: ignore[attr-defined]
+        seen, legal = task.views.observe_with_mask(state, obs_type_of(keys))
+        obs = obs_as_tensor(with_corpus(seen, task, keys), self.device)
         assert isinstance(obs, dict)
         return obs, legal
 

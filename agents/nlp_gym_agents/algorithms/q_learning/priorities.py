@@ -42,7 +42,7 @@ class Priorities:
         """
         sums = np.cumsum(self.powered.reshape(-1), dtype=np.float64)
         parts = np.random.random(n)  # noqa: NPY002 - the generator that checkpoints hold
-        wanted = (np.arange(n) + parts) * (sums[-1] / n)
+        wanted = (np.arange(n) + parts) * (sums[-1] / max(n, 1))
         # Rounded up to the whole sum, a number would lie behind all that is stored.
         wanted = np.minimum(wanted, np.nextafter(sums[-1], 0.0))
         index = np.searchsorted(sums, wanted, side="right")

@@ -24,7 +24,8 @@ def attack_command(
         str | None,
         typer.Option(
             metavar="KIND,...",
-            help="typos, synonyms, entities, paraphrase; default: all that keep the gold.",
+            help="typos, synonyms, entities, paraphrase; default: those that keep the gold. Or "
+            "neighbours: words that the encoder has near.",
         ),
     ] = None,
     most_changed: Annotated[
@@ -43,7 +44,8 @@ def attack_command(
         ),
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Texts of this file, with their gold.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Attack this file whole, with its gold."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the texts and of what is tried.")] = 0,
     data_dir: DataDir = None,

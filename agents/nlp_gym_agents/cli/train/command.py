@@ -140,7 +140,9 @@ def train_command(
     ] = None,
     augment: Annotated[
         list[str] | None,
-        typer.Option(help="Train on perturbed copies of the texts too: typos, lower:0.5, ..."),
+        typer.Option(
+            help="Train on changed copies of the texts too: typos, lower:0.5, changes:8, ..."
+        ),
     ] = None,
     warm_start: Annotated[
         str | None, typer.Option(help="bc, bc:EPOCHS or the folder of a bc run.")

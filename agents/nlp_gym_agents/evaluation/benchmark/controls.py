@@ -108,6 +108,7 @@ def _of_id(plan: Plan, env_id: str) -> list[Cell]:
     done = done_cells(plan, env_id)
     best = _best(env_id, done)
     found: list[Cell] = []
+    lengths: list[tuple[Cell, float, int | None, int]] = []
     for seed in plan.seeds if best is not None else ():
         agent, bc = done.get((best, seed)), done.get(("bc", seed))
         if agent is None or bc is None:
@@ -115,10 +116,13 @@ def _of_id(plan: Plan, env_id: str) -> list[Cell]:
         seconds = agent[1].get("training_seconds")
         if seconds is not None and "training_seconds" in bc[1]:
             length = equal_length(bc[1], seconds)
-            if length is not None:
-                control = {"seconds": seconds, "n_timesteps": length}
-                found.append(plan.control_cell(BC_TIME, agent[0], control))
+            lengths.append((agent[0], seconds, length, bc[1]["n_timesteps"]))
         found.append(plan.control_cell(CONSTANT, agent[0], {}))
+    # All seeds or none: a mean over the seeds whose agent took longer is of other runs than `bc`'s.
+    if any(length is not None for _, _, length, _ in lengths):
+        for agent_cell, seconds, length, own in lengths:
+            control = {"seconds": seconds, "n_timesteps": length or own}
+            found.append(plan.control_cell(BC_TIME, agent_cell, control))
     return found
 
 

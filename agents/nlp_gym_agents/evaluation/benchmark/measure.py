@@ -131,7 +131,9 @@ def _trained(plan: Plan, cell: Cell) -> dict[str, Any]:
         "seconds": rows[-1]["seconds"],
         **_training_time(plan, cell, rows[-1]),
         "information": information_of_run(
-            resolve(config.algo), config.hyperparams, warm_start=config.warm_start
+            resolve(config.algo),
+            config.hyperparams,
+            start=None if config.warm_start is None else "oracle",
         ),
         "alarms": _alarms(rows, settings["timesteps"]),
         "scoring_seconds": scoring,

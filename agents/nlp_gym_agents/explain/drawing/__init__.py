@@ -40,7 +40,7 @@ from nlp_gym_agents.explain.drawing.texts import (
     telling_words,
     unread,
 )
-from nlp_gym_agents.explain.drawing.trees import tree_picture, tree_text
+from nlp_gym_agents.explain.drawing.trees import tree_of, tree_picture, tree_text
 
 __all__ = [
     "LEVELS",
@@ -73,6 +73,7 @@ __all__ = [
     "source_columns",
     "spots",
     "telling_words",
+    "tree_of",
     "tree_picture",
     "tree_text",
     "unread",

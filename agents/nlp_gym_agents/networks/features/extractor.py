@@ -292,4 +292,4 @@ class NLPExtractor(CorpusExtractor):
         vectors, rows = self._units(source.context(row, position, places).flatten())
         context = vectors if rows is None else vectors.index_select(0, rows)
         out[:, : self.context_width] = context.view(len(out), -1)
-        source.flags_into(out[:, self.context_width :], row, position)
+        source.flags_into(out[:, self.context_width :], row, position, places)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary, WeakValueDictionary
@@ -23,7 +23,12 @@ from nlp_gym.encode.load import make_encoder
 from nlp_gym.envs.vector import TaskVectorEnv
 from nlp_gym.errors import InvalidArgumentError, NLPGymError, shown
 from nlp_gym.tasks.core.task import Task
-from nlp_gym_agents.networks.features.source import MAX_ROWS, FeatureSource
+from nlp_gym.types import Observation
+from nlp_gym_agents.networks.features.source import (
+    MAX_ROWS,
+    FeatureSource,
+    looked_up_widths,
+)
 
 CORPUS_KEY = "corpus"
 """Key of an observation that names the corpus of its row, by `corpus_number`; 0 is padding."""
@@ -57,10 +62,26 @@ def corpus_number(task: Task) -> int:
         if tables.named is not None:
             digest.update(f"{tables.named.count}".encode())
             digest.update(tables.named.begins.tobytes())
+            if tables.named.flags:
+                digest.update(f"{sorted(tables.named.flag_widths.items())}".encode())
         number = 1 + int.from_bytes(digest.digest()[:8], "big") % (MAX_ROWS - 1)
         _NUMBERS[task] = number
     _TASKS.setdefault(number, task)
     return number
+
+
+def with_corpus(seen: Observation, task: Task, keys: Container[str]) -> Observation:
+    """Observations (B, ...) of a task, which name its corpus where `keys` say that they do.
+
+    Args:
+        seen: As the task makes them, which never do.
+        task: The task.
+        keys: Keys of the observations that the policy was made for.
+    """
+    if CORPUS_KEY not in keys:
+        return seen
+    n = len(next(iter(seen.values())))
+    return {**seen, CORPUS_KEY: np.full((n, 1), corpus_number(task), np.int32)}
 
 
 def open_venv(venv: TaskVectorEnv) -> int:
@@ -133,7 +154,7 @@ class PolicyCorpus:
             dim,
             int(shape[0]),
             int(shape[1]),
-            {key: int(flags.rows.shape[1]) for key, flags in task.slot_flags.items()},
+            looked_up_widths(task),
             task.encoder.fingerprint,
             _decides(task),
             task._encoder_name,

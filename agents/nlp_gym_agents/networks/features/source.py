@@ -48,6 +48,13 @@ class TableTask(Protocol):
         """(U+1, most) tokens of each unit, where texts are written."""
 
 
+def looked_up_widths(task: TableTask) -> dict[str, int]:
+    """Widths of what a task's states show besides vectors that `index` observations leave out."""
+    named = task.tables.named
+    widths = {key: int(flags.rows.shape[1]) for key, flags in task.slot_flags.items()}
+    return widths | ({} if named is None else named.flag_widths)
+
+
 class FeatureSource:
     """The encoded units of a task and its tables as tensors, to gather observations from.
 
@@ -72,7 +79,8 @@ class FeatureSource:
         longest: Most units of a row, of those that all its states share.
         n_candidates: Most candidates C a state has; 0 where actions are labels.
         parts: Units J a candidate.
-        flags: Widths of what follows from the slot alone, by key; see `Task.slot_flags`.
+        flags: Widths of what is looked up by what an observation names, by key: see
+            `Task.slot_flags` and `NamedUnits.flags`.
 
     Raises:
         InvalidArgumentError: The corpus has 2**24 texts (or states of one text) or more.
@@ -112,12 +120,16 @@ class FeatureSource:
         self.masks = None if task.masks is None else shared_tensor(task.masks).to(self.device)
         self._begins_of = None if tables.named is None else self._here(tables.named.begins)
         self._shares_units = tables.named is not None and tables.named.shared
+        self._unit_flags = {
+            key: (self._here(flags.numbers), self._here(flags.rows))
+            for key, flags in (tables.named.flags.items() if tables.named is not None else ())
+        }
         self._by_row = tables.by == "row"
         rows = tables.row_units
         self.longest = 0 if rows is None else int((rows != self.n_units).sum(axis=1).max())
         self._begins = np.unique(tables.offsets)
         self.width = tables.n_context * self.dim
-        self.flags = {key: rows.shape[1] for key, (_, rows) in self._flags.items()}
+        self.flags = looked_up_widths(task)
         shape = (0, 0) if tables.candidates is None else tables.candidates.shape[1:]
         self.n_candidates, self.parts = int(shape[0]), int(shape[1])
 
@@ -141,15 +153,28 @@ class FeatureSource:
             places: (B, K) what the states name, where they do; see `NamedUnits`.
         """
         self._widen(out[:, : self.width], self.context(row, position, places).reshape(-1))
-        self.flags_into(out[:, self.width :], row, position)
+        self.flags_into(out[:, self.width :], row, position, places)
 
-    def flags_into(self, out: th.Tensor, row: th.Tensor, position: th.Tensor) -> None:
-        """Write the flags of B states into `out` (B, all `flags`) float32."""
+    def flags_into(
+        self,
+        out: th.Tensor,
+        row: th.Tensor,
+        position: th.Tensor,
+        places: th.Tensor | None = None,
+    ) -> None:
+        """Write the flags of B states into `out` (B, all `flags`) float32, as for `gather_into`."""
         first = 0
         for numbers, rows in self._flags.values():
             n = rows.shape[1]
             slot = self._places(row, position)[1]
             out[:, first : first + n] = rows.index_select(0, numbers.index_select(0, slot))
+            first += n
+        if self._unit_flags:
+            units = self._named(row.to(self._home).long().view(-1), places)
+        for numbers, rows in self._unit_flags.values():
+            n = units.shape[1] * rows.shape[1]
+            distinct = numbers.index_select(0, units.flatten()).int()
+            out[:, first : first + n] = rows.index_select(0, distinct).view(len(units), n)
             first += n
 
     def context(
@@ -162,13 +187,18 @@ class FeatureSource:
             units = th.cat([self._row_units.index_select(0, row), units], dim=1)
         if self._begins_of is None:
             return units
+        named = self._named(row, places)
+        return th.cat([units, named.to(units.dtype)], dim=1) if units.shape[1] else named
+
+    def _named(self, row: th.Tensor, places: th.Tensor | None) -> th.Tensor:
+        """(B, K) units that B states name."""
         assert places is not None, "states of this task name units, and places= is not given"
+        assert self._begins_of is not None, "states of this task name no units"
         if self._shares_units:
             row = th.zeros_like(row)
         named = self._begins_of[row][:, None] + places.to(self._home).long()
         there = named < self._begins_of[row + 1][:, None]
-        named = th.where(there, named, self._begins_of[-1])
-        return th.cat([units, named.to(units.dtype)], dim=1) if units.shape[1] else named
+        return th.where(there, named, self._begins_of[-1])
 
     def pieces(self, units: th.Tensor, most: int) -> th.Tensor:
         """(..., most) tokens of words of sources, see `Task.source_pieces`; 0 for no word.

@@ -41,7 +41,9 @@ def draw_rounds(found: _Records, output: str | Path) -> Path:
         axes.legend(loc="best", frameon=False, fontsize=8)
 
     seeds = len({one["seed"] for one in found})
-    caption = f"Mean of {seeds} seed(s); bands from the lowest to the highest."
+    caption = "One seed."
+    if seeds > 1:
+        caption = f"Mean of {seeds} seeds; bands from the lowest to the highest."
     return _draw_panels(found, panel, caption, output)
 
 

@@ -25,6 +25,9 @@ FILE = "attacked.json"
 """In a run folder: the changed samples."""
 BUDGET = 40
 """Queries for a text; less than an evaluation's, as thousands of texts are attacked."""
+COPIES_OF_A_TEXT = 8
+"""An attack on the new agent tries other changes than the one that deceived the old one, so that
+the worst alone defend against little."""
 
 
 def with_attacked_copies(
@@ -61,8 +64,9 @@ def with_attacked_copies(
     )
     kinds = checked_kinds(None, family)
     finder = finder_of(victim, kinds, samples, seed=config.seed, data_dir=data_dir)
-    found = Search(victim.judge, finder, SearchLimits(BUDGET)).attack(samples)
-    changed = [one.changed for one in found if one.edits]
+    limits = SearchLimits(BUDGET)
+    found = Search(victim.judge, finder, limits, keep=COPIES_OF_A_TEXT).attack(samples)
+    changed = [copy for one in found for copy in one.tries]
     with writing(run):
         write_copies(run / FILE, changed, family=family)
     if progress:
@@ -71,19 +75,27 @@ def with_attacked_copies(
             f"attack on {name}: {deceived:,} of {sum(one.was_right for one in found):,} right "
             f"decisions on training texts became wrong; {len(changed):,} changed copies"
         )
-    return _reading(config, run, [f"{COPIES}{(run / FILE).resolve()}"])
+    return _reading(config, [*_given(config), _own(run)])
 
 
 def with_own_copies(config: TrainConfig, run: Path) -> TrainConfig:
     """The settings of a run that was moved: its copies are those in its folder."""
     if config.attacked_run is None or not (run / FILE).is_file():
         return config
-    return _reading(config, run, [f"{COPIES}{(run / FILE).resolve()}"])
+    given = _given(config)
+    # Its own came last; files of the same name before them are those of other runs.
+    named = [k for k, spec in enumerate(given) if Path(copies_file(spec)).name == FILE]
+    return _reading(config, [*(s for k, s in enumerate(given) if k not in named[-1:]), _own(run)])
 
 
-def _reading(config: TrainConfig, run: Path, copies: list[str]) -> TrainConfig:
-    """The settings with these copies in place of earlier ones of the same name."""
+def _given(config: TrainConfig) -> list[str]:
     given = config.env_kwargs.get("augment") or []
-    specs = [given] if isinstance(given, str) else list(given)
-    others = [spec for spec in specs if Path(copies_file(spec)).name != FILE]
-    return config.with_changes(env_kwargs={**config.env_kwargs, "augment": [*others, *copies]})
+    return [given] if isinstance(given, str) else list(given)
+
+
+def _own(run: Path) -> str:
+    return f"{COPIES}{(run / FILE).resolve()}"
+
+
+def _reading(config: TrainConfig, augment: list[str]) -> TrainConfig:
+    return config.with_changes(env_kwargs={**config.env_kwargs, "augment": augment})

@@ -130,7 +130,8 @@ def _chosen(head: Head, found: list[Reading], format: str | None) -> Reading:
         filled = [r for r in rivals if _rows(r, head, head.options)]
         rivals = filled or rivals
         best = rivals[0]
-    if len(rivals) > 1:
+    # A treebank has parts of speech and trees, and each is read right: the other one is told of.
+    if len(rivals) > 1 and {r.reader.name for r in rivals} != {"conllu"}:
         raise UnclearFormatError(path, line, _question(head, rivals))
     check_one_text(best.reader, best.family, head)
     if best.family == "classification" and (mark := _mark(head)):

@@ -40,6 +40,7 @@ _NAMED: tuple[tuple[str, Groups], ...] = (
     ("dialogue", (("context",), ("candidates", "positive_responses"))),
     ("choice", (_QUESTION, ("choices",))),
     ("spanqa", (("context",), ("question",))),
+    ("parsing", (("words",), ("heads",), ("relations",))),
     ("relation", (("relations",),)),
     ("kg", (kg.HEAD, kg.RELATION, kg.TAIL)),
     ("tagging", (tagging_table.WORD, _TAGS)),
@@ -58,6 +59,7 @@ _WITHOUT_GOLD: tuple[tuple[str, Groups], ...] = (
     ("dialogue", (("context",), ("candidates", "positive_responses"))),
     ("choice", (_QUESTION, ("choices",))),
     ("spanqa", (("context",), ("question",))),
+    ("parsing", (("words",), ("heads",), ("relations",))),
     ("relation", (("text", "words", "tokens"), ("entities", "relations"))),
     ("kg", (kg.HEAD, kg.RELATION)),
     ("tagging", (tagging_table.WORD,)),
@@ -164,7 +166,7 @@ def _fits_values(family: str, row: dict[str, Any], kind: _Kind) -> bool:
     if family == "tagging":
         return kind.spans or (entities and "text" in row) or _one_each(row)
     if family == "relation":
-        return kind.related or not row.get("entities")
+        return (kind.related or not row.get("entities")) and "heads" not in row  # a tree's
     if family == _LABELLED:
         return not (kind.spans or entities or _one_each(row))
     return True

@@ -9,7 +9,15 @@ from typing import Any
 
 from nlp_gym.data.readers.shared import raw_text
 from nlp_gym.data.readers.shared.base import Parsed, Reader, note_long_text
-from nlp_gym.data.readers.shared.conllu_rows import COLUMNS, is_skipped, row_fault
+from nlp_gym.data.readers.shared.conllu_rows import (
+    COLUMNS,
+    DEPREL,
+    HEAD,
+    are_attached,
+    head_rows,
+    is_skipped,
+    row_fault,
+)
 from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.json_tools import (
     RowError,
@@ -24,7 +32,13 @@ from nlp_gym.data.readers.shared.json_tools import (
 from nlp_gym.data.readers.shared.options import Options
 from nlp_gym.types import NO_EXTRA, Sample
 
-_FORM, _HEAD, _DEPREL = 1, 6, 7
+_FORM = 1
+
+
+def has_trees(lines: list[str]) -> bool:
+    """Whether lines look like CoNLL-U whose words have heads."""
+    rows = head_rows(lines)
+    return bool(rows) and are_attached(rows)
 
 
 @dataclass
@@ -79,8 +93,8 @@ def parse(lines: list[str], name: str, options: Options) -> Parsed:
         sentence.words.append(intern(cells[_FORM]))
         sentence.lines.append(number)
         if options.gold:
-            sentence.heads.append(int(cells[_HEAD]))
-            sentence.relations.append(shared.setdefault(cells[_DEPREL], cells[_DEPREL]))
+            sentence.heads.append(int(cells[HEAD]))
+            sentence.relations.append(shared.setdefault(cells[DEPREL], cells[DEPREL]))
     parsed.n_bad = n_bad
     return parsed
 
@@ -105,9 +119,11 @@ def _finish(sentence: _Sentence, name: str, options: Options, parsed: Parsed) ->
 
 def _arc_fault(cells: list[str]) -> str | None:
     """What is wrong with head and relation of a row; None if nothing is."""
-    word, head, relation = cells[_FORM], cells[_HEAD], cells[_DEPREL]
+    word, head, relation = cells[_FORM], cells[HEAD], cells[DEPREL]
     if not (head.isascii() and head.isdecimal() and len(head) < 10):
-        return f"HEAD of the word {word!r} is {head!r}, where the number of a word is needed, or 0"
+        hint = " (if the file has tags and no trees, POS-v0 reads it)" if head == "_" else ""
+        needed = "where the number of a word is needed, or 0"
+        return f"HEAD of the word {word!r} is {head!r}, {needed}{hint}"
     if relation == "_" or not relation.strip():
         return f"the word {word!r} has no relation (DEPREL)"
     return None
@@ -180,6 +196,7 @@ FORMATS: tuple[Reader, ...] = (
         (".conllu", ".conllx"),
         parse,
         "Universal Dependencies and CoNLL-X, ten columns: HEAD and DEPREL are read",
+        has_trees,
         takes=frozenset(("comments",)),
     ),
     Reader(

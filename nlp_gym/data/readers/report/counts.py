@@ -31,5 +31,30 @@ def count_items(samples: Sequence[Sample]) -> dict[str, int]:
     return counts
 
 
+def crossed(samples: Sequence[Sample], family: str) -> dict[str, int]:
+    """How many trees have arcs that cross, which no sequence of transitions makes."""
+    if family != "parsing":
+        return {}
+    n = sum(not is_projective(s.gold) for s in samples if s.gold is not None)
+    return {"trees that are not projective": n} if n else {}
+
+
+def is_projective(heads: Sequence[int]) -> bool:
+    """Whether no two arcs cross, that of the root among them.
+
+    Args:
+        heads: Number of each word's head, from 1; 0 for the root. They form a tree.
+    """
+    arcs = [(min(head, word), max(head, word)) for word, head in enumerate(heads, 1)]
+    open_ends: list[int] = []  # of arcs around the place, the innermost last
+    for first, last in sorted(arcs, key=lambda arc: (arc[0], -arc[1])):
+        while open_ends and open_ends[-1] <= first:
+            open_ends.pop()
+        if open_ends and open_ends[-1] < last:
+            return False
+        open_ends.append(last)
+    return True
+
+
 def _items(gold: object) -> int:
     return len(gold) if isinstance(gold, (tuple, list, frozenset, set)) else 1

@@ -2,8 +2,35 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 COLUMNS = {"upos": 3, "xpos": 4}
 """Columns of the parts of speech."""
+HEAD, DEPREL = 6, 7
+"""Columns of a word's head and of its relation to it."""
+
+_ROW = re.compile(r"[0-9]+(?:[-.][0-9]+)?\t[^\t]*(?:\t[^\t]*){8}")
+_SEEN = 50
+"""First lines by which the format is recognised."""
+
+
+def head_rows(lines: Sequence[str]) -> list[list[str]]:
+    """Cells of the first rows of words, if lines look like CoNLL-U, or like CoNLL-X before it.
+
+    Most of the rows are numbered and have ten columns; else there are none.
+    """
+    rows = [line for line in lines[:_SEEN] if line[0] != "#"]
+    fitting = [line.split("\t") for line in rows if _ROW.fullmatch(line) is not None]
+    if 2 * len(fitting) <= len(rows):
+        return []
+    return [cells for cells in fitting if cells[0].isdecimal()]
+
+
+def are_attached(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether most rows have a head and a relation."""
+    full = [cells[HEAD].isdecimal() and cells[DEPREL] not in ("", "_") for cells in rows]
+    return 2 * sum(full) > len(full)
 
 
 def is_skipped(key: str) -> bool:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 from nlp_gym.data.readers.shared.base import Parsed, TaggedText, add_samples, line_numbers
-from nlp_gym.data.readers.shared.conllu_rows import COLUMNS, is_skipped, row_fault
+from nlp_gym.data.readers.shared.conllu_rows import (
+    COLUMNS,
+    are_attached,
+    head_rows,
+    is_skipped,
+    row_fault,
+)
 from nlp_gym.data.readers.shared.decoding import Problem
 from nlp_gym.data.readers.shared.options import Options
 from nlp_gym.errors import UnknownNameError
@@ -17,14 +22,12 @@ UPOS = (
 )  # fmt: skip
 """The 17 universal parts of speech, sorted. Source: universaldependencies.org/u/pos."""
 
-_ROW = re.compile(r"[0-9]+(?:[-.][0-9]+)?\t[^\t]*(?:\t[^\t]*){8}")
 
-
-def is_conllu(lines: list[str]) -> bool:
-    """Whether lines look like CoNLL-U or its predecessor CoNLL-X: numbered rows of ten columns."""
-    rows = [line for line in lines[:50] if line[0] != "#"]
-    fitting = sum(_ROW.fullmatch(line) is not None for line in rows)
-    return bool(rows) and 2 * fitting > len(rows)
+def has_tags(lines: list[str]) -> bool:
+    """Whether lines look like CoNLL-U whose words are tagged, or have no heads either."""
+    rows = head_rows(lines)
+    tagged = sum(cells[column] not in ("", "_") for cells in rows for column in COLUMNS.values())
+    return bool(rows) and (2 * tagged > len(rows) or not are_attached(rows))
 
 
 def parse(lines: list[str], name: str, options: Options) -> Parsed:

@@ -32,7 +32,7 @@ FORMATS: tuple[Reader, ...] = (
         (".conllu", ".conll", ".conllx"),
         conllu.parse,
         "Universal Dependencies and CoNLL-X, ten columns",
-        conllu.is_conllu,
+        conllu.has_tags,
         takes=frozenset(("comments",)),
     ),
     Reader(

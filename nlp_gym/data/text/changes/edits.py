@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
 
-CHANGES = ("typos", "synonyms", "entities", "paraphrase")
+USUAL = ("typos", "synonyms", "entities", "paraphrase")
+"""Kinds of changes that are tried unless others are asked for."""
+NEIGHBOURS = "neighbours"
+CHANGES = (*USUAL, NEIGHBOURS)
 """Kinds of changes.
 
 ``typos``: one typing error inside a word; ``synonyms``: a word of the same meaning and form;
 ``entities``: another name of the same type; ``paraphrase``: another wording, or words that may
-stand before any text.
+stand before any text; ``neighbours``: a word that an encoder has near. The last has to be asked
+for: what is near to an encoder means about the same, and not always the same.
 """
 
 
@@ -41,11 +45,19 @@ class Allowed:
         keeps_count: Whether as many words have to stand there as before: the gold counts words, or
             a sample has its text in parts.
         why: What keeps the gold right, for people.
+        neighbours: Whether words may give way to an encoder's neighbours: not where labels are
+            parts of speech or hang on them.
     """
 
     kinds: tuple[str, ...]
     keeps_count: bool
     why: str
+    neighbours: bool = True
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """All kinds, those included that have to be asked for."""
+        return (*self.kinds, NEIGHBOURS) if self.neighbours else self.kinds
 
 
 ALLOWED: Mapping[str, Allowed] = MappingProxyType(
@@ -58,18 +70,21 @@ ALLOWED: Mapping[str, Allowed] = MappingProxyType(
             "of speech that the labels say where they are parts of speech.",
         ),
         "parsing": Allowed(
-            ("typos", "synonyms"), True, "The number of words stays, so every arc keeps its words."
+            ("typos", "synonyms"),
+            True,
+            "The number of words stays, so every arc keeps its words.",
+            neighbours=False,
         ),
-        "classification": Allowed(CHANGES, False, "The label is of the text as a whole."),
-        "multilabel": Allowed(CHANGES, False, "The labels are of the text as a whole."),
+        "classification": Allowed(USUAL, False, "The label is of the text as a whole."),
+        "multilabel": Allowed(USUAL, False, "The labels are of the text as a whole."),
         "relation": Allowed(
             ("typos", "synonyms", "paraphrase"),
             False,
             "No word of an entity is changed, and spans move with what is put in before them.",
         ),
-        "choice": Allowed(CHANGES, False, "The question is changed; the choices stay."),
+        "choice": Allowed(USUAL, False, "The question is changed; the choices stay."),
         "spanqa": Allowed(
-            CHANGES,
+            USUAL,
             False,
             "The question is changed, but for words of an answer; the passage stays.",
         ),

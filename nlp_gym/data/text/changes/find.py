@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 
 from nlp_gym.checks import check_int, check_name
 from nlp_gym.data.tags.schemes import entity_spans, split_tag
+from nlp_gym.data.text.changes.alike import is_alike
 from nlp_gym.data.text.changes.apply import text_of
-from nlp_gym.data.text.changes.edits import ALLOWED, CHANGES, Allowed, Edit
-from nlp_gym.data.text.changes.synonyms import in_case_of, lines_of, synonyms_of
-from nlp_gym.data.text.hash_order import hash_ranker
+from nlp_gym.data.text.changes.edits import ALLOWED, CHANGES, NEIGHBOURS, Allowed, Edit
+from nlp_gym.data.text.changes.synonyms import fits_article, in_case_of, lines_of, synonyms_of
+from nlp_gym.data.text.hash_order import hash_rank, hash_ranker
 from nlp_gym.data.text.perturb import names_by_type
 from nlp_gym.data.text.typos import typos_of
 from nlp_gym.errors import InvalidArgumentError, shown
@@ -24,19 +25,24 @@ __all__ = ["Finder", "checked_kinds", "known_words", "names_by_type"]
 Words = tuple[str, ...]
 Pools = Mapping[str, Sequence[Words]]
 """Names by type of entity."""
+Near = Callable[[str], Sequence[str]]
+"""Words that an encoder has near a word, nearest first."""
 
 _NAMES = Path(__file__).parent / "names.txt"
 _PARAPHRASES = Path(__file__).parent / "paraphrases.txt"
 _AMBIGUOUS = ("woman", "man", "surname", "month")
 """Types whose names are names only with a capital: May, Mark, Grace, Walker."""
 _LONGEST = 6
+_RANKED = 500
+"""Names of a type among which some are drawn for a name."""
 
 
 def checked_kinds(kinds: str | Sequence[str] | None, family: str) -> tuple[str, ...]:
     """Names of `CHANGES` in their order.
 
     Args:
-        kinds: Names, in one text with commas or in a list; None: all that suit the family.
+        kinds: Names, in one text with commas or in a list; None: the usual ones that suit the
+            family.
         family: Of the samples.
 
     Raises:
@@ -49,19 +55,19 @@ def checked_kinds(kinds: str | Sequence[str] | None, family: str) -> tuple[str, 
     if not isinstance(kinds, str | list | tuple):
         raise InvalidArgumentError(
             f"changes={shown(kinds)} must be names, such as 'typos,synonyms', or a list of them; "
-            f"allowed: {', '.join(allowed.kinds)}."
+            f"allowed: {', '.join(allowed.known)}."
         )
     given = kinds.split(",") if isinstance(kinds, str) else list(kinds)
     names = [name.strip() if isinstance(name, str) else name for name in given]
     for name in names:
         check_name("changes", name, CHANGES)
-        if name not in allowed.kinds:
+        if name not in allowed.known:
             raise InvalidArgumentError(
                 f"changes={shown(name)} would not keep the gold of the family {shown(family)}; "
-                f"these do: {', '.join(allowed.kinds)}. {allowed.why}"
+                f"these do: {', '.join(allowed.known)}. {allowed.why}"
             )
     if not names:
-        raise InvalidArgumentError(f"changes is empty; allowed: {', '.join(allowed.kinds)}.")
+        raise InvalidArgumentError(f"changes is empty; allowed: {', '.join(allowed.known)}.")
     return tuple(name for name in CHANGES if name in names)
 
 
@@ -90,13 +96,16 @@ class Finder:
             makes one of them would change what the text says, and is none.
         seed: Other seeds choose other typos and names.
         most: Most replacements of one kind for a place.
+        near: Gives the words that an encoder has near a word, nearest first, for the kind
+            ``"neighbours"``; see `nlp_gym.encode.Neighbours`.
 
     Attributes:
         kinds: The names of `CHANGES` that it looks for.
 
     Raises:
         UnknownNameError: There is no such kind.
-        InvalidArgumentError: One that does not suit the family, or a number out of range.
+        InvalidArgumentError: One that does not suit the family, or a number out of range; or
+            ``"neighbours"`` without `near`.
     """
 
     def __init__(
@@ -108,8 +117,16 @@ class Finder:
         known: Collection[str] = frozenset(),
         seed: int = 0,
         most: int = 6,
+        near: Near | None = None,
     ) -> None:
         self.family, self.kinds = family, checked_kinds(kinds, family)
+        if NEIGHBOURS in self.kinds and near is None:
+            raise InvalidArgumentError(
+                "changes='neighbours' needs near=: what gives the words that an encoder has near "
+                "a word, such as nlp_gym.encode.Neighbours(encoder).of."
+            )
+        self.near = near
+        self._fitting: dict[tuple[str, int], list[Words]] = {}
         self.allowed, self.pools, self.known = ALLOWED[family], pools, known
         self.seed = check_int("seed", seed, 0, 2**32 - 1)
         self.most = check_int("most", most, 1, 100)
@@ -153,6 +170,17 @@ class Finder:
             return list(found)
         return sorted(found, key=hash_ranker(self.seed, words))[: self.most]
 
+    def _others(self, kind: str, name: Words) -> list[Words]:
+        """Other names of a type and as many words; of very many some, drawn by the name's hash."""
+        key = kind, len(name)
+        if key not in self._fitting:
+            self._fitting[key] = [own for own in self.pools.get(kind, ()) if len(own) == len(name)]
+        fitting = self._fitting[key]
+        if len(fitting) > _RANKED:  # to rank them all for every name would take minutes
+            first = hash_rank(self.seed, name) % len(fitting)
+            fitting = [*fitting[first : first + _RANKED], *fitting[:first]]
+        return [own for own in fitting[:_RANKED] if own != name]
+
     def _typos(self, sample: Sample, words: Sequence[str], free: Sequence[bool]) -> Iterator[Edit]:
         for k, word in enumerate(words):
             if free[k]:
@@ -174,14 +202,29 @@ class Finder:
             for other in self._some((word,), [(synonym,) for synonym in made]):
                 yield Edit("synonyms", k, k + 1, other)
 
+    def _neighbours(
+        self, sample: Sample, words: Sequence[str], free: Sequence[bool]
+    ) -> Iterator[Edit]:
+        """The nearest words first: an encoder's order says how much alike they are."""
+        labels = (sample.labels or ()) if self.family == "tagging" else ()
+        if any(split_tag(label) is None for label in labels):
+            return  # parts of speech, which a neighbour need not keep
+        for k, word in enumerate(words):
+            if not free[k] or (labels and labels[k] != "O") or word.lower() in _names():
+                continue
+            before = words[k - 1] if k else ""
+            assert self.near is not None
+            fitting = [o for o in self.near(word) if is_alike(word, o) and fits_article(before, o)]
+            for other in fitting[: self.most]:
+                yield Edit(NEIGHBOURS, k, k + 1, (in_case_of(word, other),))
+
     def _entities(
         self, sample: Sample, words: Sequence[str], free: Sequence[bool]
     ) -> Iterator[Edit]:
         if self.family == "tagging":
             for first, stop, kind in entity_spans(sample.labels or ()):
                 name = tuple(words[first:stop])
-                fitting = [own for own in self.pools.get(kind, ()) if len(own) == len(name)]
-                for other in self._some(name, [own for own in fitting if own != name]):
+                for other in self._some(name, self._others(kind, name)):
                     yield Edit("entities", first, stop, other)
             return
         for k, word in enumerate(words):

@@ -32,12 +32,15 @@ def synonyms_of(word: str, tag: str | None = None, before: str = "") -> list[str
     found = []
     for part, other in _table().get(word.lower(), ()):
         fits = tag is None or tag == _UNIVERSAL[part] or tag.startswith(_PENN[part])
-        article = before.lower() not in ("a", "an") or (
-            (other[0] in _VOWELS) == (before.lower() == "an")
-        )
-        if fits and article:
+        if fits and fits_article(before, other):
             found.append(in_case_of(word, other))
     return found
+
+
+def fits_article(before: str, word: str) -> bool:
+    """Whether `word` may stand behind `before`: after "a" no vowel comes, and after "an" one."""
+    article = before.lower()
+    return article not in ("a", "an") or (word[0].lower() in _VOWELS) == (article == "an")
 
 
 def in_case_of(word: str, other: str) -> str:

@@ -10,12 +10,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from nlp_gym.tasks.core.tables import SlotFlags
 from nlp_gym.types import BoolArray, Corpus, IntArray
 
 Flags = npt.NDArray[np.int8]
@@ -144,25 +142,6 @@ class ShapeTable:
         self.rows[:-1, -2], self.rows[:-1, -1] = distinct // 2 % 2, distinct % 2
         small = np.int16 if len(distinct) < np.iinfo(np.int16).max else np.int32
         self.numbers: IntArray = np.append(numbers.reshape(-1), len(distinct)).astype(small)
-
-
-def window_shapes(table: ShapeTable, context: npt.NDArray[Any]) -> SlotFlags:
-    """The K*n flags of the words around every slot.
-
-    A corpus has far fewer distinct windows of flags than words.
-
-    Args:
-        table: Of the words, n flags each.
-        context: (n_slots, K) words of each slot, W for none, see `Positions.neighbours`.
-    """
-    numbers = np.zeros(len(context), np.int64)
-    for column in context.T:  # windows that agree so far have one number
-        pairs = numbers * len(table.rows) + table.numbers.take(column)
-        numbers = np.unique(pairs, return_inverse=True)[1].reshape(-1)
-    _, one = np.unique(numbers, return_index=True)
-    words: IntArray = context[one]  # (P, K)
-    rows: Flags = table.rows.take(table.numbers.take(words), axis=0)
-    return SlotFlags(rows.reshape(len(one), -1), numbers.astype(np.int32))
 
 
 @lru_cache(maxsize=1 << 16)
