@@ -146,6 +146,32 @@ def write_output(argument: str, path: str | Path, content: str | bytes) -> None:
         raise DataError(f"{argument}={shown(path)} cannot be written: {problem}.") from error
 
 
+def check_output_place(argument: str, path: str | Path) -> None:
+    """Refuse a file that could not be written later, before the work that it is to hold.
+
+    Args:
+        argument: Name of the argument that names it.
+        path: The file. Nothing is created.
+
+    Raises:
+        DataError: It is a folder, or the nearest folder above it that exists cannot be written to.
+    """
+    folder = Path(path).absolute().parent
+    while not os.path.lexists(folder):
+        folder = folder.parent
+    if os.path.isdir(path):
+        problem = "it is a folder"
+    elif not folder.is_dir():
+        problem = f"{folder} is no folder"
+    elif not os.access(folder, os.W_OK | os.X_OK):
+        problem = f"nothing can be written in {folder}"
+    else:
+        return
+    raise DataError(
+        f"{argument}={shown(str(path))} cannot be written: {problem}. Name another file."
+    )
+
+
 def is_leftover(path: Path) -> bool:
     """Whether a file is a temporary one of `atomic_path`, by its name."""
     return path.name.startswith(".") and path.suffix == PART

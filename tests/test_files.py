@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from nlp_gym.errors import DataError
 from nlp_gym.files import (
     PART,
     atomic_path,
+    check_output_place,
     file_lock,
     read_regular,
     remove_leftovers,
@@ -21,6 +23,21 @@ from nlp_gym.files import (
     user_cache_dir,
     write_json,
 )
+
+
+def test_files_output_that_cannot_be_written_is_refused_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_output_place("out", tmp_path / "new" / "report.json")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    for name, why in (("file/report.json", "is no folder"), ("folder", "it is a folder")):
+        with pytest.raises(DataError, match=rf"out=.*cannot be written: .*{why}"):
+            check_output_place("out", tmp_path / name)
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everywhere
+    with pytest.raises(DataError, match=r"nothing can be written in .*Name another file"):
+        check_output_place("out", tmp_path / "report.json")
 
 
 def test_files_atomic_path_makes_folders_and_replaces(tmp_path: Path) -> None:

@@ -56,14 +56,17 @@ def attack_command(
     """Attack an agent: find changes of texts that turn right decisions into wrong ones."""
     load("nlp_gym_agents.attack.run")
     from nlp_gym.data.corpora.copies import check_copies_name, write_copies
+    from nlp_gym.files import check_output_place
     from nlp_gym_agents.attack.report import check_output, write_report
     from nlp_gym_agents.attack.run import attack_run
     from nlp_gym_agents.attack.search import SearchLimits
 
     if out is not None:
         check_output(out)
+        check_output_place("out", out)
     if copies is not None:
         check_copies_name(copies)
+        check_output_place("copies", copies)
     report = attack_run(
         run,
         split,
