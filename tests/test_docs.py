@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 import pytest
 from PIL import Image
 
-from docs.generate import environments, formats, packages
+from docs.generate import api, environments, formats, packages
 from docs.generate.docstrings import restructured
 from docs.generate.markdown import slug, tables
 from nlp_gym import ENVS
@@ -101,6 +101,12 @@ def test_docs_example_of_a_format_is_read(family: str, name: str, tmp_path: Path
     assert report.format == name
     assert report.ok, report.problems
     assert report.n_samples > 0
+
+
+def test_docs_modules_of_the_api_reference_exist() -> None:
+    names = [f"{package}.{name}" for package, own in api.PUBLIC.items() for name in own]
+    missing = [name for name in names if importlib.util.find_spec(name) is None]
+    assert not missing
 
 
 def test_docs_every_format_has_a_row() -> None:
