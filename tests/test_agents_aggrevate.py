@@ -82,8 +82,7 @@ def test_roll_outs_of_the_learner_are_its_own() -> None:
 
 def test_it_goes_on_cloning_where_no_state_was_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     model = build("POS-EWT-v0", "aggrevate", roll_ins=1, first=0.5, texts=1, states=1)
-    nothing = lambda state, picks: np.zeros(len(state.row), bool)  # noqa: E731
-    monkeypatch.setattr(model, "_kept_of", nothing)
+    monkeypatch.setattr(model, "_kept_of", lambda state, picks: np.zeros(len(state.row), bool))
     model.learn(128)
     assert (model.num_timesteps, len(model._visited[0])) == (128, 0)
 
