@@ -26,11 +26,12 @@ from nlp_gym.encode.base import BOUND
 from nlp_gym.encode.options import resolve_dtype
 from nlp_gym.encode.transformer.encoder import TransformerEncoder
 from nlp_gym.encode.transformer.pooling import default_batch_tokens, send, standardised
-from nlp_gym.encode.transformer.windows import batches
+from nlp_gym.encode.transformer.windows import Batch, batches
 from nlp_gym.encode.units import sentence_scale
 from nlp_gym.errors import EncoderError
 from nlp_gym.types import Int64Array
 from nlp_gym_agents.networks.encoder.adaptation import prepare, share_frozen
+from nlp_gym_agents.networks.encoder.graph_memory import GraphMemory
 from nlp_gym_agents.networks.encoder.options import Tuning
 from nlp_gym_agents.networks.encoder.placement import home
 from nlp_gym_agents.networks.encoder.unit_texts import KeptPass, UnitTexts, Weights, gathered
@@ -91,6 +92,7 @@ class TrainableEncoder(nn.Module):
         tuning: How it learns.
 
     Attributes:
+        graph_memory: Bounds the memory of what is kept for the way back.
         on_hold: Says whether the encoder stands still for now, so that only the head learns.
         upcoming: Gives texts that will be needed soon; they are encoded together with those needed
             now. None: nothing is known of them.
@@ -110,6 +112,7 @@ class TrainableEncoder(nn.Module):
         self.upcoming: Callable[[UnitTexts], Int64Array] | None = None
         self.keeps: Callable[[UnitTexts], bool] = _nothing
         self.encoded_texts = {"learning": 0, "acting": 0}
+        self.graph_memory = GraphMemory(self.words, checkpointing=tuning.checkpointing)
         self._kept: list[KeptPass] = []
         self._standardiser = encoder.standardiser
         self._sentences = cached(lambda: sentence_scale(encoder))
@@ -274,8 +277,7 @@ class TrainableEncoder(nn.Module):
         parts, places = [], []
         for chosen in self._batches(texts, texts.windows_of(rows)):
             batch = texts.batch(chosen)
-            with self._precision(device), self._embedded(texts, chosen), self._attention(device):
-                parts.append(self.words(batch).float())
+            parts.append(self._vectors(texts, chosen, batch))
             text = np.searchsorted(texts.words[rows], batch.words, side="right") - 1
             places.append(batch.words - shift[text])
         raw = th.zeros(int(counts.sum()), self.words.width, device=device)
@@ -297,6 +299,19 @@ class TrainableEncoder(nn.Module):
         if texts.rescaled:
             vectors = standardised(vectors, self._sentences())
         return vectors.clamp(-BOUND, BOUND)
+
+    def _vectors(self, texts: UnitTexts, windows: Int64Array, batch: Batch) -> th.Tensor:
+        """(K, D) float32 of one batch, which has these windows."""
+        device = next(self.words.parameters()).device
+
+        def encode() -> th.Tensor:
+            with self._precision(device), self._embedded(texts, windows), self._attention(device):
+                vectors: th.Tensor = self.words(batch).float()
+            return vectors
+
+        if self._change is not None:  # a change may differ from call to call
+            return encode()
+        return self.graph_memory.run(encode, batch.ids.shape, device)
 
     def _batches(self, texts: UnitTexts, windows: Int64Array) -> Iterator[Int64Array]:
         """The numbers `windows` of windows, those of similar length together."""
