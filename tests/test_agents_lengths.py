@@ -211,11 +211,34 @@ def test_patience_is_half_of_the_run() -> None:
 
 def test_patience_outlasts_what_comes_before_learning_shows() -> None:
     # The first 45 updates of a tagger of entities score less than chance: 10 of 20 evaluations.
-    config = merge(TrainConfig(algo="bc", n_timesteps=45_000))
+    config = merge(TrainConfig(algo="bc", n_timesteps=45_000, hyperparams={"batch_size": 512}))
     assert (config.early_stopping or 0) * (config.eval_freq or 0) >= 100 * 512
     assert merge(TrainConfig(algo="bc", n_timesteps=1_000_000)).early_stopping == 10
     learns = TrainConfig(algo="bc", n_timesteps=1_000_000, encoder_mode="finetune")
     assert merge(learns).early_stopping == 0
+
+
+def test_batches_of_a_short_cloning_leave_it_enough_updates() -> None:
+    row = resolve("bc")
+
+    def batch(n: int, size: int = 512, given: tuple[str, ...] = ()) -> Any:
+        params = {"batch_size": size}
+        return fitted(row, params, given=given, n_timesteps=n, n_envs=1)[0]["batch_size"]
+
+    lengths = (10**6, 51_200, 51_199, 20_000, 5000, 1)
+    assert [batch(n) for n in lengths] == [512, 512, 256, 128, 32, 32]
+    assert batch(1000, 96) == 32
+    assert batch(1, 8) == 8
+    assert batch(5000, given=("batch_size",)) == 512
+    assert merge(TrainConfig(algo="bc", n_timesteps=5000)).hyperparams["batch_size"] == 32
+
+
+@pytest.mark.slow
+def test_a_short_cloning_of_the_sample_learns(tmp_path: Path) -> None:
+    """With batches of 512 it gave every word the label O."""
+    config = TrainConfig(env="NER-CoNLL-v0", algo="bc", n_timesteps=5000, env_kwargs=SAMPLE)
+    run = train(config, run_dir=tmp_path / "run", progress=False)
+    assert max(row["value"] for row in read_metrics(run)) > 0.1
 
 
 def test_passes_of_a_warm_start_follow_the_corpus_and_the_run() -> None:
