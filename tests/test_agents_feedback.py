@@ -642,14 +642,14 @@ def command(*arguments: Any) -> Any:
 def test_feedback_commands(make: Make, tmp_path: Path) -> None:
     agent = make()
     run = agent.trained.run
-    assert "0 corrections, 0 ratings" in command("feedback", run).stdout
+    assert "0 correction(s) and 0 rating(s)" in command("feedback", run).stdout
     assert command("feedback", run, "A film.", "--correct", "positive").exit_code == 0
     assert command("feedback", run, "A film!", "--reward", "0").exit_code == 0
     labelled = tmp_path / "labelled.jsonl"
     labelled.write_text('{"text": "Fine.", "label": "positive"}\n')
     exported = tmp_path / "exported.jsonl"
     result = command("feedback", run, "--input", labelled, "--export", exported)
-    assert "2 corrections, 1 ratings" in result.stdout, result.output
+    assert "2 correction(s) and 1 rating(s)" in result.stdout, result.output
     assert [json.loads(line)["label"] for line in exported.read_text().splitlines()] == [
         "positive",
         "positive",
@@ -657,6 +657,7 @@ def test_feedback_commands(make: Make, tmp_path: Path) -> None:
     for wrong, message in [
         (("--correct", "positive"), "about a TEXT"),
         (("A film.",), "give either"),
+        (("--feedback-file", tmp_path / "none.jsonl"), "does not exist"),
         (("A film.", "--correct", "good"), "none of the agent"),
         (("A film.", "--reward", "7"), "reward"),
         (("--input", tmp_path / "no.jsonl"), "no.jsonl"),

@@ -117,7 +117,9 @@ def fitted(
     kind = row.cls
     if row.policy_kind == "supervised" and "batch_size" not in given:
         size = _value(kind, params, "batch_size")
-        while isinstance(size, int) and PATIENT_UPDATES * size > n_timesteps and size > _LEAST_BATCH:
+        while (
+            isinstance(size, int) and PATIENT_UPDATES * size > n_timesteps and size > _LEAST_BATCH
+        ):
             size = result["batch_size"] = max(size // 2, _LEAST_BATCH)
         return result, n_envs
     name = {OnPolicyAlgorithm: "n_steps", OffPolicyAlgorithm: "train_freq"}

@@ -71,12 +71,14 @@ def feedback_command(
     trust: Trust = None,
 ) -> None:
     """Keep what a person says of a run's predictions, for `learn`; alone: count what is kept."""
-    from nlp_gym.errors import InvalidArgumentError
+    from nlp_gym.errors import DataNotFoundError, InvalidArgumentError, shown
 
     if text is None and (correct is not None or reward is not None):
         raise InvalidArgumentError("--correct and --reward are about a TEXT: give it.")
     if text is not None and (correct is None) == (reward is None):
         raise InvalidArgumentError("TEXT: give either --correct ANSWER or --reward NUMBER with it.")
+    if text is None and input_file is None and feedback_file and not feedback_file.exists():
+        raise DataNotFoundError(f"feedback_file={shown(str(feedback_file))} does not exist.")
     agent = _agent(run, env_kwargs, "best", device, trust, feedback_file)
     if text is not None:
         given = agent.from_line(text)
@@ -94,12 +96,12 @@ def feedback_command(
         else:
             samples = annotated_samples(agent, input_file, encoding=encoding)
             n = agent.observe_samples(samples, new_labels=new_labels)
-        say(f"{n} corrections of {input_file} are kept")
+        say(f"{n} correction(s) of {input_file} are kept")
     if export is not None:
         files = agent.export_corrections(export)
         say(f"the corrections are written: {', '.join(map(str, files))}")
     kept = agent.count_feedback()
-    say(f"{agent.feedback_file}: {kept.corrections} corrections, {kept.ratings} ratings")
+    say(f"{agent.feedback_file}: {kept}")
 
 
 def learn_command(

@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from typing_extensions import override
+
 
 @dataclass(frozen=True)
 class FeedbackCount:
@@ -18,6 +20,11 @@ class FeedbackCount:
 
     corrections: int = 0
     ratings: int = 0
+
+    @override
+    def __str__(self) -> str:
+        """For people."""
+        return f"{self.corrections} correction(s) and {self.ratings} rating(s)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,12 +70,12 @@ class LearnReport:
     def lines(self) -> list[str]:
         """What it says, for people."""
         found = [
-            f"learned from {self.corrections} corrections and {self.ratings} ratings in "
-            f"{self.updates} updates ({self.seconds:.1f} processor seconds), with "
-            f"{self.replayed} texts of the old training data between them"
+            f"learned from {FeedbackCount(self.corrections, self.ratings)} in "
+            f"{self.updates} update(s) ({self.seconds:.1f} processor seconds), with "
+            f"{self.replayed} text(s) of the old training data between them"
         ]
         if self.left_out:
-            found.append(f"left out {len(self.left_out)} records: {self.left_out[0]}")
+            found.append(f"left out {len(self.left_out)} record(s): {self.left_out[0]}")
         if self.corrected_before is not None:
             found.append(
                 f"corrected texts right: {self.corrected_before:.1%} before, "

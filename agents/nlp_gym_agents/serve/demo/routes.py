@@ -245,7 +245,7 @@ async def _said(demo: _Demo, request: Request) -> Response:
             what = f"That it is {word}"
         else:
             raise RequestError(422, f"say={shown(word)} must be right, wrong or correct.")
-        return f"{what} is kept: {_counted(kept)}."
+        return f"{what} is kept: {kept!s}."
 
     return await _told(demo, request, sent, say)
 
@@ -306,10 +306,6 @@ async def _told(
         answer = show(problem=one_line(str(error)))
         answer.status_code = error.status if isinstance(error, RequestError) else 422
         return answer
-
-
-def _counted(kept: FeedbackCount) -> str:
-    return f"{kept.corrections} correction(s) and {kept.ratings} rating(s)"
 
 
 async def _play_page(demo: _Demo, request: Request) -> Response:
