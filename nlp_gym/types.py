@@ -55,6 +55,7 @@ _DERIVED_KEYS = frozenset(
         "context_texts",
         "candidate_texts",
         "order_words",
+        "rows",
     ]
 )
 """Keys of `Sample.extra` that follow from its words or name the sample; not part of a hash."""

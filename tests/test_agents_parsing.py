@@ -11,12 +11,16 @@ import torch as th
 from conftest import as_tensors, oracle_states, tiny_task
 
 from nlp_gym import make_task
+from nlp_gym.data import read
 from nlp_gym.errors import InvalidArgumentError
 from nlp_gym.tasks.parsing.task import Parsing
+from nlp_gym_agents.config.train_config import TrainConfig
 from nlp_gym_agents.networks.features.extractor import NLPExtractor
 from nlp_gym_agents.networks.features.open_corpora import corpus_number
 from nlp_gym_agents.networks.features.source import FeatureSource
-from nlp_gym_agents.prediction.parsed import ParsedText, to_conllu, words_of
+from nlp_gym_agents.prediction.agent import Agent
+from nlp_gym_agents.prediction.parsed import ParsedText, words_of
+from nlp_gym_agents.training.train import train
 
 SAMPLE: dict[str, Any] = {"corpus": "sample", "encoder": "hashed", "encoder_kwargs": {"dim": 8}}
 
@@ -54,7 +58,7 @@ def test_trees_are_written_as_conllu() -> None:
         "# sent_id = x:1\n# text = a b c\n"
         "1\ta b\t_\t_\t_\t_\t2\tdet\t_\t_\n2\tc\t_\t_\t_\t_\t0\troot\t_\t_\n\n"
     )
-    assert to_conllu([{"words": [], "heads": [], "relations": []}]) == ""
+    assert ParsedText().to_conllu() == ""
 
 
 @pytest.mark.parametrize(
@@ -68,8 +72,44 @@ def test_trees_are_written_as_conllu() -> None:
 def test_conllu_says_where_no_space_follows(text: str | None, joined: list[bool]) -> None:
     words = ["Hi", ",", "you", ",", "you"]
     record = {"words": words, "heads": [0, 1, 1, 1, 1], "relations": ["root"] + ["dep"] * 4}
-    rows = [row.split("\t") for row in to_conllu([{**record, "text": text}]).splitlines()]
+    parsed = ParsedText(record=record, words=words_of(record), text=text)
+    rows = [row.split("\t") for row in parsed.to_conllu().splitlines()]
     assert [row[9] == "SpaceAfter=No" for row in rows if len(row) == 10] == joined
+
+
+SOURCE = (
+    "# sent_id = fr-1\n# text = Je vais au marché.\n# note = kept as it is\n"
+    "1\tJe\til\tPRON\tCL\tPerson=1\t_\t_\t_\t_\n"
+    "2\tvais\taller\tVERB\tV\tMood=Ind\t9\tdep\t9:dep\t_\n"
+    "3-4\tau\t_\t_\t_\t_\t_\t_\t_\t_\n"
+    "3\tà\tà\tADP\tP\t_\t_\t_\t_\t_\n4\tle\tle\tDET\tD\t_\t_\t_\t_\t_\n"
+    "4.1\tvais\taller\tVERB\tV\t_\t_\t_\t2:conj\t_\n"
+    "5\tmarché\tmarché\tNOUN\tN\tGender=Masc\t_\t_\t_\tSpaceAfter=No\n"
+    "6\t.\t.\tPUNCT\tPONCT\t_\t_\t_\t_\t_\n\n"
+)
+
+
+def test_trees_are_written_into_the_conllu_that_was_read(tmp_path: Path) -> None:
+    """Comments, tags, features and multi-word tokens stay; what is of another tree does not."""
+    config = TrainConfig(env="Parsing-EWT-v0", algo="bc", n_timesteps=200, env_kwargs=SAMPLE)
+    agent = Agent(train(config, run_dir=tmp_path / "run", progress=False))
+    file = tmp_path / "fr.conllu"
+    file.write_text(SOURCE * 2, encoding="utf-8")
+    results = agent.predict(agent.gather(None, file))
+    assert [result.id for result in results] == ["fr-1", "fr-1"]
+    assert "rows" not in results[0].to_dict()
+    written = results[0].to_conllu()
+    before = [row.split("\t") for row in SOURCE.splitlines() if not row.startswith("4.1")]
+    after = [row.split("\t") for row in written.splitlines()]
+    assert written.endswith("\n\n")
+    assert len(before) == len(after)
+    for old, new in zip(before, after, strict=True):
+        assert old[:6] + old[9:] == new[:6] + new[9:]
+        if old[0].isdecimal():
+            word = results[0].words[int(old[0]) - 1]
+            assert new[6:9] == [str(word.head), word.relation, "_"]
+    file.write_text("".join(result.to_conllu() for result in results), encoding="utf-8")
+    assert len(read(file, family="parsing")) == 2  # whole trees
 
 
 def test_agents_look_up_the_shape_of_the_words_that_states_name() -> None:

@@ -280,7 +280,8 @@ def _written(decided: Decided) -> dict[str, Any]:
 
 
 def _tree(decided: Decided) -> dict[str, Any]:
-    return {"words": words_of(decided.record)}
+    rows = decided.task.sample(decided.row).extra.get("rows", ())
+    return {"words": words_of(decided.record), "rows": tuple(rows)}
 
 
 def _compressed(decided: Decided) -> dict[str, Any]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+from nlp_gym.data.readers.shared.conllu_rows import DEPREL, DEPS, HEAD
 from nlp_gym_agents.prediction.results import Result
 
 
@@ -30,13 +31,47 @@ class ParsedText(Result):
 
     Attributes:
         words: The words in order.
+        rows: The lines of the sentence in CoNLL-U that it was read from; none where it was not.
     """
 
     words: tuple[ParsedWord, ...] = ()
+    rows: tuple[str, ...] = field(default=(), repr=False, compare=False)
 
     def to_conllu(self) -> str:
-        """The tree in CoNLL-U: columns that are not known hold an underscore."""
-        return to_conllu([self.to_dict()])
+        """The tree in CoNLL-U and a blank line; nothing where there is no word.
+
+        Of a sentence that was read from CoNLL-U all is kept (comments, tags, features, multi-word
+        tokens) but enhanced dependencies, which go with another tree. Else columns that are not
+        known hold an underscore.
+        """
+        if not self.words:
+            return ""
+        lines = self._filled() if self.rows else self._new()
+        return "\n".join(lines) + "\n\n"
+
+    def _filled(self) -> Iterator[str]:
+        """The lines that it was read from, with this tree."""
+        words = iter(self.words)
+        for row in self.rows:
+            cells = row.split("\t")
+            if row.startswith("#") or "-" in cells[0]:
+                yield row
+            elif cells[0].isdecimal():
+                word = next(words)
+                cells[HEAD], cells[DEPREL], cells[DEPS] = str(word.head), word.relation, "_"
+                yield "\t".join(cells)
+
+    def _new(self) -> Iterator[str]:
+        """Lines of a text that came without any."""
+        if self.id != "":
+            yield f"# sent_id = {_one_line(self.id)}"
+        if self.text is not None:
+            yield f"# text = {_one_line(self.text)}"
+        joined = _joined([word.text for word in self.words], self.text)
+        for number, (word, close) in enumerate(zip(self.words, joined, strict=True), 1):
+            misc = "SpaceAfter=No" if close else "_"
+            cells = (number, _one_line(word.text), *"____", word.head, word.relation, "_", misc)
+            yield "\t".join(map(str, cells))
 
 
 def words_of(record: Mapping[str, Any]) -> tuple[ParsedWord, ...]:
@@ -45,31 +80,10 @@ def words_of(record: Mapping[str, Any]) -> tuple[ParsedWord, ...]:
     return tuple(ParsedWord(*row) for row in rows)
 
 
-def to_conllu(records: Iterable[Mapping[str, Any]]) -> str:
-    """Trees in CoNLL-U, ten columns and a blank line after each; a text without a word is none."""
-    texts = []
-    for record in records:
-        if not record.get("words"):
-            continue
-        lines = []
-        if record.get("id", "") != "":
-            lines.append(f"# sent_id = {_one_line(record['id'])}")
-        if record.get("text") is not None:
-            lines.append(f"# text = {_one_line(record['text'])}")
-        words = words_of(record)
-        joined = _joined([word.text for word in words], record.get("text"))
-        for number, (word, close) in enumerate(zip(words, joined, strict=True), 1):
-            misc = "SpaceAfter=No" if close else "_"
-            cells = (number, _one_line(word.text), *"____", word.head, word.relation, "_", misc)
-            lines.append("\t".join(map(str, cells)))
-        texts.append("\n".join(lines) + "\n\n")
-    return "".join(texts)
-
-
-def _joined(words: list[str], text: object) -> list[bool]:
+def _joined(words: list[str], text: str | None) -> list[bool]:
     """Whether each word stands in its text without a space before the next one."""
     found, at = [False] * len(words), 0
-    if not isinstance(text, str):
+    if text is None:
         return found
     for number, word in enumerate(words):
         begin = text.find(word, at)

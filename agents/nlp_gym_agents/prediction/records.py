@@ -19,7 +19,8 @@ from nlp_gym.files import write_output
 from nlp_gym.inert import json_escaped, visible
 from nlp_gym.types import Sample
 from nlp_gym_agents.prediction.inputs import Input, sample_id
-from nlp_gym_agents.prediction.parsed import to_conllu
+from nlp_gym_agents.prediction.parsed import ParsedText
+from nlp_gym_agents.prediction.results import Result
 
 _SHOWN = 5
 """How many problems are listed one by one."""
@@ -138,10 +139,19 @@ def choose_format(
     return form or ("color" if sys.stdout.isatty() else "json")
 
 
+def write_results(results: Sequence[Result], form: str, *, output: Path | None = None) -> None:
+    """Write predictions in one of `FORMATS` to a file or to stdout."""
+    if form == "conllu":
+        trees = (result.to_conllu() for result in results if isinstance(result, ParsedText))
+        _put("".join(trees), form, output)
+    else:
+        write_records([result.to_dict() for result in results], form, output=output)
+
+
 def write_records(
     records: Sequence[dict[str, Any]], form: str, *, output: Path | None = None
 ) -> None:
-    """Write predictions in one of `FORMATS` to a file or to stdout.
+    """Write records as ``"json"``, ``"color"`` or ``"conll"`` to a file or to stdout.
 
     Colours appear only where stdout is a terminal and ``NO_COLOR`` is not set.
     """
@@ -151,8 +161,12 @@ def write_records(
             console.print(to_text(record), soft_wrap=True)
         text = console.file.getvalue() if isinstance(console.file, io.StringIO) else ""
     else:
-        write = {"json": to_json, "conll": to_conll, "conllu": to_conllu}[form]
-        text = write(records)
+        text = {"json": to_json, "conll": to_conll}[form](records)
+    _put(text, form, output)
+
+
+def _put(text: str, form: str, output: Path | None) -> None:
+    """Write text to a file, or to stdout so that a terminal is not commanded by it."""
     if output is not None:
         write_output("output", output, text)
     elif form == "json":

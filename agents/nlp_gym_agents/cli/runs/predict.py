@@ -83,7 +83,7 @@ def predict_command(
     load("nlp_gym_agents.prediction.agent")
     from nlp_gym_agents.prediction.agent import Agent
     from nlp_gym_agents.prediction.fields import Fields, sample_row
-    from nlp_gym_agents.prediction.records import choose_format, write_records
+    from nlp_gym_agents.prediction.records import choose_format, write_results
 
     choose_format(form, output, trees=True)  # a wrong name is told before the run is loaded
     options: dict[str, Any] = {"checkpoint": checkpoint, "device": device}
@@ -110,7 +110,7 @@ def predict_command(
     else:
         inputs = agent.gather(text, input_file, encoding=encoding, text_column=text_column)
     results = agent.predict(inputs, progress=True)
-    write_records([result.to_dict() for result in results], chosen, output=output)
+    write_results(results, chosen, output=output)
 
 
 def _check_places(
@@ -133,7 +133,7 @@ def _check_places(
 def _answer_lines(agent: Agent, form: str, encoding: str | None) -> None:
     """Answer each line of stdin as it comes; one that cannot be read is told of and passed over."""
     from nlp_gym.errors import NLPGymError
-    from nlp_gym_agents.prediction.records import write_records
+    from nlp_gym_agents.prediction.records import write_results
     from nlp_gym_agents.prediction.typed_lines import line_text, typed_lines
 
     agent.check_reads_lines()
@@ -150,7 +150,7 @@ def _answer_lines(agent: Agent, form: str, encoding: str | None) -> None:
             say(f"error: {error}", err=True)
             failed = True
             continue
-        write_records([result.to_dict() for result in results], form)
+        write_results(results, form)
         sys.stdout.flush()
     if failed:
         raise typer.Exit(1)

@@ -50,6 +50,7 @@ class _Sentence:
         heads: Number of the head of each, 0 for the root.
         relations: Relation of each to its head.
         lines: Line of each.
+        rows: All its lines, where no gold is read: a predicted tree is written into them.
         bad: Whether a row of it is bad.
     """
 
@@ -57,6 +58,7 @@ class _Sentence:
     heads: list[int] = field(default_factory=list)
     relations: list[str] = field(default_factory=list)
     lines: list[int] = field(default_factory=list)
+    rows: list[str] = field(default_factory=list)
     bad: bool = False
 
 
@@ -65,7 +67,8 @@ def parse(lines: list[str], name: str, options: Options) -> Parsed:
 
     A sample has the words, the relation of each as its label (with subtype, ``nsubj:pass``) and, as
     gold, the number of each word's head: from 1, and 0 for the root. What is no tree with one root
-    is a problem, on the line of the word that makes it so. Lines that begin with ``#`` or with
+    is a problem, on the line of the word that makes it so. Without gold, `extra` has the sentence's
+    lines (``rows``) and, where a comment gives one, its ``id``. Lines that begin with ``#`` or with
     `options.comments` are comments.
     """
     parsed, shared, comments = Parsed(), dict[str, str](), options.comments
@@ -76,6 +79,8 @@ def parse(lines: list[str], name: str, options: Options) -> Parsed:
                 n_bad += not _finish(sentence, name, options, parsed)
             sentence, expected = _Sentence(), 1
             continue
+        if not options.gold:
+            sentence.rows.append(line)
         if line[0] == "#" or (comments and line.startswith(comments)):
             continue
         cells = line.split("\t")
@@ -113,8 +118,16 @@ def _finish(sentence: _Sentence, name: str, options: Options, parsed: Parsed) ->
     where, gold = f"{name}:{sentence.lines[0]}", options.gold
     labels = tuple(sentence.relations) if gold else None
     heads = tuple(sentence.heads) if gold else None
-    parsed.samples.append(Sample(tuple(sentence.words), labels, where, NO_EXTRA, heads))
+    extra = NO_EXTRA if gold else _source(sentence.rows)
+    parsed.samples.append(Sample(tuple(sentence.words), labels, where, extra, heads))
     return True
+
+
+def _source(rows: list[str]) -> dict[str, Any]:
+    """What `Sample.extra` keeps of a sentence's lines: the lines, and the id among them."""
+    names = (row.partition("=") for row in rows if row[0] == "#")
+    ids = [value.strip() for name, _, value in names if name[1:].strip() == "sent_id"]
+    return {"rows": tuple(rows), **({"id": ids[0]} if ids else {})}
 
 
 def _arc_fault(cells: list[str]) -> str | None:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 COLUMNS = {"upos": 3, "xpos": 4}
 """Columns of the parts of speech."""
-HEAD, DEPREL = 6, 7
-"""Columns of a word's head and of its relation to it."""
+HEAD, DEPREL, DEPS = 6, 7, 8
+"""Columns of a word's head, of its relation to it and of its enhanced dependencies."""
 
 _ROW = re.compile(r"[0-9]+(?:[-.][0-9]+)?\t[^\t]*(?:\t[^\t]*){8}")
 _SEEN = 50
