@@ -167,7 +167,7 @@ docs: $(DEV_STAMP)
 	@echo 'build/docs/index.html'
 
 benchmark: $(DEV_STAMP)
-	$(RUN) benchmarks/stepping.py $(ARGS)
+	$(RUN) benchmarks/speed/stepping.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) $(OUTSIDE_VENV) docs/environments docs/api docs/parts .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

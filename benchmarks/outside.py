@@ -8,7 +8,7 @@ Runs scripts of `examples/`, those that need other libraries by the interpreter 
 example prints, as its last line, JSON with `library`, `steps`, `seconds` of training and `dev`, the
 task's metric on the whole dev split. Processor seconds are those of the whole process and its
 children; the highest memory is that of the process, pages of the encoded corpus included (see
-`benchmarks/workers.py` for those).
+`benchmarks/memory/workers.py` for those).
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from benchmarks.writing import compare
+from benchmarks.learning.writing import compare
 from nlp_gym.errors import InvalidArgumentError
 from nlp_gym.tasks.generation.samples import source_text
 from nlp_gym_agents.config.train_config import TrainConfig

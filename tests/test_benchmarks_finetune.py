@@ -10,10 +10,11 @@ import pytest
 import yaml
 from conftest import save_bert, word_piece
 
-from benchmarks import finetune, gpu
-from benchmarks.finetune_supervised import Finetuned, Recipe
-from benchmarks.finetune_tables import differences, table, tag_table, time_to
-from benchmarks.finetune_texts import repaired
+from benchmarks.finetune import comparison
+from benchmarks.finetune.supervised import Finetuned, Recipe
+from benchmarks.finetune.tables import differences, table, tag_table, time_to
+from benchmarks.finetune.texts import repaired
+from benchmarks.speed import gpu
 from nlp_gym import make_task
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the bundled sample's, and one epoch's
@@ -149,7 +150,7 @@ def test_finetune_measures_once_and_the_rows_add_up(tiny_bert: Path, tmp_path: P
     arguments = ["--quick", "--encoder", str(tiny_bert), "--out", str(tmp_path / "out")]
     arguments += ["--recipes", str(recipes), "--evaluations", "2"]
     arguments += ["--rows", "supervised", "bc", "maskable_ppo", "supervised-long"]
-    records = finetune.main(arguments)
+    records = comparison.main(arguments)
     by_row = {r["row"]: r for r in records}
     for r in records:
         seconds = [point["train_seconds"] for point in r["curve"]]
@@ -160,9 +161,9 @@ def test_finetune_measures_once_and_the_rows_add_up(tiny_bert: Path, tmp_path: P
     ppo = by_row["maskable_ppo"]
     assert ppo["curve"][0]["train_seconds"] >= by_row["bc"]["train_seconds"]
     assert ppo["train_seconds"] > by_row["bc"]["train_seconds"]
-    assert finetune.main(arguments) == records  # read, not measured again
+    assert comparison.main(arguments) == records  # read, not measured again
     with pytest.raises(SystemExit, match="other settings"):
-        finetune.main([*arguments, "--lr", "1e-3"])
+        comparison.main([*arguments, "--lr", "1e-3"])
     table_file = next((tmp_path / "out").glob("*/table.md"))
     assert "`supervised-long`" in table_file.read_text(encoding="utf-8")
     stored = json.loads(next((tmp_path / "out").glob("*/bc-0.json")).read_text())

@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 import torch as th
 
-from benchmarks.gradient_variance import CASES, gradients, measure, model_of, relative_variance
+from benchmarks.learning.gradient_variance import (
+    CASES,
+    gradients,
+    measure,
+    model_of,
+    relative_variance,
+)
 from nlp_gym.tasks.core.make import make_task
 from nlp_gym_agents.algorithms.registry import ALGORITHMS
 

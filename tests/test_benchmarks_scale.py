@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.scale_estimate import Inputs, breaks, encoding, main
+from benchmarks.memory.scale_estimate import Inputs, breaks, encoding, main
 
 
 def test_scale_encoding_by_hand() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import workers
+from benchmarks.memory import workers
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/smaps_rollup")
 

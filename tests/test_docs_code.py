@@ -438,8 +438,8 @@ CHECKS: dict[str, Callable[[dict[str, Any], Callable[..., Any], Path], None]] = 
         "nlp-gym date list",
         "make trian",
         "pip install 'nlp-gym[minilm]'",
-        "python benchmarks/stepping.py --every-ids",
-        "python -m benchmarks.writing RUN --beams 1",
+        "python benchmarks/speed/stepping.py --every-ids",
+        "python -m benchmarks.learning.writing RUN --beams 1",
         "nlp_gym train",
     ],
 )

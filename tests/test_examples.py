@@ -92,7 +92,7 @@ def test_outside_benchmark_prints_ours_and_the_example(capsys: pytest.CaptureFix
 
 
 def test_stepping_benchmark_prints_its_table(capsys: pytest.CaptureFixture[str]) -> None:
-    benchmark = load("benchmarks/stepping.py")
+    benchmark = load("benchmarks/speed/stepping.py")
     options = ["--encoder", "hashed", "--repeats", "2", "--seconds", "0.02", "--num-envs", "8"]
     cases = benchmark.main(options)
     assert all(len(case.rates) == 2 and min(case.rates) > 0 for case in cases)
@@ -101,7 +101,7 @@ def test_stepping_benchmark_prints_its_table(capsys: pytest.CaptureFixture[str])
 
 
 def test_memory_benchmark_replay_of_a_million_fits_in_200_mb() -> None:
-    benchmark = load("benchmarks/memory.py")
+    benchmark = load("benchmarks/memory/resident.py")
     options = ["--encoder", "hashed", "--steps", "20000", "--every", "10000", "--num-envs", "50"]
     sizes, replay = benchmark.main(options)
     assert len(sizes) == 3
@@ -110,7 +110,7 @@ def test_memory_benchmark_replay_of_a_million_fits_in_200_mb() -> None:
 
 @pytest.mark.slow
 def test_memory_stays_flat_over_millions_of_steps() -> None:
-    benchmark = load("benchmarks/memory.py")
+    benchmark = load("benchmarks/memory/resident.py")
     options = ["--encoder", "hashed", "--steps", "3000000", "--every", "1000000"]
     sizes, _ = benchmark.main(options)
     assert sizes[-1] - sizes[1] < 5  # MiB
@@ -119,7 +119,7 @@ def test_memory_stays_flat_over_millions_of_steps() -> None:
 @pytest.mark.slow
 def test_index_stepping_is_at_least_a_third_of_cartpole() -> None:
     """The target is half (README); the slack is for machines whose caches are shared."""
-    benchmark = load("benchmarks/stepping.py")
+    benchmark = load("benchmarks/speed/stepping.py")
     options = ["--encoder", "hashed", "--only", "index"]
     cases = benchmark.main([*options, "--repeats", "5", "--clock", "cpu"])
     rates = {case.name: sorted(case.rates)[len(case.rates) // 2] for case in cases}

@@ -606,7 +606,7 @@ def test_memory_of_a_sentence(family: str, most: int, tmp_path: Path) -> None:
 
     Words that other tests have read fill the tables by which equal words are one object.
     """
-    from benchmarks.corpus_memory import write_corpus
+    from benchmarks.memory.corpus import write_corpus
 
     path, n = tmp_path / ("a.conll" if family == "tagging" else "a.csv"), 20_000
     write_corpus(path, n, 20, family)

@@ -54,7 +54,7 @@ def test_messages_of_every_script_are_one_line(script: Path) -> None:
     assert ast.unparse(with_errors.items[0]) == "one_line_errors()"
 
 
-@pytest.mark.parametrize("script", ["examples/cleanrl_dqn.py", "benchmarks/memory.py"])
+@pytest.mark.parametrize("script", ["examples/cleanrl_dqn.py", "benchmarks/memory/resident.py"])
 def test_messages_of_a_script_with_a_wrong_id(
     script: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

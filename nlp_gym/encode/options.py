@@ -201,7 +201,7 @@ def resolve_dtype(dtype: str, device: str) -> str:
     """Resolve ``"auto"``: bfloat16 where this machine is faster in it, else float32.
 
     That is on NVIDIA GPUs and on CPUs with AMX tiles. A CPU that has bfloat16 as AVX-512
-    instructions alone took 1.6 times as long in it as in float32 (`benchmarks/encoding.py`).
+    instructions alone took 1.6 times as long in it as in float32 (`benchmarks/speed/encoding.py`).
 
     The CPU's flags and the presence of an NVIDIA driver decide, not torch: the number format is
     part of the fingerprint, which must be known without importing torch.

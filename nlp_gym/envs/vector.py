@@ -386,9 +386,9 @@ def _keep_freed_memory() -> None:
     page that is used again costs a fault. It stops doing so for arrays up to the size of one that
     was freed before; so one is.
 
-    Measured with 256 environments on the bundled samples and the hashed encoder (in turn with and
-    without this, `benchmarks/stepping.py --clock cpu --only "features, default"`): `features` steps
-    of Summary-SciTLDR-v0 are 2.4 times as fast and those of KnowledgeGraph-WN18RR-v0 1.8 times.
-    Steps of seven other ids were as fast without it (0.97 to 1.10 in eleven cases).
+    Measured with 256 environments on the bundled samples and the hashed encoder, in turn with and
+    without this (`benchmarks/speed/stepping.py --clock cpu --only "features, default"`): `features`
+    steps of Summary-SciTLDR-v0 are 2.4 times as fast and those of KnowledgeGraph-WN18RR-v0 1.8
+    times. Steps of seven other ids were as fast without it (0.97 to 1.10 in eleven cases).
     """
     np.empty(2**24, np.uint8)

@@ -24,7 +24,7 @@ def draw_rounds(found: _Records, output: str | Path) -> Path:
     """A metric over the texts that a person answered: mean over seeds, lowest to highest as a band.
 
     Args:
-        found: Records of `benchmarks.learning_from_use`: `env`, `name`, `seed` and `points`, pairs
+        found: Records of `benchmarks.learning.from_use`: `env`, `name`, `seed` and `points`, pairs
             of a number of texts and the dev metric. One with a single point is a dotted line.
         output: A file that ends in ``.png``, ``.svg`` or ``.pdf``.
     """
@@ -62,8 +62,8 @@ def draw_curves(found: _Records, output: str | Path) -> Path:
     """Accuracy against the share of the text that is read, with the curves of every seed.
 
     Args:
-        found: Records of `benchmarks.reading`: `env`, `moves`, `seed`, `all`, and in `curves` for
-            `exit` and each algorithm its `points` (`Curve.table`).
+        found: Records of `benchmarks.learning.reading`: `env`, `moves`, `seed`, `all`, and in
+            `curves` for `exit` and each algorithm its `points` (`Curve.table`).
         output: A file that ends in ``.png``, ``.svg`` or ``.pdf``.
     """
 

@@ -1,7 +1,7 @@
 """How noisy the policy gradients of several algorithms are: same network, same states.
 
-    python benchmarks/gradient_variance.py --data-dir DIR
-    python benchmarks/gradient_variance.py --data-dir DIR --rollouts 64 --only metric
+    python benchmarks/learning/gradient_variance.py --data-dir DIR
+    python benchmarks/learning/gradient_variance.py --data-dir DIR --rollouts 64 --only metric
 
 From one set of running episodes each algorithm plays `--rollouts` rollouts with different sampled
 actions, and the gradient of its own loss on the whole rollout is kept, without entropy and critic.

@@ -1,7 +1,7 @@
 """Smaller vectors: bytes a word, encoding and training speed, and dev score beside float16.
 
-    OMP_NUM_THREADS=1 python benchmarks/feature_sizes.py --data-dir ../shared/data
-    OMP_NUM_THREADS=1 python benchmarks/feature_sizes.py --data-dir ../shared/data \
+    OMP_NUM_THREADS=1 python benchmarks/memory/feature_sizes.py --data-dir ../shared/data
+    OMP_NUM_THREADS=1 python benchmarks/memory/feature_sizes.py --data-dir ../shared/data \
         --only "256, int8" --rate lin_3e-3
 
 Each row encodes, and trains `bc` and `maskable_ppo` with their tuned hyperparameters, which are

@@ -1,6 +1,6 @@
 """How often finetuning by rewards encodes a text; supervised learning encodes each once a pass.
 
-    python -m benchmarks.encodings --data-dir ../shared/data
+    python -m benchmarks.finetune.encodings --data-dir ../shared/data
 
 The first row of an id has the sizes of the hyperparameter file: one update learns from a rollout,
 and its gradients flow back through the rollout's own pass through the encoder. The second has 32
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.finetune_agents import decisions
+from benchmarks.finetune.agents import decisions
 from nlp_gym import make_task
 from nlp_gym.messages import one_line_errors
 from nlp_gym.tasks.core.task import Task

@@ -3,9 +3,9 @@
 Nothing here ran at that size. `Inputs` names every piece, with the command that measured it; what
 is an assumption says so. Each can be replaced by a flag of its name.
 
-    python -m benchmarks.scale_estimate
-    python -m benchmarks.scale_estimate --nodes 20 --sentences 1e7 --node-hour 0.35
-    python -m benchmarks.scale_estimate --measure       # the pieces that this machine can measure
+    python -m benchmarks.memory.scale_estimate
+    python -m benchmarks.memory.scale_estimate --nodes 20 --sentences 1e7 --node-hour 0.35
+    python -m benchmarks.memory.scale_estimate --measure  # the pieces that this machine can measure
 """
 
 from __future__ import annotations
@@ -44,19 +44,19 @@ class Inputs:
     node_memory_gb: float = 64.0
     node_disk_tb: float = 1.0
     network_mb_s: float = 1250.0  # 10 Gbit/s
-    # Measured: `python benchmarks/encoding.py --words 6000 --split dev --threads 1 --clock cpu`.
+    # Measured: `python benchmarks/speed/encoding.py --words 6000 --split dev --threads 1`.
     encode_words_s: float = 5000.0  # of one core, MiniLM, default layers
     # Measured: `time nlp-gym encode FILE --encoder hashed`, the part that reads.
     read_words_s: float = 546e3  # words cut by rules, one core; 9.8e6 with --pretokenized
-    # Measured: `python -m benchmarks.scale_estimate --measure`.
+    # Measured: `python -m benchmarks.memory.scale_estimate --measure`.
     write_mb_s: float = 209.0
     ray_mb_s: float = 221.0  # vectors from one node to the driver, two nodes on one machine
-    # Measured: `python -m benchmarks.corpus_memory --sentences 100000` (20 words a sentence).
+    # Measured: `python -m benchmarks.memory.corpus --sentences 100000` (20 words a sentence).
     read_kib: float = 1.23  # of a sentence, a corpus in memory
     played_kib: float = 1.74  # and its tables
     peak_kib: float = 2.81  # while it is read
     read_us: float = 26.0  # processor time of a sentence
-    # Measured: `python benchmarks/training.py`, default features, 64 environments, 2 cores.
+    # Measured: `python benchmarks/speed/training.py`, default features, 64 environments, 2 cores.
     ppo_steps_s: float = 8200.0
 
 

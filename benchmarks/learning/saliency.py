@@ -1,7 +1,7 @@
 """Whether relevance of words can be trusted: the most relevant words against random ones.
 
-    python benchmarks/saliency.py runs/ner runs/sst2 runs/squad
-    python benchmarks/saliency.py runs/ner --texts 50 --words 2
+    python benchmarks/learning/saliency.py runs/ner runs/sst2 runs/squad
+    python benchmarks/learning/saliency.py runs/ner --texts 50 --words 2
 
 Of each text of dev (drawn with seed 0) one decision is taken: of a tagger one that chose another
 label than O, of a reader its last, of a span one of its two, else any. The K words with the highest

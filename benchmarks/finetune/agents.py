@@ -1,4 +1,4 @@
-"""Agents whose encoder learns, for `finetune.py`: trained by `training.train`, timed and scored."""
+"""Agents whose encoder learns, for `comparison`: trained by `training.train`, timed and scored."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
-from benchmarks.finetune_supervised import CLOCKS, now
+from benchmarks.finetune.supervised import CLOCKS, now
 from nlp_gym.metrics.base import Score
 from nlp_gym.metrics.labels.entities import span_counts
 from nlp_gym.tasks.core.task import Task
@@ -189,7 +189,7 @@ def agent_record(
     """Train a row and score it.
 
     Returns:
-        What `finetune_supervised.finetune` returns and the scores.
+        What `supervised.finetune` returns and the scores.
     """
     started = CLOCKS[clock]()
     trained(config, run, clock)

@@ -8,8 +8,8 @@ Rates on a shared machine drift within minutes, so each repeat times every case 
 the other, and medians are compared. Where other work takes the cores, ``--threads 1 --clock cpu``
 counts the time this process had.
 
-    python benchmarks/encoding.py
-    python benchmarks/encoding.py --data-dir ../shared/data --words 20000
+    python benchmarks/speed/encoding.py
+    python benchmarks/speed/encoding.py --data-dir ../shared/data --words 20000
 """
 
 from __future__ import annotations

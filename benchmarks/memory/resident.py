@@ -1,7 +1,7 @@
 """Memory: resident size over millions of env steps, and the size of a replay buffer.
 
-python benchmarks/memory.py
-python benchmarks/memory.py --env POS-EWT-v0 --data-dir ../shared/data --steps 2000000
+python benchmarks/memory/resident.py
+python benchmarks/memory/resident.py --env POS-EWT-v0 --data-dir ../shared/data --steps 2000000
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Finetuning, encoding and stepping on one CUDA device, beside what its bf16 products can do.
 
-    python -m benchmarks.gpu --data-dir ../shared/data
-    python -m benchmarks.gpu --data-dir DIR --encoder FOLDER --rows supervised bc   # own weights
-    python -m benchmarks.gpu --device cpu --quick            # a tiny version, to see that it runs
+    python -m benchmarks.speed.gpu --data-dir DIR
+    python -m benchmarks.speed.gpu --data-dir DIR --encoder FOLDER --rows bc  # own weights
+    python -m benchmarks.speed.gpu --device cpu --quick  # a tiny version, to see that it runs
 
 Nothing is downloaded: corpora are read from `--data-dir` and weights from the installed package or
 a folder with config.json, tokenizer.json and model.safetensors. Without CUDA it says so and ends
@@ -30,10 +30,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.finetune import ROWS, Comparison, comparison_of
-from benchmarks.finetune import parser as finetune_parser
-from benchmarks.finetune_supervised import Finetuned, Recipe, now
-from benchmarks.finetune_tables import CEILING, table
+from benchmarks.finetune.comparison import ROWS, Comparison, comparison_of
+from benchmarks.finetune.comparison import parser as finetune_parser
+from benchmarks.finetune.supervised import Finetuned, Recipe, now
+from benchmarks.finetune.tables import CEILING, table
 from nlp_gym.encode import encode_texts, load_encoder
 from nlp_gym.messages import one_line_errors
 from nlp_gym_agents.algorithms.registry import resolve
@@ -187,7 +187,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=[CEILING, "bc", "maskable_ppo"])
     parser.add_argument("--batches", nargs="+", type=int, default=[32, 128, 512])
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--recipes", type=Path, help="as in finetune.py")
+    parser.add_argument("--recipes", type=Path, help="as in benchmarks.finetune")
     parser.add_argument("--quick", action="store_true", help="a tiny version, as a test")
     parser.add_argument("--out", type=Path, default=Path("runs/gpu"))
     args = parser.parse_args(argv)

@@ -5,7 +5,7 @@
     python -m benchmarks.finetune --data-dir ../shared/data --env SpanQA-SQuAD-v0 --plot curves.png
     python -m benchmarks.finetune --quick --rows supervised bc maskable_ppo      # a try
 
-Rows: `supervised` (a plain transformers loop, see `finetune_supervised.py`); `bc`, `lora`,
+Rows: `supervised` (a plain transformers loop, see `supervised`); `bc`, `lora`,
 `adapter` (cloning, as many passes); `ppo`, `maskable_ppo` (warm start, metric reward), `masked_dqn`
 (warm start); `supervised-long` and `bc-long`, without rewards for the time that `--control` took.
 `--recipes FILE.yml` changes hyperparameters by row (``ppo: {encoder_lr: 1e-5}``).
@@ -33,13 +33,12 @@ from typing import Any
 import torch
 import yaml
 
-from benchmarks.finetune_agents import AGENTS, QUICK, agent_record, config_of, decisions, scored
-from benchmarks.finetune_supervised import CLOCKS, Finetuned, Recipe, finetune
-from benchmarks.finetune_tables import CEILING, differences, plot, table, tag_table
+from benchmarks.finetune.agents import AGENTS, QUICK, agent_record, config_of, decisions, scored
+from benchmarks.finetune.supervised import CLOCKS, Finetuned, Recipe, finetune
+from benchmarks.finetune.tables import CEILING, differences, plot, table, tag_table
 from nlp_gym import make_task
 from nlp_gym.errors import NLPGymError
 from nlp_gym.files import write_json
-from nlp_gym.messages import one_line_errors
 from nlp_gym.tasks.core.task import Task
 from nlp_gym_agents.config.hyperparams import nested_merge
 from nlp_gym_agents.config.train_config import TrainConfig
@@ -200,7 +199,7 @@ def comparison_of(args: argparse.Namespace) -> Comparison:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    p = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    p = argparse.ArgumentParser("benchmarks.finetune", description=(__doc__ or "").splitlines()[0])
     p.add_argument("--env", default="NER-CoNLL-v0")
     p.add_argument("--data-dir", help="folder of the corpora")
     p.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
@@ -243,8 +242,3 @@ def main(argv: list[str] | None = None) -> list[dict[str, Any]]:
     if args.plot is not None:
         plot(records, args.plot)
     return records
-
-
-if __name__ == "__main__":
-    with one_line_errors():
-        main()

@@ -1,4 +1,4 @@
-"""The texts of a task as transformers read them, for `finetune_supervised.py`."""
+"""The texts of a task as transformers read them, for `supervised`."""
 
 from __future__ import annotations
 

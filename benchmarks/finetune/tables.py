@@ -1,4 +1,4 @@
-"""What `finetune.py` prints: the table, the table by tag, differences and the learning curves."""
+"""What `comparison` prints: the table, the table by tag, differences and the learning curves."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Accuracy against the share of the text that is read: one agent with a dial beside early exits.
 
-    python -m benchmarks.reading --data-dir ../shared/data --seeds 0 1 2 --out results/reading
-    python -m benchmarks.reading --data-dir ../shared/data --ids Topic-AGNews-v0 --moves skip
-    python -m benchmarks.reading --quick                                          # a try
+    python -m benchmarks.learning.reading --data-dir DIR --seeds 0 1 2 --out results/reading
+    python -m benchmarks.learning.reading --data-dir DIR --ids Topic-AGNews-v0 --moves skip
+    python -m benchmarks.learning.reading --quick  # a try
 
 For each id and seed these trainings, each resumed where it was stopped:
 

@@ -1,8 +1,8 @@
 """Learning from use with a simulated person: corrections against thumbs, and what to label next.
 
-    python -m benchmarks.learning_from_use --data-dir ../shared/data --seeds 0 1 2 --out results/use
-    python -m benchmarks.learning_from_use --data-dir ../shared/data --part select
-    python -m benchmarks.learning_from_use --quick                                # a try
+    python -m benchmarks.learning.from_use --data-dir DIR --seeds 0 1 2 --out results/use
+    python -m benchmarks.learning.from_use --data-dir DIR --part select
+    python -m benchmarks.learning.from_use --quick  # a try
 
 An agent (`bc`, frozen encoder) is trained on few sentences. Then, in rounds, it predicts texts of
 the rest of the training data, a person who knows the gold labels answers, and it learns

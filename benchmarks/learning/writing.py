@@ -1,7 +1,7 @@
 """Two runs that write, compared on the same texts.
 
-    python -m benchmarks.writing RUN BASE --beam 1 4            # on test
-    python -m benchmarks.writing RUN BASE --split dev --json compared.json
+    python -m benchmarks.learning.writing RUN BASE --beam 1 4            # on test
+    python -m benchmarks.learning.writing RUN BASE --split dev --json compared.json
 
 BLEU, GLEU, chrF and ROUGE-L of both, how long, repetitive and copied their texts are, and the
 difference of each metric with the 95 % interval of the paired bootstrap (1,000 resamples of texts).

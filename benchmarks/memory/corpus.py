@@ -4,9 +4,9 @@ A corpus is made up: sentences of words whose frequencies follow Zipf's law, wit
 word, or with one label. It is read in a process of its own, from which the size before reading is
 taken off. The peak is that of the whole process.
 
-    python -m benchmarks.corpus_memory
-    python -m benchmarks.corpus_memory --sentences 1000000 --words 12
-    python -m benchmarks.corpus_memory --family classification
+    python -m benchmarks.memory.corpus
+    python -m benchmarks.memory.corpus --sentences 1000000 --words 12
+    python -m benchmarks.memory.corpus --family classification
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import gymnasium as gym
 import numpy as np
 
 import nlp_gym
-from benchmarks.memory import MIB, resident_mib
+from benchmarks.memory.resident import MIB, resident_mib
 from nlp_gym.data import load_corpus
 from nlp_gym.messages import one_line_errors
 

@@ -7,10 +7,10 @@ slows the machine down slows all cases down.
 Actions are drawn before the clock starts and half of them or more are illegal under the mask: the
 repair of illegal actions is part of what is timed.
 
-    python benchmarks/stepping.py
-    python benchmarks/stepping.py --env NER-CoNLL-v0 --data-dir ../shared/data --encoder minilm
-    python benchmarks/stepping.py --every-id     # each id's batched `index` environment
-    python benchmarks/stepping.py --env Translation-Multi30k-v0 --only index --clock cpu
+    python benchmarks/speed/stepping.py
+    python benchmarks/speed/stepping.py --env NER-CoNLL-v0 --data-dir DIR --encoder minilm
+    python benchmarks/speed/stepping.py --every-id  # each id's batched `index` environment
+    python benchmarks/speed/stepping.py --env Translation-Multi30k-v0 --only index --clock cpu
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ its own is started on 127.0.0.1, and clients ask it for the same texts, each on 
 keeps open. Afterwards come requests that are too large, malformed or slow, and it is stopped
 while it is busy. Nothing but 127.0.0.1 is ever asked.
 
-    python benchmarks/serving.py RUN
-    python benchmarks/serving.py RUN --clients 50 --requests 2000
+    python benchmarks/speed/serving.py RUN
+    python benchmarks/speed/serving.py RUN --clients 50 --requests 2000
 """
 
 from __future__ import annotations

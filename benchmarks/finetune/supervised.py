@@ -1,4 +1,4 @@
-"""Supervised finetuning as one would write it with transformers: the ceiling of `finetune.py`.
+"""Supervised finetuning as one would write it with transformers: the ceiling of `comparison`.
 
 The whole pretrained model, dropout on, one linear layer, AdamW, a warm-up and a linear decay,
 random batches padded to their longest text. Nothing here comes from `agents`; only the corpus, the
@@ -25,7 +25,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from benchmarks.finetune_texts import IGNORED, Reader, Text, repaired
+from benchmarks.finetune.texts import IGNORED, Reader, Text, repaired
 from nlp_gym.tasks.core.task import Task
 from nlp_gym.types import Sample
 

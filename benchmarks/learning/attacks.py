@@ -1,9 +1,9 @@
 """Attacks on agents that were trained with and without something against them.
 
-    python -m benchmarks.attacks --data-dir ../shared/data                       # resumable
-    python -m benchmarks.attacks --data-dir ../shared/data --env Question-TREC-v0 --rows plain typos
-    python -m benchmarks.attacks --data-dir ../shared/data --rows finetuned fgm pgd --seeds 0 1 2
-    python -m benchmarks.attacks --quick                                         # a try
+    python -m benchmarks.learning.attacks --data-dir DIR  # resumable
+    python -m benchmarks.learning.attacks --data-dir DIR --env Question-TREC-v0 --rows plain typos
+    python -m benchmarks.learning.attacks --data-dir DIR --rows finetuned fgm pgd --seeds 0 1 2
+    python -m benchmarks.learning.attacks --quick  # a try
 
 Rows: `plain`; `typos` (`--augment typos`); `changes` (`--augment changes:8`); `attack`
 (`--adversarial attack:` the plain run); `renewed` (that run is attacked again, and both sets of

@@ -1,7 +1,7 @@
 """What an agent forgets that goes on learning, and what holds it: three sequences of stages.
 
-    python benchmarks/continual.py --data-dir DATA --out runs/continual --sequence ner
-    python benchmarks/continual.py --data-dir DATA --sequence trec --algo masked_dqn
+    python benchmarks/learning/continual.py --data-dir DATA --out runs/continual --sequence ner
+    python benchmarks/learning/continual.py --data-dir DATA --sequence trec --algo masked_dqn
 
 - ``ner``: CoNLL-2003 (news), then WNUT-17 (posts), then the slots of two intents of SNIPS (what
   people ask an assistant). The last one stands for a file of one's own; every stage has labels that

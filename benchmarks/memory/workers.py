@@ -7,8 +7,8 @@ others (proportional set size, PSS), beyond what it had after its imports. All p
 pages of the encoding that only one of them has read so far would count as its own. Reads
 ``/proc/self/smaps_rollup``, so Linux only.
 
-    python -m benchmarks.workers --data-dir ../shared/data
-    python -m benchmarks.workers --data-dir ../shared/data --env POS-EWT-v0 --num-envs 64
+    python -m benchmarks.memory.workers --data-dir ../shared/data
+    python -m benchmarks.memory.workers --data-dir ../shared/data --env POS-EWT-v0 --num-envs 64
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 MB = 1e6
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def held() -> dict[str, float]:
@@ -83,7 +83,7 @@ def measure(
 
 
 def _start(settings: dict[str, Any], *rest: Any) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "benchmarks.workers", "--worker"]
+    command = [sys.executable, "-m", "benchmarks.memory.workers", "--worker"]
     process = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
     )

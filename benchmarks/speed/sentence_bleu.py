@@ -7,8 +7,8 @@ table is what an environment does at every step, for 256 texts: append a token, 
 do; *random* ones are tokens drawn evenly, as an untrained agent's are. Times are of the processor
 (`time.process_time`), so that other work on the machine counts little.
 
-    python benchmarks/sentence_bleu.py
-    python benchmarks/sentence_bleu.py --data-dir ../shared/data --language de
+    python benchmarks/speed/sentence_bleu.py
+    python benchmarks/speed/sentence_bleu.py --data-dir ../shared/data --language de
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from nlp_gym.messages import one_line_errors
 from nlp_gym.metrics.incremental.metric import IncrementalMetric
 from nlp_gym.metrics.text.bleu import sentence_bleu
 
-SAMPLE = Path(__file__).resolve().parent.parent / "nlp_gym" / "data" / "samples"
+SAMPLE = Path(__file__).resolve().parents[2] / "nlp_gym" / "data" / "samples"
 MARK = "\u2581"
 TEXTS = 256
 STEPS = 24

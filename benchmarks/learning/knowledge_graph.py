@@ -1,8 +1,8 @@
 """Hits@k and MRR on the knowledge graphs beside MINERVA's: cloned shortest paths, then rewards.
 
-    python benchmarks/knowledge_graph.py --data-dir ../shared/data
-    python benchmarks/knowledge_graph.py --data-dir ../shared/data --ids KnowledgeGraph-WN18RR-v0
-    python benchmarks/knowledge_graph.py --n-timesteps 200 --encoder hashed --out runs/kg  # a try
+    python benchmarks/learning/knowledge_graph.py --data-dir DIR
+    python benchmarks/learning/knowledge_graph.py --data-dir DIR --ids KnowledgeGraph-WN18RR-v0
+    python benchmarks/learning/knowledge_graph.py --n-timesteps 200 --encoder hashed  # a try
 
 For each id `bc` learns the oracle's shortest paths and `maskable_ppo` goes on from there; both with
 their hyperparameters of `nlp_gym_agents/hyperparams`. Scores are filtered, tails only, by the

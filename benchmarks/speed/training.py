@@ -1,7 +1,7 @@
 """Training speed, learning included: env steps a second of PPO and DQN.
 
-    python benchmarks/training.py
-    python benchmarks/training.py --data-dir ../shared/data --repeats 3
+    python benchmarks/speed/training.py
+    python benchmarks/speed/training.py --data-dir ../shared/data --repeats 3
 
 Each algorithm trains with its hyperparameters of `nlp_gym_agents/hyperparams`, with 64
 environments, on features of one layer (384 wide) and on the default ones (three layers of three

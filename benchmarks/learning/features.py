@@ -1,6 +1,6 @@
 """Which frozen features: behaviour cloning (`bc`) on several layers and windows, dev and test.
 
-    python benchmarks/features.py --data-dir ../shared/data
+    python benchmarks/learning/features.py --data-dir ../shared/data
 
 The supervised probe is what an RL agent on the same features can hope for, and it trains in a
 minute: the defaults of the encoder and the task are chosen by it.

@@ -5,11 +5,11 @@ is the reference. They are those of the 7,600 articles whose file has the two ap
 cut into train, dev and test by a hash of each sentence. Titles are written freely: on average .43
 of their words stand in the sentence. Seconds are of processors, after encoding.
 
-    python benchmarks/compression.py --prepare headlines.jsonl --data-dir ../shared/data
+    python benchmarks/learning/compression.py --prepare headlines.jsonl --data-dir ../shared/data
     nlp-gym train --env Compression-v0 --algo maskable_ppo --data headlines.jsonl \
         --env-kwargs target_ratio:0.3 references:false --run-dir runs/compression
-    python benchmarks/compression.py runs/compression --data headlines.jsonl
-    python benchmarks/compression.py --data headlines.jsonl --correlation
+    python benchmarks/learning/compression.py runs/compression --data headlines.jsonl
+    python benchmarks/learning/compression.py --data headlines.jsonl --correlation
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Training by two processes of torchrun beside one process with as many threads.
 
-    python benchmarks/data_parallel.py --repeat 3
-    python benchmarks/data_parallel.py --algo bc --steps 8192 --data-dir ../shared/data
+    python benchmarks/speed/data_parallel.py --repeat 3
+    python benchmarks/speed/data_parallel.py --algo bc --steps 8192 --data-dir ../shared/data
 
 Both train the same run (same seed, all environments together); the weights at its end are compared
 too. Times are those of training alone, evaluations left out; runs follow each other in turn, so
@@ -21,7 +21,7 @@ from pathlib import Path
 
 from safetensors.torch import load_file
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def timed(run: Path, arguments: list[str], ranks: int, threads: int) -> float:
