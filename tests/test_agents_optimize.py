@@ -183,6 +183,7 @@ def test_optimize_seeds_decide_everything(tmp_path: Path, cheap: list[float]) ->
     assert len({row["params"]["learning_rate"] for row in a}) == 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("storage", "sampler"),
     [("sqlite:///{}/study.db", "tpe"), ("{}/deep/study.log", "random")],

@@ -132,6 +132,7 @@ def test_tracking_that_fails_is_one_warning(
     assert (tmp_path / "run" / "best").is_dir()
 
 
+@pytest.mark.slow
 def test_tracking_goes_offline_where_the_server_is_not_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

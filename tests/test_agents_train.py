@@ -351,6 +351,7 @@ HOLD = (
 )
 
 
+@pytest.mark.slow
 def test_train_in_a_folder_that_is_held_changes_nothing(tmp_path: Path) -> None:
     run = train(small(n_timesteps=128), run_dir=tmp_path / "run", progress=False)
     (tmp_path / "new").mkdir()

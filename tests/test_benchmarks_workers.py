@@ -28,6 +28,7 @@ def test_second_worker_holds_less_than_60_mb_of_its_own(
     assert second["end"]["unique"] - second["imports"]["unique"] < 60
 
 
+@pytest.mark.slow
 def test_workers_benchmark_prints_its_table(capsys: pytest.CaptureFixture[str]) -> None:
     results = workers.main(["--encoder", "hashed", "--steps", "20"])
     assert len(results) == 2

@@ -75,6 +75,7 @@ def number(text: str, name: str) -> float:
     return float(found[1])
 
 
+@pytest.mark.slow
 def test_demo_runs_decide_side_by_side(demo: LocalServer) -> None:
     answer = decided(demo, text="Ann Lee lives in Rome.", relevance="auto")
     assert answer.status_code == 200, answer.text

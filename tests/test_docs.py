@@ -117,6 +117,7 @@ def test_docs_every_format_has_a_row() -> None:
             assert f"\n| `{name}` |" in sections[family]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("root", packages.ROOTS)
 def test_docs_picture_has_every_package_above_what_it_imports(root: str) -> None:
     found = packages.imports(root)

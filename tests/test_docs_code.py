@@ -168,6 +168,7 @@ def test_docs_python_runs_as_written(page: str) -> None:
     run_python_blocks(page)
 
 
+@pytest.mark.slow
 def test_docs_python_of_generated_pages_runs(
     scratch: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

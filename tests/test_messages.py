@@ -79,6 +79,7 @@ def test_messages_of_warnings_come_once_and_inert(capsys: pytest.CaptureFixture[
     assert lines == ["warning: one error: two", "warning: three\\x1b[2J"]
 
 
+@pytest.mark.slow
 def test_messages_of_a_benchmark_say_once_that_the_sample_is_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -82,6 +82,7 @@ def _before_us(error: BaseException) -> bool:
     return inside and not ours and any("/gymnasium/" in name for name in frames)
 
 
+@pytest.mark.slow
 @fuzz(200)
 @given(data=st.data())
 def test_arguments_have_a_result_or_a_typed_error(

@@ -183,6 +183,7 @@ def read_as_guessed(path: Path, options: dict[str, Any]) -> None:
     check_samples(samples, guess.family, gold=True)
 
 
+@pytest.mark.slow
 @fuzz(250)
 @given(data=st.data())
 def test_broken_files_are_guessed_and_read_or_refused(
