@@ -24,7 +24,7 @@ from nlp_gym.tasks.core.strata import Strata
 from nlp_gym.types import Sample
 from nlp_gym_agents import load_agent
 from nlp_gym_agents.config.continual import continued
-from nlp_gym_agents.config.train_config import TrainConfig
+from nlp_gym_agents.config.train_config import TrainConfig, merge
 from nlp_gym_agents.evaluation.forgetting import forgetting_report, transfer
 from nlp_gym_agents.evaluation.test_report import final_report
 from nlp_gym_agents.models.build import encode, feature_source
@@ -709,6 +709,19 @@ def test_continual_flags_know_what_was_typed(runs: dict[str, Path], tmp_path: Pa
             progress=False,
             watched={},
         )
+
+
+def test_continual_of_a_short_run_may_be_long(ships: Path, tmp_path: Path) -> None:
+    """Batches that were cut for a short run are not those of its successor; typed ones are."""
+    config = small("bc", n_timesteps=256, hyperparams=TINY)
+    run = train(config, run_dir=tmp_path / "run", progress=False)
+    assert read_config(run)["hyperparams"]["batch_size"] == 32
+    fields = {"data": str(ships), "n_timesteps": 10**6}
+    longer = TrainConfig(**continued(run, fields))
+    assert merge(longer).hyperparams["batch_size"] == 512
+    typed = train(small("bc"), run_dir=tmp_path / "typed", progress=False)
+    kept = merge(TrainConfig(**continued(typed, fields))).hyperparams["batch_size"]
+    assert kept == SMALL["bc"]["batch_size"]
 
 
 def test_continual_settings_repeat_the_run(

@@ -19,7 +19,7 @@ from nlp_gym_agents.networks.features.extractor import NLPExtractor
 from nlp_gym_agents.networks.features.open_corpora import corpus_number
 from nlp_gym_agents.networks.features.source import FeatureSource
 from nlp_gym_agents.prediction.agent import Agent
-from nlp_gym_agents.prediction.parsed import ParsedText, words_of
+from nlp_gym_agents.prediction.parsed import ParsedText, source_rows, words_of
 from nlp_gym_agents.training.train import train
 
 SAMPLE: dict[str, Any] = {"corpus": "sample", "encoder": "hashed", "encoder_kwargs": {"dim": 8}}
@@ -110,6 +110,21 @@ def test_trees_are_written_into_the_conllu_that_was_read(tmp_path: Path) -> None
             assert new[6:9] == [str(word.head), word.relation, "_"]
     file.write_text("".join(result.to_conllu() for result in results), encoding="utf-8")
     assert len(read(file, family="parsing")) == 2  # whole trees
+
+
+@pytest.mark.parametrize("words", [("Je",), ("Je", "vais", "à", "le", "marché", "!")])
+def test_trees_of_other_words_are_not_written_into_the_rows(words: tuple[str, ...]) -> None:
+    """Samples that were changed still have the lines that they were read from."""
+    rows = SOURCE.rstrip("\n").split("\n")
+    assert source_rows(words, rows) == ()
+    assert source_rows(("Je", "vais", "à", "le", "marché", "."), rows) == tuple(rows)
+
+
+def test_rows_are_without_comments_of_another_prefix(tmp_path: Path) -> None:
+    file = tmp_path / "a.conllu"
+    file.write_text("% c-1\n%1\tno row\n" + SOURCE, encoding="utf-8")
+    (sample,) = read(file, "conllu", family="parsing", gold=False, comments="%")
+    assert list(sample.extra["rows"]) == SOURCE.rstrip("\n").split("\n")
 
 
 def test_agents_look_up_the_shape_of_the_words_that_states_name() -> None:

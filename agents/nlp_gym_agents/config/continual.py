@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -33,7 +33,8 @@ from nlp_gym.tasks.core.make import SHELL_ARGUMENTS, is_task_id, task_class, tas
 from nlp_gym.tasks.core.task import Task
 from nlp_gym.types import Corpus
 from nlp_gym_agents.algorithms.registry import resolve
-from nlp_gym_agents.config.hyperparams import nested_merge
+from nlp_gym_agents.config.hyperparams import load_hyperparams, nested_merge
+from nlp_gym_agents.config.lengths import fitted
 from nlp_gym_agents.runs.folder import find_snapshot, read_config
 from nlp_gym_agents.runs.settings import SnapshotSettings
 
@@ -121,7 +122,8 @@ def continued(run: str | Path, given: Mapping[str, Any], *, trust: Sequence[str]
         "n_labels": len(saved["labels"]),
     }
     _check_numbered(run, env, own, stage)
-    kept = ("n_envs", "encoder_mode", "device")
+    short = _shortened(saved["algo"], before)
+    kept = {"n_envs", "encoder_mode", "device"} - short
     fields: dict[str, Any] = {name: before[name] for name in kept if name in before}
     fields |= {name: value for name, value in given.items() if value is not None}
     algo = str(given.get("algo") or saved["algo"])
@@ -129,7 +131,7 @@ def continued(run: str | Path, given: Mapping[str, Any], *, trust: Sequence[str]
         **fields,
         "env": env,
         "algo": algo,
-        "hyperparams": _hyperparams(run, saved, algo, given),
+        "hyperparams": _hyperparams(run, saved, algo, given, without=short),
         "env_kwargs": own,
         "encoder": None,  # among the arguments
         "data": None,
@@ -315,8 +317,31 @@ def _check_types(run: Path, known: Sequence[str], found: Sequence[str]) -> None:
         )
 
 
+def _shortened(algo: str, before: Mapping[str, Any]) -> set[str]:
+    """What is smaller in a run's settings than in the files because the run was short.
+
+    Its successor may be longer, and begins with the values of the files again.
+    """
+    n, warm = before.get("n_timesteps"), before.get("warm_start") is not None
+    if not isinstance(n, int):
+        return set()
+    mode = before.get("encoder_mode", "frozen")
+    base = load_hyperparams(algo, before["env"], encoder_mode=mode, warm=warm)
+    n_envs = int(base.pop("n_envs", 1))
+    found, envs = fitted(resolve(algo), base, given=(), n_timesteps=n, n_envs=n_envs)
+    values = {**before["hyperparams"], "n_envs": before.get("n_envs")}
+    pairs = {name: (base.get(name), value) for name, value in found.items()}
+    pairs["n_envs"] = (n_envs, envs)
+    return {name for name, (file, now) in pairs.items() if file != now == values.get(name)}
+
+
 def _hyperparams(
-    run: Path, saved: SnapshotSettings, algo: str, given: Mapping[str, Any]
+    run: Path,
+    saved: SnapshotSettings,
+    algo: str,
+    given: Mapping[str, Any],
+    *,
+    without: Container[str],
 ) -> dict[str, Any]:
     """Hyperparameters of the run but for what belongs to its beginning, and what was typed."""
     ours, theirs = resolve(saved["algo"]), resolve(algo)
@@ -328,7 +353,8 @@ def _hyperparams(
             f"algo={shown(algo)}: {run} was trained with {saved['algo']}, whose heads are others. "
             f"Continue it with {saved['algo']}, or train anew with --warm-start."
         )
-    kept = {key: value for key, value in saved["hyperparams"].items() if key not in _ONCE}
+    left_out = [key for key in saved["hyperparams"] if key in _ONCE or key in without]
+    kept = {key: value for key, value in saved["hyperparams"].items() if key not in left_out}
     if ours.name != theirs.name:
         kept = {key: kept[key] for key in _NETWORK if key in kept}
         network = dict(kept.get("policy_kwargs") or {})

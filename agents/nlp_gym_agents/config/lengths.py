@@ -1,8 +1,8 @@
 """Defaults that follow the size of a corpus and ``-n``; what a user gives is never changed.
 
 Settings of the files in ``hyperparams/`` suit the corpora and the lengths they were found on. A
-shorter run gets shorter rollouts and begins to learn earlier; cloning passes over a small corpus
-fewer times.
+shorter run gets shorter rollouts or smaller batches and begins to learn earlier; cloning passes
+over a small corpus fewer times.
 """
 
 from __future__ import annotations
@@ -99,8 +99,9 @@ def fitted(
     Rollouts and environments are halved until a rollout (`n_steps` or `train_freq` of all
     environments) is no longer than the run, and batches are no larger than a rollout. Where
     learning would start, or the target network be copied, after half of the run, that happens after
-    a tenth of it. Batches of cloning are halved until a run has `PATIENT_UPDATES` updates: on the
-    bundled texts 40 updates of 512 decisions leave a tagger of entities where it began.
+    a tenth of it. Batches of the algorithms that learn from the oracle's decisions are halved until
+    a run has `PATIENT_UPDATES` updates: on the bundled texts 40 updates of 512 decisions leave a
+    tagger of entities where it began.
 
     Args:
         row: The algorithm.

@@ -16,7 +16,7 @@ from nlp_gym_agents.models.alternatives import token_names
 from nlp_gym_agents.models.chances import Chances, Judge
 from nlp_gym_agents.prediction import results
 from nlp_gym_agents.prediction.inputs import Input
-from nlp_gym_agents.prediction.parsed import ParsedText, words_of
+from nlp_gym_agents.prediction.parsed import ParsedText, source_rows, words_of
 
 Parts = Literal["each", "first", "last", "whole"]
 """Which parts of a sample are right or wrong by themselves: each decision, the first or the last
@@ -280,8 +280,9 @@ def _written(decided: Decided) -> dict[str, Any]:
 
 
 def _tree(decided: Decided) -> dict[str, Any]:
-    rows = decided.task.sample(decided.row).extra.get("rows", ())
-    return {"words": words_of(decided.record), "rows": tuple(rows)}
+    sample = decided.task.sample(decided.row)
+    rows = source_rows(sample.words, sample.extra.get("rows", ()))
+    return {"words": words_of(decided.record), "rows": rows}
 
 
 def _compressed(decided: Decided) -> dict[str, Any]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from nlp_gym.data.readers.shared.conllu_rows import DEPREL, DEPS, HEAD
+from nlp_gym.data.readers.shared.conllu_rows import DEPREL, DEPS, FORM, HEAD, is_word
 from nlp_gym_agents.prediction.results import Result
 
 
@@ -31,7 +31,7 @@ class ParsedText(Result):
 
     Attributes:
         words: The words in order.
-        rows: The lines of the sentence in CoNLL-U that it was read from; none where it was not.
+        rows: The lines of CoNLL-U that these words were read from; none where they were not.
     """
 
     words: tuple[ParsedWord, ...] = ()
@@ -56,7 +56,7 @@ class ParsedText(Result):
             cells = row.split("\t")
             if row.startswith("#") or "-" in cells[0]:
                 yield row
-            elif cells[0].isdecimal():
+            elif is_word(cells):
                 word = next(words)
                 cells[HEAD], cells[DEPREL], cells[DEPS] = str(word.head), word.relation, "_"
                 yield "\t".join(cells)
@@ -72,6 +72,13 @@ class ParsedText(Result):
             misc = "SpaceAfter=No" if close else "_"
             cells = (number, _one_line(word.text), *"____", word.head, word.relation, "_", misc)
             yield "\t".join(map(str, cells))
+
+
+def source_rows(words: Sequence[str], rows: Sequence[str]) -> tuple[str, ...]:
+    """The rows that words were read from; none where they are others by now."""
+    cells = (row.split("\t") for row in rows)
+    forms = [row[FORM] for row in cells if is_word(row)]
+    return tuple(rows) if forms == list(words) else ()
 
 
 def words_of(record: Mapping[str, Any]) -> tuple[ParsedWord, ...]:

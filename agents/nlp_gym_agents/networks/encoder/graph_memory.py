@@ -9,15 +9,17 @@ Source of the idea: Chen et al. (2016), Training Deep Nets with Sublinear Memory
 
 from __future__ import annotations
 
+import os
 import weakref
 from collections.abc import Callable
 from typing import Any
 
 import torch as th
+from torch import nn
+from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.checkpoint import checkpoint, set_checkpoint_early_stop
 from typing_extensions import override
 
-from nlp_gym.encode.transformer.pooling import WordVectors, layer_stack
 from nlp_gym.memory import memory_limit
 
 SHARE = 0.25
@@ -25,27 +27,22 @@ SHARE = 0.25
 
 
 class GraphMemory:
-    """Runs pieces of a pass: those that fit are kept for the way back, the others computed again.
+    """Runs pieces of a pass: kept for the way back until memory is full, then computed again.
 
     Both give the same vectors and gradients. What is computed again takes a third more time.
 
     Args:
-        words: The network whose passes are kept.
-        checkpointing: Whether its layers keep no more than what goes into them.
+        network: What makes the passes; its weights, which are there in any case, do not count.
 
     Attributes:
-        limit: Bytes that may be kept; None: a share (`SHARE`) of the memory there is.
-        held: Bytes that are kept now, as estimated.
+        limit: Bytes after which nothing more is kept; None: a share (`SHARE`) of the memory that
+            the device has. One piece may go beyond it.
+        held: Bytes that are kept now.
         repeated: Pieces so far that are computed again.
     """
 
-    def __init__(self, words: WordVectors, *, checkpointing: bool) -> None:
-        config: Any = words.model.config
-        layers = getattr(layer_stack(words.model), "layer", None)
-        self._layers = config.num_hidden_layers if layers is None else max(len(layers), 1)
-        self._width = words.hidden
-        self._heads = config.num_attention_heads
-        self._checkpointing = checkpointing
+    def __init__(self, network: nn.Module) -> None:
+        self._network = network
         self.limit: int | None = None
         self.held = self.repeated = 0
 
@@ -54,53 +51,68 @@ class GraphMemory:
         """A copy keeps nothing yet."""
         return {**self.__dict__, "held": 0}
 
-    def run(
-        self, encode: Callable[[], th.Tensor], shape: tuple[int, ...], device: th.device
-    ) -> th.Tensor:
+    def run(self, encode: Callable[[], th.Tensor], device: th.device) -> th.Tensor:
         """What `encode` gives, with gradients where they are enabled.
 
         Args:
-            encode: Makes the pass over a piece; what it does again on the way back is the same.
-            shape: (B, L) of the piece, B windows of L sub-words.
+            encode: Makes the pass over a piece. What it does again on the way back must be the
+                same; random numbers are.
             device: Where it runs.
+
+        Raises:
+            EncoderError: As `encode` does, also on the way back.
         """
         if not th.is_grad_enabled():
             return encode()
-        # Fused attention keeps no weights; on a CPU it is the slower one on the way back.
-        size = self.size(*shape, fused=device.type != "cpu")
-        if self.limit is None:
-            self.limit = int(SHARE * device_memory(device))
-        if self.held + size <= self.limit:
-            kept: th.Tensor = _Kept.apply(encode(), _Share(self, size))
-            return kept
-        self.repeated += 1
-        # The network turns what its layers raise into errors of its own, an early stop too.
-        with set_checkpoint_early_stop(False):
-            again: th.Tensor = checkpoint(encode, use_reentrant=False)
+        if self.held >= (graph_limit(device) if self.limit is None else self.limit):
+            self.repeated += 1
+            # The random state is kept of the devices of arguments. An early stop is an exception,
+            # which `WordVectors` would report as an `EncoderError`.
+            with set_checkpoint_early_stop(False):
+                again: th.Tensor = checkpoint(
+                    lambda _: encode(), th.empty(0, device=device), use_reentrant=False
+                )
             return again
-
-    def size(self, windows: int, length: int, *, fused: bool) -> int:
-        """Bytes that are kept of a piece of (windows, length) sub-words, about.
-
-        Of each layer 34 numbers per unit of width and 5 per head and pair of positions, in two
-        bytes each (Korthikanti et al. 2022, Reducing Activation Recomputation in Large Transformer
-        Models, equation 1), twice that in float32. Checkpointing keeps one per unit.
-        """
-        each = 34 * self._width + (0 if fused else 5 * self._heads * length)
-        if self._checkpointing:
-            each = self._width
-        return 4 * self._layers * windows * length * each
+        seen = _Seen(self._network)
+        with saved_tensors_hooks(seen.count, lambda tensor: tensor):
+            vectors = encode()
+        kept: th.Tensor = _Kept.apply(vectors, _Share(self, seen.size))
+        return kept
 
 
-def device_memory(device: th.device) -> int:
-    """Bytes of memory that a device has."""
+def graph_limit(device: th.device) -> int:
+    """Bytes that may be kept on a device: `SHARE` of its memory, and that of all processes here."""
     if device.type == "cuda":
-        return int(th.cuda.mem_get_info(device)[1])
-    return memory_limit()
+        return int(SHARE * th.cuda.mem_get_info(device)[1])
+    return int(SHARE * memory_limit()) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+
+
+class _Seen:
+    """Adds up the bytes of the tensors that a graph keeps, each piece of memory once.
+
+    Args:
+        network: Its weights and buffers are left out.
+
+    Attributes:
+        size: Bytes so far.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        weights = [*network.parameters(), *network.buffers()]
+        self._known = {tensor.untyped_storage().data_ptr() for tensor in weights}
+        self.size = 0
+
+    def count(self, tensor: th.Tensor) -> th.Tensor:
+        """Count a tensor that is kept; it is kept as it is."""
+        memory = tensor.untyped_storage()
+        if memory.data_ptr() not in self._known:
+            self._known.add(memory.data_ptr())
+            self.size += memory.nbytes()
+        return tensor
 
 
 class _Share:
-    """Bytes of a piece, counted until the gradients are there or the graph is dropped."""
+    """`size` bytes of a piece, held until `release` is called or nothing refers to it."""
 
     def __init__(self, memory: GraphMemory, size: int) -> None:
         memory.held += size
@@ -113,7 +125,10 @@ def _give_back(memory: GraphMemory, size: int) -> None:
 
 
 class _Kept(th.autograd.Function):
-    """The identity, whose node in the graph has the piece's `_Share` as long as it lives."""
+    """The identity on (K, D) vectors; its node in the graph has the piece's `_Share`.
+
+    The share is given back where gradients come by, and where the graph is dropped without.
+    """
 
     @staticmethod
     @override

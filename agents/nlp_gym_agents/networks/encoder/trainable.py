@@ -112,7 +112,7 @@ class TrainableEncoder(nn.Module):
         self.upcoming: Callable[[UnitTexts], Int64Array] | None = None
         self.keeps: Callable[[UnitTexts], bool] = _nothing
         self.encoded_texts = {"learning": 0, "acting": 0}
-        self.graph_memory = GraphMemory(self.words, checkpointing=tuning.checkpointing)
+        self.graph_memory = GraphMemory(self.words)
         self._kept: list[KeptPass] = []
         self._standardiser = encoder.standardiser
         self._sentences = cached(lambda: sentence_scale(encoder))
@@ -301,17 +301,26 @@ class TrainableEncoder(nn.Module):
         return vectors.clamp(-BOUND, BOUND)
 
     def _vectors(self, texts: UnitTexts, windows: Int64Array, batch: Batch) -> th.Tensor:
-        """(K, D) float32 of one batch, which has these windows."""
-        device = next(self.words.parameters()).device
+        """(K, D) float32 of one batch, which has these windows.
+
+        Raises:
+            EncoderError: Memory ran out.
+        """
+        device, training = next(self.words.parameters()).device, self.words.training
 
         def encode() -> th.Tensor:
-            with self._precision(device), self._embedded(texts, windows), self._attention(device):
+            with (
+                self._in_mode(training),  # on the way back it may be another one
+                self._precision(device),
+                self._embedded(texts, windows),
+                self._attention(device),
+            ):
                 vectors: th.Tensor = self.words(batch).float()
             return vectors
 
         if self._change is not None:  # a change may differ from call to call
             return encode()
-        return self.graph_memory.run(encode, batch.ids.shape, device)
+        return self.graph_memory.run(encode, device)
 
     def _batches(self, texts: UnitTexts, windows: Int64Array) -> Iterator[Int64Array]:
         """The numbers `windows` of windows, those of similar length together."""
@@ -324,6 +333,16 @@ class TrainableEncoder(nn.Module):
         )
         for chosen in batches(part, texts.encoder.batcher.extra, budget):
             yield windows[chosen]
+
+    @contextmanager
+    def _in_mode(self, training: bool) -> Iterator[None]:
+        """Within it, the network is in training mode, or it is not."""
+        now = self.words.training
+        self.words.train(training)
+        try:
+            yield
+        finally:
+            self.words.train(now)
 
     @contextmanager
     def _embedded(self, texts: UnitTexts, windows: Int64Array) -> Iterator[None]:

@@ -12,6 +12,7 @@ from nlp_gym.data.readers.shared.base import Parsed, Reader, note_long_text
 from nlp_gym.data.readers.shared.conllu_rows import (
     COLUMNS,
     DEPREL,
+    FORM,
     HEAD,
     are_attached,
     head_rows,
@@ -31,8 +32,6 @@ from nlp_gym.data.readers.shared.json_tools import (
 )
 from nlp_gym.data.readers.shared.options import Options
 from nlp_gym.types import NO_EXTRA, Sample
-
-_FORM = 1
 
 
 def has_trees(lines: list[str]) -> bool:
@@ -67,9 +66,11 @@ def parse(lines: list[str], name: str, options: Options) -> Parsed:
 
     A sample has the words, the relation of each as its label (with subtype, ``nsubj:pass``) and, as
     gold, the number of each word's head: from 1, and 0 for the root. What is no tree with one root
-    is a problem, on the line of the word that makes it so. Without gold, `extra` has the sentence's
-    lines (``rows``) and, where a comment gives one, its ``id``. Lines that begin with ``#`` or with
+    is a problem, on the line of the word that makes it so. Lines that begin with ``#`` or with
     `options.comments` are comments.
+
+    Without gold, `extra` has the sentence's lines (``rows``, without comments of the other prefix)
+    and, where a comment gives one, its ``id``.
     """
     parsed, shared, comments = Parsed(), dict[str, str](), options.comments
     sentence, expected, n_bad = _Sentence(), 1, 0
@@ -79,9 +80,11 @@ def parse(lines: list[str], name: str, options: Options) -> Parsed:
                 n_bad += not _finish(sentence, name, options, parsed)
             sentence, expected = _Sentence(), 1
             continue
+        if line[0] != "#" and comments and line.startswith(comments):
+            continue
         if not options.gold:
             sentence.rows.append(line)
-        if line[0] == "#" or (comments and line.startswith(comments)):
+        if line[0] == "#":
             continue
         cells = line.split("\t")
         key = cells[0]
@@ -95,7 +98,7 @@ def parse(lines: list[str], name: str, options: Options) -> Parsed:
             parsed.problems.append(Problem(number, problem))
             sentence.bad = True
             continue
-        sentence.words.append(intern(cells[_FORM]))
+        sentence.words.append(intern(cells[FORM]))
         sentence.lines.append(number)
         if options.gold:
             sentence.heads.append(int(cells[HEAD]))
@@ -132,7 +135,7 @@ def _source(rows: list[str]) -> dict[str, Any]:
 
 def _arc_fault(cells: list[str]) -> str | None:
     """What is wrong with head and relation of a row; None if nothing is."""
-    word, head, relation = cells[_FORM], cells[HEAD], cells[DEPREL]
+    word, head, relation = cells[FORM], cells[HEAD], cells[DEPREL]
     if not (head.isascii() and head.isdecimal() and len(head) < 10):
         hint = " (if the file has tags and no trees, POS-v0 reads it)" if head == "_" else ""
         needed = "where the number of a word is needed, or 0"

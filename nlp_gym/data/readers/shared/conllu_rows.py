@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 COLUMNS = {"upos": 3, "xpos": 4}
 """Columns of the parts of speech."""
-HEAD, DEPREL, DEPS = 6, 7, 8
-"""Columns of a word's head, of its relation to it and of its enhanced dependencies."""
+FORM, HEAD, DEPREL, DEPS = 1, 6, 7, 8
+"""Columns of a word, of its head, of its relation to it and of its enhanced dependencies."""
 
 _ROW = re.compile(r"[0-9]+(?:[-.][0-9]+)?\t[^\t]*(?:\t[^\t]*){8}")
 _SEEN = 50
@@ -31,6 +31,11 @@ def are_attached(rows: Sequence[Sequence[str]]) -> bool:
     """Whether most rows have a head and a relation."""
     full = [cells[HEAD].isdecimal() and cells[DEPREL] not in ("", "_") for cells in rows]
     return 2 * sum(full) > len(full)
+
+
+def is_word(cells: Sequence[str]) -> bool:
+    """Whether the cells of a row are those of a word of its own."""
+    return len(cells) == 10 and cells[0].isdecimal()
 
 
 def is_skipped(key: str) -> bool:
