@@ -35,7 +35,17 @@ def run(*arguments: str) -> str:
 
 @pytest.mark.parametrize(
     ("toy", "algo"),
-    [(toy, "bc" if toy == "Shout" else "maskable_ppo") for toy in IDS] + [("FirstWord", "dqn")],
+    [
+        pytest.param("FirstWord", "dqn", marks=pytest.mark.slow),
+        *(
+            pytest.param(
+                toy,
+                "bc" if toy == "Shout" else "maskable_ppo",
+                marks=[pytest.mark.slow] if place else [],
+            )
+            for place, toy in enumerate(IDS)
+        ),
+    ],
 )
 def test_toy_task_is_trained_scored_and_predicts(toy: str, algo: str, tmp_path: Path) -> None:
     """All read tagged texts, and only one of them labels their words."""

@@ -233,7 +233,7 @@ def test_browser_a_decision_is_rated_corrected_and_learned_from(page: Any) -> No
     assert find(page, "#correct-1").get_attribute("open")  # it stays open
     assert "1 correction(s)" in find(page, "#kept-1").text
     find(page, "form[action=learn] button").click()
-    assert "tagger-learned_1: learned from 1 corrections" in said()
+    assert "tagger-learned_1: learned from 1 correction(s)" in said()
     find(page, "form[action=revert] button").click()
     assert "tagger decides again." in said()
     assert not page.find_elements("css selector", "form[action=revert]")

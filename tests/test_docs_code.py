@@ -191,6 +191,7 @@ def test_docs_python_of_generated_pages_runs(
             exec(compile(code, f"page of {row.id}", "exec"), {})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("page", "words"), COMMANDS, ids=[f"{page}: {' '.join(w)[:60]}" for page, w in COMMANDS]
 )

@@ -117,7 +117,10 @@ main(sys.argv[1:])
 """
 
 
-@pytest.mark.parametrize("arguments", [["envs"], ["data", "list"], ["--help"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["envs"], *(pytest.param(a, marks=pytest.mark.slow) for a in (["data", "list"], ["--help"]))],
+)
 def test_project_environments_need_no_agents(arguments: list[str]) -> None:
     done = subprocess.run(
         [sys.executable, "-c", _WITHOUT, *arguments], cwd=ROOT, capture_output=True, text=True

@@ -30,7 +30,7 @@ def cases():
     """Every check with each of its variants on one id of each task, with one on every other id.
 
     Other ids play the same code on other samples: they are slow tests, and which variant is theirs
-    goes round.
+    goes round. Slow too is the variant of which most is played.
     """
     for check in all_checks():
         for number, variant in enumerate(check.variants):
@@ -41,6 +41,7 @@ def cases():
                 if check.name == TOGETHER or not own:
                     continue
                 slow = check.name in SLOW or env_id not in TASKS
+                slow |= check.name in PLAYED and variant == check.variants[0]
                 marks = [pytest.mark.slow] if slow else []
                 yield pytest.param(env_id, check, variant, id=f"{told}-{env_id}", marks=marks)
 

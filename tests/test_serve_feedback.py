@@ -259,7 +259,7 @@ def test_demo_learns_and_goes_back(server: LocalServer, runs: list[ServedRun]) -
         assert post(server, "/said", sent).status_code == 200
     learned = post(server, "/learn", fields)
     assert learned.status_code == 200, learned.text
-    assert "learned from 1 corrections" in learned.text
+    assert "learned from 1 correction(s)" in learned.text
     assert run.agent.trained.run.name == f"{folder.name}-learned_1"
     assert {"learn", "revert"} <= {str(a.get("action")) for a in Page(learned.text).all("form")}
     assert post(server, "/revert", fields).status_code == 200
