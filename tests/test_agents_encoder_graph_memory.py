@@ -15,7 +15,7 @@ from nlp_gym_agents.networks.encoder import graph_memory
 from nlp_gym_agents.networks.encoder.trainable import TrainableEncoder
 from nlp_gym_agents.networks.encoder.unit_texts import UnitTexts
 
-pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.slow]
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 CPU = th.device("cpu")
 
@@ -28,7 +28,7 @@ def in_pieces(task: Any, limit: int | None, **tuning: Any) -> tuple[TrainableEnc
 
 
 def loss_of(live: TrainableEncoder, book: UnitTexts) -> th.Tensor:
-    vectors, rows = live(book, th.arange(0, book.n_units, 7))
+    vectors, rows = live(book, th.arange(0, book.n_units, 70))
     assert rows is not None
     return (vectors[rows] ** 2).mean()
 
@@ -148,7 +148,7 @@ def test_graph_memory_of_a_rollout_that_is_learned_from(checkpointing: bool, pos
         live.keeps = lambda _: True
         book = UnitTexts(pos)
         with th.no_grad():
-            live.train(mode=False)(book, th.arange(0, book.n_units, 7))
+            live.train(mode=False)(book, th.arange(0, book.n_units, 70))
         loss_of(live.train(), book).backward()
         assert live.encoded_texts["learning"] == 0 < live.encoded_texts["acting"]
         assert bool(live.graph_memory.repeated) == (limit == 0)
