@@ -34,8 +34,9 @@ _PATIENCE, _LEAST_PATIENCE = 2, 10
 better one came after 7 of 20 evaluations without (.3748 after .3702), on NER after 3, SST-2 2."""
 
 PATIENT_UPDATES = 100
-"""Updates without a better evaluation that `bc` has in any case: a tagger of entities gives every
-word the label O for the first 45 of them, which scores less than chance."""
+"""Updates that a short run of cloning has at least, and that pass without a better evaluation
+before it stops: a tagger of entities gives every word the label O for the first 45 of them, which
+scores less than chance."""
 
 
 def cloning_length(default: int, decisions: int, batch_size: int) -> int:
@@ -117,10 +118,8 @@ def fitted(
     result = dict(params)
     kind = row.cls
     if row.policy_kind == "supervised" and "batch_size" not in given:
-        size = _value(kind, params, "batch_size")
-        while (
-            isinstance(size, int) and PATIENT_UPDATES * size > n_timesteps and size > _LEAST_BATCH
-        ):
+        size, largest = _value(kind, params, "batch_size"), n_timesteps // PATIENT_UPDATES
+        while isinstance(size, int) and size > max(largest, _LEAST_BATCH):
             size = result["batch_size"] = max(size // 2, _LEAST_BATCH)
         return result, n_envs
     name = {OnPolicyAlgorithm: "n_steps", OffPolicyAlgorithm: "train_freq"}
