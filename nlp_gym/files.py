@@ -111,9 +111,12 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         The path of the temporary file, which does not exist yet.
 
     Raises:
-        OSError: The folder cannot be created or written to, or the disk is full.
+        OSError: The folder cannot be created or written to, the disk is full, or `path` is a device
+            or a pipe, which a file would take the place of.
     """
     path = Path(path)
+    if os.path.lexists(path) and _is_special(path.lstat()):
+        raise OSError(errno.EINVAL, "it is a device or a pipe")
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.parent / f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{PART}"
     try:
@@ -128,7 +131,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 
 def write_output(argument: str, path: str | Path, content: str | bytes) -> None:
-    """Write a file that an argument names, whole or not at all.
+    """Write a file that an argument names, whole or not at all; a device or a pipe is written to.
 
     Args:
         argument: Its name.
@@ -138,12 +141,30 @@ def write_output(argument: str, path: str | Path, content: str | bytes) -> None:
     Raises:
         DataError: It cannot be written.
     """
+    data = content.encode() if isinstance(content, str) else content
     try:
+        if _is_stream(path):
+            Path(path).write_bytes(data)
+            return
         with atomic_path(path) as temporary:
-            temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+            temporary.write_bytes(data)
     except OSError as error:
         problem = error.strerror or error
         raise DataError(f"{argument}={shown(path)} cannot be written: {problem}.") from error
+
+
+def _is_special(status: os.stat_result) -> bool:
+    """Whether a device, a pipe or a socket has this status."""
+    kind = status.st_mode
+    return not (stat.S_ISREG(kind) or stat.S_ISDIR(kind) or stat.S_ISLNK(kind))
+
+
+def _is_stream(path: str | Path) -> bool:
+    """Whether a path is a device or a pipe, or leads to where a shell sent a stream."""
+    if not os.path.exists(path):
+        return False
+    links = ("/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/")  # also where they lead to a file
+    return _is_special(os.stat(path)) or os.path.abspath(path).startswith(links)
 
 
 def check_output_place(argument: str, path: str | Path) -> None:

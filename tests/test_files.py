@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,7 @@ from nlp_gym.files import (
     sha256_file,
     user_cache_dir,
     write_json,
+    write_output,
 )
 
 
@@ -89,6 +92,32 @@ def test_files_atomic_path_when_the_kernel_refuses_to_write(tmp_path: Path) -> N
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no named pipes in folders")
+def test_files_pipe_is_written_to_and_no_file_takes_its_place(tmp_path: Path) -> None:
+    """`--output /dev/null` of root would replace the device for everybody."""
+    pipe, link, read = tmp_path / "pipe", tmp_path / "link", list[bytes]()
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    for place in (pipe, link):
+        reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()), daemon=True)
+        reader.start()
+        write_output("output", place, "text")
+        reader.join(timeout=10)
+    assert read == [b"text", b"text"]
+    with pytest.raises(OSError, match="device or a pipe"), atomic_path(pipe):
+        pass
+    assert stat.S_ISFIFO(pipe.lstat().st_mode)
+    assert link.is_symlink()
+    assert sorted(tmp_path.iterdir()) == [link, pipe]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /dev/full")
+def test_files_full_device_is_a_typed_error() -> None:
+    with pytest.raises(DataError, match=r"output='/dev/full' cannot be written: No space left"):
+        write_output("output", "/dev/full", "text")
+    assert stat.S_ISCHR(os.lstat("/dev/full").st_mode)
 
 
 def test_files_atomic_path_under_a_file_is_an_oserror(tmp_path: Path) -> None:
