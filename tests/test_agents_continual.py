@@ -715,7 +715,7 @@ def test_continual_of_a_short_run_may_be_long(ships: Path, tmp_path: Path) -> No
     """Batches that were cut for a short run are not those of its successor; typed ones are."""
     config = small("bc", n_timesteps=256, hyperparams=TINY)
     run = train(config, run_dir=tmp_path / "run", progress=False)
-    assert read_config(run)["hyperparams"]["batch_size"] == 32
+    assert read_config(run)["hyperparams"]["batch_size"] == 8
     fields = {"data": str(ships), "n_timesteps": 10**6}
     longer = TrainConfig(**continued(run, fields))
     assert merge(longer).hyperparams["batch_size"] == 512

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from nlp_gym_agents.algorithms.pretraining import DEFAULT_EPOCHS, SMALL, default_epochs
 from nlp_gym_agents.algorithms.registry import resolve
+from nlp_gym_agents.config.hyperparams import load_hyperparams
 from nlp_gym_agents.config.lengths import (
     CLONING_PASSES,
     CLONING_UPDATES,
@@ -221,16 +222,26 @@ def test_patience_outlasts_what_comes_before_learning_shows() -> None:
 def test_batches_of_a_short_cloning_leave_it_enough_updates() -> None:
     row = resolve("bc")
 
-    def batch(n: int, size: int = 512, given: tuple[str, ...] = ()) -> Any:
-        params = {"batch_size": size}
-        return fitted(row, params, given=given, n_timesteps=n, n_envs=1)[0]["batch_size"]
+    def batch(n: int, size: int = 512, given: tuple[str, ...] = (), **more: Any) -> Any:
+        params = {"batch_size": size, **more}
+        found = fitted(row, params, given=given, n_timesteps=n, n_envs=1, usual=200_000)[0]
+        return found["batch_size"]
 
-    lengths = (10**6, 51_200, 51_199, 20_000, 5000, 1)
-    assert [batch(n) for n in lengths] == [512, 512, 256, 128, 32, 32]
-    assert batch(1000, 96) == 32
-    assert batch(1, 8) == 8
+    lengths = (10**6, 153_600, 153_599, 20_000, 5000, 1)
+    assert [batch(n) for n in lengths] == [512, 512, 256, 64, 16, 8]
+    assert batch(1000, 96) == 8
+    assert batch(1, 4) == 4
+    assert batch(5000, tuning={"mode": "finetune"}) == 512
     assert batch(5000, given=("batch_size",)) == 512
-    assert merge(TrainConfig(algo="bc", n_timesteps=5000)).hyperparams["batch_size"] == 32
+    assert merge(TrainConfig(algo="bc", n_timesteps=5000)).hyperparams["batch_size"] == 16
+
+
+def test_batches_of_cloning_are_those_of_the_files_where_no_length_is_given() -> None:
+    for algo in ("bc", "dagger", "aggrevate"):
+        for env in ("Summary-SciTLDR-v0", "Dialogue-DailyDialog-v0", "NER-CoNLL-v0"):
+            file = load_hyperparams(algo, env)
+            found = merge(TrainConfig(env=env, algo=algo)).hyperparams
+            assert found["batch_size"] == file["batch_size"]
 
 
 @pytest.mark.slow

@@ -327,8 +327,9 @@ def _shortened(algo: str, before: Mapping[str, Any]) -> set[str]:
         return set()
     mode = before.get("encoder_mode", "frozen")
     base = load_hyperparams(algo, before["env"], encoder_mode=mode, warm=warm)
-    n_envs = int(base.pop("n_envs", 1))
-    found, envs = fitted(resolve(algo), base, given=(), n_timesteps=n, n_envs=n_envs)
+    n_envs, usual = int(base.pop("n_envs", 1)), int(base.pop("n_timesteps", 0))
+    row = resolve(algo)
+    found, envs = fitted(row, base, given=(), n_timesteps=n, n_envs=n_envs, usual=usual)
     values = {**before["hyperparams"], "n_envs": before.get("n_envs")}
     pairs = {name: (base.get(name), value) for name, value in found.items()}
     pairs["n_envs"] = (n_envs, envs)

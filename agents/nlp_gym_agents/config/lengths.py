@@ -21,10 +21,11 @@ CLONING_PASSES = 20
 """Most passes of cloning over a corpus, where a file of hyperparameters asks for more decisions."""
 
 CLONING_UPDATES = 300
-"""Updates that cloning makes at least, however small the corpus."""
+"""Updates that cloning makes at least, however small the corpus; in a run that was asked to be
+short, its batches are made smaller for it."""
 
-_LEAST_BATCH = 32
-"""Decisions that an update of a short run still learns from; smaller ones are mostly noise."""
+_LEAST_BATCH = 8
+"""Decisions that an update of a short run learns from at least."""
 
 _LATE, _BEGINNING = 2, 10
 """What comes after half of a run (`learning_starts`) comes after a tenth of it instead."""
@@ -34,9 +35,8 @@ _PATIENCE, _LEAST_PATIENCE = 2, 10
 better one came after 7 of 20 evaluations without (.3748 after .3702), on NER after 3, SST-2 2."""
 
 PATIENT_UPDATES = 100
-"""Updates that a short run of cloning has at least, and that pass without a better evaluation
-before it stops: a tagger of entities gives every word the label O for the first 45 of them, which
-scores less than chance."""
+"""Updates without a better evaluation that `bc` has in any case: a tagger of entities gives every
+word the label O for the first 45 of them, which scores less than chance."""
 
 
 def cloning_length(default: int, decisions: int, batch_size: int) -> int:
@@ -94,15 +94,16 @@ def fitted(
     given: Container[str],
     n_timesteps: int,
     n_envs: int,
+    usual: int = 0,
 ) -> tuple[dict[str, Any], int]:
     """Hyperparameters with those shortened that are too long for a run.
 
     Rollouts and environments are halved until a rollout (`n_steps` or `train_freq` of all
     environments) is no longer than the run, and batches are no larger than a rollout. Where
     learning would start, or the target network be copied, after half of the run, that happens after
-    a tenth of it. Batches of the algorithms that learn from the oracle's decisions are halved until
-    a run has `PATIENT_UPDATES` updates: on the bundled texts 40 updates of 512 decisions leave a
-    tagger of entities where it began.
+    a tenth of it. Batches of the algorithms that learn from the oracle's decisions, on frozen
+    vectors, are halved until a run that is shorter than usual has `CLONING_UPDATES` updates: on the
+    bundled texts 40 updates of 512 decisions leave a tagger of entities where it began.
 
     Args:
         row: The algorithm.
@@ -111,15 +112,17 @@ def fitted(
             batch is no larger than a rollout.
         n_timesteps: Decisions of the run.
         n_envs: Environments side by side.
+        usual: Decisions of a run with these hyperparameters where nobody says how many.
 
     Returns:
         The hyperparameters, and the environments side by side.
     """
     result = dict(params)
     kind = row.cls
-    if row.policy_kind == "supervised" and "batch_size" not in given:
-        size, largest = _value(kind, params, "batch_size"), n_timesteps // PATIENT_UPDATES
-        while isinstance(size, int) and size > max(largest, _LEAST_BATCH):
+    if row.policy_kind == "supervised":
+        keeps = "batch_size" in given or n_timesteps >= usual or params.get("tuning")
+        size, largest = _value(kind, params, "batch_size"), n_timesteps // CLONING_UPDATES
+        while isinstance(size, int) and size > max(largest, _LEAST_BATCH) and not keeps:
             size = result["batch_size"] = max(size // 2, _LEAST_BATCH)
         return result, n_envs
     name = {OnPolicyAlgorithm: "n_steps", OffPolicyAlgorithm: "train_freq"}

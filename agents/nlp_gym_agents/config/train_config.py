@@ -425,14 +425,16 @@ def merge(
     config.set_tuning(params)
     if config.adversarial in METHODS:
         params["adversarial"] = config.adversarial
-    n_timesteps = config.n_timesteps or int(params.pop("n_timesteps", 100_000))
+    usual = int(params.pop("n_timesteps", 100_000))
+    n_timesteps = config.n_timesteps or usual
     n_envs = config.n_envs or int(params.pop("n_envs", 1))
-    params.pop("n_timesteps", None)
     params.pop("n_envs", None)
     if not complete:
         own = {*given, *(["n_envs"] if config.n_envs else [])}
         row = resolve(config.algo)
-        params, n_envs = fitted(row, params, given=own, n_timesteps=n_timesteps, n_envs=n_envs)
+        params, n_envs = fitted(
+            row, params, given=own, n_timesteps=n_timesteps, n_envs=n_envs, usual=usual
+        )
     check_rollouts(params, n_timesteps)
     env_kwargs = nested_merge(params.pop("env_kwargs", {}), config.env_kwargs)
     for name, instead in _FLAGS.items():
